@@ -1,0 +1,60 @@
+namespace Vmm.Emulation;
+
+/// <summary>An address on the guest's physical bus, in bytes.</summary>
+public readonly record struct GuestPhysicalAddress(ulong Value)
+{
+    public static GuestPhysicalAddress operator +(GuestPhysicalAddress a, ulong offset) => new(a.Value + offset);
+
+    public override string ToString() => $"0x{Value:x}";
+}
+
+/// <summary>An address as the guest's translation regime sees it, in bytes.</summary>
+public readonly record struct GuestVirtualAddress(ulong Value)
+{
+    public override string ToString() => $"0x{Value:x}";
+}
+
+/// <summary>The position of a vCPU in the machine: 0 is the boot CPU; also the ACPI processor UID and the hotplug selector.</summary>
+public readonly record struct CpuIndex(int Value)
+{
+    public override string ToString() => $"cpu{Value}";
+}
+
+/// <summary>
+/// A GICv3 interrupt identifier: SGI 0–15, PPI 16–31, SPI 32–1019, 1020–1023 special (GICv3 specification, section 2.2).
+/// </summary>
+public readonly record struct IntId(int Value)
+{
+    /// <summary>"No pending interrupt" as ICC_IAR1_EL1 reads it.</summary>
+    public static readonly IntId Spurious = new(1023);
+
+    public bool IsSgi => Value < 16;
+
+    public bool IsPpi => Value is >= 16 and < 32;
+
+    public bool IsSpi => Value is >= 32 and < 1020;
+
+    public override string ToString() => $"INTID {Value}";
+}
+
+/// <summary>The affinity of a vCPU as MPIDR_EL1 holds it: Aff3 in bits 39:32, Aff2–Aff0 in bits 23:0 (Arm ARM, D24.2.113).</summary>
+public readonly record struct Mpidr(ulong Affinity)
+{
+    /// <summary>CPUs in one Aff0 group: the target list of an SGI write names 16 (QEMU's <c>virt</c> with GICv3).</summary>
+    public const int CpusPerCluster = 16;
+
+    public const ulong AffinityMask = 0xFF_00FF_FFFF;
+
+    public static Mpidr FromIndex(CpuIndex cpu) =>
+        new((uint)(cpu.Value % CpusPerCluster) | ((uint)(cpu.Value / CpusPerCluster) << 8));
+
+    public byte Aff0 => (byte)Affinity;
+
+    public byte Aff1 => (byte)(Affinity >> 8);
+
+    public byte Aff2 => (byte)(Affinity >> 16);
+
+    public byte Aff3 => (byte)(Affinity >> 32);
+
+    public override string ToString() => $"{Aff3}.{Aff2}.{Aff1}.{Aff0}";
+}

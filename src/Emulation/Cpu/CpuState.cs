@@ -1,0 +1,120 @@
+using System.Runtime.InteropServices;
+using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Mmu;
+
+namespace Vmm.Emulation.Cpu;
+
+/// <summary>
+/// The architectural state of one vCPU, in native memory so that translated code can address it with a base register.
+/// Owner: the thread that runs the vCPU; any other thread only while the vCPU is paused, parked or off. The one exception is
+/// <see cref="Attention"/>, which other threads set with interlocked operations.
+/// </summary>
+[StructLayout(LayoutKind.Sequential)]
+public unsafe struct CpuState
+{
+    /// <summary>Register file slot that always reads zero: XZR as a source.</summary>
+    public const int Zr = 31;
+
+    /// <summary>Register file slot of the current stack pointer.</summary>
+    public const int Sp = 32;
+
+    /// <summary>Register file slot that is never read: XZR as a destination.</summary>
+    public const int Sink = 33;
+
+    /// <summary>X0–X30, then the slots <see cref="Zr"/>, <see cref="Sp"/> and <see cref="Sink"/>.</summary>
+    public fixed ulong X[34];
+
+    /// <summary>PSTATE.NZCV in bits 31:28, other bits zero.</summary>
+    public uint Nzcv;
+
+    /// <summary>Other bits of PSTATE at their positions in SPSR_EL1: M[4:0], DAIF 9:6, SSBS 12, IL 20, SS 21, PAN 22, UAO 23.</summary>
+    public uint Pstate;
+
+    /// <summary>
+    /// Work for the run loop, <see cref="AttentionBits"/>; every taken branch tests it for zero. Set by any thread with
+    /// Interlocked.Or, cleared by the owner with Interlocked.And before it looks at what the bit stands for.
+    /// </summary>
+    public int Attention;
+
+    /// <summary>Nonzero when CPACR_EL1.FPEN lets the current exception level use FP and SIMD. Kept by the exception code.</summary>
+    public int FpEnabled;
+
+    /// <summary>Instructions left in the slice, less those executed since <see cref="RunStart"/>.</summary>
+    public long Remaining;
+
+    /// <summary>The op at which straight-line execution began: a taken branch counts from here.</summary>
+    public Op* RunStart;
+
+    /// <summary>Virtual address of the 4 KiB page that is executing: PC = CodePageVa + op->Offset while in a handler.</summary>
+    public ulong CodePageVa;
+
+    /// <summary>PC while not in a handler: the next instruction.</summary>
+    public ulong Pc;
+
+    /// <summary>Translations for loads and stores in the current PSTATE: one of the TLB sets of the MMU.</summary>
+    public TlbEntry* Tlb;
+
+    /// <summary>Translations with EL0's permissions, for LDTR and STTR.</summary>
+    public TlbEntry* TlbUnprivileged;
+
+    // Exclusive monitor (Arm ARM B2.12): the address and the value that the last LDXR/LDXP saw.
+    public ulong ExclusiveAddress;
+    public ulong ExclusiveLow;
+    public ulong ExclusiveHigh;
+
+    /// <summary>Bytes marked by the monitor; 0 when open.</summary>
+    public int ExclusiveSize;
+
+    /// <summary>The event register of WFE/SEV.</summary>
+    public int EventRegister;
+
+    public uint Fpcr;
+    public uint Fpsr;
+
+    /// <summary>V0–V31: low half then high half of each.</summary>
+    public fixed ulong V[64];
+
+    /// <summary>The stack pointers by exception level; the current one lives in X[<see cref="Sp"/>].</summary>
+    public ulong SpEl0;
+    public ulong SpEl1;
+
+    public ulong ElrEl1;
+    public ulong SpsrEl1;
+    public ulong EsrEl1;
+    public ulong FarEl1;
+    public ulong Afsr0El1;
+    public ulong Afsr1El1;
+    public ulong VbarEl1;
+    public ulong SctlrEl1;
+    public ulong ActlrEl1;
+    public ulong CpacrEl1;
+    public ulong Ttbr0El1;
+    public ulong Ttbr1El1;
+    public ulong TcrEl1;
+    public ulong MairEl1;
+    public ulong AmairEl1;
+    public ulong ContextidrEl1;
+    public ulong ParEl1;
+    public ulong TpidrEl0;
+    public ulong TpidrroEl0;
+    public ulong TpidrEl1;
+    public ulong CsselrEl1;
+    public ulong MdscrEl1;
+    public ulong CntkctlEl1;
+}
+
+/// <summary>Bits of <see cref="CpuState.Attention"/>.</summary>
+[Flags]
+public enum AttentionBits
+{
+    None = 0,
+
+    /// <summary>The interrupt inputs of the vCPU changed: see whether one is to be taken.</summary>
+    Interrupts = 1,
+
+    /// <summary><see cref="VcpuCore.RequestExit"/>: leave the run loop.</summary>
+    Exit = 2,
+
+    /// <summary>Another vCPU broadcast TLB maintenance.</summary>
+    TlbMaintenance = 4,
+}

@@ -1,0 +1,119 @@
+using Vmm.Emulation.Cpu.Interpreter;
+
+namespace Vmm.Emulation.Cpu.Decoding;
+
+/// <summary>Properties of an encoding that the decoder acts on.</summary>
+[Flags]
+public enum RowFlags
+{
+    None = 0,
+
+    /// <summary>Uses the FP and SIMD registers: subject to CPACR_EL1.FPEN, which the decoder puts a check in front for.</summary>
+    FpSimd = 1,
+
+    /// <summary>Reads or writes memory.</summary>
+    Memory = 2,
+
+    /// <summary>May change the PC other than to the next instruction.</summary>
+    Branch = 4,
+
+    /// <summary>Needs EL1 or system state: the user-mode oracle cannot run it.</summary>
+    System = 8,
+}
+
+/// <summary>
+/// One encoding of the A64 instruction set, as data: the tables in <c>Tables/</c> hold one row each, grouped as in Arm ARM C4.
+/// </summary>
+public readonly unsafe struct EncodingRow
+{
+    /// <param name="pattern">
+    /// The 32 bits from 31 down to 0 as in the Arm ARM's diagrams: <c>0</c> and <c>1</c> are fixed; any letter is a field
+    /// (a run of one letter is one field, such as <c>nnnnn</c>); spaces are ignored.
+    /// </param>
+    /// <param name="mnemonic">As the Arm ARM titles it, with the variant where it matters: <c>ADD (immediate) 64</c>.</param>
+    /// <param name="form">Fills the operand fields of the op from its word; <see cref="Operands"/> holds them.</param>
+    /// <param name="handler">Executes it.</param>
+    /// <param name="except">Patterns of the same shape that are not this encoding: reserved values of fields.</param>
+    public EncodingRow(
+        string pattern,
+        string mnemonic,
+        delegate*<Op*, void> form,
+        delegate*<VcpuCore, CpuState*, Op*, Op*> handler,
+        Feature feature = Feature.None,
+        RowFlags flags = RowFlags.None,
+        params string[] except)
+    {
+        Pattern = pattern;
+        Mnemonic = mnemonic;
+        Form = form;
+        Handler = handler;
+        Feature = feature;
+        Flags = flags;
+        (Mask, Value) = Parse(pattern);
+        Except = except.Length == 0 ? [] : Array.ConvertAll(except, Parse);
+    }
+
+    public string Pattern { get; }
+
+    public string Mnemonic { get; }
+
+    public Feature Feature { get; }
+
+    public RowFlags Flags { get; }
+
+    /// <summary>Ones at the fixed bits.</summary>
+    public uint Mask { get; }
+
+    /// <summary>The fixed bits.</summary>
+    public uint Value { get; }
+
+    public (uint Mask, uint Value)[] Except { get; }
+
+    public delegate*<Op*, void> Form { get; }
+
+    public delegate*<VcpuCore, CpuState*, Op*, Op*> Handler { get; }
+
+    public bool Matches(uint word)
+    {
+        if ((word & Mask) != Value)
+        {
+            return false;
+        }
+
+        foreach ((uint mask, uint value) in Except)
+        {
+            if ((word & mask) == value)
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <exception cref="FormatException">The pattern has not 32 bits, or a character that is no bit and no field.</exception>
+    public static (uint Mask, uint Value) Parse(string pattern)
+    {
+        uint mask = 0;
+        uint value = 0;
+        int bits = 0;
+        foreach (char c in pattern)
+        {
+            if (c == ' ')
+            {
+                continue;
+            }
+
+            if (c is not ('0' or '1') && !char.IsAsciiLetter(c))
+            {
+                throw new FormatException($"'{c}' in encoding pattern '{pattern}' is neither a bit nor a field letter");
+            }
+
+            mask = (mask << 1) | (c is '0' or '1' ? 1u : 0u);
+            value = (value << 1) | (c == '1' ? 1u : 0u);
+            bits++;
+        }
+
+        return bits == 32 ? (mask, value) : throw new FormatException($"encoding pattern '{pattern}' has {bits} bits, not 32");
+    }
+}

@@ -1,0 +1,57 @@
+using Vmm.Emulation.Cpu.Decoding.Tables;
+
+namespace Vmm.Emulation.Cpu.Decoding;
+
+/// <summary>All rows of all tables, and the index that finds the row of a word.</summary>
+public static class EncodingTable
+{
+    private const int BucketShift = 21;
+
+    /// <summary>Every encoding that is implemented; <see cref="Interpreter.Op.Row"/> indexes it.</summary>
+    public static EncodingRow[] Rows { get; } =
+    [
+        .. DataProcessingImmediate.Rows,
+    ];
+
+    // Row indexes by bits 31:21 of the word.
+    private static readonly ushort[][] Buckets = BuildBuckets();
+
+    /// <summary>The row of a word, or -1 where it is unallocated or not implemented.</summary>
+    public static int Find(uint word)
+    {
+        foreach (ushort row in Buckets[word >> BucketShift])
+        {
+            if (Rows[row].Matches(word))
+            {
+                return row;
+            }
+        }
+
+        return -1;
+    }
+
+    private static ushort[][] BuildBuckets()
+    {
+        var buckets = new List<ushort>[1 << (32 - BucketShift)];
+        for (int i = 0; i < buckets.Length; i++)
+        {
+            buckets[i] = [];
+        }
+
+        for (int row = 0; row < Rows.Length; row++)
+        {
+            uint mask = Rows[row].Mask >> BucketShift;
+            uint value = Rows[row].Value >> BucketShift;
+            uint free = ~mask & (uint)(buckets.Length - 1);
+            uint subset = 0;
+            do
+            {
+                buckets[value | subset].Add((ushort)row);
+                subset = (subset - free) & free;
+            }
+            while (subset != 0);
+        }
+
+        return Array.ConvertAll(buckets, b => b.ToArray());
+    }
+}

@@ -1,0 +1,120 @@
+using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Memory;
+
+namespace Vmm.Emulation.Cpu.Interpreter;
+
+/// <summary>
+/// The predecoded code of a machine, by physical page: what the architecture calls the instruction cache. It is not
+/// coherent with stores, as CTR_EL0.DIC = 0 tells the guest, which therefore executes IC instructions after changing code; a vCPU sees
+/// the new page when it next enters it or passes a context synchronisation event.
+/// </summary>
+public sealed unsafe class CodeCache(Feature features)
+{
+    /// <summary>Pages kept before all are dropped: 33 KiB each.</summary>
+    public const int Capacity = 4096;
+
+    private readonly Lock _lock = new();
+    private readonly List<(GuestMemory Memory, int Page)> _filled = [];
+    private readonly delegate*<VcpuCore, CpuState*, Op*, Op*>[] _handlers = BuildHandlers(features);
+
+    /// <summary>The code of a page, created undecoded on first use. <paramref name="address"/> is inside <paramref name="memory"/>.</summary>
+    internal CodePage Get(GuestMemory memory, ulong address)
+    {
+        int index = (int)((address - memory.Start.Value) >> GuestMemory.PageShift);
+        return Volatile.Read(ref memory.CodePages[index]) ?? Create(memory, index);
+    }
+
+    /// <summary>Fills an op from its word. Idempotent; any vCPU thread.</summary>
+    internal void Decode(CodePage page, Op* op)
+    {
+        lock (_lock)
+        {
+            if (op->Decoded != 0)
+            {
+                return;
+            }
+
+            op->Word = *(uint*)(page.Host + op->Offset);
+            int row = EncodingTable.Find(op->Word);
+            delegate*<VcpuCore, CpuState*, Op*, Op*> handler = &Flow.Undefined;
+            if (row >= 0)
+            {
+                op->Row = (ushort)row;
+                EncodingTable.Rows[row].Form(op);
+                handler = _handlers[row];
+            }
+
+            op->Decoded = 1;
+
+            // Release: a thread that reads the handler sees the operands.
+            Volatile.Write(ref *(nint*)&op->Handler, (nint)handler);
+        }
+    }
+
+    /// <summary>IC IVAU: forgets the code of the page that holds a physical address.</summary>
+    public void Invalidate(GuestMemory memory, ulong address)
+    {
+        int index = (int)((address - memory.Start.Value) >> GuestMemory.PageShift);
+        lock (_lock)
+        {
+            memory.CodePages[index]?.MarkStale();
+            memory.CodePages[index] = null;
+        }
+    }
+
+    /// <summary>IC IALLU, IC IALLUIS, and reset.</summary>
+    public void InvalidateAll()
+    {
+        lock (_lock)
+        {
+            DropAll();
+        }
+    }
+
+    private CodePage Create(GuestMemory memory, int index)
+    {
+        lock (_lock)
+        {
+            if (memory.CodePages[index] is { } existing)
+            {
+                return existing;
+            }
+
+            if (_filled.Count >= Capacity)
+            {
+                DropAll();
+            }
+
+            var page = new CodePage(memory.Host + ((long)index << GuestMemory.PageShift), &Flow.Undecoded, &Flow.PageEnd);
+            Volatile.Write(ref memory.CodePages[index], page);
+            _filled.Add((memory, index));
+            return page;
+        }
+    }
+
+    private void DropAll()
+    {
+        foreach ((GuestMemory memory, int index) in _filled)
+        {
+            memory.CodePages[index]?.MarkStale();
+            memory.CodePages[index] = null;
+        }
+
+        _filled.Clear();
+    }
+
+    // What each row does on a CPU with these features: undefined where it lacks one, FP and SIMD behind the access check.
+    private static delegate*<VcpuCore, CpuState*, Op*, Op*>[] BuildHandlers(Feature features)
+    {
+        EncodingRow[] rows = EncodingTable.Rows;
+        var handlers = new delegate*<VcpuCore, CpuState*, Op*, Op*>[rows.Length];
+        for (int i = 0; i < rows.Length; i++)
+        {
+            handlers[i] = (rows[i].Feature & ~features) != 0 ? &Flow.Undefined
+                : (rows[i].Flags & RowFlags.FpSimd) != 0 ? &Flow.FpSimdGate
+                : rows[i].Handler;
+        }
+
+        return handlers;
+    }
+}

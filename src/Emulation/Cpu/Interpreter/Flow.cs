@@ -1,0 +1,53 @@
+using System.Runtime.CompilerServices;
+using Vmm.Emulation.Cpu.Decoding;
+
+namespace Vmm.Emulation.Cpu.Interpreter;
+
+/// <summary>How execution moves between ops: the handlers that belong to no instruction, and what branch handlers share.</summary>
+internal static unsafe class Flow
+{
+    /// <summary>Of an op that nobody has executed yet.</summary>
+    public static Op* Undecoded(VcpuCore core, CpuState* s, Op* op)
+    {
+        core.DecodeCurrent(op);
+        return op->Handler(core, s, op);
+    }
+
+    /// <summary>Of the op after the last of a page: not an instruction.</summary>
+    public static Op* PageEnd(VcpuCore core, CpuState* s, Op* op)
+    {
+        s->Remaining -= op - s->RunStart;
+        return core.EnterAt(s->CodePageVa + op->Offset);
+    }
+
+    public static Op* Undefined(VcpuCore core, CpuState* s, Op* op) => core.TakeUndefined(op);
+
+    /// <summary>In front of every FP and SIMD handler: CPACR_EL1.FPEN.</summary>
+    public static Op* FpSimdGate(VcpuCore core, CpuState* s, Op* op) =>
+        s->FpEnabled != 0 ? EncodingTable.Rows[op->Row].Handler(core, s, op) : core.TakeFpAccessTrap(op);
+
+    /// <summary>A taken branch to an op of the same page.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Op* Taken(VcpuCore core, CpuState* s, Op* op, Op* target)
+    {
+        long remaining = s->Remaining - (op - s->RunStart) - 1;
+        s->Remaining = remaining;
+        s->RunStart = target;
+        return remaining > 0 && s->Attention == 0 ? target : core.EnterAt(s->CodePageVa + target->Offset);
+    }
+
+    /// <summary>A taken branch by a displacement in bytes: <see cref="Op.Imm"/> of every direct branch.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Op* TakenBy(VcpuCore core, CpuState* s, Op* op, long displacement)
+    {
+        ulong offset = op->Offset + (ulong)displacement;
+        return offset < 4096 ? Taken(core, s, op, op + (displacement >> 2)) : TakenTo(core, s, op, s->CodePageVa + offset);
+    }
+
+    /// <summary>A taken branch to any virtual address.</summary>
+    public static Op* TakenTo(VcpuCore core, CpuState* s, Op* op, ulong target)
+    {
+        s->Remaining -= op - s->RunStart + 1;
+        return core.EnterAt(target);
+    }
+}

@@ -1,0 +1,44 @@
+using System.Runtime.InteropServices;
+
+namespace Vmm.Emulation.Cpu.Interpreter;
+
+/// <summary>
+/// One predecoded instruction: 32 bytes, one for each word of a <see cref="CodePage"/>. Written once, under the code cache's
+/// lock, with <see cref="Handler"/> last.
+/// </summary>
+[StructLayout(LayoutKind.Sequential, Size = 32)]
+public unsafe struct Op
+{
+    /// <summary>
+    /// Executes the instruction and returns the op to execute next: the following one, the target of a branch, or null to leave
+    /// the run loop with <see cref="CpuState.Pc"/> set and the reason in <see cref="VcpuCore.ExitReason"/>.
+    /// </summary>
+    public delegate*<VcpuCore, CpuState*, Op*, Op*> Handler;
+
+    /// <summary>The immediate as the handler wants it: extended, scaled, or a branch displacement in bytes.</summary>
+    public ulong Imm;
+
+    /// <summary>The instruction word.</summary>
+    public uint Word;
+
+    /// <summary>Slots in <see cref="CpuState.X"/>, with ZR and SP resolved by the operand form; Rt is <see cref="Rd"/>, Rt2 and Rs are <see cref="Ra"/>.</summary>
+    public byte Rd;
+    public byte Rn;
+    public byte Rm;
+    public byte Ra;
+
+    /// <summary>Byte offset in the 4 KiB page: bits 11:0 of the PC (4096 in the op after the last).</summary>
+    public ushort Offset;
+
+    /// <summary>Index of the row in <see cref="Decoding.EncodingTable"/>.</summary>
+    public ushort Row;
+
+    /// <summary>A shift amount, condition or other small operand.</summary>
+    public byte Shift;
+
+    /// <summary>A second small operand.</summary>
+    public byte Extra;
+
+    /// <summary>1 once the fields above are filled; the code cache's, under its lock.</summary>
+    public byte Decoded;
+}

@@ -1,0 +1,24 @@
+using System.Runtime.InteropServices;
+
+namespace Vmm.Emulation.Cpu.Mmu;
+
+/// <summary>
+/// One 4 KiB translation for loads and stores. An access of <c>size</c> bytes at <c>va</c> hits when the tag equals
+/// <c>(va + size - 1) &amp; ~0xFFF</c>, so one that leaves the page misses. Pages that need more than a host load or store (devices,
+/// alignment checks, watchpoints) are never given a tag.
+/// </summary>
+[StructLayout(LayoutKind.Sequential, Size = 32)]
+public struct TlbEntry
+{
+    /// <summary>A tag no address can have: not a multiple of the page size.</summary>
+    public const ulong Invalid = 1;
+
+    /// <summary>Entries in a set, indexed by bits 21:12 of the virtual address.</summary>
+    public const int Count = 1024;
+
+    public ulong ReadTag;
+    public ulong WriteTag;
+
+    /// <summary>Host address = virtual address + addend.</summary>
+    public nint Addend;
+}

@@ -1,0 +1,111 @@
+namespace Vmm.Emulation.Memory;
+
+/// <summary>
+/// The guest's physical bus: memory and device windows. Wired once by the machine before any vCPU runs and immutable
+/// afterwards, so look-ups take no lock. An address that nothing answers is an external abort for the vCPU.
+/// </summary>
+public sealed unsafe class PhysicalAddressSpace
+{
+    private readonly List<GuestMemory> _memories = [];
+    private Window[] _windows = [];
+
+    /// <summary>A device window: <paramref name="Size"/> bytes at <paramref name="Start"/>.</summary>
+    public readonly record struct Window(ulong Start, ulong Size, IMmioDevice Device)
+    {
+        public ulong End => Start + Size;
+    }
+
+    /// <summary>All device windows by address, for <c>info mtree</c>.</summary>
+    public IReadOnlyList<Window> Windows => _windows;
+
+    public IReadOnlyList<GuestMemory> Memories => _memories;
+
+    public void AddMemory(GuestMemory memory) => _memories.Add(memory);
+
+    /// <exception cref="ArgumentException">The window overlaps another one.</exception>
+    public void Map(IMmioDevice device, GuestPhysicalAddress start, ulong size)
+    {
+        foreach (Window other in _windows)
+        {
+            if (start.Value < other.End && other.Start < start.Value + size)
+            {
+                throw new ArgumentException($"{device.Name} at {start}+0x{size:x} overlaps {other.Device.Name} at 0x{other.Start:x}+0x{other.Size:x}");
+            }
+        }
+
+        _windows = [.. _windows.Append(new Window(start.Value, size, device)).OrderBy(w => w.Start)];
+    }
+
+    /// <summary>The memory that holds the address, or null where it is a device or nothing.</summary>
+    public GuestMemory? FindMemory(ulong address)
+    {
+        foreach (GuestMemory memory in _memories)
+        {
+            if (address - memory.Start.Value < memory.Size)
+            {
+                return memory;
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>The host address of a byte of memory, valid to the end of its page; null where no memory is.</summary>
+    public byte* HostPointer(ulong address)
+    {
+        GuestMemory? memory = FindMemory(address);
+        return memory == null ? null : memory.Host + (address - memory.Start.Value);
+    }
+
+    /// <summary>A device read of 1, 2, 4 or 8 bytes; false when nothing answers (synchronous external abort).</summary>
+    public bool TryRead(ulong address, int size, out ulong value)
+    {
+        if (FindWindow(address, size, out Window window))
+        {
+            value = window.Device.Read(address - window.Start, size);
+            return true;
+        }
+
+        value = 0;
+        return false;
+    }
+
+    /// <summary>A device write of 1, 2, 4 or 8 bytes; false when nothing answers (synchronous external abort).</summary>
+    public bool TryWrite(ulong address, int size, ulong value)
+    {
+        if (FindWindow(address, size, out Window window))
+        {
+            window.Device.Write(address - window.Start, size, value);
+            return true;
+        }
+
+        return false;
+    }
+
+    private bool FindWindow(ulong address, int size, out Window window)
+    {
+        Window[] windows = _windows;
+        int low = 0;
+        int high = windows.Length - 1;
+        while (low <= high)
+        {
+            int middle = (low + high) >> 1;
+            window = windows[middle];
+            if (address < window.Start)
+            {
+                high = middle - 1;
+            }
+            else if (address - window.Start >= window.Size)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                return window.Size - (address - window.Start) >= (ulong)size;
+            }
+        }
+
+        window = default;
+        return false;
+    }
+}
