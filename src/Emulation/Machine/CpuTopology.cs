@@ -1,0 +1,38 @@
+namespace Vmm.Emulation.Machine;
+
+/// <summary>
+/// How the possible CPUs are arranged: each count is per parent. CPU indexes run through threads first, then cores, clusters
+/// and sockets, as QEMU's <c>virt</c> numbers them.
+/// </summary>
+public sealed record CpuTopology(int Sockets, int Clusters, int Cores, int Threads)
+{
+    /// <summary>All possible CPUs.</summary>
+    public int Count => Sockets * Clusters * Cores * Threads;
+
+    /// <summary>The position of a CPU at each level, each counted from 0 in its parent.</summary>
+    public CpuLocation Locate(CpuIndex cpu)
+    {
+        int index = cpu.Value;
+        return new CpuLocation(
+            index / (Threads * Cores * Clusters),
+            index / (Threads * Cores) % Clusters,
+            index / Threads % Cores,
+            index % Threads);
+    }
+
+    /// <summary>The CPU at a position; the reverse of <see cref="Locate"/>.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The position is outside the topology.</exception>
+    public CpuIndex IndexOf(CpuLocation location)
+    {
+        if ((uint)location.Socket >= (uint)Sockets || (uint)location.Cluster >= (uint)Clusters
+            || (uint)location.Core >= (uint)Cores || (uint)location.Thread >= (uint)Threads)
+        {
+            throw new ArgumentOutOfRangeException(nameof(location), $"{location} is outside {this}");
+        }
+
+        return new CpuIndex((((((location.Socket * Clusters) + location.Cluster) * Cores) + location.Core) * Threads) + location.Thread);
+    }
+}
+
+/// <summary>Where a CPU sits: <c>socket-id</c>, <c>cluster-id</c>, <c>core-id</c> and <c>thread-id</c> of QEMU.</summary>
+public readonly record struct CpuLocation(int Socket, int Cluster, int Core, int Thread);

@@ -1,0 +1,32 @@
+using Vmm.Emulation.Cpu;
+
+namespace Vmm.Emulation.Machine;
+
+/// <summary>What a machine is made of; checked by whoever makes it, so that <see cref="VirtMachine"/> can rely on it.</summary>
+/// <param name="Cpu">The model of every CPU.</param>
+/// <param name="EnabledCpus">CPUs 0 … EnabledCpus − 1 are enabled at power-on.</param>
+/// <param name="Topology">The possible CPUs, at least <paramref name="EnabledCpus"/>.</param>
+/// <param name="MemoryBytes">RAM size, a multiple of 4 KiB.</param>
+/// <param name="Boot">What to boot.</param>
+public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology Topology, ulong MemoryBytes, BootConfig Boot)
+{
+    /// <summary>The most CPUs that can be possible: QEMU's limit for <c>virt</c> with GICv3.</summary>
+    public const int MaxCpus = 512;
+
+    public int PossibleCpus => Topology.Count;
+
+    /// <summary>ACPI tables and the EFI hand-off (<c>-machine acpi=on</c>), or a full device tree.</summary>
+    public bool Acpi { get; init; } = true;
+
+    /// <summary>
+    /// False: every CPU enabled at power-on is Enabled in the MADT and can never be unplugged (V5 of the series). True: only the
+    /// boot CPU is, and all others are online-capable.
+    /// </summary>
+    public bool ColdPluggedCpusOnlineCapable { get; init; }
+}
+
+/// <summary>What is loaded into RAM at power-on and again at each reset.</summary>
+/// <param name="Kernel">An arm64 <c>Image</c>.</param>
+/// <param name="Initrd">An initial RAM disk, or null.</param>
+/// <param name="CommandLine">The kernel command line.</param>
+public sealed record BootConfig(ReadOnlyMemory<byte> Kernel, ReadOnlyMemory<byte>? Initrd, string CommandLine);
