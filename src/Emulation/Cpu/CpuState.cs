@@ -100,6 +100,11 @@ public unsafe struct CpuState
     public ulong TpidrEl1;
     public ulong CsselrEl1;
     public ulong MdscrEl1;
+    public uint OsLock;
+    public fixed ulong Dbgbvr[6];
+    public fixed ulong Dbgbcr[6];
+    public fixed ulong Dbgwvr[4];
+    public fixed ulong Dbgwcr[4];
     public ulong CntkctlEl1;
 }
 

@@ -1,24 +1,18 @@
+using Vmm.Emulation.Cpu.Exceptions;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu;
 
+/// <content>Moving between pages of code, and the work that waits there.</content>
 public sealed unsafe partial class VcpuCore
 {
-    private const int InstructionTlbSize = 256;
-
-    private struct InstructionTlbEntry
-    {
-        public ulong Tag;
-        public CodePage? Page;
-    }
-
     // False after a handler asked to re-enter the run loop instead of leaving it.
     private bool _leaving;
 
     // Holds the executing page alive while its ops are.
     private CodePage? _page;
-    private readonly InstructionTlbEntry[] _instructionTlb = new InstructionTlbEntry[InstructionTlbSize];
 
     /// <summary>The op at a virtual address, after pending work; null to leave the run loop. Takes the exception if the fetch faults.</summary>
     internal Op* EnterAt(ulong pc)
@@ -42,20 +36,57 @@ public sealed unsafe partial class VcpuCore
                 return Leave(pc, VcpuExit.BudgetSpent);
             }
 
-            ref InstructionTlbEntry entry = ref _instructionTlb[(pc >> GuestMemory.PageShift) & (InstructionTlbSize - 1)];
-            ulong tag = pc & ~(ulong)(GuestMemory.PageSize - 1);
-            if (entry.Tag == tag && entry.Page is { Stale: false } page && (pc & 3) == 0)
+            ref TlbContext.InstructionEntry entry = ref _context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);
+            if (entry.Tag == (pc & PageMask) && entry.Page is { Stale: false } page && (pc & 3) == 0 && (s->Pstate & Pstate.Il) == 0)
             {
                 _page = page;
-                s->CodePageVa = tag;
+                s->CodePageVa = pc & PageMask;
                 s->RunStart = page.First + ((pc & (GuestMemory.PageSize - 1)) >> 2);
                 return s->RunStart;
             }
 
             s->Pc = pc;
-            FillInstructionTlb(ref entry, pc);
+            PrepareEntry(pc);
             pc = s->Pc;
         }
+    }
+
+    // What stands between a PC and its page: a tag in the top byte, a pending exception, a page not yet translated.
+    private void PrepareEntry(ulong pc)
+    {
+        CpuState* s = _state;
+        ulong canonical = WithoutTag(pc);
+        if (canonical != pc)
+        {
+            s->Pc = canonical;
+        }
+        else if ((s->Pstate & Pstate.Il) != 0)
+        {
+            s->Remaining--;
+            EnterException(SynchronousVector, pc, ExceptionClass.IllegalState, 0);
+        }
+        else if ((pc & 3) != 0)
+        {
+            s->Remaining--;
+            s->FarEl1 = pc;
+            EnterException(SynchronousVector, pc, ExceptionClass.PcAlignment, 0);
+        }
+        else
+        {
+            ref TlbContext.InstructionEntry entry = ref _context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);
+            if (!FillInstructionTlb(ref entry, pc))
+            {
+                // Counted, so that a vector that faults in turn spends its budget.
+                s->Remaining--;
+            }
+        }
+    }
+
+    // AArch64.BranchAddr: with TCR_EL1.TBIx, the top byte of a branch target is replaced by copies of bit 55.
+    private ulong WithoutTag(ulong pc)
+    {
+        bool upper = ((pc >> 55) & 1) != 0;
+        return ((_state->TcrEl1 >> (upper ? 38 : 37)) & 1) == 0 ? pc : (ulong)((long)(pc << 8) >> 8);
     }
 
     /// <summary>Leaves the run loop; execution goes on at <paramref name="pc"/>.</summary>
@@ -66,28 +97,37 @@ public sealed unsafe partial class VcpuCore
         return null;
     }
 
+    /// <summary>Leaves the run loop after an instruction has been executed.</summary>
+    internal Op* LeaveAfter(Op* op, VcpuExit reason)
+    {
+        _state->Remaining -= op - _state->RunStart + 1;
+        return Leave(PcOf(op) + 4, reason);
+    }
+
     internal void DecodeCurrent(Op* op) => _code.Decode(_page!, op);
 
-    // Attention bits, then pc or exit. False to leave the loop.
+    // Does what the attention bits ask; Pc is where execution goes on. False to leave the run loop.
     private bool ServiceAttention()
     {
-        if (Interrupts.Take(AttentionBits.Exit) != 0)
+        AttentionBits bits = Interrupts.Take(AttentionBits.Exit | AttentionBits.TlbMaintenance | AttentionBits.Interrupts);
+        if ((bits & AttentionBits.TlbMaintenance) != 0)
         {
+            ServiceTlbRequests();
+        }
+
+        if ((bits & AttentionBits.Exit) != 0)
+        {
+            // The interrupt is looked at again when the loop is next entered.
+            Interrupts.Note(bits & AttentionBits.Interrupts);
             ExitReason = VcpuExit.Requested;
             return false;
         }
 
+        if ((bits & AttentionBits.Interrupts) != 0)
+        {
+            TakeInterrupt();
+        }
+
         return true;
     }
-
-    private void FillInstructionTlb(ref InstructionTlbEntry entry, ulong pc)
-    {
-        GuestMemory memory = Bus.FindMemory(pc) ?? throw new InvalidOperationException("replaced by the MMU");
-        entry.Tag = pc & ~(ulong)(GuestMemory.PageSize - 1);
-        entry.Page = _code.Get(memory, pc);
-    }
-
-    internal Op* TakeUndefined(Op* op) => Leave(_state->CodePageVa + op->Offset, VcpuExit.Requested);
-
-    internal Op* TakeFpAccessTrap(Op* op) => Leave(_state->CodePageVa + op->Offset, VcpuExit.Requested);
 }

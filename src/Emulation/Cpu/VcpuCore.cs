@@ -1,5 +1,9 @@
 using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Mmu;
+using Vmm.Emulation.Cpu.Psci;
+using Vmm.Emulation.Cpu.Timers;
+using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu;
@@ -35,10 +39,28 @@ public sealed unsafe partial class VcpuCore : IDisposable
 
     public PhysicalAddressSpace Bus { get; }
 
+    /// <summary>The machine's predecoded code.</summary>
+    internal CodeCache Code => _code;
+
     public CpuInterruptWord Interrupts { get; }
+
+    /// <summary>The GIC CPU interface behind the ICC_* registers; without one they are UNDEFINED.</summary>
+    public GicCpuInterface? Gic { get; set; }
+
+    /// <summary>The generic timer; without one its registers are UNDEFINED.</summary>
+    public GenericTimer? Timer { get; set; }
+
+    /// <summary>What HVC calls; without one HVC is UNDEFINED.</summary>
+    public PsciController? Psci { get; set; }
 
     /// <summary>The architectural state. Owner only, except <see cref="CpuState.Attention"/>.</summary>
     public CpuState* State => _state;
+
+    /// <summary>Whether execution state exists: the CPU is enabled for the guest.</summary>
+    public bool IsEnabled { get; private set; }
+
+    /// <summary>The size of a physical address, in bits: ID_AA64MMFR0_EL1.PARange.</summary>
+    internal int PhysicalAddressBits => Model.PhysicalAddressBits;
 
     /// <summary>Why the last <see cref="Run"/> returned; a handler that returns null has set it.</summary>
     internal VcpuExit ExitReason { get; set; }
@@ -46,11 +68,57 @@ public sealed unsafe partial class VcpuCore : IDisposable
     /// <summary>Instructions executed since creation. Owner only.</summary>
     public long InstructionCount { get; private set; }
 
+    /// <summary>Makes the execution state of a CPU that is to run. No thread runs it yet.</summary>
+    public void Enable()
+    {
+        if (!IsEnabled)
+        {
+            SwitchContext();
+            IsEnabled = true;
+        }
+    }
+
+    /// <summary>Frees the execution state. No thread runs it any more.</summary>
+    public void Disable()
+    {
+        IsEnabled = false;
+        _page = null;
+        _state->Tlb = null;
+        _state->TlbUnprivileged = null;
+        for (int i = 0; i < Contexts; i++)
+        {
+            _contexts[i]?.Dispose();
+            _contexts[i] = null;
+        }
+    }
+
+    /// <summary>
+    /// A cold reset into EL1 (Arm ARM D1.3.1), with the PC and X0 of a boot loader or of PSCI CPU_ON. Interrupt inputs stay as they are.
+    /// </summary>
+    public void Reset(ulong pc, ulong x0)
+    {
+        CpuState* s = _state;
+        int attention = s->Attention;
+        NativeMemory.Clear(s, (nuint)sizeof(CpuState));
+        s->Attention = attention;
+        s->Pstate = Pstate.DaifMask | Pstate.ModeEl1h;
+        s->SctlrEl1 = Sctlr.Reset;
+        s->X[0] = x0;
+        s->Pc = pc;
+        Timer?.Reset();
+        UpdateFpEnabled();
+        SwitchContext();
+        FlushTlb();
+    }
+
     /// <summary>Executes from <see cref="CpuState.Pc"/> until the budget, in instructions, is spent or something else needs the owner.</summary>
     public VcpuExit Run(long budget)
     {
         CpuState* s = _state;
         s->Remaining = budget;
+        Volatile.Write(ref _executing, true);
+        Interlocked.MemoryBarrier();
+        ServiceTlbRequests();
         do
         {
             _leaving = true;
@@ -61,6 +129,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
             }
         }
         while (!_leaving);
+        Volatile.Write(ref _executing, false);
         InstructionCount += budget - s->Remaining;
         return ExitReason;
     }
@@ -70,6 +139,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
 
     public void Dispose()
     {
+        Disable();
         NativeMemory.AlignedFree(_state);
         _state = null;
     }

@@ -11,6 +11,11 @@ public static class EncodingTable
     public static EncodingRow[] Rows { get; } =
     [
         .. DataProcessingImmediate.Rows,
+        .. DataProcessingRegister.Rows,
+        .. Branches.Rows,
+        .. SystemTable.Rows,
+        .. LoadsAndStores.Rows,
+        .. ExclusivesAndAtomics.Rows,
     ];
 
     // Row indexes by bits 31:21 of the word.

@@ -1,0 +1,216 @@
+using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Exceptions;
+using Vmm.Emulation.Cpu.SystemRegisters;
+
+namespace Vmm.Emulation.Cpu.Interpreter.Handlers;
+
+/// <summary>Exception generation, PSTATE, hints, barriers, and the way to system registers and operations.</summary>
+internal static unsafe class SystemInstructions
+{
+    private static uint Immediate16(Op* op) => Operands.Bits(op->Word, 5, 16);
+
+    private static uint Crm(Op* op) => Operands.Bits(op->Word, 8, 4);
+
+    private static bool AtEl0(CpuState* s) => Pstate.ExceptionLevel(s->Pstate) == 0;
+
+    public static Op* Svc(VcpuCore core, CpuState* s, Op* op) => core.TakeAfter(op, ExceptionClass.Svc64, Immediate16(op));
+
+    public static Op* Brk(VcpuCore core, CpuState* s, Op* op) => core.Take(op, ExceptionClass.Brk64, Immediate16(op));
+
+    /// <summary>The PSCI conduit: there is no EL2, the machine answers in its place.</summary>
+    public static Op* Hvc(VcpuCore core, CpuState* s, Op* op) =>
+        AtEl0(s) || core.Psci == null ? core.TakeUndefined(op) : core.Psci.Call(core, op);
+
+    /// <summary>There is no EL3.</summary>
+    public static Op* Smc(VcpuCore core, CpuState* s, Op* op) => core.TakeUndefined(op);
+
+    public static Op* Eret(VcpuCore core, CpuState* s, Op* op) => AtEl0(s) ? core.TakeUndefined(op) : core.ReturnFromException(op);
+
+    public static Op* Yield(VcpuCore core, CpuState* s, Op* op) => op + 1;
+
+    public static Op* Wfe(VcpuCore core, CpuState* s, Op* op)
+    {
+        if (s->EventRegister != 0)
+        {
+            s->EventRegister = 0;
+            return op + 1;
+        }
+
+        return AtEl0(s) && (s->SctlrEl1 & Sctlr.NTwe) == 0
+            ? core.Take(op, ExceptionClass.WfxTrap, (1u << 24) | (0xEu << 20) | 1)
+            : core.LeaveAfter(op, VcpuExit.WaitForEvent);
+    }
+
+    public static Op* Wfi(VcpuCore core, CpuState* s, Op* op)
+    {
+        if (core.Interrupts.HasWakeup)
+        {
+            return op + 1;
+        }
+
+        return AtEl0(s) && (s->SctlrEl1 & Sctlr.NTwi) == 0
+            ? core.Take(op, ExceptionClass.WfxTrap, (1u << 24) | (0xEu << 20))
+            : core.LeaveAfter(op, VcpuExit.WaitForInterrupt);
+    }
+
+    /// <summary>WFE never waits long, so an event need not be sent to other CPUs.</summary>
+    public static Op* Sev(VcpuCore core, CpuState* s, Op* op)
+    {
+        s->EventRegister = 1;
+        return op + 1;
+    }
+
+    public static Op* Clrex(VcpuCore core, CpuState* s, Op* op)
+    {
+        s->ExclusiveSize = 0;
+        return op + 1;
+    }
+
+    public static Op* Dsb(VcpuCore core, CpuState* s, Op* op)
+    {
+        core.CompleteBroadcast();
+        return op + 1;
+    }
+
+    public static Op* Dmb(VcpuCore core, CpuState* s, Op* op)
+    {
+        Interlocked.MemoryBarrier();
+        return op + 1;
+    }
+
+    /// <summary>A context synchronisation event: the page of code is looked up anew.</summary>
+    public static Op* Isb(VcpuCore core, CpuState* s, Op* op) => Flow.TakenTo(core, s, op, core.PcOf(op) + 4);
+
+    public static Op* MsrSpSel(VcpuCore core, CpuState* s, Op* op)
+    {
+        if (AtEl0(s))
+        {
+            return core.TakeUndefined(op);
+        }
+
+        core.SetPstate((s->Pstate & ~1u) | (Crm(op) & 1));
+        return op + 1;
+    }
+
+    public static Op* MsrUao(VcpuCore core, CpuState* s, Op* op) => SetField(core, s, op, Pstate.Uao, false);
+
+    public static Op* MsrPan(VcpuCore core, CpuState* s, Op* op) => SetField(core, s, op, Pstate.Pan, false);
+
+    public static Op* MsrSsbs(VcpuCore core, CpuState* s, Op* op) => SetField(core, s, op, Pstate.Ssbs, true);
+
+    private static Op* SetField(VcpuCore core, CpuState* s, Op* op, uint field, bool el0Allowed)
+    {
+        if (AtEl0(s) && !el0Allowed)
+        {
+            return core.TakeUndefined(op);
+        }
+
+        core.SetPstate((Crm(op) & 1) != 0 ? s->Pstate | field : s->Pstate & ~field);
+        return op + 1;
+    }
+
+    public static Op* MsrDaifSet(VcpuCore core, CpuState* s, Op* op)
+    {
+        if (AtEl0(s) && (s->SctlrEl1 & Sctlr.Uma) == 0)
+        {
+            return core.Take(op, ExceptionClass.SystemRegister, Syndrome(op, false));
+        }
+
+        s->Pstate |= Crm(op) << 6;
+        return op + 1;
+    }
+
+    public static Op* MsrDaifClear(VcpuCore core, CpuState* s, Op* op)
+    {
+        if (AtEl0(s) && (s->SctlrEl1 & Sctlr.Uma) == 0)
+        {
+            return core.Take(op, ExceptionClass.SystemRegister, Syndrome(op, false));
+        }
+
+        s->Pstate &= ~(Crm(op) << 6);
+        core.InterruptsMayBeUnmasked();
+        return s->Attention == 0 ? op + 1 : Flow.TakenTo(core, s, op, core.PcOf(op) + 4);
+    }
+
+    public static Op* Mrs(VcpuCore core, CpuState* s, Op* op)
+    {
+        SystemRegister? register = SystemRegisterTable.At((int)op->Imm);
+        if (register?.Read == null || !core.Has(register.Feature))
+        {
+            return core.TakeUndefined(op);
+        }
+
+        if (AtEl0(s))
+        {
+            if (!register.El0Read)
+            {
+                return core.TakeUndefined(op);
+            }
+
+            if (register.TrapEl0 != null && register.TrapEl0(core, s, false))
+            {
+                return core.Take(op, ExceptionClass.SystemRegister, Syndrome(op, true));
+            }
+        }
+
+        s->X[op->Rd] = register.Read(core, s);
+        return op + 1;
+    }
+
+    public static Op* Msr(VcpuCore core, CpuState* s, Op* op)
+    {
+        SystemRegister? register = SystemRegisterTable.At((int)op->Imm);
+        if (register?.Write == null || !core.Has(register.Feature))
+        {
+            return core.TakeUndefined(op);
+        }
+
+        if (AtEl0(s))
+        {
+            if (!register.El0Write)
+            {
+                return core.TakeUndefined(op);
+            }
+
+            if (register.TrapEl0 != null && register.TrapEl0(core, s, true))
+            {
+                return core.Take(op, ExceptionClass.SystemRegister, Syndrome(op, false));
+            }
+        }
+
+        register.Write(core, s, s->X[op->Rn]);
+        return s->Attention == 0 ? op + 1 : Flow.TakenTo(core, s, op, core.PcOf(op) + 4);
+    }
+
+    public static Op* Sys(VcpuCore core, CpuState* s, Op* op)
+    {
+        SystemOperation? operation = SystemOperations.At((int)op->Imm);
+        if (operation == null || !core.Has(operation.Feature))
+        {
+            return core.TakeUndefined(op);
+        }
+
+        if (AtEl0(s))
+        {
+            if (operation.El0Enable == 0)
+            {
+                return core.TakeUndefined(op);
+            }
+
+            if ((s->SctlrEl1 & operation.El0Enable) == 0)
+            {
+                return core.Take(op, ExceptionClass.SystemRegister, Syndrome(op, false));
+            }
+        }
+
+        return operation.Execute(core, s, op, s->X[op->Rn]);
+    }
+
+    /// <summary>ISS of EC 0x18: the encoding, Rt, and the direction (1 = read).</summary>
+    private static uint Syndrome(Op* op, bool read)
+    {
+        uint word = op->Word;
+        return (Operands.Bits(word, 19, 2) << 20) | (Operands.Bits(word, 5, 3) << 17) | (Operands.Bits(word, 16, 3) << 14)
+            | (Operands.Bits(word, 12, 4) << 10) | (Operands.Bits(word, 0, 5) << 5) | (Operands.Bits(word, 8, 4) << 1) | (read ? 1u : 0);
+    }
+}

@@ -1,0 +1,52 @@
+namespace Vmm.Emulation.Cpu.Mmu;
+
+/// <summary>Fault status codes of ESR_ELx.DFSC/IFSC and PAR_EL1.FST (Arm ARM D24.2.40); add the level, 0–3, where there is one.</summary>
+internal static class FaultStatus
+{
+    public const int AddressSize = 0b000000;
+    public const int Translation = 0b000100;
+    public const int AccessFlag = 0b001000;
+    public const int Permission = 0b001100;
+    public const int ExternalAbort = 0b010000;
+    public const int ExternalAbortOnWalk = 0b010100;
+    public const int Alignment = 0b100001;
+    public const int Debug = 0b100010;
+
+    /// <summary>An exclusive or atomic access to memory that has none: IMPLEMENTATION DEFINED in the manual, this value as on most CPUs.</summary>
+    public const int UnsupportedExclusive = 0b110101;
+}
+
+/// <summary>What an access wants of a translation.</summary>
+internal enum AccessType
+{
+    Read,
+    Write,
+    Execute,
+}
+
+/// <summary>A stage 1 translation of one 4 KiB piece of the address space.</summary>
+internal struct Translation
+{
+    /// <summary>Physical address of the byte that was asked for.</summary>
+    public ulong Address;
+
+    /// <summary>The MAIR_EL1 byte: memory type.</summary>
+    public byte Attributes;
+
+    /// <summary>SH of the descriptor, for PAR_EL1.</summary>
+    public byte Shareability;
+
+    /// <summary>log2 of the size of the page or block.</summary>
+    public int SizeBits;
+
+    /// <summary>log2 of the granule: what is larger is a block.</summary>
+    public int GranuleBits;
+
+    /// <summary>Whether the view (EL, PAN) that asked may write.</summary>
+    public bool Writable;
+
+    /// <summary>Whether the view may read.</summary>
+    public bool Readable;
+
+    public readonly bool IsDevice => (Attributes & 0xF0) == 0;
+}

@@ -1,0 +1,186 @@
+using Vmm.Emulation.Memory;
+
+namespace Vmm.Emulation.Cpu.Mmu;
+
+/// <summary>Stage 1 translation of the EL1&amp;0 regime (Arm ARM D8): 4, 16 and 64 KiB granules, 48-bit addresses.</summary>
+internal static unsafe class TableWalk
+{
+    private const ulong DescriptorAddressMask = 0x0000_FFFF_FFFF_F000;
+
+    /// <summary>The view that asks: exception level of the permissions, and whether PSTATE.PAN applies.</summary>
+    public readonly record struct View(int ExceptionLevel, bool Pan);
+
+    /// <summary>Translates an address for an access. False: <paramref name="status"/> is the fault status code.</summary>
+    public static bool Translate(VcpuCore core, ulong va, AccessType access, View view, out Translation result, out int status)
+    {
+        CpuState* s = core.State;
+        result = default;
+        bool upper = ((va >> 55) & 1) != 0;
+        ulong tcr = s->TcrEl1;
+        bool topByteIgnored = ((tcr >> (upper ? 38 : 37)) & 1) != 0;
+
+        if ((s->SctlrEl1 & Sctlr.M) == 0)
+        {
+            return TranslateFlat(core, va, access, topByteIgnored, ref result, out status);
+        }
+
+        // The region of the address, and whether the tables of that region may be walked.
+        int tsz = Math.Clamp((int)(tcr >> (upper ? 16 : 0)) & 0x3F, 16, 39);
+        int inputSize = 64 - tsz;
+        ulong high = topByteIgnored ? (ulong)((long)(va << 8) >> 8) : va;
+        ulong expected = upper ? ulong.MaxValue << inputSize : 0;
+        bool walkDisabled = ((tcr >> (upper ? 23 : 7)) & 1) != 0;
+        bool el0Disabled = view.ExceptionLevel == 0 && ((tcr >> (upper ? 56 : 55)) & 1) != 0 && core.Has(Decoding.Feature.E0pd);
+        if ((high & (ulong.MaxValue << inputSize)) != expected || walkDisabled || el0Disabled)
+        {
+            status = FaultStatus.Translation;
+            return false;
+        }
+
+        int granule = GranuleBits(tcr, upper);
+        int stride = granule - 3;
+        int level = 4 - ((inputSize - granule + stride - 1) / stride);
+        int outputSize = Math.Min(core.PhysicalAddressBits, IntermediateSize((int)(tcr >> 32) & 7));
+
+        ulong ttbr = (upper ? s->Ttbr1El1 : s->Ttbr0El1) & 0x0000_FFFF_FFFF_FFFE;
+        int indexBits = inputSize - granule - ((3 - level) * stride);
+        ulong table = ttbr & ~((8ul << indexBits) - 1);
+        if (table >> outputSize != 0)
+        {
+            status = FaultStatus.AddressSize;
+            return false;
+        }
+
+        bool tableNoEl0 = false;
+        bool tableReadOnly = false;
+        bool tablePxn = false;
+        bool tableUxn = false;
+        while (true)
+        {
+            int shift = granule + ((3 - level) * stride);
+            ulong index = ((va & ((1ul << inputSize) - 1)) >> shift) & ((1ul << indexBits) - 1);
+            byte* host = core.Bus.HostPointer(table + (index * 8));
+            if (host == null)
+            {
+                status = FaultStatus.ExternalAbortOnWalk | level;
+                return false;
+            }
+
+            ulong descriptor = Volatile.Read(ref *(ulong*)host);
+            bool isTable = (descriptor & 3) == 3 && level < 3;
+            bool blockAllowed = level switch
+            {
+                3 => (descriptor & 2) != 0,
+                2 => true,
+                1 => granule == 12,
+                _ => false,
+            };
+            if ((descriptor & 1) == 0 || (!isTable && !blockAllowed) || (level < 3 && !isTable && (descriptor & 2) != 0))
+            {
+                status = FaultStatus.Translation | level;
+                return false;
+            }
+
+            ulong output = descriptor & DescriptorAddressMask & ~((1ul << granule) - 1);
+            if (output >> outputSize != 0)
+            {
+                status = FaultStatus.AddressSize | level;
+                return false;
+            }
+
+            if (isTable)
+            {
+                tableNoEl0 |= ((descriptor >> 61) & 1) != 0;
+                tableReadOnly |= ((descriptor >> 62) & 1) != 0;
+                tablePxn |= ((descriptor >> 59) & 1) != 0;
+                tableUxn |= ((descriptor >> 60) & 1) != 0;
+                table = output;
+                indexBits = stride;
+                level++;
+                continue;
+            }
+
+            if ((descriptor & (1 << 10)) == 0)
+            {
+                status = FaultStatus.AccessFlag | level;
+                return false;
+            }
+
+            ulong offsetMask = (1ul << shift) - 1;
+            result.Address = (output & ~offsetMask) | (va & offsetMask);
+            result.SizeBits = shift;
+            result.GranuleBits = granule;
+            result.Attributes = (byte)(s->MairEl1 >> (int)(((descriptor >> 2) & 7) * 8));
+            result.Shareability = (byte)((descriptor >> 8) & 3);
+
+            bool el0Access = ((descriptor >> 6) & 1) != 0 && !tableNoEl0;
+            bool readOnly = ((descriptor >> 7) & 1) != 0 || tableReadOnly;
+            bool pxn = ((descriptor >> 53) & 1) != 0 || tablePxn;
+            bool uxn = ((descriptor >> 54) & 1) != 0 || tableUxn;
+            bool writeNever = (s->SctlrEl1 & Sctlr.Wxn) != 0;
+            bool executable;
+            if (view.ExceptionLevel == 0)
+            {
+                result.Readable = el0Access;
+                result.Writable = el0Access && !readOnly;
+                executable = !uxn && !(writeNever && result.Writable);
+            }
+            else
+            {
+                bool privileged = !(view.Pan && el0Access);
+                result.Readable = privileged;
+                result.Writable = privileged && !readOnly;
+                executable = !pxn && !(el0Access && !readOnly) && !(writeNever && !readOnly);
+            }
+
+            bool allowed = access switch
+            {
+                AccessType.Read => result.Readable,
+                AccessType.Write => result.Writable,
+                _ => executable,
+            };
+            status = FaultStatus.Permission | level;
+            return allowed;
+        }
+    }
+
+    // MMU off: addresses pass unchanged, data is Device-nGnRnE, instructions Normal (Arm ARM D8.2.8).
+    private static bool TranslateFlat(VcpuCore core, ulong va, AccessType access, bool topByteIgnored, ref Translation result, out int status)
+    {
+        ulong address = topByteIgnored ? va & 0x00FF_FFFF_FFFF_FFFF : va;
+        if (address >> core.PhysicalAddressBits != 0)
+        {
+            status = FaultStatus.AddressSize;
+            return false;
+        }
+
+        result.Address = address;
+        result.Attributes = access == AccessType.Execute ? (byte)0xFF : (byte)0;
+        result.Shareability = 2;
+        result.SizeBits = result.GranuleBits = 12;
+        result.Readable = true;
+        result.Writable = true;
+        status = 0;
+        return true;
+    }
+
+    /// <summary>log2 of the granule of the half of the address space that <paramref name="upper"/> names.</summary>
+    public static int GranuleBits(ulong tcr, bool upper)
+    {
+        int field = (int)(tcr >> (upper ? 30 : 14)) & 3;
+        return upper
+            ? field switch { 1 => 14, 3 => 16, _ => 12 }
+            : field switch { 1 => 16, 2 => 14, _ => 12 };
+    }
+
+    // TCR_EL1.IPS.
+    private static int IntermediateSize(int field) => field switch
+    {
+        0 => 32,
+        1 => 36,
+        2 => 40,
+        3 => 42,
+        4 => 44,
+        _ => 48,
+    };
+}

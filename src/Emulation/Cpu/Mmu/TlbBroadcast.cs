@@ -1,0 +1,40 @@
+namespace Vmm.Emulation.Cpu.Mmu;
+
+/// <summary>
+/// TLB maintenance that is broadcast to the Inner Shareable domain: each other vCPU gets a request, and the DSB that follows
+/// waits until all that are executing have carried theirs out. A vCPU that is not executing does it before it next executes.
+/// </summary>
+/// <remarks>
+/// Ordering: the requester files the request, then reads whether the other vCPU executes; a vCPU that begins to execute says
+/// so, fences, and then looks for requests. One of the two sees the other.
+/// </remarks>
+public sealed class TlbBroadcast(IReadOnlyList<VcpuCore> cores)
+{
+    /// <summary>Files a request with every other vCPU: one address, or everything when <paramref name="va"/> is null.</summary>
+    internal void Request(VcpuCore from, ulong? va)
+    {
+        for (int i = 0; i < cores.Count; i++)
+        {
+            VcpuCore core = cores[i];
+            if (core != from && core.IsEnabled)
+            {
+                core.FileTlbRequest(va);
+            }
+        }
+    }
+
+    /// <summary>DSB: returns when no executing vCPU has a request open. The caller serves its own meanwhile, so two may wait for each other.</summary>
+    internal void Wait(VcpuCore from)
+    {
+        var spin = default(SpinWait);
+        for (int i = 0; i < cores.Count; i++)
+        {
+            VcpuCore core = cores[i];
+            while (core != from && core.HasOpenTlbRequests)
+            {
+                from.ServiceTlbRequests();
+                spin.SpinOnce(sleep1Threshold: -1);
+            }
+        }
+    }
+}

@@ -1,0 +1,126 @@
+using Vmm.Emulation.Cpu.Interpreter;
+
+namespace Vmm.Emulation.Cpu.Psci;
+
+/// <summary>PSCI power states (PSCI 1.1, section 5.7).</summary>
+public enum PowerState
+{
+    Off,
+    OnPending,
+    On,
+}
+
+/// <summary>What PSCI asks of whoever runs the vCPUs.</summary>
+public interface IPsciEvents
+{
+    /// <summary>A CPU went from Off to OnPending: reset it with this entry point and context, and run it. Any vCPU's thread.</summary>
+    void CpuOn(CpuIndex cpu, ulong entryPoint, ulong context);
+}
+
+/// <summary>
+/// PSCI 1.1 (DEN0022) and the SMC Calling Convention's version calls, for all possible CPUs. The power words are compared and
+/// swapped; the enabled flags belong to the hotplug protocol.
+/// </summary>
+public sealed class PsciController(int possibleCpus, IPsciEvents events)
+{
+    private const long Success = 0;
+    private const long NotSupported = -1;
+    private const long InvalidParameters = -2;
+    private const long Denied = -3;
+    private const long AlreadyOn = -4;
+    private const long OnPendingError = -5;
+
+    private readonly int[] _power = new int[possibleCpus];
+    private readonly bool[] _enabled = new bool[possibleCpus];
+
+    public PowerState Power(CpuIndex cpu) => (PowerState)Volatile.Read(ref _power[cpu.Value]);
+
+    public void SetPower(CpuIndex cpu, PowerState state) => Interlocked.Exchange(ref _power[cpu.Value], (int)state);
+
+    /// <summary>Whether CPU_ON is allowed: the CPU is enabled for the guest.</summary>
+    public bool IsEnabled(CpuIndex cpu) => Volatile.Read(ref _enabled[cpu.Value]);
+
+    public void SetEnabled(CpuIndex cpu, bool value) => Volatile.Write(ref _enabled[cpu.Value], value);
+
+    /// <summary>HVC: the function in W0, arguments in X1 to X3, the result in X0.</summary>
+    internal unsafe Op* Call(VcpuCore core, Op* op)
+    {
+        CpuState* s = core.State;
+        uint function = (uint)s->X[0];
+        switch (function)
+        {
+            case 0x8400_0002: // CPU_OFF
+                SetPower(core.Index, PowerState.Off);
+                return core.LeaveAfter(op, VcpuExit.PoweredOff);
+            case 0x8400_0001 or 0xC400_0001: // CPU_SUSPEND: standby
+                s->X[0] = Success;
+                return core.Interrupts.HasWakeup ? op + 1 : core.LeaveAfter(op, VcpuExit.WaitForInterrupt);
+            case 0x8400_0008:
+                return core.LeaveAfter(op, VcpuExit.SystemOff);
+            case 0x8400_0009 or 0x8400_0012 or 0xC400_0012:
+                return core.LeaveAfter(op, VcpuExit.SystemReset);
+        }
+
+        s->X[0] = (ulong)(function switch
+        {
+            0x8400_0000 => 0x1_0001,                        // PSCI_VERSION 1.1
+            0x8400_0003 or 0xC400_0003 => CpuOn(s->X[1], s->X[2], s->X[3]),
+            0x8400_0004 or 0xC400_0004 => AffinityInfo(s->X[1], s->X[2]),
+            0x8400_0006 => 2,                               // MIGRATE_INFO_TYPE: no migration needed
+            0x8400_000A => Features((uint)s->X[1]),
+            0x8000_0000 => 0x1_0001,                        // SMCCC_VERSION 1.1
+            0x8000_0001 => NotSupported,                    // SMCCC_ARCH_FEATURES: no workaround is needed
+            _ => NotSupported,
+        });
+        return op + 1;
+    }
+
+    private long CpuOn(ulong target, ulong entryPoint, ulong context)
+    {
+        if (FindCpu(target) is not { } cpu)
+        {
+            return InvalidParameters;
+        }
+
+        if (!IsEnabled(cpu))
+        {
+            return Denied;
+        }
+
+        switch ((PowerState)Interlocked.CompareExchange(ref _power[cpu.Value], (int)PowerState.OnPending, (int)PowerState.Off))
+        {
+            case PowerState.On:
+                return AlreadyOn;
+            case PowerState.OnPending:
+                return OnPendingError;
+            default:
+                events.CpuOn(cpu, entryPoint, context);
+                return Success;
+        }
+    }
+
+    private long AffinityInfo(ulong target, ulong level) =>
+        level == 0 && FindCpu(target) is { } cpu && IsEnabled(cpu)
+            ? Power(cpu) switch { PowerState.On => 0, PowerState.Off => 1, _ => 2 }
+            : InvalidParameters;
+
+    private static long Features(uint function) => function switch
+    {
+        0x8400_0000 or 0x8400_0001 or 0xC400_0001 or 0x8400_0002 or 0x8400_0003 or 0xC400_0003 or 0x8400_0004 or 0xC400_0004
+            or 0x8400_0006 or 0x8400_0008 or 0x8400_0009 or 0x8400_000A or 0x8400_0012 or 0xC400_0012 or 0x8000_0000 => Success,
+        _ => NotSupported,
+    };
+
+    private CpuIndex? FindCpu(ulong affinity)
+    {
+        for (int i = 0; i < possibleCpus; i++)
+        {
+            if (Mpidr.FromIndex(new CpuIndex(i)).Affinity == (affinity & Mpidr.AffinityMask))
+            {
+                return new CpuIndex(i);
+            }
+        }
+
+        return null;
+    }
+}

@@ -1,0 +1,22 @@
+namespace Vmm.Emulation.Cpu;
+
+/// <summary>Bits of SCTLR_EL1 (Arm ARM D24.2.175) that something here acts on.</summary>
+internal static class Sctlr
+{
+    public const ulong M = 1ul << 0;
+    public const ulong A = 1ul << 1;
+    public const ulong Sa = 1ul << 3;
+    public const ulong Sa0 = 1ul << 4;
+    public const ulong Uma = 1ul << 9;
+    public const ulong Dze = 1ul << 14;
+    public const ulong Uct = 1ul << 15;
+    public const ulong NTwi = 1ul << 16;
+    public const ulong NTwe = 1ul << 18;
+    public const ulong Wxn = 1ul << 19;
+    public const ulong Span = 1ul << 23;
+    public const ulong Uci = 1ul << 26;
+    public const ulong Dssbs = 1ul << 44;
+
+    /// <summary>RES1 in Armv8.0 (bits 29, 28, 23, 22, 20, 11, 8, 7), and the reset value.</summary>
+    public const ulong Reset = 0x30D0_0980;
+}

@@ -1,0 +1,136 @@
+using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Interpreter.Handlers;
+using Vmm.Emulation.Cpu.Mmu;
+using Vmm.Emulation.Memory;
+
+namespace Vmm.Emulation.Cpu.SystemRegisters;
+
+internal unsafe delegate Op* ExecuteOperation(VcpuCore core, CpuState* s, Op* op, ulong value);
+
+/// <summary>One operation of SYS.</summary>
+/// <param name="Name">As the assembler writes it.</param>
+/// <param name="Execute">Carries it out; <c>value</c> is Xt.</param>
+/// <param name="El0Enable">The bit of SCTLR_EL1 that gives it to EL0; 0 for EL1 only.</param>
+internal sealed record SystemOperation(string Name, ExecuteOperation Execute, ulong El0Enable = 0, Feature Feature = Feature.None);
+
+/// <summary>Cache, TLB and address translation operations (Arm ARM C5.3 to C5.5), by encoding.</summary>
+internal static unsafe class SystemOperations
+{
+    private const ulong ZvaSize = 64;
+
+    private static readonly List<SystemOperation> Rows = [];
+    private static readonly Dictionary<int, int> Index = Build();
+
+    /// <summary>The row of op1, CRn, CRm, op2 in bits 15:0 of <paramref name="key"/> (with op0 = 1 above), or -1.</summary>
+    public static int Find(int key) => Index.GetValueOrDefault(key & 0x3FFF, -1);
+
+    public static SystemOperation? At(int index) => index < 0 ? null : Rows[index];
+
+    private static Dictionary<int, int> Build()
+    {
+        var index = new Dictionary<int, int>();
+        void Row(int op1, int crn, int crm, int op2, SystemOperation operation)
+        {
+            index.Add((op1 << 11) | (crn << 7) | (crm << 3) | op2, Rows.Count);
+            Rows.Add(operation);
+        }
+
+        Row(0, 7, 1, 0, new("IC IALLUIS", InvalidateAllCode));
+        Row(0, 7, 5, 0, new("IC IALLU", InvalidateAllCode));
+        Row(3, 7, 5, 1, new("IC IVAU", InvalidateCode, Sctlr.Uci));
+
+        // The data cache is coherent: by set and way nothing happens, by address only the faults.
+        Row(0, 7, 6, 1, new("DC IVAC", (core, s, op, va) => MaintainData(core, s, op, va, AccessType.Write)));
+        Row(0, 7, 6, 2, new("DC ISW", Nothing));
+        Row(0, 7, 10, 2, new("DC CSW", Nothing));
+        Row(0, 7, 14, 2, new("DC CISW", Nothing));
+        Row(3, 7, 10, 1, new("DC CVAC", (core, s, op, va) => MaintainData(core, s, op, va, AccessType.Read), Sctlr.Uci));
+        Row(3, 7, 11, 1, new("DC CVAU", (core, s, op, va) => MaintainData(core, s, op, va, AccessType.Read), Sctlr.Uci));
+        Row(3, 7, 12, 1, new("DC CVAP", (core, s, op, va) => MaintainData(core, s, op, va, AccessType.Read), Sctlr.Uci, Feature.Dpb));
+        Row(3, 7, 14, 1, new("DC CIVAC", (core, s, op, va) => MaintainData(core, s, op, va, AccessType.Read), Sctlr.Uci));
+        Row(3, 7, 4, 1, new("DC ZVA", Zero, Sctlr.Dze));
+
+        Row(0, 7, 8, 0, new("AT S1E1R", (core, s, op, va) => Translate(core, s, op, va, AccessType.Read, 1, false)));
+        Row(0, 7, 8, 1, new("AT S1E1W", (core, s, op, va) => Translate(core, s, op, va, AccessType.Write, 1, false)));
+        Row(0, 7, 8, 2, new("AT S1E0R", (core, s, op, va) => Translate(core, s, op, va, AccessType.Read, 0, false)));
+        Row(0, 7, 8, 3, new("AT S1E0W", (core, s, op, va) => Translate(core, s, op, va, AccessType.Write, 0, false)));
+        Row(0, 7, 9, 0, new("AT S1E1RP", (core, s, op, va) => Translate(core, s, op, va, AccessType.Read, 1, true), Feature: Feature.Pan));
+        Row(0, 7, 9, 1, new("AT S1E1WP", (core, s, op, va) => Translate(core, s, op, va, AccessType.Write, 1, true), Feature: Feature.Pan));
+
+        foreach ((int crm, bool broadcast, string suffix) in new[] { (7, false, ""), (3, true, "IS") })
+        {
+            Row(0, 8, crm, 0, new("TLBI VMALLE1" + suffix, (core, _, op, _) => InvalidateAll(core, op, broadcast)));
+            Row(0, 8, crm, 1, new("TLBI VAE1" + suffix, (core, _, op, va) => InvalidateAddress(core, op, va, broadcast)));
+            Row(0, 8, crm, 2, new("TLBI ASIDE1" + suffix, (core, _, op, _) => InvalidateAll(core, op, broadcast)));
+            Row(0, 8, crm, 3, new("TLBI VAAE1" + suffix, (core, _, op, va) => InvalidateAddress(core, op, va, broadcast)));
+            Row(0, 8, crm, 5, new("TLBI VALE1" + suffix, (core, _, op, va) => InvalidateAddress(core, op, va, broadcast)));
+            Row(0, 8, crm, 7, new("TLBI VAALE1" + suffix, (core, _, op, va) => InvalidateAddress(core, op, va, broadcast)));
+        }
+
+        return index;
+    }
+
+    private static Op* Nothing(VcpuCore core, CpuState* s, Op* op, ulong value) => op + 1;
+
+    private static Op* InvalidateAll(VcpuCore core, Op* op, bool broadcast)
+    {
+        core.InvalidateTlb(null, broadcast);
+        return op + 1;
+    }
+
+    // Bits 43:0 of Xt are VA[55:12]; the ASID is ignored, which invalidates more than was asked.
+    private static Op* InvalidateAddress(VcpuCore core, Op* op, ulong value, bool broadcast)
+    {
+        core.InvalidateTlb((ulong)((long)(value << 20) >> 8), broadcast);
+        return op + 1;
+    }
+
+    private static Op* InvalidateAllCode(VcpuCore core, CpuState* s, Op* op, ulong value)
+    {
+        core.Code.InvalidateAll();
+        return op + 1;
+    }
+
+    private static Op* InvalidateCode(VcpuCore core, CpuState* s, Op* op, ulong va)
+    {
+        if (!core.TranslateForMaintenance(op, va, AccessType.Read, out Translation t))
+        {
+            return core.Resume(op);
+        }
+
+        if (core.Bus.FindMemory(t.Address) is { } memory)
+        {
+            core.Code.Invalidate(memory, t.Address);
+        }
+
+        return op + 1;
+    }
+
+    private static Op* MaintainData(VcpuCore core, CpuState* s, Op* op, ulong va, AccessType type) =>
+        core.TranslateForMaintenance(op, va, type, out _) ? op + 1 : core.Resume(op);
+
+    private static Op* Zero(VcpuCore core, CpuState* s, Op* op, ulong va)
+    {
+        va &= ~(ZvaSize - 1);
+        for (ulong offset = 0; offset < ZvaSize; offset += 16)
+        {
+            if (!MemoryAccess.Store(core, s, op, va + offset, UInt128.Zero))
+            {
+                return core.Resume(op);
+            }
+        }
+
+        return op + 1;
+    }
+
+    // PAR_EL1 (Arm ARM D24.2.140).
+    private static Op* Translate(VcpuCore core, CpuState* s, Op* op, ulong va, AccessType type, int exceptionLevel, bool withPan)
+    {
+        var view = new TableWalk.View(exceptionLevel, withPan && (s->Pstate & Pstate.Pan) != 0);
+        s->ParEl1 = TableWalk.Translate(core, va, type, view, out Translation t, out int status)
+            ? (t.Address & 0x0000_FFFF_FFFF_F000) | ((ulong)t.Attributes << 56) | (1ul << 11) | ((ulong)(t.IsDevice ? 2 : t.Shareability) << 7)
+            : ((ulong)status << 1) | (1ul << 11) | 1;
+        return op + 1;
+    }
+}

@@ -1,0 +1,352 @@
+using System.Runtime.CompilerServices;
+using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Mmu;
+using Vmm.Emulation.Memory;
+
+namespace Vmm.Emulation.Cpu;
+
+/// <content>Loads and stores that miss the TLB, and the TLB itself.</content>
+public sealed unsafe partial class VcpuCore
+{
+    private const ulong PageMask = ~(ulong)(GuestMemory.PageSize - 1);
+    private const int Contexts = 4;
+
+    private readonly TlbContext?[] _contexts = new TlbContext?[Contexts];
+    private TlbContext _context = null!;
+    private long _switches;
+
+    /// <summary>SCTLR_EL1.SA or SA0, for the current exception level.</summary>
+    internal bool StackAlignmentChecked =>
+        (_state->SctlrEl1 & (Pstate.ExceptionLevel(_state->Pstate) == 0 ? Sctlr.Sa0 : Sctlr.Sa)) != 0;
+
+    private int View(AccessKind kind)
+    {
+        uint pstate = _state->Pstate;
+        bool el0 = Pstate.ExceptionLevel(pstate) == 0 || ((kind & AccessKind.Unprivileged) != 0 && (pstate & Pstate.Uao) == 0);
+        return el0 ? TlbContext.ViewEl0 : (pstate & Pstate.Pan) != 0 ? TlbContext.ViewEl1Pan : TlbContext.ViewEl1;
+    }
+
+    internal bool LoadSlow<T>(Op* op, ulong va, AccessKind kind, out T value)
+        where T : unmanaged
+    {
+        value = default;
+        int offset = (int)va & (GuestMemory.PageSize - 1);
+        if (!CheckAlignment(op, va, sizeof(T), kind, AccessType.Read))
+        {
+            return false;
+        }
+
+        if (offset + sizeof(T) > GuestMemory.PageSize)
+        {
+            // Byte by byte, after both pages are known to be readable.
+            if (!Access(op, va, 1, kind, AccessType.Read, sizeof(T), out _) ||
+                !Access(op, (va + (ulong)sizeof(T) - 1) & PageMask, 1, kind, AccessType.Read, sizeof(T), out _))
+            {
+                return false;
+            }
+
+            T buffer = default;
+            for (int i = 0; i < sizeof(T); i++)
+            {
+                if (!LoadSlow(op, va + (ulong)i, kind & ~AccessKind.Aligned, out byte b))
+                {
+                    return false;
+                }
+
+                ((byte*)&buffer)[i] = b;
+            }
+
+            value = buffer;
+            return true;
+        }
+
+        if (!Access(op, va, sizeof(T), kind, AccessType.Read, sizeof(T), out Translation t))
+        {
+            return false;
+        }
+
+        byte* host = Bus.HostPointer(t.Address);
+        if (host != null)
+        {
+            value = Unsafe.ReadUnaligned<T>(host);
+            return true;
+        }
+
+        T result = default;
+        for (int done = 0; done < sizeof(T);)
+        {
+            int size = Math.Min(sizeof(T) - done, 8);
+            if (!Bus.TryRead(t.Address + (ulong)done, size, out ulong part))
+            {
+                TakeDataAbort(op, va + (ulong)done, FaultStatus.ExternalAbort, AccessType.Read, kind);
+                return false;
+            }
+
+            Unsafe.CopyBlockUnaligned((byte*)&result + done, &part, (uint)size);
+            done += size;
+        }
+
+        value = result;
+        return true;
+    }
+
+    internal bool StoreSlow<T>(Op* op, ulong va, AccessKind kind, T value)
+        where T : unmanaged
+    {
+        int offset = (int)va & (GuestMemory.PageSize - 1);
+        if (!CheckAlignment(op, va, sizeof(T), kind, AccessType.Write))
+        {
+            return false;
+        }
+
+        if (offset + sizeof(T) > GuestMemory.PageSize)
+        {
+            // Nothing is written unless both pages may be.
+            if (!Access(op, va, 1, kind, AccessType.Write, sizeof(T), out _) ||
+                !Access(op, (va + (ulong)sizeof(T) - 1) & PageMask, 1, kind, AccessType.Write, sizeof(T), out _))
+            {
+                return false;
+            }
+
+            for (int i = 0; i < sizeof(T); i++)
+            {
+                if (!StoreSlow(op, va + (ulong)i, kind & ~AccessKind.Aligned, ((byte*)&value)[i]))
+                {
+                    return false;
+                }
+            }
+
+            return true;
+        }
+
+        if (!Access(op, va, sizeof(T), kind, AccessType.Write, sizeof(T), out Translation t))
+        {
+            return false;
+        }
+
+        byte* host = Bus.HostPointer(t.Address);
+        if (host != null)
+        {
+            Unsafe.WriteUnaligned(host, value);
+            return true;
+        }
+
+        for (int done = 0; done < sizeof(T);)
+        {
+            int size = Math.Min(sizeof(T) - done, 8);
+            ulong part = 0;
+            Unsafe.CopyBlockUnaligned(&part, (byte*)&value + done, (uint)size);
+            if (!Bus.TryWrite(t.Address + (ulong)done, size, part))
+            {
+                TakeDataAbort(op, va + (ulong)done, FaultStatus.ExternalAbort, AccessType.Write, kind);
+                return false;
+            }
+
+            done += size;
+        }
+
+        return true;
+    }
+
+    internal bool HostPointerSlow(Op* op, ulong va, int size, bool write, out byte* pointer)
+    {
+        pointer = null;
+        AccessKind kind = AccessKind.Aligned | (write ? AccessKind.Atomic : AccessKind.Plain);
+        AccessType type = write ? AccessType.Write : AccessType.Read;
+        if (!CheckAlignment(op, va, size, kind, type))
+        {
+            return false;
+        }
+
+        // An atomic reads first: without read permission its fault is one of a read.
+        if ((write && !Access(op, va, size, kind, AccessType.Read, size, out _)) || !Access(op, va, size, kind, type, size, out Translation t))
+        {
+            return false;
+        }
+
+        pointer = t.IsDevice ? null : Bus.HostPointer(t.Address);
+        if (pointer == null)
+        {
+            TakeDataAbort(op, va, FaultStatus.UnsupportedExclusive, type, kind);
+            return false;
+        }
+
+        return true;
+    }
+
+    // Faults that come before translation: SCTLR_EL1.A, and accesses that must be aligned in any case.
+    private bool CheckAlignment(Op* op, ulong va, int size, AccessKind kind, AccessType type)
+    {
+        if ((va & (ulong)(size - 1)) != 0 && ((kind & AccessKind.Aligned) != 0 || (_state->SctlrEl1 & Sctlr.A) != 0))
+        {
+            // A quadword of SIMD may be made of doublewords, but SCTLR_EL1.A checks it whole.
+            TakeDataAbort(op, va, FaultStatus.Alignment, type, kind);
+            return false;
+        }
+
+        return true;
+    }
+
+    // Translates a data access inside one page, takes its fault, and gives the page to the TLB where a plain host access will do from now on.
+    private bool Access(Op* op, ulong va, int size, AccessKind kind, AccessType type, int whole, out Translation t)
+    {
+        CpuState* s = _state;
+        int view = View(kind);
+        var asker = new TableWalk.View(view == TlbContext.ViewEl0 ? 0 : 1, view == TlbContext.ViewEl1Pan);
+        if (!TableWalk.Translate(this, va, type, asker, out t, out int status))
+        {
+            TakeDataAbort(op, va, status, type, kind);
+            return false;
+        }
+
+        // Device memory wants every access aligned (Arm ARM B2.7.2).
+        if (t.IsDevice && (va & (ulong)(Math.Max(size, whole) - 1)) != 0)
+        {
+            TakeDataAbort(op, va, FaultStatus.Alignment, type, kind);
+            return false;
+        }
+
+        byte* host = Bus.HostPointer(t.Address);
+        if (host == null || t.IsDevice || (s->SctlrEl1 & Sctlr.A) != 0)
+        {
+            return true;
+        }
+
+        if (t.SizeBits > t.GranuleBits)
+        {
+            _context.NoteBlock(va, t.SizeBits);
+        }
+
+        TlbEntry* entry = _context.View(view) + ((va >> GuestMemory.PageShift) & (TlbEntry.Count - 1));
+        entry->ReadTag = t.Readable ? va & PageMask : TlbEntry.Invalid;
+        entry->WriteTag = t.Writable ? va & PageMask : TlbEntry.Invalid;
+        entry->Addend = (nint)(host - va);
+        return true;
+    }
+
+    /// <summary>Translates the address of a cache maintenance instruction, with the permissions of the current EL.</summary>
+    internal bool TranslateForMaintenance(Op* op, ulong va, AccessType type, out Translation t)
+    {
+        int view = View(AccessKind.Plain);
+        var asker = new TableWalk.View(view == TlbContext.ViewEl0 ? 0 : 1, view == TlbContext.ViewEl1Pan);
+        if (TableWalk.Translate(this, va, type, asker, out t, out int status))
+        {
+            return true;
+        }
+
+        TakeDataAbort(op, va, status, type, AccessKind.CacheMaintenance);
+        return false;
+    }
+
+    // The instruction TLB entry of a page; false after an abort was taken.
+    private bool FillInstructionTlb(ref TlbContext.InstructionEntry entry, ulong pc)
+    {
+        int level = Pstate.ExceptionLevel(_state->Pstate);
+        if (!TableWalk.Translate(this, pc, AccessType.Execute, new TableWalk.View(level, false), out Translation t, out int status))
+        {
+            TakeInstructionAbort(pc, status);
+            return false;
+        }
+
+        GuestMemory? memory = Bus.FindMemory(t.Address);
+        if (memory == null)
+        {
+            TakeInstructionAbort(pc, FaultStatus.ExternalAbort);
+            return false;
+        }
+
+        if (t.SizeBits > t.GranuleBits)
+        {
+            _context.NoteBlock(pc, t.SizeBits);
+        }
+
+        entry.Tag = pc & PageMask;
+        entry.Page = _code.Get(memory, t.Address);
+        return true;
+    }
+
+    /// <summary>Points the fast paths at the translations of the current PSTATE. After every change of EL, PAN or UAO.</summary>
+    internal void UpdateView()
+    {
+        _state->Tlb = _context.View(View(AccessKind.Plain));
+        _state->TlbUnprivileged = _context.View(View(AccessKind.Unprivileged));
+    }
+
+    /// <summary>Finds or makes the context of the current TTBR0_EL1 and TTBR1_EL1. After every write of either.</summary>
+    internal void SwitchContext()
+    {
+        ulong ttbr0 = _state->Ttbr0El1;
+        ulong ttbr1 = _state->Ttbr1El1;
+        int oldest = 0;
+        int found = -1;
+        for (int i = 0; i < Contexts; i++)
+        {
+            TlbContext? candidate = _contexts[i];
+            if (candidate == null)
+            {
+                oldest = i;
+                continue;
+            }
+
+            if (candidate.Ttbr0 == ttbr0 && candidate.Ttbr1 == ttbr1)
+            {
+                found = i;
+                break;
+            }
+
+            if (_contexts[oldest] is { } o && candidate.LastUse < o.LastUse)
+            {
+                oldest = i;
+            }
+        }
+
+        TlbContext context;
+        if (found >= 0)
+        {
+            context = _contexts[found]!;
+        }
+        else
+        {
+            context = _contexts[oldest] ??= new TlbContext();
+            context.Ttbr0 = ttbr0;
+            context.Ttbr1 = ttbr1;
+            context.Stale = true;
+        }
+
+        if (context.Stale)
+        {
+            context.Clear();
+        }
+
+        context.LastUse = ++_switches;
+        _context = context;
+        UpdateView();
+    }
+
+    /// <summary>Forgets every translation of this vCPU.</summary>
+    internal void FlushTlb()
+    {
+        foreach (TlbContext? context in _contexts)
+        {
+            if (context != null && context != _context)
+            {
+                context.Stale = true;
+            }
+        }
+
+        _context.Clear();
+    }
+
+    /// <summary>TLBI by address, for all ASIDs.</summary>
+    internal void FlushTlb(ulong va)
+    {
+        int granule = TableWalk.GranuleBits(_state->TcrEl1, ((va >> 55) & 1) != 0);
+        foreach (TlbContext? context in _contexts)
+        {
+            if (context is { Stale: false })
+            {
+                context.Invalidate(va, granule);
+            }
+        }
+    }
+}
