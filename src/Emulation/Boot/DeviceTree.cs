@@ -1,0 +1,70 @@
+using Vmm.Emulation.Machine;
+
+namespace Vmm.Emulation.Boot;
+
+/// <summary>The device tree of the machine for kernels without ACPI (<c>-machine acpi=off</c>), as QEMU's <c>virt</c> describes itself.</summary>
+public static class DeviceTree
+{
+    private const uint Spi = 0;
+    private const uint Ppi = 1;
+    private const uint LevelHigh = 4;
+    private const uint GicHandle = 0x8001;
+    private const uint ClockHandle = 0x8000;
+
+    /// <param name="initrd">Start and end of the initial RAM disk.</param>
+    public static byte[] Build(MachineConfig config, (ulong Start, ulong End)? initrd) => new Fdt().Node("", root =>
+    {
+        root.Cells("interrupt-parent", GicHandle).Cells("#address-cells", 2).Cells("#size-cells", 2)
+            .Text("model", "linux,dummy-virt").Text("compatible", "linux,dummy-virt");
+        root.Node("chosen", chosen =>
+        {
+            chosen.Text("bootargs", config.Boot.CommandLine).Text("stdout-path", $"/pl011@{VirtMemoryMap.Uart.Value:x}");
+            if (initrd is { } range)
+            {
+                chosen.Cells64("linux,initrd-start", range.Start).Cells64("linux,initrd-end", range.End);
+            }
+        });
+        root.Node($"memory@{VirtMemoryMap.Ram.Value:x}", memory =>
+            memory.Text("device_type", "memory").Cells64("reg", VirtMemoryMap.Ram.Value, config.MemoryBytes));
+        root.Node("psci", psci => psci.Text("compatible", "arm,psci-1.0", "arm,psci-0.2").Text("method", "hvc"));
+        root.Node("cpus", cpus => Cpus(cpus, config));
+        root.Node("timer", timer => timer.Text("compatible", "arm,armv8-timer").Flag("always-on").Cells(
+            "interrupts",
+            [.. new[] { VirtInterruptMap.SecurePhysicalTimer, VirtInterruptMap.PhysicalTimer, VirtInterruptMap.VirtualTimer, VirtInterruptMap.HypervisorTimer }
+                .SelectMany(id => new[] { Ppi, (uint)id.Value - 16, LevelHigh })]));
+        root.Node($"intc@{VirtMemoryMap.GicDistributor.Value:x}", intc => InterruptController(intc, config));
+        root.Node("apb-pclk", clock => clock.Text("compatible", "fixed-clock").Cells("#clock-cells", 0)
+            .Cells("clock-frequency", 24_000_000).Text("clock-output-names", "clk24mhz").Cells("phandle", ClockHandle));
+        root.Node($"pl011@{VirtMemoryMap.Uart.Value:x}", uart => uart.Text("compatible", "arm,pl011", "arm,primecell")
+            .Cells64("reg", VirtMemoryMap.Uart.Value, VirtMemoryMap.UartSize)
+            .Cells("interrupts", Spi, (uint)VirtInterruptMap.Uart.Value - 32, LevelHigh)
+            .Cells("clocks", ClockHandle, ClockHandle).Text("clock-names", "uartclk", "apb_pclk"));
+    }).ToArray();
+
+    // Only the CPUs that are enabled: without ACPI there is no way to plug the others.
+    private static void Cpus(Fdt cpus, MachineConfig config)
+    {
+        cpus.Cells("#address-cells", 1).Cells("#size-cells", 0);
+        for (int i = 0; i < config.EnabledCpus; i++)
+        {
+            ulong affinity = Mpidr.FromIndex(new CpuIndex(i)).Affinity;
+            cpus.Node($"cpu@{affinity:x}", cpu => cpu.Text("device_type", "cpu").Text("compatible", "arm,armv8")
+                .Cells("reg", (uint)affinity).Text("enable-method", "psci"));
+        }
+    }
+
+    private static void InterruptController(Fdt intc, MachineConfig config)
+    {
+        ulong low = (ulong)Math.Min(config.PossibleCpus, VirtMemoryMap.GicRedistributorCount);
+        ulong high = (ulong)config.PossibleCpus - low;
+        intc.Text("compatible", "arm,gic-v3").Cells("#interrupt-cells", 3).Flag("interrupt-controller").Cells("phandle", GicHandle)
+            .Cells("#redistributor-regions", high == 0 ? 1u : 2u)
+            .Cells64(
+                "reg",
+                [
+                    VirtMemoryMap.GicDistributor.Value, VirtMemoryMap.GicDistributorSize,
+                    VirtMemoryMap.GicRedistributor.Value, low * VirtMemoryMap.GicRedistributorStride,
+                    .. high == 0 ? Array.Empty<ulong>() : [VirtMemoryMap.GicRedistributorHigh.Value, high * VirtMemoryMap.GicRedistributorStride],
+                ]);
+    }
+}

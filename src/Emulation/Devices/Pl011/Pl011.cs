@@ -1,0 +1,243 @@
+using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Memory;
+using static Vmm.Emulation.Devices.Pl011.Pl011Spec;
+
+namespace Vmm.Emulation.Devices.Pl011;
+
+/// <summary>
+/// The serial port. What the guest sends goes into a ring that the owner drains; while the ring is full the guest sees UARTFR.TXFF. It
+/// sends whether or not UARTCR.UARTEN is set, because the SBSA driver never sets it.
+/// </summary>
+public sealed class Pl011(InterruptLine line) : IMmioDevice
+{
+    private const int OutputCapacity = 64 * 1024;
+
+    private readonly Lock _lock = new();
+    private readonly byte[] _output = new byte[OutputCapacity];
+    private readonly Queue<byte> _input = new(FifoDepth);
+    private int _outputStart;
+    private int _outputCount;
+    private bool _overrun;
+    private uint _raw;
+    private uint _mask;
+    private uint _lineControl;
+    private uint _control = ControlReset;
+    private uint _fifoLevels = 0x12;
+    private uint _integerBaud;
+    private uint _fractionalBaud;
+    private uint _lowPower;
+    private uint _dma;
+
+    /// <summary>There is output to drain.</summary>
+    public Doorbell OutputReady { get; } = new();
+
+    /// <summary>There is room for input again.</summary>
+    public Doorbell InputRoom { get; } = new();
+
+    public string Name => "pl011";
+
+    /// <summary>Takes what the guest has sent; returns the number of bytes.</summary>
+    public int Drain(Span<byte> buffer)
+    {
+        lock (_lock)
+        {
+            int count = Math.Min(buffer.Length, _outputCount);
+            for (int i = 0; i < count; i++)
+            {
+                buffer[i] = _output[(_outputStart + i) % OutputCapacity];
+            }
+
+            _outputStart = (_outputStart + count) % OutputCapacity;
+            _outputCount -= count;
+            if (count > 0)
+            {
+                _raw |= InterruptTransmit;
+                Update();
+            }
+
+            return count;
+        }
+    }
+
+    /// <summary>Gives the guest input, as much as its FIFO takes; returns the number of bytes taken.</summary>
+    public int Receive(ReadOnlySpan<byte> bytes)
+    {
+        lock (_lock)
+        {
+            int count = Math.Min(bytes.Length, InputDepth - _input.Count);
+            for (int i = 0; i < count; i++)
+            {
+                _input.Enqueue(bytes[i]);
+            }
+
+            if (count > 0)
+            {
+                // The line goes idle right after the last byte, so the time-out comes with it.
+                _raw |= InterruptReceiveTimeout | (_input.Count >= ReceiveTrigger ? InterruptReceive : 0);
+                Update();
+            }
+
+            return Math.Max(count, 0);
+        }
+    }
+
+    public void Reset()
+    {
+        lock (_lock)
+        {
+            _input.Clear();
+            _overrun = false;
+            _raw = _mask = _lineControl = _integerBaud = _fractionalBaud = _lowPower = _dma = 0;
+            _control = ControlReset;
+            _fifoLevels = 0x12;
+            Update();
+        }
+    }
+
+    public ulong Read(ulong offset, int size)
+    {
+        bool room = false;
+        ulong value;
+        lock (_lock)
+        {
+            value = offset switch
+            {
+                UARTDR => ReadData(out room),
+                UARTRSR => _overrun ? StatusOverrun : 0,
+                UARTFR => FlagRegister,
+                UARTILPR => _lowPower,
+                UARTIBRD => _integerBaud,
+                UARTFBRD => _fractionalBaud,
+                UARTLCR_H => _lineControl,
+                UARTCR => _control,
+                UARTIFLS => _fifoLevels,
+                UARTIMSC => _mask,
+                UARTRIS => _raw,
+                UARTMIS => _raw & _mask,
+                UARTDMACR => _dma,
+                >= Identification and <= 0xFFC => IdentificationBytes[(int)(offset - Identification) >> 2],
+                _ => 0,
+            };
+        }
+
+        if (room)
+        {
+            InputRoom.Ring();
+        }
+
+        return value;
+    }
+
+    public void Write(ulong offset, int size, ulong value)
+    {
+        uint v = (uint)value;
+        bool output = false;
+        lock (_lock)
+        {
+            switch (offset)
+            {
+                case UARTDR:
+                    output = WriteData((byte)v);
+                    break;
+                case UARTRSR:
+                    _overrun = false;
+                    break;
+                case UARTILPR:
+                    _lowPower = v & 0xFF;
+                    break;
+                case UARTIBRD:
+                    _integerBaud = v & 0xFFFF;
+                    break;
+                case UARTFBRD:
+                    _fractionalBaud = v & 0x3F;
+                    break;
+                case UARTLCR_H:
+                    _lineControl = v & 0xFF;
+                    break;
+                case UARTCR:
+                    _control = v & 0xFFFF;
+                    break;
+                case UARTIFLS:
+                    _fifoLevels = v & 0x3F;
+                    break;
+                case UARTIMSC:
+                    _mask = v & InterruptMask;
+                    break;
+                case UARTICR:
+                    _raw &= ~v;
+                    break;
+                case UARTDMACR:
+                    _dma = v & 7;
+                    break;
+            }
+
+            Update();
+        }
+
+        if (output)
+        {
+            OutputReady.Ring();
+        }
+    }
+
+    private int InputDepth => (_lineControl & LineFifosEnabled) != 0 ? FifoDepth : 1;
+
+    // UARTIFLS.RXIFLSEL: an eighth, a quarter, a half, three quarters, seven eighths.
+    private int ReceiveTrigger => InputDepth == 1 ? 1 : ((_fifoLevels >> 3) & 7) switch { 0 => 2, 1 => 4, 2 => 8, 3 => 12, _ => 14 };
+
+    private uint FlagRegister =>
+        (_input.Count == 0 ? FlagReceiveEmpty : 0)
+        | (_input.Count >= InputDepth ? FlagReceiveFull : 0)
+        | (_outputCount == OutputCapacity ? FlagTransmitFull : 0)
+        | (_outputCount < OutputCapacity ? FlagTransmitEmpty : 0);
+
+    private uint ReadData(out bool room)
+    {
+        room = _input.TryDequeue(out byte b);
+        uint data = b | (_overrun ? DataOverrun : 0);
+        _overrun = false;
+        if (_input.Count == 0)
+        {
+            _raw &= ~(InterruptReceive | InterruptReceiveTimeout);
+        }
+        else if (_input.Count < ReceiveTrigger)
+        {
+            _raw &= ~InterruptReceive;
+        }
+
+        Update();
+        return data;
+    }
+
+    // True when the owner has output to drain.
+    private bool WriteData(byte b)
+    {
+        _raw |= InterruptTransmit;
+        if ((_control & ControlLoopback) != 0)
+        {
+            if (_input.Count < InputDepth)
+            {
+                _input.Enqueue(b);
+                _raw |= InterruptReceiveTimeout | (_input.Count >= ReceiveTrigger ? InterruptReceive : 0);
+            }
+            else
+            {
+                _overrun = true;
+                _raw |= InterruptOverrun;
+            }
+
+            return false;
+        }
+
+        if (_outputCount == OutputCapacity)
+        {
+            return true;
+        }
+
+        _output[(_outputStart + _outputCount) % OutputCapacity] = b;
+        _outputCount++;
+        return true;
+    }
+
+    private void Update() => line.Set((_raw & _mask) != 0);
+}

@@ -1,0 +1,128 @@
+using Vmm.Emulation.Boot;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Mmu;
+using Vmm.Emulation.Cpu.Psci;
+using Vmm.Emulation.Cpu.Timers;
+using Vmm.Emulation.Devices.Pl011;
+using Vmm.Emulation.Interrupts.GicV3;
+using Vmm.Emulation.Memory;
+
+namespace Vmm.Emulation.Machine;
+
+/// <summary>
+/// QEMU's <c>virt</c> machine: the only place that knows all parts. It makes and wires them; it runs nothing. Whoever runs the vCPUs
+/// calls <see cref="VcpuCore.Run"/> on a thread for each, and hears of CPU_ON through <see cref="IPsciEvents"/>.
+/// </summary>
+public sealed class VirtMachine : IDisposable
+{
+    private readonly CodeCache _code;
+    private readonly TimerQueue _timers = new();
+
+    /// <exception cref="InsufficientMemoryException">The host refuses to reserve the RAM.</exception>
+    public VirtMachine(MachineConfig config, IPsciEvents events)
+    {
+        Config = config;
+        Ram = new GuestMemory(VirtMemoryMap.Ram, config.MemoryBytes);
+        Bus.AddMemory(Ram);
+        _code = new CodeCache(config.Cpu.Features);
+
+        Cpus = [.. Enumerable.Range(0, config.PossibleCpus).Select(i => new VcpuCore(new CpuIndex(i), config.Cpu, Bus, _code))];
+        Gic = new Gic([.. Cpus.Select(c => c.Interrupts)]);
+        Psci = new PsciController(config.PossibleCpus, events);
+        var broadcast = new TlbBroadcast(Cpus);
+        foreach (VcpuCore cpu in Cpus)
+        {
+            cpu.Gic = Gic.CpuInterfaces[cpu.Index.Value];
+            cpu.Psci = Psci;
+            cpu.Broadcast = broadcast;
+            cpu.Timer = new GenericTimer(
+                Clock, _timers, Gic.PpiLine(cpu.Index, VirtInterruptMap.PhysicalTimer), Gic.PpiLine(cpu.Index, VirtInterruptMap.VirtualTimer));
+        }
+
+        Uart = new Pl011(Gic.SpiLine(VirtInterruptMap.Uart));
+        Bus.Map(Gic.Distributor, VirtMemoryMap.GicDistributor, VirtMemoryMap.GicDistributorSize);
+        ulong low = (ulong)Math.Min(config.PossibleCpus, VirtMemoryMap.GicRedistributorCount);
+        Bus.Map(Gic.RedistributorRegions[0], VirtMemoryMap.GicRedistributor, low * VirtMemoryMap.GicRedistributorStride);
+        if (Gic.RedistributorRegions.Count > 1)
+        {
+            ulong high = (ulong)config.PossibleCpus - low;
+            Bus.Map(Gic.RedistributorRegions[1], VirtMemoryMap.GicRedistributorHigh, high * VirtMemoryMap.GicRedistributorStride);
+        }
+
+        Bus.Map(Uart, VirtMemoryMap.Uart, VirtMemoryMap.UartSize);
+
+        for (int i = 0; i < config.EnabledCpus; i++)
+        {
+            SetEnabled(new CpuIndex(i), true);
+        }
+    }
+
+    public MachineConfig Config { get; }
+
+    public PhysicalAddressSpace Bus { get; } = new();
+
+    public GuestMemory Ram { get; }
+
+    /// <summary>All possible CPUs.</summary>
+    public IReadOnlyList<VcpuCore> Cpus { get; }
+
+    public Gic Gic { get; }
+
+    public PsciController Psci { get; }
+
+    public VirtualClock Clock { get; } = new();
+
+    public Pl011 Uart { get; }
+
+    /// <summary>Makes a CPU part of the machine, powered off, or takes it out. Nothing runs it.</summary>
+    public void SetEnabled(CpuIndex cpu, bool enabled)
+    {
+        if (enabled)
+        {
+            Cpus[cpu.Value].Enable();
+        }
+
+        Gic.CpuInterfaces[cpu.Value].SetAccessible(enabled);
+        Psci.SetEnabled(cpu, enabled);
+        if (!enabled)
+        {
+            Psci.SetPower(cpu, PowerState.Off);
+            Cpus[cpu.Value].Disable();
+        }
+    }
+
+    /// <summary>Power-on or reset: devices reset, boot files in RAM, the boot CPU at their entry, all others off. No vCPU runs.</summary>
+    /// <exception cref="InvalidDataException">The kernel or the RAM size is wrong; the message says how.</exception>
+    public void Reset()
+    {
+        BootPlan plan = LinuxBoot.Plan(Config);
+        Ram.Clear();
+        _code.InvalidateAll();
+        Gic.Reset();
+        Uart.Reset();
+        foreach (BootBlob blob in plan.Blobs)
+        {
+            blob.Bytes.Span.CopyTo(Ram.Span(new GuestPhysicalAddress(blob.Address), blob.Bytes.Length));
+        }
+
+        foreach (VcpuCore cpu in Cpus)
+        {
+            Psci.SetPower(cpu.Index, PowerState.Off);
+        }
+
+        Cpus[0].Reset(plan.EntryPoint, plan.DeviceTreeAddress);
+        Psci.SetPower(Cpus[0].Index, PowerState.On);
+    }
+
+    public void Dispose()
+    {
+        _timers.Dispose();
+        foreach (VcpuCore cpu in Cpus)
+        {
+            cpu.Dispose();
+        }
+
+        Ram.Dispose();
+    }
+}
