@@ -41,6 +41,24 @@ public static class DeviceTree
             .Cells("clocks", ClockHandle, ClockHandle).Text("clock-names", "uartclk", "apb_pclk"));
     }).ToArray();
 
+    /// <summary>
+    /// The stub for ACPI: nothing but /chosen, else Linux prefers the device tree. All six uefi properties are mandatory; 2 means
+    /// that secure boot is disabled.
+    /// </summary>
+    public static byte[] BuildChosen(MachineConfig config, (ulong Start, ulong End)? initrd, ulong systemTable, ulong memoryMap, uint memoryMapSize) =>
+        new Fdt().Node("", root => root.Cells("#address-cells", 2).Cells("#size-cells", 2).Node("chosen", chosen =>
+        {
+            chosen.Text("bootargs", config.Boot.CommandLine);
+            if (initrd is { } range)
+            {
+                chosen.Cells64("linux,initrd-start", range.Start).Cells64("linux,initrd-end", range.End);
+            }
+
+            chosen.Cells64("linux,uefi-system-table", systemTable).Cells64("linux,uefi-mmap-start", memoryMap)
+                .Cells("linux,uefi-mmap-size", memoryMapSize).Cells("linux,uefi-mmap-desc-size", EfiHandoff.DescriptorSize)
+                .Cells("linux,uefi-mmap-desc-ver", 1).Cells("linux,uefi-secure-boot", 2);
+        })).ToArray();
+
     // Only the CPUs that are enabled: without ACPI there is no way to plug the others.
     private static void Cpus(Fdt cpus, MachineConfig config)
     {

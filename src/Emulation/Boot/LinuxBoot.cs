@@ -1,3 +1,4 @@
+using Vmm.Acpi;
 using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Boot;
@@ -13,6 +14,10 @@ public static class LinuxBoot
 {
     private const ulong Alignment = 2ul << 20;
     private const ulong DeviceTreeRoom = 1ul << 20;
+
+    // From the device tree; 64 KiB apart for kernels with pages of that size.
+    private const ulong EfiOffset = 0x1_0000;
+    private const ulong AcpiOffset = 0x2_0000;
 
     /// <exception cref="InvalidDataException">The kernel is not an arm64 Image, or the RAM is too small; the message says which.</exception>
     public static BootPlan Plan(MachineConfig config)
@@ -31,21 +36,44 @@ public static class LinuxBoot
                 + $"give at least {(needed >> 20) + 1} MiB");
         }
 
-        // The device tree in the last 2 MiB, the initial RAM disk below it.
+        // The last 2 MiB hold the device tree and what it leads to; the initial RAM disk is below.
         ulong deviceTree = (end - DeviceTreeRoom) & ~(Alignment - 1);
         ulong initrd = (deviceTree - initrdSize) & ~(Alignment - 1);
         (ulong, ulong)? range = config.Boot.Initrd == null ? null : (initrd, initrd + initrdSize);
-        var blobs = new List<BootBlob>
+        var blobs = new List<BootBlob> { new("kernel", kernel, config.Boot.Kernel) };
+        if (config.Acpi)
         {
-            new("kernel", kernel, config.Boot.Kernel),
-            new("device tree", deviceTree, DeviceTree.Build(config, range)),
-        };
+            AddAcpi(config, blobs, deviceTree, end, range);
+        }
+        else
+        {
+            blobs.Add(new BootBlob("device tree", deviceTree, DeviceTree.Build(config, range)));
+        }
+
         if (config.Boot.Initrd is { } bytes)
         {
             blobs.Add(new BootBlob("initrd", initrd, bytes));
         }
 
         return new BootPlan(blobs, kernel, deviceTree);
+    }
+
+    // The stub device tree, the EFI tables, and the ACPI tables, which alone are not ordinary memory.
+    private static void AddAcpi(MachineConfig config, List<BootBlob> blobs, ulong deviceTree, ulong end, (ulong, ulong)? initrd)
+    {
+        ulong efi = deviceTree + EfiOffset;
+        ulong acpi = deviceTree + AcpiOffset;
+        AcpiTableSet tables = AcpiTables.Build(config, acpi);
+        ulong acpiEnd = (acpi + (ulong)tables.Bytes.Length + 0xFFFF) & ~0xFFFFul;
+        (byte[] efiBytes, ulong map, uint mapSize) = EfiHandoff.Build(efi, acpi,
+        [
+            new(EfiHandoff.MemoryType.Conventional, VirtMemoryMap.Ram.Value, acpi - VirtMemoryMap.Ram.Value),
+            new(EfiHandoff.MemoryType.AcpiReclaim, acpi, acpiEnd - acpi),
+            new(EfiHandoff.MemoryType.Conventional, acpiEnd, end - acpiEnd),
+        ]);
+        blobs.Add(new BootBlob("EFI tables", efi, efiBytes));
+        blobs.Add(new BootBlob("ACPI tables", acpi, tables.Bytes));
+        blobs.Add(new BootBlob("device tree", deviceTree, DeviceTree.BuildChosen(config, initrd, efi, map, mapSize)));
     }
 
     private static ulong RoundUp(ulong value) => (value + Alignment - 1) & ~(Alignment - 1);

@@ -4,6 +4,8 @@ using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Cpu.Timers;
+using Vmm.Emulation.Devices.CpuHotplug;
+using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Memory;
@@ -41,6 +43,8 @@ public sealed class VirtMachine : IDisposable
         }
 
         Uart = new Pl011(Gic.SpiLine(VirtInterruptMap.Uart));
+        Ged = new Ged(Gic.SpiLine(VirtInterruptMap.Ged));
+        CpuHotplug = new CpuHotplugBlock(config.PossibleCpus) { Ejecting = cpu => Psci.SetEnabled(cpu, false) };
         Bus.Map(Gic.Distributor, VirtMemoryMap.GicDistributor, VirtMemoryMap.GicDistributorSize);
         ulong low = (ulong)Math.Min(config.PossibleCpus, VirtMemoryMap.GicRedistributorCount);
         Bus.Map(Gic.RedistributorRegions[0], VirtMemoryMap.GicRedistributor, low * VirtMemoryMap.GicRedistributorStride);
@@ -51,6 +55,8 @@ public sealed class VirtMachine : IDisposable
         }
 
         Bus.Map(Uart, VirtMemoryMap.Uart, VirtMemoryMap.UartSize);
+        Bus.Map(Ged, VirtMemoryMap.Ged, VirtMemoryMap.GedSize);
+        Bus.Map(CpuHotplug, VirtMemoryMap.CpuHotplug, VirtMemoryMap.CpuHotplugSize);
 
         for (int i = 0; i < config.EnabledCpus; i++)
         {
@@ -75,6 +81,10 @@ public sealed class VirtMachine : IDisposable
 
     public Pl011 Uart { get; }
 
+    public Ged Ged { get; }
+
+    public CpuHotplugBlock CpuHotplug { get; }
+
     /// <summary>Makes a CPU part of the machine, powered off, or takes it out. Nothing runs it.</summary>
     public void SetEnabled(CpuIndex cpu, bool enabled)
     {
@@ -85,6 +95,7 @@ public sealed class VirtMachine : IDisposable
 
         Gic.CpuInterfaces[cpu.Value].SetAccessible(enabled);
         Psci.SetEnabled(cpu, enabled);
+        CpuHotplug.SetEnabled(cpu, enabled);
         if (!enabled)
         {
             Psci.SetPower(cpu, PowerState.Off);
@@ -101,6 +112,8 @@ public sealed class VirtMachine : IDisposable
         _code.InvalidateAll();
         Gic.Reset();
         Uart.Reset();
+        Ged.Reset();
+        CpuHotplug.Reset();
         foreach (BootBlob blob in plan.Blobs)
         {
             blob.Bytes.Span.CopyTo(Ram.Span(new GuestPhysicalAddress(blob.Address), blob.Bytes.Length));

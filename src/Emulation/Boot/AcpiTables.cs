@@ -1,0 +1,57 @@
+using Vmm.Acpi;
+using Vmm.Acpi.Aml;
+using Vmm.Acpi.Tables;
+using Vmm.Emulation.Devices.CpuHotplug;
+using Vmm.Emulation.Devices.Ged;
+using Vmm.Emulation.Devices.Pl011;
+using Vmm.Emulation.Machine;
+
+namespace Vmm.Emulation.Boot;
+
+/// <summary>The ACPI tables of a machine.</summary>
+public static class AcpiTables
+{
+    public static AcpiTableSet Build(MachineConfig config, ulong address) => new(address, Dsdt(config), Fadt.Build, Others(config));
+
+    private static AcpiTable Dsdt(MachineConfig config) => new(
+        "DSDT",
+        2,
+        Asl.Scope(
+            @"\_SB",
+            Pl011Aml.Describe((uint)VirtMemoryMap.Uart.Value, (uint)VirtMemoryMap.UartSize, Gsiv(VirtInterruptMap.Uart)),
+            GedAml.Describe(VirtMemoryMap.Ged.Value, Gsiv(VirtInterruptMap.Ged), CpuHotplugAml.ScanMethod),
+            GedAml.DescribePowerButton(),
+            CpuHotplugAml.DescribeBlock(VirtMemoryMap.CpuHotplug.Value, VirtMemoryMap.CpuHotplugSize),
+            CpuHotplugAml.DescribeCpus(config.PossibleCpus)));
+
+    private static IEnumerable<AcpiTable> Others(MachineConfig config)
+    {
+        yield return Madt.Build(
+            VirtMemoryMap.GicDistributor.Value,
+            [.. Enumerable.Range(0, config.PossibleCpus).Select(i => new MadtCpu(Mpidr.FromIndex(new CpuIndex(i)).Affinity, State(config, i)))],
+            RedistributorRanges(config),
+            Gsiv(VirtInterruptMap.Pmu),
+            Gsiv(VirtInterruptMap.VirtualGicMaintenance));
+        yield return Gtdt.Build(
+            Gsiv(VirtInterruptMap.SecurePhysicalTimer),
+            Gsiv(VirtInterruptMap.PhysicalTimer),
+            Gsiv(VirtInterruptMap.VirtualTimer),
+            Gsiv(VirtInterruptMap.HypervisorTimer));
+        yield return Spcr.Build(VirtMemoryMap.Uart.Value, Gsiv(VirtInterruptMap.Uart));
+    }
+
+    private static GiccState State(MachineConfig config, int cpu) =>
+        cpu == 0 || (cpu < config.EnabledCpus && !config.ColdPluggedCpusOnlineCapable) ? GiccState.Enabled : GiccState.OnlineCapable;
+
+    private static IEnumerable<(ulong Address, uint Length)> RedistributorRanges(MachineConfig config)
+    {
+        int low = Math.Min(config.PossibleCpus, VirtMemoryMap.GicRedistributorCount);
+        yield return (VirtMemoryMap.GicRedistributor.Value, (uint)((ulong)low * VirtMemoryMap.GicRedistributorStride));
+        if (config.PossibleCpus > low)
+        {
+            yield return (VirtMemoryMap.GicRedistributorHigh.Value, (uint)((ulong)(config.PossibleCpus - low) * VirtMemoryMap.GicRedistributorStride));
+        }
+    }
+
+    private static uint Gsiv(IntId id) => (uint)id.Value;
+}

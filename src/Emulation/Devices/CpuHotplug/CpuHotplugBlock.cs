@@ -1,0 +1,219 @@
+using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Memory;
+
+namespace Vmm.Emulation.Devices.CpuHotplug;
+
+/// <summary>Something the guest did through the block, in the order it did it.</summary>
+/// <param name="Cpu">Which CPU it was about.</param>
+/// <param name="Kind">What.</param>
+/// <param name="Event">For <see cref="CpuHotplugEventKind.Ost"/>: the source event.</param>
+/// <param name="Status">For <see cref="CpuHotplugEventKind.Ost"/>: the status code.</param>
+public readonly record struct CpuHotplugEvent(CpuIndex Cpu, CpuHotplugEventKind Kind, uint Event = 0, uint Status = 0);
+
+public enum CpuHotplugEventKind
+{
+    /// <summary>_EJ0: the CPU is no longer enabled; its vCPU is to be torn down.</summary>
+    Ejected,
+
+    /// <summary>_OST reported (ACPI 6.5, 6.3.5).</summary>
+    Ost,
+}
+
+/// <summary>
+/// The CPU hotplug register block (QEMU, docs/specs/acpi_cpu_hotplug.rst, in the 12-byte layout of the Arm series): a selector, flags of
+/// the CPU that it selects, commands and their data.
+/// </summary>
+public sealed class CpuHotplugBlock(int possibleCpus) : IMmioDevice
+{
+    private const ulong SelectorOffset = 0;
+    private const ulong FlagsOffset = 4;
+    private const ulong CommandOffset = 5;
+    private const ulong DataOffset = 8;
+
+    private const uint FlagEnabled = 1;
+    private const uint FlagInsert = 2;
+    private const uint FlagRemove = 4;
+    private const uint FlagEject = 8;
+
+    private const byte CommandNextEvent = 0;
+    private const byte CommandOstEvent = 1;
+    private const byte CommandOstStatus = 2;
+    private const byte CommandArchId = 3;
+
+    private struct Slot
+    {
+        public bool Enabled;
+        public bool Insert;
+        public bool Remove;
+        public uint OstEvent;
+        public uint OstStatus;
+    }
+
+    private readonly Lock _lock = new();
+    private readonly Slot[] _slots = new Slot[possibleCpus];
+    private readonly Queue<CpuHotplugEvent> _events = new();
+    private uint _selector;
+    private byte _command;
+
+    /// <summary>The guest did something: see <see cref="TryTakeEvent"/>.</summary>
+    public Doorbell Doorbell { get; } = new();
+
+    /// <summary>Called in the eject write itself, before the guest goes on: PSCI must refuse the CPU from then on.</summary>
+    public Action<CpuIndex>? Ejecting { get; set; }
+
+    public string Name => "acpi-cpu-hotplug";
+
+    public bool IsEnabled(CpuIndex cpu)
+    {
+        lock (_lock)
+        {
+            return _slots[cpu.Value].Enabled;
+        }
+    }
+
+    public void SetEnabled(CpuIndex cpu, bool value)
+    {
+        lock (_lock)
+        {
+            _slots[cpu.Value].Enabled = value;
+        }
+    }
+
+    /// <summary>Asks OSPM to look at a CPU that has come. The caller raises the GED.</summary>
+    public void PendInsert(CpuIndex cpu)
+    {
+        lock (_lock)
+        {
+            _slots[cpu.Value].Insert = true;
+        }
+    }
+
+    /// <summary>Asks OSPM to give a CPU up. The caller raises the GED.</summary>
+    public void PendRemove(CpuIndex cpu)
+    {
+        lock (_lock)
+        {
+            _slots[cpu.Value].Remove = true;
+        }
+    }
+
+    public bool TryTakeEvent(out CpuHotplugEvent e)
+    {
+        lock (_lock)
+        {
+            return _events.TryDequeue(out e);
+        }
+    }
+
+    /// <summary>System reset: pending requests are gone, the enabled CPUs and the selector stay.</summary>
+    public void Reset()
+    {
+        lock (_lock)
+        {
+            _command = 0;
+            for (int i = 0; i < _slots.Length; i++)
+            {
+                _slots[i] = new Slot { Enabled = _slots[i].Enabled };
+            }
+        }
+    }
+
+    public ulong Read(ulong offset, int size)
+    {
+        lock (_lock)
+        {
+            if (_selector >= (uint)_slots.Length)
+            {
+                return 0;
+            }
+
+            ref Slot slot = ref _slots[_selector];
+            ulong affinity = Mpidr.FromIndex(new CpuIndex((int)_selector)).Affinity;
+            return offset switch
+            {
+                SelectorOffset => _command == CommandArchId ? affinity >> 32 : 0,
+                FlagsOffset => (slot.Enabled ? FlagEnabled : 0) | (slot.Insert ? FlagInsert : 0) | (slot.Remove ? FlagRemove : 0),
+                DataOffset => _command switch
+                {
+                    CommandNextEvent => _selector,
+                    CommandArchId => (uint)affinity,
+                    _ => 0,
+                },
+                _ => 0,
+            };
+        }
+    }
+
+    public void Write(ulong offset, int size, ulong value)
+    {
+        bool ring = false;
+        lock (_lock)
+        {
+            if (offset == SelectorOffset)
+            {
+                _selector = (uint)value;
+            }
+            else if (_selector < (uint)_slots.Length)
+            {
+                ring = WriteSelected(offset, (uint)value, ref _slots[_selector]);
+            }
+        }
+
+        if (ring)
+        {
+            Doorbell.Ring();
+        }
+    }
+
+    // True when there is an event to take.
+    private bool WriteSelected(ulong offset, uint value, ref Slot slot)
+    {
+        var cpu = new CpuIndex((int)_selector);
+        switch (offset)
+        {
+            case FlagsOffset when (value & FlagInsert) != 0:
+                slot.Insert = false;
+                return false;
+            case FlagsOffset when (value & FlagRemove) != 0:
+                slot.Remove = false;
+                return false;
+            case FlagsOffset when (value & FlagEject) != 0 && _selector != 0 && slot.Enabled:
+                slot.Enabled = false;
+                slot.Remove = false;
+                Ejecting?.Invoke(cpu);
+                _events.Enqueue(new CpuHotplugEvent(cpu, CpuHotplugEventKind.Ejected));
+                return true;
+            case CommandOffset:
+                _command = (byte)value;
+                if (_command == CommandNextEvent)
+                {
+                    FindEvent();
+                }
+
+                return false;
+            case DataOffset when _command == CommandOstEvent:
+                slot.OstEvent = value;
+                return false;
+            case DataOffset when _command == CommandOstStatus:
+                slot.OstStatus = value;
+                _events.Enqueue(new CpuHotplugEvent(cpu, CpuHotplugEventKind.Ost, slot.OstEvent, value));
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    // Circularly from the selector; it moves only if there is an event.
+    private void FindEvent()
+    {
+        for (int i = 0; i < _slots.Length; i++)
+        {
+            int candidate = (int)((_selector + (uint)i) % (uint)_slots.Length);
+            if (_slots[candidate].Insert || _slots[candidate].Remove)
+            {
+                _selector = (uint)candidate;
+                return;
+            }
+        }
+    }
+}

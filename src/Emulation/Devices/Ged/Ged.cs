@@ -1,0 +1,61 @@
+using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Memory;
+
+namespace Vmm.Emulation.Devices.Ged;
+
+/// <summary>What the GED tells OSPM to look at, as bits of its selector register.</summary>
+[Flags]
+public enum GedEvents : uint
+{
+    None = 0,
+    PowerButton = 0x2,
+    CpuHotplug = 0x8,
+}
+
+/// <summary>
+/// The Generic Event Device (ACPI 6.5, 5.6.9) with QEMU's register: 32 bits that say what happened, cleared by reading.
+/// </summary>
+public sealed class Ged(InterruptLine line) : IMmioDevice
+{
+    private readonly Lock _lock = new();
+    private uint _selector;
+
+    public string Name => "ged";
+
+    /// <summary>Adds events and pulses the interrupt.</summary>
+    public void Raise(GedEvents events)
+    {
+        lock (_lock)
+        {
+            _selector |= (uint)events;
+            line.Pulse();
+        }
+    }
+
+    public void Reset()
+    {
+        lock (_lock)
+        {
+            _selector = 0;
+        }
+    }
+
+    public ulong Read(ulong offset, int size)
+    {
+        if (offset != 0)
+        {
+            return 0;
+        }
+
+        lock (_lock)
+        {
+            uint value = _selector;
+            _selector = 0;
+            return value;
+        }
+    }
+
+    public void Write(ulong offset, int size, ulong value)
+    {
+    }
+}
