@@ -16,6 +16,7 @@ public static class EncodingTable
         .. SystemTable.Rows,
         .. LoadsAndStores.Rows,
         .. ExclusivesAndAtomics.Rows,
+        .. SimdLoadsAndStores.Rows,
     ];
 
     // Row indexes by bits 31:21 of the word.
