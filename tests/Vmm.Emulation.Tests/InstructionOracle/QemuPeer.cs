@@ -1,0 +1,70 @@
+using System.Diagnostics;
+using System.Reflection;
+using System.Runtime.InteropServices;
+
+namespace Vmm.Emulation.Tests.InstructionOracle;
+
+/// <summary>The independent implementation: oracle.c under <c>qemu-aarch64-static</c>.</summary>
+internal sealed class QemuPeer : IDisposable
+{
+    public const int MaximumCases = 4096;
+    public const int MaximumSlots = OracleRecord.CodeSize / OracleRecord.SlotSize;
+
+    private readonly Process _process;
+    private readonly string _program;
+
+    public QemuPeer()
+    {
+        string directory = Directory.CreateTempSubdirectory("vmm-oracle-").FullName;
+        string source = Path.Combine(directory, "oracle.c");
+        _program = Path.Combine(directory, "oracle");
+        using (Stream resource = Assembly.GetExecutingAssembly().GetManifestResourceStream("oracle.c")!)
+        using (FileStream file = File.Create(source))
+        {
+            resource.CopyTo(file);
+        }
+
+        using (Process compiler = Process.Start(
+            "aarch64-linux-gnu-gcc",
+            [
+                "-O1", "-static", "-nostdlib", "-ffreestanding", "-fno-stack-protector", "-mgeneral-regs-only",
+
+                // Where no register of a case happens to point.
+                "-mcmodel=small", "-Wl,-Ttext-segment=0x5a5a5a5a0000", "-o", _program, source,
+            ]))
+        {
+            compiler.WaitForExit();
+            Assert.Equal(0, compiler.ExitCode);
+        }
+
+        _process = Process.Start(new ProcessStartInfo("qemu-aarch64-static", ["-cpu", "max,sve=off,sme=off,pauth=off", _program])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        })!;
+    }
+
+    /// <summary>Runs a batch; the records come back with the state afterwards.</summary>
+    /// <exception cref="EndOfStreamException">The peer died.</exception>
+    public void Run(ReadOnlySpan<ulong> slots, Span<OracleRecord> cases)
+    {
+        Stream input = _process.StandardInput.BaseStream;
+        input.Write(MemoryMarshal.AsBytes<int>([slots.Length, cases.Length]));
+        input.Write(MemoryMarshal.AsBytes(slots));
+        input.Write(MemoryMarshal.AsBytes(cases));
+        input.Flush();
+        _process.StandardOutput.BaseStream.ReadExactly(MemoryMarshal.AsBytes(cases));
+    }
+
+    public void Dispose()
+    {
+        _process.StandardInput.Close();
+        if (!_process.WaitForExit(5000))
+        {
+            _process.Kill();
+        }
+
+        _process.Dispose();
+        Directory.Delete(Path.GetDirectoryName(_program)!, recursive: true);
+    }
+}
