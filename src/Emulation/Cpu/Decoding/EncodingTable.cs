@@ -17,6 +17,11 @@ public static class EncodingTable
         .. LoadsAndStores.Rows,
         .. ExclusivesAndAtomics.Rows,
         .. SimdLoadsAndStores.Rows,
+        .. SimdStructureLoadsAndStores.Rows,
+        .. SimdInteger.Rows,
+        .. SimdShift.Rows,
+        .. SimdMove.Rows,
+        .. SimdCryptography.Rows,
     ];
 
     // Row indexes by bits 31:21 of the word.

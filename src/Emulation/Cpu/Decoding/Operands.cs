@@ -8,7 +8,7 @@ namespace Vmm.Emulation.Cpu.Decoding;
 /// Register 31 is resolved here: to <see cref="CpuState.Zr"/> as a source, <see cref="CpuState.Sink"/> as a destination, or
 /// <see cref="CpuState.Sp"/> where the instruction means the stack pointer.
 /// </summary>
-public static unsafe class Operands
+public static unsafe partial class Operands
 {
     /// <summary>For handlers that read the word themselves.</summary>
     public static void None(Op* op)
