@@ -38,6 +38,9 @@ public static class AcpiTables
             Gsiv(VirtInterruptMap.VirtualTimer),
             Gsiv(VirtInterruptMap.HypervisorTimer));
         yield return Spcr.Build(VirtMemoryMap.Uart.Value, Gsiv(VirtInterruptMap.Uart));
+        yield return Dbg2.Build(VirtMemoryMap.Uart.Value, (uint)VirtMemoryMap.UartSize, @"\_SB.COM0");
+        CpuTopology topology = config.Topology;
+        yield return Pptt.Build(topology.Sockets, topology.Clusters, topology.Cores, topology.Threads);
     }
 
     private static GiccState State(MachineConfig config, int cpu) =>
