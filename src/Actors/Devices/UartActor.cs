@@ -1,0 +1,79 @@
+using Akka.Actor;
+using Vmm.Actors.Protocol;
+using Vmm.Actors.Vm;
+
+namespace Vmm.Actors.Devices;
+
+/// <summary>
+/// The serial line: takes the core's output to a host stream and holds input until the core has room. If the host stream fails,
+/// the actor may restart, since the core is handed in.
+/// </summary>
+public sealed class UartActor : ReceiveActor
+{
+    private sealed record OutputReady;
+
+    private sealed record InputRoom;
+
+    private readonly ISerialPort _port;
+    private readonly Action<ReadOnlyMemory<byte>> _output;
+    private readonly Queue<byte[]> _input = [];
+    private readonly byte[] _buffer = new byte[4096];
+    private int _sent;
+
+    /// <param name="output">Takes the guest's bytes; called in order, on one thread at a time.</param>
+    public UartActor(ISerialPort port, Action<ReadOnlyMemory<byte>> output)
+    {
+        _port = port;
+        _output = output;
+        Receive<OutputReady>(_ => Drain());
+        Receive<InputRoom>(_ =>
+        {
+            _port.InputRoom.Acknowledge();
+            Feed();
+        });
+        Receive<SendSerial>(send =>
+        {
+            _input.Enqueue(send.Bytes);
+            Feed();
+        });
+    }
+
+    protected override void PreStart()
+    {
+        IActorRef self = Self;
+        _port.OutputReady.Connect(() => self.Tell(new OutputReady()));
+        _port.InputRoom.Connect(() => self.Tell(new InputRoom()));
+    }
+
+    protected override void PostStop()
+    {
+        _port.OutputReady.Connect(null);
+        _port.InputRoom.Connect(null);
+        Drain();
+    }
+
+    private void Drain()
+    {
+        _port.OutputReady.Acknowledge();
+        int count;
+        while ((count = _port.Drain(_buffer)) > 0)
+        {
+            _output(_buffer.AsMemory(0, count));
+        }
+    }
+
+    private void Feed()
+    {
+        while (_input.TryPeek(out byte[]? bytes))
+        {
+            _sent += _port.Receive(bytes.AsSpan(_sent));
+            if (_sent < bytes.Length)
+            {
+                return;
+            }
+
+            _input.Dequeue();
+            _sent = 0;
+        }
+    }
+}

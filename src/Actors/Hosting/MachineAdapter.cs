@@ -1,0 +1,96 @@
+using Akka.Actor;
+using Vmm.Actors.Protocol;
+using Vmm.Actors.Vm;
+using Vmm.Emulation;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Psci;
+using Vmm.Emulation.Devices.Pl011;
+using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Machine;
+
+namespace Vmm.Actors.Hosting;
+
+/// <summary>The real machine behind the actors' interfaces; PSCI CPU_ON becomes a message to the supervisor.</summary>
+public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
+{
+    private readonly VirtMachine _machine;
+    private readonly Cpu[] _cpus;
+    private IActorRef _supervisor = ActorRefs.Nobody;
+
+    public MachineAdapter(MachineConfig config)
+    {
+        _machine = new VirtMachine(config, this);
+        _cpus = [.. _machine.Cpus.Select(c => new Cpu(c, _machine.Psci))];
+        Serial = new SerialPort(_machine.Uart);
+    }
+
+    public int PossibleCpus => _cpus.Length;
+
+    public ICpuHotplugPort? Hotplug => null;
+
+    public ISerialPort Serial { get; }
+
+    public VirtMachine Machine => _machine;
+
+    public bool IsEnabled(int cpu) => _machine.Psci.IsEnabled(new CpuIndex(cpu));
+
+    IVcpu IVmMachine.Cpu(int cpu) => _cpus[cpu];
+
+    public void SetExecutable(int cpu, bool value)
+    {
+        if (value)
+        {
+            _machine.Cpus[cpu].Enable();
+        }
+        else
+        {
+            _machine.Cpus[cpu].Disable();
+        }
+    }
+
+    public void SetInterfaceAccessible(int cpu, bool value) => _machine.Gic.CpuInterfaces[cpu].SetAccessible(value);
+
+    public void Reset() => _machine.Reset();
+
+    /// <summary>Whom CPU_ON tells; set before the VM starts.</summary>
+    public void Connect(IActorRef supervisor) => Volatile.Write(ref _supervisor, supervisor);
+
+    void IPsciEvents.CpuOn(CpuIndex cpu, ulong entryPoint, ulong context) =>
+        Volatile.Read(ref _supervisor).Tell(new PowerOnVcpu(cpu.Value, entryPoint, context));
+
+    public void Dispose() => _machine.Dispose();
+
+    private sealed class Cpu(VcpuCore core, PsciController psci) : IVcpu
+    {
+        public bool HasWakeup => core.Interrupts.HasWakeup;
+
+        public VcpuExit Run(long budget) => core.Run(budget);
+
+        public void RequestExit() => core.RequestExit();
+
+        public bool TryPark() => core.Interrupts.TryPark();
+
+        public void Unpark() => core.Interrupts.Unpark();
+
+        public void SetWaker(IVcpuWaker? waker) => core.Interrupts.SetWaker(waker);
+
+        public void PowerOn(ulong entryPoint, ulong context)
+        {
+            core.Reset(entryPoint, context);
+            psci.SetPower(core.Index, PowerState.On);
+        }
+
+        public string DumpRegisters() => core.DumpRegisters();
+    }
+
+    private sealed class SerialPort(Pl011 uart) : ISerialPort
+    {
+        public Doorbell OutputReady => uart.OutputReady;
+
+        public Doorbell InputRoom => uart.InputRoom;
+
+        public int Drain(Span<byte> buffer) => uart.Drain(buffer);
+
+        public int Receive(ReadOnlySpan<byte> bytes) => uart.Receive(bytes);
+    }
+}

@@ -1,0 +1,48 @@
+namespace Vmm.Actors.Protocol;
+
+/// <summary>Plug a CPU. Answer: <see cref="HotplugAccepted"/> and later <see cref="HotplugOutcome"/>, or <see cref="HotplugRejected"/>.</summary>
+/// <param name="Id">The name that the CPU is to have.</param>
+public sealed record PlugVcpu(string Id, int Cpu) : IProtocolMessage;
+
+/// <summary>Ask the guest to give a CPU back. Answers as for <see cref="PlugVcpu"/>.</summary>
+public sealed record UnplugVcpu(string Id) : IProtocolMessage;
+
+public sealed record HotplugAccepted(string Id, int Cpu) : IProtocolMessage;
+
+/// <param name="Reason">In QEMU's words.</param>
+public sealed record HotplugRejected(string Id, string Reason) : IProtocolMessage;
+
+/// <summary>How a request ended: told to the requester and published.</summary>
+/// <param name="Plug">A plug, else an unplug.</param>
+/// <param name="Kind">done, refused, timed-out (still pending: another outcome may follow) or cancelled.</param>
+/// <param name="OstStatus">The guest's _OST status (ACPI 6.5, section 6.3.5), 0 without one.</param>
+public sealed record HotplugOutcome(string Id, int Cpu, bool Plug, string Kind, int OstStatus) : IProtocolMessage;
+
+/// <summary>Query. Answer: <see cref="PluggedVcpus"/>.</summary>
+public sealed record GetPluggedVcpus : IProtocolMessage;
+
+/// <summary>Hot-plugged CPUs by id, in parallel arrays.</summary>
+public sealed record PluggedVcpus(string[] Ids, int[] Cpus) : IProtocolMessage;
+
+/// <summary>The machine has been reset: what the guest was asked is forgotten by the guest.</summary>
+public sealed record MachineWasReset : IProtocolMessage;
+
+// What the coordinator's journal holds. Times are UTC milliseconds since 1970.
+
+public sealed record PlugStarted(string Id, int Cpu, long At) : IProtocolMessage;
+
+public sealed record PlugConfirmed(string Id, int Cpu, long At) : IProtocolMessage;
+
+/// <summary>The guest answered with a failure; the CPU stays plugged, as with QEMU, and can be removed.</summary>
+public sealed record PlugRefused(string Id, int Cpu, int OstStatus, long At) : IProtocolMessage;
+
+public sealed record UnplugStarted(string Id, int Cpu, long At) : IProtocolMessage;
+
+public sealed record UnplugRefused(string Id, int Cpu, int OstStatus, long At) : IProtocolMessage;
+
+public sealed record UnplugCompleted(string Id, int Cpu, long At) : IProtocolMessage;
+
+public sealed record HotplugTimedOut(string Id, int Cpu, long At) : IProtocolMessage;
+
+/// <summary>A reset came first. A CPU that was being plugged stays plugged; one that was being unplugged too.</summary>
+public sealed record HotplugCancelled(string Id, int Cpu, long At) : IProtocolMessage;

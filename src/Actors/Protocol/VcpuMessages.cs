@@ -1,0 +1,57 @@
+namespace Vmm.Actors.Protocol;
+
+/// <summary>Every message of the control plane: a sealed record of primitives, with a manifest in the serializer.</summary>
+public interface IProtocolMessage;
+
+/// <summary>Make the actor of a CPU that is to be enabled. Answer: <see cref="VcpuReady"/>, at once if it exists.</summary>
+public sealed record CreateVcpu(int Cpu) : IProtocolMessage;
+
+/// <summary>The actor exists, powered off in the sense of PSCI.</summary>
+public sealed record VcpuReady(int Cpu) : IProtocolMessage;
+
+/// <summary>Stop the actor and its thread. Answer: <see cref="VcpuRemoved"/>.</summary>
+public sealed record RemoveVcpu(int Cpu) : IProtocolMessage;
+
+public sealed record VcpuRemoved(int Cpu) : IProtocolMessage;
+
+/// <summary>PSCI CPU_ON.</summary>
+public sealed record PowerOnVcpu(int Cpu, ulong EntryPoint, ulong Context) : IProtocolMessage;
+
+/// <summary>Run the boot CPU from the state that the machine's reset has left.</summary>
+public sealed record StartBootVcpu : IProtocolMessage;
+
+/// <summary>The machine was reset while paused: forget what was running.</summary>
+public sealed record ResetVcpus : IProtocolMessage;
+
+/// <summary>Stop executing, all of them. Answer: <see cref="VcpusPaused"/> when no vCPU thread touches the machine.</summary>
+public sealed record PauseVcpus : IProtocolMessage;
+
+public sealed record VcpusPaused : IProtocolMessage;
+
+public sealed record ResumeVcpus : IProtocolMessage;
+
+public sealed record PauseVcpu : IProtocolMessage;
+
+public sealed record VcpuPaused(int Cpu) : IProtocolMessage;
+
+public sealed record ResumeVcpu : IProtocolMessage;
+
+public sealed record ResetVcpu : IProtocolMessage;
+
+/// <summary>The vCPU's loop threw: a defect of ours, with the state it left.</summary>
+public sealed record VcpuFailed(int Cpu, string Report) : IProtocolMessage;
+
+/// <summary>The guest called PSCI SYSTEM_OFF.</summary>
+public sealed record GuestPoweredOff(int Cpu) : IProtocolMessage;
+
+/// <summary>The guest called PSCI SYSTEM_RESET.</summary>
+public sealed record GuestReset(int Cpu) : IProtocolMessage;
+
+/// <summary>Query of one vCPU's state. Answer: <see cref="VcpuStates"/>.</summary>
+public sealed record GetVcpuStates : IProtocolMessage;
+
+/// <param name="Names">PoweredOff, Running, Parked or Paused, by position; Disabled where there is no actor.</param>
+public sealed record VcpuStates(string[] Names) : IProtocolMessage;
+
+/// <summary>A vCPU actor changed its state; told to its manager, which keeps the table.</summary>
+public sealed record VcpuStateChanged(int Cpu, string Name) : IProtocolMessage;

@@ -1,0 +1,41 @@
+namespace Vmm.Actors.Protocol;
+
+/// <summary>Run states as QEMU's <c>query-status</c> names them: prelaunch, running, paused, shutdown, internal-error.</summary>
+public static class VmRunState
+{
+    public const string Prelaunch = "prelaunch";
+    public const string Running = "running";
+    public const string Paused = "paused";
+    public const string Shutdown = "shutdown";
+    public const string InternalError = "internal-error";
+}
+
+/// <summary>Power on: reset the machine and start the boot CPU.</summary>
+public sealed record StartVm : IProtocolMessage;
+
+public sealed record StopVm : IProtocolMessage;
+
+public sealed record ContinueVm : IProtocolMessage;
+
+public sealed record ResetVm : IProtocolMessage;
+
+public sealed record GetVmStatus : IProtocolMessage;
+
+/// <summary>The answer to every command and query of the supervisor, and what it publishes on each change.</summary>
+/// <param name="RunState">One of <see cref="VmRunState"/>.</param>
+/// <param name="Detail">Why: the crash report, or empty.</param>
+public sealed record VmStatus(string RunState, string Detail) : IProtocolMessage;
+
+/// <summary>A command that the run state does not allow.</summary>
+public sealed record VmCommandRejected(string Reason) : IProtocolMessage;
+
+public sealed record AttachCpuInterface(int Cpu) : IProtocolMessage;
+
+public sealed record CpuInterfaceAttached(int Cpu) : IProtocolMessage;
+
+public sealed record DetachCpuInterface(int Cpu) : IProtocolMessage;
+
+public sealed record CpuInterfaceDetached(int Cpu) : IProtocolMessage;
+
+/// <summary>Bytes from the terminal for the guest's serial line.</summary>
+public sealed record SendSerial(byte[] Bytes) : IProtocolMessage;

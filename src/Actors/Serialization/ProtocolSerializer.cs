@@ -1,0 +1,66 @@
+using System.Runtime.Serialization;
+using System.Text.Json;
+using Akka.Actor;
+using Akka.Serialization;
+using Vmm.Actors.Protocol;
+
+namespace Vmm.Actors.Serialization;
+
+/// <summary>
+/// The only form in which protocol messages leave the process or enter a journal: a short manifest from a closed list, and the
+/// record's primitives as JSON. No type name is ever read from the wire; an unknown manifest is an error.
+/// </summary>
+public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
+{
+    // Manifests are on disk and on the wire: never change or reuse one.
+    private static readonly (string Manifest, Type Type)[] s_messages =
+    [
+        ("vc", typeof(CreateVcpu)), ("vr", typeof(VcpuReady)), ("vx", typeof(RemoveVcpu)), ("vg", typeof(VcpuRemoved)),
+        ("vo", typeof(PowerOnVcpu)), ("vb", typeof(StartBootVcpu)), ("vz", typeof(ResetVcpus)), ("vP", typeof(PauseVcpus)),
+        ("vQ", typeof(VcpusPaused)), ("vR", typeof(ResumeVcpus)), ("vp", typeof(PauseVcpu)), ("vq", typeof(VcpuPaused)),
+        ("vu", typeof(ResumeVcpu)), ("vw", typeof(ResetVcpu)), ("vf", typeof(VcpuFailed)), ("vO", typeof(GuestPoweredOff)),
+        ("vZ", typeof(GuestReset)), ("v?", typeof(GetVcpuStates)), ("v!", typeof(VcpuStates)), ("vs", typeof(VcpuStateChanged)),
+        ("ms", typeof(StartVm)), ("mp", typeof(StopVm)), ("mc", typeof(ContinueVm)), ("mr", typeof(ResetVm)),
+        ("m?", typeof(GetVmStatus)), ("m!", typeof(VmStatus)), ("mx", typeof(VmCommandRejected)),
+        ("ga", typeof(AttachCpuInterface)), ("gA", typeof(CpuInterfaceAttached)), ("gd", typeof(DetachCpuInterface)),
+        ("gD", typeof(CpuInterfaceDetached)), ("ds", typeof(SendSerial)),
+        ("hp", typeof(PlugVcpu)), ("hu", typeof(UnplugVcpu)), ("ha", typeof(HotplugAccepted)), ("hx", typeof(HotplugRejected)),
+        ("ho", typeof(HotplugOutcome)), ("h?", typeof(GetPluggedVcpus)), ("h!", typeof(PluggedVcpus)), ("hz", typeof(MachineWasReset)),
+        ("jp", typeof(PlugStarted)), ("jc", typeof(PlugConfirmed)), ("jr", typeof(PlugRefused)), ("ju", typeof(UnplugStarted)),
+        ("jf", typeof(UnplugRefused)), ("jd", typeof(UnplugCompleted)), ("jt", typeof(HotplugTimedOut)), ("jx", typeof(HotplugCancelled)),
+    ];
+
+    private static readonly Dictionary<string, Type> s_types = s_messages.ToDictionary(m => m.Manifest, m => m.Type);
+    private static readonly Dictionary<Type, string> s_manifests = s_messages.ToDictionary(m => m.Type, m => m.Manifest);
+
+    /// <summary>Every message type that has a manifest.</summary>
+    public static IReadOnlyCollection<Type> MessageTypes => s_manifests.Keys;
+
+    public override int Identifier => 7001;
+
+    public override string Manifest(object o) =>
+        s_manifests.TryGetValue(o.GetType(), out string? manifest) ? manifest : throw new SerializationException($"{o.GetType()} is no protocol message");
+
+    public override byte[] ToBinary(object obj)
+    {
+        Manifest(obj);
+        return JsonSerializer.SerializeToUtf8Bytes(obj, obj.GetType());
+    }
+
+    public override object FromBinary(byte[] bytes, string manifest)
+    {
+        if (!s_types.TryGetValue(manifest, out Type? type))
+        {
+            throw new SerializationException($"no protocol message has the manifest '{manifest}'");
+        }
+
+        try
+        {
+            return JsonSerializer.Deserialize(bytes, type) ?? throw new SerializationException($"'{manifest}' is null");
+        }
+        catch (JsonException e)
+        {
+            throw new SerializationException($"'{manifest}' does not parse: {e.Message}", e);
+        }
+    }
+}

@@ -1,0 +1,246 @@
+using System.Diagnostics;
+using Akka.Actor;
+using Vmm.Actors.Protocol;
+using Vmm.Actors.Vm;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Interrupts;
+
+namespace Vmm.Actors.Vcpu;
+
+/// <summary>The loop of a vCPU threw.</summary>
+public sealed class VcpuFaultException(int cpu, string report, Exception inner) : Exception(inner.Message, inner)
+{
+    public int Cpu { get; } = cpu;
+
+    /// <summary>What happened and the registers it left.</summary>
+    public string Report { get; } = report;
+}
+
+/// <summary>
+/// One enabled vCPU: it owns the run loop on a thread of its own, in slices of about a millisecond, so that its mailbox is
+/// looked at between them. One method per state; a disabled CPU has no actor.
+/// <para>Whoever wants its attention at once calls <see cref="IVcpu.RequestExit"/> and <em>then</em> tells.</para>
+/// </summary>
+public sealed class VcpuActor : UntypedActor, IVcpuWaker
+{
+    private const long InitialBudget = 100_000;
+    private const long SmallestBudget = 1_000;
+    private const long LargestBudget = 1_000_000;
+    private static readonly long s_slice = Stopwatch.Frequency / 1000;
+    private static readonly long s_spin = Stopwatch.Frequency / 50_000;
+
+    // A turn of the loop; the epoch tells those of an earlier stretch of running apart.
+    private sealed record RunSlice(int Epoch);
+
+    private sealed record WakeUp
+    {
+        public static readonly WakeUp Instance = new();
+    }
+
+    private readonly int _index;
+    private readonly IVcpu _cpu;
+    private readonly IActorRef _manager;
+    private readonly IActorRef _self;
+    private long _budget = InitialBudget;
+    private RunSlice _slice = new(0);
+    private Action _resume;
+    private string? _published;
+
+    public VcpuActor(int index, IVcpu cpu, bool paused)
+    {
+        _index = index;
+        _cpu = cpu;
+        _manager = Context.Parent;
+        _self = Self;
+        _resume = EnterPoweredOff;
+        cpu.SetWaker(this);
+        if (paused)
+        {
+            EnterPaused(EnterPoweredOff);
+        }
+        else
+        {
+            EnterPoweredOff();
+        }
+    }
+
+    public static Props Props(int index, IVcpu cpu, bool paused, string? dispatcher)
+    {
+        Props props = Akka.Actor.Props.Create(() => new VcpuActor(index, cpu, paused));
+        return dispatcher == null ? props : props.WithDispatcher(dispatcher);
+    }
+
+    /// <summary>Called by whoever ends the wait of WFI; any thread.</summary>
+    public void Wake() => _self.Tell(WakeUp.Instance);
+
+    protected override void PreStart() => _manager.Tell(new VcpuReady(_index));
+
+    protected override void PostStop() => _cpu.SetWaker(null);
+
+    protected override void OnReceive(object message) => Unhandled(message);
+
+    private void PoweredOff(object message)
+    {
+        switch (message)
+        {
+            case PowerOnVcpu on:
+                _cpu.PowerOn(on.EntryPoint, on.Context);
+                EnterRunning();
+                break;
+            case StartBootVcpu:
+                EnterRunning();
+                break;
+            case PauseVcpu:
+                EnterPaused(EnterPoweredOff);
+                break;
+        }
+    }
+
+    private void Running(object message)
+    {
+        switch (message)
+        {
+            case RunSlice slice when slice == _slice:
+                Act(RunOnce());
+                break;
+            case PauseVcpu:
+                EnterPaused(EnterRunning);
+                break;
+        }
+    }
+
+    private void Parked(object message)
+    {
+        switch (message)
+        {
+            case WakeUp:
+                EnterRunning();
+                break;
+            case PauseVcpu:
+                _cpu.Unpark();
+                EnterPaused(Park);
+                break;
+        }
+    }
+
+    private void Paused(object message)
+    {
+        switch (message)
+        {
+            case ResumeVcpu:
+                _resume();
+                break;
+            case ResetVcpu:
+                _resume = EnterPoweredOff;
+                break;
+            case StartBootVcpu:
+                _resume = EnterRunning;
+                break;
+            case PowerOnVcpu on:
+                _cpu.PowerOn(on.EntryPoint, on.Context);
+                _resume = EnterRunning;
+                break;
+            case PauseVcpu:
+                _manager.Tell(new VcpuPaused(_index));
+                break;
+        }
+    }
+
+    private VcpuExit RunOnce()
+    {
+        long start = Stopwatch.GetTimestamp();
+        VcpuExit exit;
+        try
+        {
+            exit = _cpu.Run(_budget);
+        }
+        catch (Exception e)
+        {
+            throw new VcpuFaultException(_index, $"cpu{_index}: {e.GetType().Name}: {e.Message}\n{_cpu.DumpRegisters()}\n{e.StackTrace}", e);
+        }
+
+        if (exit == VcpuExit.BudgetSpent)
+        {
+            long elapsed = Math.Max(Stopwatch.GetTimestamp() - start, 1);
+            long ideal = Math.Clamp((long)((double)_budget * s_slice / elapsed), _budget / 2, _budget * 2);
+            _budget = Math.Clamp(ideal, SmallestBudget, LargestBudget);
+        }
+
+        return exit;
+    }
+
+    private void Act(VcpuExit exit)
+    {
+        switch (exit)
+        {
+            case VcpuExit.WaitForInterrupt:
+                Park();
+                break;
+            case VcpuExit.WaitForEvent:
+                Thread.Yield();
+                Self.Tell(_slice);
+                break;
+            case VcpuExit.PoweredOff:
+                EnterPoweredOff();
+                break;
+            case VcpuExit.SystemOff:
+                EnterPoweredOff();
+                _manager.Tell(new GuestPoweredOff(_index));
+                break;
+            case VcpuExit.SystemReset:
+                EnterPoweredOff();
+                _manager.Tell(new GuestReset(_index));
+                break;
+            default:
+                Self.Tell(_slice);
+                break;
+        }
+    }
+
+    // Waking a thread costs tens of microseconds, so look for a moment before giving the thread up.
+    private void Park()
+    {
+        long end = Stopwatch.GetTimestamp() + s_spin;
+        while (!_cpu.HasWakeup && Stopwatch.GetTimestamp() < end)
+        {
+            Thread.SpinWait(10);
+        }
+
+        if (_cpu.TryPark())
+        {
+            Enter(Parked, nameof(Parked));
+        }
+        else
+        {
+            EnterRunning();
+        }
+    }
+
+    private void EnterPoweredOff() => Enter(PoweredOff, nameof(PoweredOff));
+
+    private void EnterRunning()
+    {
+        Enter(Running, nameof(Running));
+        _slice = new RunSlice(_slice.Epoch + 1);
+        Self.Tell(_slice);
+    }
+
+    private void EnterPaused(Action resume)
+    {
+        _resume = resume;
+        Enter(Paused, nameof(Paused));
+        _manager.Tell(new VcpuPaused(_index));
+    }
+
+    private void Enter(UntypedReceive state, string name)
+    {
+        Become(state);
+
+        // Parked and Running alternate thousands of times a second: the table of states shows Running for both.
+        if (name is not nameof(Parked) && _published != name)
+        {
+            _published = name;
+            _manager.Tell(new VcpuStateChanged(_index, name));
+        }
+    }
+}

@@ -1,0 +1,175 @@
+using Akka.Actor;
+using Vmm.Actors.Protocol;
+using Vmm.Actors.Vm;
+
+namespace Vmm.Actors.Vcpu;
+
+/// <summary>
+/// Makes and stops the actor of each enabled vCPU, and pauses and resumes them together. A vCPU that fails is stopped, never
+/// restarted, and the supervisor hears of it.
+/// </summary>
+public sealed class VcpuManager : ReceiveActor
+{
+    /// <summary>Where vCPU actors run: a thread for each (hocon/dispatchers.conf).</summary>
+    public const string VcpuDispatcher = "vmm.vcpu-dispatcher";
+
+    private readonly IVmMachine _machine;
+    private readonly string? _dispatcher;
+    private readonly IActorRef?[] _vcpus;
+    private readonly string[] _states;
+    private readonly Dictionary<int, IActorRef> _creators = [];
+    private readonly Dictionary<int, IActorRef> _removers = [];
+    private readonly HashSet<int> _running = [];
+    private IActorRef? _pauser;
+    private bool _paused = true;
+
+    public VcpuManager(IVmMachine machine, string? dispatcher)
+    {
+        _machine = machine;
+        _dispatcher = dispatcher;
+        _vcpus = new IActorRef?[machine.PossibleCpus];
+        _states = new string[machine.PossibleCpus];
+        Array.Fill(_states, "Disabled");
+
+        Receive<CreateVcpu>(Create);
+        Receive<VcpuReady>(ready =>
+        {
+            if (_creators.Remove(ready.Cpu, out IActorRef? creator))
+            {
+                creator.Tell(ready);
+            }
+        });
+        Receive<RemoveVcpu>(Remove);
+        Receive<Terminated>(OnStopped);
+        Receive<PowerOnVcpu>(on => _vcpus[on.Cpu]?.Tell(on));
+        Receive<PauseVcpus>(_ => Pause());
+        Receive<VcpuPaused>(paused =>
+        {
+            _running.Remove(paused.Cpu);
+            ReportPaused();
+        });
+        Receive<ResumeVcpus>(_ =>
+        {
+            _paused = false;
+            TellAll(new ResumeVcpu());
+        });
+        Receive<ResetVcpus>(_ =>
+        {
+            TellAll(new ResetVcpu());
+
+            // A reset is the way out of internal-error: CPUs whose actor failed get a new one.
+            SpawnMissing();
+            _vcpus[0]?.Tell(new StartBootVcpu());
+        });
+        Receive<VcpuStateChanged>(changed => _states[changed.Cpu] = changed.Name);
+        Receive<GetVcpuStates>(_ => Sender.Tell(new VcpuStates([.. _states])));
+        Receive<GuestPoweredOff>(Context.Parent.Tell);
+        Receive<GuestReset>(Context.Parent.Tell);
+        SpawnMissing();
+    }
+
+    protected override SupervisorStrategy SupervisorStrategy()
+    {
+        IActorRef parent = Context.Parent;
+        return new OneForOneStrategy(e =>
+        {
+            parent.Tell(e is VcpuFaultException fault ? new VcpuFailed(fault.Cpu, fault.Report) : new VcpuFailed(-1, e.ToString()));
+            return Directive.Stop;
+        });
+    }
+
+    private IActorRef Spawn(int cpu)
+    {
+        // Names must be fresh: a stopped actor's name is taken until it is gone.
+        IActorRef vcpu = Context.ActorOf(VcpuActor.Props(cpu, _machine.Cpu(cpu), _paused, _dispatcher), $"vcpu{cpu}");
+        Context.Watch(vcpu);
+        return vcpu;
+    }
+
+    private void SpawnMissing()
+    {
+        for (int i = 0; i < _vcpus.Length; i++)
+        {
+            if (_machine.IsEnabled(i))
+            {
+                _vcpus[i] ??= Spawn(i);
+            }
+        }
+    }
+
+    private void Create(CreateVcpu create)
+    {
+        if (_vcpus[create.Cpu] != null)
+        {
+            Sender.Tell(new VcpuReady(create.Cpu));
+            return;
+        }
+
+        _machine.SetExecutable(create.Cpu, true);
+        _creators[create.Cpu] = Sender;
+        _vcpus[create.Cpu] = Spawn(create.Cpu);
+    }
+
+    private void Remove(RemoveVcpu remove)
+    {
+        if (_vcpus[remove.Cpu] is not { } vcpu)
+        {
+            Sender.Tell(new VcpuRemoved(remove.Cpu));
+            return;
+        }
+
+        _removers[remove.Cpu] = Sender;
+        _machine.Cpu(remove.Cpu).RequestExit();
+        Context.Stop(vcpu);
+    }
+
+    private void OnStopped(Terminated stopped)
+    {
+        int cpu = Array.IndexOf(_vcpus, stopped.ActorRef);
+        _vcpus[cpu] = null;
+        _states[cpu] = "Disabled";
+        _running.Remove(cpu);
+        if (_removers.Remove(cpu, out IActorRef? remover))
+        {
+            _machine.SetExecutable(cpu, false);
+            remover.Tell(new VcpuRemoved(cpu));
+        }
+
+        ReportPaused();
+    }
+
+    private void Pause()
+    {
+        _paused = true;
+        _pauser = Sender;
+        _running.Clear();
+        for (int i = 0; i < _vcpus.Length; i++)
+        {
+            if (_vcpus[i] is { } vcpu)
+            {
+                _running.Add(i);
+                _machine.Cpu(i).RequestExit();
+                vcpu.Tell(new PauseVcpu());
+            }
+        }
+
+        ReportPaused();
+    }
+
+    private void ReportPaused()
+    {
+        if (_running.Count == 0 && _pauser is { } pauser)
+        {
+            _pauser = null;
+            pauser.Tell(new VcpusPaused());
+        }
+    }
+
+    private void TellAll(object message)
+    {
+        foreach (IActorRef? vcpu in _vcpus)
+        {
+            vcpu?.Tell(message);
+        }
+    }
+}

@@ -1,0 +1,86 @@
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Interrupts;
+
+namespace Vmm.Actors.Vm;
+
+/// <summary>What the actors need of one vCPU's engine. Everything but <see cref="RequestExit"/> is for the vCPU's actor.</summary>
+public interface IVcpu
+{
+    VcpuExit Run(long budget);
+
+    /// <summary>Makes <see cref="Run"/> return soon, or at once when next called, and wakes a parked vCPU. Any thread.</summary>
+    void RequestExit();
+
+    /// <summary>Whether a WFI has something to return for.</summary>
+    bool HasWakeup { get; }
+
+    /// <summary>False: do not wait. True: one <see cref="IVcpuWaker.Wake"/> comes.</summary>
+    bool TryPark();
+
+    void Unpark();
+
+    void SetWaker(IVcpuWaker? waker);
+
+    /// <summary>PSCI CPU_ON: resets the CPU to the entry point, with the context in X0, and publishes On.</summary>
+    void PowerOn(ulong entryPoint, ulong context);
+
+    /// <summary>Registers as text, for a crash report. The vCPU does not run.</summary>
+    string DumpRegisters();
+}
+
+/// <summary>What the actors need of the machine.</summary>
+public interface IVmMachine
+{
+    int PossibleCpus { get; }
+
+    bool IsEnabled(int cpu);
+
+    IVcpu Cpu(int cpu);
+
+    /// <summary>Makes (true) or frees (false) the execution state of a CPU that no thread runs.</summary>
+    void SetExecutable(int cpu, bool value);
+
+    /// <summary>The GIC's accessible flag of one CPU interface.</summary>
+    void SetInterfaceAccessible(int cpu, bool value);
+
+    /// <summary>Power-on state everywhere; keeps the enabled set. No vCPU runs.</summary>
+    /// <exception cref="InvalidDataException">What is to be booted does not fit.</exception>
+    void Reset();
+
+    /// <summary>CPU hotplug as ACPI offers it; null on a machine without (<c>acpi=off</c>).</summary>
+    ICpuHotplugPort? Hotplug { get; }
+
+    /// <summary>The serial line.</summary>
+    ISerialPort Serial { get; }
+}
+
+/// <summary>The CPU hotplug block and the GED behind it.</summary>
+public interface ICpuHotplugPort
+{
+    /// <summary>Enables the CPU for the guest, marks the insertion and tells the guest.</summary>
+    void Insert(int cpu);
+
+    /// <summary>Marks the removal and tells the guest.</summary>
+    void RequestRemoval(int cpu);
+
+    /// <summary>Rings when <see cref="TryTake"/> has something.</summary>
+    Doorbell Doorbell { get; }
+
+    bool TryTake(out CpuHotplugEvent happened);
+}
+
+/// <summary>What the guest did at the hotplug block.</summary>
+/// <param name="Ejected">It wrote eject: the CPU is disabled already. Otherwise it evaluated _OST.</param>
+public readonly record struct CpuHotplugEvent(int Cpu, bool Ejected, int OstSource, int OstStatus);
+
+/// <summary>The serial line's core: bounded, never blocking.</summary>
+public interface ISerialPort
+{
+    Doorbell OutputReady { get; }
+
+    Doorbell InputRoom { get; }
+
+    int Drain(Span<byte> buffer);
+
+    int Receive(ReadOnlySpan<byte> bytes);
+}

@@ -1,0 +1,34 @@
+using System.Globalization;
+using System.Text;
+
+namespace Vmm.Emulation.Cpu;
+
+public sealed unsafe partial class VcpuCore
+{
+    /// <summary>The general registers, as QEMU's <c>info registers</c> lays them out. Owner only, or while the vCPU does not run.</summary>
+    public string DumpRegisters()
+    {
+        CpuState* s = _state;
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $" PC={s->Pc:x16}");
+        for (int i = 0; i < 31; i++)
+        {
+            text.Append(CultureInfo.InvariantCulture, $" X{i:d2}={s->X[i]:x16}");
+            if (i % 3 == 1)
+            {
+                text.Append('\n');
+            }
+        }
+
+        text.Append(CultureInfo.InvariantCulture, $"  SP={s->X[CpuState.Sp]:x16}\nPSTATE={SavedPstate:x8} ");
+        const string Flags = "NZCV";
+        for (int i = 0; i < Flags.Length; i++)
+        {
+            text.Append((SavedPstate & (0x8000_0000u >> i)) != 0 ? Flags[i] : '-');
+        }
+
+        text.Append(CultureInfo.InvariantCulture, $" EL{(SavedPstate >> 2) & 3}{((SavedPstate & 1) != 0 ? 'h' : 't')}");
+        text.Append(CultureInfo.InvariantCulture, $" ELR_EL1={s->ElrEl1:x16} ESR_EL1={s->EsrEl1:x8} FAR_EL1={s->FarEl1:x16}");
+        return text.ToString();
+    }
+}

@@ -1,0 +1,153 @@
+using System.Collections.Concurrent;
+using Vmm.Actors.Vm;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Interrupts;
+
+namespace Vmm.Actors.Tests;
+
+/// <summary>A machine without a guest: the test plays the guest at the hotplug block and scripts what each vCPU's loop returns.</summary>
+internal sealed class FakeMachine : IVmMachine
+{
+    private readonly bool[] _enabled;
+    private readonly FakeVcpu[] _cpus;
+
+    public FakeMachine(int enabled, int possible)
+    {
+        _enabled = [.. Enumerable.Range(0, possible).Select(i => i < enabled)];
+        _cpus = [.. Enumerable.Range(0, possible).Select(_ => new FakeVcpu())];
+        Port = new FakePort(this);
+    }
+
+    public ConcurrentQueue<string> Log { get; } = [];
+
+    public FakePort Port { get; }
+
+    public int Resets;
+
+    public int PossibleCpus => _enabled.Length;
+
+    public ICpuHotplugPort? Hotplug => Port;
+
+    public ISerialPort Serial { get; } = new FakeSerial();
+
+    public FakeVcpu Vcpu(int cpu) => _cpus[cpu];
+
+    public bool IsEnabled(int cpu) => Volatile.Read(ref _enabled[cpu]);
+
+    public IVcpu Cpu(int cpu) => _cpus[cpu];
+
+    public void SetExecutable(int cpu, bool value) => Log.Enqueue($"executable {cpu} {value}");
+
+    public void SetInterfaceAccessible(int cpu, bool value) => Log.Enqueue($"gic {cpu} {value}");
+
+    public void Reset() => Interlocked.Increment(ref Resets);
+
+    internal sealed class FakeVcpu : IVcpu
+    {
+        private IVcpuWaker? _waker;
+        private int _exit;
+        private int _parked;
+
+        public BlockingCollection<Func<VcpuExit>> Script { get; } = [];
+
+        public int Runs;
+
+        public int InRun;
+
+        public bool HasWakeup => Volatile.Read(ref _exit) != 0;
+
+        public VcpuExit Run(long budget)
+        {
+            Interlocked.Increment(ref Runs);
+            Interlocked.Increment(ref InRun);
+            try
+            {
+                if (Interlocked.Exchange(ref _exit, 0) != 0)
+                {
+                    return VcpuExit.Requested;
+                }
+
+                return Script.TryTake(out Func<VcpuExit>? step, 1) ? step() : VcpuExit.BudgetSpent;
+            }
+            finally
+            {
+                Interlocked.Decrement(ref InRun);
+            }
+        }
+
+        public void RequestExit()
+        {
+            Volatile.Write(ref _exit, 1);
+            Wake();
+        }
+
+        public void Wake()
+        {
+            if (Interlocked.Exchange(ref _parked, 0) == 1)
+            {
+                _waker?.Wake();
+            }
+        }
+
+        public bool TryPark()
+        {
+            Interlocked.Exchange(ref _parked, 1);
+            return !HasWakeup || Interlocked.Exchange(ref _parked, 0) == 0;
+        }
+
+        public bool IsParked => Volatile.Read(ref _parked) == 1;
+
+        public void Unpark() => Interlocked.Exchange(ref _parked, 0);
+
+        public void SetWaker(IVcpuWaker? waker) => Volatile.Write(ref _waker, waker);
+
+        public void PowerOn(ulong entryPoint, ulong context)
+        {
+        }
+
+        public string DumpRegisters() => " PC=00000000deadbeef";
+    }
+
+    internal sealed class FakePort(FakeMachine machine) : ICpuHotplugPort
+    {
+        private readonly ConcurrentQueue<CpuHotplugEvent> _events = [];
+
+        public Doorbell Doorbell { get; } = new();
+
+        public void Insert(int cpu)
+        {
+            Volatile.Write(ref machine._enabled[cpu], true);
+            machine.Log.Enqueue($"insert {cpu}");
+        }
+
+        public void RequestRemoval(int cpu) => machine.Log.Enqueue($"remove {cpu}");
+
+        public bool TryTake(out CpuHotplugEvent happened) => _events.TryDequeue(out happened);
+
+        /// <summary>The guest evaluates _OST.</summary>
+        public void Ost(int cpu, int source, int status)
+        {
+            _events.Enqueue(new CpuHotplugEvent(cpu, false, source, status));
+            Doorbell.Ring();
+        }
+
+        /// <summary>The guest evaluates _EJ0: the register write disables the CPU at once.</summary>
+        public void Eject(int cpu)
+        {
+            Volatile.Write(ref machine._enabled[cpu], false);
+            _events.Enqueue(new CpuHotplugEvent(cpu, true, 0, 0));
+            Doorbell.Ring();
+        }
+    }
+
+    private sealed class FakeSerial : ISerialPort
+    {
+        public Doorbell OutputReady { get; } = new();
+
+        public Doorbell InputRoom { get; } = new();
+
+        public int Drain(Span<byte> buffer) => 0;
+
+        public int Receive(ReadOnlySpan<byte> bytes) => bytes.Length;
+    }
+}

@@ -1,0 +1,57 @@
+using System.Reflection;
+using System.Runtime.Serialization;
+using System.Text;
+using System.Text.Json;
+using Akka.Actor;
+using Akka.TestKit.Xunit2;
+using Vmm.Actors.Hosting;
+using Vmm.Actors.Protocol;
+using Vmm.Actors.Serialization;
+
+namespace Vmm.Actors.Tests;
+
+public sealed class ProtocolSerializerTests : TestKit
+{
+    public ProtocolSerializerTests()
+        : base(VmConfiguration.Load())
+    {
+    }
+
+    public static TheoryData<Type> Messages() =>
+        [.. typeof(IProtocolMessage).Assembly.GetTypes().Where(t => t.IsClass && t.IsAssignableTo(typeof(IProtocolMessage)))];
+
+    [Theory]
+    [MemberData(nameof(Messages))]
+    public void Message_survives_the_round_trip(Type type)
+    {
+        Assert.True(type.IsSealed);
+        ConstructorInfo constructor = type.GetConstructors().Single();
+        object message = constructor.Invoke([.. constructor.GetParameters().Select((p, i) => Sample(p.ParameterType, i))]);
+        var serializer = (ProtocolSerializer)Sys.Serialization.FindSerializerFor(message);
+
+        object back = serializer.FromBinary(serializer.ToBinary(message), serializer.Manifest(message));
+
+        Assert.IsType(type, back);
+        Assert.Equal(JsonSerializer.Serialize(message, type), JsonSerializer.Serialize(back, type));
+    }
+
+    [Theory]
+    [InlineData("", "{}")]
+    [InlineData("System.Diagnostics.Process", "{}")]
+    [InlineData("hp", "not json")]
+    [InlineData("hp", "null")]
+    public void What_is_no_message_is_refused(string manifest, string payload)
+    {
+        var serializer = new ProtocolSerializer((ExtendedActorSystem)Sys);
+        Assert.Throws<SerializationException>(() => serializer.FromBinary(Encoding.UTF8.GetBytes(payload), manifest));
+    }
+
+    private static object Sample(Type type, int position) =>
+        type == typeof(string) ? $"text {position} \u00e9\n"
+        : type == typeof(string[]) ? new[] { "a", "b" }
+        : type == typeof(int[]) ? new[] { 1, -2 }
+        : type == typeof(byte[]) ? new byte[] { 0, 255 }
+        : type == typeof(ulong) ? ulong.MaxValue - (ulong)position
+        : type == typeof(bool) ? true
+        : Convert.ChangeType(1000 + position, type, null);
+}

@@ -1,0 +1,139 @@
+using Akka.Actor;
+using Akka.TestKit.Xunit2;
+using Vmm.Actors.Hosting;
+using Vmm.Actors.Protocol;
+using Vmm.Actors.Vcpu;
+using Vmm.Actors.Vm;
+using Vmm.Emulation.Cpu;
+
+namespace Vmm.Actors.Tests;
+
+public sealed class VmTests : TestKit
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+    private readonly FakeMachine _machine = new(enabled: 2, possible: 4);
+
+    public VmTests()
+        : base(VmConfiguration.Load())
+    {
+    }
+
+    private IActorRef Start()
+    {
+        var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(30), _ => { });
+        IActorRef vm = Sys.ActorOf(Props.Create(() => new VmSupervisor(_machine, options)));
+        vm.Tell(new StartVm(), TestActor);
+        ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
+        AwaitCondition(() => Volatile.Read(ref _machine.Vcpu(0).Runs) > 0, s_patience);
+        return vm;
+    }
+
+    private void AwaitStatus(IActorRef vm, string runState) => AwaitAssert(
+        () =>
+        {
+            vm.Tell(new GetVmStatus(), TestActor);
+            Assert.Equal(runState, ExpectMsg<VmStatus>(s_patience).RunState);
+        },
+        s_patience);
+
+    [Fact]
+    public void Start_runs_the_boot_cpu_alone()
+    {
+        Start();
+        Assert.Equal(1, _machine.Resets);
+        Assert.Equal(0, _machine.Vcpu(1).Runs);
+    }
+
+    [Fact]
+    public void CpuOn_runs_the_other_cpu()
+    {
+        Start().Tell(new PowerOnVcpu(1, 0x1000, 7));
+        AwaitCondition(() => Volatile.Read(ref _machine.Vcpu(1).Runs) > 2, s_patience);
+    }
+
+    [Fact]
+    public void Stop_answers_only_when_no_vcpu_runs()
+    {
+        IActorRef vm = Start();
+        vm.Tell(new PowerOnVcpu(1, 0, 0));
+        for (int round = 0; round < 50; round++)
+        {
+            vm.Tell(new StopVm(), TestActor);
+            ExpectMsg(new VmStatus(VmRunState.Paused, ""), s_patience);
+            int runs = _machine.Vcpu(0).Runs + _machine.Vcpu(1).Runs;
+            Assert.Equal(0, _machine.Vcpu(0).InRun + _machine.Vcpu(1).InRun);
+            Thread.Sleep(2);
+            Assert.Equal(runs, _machine.Vcpu(0).Runs + _machine.Vcpu(1).Runs);
+            vm.Tell(new ContinueVm(), TestActor);
+            ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
+            AwaitCondition(() => Volatile.Read(ref _machine.Vcpu(0).Runs) > runs, s_patience);
+        }
+    }
+
+    [Fact]
+    public void Parked_vcpu_does_not_run_until_woken()
+    {
+        Start();
+        FakeMachine.FakeVcpu cpu = _machine.Vcpu(0);
+        cpu.Script.Add(() => VcpuExit.WaitForInterrupt);
+        AwaitCondition(() => cpu.IsParked, s_patience);
+        int runs = cpu.Runs;
+        Thread.Sleep(50);
+        Assert.Equal(runs, cpu.Runs);
+        cpu.Wake();
+        AwaitCondition(() => Volatile.Read(ref cpu.Runs) > runs, s_patience);
+    }
+
+    [Fact]
+    public void Parked_vcpu_paused_and_resumed_parks_again()
+    {
+        IActorRef vm = Start();
+        FakeMachine.FakeVcpu cpu = _machine.Vcpu(0);
+        cpu.Script.Add(() => VcpuExit.WaitForInterrupt);
+        AwaitCondition(() => cpu.IsParked, s_patience);
+        vm.Tell(new StopVm(), TestActor);
+        ExpectMsg(new VmStatus(VmRunState.Paused, ""), s_patience);
+        vm.Tell(new ContinueVm(), TestActor);
+        ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
+        int runs = cpu.Runs;
+        cpu.Wake();
+        AwaitCondition(() => Volatile.Read(ref cpu.Runs) > runs, s_patience);
+    }
+
+    [Fact]
+    public void Vcpu_crash_makes_the_vm_internal_error_with_registers()
+    {
+        IActorRef vm = Start();
+        _machine.Vcpu(0).Script.Add(() => throw new InvalidOperationException("boom"));
+        AwaitStatus(vm, VmRunState.InternalError);
+        vm.Tell(new GetVmStatus(), TestActor);
+        string report = ExpectMsg<VmStatus>().Detail;
+        Assert.Contains("cpu0: InvalidOperationException: boom", report, StringComparison.Ordinal);
+        Assert.Contains("PC=00000000deadbeef", report, StringComparison.Ordinal);
+
+        vm.Tell(new ContinueVm(), TestActor);
+        ExpectMsg<VmCommandRejected>();
+    }
+
+    [Fact]
+    public void System_off_shuts_the_vm_down()
+    {
+        IActorRef vm = Start();
+        _machine.Vcpu(0).Script.Add(() => VcpuExit.SystemOff);
+        AwaitStatus(vm, VmRunState.Shutdown);
+        int runs = _machine.Vcpu(0).Runs;
+        Thread.Sleep(30);
+        Assert.Equal(runs, _machine.Vcpu(0).Runs);
+    }
+
+    [Fact]
+    public void Guest_reset_resets_the_machine_and_runs_the_boot_cpu_again()
+    {
+        IActorRef vm = Start();
+        _machine.Vcpu(0).Script.Add(() => VcpuExit.SystemReset);
+        AwaitCondition(() => Volatile.Read(ref _machine.Resets) == 2, s_patience);
+        AwaitStatus(vm, VmRunState.Running);
+        int runs = _machine.Vcpu(0).Runs;
+        AwaitCondition(() => Volatile.Read(ref _machine.Vcpu(0).Runs) > runs, s_patience);
+    }
+}
