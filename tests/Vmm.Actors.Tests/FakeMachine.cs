@@ -40,6 +40,12 @@ internal sealed class FakeMachine : IVmMachine
 
     public void SetInterfaceAccessible(int cpu, bool value) => Log.Enqueue($"gic {cpu} {value}");
 
+    public bool ClockRuns { get; private set; }
+
+    public void PressPowerButton() => Log.Enqueue("power button");
+
+    public void SetClockRunning(bool value) => ClockRuns = value;
+
     public void Reset() => Interlocked.Increment(ref Resets);
 
     internal sealed class FakeVcpu : IVcpu

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.Configuration;
 using Akka.TestKit.Xunit2;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Hotplug;
@@ -16,7 +17,7 @@ public sealed class HotplugTests : TestKit
     private readonly string _journal = Guid.NewGuid().ToString();
 
     public HotplugTests()
-        : base(VmConfiguration.Load())
+        : base(ConfigurationFactory.ParseString("akka.test.single-expect-default = 10s").WithFallback(VmConfiguration.Load()))
     {
         _vcpus = Sys.ActorOf(Props.Create(() => new VcpuManager(_machine, null)));
         _gic = Sys.ActorOf(Props.Create(() => new GicSupervisor(_machine)));

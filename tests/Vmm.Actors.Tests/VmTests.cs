@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.Configuration;
 using Akka.TestKit.Xunit2;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
@@ -14,7 +15,7 @@ public sealed class VmTests : TestKit
     private readonly FakeMachine _machine = new(enabled: 2, possible: 4);
 
     public VmTests()
-        : base(VmConfiguration.Load())
+        : base(ConfigurationFactory.ParseString("akka.test.single-expect-default = 10s").WithFallback(VmConfiguration.Load()))
     {
     }
 
@@ -41,6 +42,7 @@ public sealed class VmTests : TestKit
     {
         Start();
         Assert.Equal(1, _machine.Resets);
+        Assert.True(_machine.ClockRuns);
         Assert.Equal(0, _machine.Vcpu(1).Runs);
     }
 
@@ -60,13 +62,14 @@ public sealed class VmTests : TestKit
         {
             vm.Tell(new StopVm(), TestActor);
             ExpectMsg(new VmStatus(VmRunState.Paused, ""), s_patience);
+            Assert.False(_machine.ClockRuns);
             int runs = _machine.Vcpu(0).Runs + _machine.Vcpu(1).Runs;
             Assert.Equal(0, _machine.Vcpu(0).InRun + _machine.Vcpu(1).InRun);
             Thread.Sleep(2);
             Assert.Equal(runs, _machine.Vcpu(0).Runs + _machine.Vcpu(1).Runs);
             vm.Tell(new ContinueVm(), TestActor);
             ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
-            AwaitCondition(() => Volatile.Read(ref _machine.Vcpu(0).Runs) > runs, s_patience);
+            AwaitCondition(() => Volatile.Read(ref _machine.Vcpu(0).Runs) + Volatile.Read(ref _machine.Vcpu(1).Runs) > runs, s_patience);
         }
     }
 

@@ -4,9 +4,12 @@ using Vmm.Actors.Vm;
 using Vmm.Emulation;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
+using Vmm.Emulation.Devices.CpuHotplug;
+using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Machine;
+using CpuHotplugEvent = Vmm.Actors.Vm.CpuHotplugEvent;
 
 namespace Vmm.Actors.Hosting;
 
@@ -22,11 +25,12 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         _machine = new VirtMachine(config, this);
         _cpus = [.. _machine.Cpus.Select(c => new Cpu(c, _machine.Psci))];
         Serial = new SerialPort(_machine.Uart);
+        Hotplug = config.Acpi ? new HotplugPort(_machine) : null;
     }
 
     public int PossibleCpus => _cpus.Length;
 
-    public ICpuHotplugPort? Hotplug => null;
+    public ICpuHotplugPort? Hotplug { get; }
 
     public ISerialPort Serial { get; }
 
@@ -44,11 +48,26 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         }
         else
         {
+            _machine.Psci.SetPower(new CpuIndex(cpu), PowerState.Off);
             _machine.Cpus[cpu].Disable();
         }
     }
 
     public void SetInterfaceAccessible(int cpu, bool value) => _machine.Gic.CpuInterfaces[cpu].SetAccessible(value);
+
+    public void SetClockRunning(bool value)
+    {
+        if (value)
+        {
+            _machine.Clock.Start();
+        }
+        else
+        {
+            _machine.Clock.Stop();
+        }
+    }
+
+    public void PressPowerButton() => _machine.Ged.Raise(GedEvents.PowerButton);
 
     public void Reset() => _machine.Reset();
 
@@ -81,6 +100,33 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         }
 
         public string DumpRegisters() => core.DumpRegisters();
+    }
+
+    private sealed class HotplugPort(VirtMachine machine) : ICpuHotplugPort
+    {
+        public Doorbell Doorbell => machine.CpuHotplug.Doorbell;
+
+        public void Insert(int cpu)
+        {
+            var index = new CpuIndex(cpu);
+            machine.Psci.SetEnabled(index, true);
+            machine.CpuHotplug.SetEnabled(index, true);
+            machine.CpuHotplug.PendInsert(index);
+            machine.Ged.Raise(GedEvents.CpuHotplug);
+        }
+
+        public void RequestRemoval(int cpu)
+        {
+            machine.CpuHotplug.PendRemove(new CpuIndex(cpu));
+            machine.Ged.Raise(GedEvents.CpuHotplug);
+        }
+
+        public bool TryTake(out CpuHotplugEvent happened)
+        {
+            bool taken = machine.CpuHotplug.TryTakeEvent(out Emulation.Devices.CpuHotplug.CpuHotplugEvent e);
+            happened = new CpuHotplugEvent(e.Cpu.Value, e.Kind == CpuHotplugEventKind.Ejected, (int)e.Event, (int)e.Status);
+            return taken;
+        }
     }
 
     private sealed class SerialPort(Pl011 uart) : ISerialPort

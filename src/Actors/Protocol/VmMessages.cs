@@ -19,6 +19,14 @@ public sealed record ContinueVm : IProtocolMessage;
 
 public sealed record ResetVm : IProtocolMessage;
 
+/// <summary>Ask the guest to shut down, as a person at the machine would.</summary>
+public sealed record PressPowerButton : IProtocolMessage;
+
+/// <summary>Query: the registers of one vCPU, empty for one that is not enabled. Answer: <see cref="VcpuRegisters"/>.</summary>
+public sealed record GetVcpuRegisters(int Cpu) : IProtocolMessage;
+
+public sealed record VcpuRegisters(int Cpu, string Text) : IProtocolMessage;
+
 public sealed record GetVmStatus : IProtocolMessage;
 
 /// <summary>The answer to every command and query of the supervisor, and what it publishes on each change.</summary>

@@ -22,6 +22,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("vZ", typeof(GuestReset)), ("v?", typeof(GetVcpuStates)), ("v!", typeof(VcpuStates)), ("vs", typeof(VcpuStateChanged)),
         ("ms", typeof(StartVm)), ("mp", typeof(StopVm)), ("mc", typeof(ContinueVm)), ("mr", typeof(ResetVm)),
         ("m?", typeof(GetVmStatus)), ("m!", typeof(VmStatus)), ("mx", typeof(VmCommandRejected)),
+        ("mw", typeof(PressPowerButton)), ("mg", typeof(GetVcpuRegisters)), ("mG", typeof(VcpuRegisters)),
         ("ga", typeof(AttachCpuInterface)), ("gA", typeof(CpuInterfaceAttached)), ("gd", typeof(DetachCpuInterface)),
         ("gD", typeof(CpuInterfaceDetached)), ("ds", typeof(SendSerial)),
         ("hp", typeof(PlugVcpu)), ("hu", typeof(UnplugVcpu)), ("ha", typeof(HotplugAccepted)), ("hx", typeof(HotplugRejected)),

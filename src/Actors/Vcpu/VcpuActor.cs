@@ -234,7 +234,17 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
 
     private void Enter(UntypedReceive state, string name)
     {
-        Become(state);
+        Become(message =>
+        {
+            if (message is GetVcpuRegisters)
+            {
+                Sender.Tell(new VcpuRegisters(_index, _cpu.DumpRegisters()));
+            }
+            else
+            {
+                state(message);
+            }
+        });
 
         // Parked and Running alternate thousands of times a second: the table of states shows Running for both.
         if (name is not nameof(Parked) && _published != name)

@@ -63,6 +63,19 @@ public sealed class VcpuManager : ReceiveActor
         });
         Receive<VcpuStateChanged>(changed => _states[changed.Cpu] = changed.Name);
         Receive<GetVcpuStates>(_ => Sender.Tell(new VcpuStates([.. _states])));
+        Receive<GetVcpuRegisters>(get =>
+        {
+            if (get.Cpu >= 0 && get.Cpu < _vcpus.Length && _vcpus[get.Cpu] is { } vcpu)
+            {
+                // Between two slices, on the vCPU's own thread.
+                machine.Cpu(get.Cpu).RequestExit();
+                vcpu.Forward(get);
+            }
+            else
+            {
+                Sender.Tell(new VcpuRegisters(get.Cpu, ""));
+            }
+        });
         Receive<GuestPoweredOff>(Context.Parent.Tell);
         Receive<GuestReset>(Context.Parent.Tell);
         SpawnMissing();

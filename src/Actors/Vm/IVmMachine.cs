@@ -43,6 +43,12 @@ public interface IVmMachine
     /// <summary>The GIC's accessible flag of one CPU interface.</summary>
     void SetInterfaceAccessible(int cpu, bool value);
 
+    /// <summary>Lets the guest's time run (true) or stand still.</summary>
+    void SetClockRunning(bool value);
+
+    /// <summary>Tells the guest that the power button was pressed; without ACPI it does not hear.</summary>
+    void PressPowerButton();
+
     /// <summary>Power-on state everywhere; keeps the enabled set. No vCPU runs.</summary>
     /// <exception cref="InvalidDataException">What is to be booted does not fit.</exception>
     void Reset();

@@ -91,8 +91,10 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     {
         Receive<GetVmStatus>(_ => Sender.Tell(_status));
         Receive<VcpuFailed>(failed => Pause(VmRunState.InternalError, failed.Report, ActorRefs.Nobody));
+        Receive<PressPowerButton>(_ => _machine.PressPowerButton());
         Receive<PowerOnVcpu>(_vcpus.Forward);
         Receive<GetVcpuStates>(_vcpus.Forward);
+        Receive<GetVcpuRegisters>(_vcpus.Forward);
         Receive<SendSerial>(_devices.Forward);
         Receive<PlugVcpu>(plug => Hotplug(plug, plug.Id));
         Receive<UnplugVcpu>(unplug => Hotplug(unplug, unplug.Id));
@@ -159,6 +161,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
 
     private void Resume()
     {
+        _machine.SetClockRunning(true);
         _vcpus.Tell(new ResumeVcpus());
         SetStatus(VmRunState.Running, "");
         Become(Running);
@@ -172,6 +175,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         {
             Receive<VcpusPaused>(_ =>
             {
+                _machine.SetClockRunning(false);
                 then();
                 Stash.UnstashAll();
             });
