@@ -91,7 +91,11 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     {
         Receive<GetVmStatus>(_ => Sender.Tell(_status));
         Receive<VcpuFailed>(failed => Pause(VmRunState.InternalError, failed.Report, ActorRefs.Nobody));
-        Receive<PressPowerButton>(_ => _machine.PressPowerButton());
+        Receive<PressPowerButton>(_ =>
+        {
+            _machine.PressPowerButton();
+            Sender.Tell(_status);
+        });
         Receive<PowerOnVcpu>(_vcpus.Forward);
         Receive<GetVcpuStates>(_vcpus.Forward);
         Receive<GetVcpuRegisters>(_vcpus.Forward);

@@ -1,0 +1,83 @@
+using System.CommandLine;
+using Vmm.Actors.Protocol;
+using Vmm.Emulation.Machine;
+using Vmm.Host.Console;
+using Vmm.Host.Options;
+
+namespace Vmm.Host.Commands;
+
+/// <summary>What the program's exit code says.</summary>
+public static class ExitCode
+{
+    /// <summary>The guest powered off, or the user quit.</summary>
+    public const int Success = 0;
+
+    /// <summary>The command line or a file is wrong; nothing ran.</summary>
+    public const int BadInput = 1;
+
+    /// <summary>The VM stopped with an internal error; a crash report is on stderr.</summary>
+    public const int InternalError = 2;
+}
+
+/// <summary><c>vmm run</c>: a VM whose serial line is the terminal.</summary>
+public static class RunCommand
+{
+    public static Command Create()
+    {
+        var kernel = new Option<string?>("--kernel") { Description = "arm64 Linux Image to boot" };
+        var initrd = new Option<string?>("--initrd") { Description = "initial RAM disk" };
+        var append = new Option<string>("--append") { Description = "kernel command line", DefaultValueFactory = _ => "" };
+        var smp = new Option<string>("--smp") { Description = "[cpus=]n[,maxcpus=n][,sockets=n][,clusters=n][,cores=n][,threads=n]", DefaultValueFactory = _ => "1" };
+        var memory = new Option<string>("--memory", "-m") { Description = "RAM in MiB, or with K, M, G", DefaultValueFactory = _ => "512M" };
+        var cpu = new Option<string>("--cpu") { Description = "CPU model", DefaultValueFactory = _ => "max" };
+        var machine = new Option<string>("--machine", "-M") { Description = "virt[,gic-version=3][,acpi=on|off]", DefaultValueFactory = _ => "virt" };
+        var command = new Command("run", "Run a VM on this terminal (Ctrl-A h helps)") { kernel, initrd, append, smp, memory, cpu, machine };
+        command.SetAction(parsed => Run(new MachineOptions(
+            parsed.GetValue(kernel),
+            parsed.GetValue(initrd),
+            parsed.GetValue(append)!,
+            parsed.GetValue(smp)!,
+            parsed.GetValue(memory)!,
+            parsed.GetValue(cpu)!,
+            parsed.GetValue(machine)!)));
+        return command;
+    }
+
+    private static async Task<int> Run(MachineOptions options)
+    {
+        MachineConfig config;
+        try
+        {
+            config = options.ToConfig();
+        }
+        catch (OptionException e)
+        {
+            await System.Console.Error.WriteLineAsync($"vmm: {e.Message}").ConfigureAwait(false);
+            return ExitCode.BadInput;
+        }
+
+        var quit = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var terminal = new RawTerminal(() => quit.TrySetResult());
+        var console = new SerialConsole(System.Console.OpenStandardInput(), System.Console.OpenStandardOutput());
+        VmStatus? ended = null;
+        await using (var session = new VmSession(config, console.Write, console.Report))
+        {
+            var monitor = new Vmm.Host.Console.Monitor(config, session.Ask, () => quit.TrySetResult());
+            await session.Ask(new StartVm()).ConfigureAwait(false);
+            _ = console.Pump(monitor, session.SendSerial, () => quit.TrySetResult());
+            if (await Task.WhenAny(session.Ended, quit.Task).ConfigureAwait(false) == session.Ended)
+            {
+                ended = await session.Ended.ConfigureAwait(false);
+            }
+        }
+
+        terminal.Dispose();
+        if (ended?.RunState == VmRunState.InternalError)
+        {
+            await System.Console.Error.WriteLineAsync($"vmm: internal error: {ended.Detail}").ConfigureAwait(false);
+            return ExitCode.InternalError;
+        }
+
+        return ExitCode.Success;
+    }
+}
