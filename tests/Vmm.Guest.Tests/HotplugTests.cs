@@ -71,7 +71,7 @@ public sealed class HotplugTests
     {
         guest.Type("sets");
         guest.Expect("sets");
-        string[] lines = [.. guest.Expect("end of sets").Split('\n').Select(l => l.Trim()).Where(l => l.Contains('=', StringComparison.Ordinal))];
+        string[] lines = [.. guest.Expect("end of sets").Split('\n').Select(l => l.Trim().TrimStart('#', ' ')).Where(l => l.Contains('=', StringComparison.Ordinal))];
         Assert.Contains($"possible=0{(guest.Machine.Config.PossibleCpus == 1 ? "" : $"-{guest.Machine.Config.PossibleCpus - 1}")}", lines);
         Assert.Contains($"enabled={enabled}", lines);
         Assert.Contains($"online={online}", lines);
