@@ -21,6 +21,11 @@ public unsafe struct CpuState
     /// <summary>Register file slot that is never read: XZR as a destination.</summary>
     public const int Sink = 33;
 
+    /// <summary>Breakpoints, of which the last <see cref="ContextBreakpoints"/> compare CONTEXTIDR_EL1: ID_AA64DFR0_EL1.</summary>
+    public const int Breakpoints = 6;
+    public const int ContextBreakpoints = 2;
+    public const int Watchpoints = 4;
+
     /// <summary>X0–X30, then the slots <see cref="Zr"/>, <see cref="Sp"/> and <see cref="Sink"/>.</summary>
     public fixed ulong X[34];
 
@@ -101,10 +106,10 @@ public unsafe struct CpuState
     public ulong CsselrEl1;
     public ulong MdscrEl1;
     public uint OsLock;
-    public fixed ulong Dbgbvr[6];
-    public fixed ulong Dbgbcr[6];
-    public fixed ulong Dbgwvr[4];
-    public fixed ulong Dbgwcr[4];
+    public fixed ulong Dbgbvr[Breakpoints];
+    public fixed ulong Dbgbcr[Breakpoints];
+    public fixed ulong Dbgwvr[Watchpoints];
+    public fixed ulong Dbgwcr[Watchpoints];
     public ulong CntkctlEl1;
 }
 
@@ -122,4 +127,7 @@ public enum AttentionBits
 
     /// <summary>Another vCPU broadcast TLB maintenance.</summary>
     TlbMaintenance = 4,
+
+    /// <summary>Software step or a breakpoint can fire in the current state: one instruction at a time. Set and cleared by the owner.</summary>
+    Debug = 8,
 }

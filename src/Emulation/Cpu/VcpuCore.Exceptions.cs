@@ -44,6 +44,8 @@ public sealed unsafe partial class VcpuCore
     /// <summary>A synchronous exception that returns to the next instruction: SVC.</summary>
     internal Op* TakeAfter(Op* op, uint exceptionClass, uint syndrome)
     {
+        // The instruction has been executed: a software step is over.
+        _state->Pstate &= ~Pstate.Ss;
         EnterException(SynchronousVector, PcOf(op) + 4, exceptionClass, syndrome);
         return Resume(op);
     }
@@ -85,6 +87,8 @@ public sealed unsafe partial class VcpuCore
     private void EnterVector(ulong vector, ulong returnAddress)
     {
         CpuState* s = _state;
+        _pstateReplacements++;
+        _stepSyndrome = 0;
         uint old = s->Pstate;
         ulong offset = Pstate.ExceptionLevel(old) == 0 ? 0x400ul : (old & 1) != 0 ? 0x200ul : 0ul;
         s->SpsrEl1 = SavedPstate;
@@ -122,6 +126,7 @@ public sealed unsafe partial class VcpuCore
 
         UpdateFpEnabled();
         UpdateView();
+        UpdateDebug();
     }
 
     // SP_EL0 or SP_EL1, whichever the mode selects.
@@ -152,10 +157,13 @@ public sealed unsafe partial class VcpuCore
         uint kept = Pstate.DaifMask | Pstate.Il
             | (Has(Feature.Pan) ? Pstate.Pan : 0) | (Has(Feature.Uao) ? Pstate.Uao : 0) | (Has(Feature.Ssbs) ? Pstate.Ssbs : 0);
         uint mode = spsr & Pstate.ModeMask;
+        uint step = StepAfterReturn(spsr);
+        _pstateReplacements++;
+        _stepSyndrome = 0;
         s->Remaining -= op - s->RunStart + 1;
         if (mode is Pstate.ModeEl0t or Pstate.ModeEl1t or Pstate.ModeEl1h)
         {
-            SetPstate((spsr & kept) | mode);
+            SetPstate((spsr & kept) | step | mode);
         }
         else
         {

@@ -8,7 +8,7 @@ namespace Vmm.Emulation.Cpu;
 /// <content>Moving between pages of code, and the work that waits there.</content>
 public sealed unsafe partial class VcpuCore
 {
-    // False after a handler asked to re-enter the run loop instead of leaving it.
+    // False when the run loop was left only to go on one instruction at a time.
     private bool _leaving;
 
     // Holds the executing page alive while its ops are.
@@ -60,11 +60,6 @@ public sealed unsafe partial class VcpuCore
         {
             s->Pc = canonical;
         }
-        else if ((s->Pstate & Pstate.Il) != 0)
-        {
-            s->Remaining--;
-            EnterException(SynchronousVector, pc, ExceptionClass.IllegalState, 0);
-        }
         else if ((pc & 3) != 0)
         {
             s->Remaining--;
@@ -78,6 +73,11 @@ public sealed unsafe partial class VcpuCore
             {
                 // Counted, so that a vector that faults in turn spends its budget.
                 s->Remaining--;
+            }
+            else if ((s->Pstate & Pstate.Il) != 0)
+            {
+                s->Remaining--;
+                EnterException(SynchronousVector, pc, ExceptionClass.IllegalState, 0);
             }
         }
     }
@@ -109,6 +109,12 @@ public sealed unsafe partial class VcpuCore
     // Does what the attention bits ask; Pc is where execution goes on. False to leave the run loop.
     private bool ServiceAttention()
     {
+        if (_executingOne)
+        {
+            _leaving = false;
+            return false;
+        }
+
         AttentionBits bits = Interrupts.Take(AttentionBits.Exit | AttentionBits.TlbMaintenance | AttentionBits.Interrupts);
         if ((bits & AttentionBits.TlbMaintenance) != 0)
         {
@@ -126,6 +132,12 @@ public sealed unsafe partial class VcpuCore
         if ((bits & AttentionBits.Interrupts) != 0)
         {
             TakeInterrupt();
+        }
+
+        if (!_fetchingOne && (_state->Attention & (int)AttentionBits.Debug) != 0)
+        {
+            _leaving = false;
+            return false;
         }
 
         return true;

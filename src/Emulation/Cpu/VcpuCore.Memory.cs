@@ -40,7 +40,8 @@ public sealed unsafe partial class VcpuCore
         {
             // Byte by byte, after both pages are known to be readable.
             if (!Access(op, va, 1, kind, AccessType.Read, sizeof(T), out _) ||
-                !Access(op, (va + (ulong)sizeof(T) - 1) & PageMask, 1, kind, AccessType.Read, sizeof(T), out _))
+                !Access(op, (va + (ulong)sizeof(T) - 1) & PageMask, 1, kind, AccessType.Read, sizeof(T), out _) ||
+                (_watching && TakeWatchpoint(op, va, sizeof(T), kind, AccessType.Read)))
             {
                 return false;
             }
@@ -60,7 +61,8 @@ public sealed unsafe partial class VcpuCore
             return true;
         }
 
-        if (!Access(op, va, sizeof(T), kind, AccessType.Read, sizeof(T), out Translation t))
+        if (!Access(op, va, sizeof(T), kind, AccessType.Read, sizeof(T), out Translation t) ||
+            (_watching && TakeWatchpoint(op, va, sizeof(T), kind, AccessType.Read)))
         {
             return false;
         }
@@ -103,7 +105,8 @@ public sealed unsafe partial class VcpuCore
         {
             // Nothing is written unless both pages may be.
             if (!Access(op, va, 1, kind, AccessType.Write, sizeof(T), out _) ||
-                !Access(op, (va + (ulong)sizeof(T) - 1) & PageMask, 1, kind, AccessType.Write, sizeof(T), out _))
+                !Access(op, (va + (ulong)sizeof(T) - 1) & PageMask, 1, kind, AccessType.Write, sizeof(T), out _) ||
+                (_watching && TakeWatchpoint(op, va, sizeof(T), kind, AccessType.Write)))
             {
                 return false;
             }
@@ -119,7 +122,8 @@ public sealed unsafe partial class VcpuCore
             return true;
         }
 
-        if (!Access(op, va, sizeof(T), kind, AccessType.Write, sizeof(T), out Translation t))
+        if (!Access(op, va, sizeof(T), kind, AccessType.Write, sizeof(T), out Translation t) ||
+            (_watching && TakeWatchpoint(op, va, sizeof(T), kind, AccessType.Write)))
         {
             return false;
         }
@@ -160,6 +164,11 @@ public sealed unsafe partial class VcpuCore
 
         // An atomic reads first: without read permission its fault is one of a read.
         if ((write && !Access(op, va, size, kind, AccessType.Read, size, out _)) || !Access(op, va, size, kind, type, size, out Translation t))
+        {
+            return false;
+        }
+
+        if (_watching && ((write && TakeWatchpoint(op, va, size, kind, AccessType.Read)) || TakeWatchpoint(op, va, size, kind, type)))
         {
             return false;
         }
@@ -207,7 +216,7 @@ public sealed unsafe partial class VcpuCore
         }
 
         byte* host = Bus.HostPointer(t.Address);
-        if (host == null || t.IsDevice || (s->SctlrEl1 & Sctlr.A) != 0)
+        if (host == null || t.IsDevice || (s->SctlrEl1 & Sctlr.A) != 0 || (_watching && IsPageWatched(va)))
         {
             return true;
         }

@@ -103,12 +103,15 @@ public sealed unsafe partial class VcpuCore : IDisposable
         s->Attention = attention;
         s->Pstate = Pstate.DaifMask | Pstate.ModeEl1h;
         s->SctlrEl1 = Sctlr.Reset;
+        s->OsLock = 1;
         s->X[0] = x0;
         s->Pc = pc;
         Timer?.Reset();
         UpdateFpEnabled();
         SwitchContext();
         FlushTlb();
+        UpdateDebug();
+        UpdateWatchpoints();
     }
 
     /// <summary>Executes from <see cref="CpuState.Pc"/> until the budget, in instructions, is spent or something else needs the owner.</summary>
@@ -126,6 +129,11 @@ public sealed unsafe partial class VcpuCore : IDisposable
             while (op != null)
             {
                 op = op->Handler(this, s, op);
+            }
+
+            if (!_leaving)
+            {
+                ExecuteOne();
             }
         }
         while (!_leaving);

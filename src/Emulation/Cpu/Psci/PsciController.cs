@@ -47,6 +47,9 @@ public sealed class PsciController(int possibleCpus, IPsciEvents events)
     {
         CpuState* s = core.State;
         uint function = (uint)s->X[0];
+
+        // SMC32 calls take 32-bit arguments (SMCCC, DEN0028, 2.8).
+        ulong width = (function & (1u << 30)) != 0 ? ulong.MaxValue : uint.MaxValue;
         switch (function)
         {
             case 0x8400_0002: // CPU_OFF
@@ -64,8 +67,8 @@ public sealed class PsciController(int possibleCpus, IPsciEvents events)
         s->X[0] = (ulong)(function switch
         {
             0x8400_0000 => 0x1_0001,                        // PSCI_VERSION 1.1
-            0x8400_0003 or 0xC400_0003 => CpuOn(s->X[1], s->X[2], s->X[3]),
-            0x8400_0004 or 0xC400_0004 => AffinityInfo(s->X[1], s->X[2]),
+            0x8400_0003 or 0xC400_0003 => CpuOn(s->X[1] & width, s->X[2] & width, s->X[3] & width),
+            0x8400_0004 or 0xC400_0004 => AffinityInfo(s->X[1] & width, s->X[2] & width),
             0x8400_0006 => 2,                               // MIGRATE_INFO_TYPE: no migration needed
             0x8400_000A => Features((uint)s->X[1]),
             0x8000_0000 => 0x1_0001,                        // SMCCC_VERSION 1.1

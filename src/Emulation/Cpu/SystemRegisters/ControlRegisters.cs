@@ -54,6 +54,7 @@ internal static unsafe class ControlRegisters
         row(3, 3, 4, 2, 1, new("DAIF", (_, s) => s->Pstate & Pstate.DaifMask, (core, s, v) =>
         {
             s->Pstate = (s->Pstate & ~Pstate.DaifMask) | ((uint)v & Pstate.DaifMask);
+            core.UpdateDebug();
             core.InterruptsMayBeUnmasked();
         })
         { El0Read = true, El0Write = true, TrapEl0 = (_, s, _) => (s->SctlrEl1 & Sctlr.Uma) == 0 });

@@ -128,6 +128,7 @@ internal static unsafe class SystemInstructions
         }
 
         s->Pstate &= ~(Crm(op) << 6);
+        core.UpdateDebug();
         core.InterruptsMayBeUnmasked();
         return s->Attention == 0 ? op + 1 : Flow.TakenTo(core, s, op, core.PcOf(op) + 4);
     }
