@@ -19,6 +19,9 @@ internal sealed record SystemRegister(string Name, ReadRegister? Read, WriteRegi
     /// <summary>Whether an access that EL0 may make is trapped to EL1 by a control there.</summary>
     public TrapRegister? TrapEl0 { get; init; }
 
+    /// <summary>Whether CPACR_EL1.FPEN traps it, as it does floating-point instructions.</summary>
+    public bool FpSimd { get; init; }
+
     /// <summary>Without it the register is UNDEFINED.</summary>
     public Feature Feature { get; init; }
 }

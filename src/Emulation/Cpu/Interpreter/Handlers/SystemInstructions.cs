@@ -154,6 +154,11 @@ internal static unsafe class SystemInstructions
             }
         }
 
+        if (register.FpSimd && s->FpEnabled == 0)
+        {
+            return core.TakeFpAccessTrap(op);
+        }
+
         s->X[op->Rd] = register.Read(core, s);
         return op + 1;
     }
@@ -177,6 +182,11 @@ internal static unsafe class SystemInstructions
             {
                 return core.Take(op, ExceptionClass.SystemRegister, Syndrome(op, false));
             }
+        }
+
+        if (register.FpSimd && s->FpEnabled == 0)
+        {
+            return core.TakeFpAccessTrap(op);
         }
 
         register.Write(core, s, s->X[op->Rn]);

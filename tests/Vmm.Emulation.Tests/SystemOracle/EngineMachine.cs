@@ -1,0 +1,153 @@
+using System.Text;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Psci;
+using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Machine;
+
+namespace Vmm.Emulation.Tests.SystemOracle;
+
+/// <summary>The machine under test: <see cref="VirtMachine"/> with a thread for each vCPU that is on, and no actors.</summary>
+internal sealed class EngineMachine : IMachineRunner
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    public string Run(string image, string cpuModel, int cpus)
+    {
+        using var session = new Session(image, cpuModel, cpus);
+        return session.Run();
+    }
+
+    private sealed class Session : IPsciEvents, IDisposable
+    {
+        private readonly VirtMachine _machine;
+        private readonly List<Thread> _threads = [];
+        private readonly StringBuilder _console = new();
+        private readonly ManualResetEventSlim _ended = new();
+        private volatile bool _stop;
+        private volatile Exception? _fault;
+
+        public Session(string image, string cpuModel, int cpus)
+        {
+            _machine = new VirtMachine(
+                new MachineConfig(
+                    CpuModel.Find(cpuModel)!, cpus, new CpuTopology(1, 1, cpus, 1), 128 << 20, new BootConfig(File.ReadAllBytes(image), null, "")),
+                this);
+        }
+
+        public string Run()
+        {
+            _machine.Reset();
+            Start(new CpuIndex(0));
+            DateTime deadline = DateTime.UtcNow + Patience;
+            while (!_ended.Wait(2) && DateTime.UtcNow < deadline)
+            {
+                Drain();
+            }
+
+            Drain();
+            if (_fault != null)
+            {
+                throw new InvalidOperationException($"a vCPU thread failed; the guest printed:\n{_console}", _fault);
+            }
+
+            return _ended.IsSet ? _console.ToString() : throw new TimeoutException("the guest did not power off; it printed:\n" + _console);
+        }
+
+        void IPsciEvents.CpuOn(CpuIndex cpu, ulong entryPoint, ulong context)
+        {
+            _machine.Cpus[cpu.Value].Reset(entryPoint, context);
+            _machine.Gic.CpuInterfaces[cpu.Value].ResetCpuInterface();
+            _machine.Psci.SetPower(cpu, PowerState.On);
+            Start(cpu);
+        }
+
+        private void Start(CpuIndex cpu)
+        {
+            var thread = new Thread(() => Loop(_machine.Cpus[cpu.Value])) { IsBackground = true, Name = cpu.ToString() };
+            lock (_threads)
+            {
+                _threads.Add(thread);
+            }
+
+            thread.Start();
+        }
+
+        private void Loop(VcpuCore core)
+        {
+            using var waker = new Waker();
+            core.Interrupts.SetWaker(waker);
+            try
+            {
+                while (!_stop)
+                {
+                    switch (core.Run(1_000_000))
+                    {
+                        case VcpuExit.WaitForInterrupt when core.Interrupts.TryPark():
+                            waker.Event.WaitOne();
+                            break;
+                        case VcpuExit.WaitForEvent:
+                            Thread.Yield();
+                            break;
+                        case VcpuExit.PoweredOff:
+                            return;
+                        case VcpuExit.SystemOff or VcpuExit.SystemReset:
+                            _ended.Set();
+                            return;
+                    }
+                }
+            }
+            catch (Exception e)
+            {
+                _fault = e;
+                _ended.Set();
+            }
+        }
+
+        private void Drain()
+        {
+            Span<byte> buffer = stackalloc byte[4096];
+            while (_machine.Uart.Drain(buffer) is var count and > 0)
+            {
+                _console.Append(Encoding.Latin1.GetString(buffer[..count]));
+            }
+        }
+
+        public void Dispose()
+        {
+            _stop = true;
+            foreach (VcpuCore cpu in _machine.Cpus)
+            {
+                cpu.RequestExit();
+            }
+
+            // A CPU that is on its way to CPU_ON may still add a thread.
+            for (int i = 0; ; i++)
+            {
+                Thread thread;
+                lock (_threads)
+                {
+                    if (i == _threads.Count)
+                    {
+                        break;
+                    }
+
+                    thread = _threads[i];
+                }
+
+                thread.Join();
+            }
+
+            _machine.Dispose();
+            _ended.Dispose();
+        }
+    }
+
+    private sealed class Waker : IVcpuWaker, IDisposable
+    {
+        public AutoResetEvent Event { get; } = new(false);
+
+        public void Wake() => Event.Set();
+
+        public void Dispose() => Event.Dispose();
+    }
+}

@@ -1,0 +1,31 @@
+using System.Diagnostics;
+
+namespace Vmm.Emulation.Tests.SystemOracle;
+
+/// <summary>The independent implementation: <c>qemu-system-aarch64</c>, entered at EL1 with no EL2 and EL3.</summary>
+internal sealed class QemuMachine : IMachineRunner
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+
+    public string Run(string image, string cpuModel, int cpus)
+    {
+        using Process process = Process.Start(new ProcessStartInfo(
+            "qemu-system-aarch64",
+            [
+                "-M", "virt,gic-version=3", "-cpu", cpuModel, "-smp", cpus.ToString(), "-m", "128", "-display", "none", "-monitor", "none",
+                "-net", "none", "-serial", "stdio", "-kernel", image,
+            ])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+        })!;
+        Task<string> text = process.StandardOutput.ReadToEndAsync();
+        if (!process.WaitForExit(Patience))
+        {
+            process.Kill();
+            throw new TimeoutException("QEMU did not power off; it printed:\n" + text.Result);
+        }
+
+        return text.Result;
+    }
+}
