@@ -12,6 +12,10 @@ public sealed class SystemOracleTests
 
     [Theory]
     [InlineData("exceptions", "neoverse-n1", 1)]
+    [InlineData("exceptions", "cortex-a57", 1)]
+    [InlineData("mmu_faults", "neoverse-n1", 1)]
+    [InlineData("mmu_permissions", "neoverse-n1", 1)]
+    [InlineData("mmu_regions", "neoverse-n1", 1)]
     public async Task Payload_prints_the_same_as_under_qemu(string payload, string cpuModel, int cpus)
     {
         using var program = new SystemPayload(payload);

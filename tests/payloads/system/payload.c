@@ -152,6 +152,9 @@ void on_exception(struct frame *f)
     if (trap_resume) {
         f->elr = trap_resume;
         trap_resume = 0;
+    } else if (class == 0x20 || class == 0x21) {
+        f->elr = (u64)left_el0;
+        f->spsr = 0x3C5;
     } else if (class != 0x15)
         f->elr += 4;
 }

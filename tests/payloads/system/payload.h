@@ -38,7 +38,8 @@ struct trap {
 
 extern volatile struct trap trap;
 
-// Where the next synchronous exception other than SVC returns to, once; 0 skips the instruction.
+// Where the next synchronous exception returns to, once; 0 skips the instruction, or ends what enter_with called if it could not
+// be fetched.
 extern volatile u64 trap_resume;
 
 // Called for IRQ and FIQ; the default records them only.
