@@ -16,6 +16,9 @@ public sealed class SystemOracleTests
     [InlineData("mmu_faults", "neoverse-n1", 1)]
     [InlineData("mmu_permissions", "neoverse-n1", 1)]
     [InlineData("mmu_regions", "neoverse-n1", 1)]
+    [InlineData("gic_registers", "neoverse-n1", 1)]
+    [InlineData("gic_interrupts", "neoverse-n1", 1)]
+    [InlineData("gic_preemption", "neoverse-n1", 1)]
     public async Task Payload_prints_the_same_as_under_qemu(string payload, string cpuModel, int cpus)
     {
         using var program = new SystemPayload(payload);

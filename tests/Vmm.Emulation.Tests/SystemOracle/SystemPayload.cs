@@ -11,7 +11,7 @@ internal sealed class SystemPayload : IDisposable
     /// <summary>What every payload prints last, so that a text that broke off is not taken for a whole one.</summary>
     public const string LastLine = "the end\n";
 
-    private static readonly string[] Common = ["start.S", "payload.c", "mmu.c"];
+    private static readonly string[] Common = ["start.S", "payload.c", "mmu.c", "gic.c"];
 
     private readonly string _directory = Directory.CreateTempSubdirectory("vmm-payload-").FullName;
 
