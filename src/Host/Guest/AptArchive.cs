@@ -1,0 +1,128 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+
+namespace Vmm.Host.Guest;
+
+/// <summary>
+/// Debian's arm64 archive through the host's apt, without root and without touching the host's own package state: apt keeps lists,
+/// cache and sources in a folder of ours (apt.conf(5), the Dir options), and checks signatures as always.
+/// </summary>
+internal sealed class AptArchive
+{
+    private const string Suite = "trixie";
+
+    private static readonly string[] Keyrings =
+    [
+        "/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg",
+    ];
+
+    private readonly string[] _options;
+
+    private AptArchive(string[] options) => _options = options;
+
+    /// <param name="folder">Apt's private state; made when missing.</param>
+    /// <param name="cancellation">Ends the running apt.</param>
+    public static async Task<AptArchive> OpenAsync(string folder, CancellationToken cancellation)
+    {
+        string keyring = Keyrings.FirstOrDefault(File.Exists)
+            ?? throw new GuestAssetsException("no Debian archive keyring on this host; as root: apt-get install debian-archive-keyring");
+        string targets = await RunAsync(
+            "apt-get", ["indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)", "Created-By: Packages"], null, cancellation);
+        string uri = ArchiveUri(targets)
+            ?? throw new GuestAssetsException("apt knows no Debian archive on this host; as root: apt-get update");
+
+        foreach (string name in (ReadOnlySpan<string>)["lists/partial", "cache/archives/partial", "parts"])
+        {
+            Directory.CreateDirectory(Path.Combine(folder, name));
+        }
+
+        string sources = Path.Combine(folder, "sources.list");
+        await File.WriteAllTextAsync(sources, $"deb [signed-by={keyring}] {uri} {Suite} main\n", cancellation);
+        var archive = new AptArchive(
+        [
+            "-oAPT::Architecture=arm64", "-oAPT::Architectures=arm64", "-oAPT::Sandbox::User=", "-oAcquire::Languages=none",
+            $"-oDir::State::Lists={folder}/lists", "-oDir::State::status=/dev/null", $"-oDir::Cache={folder}/cache",
+            $"-oDir::Etc::SourceList={sources}", $"-oDir::Etc::SourceParts={folder}/parts",
+        ]);
+        await RunAsync("apt-get", [.. archive._options, "-q", "-oAPT::Update::Error-Mode=any", "update"], null, cancellation);
+        return archive;
+    }
+
+    /// <summary>The package that a meta package depends on now: point releases replace the exact ones.</summary>
+    public async Task<string> ResolveAsync(string metaPackage, string prefix, CancellationToken cancellation)
+    {
+        string stanza = await RunAsync("apt-cache", [.. _options, "show", "--no-all-versions", metaPackage], null, cancellation);
+        return Dependency(stanza, prefix) ?? throw new GuestAssetsException($"{metaPackage} depends on no {prefix}* package");
+    }
+
+    /// <summary>Downloads and unpacks a package.</summary>
+    /// <returns>The folder it was unpacked into.</returns>
+    public async Task<string> FetchAsync(string package, string folder, IProgress<FetchProgress>? progress, CancellationToken cancellation)
+    {
+        string listing = await RunAsync("apt-get", [.. _options, "-qq", "--print-uris", "download", package], folder, cancellation);
+        long total = DownloadSize(listing);
+        Task<string> download = RunAsync("apt-get", [.. _options, "-qq", "download", package], folder, cancellation);
+        while (await Task.WhenAny(download, Task.Delay(250, cancellation)) != download)
+        {
+            // The end is reported once, when apt has also checked what it fetched.
+            progress?.Report(new FetchProgress(package, Math.Min(BytesSoFar(folder, package), total - 1), total));
+        }
+
+        await download;
+        progress?.Report(new FetchProgress(package, total, total));
+        string deb = Directory.EnumerateFiles(folder, $"{package}_*.deb").FirstOrDefault()
+            ?? throw new GuestAssetsException($"apt-get download {package} left no file");
+        string tree = Path.Combine(folder, package);
+        await RunAsync("dpkg-deb", ["-x", deb, tree], null, cancellation);
+        return tree;
+    }
+
+    /// <returns>The first main archive in lines "URI RELEASE COMPONENT"; security updates live in an archive apart without our suite.</returns>
+    internal static string? ArchiveUri(string targets) =>
+        targets.Split('\n').Select(line => line.Split(' '))
+            .FirstOrDefault(f => f is [var uri, var release, "main", ..]
+                && uri.TrimEnd('/').EndsWith("/debian", StringComparison.Ordinal) && !release.Contains("security", StringComparison.Ordinal))?[0];
+
+    /// <returns>The first dependency with that prefix in a package's stanza, without its version.</returns>
+    internal static string? Dependency(string stanza, string prefix) =>
+        stanza.Split('\n').Where(line => line.StartsWith("Depends: ", StringComparison.Ordinal))
+            .SelectMany(line => line["Depends: ".Length..].Split(',', StringSplitOptions.TrimEntries))
+            .Select(dependency => dependency.Split(' ')[0])
+            .FirstOrDefault(name => name.StartsWith(prefix, StringComparison.Ordinal));
+
+    /// <returns>The size in a line "'URI' NAME SIZE HASH", 0 when there is none.</returns>
+    internal static long DownloadSize(string listing) =>
+        listing.Split('\n').Select(line => line.Split(' ')).Where(f => f.Length >= 3 && f[0].StartsWith('\''))
+            .Sum(f => long.Parse(f[2], CultureInfo.InvariantCulture));
+
+    private static long BytesSoFar(string folder, string package) =>
+        new DirectoryInfo(folder).EnumerateFiles($"{package}_*").Sum(file => file.Exists ? file.Length : 0);
+
+    private static async Task<string> RunAsync(string program, string[] arguments, string? folder, CancellationToken cancellation)
+    {
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        start.WorkingDirectory = folder ?? "/";
+        start.Environment["LC_ALL"] = "C";
+        try
+        {
+            using Process process = Process.Start(start)!;
+            using CancellationTokenRegistration kill = cancellation.Register(process.Kill);
+            Task<string> errors = process.StandardError.ReadToEndAsync(CancellationToken.None);
+            string output = await process.StandardOutput.ReadToEndAsync(CancellationToken.None);
+            await process.WaitForExitAsync(CancellationToken.None);
+            cancellation.ThrowIfCancellationRequested();
+            if (process.ExitCode == 0)
+            {
+                return output;
+            }
+
+            string? reason = (await errors).Split('\n').FirstOrDefault(line => line.StartsWith("E: ", StringComparison.Ordinal));
+            throw new GuestAssetsException($"{program} failed: {reason?[3..] ?? $"exit code {process.ExitCode}"}");
+        }
+        catch (Win32Exception)
+        {
+            throw new GuestAssetsException($"{program} is not on this host; the guest assets need a Debian host");
+        }
+    }
+}
