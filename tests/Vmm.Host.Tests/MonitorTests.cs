@@ -1,0 +1,81 @@
+using Vmm.Actors.Protocol;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Machine;
+using Monitor = Vmm.Host.Console.Monitor;
+
+namespace Vmm.Host.Tests;
+
+public sealed class MonitorTests
+{
+    private readonly List<IProtocolMessage> _asked = [];
+    private readonly Monitor _monitor;
+    private bool _quit;
+
+    public MonitorTests()
+    {
+        var config = new MachineConfig(CpuModel.Find("cortex-a57")!, 4, new CpuTopology(1, 1, 6, 1), 300 << 20, new BootConfig(default, null, ""));
+        _monitor = new Monitor(config, Answer, () => _quit = true);
+    }
+
+    private Task<IProtocolMessage> Answer(IProtocolMessage message)
+    {
+        _asked.Add(message);
+        return Task.FromResult<IProtocolMessage>(message switch
+        {
+            GetVcpuStates => new VcpuStates(["Running", "Running", "PoweredOff", "PoweredOff", "PoweredOff", "Disabled"]),
+            GetPluggedVcpus => new PluggedVcpus(["core4"], [4]),
+            GetVcpuRegisters { Cpu: 0 } => new VcpuRegisters(0, " PC=1"),
+            GetVcpuRegisters get => new VcpuRegisters(get.Cpu, ""),
+            PlugVcpu { Cpu: 4 } plug => new HotplugRejected(plug.Id, "cpu4 exists"),
+            PlugVcpu plug => new HotplugAccepted(plug.Id, plug.Cpu),
+            UnplugVcpu unplug => new HotplugRejected(unplug.Id, $"Device '{unplug.Id}' not found"),
+            _ => new VmStatus(VmRunState.Running, ""),
+        });
+    }
+
+    [Theory]
+    [InlineData("device_add nosuch-arm-cpu,id=a,core-id=5", "Error: 'nosuch-arm-cpu' is not a valid device model name")]
+    [InlineData("device_add virtio-net,id=a", "Error: 'virtio-net' is not a valid device model name")]
+    [InlineData("device_add max-arm-cpu,id=a,core-id=5", "Error: Invalid CPU type, expected cpu type: 'cortex-a57-arm-cpu'")]
+    [InlineData("device_add cortex-a57-arm-cpu,id=a,core-id=6", "Error: Invalid core-id 6 specified, correct range 0:5")]
+    [InlineData("device_add cortex-a57-arm-cpu,id=a,core-id=-1", "Error: Invalid core-id -1 specified, correct range 0:5")]
+    [InlineData("device_add cortex-a57-arm-cpu,id=a", "Error: core-id is not set")]
+    [InlineData("device_add cortex-a57-arm-cpu,id=a,core-id=4", "Error: cpu4 exists")]
+    [InlineData("device_add cortex-a57-arm-cpu,id=a,node=4", "Error: Property 'cortex-a57-arm-cpu.node' not found")]
+    [InlineData("device_del cpu9", "Error: Device 'cpu9' not found")]
+    [InlineData("device_del cpu-0", "Error: Boot CPU can't be unplugged")]
+    [InlineData("frobnicate", "unknown command: 'frobnicate'")]
+    [InlineData("info nothing", "unknown command: 'info nothing'")]
+    [InlineData("info registers 9", "Error: CPU not found")]
+    [InlineData("info registers", "\nCPU#0\n PC=1")]
+    [InlineData("info status", "VM status: running")]
+    [InlineData("info cpus", "* CPU #0: Running\n  CPU #1: Running\n  CPU #2: PoweredOff\n  CPU #3: PoweredOff\n  CPU #4: PoweredOff")]
+    [InlineData("", "")]
+    public async Task Command_answers_in_QEMUs_words(string line, string answer) => Assert.Equal(answer, await _monitor.Execute(line));
+
+    [Theory]
+    [InlineData("cortex-a57-arm-cpu,id=core5,core-id=5")]
+    [InlineData("host-arm-cpu,id=core5,core-id=5")]
+    [InlineData("cortex-a57-arm-cpu,core-id=5,id=core5,socket-id=0,cluster-id=0,thread-id=0")]
+    public async Task DeviceAdd_of_a_free_slot_plugs_it(string device)
+    {
+        Assert.Equal("", await _monitor.Execute($"device_add {device}"));
+        Assert.Equal([new PlugVcpu("core5", 5)], _asked);
+    }
+
+    [Fact]
+    public async Task InfoHotpluggable_lists_slots_with_their_owner()
+    {
+        string text = await _monitor.Execute("info hotpluggable-cpus");
+        Assert.Equal(6, text.Split("vcpus_count").Length - 1);
+        Assert.Contains("qom_path: \"/machine/peripheral/core4\"", text, StringComparison.Ordinal);
+        Assert.Equal(5, text.Split("qom_path").Length - 1);
+    }
+
+    [Fact]
+    public async Task Quit_ends_the_program()
+    {
+        await _monitor.Execute("quit");
+        Assert.True(_quit);
+    }
+}
