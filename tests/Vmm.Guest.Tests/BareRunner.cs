@@ -79,8 +79,10 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
         throw new TimeoutException($"the guest did not print '{text}' in {seconds} s; it printed:\n{Console[_mark..]}");
     }
 
+    /// <summary>Types a line when the guest asks for one: what is typed before would be echoed in the middle of what it prints.</summary>
     public void Type(string line)
     {
+        Expect("# ");
         foreach (byte b in Encoding.ASCII.GetBytes(line + "\n"))
         {
             while (Machine.Uart.Receive([b]) == 0)

@@ -41,10 +41,9 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
     /// <summary>A size in bytes from a number of MiB, or one with a suffix K, M or G.</summary>
     public static ulong ParseSize(string text)
     {
-        int shift = text.Length == 0 ? 20 : char.ToUpperInvariant(text[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, _ => 0 };
-        string digits = shift == 0 ? text : text[..^1];
-        shift = shift == 0 ? 20 : shift;
-        if (!ulong.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) || value > (LargestMemory >> shift))
+        string digits = text.TrimEnd('k', 'K', 'm', 'M', 'g', 'G');
+        int shift = text[digits.Length..].ToUpperInvariant() switch { "K" => 10, "M" or "" => 20, "G" => 30, _ => 64 };
+        if (!ulong.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) || shift == 64 || value > (LargestMemory >> shift))
         {
             throw new OptionException($"'{text}' is no memory size: give a number of MiB, or one with K, M or G, up to {LargestMemory >> 30}G");
         }

@@ -51,7 +51,7 @@ public sealed class CpioArchiveTests
 
     private sealed record CpioEntry(string Name, uint Inode, uint Mode, uint Major, uint Minor, byte[] Content)
     {
-        public static IReadOnlyList<CpioEntry> ParseAll(byte[] bytes)
+        public static List<CpioEntry> ParseAll(byte[] bytes)
         {
             var entries = new List<CpioEntry>();
             int at = 0;

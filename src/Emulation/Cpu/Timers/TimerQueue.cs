@@ -65,7 +65,7 @@ public sealed class TimerQueue : IDisposable
                     }
 
                     // Monitor waits in milliseconds: rounded up, so that this thread never spins.
-                    Monitor.Wait(_lock, (int)Math.Min(1000, (remaining * 1000 / Stopwatch.Frequency) + 1));
+                    Monitor.Wait(_lock, (int)Math.Min(1000, (remaining / (Stopwatch.Frequency / 1000)) + 1));
                 }
             }
 
