@@ -68,8 +68,7 @@ public sealed unsafe partial class VcpuCore
         }
         else
         {
-            ref TlbContext.InstructionEntry entry = ref _context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);
-            if (!FillInstructionTlb(ref entry, pc))
+            if (!FillInstructionTlb(pc))
             {
                 // Counted, so that a vector that faults in turn spends its budget.
                 s->Remaining--;

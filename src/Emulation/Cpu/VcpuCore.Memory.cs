@@ -9,7 +9,7 @@ namespace Vmm.Emulation.Cpu;
 public sealed unsafe partial class VcpuCore
 {
     private const ulong PageMask = ~(ulong)(GuestMemory.PageSize - 1);
-    private const int Contexts = 4;
+    private const int Contexts = 8;
 
     private readonly TlbContext?[] _contexts = new TlbContext?[Contexts];
     private TlbContext _context = null!;
@@ -221,15 +221,7 @@ public sealed unsafe partial class VcpuCore
             return true;
         }
 
-        if (t.SizeBits > t.GranuleBits)
-        {
-            _context.NoteBlock(va, t.SizeBits);
-        }
-
-        TlbEntry* entry = _context.View(view) + ((va >> GuestMemory.PageShift) & (TlbEntry.Count - 1));
-        entry->ReadTag = t.Readable ? va & PageMask : TlbEntry.Invalid;
-        entry->WriteTag = t.Writable ? va & PageMask : TlbEntry.Invalid;
-        entry->Addend = (nint)(host - va);
+        _context.Fill(view, va, t, (nint)(host - va));
         return true;
     }
 
@@ -247,8 +239,8 @@ public sealed unsafe partial class VcpuCore
         return false;
     }
 
-    // The instruction TLB entry of a page; false after an abort was taken.
-    private bool FillInstructionTlb(ref TlbContext.InstructionEntry entry, ulong pc)
+    // Fills the instruction TLB entry of a page; false after an abort was taken.
+    private bool FillInstructionTlb(ulong pc)
     {
         int level = Pstate.ExceptionLevel(_state->Pstate);
         if (!TableWalk.Translate(this, pc, AccessType.Execute, new TableWalk.View(level, false), out Translation t, out int status))
@@ -264,13 +256,7 @@ public sealed unsafe partial class VcpuCore
             return false;
         }
 
-        if (t.SizeBits > t.GranuleBits)
-        {
-            _context.NoteBlock(pc, t.SizeBits);
-        }
-
-        entry.Tag = pc & PageMask;
-        entry.Page = _code.Get(memory, t.Address);
+        _context.FillInstruction(level, pc, t, _code.Get(memory, t.Address));
         return true;
     }
 
@@ -330,32 +316,5 @@ public sealed unsafe partial class VcpuCore
         context.LastUse = ++_switches;
         _context = context;
         UpdateView();
-    }
-
-    /// <summary>Forgets every translation of this vCPU.</summary>
-    internal void FlushTlb()
-    {
-        foreach (TlbContext? context in _contexts)
-        {
-            if (context != null && context != _context)
-            {
-                context.Stale = true;
-            }
-        }
-
-        _context.Clear();
-    }
-
-    /// <summary>TLBI by address, for all ASIDs.</summary>
-    internal void FlushTlb(ulong va)
-    {
-        int granule = TableWalk.GranuleBits(_state->TcrEl1, ((va >> 55) & 1) != 0);
-        foreach (TlbContext? context in _contexts)
-        {
-            if (context is { Stale: false })
-            {
-                context.Invalidate(va, granule);
-            }
-        }
     }
 }

@@ -9,7 +9,7 @@ public sealed unsafe partial class VcpuCore
 
     // Requests of other vCPUs; under _tlbLock.
     private readonly Lock _tlbLock = new();
-    private readonly ulong[] _tlbRequests = new ulong[MaxTlbRequests];
+    private readonly TlbRequest[] _tlbRequests = new TlbRequest[MaxTlbRequests];
     private int _tlbRequestCount;
 
     // Written under _tlbLock, read without.
@@ -27,13 +27,13 @@ public sealed unsafe partial class VcpuCore
     internal bool HasOpenTlbRequests => Volatile.Read(ref _tlbRequestsOpen) && Volatile.Read(ref _executing);
 
     /// <summary>Any thread.</summary>
-    internal void FileTlbRequest(ulong? va)
+    internal void FileTlbRequest(TlbRequest request)
     {
         lock (_tlbLock)
         {
-            if (va is { } address && _tlbRequestCount < MaxTlbRequests)
+            if (request.Scope != TlbScope.All && _tlbRequestCount < MaxTlbRequests)
             {
-                _tlbRequests[_tlbRequestCount++] = address;
+                _tlbRequests[_tlbRequestCount++] = request;
             }
             else
             {
@@ -64,7 +64,7 @@ public sealed unsafe partial class VcpuCore
             {
                 for (int i = 0; i < _tlbRequestCount; i++)
                 {
-                    FlushTlb(_tlbRequests[i]);
+                    Invalidate(_tlbRequests[i]);
                 }
             }
 
@@ -73,24 +73,75 @@ public sealed unsafe partial class VcpuCore
         }
     }
 
-    /// <summary>A TLBI of this vCPU: one address, or everything when <paramref name="va"/> is null.</summary>
-    internal void InvalidateTlb(ulong? va, bool broadcast)
+    /// <summary>A TLBI of this vCPU.</summary>
+    internal void InvalidateTlb(TlbRequest request, bool broadcast)
     {
-        if (va is { } address)
-        {
-            FlushTlb(address);
-        }
-        else
-        {
-            FlushTlb();
-        }
-
+        Invalidate(request);
         if (broadcast && Broadcast is { } others)
         {
-            others.Request(this, va);
+            others.Request(this, request);
             _broadcastOpen = true;
         }
     }
+
+    private void Invalidate(TlbRequest request)
+    {
+        if (request.Scope == TlbScope.All)
+        {
+            FlushTlb();
+            return;
+        }
+
+        int asid = Asid(request.Asid);
+        foreach (TlbContext? context in _contexts)
+        {
+            if (context is not { Stale: false })
+            {
+                continue;
+            }
+
+            bool sameAsid = AsidOf(context) == asid;
+            if (request.Scope != TlbScope.Asid)
+            {
+                context.Invalidate(request.Va, globalOnly: request.Scope == TlbScope.Address && !sameAsid);
+            }
+            else if (sameAsid)
+            {
+                Forget(context);
+            }
+        }
+    }
+
+    /// <summary>Forgets every translation of this vCPU.</summary>
+    internal void FlushTlb()
+    {
+        foreach (TlbContext? context in _contexts)
+        {
+            if (context != null)
+            {
+                Forget(context);
+            }
+        }
+    }
+
+    // At once what is in use, the others when they are next used.
+    private void Forget(TlbContext context)
+    {
+        if (context == _context)
+        {
+            context.Clear();
+        }
+        else
+        {
+            context.Stale = true;
+        }
+    }
+
+    // TCR_EL1.A1 says which TTBR has the ASID. A change of TCR_EL1 forgets all contexts.
+    private int AsidOf(TlbContext context) => Asid((ushort)(((_state->TcrEl1 >> 22) & 1) != 0 ? context.Ttbr1 >> 48 : context.Ttbr0 >> 48));
+
+    // TCR_EL1.AS: 8 bits or 16.
+    private int Asid(ushort field) => ((_state->TcrEl1 >> 36) & 1) != 0 ? field : field & 0xFF;
 
     /// <summary>DSB: completes the maintenance that this vCPU broadcast.</summary>
     internal void CompleteBroadcast()

@@ -98,9 +98,11 @@ public sealed unsafe partial class VcpuCore : IDisposable
     public void Reset(ulong pc, ulong x0)
     {
         CpuState* s = _state;
-        int attention = s->Attention;
-        NativeMemory.Clear(s, (nuint)sizeof(CpuState));
-        s->Attention = attention;
+
+        // All but the one word that other threads write.
+        byte* afterAttention = (byte*)(&s->Attention + 1);
+        NativeMemory.Clear(s, (nuint)((byte*)&s->Attention - (byte*)s));
+        NativeMemory.Clear(afterAttention, (nuint)((byte*)(s + 1) - afterAttention));
         s->Pstate = Pstate.DaifMask | Pstate.ModeEl1h;
         s->SctlrEl1 = Sctlr.Reset;
         s->OsLock = 1;
@@ -121,7 +123,30 @@ public sealed unsafe partial class VcpuCore : IDisposable
         s->Remaining = budget;
         Volatile.Write(ref _executing, true);
         Interlocked.MemoryBarrier();
-        ServiceTlbRequests();
+        try
+        {
+            ServiceTlbRequests();
+            RunLoop(s);
+        }
+        finally
+        {
+            // Also when something threw: other vCPUs may wait for this one in a DSB.
+            Volatile.Write(ref _executing, false);
+        }
+
+        InstructionCount += budget - s->Remaining;
+        VcpuExit exit = ExitReason;
+        if (exit == VcpuExit.PoweredOff)
+        {
+            // Last of all: from here on another vCPU may power this one on again.
+            Psci!.SetPower(Index, PowerState.Off);
+        }
+
+        return exit;
+    }
+
+    private void RunLoop(CpuState* s)
+    {
         do
         {
             _leaving = true;
@@ -137,9 +162,6 @@ public sealed unsafe partial class VcpuCore : IDisposable
             }
         }
         while (!_leaving);
-        Volatile.Write(ref _executing, false);
-        InstructionCount += budget - s->Remaining;
-        return ExitReason;
     }
 
     /// <summary>Makes <see cref="Run"/> return <see cref="VcpuExit.Requested"/> soon, or at once when it is next called. Any thread.</summary>

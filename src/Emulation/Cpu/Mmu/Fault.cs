@@ -39,8 +39,8 @@ internal struct Translation
     /// <summary>log2 of the size of the page or block.</summary>
     public int SizeBits;
 
-    /// <summary>log2 of the granule: what is larger is a block.</summary>
-    public int GranuleBits;
+    /// <summary>Whether it holds for all ASIDs: nG = 0.</summary>
+    public bool Global;
 
     /// <summary>Whether the view (EL, PAN) that asked may write.</summary>
     public bool Writable;

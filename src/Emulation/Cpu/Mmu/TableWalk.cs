@@ -109,7 +109,7 @@ internal static unsafe class TableWalk
             ulong offsetMask = (1ul << shift) - 1;
             result.Address = (output & ~offsetMask) | (va & offsetMask);
             result.SizeBits = shift;
-            result.GranuleBits = granule;
+            result.Global = ((descriptor >> 11) & 1) == 0;
             result.Attributes = (byte)(s->MairEl1 >> (int)(((descriptor >> 2) & 7) * 8));
             result.Shareability = (byte)((descriptor >> 8) & 3);
 
@@ -157,15 +157,16 @@ internal static unsafe class TableWalk
         result.Address = address;
         result.Attributes = access == AccessType.Execute ? (byte)0xFF : (byte)0;
         result.Shareability = 2;
-        result.SizeBits = result.GranuleBits = 12;
+        result.SizeBits = GuestMemory.PageShift;
+        result.Global = true;
         result.Readable = true;
         result.Writable = true;
         status = 0;
         return true;
     }
 
-    /// <summary>log2 of the granule of the half of the address space that <paramref name="upper"/> names.</summary>
-    public static int GranuleBits(ulong tcr, bool upper)
+    // log2 of the granule of the half of the address space that upper names.
+    private static int GranuleBits(ulong tcr, bool upper)
     {
         int field = (int)(tcr >> (upper ? 30 : 14)) & 3;
         return upper

@@ -10,15 +10,15 @@ namespace Vmm.Emulation.Cpu.Mmu;
 /// </remarks>
 public sealed class TlbBroadcast(IReadOnlyList<VcpuCore> cores)
 {
-    /// <summary>Files a request with every other vCPU: one address, or everything when <paramref name="va"/> is null.</summary>
-    internal void Request(VcpuCore from, ulong? va)
+    /// <summary>Files a request with every other vCPU.</summary>
+    internal void Request(VcpuCore from, TlbRequest request)
     {
         for (int i = 0; i < cores.Count; i++)
         {
             VcpuCore core = cores[i];
             if (core != from && core.IsEnabled)
             {
-                core.FileTlbRequest(va);
+                core.FileTlbRequest(request);
             }
         }
     }

@@ -4,8 +4,9 @@ using Vmm.Emulation.Cpu.Interpreter;
 namespace Vmm.Emulation.Cpu.Mmu;
 
 /// <summary>
-/// The cached translations of one pair of translation tables: a set for each view of memory. A vCPU keeps the contexts
-/// that it used last, so that a switch of TTBR0 and back finds its translations again.
+/// The cached translations of one pair of translation tables, and so of one ASID: a set for each view of memory. A vCPU keeps the
+/// contexts that it used last, so that a switch of TTBR0 and back finds its translations again. Global translations are in each
+/// context that has used them.
 /// </summary>
 internal sealed unsafe class TlbContext : IDisposable
 {
@@ -14,7 +15,14 @@ internal sealed unsafe class TlbContext : IDisposable
     public const int ViewEl1 = 2;
     public const int Views = 3;
     private const int InstructionEntries = 256;
-    private const ulong PageMask = ~0xFFFul;
+
+    // A context that is passed through on the way to another (Linux changes TTBR0 and TTBR1 in three steps) fills few entries; up to this
+    // many are remembered, so that clearing it costs next to nothing.
+    private const int RememberedFills = 256;
+    private const int PageShift = 12;
+
+    // Without the top byte, which is a tag or a copy of bit 55.
+    private const ulong AddressBits = 0x00FF_FFFF_FFFF_FFFF;
 
     internal struct InstructionEntry
     {
@@ -26,10 +34,14 @@ internal sealed unsafe class TlbContext : IDisposable
     private TlbEntry* _entries = (TlbEntry*)NativeMemory.AlignedAlloc(Views * TlbEntry.Count * (nuint)sizeof(TlbEntry), 64);
     private readonly InstructionEntry[] _instructions = new InstructionEntry[2 * InstructionEntries];
 
-    // What blocks larger than a granule cover, in the lower and the upper half: invalidating an address there may mean a block
-    // of which many pieces are cached.
-    private readonly ulong[] _blockBase = new ulong[2];
-    private readonly ulong[] _blockMask = new ulong[2];
+    // Entries filled since the last clear: index in _entries, or Views * TlbEntry.Count + index in _instructions.
+    private readonly ushort[] _fills = new ushort[RememberedFills];
+    private int _fillCount = int.MaxValue;
+
+    // Of the lower and the upper half of the address space: log2 of the largest page or block of which a piece is cached, and whether anything
+    // global is.
+    private readonly int[] _largest = new int[2];
+    private readonly bool[] _anyGlobal = new bool[2];
 
     public TlbContext() => Clear();
 
@@ -45,82 +57,123 @@ internal sealed unsafe class TlbContext : IDisposable
 
     public TlbEntry* View(int view) => _entries + (view * TlbEntry.Count);
 
-    public ref InstructionEntry Instruction(int exceptionLevel, ulong va) =>
-        ref _instructions[(exceptionLevel * InstructionEntries) + (int)((va >> 12) & (InstructionEntries - 1))];
+    public ref InstructionEntry Instruction(int exceptionLevel, ulong va) => ref _instructions[InstructionIndex(exceptionLevel, va)];
 
+    private static int InstructionIndex(int exceptionLevel, ulong va) =>
+        (exceptionLevel * InstructionEntries) + (int)((va >> PageShift) & (InstructionEntries - 1));
+
+    /// <summary>Caches a data translation: the piece at the page of <paramref name="va"/>, at <paramref name="addend"/> from host memory.</summary>
+    public void Fill(int view, ulong va, in Translation translation, nint addend)
+    {
+        int index = (view * TlbEntry.Count) + (int)((va >> PageShift) & (TlbEntry.Count - 1));
+        ulong tag = va >> PageShift << PageShift;
+        TlbEntry* entry = _entries + index;
+        entry->ReadTag = translation.Readable ? tag : TlbEntry.Invalid;
+        entry->WriteTag = translation.Writable ? tag : TlbEntry.Invalid;
+        entry->Addend = addend;
+        entry->SizeBits = translation.SizeBits;
+        entry->Global = translation.Global ? 1 : 0;
+        Note(index, va, translation);
+    }
+
+    /// <summary>Caches the translation of a page of code.</summary>
+    public void FillInstruction(int exceptionLevel, ulong pc, in Translation translation, CodePage page)
+    {
+        int index = InstructionIndex(exceptionLevel, pc);
+        _instructions[index].Tag = pc >> PageShift << PageShift;
+        _instructions[index].Page = page;
+        Note((Views * TlbEntry.Count) + index, pc, translation);
+    }
+
+    private void Note(int fill, ulong va, in Translation translation)
+    {
+        int half = Half(va);
+        _largest[half] = Math.Max(_largest[half], translation.SizeBits);
+        _anyGlobal[half] |= translation.Global;
+        if (_fillCount < RememberedFills)
+        {
+            _fills[_fillCount++] = (ushort)fill;
+        }
+        else
+        {
+            _fillCount = int.MaxValue;
+        }
+    }
+
+    private static int Half(ulong va) => (int)(va >> 55) & 1;
+
+    /// <summary>Forgets everything.</summary>
     public void Clear()
     {
-        for (int i = 0; i < Views * TlbEntry.Count; i++)
+        if (_fillCount <= RememberedFills)
         {
-            _entries[i].ReadTag = TlbEntry.Invalid;
-            _entries[i].WriteTag = TlbEntry.Invalid;
+            foreach (ushort fill in _fills.AsSpan(0, _fillCount))
+            {
+                if (fill < Views * TlbEntry.Count)
+                {
+                    _entries[fill].ReadTag = _entries[fill].WriteTag = TlbEntry.Invalid;
+                }
+                else
+                {
+                    _instructions[fill - (Views * TlbEntry.Count)] = new InstructionEntry { Tag = TlbEntry.Invalid };
+                }
+            }
+        }
+        else
+        {
+            for (int i = 0; i < Views * TlbEntry.Count; i++)
+            {
+                _entries[i].ReadTag = _entries[i].WriteTag = TlbEntry.Invalid;
+            }
+
+            Array.Fill(_instructions, new InstructionEntry { Tag = TlbEntry.Invalid });
         }
 
-        _blockMask[0] = _blockMask[1] = 0;
-        ClearInstructions();
+        _fillCount = 0;
+        _largest[0] = _largest[1] = PageShift;
+        _anyGlobal[0] = _anyGlobal[1] = false;
         Stale = false;
     }
 
-    /// <summary>Notes that a piece of a block of 2^<paramref name="bits"/> bytes is cached.</summary>
-    public void NoteBlock(ulong va, int bits)
+    /// <summary>
+    /// TLBI by address: forgets every piece of the page or block that holds it, or with <paramref name="globalOnly"/> those that are global.
+    /// Of instruction entries nearby it may forget more.
+    /// </summary>
+    public void Invalidate(ulong va, bool globalOnly)
     {
-        int half = (int)(va >> 55) & 1;
-        ulong mask = ulong.MaxValue << bits;
-        if (_blockMask[half] == 0)
+        int half = Half(va);
+        if (globalOnly && !_anyGlobal[half])
         {
-            _blockBase[half] = va & mask;
-            _blockMask[half] = mask;
             return;
         }
 
-        mask &= _blockMask[half];
-        while (((_blockBase[half] ^ va) & mask) != 0)
+        // Where pieces of what holds the address can be.
+        ulong region = ulong.MaxValue << _largest[half];
+        long pieces = 1L << (_largest[half] - PageShift);
+        ulong first = va & region;
+        for (long i = Math.Min(pieces, TlbEntry.Count) - 1; i >= 0; i--)
         {
-            mask <<= 1;
-        }
-
-        _blockBase[half] &= mask;
-        _blockMask[half] = mask;
-    }
-
-    /// <summary>TLBI by address: forgets the page of 2^<paramref name="granuleBits"/> bytes, or everything where blocks are.</summary>
-    public void Invalidate(ulong va, int granuleBits)
-    {
-        int half = (int)(va >> 55) & 1;
-        if (_blockMask[half] != 0 && ((_blockBase[half] ^ va) & _blockMask[half] & 0x00FF_FFFF_FFFF_FFFF) == 0)
-        {
-            Clear();
-            return;
-        }
-
-        ulong first = va & (ulong.MaxValue << granuleBits);
-        for (ulong offset = 0; offset < 1ul << granuleBits; offset += 4096)
-        {
-            InvalidatePage(first + offset);
-        }
-    }
-
-    public void ClearInstructions() => Array.Fill(_instructions, new InstructionEntry { Tag = TlbEntry.Invalid });
-
-    // Forgets the translations of one 4 KiB piece, whatever its top byte.
-    private void InvalidatePage(ulong va)
-    {
-        for (int view = 0; view < Views; view++)
-        {
-            TlbEntry* entry = View(view) + ((va >> 12) & (TlbEntry.Count - 1));
-            if (((entry->ReadTag ^ va) & PageMask & 0x00FF_FFFF_FFFF_FFFF) == 0)
+            int index = (int)((first >> PageShift) + (ulong)i) & (TlbEntry.Count - 1);
+            for (TlbEntry* entry = _entries + index; entry < _entries + (Views * TlbEntry.Count); entry += TlbEntry.Count)
             {
-                entry->ReadTag = TlbEntry.Invalid;
-            }
-
-            if (((entry->WriteTag ^ va) & PageMask & 0x00FF_FFFF_FFFF_FFFF) == 0)
-            {
-                entry->WriteTag = TlbEntry.Invalid;
+                if (((entry->ReadTag ^ va) & (ulong.MaxValue << entry->SizeBits) & AddressBits) == 0 && (!globalOnly || entry->Global != 0))
+                {
+                    entry->ReadTag = entry->WriteTag = TlbEntry.Invalid;
+                }
             }
         }
 
-        Instruction(0, va).Tag = TlbEntry.Invalid;
-        Instruction(1, va).Tag = TlbEntry.Invalid;
+        for (long i = Math.Min(pieces, InstructionEntries) - 1; i >= 0; i--)
+        {
+            int index = (int)((first >> PageShift) + (ulong)i) & (InstructionEntries - 1);
+            for (; index < _instructions.Length; index += InstructionEntries)
+            {
+                if (((_instructions[index].Tag ^ va) & region & AddressBits) == 0)
+                {
+                    _instructions[index].Tag = TlbEntry.Invalid;
+                }
+            }
+        }
     }
 
     public void Dispose()

@@ -17,8 +17,16 @@ public struct TlbEntry
     public const int Count = 1024;
 
     public ulong ReadTag;
+
+    /// <summary>The read tag, or <see cref="Invalid"/> where stores are not allowed.</summary>
     public ulong WriteTag;
 
     /// <summary>Host address = virtual address + addend.</summary>
     public nint Addend;
+
+    /// <summary>log2 of the size of the page or block that this is a piece of.</summary>
+    public int SizeBits;
+
+    /// <summary>1 when the translation holds for all ASIDs (nG = 0).</summary>
+    public int Global;
 }

@@ -53,8 +53,7 @@ public sealed class PsciController(int possibleCpus, IPsciEvents events)
         switch (function)
         {
             case 0x8400_0002: // CPU_OFF
-                SetPower(core.Index, PowerState.Off);
-                return core.LeaveAfter(op, VcpuExit.PoweredOff);
+                return core.LeaveAfter(op, VcpuExit.PoweredOff); // VcpuCore.Run sets the power state when it is done
             case 0x8400_0001 or 0xC400_0001: // CPU_SUSPEND: standby
                 s->X[0] = Success;
                 return core.Interrupts.HasWakeup ? op + 1 : core.LeaveAfter(op, VcpuExit.WaitForInterrupt);

@@ -60,31 +60,25 @@ internal static unsafe class SystemOperations
 
         foreach ((int crm, bool broadcast, string suffix) in new[] { (7, false, ""), (3, true, "IS") })
         {
-            Row(0, 8, crm, 0, new("TLBI VMALLE1" + suffix, (core, _, op, _) => InvalidateAll(core, op, broadcast)));
-            Row(0, 8, crm, 1, new("TLBI VAE1" + suffix, (core, _, op, va) => InvalidateAddress(core, op, va, broadcast)));
-            Row(0, 8, crm, 2, new("TLBI ASIDE1" + suffix, (core, _, op, _) => InvalidateAll(core, op, broadcast)));
-            Row(0, 8, crm, 3, new("TLBI VAAE1" + suffix, (core, _, op, va) => InvalidateAddress(core, op, va, broadcast)));
-            Row(0, 8, crm, 5, new("TLBI VALE1" + suffix, (core, _, op, va) => InvalidateAddress(core, op, va, broadcast)));
-            Row(0, 8, crm, 7, new("TLBI VAALE1" + suffix, (core, _, op, va) => InvalidateAddress(core, op, va, broadcast)));
+            void Tlbi(int op2, string name, TlbScope scope) => Row(0, 8, crm, op2, new($"TLBI {name}{suffix}", (core, _, op, operand) =>
+            {
+                core.InvalidateTlb(TlbRequest.FromOperand(scope, operand), broadcast);
+                return op + 1;
+            }));
+
+            // There are no entries of table descriptors: the last level only (L) is the same.
+            Tlbi(0, "VMALLE1", TlbScope.All);
+            Tlbi(1, "VAE1", TlbScope.Address);
+            Tlbi(2, "ASIDE1", TlbScope.Asid);
+            Tlbi(3, "VAAE1", TlbScope.AddressAllAsids);
+            Tlbi(5, "VALE1", TlbScope.Address);
+            Tlbi(7, "VAALE1", TlbScope.AddressAllAsids);
         }
 
         return index;
     }
 
     private static Op* Nothing(VcpuCore core, CpuState* s, Op* op, ulong value) => op + 1;
-
-    private static Op* InvalidateAll(VcpuCore core, Op* op, bool broadcast)
-    {
-        core.InvalidateTlb(null, broadcast);
-        return op + 1;
-    }
-
-    // Bits 43:0 of Xt are VA[55:12]; the ASID is ignored, which invalidates more than was asked.
-    private static Op* InvalidateAddress(VcpuCore core, Op* op, ulong value, bool broadcast)
-    {
-        core.InvalidateTlb((ulong)((long)(value << 20) >> 8), broadcast);
-        return op + 1;
-    }
 
     private static Op* InvalidateAllCode(VcpuCore core, CpuState* s, Op* op, ulong value)
     {

@@ -69,7 +69,9 @@ internal static unsafe class SystemInstructions
     public static Op* Dsb(VcpuCore core, CpuState* s, Op* op)
     {
         core.CompleteBroadcast();
-        return op + 1;
+
+        // What others asked for while this one waited may concern the page that is executing.
+        return s->Attention == 0 ? op + 1 : Flow.TakenTo(core, s, op, core.PcOf(op) + 4);
     }
 
     public static Op* Dmb(VcpuCore core, CpuState* s, Op* op)
@@ -117,6 +119,11 @@ internal static unsafe class SystemInstructions
         }
 
         s->Pstate |= Crm(op) << 6;
+        if ((Crm(op) & 8) != 0)
+        {
+            core.UpdateDebug();
+        }
+
         return op + 1;
     }
 
