@@ -9,7 +9,7 @@ namespace Vmm.Emulation.Tests.SystemOracle;
 /// <summary>The machine under test: <see cref="VirtMachine"/> with a thread for each vCPU that is on, and no actors.</summary>
 internal sealed class EngineMachine : IMachineRunner
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     public string Run(string image, string cpuModel, int cpus)
     {
@@ -20,7 +20,7 @@ internal sealed class EngineMachine : IMachineRunner
     private sealed class Session : IPsciEvents, IDisposable
     {
         private readonly VirtMachine _machine;
-        private readonly List<Thread> _threads = [];
+        private readonly Thread?[] _threads;
         private readonly StringBuilder _console = new();
         private readonly ManualResetEventSlim _ended = new();
         private volatile bool _stop;
@@ -28,6 +28,7 @@ internal sealed class EngineMachine : IMachineRunner
 
         public Session(string image, string cpuModel, int cpus)
         {
+            _threads = new Thread?[cpus];
             _machine = new VirtMachine(
                 new MachineConfig(
                     CpuModel.Find(cpuModel)!, cpus, new CpuTopology(1, 1, cpus, 1), 128 << 20, new BootConfig(File.ReadAllBytes(image), null, "")),
@@ -55,6 +56,8 @@ internal sealed class EngineMachine : IMachineRunner
 
         void IPsciEvents.CpuOn(CpuIndex cpu, ulong entryPoint, ulong context)
         {
+            // The thread of its last life may still be on its way out.
+            _threads[cpu.Value]?.Join();
             _machine.Cpus[cpu.Value].Reset(entryPoint, context);
             _machine.Gic.CpuInterfaces[cpu.Value].ResetCpuInterface();
             _machine.Psci.SetPower(cpu, PowerState.On);
@@ -64,11 +67,7 @@ internal sealed class EngineMachine : IMachineRunner
         private void Start(CpuIndex cpu)
         {
             var thread = new Thread(() => Loop(_machine.Cpus[cpu.Value])) { IsBackground = true, Name = cpu.ToString() };
-            lock (_threads)
-            {
-                _threads.Add(thread);
-            }
-
+            _threads[cpu.Value] = thread;
             thread.Start();
         }
 
@@ -120,21 +119,10 @@ internal sealed class EngineMachine : IMachineRunner
                 cpu.RequestExit();
             }
 
-            // A CPU that is on its way to CPU_ON may still add a thread.
-            for (int i = 0; ; i++)
+            // CPU 0 first, which alone starts others.
+            foreach (Thread? thread in _threads)
             {
-                Thread thread;
-                lock (_threads)
-                {
-                    if (i == _threads.Count)
-                    {
-                        break;
-                    }
-
-                    thread = _threads[i];
-                }
-
-                thread.Join();
+                thread?.Join();
             }
 
             _machine.Dispose();

@@ -19,6 +19,9 @@ public sealed class SystemOracleTests
     [InlineData("gic_registers", "neoverse-n1", 1)]
     [InlineData("gic_interrupts", "neoverse-n1", 1)]
     [InlineData("gic_preemption", "neoverse-n1", 1)]
+    [InlineData("gic_smp", "neoverse-n1", 3)]
+    [InlineData("timers", "neoverse-n1", 1)]
+    [InlineData("psci", "neoverse-n1", 3)]
     public async Task Payload_prints_the_same_as_under_qemu(string payload, string cpuModel, int cpus)
     {
         using var program = new SystemPayload(payload);

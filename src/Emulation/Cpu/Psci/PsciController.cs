@@ -30,6 +30,9 @@ public sealed class PsciController(int possibleCpus, IPsciEvents events)
     private const long AlreadyOn = -4;
     private const long OnPendingError = -5;
 
+    // Of power_state: the reserved bits, and the power level, which may only be the CPU's own (PSCI 1.1, section 5.4.2).
+    private const uint PowerStateReserved = 0xFFFE_0000;
+
     private readonly int[] _power = new int[possibleCpus];
     private readonly bool[] _enabled = new bool[possibleCpus];
 
@@ -54,7 +57,13 @@ public sealed class PsciController(int possibleCpus, IPsciEvents events)
         {
             case 0x8400_0002: // CPU_OFF
                 return core.LeaveAfter(op, VcpuExit.PoweredOff); // VcpuCore.Run sets the power state when it is done
-            case 0x8400_0001 or 0xC400_0001: // CPU_SUSPEND: standby
+            case 0x8400_0001 or 0xC400_0001: // CPU_SUSPEND: any state of the CPU alone is standby
+                if (((uint)s->X[1] & PowerStateReserved) != 0)
+                {
+                    s->X[0] = unchecked((ulong)InvalidParameters);
+                    return op + 1;
+                }
+
                 s->X[0] = Success;
                 return core.Interrupts.HasWakeup ? op + 1 : core.LeaveAfter(op, VcpuExit.WaitForInterrupt);
             case 0x8400_0008:
@@ -113,11 +122,12 @@ public sealed class PsciController(int possibleCpus, IPsciEvents events)
         _ => NotSupported,
     };
 
+    // Bits outside the affinity fields must be zero (PSCI 1.1, section 5.6.2).
     private CpuIndex? FindCpu(ulong affinity)
     {
         for (int i = 0; i < possibleCpus; i++)
         {
-            if (Mpidr.FromIndex(new CpuIndex(i)).Affinity == (affinity & Mpidr.AffinityMask))
+            if (Mpidr.FromIndex(new CpuIndex(i)).Affinity == affinity)
             {
                 return new CpuIndex(i);
             }
