@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Interrupts;
@@ -31,6 +32,8 @@ internal sealed class FakeMachine : IVmMachine
     public ISerialPort Serial { get; } = new FakeSerial();
 
     public FakeVcpu Vcpu(int cpu) => _cpus[cpu];
+
+    public VcpuStatus Status(int cpu) => new(cpu, IsEnabled(cpu) ? "enabled" : "disabled", "", "", "", "");
 
     public bool IsEnabled(int cpu) => Volatile.Read(ref _enabled[cpu]);
 

@@ -38,6 +38,19 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     public bool IsEnabled(int cpu) => _machine.Psci.IsEnabled(new CpuIndex(cpu));
 
+    public VcpuStatus Status(int cpu)
+    {
+        var index = new CpuIndex(cpu);
+        bool enabled = _machine.Psci.IsEnabled(index);
+        return new VcpuStatus(
+            cpu,
+            enabled ? "enabled" : "disabled",
+            _machine.CpuHotplug.IsEnabled(index) ? "present and enabled" : "present",
+            _machine.Gic.CpuInterfaces[cpu].Accessible ? "accessible" : "inaccessible",
+            _machine.Psci.Power(index) switch { PowerState.On => "on", PowerState.Off => "off", _ => "on-pending" },
+            Actor: "");
+    }
+
     IVcpu IVmMachine.Cpu(int cpu) => _cpus[cpu];
 
     public void SetExecutable(int cpu, bool value)

@@ -53,5 +53,15 @@ public sealed record GetVcpuStates : IProtocolMessage;
 /// <param name="Names">PoweredOff, Running, Parked or Paused, by position; Disabled where there is no actor.</param>
 public sealed record VcpuStates(string[] Names) : IProtocolMessage;
 
+/// <summary>Query: where one possible CPU (0 to one less than the possible CPUs) stands in each of the protocols. Answer: <see cref="VcpuStatus"/>.</summary>
+public sealed record GetVcpuStatus(int Cpu) : IProtocolMessage;
+
+/// <param name="Admin">enabled or disabled, by the host.</param>
+/// <param name="AcpiStatus">present and enabled, or present: what _STA tells the guest.</param>
+/// <param name="GicInterface">accessible or inaccessible.</param>
+/// <param name="Psci">off, on-pending or on.</param>
+/// <param name="Actor">As in <see cref="VcpuStates"/>.</param>
+public sealed record VcpuStatus(int Cpu, string Admin, string AcpiStatus, string GicInterface, string Psci, string Actor) : IProtocolMessage;
+
 /// <summary>A vCPU actor changed its state; told to its manager, which keeps the table.</summary>
 public sealed record VcpuStateChanged(int Cpu, string Name) : IProtocolMessage;

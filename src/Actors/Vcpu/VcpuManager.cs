@@ -63,6 +63,9 @@ public sealed class VcpuManager : ReceiveActor
         });
         Receive<VcpuStateChanged>(changed => _states[changed.Cpu] = changed.Name);
         Receive<GetVcpuStates>(_ => Sender.Tell(new VcpuStates([.. _states])));
+        Receive<GetVcpuStatus>(get => Sender.Tell(get.Cpu >= 0 && get.Cpu < _vcpus.Length
+            ? machine.Status(get.Cpu) with { Actor = _states[get.Cpu] }
+            : new VmCommandRejected("CPU not found")));
         Receive<GetVcpuRegisters>(get =>
         {
             if (get.Cpu >= 0 && get.Cpu < _vcpus.Length && _vcpus[get.Cpu] is { } vcpu)

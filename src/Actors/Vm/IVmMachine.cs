@@ -1,3 +1,4 @@
+using Vmm.Actors.Protocol;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Interrupts;
 
@@ -34,6 +35,9 @@ public interface IVmMachine
     int PossibleCpus { get; }
 
     bool IsEnabled(int cpu);
+
+    /// <summary>Where a CPU stands for the host, ACPI, the GIC and PSCI; the actor's part is left empty.</summary>
+    VcpuStatus Status(int cpu);
 
     IVcpu Cpu(int cpu);
 

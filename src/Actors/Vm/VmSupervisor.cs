@@ -98,6 +98,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         });
         Receive<PowerOnVcpu>(_vcpus.Forward);
         Receive<GetVcpuStates>(_vcpus.Forward);
+        Receive<GetVcpuStatus>(_vcpus.Forward);
         Receive<GetVcpuRegisters>(_vcpus.Forward);
         Receive<SendSerial>(_devices.Forward);
         Receive<PlugVcpu>(plug => Hotplug(plug, plug.Id));

@@ -17,6 +17,9 @@ public static class ExitCode
 
     /// <summary>The VM stopped with an internal error; a crash report is on stderr.</summary>
     public const int InternalError = 2;
+
+    /// <summary><c>vmm demo</c>: the guest did not say what it should have.</summary>
+    public const int DemoFailed = 3;
 }
 
 /// <summary><c>vmm run</c>: a VM whose serial line is the terminal.</summary>

@@ -1,0 +1,55 @@
+using System.CommandLine;
+using Vmm.Host.Commands;
+using Vmm.Host.Guest;
+
+namespace Vmm.Host.Demo;
+
+/// <summary><c>vmm demo</c>: plugs and unplugs a vCPU of a Debian guest, prints a timeline, and judges by what the guest printed.</summary>
+public static class DemoCommand
+{
+    public static Command Create()
+    {
+        var rounds = new Option<int>("--rounds") { Description = "plug and unplug so many times more", DefaultValueFactory = _ => 0 };
+        rounds.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<int>() < 0)
+            {
+                result.AddError("--rounds must not be negative");
+            }
+        });
+        var command = new Command("demo", "Boot Debian's kernel, plug a vCPU into it and take it out again") { rounds };
+        command.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(rounds), cancellation));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(int rounds, CancellationToken cancellation)
+    {
+        try
+        {
+            var progress = new ProgressBar(System.Console.Error, !System.Console.IsErrorRedirected);
+            GuestFiles files = await GuestAssets.EnsureAsync(GuestFlavour.Cloud, progress, cancellation).ConfigureAwait(false);
+            IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(files, rounds, System.Console.WriteLine).WaitAsync(cancellation).ConfigureAwait(false);
+            return Judge(findings);
+        }
+        catch (Exception e) when (e is GuestAssetsException or GuestSilentException)
+        {
+            await System.Console.Error.WriteLineAsync($"vmm: {e.Message}").ConfigureAwait(false);
+            return e is GuestAssetsException ? ExitCode.BadInput : ExitCode.DemoFailed;
+        }
+    }
+
+    private static int Judge(IReadOnlyList<Finding> findings)
+    {
+        System.Console.WriteLine();
+        foreach (Finding f in findings)
+        {
+            System.Console.WriteLine(f.Holds ? $"ok      {f.What}: {Quote(f.Seen)}" : $"FAILED  {f.What}: expected {Quote(f.Expected)}, the guest said {Quote(f.Seen)}");
+        }
+
+        int failed = findings.Count(f => !f.Holds);
+        System.Console.WriteLine(failed == 0 ? $"demo: all {findings.Count} checks hold" : $"demo: {failed} of {findings.Count} checks FAILED");
+        return failed == 0 ? ExitCode.Success : ExitCode.DemoFailed;
+    }
+
+    private static string Quote(string text) => text.Length == 0 ? "nothing" : text.Replace('\n', ' ');
+}

@@ -1,0 +1,234 @@
+using System.Diagnostics;
+using System.Globalization;
+using Vmm.Actors.Protocol;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Machine;
+using Vmm.Host.Guest;
+using Monitor = Vmm.Host.Console.Monitor;
+
+namespace Vmm.Host.Demo;
+
+/// <summary>One thing that the scenario looked at.</summary>
+public sealed record Finding(string What, string Expected, string Seen)
+{
+    public bool Holds => Expected == Seen;
+}
+
+/// <summary>
+/// The scenario of the series "Support of Virtual CPU Hotplug for ARMv8 Arch": four of six vCPUs enabled, two online; CPU 4 is plugged,
+/// brought online, used, taken out again. What counts is what the guest prints; nothing is judged by our own state.
+/// </summary>
+public sealed class HotplugScenario
+{
+    private const int Cpu = 4;
+    private const string Faults = "WARNING:|BUG:|Oops|Call trace|rcu: INFO|soft lockup|hung task|Unable to handle|psci: .*[Ff]ail|not shut";
+    private static readonly TimeSpan s_bootPatience = TimeSpan.FromSeconds(90);
+
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
+    private readonly Action<string> _print;
+    private readonly List<Finding> _findings = [];
+    private readonly GuestShell _shell;
+    private readonly VmSession _session;
+    private readonly Monitor _monitor;
+    private TaskCompletionSource<HotplugOutcome> _outcome = new();
+
+    private HotplugScenario(GuestFiles files, Action<string> print)
+    {
+        _print = print;
+        var boot = new BootConfig(File.ReadAllBytes(files.Kernel), File.ReadAllBytes(files.Initramfs), "maxcpus=2");
+        var config = new MachineConfig(CpuModel.Find("max")!, 4, new CpuTopology(1, 1, 6, 1), 300ul << 20, boot);
+        VmSession? session = null;
+        _shell = new GuestShell(bytes => session!.SendSerial(bytes));
+        _session = session = new VmSession(config, _shell.Receive, outcome => Volatile.Read(ref _outcome).TrySetResult(outcome));
+        _monitor = new Monitor(config, _session.Ask, () => { });
+    }
+
+    /// <summary>Runs the scenario, then <paramref name="rounds"/> more plugs and unplugs; prints a timeline line by line.</summary>
+    /// <exception cref="GuestSilentException">The guest or the VM stopped answering.</exception>
+    public static async Task<IReadOnlyList<Finding>> RunAsync(GuestFiles files, int rounds, Action<string> print)
+    {
+        var scenario = new HotplugScenario(files, print);
+        await using (scenario._session.ConfigureAwait(false))
+        {
+            await scenario.RunAsync(rounds).ConfigureAwait(false);
+            return scenario._findings;
+        }
+    }
+
+    private async Task RunAsync(int rounds)
+    {
+        Say("vmm", "power on: -smp cpus=4,maxcpus=6 -m 300M, kernel maxcpus=2");
+        await _session.Ask(new StartVm()).ConfigureAwait(false);
+        await _shell.PromptAsync(s_bootPatience).ConfigureAwait(false);
+        Say("vmm", "the guest's shell is up");
+
+        // Kernel notes in the middle of what the shell prints would not be read well; warnings still are printed.
+        await _shell.RunAsync("dmesg -n 5").ConfigureAwait(false);
+        await _shell.RunAsync("cd /sys/devices/system/cpu").ConfigureAwait(false);
+        Say("guest", await _shell.RunAsync("uname -rm").ConfigureAwait(false));
+        await ShowState().ConfigureAwait(false);
+        await Sets("before", "0-3", "0-1", "2-5").ConfigureAwait(false);
+
+        for (int time = 1; time <= 2; time++)
+        {
+            string which = time == 1 ? "" : " again";
+            await Plug().ConfigureAwait(false);
+            await Online().ConfigureAwait(false);
+            await Sets($"after device_add{which}", "0-4", "0-1,4", "2-3,5").ConfigureAwait(false);
+            await UseCpu().ConfigureAwait(false);
+            await Unplug().ConfigureAwait(false);
+            await Sets($"after device_del{which}", "0-3", "0-1", "2-5").ConfigureAwait(false);
+        }
+
+        await Repeat(rounds).ConfigureAwait(false);
+        string faults = await _shell.RunAsync($"dmesg | grep -E '{Faults}'").ConfigureAwait(false);
+        Find("kernel warnings", "", faults);
+        await PowerOff().ConfigureAwait(false);
+    }
+
+    private async Task Plug()
+    {
+        await Hotplug("device_add host-arm-cpu,id=core4,core-id=4").ConfigureAwait(false);
+        await ShowState().ConfigureAwait(false);
+    }
+
+    private async Task Online()
+    {
+        Say("guest", $"echo 1 > cpu{Cpu}/online");
+        string said = await _shell.RunAsync($"echo 1 > cpu{Cpu}/online").ConfigureAwait(false);
+        Find($"echo 1 > cpu{Cpu}/online", "", said);
+        await ShowState().ConfigureAwait(false);
+    }
+
+    private async Task Unplug()
+    {
+        await Hotplug("device_del core4").ConfigureAwait(false);
+        await ShowState().ConfigureAwait(false);
+    }
+
+    // A process that may run on this CPU only says where it ran, and the CPU's timer ticks while another keeps it busy.
+    private async Task UseCpu()
+    {
+        long before = await TimerTicks().ConfigureAwait(false);
+        string mask = (1 << Cpu).ToString("x", CultureInfo.InvariantCulture);
+        string where = await _shell.RunAsync($"taskset {mask} awk '{{print $39}}' /proc/self/stat").ConfigureAwait(false);
+        Say("guest", $"a process pinned to CPU {Cpu} ran on CPU {where}");
+        Find("pinned process ran on", "4", where);
+        await _shell.RunAsync($"taskset {mask} sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done'").ConfigureAwait(false);
+        long ticks = await TimerTicks().ConfigureAwait(false) - before;
+        Say("guest", $"{ticks} timer interrupts on CPU {Cpu}");
+        Find("timer ticks counted on CPU 4", "yes", ticks > 0 ? "yes" : "no");
+    }
+
+    // The architected timer's line of /proc/interrupts, in the column of the CPU.
+    private async Task<long> TimerTicks()
+    {
+        string[] lines = (await _shell.RunAsync("head -1 /proc/interrupts; grep arch_timer /proc/interrupts").ConfigureAwait(false)).Split('\n');
+        const StringSplitOptions trimmed = StringSplitOptions.RemoveEmptyEntries;
+        int column = Array.IndexOf(lines[0].Split(' ', trimmed), $"CPU{Cpu}");
+        string[] cells = lines.Length > 1 ? lines[1].Split(' ', trimmed) : [];
+        return column >= 0 && column + 1 < cells.Length && long.TryParse(cells[column + 1], CultureInfo.InvariantCulture, out long ticks) ? ticks : -1;
+    }
+
+    private async Task Repeat(int rounds)
+    {
+        if (rounds == 0)
+        {
+            return;
+        }
+
+        Say("vmm", $"{rounds} rounds of plug, online, unplug");
+        int lost = 0;
+        for (int round = 1; round <= rounds; round++)
+        {
+            bool plugged = await Request("device_add host-arm-cpu,id=core4,core-id=4").ConfigureAwait(false) == "done";
+            string online = await _shell.RunAsync($"echo 1 > cpu{Cpu}/online; cat online").ConfigureAwait(false);
+            bool unplugged = await Request("device_del core4").ConfigureAwait(false) == "done";
+            string after = await _shell.RunAsync("cat online enabled").ConfigureAwait(false);
+            if (!plugged || online != "0-1,4" || !unplugged || after != "0-1\n0-3")
+            {
+                lost++;
+                Say("vmm", $"round {round}: plugged {plugged}, online {online}, unplugged {unplugged}, after {after.Replace('\n', ' ')}");
+            }
+
+            if (round % 20 == 0)
+            {
+                Say("vmm", $"{round} rounds");
+            }
+        }
+
+        Find($"rounds that lost something, of {rounds}", "0", lost.ToString(CultureInfo.InvariantCulture));
+    }
+
+    private async Task PowerOff()
+    {
+        Say("guest", "poweroff -f");
+        _shell.Type("poweroff -f");
+        Task first = await Task.WhenAny(_session.Ended, Task.Delay(TimeSpan.FromSeconds(30))).ConfigureAwait(false);
+        string state = first == _session.Ended ? (await _session.Ended.ConfigureAwait(false)).RunState : VmRunState.Running;
+        Say("vmm", $"run state: {state}");
+        Find("power-off", VmRunState.Shutdown, state);
+    }
+
+    private async Task Sets(string when, string enabled, string online, string offline)
+    {
+        string sets = await _shell.RunAsync("grep . possible present enabled online offline").ConfigureAwait(false);
+        string wanted = $"possible:0-5\npresent:0-5\nenabled:{enabled}\nonline:{online}\noffline:{offline}";
+        Say("guest", sets.Replace('\n', ' '));
+        string[] expected = wanted.Split('\n');
+        string[] seen = sets.Split('\n');
+        for (int i = 0; i < expected.Length; i++)
+        {
+            Find($"{when}: {expected[i].Split(':')[0]}", expected[i], i < seen.Length ? seen[i] : "");
+        }
+    }
+
+    private async Task Hotplug(string line)
+    {
+        Say("monitor", line);
+        string outcome = await Request(line).ConfigureAwait(false);
+        Say("vmm", outcome);
+        Find(line, "done", outcome);
+        await ShowKernelLines().ConfigureAwait(false);
+    }
+
+    // Executes a device_add or device_del and waits for its end: done, or what was said instead.
+    private async Task<string> Request(string line)
+    {
+        var outcome = new TaskCompletionSource<HotplugOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Volatile.Write(ref _outcome, outcome);
+        string answer = await _monitor.Execute(line).ConfigureAwait(false);
+        if (answer.Length > 0)
+        {
+            return answer;
+        }
+
+        Task first = await Task.WhenAny(outcome.Task, Task.Delay(TimeSpan.FromSeconds(60))).ConfigureAwait(false);
+        return first == outcome.Task ? (await outcome.Task.ConfigureAwait(false)).Kind : "no outcome";
+    }
+
+    private async Task ShowKernelLines()
+    {
+        string lines = await _shell.RunAsync($"dmesg | grep -E 'CPU{Cpu}' | tail -n 4").ConfigureAwait(false);
+        foreach (string line in lines.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        {
+            Say("kernel", line);
+        }
+    }
+
+    private async Task ShowState()
+    {
+        var s = (VcpuStatus)await _session.Ask(new GetVcpuStatus(Cpu)).ConfigureAwait(false);
+        Say("vcpu4", $"admin {s.Admin}, ACPI _STA {s.AcpiStatus}, GIC interface {s.GicInterface}, PSCI {s.Psci}, actor {s.Actor}");
+    }
+
+    private void Find(string what, string expected, string seen) => _findings.Add(new Finding(what, expected, seen));
+
+    private void Say(string who, string text)
+    {
+        foreach (string line in text.Split('\n'))
+        {
+            _print(string.Create(CultureInfo.InvariantCulture, $"{_clock.Elapsed.TotalSeconds,8:0.000}  {who,-8} {line}"));
+        }
+    }
+}
