@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.RegularExpressions;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Machine;
@@ -18,7 +19,7 @@ public sealed record Finding(string What, string Expected, string Seen)
 /// The scenario of the series "Support of Virtual CPU Hotplug for ARMv8 Arch": four of six vCPUs enabled, two online; CPU 4 is plugged,
 /// brought online, used, taken out again. What counts is what the guest prints; nothing is judged by our own state.
 /// </summary>
-public sealed class HotplugScenario
+public sealed partial class HotplugScenario
 {
     private const int Cpu = 4;
     private const string Faults = "WARNING:|BUG:|Oops|Call trace|rcu: INFO|soft lockup|hung task|Unable to handle|psci: .*[Ff]ail|not shut";
@@ -27,6 +28,7 @@ public sealed class HotplugScenario
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly Action<string> _print;
     private readonly List<Finding> _findings = [];
+    private readonly List<string> _faults = [];
     private readonly GuestShell _shell;
     private readonly VmSession _session;
     private readonly Monitor _monitor;
@@ -64,6 +66,9 @@ public sealed class HotplugScenario
 
         // Kernel notes in the middle of what the shell prints would not be read well; warnings still are printed.
         await _shell.RunAsync("dmesg -n 5").ConfigureAwait(false);
+
+        // A wide terminal, so that the shell's line editing does not fold the echo of a long command.
+        await _shell.RunAsync("stty cols 250").ConfigureAwait(false);
         await _shell.RunAsync("cd /sys/devices/system/cpu").ConfigureAwait(false);
         Say("guest", await _shell.RunAsync("uname -rm").ConfigureAwait(false));
         await ShowState().ConfigureAwait(false);
@@ -81,8 +86,8 @@ public sealed class HotplugScenario
         }
 
         await Repeat(rounds).ConfigureAwait(false);
-        string faults = await _shell.RunAsync($"dmesg | grep -E '{Faults}'").ConfigureAwait(false);
-        Find("kernel warnings", "", faults);
+        await ReadKernelLog().ConfigureAwait(false);
+        Find("kernel warnings", "", string.Join('\n', _faults));
         await PowerOff().ConfigureAwait(false);
     }
 
@@ -153,6 +158,7 @@ public sealed class HotplugScenario
 
             if (round % 20 == 0)
             {
+                await ReadKernelLog(show: false).ConfigureAwait(false);
                 Say("vmm", $"{round} rounds");
             }
         }
@@ -189,7 +195,6 @@ public sealed class HotplugScenario
         string outcome = await Request(line).ConfigureAwait(false);
         Say("vmm", outcome);
         Find(line, "done", outcome);
-        await ShowKernelLines().ConfigureAwait(false);
     }
 
     // Executes a device_add or device_del and waits for its end: done, or what was said instead.
@@ -207,20 +212,34 @@ public sealed class HotplugScenario
         return first == outcome.Task ? (await outcome.Task.ConfigureAwait(false)).Kind : "no outcome";
     }
 
-    private async Task ShowKernelLines()
+    // What the kernel has logged since the last time: the lines about the CPU are shown, faults are kept.
+    private async Task ReadKernelLog(bool show = true)
     {
-        string lines = await _shell.RunAsync($"dmesg | grep -E 'CPU{Cpu}' | tail -n 4").ConfigureAwait(false);
-        foreach (string line in lines.Split('\n', StringSplitOptions.RemoveEmptyEntries))
+        string log = await _shell.RunAsync($"dmesg -c | grep -E 'CPU{Cpu}|{Faults}'").ConfigureAwait(false);
+        foreach (string line in log.Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
-            Say("kernel", line);
+            bool fault = Fault().IsMatch(line);
+            if (fault)
+            {
+                _faults.Add(line);
+            }
+
+            if (show || fault)
+            {
+                Say("kernel", line);
+            }
         }
     }
 
     private async Task ShowState()
     {
+        await ReadKernelLog().ConfigureAwait(false);
         var s = (VcpuStatus)await _session.Ask(new GetVcpuStatus(Cpu)).ConfigureAwait(false);
         Say("vcpu4", $"admin {s.Admin}, ACPI _STA {s.AcpiStatus}, GIC interface {s.GicInterface}, PSCI {s.Psci}, actor {s.Actor}");
     }
+
+    [GeneratedRegex(Faults)]
+    private static partial Regex Fault();
 
     private void Find(string what, string expected, string seen) => _findings.Add(new Finding(what, expected, seen));
 
