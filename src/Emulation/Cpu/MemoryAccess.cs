@@ -113,6 +113,11 @@ internal static unsafe class MemoryAccess
         return ok;
     }
 
+    /// <summary>Whether the TLB has the page of an address as plain memory that the current view may write.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool IsWritablePage(CpuState* s, ulong va) =>
+        s->Tlb[(va >> GuestMemory.PageShift) & (TlbEntry.Count - 1)].WriteTag == (va & PageMask);
+
     /// <summary>
     /// Host memory of an aligned guest location of <paramref name="size"/> bytes, for atomics: readable, and writable when
     /// <paramref name="write"/>.

@@ -157,12 +157,13 @@ public sealed unsafe partial class VcpuCore
         pointer = null;
         AccessKind kind = AccessKind.Aligned | (write ? AccessKind.Atomic : AccessKind.Plain);
         AccessType type = write ? AccessType.Write : AccessType.Read;
-        if (!CheckAlignment(op, va, size, kind, type))
+
+        // An atomic reads first: its fault is one of a read where a read has it too (ESR_EL1.WnR).
+        if (!CheckAlignment(op, va, size, kind, AccessType.Read))
         {
             return false;
         }
 
-        // An atomic reads first: without read permission its fault is one of a read.
         if ((write && !Access(op, va, size, kind, AccessType.Read, size, out _)) || !Access(op, va, size, kind, type, size, out Translation t))
         {
             return false;
@@ -225,11 +226,29 @@ public sealed unsafe partial class VcpuCore
         return true;
     }
 
-    /// <summary>Translates the address of a cache maintenance instruction, with the permissions of the current EL.</summary>
+    /// <summary>
+    /// Takes the faults of DC ZVA at its address as given, which is the one that they report; device memory is always one (Arm ARM C5.3).
+    /// </summary>
+    internal bool CheckZero(Op* op, ulong va)
+    {
+        if (!Access(op, va, 1, AccessKind.Plain, AccessType.Write, 1, out Translation t))
+        {
+            return false;
+        }
+
+        if (t.IsDevice)
+        {
+            TakeDataAbort(op, va, FaultStatus.Alignment, AccessType.Write, AccessKind.Plain);
+            return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>Translates the address of a cache maintenance instruction, with the permissions of the current EL and without PAN.</summary>
     internal bool TranslateForMaintenance(Op* op, ulong va, AccessType type, out Translation t)
     {
-        int view = View(AccessKind.Plain);
-        var asker = new TableWalk.View(view == TlbContext.ViewEl0 ? 0 : 1, view == TlbContext.ViewEl1Pan);
+        var asker = new TableWalk.View(Pstate.ExceptionLevel(_state->Pstate), false);
         if (TableWalk.Translate(this, va, type, asker, out t, out int status))
         {
             return true;

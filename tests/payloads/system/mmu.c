@@ -38,24 +38,23 @@ void mmu_another(struct tables *t, int granule, int bits)
     t->root = new_table(1ul << granule);
 }
 
-void mmu_new(struct tables *t, int granule, int bits)
+void mmu_map_payload(struct tables *t)
 {
     static const u64 ram[] = { 0x40000000, 0x42000000 };
     static const u64 devices[] = { 0x08000000, 0x09000000 };
+    u64 size = 1ul << mmu_shift(t, 2);
+    for (int i = 0; i < count_of(ram); i++)
+        for (u64 a = ram[i] & ~(size - 1); a < ram[i] + 0x1000000; a += size)
+            mmu_map(t, a, a, 2, NORMAL | UXN);
+    for (int i = 0; i < count_of(devices); i++)
+        mmu_map(t, devices[i] & ~(size - 1), devices[i] & ~(size - 1), 2, AF | ATTR(1) | UXN | PXN);
+}
+
+void mmu_new(struct tables *t, int granule, int bits)
+{
     pool = POOL;
     mmu_another(t, granule, bits);
-    int level = t->first == 3 ? 3 : 2;
-    if (level == 3)
-        return;
-    for (int i = 0; i < count_of(ram); i++) {
-        u64 size = 1ul << mmu_shift(t, level);
-        for (u64 a = ram[i] & ~(size - 1); a < ram[i] + 0x1000000; a += size)
-            mmu_map(t, a, a, level, NORMAL | UXN);
-    }
-    for (int i = 0; i < count_of(devices); i++) {
-        u64 a = devices[i] & ~((1ul << mmu_shift(t, level)) - 1);
-        mmu_map(t, a, a, level, AF | ATTR(1) | UXN | PXN);
-    }
+    mmu_map_payload(t);
 }
 
 u64 *mmu_entry(struct tables *t, u64 va, int level)

@@ -48,8 +48,9 @@ int mmu_shift(const struct tables *t, int level);
 // Starts over: forgets all tables ever made (the MMU is off), and maps the RAM the payload lives in and the devices one to one.
 void mmu_new(struct tables *t, int granule, int bits);
 
-// Another set of tables, empty, beside those there are.
+// Another set of tables, empty, beside those there are; and the one to one map in it.
 void mmu_another(struct tables *t, int granule, int bits);
+void mmu_map_payload(struct tables *t);
 
 // The entry of an address at a level, with tables on the way to it.
 u64 *mmu_entry(struct tables *t, u64 va, int level);

@@ -19,6 +19,10 @@ internal static unsafe class SystemOperations
 {
     private const ulong ZvaSize = 64;
 
+    // The MAIR_EL1 byte of normal memory that is non-cacheable, inner and outer; and an encoding of PAR_EL1.SH.
+    private const byte NonCacheable = 0x44;
+    private const int OuterShareable = 2;
+
     private static readonly List<SystemOperation> Rows = [];
     private static readonly Dictionary<int, int> Index = Build();
 
@@ -106,6 +110,11 @@ internal static unsafe class SystemOperations
 
     private static Op* Zero(VcpuCore core, CpuState* s, Op* op, ulong va)
     {
+        if (!MemoryAccess.IsWritablePage(s, va) && !core.CheckZero(op, va))
+        {
+            return core.Resume(op);
+        }
+
         va &= ~(ZvaSize - 1);
         for (ulong offset = 0; offset < ZvaSize; offset += 16)
         {
@@ -118,13 +127,25 @@ internal static unsafe class SystemOperations
         return op + 1;
     }
 
-    // PAR_EL1 (Arm ARM D24.2.140).
+    // PAR_EL1 (Arm ARM D24.2.140). An external abort of the walk is an exception instead.
     private static Op* Translate(VcpuCore core, CpuState* s, Op* op, ulong va, AccessType type, int exceptionLevel, bool withPan)
     {
         var view = new TableWalk.View(exceptionLevel, withPan && (s->Pstate & Pstate.Pan) != 0);
-        s->ParEl1 = TableWalk.Translate(core, va, type, view, out Translation t, out int status)
-            ? (t.Address & 0x0000_FFFF_FFFF_F000) | ((ulong)t.Attributes << 56) | (1ul << 11) | ((ulong)(t.IsDevice ? 2 : t.Shareability) << 7)
-            : ((ulong)status << 1) | (1ul << 11) | 1;
+        if (TableWalk.Translate(core, va, type, view, out Translation t, out int status))
+        {
+            // What is not cacheable is outer shareable whatever the descriptor says.
+            int shareability = t.IsDevice || t.Attributes == NonCacheable ? OuterShareable : t.Shareability;
+            s->ParEl1 = (t.Address & 0x0000_FFFF_FFFF_F000) | ((ulong)t.Attributes << 56) | (1ul << 11) | ((ulong)shareability << 7);
+            return op + 1;
+        }
+
+        if ((status & ~3) == FaultStatus.ExternalAbortOnWalk)
+        {
+            core.TakeDataAbort(op, va, status, type, AccessKind.CacheMaintenance);
+            return core.Resume(op);
+        }
+
+        s->ParEl1 = ((ulong)status << 1) | (1ul << 11) | 1;
         return op + 1;
     }
 }
