@@ -1,9 +1,12 @@
 using Akka.Actor;
+using Serilog;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vcpu;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Machine;
+using Vmm.Host.Console;
+using Vmm.Host.Logging;
 
 namespace Vmm.Host;
 
@@ -22,7 +25,7 @@ public sealed class VmSession : IAsyncDisposable
     {
         Config = config;
         _machine = new MachineAdapter(config);
-        _system = ActorSystem.Create("vmm", VmConfiguration.Load());
+        _system = ActorSystem.Create("vmm", AkkaLog.Configuration.WithFallback(VmConfiguration.Load()));
         var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(30), serialOutput);
         _vm = _system.ActorOf(Props.Create(() => new VmSupervisor(_machine, options)), "vm");
         _machine.Connect(_vm);
@@ -64,12 +67,17 @@ public sealed class VmSession : IAsyncDisposable
         {
             Receive<VmStatus>(status =>
             {
+                Log.Information("VM {State} {Detail}", status.RunState, status.Detail);
                 if (status.RunState is VmRunState.Shutdown or VmRunState.InternalError)
                 {
                     ended.TrySetResult(status);
                 }
             });
-            Receive<HotplugOutcome>(hotplugOutcome);
+            Receive<HotplugOutcome>(outcome =>
+            {
+                Log.Information("{Outcome}", SerialConsole.Describe(outcome));
+                hotplugOutcome(outcome);
+            });
         }
     }
 }

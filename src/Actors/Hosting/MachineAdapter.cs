@@ -25,7 +25,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         _machine = new VirtMachine(config, this);
         _cpus = [.. _machine.Cpus.Select(c => new Cpu(c, _machine.Psci))];
         Serial = new SerialPort(_machine.Uart);
-        Hotplug = config.Acpi ? new HotplugPort(_machine) : null;
+        Hotplug = config.Acpi ? HotplugTrace.Of(new HotplugPort(_machine), config.Trace) : null;
     }
 
     public int PossibleCpus => _cpus.Length;
@@ -55,6 +55,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     public void SetExecutable(int cpu, bool value)
     {
+        HotplugTrace.Step(_machine.Config.Trace, cpu, value ? "vCPU is made" : "vCPU is freed");
         if (value)
         {
             _machine.Cpus[cpu].Enable();
@@ -66,7 +67,11 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         }
     }
 
-    public void SetInterfaceAccessible(int cpu, bool value) => _machine.Gic.CpuInterfaces[cpu].SetAccessible(value);
+    public void SetInterfaceAccessible(int cpu, bool value)
+    {
+        HotplugTrace.Step(_machine.Config.Trace, cpu, value ? "GIC CPU interface becomes accessible" : "GIC CPU interface becomes inaccessible");
+        _machine.Gic.CpuInterfaces[cpu].SetAccessible(value);
+    }
 
     public void SetClockRunning(bool value)
     {

@@ -46,8 +46,8 @@ public sealed unsafe partial class VcpuCore
     internal void UpdateDebug()
     {
         CpuState* s = _state;
-        bool active = (s->MdscrEl1 & (Mdscr.Ss | Mdscr.Mde)) != 0 && DebugEnabled(s->Pstate)
-            && ((s->MdscrEl1 & Mdscr.Ss) != 0 || AnyEnabled(s->Dbgbcr, CpuState.Breakpoints));
+        bool active = _tracingInstructions || ((s->MdscrEl1 & (Mdscr.Ss | Mdscr.Mde)) != 0 && DebugEnabled(s->Pstate)
+            && ((s->MdscrEl1 & Mdscr.Ss) != 0 || AnyEnabled(s->Dbgbcr, CpuState.Breakpoints)));
         if (active)
         {
             Interrupts.Note(AttentionBits.Debug);
@@ -117,6 +117,11 @@ public sealed unsafe partial class VcpuCore
             TakeDebugException(pc, SameLevel() ? ExceptionClass.Breakpoint : ExceptionClass.BreakpointLower, 0);
             _leaving = false;
             return;
+        }
+
+        if (_tracingInstructions)
+        {
+            TraceInstruction(op);
         }
 
         _executingOne = true;

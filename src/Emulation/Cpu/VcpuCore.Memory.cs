@@ -78,7 +78,7 @@ public sealed unsafe partial class VcpuCore
         for (int done = 0; done < sizeof(T);)
         {
             int size = Math.Min(sizeof(T) - done, 8);
-            if (!Bus.TryRead(t.Address + (ulong)done, size, out ulong part))
+            if (!ReadDevice(t.Address + (ulong)done, size, out ulong part))
             {
                 TakeDataAbort(op, va + (ulong)done, FaultStatus.ExternalAbort, AccessType.Read, kind);
                 return false;
@@ -140,7 +140,7 @@ public sealed unsafe partial class VcpuCore
             int size = Math.Min(sizeof(T) - done, 8);
             ulong part = 0;
             Unsafe.CopyBlockUnaligned(&part, (byte*)&value + done, (uint)size);
-            if (!Bus.TryWrite(t.Address + (ulong)done, size, part))
+            if (!WriteDevice(t.Address + (ulong)done, size, part))
             {
                 TakeDataAbort(op, va + (ulong)done, FaultStatus.ExternalAbort, AccessType.Write, kind);
                 return false;

@@ -5,6 +5,7 @@ using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Cpu.Timers;
 using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Memory;
+using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Cpu;
 
@@ -18,6 +19,8 @@ public sealed unsafe partial class VcpuCore : IDisposable
 {
     private readonly CodeCache _code;
     private CpuState* _state;
+    private TraceLog? _trace;
+    private bool _tracingInstructions;
 
     public VcpuCore(CpuIndex index, CpuModel model, PhysicalAddressSpace bus, CodeCache code)
     {
@@ -52,6 +55,18 @@ public sealed unsafe partial class VcpuCore : IDisposable
 
     /// <summary>What HVC calls; without one HVC is UNDEFINED.</summary>
     public PsciController? Psci { get; set; }
+
+    /// <summary>Where what this vCPU does is traced; null for nowhere. Set before it runs.</summary>
+    public TraceLog? Trace
+    {
+        get => _trace;
+        set
+        {
+            _trace = value;
+            _tracingInstructions = value != null && value.Traces(TraceCategories.Insn);
+            UpdateDebug();
+        }
+    }
 
     /// <summary>The architectural state. Owner only, except <see cref="CpuState.Attention"/>.</summary>
     public CpuState* State => _state;

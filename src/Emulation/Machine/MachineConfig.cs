@@ -1,4 +1,5 @@
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Machine;
 
@@ -12,6 +13,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
 {
     /// <summary>The most CPUs that can be possible: QEMU's limit for <c>virt</c> with GICv3.</summary>
     public const int MaxCpus = 512;
+
+    /// <summary>Where the machine traces what it does; null for nowhere. Whoever made it disposes it, after the machine.</summary>
+    public TraceLog? Trace { get; init; }
 
     public int PossibleCpus => Topology.Count;
 

@@ -30,7 +30,7 @@ public sealed class VirtMachine : IDisposable
         _code = new CodeCache(config.Cpu.Features);
 
         Cpus = [.. Enumerable.Range(0, config.PossibleCpus).Select(i => new VcpuCore(new CpuIndex(i), config.Cpu, Bus, _code))];
-        Gic = new Gic([.. Cpus.Select(c => c.Interrupts)]);
+        Gic = new Gic([.. Cpus.Select(c => c.Interrupts)]) { Trace = config.Trace };
         Psci = new PsciController(config.PossibleCpus, events);
         var broadcast = new TlbBroadcast(Cpus);
         foreach (VcpuCore cpu in Cpus)
@@ -38,6 +38,7 @@ public sealed class VirtMachine : IDisposable
             cpu.Gic = Gic.CpuInterfaces[cpu.Index.Value];
             cpu.Psci = Psci;
             cpu.Broadcast = broadcast;
+            cpu.Trace = config.Trace;
             cpu.Timer = new GenericTimer(
                 Clock, _timers, Gic.PpiLine(cpu.Index, VirtInterruptMap.PhysicalTimer), Gic.PpiLine(cpu.Index, VirtInterruptMap.VirtualTimer));
         }

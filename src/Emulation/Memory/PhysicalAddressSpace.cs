@@ -82,6 +82,9 @@ public sealed unsafe class PhysicalAddressSpace
         return false;
     }
 
+    /// <summary>The device window that holds an address; null where there is none.</summary>
+    public Window? FindDevice(ulong address) => FindWindow(address, 1, out Window window) ? window : null;
+
     private bool FindWindow(ulong address, int size, out Window window)
     {
         Window[] windows = _windows;

@@ -1,7 +1,10 @@
 using System.CommandLine;
+using Serilog;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Machine;
+using Vmm.Emulation.Tracing;
 using Vmm.Host.Console;
+using Vmm.Host.Logging;
 using Vmm.Host.Options;
 
 namespace Vmm.Host.Commands;
@@ -34,24 +37,37 @@ public static class RunCommand
         var memory = new Option<string>("--memory", "-m") { Description = "RAM in MiB, or with K, M, G", DefaultValueFactory = _ => "512M" };
         var cpu = new Option<string>("--cpu") { Description = "CPU model", DefaultValueFactory = _ => "max" };
         var machine = new Option<string>("--machine", "-M") { Description = "virt[,gic-version=3][,acpi=on|off]", DefaultValueFactory = _ => "virt" };
-        var command = new Command("run", "Run a VM on this terminal (Ctrl-A h helps)") { kernel, initrd, append, smp, memory, cpu, machine };
-        command.SetAction(parsed => Run(new MachineOptions(
-            parsed.GetValue(kernel),
-            parsed.GetValue(initrd),
-            parsed.GetValue(append)!,
-            parsed.GetValue(smp)!,
-            parsed.GetValue(memory)!,
-            parsed.GetValue(cpu)!,
-            parsed.GetValue(machine)!)));
+        var trace = new Option<string?>("--trace") { Description = $"what to trace: {TraceCategoryNames.All}" };
+        var traceFile = new Option<string?>("--trace-file") { Description = $"where the trace goes ({TraceOption.DefaultFile})" };
+        var log = new Option<string>("--log") { Description = "LEVEL[,FILE]: log to stderr, or to a file", DefaultValueFactory = _ => LogOption.Default };
+        var command = new Command("run", "Run a VM on this terminal (Ctrl-A h helps)")
+        {
+            kernel, initrd, append, smp, memory, cpu, machine, trace, traceFile, log,
+        };
+        command.SetAction(parsed => Run(
+            new MachineOptions(
+                parsed.GetValue(kernel),
+                parsed.GetValue(initrd),
+                parsed.GetValue(append)!,
+                parsed.GetValue(smp)!,
+                parsed.GetValue(memory)!,
+                parsed.GetValue(cpu)!,
+                parsed.GetValue(machine)!),
+            parsed.GetValue(log)!,
+            parsed.GetValue(trace),
+            parsed.GetValue(traceFile)));
         return command;
     }
 
-    private static async Task<int> Run(MachineOptions options)
+    private static async Task<int> Run(MachineOptions options, string log, string? trace, string? traceFile)
     {
         MachineConfig config;
         try
         {
+            Log.Logger = LogOption.Create(log);
+            TraceOption traceOption = TraceOption.Parse(trace, traceFile);
             config = options.ToConfig();
+            config = config with { Trace = traceOption.Open() };
         }
         catch (OptionException e)
         {
@@ -75,6 +91,13 @@ public static class RunCommand
         }
 
         terminal.Dispose();
+        await Log.CloseAndFlushAsync().ConfigureAwait(false);
+        config.Trace?.Dispose();
+        if (config.Trace is { Lost: > 0 } lossy)
+        {
+            await System.Console.Error.WriteLineAsync($"vmm: {lossy.Lost} trace lines were lost: {lossy.Failure ?? "the file was too slow"}").ConfigureAwait(false);
+        }
+
         if (ended?.RunState == VmRunState.InternalError)
         {
             await System.Console.Error.WriteLineAsync($"vmm: internal error: {ended.Detail}").ConfigureAwait(false);

@@ -23,7 +23,7 @@ public enum CpuHotplugEventKind
 /// The CPU hotplug register block (QEMU, docs/specs/acpi_cpu_hotplug.rst, in the 12-byte layout of the Arm series): a selector, flags of
 /// the CPU that it selects, commands and their data.
 /// </summary>
-public sealed class CpuHotplugBlock(int possibleCpus) : IMmioDevice
+public sealed class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
 {
     private const ulong SelectorOffset = 0;
     private const ulong FlagsOffset = 4;
@@ -62,6 +62,17 @@ public sealed class CpuHotplugBlock(int possibleCpus) : IMmioDevice
     public Action<CpuIndex>? Ejecting { get; set; }
 
     public string Name => "acpi-cpu-hotplug";
+
+    public string? RegisterName(ulong offset, bool write) => (offset, write) switch
+    {
+        (SelectorOffset, true) => "CPU selector",
+        (SelectorOffset, false) => "command data 2",
+        (FlagsOffset, true) => "control flags",
+        (FlagsOffset, false) => "status flags",
+        (CommandOffset, true) => "command",
+        (DataOffset, _) => "command data",
+        _ => null,
+    };
 
     public bool IsEnabled(CpuIndex cpu)
     {

@@ -15,12 +15,14 @@ public enum GedEvents : uint
 /// <summary>
 /// The Generic Event Device (ACPI 6.5, 5.6.9) with QEMU's register: 32 bits that say what happened, cleared by reading.
 /// </summary>
-public sealed class Ged(InterruptLine line) : IMmioDevice
+public sealed class Ged(InterruptLine line) : IAcpiDevice
 {
     private readonly Lock _lock = new();
     private uint _selector;
 
     public string Name => "ged";
+
+    public string? RegisterName(ulong offset, bool write) => offset == 0 ? "selector" : null;
 
     /// <summary>Adds events and pulses the interrupt.</summary>
     public void Raise(GedEvents events)

@@ -1,6 +1,7 @@
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Machine;
 using Vmm.Emulation.Memory;
+using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Interrupts.GicV3;
 
@@ -57,10 +58,16 @@ public sealed class Gic : IInterruptSink
     public IReadOnlyList<IMmioDevice> RedistributorRegions { get; }
 
     /// <summary>A private peripheral interrupt of one CPU.</summary>
-    public InterruptLine PpiLine(CpuIndex cpu, IntId id) => new(CpuInterfaces[cpu.Value], id);
+    public InterruptLine PpiLine(CpuIndex cpu, IntId id) => new(Traced(CpuInterfaces[cpu.Value], $"cpu{cpu.Value} ppi"), id);
 
     /// <summary>A shared peripheral interrupt.</summary>
-    public InterruptLine SpiLine(IntId id) => new(this, id);
+    public InterruptLine SpiLine(IntId id) => new(Traced(this, "spi"), id);
+
+    /// <summary>Where changes of the lines made from now on are traced; null for nowhere.</summary>
+    public TraceLog? Trace { get; init; }
+
+    private IInterruptSink Traced(IInterruptSink sink, string name) =>
+        Trace != null && Trace.Traces(TraceCategories.Irq) ? new TracedInput(Trace, sink, name) : sink;
 
     /// <summary>Back to the values of a cold reset; the levels of the lines and which CPUs are accessible stay.</summary>
     public void Reset()

@@ -1,6 +1,8 @@
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Exceptions;
+using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Cpu.SystemRegisters;
+using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Cpu.Interpreter.Handlers;
 
@@ -18,8 +20,15 @@ internal static unsafe class SystemInstructions
     public static Op* Brk(VcpuCore core, CpuState* s, Op* op) => core.Take(op, ExceptionClass.Brk64, Immediate16(op));
 
     /// <summary>The PSCI conduit: there is no EL2, the machine answers in its place.</summary>
-    public static Op* Hvc(VcpuCore core, CpuState* s, Op* op) =>
-        AtEl0(s) || core.Psci == null ? core.TakeUndefined(op) : core.Psci.Call(core, op);
+    public static Op* Hvc(VcpuCore core, CpuState* s, Op* op)
+    {
+        if (AtEl0(s) || core.Psci == null)
+        {
+            return core.TakeUndefined(op);
+        }
+
+        return core.TraceOf(TraceCategories.Psci) is { } trace ? PsciTrace.Call(trace, core.Psci, core, op) : core.Psci.Call(core, op);
+    }
 
     /// <summary>There is no EL3.</summary>
     public static Op* Smc(VcpuCore core, CpuState* s, Op* op) => core.TakeUndefined(op);

@@ -1,0 +1,48 @@
+using Vmm.Actors.Vm;
+using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Tracing;
+
+namespace Vmm.Actors.Hosting;
+
+/// <summary>The port of CPU plug and unplug with a trace line for each step, and those lines.</summary>
+internal sealed class HotplugTrace(ICpuHotplugPort port, TraceLog trace) : ICpuHotplugPort
+{
+    public Doorbell Doorbell => port.Doorbell;
+
+    /// <summary>The port itself where nothing traces hotplug.</summary>
+    public static ICpuHotplugPort Of(ICpuHotplugPort port, TraceLog? trace) =>
+        trace != null && trace.Traces(TraceCategories.Hotplug) ? new HotplugTrace(port, trace) : port;
+
+    public static void Step(TraceLog? trace, int cpu, string step)
+    {
+        if (trace != null && trace.Traces(TraceCategories.Hotplug))
+        {
+            trace.Write(TraceCategories.Hotplug, $"cpu{cpu} {step}");
+        }
+    }
+
+    public void Insert(int cpu)
+    {
+        Step(trace, cpu, "is enabled, the guest is told of it");
+        port.Insert(cpu);
+    }
+
+    public void RequestRemoval(int cpu)
+    {
+        Step(trace, cpu, "is asked back from the guest");
+        port.RequestRemoval(cpu);
+    }
+
+    public bool TryTake(out CpuHotplugEvent happened)
+    {
+        bool taken = port.TryTake(out happened);
+        if (taken)
+        {
+            Step(trace, happened.Cpu, happened.Ejected
+                ? "is ejected by the guest"
+                : $"_OST: event 0x{happened.OstSource:x}, status 0x{happened.OstStatus:x}");
+        }
+
+        return taken;
+    }
+}

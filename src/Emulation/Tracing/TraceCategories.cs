@@ -1,0 +1,54 @@
+namespace Vmm.Emulation.Tracing;
+
+/// <summary>What can be traced.</summary>
+[Flags]
+public enum TraceCategories
+{
+    None = 0,
+
+    /// <summary>Every instruction, one line each; vCPUs then execute one instruction at a time.</summary>
+    Insn = 1,
+
+    /// <summary>Accesses to device registers.</summary>
+    Mmio = 2,
+
+    /// <summary>Interrupt lines, and what CPUs acknowledge, end, deactivate and send.</summary>
+    Irq = 4,
+
+    /// <summary>PSCI and SMCCC calls.</summary>
+    Psci = 8,
+
+    /// <summary>Accesses to the registers that AML uses, by name, and GED events.</summary>
+    Acpi = 16,
+
+    /// <summary>Steps of CPU plug and unplug.</summary>
+    Hotplug = 32,
+}
+
+/// <summary>The names of the categories: what <c>--trace</c> takes.</summary>
+public static class TraceCategoryNames
+{
+    private static readonly TraceCategories[] s_all = Enum.GetValues<TraceCategories>()[1..];
+
+    /// <summary>All names, comma-separated.</summary>
+    public static string All { get; } = string.Join(',', s_all.Select(NameOf));
+
+    /// <summary>The name of one category, in lower case.</summary>
+    public static string NameOf(TraceCategories category) => category.ToString().ToLowerInvariant();
+
+    /// <summary>A comma-separated list of names.</summary>
+    /// <exception cref="FormatException">A name is none; the message is one line that lists those there are.</exception>
+    public static TraceCategories Parse(string list)
+    {
+        TraceCategories result = TraceCategories.None;
+        foreach (string name in list.Split(','))
+        {
+            TraceCategories category = Array.Find(s_all, c => NameOf(c) == name);
+            result |= category != TraceCategories.None
+                ? category
+                : throw new FormatException($"unknown trace category '{name}'; there are {All}");
+        }
+
+        return result;
+    }
+}

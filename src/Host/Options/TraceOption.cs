@@ -1,0 +1,48 @@
+using Vmm.Emulation.Tracing;
+
+namespace Vmm.Host.Options;
+
+/// <summary><c>--trace</c> and <c>--trace-file</c>, checked.</summary>
+public sealed record TraceOption(TraceCategories Categories, string File)
+{
+    public const string DefaultFile = "vmm-trace.log";
+
+    /// <param name="categories">Comma-separated categories, or null for no trace.</param>
+    /// <param name="file">Where it goes, or null for <see cref="DefaultFile"/>.</param>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static TraceOption Parse(string? categories, string? file)
+    {
+        if (categories == null && file != null)
+        {
+            throw new OptionException($"--trace-file without --trace: give categories, of {TraceCategoryNames.All}");
+        }
+
+        try
+        {
+            return new TraceOption(categories == null ? TraceCategories.None : TraceCategoryNames.Parse(categories), file ?? DefaultFile);
+        }
+        catch (FormatException e)
+        {
+            throw new OptionException(e.Message);
+        }
+    }
+
+    /// <summary>The trace, in a file that replaces one that is there; null for no categories.</summary>
+    /// <exception cref="OptionException">One line that says why the file cannot be.</exception>
+    public TraceLog? Open()
+    {
+        if (Categories == TraceCategories.None)
+        {
+            return null;
+        }
+
+        try
+        {
+            return new TraceLog(new FileStream(File, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0), Categories);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw new OptionException($"cannot write the trace '{File}': {e.Message}");
+        }
+    }
+}

@@ -1,0 +1,72 @@
+using Serilog.Core;
+using Serilog.Events;
+using Vmm.Emulation.Tracing;
+using Vmm.Host.Logging;
+using Vmm.Host.Options;
+
+namespace Vmm.Host.Tests;
+
+public sealed class TraceAndLogOptionTests : IDisposable
+{
+    private readonly string _file = Path.Combine(Path.GetTempPath(), $"vmm-option-{Guid.NewGuid():N}");
+
+    public void Dispose() => File.Delete(_file);
+
+    [Fact]
+    public void Trace_goes_to_its_file()
+    {
+        using (TraceLog trace = TraceOption.Parse("psci,irq", _file).Open()!)
+        {
+            Assert.Equal(TraceCategories.Psci | TraceCategories.Irq, trace.Categories);
+            trace.Write(TraceCategories.Psci, "call");
+        }
+
+        Assert.EndsWith(" psci call\n", File.ReadAllText(_file), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void No_trace_makes_no_file()
+    {
+        Assert.Null(TraceOption.Parse(null, null).Open());
+        Assert.False(File.Exists(TraceOption.DefaultFile));
+    }
+
+    [Theory]
+    [InlineData("mmu", null, "unknown trace category 'mmu'; there are insn,mmio,irq,psci,acpi,hotplug")]
+    [InlineData(null, "file", "--trace-file without --trace")]
+    [InlineData("insn", "/nonexistent/trace", "cannot write the trace '/nonexistent/trace'")]
+    public void Trace_wrong_says_what_in_one_line(string? categories, string? file, string message)
+    {
+        string said = Assert.Throws<OptionException>(() => TraceOption.Parse(categories, file).Open()).Message;
+        Assert.Contains(message, said, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', said);
+    }
+
+    [Fact]
+    public void Log_of_a_level_goes_to_its_file()
+    {
+        using (Logger log = LogOption.Create($"information,{_file}"))
+        {
+            Assert.False(log.IsEnabled(LogEventLevel.Debug));
+            log.Information("said");
+            log.Debug("unsaid");
+        }
+
+        string text = File.ReadAllText(_file);
+        Assert.EndsWith("INF said\n", text, StringComparison.Ordinal);
+        Assert.DoesNotContain("unsaid", text, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", "unknown log level ''")]
+    [InlineData("loud", "unknown log level 'loud'; there are verbose, debug, information, warning, error, fatal")]
+    [InlineData("3", "unknown log level '3'")]
+    [InlineData("-1", "unknown log level '-1'")]
+    [InlineData("debug,/nonexistent/log", "cannot write the log '/nonexistent/log'")]
+    public void Log_wrong_says_what_in_one_line(string option, string message)
+    {
+        string said = Assert.Throws<OptionException>(() => LogOption.Create(option)).Message;
+        Assert.Contains(message, said, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', said);
+    }
+}
