@@ -16,6 +16,8 @@ public static class EncodingTable
         .. SystemTable.Rows,
         .. LoadsAndStores.Rows,
         .. ExclusivesAndAtomics.Rows,
+        .. ScalarFloatingPoint.Rows,
+        .. SimdFloatingPoint.Rows,
         .. SimdLoadsAndStores.Rows,
         .. SimdStructureLoadsAndStores.Rows,
         .. SimdInteger.Rows,

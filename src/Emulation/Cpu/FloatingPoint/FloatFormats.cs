@@ -1,0 +1,77 @@
+namespace Vmm.Emulation.Cpu.FloatingPoint;
+
+/// <summary>An IEEE 754 binary interchange format; the arithmetic is written once and specialised by the host's compiler.</summary>
+internal interface IFloatFormat
+{
+    /// <summary>Width in bits: 16, 32 or 64.</summary>
+    static abstract int Width { get; }
+
+    /// <summary>Bits of the stored fraction.</summary>
+    static abstract int Fraction { get; }
+
+    /// <summary>Bits of the exponent field.</summary>
+    static abstract int Exponent { get; }
+}
+
+/// <summary>Half precision.</summary>
+internal readonly struct HalfFormat : IFloatFormat
+{
+    public static int Width => 16;
+
+    public static int Fraction => 10;
+
+    public static int Exponent => 5;
+}
+
+/// <summary>Single precision.</summary>
+internal readonly struct SingleFormat : IFloatFormat
+{
+    public static int Width => 32;
+
+    public static int Fraction => 23;
+
+    public static int Exponent => 8;
+}
+
+/// <summary>Double precision.</summary>
+internal readonly struct DoubleFormat : IFloatFormat
+{
+    public static int Width => 64;
+
+    public static int Fraction => 52;
+
+    public static int Exponent => 11;
+}
+
+/// <summary>Rounding modes: the first four as in FPCR.RMode, then the two that only instructions ask for.</summary>
+internal enum Rounding
+{
+    TieEven,
+    PlusInfinity,
+    MinusInfinity,
+    Zero,
+    TieAway,
+    Odd,
+}
+
+/// <summary>Bits of FPCR (Arm ARM C5.2.8).</summary>
+internal static class Fpcr
+{
+    public const uint FlushHalf = 1u << 19;
+    public const uint Flush = 1u << 24;
+    public const uint DefaultNan = 1u << 25;
+    public const uint AlternativeHalf = 1u << 26;
+
+    public static Rounding Mode(uint fpcr) => (Rounding)((fpcr >> 22) & 3);
+}
+
+/// <summary>Cumulative exception bits of FPSR (Arm ARM C5.2.10).</summary>
+internal static class Fpsr
+{
+    public const uint InvalidOperation = 1;
+    public const uint DivideByZero = 2;
+    public const uint Overflow = 4;
+    public const uint Underflow = 8;
+    public const uint Inexact = 16;
+    public const uint InputDenormal = 128;
+}

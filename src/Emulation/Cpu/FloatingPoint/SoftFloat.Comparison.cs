@@ -1,0 +1,104 @@
+namespace Vmm.Emulation.Cpu.FloatingPoint;
+
+/// <summary>Comparisons, minima and maxima.</summary>
+internal static partial class SoftFloat
+{
+    /// <summary>FPCompare: NZCV in bits 31:28. A quiet NaN is invalid only when <paramref name="signalling"/>.</summary>
+    public static uint Compare<F>(ulong a, ulong b, bool signalling, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat
+    {
+        return Order<F>(a, b, signalling, fpcr, ref fpsr) switch
+        {
+            < 0 => Pstate.N,
+            0 => Pstate.Z | Pstate.C,
+            Unordered => Pstate.C | Pstate.V,
+            _ => Pstate.C,
+        };
+    }
+
+    /// <summary>FPCompareEQ.</summary>
+    public static bool IsEqual<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat => Order<F>(a, b, false, fpcr, ref fpsr) == 0;
+
+    /// <summary>FPCompareGE.</summary>
+    public static bool IsGreaterOrEqual<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat => Order<F>(a, b, true, fpcr, ref fpsr) is 0 or 1;
+
+    /// <summary>FPCompareGT.</summary>
+    public static bool IsGreater<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat => Order<F>(a, b, true, fpcr, ref fpsr) == 1;
+
+    private const int Unordered = 2;
+
+    private static int Order<F>(ulong a, ulong b, bool signalling, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat
+    {
+        Unpacked x = Unpack<F>(a, fpcr, ref fpsr);
+        Unpacked y = Unpack<F>(b, fpcr, ref fpsr);
+        if (x.IsNan || y.IsNan)
+        {
+            if (signalling || x.Kind == FloatKind.SignalingNan || y.Kind == FloatKind.SignalingNan)
+            {
+                fpsr |= Fpsr.InvalidOperation;
+            }
+
+            return Unordered;
+        }
+
+        return Ordinal<F>(x, a).CompareTo(Ordinal<F>(y, b));
+    }
+
+    // Magnitudes of a format order as integers do.
+    private static long Ordinal<F>(in Unpacked value, ulong bits)
+        where F : struct, IFloatFormat
+    {
+        long magnitude = value.Kind == FloatKind.Zero ? 0 : (long)(bits & (SignBit<F>() - 1));
+        return value.Sign ? -magnitude : magnitude;
+    }
+
+    public static ulong Maximum<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat => Extreme<F>(a, b, true, false, fpcr, ref fpsr);
+
+    public static ulong Minimum<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat => Extreme<F>(a, b, false, false, fpcr, ref fpsr);
+
+    /// <summary>FPMaxNum: a number wins over a quiet NaN.</summary>
+    public static ulong MaximumNumber<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat => Extreme<F>(a, b, true, true, fpcr, ref fpsr);
+
+    /// <summary>FPMinNum.</summary>
+    public static ulong MinimumNumber<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat => Extreme<F>(a, b, false, true, fpcr, ref fpsr);
+
+    private static ulong Extreme<F>(ulong a, ulong b, bool maximum, bool number, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat
+    {
+        Unpacked x = Unpack<F>(a, fpcr, ref fpsr);
+        Unpacked y = Unpack<F>(b, fpcr, ref fpsr);
+        if (number && x.Kind == FloatKind.QuietNan && !y.IsNan)
+        {
+            return y.Kind == FloatKind.Zero ? Signed<F>(y.Sign, 0) : b;
+        }
+
+        if (number && y.Kind == FloatKind.QuietNan && !x.IsNan)
+        {
+            return x.Kind == FloatKind.Zero ? Signed<F>(x.Sign, 0) : a;
+        }
+
+        if (x.IsNan || y.IsNan)
+        {
+            return ProcessNans<F>(x, y, a, b, fpcr, ref fpsr);
+        }
+
+        if (x.Kind == FloatKind.Zero && y.Kind == FloatKind.Zero)
+        {
+            return Signed<F>(maximum ? x.Sign && y.Sign : x.Sign || y.Sign, 0);
+        }
+
+        long first = Ordinal<F>(x, a);
+        long second = Ordinal<F>(y, b);
+        bool takeFirst = maximum ? first > second : first < second;
+        bool zero = (takeFirst ? x.Kind : y.Kind) == FloatKind.Zero;
+        return zero ? Signed<F>(takeFirst ? x.Sign : y.Sign, 0) : takeFirst ? a : b;
+    }
+}

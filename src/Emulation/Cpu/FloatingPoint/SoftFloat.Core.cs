@@ -1,0 +1,198 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace Vmm.Emulation.Cpu.FloatingPoint;
+
+/// <summary>
+/// Arm floating point, exact to the bit (Arm ARM J1.3, shared/functions/float). Values are raw bits in the low part of a
+/// <see cref="ulong"/>; <c>fpcr</c> is FPCR as the guest wrote it; exceptions are OR-ed into <c>fpsr</c>.
+/// </summary>
+internal static partial class SoftFloat
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static ulong SignBit<F>()
+        where F : struct, IFloatFormat => 1ul << (F.Width - 1);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int Bias<F>()
+        where F : struct, IFloatFormat => (1 << (F.Exponent - 1)) - 1;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong FractionMask<F>()
+        where F : struct, IFloatFormat => (1ul << F.Fraction) - 1;
+
+    private static ulong InfinityBits<F>()
+        where F : struct, IFloatFormat => ((1ul << F.Exponent) - 1) << F.Fraction;
+
+    private static ulong Signed<F>(bool sign, ulong magnitude)
+        where F : struct, IFloatFormat => sign ? magnitude | SignBit<F>() : magnitude;
+
+    private static ulong DefaultNan<F>()
+        where F : struct, IFloatFormat => InfinityBits<F>() | (1ul << (F.Fraction - 1));
+
+    /// <summary>± 1.0, scaled by a power of two and with the top fraction bits given: constants of the estimate steps.</summary>
+    private static ulong Constant<F>(bool sign, int exponent, ulong topFractionBit)
+        where F : struct, IFloatFormat =>
+        Signed<F>(sign, ((ulong)(exponent + Bias<F>()) << F.Fraction) | (topFractionBit << (F.Fraction - 1)));
+
+    private static bool Flushes<F>(uint fpcr)
+        where F : struct, IFloatFormat => (fpcr & (F.Width == 16 ? Fpcr.FlushHalf : Fpcr.Flush)) != 0;
+
+    /// <summary>FPUnpack. A flushed half-precision operand raises no Input Denormal.</summary>
+    private static Unpacked Unpack<F>(ulong bits, uint fpcr, ref uint fpsr, bool alternative = false)
+        where F : struct, IFloatFormat
+    {
+        bool sign = (bits & SignBit<F>()) != 0;
+        int exponent = (int)(bits >> F.Fraction) & ((1 << F.Exponent) - 1);
+        ulong fraction = bits & FractionMask<F>();
+        if (exponent == 0)
+        {
+            if (fraction == 0)
+            {
+                return new Unpacked(FloatKind.Zero, sign, 0, 0);
+            }
+
+            if (Flushes<F>(fpcr))
+            {
+                fpsr |= F.Width == 16 ? 0 : Fpsr.InputDenormal;
+                return new Unpacked(FloatKind.Zero, sign, 0, 0);
+            }
+
+            ulong shifted = fraction << (63 - F.Fraction);
+            int zeros = BitOperations.LeadingZeroCount(shifted);
+            return new Unpacked(FloatKind.Number, sign, 1 - Bias<F>() - zeros, shifted << zeros);
+        }
+
+        if (exponent == (1 << F.Exponent) - 1 && !alternative)
+        {
+            FloatKind kind = fraction == 0 ? FloatKind.Infinity
+                : (fraction >> (F.Fraction - 1)) != 0 ? FloatKind.QuietNan : FloatKind.SignalingNan;
+            return new Unpacked(kind, sign, 0, 0);
+        }
+
+        return new Unpacked(FloatKind.Number, sign, exponent - Bias<F>(), (fraction << (63 - F.Fraction)) | (1ul << 63));
+    }
+
+    /// <summary>Shifts right, keeping what falls out as a sticky bit 0.</summary>
+    private static ulong ShiftRightJam(ulong value, int count)
+    {
+        if (count == 0)
+        {
+            return value;
+        }
+
+        return count < 64
+            ? (value >> count) | ((value << (64 - count)) != 0 ? 1ul : 0)
+            : value != 0 ? 1ul : 0;
+    }
+
+    private static UInt128 ShiftRightJam(UInt128 value, int count)
+    {
+        if (count == 0)
+        {
+            return value;
+        }
+
+        return count < 128
+            ? (value >> count) | ((value << (128 - count)) != 0 ? UInt128.One : 0)
+            : value != 0 ? UInt128.One : 0;
+    }
+
+    /// <summary>Whether rounding adds one to a magnitude: <paramref name="rest"/> is what was cut off, as a fraction of 2^64.</summary>
+    private static bool RoundsUp(Rounding mode, bool sign, bool odd, ulong rest) => mode switch
+    {
+        Rounding.TieEven => rest > 1ul << 63 || (rest == 1ul << 63 && odd),
+        Rounding.PlusInfinity => rest != 0 && !sign,
+        Rounding.MinusInfinity => rest != 0 && sign,
+        Rounding.TieAway => rest >= 1ul << 63,
+        Rounding.Odd => rest != 0 && !odd,
+        _ => false,
+    };
+
+    /// <summary>
+    /// FPRound of <c>significand × 2^(exponent - 63)</c>, bit 63 set, bit 0 sticky. Tininess is detected before rounding.
+    /// </summary>
+    private static ulong Round<F>(
+        bool sign, int exponent, ulong significand, uint fpcr, Rounding mode, ref uint fpsr, bool alternative = false)
+        where F : struct, IFloatFormat
+    {
+        int least = 1 - Bias<F>();
+        bool tiny = exponent < least;
+        if (tiny)
+        {
+            if (Flushes<F>(fpcr))
+            {
+                fpsr |= Fpsr.Underflow;
+                return Signed<F>(sign, 0);
+            }
+
+            significand = ShiftRightJam(significand, least - exponent);
+        }
+
+        ulong magnitude = significand >> (63 - F.Fraction);
+        ulong rest = significand << (F.Fraction + 1);
+        uint flags = rest == 0 ? 0 : tiny ? Fpsr.Inexact | Fpsr.Underflow : Fpsr.Inexact;
+        if (RoundsUp(mode, sign, (magnitude & 1) != 0, rest))
+        {
+            magnitude++;
+        }
+
+        // The leading bit of a normal magnitude, or a carry out of a subnormal one, adds one to the exponent field.
+        long field = tiny ? 0 : exponent - least;
+        long top = (1L << F.Exponent) - (alternative ? 0 : 1);
+        if (field + (long)(magnitude >> F.Fraction) >= top)
+        {
+            if (alternative)
+            {
+                fpsr |= Fpsr.InvalidOperation;
+                return Signed<F>(sign, SignBit<F>() - 1);
+            }
+
+            fpsr |= Fpsr.Overflow | Fpsr.Inexact;
+            return Overflowed<F>(sign, mode);
+        }
+
+        fpsr |= flags;
+        return Signed<F>(sign, ((ulong)field << F.Fraction) + magnitude);
+    }
+
+    private static ulong Overflowed<F>(bool sign, Rounding mode)
+        where F : struct, IFloatFormat
+    {
+        bool infinite = mode switch
+        {
+            Rounding.PlusInfinity => !sign,
+            Rounding.MinusInfinity => sign,
+            Rounding.Zero or Rounding.Odd => false,
+            _ => true,
+        };
+        return Signed<F>(sign, infinite ? InfinityBits<F>() : InfinityBits<F>() - 1);
+    }
+
+    private static ulong Invalid<F>(ref uint fpsr)
+        where F : struct, IFloatFormat
+    {
+        fpsr |= Fpsr.InvalidOperation;
+        return DefaultNan<F>();
+    }
+
+    /// <summary>FPProcessNaN.</summary>
+    private static ulong ProcessNan<F>(FloatKind kind, ulong bits, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat
+    {
+        if (kind == FloatKind.SignalingNan)
+        {
+            fpsr |= Fpsr.InvalidOperation;
+        }
+
+        return (fpcr & Fpcr.DefaultNan) != 0 ? DefaultNan<F>() : bits | (1ul << (F.Fraction - 1));
+    }
+
+    /// <summary>FPProcessNaNs: a signalling NaN before a quiet one, the first operand before the second.</summary>
+    private static ulong ProcessNans<F>(in Unpacked a, in Unpacked b, ulong bitsA, ulong bitsB, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat
+    {
+        bool first = a.Kind == FloatKind.SignalingNan || (b.Kind != FloatKind.SignalingNan && a.IsNan);
+        return first ? ProcessNan<F>(a.Kind, bitsA, fpcr, ref fpsr) : ProcessNan<F>(b.Kind, bitsB, fpcr, ref fpsr);
+    }
+}
