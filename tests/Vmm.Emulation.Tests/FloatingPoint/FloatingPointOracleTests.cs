@@ -90,6 +90,12 @@ public sealed unsafe class FloatingPointOracleTests(ITestOutputHelper output)
             Input input = inputs[i];
             Output actual = Execute(row, input);
             Output want = expected[i];
+            if (row.Mnemonic == "FCVTZS, FCVTZU (scalar, fixed-point by shift) H")
+            {
+                // QEMU 7.2 sign-extends this result to 32 bits; the Arm ARM zeroes the register above the 16-bit element.
+                want.V[0] = (ushort)want.V[0];
+            }
+
             if (actual.X0 != want.X0 || actual.Fpsr != want.Fpsr || actual.Nzcv != want.Nzcv
                 || actual.V[0] != want.V[0] || actual.V[1] != want.V[1])
             {

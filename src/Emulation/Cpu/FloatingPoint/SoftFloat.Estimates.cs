@@ -99,7 +99,7 @@ internal static partial class SoftFloat
         }
 
         int biased = x.Exponent + Bias<F>();
-        uint estimate = ReciprocalRootEstimate9((uint)(x.Significand >> ((biased & 1) != 0 ? 55 : 56)));
+        uint estimate = ReciprocalRootEstimate9((uint)(x.Significand >> ((biased & 1) != 0 ? 56 : 55)));
         int exponent = ((3 * Bias<F>()) - 1 - biased) / 2;
         return ((ulong)exponent << F.Fraction) | ((ulong)(estimate & 0xFF) << (F.Fraction - 8));
     }
