@@ -4,15 +4,15 @@ using Vmm.Emulation.Machine;
 
 namespace Vmm.Guest.Tests;
 
-/// <summary>An unmodified Debian kernel, with its own ACPI interpreter, on the engine.</summary>
-public sealed class HotplugTests
+/// <summary>An unmodified Debian kernel, with its own ACPI interpreter, on the engine without actors.</summary>
+public sealed class EngineTests
 {
     private static MachineConfig Config(string cpu, int enabled, int possible, string commandLine) => new(
         CpuModel.Find(cpu)!,
         enabled,
         new CpuTopology(1, 1, possible, 1),
         300 << 20,
-        new BootConfig(GuestFiles.CloudKernel, GuestFiles.Initrd, commandLine));
+        new BootConfig(TestGuest.CloudKernel, TestGuest.BareInitrd, commandLine));
 
     [Theory]
     [InlineData("cortex-a57", 1)]

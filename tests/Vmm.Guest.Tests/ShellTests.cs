@@ -1,0 +1,91 @@
+using System.Globalization;
+using Vmm.Host.Demo;
+using Vmm.Host.Guest;
+
+namespace Vmm.Guest.Tests;
+
+/// <summary>A Debian kernel with a shell, on the machine as users have it: actors, serial line, monitor.</summary>
+public sealed class ShellTests
+{
+    private const string Sets = "cd /sys/devices/system/cpu; grep . enabled online offline";
+
+    [Theory]
+    [InlineData("cortex-a72", 1)]
+    [InlineData("max", 6)]
+    public async Task Kernel_boots_to_a_shell(string cpu, int cpus)
+    {
+        await using ShellVm vm = await ShellVm.BootAsync(cpu, cpus, cpus);
+        Assert.Equal(cpus.ToString(CultureInfo.InvariantCulture), await vm.Shell.RunAsync("nproc"));
+        Assert.Equal("aarch64", await vm.Shell.RunAsync("uname -m"));
+
+        // Floating point, processes and pipes of a real user space.
+        Assert.Equal("3.14159", await vm.Shell.RunAsync("awk 'BEGIN { printf \"%.5f\", 355 / 113 }'; echo"));
+        Assert.Equal("500500", await vm.Shell.RunAsync("seq 1000 | awk '{ s += $1 } END { print s }'"));
+        await vm.PowerOffAsync();
+    }
+
+    [Fact]
+    public async Task Hotplug_scenario_holds_in_every_finding()
+    {
+        IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(TestGuest.Files(GuestFlavour.Cloud), rounds: 5, _ => { });
+        Assert.True(findings.Count > 30);
+        Assert.All(findings, f => Assert.Equal(f.Expected, f.Seen));
+    }
+
+    [Fact]
+    public async Task Reboot_and_reset_keep_the_enabled_set()
+    {
+        await using ShellVm vm = await ShellVm.BootAsync("cortex-a57", 2, 4);
+        Assert.Equal("done", await vm.HotplugAsync("device_add cortex-a57-arm-cpu,id=third,core-id=3"));
+        Assert.Equal("enabled:0-1,3\nonline:0-1\noffline:2-3", await vm.Shell.RunAsync(Sets));
+
+        vm.Shell.Type("reboot -f");
+        await vm.AwaitShellAsync();
+        Assert.Equal("enabled:0-1,3\nonline:0-1,3\noffline:2", await vm.Shell.RunAsync(Sets));
+
+        Assert.Equal("", await vm.MonitorAsync("system_reset"));
+        await vm.AwaitShellAsync();
+        Assert.Equal("enabled:0-1,3\nonline:0-1,3\noffline:2", await vm.Shell.RunAsync(Sets));
+
+        // It still is a hot-plugged CPU.
+        Assert.Equal("done", await vm.HotplugAsync("device_del third"));
+        Assert.Equal("enabled:0-1\nonline:0-1\noffline:2-3", await vm.Shell.RunAsync(Sets));
+        await vm.PowerOffAsync();
+    }
+
+    [Fact]
+    public async Task Kernel_with_16K_pages_boots_to_a_shell()
+    {
+        await using ShellVm vm = await ShellVm.BootAsync("max", 2, 2, flavour: GuestFlavour.Pages16K, mebibytes: 512);
+        Assert.Contains("16 kB", await vm.Shell.RunAsync("grep -m1 KernelPageSize /proc/self/smaps"), StringComparison.Ordinal);
+        Assert.Equal("2", await vm.Shell.RunAsync("nproc"));
+        await vm.PowerOffAsync();
+    }
+
+    [Fact]
+    public async Task Device_tree_boot_comes_to_a_shell_and_has_no_hotplug()
+    {
+        await using ShellVm vm = await ShellVm.BootAsync("max", 2, 4, acpi: false);
+        Assert.Equal("linux,dummy-virt", (await vm.Shell.RunAsync("cat /sys/firmware/devicetree/base/model; echo")).TrimEnd('\0'));
+        Assert.Equal("2", await vm.Shell.RunAsync("nproc"));
+        Assert.Equal(
+            "Error: CPU hotplug is not supported without ACPI", await vm.MonitorAsync("device_add max-arm-cpu,id=core3,core-id=3"));
+        await vm.PowerOffAsync();
+    }
+
+    [Fact]
+    public async Task Stopped_machine_stands_still_and_goes_on()
+    {
+        await using ShellVm vm = await ShellVm.BootAsync("max", 2, 2);
+        double before = await Uptime(vm);
+        Assert.Equal("", await vm.MonitorAsync("stop"));
+        Assert.Equal("VM status: paused", await vm.MonitorAsync("info status"));
+        await Task.Delay(3000);
+        Assert.Equal("", await vm.MonitorAsync("cont"));
+        Assert.InRange(await Uptime(vm), before, before + 2.5);
+        await vm.PowerOffAsync();
+    }
+
+    private static async Task<double> Uptime(ShellVm vm) =>
+        double.Parse((await vm.Shell.RunAsync("cat /proc/uptime")).Split(' ')[0], CultureInfo.InvariantCulture);
+}

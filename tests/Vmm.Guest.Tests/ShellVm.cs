@@ -1,0 +1,72 @@
+using Vmm.Actors.Protocol;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Machine;
+using Vmm.Host;
+using Vmm.Host.Guest;
+using Monitor = Vmm.Host.Console.Monitor;
+
+namespace Vmm.Guest.Tests;
+
+/// <summary>A VM with all its actors, a Debian kernel and a shell, and a monitor beside it.</summary>
+internal sealed class ShellVm : IAsyncDisposable
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(90);
+    private readonly VmSession _session;
+    private readonly Monitor _monitor;
+    private TaskCompletionSource<HotplugOutcome> _outcome = new();
+
+    private ShellVm(MachineConfig config)
+    {
+        VmSession? session = null;
+        Shell = new GuestShell(bytes => session!.SendSerial(bytes));
+        _session = session = new VmSession(config, Shell.Receive, outcome => Volatile.Read(ref _outcome).TrySetResult(outcome));
+        _monitor = new Monitor(config, session.Ask, () => { });
+    }
+
+    public GuestShell Shell { get; }
+
+    /// <summary>Boots to the prompt.</summary>
+    public static async Task<ShellVm> BootAsync(
+        string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true, ulong mebibytes = 300)
+    {
+        GuestFiles files = TestGuest.Files(flavour);
+        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), append);
+        var vm = new ShellVm(new MachineConfig(CpuModel.Find(cpu)!, enabled, new CpuTopology(1, 1, possible, 1), mebibytes << 20, boot) { Acpi = acpi });
+        await vm._session.Ask(new StartVm());
+        await vm.AwaitShellAsync();
+        return vm;
+    }
+
+    /// <summary>Waits for the first prompt after a boot, and keeps the kernel's notes out of what the shell prints.</summary>
+    public async Task AwaitShellAsync()
+    {
+        await Shell.UntilAsync(Initramfs.Banner, s_patience);
+        await Shell.PromptAsync(s_patience);
+        await Shell.RunAsync("dmesg -n 5");
+        await Shell.RunAsync("stty cols 250");
+    }
+
+    /// <summary>Executes a monitor command; returns its answer.</summary>
+    public Task<string> MonitorAsync(string line) => _monitor.Execute(line);
+
+    /// <summary>Executes device_add or device_del and waits for how it ends.</summary>
+    public async Task<string> HotplugAsync(string line)
+    {
+        var outcome = new TaskCompletionSource<HotplugOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Volatile.Write(ref _outcome, outcome);
+        string answer = await MonitorAsync(line);
+        return answer.Length > 0 ? answer : (await outcome.Task.WaitAsync(s_patience)).Kind;
+    }
+
+    /// <summary>The guest powers itself off; the VM ends, and the kernel has found no fault.</summary>
+    public async Task PowerOffAsync()
+    {
+        string faults = await Shell.RunAsync("dmesg | grep -E 'WARNING|BUG|Oops|Call trace|rcu: INFO|lockup'");
+        Assert.Equal("", faults);
+        Shell.Type("poweroff -f");
+        VmStatus ended = await _session.Ended.WaitAsync(s_patience);
+        Assert.Equal(VmRunState.Shutdown, ended.RunState);
+    }
+
+    public ValueTask DisposeAsync() => _session.DisposeAsync();
+}
