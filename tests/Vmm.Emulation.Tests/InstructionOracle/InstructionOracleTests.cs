@@ -49,10 +49,10 @@ public sealed unsafe class InstructionOracleTests(ITestOutputHelper output)
             }
         }
 
-        output.WriteLine($"instruction oracle: {covered} of {rows.Length} rows covered by {compared} cases, {skipped.Count} skipped, {failures.Count} differ");
+        output.WriteLine($"[figure] instruction oracle: {covered} of {rows.Length} rows covered by {compared} cases, {skipped.Count} skipped, {failures.Count} differ");
         foreach (string line in skipped)
         {
-            output.WriteLine($"  skipped {line}");
+            output.WriteLine($"[figure]   skipped {line}");
         }
 
         Assert.True(failures.Count == 0, string.Join('\n', failures));
@@ -95,6 +95,7 @@ public sealed unsafe class InstructionOracleTests(ITestOutputHelper output)
             OracleRecord our = before[i];
             ours.Run(ref our);
             ref OracleRecord their = ref theirs[i];
+            CorrectQemu(encoding, (uint)slots[i / StatesPerWord], ref their);
             bool elsewhere = (encoding.Flags & RowFlags.Branch) != 0 && their.End is (ulong)OracleEnd.Fault or (ulong)OracleEnd.Bus;
             if (elsewhere)
             {
@@ -113,6 +114,16 @@ public sealed unsafe class InstructionOracleTests(ITestOutputHelper output)
         }
 
         return (before.Length, done, failure == null ? null : $"{different} of {before.Length} differ, first {failure}");
+    }
+
+    // Where QEMU 7.2 is wrong by the Arm ARM, what is right: a scalar write to Hd clears the rest of Vd (C1.2.5 "V"), also of a
+    // negative result, which QEMU leaves sign-extended to 32 bits.
+    private static void CorrectQemu(in EncodingRow row, uint word, ref OracleRecord their)
+    {
+        if (row.Mnemonic == "FCVTZS, FCVTZU (scalar, fixed-point by shift) H")
+        {
+            their.V[2 * (int)(word & 31)] &= 0xFFFF;
+        }
     }
 
     // Null when equal; otherwise what differs, ours first.

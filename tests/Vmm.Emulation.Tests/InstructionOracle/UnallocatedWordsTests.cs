@@ -22,6 +22,31 @@ public sealed unsafe class UnallocatedWordsTests(ITestOutputHelper output)
         ("FEAT_MTE: ADDG", "1 0 0 100011 0 xxxxxxxxxxxxxxxxxxxxxx"),
         ("FEAT_MTE: SUBG", "1 1 0 100011 0 xxxxxxxxxxxxxxxxxxxxxx"),
         ("FEAT_MTE: SUBP, IRG, GMI", "1 0 x 11010110 xxxxx 000x0x xxxxx xxxxx"),
+        ("FEAT_FHM: FMLAL, FMLSL", "0x001110 x01 xxxxx 111011 xxxxx xxxxx"),
+        ("FEAT_FHM: FMLAL2, FMLSL2", "0x101110 x01 xxxxx 110011 xxxxx xxxxx"),
+        ("FEAT_FHM: FMLAL, FMLSL (by element)", "0x001111 10 xxxxxx 0x00 x0 xxxxx xxxxx"),
+        ("FEAT_FHM: FMLAL2, FMLSL2 (by element)", "0x101111 10 xxxxxx 1x00 x0 xxxxx xxxxx"),
+        ("FEAT_FCMA: FCMLA", "0x101110 xx0 xxxxx 110xx1 xxxxx xxxxx"),
+        ("FEAT_FCMA: FCADD", "0x101110 xx0 xxxxx 111x01 xxxxx xxxxx"),
+        ("FEAT_FCMA: FCMLA (by element)", "0x101111 xx xxxxxx 0xx1 x0 xxxxx xxxxx"),
+        ("FEAT_FRINTTS: FRINT32X and kin (vector)", "0xx01110 0x 10000 1111x 10 xxxxx xxxxx"),
+        ("FEAT_FRINTTS: FRINT32X and kin (scalar)", "00011110 0x1 0100xx 10000 xxxxx xxxxx"),
+        ("FEAT_JSCVT: FJCVTZS", "00011110 011 11110 000000 xxxxx xxxxx"),
+        ("FEAT_BF16: BFCVT", "00011110 011 000110 10000 xxxxx xxxxx"),
+        ("FEAT_BF16: BFCVTN", "0x001110 10 10000 10110 10 xxxxx xxxxx"),
+        ("FEAT_BF16: BFDOT", "0x101110 010 xxxxx 111111 xxxxx xxxxx"),
+        ("FEAT_BF16: BFMLAL", "0x101110 110 xxxxx 111111 xxxxx xxxxx"),
+        ("FEAT_BF16: BFMMLA", "01101110 010 xxxxx 111011 xxxxx xxxxx"),
+        ("FEAT_BF16, FEAT_I8MM: BFDOT, BFMLAL, SUDOT, USDOT (by element)", "0x001111 xx xxxxxx 1111 x0 xxxxx xxxxx"),
+        ("FEAT_I8MM: USDOT", "0x001110 100 xxxxx 100111 xxxxx xxxxx"),
+        ("FEAT_I8MM: SMMLA, UMMLA", "01x01110 100 xxxxx 101001 xxxxx xxxxx"),
+        ("FEAT_I8MM: USMMLA", "01001110 100 xxxxx 101011 xxxxx xxxxx"),
+        ("FEAT_SHA3, FEAT_SHA512, FEAT_SM3, FEAT_SM4", "11001110 xxx xxxxx xxxxxx xxxxx xxxxx"),
+
+        // Unallocated, and executed by QEMU 7.2 all the same.
+        ("across-lanes FP16 with bit 22 set", "0x001110 x1 11000 0 11xx 10 xxxxx xxxxx"),
+        ("scalar pairwise FP16 with bit 22 set", "01011110 x1 11000 0 11xx 10 xxxxx xxxxx"),
+        ("FMOV (vector, immediate) H with op set", "0x1 0111100000 xxx 111111 xxxxx xxxxx"),
         ("FEAT_BTI and FEAT_HINT space", "1101010100 0 00 011 0010 xxxx xxx 11111"),
     ];
 
@@ -45,7 +70,7 @@ public sealed unsafe class UnallocatedWordsTests(ITestOutputHelper output)
                 uint word;
                 do
                 {
-                    word = Integer(random);
+                    word = Mutated(random);
                 }
                 while (EncodingTable.Find(word) >= 0);
 
@@ -84,8 +109,8 @@ public sealed unsafe class UnallocatedWordsTests(ITestOutputHelper output)
         Assert.True(surprises.Count == 0, $"QEMU executes {surprises.Count} words that no row matches: {string.Join(' ', surprises.Take(60))}");
     }
 
-    // A word outside the FP and SIMD groups, whose fixed bits are as often right as wrong: a row's value with a few bits turned.
-    private static uint Integer(Random random)
+    // A word outside SVE and exception generation, whose fixed bits are as often right as wrong: a row's value with a few bits turned.
+    private static uint Mutated(Random random)
     {
         while (true)
         {
@@ -96,10 +121,12 @@ public sealed unsafe class UnallocatedWordsTests(ITestOutputHelper output)
                 word ^= 1u << random.Next(32);
             }
 
-            bool vector = (word & 0x0E00_0000) == 0x0E00_0000 || (word & 0x0E00_0000) == 0x0C00_0000 || (word & 0x0A00_0000) == 0x0800_0000 && (word & (1 << 26)) != 0;
             bool scalable = (word & 0x1E00_0000) == 0x0400_0000;
             bool exception = (word & 0xFF00_0000) == 0xD400_0000;
-            if (!vector && !scalable && !exception)
+
+            // Advanced SIMD two-register miscellaneous (FP16): QEMU 7.2 aborts on some that are unallocated.
+            bool abortsQemu = (word & 0x8F7E_0C00) == 0x0E78_0800;
+            if (!scalable && !exception && !abortsQemu)
             {
                 return word;
             }
