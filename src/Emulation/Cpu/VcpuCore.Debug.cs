@@ -236,13 +236,14 @@ public sealed unsafe partial class VcpuCore
         {
             ulong control = s->Dbgwcr[i];
             bool direction = ((control >> (type == AccessType.Write ? 4 : 3)) & 1) != 0;
-            if ((control & 1) == 0 || !direction || !StateMatches(control, level) || !WatchpointCovers(i, va, size)
+            int first;
+            if ((control & 1) == 0 || !direction || !StateMatches(control, level) || (first = FirstWatchedByte(i, va, size)) < 0
                 || ((control & (1 << 20)) != 0 && !LinkedContextMatches(control)))
             {
                 continue;
             }
 
-            s->FarEl1 = va;
+            s->FarEl1 = va + (ulong)first;
             EnterException(
                 SynchronousVector,
                 PcOf(op),
@@ -254,8 +255,8 @@ public sealed unsafe partial class VcpuCore
         return false;
     }
 
-    // AArch64.WatchpointByteMatch, for each byte of the access.
-    private bool WatchpointCovers(int watchpoint, ulong va, int size)
+    // AArch64.WatchpointByteMatch, for each byte of the access: the offset of the first that matches, or -1.
+    private int FirstWatchedByte(int watchpoint, ulong va, int size)
     {
         ulong control = _state->Dbgwcr[watchpoint];
         ulong value = _state->Dbgwvr[watchpoint];
@@ -267,10 +268,10 @@ public sealed unsafe partial class VcpuCore
             bool selected = ((control >> (5 + (int)(address & ((1ul << selectBits) - 1)))) & 1) != 0;
             if (selected && ((address ^ value) & (ulong.MaxValue << mask) & 0x00FF_FFFF_FFFF_FFFF) == 0)
             {
-                return true;
+                return i;
             }
         }
 
-        return false;
+        return -1;
     }
 }

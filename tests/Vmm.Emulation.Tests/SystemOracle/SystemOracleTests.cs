@@ -27,6 +27,8 @@ public sealed class SystemOracleTests
     [InlineData("alignment", "neoverse-n1", 1)]
     [InlineData("exclusives", "neoverse-n1", 1)]
     [InlineData("dc_zva", "neoverse-n1", 1)]
+    [InlineData("step", "neoverse-n1", 1)]
+    [InlineData("breakpoints", "neoverse-n1", 1)]
     [InlineData("tlbi", "neoverse-n1", 2)]
     public async Task Payload_prints_the_same_as_under_qemu(string payload, string cpuModel, int cpus)
     {
