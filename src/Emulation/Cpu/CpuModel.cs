@@ -14,7 +14,7 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     private const Feature Crypto = Feature.Aes | Feature.Pmull | Feature.Sha1 | Feature.Sha256;
 
     private const Feature Armv82 = Feature.Crc32 | Crypto | Feature.Lse | Feature.Rdm | Feature.Lrcpc | Feature.DotProd
-        | Feature.Fp16 | Feature.Pan | Feature.Uao | Feature.Dpb | Feature.Ssbs | Feature.Csv;
+        | Feature.Fp16 | Feature.Pan | Feature.Uao | Feature.Dpb | Feature.Ssbs | Feature.Csv | Feature.Granule16K;
 
     /// <summary>All models, by name; <c>host</c> is the best there is.</summary>
     public static IReadOnlyList<CpuModel> All { get; } =

@@ -106,6 +106,7 @@ public unsafe struct CpuState
     public ulong CsselrEl1;
     public ulong MdscrEl1;
     public uint OsLock;
+    public uint DebugClaim;
     public fixed ulong Dbgbvr[Breakpoints];
     public fixed ulong Dbgbcr[Breakpoints];
     public fixed ulong Dbgwvr[Watchpoints];

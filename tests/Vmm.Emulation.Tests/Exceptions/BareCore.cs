@@ -4,7 +4,7 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Tests.Exceptions;
 
-/// <summary>One vCPU of the <c>max</c> model and 64 KiB of memory at 1 GiB, MMU off, vectors of branches to themselves.</summary>
+/// <summary>One vCPU, without GIC, timer and PSCI, and 64 KiB of memory at 1 GiB, MMU off, vectors of branches to themselves.</summary>
 internal sealed unsafe class BareCore : IDisposable
 {
     public const ulong Code = 0x4000_0000;
@@ -14,11 +14,11 @@ internal sealed unsafe class BareCore : IDisposable
 
     private const int Size = 0x1_0000;
 
-    public BareCore()
+    public BareCore(string modelName = "max")
     {
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(Memory);
-        CpuModel model = CpuModel.Find("max")!;
+        CpuModel model = CpuModel.Find(modelName)!;
         Core = new VcpuCore(new CpuIndex(0), model, bus, new CodeCache(model.Features));
         Core.Reset(Code, 0);
         Core.Enable();

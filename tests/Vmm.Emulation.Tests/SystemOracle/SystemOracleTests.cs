@@ -32,6 +32,9 @@ public sealed class SystemOracleTests
     [InlineData("step", "neoverse-n1", 1)]
     [InlineData("breakpoints", "neoverse-n1", 1)]
     [InlineData("tlbi", "neoverse-n1", 2)]
+    [InlineData("registers", "cortex-a57", 1)]
+    [InlineData("registers", "cortex-a72", 1)]
+    [InlineData("registers", "neoverse-n1", 1)]
     public async Task Payload_prints_the_same_as_under_qemu(string payload, string cpuModel, int cpus)
     {
         using var program = new SystemPayload(payload);

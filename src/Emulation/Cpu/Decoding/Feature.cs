@@ -53,4 +53,7 @@ public enum Feature
 
     /// <summary>FEAT_CSV2 and FEAT_CSV3.</summary>
     Csv = 1 << 15,
+
+    /// <summary>FEAT_TGran16K: translation granules of 16 KiB.</summary>
+    Granule16K = 1 << 16,
 }

@@ -37,7 +37,7 @@ internal static unsafe class TableWalk
             return false;
         }
 
-        int granule = GranuleBits(tcr, upper);
+        int granule = GranuleBits(core, tcr, upper);
         int stride = granule - 3;
         int level = 4 - ((inputSize - granule + stride - 1) / stride);
         int outputSize = Math.Min(core.PhysicalAddressBits, IntermediateSize((int)(tcr >> 32) & 7));
@@ -165,13 +165,14 @@ internal static unsafe class TableWalk
         return true;
     }
 
-    // log2 of the granule of the half of the address space that upper names.
-    private static int GranuleBits(ulong tcr, bool upper)
+    // log2 of the granule of the half of the address space that upper names. One that is reserved or not supported is taken for 4 KiB.
+    private static int GranuleBits(VcpuCore core, ulong tcr, bool upper)
     {
         int field = (int)(tcr >> (upper ? 30 : 14)) & 3;
-        return upper
+        int bits = upper
             ? field switch { 1 => 14, 3 => 16, _ => 12 }
             : field switch { 1 => 16, 2 => 14, _ => 12 };
+        return bits == 14 && !core.Has(Decoding.Feature.Granule16K) ? 12 : bits;
     }
 
     // TCR_EL1.IPS.

@@ -7,7 +7,12 @@ internal static unsafe class ControlRegisters
 {
     public static void Add(AddRow row)
     {
-        row(3, 0, 1, 0, 0, new("SCTLR_EL1", (_, s) => s->SctlrEl1, WriteTranslation((s, v) => s->SctlrEl1 = v)));
+        row(3, 0, 1, 0, 0, new("SCTLR_EL1", (_, s) => s->SctlrEl1, (core, s, v) =>
+        {
+            ulong writable = Sctlr.WritableOn(core.Model.Features);
+            s->SctlrEl1 = (v & writable) | (Sctlr.Reset & ~writable);
+            core.FlushTlb();
+        }));
         row(3, 0, 1, 0, 1, new("ACTLR_EL1", (_, s) => s->ActlrEl1, (_, _, _) => { }));
         row(3, 0, 1, 0, 2, new("CPACR_EL1", (_, s) => s->CpacrEl1, (core, s, v) =>
         {
@@ -39,6 +44,7 @@ internal static unsafe class ControlRegisters
         row(3, 0, 5, 2, 0, new("ESR_EL1", (_, s) => s->EsrEl1, (_, s, v) => s->EsrEl1 = v));
         row(3, 0, 6, 0, 0, new("FAR_EL1", (_, s) => s->FarEl1, (_, s, v) => s->FarEl1 = v));
         row(3, 0, 12, 0, 0, new("VBAR_EL1", (_, s) => s->VbarEl1, (_, s, v) => s->VbarEl1 = v & ~0x7FFul));
+        row(3, 0, 12, 0, 1, new("RVBAR_EL1", (_, _) => 0));
         row(3, 0, 12, 1, 0, new("ISR_EL1", (core, _) => InterruptStatus(core)));
 
         row(3, 0, 13, 0, 4, new("TPIDR_EL1", (_, s) => s->TpidrEl1, (_, s, v) => s->TpidrEl1 = v));

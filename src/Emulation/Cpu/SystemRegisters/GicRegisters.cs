@@ -39,24 +39,19 @@ internal static unsafe class GicRegisters
         name,
         read == null ? null : (core, _) =>
         {
-            if (core.Gic == null)
-            {
-                return 0;
-            }
-
-            ulong value = read(core.Gic);
+            ulong value = read(core.Gic!);
             Trace(core, name, traced, value);
             return value;
         },
         write == null ? null : (core, _, v) =>
         {
-            if (core.Gic != null)
-            {
-                // Before it happens: the interrupt that it lets through stands below.
-                Trace(core, name, traced, v);
-                write(core.Gic, v);
-            }
-        });
+            // Before it happens: the interrupt that it lets through stands below.
+            Trace(core, name, traced, v);
+            write(core.Gic!, v);
+        })
+    {
+        Part = core => core.Gic,
+    };
 
     private static void Trace(VcpuCore core, string name, string? traced, ulong value)
     {

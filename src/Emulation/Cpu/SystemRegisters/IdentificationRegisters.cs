@@ -69,7 +69,7 @@ internal static unsafe class IdentificationRegisters
             | (core.Has(Feature.DotProd) ? 1ul << 44 : 0);
     }
 
-    // PARange; 16-bit ASIDs; TGran16 supported, TGran64 and TGran4 supported (0).
+    // PARange; 16-bit ASIDs; TGran64 and TGran4 are supported (0), TGran16 is on some.
     private static ulong Mmfr0(VcpuCore core) =>
-        (core.Model.PhysicalAddressBits switch { 40 => 2ul, 44 => 4ul, _ => 5ul }) | (2ul << 4) | (1ul << 20);
+        (core.Model.PhysicalAddressBits switch { 40 => 2ul, 44 => 4ul, _ => 5ul }) | (2ul << 4) | (core.Has(Feature.Granule16K) ? 1ul << 20 : 0);
 }

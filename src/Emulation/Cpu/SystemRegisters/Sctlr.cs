@@ -1,3 +1,5 @@
+using Vmm.Emulation.Cpu.Decoding;
+
 namespace Vmm.Emulation.Cpu;
 
 /// <summary>Bits of SCTLR_EL1 (Arm ARM D24.2.175) that something here acts on.</summary>
@@ -5,9 +7,11 @@ internal static class Sctlr
 {
     public const ulong M = 1ul << 0;
     public const ulong A = 1ul << 1;
+    public const ulong C = 1ul << 2;
     public const ulong Sa = 1ul << 3;
     public const ulong Sa0 = 1ul << 4;
     public const ulong Uma = 1ul << 9;
+    public const ulong I = 1ul << 12;
     public const ulong Dze = 1ul << 14;
     public const ulong Uct = 1ul << 15;
     public const ulong NTwi = 1ul << 16;
@@ -19,4 +23,9 @@ internal static class Sctlr
 
     /// <summary>RES1 in Armv8.0 (bits 29, 28, 23, 22, 20, 11, 8, 7), and the reset value.</summary>
     public const ulong Reset = 0x30D0_0980;
+
+    /// <summary>The bits that are not reserved on a CPU with these features; the others keep their reset values.</summary>
+    public static ulong WritableOn(Feature features) =>
+        M | A | C | Sa | Sa0 | Uma | I | Dze | Uct | NTwi | NTwe | Wxn | Uci
+        | ((features & Feature.Pan) != 0 ? Span : 0) | ((features & Feature.Ssbs) != 0 ? Dssbs : 0);
 }

@@ -24,4 +24,9 @@ internal sealed record SystemRegister(string Name, ReadRegister? Read, WriteRegi
 
     /// <summary>Without it the register is UNDEFINED.</summary>
     public Feature Feature { get; init; }
+
+    /// <summary>The part of the machine that the register is of, or null; a vCPU without it has the register UNDEFINED.</summary>
+    public Func<VcpuCore, object?>? Part { get; init; }
+
+    public bool IsIn(VcpuCore core) => core.Has(Feature) && (Part == null || Part(core) != null);
 }

@@ -8,23 +8,27 @@ internal static unsafe class TimerRegisters
     public static void Add(AddRow row)
     {
         row(3, 0, 14, 1, 0, new("CNTKCTL_EL1", (_, s) => s->CntkctlEl1, (_, s, v) => s->CntkctlEl1 = v & 0x3FF));
-        row(3, 3, 14, 0, 0, new("CNTFRQ_EL0", (core, s) => VirtualClock.Frequency, (_, _, _) => { }) { El0Read = true, TrapEl0 = (_, s, _) => (s->CntkctlEl1 & 3) == 0 });
-        row(3, 3, 14, 0, 1, new("CNTPCT_EL0", (core, _) => Counter(core)) { El0Read = true, TrapEl0 = (_, s, _) => (s->CntkctlEl1 & 1) == 0 });
-        row(3, 3, 14, 0, 2, new("CNTVCT_EL0", (core, _) => Counter(core)) { El0Read = true, TrapEl0 = (_, s, _) => (s->CntkctlEl1 & 2) == 0 });
-        AddTimer(row, 2, "CNTP", core => core.Timer!.Physical, 1 << 9);
-        AddTimer(row, 3, "CNTV", core => core.Timer!.Virtual, 1 << 8);
+        row(3, 3, 14, 0, 0, Register("CNTFRQ_EL0", 3, _ => VirtualClock.Frequency, (_, _) => { }) with { El0Write = false });
+        row(3, 3, 14, 0, 1, Register("CNTPCT_EL0", 1, timer => timer.Clock.Count, null));
+        row(3, 3, 14, 0, 2, Register("CNTVCT_EL0", 2, timer => timer.Clock.Count, null));
+        AddTimer(row, 2, "CNTP", timer => timer.Physical, 1 << 9);
+        AddTimer(row, 3, "CNTV", timer => timer.Virtual, 1 << 8);
     }
 
-    private static ulong Counter(VcpuCore core) => core.Timer == null ? 0 : core.Timer.Clock.Count;
-
-    private static void AddTimer(AddRow row, int crm, string name, Func<VcpuCore, TimerChannel> channel, ulong el0Enable)
+    private static void AddTimer(AddRow row, int crm, string name, Func<GenericTimer, TimerChannel> channel, ulong el0Enable)
     {
-        bool Trap(VcpuCore core, CpuState* s, bool write) => (s->CntkctlEl1 & el0Enable) == 0;
-        row(3, 3, 14, crm, 0, new($"{name}_TVAL_EL0", (core, _) => channel(core).TimerValue, (core, _, v) => channel(core).TimerValue = v)
-        { El0Read = true, El0Write = true, TrapEl0 = Trap });
-        row(3, 3, 14, crm, 1, new($"{name}_CTL_EL0", (core, _) => channel(core).Control, (core, _, v) => channel(core).Control = v)
-        { El0Read = true, El0Write = true, TrapEl0 = Trap });
-        row(3, 3, 14, crm, 2, new($"{name}_CVAL_EL0", (core, _) => channel(core).CompareValue, (core, _, v) => channel(core).CompareValue = v)
-        { El0Read = true, El0Write = true, TrapEl0 = Trap });
+        row(3, 3, 14, crm, 0, Register($"{name}_TVAL_EL0", el0Enable, t => channel(t).TimerValue, (t, v) => channel(t).TimerValue = v));
+        row(3, 3, 14, crm, 1, Register($"{name}_CTL_EL0", el0Enable, t => channel(t).Control, (t, v) => channel(t).Control = v));
+        row(3, 3, 14, crm, 2, Register($"{name}_CVAL_EL0", el0Enable, t => channel(t).CompareValue, (t, v) => channel(t).CompareValue = v));
     }
+
+    // el0Enable: bits of CNTKCTL_EL1 of which any gives the register to EL0.
+    private static SystemRegister Register(string name, ulong el0Enable, Func<GenericTimer, ulong> read, Action<GenericTimer, ulong>? write) =>
+        new(name, (core, _) => read(core.Timer!), write == null ? null : (core, _, v) => write(core.Timer!, v))
+        {
+            El0Read = true,
+            El0Write = write != null,
+            TrapEl0 = (_, s, _) => (s->CntkctlEl1 & el0Enable) == 0,
+            Part = core => core.Timer,
+        };
 }

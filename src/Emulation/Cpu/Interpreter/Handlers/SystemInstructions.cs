@@ -152,7 +152,7 @@ internal static unsafe class SystemInstructions
     public static Op* Mrs(VcpuCore core, CpuState* s, Op* op)
     {
         SystemRegister? register = SystemRegisterTable.At((int)op->Imm);
-        if (register?.Read == null || !core.Has(register.Feature))
+        if (register?.Read == null || !register.IsIn(core))
         {
             return core.TakeUndefined(op);
         }
@@ -182,7 +182,7 @@ internal static unsafe class SystemInstructions
     public static Op* Msr(VcpuCore core, CpuState* s, Op* op)
     {
         SystemRegister? register = SystemRegisterTable.At((int)op->Imm);
-        if (register?.Write == null || !core.Has(register.Feature))
+        if (register?.Write == null || !register.IsIn(core))
         {
             return core.TakeUndefined(op);
         }
