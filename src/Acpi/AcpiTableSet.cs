@@ -6,7 +6,9 @@ namespace Vmm.Acpi;
 public sealed class AcpiTableSet
 {
     private const int Alignment = 64;
-    private const int RsdpSize = 36;
+
+    /// <summary>Bytes of the RSDP, with which <see cref="Bytes"/> begins.</summary>
+    public const int RsdpSize = 36;
 
     private readonly List<(AcpiTable Table, ulong Address)> _tables = [];
 

@@ -35,6 +35,8 @@ internal sealed class FakeMachine : IVmMachine
 
     public VcpuStatus Status(int cpu) => new(cpu, IsEnabled(cpu) ? "enabled" : "disabled", "", "", "", "");
 
+    public string SlotName(int cpu) => $"cpu{cpu}";
+
     public bool IsEnabled(int cpu) => Volatile.Read(ref _enabled[cpu]);
 
     public IVcpu Cpu(int cpu) => _cpus[cpu];

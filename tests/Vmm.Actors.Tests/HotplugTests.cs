@@ -213,8 +213,8 @@ public sealed class HotplugTests : TestKit
     [Theory]
     [InlineData("core9", 6, "Invalid core-id 6 specified, correct range 0:5")]
     [InlineData("core9", -1, "Invalid core-id -1 specified, correct range 0:5")]
-    [InlineData("core9", 1, "cpu1 exists")]
-    [InlineData("core9", 4, "cpu4 exists")]
+    [InlineData("core9", 1, "cpu1 exist")]
+    [InlineData("core9", 4, "cpu4 exist")]
     [InlineData("core4", 5, "Duplicate device ID 'core4'")]
     public void Plug_impossible_is_rejected_in_words(string id, int cpu, string reason)
     {

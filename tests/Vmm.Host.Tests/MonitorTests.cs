@@ -26,7 +26,7 @@ public sealed class MonitorTests
             GetPluggedVcpus => new PluggedVcpus(["core4"], [4]),
             GetVcpuRegisters { Cpu: 0 } => new VcpuRegisters(0, " PC=1"),
             GetVcpuRegisters get => new VcpuRegisters(get.Cpu, ""),
-            PlugVcpu { Cpu: 4 } plug => new HotplugRejected(plug.Id, "cpu4 exists"),
+            PlugVcpu { Cpu: 4 } plug => new HotplugRejected(plug.Id, "cpu(id4=0:0:4:0) with arch-id 4 exist"),
             PlugVcpu plug => new HotplugAccepted(plug.Id, plug.Cpu),
             UnplugVcpu unplug => new HotplugRejected(unplug.Id, $"Device '{unplug.Id}' not found"),
             _ => new VmStatus(VmRunState.Running, ""),
@@ -40,10 +40,11 @@ public sealed class MonitorTests
     [InlineData("device_add cortex-a57-arm-cpu,id=a,core-id=6", "Error: Invalid core-id 6 specified, correct range 0:5")]
     [InlineData("device_add cortex-a57-arm-cpu,id=a,core-id=-1", "Error: Invalid core-id -1 specified, correct range 0:5")]
     [InlineData("device_add cortex-a57-arm-cpu,id=a", "Error: core-id is not set")]
-    [InlineData("device_add cortex-a57-arm-cpu,id=a,core-id=4", "Error: cpu4 exists")]
+    [InlineData("device_add cortex-a57-arm-cpu,id=a,core-id=4", "Error: cpu(id4=0:0:4:0) with arch-id 4 exist")]
     [InlineData("device_add cortex-a57-arm-cpu,id=a,node=4", "Error: Property 'cortex-a57-arm-cpu.node' not found")]
     [InlineData("device_del cpu9", "Error: Device 'cpu9' not found")]
-    [InlineData("device_del cpu-0", "Error: Boot CPU can't be unplugged")]
+    [InlineData("device_del cpu-0", "Error: Boot CPU(id0=0:0:0:0) hot-unplug not supported")]
+    [InlineData("device_del cpu-1", "Error: Hot-unplug of cold-booted CPU not supported!")]
     [InlineData("frobnicate", "unknown command: 'frobnicate'")]
     [InlineData("info nothing", "unknown command: 'info nothing'")]
     [InlineData("info registers 9", "Error: CPU not found")]

@@ -51,6 +51,12 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
             Actor: "");
     }
 
+    public string SlotName(int cpu)
+    {
+        var index = new CpuIndex(cpu);
+        return $"cpu({_machine.Config.Topology.Describe(index)}) with arch-id {Mpidr.FromIndex(index).Affinity}";
+    }
+
     IVcpu IVmMachine.Cpu(int cpu) => _cpus[cpu];
 
     public void SetExecutable(int cpu, bool value)

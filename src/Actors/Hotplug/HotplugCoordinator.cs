@@ -73,7 +73,7 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
 
     private void Plug(PlugVcpu plug)
     {
-        if (_state.RefusePlug(plug, _machine.PossibleCpus, _machine.IsEnabled) is { } reason)
+        if (_state.RefusePlug(plug, _machine.PossibleCpus, _machine.IsEnabled, _machine.SlotName) is { } reason)
         {
             Sender.Tell(new HotplugRejected(plug.Id, reason));
         }

@@ -28,7 +28,8 @@ public sealed record HotplugState(ImmutableSortedDictionary<int, string> Plugged
     public bool Busy => Pending.Values.Any(p => !p.TimedOut);
 
     /// <summary>Why a plug is impossible, in QEMU's words; null when it is not.</summary>
-    public string? RefusePlug(PlugVcpu plug, int possibleCpus, Func<int, bool> isEnabled)
+    /// <param name="slotName">How QEMU names a CPU slot in messages.</param>
+    public string? RefusePlug(PlugVcpu plug, int possibleCpus, Func<int, bool> isEnabled, Func<int, string> slotName)
     {
         if (plug.Cpu < 0 || plug.Cpu >= possibleCpus)
         {
@@ -40,7 +41,7 @@ public sealed record HotplugState(ImmutableSortedDictionary<int, string> Plugged
             return $"Duplicate device ID '{plug.Id}'";
         }
 
-        return isEnabled(plug.Cpu) || Plugged.ContainsKey(plug.Cpu) ? $"cpu{plug.Cpu} exists" : null;
+        return isEnabled(plug.Cpu) || Plugged.ContainsKey(plug.Cpu) ? $"{slotName(plug.Cpu)} exist" : null;
     }
 
     /// <summary>The CPU of an unplug, or why it is impossible, in QEMU's words.</summary>

@@ -39,6 +39,9 @@ public interface IVmMachine
     /// <summary>Where a CPU stands for the host, ACPI, the GIC and PSCI; the actor's part is left empty.</summary>
     VcpuStatus Status(int cpu);
 
+    /// <summary>A possible CPU as QEMU's messages name it: <c>cpu(id4=0:0:4:0) with arch-id 4</c>, its index, place and MPIDR affinity.</summary>
+    string SlotName(int cpu);
+
     IVcpu Cpu(int cpu);
 
     /// <summary>Makes (true) or frees (false) the execution state of a CPU that no thread runs.</summary>

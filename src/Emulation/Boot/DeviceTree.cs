@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Boot;
@@ -18,11 +19,8 @@ public static class DeviceTree
             .Text("model", "linux,dummy-virt").Text("compatible", "linux,dummy-virt");
         root.Node("chosen", chosen =>
         {
-            chosen.Text("bootargs", config.Boot.CommandLine).Text("stdout-path", $"/pl011@{VirtMemoryMap.Uart.Value:x}");
-            if (initrd is { } range)
-            {
-                chosen.Cells64("linux,initrd-start", range.Start).Cells64("linux,initrd-end", range.End);
-            }
+            Common(chosen, config, initrd);
+            chosen.Text("stdout-path", $"/pl011@{VirtMemoryMap.Uart.Value:x}");
         });
         root.Node($"memory@{VirtMemoryMap.Ram.Value:x}", memory =>
             memory.Text("device_type", "memory").Cells64("reg", VirtMemoryMap.Ram.Value, config.MemoryBytes));
@@ -48,16 +46,26 @@ public static class DeviceTree
     public static byte[] BuildChosen(MachineConfig config, (ulong Start, ulong End)? initrd, ulong systemTable, ulong memoryMap, uint memoryMapSize) =>
         new Fdt().Node("", root => root.Cells("#address-cells", 2).Cells("#size-cells", 2).Node("chosen", chosen =>
         {
-            chosen.Text("bootargs", config.Boot.CommandLine);
-            if (initrd is { } range)
-            {
-                chosen.Cells64("linux,initrd-start", range.Start).Cells64("linux,initrd-end", range.End);
-            }
-
+            Common(chosen, config, initrd);
             chosen.Cells64("linux,uefi-system-table", systemTable).Cells64("linux,uefi-mmap-start", memoryMap)
                 .Cells("linux,uefi-mmap-size", memoryMapSize).Cells("linux,uefi-mmap-desc-size", EfiHandoff.DescriptorSize)
                 .Cells("linux,uefi-mmap-desc-ver", 1).Cells("linux,uefi-secure-boot", 2);
         })).ToArray();
+
+    // What /chosen has in both trees. The seeds are for KASLR and the kernel's random numbers.
+    private static void Common(Fdt chosen, MachineConfig config, (ulong Start, ulong End)? initrd)
+    {
+        chosen.Text("bootargs", config.Boot.CommandLine);
+        if (initrd is { } range)
+        {
+            chosen.Cells64("linux,initrd-start", range.Start).Cells64("linux,initrd-end", range.End);
+        }
+
+        if (config.DtbRandomness)
+        {
+            chosen.Property("kaslr-seed", RandomNumberGenerator.GetBytes(8)).Property("rng-seed", RandomNumberGenerator.GetBytes(32));
+        }
+    }
 
     // Only the CPUs that are enabled: without ACPI there is no way to plug the others.
     private static void Cpus(Fdt cpus, MachineConfig config)

@@ -20,6 +20,13 @@ public sealed record CpuTopology(int Sockets, int Clusters, int Cores, int Threa
             index % Threads);
     }
 
+    /// <summary>A CPU as QEMU's messages name it: index, then socket, cluster, core and thread, as in <c>id4=0:0:4:0</c>.</summary>
+    public string Describe(CpuIndex cpu)
+    {
+        CpuLocation at = Locate(cpu);
+        return $"id{cpu.Value}={at.Socket}:{at.Cluster}:{at.Core}:{at.Thread}";
+    }
+
     /// <summary>The CPU at a position; the reverse of <see cref="Locate"/>.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The position is outside the topology.</exception>
     public CpuIndex IndexOf(CpuLocation location)

@@ -22,6 +22,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// <summary>ACPI tables and the EFI hand-off (<c>-machine acpi=on</c>), or a full device tree.</summary>
     public bool Acpi { get; init; } = true;
 
+    /// <summary>Random seeds for the kernel in /chosen, new at each reset; false for boots that repeat (<c>-machine dtb-randomness=off</c>).</summary>
+    public bool DtbRandomness { get; init; } = true;
+
     /// <summary>
     /// False: every CPU enabled at power-on is Enabled in the MADT and can never be unplugged (V5 of the series). True: only the
     /// boot CPU is, and all others are online-capable.

@@ -9,22 +9,6 @@ using Vmm.Host.Options;
 
 namespace Vmm.Host.Commands;
 
-/// <summary>What the program's exit code says.</summary>
-public static class ExitCode
-{
-    /// <summary>The guest powered off, or the user quit.</summary>
-    public const int Success = 0;
-
-    /// <summary>The command line or a file is wrong; nothing ran.</summary>
-    public const int BadInput = 1;
-
-    /// <summary>The VM stopped with an internal error; a crash report is on stderr.</summary>
-    public const int InternalError = 2;
-
-    /// <summary><c>vmm demo</c>: the guest did not say what it should have.</summary>
-    public const int DemoFailed = 3;
-}
-
 /// <summary><c>vmm run</c>: a VM whose serial line is the terminal.</summary>
 public static class RunCommand
 {
@@ -33,10 +17,10 @@ public static class RunCommand
         var kernel = new Option<string?>("--kernel") { Description = "arm64 Linux Image to boot" };
         var initrd = new Option<string?>("--initrd") { Description = "initial RAM disk" };
         var append = new Option<string>("--append") { Description = "kernel command line", DefaultValueFactory = _ => "" };
-        var smp = new Option<string>("--smp") { Description = "[cpus=]n[,maxcpus=n][,sockets=n][,clusters=n][,cores=n][,threads=n]", DefaultValueFactory = _ => "1" };
+        var smp = new Option<string>("--smp") { Description = SmpOption.Syntax, DefaultValueFactory = _ => "1" };
         var memory = new Option<string>("--memory", "-m") { Description = "RAM in MiB, or with K, M, G", DefaultValueFactory = _ => "512M" };
         var cpu = new Option<string>("--cpu") { Description = "CPU model", DefaultValueFactory = _ => "max" };
-        var machine = new Option<string>("--machine", "-M") { Description = "virt[,gic-version=3][,acpi=on|off]", DefaultValueFactory = _ => "virt" };
+        var machine = new Option<string>("--machine", "-M") { Description = "virt[,gic-version=3][,acpi=on|off][,dtb-randomness=on|off]", DefaultValueFactory = _ => "virt" };
         var trace = new Option<string?>("--trace") { Description = $"what to trace: {TraceCategoryNames.All}" };
         var traceFile = new Option<string?>("--trace-file") { Description = $"where the trace goes ({TraceOption.DefaultFile})" };
         var log = new Option<string>("--log") { Description = "LEVEL[,FILE]: log to stderr, or to a file", DefaultValueFactory = _ => LogOption.Default };
@@ -77,7 +61,7 @@ public static class RunCommand
 
         var quit = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var terminal = new RawTerminal(() => quit.TrySetResult());
-        var console = new SerialConsole(System.Console.OpenStandardInput(), System.Console.OpenStandardOutput());
+        var console = new SerialConsole(RawTerminal.OpenInput(), System.Console.OpenStandardOutput());
         VmStatus? ended = null;
         await using (var session = new VmSession(config, console.Write, console.Report))
         {

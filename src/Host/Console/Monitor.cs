@@ -165,8 +165,8 @@ public sealed class Monitor(MachineConfig config, Func<IProtocolMessage, Task<IP
             && cpu < config.EnabledCpus)
         {
             return cpu == 0
-                ? "Error: Boot CPU can't be unplugged"
-                : $"Error: Hot-unplug of the cold-booted CPU {cpu} is not supported: the firmware tables say that it is always enabled";
+                ? $"Error: Boot CPU({config.Topology.Describe(new CpuIndex(0))}) hot-unplug not supported"
+                : "Error: Hot-unplug of cold-booted CPU not supported!";
         }
 
         return Describe(await ask(new UnplugVcpu(id)).ConfigureAwait(false));

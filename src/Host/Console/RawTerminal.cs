@@ -1,14 +1,25 @@
-using System.Diagnostics;
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Vmm.Host.Console;
 
 /// <summary>The terminal in raw mode from creation to disposal, also when a signal ends the program. Nothing if stdin is no terminal.</summary>
 public sealed class RawTerminal : IDisposable
 {
-    private readonly string? _saved;
+    private const int StandardInput = 0;
+    private const int Now = 0;
+
+    // Larger than struct termios is on any Linux: its layout differs between hosts and does not matter here.
+    private const int TermiosSize = 256;
+
+    private readonly byte[]? _saved;
     private readonly List<PosixSignalRegistration> _signals = [];
     private int _restored;
+
+    /// <summary>
+    /// The bytes of stdin as they come. The runtime's own stream reads a terminal by lines, echoes them, and sets its modes.
+    /// </summary>
+    public static Stream OpenInput() => new FileStream(new SafeFileHandle(StandardInput, ownsHandle: false), FileAccess.Read, bufferSize: 0);
 
     /// <param name="terminate">Called on SIGTERM, SIGHUP, SIGINT and SIGQUIT: end the program in good order.</param>
     public RawTerminal(Action terminate)
@@ -23,10 +34,12 @@ public sealed class RawTerminal : IDisposable
             }));
         }
 
-        if (!System.Console.IsInputRedirected)
+        byte[] settings = new byte[TermiosSize];
+        if (tcgetattr(StandardInput, settings) == 0)
         {
-            _saved = Stty("-g");
-            Stty("raw -echo");
+            _saved = [.. settings];
+            cfmakeraw(settings);
+            _ = tcsetattr(StandardInput, Now, settings);
             AppDomain.CurrentDomain.ProcessExit += (_, _) => Restore();
         }
     }
@@ -39,18 +52,21 @@ public sealed class RawTerminal : IDisposable
 
     private void Restore()
     {
-        if (_saved is { Length: > 0 } && Interlocked.Exchange(ref _restored, 1) == 0)
+        if (_saved != null && Interlocked.Exchange(ref _restored, 1) == 0)
         {
-            Stty(_saved);
+            _ = tcsetattr(StandardInput, Now, _saved);
         }
     }
 
-    // stty works on the terminal that it inherits as its stdin.
-    private static string Stty(string arguments)
-    {
-        using var process = Process.Start(new ProcessStartInfo("stty", arguments) { RedirectStandardOutput = true, UseShellExecute = false })!;
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return output.Trim();
-    }
+    // termios(3). A child process that did this (stty) would not do: the runtime resets the terminal when a child ends.
+#pragma warning disable IDE1006 // names of the C library
+    [DllImport("libc")]
+    private static extern int tcgetattr(int descriptor, byte[] settings);
+
+    [DllImport("libc")]
+    private static extern int tcsetattr(int descriptor, int when, byte[] settings);
+
+    [DllImport("libc")]
+    private static extern void cfmakeraw(byte[] settings);
+#pragma warning restore IDE1006
 }

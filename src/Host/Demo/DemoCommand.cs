@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.Globalization;
 using Vmm.Host.Commands;
 using Vmm.Host.Guest;
 
@@ -9,14 +10,20 @@ public static class DemoCommand
 {
     public static Command Create()
     {
-        var rounds = new Option<int>("--rounds") { Description = "plug and unplug so many times more", DefaultValueFactory = _ => 0 };
-        rounds.Validators.Add(result =>
+        var rounds = new Option<int>("--rounds")
         {
-            if (result.GetValueOrDefault<int>() < 0)
+            Description = "plug and unplug so many times more",
+            DefaultValueFactory = _ => 0,
+            CustomParser = result =>
             {
-                result.AddError("--rounds must not be negative");
-            }
-        });
+                if (!int.TryParse(result.Tokens[0].Value, NumberStyles.None, CultureInfo.InvariantCulture, out int value))
+                {
+                    result.AddError($"--rounds takes a number, not '{result.Tokens[0].Value}'");
+                }
+
+                return value;
+            },
+        };
         var command = new Command("demo", "Boot Debian's kernel, plug a vCPU into it and take it out again") { rounds };
         command.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(rounds), cancellation));
         return command;

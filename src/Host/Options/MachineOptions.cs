@@ -18,14 +18,14 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
         ulong memory = ParseSize(Memory);
         CpuModel model = CpuModel.Find(Cpu)
             ?? throw new OptionException($"unable to find CPU model '{Cpu}'; there are {string.Join(", ", CpuModel.All.Select(m => m.Name))}");
-        bool acpi = ParseMachine(Machine);
+        (bool acpi, bool randomness) = ParseMachine(Machine);
         if (Kernel == null)
         {
             throw new OptionException("no kernel: give an arm64 Image with --kernel");
         }
 
         var boot = new BootConfig(ReadFile("kernel", Kernel), Initrd == null ? null : ReadFile("initrd", Initrd), Append);
-        var config = new MachineConfig(model, smp.Cpus, smp.Topology, memory, boot) { Acpi = acpi };
+        var config = new MachineConfig(model, smp.Cpus, smp.Topology, memory, boot) { Acpi = acpi, DtbRandomness = randomness };
         try
         {
             LinuxBoot.Plan(config);
@@ -57,10 +57,11 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
         return bytes;
     }
 
-    // virt[,gic-version=3][,acpi=on|off]: whether ACPI is on.
-    private static bool ParseMachine(string text)
+    // virt[,gic-version=3][,acpi=on|off][,dtb-randomness=on|off].
+    private static (bool Acpi, bool DtbRandomness) ParseMachine(string text)
     {
         bool acpi = true;
+        bool randomness = true;
         string[] parts = text.Split(',');
         if (parts[0] != "virt")
         {
@@ -79,6 +80,12 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
                 case "acpi=off":
                     acpi = false;
                     break;
+                case "dtb-randomness=on":
+                    randomness = true;
+                    break;
+                case "dtb-randomness=off":
+                    randomness = false;
+                    break;
                 default:
                     throw new OptionException(part.StartsWith("gic-version=", StringComparison.Ordinal)
                         ? $"{part} is not supported: virt has a GICv3 (gic-version=3)"
@@ -86,7 +93,7 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
             }
         }
 
-        return acpi;
+        return (acpi, randomness);
     }
 
     private static byte[] ReadFile(string what, string path)

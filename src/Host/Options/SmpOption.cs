@@ -10,6 +10,8 @@ namespace Vmm.Host.Options;
 /// <param name="Cpus">Enabled at power-on.</param>
 public sealed record SmpOption(int Cpus, CpuTopology Topology)
 {
+    public const string Syntax = "[cpus=]n[,maxcpus=n][,sockets=n][,clusters=n][,cores=n][,threads=n]";
+
     private static readonly string[] s_members = ["cpus", "maxcpus", "sockets", "clusters", "cores", "threads"];
 
     /// <exception cref="OptionException">The text is malformed or the topology does not multiply out.</exception>

@@ -1,0 +1,55 @@
+using System.CommandLine;
+using Vmm.Acpi;
+using Vmm.Emulation.Boot;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Machine;
+using Vmm.Host.Options;
+
+namespace Vmm.Host.Commands;
+
+/// <summary><c>vmm acpi dump</c>: the ACPI tables of a machine as files that <c>iasl -d</c> and <c>acpiexec</c> read.</summary>
+public static class AcpiCommand
+{
+    // Where the tables point to each other; at a boot they lie below the top of RAM instead.
+    private static readonly ulong s_address = VirtMemoryMap.Ram.Value;
+
+    public static Command Create()
+    {
+        var smp = new Option<string>("--smp") { Description = SmpOption.Syntax, DefaultValueFactory = _ => "1" };
+        var folder = new Option<string>("--out") { Description = "folder for the files", DefaultValueFactory = _ => "." };
+        var dump = new Command("dump", "Write the ACPI tables of a machine, one file each") { smp, folder };
+        dump.SetAction(parsed => Dump(parsed.GetValue(smp)!, parsed.GetValue(folder)!));
+        return new Command("acpi", "ACPI tables") { dump };
+    }
+
+    private static int Dump(string smpText, string folder)
+    {
+        try
+        {
+            SmpOption smp = SmpOption.Parse(smpText);
+            var config = new MachineConfig(CpuModel.Find("max")!, smp.Cpus, smp.Topology, 0, new BootConfig(default, null, ""));
+            AcpiTableSet tables = AcpiTables.Build(config, s_address);
+            Directory.CreateDirectory(folder);
+            Write(folder, "RSDP", tables.Bytes.AsSpan(0, AcpiTableSet.RsdpSize));
+            foreach (AcpiTable table in tables.Tables)
+            {
+                Write(folder, table.Signature, table.Bytes);
+            }
+
+            return ExitCode.Success;
+        }
+        catch (Exception e) when (e is OptionException or IOException or UnauthorizedAccessException)
+        {
+            System.Console.Error.WriteLine($"vmm: {e.Message}");
+            return ExitCode.BadInput;
+        }
+    }
+
+    // Named as acpidump -b does.
+    private static void Write(string folder, string signature, ReadOnlySpan<byte> bytes)
+    {
+        string path = Path.Combine(folder, $"{signature.ToLowerInvariant()}.dat");
+        File.WriteAllBytes(path, bytes);
+        System.Console.WriteLine($"{path}: {bytes.Length} bytes");
+    }
+}

@@ -1,0 +1,17 @@
+namespace Vmm.Host.Commands;
+
+/// <summary>What the program's exit code says.</summary>
+public static class ExitCode
+{
+    /// <summary>The guest powered off, or the user quit.</summary>
+    public const int Success = 0;
+
+    /// <summary>The command line or a file is wrong; nothing ran.</summary>
+    public const int BadInput = 1;
+
+    /// <summary>The VM stopped with an internal error; a crash report is on stderr.</summary>
+    public const int InternalError = 2;
+
+    /// <summary><c>vmm demo</c>: the guest did not say what it should have.</summary>
+    public const int DemoFailed = 3;
+}
