@@ -7,6 +7,7 @@ using Vmm.Emulation.Cpu.Timers;
 using Vmm.Emulation.Devices.CpuHotplug;
 using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Devices.Pl011;
+using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Memory;
 
@@ -44,6 +45,7 @@ public sealed class VirtMachine : IDisposable
         }
 
         Uart = new Pl011(Gic.SpiLine(VirtInterruptMap.Uart));
+        Rtc = new Pl031(Gic.SpiLine(VirtInterruptMap.Rtc), TimeProvider.System);
         Ged = new Ged(Gic.SpiLine(VirtInterruptMap.Ged));
         CpuHotplug = new CpuHotplugBlock(config.PossibleCpus) { Ejecting = cpu => Psci.SetEnabled(cpu, false) };
         Bus.Map(Gic.Distributor, VirtMemoryMap.GicDistributor, VirtMemoryMap.GicDistributorSize);
@@ -56,6 +58,7 @@ public sealed class VirtMachine : IDisposable
         }
 
         Bus.Map(Uart, VirtMemoryMap.Uart, VirtMemoryMap.UartSize);
+        Bus.Map(Rtc, VirtMemoryMap.Rtc, VirtMemoryMap.RtcSize);
         Bus.Map(Ged, VirtMemoryMap.Ged, VirtMemoryMap.GedSize);
         Bus.Map(CpuHotplug, VirtMemoryMap.CpuHotplug, VirtMemoryMap.CpuHotplugSize);
 
@@ -81,6 +84,8 @@ public sealed class VirtMachine : IDisposable
     public VirtualClock Clock { get; } = new();
 
     public Pl011 Uart { get; }
+
+    public Pl031 Rtc { get; }
 
     public Ged Ged { get; }
 
@@ -113,6 +118,7 @@ public sealed class VirtMachine : IDisposable
         _code.InvalidateAll();
         Gic.Reset();
         Uart.Reset();
+        Rtc.Reset();
         Ged.Reset();
         CpuHotplug.Reset();
         foreach (BootBlob blob in plan.Blobs)

@@ -17,13 +17,19 @@ public enum CpuHotplugEventKind
 
     /// <summary>_OST reported (ACPI 6.5, 6.3.5).</summary>
     Ost,
+
+    /// <summary>OSPM has seen the insertion.</summary>
+    InsertAcknowledged,
+
+    /// <summary>OSPM has seen the request to give the CPU up.</summary>
+    RemoveAcknowledged,
 }
 
 /// <summary>
 /// The CPU hotplug register block (QEMU, docs/specs/acpi_cpu_hotplug.rst, in the 12-byte layout of the Arm series): a selector, flags of
 /// the CPU that it selects, commands and their data.
 /// </summary>
-public sealed class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
+public sealed partial class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
 {
     private const ulong SelectorOffset = 0;
     private const ulong FlagsOffset = 4;
@@ -34,6 +40,10 @@ public sealed class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
     private const uint FlagInsert = 2;
     private const uint FlagRemove = 4;
     private const uint FlagEject = 8;
+    private const uint FlagFirmwareEject = 16;
+
+    // A guest that writes faster than the coordinator listens: the oldest events stay, for they are what somebody waits for.
+    private const int EventCapacity = 4096;
 
     private const byte CommandNextEvent = 0;
     private const byte CommandOstEvent = 1;
@@ -45,6 +55,7 @@ public sealed class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
         public bool Enabled;
         public bool Insert;
         public bool Remove;
+        public bool FirmwareEject;
         public uint OstEvent;
         public uint OstStatus;
     }
@@ -140,10 +151,10 @@ public sealed class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
 
             ref Slot slot = ref _slots[_selector];
             ulong affinity = Mpidr.FromIndex(new CpuIndex((int)_selector)).Affinity;
-            return offset switch
+            ulong value = offset switch
             {
                 SelectorOffset => _command == CommandArchId ? affinity >> 32 : 0,
-                FlagsOffset => (slot.Enabled ? FlagEnabled : 0) | (slot.Insert ? FlagInsert : 0) | (slot.Remove ? FlagRemove : 0),
+                FlagsOffset => FlagsOf(slot),
                 DataOffset => _command switch
                 {
                     CommandNextEvent => _selector,
@@ -152,6 +163,7 @@ public sealed class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
                 },
                 _ => 0,
             };
+            return MmioAccess.Truncate(value, size);
         }
     }
 
@@ -182,18 +194,16 @@ public sealed class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
         var cpu = new CpuIndex((int)_selector);
         switch (offset)
         {
+            // Only the first bit that is set acts, in this order.
             case FlagsOffset when (value & FlagInsert) != 0:
-                slot.Insert = false;
-                return false;
+                return Acknowledge(ref slot.Insert, cpu, CpuHotplugEventKind.InsertAcknowledged);
             case FlagsOffset when (value & FlagRemove) != 0:
-                slot.Remove = false;
+                return Acknowledge(ref slot.Remove, cpu, CpuHotplugEventKind.RemoveAcknowledged);
+            case FlagsOffset when (value & FlagEject) != 0:
+                return Eject(ref slot, cpu);
+            case FlagsOffset when (value & FlagFirmwareEject) != 0:
+                slot.FirmwareEject = !slot.FirmwareEject;
                 return false;
-            case FlagsOffset when (value & FlagEject) != 0 && _selector != 0 && slot.Enabled:
-                slot.Enabled = false;
-                slot.Remove = false;
-                Ejecting?.Invoke(cpu);
-                _events.Enqueue(new CpuHotplugEvent(cpu, CpuHotplugEventKind.Ejected));
-                return true;
             case CommandOffset:
                 _command = (byte)value;
                 if (_command == CommandNextEvent)
@@ -207,12 +217,50 @@ public sealed class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
                 return false;
             case DataOffset when _command == CommandOstStatus:
                 slot.OstStatus = value;
-                _events.Enqueue(new CpuHotplugEvent(cpu, CpuHotplugEventKind.Ost, slot.OstEvent, value));
-                return true;
+                return Publish(new CpuHotplugEvent(cpu, CpuHotplugEventKind.Ost, slot.OstEvent, value));
             default:
                 return false;
         }
     }
+
+    private bool Acknowledge(ref bool pending, CpuIndex cpu, CpuHotplugEventKind kind)
+    {
+        bool was = pending;
+        pending = false;
+        return was && Publish(new CpuHotplugEvent(cpu, kind));
+    }
+
+    // The boot CPU stays.
+    private bool Eject(ref Slot slot, CpuIndex cpu)
+    {
+        if (cpu.Value == 0 || !slot.Enabled)
+        {
+            return false;
+        }
+
+        slot.Enabled = false;
+        slot.Remove = false;
+        slot.FirmwareEject = false;
+        Ejecting?.Invoke(cpu);
+        return Publish(new CpuHotplugEvent(cpu, CpuHotplugEventKind.Ejected));
+    }
+
+    // An eject is told in any case: there are no more of them than enabled CPUs.
+    private bool Publish(CpuHotplugEvent e)
+    {
+        if (_events.Count < EventCapacity || e.Kind == CpuHotplugEventKind.Ejected)
+        {
+            _events.Enqueue(e);
+        }
+
+        return true;
+    }
+
+    private static uint FlagsOf(in Slot slot) =>
+        (slot.Enabled ? FlagEnabled : 0)
+        | (slot.Insert ? FlagInsert : 0)
+        | (slot.Remove ? FlagRemove : 0)
+        | (slot.FirmwareEject ? FlagFirmwareEject : 0);
 
     // Circularly from the selector; it moves only if there is an event.
     private void FindEvent()

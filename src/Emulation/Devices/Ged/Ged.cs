@@ -15,7 +15,7 @@ public enum GedEvents : uint
 /// <summary>
 /// The Generic Event Device (ACPI 6.5, 5.6.9) with QEMU's register: 32 bits that say what happened, cleared by reading.
 /// </summary>
-public sealed class Ged(InterruptLine line) : IAcpiDevice
+public sealed partial class Ged(InterruptLine line) : IAcpiDevice
 {
     private readonly Lock _lock = new();
     private uint _selector;
@@ -53,7 +53,7 @@ public sealed class Ged(InterruptLine line) : IAcpiDevice
         {
             uint value = _selector;
             _selector = 0;
-            return value;
+            return MmioAccess.Truncate(value, size);
         }
     }
 

@@ -8,7 +8,7 @@ namespace Vmm.Emulation.Devices.Pl011;
 /// The serial port. What the guest sends goes into a ring that the owner drains; while the ring is full the guest sees UARTFR.TXFF. It
 /// sends whether or not UARTCR.UARTEN is set, because the SBSA driver never sets it.
 /// </summary>
-public sealed class Pl011(InterruptLine line) : IMmioDevice
+public sealed partial class Pl011(InterruptLine line) : IMmioDevice
 {
     private const int OutputCapacity = 64 * 1024;
 
@@ -120,6 +120,7 @@ public sealed class Pl011(InterruptLine line) : IMmioDevice
             };
         }
 
+        value = MmioAccess.Truncate(value, size);
         if (room)
         {
             InputRoom.Ring();
@@ -212,9 +213,9 @@ public sealed class Pl011(InterruptLine line) : IMmioDevice
     // True when the owner has output to drain.
     private bool WriteData(byte b)
     {
-        _raw |= InterruptTransmit;
         if ((_control & ControlLoopback) != 0)
         {
+            _raw |= InterruptTransmit;
             if (_input.Count < InputDepth)
             {
                 _input.Enqueue(b);
@@ -236,6 +237,12 @@ public sealed class Pl011(InterruptLine line) : IMmioDevice
 
         _output[(_outputStart + _outputCount) % OutputCapacity] = b;
         _outputCount++;
+        if (_outputCount < OutputCapacity)
+        {
+            // Sent at once: the transmit FIFO is empty again.
+            _raw |= InterruptTransmit;
+        }
+
         return true;
     }
 

@@ -11,7 +11,7 @@ namespace Vmm.Emulation.Interrupts.GicV3;
 /// <para>One lock guards all of it; it is held for a few dozen instructions and nothing is called with it but
 /// <see cref="CpuInterruptWord.SetInput"/>, which takes no lock.</para>
 /// </summary>
-public sealed class Gic : IInterruptSink
+public sealed partial class Gic : IInterruptSink
 {
     /// <summary>INTIDs 0 to 287: 256 SPIs, as QEMU's <c>virt</c>.</summary>
     public const int Interrupts = 288;
@@ -239,6 +239,16 @@ public sealed class Gic : IInterruptSink
         }
     }
 
+    /// <summary>PIDR4–7, PIDR0–3 and CIDR0–3, one byte in each word from the end of a frame; PIDR2 says GICv3.</summary>
+    internal const ulong IdentificationOffset = 0xFFD0;
+
+    internal static uint Identification(ulong offset)
+    {
+        ReadOnlySpan<byte> bytes = [0x44, 0, 0, 0, 0x92, 0xB4, 0x3B, 0, 0x0D, 0xF0, 0x05, 0xB1];
+        ulong index = (offset - IdentificationOffset) >> 2;
+        return index < (ulong)bytes.Length ? bytes[(int)index] : 0u;
+    }
+
     private uint ReadRegister(ulong offset)
     {
         lock (Lock)
@@ -252,8 +262,8 @@ public sealed class Gic : IInterruptSink
                     return (Words - 1) | (15u << 19) | (1u << 24);
                 case 0x0008:
                     return 0x43B;
-                case 0xFFE8:
-                    return 0x3B; // PIDR2: GICv3.
+                case >= IdentificationOffset:
+                    return Identification(offset);
             }
 
             int word = (int)(offset & 0x7F) >> 2;
@@ -401,7 +411,7 @@ public sealed class Gic : IInterruptSink
                 return value | ((ulong)gic.ReadRegister((offset & ~3ul) + 4) << 32);
             }
 
-            return size == 4 ? value : (value >> (int)((offset & 3) * 8)) & ((1ul << (size * 8)) - 1);
+            return MmioAccess.Truncate(value >> (int)((offset & 3) * 8), size);
         }
 
         public void Write(ulong offset, int size, ulong value)
@@ -446,7 +456,7 @@ public sealed class Gic : IInterruptSink
                 return value | ((ulong)cpu.ReadRedistributor(inner + 4, last) << 32);
             }
 
-            return size == 4 ? value : (value >> (int)((offset & 3) * 8)) & ((1ul << (size * 8)) - 1);
+            return MmioAccess.Truncate(value >> (int)((offset & 3) * 8), size);
         }
 
         public void Write(ulong offset, int size, ulong value)
@@ -469,6 +479,10 @@ public sealed class Gic : IInterruptSink
             else if (size >= 4)
             {
                 cpu.WriteRedistributor(inner & ~3ul, (uint)value);
+                if (size == 8)
+                {
+                    cpu.WriteRedistributor((inner & ~3ul) + 4, (uint)(value >> 32));
+                }
             }
         }
     }

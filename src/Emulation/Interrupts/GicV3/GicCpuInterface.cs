@@ -7,7 +7,7 @@ namespace Vmm.Emulation.Interrupts.GicV3;
 /// One CPU's side of the GIC: its redistributor with the SGIs and PPIs, and its CPU interface, the ICC_* system registers. All
 /// state is under the lock of the <see cref="Gic"/>.
 /// </summary>
-public sealed class GicCpuInterface : IInterruptSink
+public sealed partial class GicCpuInterface : IInterruptSink
 {
     /// <summary>Five bits of priority are implemented.</summary>
     internal const int PriorityMask = 0xF8;
@@ -219,15 +219,15 @@ public sealed class GicCpuInterface : IInterruptSink
 
         lock (_gic.Lock)
         {
-            if (group1)
+            // The drop is for the highest active priority; one that belongs to the other group is a mistake of the guest's, and ignored.
+            uint lowest = (_activePriorities0 | _activePriorities1) & (0u - (_activePriorities0 | _activePriorities1));
+            ref uint active = ref group1 ? ref _activePriorities1 : ref _activePriorities0;
+            if ((active & lowest) == 0 && lowest != 0)
             {
-                _activePriorities1 &= _activePriorities1 - 1;
-            }
-            else
-            {
-                _activePriorities0 &= _activePriorities0 - 1;
+                return;
             }
 
+            active &= ~lowest;
             if (!_endOfInterruptMode)
             {
                 DeactivateLocked(id);
@@ -286,74 +286,104 @@ public sealed class GicCpuInterface : IInterruptSink
     internal ulong PriorityMaskRegister
     {
         get => _mask;
-        set => Change(() => _mask = (byte)(value & PriorityMask));
+        set
+        {
+            lock (_gic.Lock)
+            {
+                _mask = (byte)(value & PriorityMask);
+                UpdateLocked();
+            }
+        }
     }
 
     internal ulong BinaryPoint0
     {
         get => (ulong)_binaryPoint0;
-        set => Change(() => _binaryPoint0 = Math.Max((int)value & 7, MinimumBinaryPoint0));
+        set
+        {
+            lock (_gic.Lock)
+            {
+                _binaryPoint0 = Math.Max((int)value & 7, MinimumBinaryPoint0);
+                UpdateLocked();
+            }
+        }
     }
 
     internal ulong BinaryPoint1
     {
         get => (ulong)(_commonBinaryPoint ? Math.Min(_binaryPoint0 + 1, 7) : _binaryPoint1);
-        set => Change(() => _binaryPoint1 = _commonBinaryPoint ? _binaryPoint1 : Math.Max((int)value & 7, MinimumBinaryPoint1));
+        set
+        {
+            lock (_gic.Lock)
+            {
+                if (!_commonBinaryPoint)
+                {
+                    _binaryPoint1 = Math.Max((int)value & 7, MinimumBinaryPoint1);
+                    UpdateLocked();
+                }
+            }
+        }
     }
 
     /// <summary>ICC_CTLR_EL1: PRIbits = 4 (five), IDbits = 0 (16), A3V; EOImode and CBPR are writable.</summary>
     internal ulong Control
     {
         get => (_commonBinaryPoint ? 1ul : 0) | (_endOfInterruptMode ? 2ul : 0) | (4ul << 8) | (1ul << 15);
-        set => Change(() =>
+        set
         {
-            _commonBinaryPoint = (value & 1) != 0;
-            _endOfInterruptMode = (value & 2) != 0;
-        });
+            lock (_gic.Lock)
+            {
+                _commonBinaryPoint = (value & 1) != 0;
+                _endOfInterruptMode = (value & 2) != 0;
+                UpdateLocked();
+            }
+        }
     }
 
     internal ulong Group0Enable
     {
         get => _group0Enabled ? 1ul : 0;
-        set => Change(() => _group0Enabled = (value & 1) != 0, everyone: true);
+        set => EnableGroup(ref _group0Enabled, value);
     }
 
     internal ulong Group1Enable
     {
         get => _group1Enabled ? 1ul : 0;
-        set => Change(() => _group1Enabled = (value & 1) != 0, everyone: true);
+        set => EnableGroup(ref _group1Enabled, value);
     }
 
     internal ulong ActivePriorities0
     {
         get => _activePriorities0;
-        set => Change(() => _activePriorities0 = (uint)value);
+        set => SetActivePriorities(ref _activePriorities0, value);
     }
 
     internal ulong ActivePriorities1
     {
         get => _activePriorities1;
-        set => Change(() => _activePriorities1 = (uint)value);
+        set => SetActivePriorities(ref _activePriorities1, value);
     }
 
-    internal void SendSgi(ulong value, bool group1) => _gic.SendSgi(this, value, group1);
-
-    // 1-of-N interrupts may move when a group is enabled.
-    private void Change(Action apply, bool everyone = false)
+    // 1-of-N interrupts may move to another CPU.
+    private void EnableGroup(ref bool enabled, ulong value)
     {
         lock (_gic.Lock)
         {
-            apply();
-            if (everyone)
-            {
-                _gic.UpdateAllLocked();
-            }
-            else
-            {
-                UpdateLocked();
-            }
+            enabled = (value & 1) != 0;
+            _gic.UpdateAllLocked();
         }
     }
+
+    private void SetActivePriorities(ref uint active, ulong value)
+    {
+        lock (_gic.Lock)
+        {
+            active = (uint)value;
+            UpdateLocked();
+        }
+    }
+
+    internal void SendSgi(ulong value, bool group1) => _gic.SendSgi(this, value, group1);
 
     internal uint ReadRedistributor(ulong offset, bool last)
     {
@@ -366,7 +396,7 @@ public sealed class GicCpuInterface : IInterruptSink
                 0x0008 => (last ? 1u << 4 : 0) | ((uint)_cpu.Value << 8),
                 0x000C => (uint)((affinity & 0xFF_FFFF) | ((affinity >> 32) << 24)),
                 0x0014 => _waker,
-                0xFFE8 => 0x3B,
+                >= Gic.IdentificationOffset and < 0x1_0000 => Gic.Identification(offset),
                 0x1_0080 => _group,
                 0x1_0100 or 0x1_0180 => _enabled,
                 0x1_0200 or 0x1_0280 => PendingLocked,

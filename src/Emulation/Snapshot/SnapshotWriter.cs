@@ -1,0 +1,96 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace Vmm.Emulation.Snapshot;
+
+/// <summary>Collects the named fields of one unit.</summary>
+public sealed class SnapshotWriter
+{
+    private readonly Dictionary<string, byte[]> _fields = new(StringComparer.Ordinal);
+
+    internal IReadOnlyDictionary<string, byte[]> Fields => _fields;
+
+    /// <exception cref="ArgumentException">The unit wrote this name already.</exception>
+    public void Write<T>(string name, T value)
+        where T : unmanaged => Write(name, MemoryMarshal.CreateReadOnlySpan(ref value, 1));
+
+    /// <summary>An array; its length is part of the format.</summary>
+    /// <exception cref="ArgumentException">The unit wrote this name already.</exception>
+    public void Write<T>(string name, ReadOnlySpan<T> values)
+        where T : unmanaged => _fields.Add(name, MemoryMarshal.AsBytes(values).ToArray());
+}
+
+/// <summary>Gives the named fields of one unit back; each must be read exactly as it was written, and all must be read.</summary>
+public sealed class SnapshotReader
+{
+    private readonly string _unit;
+    private readonly IReadOnlyDictionary<string, byte[]> _fields;
+    private readonly HashSet<string> _read = new(StringComparer.Ordinal);
+
+    internal SnapshotReader(string unit, IReadOnlyDictionary<string, byte[]> fields)
+    {
+        _unit = unit;
+        _fields = fields;
+    }
+
+    /// <exception cref="SnapshotException">The field is missing or of another size.</exception>
+    public T Read<T>(string name)
+        where T : unmanaged => MemoryMarshal.Read<T>(Field(name, Unsafe.SizeOf<T>()));
+
+    /// <summary>Fills <paramref name="destination"/>, which must be as long as the array that was written.</summary>
+    /// <exception cref="SnapshotException">The field is missing or of another size.</exception>
+    public void Read<T>(string name, Span<T> destination)
+        where T : unmanaged
+    {
+        Span<byte> bytes = MemoryMarshal.AsBytes(destination);
+        Field(name, bytes.Length).CopyTo(bytes);
+    }
+
+    /// <summary>An array whose length is part of the state, such as a queue.</summary>
+    /// <exception cref="SnapshotException">The field is missing, longer than <paramref name="maximum"/> elements, or not a whole number of them.</exception>
+    public T[] ReadArray<T>(string name, int maximum)
+        where T : unmanaged
+    {
+        byte[] bytes = Field(name, null);
+        int size = Unsafe.SizeOf<T>();
+        Require(bytes.Length % size == 0 && bytes.Length / size <= maximum, name);
+        return MemoryMarshal.Cast<byte, T>(bytes).ToArray();
+    }
+
+    /// <summary>Refuses a field that holds what the unit can never have saved.</summary>
+    /// <exception cref="SnapshotException"><paramref name="valid"/> is false.</exception>
+    public void Require(bool valid, string name)
+    {
+        if (!valid)
+        {
+            throw new SnapshotException($"unit '{_unit}': field '{name}' holds an impossible value");
+        }
+    }
+
+    internal void RequireAllRead()
+    {
+        foreach (string name in _fields.Keys)
+        {
+            if (!_read.Contains(name))
+            {
+                throw new SnapshotException($"unit '{_unit}': unknown field '{name}'");
+            }
+        }
+    }
+
+    private byte[] Field(string name, int? length)
+    {
+        if (!_fields.TryGetValue(name, out byte[]? bytes))
+        {
+            throw new SnapshotException($"unit '{_unit}': no field '{name}'");
+        }
+
+        if (length != null && bytes.Length != length)
+        {
+            throw new SnapshotException($"unit '{_unit}': field '{name}' has {bytes.Length} bytes, expected {length}");
+        }
+
+        _read.Add(name);
+        return bytes;
+    }
+}
