@@ -80,7 +80,7 @@ public sealed class CpuHotplugBlockTests : DeviceFixture
         Assert.Equal(5ul, _block.Read(Flags, 1));
         _block.Write(Flags, 1, 0xC);
         Assert.Equal(1ul, _block.Read(Flags, 1));
-        Assert.Equal([CpuHotplugEventKind.InsertAcknowledged, CpuHotplugEventKind.RemoveAcknowledged], Events().Select(e => e.Kind));
+        Assert.Empty(Events());
     }
 
     [Fact]

@@ -17,12 +17,6 @@ public enum CpuHotplugEventKind
 
     /// <summary>_OST reported (ACPI 6.5, 6.3.5).</summary>
     Ost,
-
-    /// <summary>OSPM has seen the insertion.</summary>
-    InsertAcknowledged,
-
-    /// <summary>OSPM has seen the request to give the CPU up.</summary>
-    RemoveAcknowledged,
 }
 
 /// <summary>
@@ -196,9 +190,11 @@ public sealed partial class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
         {
             // Only the first bit that is set acts, in this order.
             case FlagsOffset when (value & FlagInsert) != 0:
-                return Acknowledge(ref slot.Insert, cpu, CpuHotplugEventKind.InsertAcknowledged);
+                slot.Insert = false;
+                return false;
             case FlagsOffset when (value & FlagRemove) != 0:
-                return Acknowledge(ref slot.Remove, cpu, CpuHotplugEventKind.RemoveAcknowledged);
+                slot.Remove = false;
+                return false;
             case FlagsOffset when (value & FlagEject) != 0:
                 return Eject(ref slot, cpu);
             case FlagsOffset when (value & FlagFirmwareEject) != 0:
@@ -221,13 +217,6 @@ public sealed partial class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
             default:
                 return false;
         }
-    }
-
-    private bool Acknowledge(ref bool pending, CpuIndex cpu, CpuHotplugEventKind kind)
-    {
-        bool was = pending;
-        pending = false;
-        return was && Publish(new CpuHotplugEvent(cpu, kind));
     }
 
     // The boot CPU stays.
