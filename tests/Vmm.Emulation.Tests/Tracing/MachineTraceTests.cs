@@ -49,7 +49,7 @@ public sealed unsafe class MachineTraceTests : IPsciEvents
             core.State->X[4] = 'A';
             core.State->X[7] = 3ul << 24;
             core.State->X[8] = 27;
-            machine.Ged.Raise(Devices.Ged.GedEvents.PowerButton);
+            machine.Ged.Raise(Vmm.Emulation.Devices.Ged.GedEvents.PowerButton);
             core.Run(Program.Length);
             registers = [.. Enumerable.Range(0, 31).Select(i => core.State->X[i]), core.State->Pc];
         }
