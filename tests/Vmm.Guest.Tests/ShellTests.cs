@@ -86,6 +86,17 @@ public sealed class ShellTests
         await vm.PowerOffAsync();
     }
 
+    [Fact]
+    public async Task Power_button_reaches_the_guest()
+    {
+        const string Events = "awk '/ACPI:Ged/ { print $2 }' /proc/interrupts";
+        await using ShellVm vm = await ShellVm.BootAsync("max", 1, 1);
+        Assert.Equal("0", await vm.Shell.RunAsync(Events));
+        Assert.Equal("", await vm.MonitorAsync("system_powerdown"));
+        Assert.Equal("1", await vm.Shell.RunAsync(Events));
+        await vm.PowerOffAsync();
+    }
+
     private static async Task<double> Uptime(ShellVm vm) =>
         double.Parse((await vm.Shell.RunAsync("cat /proc/uptime")).Split(' ')[0], CultureInfo.InvariantCulture);
 }

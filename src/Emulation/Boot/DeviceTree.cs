@@ -37,6 +37,10 @@ public static class DeviceTree
             .Cells64("reg", VirtMemoryMap.Uart.Value, VirtMemoryMap.UartSize)
             .Cells("interrupts", Spi, (uint)VirtInterruptMap.Uart.Value - 32, LevelHigh)
             .Cells("clocks", ClockHandle, ClockHandle).Text("clock-names", "uartclk", "apb_pclk"));
+        root.Node($"pl031@{VirtMemoryMap.Rtc.Value:x}", rtc => rtc.Text("compatible", "arm,pl031", "arm,primecell")
+            .Cells64("reg", VirtMemoryMap.Rtc.Value, VirtMemoryMap.RtcSize)
+            .Cells("interrupts", Spi, (uint)VirtInterruptMap.Rtc.Value - 32, LevelHigh)
+            .Cells("clocks", ClockHandle).Text("clock-names", "apb_pclk"));
     }).ToArray();
 
     /// <summary>
@@ -83,7 +87,7 @@ public static class DeviceTree
     {
         ulong low = (ulong)Math.Min(config.PossibleCpus, VirtMemoryMap.GicRedistributorCount);
         ulong high = (ulong)config.PossibleCpus - low;
-        intc.Text("compatible", "arm,gic-v3").Cells("#interrupt-cells", 3).Flag("interrupt-controller").Cells("phandle", GicHandle)
+        intc.Text("compatible", "arm,gic-v3").Cells("#address-cells", 2).Cells("#size-cells", 2).Flag("ranges").Cells("#interrupt-cells", 3).Flag("interrupt-controller").Cells("phandle", GicHandle)
             .Cells("#redistributor-regions", high == 0 ? 1u : 2u)
             .Cells64(
                 "reg",
