@@ -1,5 +1,11 @@
 using Akka.Actor;
+using Akka.Hosting;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Hosting.Internal;
+using Microsoft.Extensions.Logging;
 using Serilog;
+using Serilog.Extensions.Logging;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vcpu;
@@ -15,7 +21,8 @@ public sealed class VmSession : IAsyncDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
     private readonly MachineAdapter _machine;
-    private readonly ActorSystem _system;
+    private readonly ServiceProvider _services;
+    private readonly IHostedService _akka;
     private readonly IActorRef _vm;
     private readonly TaskCompletionSource<VmStatus> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
@@ -25,13 +32,27 @@ public sealed class VmSession : IAsyncDisposable
     {
         Config = config;
         _machine = new MachineAdapter(config);
-        _system = ActorSystem.Create("vmm", AkkaLog.Configuration.WithFallback(VmConfiguration.Load()));
         var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(30), serialOutput);
-        _vm = _system.ActorOf(Props.Create(() => new VmSupervisor(_machine, options)), "vm");
+
+        // Of a generic host there is what Akka.Hosting needs: a VM on a terminal has neither settings files nor a host's life cycle.
+        _services = new ServiceCollection()
+            .AddSingleton<ILoggerFactory>(new SerilogLoggerFactory())
+            .AddSingleton(typeof(ILogger<>), typeof(Logger<>))
+            .AddSingleton<IHostApplicationLifetime, ApplicationLifetime>()
+            .AddAkka("vmm", akka => akka
+                .ConfigureLoggers(AkkaLog.Configure)
+                .WithVm(_machine, options)
+                .WithActors((system, _) =>
+                {
+                    IActorRef listener = system.ActorOf(Props.Create(() => new Listener(_ended, hotplugOutcome)), "listener");
+                    system.EventStream.Subscribe(listener, typeof(VmStatus));
+                    system.EventStream.Subscribe(listener, typeof(HotplugOutcome));
+                }))
+            .BuildServiceProvider();
+        _akka = _services.GetRequiredService<IHostedService>();
+        _akka.StartAsync(CancellationToken.None).GetAwaiter().GetResult();
+        _vm = _services.GetRequiredService<IRequiredActor<VmSupervisor>>().ActorRef;
         _machine.Connect(_vm);
-        IActorRef listener = _system.ActorOf(Props.Create(() => new Listener(_ended, hotplugOutcome)), "listener");
-        _system.EventStream.Subscribe(listener, typeof(VmStatus));
-        _system.EventStream.Subscribe(listener, typeof(HotplugOutcome));
     }
 
     public MachineConfig Config { get; }
@@ -57,7 +78,8 @@ public sealed class VmSession : IAsyncDisposable
         }
 
         await _vm.GracefulStop(TimeSpan.FromSeconds(10)).ConfigureAwait(false);
-        await _system.Terminate().ConfigureAwait(false);
+        await _akka.StopAsync(CancellationToken.None).ConfigureAwait(false);
+        await _services.DisposeAsync().ConfigureAwait(false);
         _machine.Dispose();
     }
 
