@@ -159,6 +159,8 @@ internal sealed class FakeMachine : IVmMachine
 
         public int Drain(Span<byte> buffer) => 0;
 
+        public Doorbell Listening { get; } = new();
+
         public int Receive(ReadOnlySpan<byte> bytes) => bytes.Length;
     }
 }

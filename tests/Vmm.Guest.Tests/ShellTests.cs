@@ -86,6 +86,16 @@ public sealed class ShellTests
         await vm.PowerOffAsync();
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Input_from_before_the_guest_listens_is_not_lost(bool acpi)
+    {
+        await using ShellVm vm = await ShellVm.StartAsync("max", 1, 1, acpi: acpi);
+        vm.Shell.Type("poweroff -f");
+        await vm.EndAsync();
+    }
+
     [Fact]
     public async Task Power_button_reaches_the_guest()
     {

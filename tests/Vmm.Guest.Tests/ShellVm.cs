@@ -29,11 +29,19 @@ internal sealed class ShellVm : IAsyncDisposable
     public static async Task<ShellVm> BootAsync(
         string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true, ulong mebibytes = 300)
     {
+        ShellVm vm = await StartAsync(cpu, enabled, possible, append, flavour, acpi, mebibytes);
+        await vm.AwaitShellAsync();
+        return vm;
+    }
+
+    /// <summary>Powers the VM on and waits for nothing.</summary>
+    public static async Task<ShellVm> StartAsync(
+        string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true, ulong mebibytes = 300)
+    {
         GuestFiles files = TestGuest.Files(flavour);
         var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), append);
         var vm = new ShellVm(new MachineConfig(CpuModel.Find(cpu)!, enabled, new CpuTopology(1, 1, possible, 1), mebibytes << 20, boot) { Acpi = acpi });
         await vm._session.Ask(new StartVm());
-        await vm.AwaitShellAsync();
         return vm;
     }
 
@@ -64,6 +72,12 @@ internal sealed class ShellVm : IAsyncDisposable
         string faults = await Shell.RunAsync("dmesg | grep -E 'WARNING|BUG|Oops|Call trace|rcu: INFO|lockup'");
         Assert.Equal("", faults);
         Shell.Type("poweroff -f");
+        await EndAsync();
+    }
+
+    /// <summary>Waits until the guest has powered itself off.</summary>
+    public async Task EndAsync()
+    {
         VmStatus ended = await _session.Ended.WaitAsync(s_patience);
         Assert.Equal(VmRunState.Shutdown, ended.RunState);
     }

@@ -8,17 +8,26 @@ namespace Vmm.Actors.Devices;
 /// The serial line: takes the core's output to a host stream and holds input until the core has room. If the host stream fails,
 /// the actor may restart, since the core is handed in.
 /// </summary>
-public sealed class UartActor : ReceiveActor
+public sealed class UartActor : ReceiveActor, IWithTimers
 {
+    // Between unmasking reception and being ready for it, Linux requests its interrupt and empties the FIFO.
+    private static readonly TimeSpan s_settling = TimeSpan.FromMilliseconds(100);
+
+
     private sealed record OutputReady;
 
     private sealed record InputRoom;
+
+    private sealed record GuestListens;
+
+    private sealed record GuestSettled;
 
     private readonly ISerialPort _port;
     private readonly Action<ReadOnlyMemory<byte>> _output;
     private readonly Queue<byte[]> _input = [];
     private readonly byte[] _buffer = new byte[4096];
     private int _sent;
+    private bool _settling;
 
     /// <param name="output">Takes the guest's bytes; called in order, on one thread at a time.</param>
     public UartActor(ISerialPort port, Action<ReadOnlyMemory<byte>> output)
@@ -31,6 +40,17 @@ public sealed class UartActor : ReceiveActor
             _port.InputRoom.Acknowledge();
             Feed();
         });
+        Receive<GuestListens>(_ =>
+        {
+            _port.Listening.Acknowledge();
+            _settling = true;
+            Timers.StartSingleTimer("settling", new GuestSettled(), s_settling);
+        });
+        Receive<GuestSettled>(_ =>
+        {
+            _settling = false;
+            Feed();
+        });
         Receive<SendSerial>(send =>
         {
             _input.Enqueue(send.Bytes);
@@ -38,17 +58,21 @@ public sealed class UartActor : ReceiveActor
         });
     }
 
+    public ITimerScheduler Timers { get; set; } = null!;
+
     protected override void PreStart()
     {
         IActorRef self = Self;
         _port.OutputReady.Connect(() => self.Tell(new OutputReady()));
         _port.InputRoom.Connect(() => self.Tell(new InputRoom()));
+        _port.Listening.Connect(() => self.Tell(new GuestListens()));
     }
 
     protected override void PostStop()
     {
         _port.OutputReady.Connect(null);
         _port.InputRoom.Connect(null);
+        _port.Listening.Connect(null);
         Drain();
     }
 
@@ -64,7 +88,7 @@ public sealed class UartActor : ReceiveActor
 
     private void Feed()
     {
-        while (_input.TryPeek(out byte[]? bytes))
+        while (!_settling && _input.TryPeek(out byte[]? bytes))
         {
             _sent += _port.Receive(bytes.AsSpan(_sent));
             if (_sent < bytes.Length)

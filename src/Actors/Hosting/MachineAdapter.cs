@@ -159,6 +159,8 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
         public Doorbell InputRoom => uart.InputRoom;
 
+        public Doorbell Listening => uart.Listening;
+
         public int Drain(Span<byte> buffer) => uart.Drain(buffer);
 
         public int Receive(ReadOnlySpan<byte> bytes) => uart.Receive(bytes);

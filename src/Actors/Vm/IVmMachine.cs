@@ -93,6 +93,9 @@ public interface ISerialPort
 
     Doorbell InputRoom { get; }
 
+    /// <summary>Rings when the guest begins to take input; before, <see cref="Receive"/> takes none.</summary>
+    Doorbell Listening { get; }
+
     int Drain(Span<byte> buffer);
 
     int Receive(ReadOnlySpan<byte> bytes);

@@ -36,11 +36,52 @@ public sealed class Pl011Tests : DeviceFixture
         uart.Receive("typed"u8);
     }
 
+    // With FIFOs, and a guest that has once listened.
     private Pl011 WithFifos()
     {
         var uart = new Pl011(_line);
         uart.Write(UARTLCR_H, 4, 0x70);
+        uart.Write(UARTIMSC, 4, Receive);
+        uart.Write(UARTIMSC, 4, 0);
         return uart;
+    }
+
+    [Fact]
+    public void Pl011_takes_no_input_until_the_guest_unmasks_a_receive_interrupt()
+    {
+        var uart = new Pl011(_line);
+        int rings = 0;
+        uart.Listening.Connect(() => rings++);
+        uart.Write(UARTIMSC, 4, Transmit);
+        Assert.Equal(0, uart.Receive("a"u8));
+        uart.Write(UARTIMSC, 4, Timeout);
+        Assert.Equal(1, rings);
+        Assert.Equal(1, uart.Receive("a"u8));
+        uart.Reset();
+        Assert.Equal(0, uart.Receive("a"u8));
+    }
+
+    [Fact]
+    public void Pl011_takes_input_once_the_guest_polls_and_not_while_it_only_sends()
+    {
+        var uart = new Pl011(_line);
+        int rings = 0;
+        uart.Listening.Connect(() => rings++);
+        for (int i = 0; i < 100; i++)
+        {
+            uart.Read(UARTFR, 4);
+            uart.Write(UARTDR, 4, 'x');
+            uart.Read(UARTFR, 4);
+        }
+
+        Assert.Equal(0, uart.Receive("a"u8));
+        for (int i = 0; i < 100; i++)
+        {
+            uart.Read(UARTFR, 4);
+        }
+
+        Assert.Equal(1, rings);
+        Assert.Equal(1, uart.Receive("a"u8));
     }
 
     [Fact]

@@ -19,6 +19,7 @@ public sealed partial class Pl011 : ISnapshotUnit
             writer.Write("low-power", _lowPower);
             writer.Write("dma", _dma);
             writer.Write("overrun", (byte)(_overrun ? 1 : 0));
+            writer.Write("listens", (byte)(_listens ? 1 : 0));
             writer.Write<byte>("input", _input.ToArray());
             var output = new byte[_outputCount];
             for (int i = 0; i < output.Length; i++)
@@ -44,6 +45,7 @@ public sealed partial class Pl011 : ISnapshotUnit
             _lowPower = reader.Read<uint>("low-power");
             _dma = reader.Read<uint>("dma");
             _overrun = reader.Read<byte>("overrun") != 0;
+            _listens = reader.Read<byte>("listens") != 0;
             _input.Clear();
             foreach (byte b in reader.ReadArray<byte>("input", FifoDepth))
             {

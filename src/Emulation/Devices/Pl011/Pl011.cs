@@ -6,11 +6,16 @@ namespace Vmm.Emulation.Devices.Pl011;
 
 /// <summary>
 /// The serial port. What the guest sends goes into a ring that the owner drains; while the ring is full the guest sees UARTFR.TXFF. It
-/// sends whether or not UARTCR.UARTEN is set, because the SBSA driver never sets it.
+/// sends whether or not UARTCR.UARTEN is set, because the SBSA driver never sets it. Input waits at the owner until the guest listens:
+/// until it unmasks a receive interrupt or polls UARTFR or UARTRIS. Linux empties the FIFO when it opens the port, so what was given before
+/// would be lost.
 /// </summary>
 public sealed partial class Pl011(InterruptLine line) : IMmioDevice
 {
     private const int OutputCapacity = 64 * 1024;
+
+    // Reads of UARTFR or UARTRIS in a row that are a guest waiting for input. One that sends looks at UARTFR twice a byte.
+    private const int PollsThatListen = 16;
 
     private readonly Lock _lock = new();
     private readonly byte[] _output = new byte[OutputCapacity];
@@ -18,6 +23,8 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
     private int _outputStart;
     private int _outputCount;
     private bool _overrun;
+    private bool _listens;
+    private int _polls;
     private uint _raw;
     private uint _mask;
     private uint _lineControl;
@@ -33,6 +40,9 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
 
     /// <summary>There is room for input again.</summary>
     public Doorbell InputRoom { get; } = new();
+
+    /// <summary>The guest has begun to listen.</summary>
+    public Doorbell Listening { get; } = new();
 
     public string Name => "pl011";
 
@@ -64,7 +74,7 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
     {
         lock (_lock)
         {
-            int count = Math.Min(bytes.Length, InputDepth - _input.Count);
+            int count = _listens ? Math.Min(bytes.Length, InputDepth - _input.Count) : 0;
             for (int i = 0; i < count; i++)
             {
                 _input.Enqueue(bytes[i]);
@@ -86,7 +96,7 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
         lock (_lock)
         {
             _input.Clear();
-            _overrun = false;
+            _overrun = _listens = false;
             _raw = _mask = _lineControl = _integerBaud = _fractionalBaud = _lowPower = _dma = 0;
             _control = ControlReset;
             _fifoLevels = 0x12;
@@ -97,9 +107,12 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
     public ulong Read(ulong offset, int size)
     {
         bool room = false;
+        bool began;
         ulong value;
         lock (_lock)
         {
+            _polls = offset is UARTFR or UARTRIS ? _polls + 1 : 0;
+            began = _polls >= PollsThatListen && Listen();
             value = offset switch
             {
                 UARTDR => ReadData(out room),
@@ -126,6 +139,11 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
             InputRoom.Ring();
         }
 
+        if (began)
+        {
+            Listening.Ring();
+        }
+
         return value;
     }
 
@@ -133,8 +151,10 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
     {
         uint v = (uint)value;
         bool output = false;
+        bool began = false;
         lock (_lock)
         {
+            _polls = 0;
             switch (offset)
             {
                 case UARTDR:
@@ -163,6 +183,7 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
                     break;
                 case UARTIMSC:
                     _mask = v & InterruptMask;
+                    began = (v & (InterruptReceive | InterruptReceiveTimeout)) != 0 && Listen();
                     break;
                 case UARTICR:
                     _raw &= ~v;
@@ -179,6 +200,19 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
         {
             OutputReady.Ring();
         }
+
+        if (began)
+        {
+            Listening.Ring();
+        }
+    }
+
+    // True when the guest did not listen before.
+    private bool Listen()
+    {
+        bool began = !_listens;
+        _listens = true;
+        return began;
     }
 
     private int InputDepth => (_lineControl & LineFifosEnabled) != 0 ? FifoDepth : 1;
