@@ -22,7 +22,7 @@ public sealed unsafe partial class VcpuCore
         {
             if (s->Attention != 0)
             {
-                s->Pc = pc;
+                s->Pc = WithoutTag(pc);
                 if (!ServiceAttention())
                 {
                     return null;
@@ -33,7 +33,7 @@ public sealed unsafe partial class VcpuCore
 
             if (s->Remaining <= 0)
             {
-                return Leave(pc, VcpuExit.BudgetSpent);
+                return Leave(WithoutTag(pc), VcpuExit.BudgetSpent);
             }
 
             ref TlbContext.InstructionEntry entry = ref _context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);

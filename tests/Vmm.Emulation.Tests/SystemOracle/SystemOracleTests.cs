@@ -13,6 +13,7 @@ public sealed class SystemOracleTests
     [Theory]
     [InlineData("exceptions", "neoverse-n1", 1)]
     [InlineData("exceptions", "cortex-a57", 1)]
+    [InlineData("nowhere", "neoverse-n1", 1)]
     [InlineData("mmu_faults", "neoverse-n1", 1)]
     [InlineData("mmu_permissions", "neoverse-n1", 1)]
     [InlineData("mmu_regions", "neoverse-n1", 1)]
