@@ -68,6 +68,9 @@ public sealed class PsciController(int possibleCpus, IPsciEvents events)
                 return core.Interrupts.HasWakeup ? op + 1 : core.LeaveAfter(op, VcpuExit.WaitForInterrupt);
             case 0x8400_0008:
                 return core.LeaveAfter(op, VcpuExit.SystemOff);
+            case 0x8400_0012 or 0xC400_0012 when (uint)s->X[1] != 0: // SYSTEM_RESET2: SYSTEM_WARM_RESET only
+                s->X[0] = unchecked((ulong)InvalidParameters);
+                return op + 1;
             case 0x8400_0009 or 0x8400_0012 or 0xC400_0012:
                 return core.LeaveAfter(op, VcpuExit.SystemReset);
         }
