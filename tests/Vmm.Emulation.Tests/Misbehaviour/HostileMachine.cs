@@ -1,3 +1,4 @@
+using System.Text;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Cpu.SystemRegisters;
@@ -82,6 +83,42 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
         State->MairEl1 = 0x4444_4444_4444_44FF;
         Core.SwitchContext();
         Core.FlushTlb();
+    }
+
+    /// <summary>Resets the machine and runs CPU 0 until the boot image powers it off; returns what it printed.</summary>
+    /// <exception cref="TimeoutException">It did not power off; the message holds the text so far.</exception>
+    public string Boot()
+    {
+        var text = new StringBuilder();
+        long deadline = Environment.TickCount64 + 60_000;
+        Drain(null);
+        Machine.Reset();
+        while (Environment.TickCount64 < deadline)
+        {
+            VcpuExit exit = Core.Run(1_000_000);
+            Drain(text);
+            if (exit == VcpuExit.SystemOff)
+            {
+                return text.ToString();
+            }
+
+            while (exit == VcpuExit.WaitForInterrupt && !Core.Interrupts.HasWakeup && Environment.TickCount64 < deadline)
+            {
+                Thread.Sleep(0);
+            }
+        }
+
+        throw new TimeoutException($"the guest did not power off; PC 0x{State->Pc:x}, it printed:\n{text}");
+    }
+
+    /// <summary>Takes what the UART has sent.</summary>
+    public void Drain(StringBuilder? text)
+    {
+        Span<byte> buffer = stackalloc byte[4096];
+        while (Machine.Uart.Drain(buffer) is var count and > 0)
+        {
+            text?.Append(Encoding.Latin1.GetString(buffer[..count]));
+        }
     }
 
     /// <summary>The regime of no translation, or of tables with everything else at its reset value.</summary>

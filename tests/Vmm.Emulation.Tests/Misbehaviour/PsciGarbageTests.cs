@@ -8,7 +8,7 @@ namespace Vmm.Emulation.Tests.Misbehaviour;
 public sealed unsafe class PsciGarbageTests(ITestOutputHelper output) : IDisposable
 {
     private const int Seed = 20261126;
-    private const int Calls = 300_000;
+    private const int Calls = 200_000;
     private const int EnabledCpus = 3;
     private const int PossibleCpus = 20;
     private const uint Hvc = 0xD400_0002;

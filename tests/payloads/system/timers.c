@@ -66,10 +66,9 @@ void on_interrupt(struct frame *f)
         u64 start = read_sysreg(cntvct_el0); \
         write_sysreg(cnt##timer##_tval_el0, 100000); \
         write_sysreg(cnt##timer##_ctl_el0, 1); \
-        asm volatile("msr daifclr, #2"); \
+        /* Masked around WFI: an interrupt that came just before it would be waited for again. */ \
         while (taken == 0) \
-            asm volatile("wfi" ::: "memory"); \
-        asm volatile("msr daifset, #2"); \
+            asm volatile("wfi\n\tmsr daifclr, #2\n\tisb\n\tmsr daifset, #2" ::: "memory"); \
         print("interrupt %d of cnt" #timer " taken %d time, ctl was %x, not early: %d\n", taken_id, taken, ctl_seen, \
             (s64)(read_sysreg(cntvct_el0) - start >= 100000)); \
         /* Pending while masked in PSTATE: WFI returns. */ \
