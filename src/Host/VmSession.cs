@@ -42,9 +42,10 @@ public sealed class VmSession : IAsyncDisposable
             .AddAkka("vmm", akka => akka
                 .ConfigureLoggers(AkkaLog.Configure)
                 .WithVm(_machine, options)
-                .WithActors((system, _) =>
+                .WithActors((system, registry) =>
                 {
-                    IActorRef listener = system.ActorOf(Props.Create(() => new Listener(_ended, hotplugOutcome)), "listener");
+                    IActorRef vm = registry.Get<VmSupervisor>();
+                    IActorRef listener = system.ActorOf(Props.Create(() => new Listener(vm, _ended, hotplugOutcome)), "listener");
                     system.EventStream.Subscribe(listener, typeof(VmStatus));
                     system.EventStream.Subscribe(listener, typeof(HotplugOutcome));
                 }))
@@ -85,8 +86,10 @@ public sealed class VmSession : IAsyncDisposable
 
     private sealed class Listener : ReceiveActor
     {
-        public Listener(TaskCompletionSource<VmStatus> ended, Action<HotplugOutcome> hotplugOutcome)
+        public Listener(IActorRef vm, TaskCompletionSource<VmStatus> ended, Action<HotplugOutcome> hotplugOutcome)
         {
+            Context.Watch(vm);
+            Receive<Terminated>(_ => ended.TrySetResult(new VmStatus(VmRunState.InternalError, "the VM's supervisor has failed; the log says why")));
             Receive<VmStatus>(status =>
             {
                 Log.Information("VM {State} {Detail}", status.RunState, status.Detail);

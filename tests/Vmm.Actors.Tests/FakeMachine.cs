@@ -2,7 +2,11 @@ using System.Collections.Concurrent;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Devices.Ged;
+using Vmm.Emulation.Devices.Pl011;
+using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Interrupts.GicV3;
 
 namespace Vmm.Actors.Tests;
 
@@ -10,11 +14,13 @@ namespace Vmm.Actors.Tests;
 internal sealed class FakeMachine : IVmMachine
 {
     private readonly bool[] _enabled;
+    private readonly bool[] _accessible;
     private readonly FakeVcpu[] _cpus;
 
     public FakeMachine(int enabled, int possible)
     {
         _enabled = [.. Enumerable.Range(0, possible).Select(i => i < enabled)];
+        _accessible = [.. _enabled];
         _cpus = [.. Enumerable.Range(0, possible).Select(_ => new FakeVcpu())];
         Port = new FakePort(this);
     }
@@ -23,13 +29,22 @@ internal sealed class FakeMachine : IVmMachine
 
     public FakePort Port { get; }
 
+    /// <summary>What throws when it is next used: gic, executable, clock or insert; null for nothing.</summary>
+    public string? Broken;
+
     public int Resets;
 
     public int PossibleCpus => _enabled.Length;
 
     public ICpuHotplugPort? Hotplug => Port;
 
-    public ISerialPort Serial { get; } = new FakeSerial();
+    public Gic Gic { get; } = new([]);
+
+    public Pl011 Uart { get; } = new(InterruptLine.Unconnected);
+
+    public Pl031 Rtc { get; } = new(InterruptLine.Unconnected, TimeProvider.System);
+
+    public Ged Ged { get; } = new(InterruptLine.Unconnected);
 
     public FakeVcpu Vcpu(int cpu) => _cpus[cpu];
 
@@ -41,17 +56,38 @@ internal sealed class FakeMachine : IVmMachine
 
     public IVcpu Cpu(int cpu) => _cpus[cpu];
 
-    public void SetExecutable(int cpu, bool value) => Log.Enqueue($"executable {cpu} {value}");
+    public void SetExecutable(int cpu, bool value)
+    {
+        Break("executable");
+        Log.Enqueue($"executable {cpu} {value}");
+    }
 
-    public void SetInterfaceAccessible(int cpu, bool value) => Log.Enqueue($"gic {cpu} {value}");
+    public void SetInterfaceAccessible(int cpu, bool value)
+    {
+        Break("gic");
+        _accessible[cpu] = value;
+        Log.Enqueue($"gic {cpu} {value}");
+    }
+
+    public bool IsAccessible(int cpu) => Volatile.Read(ref _accessible[cpu]);
 
     public bool ClockRuns { get; private set; }
 
-    public void PressPowerButton() => Log.Enqueue("power button");
-
-    public void SetClockRunning(bool value) => ClockRuns = value;
+    public void SetClockRunning(bool value)
+    {
+        Break("clock");
+        ClockRuns = value;
+    }
 
     public void Reset() => Interlocked.Increment(ref Resets);
+
+    private void Break(string what)
+    {
+        if (Volatile.Read(ref Broken) == what)
+        {
+            throw new InvalidOperationException($"{what} is broken");
+        }
+    }
 
     internal sealed class FakeVcpu : IVcpu
     {
@@ -125,8 +161,17 @@ internal sealed class FakeMachine : IVmMachine
 
         public Doorbell Doorbell { get; } = new();
 
+        public void Enable(int cpu)
+        {
+            Volatile.Write(ref machine._enabled[cpu], true);
+            machine.Log.Enqueue($"enable {cpu}");
+        }
+
+        public void Reset() => machine.Log.Enqueue("reset");
+
         public void Insert(int cpu)
         {
+            machine.Break("insert");
             Volatile.Write(ref machine._enabled[cpu], true);
             machine.Log.Enqueue($"insert {cpu}");
         }
@@ -149,18 +194,5 @@ internal sealed class FakeMachine : IVmMachine
             _events.Enqueue(new CpuHotplugEvent(cpu, true, 0, 0));
             Doorbell.Ring();
         }
-    }
-
-    private sealed class FakeSerial : ISerialPort
-    {
-        public Doorbell OutputReady { get; } = new();
-
-        public Doorbell InputRoom { get; } = new();
-
-        public int Drain(Span<byte> buffer) => 0;
-
-        public Doorbell Listening { get; } = new();
-
-        public int Receive(ReadOnlySpan<byte> bytes) => bytes.Length;
     }
 }

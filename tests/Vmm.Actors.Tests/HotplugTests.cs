@@ -1,52 +1,11 @@
 using Akka.Actor;
-using Akka.Configuration;
-using Akka.TestKit.Xunit2;
-using Vmm.Actors.Hosting;
-using Vmm.Actors.Hotplug;
-using Vmm.Actors.Interrupts;
 using Vmm.Actors.Protocol;
-using Vmm.Actors.Vcpu;
+using Vmm.Emulation.Devices.Ged;
 
 namespace Vmm.Actors.Tests;
 
-public sealed class HotplugTests : TestKit
+public sealed class HotplugTests : HotplugTestKit
 {
-    private readonly FakeMachine _machine = new(enabled: 4, possible: 6);
-    private readonly IActorRef _vcpus;
-    private readonly IActorRef _gic;
-    private readonly string _journal = Guid.NewGuid().ToString();
-
-    public HotplugTests()
-        : base(ConfigurationFactory.ParseString("akka.test.single-expect-default = 10s").WithFallback(VmConfiguration.Load()))
-    {
-        _vcpus = Sys.ActorOf(Props.Create(() => new VcpuManager(_machine, null)));
-        _gic = Sys.ActorOf(Props.Create(() => new GicSupervisor(_machine)));
-    }
-
-    private IActorRef Coordinator(int timeoutMs = 60_000)
-    {
-        string journal = _journal;
-        return Sys.ActorOf(Props.Create(() => new HotplugCoordinator(journal, _machine, _vcpus, _gic, TimeSpan.FromMilliseconds(timeoutMs))));
-    }
-
-    private void Await(string logged, int times = 1) => AwaitAssert(() => Assert.Equal(times, _machine.Log.Count(l => l == logged)), TimeSpan.FromSeconds(5));
-
-    private void PlugAndConfirm(IActorRef coordinator, string id, int cpu)
-    {
-        coordinator.Tell(new PlugVcpu(id, cpu), TestActor);
-        ExpectMsg(new HotplugAccepted(id, cpu));
-        Await($"insert {cpu}");
-        _machine.Port.Ost(cpu, 1, 0);
-        ExpectMsg(new HotplugOutcome(id, cpu, true, "done", 0));
-    }
-
-    private void RequestUnplug(IActorRef coordinator, string id, int cpu)
-    {
-        coordinator.Tell(new UnplugVcpu(id), TestActor);
-        ExpectMsg(new HotplugAccepted(id, cpu));
-        Await($"remove {cpu}");
-    }
-
     [Fact]
     public void Plug_guest_confirms_done_in_the_order_actor_gic_enable()
     {
@@ -54,6 +13,7 @@ public sealed class HotplugTests : TestKit
 
         Assert.Equal(["executable 4 True", "gic 4 True", "insert 4"], _machine.Log);
         Assert.True(_machine.IsEnabled(4));
+        AwaitAssert(() => Assert.Equal((ulong)GedEvents.CpuHotplug, _machine.Ged.Read(0, 4)));
     }
 
     [Fact]
@@ -77,8 +37,7 @@ public sealed class HotplugTests : TestKit
         ExpectMsg(new HotplugOutcome("core4", 4, false, "done", 0));
 
         Assert.Equal(["remove 4", "gic 4 False", "executable 4 False"], _machine.Log.Skip(3));
-        coordinator.Tell(new GetPluggedVcpus(), TestActor);
-        Assert.Empty(ExpectMsg<PluggedVcpus>().Ids);
+        Assert.Empty(Plugged(coordinator));
     }
 
     [Fact]
@@ -159,17 +118,11 @@ public sealed class HotplugTests : TestKit
         IActorRef coordinator = Coordinator();
         PlugAndConfirm(coordinator, "core4", 4);
         RequestUnplug(coordinator, "core4", 4);
-        coordinator.Tell(new MachineWasReset());
+        coordinator.Tell(new ResetDevices(), TestActor);
         ExpectMsg(new HotplugOutcome("core4", 4, false, "cancelled", 0));
+        ExpectMsg(new DevicesReset(""));
         Assert.True(_machine.IsEnabled(4));
-        RequestUnplugAgain(coordinator);
-    }
-
-    private void RequestUnplugAgain(IActorRef coordinator)
-    {
-        coordinator.Tell(new UnplugVcpu("core4"), TestActor);
-        ExpectMsg<HotplugAccepted>();
-        Await("remove 4", times: 2);
+        RequestUnplug(coordinator, "core4", 4, times: 2);
     }
 
     [Fact]
@@ -224,17 +177,33 @@ public sealed class HotplugTests : TestKit
         ExpectMsg(new HotplugRejected(id, reason));
     }
 
+    [Theory]
+    [InlineData(null, "")]
+    [InlineData("", "")]
+    [InlineData("4core", "4core")]
+    [InlineData("core 4", "core 4")]
+    [InlineData("core\u001b[2J4", "core[2J4")]
+    public void Plug_under_a_name_that_is_none_is_rejected(string? id, string legible)
+    {
+        Coordinator().Tell(new PlugVcpu(id!, 4), TestActor);
+        ExpectMsg(new HotplugRejected(legible, "Parameter 'id' expects an identifier"));
+    }
+
+    [Fact]
+    public void Huge_name_is_rejected_in_few_words()
+    {
+        IActorRef coordinator = Coordinator();
+        string huge = new('x', 100_000);
+        coordinator.Tell(new PlugVcpu(huge, 4), TestActor);
+        ExpectMsg(new HotplugRejected(huge[..128], "Parameter 'id' expects an identifier"));
+        coordinator.Tell(new UnplugVcpu(huge), TestActor);
+        ExpectMsg(new HotplugRejected(huge[..128], $"Device '{huge[..128]}' not found"));
+    }
+
     [Fact]
     public void Unplug_of_an_unknown_id_is_rejected()
     {
         Coordinator().Tell(new UnplugVcpu("cpu9"), TestActor);
         ExpectMsg(new HotplugRejected("cpu9", "Device 'cpu9' not found"));
-    }
-
-    private void StopAndWait(IActorRef actor)
-    {
-        Watch(actor);
-        Sys.Stop(actor);
-        ExpectTerminated(actor);
     }
 }

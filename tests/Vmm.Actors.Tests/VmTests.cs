@@ -1,42 +1,11 @@
 using Akka.Actor;
-using Akka.Configuration;
-using Akka.TestKit.Xunit2;
-using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
-using Vmm.Actors.Vcpu;
-using Vmm.Actors.Vm;
 using Vmm.Emulation.Cpu;
 
 namespace Vmm.Actors.Tests;
 
-public sealed class VmTests : TestKit
+public sealed class VmTests : VmTestKit
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
-    private readonly FakeMachine _machine = new(enabled: 2, possible: 4);
-
-    public VmTests()
-        : base(ConfigurationFactory.ParseString("akka.test.single-expect-default = 10s").WithFallback(VmConfiguration.Load()))
-    {
-    }
-
-    private IActorRef Start()
-    {
-        var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(30), _ => { });
-        IActorRef vm = Sys.ActorOf(Props.Create(() => new VmSupervisor(_machine, options)));
-        vm.Tell(new StartVm(), TestActor);
-        ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
-        AwaitCondition(() => Volatile.Read(ref _machine.Vcpu(0).Runs) > 0, s_patience);
-        return vm;
-    }
-
-    private void AwaitStatus(IActorRef vm, string runState) => AwaitAssert(
-        () =>
-        {
-            vm.Tell(new GetVmStatus(), TestActor);
-            Assert.Equal(runState, ExpectMsg<VmStatus>(s_patience).RunState);
-        },
-        s_patience);
-
     [Fact]
     public void Start_runs_the_boot_cpu_alone()
     {

@@ -4,15 +4,79 @@ using Vmm.Actors.Vm;
 
 namespace Vmm.Actors.Devices;
 
-/// <summary>Makes the actor of each device that has asynchronous work. Their cores outlive them, so they may restart.</summary>
+/// <summary>
+/// Makes the actor of each device and speaks for all of them. What a device's host stream throws restarts its actor, for the core is
+/// untouched by that; when it goes on, and on any other failure, the supervisor hears of it.
+/// <para>The GIC's actor is <see cref="Interrupts.GicSupervisor"/>, that of the CPU hotplug block the hotplug coordinator.</para>
+/// </summary>
 public sealed class DeviceManager : ReceiveActor
 {
+    private const int MostRestarts = 10;
+
+    private readonly Dictionary<string, IActorRef> _devices;
+    private readonly HashSet<IActorRef> _resetting = [];
+    private readonly Dictionary<IActorRef, Exception> _failures = [];
+    private IActorRef _resetter = ActorRefs.Nobody;
+
     public DeviceManager(IVmMachine machine, Action<ReadOnlyMemory<byte>> serialOutput)
     {
-        IActorRef uart = Context.ActorOf(Props.Create(() => new UartActor(machine.Serial, serialOutput)), "uart");
-        Receive<SendSerial>(uart.Tell);
+        IActorRef uart = Context.ActorOf(Props.Create(() => new UartActor(machine.Uart, serialOutput)), "uart");
+        IActorRef rtc = Context.ActorOf(Props.Create(() => new RtcActor(machine.Rtc)), "rtc");
+        IActorRef ged = Context.ActorOf(Props.Create(() => new GedActor(machine.Ged)), "ged");
+        _devices = new Dictionary<string, IActorRef>(StringComparer.Ordinal) { ["uart"] = uart, ["rtc"] = rtc, ["ged"] = ged };
+        foreach (IActorRef device in _devices.Values)
+        {
+            Context.Watch(device);
+        }
+
+        Receive<SendSerial>(uart.Forward);
+        Receive<PressPowerButton>(ged.Forward);
+        Receive<AnnounceCpuEvent>(ged.Forward);
+        Receive<ResetDevices>(Reset);
+        Receive<DevicesReset>(_ =>
+        {
+            if (_resetting.Remove(Sender) && _resetting.Count == 0)
+            {
+                _resetter.Tell(new DevicesReset(""));
+            }
+        });
+        Receive<GetDeviceState>(get => ToDevice(get.Device, get));
+        Receive<LoadDeviceState>(load => ToDevice(load.Device, load));
+        Receive<Terminated>(OnStopped);
     }
 
-    protected override SupervisorStrategy SupervisorStrategy() =>
-        new OneForOneStrategy(10, TimeSpan.FromMinutes(1), static _ => Directive.Restart);
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(MostRestarts, TimeSpan.FromMinutes(1), e =>
+    {
+        _failures[Sender] = e;
+        return e is IOException or ObjectDisposedException ? Directive.Restart : Directive.Escalate;
+    });
+
+    private void Reset(ResetDevices reset)
+    {
+        _resetter = Sender;
+        _resetting.UnionWith(_devices.Values);
+        foreach (IActorRef device in _devices.Values)
+        {
+            device.Tell(reset);
+        }
+    }
+
+    private void ToDevice(string name, object message)
+    {
+        if (_devices.TryGetValue(name, out IActorRef? device))
+        {
+            device.Forward(message);
+        }
+        else
+        {
+            Sender.Tell(new VmCommandRejected($"Device '{name}' not found"));
+        }
+    }
+
+    // Restarted too often.
+    private void OnStopped(Terminated stopped)
+    {
+        Exception? cause = _failures.GetValueOrDefault(stopped.ActorRef);
+        throw new IOException($"{stopped.ActorRef.Path.Name} fails again and again: {cause?.Message}", cause);
+    }
 }

@@ -1,6 +1,6 @@
 using Akka.Actor;
 using Vmm.Actors.Protocol;
-using Vmm.Actors.Vm;
+using Vmm.Emulation.Devices.Pl011;
 
 namespace Vmm.Actors.Devices;
 
@@ -8,11 +8,10 @@ namespace Vmm.Actors.Devices;
 /// The serial line: takes the core's output to a host stream and holds input until the core has room. If the host stream fails,
 /// the actor may restart, since the core is handed in.
 /// </summary>
-public sealed class UartActor : ReceiveActor, IWithTimers
+public sealed class UartActor : DeviceActor, IWithTimers
 {
     // Between unmasking reception and being ready for it, Linux requests its interrupt and empties the FIFO.
     private static readonly TimeSpan s_settling = TimeSpan.FromMilliseconds(100);
-
 
     private sealed record OutputReady;
 
@@ -22,7 +21,7 @@ public sealed class UartActor : ReceiveActor, IWithTimers
 
     private sealed record GuestSettled;
 
-    private readonly ISerialPort _port;
+    private readonly Pl011 _port;
     private readonly Action<ReadOnlyMemory<byte>> _output;
     private readonly Queue<byte[]> _input = [];
     private readonly byte[] _buffer = new byte[4096];
@@ -30,7 +29,8 @@ public sealed class UartActor : ReceiveActor, IWithTimers
     private bool _settling;
 
     /// <param name="output">Takes the guest's bytes; called in order, on one thread at a time.</param>
-    public UartActor(ISerialPort port, Action<ReadOnlyMemory<byte>> output)
+    public UartActor(Pl011 port, Action<ReadOnlyMemory<byte>> output)
+        : base(port)
     {
         _port = port;
         _output = output;
@@ -74,6 +74,14 @@ public sealed class UartActor : ReceiveActor, IWithTimers
         _port.InputRoom.Connect(null);
         _port.Listening.Connect(null);
         Drain();
+    }
+
+    // What was sent before the reset has been sent; input waits on the line.
+    protected override void ResetCore()
+    {
+        Drain();
+        _port.Reset();
+        Feed();
     }
 
     private void Drain()

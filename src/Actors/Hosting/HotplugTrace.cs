@@ -21,6 +21,14 @@ internal sealed class HotplugTrace(ICpuHotplugPort port, TraceLog trace) : ICpuH
         }
     }
 
+    public void Enable(int cpu)
+    {
+        Step(trace, cpu, "is enabled");
+        port.Enable(cpu);
+    }
+
+    public void Reset() => port.Reset();
+
     public void Insert(int cpu)
     {
         Step(trace, cpu, "is enabled, the guest is told of it");

@@ -7,7 +7,9 @@ using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Devices.CpuHotplug;
 using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Devices.Pl011;
+using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Machine;
 using CpuHotplugEvent = Vmm.Actors.Vm.CpuHotplugEvent;
 
@@ -24,7 +26,6 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
     {
         _machine = new VirtMachine(config, this);
         _cpus = [.. _machine.Cpus.Select(c => new Cpu(c, _machine.Psci))];
-        Serial = new SerialPort(_machine.Uart);
         Hotplug = config.Acpi ? HotplugTrace.Of(new HotplugPort(_machine), config.Trace) : null;
     }
 
@@ -32,7 +33,13 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     public ICpuHotplugPort? Hotplug { get; }
 
-    public ISerialPort Serial { get; }
+    public Gic Gic => _machine.Gic;
+
+    public Pl011 Uart => _machine.Uart;
+
+    public Pl031 Rtc => _machine.Rtc;
+
+    public Ged Ged => _machine.Ged;
 
     public VirtMachine Machine => _machine;
 
@@ -91,9 +98,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         }
     }
 
-    public void PressPowerButton() => _machine.Ged.Raise(GedEvents.PowerButton);
-
-    public void Reset() => _machine.Reset();
+    public void Reset() => _machine.ResetBoard();
 
     /// <summary>Whom CPU_ON tells; set before the VM starts.</summary>
     public void Connect(IActorRef supervisor) => Volatile.Write(ref _supervisor, supervisor);
@@ -130,20 +135,22 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
     {
         public Doorbell Doorbell => machine.CpuHotplug.Doorbell;
 
-        public void Insert(int cpu)
+        public void Enable(int cpu)
         {
             var index = new CpuIndex(cpu);
             machine.Psci.SetEnabled(index, true);
             machine.CpuHotplug.SetEnabled(index, true);
-            machine.CpuHotplug.PendInsert(index);
-            machine.Ged.Raise(GedEvents.CpuHotplug);
         }
 
-        public void RequestRemoval(int cpu)
+        public void Insert(int cpu)
         {
-            machine.CpuHotplug.PendRemove(new CpuIndex(cpu));
-            machine.Ged.Raise(GedEvents.CpuHotplug);
+            Enable(cpu);
+            machine.CpuHotplug.PendInsert(new CpuIndex(cpu));
         }
+
+        public void RequestRemoval(int cpu) => machine.CpuHotplug.PendRemove(new CpuIndex(cpu));
+
+        public void Reset() => machine.CpuHotplug.Reset();
 
         public bool TryTake(out CpuHotplugEvent happened)
         {
@@ -151,18 +158,5 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
             happened = new CpuHotplugEvent(e.Cpu.Value, e.Kind == CpuHotplugEventKind.Ejected, (int)e.Event, (int)e.Status);
             return taken;
         }
-    }
-
-    private sealed class SerialPort(Pl011 uart) : ISerialPort
-    {
-        public Doorbell OutputReady => uart.OutputReady;
-
-        public Doorbell InputRoom => uart.InputRoom;
-
-        public Doorbell Listening => uart.Listening;
-
-        public int Drain(Span<byte> buffer) => uart.Drain(buffer);
-
-        public int Receive(ReadOnlySpan<byte> bytes) => uart.Receive(bytes);
     }
 }

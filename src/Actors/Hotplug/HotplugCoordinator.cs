@@ -6,11 +6,12 @@ using Vmm.Actors.Vm;
 namespace Vmm.Actors.Hotplug;
 
 /// <summary>
-/// Carries out plug and unplug, one at a time, and reports how each ended. What has happened is in the journal, so a restarted
-/// coordinator goes on where it was: every step towards the machine may be repeated.
+/// Carries out plug and unplug, one at a time, and reports how each ended; it is also the actor of the CPU hotplug block, whose doorbell
+/// it hears and which it resets. What has happened is in the journal, so a restarted coordinator goes on where it was: every step towards the machine may
+/// be repeated.
 /// <code>
-/// plug:   vCPU actor (PSCI off) → GIC attach → Enabled, insert pending, GED → guest's _OST → done
-/// unplug: remove pending, GED → guest offlines (CPU_OFF), _EJ0 → GIC detach → vCPU actor stops → done
+/// plug:   vCPU actor (PSCI off) → GIC attach → Enabled, insert pending → GED → guest's _OST → done
+/// unplug: remove pending → GED → guest offlines (CPU_OFF), _EJ0 → GIC detach → vCPU actor stops → done
 /// </code>
 /// </summary>
 public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
@@ -23,19 +24,39 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
     private readonly ICpuHotplugPort _port;
     private readonly IActorRef _vcpus;
     private readonly IActorRef _gic;
+    private readonly IActorRef _devices;
     private readonly TimeSpan _timeout;
+    private readonly bool _poweredOn;
     private readonly Dictionary<int, IActorRef> _requesters = [];
+
+    // CPUs that the guest has given back and whose teardown is under way.
+    private readonly HashSet<int> _leaving = [];
+
+    // Who waits for the end of a reset; requests wait for it too.
+    private IActorRef? _resetter;
+
+    // Why this machine cannot be that of the journal.
+    private string? _refusal;
     private HotplugState _state = HotplugState.Empty;
 
+    /// <param name="persistenceId">Of the machine's journal.</param>
+    /// <param name="devices">Passes <see cref="AnnounceCpuEvent"/> to the GED.</param>
     /// <param name="timeout">After which a request that the guest has not answered is reported as timed out, still pending.</param>
-    public HotplugCoordinator(string persistenceId, IVmMachine machine, IActorRef vcpus, IActorRef gic, TimeSpan timeout)
+    /// <param name="poweredOn">
+    /// True: the machine of the journal is running. False: it was another process's, and this machine's first reset makes what was plugged
+    /// there part of it.
+    /// </param>
+    public HotplugCoordinator(
+        string persistenceId, IVmMachine machine, IActorRef vcpus, IActorRef gic, IActorRef devices, TimeSpan timeout, bool poweredOn)
     {
         PersistenceId = persistenceId;
         _machine = machine;
         _port = machine.Hotplug ?? throw new ArgumentException("the machine has no CPU hotplug", nameof(machine));
         _vcpus = vcpus;
         _gic = gic;
+        _devices = devices;
         _timeout = timeout;
+        _poweredOn = poweredOn;
 
         Recover<IProtocolMessage>(e => _state = _state.Apply(e));
         Recover<RecoveryCompleted>(_ => Continue());
@@ -43,13 +64,19 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         Command<PlugVcpu>(Plug);
         Command<UnplugVcpu>(Unplug);
         Command<GetPluggedVcpus>(_ => Sender.Tell(new PluggedVcpus([.. _state.Plugged.Values], [.. _state.Plugged.Keys])));
-        Command<VcpuReady>(ready => _gic.Tell(new AttachCpuInterface(ready.Cpu)));
-        Command<CpuInterfaceAttached>(attached => _port.Insert(attached.Cpu));
-        Command<CpuInterfaceDetached>(detached => _vcpus.Tell(new RemoveVcpu(detached.Cpu)));
-        Command<VcpuRemoved>(removed => Finish(new UnplugCompleted(_state.Plugged[removed.Cpu], removed.Cpu, Now)));
+        Command<VcpuReady>(ready => IsComing(ready.Cpu), ready => _gic.Tell(new AttachCpuInterface(ready.Cpu)));
+        Command<CpuInterfaceAttached>(attached => IsComing(attached.Cpu), attached => Enable(attached.Cpu));
+        Command<CpuInterfaceDetached>(detached => _leaving.Contains(detached.Cpu), detached => _vcpus.Tell(new RemoveVcpu(detached.Cpu)));
+        Command<VcpuRemoved>(removed =>
+        {
+            if (_leaving.Remove(removed.Cpu))
+            {
+                Finish(new UnplugCompleted(_state.Plugged[removed.Cpu], removed.Cpu, Now));
+            }
+        });
         Command<PortRang>(_ => TakeEvents());
         Command<Deadline>(OnDeadline);
-        Command<MachineWasReset>(_ => Cancel());
+        Command<ResetDevices>(Reset);
     }
 
     public override string PersistenceId { get; }
@@ -71,13 +98,28 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         base.PostStop();
     }
 
+    // After these the actor stops without its supervisor being asked.
+    protected override void OnRecoveryFailure(Exception reason, object? message = null)
+    {
+        Context.Parent.Tell(new PartFailed(Self.Path.Name, $"the hotplug journal cannot be read: {reason}"));
+        base.OnRecoveryFailure(reason, message);
+    }
+
+    protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr)
+    {
+        Context.Parent.Tell(new PartFailed(Self.Path.Name, $"the hotplug journal cannot be written: {cause}"));
+        base.OnPersistFailure(cause, @event, sequenceNr);
+    }
+
+    private bool IsComing(int cpu) => _state.Plugged.ContainsKey(cpu) && !_leaving.Contains(cpu);
+
     private void Plug(PlugVcpu plug)
     {
         if (_state.RefusePlug(plug, _machine.PossibleCpus, _machine.IsEnabled, _machine.SlotName) is { } reason)
         {
-            Sender.Tell(new HotplugRejected(plug.Id, reason));
+            Sender.Tell(new HotplugRejected(HotplugState.Legible(plug.Id), reason));
         }
-        else if (_state.Busy)
+        else if (_resetter != null || _state.Busy)
         {
             Stash.Stash();
         }
@@ -91,14 +133,20 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
     {
         if (_state.RefuseUnplug(unplug, out int cpu) is { } reason)
         {
-            Sender.Tell(new HotplugRejected(unplug.Id, reason));
+            Sender.Tell(new HotplugRejected(HotplugState.Legible(unplug.Id), reason));
         }
-        else if (_state.Busy || _state.Pending.ContainsKey(cpu))
+        else if (_resetter != null || _state.Busy || _leaving.Contains(cpu))
         {
             Stash.Stash();
         }
         else
         {
+            // The guest never answered the plug: now it is to give the CPU back, whatever it thinks of it.
+            if (_state.Pending.ContainsKey(cpu))
+            {
+                Finish(new HotplugCancelled(unplug.Id, cpu, Now));
+            }
+
             Begin(new UnplugStarted(unplug.Id, cpu, Now), unplug.Id, cpu);
         }
     }
@@ -125,11 +173,12 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         else if (_machine.IsEnabled(cpu))
         {
             _port.RequestRemoval(cpu);
+            _devices.Tell(new AnnounceCpuEvent());
         }
         else
         {
-            // Ejected before a restart of this actor.
-            _gic.Tell(new DetachCpuInterface(cpu));
+            // Ejected before a restart of this actor, or never enabled.
+            Leave(cpu);
         }
 
         if (!pending.TimedOut)
@@ -139,32 +188,88 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         }
     }
 
-    private void Continue()
+    private void Enable(int cpu)
     {
-        foreach ((int cpu, PendingOperation pending) in _state.Pending)
+        if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Plug)
         {
-            Drive(cpu, pending);
+            _port.Insert(cpu);
+            _devices.Tell(new AnnounceCpuEvent());
+        }
+        else
+        {
+            // A reset came first, or this is power-on: the guest looks at all CPUs when it boots.
+            _port.Enable(cpu);
+        }
+
+        AnswerReset();
+    }
+
+    private void Leave(int cpu)
+    {
+        if (_leaving.Add(cpu))
+        {
+            _gic.Tell(new DetachCpuInterface(cpu));
         }
     }
 
-    private void TakeEvents()
+    private void Continue()
+    {
+        if (!_poweredOn)
+        {
+            _refusal = _state.RefusePowerOn(_machine.PossibleCpus, _machine.IsEnabled);
+            return;
+        }
+
+        foreach (int cpu in _state.Plugged.Keys)
+        {
+            if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending))
+            {
+                Drive(cpu, pending);
+            }
+            else if (!_machine.IsEnabled(cpu))
+            {
+                // Given back without having been asked for, before a restart of this actor.
+                Leave(cpu);
+            }
+        }
+    }
+
+    // False: it stopped at an event that is being written, and goes on with the others in another turn, for they are to be seen in the state after it.
+    private bool TakeEvents()
     {
         _port.Doorbell.Acknowledge();
         while (_port.TryTake(out CpuHotplugEvent happened))
         {
-            if (happened.Ejected)
+            if (Decide(happened) is { } decided)
             {
-                // Also without a request: the guest may eject a CPU that it was once asked for.
-                if (_state.Plugged.ContainsKey(happened.Cpu))
-                {
-                    _gic.Tell(new DetachCpuInterface(happened.Cpu));
-                }
-            }
-            else if (_state.DecideOst(happened.Cpu, happened.OstSource, happened.OstStatus, Now) is { } answer)
-            {
-                Finish(answer);
+                Finish(decided);
+                Self.Tell(new PortRang());
+                return false;
             }
         }
+
+        return true;
+    }
+
+    private IProtocolMessage? Decide(CpuHotplugEvent happened)
+    {
+        int cpu = happened.Cpu;
+        if (!happened.Ejected)
+        {
+            return _state.DecideOst(cpu, happened.OstSource, happened.OstStatus, Now);
+        }
+
+        // Also without a request: the guest may eject a CPU that it was once asked for.
+        if (IsComing(cpu))
+        {
+            Leave(cpu);
+            if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Plug)
+            {
+                return new HotplugCancelled(pending.Id, cpu, Now);
+            }
+        }
+
+        return null;
     }
 
     private void OnDeadline(Deadline deadline)
@@ -176,15 +281,50 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         }
     }
 
-    private void Cancel()
+    // What the guest did before the reset counts; what it was asked is forgotten. The machine goes on when each plugged CPU is enabled, and no other.
+    private void Reset(ResetDevices reset)
     {
+        if (!TakeEvents())
+        {
+            Self.Forward(reset);
+            return;
+        }
+
+        if (_refusal != null)
+        {
+            Sender.Tell(new DevicesReset(_refusal));
+            return;
+        }
+
+        _resetter = Sender;
+        _port.Reset();
         foreach ((int cpu, PendingOperation pending) in _state.Pending)
         {
-            // A CPU that the guest ejected just before is gone whatever the guest does now; its teardown is under way.
-            if (pending.Plug || _machine.IsEnabled(cpu))
+            // A CPU that the guest ejected just before is gone whatever the guest does now.
+            if (!_leaving.Contains(cpu))
             {
                 Finish(new HotplugCancelled(pending.Id, cpu, Now));
             }
+        }
+
+        foreach (int cpu in _state.Plugged.Keys)
+        {
+            if (!_machine.IsEnabled(cpu) && !_leaving.Contains(cpu))
+            {
+                _vcpus.Tell(new CreateVcpu(cpu));
+            }
+        }
+
+        AnswerReset();
+    }
+
+    private void AnswerReset()
+    {
+        if (_resetter != null && _state.Pending.IsEmpty && _state.Plugged.Keys.All(_machine.IsEnabled))
+        {
+            _resetter.Tell(new DevicesReset(""));
+            _resetter = null;
+            Stash.UnstashAll();
         }
     }
 
@@ -203,5 +343,6 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
 
         Context.System.EventStream.Publish(outcome);
         Stash.UnstashAll();
+        AnswerReset();
     });
 }

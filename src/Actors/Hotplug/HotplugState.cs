@@ -1,4 +1,5 @@
 using System.Collections.Immutable;
+using System.Diagnostics.CodeAnalysis;
 using Vmm.Actors.Protocol;
 
 namespace Vmm.Actors.Hotplug;
@@ -21,6 +22,9 @@ public sealed record HotplugState(ImmutableSortedDictionary<int, string> Plugged
     private const int StatusSuccess = 0;
     private const int StatusEjectionInProgress = 0x84;
 
+    /// <summary>The longest name that a CPU may have, in characters.</summary>
+    public const int LongestId = 128;
+
     public static readonly HotplugState Empty =
         new(ImmutableSortedDictionary<int, string>.Empty, ImmutableSortedDictionary<int, PendingOperation>.Empty);
 
@@ -31,6 +35,11 @@ public sealed record HotplugState(ImmutableSortedDictionary<int, string> Plugged
     /// <param name="slotName">How QEMU names a CPU slot in messages.</param>
     public string? RefusePlug(PlugVcpu plug, int possibleCpus, Func<int, bool> isEnabled, Func<int, string> slotName)
     {
+        if (!IsIdentifier(plug.Id))
+        {
+            return "Parameter 'id' expects an identifier";
+        }
+
         if (plug.Cpu < 0 || plug.Cpu >= possibleCpus)
         {
             return $"Invalid core-id {plug.Cpu} specified, correct range 0:{possibleCpus - 1}";
@@ -59,8 +68,35 @@ public sealed record HotplugState(ImmutableSortedDictionary<int, string> Plugged
             }
         }
 
-        return $"Device '{unplug.Id}' not found";
+        return $"Device '{Legible(unplug.Id)}' not found";
     }
+
+    /// <summary>Why the machine cannot have the CPUs that were plugged into its predecessor; null when it can.</summary>
+    public string? RefusePowerOn(int possibleCpus, Func<int, bool> isEnabled)
+    {
+        foreach ((int cpu, string id) in Plugged)
+        {
+            if (cpu >= possibleCpus)
+            {
+                return $"the saved state has a CPU '{id}' with core-id {cpu}, correct range 0:{possibleCpus - 1}; start with the -smp of that time";
+            }
+
+            if (isEnabled(cpu))
+            {
+                return $"the saved state has a CPU '{id}' with core-id {cpu}, which is enabled without it; start with the -smp of that time";
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>A name of anybody's as an answer may hold it: of bounded length and without control characters.</summary>
+    public static string Legible(string? id) =>
+        IsIdentifier(id) ? id : string.Concat((id ?? "").Where(c => c is >= ' ' and <= '~').Take(LongestId));
+
+    // As QEMU has it: letters, digits, '-', '.', '_', starting with a letter.
+    private static bool IsIdentifier([NotNullWhen(true)] string? id) =>
+        id is { Length: > 0 and <= LongestId } && char.IsAsciiLetter(id[0]) && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_');
 
     /// <summary>What the guest's _OST means; null when it means nothing to a pending request, or not the end of one.</summary>
     public IProtocolMessage? DecideOst(int cpu, int source, int status, long now)

@@ -1,23 +1,34 @@
 using Akka.Actor;
+using Vmm.Actors.Devices;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 
 namespace Vmm.Actors.Interrupts;
 
-/// <summary>Attaches and detaches the GIC's CPU interfaces. Interrupts themselves never pass through it.</summary>
-public sealed class GicSupervisor : ReceiveActor
+/// <summary>The GIC's actor: attaches and detaches CPU interfaces, resets it, saves and loads it. Interrupts themselves never pass through it.</summary>
+public sealed class GicSupervisor : DeviceActor
 {
+    private readonly IVmMachine _machine;
+
     public GicSupervisor(IVmMachine machine)
+        : base(machine.Gic)
     {
-        Receive<AttachCpuInterface>(attach =>
+        _machine = machine;
+        Receive<AttachCpuInterface>(attach => SetAccessible(attach.Cpu, true, new CpuInterfaceAttached(attach.Cpu)));
+        Receive<DetachCpuInterface>(detach => SetAccessible(detach.Cpu, false, new CpuInterfaceDetached(detach.Cpu)));
+    }
+
+    protected override void ResetCore() => _machine.Gic.Reset();
+
+    private void SetAccessible(int cpu, bool value, IProtocolMessage answer)
+    {
+        if (cpu < 0 || cpu >= _machine.PossibleCpus)
         {
-            machine.SetInterfaceAccessible(attach.Cpu, true);
-            Sender.Tell(new CpuInterfaceAttached(attach.Cpu));
-        });
-        Receive<DetachCpuInterface>(detach =>
-        {
-            machine.SetInterfaceAccessible(detach.Cpu, false);
-            Sender.Tell(new CpuInterfaceDetached(detach.Cpu));
-        });
+            Sender.Tell(new VmCommandRejected("CPU not found"));
+            return;
+        }
+
+        _machine.SetInterfaceAccessible(cpu, value);
+        Sender.Tell(answer);
     }
 }

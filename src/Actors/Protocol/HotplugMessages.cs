@@ -24,9 +24,6 @@ public sealed record GetPluggedVcpus : IProtocolMessage;
 /// <summary>Hot-plugged CPUs by id, in parallel arrays.</summary>
 public sealed record PluggedVcpus(string[] Ids, int[] Cpus) : IProtocolMessage;
 
-/// <summary>The machine has been reset: what the guest was asked is forgotten by the guest.</summary>
-public sealed record MachineWasReset : IProtocolMessage;
-
 // What the coordinator's journal holds. Times are UTC milliseconds since 1970.
 
 public sealed record PlugStarted(string Id, int Cpu, long At) : IProtocolMessage;
@@ -44,5 +41,8 @@ public sealed record UnplugCompleted(string Id, int Cpu, long At) : IProtocolMes
 
 public sealed record HotplugTimedOut(string Id, int Cpu, long At) : IProtocolMessage;
 
-/// <summary>A reset came first. A CPU that was being plugged stays plugged; one that was being unplugged too.</summary>
+/// <summary>
+/// Something came first: a reset, after which a CPU stays plugged whether it was being plugged or unplugged; or, of a plug, an unplug or an
+/// eject.
+/// </summary>
 public sealed record HotplugCancelled(string Id, int Cpu, long At) : IProtocolMessage;

@@ -19,9 +19,6 @@ public sealed record ContinueVm : IProtocolMessage;
 
 public sealed record ResetVm : IProtocolMessage;
 
-/// <summary>Ask the guest to shut down, as a person at the machine would.</summary>
-public sealed record PressPowerButton : IProtocolMessage;
-
 /// <summary>Query: the registers of one vCPU, empty for one that is not enabled. Answer: <see cref="VcpuRegisters"/>.</summary>
 public sealed record GetVcpuRegisters(int Cpu) : IProtocolMessage;
 
@@ -34,6 +31,10 @@ public sealed record GetVmStatus : IProtocolMessage;
 /// <param name="Detail">Why: the crash report, or empty.</param>
 public sealed record VmStatus(string RunState, string Detail) : IProtocolMessage;
 
+/// <summary>A part of the VM fails and is about to stop by itself; told to the supervisor.</summary>
+/// <param name="Part">The name of the part's actor.</param>
+public sealed record PartFailed(string Part, string Report) : IProtocolMessage;
+
 /// <summary>A command that the run state does not allow.</summary>
 public sealed record VmCommandRejected(string Reason) : IProtocolMessage;
 
@@ -44,6 +45,3 @@ public sealed record CpuInterfaceAttached(int Cpu) : IProtocolMessage;
 public sealed record DetachCpuInterface(int Cpu) : IProtocolMessage;
 
 public sealed record CpuInterfaceDetached(int Cpu) : IProtocolMessage;
-
-/// <summary>Bytes from the terminal for the guest's serial line.</summary>
-public sealed record SendSerial(byte[] Bytes) : IProtocolMessage;

@@ -1,6 +1,7 @@
 using System.Runtime.Serialization;
 using System.Text.Json;
 using Akka.Actor;
+using Akka.Configuration;
 using Akka.Serialization;
 using Vmm.Actors.Protocol;
 
@@ -8,10 +9,16 @@ namespace Vmm.Actors.Serialization;
 
 /// <summary>
 /// The only form in which protocol messages leave the process or enter a journal: a short manifest from a closed list, and the
-/// record's primitives as JSON. No type name is ever read from the wire; an unknown manifest is an error.
+/// record's primitives as JSON, all of them and none null. No type name is ever read from the wire; an unknown manifest is an error.
 /// </summary>
 public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {
+    /// <summary>For Akka, where it stands under a name that has settings.</summary>
+    public ProtocolSerializer(ExtendedActorSystem system, Config settings)
+        : this(system) => ArgumentNullException.ThrowIfNull(settings);
+
+    private static readonly JsonSerializerOptions s_options = new() { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+
     // Manifests are on disk and on the wire: never change or reuse one.
     private static readonly (string Manifest, Type Type)[] s_messages =
     [
@@ -25,9 +32,11 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("m?", typeof(GetVmStatus)), ("m!", typeof(VmStatus)), ("mx", typeof(VmCommandRejected)),
         ("mw", typeof(PressPowerButton)), ("mg", typeof(GetVcpuRegisters)), ("mG", typeof(VcpuRegisters)),
         ("ga", typeof(AttachCpuInterface)), ("gA", typeof(CpuInterfaceAttached)), ("gd", typeof(DetachCpuInterface)),
-        ("gD", typeof(CpuInterfaceDetached)), ("ds", typeof(SendSerial)),
+        ("gD", typeof(CpuInterfaceDetached)), ("ds", typeof(SendSerial)), ("mf", typeof(PartFailed)),
+        ("dz", typeof(ResetDevices)), ("dZ", typeof(DevicesReset)), ("dc", typeof(AnnounceCpuEvent)), ("d?", typeof(GetDeviceState)),
+        ("d!", typeof(DeviceState)), ("dl", typeof(LoadDeviceState)), ("dL", typeof(DeviceStateLoaded)),
         ("hp", typeof(PlugVcpu)), ("hu", typeof(UnplugVcpu)), ("ha", typeof(HotplugAccepted)), ("hx", typeof(HotplugRejected)),
-        ("ho", typeof(HotplugOutcome)), ("h?", typeof(GetPluggedVcpus)), ("h!", typeof(PluggedVcpus)), ("hz", typeof(MachineWasReset)),
+        ("ho", typeof(HotplugOutcome)), ("h?", typeof(GetPluggedVcpus)), ("h!", typeof(PluggedVcpus)),
         ("jp", typeof(PlugStarted)), ("jc", typeof(PlugConfirmed)), ("jr", typeof(PlugRefused)), ("ju", typeof(UnplugStarted)),
         ("jf", typeof(UnplugRefused)), ("jd", typeof(UnplugCompleted)), ("jt", typeof(HotplugTimedOut)), ("jx", typeof(HotplugCancelled)),
     ];
@@ -46,7 +55,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
     public override byte[] ToBinary(object obj)
     {
         Manifest(obj);
-        return JsonSerializer.SerializeToUtf8Bytes(obj, obj.GetType());
+        return JsonSerializer.SerializeToUtf8Bytes(obj, obj.GetType(), s_options);
     }
 
     public override object FromBinary(byte[] bytes, string manifest)
@@ -58,7 +67,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
 
         try
         {
-            return JsonSerializer.Deserialize(bytes, type) ?? throw new SerializationException($"'{manifest}' is null");
+            return JsonSerializer.Deserialize(bytes, type, s_options) ?? throw new SerializationException($"'{manifest}' is null");
         }
         catch (JsonException e)
         {

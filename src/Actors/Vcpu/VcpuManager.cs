@@ -20,6 +20,7 @@ public sealed class VcpuManager : ReceiveActor
     private readonly Dictionary<int, IActorRef> _creators = [];
     private readonly Dictionary<int, IActorRef> _removers = [];
     private readonly HashSet<int> _running = [];
+    private readonly Dictionary<IActorRef, VcpuFailed> _failures = [];
     private IActorRef? _pauser;
     private bool _paused = true;
 
@@ -30,6 +31,12 @@ public sealed class VcpuManager : ReceiveActor
         _vcpus = new IActorRef?[machine.PossibleCpus];
         _states = new string[machine.PossibleCpus];
         Array.Fill(_states, "Disabled");
+
+        // From elsewhere in the process, or from another.
+        Receive<CreateVcpu>(create => !IsPossible(create.Cpu), _ => RejectCpu());
+        Receive<RemoveVcpu>(remove => !IsPossible(remove.Cpu), _ => RejectCpu());
+        Receive<PowerOnVcpu>(on => !IsPossible(on.Cpu), _ => RejectCpu());
+        Receive<VcpuStateChanged>(changed => !IsPossible(changed.Cpu), _ => RejectCpu());
 
         Receive<CreateVcpu>(Create);
         Receive<VcpuReady>(ready =>
@@ -63,12 +70,12 @@ public sealed class VcpuManager : ReceiveActor
         });
         Receive<VcpuStateChanged>(changed => _states[changed.Cpu] = changed.Name);
         Receive<GetVcpuStates>(_ => Sender.Tell(new VcpuStates([.. _states])));
-        Receive<GetVcpuStatus>(get => Sender.Tell(get.Cpu >= 0 && get.Cpu < _vcpus.Length
+        Receive<GetVcpuStatus>(get => Sender.Tell(IsPossible(get.Cpu)
             ? machine.Status(get.Cpu) with { Actor = _states[get.Cpu] }
             : new VmCommandRejected("CPU not found")));
         Receive<GetVcpuRegisters>(get =>
         {
-            if (get.Cpu >= 0 && get.Cpu < _vcpus.Length && _vcpus[get.Cpu] is { } vcpu)
+            if (IsPossible(get.Cpu) && _vcpus[get.Cpu] is { } vcpu)
             {
                 // Between two slices, on the vCPU's own thread.
                 machine.Cpu(get.Cpu).RequestExit();
@@ -84,15 +91,16 @@ public sealed class VcpuManager : ReceiveActor
         SpawnMissing();
     }
 
-    protected override SupervisorStrategy SupervisorStrategy()
+    // The supervisor hears of it when the actor is gone, so that a reset can make another.
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(e =>
     {
-        IActorRef parent = Context.Parent;
-        return new OneForOneStrategy(e =>
-        {
-            parent.Tell(e is VcpuFaultException fault ? new VcpuFailed(fault.Cpu, fault.Report) : new VcpuFailed(-1, e.ToString()));
-            return Directive.Stop;
-        });
-    }
+        _failures[Sender] = e is VcpuFaultException fault ? new VcpuFailed(fault.Cpu, fault.Report) : new VcpuFailed(-1, e.ToString());
+        return Directive.Stop;
+    });
+
+    private bool IsPossible(int cpu) => (uint)cpu < (uint)_vcpus.Length;
+
+    private void RejectCpu() => Sender.Tell(new VmCommandRejected("CPU not found"));
 
     private IActorRef Spawn(int cpu)
     {
@@ -145,6 +153,11 @@ public sealed class VcpuManager : ReceiveActor
         _vcpus[cpu] = null;
         _states[cpu] = "Disabled";
         _running.Remove(cpu);
+        if (_failures.Remove(stopped.ActorRef, out VcpuFailed? failed))
+        {
+            Context.Parent.Tell(failed);
+        }
+
         if (_removers.Remove(cpu, out IActorRef? remover))
         {
             _machine.SetExecutable(cpu, false);

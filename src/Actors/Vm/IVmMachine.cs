@@ -1,6 +1,10 @@
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Devices.Ged;
+using Vmm.Emulation.Devices.Pl011;
+using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Interrupts.GicV3;
 
 namespace Vmm.Actors.Vm;
 
@@ -53,28 +57,38 @@ public interface IVmMachine
     /// <summary>Lets the guest's time run (true) or stand still.</summary>
     void SetClockRunning(bool value);
 
-    /// <summary>Tells the guest that the power button was pressed; without ACPI it does not hear.</summary>
-    void PressPowerButton();
-
-    /// <summary>Power-on state everywhere; keeps the enabled set. No vCPU runs.</summary>
+    /// <summary>
+    /// RAM, code cache and CPUs as at power-on; keeps the enabled set. The GIC and the devices are reset by their actors. No vCPU runs.
+    /// </summary>
     /// <exception cref="InvalidDataException">What is to be booted does not fit.</exception>
     void Reset();
 
     /// <summary>CPU hotplug as ACPI offers it; null on a machine without (<c>acpi=off</c>).</summary>
     ICpuHotplugPort? Hotplug { get; }
 
-    /// <summary>The serial line.</summary>
-    ISerialPort Serial { get; }
+    Gic Gic { get; }
+
+    Pl011 Uart { get; }
+
+    Pl031 Rtc { get; }
+
+    Ged Ged { get; }
 }
 
-/// <summary>The CPU hotplug block and the GED behind it.</summary>
+/// <summary>The CPU hotplug block.</summary>
 public interface ICpuHotplugPort
 {
-    /// <summary>Enables the CPU for the guest, marks the insertion and tells the guest.</summary>
+    /// <summary>Enables the CPU for the guest, which finds it by itself when it boots.</summary>
+    void Enable(int cpu);
+
+    /// <summary>Enables the CPU for the guest and marks the insertion; the GED is then to tell the guest.</summary>
     void Insert(int cpu);
 
-    /// <summary>Marks the removal and tells the guest.</summary>
+    /// <summary>Marks the removal; the GED is then to tell the guest.</summary>
     void RequestRemoval(int cpu);
+
+    /// <summary>System reset: marks and commands are gone, the enabled CPUs stay.</summary>
+    void Reset();
 
     /// <summary>Rings when <see cref="TryTake"/> has something.</summary>
     Doorbell Doorbell { get; }
@@ -85,18 +99,3 @@ public interface ICpuHotplugPort
 /// <summary>What the guest did at the hotplug block.</summary>
 /// <param name="Ejected">It wrote eject: the CPU is disabled already. Otherwise it evaluated _OST.</param>
 public readonly record struct CpuHotplugEvent(int Cpu, bool Ejected, int OstSource, int OstStatus);
-
-/// <summary>The serial line's core: bounded, never blocking.</summary>
-public interface ISerialPort
-{
-    Doorbell OutputReady { get; }
-
-    Doorbell InputRoom { get; }
-
-    /// <summary>Rings when the guest begins to take input; before, <see cref="Receive"/> takes none.</summary>
-    Doorbell Listening { get; }
-
-    int Drain(Span<byte> buffer);
-
-    int Receive(ReadOnlySpan<byte> bytes);
-}

@@ -11,46 +11,76 @@ namespace Vmm.Actors.Vm;
 /// <param name="VcpuDispatcher">Dispatcher of vCPU actors; null for the default one, in tests.</param>
 /// <param name="HotplugTimeout">How long the guest has for a plug or unplug.</param>
 /// <param name="SerialOutput">Takes the guest's serial output.</param>
-public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, Action<ReadOnlyMemory<byte>> SerialOutput);
+public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, Action<ReadOnlyMemory<byte>> SerialOutput)
+{
+    /// <summary>Persistence id of the hotplug journal, for a machine that goes on in another process; null for one that does not.</summary>
+    public string? Journal { get; init; }
+}
 
 /// <summary>
-/// The run state of the VM, and the parent of everything in it. Pausing stops the vCPUs first; a fault of a vCPU or the GIC pauses
-/// the VM as internal-error with a report, and nothing is restarted behind the guest's back.
+/// The run state of the VM, and the parent of everything in it. Pausing stops the vCPUs first. A fault of a vCPU, and the end of any other part,
+/// pauses the VM as internal-error with a report; nothing is restarted behind the guest's back. The way out is a reset, which makes the parts anew.
+/// <code>
+/// reset: vCPUs paused → GIC, devices and hotplug reset by their actors → RAM and CPUs → vCPUs resume
+/// </code>
 /// </summary>
 public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
 {
+    private const string Vcpus = "vcpus";
+
     private readonly IVmMachine _machine;
-    private readonly IActorRef _vcpus;
-    private readonly IActorRef _devices;
-    private readonly IActorRef? _hotplug;
+    private readonly VmOptions _options;
+    private readonly string _journal;
+    private readonly HashSet<IActorRef> _parts = [];
+    private readonly Dictionary<string, Exception> _failures = [];
+    private IActorRef _vcpus = ActorRefs.Nobody;
+    private IActorRef _gic = ActorRefs.Nobody;
+    private IActorRef _devices = ActorRefs.Nobody;
+    private IActorRef? _hotplug;
+
+    // A part is gone or going.
+    private PartFailed? _lost;
+    private bool _vcpusLost;
+    private bool _poweredOn;
     private VmStatus _status = new(VmRunState.Prelaunch, "");
 
     public VmSupervisor(IVmMachine machine, VmOptions options)
     {
         _machine = machine;
-        _vcpus = Context.ActorOf(Props.Create(() => new VcpuManager(machine, options.VcpuDispatcher)), "vcpus");
-        IActorRef gic = Context.ActorOf(Props.Create(() => new GicSupervisor(machine)), "gic");
-        _devices = Context.ActorOf(Props.Create(() => new DeviceManager(machine, options.SerialOutput)), "devices");
-        if (machine.Hotplug != null)
-        {
-            string journal = $"hotplug-{Guid.NewGuid():N}";
-            _hotplug = Context.ActorOf(
-                Props.Create(() => new HotplugCoordinator(journal, machine, _vcpus, gic, options.HotplugTimeout)), "hotplug");
-        }
-
+        _options = options;
+        _journal = options.Journal ?? $"hotplug-{Guid.NewGuid():N}";
+        MakeParts();
         Become(Stopped);
     }
 
     public IStash Stash { get; set; } = null!;
 
-    protected override SupervisorStrategy SupervisorStrategy()
+    protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(e =>
     {
-        IActorRef self = Self;
-        return new OneForOneStrategy(e =>
+        _failures[Sender.Path.Name] = e;
+        return Directive.Stop;
+    });
+
+    private void MakeParts()
+    {
+        _lost = null;
+        _vcpusLost = false;
+        _vcpus = Part(Props.Create(() => new VcpuManager(_machine, _options.VcpuDispatcher)), Vcpus);
+        _gic = Part(Props.Create(() => new GicSupervisor(_machine)), "gic");
+        _devices = Part(Props.Create(() => new DeviceManager(_machine, _options.SerialOutput)), "devices");
+        if (_machine.Hotplug != null)
         {
-            self.Tell(new VcpuFailed(-1, e.ToString()));
-            return Directive.Stop;
-        });
+            (IActorRef vcpus, IActorRef gic, IActorRef devices, bool poweredOn) = (_vcpus, _gic, _devices, _poweredOn);
+            _hotplug = Part(
+                Props.Create(() => new HotplugCoordinator(_journal, _machine, vcpus, gic, devices, _options.HotplugTimeout, poweredOn)), "hotplug");
+        }
+    }
+
+    private IActorRef Part(Props props, string name)
+    {
+        IActorRef part = Context.Watch(Context.ActorOf(props, name));
+        _parts.Add(part);
+        return part;
     }
 
     // Running, paused, shutdown, internal-error: what is allowed differs, what is always answered does not.
@@ -61,6 +91,8 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         Receive<GuestReset>(_ => PauseThenReset(ActorRefs.Nobody, resume: true));
         Receive<ResetVm>(_ => PauseThenReset(Sender, resume: true));
         Receive<ContinueVm>(_ => Sender.Tell(_status));
+        Receive<GetDeviceState>(_ => Sender.Tell(new VmCommandRejected("the VM is running")));
+        Receive<LoadDeviceState>(_ => Sender.Tell(new VmCommandRejected("the VM is running")));
         Always();
     }
 
@@ -82,8 +114,10 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         });
 
         // What vCPUs had on their way when they were stopped.
-        Receive<GuestPoweredOff>(_ => SetStatus(VmRunState.Shutdown, ""));
+        Receive<GuestPoweredOff>(_ => Pause(VmRunState.Shutdown, "", ActorRefs.Nobody));
         Receive<GuestReset>(_ => PauseThenReset(ActorRefs.Nobody, resume: false));
+        Receive<GetDeviceState>(get => (get.Device == "gic" ? _gic : _devices).Forward(get));
+        Receive<LoadDeviceState>(load => (load.Device == "gic" ? _gic : _devices).Forward(load));
         Always();
     }
 
@@ -91,15 +125,21 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     {
         Receive<GetVmStatus>(_ => Sender.Tell(_status));
         Receive<VcpuFailed>(failed => Pause(VmRunState.InternalError, failed.Report, ActorRefs.Nobody));
-        Receive<PressPowerButton>(_ =>
+        Receive<PartFailed>(failed =>
         {
-            _machine.PressPowerButton();
+            _lost ??= failed;
+            Pause(VmRunState.InternalError, _lost.Report, ActorRefs.Nobody);
+        });
+        Receive<Terminated>(terminated => Pause(VmRunState.InternalError, Lose(terminated).Report, ActorRefs.Nobody));
+        Receive<PressPowerButton>(press =>
+        {
+            _devices.Tell(press);
             Sender.Tell(_status);
         });
         Receive<PowerOnVcpu>(_vcpus.Forward);
-        Receive<GetVcpuStates>(_vcpus.Forward);
-        Receive<GetVcpuStatus>(_vcpus.Forward);
-        Receive<GetVcpuRegisters>(_vcpus.Forward);
+        Receive<GetVcpuStates>(ForwardToVcpus);
+        Receive<GetVcpuStatus>(ForwardToVcpus);
+        Receive<GetVcpuRegisters>(ForwardToVcpus);
         Receive<SendSerial>(_devices.Forward);
         Receive<PlugVcpu>(plug => Hotplug(plug, plug.Id));
         Receive<UnplugVcpu>(unplug => Hotplug(unplug, unplug.Id));
@@ -109,6 +149,10 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
             {
                 Sender.Tell(new PluggedVcpus([], []));
             }
+            else if (_lost != null)
+            {
+                Sender.Tell(new VmCommandRejected(LostReason));
+            }
             else
             {
                 _hotplug.Forward(get);
@@ -116,11 +160,29 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         });
     }
 
+    private string LostReason => $"Resetting the Virtual Machine is required ({_lost?.Part} has failed)";
+
+    private void ForwardToVcpus(object query)
+    {
+        if (_vcpusLost)
+        {
+            Sender.Tell(new VmCommandRejected(LostReason));
+        }
+        else
+        {
+            _vcpus.Forward(query);
+        }
+    }
+
     private void Hotplug(object command, string id)
     {
         if (_hotplug == null)
         {
-            Sender.Tell(new HotplugRejected(id, "CPU hotplug is not supported without ACPI"));
+            Sender.Tell(new HotplugRejected(HotplugState.Legible(id), "CPU hotplug is not supported without ACPI"));
+        }
+        else if (_lost != null)
+        {
+            Sender.Tell(new HotplugRejected(HotplugState.Legible(id), LostReason));
         }
         else
         {
@@ -128,14 +190,100 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         }
     }
 
-    private void Pause(string runState, string detail, IActorRef requester) => WhenPaused(() =>
+    private PartFailed Lose(Terminated terminated)
     {
-        SetStatus(runState, detail);
+        string part = terminated.ActorRef.Path.Name;
+        _parts.Remove(terminated.ActorRef);
+        _vcpusLost |= part == Vcpus;
+        return _lost ??= new PartFailed(part, _failures.Remove(part, out Exception? cause) ? $"{part}: {cause}" : $"{part} stopped");
+    }
+
+    private void Pause(string runState, string detail, IActorRef requester) => WhenPaused(keepGuestEvents: true, () =>
+    {
+        // What made the VM fail first is what counts.
+        if (_status.RunState != VmRunState.InternalError)
+        {
+            SetStatus(_lost == null ? runState : VmRunState.InternalError, _lost == null ? detail : _lost.Report);
+        }
+
         requester.Tell(_status);
         Become(Stopped);
     });
 
-    private void PauseThenReset(IActorRef requester, bool resume) => WhenPaused(() =>
+    private void PauseThenReset(IActorRef requester, bool resume) => WhenPaused(keepGuestEvents: false, () =>
+    {
+        if (_lost == null)
+        {
+            ResetParts(requester, resume);
+            return;
+        }
+
+        // They hold each other's references: all are made anew.
+        foreach (IActorRef part in _parts)
+        {
+            Context.Stop(part);
+        }
+
+        Become(() =>
+        {
+            Receive<Terminated>(terminated =>
+            {
+                _parts.Remove(terminated.ActorRef);
+                RemakeParts(requester, resume);
+            });
+            ReceiveAny(_ => Stash.Stash());
+        });
+        RemakeParts(requester, resume);
+    });
+
+    private void RemakeParts(IActorRef requester, bool resume)
+    {
+        if (_parts.Count == 0)
+        {
+            MakeParts();
+            ResetParts(requester, resume);
+        }
+    }
+
+    private void ResetParts(IActorRef requester, bool resume)
+    {
+        var waiting = new HashSet<IActorRef> { _gic, _devices };
+        if (_hotplug != null)
+        {
+            waiting.Add(_hotplug);
+        }
+
+        foreach (IActorRef part in waiting)
+        {
+            part.Tell(new ResetDevices());
+        }
+
+        Become(() =>
+        {
+            Receive<DevicesReset>(reset =>
+            {
+                waiting.Remove(Sender);
+                if (reset.Failure.Length > 0)
+                {
+                    EndReset(requester, new VmStatus(VmRunState.InternalError, reset.Failure));
+                }
+                else if (waiting.Count == 0)
+                {
+                    ResetBoard(requester, resume);
+                }
+            });
+            Receive<Terminated>(terminated => EndReset(requester, new VmStatus(VmRunState.InternalError, Lose(terminated).Report)));
+            Receive<PartFailed>(failed =>
+            {
+                _lost ??= failed;
+                EndReset(requester, new VmStatus(VmRunState.InternalError, _lost.Report));
+            });
+            Receive<PowerOnVcpu>(_vcpus.Forward);
+            ReceiveAny(_ => Stash.Stash());
+        });
+    }
+
+    private void ResetBoard(IActorRef requester, bool resume)
     {
         try
         {
@@ -143,26 +291,31 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         }
         catch (InvalidDataException e)
         {
-            SetStatus(VmRunState.InternalError, e.Message);
-            requester.Tell(_status);
-            Become(Stopped);
+            EndReset(requester, new VmStatus(VmRunState.InternalError, e.Message));
             return;
         }
 
+        _poweredOn = true;
         _vcpus.Tell(new ResetVcpus());
-        _hotplug?.Tell(new MachineWasReset());
         if (resume)
         {
             Resume();
+            requester.Tell(_status);
+            Stash.UnstashAll();
         }
         else
         {
-            SetStatus(VmRunState.Paused, "");
-            Become(Stopped);
+            EndReset(requester, new VmStatus(VmRunState.Paused, ""));
         }
+    }
 
+    private void EndReset(IActorRef requester, VmStatus status)
+    {
+        SetStatus(status.RunState, status.Detail);
         requester.Tell(_status);
-    });
+        Become(Stopped);
+        Stash.UnstashAll();
+    }
 
     private void Resume()
     {
@@ -172,18 +325,41 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         Become(Running);
     }
 
-    // Commands that come while the vCPUs are being stopped wait; nothing here waits for a guest access.
-    private void WhenPaused(Action then)
+    // Commands that come while the vCPUs are being stopped wait; nothing here waits for a guest access. A reset makes void what vCPUs asked for before it.
+    private void WhenPaused(bool keepGuestEvents, Action then)
     {
+        if (_vcpusLost)
+        {
+            _machine.SetClockRunning(false);
+            then();
+            return;
+        }
+
+        void Paused()
+        {
+            _machine.SetClockRunning(false);
+            then();
+            Stash.UnstashAll();
+        }
+
         _vcpus.Tell(new PauseVcpus());
         Become(() =>
         {
-            Receive<VcpusPaused>(_ =>
+            Receive<VcpusPaused>(_ => Paused());
+            Receive<Terminated>(terminated =>
             {
-                _machine.SetClockRunning(false);
-                then();
-                Stash.UnstashAll();
+                Lose(terminated);
+                if (_vcpusLost)
+                {
+                    Paused();
+                }
             });
+            Receive<PartFailed>(failed => _lost ??= failed);
+            if (!keepGuestEvents)
+            {
+                Receive<GuestPoweredOff>(_ => { });
+                Receive<GuestReset>(_ => { });
+            }
 
             // CPU_ON that was under way: the vCPU remembers it until it is resumed.
             Receive<PowerOnVcpu>(_vcpus.Forward);

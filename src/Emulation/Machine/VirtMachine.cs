@@ -113,14 +113,21 @@ public sealed class VirtMachine : IDisposable
     /// <exception cref="InvalidDataException">The kernel or the RAM size is wrong; the message says how.</exception>
     public void Reset()
     {
-        BootPlan plan = LinuxBoot.Plan(Config);
-        Ram.Clear();
-        _code.InvalidateAll();
         Gic.Reset();
         Uart.Reset();
         Rtc.Reset();
         Ged.Reset();
         CpuHotplug.Reset();
+        ResetBoard();
+    }
+
+    /// <summary>The part of <see cref="Reset"/> that is neither the GIC nor a device, for whoever resets those apart.</summary>
+    /// <exception cref="InvalidDataException">The kernel or the RAM size is wrong; the message says how.</exception>
+    public void ResetBoard()
+    {
+        BootPlan plan = LinuxBoot.Plan(Config);
+        Ram.Clear();
+        _code.InvalidateAll();
         foreach (BootBlob blob in plan.Blobs)
         {
             blob.Bytes.Span.CopyTo(Ram.Span(new GuestPhysicalAddress(blob.Address), blob.Bytes.Length));

@@ -1,0 +1,32 @@
+namespace Vmm.Actors.Protocol;
+
+/// <summary>Bytes from the terminal for the guest's serial line.</summary>
+public sealed record SendSerial(byte[] Bytes) : IProtocolMessage;
+
+/// <summary>Ask the guest to shut down, as a person at the machine would.</summary>
+public sealed record PressPowerButton : IProtocolMessage;
+
+/// <summary>Tell the guest, through the GED, to look for what has happened to its CPUs.</summary>
+public sealed record AnnounceCpuEvent : IProtocolMessage;
+
+/// <summary>Bring the devices of the receiver to their power-on state. No vCPU runs. Answer: <see cref="DevicesReset"/>, when that is done.</summary>
+public sealed record ResetDevices : IProtocolMessage;
+
+/// <param name="Failure">Why the machine must not start, in one line; empty when it may.</param>
+public sealed record DevicesReset(string Failure) : IProtocolMessage;
+
+/// <summary>Query, for a VM that does not run: the saved state of one device. Answer: <see cref="DeviceState"/> or <see cref="VmCommandRejected"/>.</summary>
+/// <param name="Device">gic, uart, rtc or ged.</param>
+public sealed record GetDeviceState(string Device) : IProtocolMessage;
+
+/// <param name="Device">As in <see cref="GetDeviceState"/>.</param>
+/// <param name="Bytes">A snapshot of one unit (Emulation's SnapshotFormat).</param>
+public sealed record DeviceState(string Device, byte[] Bytes) : IProtocolMessage;
+
+/// <summary>
+/// Put a device of a VM that does not run into a saved state. Answer: <see cref="DeviceStateLoaded"/>, or <see cref="VmCommandRejected"/>; after one
+/// about the bytes the device is to be reset.
+/// </summary>
+public sealed record LoadDeviceState(string Device, byte[] Bytes) : IProtocolMessage;
+
+public sealed record DeviceStateLoaded(string Device) : IProtocolMessage;

@@ -1,0 +1,69 @@
+using Akka.Actor;
+using Akka.Configuration;
+using Akka.TestKit.Xunit2;
+using Vmm.Actors.Devices;
+using Vmm.Actors.Hosting;
+using Vmm.Actors.Hotplug;
+using Vmm.Actors.Interrupts;
+using Vmm.Actors.Protocol;
+using Vmm.Actors.Vcpu;
+
+namespace Vmm.Actors.Tests;
+
+/// <summary>A coordinator between the real vCPU, GIC and device actors of a <see cref="FakeMachine"/> whose guest the test plays.</summary>
+public abstract class HotplugTestKit : TestKit
+{
+    private protected readonly FakeMachine _machine = new(enabled: 4, possible: 6);
+    private readonly IActorRef _vcpus;
+    private readonly IActorRef _gic;
+    private readonly IActorRef _devices;
+    private readonly string _journal = Guid.NewGuid().ToString();
+
+    protected HotplugTestKit()
+        : base(ConfigurationFactory.ParseString("akka.test.single-expect-default = 10s").WithFallback(VmConfiguration.Load()))
+    {
+        _vcpus = Sys.ActorOf(Props.Create(() => new VcpuManager(_machine, null)));
+        _gic = Sys.ActorOf(Props.Create(() => new GicSupervisor(_machine)));
+        Action<ReadOnlyMemory<byte>> nowhere = _ => { };
+        _devices = Sys.ActorOf(Props.Create(() => new DeviceManager(_machine, nowhere)));
+    }
+
+    protected IActorRef Coordinator(int timeoutMs = 60_000, bool poweredOn = true, IActorRef? vcpus = null)
+    {
+        (string journal, IActorRef manager) = (_journal, vcpus ?? _vcpus);
+        return Sys.ActorOf(Props.Create(() => new HotplugCoordinator(
+            journal, _machine, manager, _gic, _devices, TimeSpan.FromMilliseconds(timeoutMs), poweredOn)));
+    }
+
+    protected void Await(string logged, int times = 1) =>
+        AwaitAssert(() => Assert.Equal(times, _machine.Log.Count(l => l == logged)), TimeSpan.FromSeconds(5));
+
+    protected void PlugAndConfirm(IActorRef coordinator, string id, int cpu)
+    {
+        coordinator.Tell(new PlugVcpu(id, cpu), TestActor);
+        ExpectMsg(new HotplugAccepted(id, cpu));
+        Await($"insert {cpu}");
+        _machine.Port.Ost(cpu, 1, 0);
+        ExpectMsg(new HotplugOutcome(id, cpu, true, "done", 0));
+    }
+
+    protected void RequestUnplug(IActorRef coordinator, string id, int cpu, int times = 1)
+    {
+        coordinator.Tell(new UnplugVcpu(id), TestActor);
+        ExpectMsg(new HotplugAccepted(id, cpu));
+        Await($"remove {cpu}", times);
+    }
+
+    protected string[] Plugged(IActorRef coordinator)
+    {
+        coordinator.Tell(new GetPluggedVcpus(), TestActor);
+        return ExpectMsg<PluggedVcpus>().Ids;
+    }
+
+    protected void StopAndWait(IActorRef actor)
+    {
+        Watch(actor);
+        Sys.Stop(actor);
+        ExpectTerminated(actor);
+    }
+}
