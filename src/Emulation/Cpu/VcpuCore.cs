@@ -98,6 +98,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     {
         IsEnabled = false;
         _page = null;
+        _context = null!;
         _state->Tlb = null;
         _state->TlbUnprivileged = null;
         for (int i = 0; i < Contexts; i++)
