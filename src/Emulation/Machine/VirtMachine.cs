@@ -20,7 +20,7 @@ namespace Vmm.Emulation.Machine;
 public sealed class VirtMachine : IDisposable
 {
     private readonly CodeCache _code;
-    private readonly TimerQueue _timers = new();
+    private readonly TimerQueue _timers;
 
     /// <exception cref="InsufficientMemoryException">The host refuses to reserve the RAM.</exception>
     public VirtMachine(MachineConfig config, IPsciEvents events)
@@ -29,6 +29,7 @@ public sealed class VirtMachine : IDisposable
         Ram = new GuestMemory(VirtMemoryMap.Ram, config.MemoryBytes);
         Bus.AddMemory(Ram);
         _code = new CodeCache(config.Cpu.Features);
+        _timers = new TimerQueue(Clock);
 
         Cpus = [.. Enumerable.Range(0, config.PossibleCpus).Select(i => new VcpuCore(new CpuIndex(i), config.Cpu, Bus, _code))];
         Gic = new Gic([.. Cpus.Select(c => c.Interrupts)]) { Trace = config.Trace };

@@ -31,7 +31,6 @@ public sealed class TimerChannel(VirtualClock clock, TimerQueue queue, Interrupt
     private readonly Lock _lock = new();
     private uint _control;
     private ulong _compare;
-    private long _generation;
 
     public ulong Control
     {
@@ -67,25 +66,31 @@ public sealed class TimerChannel(VirtualClock clock, TimerQueue queue, Interrupt
 
     private bool ConditionMet => (_control & Enable) != 0 && clock.Count >= _compare;
 
-    internal void Expire(long generation)
+    /// <summary>The place in the queue, -1 for none, and what it is there for; the queue's, under its lock.</summary>
+    internal int QueueIndex { get; set; } = -1;
+
+    internal ulong Deadline { get; set; }
+
+    /// <summary>The counter has reached what was asked of the queue, or what was asked before it was changed.</summary>
+    internal void Expire()
     {
         lock (_lock)
         {
-            if (generation == _generation)
-            {
-                Evaluate();
-            }
+            Evaluate();
         }
     }
 
     private void Evaluate()
     {
-        _generation++;
         bool met = ConditionMet;
         line.Set(met && (_control & InterruptMask) == 0);
         if (!met && (_control & (Enable | InterruptMask)) == Enable)
         {
-            queue.Add(this, _generation, clock.HostTimeOf(_compare));
+            queue.Schedule(this, _compare);
+        }
+        else
+        {
+            queue.Cancel(this);
         }
     }
 }

@@ -1,75 +1,216 @@
-using System.Diagnostics;
-
 namespace Vmm.Emulation.Cpu.Timers;
 
-/// <summary>The deadlines of all timers of a machine, and the thread that waits for the earliest.</summary>
+/// <summary>
+/// The deadlines of all timers of a machine, and the thread that waits for the earliest. A timer has one deadline at most, which setting
+/// it again replaces, so the queue never holds more than there are timers. While the clock is stopped nothing is due, and the thread sleeps.
+/// </summary>
+/// <remarks>Lock order: a timer, then the queue. A timer that is due is called with no lock held.</remarks>
 public sealed class TimerQueue : IDisposable
 {
-    private readonly object _lock = new();
-    private readonly PriorityQueue<(TimerChannel Channel, long Generation), long> _queue = new();
-    private readonly Thread _thread;
-    private bool _stopping;
+    private const int InitialCapacity = 16;
 
-    public TimerQueue()
+    private readonly Lock _lock = new();
+    private readonly VirtualClock _clock;
+    private readonly PreciseWait _wait = new();
+    private readonly Thread _thread;
+
+    // A binary heap by deadline; each channel knows its place.
+    private TimerChannel[] _heap = new TimerChannel[InitialCapacity];
+    private int _count;
+
+    // What the thread sleeps for: an earlier deadline wakes it. Zero while it is awake or has been woken.
+    private ulong _sleepingUntil;
+    private bool _stopping;
+    private long _turns;
+
+    public TimerQueue(VirtualClock clock)
     {
+        _clock = clock;
+        _clock.Changed += Wake;
         _thread = new Thread(Loop) { IsBackground = true, Name = "guest timers" };
         _thread.Start();
     }
 
-    /// <summary>Calls <see cref="TimerChannel.Expire"/> at a host time, unless its generation has changed by then.</summary>
-    internal void Add(TimerChannel channel, long generation, long hostTime)
+    /// <summary>Timers that have a deadline.</summary>
+    internal int Count
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _count;
+            }
+        }
+    }
+
+    /// <summary>How often the thread has looked at the queue.</summary>
+    internal long Turns => Volatile.Read(ref _turns);
+
+    /// <summary>Calls <see cref="TimerChannel.Expire"/> when the counter reaches a value, instead of what was asked for this channel before.</summary>
+    internal void Schedule(TimerChannel channel, ulong deadline)
     {
         lock (_lock)
         {
-            _queue.Enqueue((channel, generation), hostTime);
-            Monitor.Pulse(_lock);
+            if (_stopping)
+            {
+                return;
+            }
+
+            if (channel.QueueIndex < 0)
+            {
+                if (_count == _heap.Length)
+                {
+                    Array.Resize(ref _heap, 2 * _count);
+                }
+
+                Place(channel, _count++);
+            }
+
+            channel.Deadline = deadline;
+            Restore(channel.QueueIndex);
+            if (deadline < _sleepingUntil)
+            {
+                _sleepingUntil = 0;
+                _wait.Signal();
+            }
+        }
+    }
+
+    /// <summary>Forgets the deadline of a channel, if it has one.</summary>
+    internal void Cancel(TimerChannel channel)
+    {
+        // A channel is given a place only by its own Schedule, whose caller holds the channel's lock as this one does.
+        if (channel.QueueIndex < 0)
+        {
+            return;
+        }
+
+        lock (_lock)
+        {
+            if (channel.QueueIndex >= 0)
+            {
+                Remove(channel.QueueIndex);
+            }
         }
     }
 
     public void Dispose()
     {
+        _clock.Changed -= Wake;
         lock (_lock)
         {
+            if (_stopping)
+            {
+                return;
+            }
+
             _stopping = true;
-            Monitor.Pulse(_lock);
+            _wait.Signal();
         }
 
         _thread.Join();
+        _wait.Dispose();
+    }
+
+    private void Wake()
+    {
+        lock (_lock)
+        {
+            if (!_stopping && _sleepingUntil != 0)
+            {
+                _sleepingUntil = 0;
+                _wait.Signal();
+            }
+        }
     }
 
     private void Loop()
     {
+        PreciseWait.PrepareThread();
         while (true)
         {
-            (TimerChannel Channel, long Generation) due;
+            TimerChannel? due = null;
+            long until = long.MaxValue;
             lock (_lock)
             {
-                while (true)
+                if (_stopping)
                 {
-                    if (_stopping)
-                    {
-                        return;
-                    }
+                    return;
+                }
 
-                    if (!_queue.TryPeek(out due, out long time))
-                    {
-                        Monitor.Wait(_lock);
-                        continue;
-                    }
-
-                    long remaining = time - Stopwatch.GetTimestamp();
-                    if (remaining <= 0)
-                    {
-                        _queue.Dequeue();
-                        break;
-                    }
-
-                    // Monitor waits in milliseconds: rounded up, so that this thread never spins.
-                    Monitor.Wait(_lock, (int)Math.Min(1000, (remaining / (Stopwatch.Frequency / 1000)) + 1));
+                Volatile.Write(ref _turns, _turns + 1);
+                bool idle = _count == 0 || _clock.IsStopped;
+                if (!idle && _heap[0].Deadline <= _clock.Count)
+                {
+                    due = _heap[0];
+                    Remove(0);
+                }
+                else
+                {
+                    _sleepingUntil = idle ? ulong.MaxValue : _heap[0].Deadline;
+                    until = idle ? long.MaxValue : _clock.HostTimeOf(_heap[0].Deadline);
                 }
             }
 
-            due.Channel.Expire(due.Generation);
+            if (due != null)
+            {
+                due.Expire();
+                continue;
+            }
+
+            _wait.Until(until);
+            lock (_lock)
+            {
+                _sleepingUntil = 0;
+            }
         }
+    }
+
+    private void Remove(int index)
+    {
+        _heap[index].QueueIndex = -1;
+        TimerChannel last = _heap[--_count];
+        _heap[_count] = null!;
+        if (index < _count)
+        {
+            Place(last, index);
+            Restore(index);
+        }
+    }
+
+    // Puts the channel at an index, whose deadline has changed, where it belongs.
+    private void Restore(int index)
+    {
+        TimerChannel channel = _heap[index];
+        while (index > 0 && channel.Deadline < _heap[(index - 1) / 2].Deadline)
+        {
+            Place(_heap[(index - 1) / 2], index);
+            index = (index - 1) / 2;
+        }
+
+        while (true)
+        {
+            int child = (2 * index) + 1;
+            if (child + 1 < _count && _heap[child + 1].Deadline < _heap[child].Deadline)
+            {
+                child++;
+            }
+
+            if (child >= _count || _heap[child].Deadline >= channel.Deadline)
+            {
+                break;
+            }
+
+            Place(_heap[child], index);
+            index = child;
+        }
+
+        Place(channel, index);
+    }
+
+    private void Place(TimerChannel channel, int index)
+    {
+        _heap[index] = channel;
+        channel.QueueIndex = index;
     }
 }

@@ -9,50 +9,60 @@ public sealed class VirtualClock
     public const ulong Frequency = 62_500_000;
 
     private readonly Lock _lock = new();
-    private long _base = Stopwatch.GetTimestamp();
-    private long _stoppedAt;
 
-    // Read without the lock: one word each, and a reader that races with Stop or Start is as good as one before or after it.
-    private bool _stopped;
+    // Replaced as a whole and read without the lock, so that a reader sees the clock as it was before or after a change and never between.
+    private Phase _phase = new(Stopwatch.GetTimestamp(), null);
+
+    /// <summary>Called after the clock was stopped or started, on that thread: host times of counts are others now.</summary>
+    public Action? Changed { get; set; }
 
     /// <summary>Ticks of <see cref="Frequency"/>.</summary>
     public ulong Count
     {
         get
         {
-            long now = Volatile.Read(ref _stopped) ? Volatile.Read(ref _stoppedAt) : Stopwatch.GetTimestamp();
-            return (ulong)((Int128)(now - Volatile.Read(ref _base)) * (long)Frequency / Stopwatch.Frequency);
+            Phase phase = Volatile.Read(ref _phase);
+            long now = phase.StoppedAt ?? Stopwatch.GetTimestamp();
+            return (ulong)((Int128)(now - phase.Base) * (long)Frequency / Stopwatch.Frequency);
         }
     }
 
-    /// <summary>Host time (<see cref="Stopwatch.GetTimestamp"/>) at which the counter reaches a value.</summary>
+    public bool IsStopped => Volatile.Read(ref _phase).StoppedAt != null;
+
+    /// <summary>Host time (<see cref="Stopwatch.GetTimestamp"/>) at which the counter reaches a value, if it runs till then.</summary>
     public long HostTimeOf(ulong count)
     {
         Int128 ticks = ((Int128)count * Stopwatch.Frequency / (long)Frequency) + 1;
-        return ticks > long.MaxValue / 2 ? long.MaxValue : Volatile.Read(ref _base) + (long)ticks;
+        return ticks > long.MaxValue / 2 ? long.MaxValue : Volatile.Read(ref _phase).Base + (long)ticks;
     }
 
     public void Stop()
     {
         lock (_lock)
         {
-            if (!_stopped)
+            if (_phase.StoppedAt == null)
             {
-                _stoppedAt = Stopwatch.GetTimestamp();
-                Volatile.Write(ref _stopped, true);
+                Volatile.Write(ref _phase, _phase with { StoppedAt = Stopwatch.GetTimestamp() });
             }
         }
+
+        Changed?.Invoke();
     }
 
     public void Start()
     {
         lock (_lock)
         {
-            if (_stopped)
+            if (_phase.StoppedAt is long stoppedAt)
             {
-                _base += Stopwatch.GetTimestamp() - _stoppedAt;
-                Volatile.Write(ref _stopped, false);
+                Volatile.Write(ref _phase, new Phase(_phase.Base + (Stopwatch.GetTimestamp() - stoppedAt), null));
             }
         }
+
+        Changed?.Invoke();
     }
+
+    /// <param name="Base">Host time at which the counter was zero, had it never been stopped since.</param>
+    /// <param name="StoppedAt">Host time at which it stopped; null while it runs.</param>
+    private sealed record Phase(long Base, long? StoppedAt);
 }
