@@ -13,40 +13,28 @@ internal static unsafe class Atomics
     public static Op* LoadExclusive<T>(VcpuCore core, CpuState* s, Op* op)
         where T : unmanaged
     {
-        ulong va = s->X[op->Rn];
-        if (LoadStore.StackMisaligned(core, op, va))
+        if (!Location(core, s, op, sizeof(T), write: false, out byte* p, out Op* next))
         {
-            return core.TakeStackAlignment(op);
-        }
-
-        if (!MemoryAccess.HostPointer(core, s, op, va, sizeof(T), write: false, out byte* p))
-        {
-            return core.Resume(op);
+            return next;
         }
 
         ulong value = Widen.ZeroExtend(Unsafe.Read<T>(p));
         Interlocked.MemoryBarrier();
-        Mark(s, va, sizeof(T), value, 0);
+        Mark(s, s->X[op->Rn], sizeof(T), value, 0);
         s->X[op->Rd] = value;
         return op + 1;
     }
 
     public static Op* LoadExclusivePair32(VcpuCore core, CpuState* s, Op* op)
     {
-        ulong va = s->X[op->Rn];
-        if (LoadStore.StackMisaligned(core, op, va))
+        if (!Location(core, s, op, 8, write: false, out byte* p, out Op* next))
         {
-            return core.TakeStackAlignment(op);
-        }
-
-        if (!MemoryAccess.HostPointer(core, s, op, va, 8, write: false, out byte* p))
-        {
-            return core.Resume(op);
+            return next;
         }
 
         ulong value = *(ulong*)p;
         Interlocked.MemoryBarrier();
-        Mark(s, va, 8, value, 0);
+        Mark(s, s->X[op->Rn], 8, value, 0);
         s->X[op->Rd] = (uint)value;
         s->X[op->Ra] = value >> 32;
         return op + 1;
@@ -54,22 +42,16 @@ internal static unsafe class Atomics
 
     public static Op* LoadExclusivePair64(VcpuCore core, CpuState* s, Op* op)
     {
-        ulong va = s->X[op->Rn];
-        if (LoadStore.StackMisaligned(core, op, va))
+        if (!Location(core, s, op, 16, write: false, out byte* p, out Op* next))
         {
-            return core.TakeStackAlignment(op);
-        }
-
-        if (!MemoryAccess.HostPointer(core, s, op, va, 16, write: false, out byte* p))
-        {
-            return core.Resume(op);
+            return next;
         }
 
         // Two halves may be torn; the compare-and-exchange of the store then fails, as the architecture lets a lone LDXP be.
         ulong low = Volatile.Read(ref *(ulong*)p);
         ulong high = Volatile.Read(ref *(ulong*)(p + 8));
         Interlocked.MemoryBarrier();
-        Mark(s, va, 16, low, high);
+        Mark(s, s->X[op->Rn], 16, low, high);
         s->X[op->Rd] = low;
         s->X[op->Ra] = high;
         return op + 1;
@@ -154,40 +136,10 @@ internal static unsafe class Atomics
         return op + 1;
     }
 
-    public static Op* LoadAcquire<T>(VcpuCore core, CpuState* s, Op* op)
-        where T : unmanaged
-    {
-        ulong va = s->X[op->Rn];
-        if (LoadStore.StackMisaligned(core, op, va))
-        {
-            return core.TakeStackAlignment(op);
-        }
-
-        if (!MemoryAccess.LoadAcquire(core, s, op, va, out T value))
-        {
-            return core.Resume(op);
-        }
-
-        s->X[op->Rd] = Widen.ZeroExtend(value);
-        return op + 1;
-    }
-
-    public static Op* StoreRelease<T>(VcpuCore core, CpuState* s, Op* op)
-        where T : unmanaged
-    {
-        ulong va = s->X[op->Rn];
-        if (LoadStore.StackMisaligned(core, op, va))
-        {
-            return core.TakeStackAlignment(op);
-        }
-
-        return MemoryAccess.StoreRelease(core, s, op, va, Widen.Narrow<T>(s->X[op->Rd])) ? op + 1 : core.Resume(op);
-    }
-
     public static Op* CompareAndSwap<T>(VcpuCore core, CpuState* s, Op* op)
         where T : unmanaged, IBinaryInteger<T>
     {
-        if (!Location(core, s, op, sizeof(T), out byte* p, out Op* next))
+        if (!Location(core, s, op, sizeof(T), write: true, out byte* p, out Op* next))
         {
             return next;
         }
@@ -200,7 +152,7 @@ internal static unsafe class Atomics
     /// <summary>CASP of two words: even registers Rs, Rt name pairs.</summary>
     public static Op* CompareAndSwapPair32(VcpuCore core, CpuState* s, Op* op)
     {
-        if (!Location(core, s, op, 8, out byte* p, out Op* next))
+        if (!Location(core, s, op, 8, write: true, out byte* p, out Op* next))
         {
             return next;
         }
@@ -216,7 +168,7 @@ internal static unsafe class Atomics
 
     public static Op* CompareAndSwapPair64(VcpuCore core, CpuState* s, Op* op)
     {
-        if (!Location(core, s, op, 16, out byte* p, out Op* next))
+        if (!Location(core, s, op, 16, write: true, out byte* p, out Op* next))
         {
             return next;
         }
@@ -237,7 +189,7 @@ internal static unsafe class Atomics
         where TOperation : struct, IAtomicOperation
         where T : unmanaged, IBinaryInteger<T>
     {
-        if (!Location(core, s, op, sizeof(T), out byte* p, out Op* next))
+        if (!Location(core, s, op, sizeof(T), write: true, out byte* p, out Op* next))
         {
             return next;
         }
@@ -259,7 +211,8 @@ internal static unsafe class Atomics
         return op + 1;
     }
 
-    private static bool Location(VcpuCore core, CpuState* s, Op* op, int size, out byte* p, out Op* next)
+    // The host address of the operand. False: the instruction is over, with a fault.
+    private static bool Location(VcpuCore core, CpuState* s, Op* op, int size, bool write, out byte* p, out Op* next)
     {
         ulong va = s->X[op->Rn];
         if (LoadStore.StackMisaligned(core, op, va))
@@ -269,7 +222,7 @@ internal static unsafe class Atomics
             return false;
         }
 
-        if (!MemoryAccess.HostPointer(core, s, op, va, size, write: true, out p))
+        if (!MemoryAccess.HostPointer(core, s, op, va, size, write, out p))
         {
             next = core.Resume(op);
             return false;

@@ -19,6 +19,16 @@ internal readonly unsafe struct Offset : IAddressing
     }
 }
 
+/// <summary>The base register alone.</summary>
+internal readonly unsafe struct NoOffset : IAddressing
+{
+    public static ulong Address(CpuState* s, Op* op, ulong origin) => origin;
+
+    public static void WriteBack(CpuState* s, Op* op, ulong address)
+    {
+    }
+}
+
 internal readonly unsafe struct PreIndex : IAddressing
 {
     public static ulong Address(CpuState* s, Op* op, ulong origin) => origin + op->Imm;
@@ -44,81 +54,111 @@ internal readonly unsafe struct RegisterOffset : IAddressing
     }
 }
 
-/// <summary>A load into a general register: what is read, and how it is extended.</summary>
-internal unsafe interface ILoad
-{
-    static abstract bool Load(VcpuCore core, CpuState* s, Op* op, ulong va, out ulong value);
-
-    static abstract bool LoadUnprivileged(VcpuCore core, CpuState* s, Op* op, ulong va, out ulong value);
-
-    /// <summary>Bytes that are read.</summary>
-    static abstract int Size { get; }
-}
-
-/// <summary>Zero-extended.</summary>
-internal readonly unsafe struct Unsigned<T> : ILoad
+/// <summary>How a load puts what it has read into a register.</summary>
+internal unsafe interface ILoad<T>
     where T : unmanaged
 {
-    public static int Size => sizeof(T);
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Load(VcpuCore core, CpuState* s, Op* op, ulong va, out ulong value)
-    {
-        bool ok = MemoryAccess.Load(core, s, op, va, out T t);
-        value = Widen.ZeroExtend(t);
-        return ok;
-    }
-
-    public static bool LoadUnprivileged(VcpuCore core, CpuState* s, Op* op, ulong va, out ulong value)
-    {
-        bool ok = MemoryAccess.LoadUnprivileged(core, s, op, va, out T t);
-        value = Widen.ZeroExtend(t);
-        return ok;
-    }
+    static abstract void Set(CpuState* s, int register, T value);
 }
 
-/// <summary>Sign-extended to 64 bits.</summary>
-internal readonly unsafe struct Signed64<T> : ILoad
+/// <summary>Into a general register, zero-extended.</summary>
+internal readonly unsafe struct Unsigned<T> : ILoad<T>
     where T : unmanaged
 {
-    public static int Size => sizeof(T);
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Load(VcpuCore core, CpuState* s, Op* op, ulong va, out ulong value)
-    {
-        bool ok = MemoryAccess.Load(core, s, op, va, out T t);
-        value = Widen.SignExtend(t);
-        return ok;
-    }
+    public static void Set(CpuState* s, int register, T value) => s->X[register] = Widen.ZeroExtend(value);
+}
 
-    public static bool LoadUnprivileged(VcpuCore core, CpuState* s, Op* op, ulong va, out ulong value)
+/// <summary>Into a general register, sign-extended to 64 bits.</summary>
+internal readonly unsafe struct Signed64<T> : ILoad<T>
+    where T : unmanaged
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Set(CpuState* s, int register, T value) => s->X[register] = Widen.SignExtend(value);
+}
+
+/// <summary>Into a general register, sign-extended to 32 bits; the upper half is zero.</summary>
+internal readonly unsafe struct Signed32<T> : ILoad<T>
+    where T : unmanaged
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Set(CpuState* s, int register, T value) => s->X[register] = (uint)Widen.SignExtend(value);
+}
+
+/// <summary>Into the low bytes of a SIMD&amp;FP register; the rest is zero.</summary>
+internal readonly unsafe struct Simd<T> : ILoad<T>
+    where T : unmanaged
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void Set(CpuState* s, int register, T value)
     {
-        bool ok = MemoryAccess.LoadUnprivileged(core, s, op, va, out T t);
-        value = Widen.SignExtend(t);
-        return ok;
+        ulong* v = &s->V[register * 2];
+        v[0] = 0;
+        v[1] = 0;
+        *(T*)v = value;
     }
 }
 
-/// <summary>Sign-extended to 32 bits; the upper half is zero.</summary>
-internal readonly unsafe struct Signed32<T> : ILoad
-    where T : unmanaged
+/// <summary>The registers that a store takes low bytes of.</summary>
+internal unsafe interface IRegisters
 {
-    public static int Size => sizeof(T);
+    static abstract T Get<T>(CpuState* s, int register)
+        where T : unmanaged;
+}
+
+internal readonly unsafe struct GeneralRegisters : IRegisters
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static T Get<T>(CpuState* s, int register)
+        where T : unmanaged => Widen.Narrow<T>(s->X[register]);
+}
+
+internal readonly unsafe struct SimdRegisters : IRegisters
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static T Get<T>(CpuState* s, int register)
+        where T : unmanaged => *(T*)&s->V[register * 2];
+}
+
+/// <summary>How memory is accessed: see the methods of <see cref="MemoryAccess"/>.</summary>
+internal unsafe interface IAccess
+{
+    static abstract bool Load<T>(VcpuCore core, CpuState* s, Op* op, ulong va, out T value)
+        where T : unmanaged;
+
+    static abstract bool Store<T>(VcpuCore core, CpuState* s, Op* op, ulong va, T value)
+        where T : unmanaged;
+}
+
+internal readonly unsafe struct PlainAccess : IAccess
+{
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool Load<T>(VcpuCore core, CpuState* s, Op* op, ulong va, out T value)
+        where T : unmanaged => MemoryAccess.Load(core, s, op, va, out value);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static bool Load(VcpuCore core, CpuState* s, Op* op, ulong va, out ulong value)
-    {
-        bool ok = Signed64<T>.Load(core, s, op, va, out value);
-        value = (uint)value;
-        return ok;
-    }
+    public static bool Store<T>(VcpuCore core, CpuState* s, Op* op, ulong va, T value)
+        where T : unmanaged => MemoryAccess.Store(core, s, op, va, value);
+}
 
-    public static bool LoadUnprivileged(VcpuCore core, CpuState* s, Op* op, ulong va, out ulong value)
-    {
-        bool ok = Signed64<T>.LoadUnprivileged(core, s, op, va, out value);
-        value = (uint)value;
-        return ok;
-    }
+/// <summary>LDTR, STTR.</summary>
+internal readonly unsafe struct UnprivilegedAccess : IAccess
+{
+    public static bool Load<T>(VcpuCore core, CpuState* s, Op* op, ulong va, out T value)
+        where T : unmanaged => MemoryAccess.LoadUnprivileged(core, s, op, va, out value);
+
+    public static bool Store<T>(VcpuCore core, CpuState* s, Op* op, ulong va, T value)
+        where T : unmanaged => MemoryAccess.StoreUnprivileged(core, s, op, va, value);
+}
+
+/// <summary>LDAR, LDAPR, STLR.</summary>
+internal readonly unsafe struct OrderedAccess : IAccess
+{
+    public static bool Load<T>(VcpuCore core, CpuState* s, Op* op, ulong va, out T value)
+        where T : unmanaged => MemoryAccess.LoadAcquire(core, s, op, va, out value);
+
+    public static bool Store<T>(VcpuCore core, CpuState* s, Op* op, ulong va, T value)
+        where T : unmanaged => MemoryAccess.StoreRelease(core, s, op, va, value);
 }
 
 internal static unsafe class Widen
@@ -149,7 +189,7 @@ internal static unsafe class Widen
         where T : unmanaged => *(T*)&value;
 }
 
-/// <summary>Loads and stores of general registers.</summary>
+/// <summary>Loads and stores of one register or a pair, of either register file.</summary>
 internal static unsafe class LoadStore
 {
     /// <summary>SCTLR_EL1.SA and SA0: a stack pointer used as a base must be 16-byte aligned.</summary>
@@ -157,66 +197,34 @@ internal static unsafe class LoadStore
     public static bool StackMisaligned(VcpuCore core, Op* op, ulong origin) =>
         (origin & 15) != 0 && op->Rn == CpuState.Sp && core.StackAlignmentChecked;
 
-    public static Op* Load<TMode, TLoad>(VcpuCore core, CpuState* s, Op* op)
+    public static Op* Load<TMode, TLoad, T>(VcpuCore core, CpuState* s, Op* op)
         where TMode : struct, IAddressing
-        where TLoad : struct, ILoad
-    {
-        ulong origin = s->X[op->Rn];
-        if (StackMisaligned(core, op, origin))
-        {
-            return core.TakeStackAlignment(op);
-        }
+        where TLoad : struct, ILoad<T>
+        where T : unmanaged => LoadBy<PlainAccess, TMode, TLoad, T>(core, s, op);
 
-        ulong va = TMode.Address(s, op, origin);
-        if (!TLoad.Load(core, s, op, va, out ulong value))
-        {
-            return core.Resume(op);
-        }
-
-        s->X[op->Rd] = value;
-        TMode.WriteBack(s, op, va);
-        return op + 1;
-    }
-
-    public static Op* Store<TMode, T>(VcpuCore core, CpuState* s, Op* op)
+    public static Op* Store<TMode, TRegisters, T>(VcpuCore core, CpuState* s, Op* op)
         where TMode : struct, IAddressing
-        where T : unmanaged
-    {
-        ulong origin = s->X[op->Rn];
-        if (StackMisaligned(core, op, origin))
-        {
-            return core.TakeStackAlignment(op);
-        }
+        where TRegisters : struct, IRegisters
+        where T : unmanaged => StoreBy<PlainAccess, TMode, TRegisters, T>(core, s, op);
 
-        ulong va = TMode.Address(s, op, origin);
-        if (!MemoryAccess.Store(core, s, op, va, Widen.Narrow<T>(s->X[op->Rd])))
-        {
-            return core.Resume(op);
-        }
-
-        TMode.WriteBack(s, op, va);
-        return op + 1;
-    }
-
-    public static Op* LoadUnprivileged<TLoad>(VcpuCore core, CpuState* s, Op* op)
-        where TLoad : struct, ILoad
-    {
-        ulong origin = s->X[op->Rn];
-        if (StackMisaligned(core, op, origin))
-        {
-            return core.TakeStackAlignment(op);
-        }
-
-        if (!TLoad.LoadUnprivileged(core, s, op, origin + op->Imm, out ulong value))
-        {
-            return core.Resume(op);
-        }
-
-        s->X[op->Rd] = value;
-        return op + 1;
-    }
+    public static Op* LoadUnprivileged<TLoad, T>(VcpuCore core, CpuState* s, Op* op)
+        where TLoad : struct, ILoad<T>
+        where T : unmanaged => LoadBy<UnprivilegedAccess, Offset, TLoad, T>(core, s, op);
 
     public static Op* StoreUnprivileged<T>(VcpuCore core, CpuState* s, Op* op)
+        where T : unmanaged => StoreBy<UnprivilegedAccess, Offset, GeneralRegisters, T>(core, s, op);
+
+    public static Op* LoadAcquire<T>(VcpuCore core, CpuState* s, Op* op)
+        where T : unmanaged => LoadBy<OrderedAccess, NoOffset, Unsigned<T>, T>(core, s, op);
+
+    public static Op* StoreRelease<T>(VcpuCore core, CpuState* s, Op* op)
+        where T : unmanaged => StoreBy<OrderedAccess, NoOffset, GeneralRegisters, T>(core, s, op);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Op* LoadBy<TAccess, TMode, TLoad, T>(VcpuCore core, CpuState* s, Op* op)
+        where TAccess : struct, IAccess
+        where TMode : struct, IAddressing
+        where TLoad : struct, ILoad<T>
         where T : unmanaged
     {
         ulong origin = s->X[op->Rn];
@@ -225,46 +233,57 @@ internal static unsafe class LoadStore
             return core.TakeStackAlignment(op);
         }
 
-        return MemoryAccess.StoreUnprivileged(core, s, op, origin + op->Imm, Widen.Narrow<T>(s->X[op->Rd])) ? op + 1 : core.Resume(op);
+        ulong va = TMode.Address(s, op, origin);
+        if (!TAccess.Load(core, s, op, va, out T value))
+        {
+            return core.Resume(op);
+        }
+
+        TLoad.Set(s, op->Rd, value);
+        TMode.WriteBack(s, op, va);
+        return op + 1;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Op* StoreBy<TAccess, TMode, TRegisters, T>(VcpuCore core, CpuState* s, Op* op)
+        where TAccess : struct, IAccess
+        where TMode : struct, IAddressing
+        where TRegisters : struct, IRegisters
+        where T : unmanaged
+    {
+        ulong origin = s->X[op->Rn];
+        if (StackMisaligned(core, op, origin))
+        {
+            return core.TakeStackAlignment(op);
+        }
+
+        ulong va = TMode.Address(s, op, origin);
+        if (!TAccess.Store(core, s, op, va, TRegisters.Get<T>(s, op->Rd)))
+        {
+            return core.Resume(op);
+        }
+
+        TMode.WriteBack(s, op, va);
+        return op + 1;
     }
 
     /// <summary>LDR (literal): Imm is the displacement from the PC.</summary>
-    public static Op* LoadLiteral<TLoad>(VcpuCore core, CpuState* s, Op* op)
-        where TLoad : struct, ILoad
+    public static Op* LoadLiteral<TLoad, T>(VcpuCore core, CpuState* s, Op* op)
+        where TLoad : struct, ILoad<T>
+        where T : unmanaged
     {
-        if (!TLoad.Load(core, s, op, s->CodePageVa + op->Offset + op->Imm, out ulong value))
+        if (!MemoryAccess.Load(core, s, op, s->CodePageVa + op->Offset + op->Imm, out T value))
         {
             return core.Resume(op);
         }
 
-        s->X[op->Rd] = value;
+        TLoad.Set(s, op->Rd, value);
         return op + 1;
     }
 
-    public static Op* LoadPair<TMode, TLoad>(VcpuCore core, CpuState* s, Op* op)
+    public static Op* LoadPair<TMode, TLoad, T>(VcpuCore core, CpuState* s, Op* op)
         where TMode : struct, IAddressing
-        where TLoad : struct, ILoad
-    {
-        ulong origin = s->X[op->Rn];
-        if (StackMisaligned(core, op, origin))
-        {
-            return core.TakeStackAlignment(op);
-        }
-
-        ulong va = TMode.Address(s, op, origin);
-        if (!TLoad.Load(core, s, op, va, out ulong first) || !TLoad.Load(core, s, op, va + (ulong)TLoad.Size, out ulong second))
-        {
-            return core.Resume(op);
-        }
-
-        s->X[op->Rd] = first;
-        s->X[op->Ra] = second;
-        TMode.WriteBack(s, op, va);
-        return op + 1;
-    }
-
-    public static Op* StorePair<TMode, T>(VcpuCore core, CpuState* s, Op* op)
-        where TMode : struct, IAddressing
+        where TLoad : struct, ILoad<T>
         where T : unmanaged
     {
         ulong origin = s->X[op->Rn];
@@ -274,8 +293,31 @@ internal static unsafe class LoadStore
         }
 
         ulong va = TMode.Address(s, op, origin);
-        if (!MemoryAccess.Store(core, s, op, va, Widen.Narrow<T>(s->X[op->Rd]))
-            || !MemoryAccess.Store(core, s, op, va + (ulong)sizeof(T), Widen.Narrow<T>(s->X[op->Ra])))
+        if (!MemoryAccess.Load(core, s, op, va, out T first) || !MemoryAccess.Load(core, s, op, va + (ulong)sizeof(T), out T second))
+        {
+            return core.Resume(op);
+        }
+
+        TLoad.Set(s, op->Rd, first);
+        TLoad.Set(s, op->Ra, second);
+        TMode.WriteBack(s, op, va);
+        return op + 1;
+    }
+
+    public static Op* StorePair<TMode, TRegisters, T>(VcpuCore core, CpuState* s, Op* op)
+        where TMode : struct, IAddressing
+        where TRegisters : struct, IRegisters
+        where T : unmanaged
+    {
+        ulong origin = s->X[op->Rn];
+        if (StackMisaligned(core, op, origin))
+        {
+            return core.TakeStackAlignment(op);
+        }
+
+        ulong va = TMode.Address(s, op, origin);
+        if (!MemoryAccess.Store(core, s, op, va, TRegisters.Get<T>(s, op->Rd))
+            || !MemoryAccess.Store(core, s, op, va + (ulong)sizeof(T), TRegisters.Get<T>(s, op->Ra)))
         {
             return core.Resume(op);
         }
