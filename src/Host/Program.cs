@@ -5,7 +5,7 @@ using Vmm.Host.Guest;
 
 var root = new RootCommand("Vmm: an AArch64 virtual machine monitor that plugs and unplugs vCPUs of a running guest")
 {
-    RunCommand.Create(), DemoCommand.Create(), AcpiCommand.Create(), GuestFetch.Create(),
+    RunCommand.Create(), RemoteCommand.Create(), DemoCommand.Create(), AcpiCommand.Create(), GuestFetch.Create(),
 };
 ParseResult parsed = root.Parse(args);
 if (parsed.Errors.Count == 0)

@@ -13,6 +13,7 @@ using Vmm.Actors.Vm;
 using Vmm.Emulation.Machine;
 using Vmm.Host.Console;
 using Vmm.Host.Logging;
+using Vmm.Host.Options;
 
 namespace Vmm.Host;
 
@@ -28,7 +29,10 @@ public sealed class VmSession : IAsyncDisposable
 
     /// <param name="serialOutput">Takes what the guest sends on its serial line, in order.</param>
     /// <param name="hotplugOutcome">Hears how plugs and unplugs end.</param>
-    public VmSession(MachineConfig config, Action<ReadOnlyMemory<byte>> serialOutput, Action<HotplugOutcome> hotplugOutcome)
+    /// <param name="remote">Where the VM takes messages from other processes; null for nowhere.</param>
+    /// <exception cref="OptionException">The port cannot be opened.</exception>
+    public VmSession(
+        MachineConfig config, Action<ReadOnlyMemory<byte>> serialOutput, Action<HotplugOutcome> hotplugOutcome, EndpointOption? remote = null)
     {
         Config = config;
         _machine = new MachineAdapter(config);
@@ -39,7 +43,7 @@ public sealed class VmSession : IAsyncDisposable
             .AddSingleton<ILoggerFactory>(new SerilogLoggerFactory())
             .AddSingleton(typeof(ILogger<>), typeof(Logger<>))
             .AddSingleton<IHostApplicationLifetime, ApplicationLifetime>()
-            .AddAkka("vmm", akka => akka
+            .AddAkka(VmHosting.SystemName, akka => (remote == null ? akka : akka.WithRemoteControl(remote.Host, remote.Port))
                 .ConfigureLoggers(AkkaLog.Configure)
                 .WithVm(_machine, options)
                 .WithActors((system, registry) =>
@@ -50,10 +54,31 @@ public sealed class VmSession : IAsyncDisposable
                     system.EventStream.Subscribe(listener, typeof(HotplugOutcome));
                 }))
             .BuildServiceProvider();
+        OpenSystem(remote);
         _akka = _services.GetRequiredService<IHostedService>();
         _akka.StartAsync(CancellationToken.None).GetAwaiter().GetResult();
         _vm = _services.GetRequiredService<IRequiredActor<VmSupervisor>>().ActorRef;
         _machine.Connect(_vm);
+    }
+
+    // First of all, for Akka.Hosting would print what goes wrong.
+    private void OpenSystem(EndpointOption? remote)
+    {
+        try
+        {
+            _services.GetRequiredService<ActorSystem>();
+        }
+        catch (Exception e) when (remote != null)
+        {
+            _machine.Dispose();
+            Exception cause = e;
+            while (cause.InnerException != null)
+            {
+                cause = cause.InnerException;
+            }
+
+            throw new OptionException($"cannot listen at {remote.Host}:{remote.Port}: {cause.Message}");
+        }
     }
 
     public MachineConfig Config { get; }

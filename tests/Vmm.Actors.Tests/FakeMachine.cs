@@ -36,6 +36,8 @@ internal sealed class FakeMachine : IVmMachine
 
     public int PossibleCpus => _enabled.Length;
 
+    public MachineDescription Description => new("max", 2, 1, 1, PossibleCpus, 1);
+
     public ICpuHotplugPort? Hotplug => Port;
 
     public Gic Gic { get; } = new([]);

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Configuration;
+using Akka.TestKit;
 using Akka.TestKit.Xunit2;
 using Vmm.Actors.Devices;
 using Vmm.Actors.Hosting;
@@ -11,7 +12,7 @@ using Vmm.Actors.Vcpu;
 namespace Vmm.Actors.Tests;
 
 /// <summary>A coordinator between the real vCPU, GIC and device actors of a <see cref="FakeMachine"/> whose guest the test plays.</summary>
-public abstract class HotplugTestKit : TestKit
+public abstract class HotplugTestKit : Akka.TestKit.Xunit2.TestKit
 {
     private protected readonly FakeMachine _machine = new(enabled: 4, possible: 6);
     private readonly IActorRef _vcpus;
@@ -52,6 +53,12 @@ public abstract class HotplugTestKit : TestKit
         coordinator.Tell(new UnplugVcpu(id), TestActor);
         ExpectMsg(new HotplugAccepted(id, cpu));
         Await($"remove {cpu}", times);
+    }
+
+    protected string[] VcpuStates(TestProbe asker)
+    {
+        _vcpus.Tell(new GetVcpuStates(), asker);
+        return asker.FishForMessage<VcpuStates>(_ => true).Names;
     }
 
     protected string[] Plugged(IActorRef coordinator)

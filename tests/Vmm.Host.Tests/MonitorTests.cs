@@ -1,3 +1,4 @@
+using Akka.Actor;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Machine;
@@ -7,14 +8,16 @@ namespace Vmm.Host.Tests;
 
 public sealed class MonitorTests
 {
+    private static readonly MachineConfig s_config =
+        new(CpuModel.Find("cortex-a57")!, 4, new CpuTopology(1, 1, 6, 1), 300 << 20, new BootConfig(default, null, ""));
+
     private readonly List<IProtocolMessage> _asked = [];
     private readonly Monitor _monitor;
     private bool _quit;
 
     public MonitorTests()
     {
-        var config = new MachineConfig(CpuModel.Find("cortex-a57")!, 4, new CpuTopology(1, 1, 6, 1), 300 << 20, new BootConfig(default, null, ""));
-        _monitor = new Monitor(config, Answer, () => _quit = true);
+        _monitor = new Monitor(s_config, Answer, () => _quit = true);
     }
 
     private Task<IProtocolMessage> Answer(IProtocolMessage message)
@@ -78,5 +81,18 @@ public sealed class MonitorTests
     {
         await _monitor.Execute("quit");
         Assert.True(_quit);
+    }
+
+    [Theory]
+    [InlineData("info cpus")]
+    [InlineData("info hotpluggable-cpus")]
+    [InlineData("info registers")]
+    [InlineData("info status")]
+    public async Task Query_that_the_VM_cannot_answer_is_an_error_in_one_line(string line)
+    {
+        var rejecting = new Monitor(s_config, _ => Task.FromResult<IProtocolMessage>(new VmCommandRejected("the reason")), () => { });
+        Assert.Equal("Error: the reason", await rejecting.Execute(line));
+        var silent = new Monitor(s_config, _ => throw new AskTimeoutException("late"), () => { });
+        Assert.Equal("Error: the VM does not answer", await silent.Execute(line));
     }
 }

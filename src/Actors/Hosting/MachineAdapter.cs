@@ -31,6 +31,16 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     public int PossibleCpus => _cpus.Length;
 
+    public MachineDescription Description
+    {
+        get
+        {
+            MachineConfig config = _machine.Config;
+            CpuTopology t = config.Topology;
+            return new MachineDescription(config.Cpu.Name, config.EnabledCpus, t.Sockets, t.Clusters, t.Cores, t.Threads);
+        }
+    }
+
     public ICpuHotplugPort? Hotplug { get; }
 
     public Gic Gic => _machine.Gic;

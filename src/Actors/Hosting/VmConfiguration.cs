@@ -7,6 +7,15 @@ public static class VmConfiguration
 {
     public static Config Load() => Read("vmm.conf").WithFallback(Read("dispatchers.conf")).WithFallback(Read("persistence.conf"));
 
+    /// <summary>What <see cref="Load"/> gives, and messages over TCP.</summary>
+    /// <param name="host">Address to listen at; also the one under which others know it.</param>
+    /// <param name="port">0 for any that is free.</param>
+    public static Config LoadRemote(string host, int port) => RemoteTransport(host, port).WithFallback(Load());
+
+    internal static Config RemoteTransport(string host, int port) => ConfigurationFactory
+        .ParseString($"akka {{ actor.provider = remote, remote.dot-netty.tcp {{ hostname = \"{host}\", port = {port} }} }}")
+        .WithFallback(Read("remote.conf"));
+
     private static Config Read(string name)
     {
         using Stream stream = typeof(VmConfiguration).Assembly.GetManifestResourceStream(name)

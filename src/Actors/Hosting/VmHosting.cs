@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Akka.Hosting;
+using Akka.Remote.Hosting;
 using Vmm.Actors.Vm;
 
 namespace Vmm.Actors.Hosting;
@@ -10,6 +11,9 @@ public static class VmHosting
     /// <summary>Name of the supervisor, a child of the user guardian.</summary>
     public const string VmName = "vm";
 
+    /// <summary>Name of the actor system of <c>vmm run</c>.</summary>
+    public const string SystemName = "vmm";
+
     /// <summary>Adds the configuration of <c>hocon/</c> and a VM, whose supervisor is in the registry under <see cref="VmSupervisor"/>.</summary>
     /// <param name="builder">Of the actor system.</param>
     /// <param name="machine">Outlives the actor system.</param>
@@ -18,4 +22,13 @@ public static class VmHosting
         .AddHocon(VmConfiguration.Load(), HoconAddMode.Append)
         .WithActors((system, registry) =>
             registry.Register<VmSupervisor>(system.ActorOf(Props.Create(() => new VmSupervisor(machine, options)), VmName)));
+
+    /// <summary>Opens a TCP port for the VM's messages from other processes (hocon/remote.conf).</summary>
+    public static AkkaConfigurationBuilder WithRemoteControl(this AkkaConfigurationBuilder builder, string host, int port) => builder
+        .WithRemoting(host, port)
+        .AddHocon(VmConfiguration.RemoteTransport(host, port), HoconAddMode.Prepend);
+
+    /// <summary>Where a VM whose actor system was opened so is found.</summary>
+    public static ActorSelection RemoteVm(this ActorSystem system, string host, int port) =>
+        system.ActorSelection($"akka.tcp://{SystemName}@{host}:{port}/user/{VmName}");
 }

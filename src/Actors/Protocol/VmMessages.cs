@@ -24,6 +24,14 @@ public sealed record GetVcpuRegisters(int Cpu) : IProtocolMessage;
 
 public sealed record VcpuRegisters(int Cpu, string Text) : IProtocolMessage;
 
+/// <summary>Query: what the machine is made of. Answer: <see cref="MachineDescription"/>.</summary>
+public sealed record GetMachineDescription : IProtocolMessage;
+
+/// <param name="CpuModel">The model of every CPU, such as cortex-a57.</param>
+/// <param name="EnabledCpus">How many are enabled at power-on.</param>
+/// <param name="Sockets">With the others, how the possible CPUs are arranged: each count is per parent.</param>
+public sealed record MachineDescription(string CpuModel, int EnabledCpus, int Sockets, int Clusters, int Cores, int Threads) : IProtocolMessage;
+
 public sealed record GetVmStatus : IProtocolMessage;
 
 /// <summary>The answer to every command and query of the supervisor, and what it publishes on each change.</summary>

@@ -38,6 +38,8 @@ public interface IVmMachine
 {
     int PossibleCpus { get; }
 
+    MachineDescription Description { get; }
+
     bool IsEnabled(int cpu);
 
     /// <summary>Where a CPU stands for the host, ACPI, the GIC and PSCI; the actor's part is left empty.</summary>

@@ -124,6 +124,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     private void Always()
     {
         Receive<GetVmStatus>(_ => Sender.Tell(_status));
+        Receive<GetMachineDescription>(_ => Sender.Tell(_machine.Description));
         Receive<VcpuFailed>(failed => Pause(VmRunState.InternalError, failed.Report, ActorRefs.Nobody));
         Receive<PartFailed>(failed =>
         {

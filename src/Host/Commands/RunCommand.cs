@@ -24,9 +24,10 @@ public static class RunCommand
         var trace = new Option<string?>("--trace") { Description = $"what to trace: {TraceCategoryNames.All}" };
         var traceFile = new Option<string?>("--trace-file") { Description = $"where the trace goes ({TraceOption.DefaultFile})" };
         var log = new Option<string>("--log") { Description = "LEVEL[,FILE]: log to stderr, or to a file", DefaultValueFactory = _ => LogOption.Default };
+        var remote = new Option<string?>("--remote") { Description = $"{EndpointOption.Syntax}: take monitor commands of vmm remote; whoever reaches the port controls the VM (127.0.0.1)" };
         var command = new Command("run", "Run a VM on this terminal (Ctrl-A h helps)")
         {
-            kernel, initrd, append, smp, memory, cpu, machine, trace, traceFile, log,
+            kernel, initrd, append, smp, memory, cpu, machine, trace, traceFile, log, remote,
         };
         command.SetAction(parsed => Run(
             new MachineOptions(
@@ -39,19 +40,25 @@ public static class RunCommand
                 parsed.GetValue(machine)!),
             parsed.GetValue(log)!,
             parsed.GetValue(trace),
-            parsed.GetValue(traceFile)));
+            parsed.GetValue(traceFile),
+            parsed.GetValue(remote)));
         return command;
     }
 
-    private static async Task<int> Run(MachineOptions options, string log, string? trace, string? traceFile)
+    private static async Task<int> Run(MachineOptions options, string log, string? trace, string? traceFile, string? remote)
     {
+        var quit = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var console = new SerialConsole(RawTerminal.OpenInput(), System.Console.OpenStandardOutput());
         MachineConfig config;
+        VmSession opened;
         try
         {
             Log.Logger = LogOption.Create(log);
             TraceOption traceOption = TraceOption.Parse(trace, traceFile);
+            EndpointOption? endpoint = remote == null ? null : EndpointOption.Parse(remote);
             config = options.ToConfig();
             config = config with { Trace = traceOption.Open() };
+            opened = new VmSession(config, console.Write, console.Report, endpoint);
         }
         catch (OptionException e)
         {
@@ -59,11 +66,9 @@ public static class RunCommand
             return ExitCode.BadInput;
         }
 
-        var quit = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using var terminal = new RawTerminal(() => quit.TrySetResult());
-        var console = new SerialConsole(RawTerminal.OpenInput(), System.Console.OpenStandardOutput());
         VmStatus? ended = null;
-        await using (var session = new VmSession(config, console.Write, console.Report))
+        await using (VmSession session = opened)
         {
             var monitor = new Vmm.Host.Console.Monitor(config, session.Ask, () => quit.TrySetResult());
             await session.Ask(new StartVm()).ConfigureAwait(false);

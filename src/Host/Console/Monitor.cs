@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Akka.Actor;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation;
 using Vmm.Emulation.Cpu;
@@ -29,6 +30,31 @@ public sealed class Monitor(MachineConfig config, Func<IProtocolMessage, Task<IP
     /// <summary>Executes one line; the answer has no final line end and may be empty.</summary>
     public async Task<string> Execute(string line)
     {
+        try
+        {
+            return await ExecuteCommand(line).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is TimeoutException or AskTimeoutException)
+        {
+            return "Error: the VM does not answer";
+        }
+        catch (RejectedException e)
+        {
+            return $"Error: {e.Message}";
+        }
+    }
+
+    private sealed class RejectedException(string reason) : Exception(reason);
+
+    // The answer to a query that can do nothing but answer, unless the VM is not able to.
+    private async Task<T> Query<T>(IProtocolMessage query)
+    {
+        IProtocolMessage answer = await ask(query).ConfigureAwait(false);
+        return answer is T expected ? expected : throw new RejectedException(answer is VmCommandRejected rejected ? rejected.Reason : "no answer");
+    }
+
+    private async Task<string> ExecuteCommand(string line)
+    {
         string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries);
         switch (words)
         {
@@ -41,7 +67,7 @@ public sealed class Monitor(MachineConfig config, Func<IProtocolMessage, Task<IP
             case ["info", "hotpluggable-cpus"]:
                 return await InfoHotpluggable().ConfigureAwait(false);
             case ["info", "status"]:
-                var status = (VmStatus)await ask(new GetVmStatus()).ConfigureAwait(false);
+                var status = await Query<VmStatus>(new GetVmStatus()).ConfigureAwait(false);
                 return $"VM status: {(status.RunState is VmRunState.Running or VmRunState.Paused ? status.RunState : $"paused ({status.RunState})")}"
                     + (status.Detail.Length == 0 ? "" : $"\n{status.Detail}");
             case ["info", "registers"]:
@@ -174,15 +200,15 @@ public sealed class Monitor(MachineConfig config, Func<IProtocolMessage, Task<IP
 
     private async Task<string> InfoCpus()
     {
-        var states = (VcpuStates)await ask(new GetVcpuStates()).ConfigureAwait(false);
+        var states = await Query<VcpuStates>(new GetVcpuStates()).ConfigureAwait(false);
         var lines = states.Names.Select((name, cpu) => (Name: name, Cpu: cpu)).Where(s => s.Name != "Disabled");
         return string.Join('\n', lines.Select(s => $"{(s.Cpu == 0 ? '*' : ' ')} CPU #{s.Cpu}: {s.Name}"));
     }
 
     private async Task<string> InfoHotpluggable()
     {
-        var states = (VcpuStates)await ask(new GetVcpuStates()).ConfigureAwait(false);
-        var plugged = (PluggedVcpus)await ask(new GetPluggedVcpus()).ConfigureAwait(false);
+        var states = await Query<VcpuStates>(new GetVcpuStates()).ConfigureAwait(false);
+        var plugged = await Query<PluggedVcpus>(new GetPluggedVcpus()).ConfigureAwait(false);
         var text = new StringBuilder("Hotpluggable CPUs:");
         for (int cpu = states.Names.Length - 1; cpu >= 0; cpu--)
         {
@@ -207,7 +233,7 @@ public sealed class Monitor(MachineConfig config, Func<IProtocolMessage, Task<IP
 
     private async Task<string> InfoRegisters(int cpu)
     {
-        var registers = (VcpuRegisters)await ask(new GetVcpuRegisters(cpu)).ConfigureAwait(false);
+        var registers = await Query<VcpuRegisters>(new GetVcpuRegisters(cpu)).ConfigureAwait(false);
         return registers.Text.Length == 0 ? "Error: CPU not found" : $"\nCPU#{cpu}\n{registers.Text}";
     }
 }

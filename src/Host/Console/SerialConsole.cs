@@ -42,7 +42,7 @@ public sealed class SerialConsole(Stream input, Stream output)
         "done" => "done",
         "refused" => $"refused by the guest, _OST status 0x{outcome.OstStatus:x}",
         "timed-out" => "no answer from the guest yet; still pending",
-        _ => "cancelled by a reset",
+        _ => "cancelled: a reset came first, or the CPU was given back",
     };
 
     /// <summary>Reads until the end of the input; the VM goes on after that.</summary>

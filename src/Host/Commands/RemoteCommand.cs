@@ -1,0 +1,132 @@
+using System.CommandLine;
+using Akka.Actor;
+using Akka.Configuration;
+using Vmm.Actors.Hosting;
+using Vmm.Actors.Protocol;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Machine;
+using Vmm.Host.Console;
+using Vmm.Host.Options;
+
+namespace Vmm.Host.Commands;
+
+/// <summary><c>vmm remote [HOST:]PORT COMMAND…</c>: one monitor command for a VM that runs with <c>--remote</c>; waits for how a plug or unplug ends.</summary>
+public static class RemoteCommand
+{
+    // Longer than the VM gives its guest.
+    private static readonly TimeSpan s_outcomePatience = TimeSpan.FromSeconds(40);
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
+
+    public static Command Create()
+    {
+        var endpoint = new Argument<string>("endpoint") { Description = $"{EndpointOption.Syntax} of vmm run --remote" };
+        var words = new Argument<string[]>("command") { Description = "a monitor command, such as device_add, device_del or info cpus", Arity = ArgumentArity.OneOrMore };
+        var command = new Command("remote", "Send a monitor command to a VM that runs with --remote") { endpoint, words };
+        command.SetAction(parsed => Run(parsed.GetValue(endpoint)!, string.Join(' ', parsed.GetValue(words)!)));
+        return command;
+    }
+
+    private static async Task<int> Run(string endpointText, string line)
+    {
+        EndpointOption endpoint;
+        try
+        {
+            endpoint = EndpointOption.Parse(endpointText);
+        }
+        catch (OptionException e)
+        {
+            return await Fail(e.Message).ConfigureAwait(false);
+        }
+
+        if (line.Trim() is "quit" or "q")
+        {
+            return await Fail("quit is for the VM's own terminal; system_powerdown asks the guest to end").ConfigureAwait(false);
+        }
+
+        using var system = ActorSystem.Create(
+            "remote", ConfigurationFactory.ParseString("akka.loglevel = OFF").WithFallback(VmConfiguration.LoadRemote("127.0.0.1", 0)));
+        try
+        {
+            using var vm = new RemoteVm(system, endpoint);
+            MachineConfig config;
+            try
+            {
+                config = ToConfig(await vm.AskAsync<MachineDescription>(new GetMachineDescription()).ConfigureAwait(false));
+            }
+            catch (TimeoutException)
+            {
+                return await Fail($"no VM answers at {endpoint.Host}:{endpoint.Port}").ConfigureAwait(false);
+            }
+
+            var monitor = new Vmm.Host.Console.Monitor(config, vm.AskAsync<IProtocolMessage>, () => { });
+            string answer = await monitor.Execute(line).ConfigureAwait(false);
+            if (answer.Length > 0)
+            {
+                await System.Console.Out.WriteLineAsync(answer).ConfigureAwait(false);
+            }
+
+            if (answer.StartsWith("Error:", StringComparison.Ordinal))
+            {
+                return ExitCode.BadInput;
+            }
+
+            return vm.AwaitsOutcome ? await ReportOutcome(vm).ConfigureAwait(false) : ExitCode.Success;
+        }
+        finally
+        {
+            await system.Terminate().ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<int> ReportOutcome(RemoteVm vm)
+    {
+        try
+        {
+            HotplugOutcome outcome = await vm.OutcomeAsync().ConfigureAwait(false);
+            await System.Console.Out.WriteLineAsync(SerialConsole.Describe(outcome)).ConfigureAwait(false);
+            return outcome.Kind == "done" ? ExitCode.Success : ExitCode.BadInput;
+        }
+        catch (TimeoutException)
+        {
+            return await Fail("the VM no longer answers; info hotpluggable-cpus says what is plugged").ConfigureAwait(false);
+        }
+    }
+
+    private static async Task<int> Fail(string reason)
+    {
+        await System.Console.Error.WriteLineAsync($"vmm: {reason}").ConfigureAwait(false);
+        return ExitCode.BadInput;
+    }
+
+    // What the monitor looks at; RAM and boot files are the VM's own affair.
+    private static MachineConfig ToConfig(MachineDescription machine) => new(
+        CpuModel.Find(machine.CpuModel) ?? throw new TimeoutException($"'{machine.CpuModel}' is a CPU model of another version"),
+        machine.EnabledCpus,
+        new CpuTopology(machine.Sockets, machine.Clusters, machine.Cores, machine.Threads),
+        0,
+        new BootConfig(default, null, ""));
+
+    // One question at a time; an outcome may follow the answer.
+    private sealed class RemoteVm(ActorSystem system, EndpointOption endpoint) : IDisposable
+    {
+        private readonly Inbox _inbox = Inbox.Create(system);
+        private readonly ActorSelection _vm = system.RemoteVm(endpoint.Host, endpoint.Port);
+
+        public bool AwaitsOutcome { get; private set; }
+
+        /// <exception cref="TimeoutException">The VM did not answer, or not so.</exception>
+        public async Task<T> AskAsync<T>(IProtocolMessage message)
+        {
+            _vm.Tell(message, _inbox.Receiver);
+            object answer = await _inbox.ReceiveAsync(message is PlugVcpu or UnplugVcpu ? s_outcomePatience : s_patience).ConfigureAwait(false);
+            AwaitsOutcome = answer is HotplugAccepted;
+            return answer is T expected ? expected : throw new TimeoutException("the VM did not answer");
+        }
+
+        /// <exception cref="TimeoutException">The VM did not say.</exception>
+        public async Task<HotplugOutcome> OutcomeAsync() =>
+            await _inbox.ReceiveAsync(s_outcomePatience).ConfigureAwait(false) as HotplugOutcome ?? throw new TimeoutException("the VM did not say how it ended");
+
+        public void Dispose() => _inbox.Dispose();
+    }
+}
