@@ -48,12 +48,13 @@ internal sealed unsafe class GarbageCode(int seed)
         }
     }
 
-    /// <summary>An address in the upper half of RAM, at its end, of a device, of nothing, or any.</summary>
+    /// <summary>An address in the upper half of RAM, at its end, of a device, of nothing, or any; or a PSCI function.</summary>
     public ulong Address()
     {
         ulong any = Any();
-        return Random.Next(8) switch
+        return Random.Next(9) switch
         {
+            8 => 0x8400_0000 | (any & 0x4000_001F),
             0 => any,
             1 => any & 0xFFFF,
             2 => VirtMemoryMap.Uart.Value + (any & 0xFFF),

@@ -1,4 +1,6 @@
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Memory;
 using Xunit.Abstractions;
 
 namespace Vmm.Emulation.Tests.Misbehaviour;
@@ -95,13 +97,31 @@ public sealed unsafe class RandomWordTests(ITestOutputHelper output) : IDisposab
         }
     }
 
+    /// <summary>IC IVAU of one page for ever forgets that page and no other.</summary>
+    [Fact]
+    public void Code_invalidated_again_and_again_leaves_other_pages_alone()
+    {
+        CodeCache code = _machine.Core.Code;
+        GuestMemory ram = _machine.Machine.Ram;
+        CodePage other = code.Get(ram, HostileMachine.Vectors);
+        for (int i = 0; i <= CodeCache.Capacity; i++)
+        {
+            CodePage page = code.Get(ram, HostileMachine.Code);
+            code.Invalidate(ram, HostileMachine.Code);
+            Assert.True(page.Stale);
+        }
+
+        Assert.False(other.Stale);
+        Assert.Same(other, code.Get(ram, HostileMachine.Vectors));
+    }
+
     /// <summary>Garbage that runs freely, with a handler that goes on behind each fault until the garbage loses it.</summary>
     [Theory]
     [InlineData(Pstate.ModeEl0t)]
     [InlineData(Pstate.ModeEl1h)]
     public void Garbage_that_runs_freely_spends_its_budget_and_leaves_a_legal_state(uint mode)
     {
-        const int Runs = 2000;
+        const int Runs = 800;
         const int Budget = 1000;
         var exits = new SortedDictionary<VcpuExit, int>();
         VcpuCore core = _machine.Core;

@@ -14,7 +14,7 @@ public sealed unsafe class CodeCache(Feature features)
     public const int Capacity = 4096;
 
     private readonly Lock _lock = new();
-    private readonly List<(GuestMemory Memory, int Page)> _filled = [];
+    private readonly HashSet<(GuestMemory Memory, int Page)> _filled = [];
     private readonly delegate*<VcpuCore, CpuState*, Op*, Op*>[] _handlers = BuildHandlers(features);
 
     /// <summary>The code of a page, created undecoded on first use. <paramref name="address"/> is inside <paramref name="memory"/>.</summary>
@@ -59,6 +59,7 @@ public sealed unsafe class CodeCache(Feature features)
         {
             memory.CodePages[index]?.MarkStale();
             memory.CodePages[index] = null;
+            _filled.Remove((memory, index));
         }
     }
 
