@@ -25,18 +25,25 @@ public sealed class VmSession : IAsyncDisposable
     private readonly ServiceProvider _services;
     private readonly IHostedService _akka;
     private readonly IActorRef _vm;
+    private readonly StateFolder? _state;
     private readonly TaskCompletionSource<VmStatus> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="serialOutput">Takes what the guest sends on its serial line, in order.</param>
     /// <param name="hotplugOutcome">Hears how plugs and unplugs end.</param>
     /// <param name="remote">Where the VM takes messages from other processes; null for nowhere.</param>
+    /// <param name="state">What the machine keeps for its next run, disposed with this; null for a machine that ends with this.</param>
     /// <exception cref="OptionException">The port cannot be opened.</exception>
     public VmSession(
-        MachineConfig config, Action<ReadOnlyMemory<byte>> serialOutput, Action<HotplugOutcome> hotplugOutcome, EndpointOption? remote = null)
+        MachineConfig config,
+        Action<ReadOnlyMemory<byte>> serialOutput,
+        Action<HotplugOutcome> hotplugOutcome,
+        EndpointOption? remote = null,
+        StateFolder? state = null)
     {
+        _state = state;
         Config = config;
         _machine = new MachineAdapter(config);
-        var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(30), serialOutput);
+        var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(30), serialOutput) { JournalFile = state?.JournalFile };
 
         // Of a generic host there is what Akka.Hosting needs: a VM on a terminal has neither settings files nor a host's life cycle.
         _services = new ServiceCollection()
@@ -107,6 +114,7 @@ public sealed class VmSession : IAsyncDisposable
         await _akka.StopAsync(CancellationToken.None).ConfigureAwait(false);
         await _services.DisposeAsync().ConfigureAwait(false);
         _machine.Dispose();
+        _state?.Dispose();
     }
 
     private sealed class Listener : ReceiveActor
@@ -114,7 +122,10 @@ public sealed class VmSession : IAsyncDisposable
         public Listener(IActorRef vm, TaskCompletionSource<VmStatus> ended, Action<HotplugOutcome> hotplugOutcome)
         {
             Context.Watch(vm);
-            Receive<Terminated>(_ => ended.TrySetResult(new VmStatus(VmRunState.InternalError, "the VM's supervisor has failed; the log says why")));
+            Receive<Terminated>(_ =>
+            {
+                ended.TrySetResult(new VmStatus(VmRunState.InternalError, "the VM's supervisor has failed; the log says why"));
+            });
             Receive<VmStatus>(status =>
             {
                 Log.Information("VM {State} {Detail}", status.RunState, status.Detail);

@@ -13,8 +13,8 @@ namespace Vmm.Actors.Vm;
 /// <param name="SerialOutput">Takes the guest's serial output.</param>
 public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, Action<ReadOnlyMemory<byte>> SerialOutput)
 {
-    /// <summary>Persistence id of the hotplug journal, for a machine that goes on in another process; null for one that does not.</summary>
-    public string? Journal { get; init; }
+    /// <summary>Where the hotplug journal is, for a machine that goes on in another process; null for one that does not.</summary>
+    public string? JournalFile { get; init; }
 }
 
 /// <summary>
@@ -48,7 +48,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     {
         _machine = machine;
         _options = options;
-        _journal = options.Journal ?? $"hotplug-{Guid.NewGuid():N}";
+        _journal = options.JournalFile == null ? $"hotplug-{Guid.NewGuid():N}" : "hotplug";
         MakeParts();
         Become(Stopped);
     }

@@ -25,9 +25,10 @@ public static class RunCommand
         var traceFile = new Option<string?>("--trace-file") { Description = $"where the trace goes ({TraceOption.DefaultFile})" };
         var log = new Option<string>("--log") { Description = "LEVEL[,FILE]: log to stderr, or to a file", DefaultValueFactory = _ => LogOption.Default };
         var remote = new Option<string?>("--remote") { Description = $"{EndpointOption.Syntax}: take monitor commands of vmm remote; whoever reaches the port controls the VM (127.0.0.1)" };
+        var state = new Option<string?>("--state") { Description = "folder that keeps which CPUs are plugged: they are enabled from power-on in the next run" };
         var command = new Command("run", "Run a VM on this terminal (Ctrl-A h helps)")
         {
-            kernel, initrd, append, smp, memory, cpu, machine, trace, traceFile, log, remote,
+            kernel, initrd, append, smp, memory, cpu, machine, trace, traceFile, log, remote, state,
         };
         command.SetAction(parsed => Run(
             new MachineOptions(
@@ -41,11 +42,12 @@ public static class RunCommand
             parsed.GetValue(log)!,
             parsed.GetValue(trace),
             parsed.GetValue(traceFile),
-            parsed.GetValue(remote)));
+            parsed.GetValue(remote),
+            parsed.GetValue(state)));
         return command;
     }
 
-    private static async Task<int> Run(MachineOptions options, string log, string? trace, string? traceFile, string? remote)
+    private static async Task<int> Run(MachineOptions options, string log, string? trace, string? traceFile, string? remote, string? state)
     {
         var quit = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var console = new SerialConsole(RawTerminal.OpenInput(), System.Console.OpenStandardOutput());
@@ -58,7 +60,7 @@ public static class RunCommand
             EndpointOption? endpoint = remote == null ? null : EndpointOption.Parse(remote);
             config = options.ToConfig();
             config = config with { Trace = traceOption.Open() };
-            opened = new VmSession(config, console.Write, console.Report, endpoint);
+            opened = new VmSession(config, console.Write, console.Report, endpoint, state == null ? null : StateFolder.Open(state));
         }
         catch (OptionException e)
         {

@@ -1,0 +1,156 @@
+using Akka.Actor;
+using Akka.Hosting;
+using Microsoft.Data.Sqlite;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Hosting.Internal;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
+using Vmm.Actors.Hosting;
+using Vmm.Actors.Protocol;
+using Vmm.Actors.Vcpu;
+using Vmm.Actors.Vm;
+
+namespace Vmm.Actors.Tests;
+
+/// <summary>A journal in a file: a machine of one actor system goes on in another.</summary>
+public sealed class JournalTests : IDisposable
+{
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
+    private readonly string _folder = Directory.CreateTempSubdirectory("vmm-journal").FullName;
+
+    public void Dispose()
+    {
+        SqliteConnection.ClearAllPools();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    // One process: a new machine and a new actor system on the same file.
+    private sealed class Run : IAsyncDisposable
+    {
+        private readonly ServiceProvider _services;
+        private readonly Inbox _inbox;
+        private readonly IActorRef _vm;
+
+        public Run(string folder, int enabled = 2, int possible = 4)
+        {
+            Machine = new FakeMachine(enabled, possible);
+            var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(60), _ => { }) { JournalFile = Path.Combine(folder, "hotplug.db") };
+            _services = new ServiceCollection()
+                .AddSingleton<ILoggerFactory>(NullLoggerFactory.Instance)
+                .AddSingleton(typeof(ILogger<>), typeof(Logger<>))
+                .AddSingleton<IHostApplicationLifetime, ApplicationLifetime>()
+                .AddAkka("vmm", akka => akka.WithVm(Machine, options))
+                .BuildServiceProvider();
+            _services.GetRequiredService<IHostedService>().StartAsync(CancellationToken.None).GetAwaiter().GetResult();
+            _inbox = Inbox.Create(_services.GetRequiredService<ActorSystem>());
+            _vm = _services.GetRequiredService<IRequiredActor<VmSupervisor>>().ActorRef;
+        }
+
+        public FakeMachine Machine { get; }
+
+        public void Send(IProtocolMessage message) => _inbox.Send(_vm, message);
+
+        public async Task<T> Receive<T>() => Assert.IsType<T>(await _inbox.ReceiveAsync(s_patience));
+
+        public async Task<VmStatus> Start()
+        {
+            Send(new StartVm());
+            return await Receive<VmStatus>();
+        }
+
+        public async Task Plug(string id, int cpu)
+        {
+            Send(new PlugVcpu(id, cpu));
+            Assert.Equal(new HotplugAccepted(id, cpu), await Receive<HotplugAccepted>());
+            await Logged($"insert {cpu}");
+        }
+
+        public async Task Logged(string what)
+        {
+            using var patience = new CancellationTokenSource(s_patience);
+            while (!Machine.Log.Contains(what))
+            {
+                await Task.Delay(10, patience.Token);
+            }
+        }
+
+        public async ValueTask DisposeAsync()
+        {
+            await _services.GetRequiredService<ActorSystem>().Terminate();
+            await _services.DisposeAsync();
+        }
+    }
+
+    [Fact]
+    public async Task Plugged_CPUs_are_enabled_from_power_on_and_can_be_unplugged()
+    {
+        await using (var first = new Run(_folder))
+        {
+            await first.Start();
+            await first.Plug("core2", 2);
+            first.Machine.Port.Ost(2, 1, 0);
+            Assert.Equal(new HotplugOutcome("core2", 2, true, "done", 0), await first.Receive<HotplugOutcome>());
+
+            // Asked for in the last moment: the guest did not answer.
+            await first.Plug("core3", 3);
+        }
+
+        await using (var second = new Run(_folder))
+        {
+            Assert.Equal(new VmStatus(VmRunState.Running, ""), await second.Start());
+            Assert.True(second.Machine.IsEnabled(2) && second.Machine.IsEnabled(3));
+            Assert.True(second.Machine.IsAccessible(2) && second.Machine.IsAccessible(3));
+            Assert.DoesNotContain("insert 2", second.Machine.Log);
+            second.Send(new GetPluggedVcpus());
+            Assert.Equal(["core2", "core3"], (await second.Receive<PluggedVcpus>()).Ids);
+            second.Send(new UnplugVcpu("core2"));
+            Assert.Equal(new HotplugAccepted("core2", 2), await second.Receive<HotplugAccepted>());
+            await second.Logged("remove 2");
+            second.Machine.Port.Eject(2);
+            Assert.Equal(new HotplugOutcome("core2", 2, false, "done", 0), await second.Receive<HotplugOutcome>());
+        }
+
+        await using var third = new Run(_folder);
+        await third.Start();
+        Assert.True(third.Machine.IsEnabled(3));
+        Assert.False(third.Machine.IsEnabled(2));
+    }
+
+    [Fact]
+    public async Task Unplug_that_the_guest_did_not_answer_is_forgotten_and_the_CPU_stays()
+    {
+        await using (var first = new Run(_folder))
+        {
+            await first.Start();
+            await first.Plug("core3", 3);
+            first.Machine.Port.Ost(3, 1, 0);
+            await first.Receive<HotplugOutcome>();
+            first.Send(new UnplugVcpu("core3"));
+            await first.Receive<HotplugAccepted>();
+        }
+
+        await using var second = new Run(_folder);
+        await second.Start();
+        Assert.True(second.Machine.IsEnabled(3));
+        Assert.DoesNotContain("remove 3", second.Machine.Log);
+        second.Send(new UnplugVcpu("core3"));
+        await second.Receive<HotplugAccepted>();
+    }
+
+    [Theory]
+    [InlineData(2, 3, "the saved state has a CPU 'core3' with core-id 3, correct range 0:2; start with the -smp of that time")]
+    [InlineData(4, 4, "the saved state has a CPU 'core3' with core-id 3, which is enabled without it; start with the -smp of that time")]
+    public async Task Machine_that_does_not_fit_does_not_start(int enabled, int possible, string reason)
+    {
+        await using (var first = new Run(_folder))
+        {
+            await first.Start();
+            await first.Plug("core3", 3);
+        }
+
+        await using var second = new Run(_folder, enabled, possible);
+        Assert.Equal(new VmStatus(VmRunState.InternalError, reason), await second.Start());
+        Assert.Equal(0, second.Machine.Resets);
+    }
+}

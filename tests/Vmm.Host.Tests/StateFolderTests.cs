@@ -1,0 +1,37 @@
+using Vmm.Host.Options;
+
+namespace Vmm.Host.Tests;
+
+public sealed class StateFolderTests : IDisposable
+{
+    private readonly string _path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+
+    public void Dispose() => Directory.Delete(_path, recursive: true);
+
+    [Fact]
+    public void Folder_is_made_and_had_by_one_at_a_time()
+    {
+        using (StateFolder first = StateFolder.Open(_path))
+        {
+            Assert.True(File.Exists(first.JournalFile));
+            Assert.DoesNotContain('\n', Assert.Throws<OptionException>(() => StateFolder.Open(_path)).Message);
+        }
+
+        using StateFolder second = StateFolder.Open(_path);
+    }
+
+    [Fact]
+    public void File_that_is_no_journal_is_refused_and_kept()
+    {
+        Directory.CreateDirectory(_path);
+        string file = Path.Combine(_path, "hotplug.db");
+        string content = new('x', 5000);
+        File.WriteAllText(file, content);
+        string message = Assert.Throws<OptionException>(() => StateFolder.Open(_path)).Message;
+        Assert.Contains("is no journal", message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', message);
+        Assert.Equal(content, File.ReadAllText(file));
+        File.Delete(file);
+        using StateFolder again = StateFolder.Open(_path);
+    }
+}
