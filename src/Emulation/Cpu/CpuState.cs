@@ -56,6 +56,15 @@ public unsafe struct CpuState
     /// <summary>PC while not in a handler: the next instruction.</summary>
     public ulong Pc;
 
+    /// <summary>Translated code: the flags between blocks (<see cref="Jit.HostRegisters.HostFlags"/>), valid only while it runs.</summary>
+    public uint HostFlags;
+
+    /// <summary>Translated code: what its last exit says.</summary>
+    public Jit.ExitInfo* Exit;
+
+    /// <summary>Translated code: entries by virtual address, for the current exception level and translation tables.</summary>
+    public Jit.JumpCacheEntry* JumpCache;
+
     /// <summary>Translations for loads and stores in the current PSTATE: one of the TLB sets of the MMU.</summary>
     public TlbEntry* Tlb;
 
@@ -128,6 +137,9 @@ public enum AttentionBits
 
     /// <summary>Another vCPU broadcast TLB maintenance.</summary>
     TlbMaintenance = 4,
+
+    /// <summary>Decoded code was replaced: jump caches may lead to what it was.</summary>
+    CodeChange = 16,
 
     /// <summary>Software step or a breakpoint can fire in the current state: one instruction at a time. Set and cleared by the owner.</summary>
     Debug = 8,

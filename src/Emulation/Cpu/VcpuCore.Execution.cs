@@ -114,10 +114,15 @@ public sealed unsafe partial class VcpuCore
             return false;
         }
 
-        AttentionBits bits = Interrupts.Take(AttentionBits.Exit | AttentionBits.TlbMaintenance | AttentionBits.Interrupts);
+        AttentionBits bits = Interrupts.Take(AttentionBits.Exit | AttentionBits.TlbMaintenance | AttentionBits.CodeChange | AttentionBits.Interrupts);
         if ((bits & AttentionBits.TlbMaintenance) != 0)
         {
             ServiceTlbRequests();
+        }
+
+        if ((bits & AttentionBits.CodeChange) != 0)
+        {
+            DropJumps();
         }
 
         if ((bits & AttentionBits.Exit) != 0)

@@ -284,6 +284,7 @@ public sealed unsafe partial class VcpuCore
     {
         _state->Tlb = _context.View(View(AccessKind.Plain));
         _state->TlbUnprivileged = _context.View(View(AccessKind.Unprivileged));
+        _state->JumpCache = _context.Jumps(Pstate.ExceptionLevel(_state->Pstate));
     }
 
     /// <summary>Finds or makes the context of the current TTBR0_EL1 and TTBR1_EL1. After every write of either.</summary>
@@ -321,7 +322,7 @@ public sealed unsafe partial class VcpuCore
         }
         else
         {
-            context = _contexts[oldest] ??= new TlbContext();
+            context = _contexts[oldest] ??= new TlbContext(_translations != null);
             context.Ttbr0 = ttbr0;
             context.Ttbr1 = ttbr1;
             context.Stale = true;

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Cpu.Timers;
@@ -22,7 +23,9 @@ public sealed unsafe partial class VcpuCore : IDisposable
     private TraceLog? _trace;
     private bool _tracingInstructions;
 
-    public VcpuCore(CpuIndex index, CpuModel model, PhysicalAddressSpace bus, CodeCache code)
+    /// <param name="code">The machine's predecoded code.</param>
+    /// <param name="translations">The machine's translated code; null to interpret.</param>
+    internal VcpuCore(CpuIndex index, CpuModel model, PhysicalAddressSpace bus, CodeCache code, TranslationCache? translations)
     {
         Index = index;
         Mpidr = Mpidr.FromIndex(index);
@@ -32,6 +35,13 @@ public sealed unsafe partial class VcpuCore : IDisposable
         _state = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
         NativeMemory.Clear(_state, (nuint)sizeof(CpuState));
         Interrupts = new CpuInterruptWord(_state);
+        _translations = translations;
+        translations?.Register(this);
+    }
+
+    public VcpuCore(CpuIndex index, CpuModel model, PhysicalAddressSpace bus, CodeCache code)
+        : this(index, model, bus, code, null)
+    {
     }
 
     public CpuIndex Index { get; }
@@ -167,9 +177,16 @@ public sealed unsafe partial class VcpuCore : IDisposable
         {
             _leaving = true;
             Op* op = EnterAt(s->Pc);
-            while (op != null)
+            if (_translations != null)
             {
-                op = op->Handler(this, s, op);
+                RunTranslated(s, op);
+            }
+            else
+            {
+                while (op != null)
+                {
+                    op = op->Handler(this, s, op);
+                }
             }
 
             if (!_leaving)

@@ -17,6 +17,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// <summary>Where the machine traces what it does; null for nowhere. Whoever made it disposes it, after the machine.</summary>
     public TraceLog? Trace { get; init; }
 
+    /// <summary>How instructions are executed.</summary>
+    public Accelerator Accelerator { get; init; } = Environment.GetEnvironmentVariable("VMM_JIT") == "1" ? Accelerator.Jit : Accelerator.Interpreter;
+
     public int PossibleCpus => Topology.Count;
 
     /// <summary>ACPI tables and the EFI hand-off (<c>-machine acpi=on</c>), or a full device tree.</summary>
@@ -30,6 +33,16 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// boot CPU is, and all others are online-capable.
     /// </summary>
     public bool ColdPluggedCpusOnlineCapable { get; init; }
+}
+
+/// <summary>The engines.</summary>
+public enum Accelerator
+{
+    /// <summary>Predecoded instructions, one handler each: any host.</summary>
+    Interpreter,
+
+    /// <summary>Translated to code of the host: x86-64.</summary>
+    Jit,
 }
 
 /// <summary>What is loaded into RAM at power-on and again at each reset.</summary>

@@ -1,6 +1,7 @@
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Cpu.Timers;
@@ -20,9 +21,11 @@ namespace Vmm.Emulation.Machine;
 public sealed class VirtMachine : IDisposable
 {
     private readonly CodeCache _code;
+    private readonly TranslationCache? _translations;
     private readonly TimerQueue _timers;
 
     /// <exception cref="InsufficientMemoryException">The host refuses to reserve the RAM.</exception>
+    /// <exception cref="NotSupportedException">The host cannot run translated code, and that is asked for.</exception>
     public VirtMachine(MachineConfig config, IPsciEvents events)
     {
         Config = config;
@@ -30,8 +33,13 @@ public sealed class VirtMachine : IDisposable
         Bus.AddMemory(Ram);
         _code = new CodeCache(config.Cpu.Features);
         _timers = new TimerQueue(Clock);
+        if (config.Accelerator == Accelerator.Jit)
+        {
+            _translations = TranslationCache.TryCreate(_code) ?? throw new NotSupportedException("this host cannot run translated code");
+            _code.Changed += NoteCodeChange;
+        }
 
-        Cpus = [.. Enumerable.Range(0, config.PossibleCpus).Select(i => new VcpuCore(new CpuIndex(i), config.Cpu, Bus, _code))];
+        Cpus = [.. Enumerable.Range(0, config.PossibleCpus).Select(i => new VcpuCore(new CpuIndex(i), config.Cpu, Bus, _code, _translations))];
         Gic = new Gic([.. Cpus.Select(c => c.Interrupts)]) { Trace = config.Trace };
         Psci = new PsciController(config.PossibleCpus, events);
         var broadcast = new TlbBroadcast(Cpus);
@@ -151,6 +159,15 @@ public sealed class VirtMachine : IDisposable
             cpu.Dispose();
         }
 
+        _translations?.Dispose();
         Ram.Dispose();
+    }
+
+    private void NoteCodeChange()
+    {
+        foreach (VcpuCore cpu in Cpus)
+        {
+            cpu.Interrupts.Note(AttentionBits.CodeChange);
+        }
     }
 }

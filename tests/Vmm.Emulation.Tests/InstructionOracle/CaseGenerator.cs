@@ -52,6 +52,24 @@ internal sealed unsafe class CaseGenerator(int seed)
         return 0;
     }
 
+    /// <summary>A random word of a row that is not CONSTRAINED UNPREDICTABLE; 0 when none is found.</summary>
+    public uint Word(int row)
+    {
+        EncodingRow encoding = EncodingTable.Rows[row];
+        for (int attempt = 0; attempt < 100; attempt++)
+        {
+            uint word = (Bits() & ~encoding.Mask) | encoding.Value;
+            if (EncodingTable.Find(word) == row && !IsUnpredictable(word))
+            {
+                return word;
+            }
+        }
+
+        return 0;
+    }
+
+    public int Next(int bound) => _random.Next(bound);
+
     /// <summary>A state in which memory accesses of the word reach the window, most of the time.</summary>
     public void State(uint word, int slot, bool memory, bool floatingPoint, out OracleRecord r)
     {

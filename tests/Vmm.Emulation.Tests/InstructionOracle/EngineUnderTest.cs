@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Exceptions;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Tests.InstructionOracle;
@@ -16,13 +17,17 @@ internal sealed unsafe class EngineUnderTest : IDisposable
     private readonly CodeCache _code;
     private readonly VcpuCore _core;
 
-    public EngineUnderTest(CpuModel model)
+    private readonly TranslationCache? _translations;
+
+    public EngineUnderTest(CpuModel model, bool jit)
     {
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(_region);
         bus.AddMemory(_table);
         _code = new CodeCache(model.Features);
-        _core = new VcpuCore(new CpuIndex(0), model, bus, _code);
+        _translations = jit ? TranslationCache.TryCreate(_code) : null;
+        _core = new VcpuCore(new CpuIndex(0), model, bus, _code, _translations);
+        _code.Changed += () => _core.Interrupts.Note(AttentionBits.CodeChange);
         _core.Reset(0, 0);
         _core.Enable();
 
@@ -48,6 +53,13 @@ internal sealed unsafe class EngineUnderTest : IDisposable
     private Span<uint> CodeWords => MemoryMarshal.Cast<byte, uint>(
         _region.Span(new GuestPhysicalAddress(OracleRecord.Code), OracleRecord.CodeSize));
 
+    /// <summary>Puts a program at the start of the code.</summary>
+    public void PlantProgram(ReadOnlySpan<uint> words)
+    {
+        words.CopyTo(CodeWords);
+        _code.InvalidateAll();
+    }
+
     public void Plant(ReadOnlySpan<ulong> slots)
     {
         for (int i = 0; i < slots.Length; i++)
@@ -59,7 +71,39 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         _code.InvalidateAll();
     }
 
+    /// <summary>One instruction, two in a sequence: the BRK or a taken branch then finds the budget spent.</summary>
     public void Run(ref OracleRecord r)
+    {
+        CpuState* s = Set(ref r);
+        _core.Run(1);
+        ulong pc = s->Pc;
+        r.End = (ulong)OracleEnd.Done;
+        if (Pstate.ExceptionLevel(s->Pstate) != 0)
+        {
+            pc = s->ElrEl1;
+            r.End = (ulong)EndOf(s->EsrEl1);
+        }
+        else if ((pc & (1ul << 55)) == 0)
+        {
+            // TBI0: the fetch that no longer happens would take off the tag of an address in the lower half.
+            pc &= ulong.MaxValue >> 8;
+        }
+
+        Get(ref r);
+        r.Pc = pc;
+    }
+
+    /// <summary>Runs a program until something stops it, or about as many instructions as the budget.</summary>
+    public VcpuExit RunProgram(ref OracleRecord r, long budget)
+    {
+        Set(ref r);
+        VcpuExit exit = _core.Run(budget);
+        Get(ref r);
+        r.Pc = _core.State->Pc;
+        return exit;
+    }
+
+    private CpuState* Set(ref OracleRecord r)
     {
         CpuState* s = _core.State;
         byte* window = _region.Host + (OracleRecord.Window - OracleRecord.Region);
@@ -69,34 +113,33 @@ internal sealed unsafe class EngineUnderTest : IDisposable
             new Span<ulong>(p->X, 31).CopyTo(new Span<ulong>(s->X, 31));
             new Span<ulong>(p->V, 64).CopyTo(new Span<ulong>(s->V, 64));
             new Span<byte>(p->Memory, OracleRecord.WindowSize).CopyTo(new Span<byte>(window, OracleRecord.WindowSize));
-            s->X[CpuState.Sp] = p->Sp;
-            s->Nzcv = (uint)p->Pstate;
-            s->Fpsr = p->Fpsr;
-            s->Fpcr = p->Fpcr;
-            s->Pc = p->Pc;
-            s->ExclusiveSize = 0;
+        }
 
-            // One instruction, two in a sequence: the BRK or a taken branch then finds the budget spent.
-            _core.Run(1);
+        s->X[CpuState.Sp] = r.Sp;
+        s->Nzcv = (uint)r.Pstate;
+        s->Fpsr = r.Fpsr;
+        s->Fpcr = r.Fpcr;
+        s->Pc = r.Pc;
+        s->ExclusiveSize = 0;
+        return s;
+    }
 
-            // TBI0: the fetch that no longer happens would take off the tag of an address in the lower half.
-            p->Pc = (s->Pc & (1ul << 55)) == 0 ? s->Pc & (ulong.MaxValue >> 8) : s->Pc;
-            p->End = (ulong)OracleEnd.Done;
-            if (Pstate.ExceptionLevel(s->Pstate) != 0)
-            {
-                p->Pc = s->ElrEl1;
-                p->End = (ulong)EndOf(s->EsrEl1);
-                _core.SetPstate(Pstate.ModeEl0t);
-            }
-
+    private void Get(ref OracleRecord r)
+    {
+        CpuState* s = _core.State;
+        byte* window = _region.Host + (OracleRecord.Window - OracleRecord.Region);
+        _core.SetPstate(Pstate.ModeEl0t);
+        fixed (OracleRecord* p = &r)
+        {
             new Span<ulong>(s->X, 31).CopyTo(new Span<ulong>(p->X, 31));
             new Span<ulong>(s->V, 64).CopyTo(new Span<ulong>(p->V, 64));
             new Span<byte>(window, OracleRecord.WindowSize).CopyTo(new Span<byte>(p->Memory, OracleRecord.WindowSize));
-            p->Sp = s->X[CpuState.Sp];
-            p->Pstate = s->Nzcv;
-            p->Fpsr = s->Fpsr;
-            p->Fpcr = s->Fpcr;
         }
+
+        r.Sp = s->X[CpuState.Sp];
+        r.Pstate = s->Nzcv;
+        r.Fpsr = s->Fpsr;
+        r.Fpcr = s->Fpcr;
     }
 
     private static OracleEnd EndOf(ulong esr)
@@ -111,6 +154,7 @@ internal sealed unsafe class EngineUnderTest : IDisposable
     public void Dispose()
     {
         _core.Dispose();
+        _translations?.Dispose();
         _region.Dispose();
         _table.Dispose();
     }

@@ -14,11 +14,13 @@ public sealed unsafe class InstructionOracleTests(ITestOutputHelper output)
     // The cumulative flags and QC; of FPCR what the instructions act on.
     private const uint FpsrMask = 0x0800_009F;
 
-    [Fact]
-    public void InstructionOracle_every_row_agrees_with_qemu()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void InstructionOracle_every_row_agrees_with_qemu(bool jit)
     {
         using var qemu = new QemuPeer();
-        using var ours = new EngineUnderTest(CpuModel.Find("max")!);
+        using var ours = new EngineUnderTest(CpuModel.Find("max")!, jit);
         var generator = new CaseGenerator(20261123);
         var skipped = new List<string>();
         var failures = new List<string>();
@@ -49,7 +51,7 @@ public sealed unsafe class InstructionOracleTests(ITestOutputHelper output)
             }
         }
 
-        output.WriteLine($"[figure] instruction oracle: {covered} of {rows.Length} rows covered by {compared} cases, {skipped.Count} skipped, {failures.Count} differ");
+        output.WriteLine($"[figure] instruction oracle{(jit ? ", JIT" : "")}: {covered} of {rows.Length} rows covered by {compared} cases, {skipped.Count} skipped, {failures.Count} differ");
         foreach (string line in skipped)
         {
             output.WriteLine($"[figure]   skipped {line}");

@@ -15,7 +15,10 @@ public sealed unsafe class CodeCache(Feature features)
 
     private readonly Lock _lock = new();
     private readonly HashSet<(GuestMemory Memory, int Page)> _filled = [];
-    private readonly delegate*<VcpuCore, CpuState*, Op*, Op*>[] _handlers = BuildHandlers(features);
+    private readonly delegate*<VcpuCore, CpuState*, Op*, Op*>[] _handlers = BuildHandlers();
+
+    /// <summary>Raised when decoded code was dropped, under the cache's lock: whoever has addresses of it forgets them.</summary>
+    public event Action? Changed;
 
     /// <summary>The code of a page, created undecoded on first use. <paramref name="address"/> is inside <paramref name="memory"/>.</summary>
     internal CodePage Get(GuestMemory memory, ulong address)
@@ -37,14 +40,16 @@ public sealed unsafe class CodeCache(Feature features)
             op->Word = *(uint*)(page.Host + op->Offset);
             int row = EncodingTable.Find(op->Word);
             delegate*<VcpuCore, CpuState*, Op*, Op*> handler = &Flow.Undefined;
-            if (row >= 0)
+            byte decoded = Op.Unallocated;
+            if (row >= 0 && (EncodingTable.Rows[row].Feature & ~features) == 0)
             {
                 op->Row = (ushort)row;
                 EncodingTable.Rows[row].Form(op);
                 handler = _handlers[row];
+                decoded = Op.Allocated;
             }
 
-            op->Decoded = 1;
+            op->Decoded = decoded;
 
             // Release: a thread that reads the handler sees the operands.
             Volatile.Write(ref *(nint*)&op->Handler, (nint)handler);
@@ -57,9 +62,13 @@ public sealed unsafe class CodeCache(Feature features)
         int index = (int)((address - memory.Start.Value) >> GuestMemory.PageShift);
         lock (_lock)
         {
-            memory.CodePages[index]?.MarkStale();
-            memory.CodePages[index] = null;
-            _filled.Remove((memory, index));
+            if (memory.CodePages[index] is { } page)
+            {
+                page.MarkStale();
+                memory.CodePages[index] = null;
+                _filled.Remove((memory, index));
+                Changed?.Invoke();
+            }
         }
     }
 
@@ -102,18 +111,17 @@ public sealed unsafe class CodeCache(Feature features)
         }
 
         _filled.Clear();
+        Changed?.Invoke();
     }
 
-    // What each row does on a CPU with these features: undefined where it lacks one, FP and SIMD behind the access check.
-    private static delegate*<VcpuCore, CpuState*, Op*, Op*>[] BuildHandlers(Feature features)
+    // What each row does: FP and SIMD behind the access check.
+    private static delegate*<VcpuCore, CpuState*, Op*, Op*>[] BuildHandlers()
     {
         EncodingRow[] rows = EncodingTable.Rows;
         var handlers = new delegate*<VcpuCore, CpuState*, Op*, Op*>[rows.Length];
         for (int i = 0; i < rows.Length; i++)
         {
-            handlers[i] = (rows[i].Feature & ~features) != 0 ? &Flow.Undefined
-                : (rows[i].Flags & RowFlags.FpSimd) != 0 ? &Flow.FpSimdGate
-                : rows[i].Handler;
+            handlers[i] = (rows[i].Flags & RowFlags.FpSimd) != 0 ? &Flow.FpSimdGate : rows[i].Handler;
         }
 
         return handlers;

@@ -12,6 +12,7 @@ internal sealed unsafe class CodePage
     public const int Words = 1024;
 
     private readonly Op[] _ops = GC.AllocateArray<Op>(Words + 1, pinned: true);
+    private nint[]? _entries;
     private bool _stale;
 
     /// <param name="host">Host address of the page's bytes.</param>
@@ -41,6 +42,18 @@ internal sealed unsafe class CodePage
 
     /// <summary>True once the page is replaced: enter it no more.</summary>
     public bool Stale => Volatile.Read(ref _stale);
+
+    /// <summary>Its number in the translation cache, -1 before it has one; the cache's, under its lock.</summary>
+    public int Number { get; set; } = -1;
+
+    /// <summary>The translated code of a word; null for none. Any vCPU thread.</summary>
+    public byte* Entry(int word) => Volatile.Read(ref _entries) is { } entries ? (byte*)Volatile.Read(ref entries[word]) : null;
+
+    /// <summary>Under the translation cache's lock, when the code is complete.</summary>
+    public void SetEntry(int word, byte* code) => Volatile.Write(ref (_entries ??= new nint[Words])[word], (nint)code);
+
+    /// <summary>Forgets all translated code; under the translation cache's lock.</summary>
+    public void ClearEntries() => Volatile.Write(ref _entries, null);
 
     public void MarkStale() => Volatile.Write(ref _stale, true);
 }

@@ -39,6 +39,12 @@ public unsafe struct Op
     /// <summary>A second small operand.</summary>
     public byte Extra;
 
-    /// <summary>1 once the fields above are filled; the code cache's, under its lock.</summary>
+    /// <summary>Not 0 once the fields above are filled, <see cref="Unallocated"/> where the word is UNDEFINED; the code cache's, under its lock.</summary>
     public byte Decoded;
+
+    public const byte Allocated = 1;
+    public const byte Unallocated = 2;
+
+    /// <summary>Of a decoded op.</summary>
+    public readonly bool IsAllocated => Decoded == Allocated;
 }

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit;
 
 namespace Vmm.Emulation.Cpu.Mmu;
 
@@ -43,7 +44,20 @@ internal sealed unsafe class TlbContext : IDisposable
     private readonly int[] _largest = new int[2];
     private readonly bool[] _anyGlobal = new bool[2];
 
-    public TlbContext() => Clear();
+    // Entries of translated code for EL0, then for EL1; null without a translator. Each page among them is in _instructions too.
+    private JumpCacheEntry* _jumps;
+    private bool _jumped = true;
+
+    /// <param name="jumps">Whether translated code is to find its way by this context.</param>
+    public TlbContext(bool jumps)
+    {
+        if (jumps)
+        {
+            _jumps = (JumpCacheEntry*)NativeMemory.AlignedAlloc(2 * JumpCacheEntry.Count * (nuint)sizeof(JumpCacheEntry), 64);
+        }
+
+        Clear();
+    }
 
     public ulong Ttbr0 { get; set; }
 
@@ -56,6 +70,50 @@ internal sealed unsafe class TlbContext : IDisposable
     public long LastUse { get; set; }
 
     public TlbEntry* View(int view) => _entries + (view * TlbEntry.Count);
+
+    /// <summary>The jump cache of an exception level.</summary>
+    public JumpCacheEntry* Jumps(int exceptionLevel) => _jumps + (exceptionLevel * JumpCacheEntry.Count);
+
+    /// <summary>Lets jumps to an address, whose page is among the instruction entries, find its translated code.</summary>
+    public void NoteJump(int exceptionLevel, ulong va, byte* code)
+    {
+        JumpCacheEntry* entry = Jumps(exceptionLevel) + ((va >> 2) & (JumpCacheEntry.Count - 1));
+        entry->Va = va;
+        entry->Code = code;
+        _jumped = true;
+    }
+
+    /// <summary>Forgets all translated code.</summary>
+    public void DropJumps()
+    {
+        if (_jumped && _jumps != null)
+        {
+            for (int i = 0; i < 2 * JumpCacheEntry.Count; i++)
+            {
+                _jumps[i].Va = TlbEntry.Invalid;
+            }
+
+            _jumped = false;
+        }
+    }
+
+    // Forgets the translated code of a page.
+    private void DropJumps(int instructionIndex, ulong page)
+    {
+        if (_jumps == null || page == TlbEntry.Invalid)
+        {
+            return;
+        }
+
+        JumpCacheEntry* first = _jumps + (instructionIndex < InstructionEntries ? 0 : JumpCacheEntry.Count) + ((page >> 2) & (JumpCacheEntry.Count - 1));
+        for (int i = 0; i < CodePage.Words; i++)
+        {
+            if (first[i].Va >> PageShift == page >> PageShift)
+            {
+                first[i].Va = TlbEntry.Invalid;
+            }
+        }
+    }
 
     public ref InstructionEntry Instruction(int exceptionLevel, ulong va) => ref _instructions[InstructionIndex(exceptionLevel, va)];
 
@@ -80,7 +138,13 @@ internal sealed unsafe class TlbContext : IDisposable
     public void FillInstruction(int exceptionLevel, ulong pc, in Translation translation, CodePage page)
     {
         int index = InstructionIndex(exceptionLevel, pc);
-        _instructions[index].Tag = pc >> PageShift << PageShift;
+        ulong tag = pc >> PageShift << PageShift;
+        if (_instructions[index].Tag != tag)
+        {
+            DropJumps(index, _instructions[index].Tag);
+        }
+
+        _instructions[index].Tag = tag;
         _instructions[index].Page = page;
         Note((Views * TlbEntry.Count) + index, pc, translation);
     }
@@ -129,6 +193,7 @@ internal sealed unsafe class TlbContext : IDisposable
             Array.Fill(_instructions, new InstructionEntry { Tag = TlbEntry.Invalid });
         }
 
+        DropJumps();
         _fillCount = 0;
         _largest[0] = _largest[1] = PageShift;
         _anyGlobal[0] = _anyGlobal[1] = false;
@@ -170,6 +235,7 @@ internal sealed unsafe class TlbContext : IDisposable
             {
                 if (((_instructions[index].Tag ^ va) & region & AddressBits) == 0)
                 {
+                    DropJumps(index, _instructions[index].Tag);
                     _instructions[index].Tag = TlbEntry.Invalid;
                 }
             }
@@ -179,6 +245,8 @@ internal sealed unsafe class TlbContext : IDisposable
     public void Dispose()
     {
         NativeMemory.AlignedFree(_entries);
+        NativeMemory.AlignedFree(_jumps);
         _entries = null;
+        _jumps = null;
     }
 }

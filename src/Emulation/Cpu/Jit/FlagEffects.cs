@@ -1,0 +1,100 @@
+using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Interpreter;
+
+namespace Vmm.Emulation.Cpu.Jit;
+
+/// <summary>What an instruction does with NZCV.</summary>
+internal enum FlagEffect : byte
+{
+    None,
+
+    /// <summary>Writes all four and reads none.</summary>
+    Sets,
+
+    /// <summary>Reads some, or may: a system instruction.</summary>
+    Reads,
+}
+
+/// <summary>
+/// Whether flags are still wanted at some point. Flags count as dead where every way on writes them before it reads them; SPSR_EL1 of an
+/// exception in between then holds older ones, which the program cannot tell.
+/// </summary>
+internal static unsafe class FlagEffects
+{
+    private const int Horizon = 24;
+
+    private static readonly FlagEffect[] s_effects = [.. EncodingTable.Rows.Select(Of)];
+
+    public static FlagEffect OfRow(int row) => s_effects[row];
+
+    /// <summary>Whether flags are wanted at an op; true where that is not seen soon.</summary>
+    /// <param name="op">Decoded or not.</param>
+    public static bool WantedAt(CodeCache code, CodePage page, Op* op)
+    {
+        int budget = Horizon;
+        return Wanted(code, page, op, ref budget);
+    }
+
+    private static bool Wanted(CodeCache code, CodePage page, Op* op, ref int budget)
+    {
+        for (; op < page.First + CodePage.Words; op++)
+        {
+            if (budget-- <= 0)
+            {
+                return true;
+            }
+
+            code.Decode(page, op);
+            if (!op->IsAllocated)
+            {
+                return true;
+            }
+
+            switch (s_effects[op->Row])
+            {
+                case FlagEffect.Sets:
+                    return false;
+                case FlagEffect.Reads:
+                    return true;
+            }
+
+            if ((EncodingTable.Rows[op->Row].Flags & RowFlags.Branch) == 0)
+            {
+                continue;
+            }
+
+            // B, CBZ, CBNZ, TBZ, TBNZ inside the page; B.cond has read, and calls and returns are not followed.
+            ulong offset = op->Offset + op->Imm;
+            bool unconditional = op->Word >> 26 == 0b000101;
+            bool conditional = ((op->Word >> 25) & 0x3F) is 0b011010 or 0b011011;
+            if (!(unconditional || conditional) || offset >= CodePage.Words * 4)
+            {
+                return true;
+            }
+
+            Op* target = page.First + (offset >> 2);
+            if (unconditional)
+            {
+                op = target - 1;
+            }
+            else if (Wanted(code, page, target, ref budget))
+            {
+                return true;
+            }
+        }
+
+        return true;
+    }
+
+    private static FlagEffect Of(EncodingRow row)
+    {
+        string name = row.Mnemonic.Split(' ', ',')[0];
+        return name switch
+        {
+            "ADDS" or "SUBS" or "ANDS" or "BICS" or "FCMP" or "FCMPE" => FlagEffect.Sets,
+            "ADC" or "ADCS" or "SBC" or "SBCS" or "CCMN" or "CCMP" or "CSEL" or "CSINC" or "CSINV" or "CSNEG" or "B.cond" or "FCSEL"
+                or "FCCMP" or "FCCMPE" => FlagEffect.Reads,
+            _ => (row.Flags & RowFlags.System) != 0 ? FlagEffect.Reads : FlagEffect.None,
+        };
+    }
+}

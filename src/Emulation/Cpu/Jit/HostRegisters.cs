@@ -1,0 +1,68 @@
+using System.Runtime.InteropServices;
+using Vmm.Emulation.Cpu.Jit.X64;
+
+namespace Vmm.Emulation.Cpu.Jit;
+
+/// <summary>
+/// Where translated code keeps what. RBP points into <see cref="CpuState"/>; RAX, RCX and RDX are scratch; the other registers hold the guest
+/// registers that compiled code uses most, in every block alike, so that blocks can jump to each other.
+/// </summary>
+internal static unsafe class HostRegisters
+{
+    /// <summary>RBP = state + bias: X0–X31 then have displacements of one byte.</summary>
+    public const int Bias = 128;
+
+    /// <summary>A state to measure where fields are.</summary>
+    public static readonly CpuState* Origin = (CpuState*)NativeMemory.AllocZeroed((nuint)sizeof(CpuState));
+
+    /// <summary>The host register of each slot of <see cref="CpuState.X"/>, or None.</summary>
+    private static readonly Reg[] s_pins = MakePins();
+
+    /// <summary>The slots that have a host register.</summary>
+    public static IEnumerable<(int Slot, Reg Register)> Pins =>
+        s_pins.Select((register, slot) => (slot, register)).Where(pin => pin.register != Reg.None);
+
+    public static Reg Pin(int slot) => s_pins[slot];
+
+    public static Operand Slot(int slot) => Operand.At(Reg.Rbp, (slot * 8) - Bias);
+
+    public static readonly Operand Nzcv = Field(&Origin->Nzcv);
+
+    /// <summary>The flags between blocks: <c>LAHF; SETO AL</c>, with CF as the guest's C.</summary>
+    public static readonly Operand HostFlags = Field(&Origin->HostFlags);
+
+    public static readonly Operand Pstate = Field(&Origin->Pstate);
+
+    public static readonly Operand Attention = Field(&Origin->Attention);
+
+    public static readonly Operand Remaining = Field(&Origin->Remaining);
+
+    public static readonly Operand CodePageVa = Field(&Origin->CodePageVa);
+
+    public static readonly Operand Pc = Field(&Origin->Pc);
+
+    public static readonly Operand Tlb = Field(&Origin->Tlb);
+
+    public static readonly Operand JumpCache = Field(&Origin->JumpCache);
+
+    public static readonly Operand Exit = Field(&Origin->Exit);
+
+    public static readonly Operand FpEnabled = Field(&Origin->FpEnabled);
+
+    /// <param name="field">The field's address in <see cref="Origin"/>.</param>
+    public static Operand Field(void* field) => Operand.At(Reg.Rbp, (int)((byte*)field - (byte*)Origin) - Bias);
+
+    /// <summary>The low or the high half of a V register, or all of it.</summary>
+    public static Operand Vector(int register, int half = 0) =>
+        Operand.At(Reg.Rbp, ((int)(Origin->V - (ulong*)Origin) * 8) + (register * 16) + (half * 8) - Bias);
+
+    private static Reg[] MakePins()
+    {
+        var pins = new Reg[34];
+        Array.Fill(pins, Reg.None);
+        (pins[0], pins[1], pins[2], pins[3], pins[4]) = (Reg.Rsi, Reg.Rdi, Reg.Rbx, Reg.R8, Reg.R9);
+        (pins[19], pins[20], pins[21]) = (Reg.R10, Reg.R11, Reg.R12);
+        (pins[29], pins[30], pins[CpuState.Sp]) = (Reg.R13, Reg.R14, Reg.R15);
+        return pins;
+    }
+}

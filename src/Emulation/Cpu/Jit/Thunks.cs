@@ -1,0 +1,102 @@
+using Vmm.Emulation.Cpu.Jit.X64;
+
+namespace Vmm.Emulation.Cpu.Jit;
+
+/// <summary>
+/// The ways into translated code and out of it (System V AMD64 ABI, 3.2): pinned registers are loaded and stored, and NZCV changes between PSTATE's form and
+/// that of LAHF and SETO. About 4 ns for both ways.
+/// </summary>
+internal readonly unsafe struct Thunks
+{
+    // SF, ZF, CF and OF in AH:AL after LAHF and SETO AL: N, Z, C and V.
+    private const uint FlagBits = 0xC101;
+    private const int NzcvShift = 28;
+
+    private static readonly Reg[] s_saved = [Reg.Rbx, Reg.Rbp, Reg.R12, Reg.R13, Reg.R14, Reg.R15];
+
+    public Thunks(byte* start)
+    {
+        var a = new Assembler(start);
+        Enter = (delegate* unmanaged<CpuState*, byte*, int>)start;
+        EmitEnter(ref a);
+
+        byte* leave = a.Position;
+        EmitLeave(ref a);
+
+        LeaveForLookup = a.Position;
+        a.Store(true, HostRegisters.Pc, Reg.Rax);
+        a.LoadImmediate(Reg.Rax, (ulong)ExitKind.Lookup);
+        a.Jump(leave);
+
+        LeaveForInterpreter = EmitCall(ref a, ExitKind.Interpret, leave);
+        LeaveForLink = EmitCall(ref a, ExitKind.Link, leave);
+        LeaveForAttention = EmitCall(ref a, ExitKind.Attention, leave);
+        End = a.Position;
+    }
+
+    public delegate* unmanaged<CpuState*, byte*, int> Enter { get; }
+
+    public byte* LeaveForLookup { get; }
+
+    public byte* LeaveForInterpreter { get; }
+
+    public byte* LeaveForLink { get; }
+
+    public byte* LeaveForAttention { get; }
+
+    public byte* End { get; }
+
+    // RDI = state, RSI = code.
+    private static void EmitEnter(ref Assembler a)
+    {
+        foreach (Reg register in s_saved)
+        {
+            a.Push(register);
+        }
+
+        a.Lea(true, Reg.Rbp, Operand.At(Reg.Rdi, HostRegisters.Bias));
+        a.Load(true, Reg.Rax, Reg.Rsi);
+        a.Load(false, Reg.Rcx, HostRegisters.Nzcv);
+        a.ShiftImmediate(Shift.Shr, false, Reg.Rcx, NzcvShift);
+        a.LoadImmediate(Reg.Rdx, FlagBits);
+        a.ScatterBits(Reg.Rcx, Reg.Rcx, Reg.Rdx);
+        a.Store(false, HostRegisters.HostFlags, Reg.Rcx);
+        foreach ((int slot, Reg register) in HostRegisters.Pins)
+        {
+            a.Load(true, register, HostRegisters.Slot(slot));
+        }
+
+        a.JumpTo(Reg.Rax);
+    }
+
+    // EAX = what to return.
+    private static void EmitLeave(ref Assembler a)
+    {
+        foreach ((int slot, Reg register) in HostRegisters.Pins)
+        {
+            a.Store(true, HostRegisters.Slot(slot), register);
+        }
+
+        a.Load(false, Reg.Rcx, HostRegisters.HostFlags);
+        a.LoadImmediate(Reg.Rdx, FlagBits);
+        a.GatherBits(Reg.Rcx, Reg.Rcx, Reg.Rdx);
+        a.ShiftImmediate(Shift.Shl, false, Reg.Rcx, NzcvShift);
+        a.Store(false, HostRegisters.Nzcv, Reg.Rcx);
+        foreach (Reg register in s_saved.Reverse())
+        {
+            a.Pop(register);
+        }
+
+        a.Return();
+    }
+
+    // Called: what the exit says lies behind the call.
+    private static byte* EmitCall(ref Assembler a, ExitKind kind, byte* leave)
+    {
+        byte* start = a.Position;
+        a.PopTo(HostRegisters.Exit);
+        a.LoadImmediate(Reg.Rax, (ulong)kind);
+        a.Jump(leave);
+        return start;
+    }
+}

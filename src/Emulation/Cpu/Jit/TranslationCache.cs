@@ -1,0 +1,171 @@
+using System.Runtime.Intrinsics.X86;
+using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit.X64;
+
+namespace Vmm.Emulation.Cpu.Jit;
+
+/// <summary>
+/// The translated code of a machine, shared by its vCPUs: found by page and instruction, made when first asked for, all given up at once when the memory is
+/// full.
+/// <para>Threads: translating and linking hold the lock. A vCPU says that it is in translated code by a flag of its own, which it sets before it looks at
+/// <see cref="Generation"/>; who gives the code up changes the generation, has every thread fenced, and waits until no flag is set.</para>
+/// </summary>
+internal sealed unsafe class TranslationCache : IDisposable
+{
+    private const nuint Capacity = 128 << 20;
+    private const int MaxPages = 16384;
+
+    private readonly Lock _lock = new();
+    private readonly ExecutableMemory _memory;
+    private readonly Translator _translator;
+    private readonly List<VcpuCore> _cpus = [];
+    private readonly byte* _first;
+    private CodePage[] _pages = new CodePage[256];
+    private int _pageCount;
+    private byte* _position;
+    private long _generation;
+
+    private TranslationCache(ExecutableMemory memory, CodeCache code)
+    {
+        _memory = memory;
+        _translator = new Translator(this, code);
+        var thunks = new Thunks(memory.Start);
+        Enter = thunks.Enter;
+        LeaveForLookup = thunks.LeaveForLookup;
+        LeaveForInterpreter = thunks.LeaveForInterpreter;
+        LeaveForLink = thunks.LeaveForLink;
+        LeaveForAttention = thunks.LeaveForAttention;
+        _position = _first = thunks.End;
+    }
+
+    /// <summary>Whether this host can run translated code: x86-64 with LZCNT, BMI2 and SSE4.2.</summary>
+    public static bool IsSupported => Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported && Sse42.X64.IsSupported;
+
+    /// <summary>Runs translated code; returns an <see cref="ExitKind"/>.</summary>
+    public delegate* unmanaged<CpuState*, byte*, int> Enter { get; }
+
+    // Where translated code calls, or with an address in RAX jumps, to leave.
+    public byte* LeaveForLookup { get; }
+
+    public byte* LeaveForInterpreter { get; }
+
+    public byte* LeaveForLink { get; }
+
+    public byte* LeaveForAttention { get; }
+
+    /// <summary>Changes when all code is given up: addresses of code from before are not to be entered.</summary>
+    public long Generation => Volatile.Read(ref _generation);
+
+    /// <returns>Null where the host lacks what it takes.</returns>
+    public static TranslationCache? TryCreate(CodeCache code) =>
+        IsSupported && ExecutableMemory.TryReserve(Capacity) is { } memory ? new TranslationCache(memory, code) : null;
+
+    /// <summary>A vCPU whose code is to be waited for before it is given up.</summary>
+    public void Register(VcpuCore cpu)
+    {
+        lock (_lock)
+        {
+            _cpus.Add(cpu);
+        }
+    }
+
+    /// <summary>The code of an instruction of a page, translated if need be; null when all code had to be given up instead.</summary>
+    /// <param name="generation">The generation that the code is of.</param>
+    public byte* Find(VcpuCore cpu, CodePage page, Op* op, out long generation)
+    {
+        generation = Generation;
+        byte* entry = page.Entry(op->Offset >> 2);
+        return entry != null ? entry : Translate(cpu, page, op, out generation);
+    }
+
+    /// <summary>As <see cref="Find"/>, and lets the jump with the displacement at <paramref name="place"/> go there.</summary>
+    public byte* Link(VcpuCore cpu, CodePage page, Op* op, byte* place, long generation)
+    {
+        lock (_lock)
+        {
+            if (generation != Generation)
+            {
+                return null;
+            }
+
+            byte* entry = Translate(cpu, page, op, out long now);
+            if (entry != null && now == generation)
+            {
+                // Aligned: a vCPU that executes the jump sees the old or the new displacement.
+                Volatile.Write(ref *(int*)place, (int)(entry - (place + 4)));
+            }
+
+            return entry;
+        }
+    }
+
+    /// <summary>A page by the number that exits give. In translated code, or with the lock, only.</summary>
+    public CodePage PageAt(int number) => Volatile.Read(ref _pages)[number];
+
+    public void Dispose() => _memory.Dispose();
+
+    private byte* Translate(VcpuCore cpu, CodePage page, Op* op, out long generation)
+    {
+        lock (_lock)
+        {
+            generation = _generation;
+            int word = op->Offset >> 2;
+            if (page.Entry(word) is var entry && entry != null)
+            {
+                return entry;
+            }
+
+            if (_position + Translator.MaxBytes > _memory.Start + _memory.Size || _pageCount == MaxPages)
+            {
+                GiveUpAll(cpu);
+                generation = _generation;
+            }
+
+            if (page.Number < 0 || page.Number >= _pageCount || _pages[page.Number] != page)
+            {
+                page.Number = Add(page);
+            }
+
+            _position = _translator.Translate(page, page.Number, word, _position);
+            return page.Entry(word);
+        }
+    }
+
+    private int Add(CodePage page)
+    {
+        if (_pageCount == _pages.Length)
+        {
+            var larger = new CodePage[_pages.Length * 2];
+            _pages.CopyTo(larger, 0);
+            Volatile.Write(ref _pages, larger);
+        }
+
+        _pages[_pageCount] = page;
+        return _pageCount++;
+    }
+
+    // The calling vCPU is not in translated code. Others may be on their way in: they look at the generation with their flag set.
+    private void GiveUpAll(VcpuCore caller)
+    {
+        Volatile.Write(ref _generation, _generation + 1);
+        Interlocked.MemoryBarrierProcessWide();
+        var spin = default(SpinWait);
+        foreach (VcpuCore cpu in _cpus)
+        {
+            while (cpu != caller && cpu.InTranslatedCode)
+            {
+                cpu.Interrupts.Note(AttentionBits.CodeChange);
+                spin.SpinOnce(sleep1Threshold: -1);
+            }
+        }
+
+        for (int i = 0; i < _pageCount; i++)
+        {
+            _pages[i].ClearEntries();
+        }
+
+        _pages = new CodePage[256];
+        _pageCount = 0;
+        _position = _first;
+    }
+}

@@ -1,0 +1,367 @@
+using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit.X64;
+using Vmm.Emulation.Cpu.Mmu;
+
+namespace Vmm.Emulation.Cpu.Jit;
+
+/// <content>
+/// Loads and stores. The address goes to RAX; the TLB is looked up inline in nine instructions, about 2 ns where something waits for the load; a miss leaves the
+/// whole instruction to the interpreter, before anything has changed.
+/// </content>
+internal sealed unsafe partial class Translator
+{
+    private const int ReadTag = 0;
+    private const int WriteTag = 8;
+    private const int Addend = 16;
+
+    // The stack pointer is known to be a multiple of 16: SCTLR_EL1.SA and SA0 have nothing to say.
+    private bool _stackAligned;
+
+    // CPACR_EL1.FPEN has been looked at in this stretch of code.
+    private bool _fpChecked;
+
+    private enum Mode
+    {
+        Offset,
+        PreIndex,
+        PostIndex,
+        Register,
+    }
+
+    private void ForgetChecks()
+    {
+        _stackAligned = false;
+        _fpChecked = false;
+    }
+
+    private void ForgetStack(int written)
+    {
+        if (written == CpuState.Sp)
+        {
+            _stackAligned = false;
+        }
+    }
+
+    // After Rd = Rn + value.
+    private void KeepStack(Op* op, long value)
+    {
+        if (op->Rd == CpuState.Sp)
+        {
+            _stackAligned &= op->Rn == CpuState.Sp && value % 16 == 0 && Wide(op);
+        }
+    }
+
+    private static bool LoadStoreOffset(Translator t, Op* op) => t.LoadStore(op, Mode.Offset);
+
+    private static bool LoadStorePreIndex(Translator t, Op* op) => t.LoadStore(op, Mode.PreIndex);
+
+    private static bool LoadStorePostIndex(Translator t, Op* op) => t.LoadStore(op, Mode.PostIndex);
+
+    private static bool LoadStoreRegister(Translator t, Op* op) => t.LoadStore(op, Mode.Register);
+
+    private bool LoadStore(Op* op, Mode mode)
+    {
+        int size = 1 << (int)(op->Word >> 30);
+        int opc = (int)(op->Word >> 22) & 3;
+        if (mode is Mode.PreIndex or Mode.PostIndex && op->Rd == op->Rn)
+        {
+            // CONSTRAINED UNPREDICTABLE: as the interpreter has it.
+            return false;
+        }
+
+        Operand place = Access(op, mode, size, opc == 0);
+        if (opc == 0)
+        {
+            StoreFrom(place, op->Rd, size);
+        }
+        else
+        {
+            LoadInto(op->Rd, place, size, signed: opc >= 2, wide: opc == 2);
+        }
+
+        WriteBack(op, mode);
+        return true;
+    }
+
+    private static bool LoadLiteral(Translator t, Op* op)
+    {
+        int opc = (int)(op->Word >> 30);
+        int size = opc == 1 ? 8 : 4;
+        t.LoseHostFlags();
+        t._a.Load(true, Rax, HostRegisters.CodePageVa);
+        t.AddConstant(Rax, op->Offset + (long)op->Imm);
+        Operand place = t.Probe(op, size, write: false);
+        t.LoadInto(op->Rd, place, size, signed: opc == 2, wide: true);
+        return true;
+    }
+
+    private static bool PairOffset(Translator t, Op* op) => t.Pair(op, Mode.Offset);
+
+    private static bool PairPreIndex(Translator t, Op* op) => t.Pair(op, Mode.PreIndex);
+
+    private static bool PairPostIndex(Translator t, Op* op) => t.Pair(op, Mode.PostIndex);
+
+    private bool Pair(Op* op, Mode mode)
+    {
+        int size = op->Word >> 31 != 0 ? 8 : 4;
+        bool load = ((op->Word >> 22) & 1) != 0;
+        bool signed = ((op->Word >> 30) & 1) != 0;
+        if ((load && op->Rd == op->Ra) || (mode != Mode.Offset && (op->Rd == op->Rn || op->Ra == op->Rn)))
+        {
+            return false;
+        }
+
+        Operand first = Access(op, mode, size * 2, !load);
+        Operand second = first with { Displacement = size };
+        if (load)
+        {
+            LoadInto(op->Rd, first, size, signed, wide: true);
+            LoadInto(op->Ra, second, size, signed, wide: true);
+        }
+        else
+        {
+            StoreFrom(first, op->Rd, size);
+            StoreFrom(second, op->Ra, size);
+        }
+
+        WriteBack(op, mode);
+        return true;
+    }
+
+    private static bool VectorOffset(Translator t, Op* op) => t.Vector(op, Mode.Offset);
+
+    private static bool VectorPreIndex(Translator t, Op* op) => t.Vector(op, Mode.PreIndex);
+
+    private static bool VectorPostIndex(Translator t, Op* op) => t.Vector(op, Mode.PostIndex);
+
+    private static bool VectorRegister(Translator t, Op* op) => t.Vector(op, Mode.Register);
+
+    private bool Vector(Op* op, Mode mode)
+    {
+        int size = 1 << (int)((op->Word >> 30) | ((op->Word >> 21) & 4));
+        bool load = ((op->Word >> 22) & 1) != 0;
+        CheckFp(op);
+        Operand place = Access(op, mode, size, !load);
+        VectorTransfer(op->Rd, place, size, load);
+        WriteBack(op, mode);
+        return true;
+    }
+
+    private static bool VectorPairOffset(Translator t, Op* op) => t.VectorPair(op, Mode.Offset);
+
+    private static bool VectorPairPreIndex(Translator t, Op* op) => t.VectorPair(op, Mode.PreIndex);
+
+    private static bool VectorPairPostIndex(Translator t, Op* op) => t.VectorPair(op, Mode.PostIndex);
+
+    private bool VectorPair(Op* op, Mode mode)
+    {
+        int size = 4 << (int)(op->Word >> 30);
+        bool load = ((op->Word >> 22) & 1) != 0;
+        if (load && op->Rd == op->Ra)
+        {
+            return false;
+        }
+
+        CheckFp(op);
+        Operand place = Access(op, mode, size * 2, !load);
+        VectorTransfer(op->Rd, place, size, load);
+        VectorTransfer(op->Ra, place with { Displacement = size }, size, load);
+        WriteBack(op, mode);
+        return true;
+    }
+
+    // A V register's low bytes; a load clears the rest.
+    private void VectorTransfer(int register, Operand place, int size, bool load)
+    {
+        Operand low = HostRegisters.Vector(register);
+        if (size == 16)
+        {
+            if (load)
+            {
+                _a.LoadXmm(0, place);
+                _a.StoreXmm(low, 0);
+            }
+            else
+            {
+                _a.LoadXmm(0, low);
+                _a.StoreXmm(place, 0);
+            }
+        }
+        else if (load)
+        {
+            LoadSized(Rdx, place, size, signed: false, wide: true);
+            _a.Store(true, low, Rdx);
+            _a.StoreImmediate(true, HostRegisters.Vector(register, 1), 0);
+        }
+        else
+        {
+            _a.Load(true, Rdx, low);
+            StoreSized(place, Rdx, size);
+        }
+    }
+
+    // Once in a stretch of code: whether FP and SIMD are enabled. The interpreter takes the trap.
+    private void CheckFp(Op* op)
+    {
+        if (!_fpChecked)
+        {
+            LoseHostFlags();
+            _a.AluImmediate(Alu.Cmp, false, HostRegisters.FpEnabled, 0);
+            LeaveIf(Condition.Equal, op);
+            _fpChecked = true;
+        }
+    }
+
+    // RAX = the address; returns the place in host memory.
+    private Operand Access(Op* op, Mode mode, int size, bool write)
+    {
+        LoseHostFlags();
+        if (op->Rn == CpuState.Sp && !_stackAligned)
+        {
+            _a.TestImmediate(false, HostRegisters.Pin(CpuState.Sp), 15);
+            LeaveIf(Condition.NotEqual, op);
+            _stackAligned = true;
+        }
+
+        if (mode == Mode.Register)
+        {
+            Reg index = Rcx;
+            if (op->Extra == 3)
+            {
+                index = In(op->Rm, Rcx);
+            }
+            else
+            {
+                Extend(Rcx, op->Rm, op->Extra);
+            }
+
+            int shift = op->Shift;
+            if (shift > 3)
+            {
+                _a.Load(true, Rcx, index);
+                _a.ShiftImmediate(Shift.Shl, true, Rcx, shift);
+                (index, shift) = (Rcx, 0);
+            }
+
+            _a.Lea(true, Rax, Operand.At(In(op->Rn, Rax), index, shift));
+        }
+        else if (mode == Mode.PostIndex || op->Imm == 0)
+        {
+            Copy(Rax, op->Rn);
+        }
+        else
+        {
+            _a.Lea(true, Rax, Operand.At(In(op->Rn, Rax), (int)op->Imm));
+        }
+
+        return Probe(op, size, write);
+    }
+
+    // The TLB entry of the address in RAX; leaves on a miss.
+    private Operand Probe(Op* op, int size, bool write)
+    {
+        _a.Load(false, Rcx, Rax);
+        _a.ShiftImmediate(Shift.Shr, false, Rcx, 7);
+        _a.AluImmediate(Alu.And, false, Rcx, (TlbEntry.Count - 1) << 5);
+        _a.Alu(Alu.Add, true, Rcx, HostRegisters.Tlb);
+        if (size == 1)
+        {
+            _a.Load(true, Rdx, Rax);
+        }
+        else
+        {
+            _a.Lea(true, Rdx, Operand.At(Rax, size - 1));
+        }
+
+        _a.AluImmediate(Alu.And, true, Rdx, -4096);
+        _a.Alu(Alu.Cmp, true, Rdx, Operand.At(Rcx, write ? WriteTag : ReadTag));
+        LeaveIf(Condition.NotEqual, op);
+        _a.Load(true, Rcx, Operand.At(Rcx, Addend));
+        return Operand.At(Rax, Rcx, 0);
+    }
+
+    private void LoadInto(int slot, Operand place, int size, bool signed, bool wide)
+    {
+        Reg target = Target(slot, Rdx);
+        LoadSized(target, place, size, signed, wide);
+        Out(slot, target);
+        ForgetStack(slot);
+    }
+
+    private void LoadSized(Reg target, Operand place, int size, bool signed, bool wide)
+    {
+        switch (size, signed)
+        {
+            case (1, false):
+                _a.ZeroExtend8(target, place);
+                break;
+            case (2, false):
+                _a.ZeroExtend16(target, place);
+                break;
+            case (1, true):
+                _a.SignExtend8(wide, target, place);
+                break;
+            case (2, true):
+                _a.SignExtend16(wide, target, place);
+                break;
+            case (4, true) when wide:
+                _a.SignExtend32(target, place);
+                break;
+            default:
+                _a.Load(size == 8, target, place);
+                break;
+        }
+    }
+
+    private void StoreFrom(Operand place, int slot, int size) => StoreSized(place, In(slot, Rdx), size);
+
+    private void StoreSized(Operand place, Reg source, int size)
+    {
+        switch (size)
+        {
+            case 1:
+                _a.Store8(place, source);
+                break;
+            case 2:
+                _a.Store16(place, source);
+                break;
+            default:
+                _a.Store(size == 8, place, source);
+                break;
+        }
+    }
+
+    private void WriteBack(Op* op, Mode mode)
+    {
+        if (mode is not (Mode.PreIndex or Mode.PostIndex))
+        {
+            return;
+        }
+
+        if (mode == Mode.PostIndex)
+        {
+            AddConstant(Rax, (long)op->Imm);
+        }
+
+        Out(op->Rn, Rax);
+        if (op->Rn == CpuState.Sp && (op->Imm & 15) != 0)
+        {
+            _stackAligned = false;
+        }
+    }
+
+    private static bool Nothing(Translator t, Op* op) => true;
+
+    // DMB: loads are ordered with what follows, and stores among each other, by the host itself (x86-TSO); all else takes a fence.
+    private static bool Barrier(Translator t, Op* op)
+    {
+        int type = (int)(op->Word >> 8) & 3;
+        if (type is not (1 or 2))
+        {
+            t.LoseHostFlags();
+            t._a.FullBarrier();
+        }
+
+        return true;
+    }
+}

@@ -1,0 +1,166 @@
+using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Interpreter;
+
+namespace Vmm.Emulation.Cpu.Jit;
+
+/// <content>Which emitter makes the code of which encoding, by the mnemonics of <see cref="EncodingTable"/>. All others are interpreted.</content>
+internal sealed unsafe partial class Translator
+{
+    private static readonly delegate*<Translator, Op*, bool>[] s_emitters = BuildEmitters();
+
+    /// <summary>Whether an encoding has an emitter; it may still decline an instruction.</summary>
+    public static bool HasEmitter(int row) => s_emitters[row] != null;
+
+    private static delegate*<Translator, Op*, bool>[] BuildEmitters()
+    {
+        var emitters = new delegate*<Translator, Op*, bool>[EncodingTable.Rows.Length];
+        for (int i = 0; i < emitters.Length; i++)
+        {
+            EncodingRow row = EncodingTable.Rows[i];
+            emitters[i] = (row.Flags & RowFlags.FpSimd) != 0 ? OfVector(row) : OfGeneral(WithoutSize(row.Mnemonic), row.Mnemonic);
+        }
+
+        return emitters;
+    }
+
+    private static string WithoutSize(string mnemonic) =>
+        mnemonic.EndsWith(" 32", StringComparison.Ordinal) || mnemonic.EndsWith(" 64", StringComparison.Ordinal) ? mnemonic[..^3] : mnemonic;
+
+    private static delegate*<Translator, Op*, bool> OfGeneral(string name, string mnemonic)
+    {
+        switch (name)
+        {
+            case "ADR": return &Adr;
+            case "ADRP": return &Adrp;
+            case "ADD (immediate)": return &AddImmediate;
+            case "SUB (immediate)": return &SubImmediate;
+            case "ADDS (immediate)": return &AddsImmediate;
+            case "SUBS (immediate)": return &SubsImmediate;
+            case "ADD (register)" or "ADD (shifted register)": return &AddRegister;
+            case "SUB (register)" or "SUB (shifted register)": return &SubRegister;
+            case "ADDS (register)" or "ADDS (shifted register)": return &AddsRegister;
+            case "SUBS (register)" or "SUBS (shifted register)": return &SubsRegister;
+            case "ADD (extended register)": return &AddExtended;
+            case "SUB (extended register)": return &SubExtended;
+            case "ADDS (extended register)": return &AddsExtended;
+            case "SUBS (extended register)": return &SubsExtended;
+            case "ADC" or "ADCS": return &AddWithCarry;
+            case "SBC" or "SBCS": return &SubWithCarry;
+            case "AND (immediate)": return &AndImmediate;
+            case "ORR (immediate)": return &OrrImmediate;
+            case "EOR (immediate)": return &EorImmediate;
+            case "ANDS (immediate)": return &AndsImmediate;
+            case "AND (register)" or "AND (shifted register)": return &AndRegister;
+            case "BIC (register)" or "BIC (shifted register)": return &BicRegister;
+            case "ORR (register)" or "ORR (shifted register)": return &OrrRegister;
+            case "ORN (register)" or "ORN (shifted register)": return &OrnRegister;
+            case "EOR (register)" or "EOR (shifted register)": return &EorRegister;
+            case "EON (register)" or "EON (shifted register)": return &EonRegister;
+            case "ANDS (register)" or "ANDS (shifted register)": return &AndsRegister;
+            case "BICS (register)" or "BICS (shifted register)": return &BicsRegister;
+            case "MOVZ": return &MoveZero;
+            case "MOVN": return &MoveNot;
+            case "MOVK": return &MoveKeep;
+            case "UBFM": return &UnsignedBitfield;
+            case "SBFM": return &SignedBitfield;
+            case "BFM": return &BitfieldMove;
+            case "EXTR": return &Extract;
+            case "LSLV": return &ShiftLeft;
+            case "LSRV": return &ShiftRight;
+            case "ASRV": return &ShiftArithmetic;
+            case "RORV": return &RotateVariable;
+            case "MADD": return &MultiplyAdd;
+            case "MSUB": return &MultiplySub;
+            case "SMADDL": return &SignedMultiplyAddLong;
+            case "SMSUBL": return &SignedMultiplySubLong;
+            case "UMADDL": return &UnsignedMultiplyAddLong;
+            case "UMSUBL": return &UnsignedMultiplySubLong;
+            case "SMULH": return &SignedMultiplyHigh;
+            case "UMULH": return &UnsignedMultiplyHigh;
+            case "UDIV": return &UnsignedDivide;
+            case "SDIV": return &SignedDivide;
+            case "CLZ": return &CountLeadingZeros;
+            case "REV": return &ReverseBytes;
+            case "REV32": return &ReverseBytes32;
+            case "RBIT": return &ReverseBits;
+            case "CRC32CB" or "CRC32CH" or "CRC32CW" or "CRC32CX": return &Crc32C;
+            case "CSEL": return &Select;
+            case "CSINC": return &SelectIncrement;
+            case "CSINV": return &SelectInvert;
+            case "CSNEG": return &SelectNegate;
+            case "CCMP (register)" or "CCMN (register)": return &CompareRegister;
+            case "CCMP (immediate)" or "CCMN (immediate)": return &CompareImmediate;
+
+            case "B": return &Branch;
+            case "BL": return &BranchLink;
+            case "BR" or "RET": return &BranchRegister;
+            case "BLR": return &BranchLinkRegister;
+            case "B.cond": return &BranchConditional;
+            case "CBZ": return &CompareAndBranchZero;
+            case "CBNZ": return &CompareAndBranchNotZero;
+            case "TBZ": return &TestAndBranchZero;
+            case "TBNZ": return &TestAndBranchNotZero;
+
+            case "HINT": return &Nothing;
+            case "DMB": return &Barrier;
+            case "MRS": return &ReadSystemRegister;
+            case "MSR (register)": return &WriteSystemRegister;
+            case "MSR DAIFSet": return &SetInterruptMasks;
+            case "LDR (literal)" or "LDRSW (literal)": return &LoadLiteral;
+        }
+
+        if (name.StartsWith("PRF", StringComparison.Ordinal))
+        {
+            return &Nothing;
+        }
+
+        string verb = mnemonic.Split(' ')[0];
+        bool pair = verb is "LDP" or "STP" or "LDNP" or "STNP" or "LDPSW";
+        bool single = verb is "LDR" or "STR" or "LDRB" or "STRB" or "LDRH" or "STRH" or "LDRSB" or "LDRSH" or "LDRSW"
+            or "LDUR" or "STUR" or "LDURB" or "STURB" or "LDURH" or "STURH" or "LDURSB" or "LDURSH" or "LDURSW";
+        if (mnemonic.Contains("(pre-index)", StringComparison.Ordinal))
+        {
+            return pair ? &PairPreIndex : single ? &LoadStorePreIndex : null;
+        }
+
+        if (mnemonic.Contains("(post-index)", StringComparison.Ordinal))
+        {
+            return pair ? &PairPostIndex : single ? &LoadStorePostIndex : null;
+        }
+
+        if (mnemonic.Contains("(register offset)", StringComparison.Ordinal))
+        {
+            return single ? &LoadStoreRegister : null;
+        }
+
+        return pair ? &PairOffset : single ? &LoadStoreOffset : null;
+    }
+
+    private static delegate*<Translator, Op*, bool> OfVector(EncodingRow row)
+    {
+        string verb = row.Mnemonic.Split(' ')[0];
+        bool pair = verb is "LDP" or "STP" or "LDNP" or "STNP";
+        bool single = verb is "LDR" or "STR" or "LDUR" or "STUR";
+        if (!pair && !single)
+        {
+            return null;
+        }
+
+        if (row.Mnemonic.Contains("(pre-index)", StringComparison.Ordinal))
+        {
+            return pair ? &VectorPairPreIndex : &VectorPreIndex;
+        }
+
+        if (row.Mnemonic.Contains("(post-index)", StringComparison.Ordinal))
+        {
+            return pair ? &VectorPairPostIndex : &VectorPostIndex;
+        }
+
+        if (row.Mnemonic.Contains("(register offset)", StringComparison.Ordinal))
+        {
+            return &VectorRegister;
+        }
+
+        return row.Mnemonic.Contains("(literal)", StringComparison.Ordinal) ? null : pair ? &VectorPairOffset : &VectorOffset;
+    }
+}

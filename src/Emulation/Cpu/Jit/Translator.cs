@@ -1,0 +1,383 @@
+using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit.X64;
+
+namespace Vmm.Emulation.Cpu.Jit;
+
+/// <summary>
+/// Makes x86-64 code of a run of instructions in one page, in one pass and without an intermediate form. A block goes from its first instruction on,
+/// past conditional branches, to an unconditional one, the end of the page, or code that is there already. Owner: whoever holds the lock of the
+/// translation cache.
+/// <para>Between instructions guest state is in its slots and pinned registers, but for NZCV, which may be in EFLAGS, in
+/// <see cref="CpuState.HostFlags"/> or in both. An instruction without an emitter, and a memory access that misses the TLB, leave for the
+/// interpreter and come back behind the instruction.</para>
+/// </summary>
+internal sealed unsafe partial class Translator(TranslationCache cache, CodeCache code)
+{
+    /// <summary>Instructions of a block at most.</summary>
+    public const int MaxBlock = 128;
+
+    /// <summary>Host bytes that a block can take, at most.</summary>
+    public const int MaxBytes = MaxBlock * 512;
+
+    private const Reg Rax = Reg.Rax;
+    private const Reg Rcx = Reg.Rcx;
+    private const Reg Rdx = Reg.Rdx;
+
+    private readonly List<Stub> _stubs = [];
+    private readonly List<(nint Displacement, int Word)> _forward = [];
+    private readonly byte*[] _labels = new byte*[MaxBlock];
+    private readonly bool[] _isLabel = new bool[MaxBlock];
+    private readonly bool[] _isEntry = new bool[MaxBlock];
+    private readonly bool[] _wanted = new bool[MaxBlock + 1];
+
+    private Assembler _a;
+    private CodePage _page = null!;
+    private int _pageNumber;
+    private int _first;
+    private int _length;
+    private int _index;
+
+    // Instructions since the budget was last charged, this one not among them.
+    private int _uncounted;
+
+    // What is out of the way at the end of the block: the call that leaves, and what it says.
+    private readonly record struct Stub(ExitKind Kind, nint Displacement, nint Op, int Count, nint Place);
+
+    /// <summary>Translates from a word of a page on; gives each entry to the page.</summary>
+    /// <param name="room">Where the code goes: <see cref="MaxBytes"/> at least.</param>
+    /// <returns>The end of the code.</returns>
+    public byte* Translate(CodePage page, int pageNumber, int word, byte* room)
+    {
+        _page = page;
+        _pageNumber = pageNumber;
+        _first = word;
+        _a = new Assembler(room);
+        _stubs.Clear();
+        _forward.Clear();
+        Delimit();
+        FindLabels();
+        FindWantedFlags();
+        bool ends = false;
+        for (_index = 0; _index < _length; _index++)
+        {
+            BeginInstruction();
+            Op* op = OpAt(_index);
+            var emitter = op->IsAllocated ? s_emitters[op->Row] : null;
+            bool emitted = emitter != null && emitter(this, op);
+            if (!emitted)
+            {
+                LeaveToInterpret(op);
+            }
+
+            ComeBack();
+            _uncounted++;
+            ends = emitted && IsUnconditional(op->Word);
+        }
+
+        if (!ends)
+        {
+            SettleFlags(_wanted[_length]);
+            GoTo((_first + _length) * 4);
+        }
+
+        Translated += _length;
+        EmitStubs();
+        foreach ((nint displacement, int index) in _forward)
+        {
+            Assembler.Link((byte*)displacement, _labels[index]);
+        }
+
+        for (int i = 0; i < _length; i++)
+        {
+            if (_isEntry[i])
+            {
+                page.SetEntry(_first + i, _labels[i]);
+            }
+        }
+
+        return _a.Position;
+    }
+
+    /// <summary>Instructions translated since the start.</summary>
+    public long Translated { get; private set; }
+
+    private Op* OpAt(int index) => _page.First + _first + index;
+
+    // How long the block is. All its ops are decoded after.
+    private void Delimit()
+    {
+        _length = 0;
+        while (_length < MaxBlock && _first + _length < CodePage.Words)
+        {
+            if (_length > 0 && _page.Entry(_first + _length) != null)
+            {
+                return;
+            }
+
+            Op* op = OpAt(_length++);
+            code.Decode(_page, op);
+            if (SeldomFallsThrough(op) || IsUnconditional(op->Word))
+            {
+                return;
+            }
+        }
+    }
+
+    // B, BL, BR, BLR, RET.
+    private static bool IsUnconditional(uint word) => (word & 0x7C00_0000) == 0x1400_0000 || (word & 0xFF9F_0000) == 0xD61F_0000;
+
+    // SVC, HVC, SMC, BRK and what is UNDEFINED; ERET.
+    private static bool SeldomFallsThrough(Op* op) => !op->IsAllocated || (op->Word & 0xFF00_0000) == 0xD400_0000 || op->Word == 0xD69F_03E0;
+
+    // Where branches of the block go inside it. A backward one makes an entry, at which attention is looked at.
+    private void FindLabels()
+    {
+        for (int i = 0; i < _length; i++)
+        {
+            _labels[i] = null;
+            _isLabel[i] = _isEntry[i] = i == 0;
+        }
+
+        for (int i = 0; i < _length; i++)
+        {
+            int target = TargetWord(OpAt(i)) - _first;
+            if (target >= 0 && target < _length)
+            {
+                _isLabel[target] = true;
+                _isEntry[target] |= target <= i;
+            }
+        }
+    }
+
+    // The word of the page that a direct branch goes to; -1 for what is none, or goes elsewhere.
+    private static int TargetWord(Op* op)
+    {
+        if (!op->IsAllocated || (EncodingTable.Rows[op->Row].Flags & RowFlags.Branch) == 0 || op->Word >> 25 == 0b1101011)
+        {
+            return -1;
+        }
+
+        ulong offset = op->Offset + op->Imm;
+        return offset < CodePage.Words * 4 ? (int)(offset >> 2) : -1;
+    }
+
+    // Backwards, from what the ways out of the block want: whether flags are wanted before each instruction.
+    private void FindWantedFlags()
+    {
+        bool wanted = true;
+        Op* last = OpAt(_length - 1);
+        if (!SeldomFallsThrough(last) && !IsUnconditional(last->Word))
+        {
+            wanted = WantedAtWord(_first + _length);
+        }
+
+        _wanted[_length] = wanted;
+        for (int i = _length - 1; i >= 0; i--)
+        {
+            Op* op = OpAt(i);
+            int target = TargetWord(op);
+            if (!op->IsAllocated)
+            {
+                wanted = true;
+            }
+            else
+            {
+                switch (FlagEffects.OfRow(op->Row))
+                {
+                    case FlagEffect.Reads:
+                        wanted = true;
+                        break;
+                    case FlagEffect.Sets:
+                        wanted = false;
+                        break;
+                    default:
+                        if (IsUnconditional(op->Word))
+                        {
+                            wanted = target < 0 || WantedAtWord(target);
+                        }
+                        else if (target >= 0)
+                        {
+                            wanted |= WantedAtWord(target);
+                        }
+                        else if ((EncodingTable.Rows[op->Row].Flags & RowFlags.Branch) != 0)
+                        {
+                            wanted = true;
+                        }
+
+                        break;
+                }
+            }
+
+            _wanted[i] = wanted;
+        }
+    }
+
+    private bool WantedAtWord(int word) => word >= CodePage.Words || FlagEffects.WantedAt(code, _page, _page.First + word);
+
+    // What stands at a label: from here on flags are in memory, since several ways lead here.
+    private void BeginInstruction()
+    {
+        if (!_isLabel[_index])
+        {
+            return;
+        }
+
+        if (_index > 0)
+        {
+            SettleFlags(_wanted[_index]);
+            if (_uncounted > 0)
+            {
+                _a.AluImmediate(Alu.Sub, true, HostRegisters.Remaining, _uncounted);
+            }
+        }
+
+        _uncounted = 0;
+        ForgetHostFlags();
+        ForgetChecks();
+        _labels[_index] = _a.Position;
+        if (_isEntry[_index])
+        {
+            _a.AluImmediate(Alu.Cmp, false, HostRegisters.Attention, 0);
+            _stubs.Add(new Stub(ExitKind.Attention, (nint)_a.JumpForward(Condition.NotEqual), (nint)OpAt(_index), 0, 0));
+        }
+    }
+
+    // ---- Leaving ----
+
+    // Executes this one instruction in the interpreter; the code goes on behind it.
+    private void LeaveToInterpret(Op* op)
+    {
+        SettleFlags(_wanted[_index]);
+        byte* call = _a.JumpForward();
+        _stubs.Add(new Stub(ExitKind.Interpret, (nint)call, (nint)op, _uncounted, (nint)_a.Position));
+        ForgetHostFlags();
+        ForgetChecks();
+    }
+
+    // The same in a rare case, out of the way of the common one, which goes on in the meantime; state must be as before the instruction.
+    // Flags are where they are: whoever calls this has put them into memory where they are wanted.
+    private void LeaveIf(Condition condition, Op* op) => _rare.Add(((nint)_a.JumpForward(condition), (nint)op));
+
+    private readonly List<(nint Displacement, nint Op)> _rare = [];
+
+    // At the end of an emitted instruction that may have left: where it goes on.
+    private void ComeBack()
+    {
+        foreach ((nint displacement, nint op) in _rare)
+        {
+            _stubs.Add(new Stub(ExitKind.Interpret, displacement, op, _uncounted, (nint)_a.Position));
+        }
+
+        _rare.Clear();
+    }
+
+    // To an instruction by its offset from the start of the page, which may be outside it. Charges what was executed.
+    private void GoTo(long offset)
+    {
+        int count = _uncounted;
+        if (offset < 0 || offset >= CodePage.Words * 4)
+        {
+            _a.Load(true, Rax, HostRegisters.CodePageVa);
+            AddConstant(Rax, offset);
+            Charge(count);
+            _stubs.Add(new Stub(ExitKind.Lookup, (nint)_a.JumpForward(Condition.LessOrEqual), 0, 0, 0));
+            LookUp();
+            return;
+        }
+
+        int word = (int)(offset >> 2);
+        int index = word - _first;
+        Charge(count);
+        _stubs.Add(new Stub(ExitKind.Attention, (nint)_a.JumpForward(Condition.LessOrEqual), (nint)(_page.First + word), 0, 0));
+        if (index >= 0 && index < _length && _isLabel[index])
+        {
+            if (_labels[index] != null)
+            {
+                _a.Jump(_labels[index]);
+            }
+            else
+            {
+                _forward.Add(((nint)_a.JumpForward(), index));
+            }
+        }
+        else if (_page.Entry(word) is var entry && entry != null)
+        {
+            _a.Jump(entry);
+        }
+        else
+        {
+            _a.AlignDisplacement(1);
+            byte* displacement = _a.JumpForward();
+            _stubs.Add(new Stub(ExitKind.Link, (nint)displacement, (nint)(_page.First + word), 0, (nint)displacement));
+        }
+    }
+
+    private void Charge(int count)
+    {
+        if (count == 0)
+        {
+            _a.AluImmediate(Alu.Cmp, true, HostRegisters.Remaining, 0);
+        }
+        else
+        {
+            _a.AluImmediate(Alu.Sub, true, HostRegisters.Remaining, count);
+        }
+    }
+
+    // To the virtual address in RAX, through the jump cache: about 9 instructions.
+    private void LookUp()
+    {
+        _a.Load(false, Rcx, Rax);
+        _a.AluImmediate(Alu.And, false, Rcx, (JumpCacheEntry.Count - 1) << 2);
+        _a.Load(true, Rdx, HostRegisters.JumpCache);
+        _a.Lea(true, Rdx, Operand.At(Rdx, Rcx, 2));
+        _a.Alu(Alu.Cmp, true, Rax, Operand.At(Rdx));
+        _stubs.Add(new Stub(ExitKind.Lookup, (nint)_a.JumpForward(Condition.NotEqual), 0, 0, 0));
+        _a.AluImmediate(Alu.And, true, Rax, -4096);
+        _a.Store(true, HostRegisters.CodePageVa, Rax);
+        _a.JumpTo(Operand.At(Rdx, 8));
+    }
+
+    private void AddConstant(Reg register, long value)
+    {
+        if (value == 0)
+        {
+            return;
+        }
+
+        if (value == (int)value)
+        {
+            _a.Lea(true, register, Operand.At(register, (int)value));
+        }
+        else
+        {
+            _a.LoadImmediate(Rcx, (ulong)value);
+            _a.Lea(true, register, Operand.At(register, Rcx, 0));
+        }
+    }
+
+    private void EmitStubs()
+    {
+        foreach (Stub stub in _stubs)
+        {
+            if (stub.Kind == ExitKind.Lookup)
+            {
+                Assembler.Link((byte*)stub.Displacement, cache.LeaveForLookup);
+                continue;
+            }
+
+            _a.Bind((byte*)stub.Displacement);
+            _a.Call(stub.Kind switch
+            {
+                ExitKind.Interpret => cache.LeaveForInterpreter,
+                ExitKind.Link => cache.LeaveForLink,
+                _ => cache.LeaveForAttention,
+            });
+            _a.Int64(stub.Op);
+            _a.Int32(stub.Count);
+            _a.Int32(stub.Place == 0 ? 0 : (int)(stub.Place - (nint)_a.Position));
+            _a.Int32(_pageNumber);
+        }
+    }
+}

@@ -1,0 +1,384 @@
+namespace Vmm.Emulation.Cpu.Jit.X64;
+
+/// <summary>
+/// Writes x86-64 instructions one after the other (Intel SDM, volume 2). <c>wide</c> chooses 64-bit operands; 32-bit ones clear the upper half of
+/// a destination register. The caller sees to it that there is room.
+/// </summary>
+internal unsafe struct Assembler
+{
+    /// <summary>The longest instruction.</summary>
+    public const int MaxInstruction = 15;
+
+    private const int Map0F = 0x0F00;
+    private const int Map0F38 = 0x0F3800;
+
+    public Assembler(byte* start) => Position = start;
+
+    /// <summary>Where the next byte goes.</summary>
+    public byte* Position { get; private set; }
+
+    public void Alu(Alu operation, bool wide, Reg destination, Operand source) => Rm(0, wide, ((int)operation << 3) | 3, destination, source);
+
+    public void AluTo(Alu operation, bool wide, Operand destination, Reg source) => Rm(0, wide, ((int)operation << 3) | 1, source, destination);
+
+    /// <summary>With an immediate, which 64-bit operands sign-extend.</summary>
+    public void AluImmediate(Alu operation, bool wide, Operand destination, int value)
+    {
+        if (value == (sbyte)value)
+        {
+            Rm(0, wide, 0x83, (Reg)operation, destination);
+            Byte(value);
+        }
+        else
+        {
+            Rm(0, wide, 0x81, (Reg)operation, destination);
+            Int32(value);
+        }
+    }
+
+    public void Test(bool wide, Operand left, Reg right) => Rm(0, wide, 0x85, right, left);
+
+    public void TestImmediate(bool wide, Operand left, int value)
+    {
+        Rm(0, wide, 0xF7, 0, left);
+        Int32(value);
+    }
+
+    public void Load(bool wide, Reg destination, Operand source) => Rm(0, wide, 0x8B, destination, source);
+
+    public void Store(bool wide, Operand destination, Reg source) => Rm(0, wide, 0x89, source, destination);
+
+    public void Store8(Operand destination, Reg source) => Rm(0, false, 0x88, source, destination, byteRegister: true);
+
+    public void Store16(Operand destination, Reg source) => Rm(0x66, false, 0x89, source, destination);
+
+    /// <summary>Stores an immediate, which 64-bit operands sign-extend.</summary>
+    public void StoreImmediate(bool wide, Operand destination, int value)
+    {
+        Rm(0, wide, 0xC7, 0, destination);
+        Int32(value);
+    }
+
+    public void StoreImmediate16(Operand destination, ushort value)
+    {
+        Rm(0x66, false, 0xC7, 0, destination);
+        Byte(value);
+        Byte(value >> 8);
+    }
+
+    /// <summary>In the shortest form that leaves the flags alone.</summary>
+    public void LoadImmediate(Reg destination, ulong value)
+    {
+        if (value <= uint.MaxValue)
+        {
+            Rex(false, 0, 0, (int)destination, false);
+            Byte(0xB8 | ((int)destination & 7));
+            Int32((int)value);
+        }
+        else if ((long)value == (int)value)
+        {
+            StoreImmediate(true, destination, (int)value);
+        }
+        else
+        {
+            Rex(true, 0, 0, (int)destination, false);
+            Byte(0xB8 | ((int)destination & 7));
+            Int64((long)value);
+        }
+    }
+
+    public void Lea(bool wide, Reg destination, Operand source) => Rm(0, wide, 0x8D, destination, source);
+
+    public void ZeroExtend8(Reg destination, Operand source) => Rm(0, false, Map0F | 0xB6, destination, source, byteRegister: true);
+
+    public void ZeroExtend16(Reg destination, Operand source) => Rm(0, false, Map0F | 0xB7, destination, source);
+
+    public void SignExtend8(bool wide, Reg destination, Operand source) => Rm(0, wide, Map0F | 0xBE, destination, source, byteRegister: true);
+
+    public void SignExtend16(bool wide, Reg destination, Operand source) => Rm(0, wide, Map0F | 0xBF, destination, source);
+
+    public void SignExtend32(Reg destination, Operand source) => Rm(0, true, 0x63, destination, source);
+
+    public void ShiftImmediate(Shift operation, bool wide, Operand destination, int count)
+    {
+        Rm(0, wide, 0xC1, (Reg)operation, destination);
+        Byte(count);
+    }
+
+    public void ShiftByCl(Shift operation, bool wide, Operand destination) => Rm(0, wide, 0xD3, (Reg)operation, destination);
+
+    /// <summary>SHRD: shifts right, with the low bits of <paramref name="upper"/> coming in from above.</summary>
+    public void ShiftRightDouble(bool wide, Operand destination, Reg upper, int count)
+    {
+        Rm(0, wide, Map0F | 0xAC, upper, destination);
+        Byte(count);
+    }
+
+    public void Not(bool wide, Operand destination) => Rm(0, wide, 0xF7, (Reg)2, destination);
+
+    public void Negate(bool wide, Operand destination) => Rm(0, wide, 0xF7, (Reg)3, destination);
+
+    public void Multiply(bool wide, Reg destination, Operand source) => Rm(0, wide, Map0F | 0xAF, destination, source);
+
+    /// <summary>RDX:RAX = RAX × source.</summary>
+    public void MultiplyWide(bool signed, Operand source) => Rm(0, true, 0xF7, (Reg)(signed ? 5 : 4), source);
+
+    /// <summary>RAX = RDX:RAX ÷ source, RDX = the remainder.</summary>
+    public void Divide(bool signed, bool wide, Operand source) => Rm(0, wide, 0xF7, (Reg)(signed ? 7 : 6), source);
+
+    /// <summary>CDQ, CQO: the sign of RAX into all of RDX.</summary>
+    public void SignIntoRdx(bool wide)
+    {
+        Rex(wide, 0, 0, 0, false);
+        Byte(0x99);
+    }
+
+    public void ByteSwap(bool wide, Reg register)
+    {
+        Rex(wide, 0, 0, (int)register, false);
+        Byte(0x0F);
+        Byte(0xC8 | ((int)register & 7));
+    }
+
+    public void LeadingZeros(bool wide, Reg destination, Operand source) => Rm(0xF3, wide, Map0F | 0xBD, destination, source);
+
+    public void TrailingZeros(bool wide, Reg destination, Operand source) => Rm(0xF3, wide, Map0F | 0xBC, destination, source);
+
+    /// <summary>CRC32 with the Castagnoli polynomial, of <paramref name="size"/> bytes.</summary>
+    public void Crc32C(int size, Reg accumulator, Operand source) =>
+        Rm2(size == 2 ? 0x66 : 0, 0xF2, size == 8, Map0F38 | (size == 1 ? 0xF0 : 0xF1), accumulator, source, byteRegister: size == 1);
+
+    public void ConditionalMove(Condition condition, bool wide, Reg destination, Operand source) =>
+        Rm(0, wide, Map0F | 0x40 | (int)condition, destination, source);
+
+    public void SetByte(Condition condition, Reg destination) => Rm(0, false, Map0F | 0x90 | (int)condition, 0, destination, byteRegister: true);
+
+    /// <summary>CF = the bit of memory or of a register.</summary>
+    public void BitTest(bool wide, Operand operand, int bit)
+    {
+        Rm(0, wide, Map0F | 0xBA, (Reg)4, operand);
+        Byte(bit);
+    }
+
+    public void ComplementCarry() => Byte(0xF5);
+
+    /// <summary>AH = SF ZF 0 AF 0 PF 1 CF.</summary>
+    public void FlagsToAh() => Byte(0x9F);
+
+    public void FlagsFromAh() => Byte(0x9E);
+
+    /// <summary>Adds to AL; the overflow flag is set when AL was 1 and the value is 127.</summary>
+    public void AddToAl(int value)
+    {
+        Byte(0x04);
+        Byte(value);
+    }
+
+    /// <summary>PEXT (BMI2): gathers the bits that the mask selects.</summary>
+    public void GatherBits(Reg destination, Reg source, Operand mask) => Vex(2, 2, destination, source, mask, 0xF5);
+
+    /// <summary>PDEP (BMI2): scatters the low bits to where the mask selects.</summary>
+    public void ScatterBits(Reg destination, Reg source, Operand mask) => Vex(2, 3, destination, source, mask, 0xF5);
+
+    /// <summary>SHLX, SHRX, SARX (BMI2): shifts by a register and leaves the flags alone.</summary>
+    public void ShiftBy(Shift operation, bool wide, Reg destination, Operand source, Reg count) => Vex(
+        2, operation switch { X64.Shift.Shl => 1, X64.Shift.Shr => 3, _ => 2 }, destination, count, source, 0xF7, wide);
+
+    /// <summary>RORX (BMI2): rotates and leaves the flags alone.</summary>
+    public void RotateRight(bool wide, Reg destination, Operand source, int count)
+    {
+        Vex(3, 3, destination, 0, source, 0xF0, wide);
+        Byte(count);
+    }
+
+    public void LoadXmm(int register, Operand source) => Rm(0xF3, false, Map0F | 0x6F, (Reg)register, source);
+
+    public void StoreXmm(Operand destination, int register) => Rm(0xF3, false, Map0F | 0x7F, (Reg)register, destination);
+
+    public void Push(Reg register)
+    {
+        Rex(false, 0, 0, (int)register, false);
+        Byte(0x50 | ((int)register & 7));
+    }
+
+    public void Pop(Reg register)
+    {
+        Rex(false, 0, 0, (int)register, false);
+        Byte(0x58 | ((int)register & 7));
+    }
+
+    public void PopTo(Operand destination) => Rm(0, false, 0x8F, 0, destination);
+
+    public void Return() => Byte(0xC3);
+
+    /// <summary>A full barrier: <c>lock or dword [rsp], 0</c>.</summary>
+    public void FullBarrier()
+    {
+        Byte(0xF0);
+        AluImmediate(X64.Alu.Or, false, Operand.At(Reg.Rsp), 0);
+    }
+
+    public void JumpTo(Operand target) => Rm(0, false, 0xFF, (Reg)4, target);
+
+    public void Jump(byte* target)
+    {
+        Byte(0xE9);
+        Int32((int)(target - (Position + 4)));
+    }
+
+    public void Call(byte* target)
+    {
+        Byte(0xE8);
+        Int32((int)(target - (Position + 4)));
+    }
+
+    /// <summary>A jump with a displacement to be filled by <see cref="Bind"/>; returns the place of its displacement.</summary>
+    public byte* JumpForward()
+    {
+        Byte(0xE9);
+        Int32(0);
+        return Position - 4;
+    }
+
+    public byte* JumpForward(Condition condition)
+    {
+        Byte(0x0F);
+        Byte(0x80 | (int)condition);
+        Int32(0);
+        return Position - 4;
+    }
+
+    /// <summary>The same, to less than 128 bytes away: <see cref="BindShort"/>.</summary>
+    public byte* JumpShort(Condition condition)
+    {
+        Byte(0x70 | (int)condition);
+        Byte(0);
+        return Position - 1;
+    }
+
+    public byte* JumpShort()
+    {
+        Byte(0xEB);
+        Byte(0);
+        return Position - 1;
+    }
+
+    /// <summary>Lets a forward jump go to the current position.</summary>
+    public readonly void Bind(byte* displacement) => Link(displacement, Position);
+
+    public readonly void BindShort(byte* displacement) => *displacement = checked((byte)(sbyte)(Position - (displacement + 1)));
+
+    /// <summary>Lets the jump with its displacement there go to a target.</summary>
+    public static void Link(byte* displacement, byte* target) => *(int*)displacement = (int)(target - (displacement + 4));
+
+    /// <summary>NOPs until a jump's displacement, which follows its opcode of <paramref name="opcodeBytes"/>, would be aligned to 4 bytes.</summary>
+    public void AlignDisplacement(int opcodeBytes)
+    {
+        while (((nint)(Position + opcodeBytes) & 3) != 0)
+        {
+            Byte(0x90);
+        }
+    }
+
+    public void Byte(int value) => *Position++ = (byte)value;
+
+    public void Int32(int value)
+    {
+        *(int*)Position = value;
+        Position += 4;
+    }
+
+    public void Int64(long value)
+    {
+        *(long*)Position = value;
+        Position += 8;
+    }
+
+    private void Rex(bool wide, int reg, int index, int rm, bool force)
+    {
+        int rex = (wide ? 8 : 0) | (reg >> 3 << 2) | (index >> 3 << 1) | (rm >> 3);
+        if (rex != 0 || force)
+        {
+            Byte(0x40 | rex);
+        }
+    }
+
+    private void Rm(int prefix, bool wide, int opcode, Reg reg, Operand rm, bool byteRegister = false) =>
+        Rm2(0, prefix, wide, opcode, reg, rm, byteRegister);
+
+    private void Rm2(int prefix66, int prefix, bool wide, int opcode, Reg reg, Operand rm, bool byteRegister)
+    {
+        if (prefix66 != 0)
+        {
+            Byte(prefix66);
+        }
+
+        if (prefix != 0)
+        {
+            Byte(prefix);
+        }
+
+        // SPL, BPL, SIL, DIL need a REX prefix to be named at all.
+        bool force = byteRegister && (reg is >= Reg.Rsp and <= Reg.Rdi || (!rm.IsMemory && rm.Base is >= Reg.Rsp and <= Reg.Rdi));
+        Rex(wide, (int)reg, rm.Index == Reg.None ? 0 : (int)rm.Index, (int)rm.Base, force);
+        if (opcode >= Map0F38)
+        {
+            Byte(0x0F);
+            Byte(0x38);
+        }
+        else if (opcode >= Map0F)
+        {
+            Byte(0x0F);
+        }
+
+        Byte(opcode);
+        ModRm((int)reg & 7, rm);
+    }
+
+    private void ModRm(int reg, Operand rm)
+    {
+        int b = (int)rm.Base & 7;
+        if (!rm.IsMemory)
+        {
+            Byte(0xC0 | (reg << 3) | b);
+            return;
+        }
+
+        // RBP and R13 as a base always have a displacement; RSP and R12 always a SIB byte.
+        int mod = rm.Displacement == 0 && b != 5 ? 0 : rm.Displacement == (sbyte)rm.Displacement ? 0x40 : 0x80;
+        if (rm.Index != Reg.None)
+        {
+            Byte(mod | (reg << 3) | 4);
+            Byte((rm.ScaleBits << 6) | (((int)rm.Index & 7) << 3) | b);
+        }
+        else if (b == 4)
+        {
+            Byte(mod | (reg << 3) | 4);
+            Byte(0x24);
+        }
+        else
+        {
+            Byte(mod | (reg << 3) | b);
+        }
+
+        if (mod == 0x40)
+        {
+            Byte(rm.Displacement);
+        }
+        else if (mod == 0x80)
+        {
+            Int32(rm.Displacement);
+        }
+    }
+
+    // Three-byte VEX: map 2 is 0F 38, 3 is 0F 3A; prefix 1 is 66, 2 F3, 3 F2.
+    private void Vex(int map, int prefix, Reg reg, Reg second, Operand rm, int opcode, bool wide = false)
+    {
+        Byte(0xC4);
+        int index = rm.Index == Reg.None ? 0 : (int)rm.Index;
+        Byte(((int)reg >= 8 ? 0 : 0x80) | (index >= 8 ? 0 : 0x40) | ((int)rm.Base >= 8 ? 0 : 0x20) | map);
+        Byte((wide ? 0x80 : 0) | ((~(int)second & 15) << 3) | prefix);
+        Byte(opcode);
+        ModRm((int)reg & 7, rm);
+    }
+}

@@ -1,0 +1,103 @@
+using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit;
+
+namespace Vmm.Emulation.Cpu;
+
+/// <content>Translated code: in, out, and what to do about why it left.</content>
+public sealed unsafe partial class VcpuCore
+{
+    private readonly TranslationCache? _translations;
+    private bool _inTranslatedCode;
+    private long _jumpsGeneration;
+
+    /// <summary>Whether the owner's thread is in translated code, or about to look whether it may enter. Any thread.</summary>
+    internal bool InTranslatedCode => Volatile.Read(ref _inTranslatedCode);
+
+    // Executes from an op that EnterAt gave; returns when the run loop is to be left.
+    private void RunTranslated(CpuState* s, Op* op)
+    {
+        TranslationCache translations = _translations!;
+        while (op != null)
+        {
+            byte* code = translations.Find(this, _page!, op, out long generation);
+            NoteJump(s, op, code, generation);
+            op = Execute(translations, s, op, code, generation);
+        }
+    }
+
+    // Enters code again and again until it needs what EnterAt does.
+    private Op* Execute(TranslationCache translations, CpuState* s, Op* op, byte* code, long generation)
+    {
+        while (true)
+        {
+            Volatile.Write(ref _inTranslatedCode, true);
+            if (translations.Generation != generation)
+            {
+                Volatile.Write(ref _inTranslatedCode, false);
+                return EnterAt(PcOf(op));
+            }
+
+            var kind = (ExitKind)translations.Enter(s, code);
+            if (kind == ExitKind.Lookup)
+            {
+                Volatile.Write(ref _inTranslatedCode, false);
+                return EnterAt(s->Pc);
+            }
+
+            ExitInfo* exit = s->Exit;
+            op = exit->Op;
+            int count = exit->Count;
+            byte* place = (byte*)&exit->Place + exit->Place;
+            _page = translations.PageAt(exit->Page);
+            Volatile.Write(ref _inTranslatedCode, false);
+            switch (kind)
+            {
+                case ExitKind.Attention:
+                    return EnterAt(PcOf(op));
+                case ExitKind.Link:
+                    code = translations.Link(this, _page, op, place, generation);
+                    if (code == null)
+                    {
+                        return EnterAt(PcOf(op));
+                    }
+
+                    break;
+                default:
+                    // What was executed before it is charged at the next way out, with the instruction itself.
+                    s->Remaining -= count;
+                    s->RunStart = op;
+                    Op* next = op->Handler(this, s, op);
+                    if (next != op + 1)
+                    {
+                        return next;
+                    }
+
+                    s->Remaining += count;
+                    op = next;
+                    code = place;
+                    break;
+            }
+        }
+    }
+
+    // The next time a jump to the op's address stays in translated code.
+    private void NoteJump(CpuState* s, Op* op, byte* code, long generation)
+    {
+        if (_jumpsGeneration != generation)
+        {
+            DropJumps();
+            _jumpsGeneration = generation;
+        }
+
+        _context.NoteJump(Pstate.ExceptionLevel(s->Pstate), PcOf(op), code);
+    }
+
+    // Decoded code was replaced, or all translated code given up.
+    private void DropJumps()
+    {
+        foreach (Mmu.TlbContext? context in _contexts)
+        {
+            context?.DropJumps();
+        }
+    }
+}

@@ -1,0 +1,184 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Tests.InstructionOracle;
+using Xunit.Abstractions;
+
+namespace Vmm.Emulation.Tests.Jit;
+
+/// <summary>Random programs, with branches, loops, loads and stores, in both engines: every register, flag and byte agrees at the end.</summary>
+public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
+{
+    private const int Programs = 4000;
+    private const int StatesPerProgram = 4;
+    private const int Seed = 20261124;
+    private const uint Wfi = 0xD503_207F;
+    private const int Counter = 28;
+    private const int Base = 27;
+
+    private static readonly int[] s_plain = [.. Rows(r => (r.Flags & (RowFlags.Memory | RowFlags.Branch | RowFlags.System | RowFlags.FpSimd)) == 0)];
+    private static readonly int[] s_vector = [.. Rows(r => (r.Flags & (RowFlags.Memory | RowFlags.Branch | RowFlags.System)) == 0 && (r.Flags & RowFlags.FpSimd) != 0)];
+    private static readonly int[] s_memory = [.. Rows(IsSimpleAccess)];
+    private static readonly int[] s_branches = [.. Rows(r => r.Mnemonic is "B" or "B.cond" or "CBZ 32" or "CBZ 64" or "CBNZ 32" or "CBNZ 64" or "TBZ" or "TBNZ")];
+
+    [Fact]
+    public void Random_programs_end_alike_in_both_engines()
+    {
+        CpuModel model = CpuModel.Find("max")!;
+        using var interpreter = new EngineUnderTest(model, jit: false);
+        using var jit = new EngineUnderTest(model, jit: true);
+        int ended = 0;
+        for (int program = 0; program < Programs; program++)
+        {
+            var generator = new CaseGenerator(Seed + program);
+            uint[] words = Generate(generator);
+            interpreter.PlantProgram(words);
+            jit.PlantProgram(words);
+            for (int n = 0; n < StatesPerProgram; n++)
+            {
+                generator.State(0, 0, memory: false, floatingPoint: true, out OracleRecord ours);
+                ours.Pc = OracleRecord.Code;
+                ours.Sp = OracleRecord.Window + 128;
+                ours.X[Base] = OracleRecord.Window + 128;
+                ours.X[Counter] = 3;
+                OracleRecord theirs = ours;
+                VcpuExit ourExit = jit.RunProgram(ref ours, 10_000);
+                VcpuExit theirExit = interpreter.RunProgram(ref theirs, 10_000);
+                if (theirExit != VcpuExit.WaitForInterrupt)
+                {
+                    continue;
+                }
+
+                ended++;
+                Assert.True(ourExit == theirExit && Same(ours, theirs), Report(program, words, ourExit, ours, theirs));
+            }
+        }
+
+        output.WriteLine($"[figure] random programs: {ended} runs of {Programs} programs agree, seed {Seed}");
+        Assert.True(ended > Programs * StatesPerProgram / 2);
+    }
+
+    private static uint[] Generate(CaseGenerator generator)
+    {
+        var words = new List<uint>();
+        int length = 2 + generator.Next(60);
+        while (words.Count < length)
+        {
+            int kind = generator.Next(20);
+            uint word = kind switch
+            {
+                < 11 => generator.Word(s_plain[generator.Next(s_plain.Length)]),
+                < 12 => generator.Word(s_vector[generator.Next(s_vector.Length)]),
+                < 16 => Access(generator),
+                < 19 => Forward(generator),
+                _ => 0,
+            };
+            if (kind == 19 && words.Count > 2)
+            {
+                // SUBS X28, X28, #1; B.GT to somewhere before.
+                words.Add(0xF100_0400 | (Counter << 5) | Counter);
+                int back = 1 + generator.Next(Math.Min(words.Count - 1, 30));
+                words.Add(0x5400_000C | ((uint)(-back & 0x7FFFF) << 5));
+            }
+            else if (word != 0 && KeepsReserved(word))
+            {
+                words.Add(word);
+            }
+        }
+
+        // Behind the end: where branches over it go.
+        words.AddRange(Enumerable.Repeat(Wfi, 16));
+        return [.. words];
+    }
+
+    // A load or store at X27 or SP, near by.
+    private static uint Access(CaseGenerator generator)
+    {
+        uint word = generator.Word(s_memory[generator.Next(s_memory.Length)]);
+        uint rn = generator.Next(3) == 0 ? 31u : Base;
+        word = (word & ~(31u << 5)) | (rn << 5);
+        bool pair = ((word >> 27) & 7) == 0b101;
+        bool unsignedOffset = !pair && ((word >> 24) & 1) != 0;
+        return pair ? word & ~(0x7Cu << 15) : unsignedOffset ? word & ~(0xFFCu << 10) : word & ~(0x1C0u << 12);
+    }
+
+    private static uint Forward(CaseGenerator generator)
+    {
+        uint word = generator.Word(s_branches[generator.Next(s_branches.Length)]);
+        uint distance = 1 + (uint)generator.Next(10);
+        return word >> 26 == 5 ? (word & ~0x03FF_FFFFu) | distance
+            : ((word >> 25) & 0x3F) == 0b011011 ? (word & ~(0x3FFFu << 5)) | (distance << 5)
+            : (word & ~(0x7FFFFu << 5)) | (distance << 5);
+    }
+
+    // Not one that writes X27, X28 or SP.
+    private static bool KeepsReserved(uint word)
+    {
+        Op op = default;
+        op.Word = word;
+        int row = EncodingTable.Find(word);
+        if (row < 0)
+        {
+            return false;
+        }
+
+        EncodingTable.Rows[row].Form(&op);
+        return op.Rd is not (Base or Counter or CpuState.Sp) && op.Ra is not (Base or Counter)
+            && (word & 31) is not (Base or Counter);
+    }
+
+    private static bool IsSimpleAccess(EncodingRow row)
+    {
+        string verb = row.Mnemonic.Split(' ')[0];
+        return row.Mnemonic.Contains("(unsigned offset)", StringComparison.Ordinal)
+            || verb is "LDUR" or "STUR" or "LDURB" or "STURB" or "LDURH" or "STURH" or "LDURSB" or "LDURSH" or "LDURSW"
+            || ((verb is "LDP" or "STP") && row.Mnemonic.Contains("(signed offset)", StringComparison.Ordinal));
+    }
+
+    private static IEnumerable<int> Rows(Func<EncodingRow, bool> which) =>
+        Enumerable.Range(0, EncodingTable.Rows.Length).Where(i => which(EncodingTable.Rows[i]));
+
+    private static bool Same(in OracleRecord left, in OracleRecord right) =>
+        MemoryMarshal.AsBytes(new ReadOnlySpan<OracleRecord>(in left)).SequenceEqual(MemoryMarshal.AsBytes(new ReadOnlySpan<OracleRecord>(in right)));
+
+    private static string Report(int program, uint[] words, VcpuExit exit, OracleRecord ours, OracleRecord theirs)
+    {
+        var text = new StringBuilder($"program {program}, JIT left with {exit}\n");
+        for (int i = 0; i < 31; i++)
+        {
+            Differ(text, $"X{i}", ours.X[i], theirs.X[i]);
+        }
+
+        for (int i = 0; i < 64; i++)
+        {
+            Differ(text, $"V{i / 2}.D[{i & 1}]", ours.V[i], theirs.V[i]);
+        }
+
+        Differ(text, "SP", ours.Sp, theirs.Sp);
+        Differ(text, "PC", ours.Pc, theirs.Pc);
+        Differ(text, "NZCV", ours.Pstate, theirs.Pstate);
+        Differ(text, "FPSR", ours.Fpsr, theirs.Fpsr);
+        for (int i = 0; i < OracleRecord.WindowSize; i++)
+        {
+            Differ(text, $"[{i}]", ours.Memory[i], theirs.Memory[i]);
+        }
+
+        for (int i = 0; i < words.Length; i++)
+        {
+            int row = EncodingTable.Find(words[i]);
+            text.Append($"{i * 4:x4}  {words[i]:x8}  {(row < 0 ? "?" : EncodingTable.Rows[row].Mnemonic)}\n");
+        }
+
+        return text.ToString();
+    }
+
+    private static void Differ(StringBuilder text, string name, ulong ours, ulong theirs)
+    {
+        if (ours != theirs)
+        {
+            text.Append($"{name}: JIT {ours:x}, interpreter {theirs:x}\n");
+        }
+    }
+}
