@@ -1,4 +1,5 @@
 using System.Globalization;
+using Vmm.Emulation.Machine;
 using Vmm.Host.Demo;
 using Vmm.Host.Guest;
 
@@ -10,11 +11,13 @@ public sealed class ShellTests
     private const string Sets = "cd /sys/devices/system/cpu; grep . enabled online offline";
 
     [Theory]
-    [InlineData("cortex-a72", 1)]
-    [InlineData("max", 6)]
-    public async Task Kernel_boots_to_a_shell(string cpu, int cpus)
+    [InlineData("cortex-a72", 1, Accelerator.Interpreter)]
+    [InlineData("cortex-a72", 1, Accelerator.Jit)]
+    [InlineData("max", 6, Accelerator.Interpreter)]
+    [InlineData("max", 6, Accelerator.Jit)]
+    public async Task Kernel_boots_to_a_shell(string cpu, int cpus, Accelerator accelerator)
     {
-        await using ShellVm vm = await ShellVm.BootAsync(cpu, cpus, cpus);
+        await using ShellVm vm = await ShellVm.BootAsync(cpu, cpus, cpus, accelerator: accelerator);
         Assert.Equal(cpus.ToString(CultureInfo.InvariantCulture), await vm.Shell.RunAsync("nproc"));
         Assert.Equal("aarch64", await vm.Shell.RunAsync("uname -m"));
 
@@ -24,10 +27,12 @@ public sealed class ShellTests
         await vm.PowerOffAsync();
     }
 
-    [Fact]
-    public async Task Hotplug_scenario_holds_in_every_finding()
+    [Theory]
+    [InlineData(Accelerator.Interpreter)]
+    [InlineData(Accelerator.Jit)]
+    public async Task Hotplug_scenario_holds_in_every_finding(Accelerator accelerator)
     {
-        IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(TestGuest.Files(GuestFlavour.Cloud), rounds: 5, _ => { });
+        IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(TestGuest.Files(GuestFlavour.Cloud), accelerator, rounds: 5, _ => { });
         Assert.True(findings.Count > 30);
         Assert.All(findings, f => Assert.Equal(f.Expected, f.Seen));
     }

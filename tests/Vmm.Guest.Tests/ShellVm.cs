@@ -27,20 +27,26 @@ internal sealed class ShellVm : IAsyncDisposable
 
     /// <summary>Boots to the prompt.</summary>
     public static async Task<ShellVm> BootAsync(
-        string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true, ulong mebibytes = 300)
+        string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true, ulong mebibytes = 300,
+        Accelerator? accelerator = null)
     {
-        ShellVm vm = await StartAsync(cpu, enabled, possible, append, flavour, acpi, mebibytes);
+        ShellVm vm = await StartAsync(cpu, enabled, possible, append, flavour, acpi, mebibytes, accelerator);
         await vm.AwaitShellAsync();
         return vm;
     }
 
     /// <summary>Powers the VM on and waits for nothing.</summary>
     public static async Task<ShellVm> StartAsync(
-        string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true, ulong mebibytes = 300)
+        string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true, ulong mebibytes = 300,
+        Accelerator? accelerator = null)
     {
         GuestFiles files = TestGuest.Files(flavour);
         var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), append);
-        var vm = new ShellVm(new MachineConfig(CpuModel.Find(cpu)!, enabled, new CpuTopology(1, 1, possible, 1), mebibytes << 20, boot) { Acpi = acpi });
+        var vm = new ShellVm(new MachineConfig(CpuModel.Find(cpu)!, enabled, new CpuTopology(1, 1, possible, 1), mebibytes << 20, boot)
+        {
+            Acpi = acpi,
+            Accelerator = accelerator ?? Accelerators.Default,
+        });
         await vm._session.Ask(new StartVm());
         return vm;
     }

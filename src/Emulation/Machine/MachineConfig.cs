@@ -1,4 +1,5 @@
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Machine;
@@ -18,7 +19,7 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     public TraceLog? Trace { get; init; }
 
     /// <summary>How instructions are executed.</summary>
-    public Accelerator Accelerator { get; init; } = Environment.GetEnvironmentVariable("VMM_JIT") == "1" ? Accelerator.Jit : Accelerator.Interpreter;
+    public Accelerator Accelerator { get; init; } = Accelerators.Default;
 
     public int PossibleCpus => Topology.Count;
 
@@ -43,6 +44,15 @@ public enum Accelerator
 
     /// <summary>Translated to code of the host: x86-64.</summary>
     Jit,
+}
+
+/// <summary>What this host can do.</summary>
+public static class Accelerators
+{
+    public static bool CanTranslate => TranslationCache.IsSupported;
+
+    /// <summary>The fastest.</summary>
+    public static Accelerator Default => CanTranslate ? Accelerator.Jit : Accelerator.Interpreter;
 }
 
 /// <summary>What is loaded into RAM at power-on and again at each reset.</summary>

@@ -21,6 +21,7 @@ public static class RunCommand
         var memory = new Option<string>("--memory", "-m") { Description = "RAM in MiB, or with K, M, G", DefaultValueFactory = _ => "512M" };
         var cpu = new Option<string>("--cpu") { Description = "CPU model", DefaultValueFactory = _ => "max" };
         var machine = new Option<string>("--machine", "-M") { Description = "virt[,gic-version=3][,acpi=on|off][,dtb-randomness=on|off]", DefaultValueFactory = _ => "virt" };
+        var accel = new Option<string?>("--accel") { Description = "engine: jit or interp (the fastest that this host can)" };
         var trace = new Option<string?>("--trace") { Description = $"what to trace: {TraceCategoryNames.All}" };
         var traceFile = new Option<string?>("--trace-file") { Description = $"where the trace goes ({TraceOption.DefaultFile})" };
         var log = new Option<string>("--log") { Description = "LEVEL[,FILE]: log to stderr, or to a file", DefaultValueFactory = _ => LogOption.Default };
@@ -28,7 +29,7 @@ public static class RunCommand
         var state = new Option<string?>("--state") { Description = "folder that keeps which CPUs are plugged: they are enabled from power-on in the next run" };
         var command = new Command("run", "Run a VM on this terminal (Ctrl-A h helps)")
         {
-            kernel, initrd, append, smp, memory, cpu, machine, trace, traceFile, log, remote, state,
+            kernel, initrd, append, smp, memory, cpu, machine, accel, trace, traceFile, log, remote, state,
         };
         command.SetAction(parsed => Run(
             new MachineOptions(
@@ -38,7 +39,8 @@ public static class RunCommand
                 parsed.GetValue(smp)!,
                 parsed.GetValue(memory)!,
                 parsed.GetValue(cpu)!,
-                parsed.GetValue(machine)!),
+                parsed.GetValue(machine)!,
+                parsed.GetValue(accel)),
             parsed.GetValue(log)!,
             parsed.GetValue(trace),
             parsed.GetValue(traceFile),

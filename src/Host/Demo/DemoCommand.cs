@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Vmm.Emulation.Machine;
 using Vmm.Host.Commands;
 using Vmm.Host.Guest;
 
@@ -35,7 +36,7 @@ public static class DemoCommand
         {
             var progress = new ProgressBar(System.Console.Error, !System.Console.IsErrorRedirected);
             GuestFiles files = await GuestAssets.EnsureAsync(GuestFlavour.Cloud, progress, cancellation).ConfigureAwait(false);
-            IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(files, rounds, System.Console.WriteLine).WaitAsync(cancellation).ConfigureAwait(false);
+            IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(files, Accelerators.Default, rounds, System.Console.WriteLine).WaitAsync(cancellation).ConfigureAwait(false);
             return Judge(findings);
         }
         catch (Exception e) when (e is GuestAssetsException or GuestSilentException)

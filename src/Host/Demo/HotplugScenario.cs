@@ -34,11 +34,11 @@ public sealed partial class HotplugScenario
     private readonly Monitor _monitor;
     private TaskCompletionSource<HotplugOutcome> _outcome = new();
 
-    private HotplugScenario(GuestFiles files, Action<string> print)
+    private HotplugScenario(GuestFiles files, Accelerator accelerator, Action<string> print)
     {
         _print = print;
         var boot = new BootConfig(File.ReadAllBytes(files.Kernel), File.ReadAllBytes(files.Initramfs), "maxcpus=2");
-        var config = new MachineConfig(CpuModel.Find("max")!, 4, new CpuTopology(1, 1, 6, 1), 300ul << 20, boot);
+        var config = new MachineConfig(CpuModel.Find("max")!, 4, new CpuTopology(1, 1, 6, 1), 300ul << 20, boot) { Accelerator = accelerator };
         VmSession? session = null;
         _shell = new GuestShell(bytes => session!.SendSerial(bytes));
         _session = session = new VmSession(config, _shell.Receive, outcome => Volatile.Read(ref _outcome).TrySetResult(outcome));
@@ -47,9 +47,9 @@ public sealed partial class HotplugScenario
 
     /// <summary>Runs the scenario, then <paramref name="rounds"/> more plugs and unplugs; prints a timeline line by line.</summary>
     /// <exception cref="GuestSilentException">The guest or the VM stopped answering.</exception>
-    public static async Task<IReadOnlyList<Finding>> RunAsync(GuestFiles files, int rounds, Action<string> print)
+    public static async Task<IReadOnlyList<Finding>> RunAsync(GuestFiles files, Accelerator accelerator, int rounds, Action<string> print)
     {
-        var scenario = new HotplugScenario(files, print);
+        var scenario = new HotplugScenario(files, accelerator, print);
         await using (scenario._session.ConfigureAwait(false))
         {
             await scenario.RunAsync(rounds).ConfigureAwait(false);

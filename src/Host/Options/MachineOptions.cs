@@ -6,7 +6,7 @@ using Vmm.Emulation.Machine;
 namespace Vmm.Host.Options;
 
 /// <summary>What the command line says about the machine, as text; <see cref="ToConfig"/> checks all of it.</summary>
-public sealed record MachineOptions(string? Kernel, string? Initrd, string Append, string Smp, string Memory, string Cpu, string Machine)
+public sealed record MachineOptions(string? Kernel, string? Initrd, string Append, string Smp, string Memory, string Cpu, string Machine, string? Accel = null)
 {
     private const ulong SmallestMemory = 16ul << 20;
     private const ulong LargestMemory = 255ul << 30;
@@ -25,7 +25,7 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
         }
 
         var boot = new BootConfig(ReadFile("kernel", Kernel), Initrd == null ? null : ReadFile("initrd", Initrd), Append);
-        var config = new MachineConfig(model, smp.Cpus, smp.Topology, memory, boot) { Acpi = acpi, DtbRandomness = randomness };
+        var config = new MachineConfig(model, smp.Cpus, smp.Topology, memory, boot) { Acpi = acpi, DtbRandomness = randomness, Accelerator = ParseAccelerator(Accel) };
         try
         {
             LinuxBoot.Plan(config);
@@ -37,6 +37,16 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
 
         return config;
     }
+
+    // jit, interp; by default the fastest that the host can.
+    private static Accelerator ParseAccelerator(string? text) => text switch
+    {
+        null => Accelerators.Default,
+        "interp" => Accelerator.Interpreter,
+        "jit" when Accelerators.CanTranslate => Accelerator.Jit,
+        "jit" => throw new OptionException("this host cannot run translated code (it takes x86-64 with BMI2, LZCNT and SSE4.2): use --accel interp"),
+        _ => throw new OptionException($"unsupported accelerator '{text}'; there are jit and interp"),
+    };
 
     /// <summary>A size in bytes from a number of MiB, or one with a suffix K, M or G.</summary>
     public static ulong ParseSize(string text)

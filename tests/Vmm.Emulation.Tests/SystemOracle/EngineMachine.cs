@@ -7,13 +7,13 @@ using Vmm.Emulation.Machine;
 namespace Vmm.Emulation.Tests.SystemOracle;
 
 /// <summary>The machine under test: <see cref="VirtMachine"/> with a thread for each vCPU that is on, and no actors.</summary>
-internal sealed class EngineMachine : IMachineRunner
+internal sealed class EngineMachine(Accelerator accelerator) : IMachineRunner
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     public string Run(string image, string cpuModel, int cpus)
     {
-        using var session = new Session(image, cpuModel, cpus);
+        using var session = new Session(image, cpuModel, cpus, accelerator);
         return session.Run();
     }
 
@@ -26,12 +26,15 @@ internal sealed class EngineMachine : IMachineRunner
         private volatile bool _stop;
         private volatile Exception? _fault;
 
-        public Session(string image, string cpuModel, int cpus)
+        public Session(string image, string cpuModel, int cpus, Accelerator accelerator)
         {
             _threads = new Thread?[cpus];
             _machine = new VirtMachine(
                 new MachineConfig(
-                    CpuModel.Find(cpuModel)!, cpus, new CpuTopology(1, 1, cpus, 1), 128 << 20, new BootConfig(File.ReadAllBytes(image), null, "")),
+                    CpuModel.Find(cpuModel)!, cpus, new CpuTopology(1, 1, cpus, 1), 128 << 20, new BootConfig(File.ReadAllBytes(image), null, ""))
+                {
+                    Accelerator = accelerator,
+                },
                 this);
         }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Tests.SystemOracle;
 
@@ -40,16 +41,21 @@ public sealed class SystemOracleTests
     {
         using var program = new SystemPayload(payload);
         Task<string> expected = Task.Run(() => new QemuMachine().Run(program.Image, cpuModel, cpus));
-        string actual = new EngineMachine().Run(program.Image, cpuModel, cpus);
-        AssertSameText(await expected, actual);
+        foreach (Accelerator accelerator in Enum.GetValues<Accelerator>())
+        {
+            string actual = new EngineMachine(accelerator).Run(program.Image, cpuModel, cpus);
+            AssertSameText(await expected, actual);
+        }
     }
 
     /// <summary>Where QEMU 7.2 is wrong, the payload itself knows what the manuals say.</summary>
-    [Fact]
-    public void Payload_finds_the_architecture_where_qemu_differs_from_it()
+    [Theory]
+    [InlineData(Accelerator.Interpreter)]
+    [InlineData(Accelerator.Jit)]
+    public void Payload_finds_the_architecture_where_qemu_differs_from_it(Accelerator accelerator)
     {
         using var program = new SystemPayload("architecture");
-        string text = new EngineMachine().Run(program.Image, "neoverse-n1", 1);
+        string text = new EngineMachine(accelerator).Run(program.Image, "neoverse-n1", 1);
         Assert.EndsWith(SystemPayload.LastLine, text, StringComparison.Ordinal);
         string[] verdicts = text[..^SystemPayload.LastLine.Length].TrimEnd().Split('\n');
         string wrong = string.Join('\n', verdicts.Where(line => !line.EndsWith("right", StringComparison.Ordinal)));
