@@ -102,6 +102,15 @@ public sealed class ShellTests
     }
 
     [Fact]
+    public async Task Little_room_for_translated_code_is_used_again_and_again()
+    {
+        await using ShellVm vm = await ShellVm.BootAsync("max", 3, 3, accelerator: Accelerator.Jit, translationBytes: 1 << 20);
+        Assert.Equal("500500", await vm.Shell.RunAsync("(seq 1000; seq 10 >/dev/null) | awk '{ s += $1 } END { print s }'"));
+        Assert.True(vm.Machine.TranslationsGivenUp > 10, $"given up {vm.Machine.TranslationsGivenUp} times");
+        await vm.PowerOffAsync();
+    }
+
+    [Fact]
     public async Task Power_button_reaches_the_guest()
     {
         const string Events = "awk '/ACPI:Ged/ { print $2 }' /proc/interrupts";

@@ -25,12 +25,14 @@ internal sealed class ShellVm : IAsyncDisposable
 
     public GuestShell Shell { get; }
 
+    public VirtMachine Machine => _session.Machine;
+
     /// <summary>Boots to the prompt.</summary>
     public static async Task<ShellVm> BootAsync(
         string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true, ulong mebibytes = 300,
-        Accelerator? accelerator = null)
+        Accelerator? accelerator = null, long translationBytes = Accelerators.DefaultTranslationBytes)
     {
-        ShellVm vm = await StartAsync(cpu, enabled, possible, append, flavour, acpi, mebibytes, accelerator);
+        ShellVm vm = await StartAsync(cpu, enabled, possible, append, flavour, acpi, mebibytes, accelerator, translationBytes);
         await vm.AwaitShellAsync();
         return vm;
     }
@@ -38,7 +40,7 @@ internal sealed class ShellVm : IAsyncDisposable
     /// <summary>Powers the VM on and waits for nothing.</summary>
     public static async Task<ShellVm> StartAsync(
         string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true, ulong mebibytes = 300,
-        Accelerator? accelerator = null)
+        Accelerator? accelerator = null, long translationBytes = Accelerators.DefaultTranslationBytes)
     {
         GuestFiles files = TestGuest.Files(flavour);
         var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), append);
@@ -46,6 +48,7 @@ internal sealed class ShellVm : IAsyncDisposable
         {
             Acpi = acpi,
             Accelerator = accelerator ?? Accelerators.Default,
+            TranslationBytes = translationBytes,
         });
         await vm._session.Ask(new StartVm());
         return vm;

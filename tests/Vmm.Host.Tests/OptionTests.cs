@@ -61,6 +61,18 @@ public sealed class OptionTests
         Assert.DoesNotContain('\n', said);
     }
 
+    [Theory]
+    [InlineData("kvm", "unsupported accelerator 'kvm'; there are jit and interp")]
+    [InlineData("interp,tb-size=1", "accelerator interp has no property 'tb-size'")]
+    [InlineData("jit,one=1", "accelerator jit has no property 'one'")]
+    [InlineData("jit,tb-size=0", "tb-size is a number of MiB from 1 to 1024, not '0'")]
+    [InlineData("jit,tb-size=x", "tb-size is a number of MiB from 1 to 1024, not 'x'")]
+    public void Accelerator_wrong_says_what(string accel, string message)
+    {
+        var options = new MachineOptions("/dev/null", null, "", "1", "64M", "max", "virt", accel);
+        Assert.Equal(message, Assert.Throws<OptionException>(() => options.ToConfig()).Message);
+    }
+
     [Fact]
     public void Escape_sequences_are_found_and_the_rest_passes()
     {

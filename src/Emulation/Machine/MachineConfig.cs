@@ -21,6 +21,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// <summary>How instructions are executed.</summary>
     public Accelerator Accelerator { get; init; } = Accelerators.Default;
 
+    /// <summary>Room for translated code, in bytes (<c>--accel jit,tb-size=MiB</c>); taken from the host as it is used.</summary>
+    public long TranslationBytes { get; init; } = Accelerators.DefaultTranslationBytes;
+
     public int PossibleCpus => Topology.Count;
 
     /// <summary>ACPI tables and the EFI hand-off (<c>-machine acpi=on</c>), or a full device tree.</summary>
@@ -50,6 +53,10 @@ public enum Accelerator
 public static class Accelerators
 {
     public static bool CanTranslate => TranslationCache.IsSupported;
+
+    public const long DefaultTranslationBytes = 128 << 20;
+
+    public static long SmallestTranslationBytes => TranslationCache.SmallestCapacity;
 
     /// <summary>The fastest.</summary>
     public static Accelerator Default => CanTranslate ? Accelerator.Jit : Accelerator.Interpreter;

@@ -35,7 +35,8 @@ public sealed class VirtMachine : IDisposable
         _timers = new TimerQueue(Clock);
         if (config.Accelerator == Accelerator.Jit)
         {
-            _translations = TranslationCache.TryCreate(_code) ?? throw new NotSupportedException("this host cannot run translated code");
+            _translations = TranslationCache.TryCreate(_code, config.TranslationBytes)
+                ?? throw new NotSupportedException("this host cannot run translated code: use --accel interp");
             _code.Changed += NoteCodeChange;
         }
 
@@ -150,6 +151,9 @@ public sealed class VirtMachine : IDisposable
         Cpus[0].Reset(plan.EntryPoint, plan.DeviceTreeAddress);
         Psci.SetPower(Cpus[0].Index, PowerState.On);
     }
+
+    /// <summary>How often all translated code was given up because its room was full.</summary>
+    public long TranslationsGivenUp => _translations?.GivenUp ?? 0;
 
     public void Dispose()
     {

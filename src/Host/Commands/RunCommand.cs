@@ -21,7 +21,7 @@ public static class RunCommand
         var memory = new Option<string>("--memory", "-m") { Description = "RAM in MiB, or with K, M, G", DefaultValueFactory = _ => "512M" };
         var cpu = new Option<string>("--cpu") { Description = "CPU model", DefaultValueFactory = _ => "max" };
         var machine = new Option<string>("--machine", "-M") { Description = "virt[,gic-version=3][,acpi=on|off][,dtb-randomness=on|off]", DefaultValueFactory = _ => "virt" };
-        var accel = new Option<string?>("--accel") { Description = "engine: jit or interp (the fastest that this host can)" };
+        var accel = new Option<string?>("--accel") { Description = "engine: jit[,tb-size=MiB] or interp (the fastest that this host can)" };
         var trace = new Option<string?>("--trace") { Description = $"what to trace: {TraceCategoryNames.All}" };
         var traceFile = new Option<string?>("--trace-file") { Description = $"where the trace goes ({TraceOption.DefaultFile})" };
         var log = new Option<string>("--log") { Description = "LEVEL[,FILE]: log to stderr, or to a file", DefaultValueFactory = _ => LogOption.Default };

@@ -25,7 +25,7 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         bus.AddMemory(_region);
         bus.AddMemory(_table);
         _code = new CodeCache(model.Features);
-        _translations = jit ? TranslationCache.TryCreate(_code) : null;
+        _translations = jit ? TranslationCache.TryCreate(_code, 16 << 20) : null;
         _core = new VcpuCore(new CpuIndex(0), model, bus, _code, _translations);
         _code.Changed += () => _core.Interrupts.Note(AttentionBits.CodeChange);
         _core.Reset(0, 0);

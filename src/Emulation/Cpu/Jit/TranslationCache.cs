@@ -12,7 +12,9 @@ namespace Vmm.Emulation.Cpu.Jit;
 /// </summary>
 internal sealed unsafe class TranslationCache : IDisposable
 {
-    private const nuint Capacity = 128 << 20;
+    /// <summary>The least that is of use, in bytes.</summary>
+    public const long SmallestCapacity = 1 << 20;
+
     private const int MaxPages = 16384;
 
     private readonly Lock _lock = new();
@@ -53,12 +55,18 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     public byte* LeaveForAttention { get; }
 
-    /// <summary>Changes when all code is given up: addresses of code from before are not to be entered.</summary>
+    /// <summary>
+    /// Changes when all code is given up, before and after: addresses of code of another generation are not to be entered, and an odd one has none.
+    /// </summary>
     public long Generation => Volatile.Read(ref _generation);
 
+    /// <summary>How often all code was given up.</summary>
+    public long GivenUp => Generation / 2;
+
+    /// <param name="capacity">Bytes of code, <see cref="SmallestCapacity"/> at least; taken from the host as they are used.</param>
     /// <returns>Null where the host lacks what it takes.</returns>
-    public static TranslationCache? TryCreate(CodeCache code) =>
-        IsSupported && ExecutableMemory.TryReserve(Capacity) is { } memory ? new TranslationCache(memory, code) : null;
+    public static TranslationCache? TryCreate(CodeCache code, long capacity) =>
+        IsSupported && ExecutableMemory.TryReserve((nuint)capacity) is { } memory ? new TranslationCache(memory, code) : null;
 
     /// <summary>A vCPU whose code is to be waited for before it is given up.</summary>
     public void Register(VcpuCore cpu)
@@ -75,7 +83,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     {
         generation = Generation;
         byte* entry = page.Entry(op->Offset >> 2);
-        return entry != null ? entry : Translate(cpu, page, op, out generation);
+        return entry != null && !IsEnding(generation) ? entry : Translate(cpu, page, op, out generation);
     }
 
     /// <summary>As <see cref="Find"/>, and lets the jump with the displacement at <paramref name="place"/> go there.</summary>
@@ -144,6 +152,8 @@ internal sealed unsafe class TranslationCache : IDisposable
         return _pageCount++;
     }
 
+    private static bool IsEnding(long generation) => (generation & 1) != 0;
+
     // The calling vCPU is not in translated code. Others may be on their way in: they look at the generation with their flag set.
     private void GiveUpAll(VcpuCore caller)
     {
@@ -167,5 +177,6 @@ internal sealed unsafe class TranslationCache : IDisposable
         _pages = new CodePage[256];
         _pageCount = 0;
         _position = _first;
+        Volatile.Write(ref _generation, _generation + 1);
     }
 }
