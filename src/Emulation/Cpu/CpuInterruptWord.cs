@@ -17,13 +17,14 @@ public sealed unsafe class CpuInterruptWord(CpuState* state)
     private const int Runnable = 0;
     private const int Parked = 1;
 
-    // Interrupt inputs, Irq | Fiq; written by the GIC under the lock of this CPU's interface.
-    private int _inputs;
     private int _parking;
     private IVcpuWaker? _waker;
 
-    /// <summary>The inputs that are asserted now: <see cref="Irq"/> | <see cref="Fiq"/>. Whether they are masked, PSTATE says.</summary>
-    public int Inputs => Volatile.Read(ref _inputs);
+    /// <summary>
+    /// The inputs that are asserted now: <see cref="Irq"/> | <see cref="Fiq"/>; written by the GIC under the lock of this CPU's interface. Whether
+    /// they are masked, PSTATE says.
+    /// </summary>
+    public int Inputs => Volatile.Read(ref state->InterruptInputs);
 
     /// <summary>Whom to wake; set by the vCPU's actor before it first runs, null when it stops.</summary>
     public void SetWaker(IVcpuWaker? waker) => Volatile.Write(ref _waker, waker);
@@ -33,11 +34,11 @@ public sealed unsafe class CpuInterruptWord(CpuState* state)
     {
         if (!level)
         {
-            Interlocked.And(ref _inputs, ~input);
+            Interlocked.And(ref state->InterruptInputs, ~input);
             return;
         }
 
-        if ((Interlocked.Or(ref _inputs, input) & input) == 0)
+        if ((Interlocked.Or(ref state->InterruptInputs, input) & input) == 0)
         {
             Raise(AttentionBits.Interrupts);
         }

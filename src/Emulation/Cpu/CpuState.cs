@@ -7,7 +7,7 @@ namespace Vmm.Emulation.Cpu;
 /// <summary>
 /// The architectural state of one vCPU, in native memory so that translated code can address it with a base register.
 /// Owner: the thread that runs the vCPU; any other thread only while the vCPU is paused, parked or off. The one exception is
-/// <see cref="Attention"/>, which other threads set with interlocked operations.
+/// <see cref="Attention"/> with <see cref="InterruptInputs"/>, which other threads set with interlocked operations.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
 public unsafe struct CpuState
@@ -40,6 +40,9 @@ public unsafe struct CpuState
     /// Interlocked.Or, cleared by the owner with Interlocked.And before it looks at what the bit stands for.
     /// </summary>
     public int Attention;
+
+    /// <summary>The interrupt inputs that are asserted: <see cref="CpuInterruptWord.Inputs"/>. Written like <see cref="Attention"/>, but by nobody else.</summary>
+    public int InterruptInputs;
 
     /// <summary>Nonzero when CPACR_EL1.FPEN lets the current exception level use FP and SIMD. Kept by the exception code.</summary>
     public int FpEnabled;

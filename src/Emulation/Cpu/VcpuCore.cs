@@ -125,8 +125,8 @@ public sealed unsafe partial class VcpuCore : IDisposable
     {
         CpuState* s = _state;
 
-        // All but the one word that other threads write.
-        byte* afterAttention = (byte*)(&s->Attention + 1);
+        // All but the two words that other threads write.
+        byte* afterAttention = (byte*)(&s->InterruptInputs + 1);
         NativeMemory.Clear(s, (nuint)((byte*)&s->Attention - (byte*)s));
         NativeMemory.Clear(afterAttention, (nuint)((byte*)(s + 1) - afterAttention));
         s->Pstate = Pstate.DaifMask | Pstate.ModeEl1h;

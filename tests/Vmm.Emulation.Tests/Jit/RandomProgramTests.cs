@@ -8,7 +8,7 @@ using Xunit.Abstractions;
 
 namespace Vmm.Emulation.Tests.Jit;
 
-/// <summary>Random programs, with branches, loops, loads and stores, in both engines: every register, flag and byte agrees at the end.</summary>
+/// <summary>Random programs, with branches, loops, loads and stores, atomics and exclusives, in both engines: every register, flag and byte agrees at the end.</summary>
 public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
 {
     private const int Programs = 4000;
@@ -21,6 +21,7 @@ public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
     private static readonly int[] s_plain = [.. Rows(r => (r.Flags & (RowFlags.Memory | RowFlags.Branch | RowFlags.System | RowFlags.FpSimd)) == 0)];
     private static readonly int[] s_vector = [.. Rows(r => (r.Flags & (RowFlags.Memory | RowFlags.Branch | RowFlags.System)) == 0 && (r.Flags & RowFlags.FpSimd) != 0)];
     private static readonly int[] s_memory = [.. Rows(IsSimpleAccess)];
+    private static readonly int[] s_atomics = [.. Rows(r => (r.Flags & RowFlags.Memory) != 0 && IsAtomic(r.Mnemonic))];
     private static readonly int[] s_branches = [.. Rows(r => r.Mnemonic is "B" or "B.cond" or "CBZ 32" or "CBZ 64" or "CBNZ 32" or "CBNZ 64" or "TBZ" or "TBNZ")];
 
     [Fact]
@@ -60,6 +61,28 @@ public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
         Assert.True(ended > Programs * StatesPerProgram / 2);
     }
 
+    /// <summary>Low and misaligned addresses: what an empty entry of a jump cache, or a cleared one, must not answer to.</summary>
+    [Fact]
+    public void Branch_to_an_address_without_code_ends_alike_in_both_engines()
+    {
+        CpuModel model = CpuModel.Find("max")!;
+        using var interpreter = new EngineUnderTest(model, jit: false);
+        using var jit = new EngineUnderTest(model, jit: true);
+        uint[] words = [0xD61F_0000];
+        interpreter.PlantProgram(words);
+        jit.PlantProgram(words);
+        var generator = new CaseGenerator(Seed);
+        generator.State(0, 0, memory: false, floatingPoint: true, out OracleRecord ours);
+        for (ulong target = 0; target < 10_000; target++)
+        {
+            ours.Pc = OracleRecord.Code;
+            ours.X[0] = target % 3 == 0 ? target : target % 3 == 1 ? ~target : (target << 12) | 1;
+            OracleRecord theirs = ours;
+            Assert.Equal(interpreter.RunProgram(ref theirs, 3), jit.RunProgram(ref ours, 3));
+            Assert.Equal(theirs.Pc, ours.Pc);
+        }
+    }
+
     private static uint[] Generate(CaseGenerator generator)
     {
         var words = new List<uint>();
@@ -71,7 +94,8 @@ public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
             {
                 < 11 => generator.Word(s_plain[generator.Next(s_plain.Length)]),
                 < 12 => generator.Word(s_vector[generator.Next(s_vector.Length)]),
-                < 16 => Access(generator),
+                < 15 => Access(generator),
+                15 => generator.Next(8) == 0 ? Flags(generator) : Atomic(generator),
                 < 19 => Forward(generator),
                 _ => 0,
             };
@@ -85,6 +109,12 @@ public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
             else if (word != 0 && KeepsReserved(word))
             {
                 words.Add(word);
+                if (IsLoadExclusive(word))
+                {
+                    // The store that belongs to it, with the status somewhere else.
+                    uint store = (word & ~((1u << 22) | (31u << 16))) | ((uint)generator.Next(26) << 16);
+                    words.Add(store);
+                }
             }
         }
 
@@ -103,6 +133,31 @@ public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
         bool unsignedOffset = !pair && ((word >> 24) & 1) != 0;
         return pair ? word & ~(0x7Cu << 15) : unsignedOffset ? word & ~(0xFFCu << 10) : word & ~(0x1C0u << 12);
     }
+
+    // At X27.
+    private static uint Atomic(CaseGenerator generator)
+    {
+        uint word = generator.Word(s_atomics[generator.Next(s_atomics.Length)]);
+        word = (word & ~(31u << 5)) | (Base << 5);
+
+        // CASP also writes the register behind Rs, and a status goes to Rs.
+        return ((word >> 16) & 31) is >= Base - 1 and <= Counter ? 0 : word;
+    }
+
+    private static bool IsAtomic(string mnemonic) =>
+        mnemonic.StartsWith("LDX", StringComparison.Ordinal) || mnemonic.StartsWith("LDAX", StringComparison.Ordinal)
+        || mnemonic.StartsWith("STX", StringComparison.Ordinal) || mnemonic.StartsWith("STLX", StringComparison.Ordinal)
+        || mnemonic.StartsWith("LDAR", StringComparison.Ordinal) || mnemonic.StartsWith("LDAPR", StringComparison.Ordinal)
+        || mnemonic.StartsWith("STLR", StringComparison.Ordinal) || mnemonic.StartsWith("CAS", StringComparison.Ordinal)
+        || mnemonic.StartsWith("SWP", StringComparison.Ordinal) || mnemonic.StartsWith("LDADD", StringComparison.Ordinal)
+        || mnemonic.StartsWith("LDCLR", StringComparison.Ordinal) || mnemonic.StartsWith("LDEOR", StringComparison.Ordinal)
+        || mnemonic.StartsWith("LDSET", StringComparison.Ordinal) || mnemonic.StartsWith("LDSM", StringComparison.Ordinal)
+        || mnemonic.StartsWith("LDUM", StringComparison.Ordinal);
+
+    private static bool IsLoadExclusive(uint word) => (word & 0x3FE0_0000) == 0x0840_0000;
+
+    // MRS or MSR of NZCV.
+    private static uint Flags(CaseGenerator generator) => (generator.Next(2) == 0 ? 0xD53B_4200 : 0xD51B_4200) | (uint)generator.Next(26);
 
     private static uint Forward(CaseGenerator generator)
     {

@@ -42,7 +42,10 @@ public unsafe struct JumpCacheEntry
 {
     public const int Count = 2048;
 
-    /// <summary>Or <see cref="Mmu.TlbEntry.Invalid"/>.</summary>
+    /// <summary>Or <see cref="NoAddress"/>.</summary>
     public ulong Va;
     public byte* Code;
+
+    /// <summary>What an empty entry holds: a branch may go to any address, also a misaligned one, but one that is looked for in this entry is never this.</summary>
+    public static ulong NoAddress(int index) => ~((ulong)index << 2);
 }

@@ -47,6 +47,16 @@ internal static unsafe class HostRegisters
 
     public static readonly Operand Exit = Field(&Origin->Exit);
 
+    public static readonly Operand InterruptInputs = Field(&Origin->InterruptInputs);
+
+    public static readonly Operand ExclusiveAddress = Field(&Origin->ExclusiveAddress);
+
+    public static readonly Operand ExclusiveLow = Field(&Origin->ExclusiveLow);
+
+    public static readonly Operand ExclusiveHigh = Field(&Origin->ExclusiveHigh);
+
+    public static readonly Operand ExclusiveSize = Field(&Origin->ExclusiveSize);
+
     public static readonly Operand FpEnabled = Field(&Origin->FpEnabled);
 
     /// <param name="field">The field's address in <see cref="Origin"/>.</param>

@@ -9,8 +9,8 @@ namespace Vmm.Emulation.Cpu.Jit;
 internal readonly unsafe struct Thunks
 {
     // SF, ZF, CF and OF in AH:AL after LAHF and SETO AL: N, Z, C and V.
-    private const uint FlagBits = 0xC101;
-    private const int NzcvShift = 28;
+    public const uint FlagBits = 0xC101;
+    public const int NzcvShift = 28;
 
     private static readonly Reg[] s_saved = [Reg.Rbx, Reg.Rbp, Reg.R12, Reg.R13, Reg.R14, Reg.R15];
 

@@ -216,13 +216,7 @@ internal sealed unsafe partial class Translator
     private Operand Access(Op* op, Mode mode, int size, bool write)
     {
         LoseHostFlags();
-        if (op->Rn == CpuState.Sp && !_stackAligned)
-        {
-            _a.TestImmediate(false, HostRegisters.Pin(CpuState.Sp), 15);
-            LeaveIf(Condition.NotEqual, op);
-            _stackAligned = true;
-        }
-
+        CheckStack(op);
         if (mode == Mode.Register)
         {
             Reg index = Rcx;
@@ -255,6 +249,17 @@ internal sealed unsafe partial class Translator
         }
 
         return Probe(op, size, write);
+    }
+
+    // SCTLR_EL1.SA and SA0.
+    private void CheckStack(Op* op)
+    {
+        if (op->Rn == CpuState.Sp && !_stackAligned)
+        {
+            _a.TestImmediate(false, HostRegisters.Pin(CpuState.Sp), 15);
+            LeaveIf(Condition.NotEqual, op);
+            _stackAligned = true;
+        }
     }
 
     // The TLB entry of the address in RAX; leaves on a miss.

@@ -30,6 +30,8 @@ internal sealed unsafe partial class Translator
             case 0xD53B_4220:
                 t.Transfer(op, HostRegisters.Pstate, ExceptionLevelMask, wide: false, mask: (int)Pstate.DaifMask);
                 return true;
+            case 0xD53B_4200:
+                return t.ReadFlags(op);
             default:
                 return false;
         }
@@ -45,6 +47,10 @@ internal sealed unsafe partial class Translator
                 return t.Write(op, s_tpidrEl1, ExceptionLevelMask);
             case 0xD518_4100:
                 return t.Write(op, s_spEl0, StackSelect);
+            case 0xD51B_4200:
+                return t.WriteFlags(op);
+            case 0xD51B_4220:
+                return t.WriteInterruptMasks(op);
             default:
                 return false;
         }
@@ -61,6 +67,68 @@ internal sealed unsafe partial class Translator
 
         t.Require(op, ExceptionLevelMask);
         t._a.AluImmediate(Alu.Or, false, HostRegisters.Pstate, masks << 6);
+        return true;
+    }
+
+    private static bool ClearInterruptMasks(Translator t, Op* op)
+    {
+        int masks = (int)(op->Word >> 8) & 15;
+        if ((masks & 8) != 0)
+        {
+            return false;
+        }
+
+        t.Require(op, ExceptionLevelMask);
+        t.RequireQuiet(op);
+        t._a.AluImmediate(Alu.And, false, HostRegisters.Pstate, ~(masks << 6));
+        return true;
+    }
+
+    // MSR DAIF; leaves where PSTATE.D changes, which concerns debug.
+    private bool WriteInterruptMasks(Op* op)
+    {
+        Require(op, ExceptionLevelMask);
+        RequireQuiet(op);
+        Copy(Rdx, op->Rn, wide: false);
+        _a.AluImmediate(Alu.And, false, Rdx, (int)Pstate.DaifMask);
+        _a.Load(false, Rcx, HostRegisters.Pstate);
+        _a.Load(false, Rax, Rcx);
+        _a.Alu(Alu.Xor, false, Rax, Rdx);
+        _a.TestImmediate(false, Rax, (int)Pstate.D);
+        LeaveIf(Condition.NotEqual, op);
+        _a.AluImmediate(Alu.And, false, Rcx, ~(int)Pstate.DaifMask);
+        _a.Alu(Alu.Or, false, Rcx, Rdx);
+        _a.Store(false, HostRegisters.Pstate, Rcx);
+        return true;
+    }
+
+    // Leaves where an interrupt waits for being unmasked, or attention is due; what comes later sets attention, whether it is masked or not.
+    private void RequireQuiet(Op* op)
+    {
+        _a.Load(false, Rax, HostRegisters.InterruptInputs);
+        _a.Alu(Alu.Or, false, Rax, HostRegisters.Attention);
+        LeaveIf(Condition.NotEqual, op);
+    }
+
+    private bool ReadFlags(Op* op)
+    {
+        LoseHostFlags();
+        _a.Load(false, Rcx, HostRegisters.HostFlags);
+        _a.LoadImmediate(Rdx, Thunks.FlagBits);
+        _a.GatherBits(Rcx, Rcx, Rdx);
+        _a.ShiftImmediate(Shift.Shl, false, Rcx, Thunks.NzcvShift);
+        Out(op->Rd, Rcx);
+        return true;
+    }
+
+    private bool WriteFlags(Op* op)
+    {
+        LoseHostFlags();
+        Copy(Rcx, op->Rn, wide: false);
+        _a.ShiftImmediate(Shift.Shr, false, Rcx, Thunks.NzcvShift);
+        _a.LoadImmediate(Rdx, Thunks.FlagBits);
+        _a.ScatterBits(Rcx, Rcx, Rdx);
+        _a.Store(false, HostRegisters.HostFlags, Rcx);
         return true;
     }
 

@@ -101,11 +101,24 @@ internal sealed unsafe partial class Translator
             case "TBZ": return &TestAndBranchZero;
             case "TBNZ": return &TestAndBranchNotZero;
 
+            case "LDARB" or "LDARH" or "LDAR" or "LDAPRB" or "LDAPRH" or "LDAPR": return &LoadAcquire;
+            case "STLRB" or "STLRH" or "STLR": return &StoreRelease;
+            case "LDADDB" or "LDADDH" or "LDADD": return &AtomicAdd;
+            case "LDCLRB" or "LDCLRH" or "LDCLR": return &AtomicClear;
+            case "LDEORB" or "LDEORH" or "LDEOR": return &AtomicExclusiveOr;
+            case "LDSETB" or "LDSETH" or "LDSET": return &AtomicSet;
+            case "SWPB" or "SWPH" or "SWP": return &AtomicSwap;
+            case "CASB" or "CASH" or "CAS": return &CompareAndSwap;
+            case "LDXRB" or "LDXRH" or "LDXR" or "LDAXRB" or "LDAXRH" or "LDAXR": return &LoadExclusive;
+            case "STXRB" or "STXRH" or "STXR" or "STLXRB" or "STLXRH" or "STLXR": return &StoreExclusive;
+            case "CLREX": return &ClearExclusive;
+
             case "HINT": return &Nothing;
             case "DMB": return &Barrier;
             case "MRS": return &ReadSystemRegister;
             case "MSR (register)": return &WriteSystemRegister;
             case "MSR DAIFSet": return &SetInterruptMasks;
+            case "MSR DAIFClr": return &ClearInterruptMasks;
             case "LDR (literal)" or "LDRSW (literal)": return &LoadLiteral;
         }
 

@@ -90,7 +90,7 @@ internal sealed unsafe class TlbContext : IDisposable
         {
             for (int i = 0; i < 2 * JumpCacheEntry.Count; i++)
             {
-                _jumps[i].Va = TlbEntry.Invalid;
+                _jumps[i].Va = JumpCacheEntry.NoAddress(i);
             }
 
             _jumped = false;
@@ -105,12 +105,12 @@ internal sealed unsafe class TlbContext : IDisposable
             return;
         }
 
-        JumpCacheEntry* first = _jumps + (instructionIndex < InstructionEntries ? 0 : JumpCacheEntry.Count) + ((page >> 2) & (JumpCacheEntry.Count - 1));
-        for (int i = 0; i < CodePage.Words; i++)
+        int first = (instructionIndex < InstructionEntries ? 0 : JumpCacheEntry.Count) + (int)((page >> 2) & (JumpCacheEntry.Count - 1));
+        for (int i = first; i < first + CodePage.Words; i++)
         {
-            if (first[i].Va >> PageShift == page >> PageShift)
+            if (_jumps[i].Va >> PageShift == page >> PageShift)
             {
-                first[i].Va = TlbEntry.Invalid;
+                _jumps[i].Va = JumpCacheEntry.NoAddress(i);
             }
         }
     }

@@ -10,8 +10,8 @@ namespace Vmm.Emulation.Cpu.Mmu;
 [StructLayout(LayoutKind.Sequential, Size = 32)]
 public struct TlbEntry
 {
-    /// <summary>A tag no address can have: not a multiple of the page size.</summary>
-    public const ulong Invalid = 1;
+    /// <summary>A tag no address can have: not a multiple of the page size, nor with the low bits that misaligned accesses leave in it.</summary>
+    public const ulong Invalid = 0x800;
 
     /// <summary>Entries in a set, indexed by bits 21:12 of the virtual address.</summary>
     public const int Count = 1024;

@@ -218,6 +218,21 @@ internal unsafe struct Assembler
         AluImmediate(X64.Alu.Or, false, Operand.At(Reg.Rsp), 0);
     }
 
+    /// <summary>The LOCK prefix of the next instruction.</summary>
+    public void Lock() => Byte(0xF0);
+
+    /// <summary>XCHG of 1, 2, 4 or 8 bytes; with memory it is locked in any case.</summary>
+    public void Exchange(int size, Operand destination, Reg source) => Sized(size, 0x86, source, destination);
+
+    /// <summary>XADD: adds to memory; the register takes what was there.</summary>
+    public void ExchangeAdd(int size, Operand destination, Reg source) => Sized(size, Map0F | 0xC0, source, destination);
+
+    /// <summary>CMPXCHG: where memory equals RAX it becomes <paramref name="desired"/>, ZF = 1; else RAX takes what is there.</summary>
+    public void CompareExchange(int size, Operand destination, Reg desired) => Sized(size, Map0F | 0xB0, desired, destination);
+
+    /// <summary>An operation on 1, 2, 4 or 8 bytes of memory.</summary>
+    public void AluTo(Alu operation, int size, Operand destination, Reg source) => Sized(size, (int)operation << 3, source, destination);
+
     public void JumpTo(Operand target) => Rm(0, false, 0xFF, (Reg)4, target);
 
     public void Jump(byte* target)
@@ -266,6 +281,13 @@ internal unsafe struct Assembler
     /// <summary>Lets a forward jump go to the current position.</summary>
     public readonly void Bind(byte* displacement) => Link(displacement, Position);
 
+    /// <summary>A jump back to less than 128 bytes away.</summary>
+    public void JumpBack(Condition condition, byte* target)
+    {
+        Byte(0x70 | (int)condition);
+        Byte((int)(target - (Position + 1)));
+    }
+
     public readonly void BindShort(byte* displacement) => *displacement = checked((byte)(sbyte)(Position - (displacement + 1)));
 
     /// <summary>Lets the jump with its displacement there go to a target.</summary>
@@ -302,6 +324,10 @@ internal unsafe struct Assembler
             Byte(0x40 | rex);
         }
     }
+
+    // An opcode that is that of bytes when even.
+    private void Sized(int size, int opcode, Reg reg, Operand rm) =>
+        Rm(size == 2 ? 0x66 : 0, size == 8, size == 1 ? opcode : opcode | 1, reg, rm, byteRegister: size == 1);
 
     private void Rm(int prefix, bool wide, int opcode, Reg reg, Operand rm, bool byteRegister = false) =>
         Rm2(0, prefix, wide, opcode, reg, rm, byteRegister);
