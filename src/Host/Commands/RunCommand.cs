@@ -64,7 +64,7 @@ public static class RunCommand
             config = config with { Trace = traceOption.Open() };
             opened = new VmSession(config, console.Write, console.Report, endpoint, state == null ? null : StateFolder.Open(state));
         }
-        catch (OptionException e)
+        catch (Exception e) when (e is OptionException or InsufficientMemoryException or NotSupportedException)
         {
             await System.Console.Error.WriteLineAsync($"vmm: {e.Message}").ConfigureAwait(false);
             return ExitCode.BadInput;

@@ -50,7 +50,7 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
         {
             "interp" => Accelerator.Interpreter,
             "jit" when Accelerators.CanTranslate => Accelerator.Jit,
-            "jit" => throw new OptionException("this host cannot run translated code (it takes x86-64 with BMI2, LZCNT and SSE4.2): use --accel interp"),
+            "jit" => throw new OptionException("this host cannot run translated code (it takes x86-64 with BMI2, LZCNT and SSE4.2, and memory that may be written and executed): use --accel interp"),
             _ => throw new OptionException($"unsupported accelerator '{parts[0]}'; there are jit and interp"),
         };
         foreach (string part in parts.Skip(1))

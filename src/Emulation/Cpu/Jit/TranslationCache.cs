@@ -40,8 +40,10 @@ internal sealed unsafe class TranslationCache : IDisposable
         _position = _first = thunks.End;
     }
 
-    /// <summary>Whether this host can run translated code: x86-64 with LZCNT, BMI2 and SSE4.2.</summary>
-    public static bool IsSupported => Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported && Sse42.X64.IsSupported;
+    /// <summary>
+    /// Whether this host can run translated code: x86-64 with LZCNT, BMI2 and SSE4.2, and memory that may be both written and executed.
+    /// </summary>
+    public static bool IsSupported { get; } = Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported && Sse42.X64.IsSupported && CanExecute();
 
     /// <summary>Runs translated code; returns an <see cref="ExitKind"/>.</summary>
     public delegate* unmanaged<CpuState*, byte*, int> Enter { get; }
@@ -67,6 +69,12 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <returns>Null where the host lacks what it takes.</returns>
     public static TranslationCache? TryCreate(CodeCache code, long capacity) =>
         IsSupported && ExecutableMemory.TryReserve((nuint)capacity) is { } memory ? new TranslationCache(memory, code) : null;
+
+    private static bool CanExecute()
+    {
+        using ExecutableMemory? page = ExecutableMemory.TryReserve(4096);
+        return page != null;
+    }
 
     /// <summary>A vCPU whose code is to be waited for before it is given up.</summary>
     public void Register(VcpuCore cpu)
