@@ -503,6 +503,15 @@ internal sealed unsafe partial class Translator
     private static bool Extract(Translator t, Op* op)
     {
         bool wide = Wide(op);
+        if (op->Rn == op->Rm)
+        {
+            // ROR (immediate): flags stay.
+            Reg target = Target(op->Rd, Rax);
+            t._a.RotateRight(wide, target, Place(op->Rn), op->Shift);
+            t.Out(op->Rd, target);
+            return true;
+        }
+
         t.LoseHostFlags();
         t.Copy(Rax, op->Rm, wide);
         if (op->Shift != 0)
