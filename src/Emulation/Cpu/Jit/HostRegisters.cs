@@ -57,6 +57,10 @@ internal static unsafe class HostRegisters
 
     public static readonly Operand ExclusiveSize = Field(&Origin->ExclusiveSize);
 
+    public static readonly Operand Fpcr = Field(&Origin->Fpcr);
+
+    public static readonly Operand Fpsr = Field(&Origin->Fpsr);
+
     public static readonly Operand FpEnabled = Field(&Origin->FpEnabled);
 
     /// <param name="field">The field's address in <see cref="Origin"/>.</param>
@@ -65,6 +69,9 @@ internal static unsafe class HostRegisters
     /// <summary>The low or the high half of a V register, or all of it.</summary>
     public static Operand Vector(int register, int half = 0) =>
         Operand.At(Reg.Rbp, ((int)(Origin->V - (ulong*)Origin) * 8) + (register * 16) + (half * 8) - Bias);
+
+    /// <summary>A V register from a byte on.</summary>
+    public static Operand VectorByte(int register, int offset) => Vector(register) with { Displacement = Vector(register).Displacement + offset };
 
     private static Reg[] MakePins()
     {

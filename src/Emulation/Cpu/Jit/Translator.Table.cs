@@ -156,7 +156,7 @@ internal sealed unsafe partial class Translator
         bool single = verb is "LDR" or "STR" or "LDUR" or "STUR";
         if (!pair && !single)
         {
-            return null;
+            return HasVectorOperation(row.Mnemonic) ? &VectorOperation : OfFloat(row.Mnemonic);
         }
 
         if (row.Mnemonic.Contains("(pre-index)", StringComparison.Ordinal))

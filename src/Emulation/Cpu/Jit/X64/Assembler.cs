@@ -11,6 +11,7 @@ internal unsafe struct Assembler
 
     private const int Map0F = 0x0F00;
     private const int Map0F38 = 0x0F3800;
+    private const int Map0F3A = 0x0F3A00;
 
     public Assembler(byte* start) => Position = start;
 
@@ -160,6 +161,19 @@ internal unsafe struct Assembler
         Byte(bit);
     }
 
+    /// <summary>BTR, BTC: clears or complements a bit.</summary>
+    public void BitReset(bool wide, Operand operand, int bit)
+    {
+        Rm(0, wide, Map0F | 0xBA, (Reg)6, operand);
+        Byte(bit);
+    }
+
+    public void BitComplement(bool wide, Operand operand, int bit)
+    {
+        Rm(0, wide, Map0F | 0xBA, (Reg)7, operand);
+        Byte(bit);
+    }
+
     public void ComplementCarry() => Byte(0xF5);
 
     /// <summary>AH = SF ZF 0 AF 0 PF 1 CF.</summary>
@@ -194,6 +208,83 @@ internal unsafe struct Assembler
     public void LoadXmm(int register, Operand source) => Rm(0xF3, false, Map0F | 0x6F, (Reg)register, source);
 
     public void StoreXmm(Operand destination, int register) => Rm(0xF3, false, Map0F | 0x7F, (Reg)register, destination);
+
+    /// <summary>MOVQ: 8 bytes of memory or of another register, zero-extended.</summary>
+    public void LoadXmm64(int register, Operand source) => Rm(0xF3, false, Map0F | 0x7E, (Reg)register, source);
+
+    public void StoreXmm64(Operand destination, int register) => Rm(0x66, false, Map0F | 0xD6, (Reg)register, destination);
+
+    /// <summary>MOVD, MOVQ: from a general register or memory, zero-extended.</summary>
+    public void LoadXmmGeneral(bool wide, int register, Operand source) => Rm(0x66, wide, Map0F | 0x6E, (Reg)register, source);
+
+    /// <summary>MOVD, MOVQ to a general register.</summary>
+    public void StoreXmmGeneral(bool wide, Reg destination, int register) => Rm(0x66, wide, Map0F | 0x7E, (Reg)register, destination);
+
+    /// <summary>A scalar floating-point operation: destination = destination op source, or op source.</summary>
+    public void Scalar(Scalar operation, bool isDouble, int destination, int source) =>
+        Rm(isDouble ? 0xF2 : 0xF3, false, (int)operation, (Reg)destination, (Reg)source);
+
+    /// <summary>UCOMISS, UCOMISD: ZF, PF and CF; PF = 1 when unordered. The others are 0.</summary>
+    public void CompareScalar(bool isDouble, int left, int right) => Rm(isDouble ? 0x66 : 0, false, Map0F | 0x2E, (Reg)left, (Reg)right);
+
+    /// <summary>CVTSI2SS, CVTSI2SD: from a signed integer.</summary>
+    public void IntegerToScalar(bool isDouble, bool wide, int destination, Reg source) =>
+        Rm(isDouble ? 0xF2 : 0xF3, wide, Map0F | 0x2A, (Reg)destination, source);
+
+    /// <summary>CVTTSS2SI, CVTTSD2SI: towards zero; the least integer for what has no result.</summary>
+    public void ScalarToInteger(bool isDouble, bool wide, Reg destination, int source) =>
+        Rm(isDouble ? 0xF2 : 0xF3, wide, Map0F | 0x2C, destination, (Reg)source);
+
+    /// <summary>VFMADD231 and its kin (FMA3): addend = ± (a × b) ± addend.</summary>
+    public void Fused(Fused operation, bool isDouble, int addend, int a, int b) => Vex(2, 1, (Reg)addend, (Reg)a, (Reg)b, (int)operation, isDouble);
+
+    /// <summary>MOVDQA between registers.</summary>
+    public void CopyXmm(int destination, int source) => Rm(0x66, false, Map0F | 0x6F, (Reg)destination, (Reg)source);
+
+    /// <summary>A packed integer operation of SSE2 to SSE4.2: destination = destination op source.</summary>
+    public void Packed(Packed operation, int destination, int source) => Rm(0x66, false, (int)operation, (Reg)destination, (Reg)source);
+
+    /// <summary>A shift of elements of 2, 4 or 8 bytes by an immediate.</summary>
+    public void PackedShift(PackedShift operation, int elementSize, int register, int count)
+    {
+        Rm(0x66, false, Map0F | (elementSize == 2 ? 0x71 : elementSize == 4 ? 0x72 : 0x73), (Reg)operation, (Reg)register);
+        Byte(count);
+    }
+
+    /// <summary>PSRLDQ: shifts all of a register right, by bytes.</summary>
+    public void ShiftBytesRight(int register, int count)
+    {
+        Rm(0x66, false, Map0F | 0x73, (Reg)3, (Reg)register);
+        Byte(count);
+    }
+
+    /// <summary>PALIGNR: destination = destination:source, shifted right by bytes.</summary>
+    public void AlignRight(int destination, int source, int count)
+    {
+        Rm(0x66, false, Map0F3A | 0x0F, (Reg)destination, (Reg)source);
+        Byte(count);
+    }
+
+    /// <summary>PSHUFD: chooses words of the source by pairs of bits.</summary>
+    public void ShuffleWords(int destination, int source, int order)
+    {
+        Rm(0x66, false, Map0F | 0x70, (Reg)destination, (Reg)source);
+        Byte(order);
+    }
+
+    /// <summary>PSHUFLW: the same with the lower four halfwords.</summary>
+    public void ShuffleLowHalfwords(int destination, int source, int order)
+    {
+        Rm(0xF2, false, Map0F | 0x70, (Reg)destination, (Reg)source);
+        Byte(order);
+    }
+
+    /// <summary>SHUFPS: two words of the destination, then two of the source.</summary>
+    public void ShuffleTwo(int destination, int source, int order)
+    {
+        Rm(0, false, Map0F | 0xC6, (Reg)destination, (Reg)source);
+        Byte(order);
+    }
 
     public void Push(Reg register)
     {
@@ -350,7 +441,7 @@ internal unsafe struct Assembler
         if (opcode >= Map0F38)
         {
             Byte(0x0F);
-            Byte(0x38);
+            Byte(opcode >= Map0F3A ? 0x3A : 0x38);
         }
         else if (opcode >= Map0F)
         {

@@ -66,6 +66,105 @@ internal enum Shift : byte
     Sar = 7,
 }
 
+/// <summary>Packed integer operations by opcode, with the map in front; the letter is the element size as Arm has it.</summary>
+internal enum Packed
+{
+    None = 0,
+    UnpackLowB = 0x0F60,
+    UnpackLowH = 0x0F61,
+    UnpackLowS = 0x0F62,
+    GreaterB = 0x0F64,
+    GreaterH = 0x0F65,
+    GreaterS = 0x0F66,
+    PackH = 0x0F67,
+    UnpackHighB = 0x0F68,
+    UnpackHighH = 0x0F69,
+    UnpackHighS = 0x0F6A,
+    UnpackLowD = 0x0F6C,
+    UnpackHighD = 0x0F6D,
+    EqualB = 0x0F74,
+    EqualH = 0x0F75,
+    EqualS = 0x0F76,
+    AddD = 0x0FD4,
+    MultiplyH = 0x0FD5,
+    MinUnsignedB = 0x0FDA,
+    And = 0x0FDB,
+    MaxUnsignedB = 0x0FDE,
+    AndNot = 0x0FDF,
+    AverageB = 0x0FE0,
+    AverageH = 0x0FE3,
+    MinSignedH = 0x0FEA,
+    Or = 0x0FEB,
+    MaxSignedH = 0x0FEE,
+    Xor = 0x0FEF,
+    SubB = 0x0FF8,
+    SubH = 0x0FF9,
+    SubS = 0x0FFA,
+    SubD = 0x0FFB,
+    AddB = 0x0FFC,
+    AddH = 0x0FFD,
+    AddS = 0x0FFE,
+    ShuffleB = 0x0F3800,
+    AbsoluteB = 0x0F381C,
+    AbsoluteH = 0x0F381D,
+    AbsoluteS = 0x0F381E,
+    SignExtendB = 0x0F3820,
+    SignExtendH = 0x0F3823,
+    SignExtendS = 0x0F3825,
+    EqualD = 0x0F3829,
+    PackS = 0x0F382B,
+    ZeroExtendB = 0x0F3830,
+    ZeroExtendH = 0x0F3833,
+    ZeroExtendS = 0x0F3835,
+    GreaterD = 0x0F3837,
+    MinSignedB = 0x0F3838,
+    MinSignedS = 0x0F3839,
+    MinUnsignedH = 0x0F383A,
+    MinUnsignedS = 0x0F383B,
+    MaxSignedB = 0x0F383C,
+    MaxSignedS = 0x0F383D,
+    MaxUnsignedH = 0x0F383E,
+    MaxUnsignedS = 0x0F383F,
+    MultiplyS = 0x0F3840,
+}
+
+/// <summary>Scalar floating-point operations by opcode; the prefix says of which precision.</summary>
+internal enum Scalar
+{
+    SquareRoot = 0x0F51,
+    Add = 0x0F58,
+    Multiply = 0x0F59,
+
+    /// <summary>To the other precision.</summary>
+    Convert = 0x0F5A,
+    Subtract = 0x0F5C,
+    Divide = 0x0F5E,
+}
+
+/// <summary>Fused operations by opcode.</summary>
+internal enum Fused
+{
+    /// <summary>a × b + addend.</summary>
+    MultiplyAdd = 0xB9,
+
+    /// <summary>a × b - addend.</summary>
+    MultiplySubtract = 0xBB,
+
+    /// <summary>addend - a × b.</summary>
+    NegatedMultiplyAdd = 0xBD,
+
+    /// <summary>-(a × b) - addend.</summary>
+    NegatedMultiplySubtract = 0xBF,
+}
+
+/// <summary>Shifts of elements by their number in encodings.</summary>
+internal enum PackedShift : byte
+{
+    Right = 2,
+    RightSigned = 4,
+    Left = 6,
+}
+
 /// <summary>What a ModRM byte can name: a register, or memory at base + index × scale + displacement.</summary>
 /// <param name="Base">The register itself, or the base.</param>
 /// <param name="Index">None where there is no index.</param>
