@@ -37,7 +37,7 @@ internal sealed unsafe partial class Translator
         "FMOV (general) top half from general" => &FloatTopFromGeneral,
         "FCVTZS, FCVTZU (scalar, integer) S" or "FCVTZS, FCVTZU (scalar, integer) D" => &FloatToInteger,
         "SCVTF, UCVTF (scalar, integer) S" or "SCVTF, UCVTF (scalar, integer) D" => &FloatFromInteger,
-        _ => null,
+        _ => OfFloatVector(mnemonic),
     };
 
     private static bool IsDouble(Op* op) => (op->Word & (1u << 22)) != 0;

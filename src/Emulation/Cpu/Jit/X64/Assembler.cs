@@ -224,6 +224,13 @@ internal unsafe struct Assembler
     public void Scalar(Scalar operation, bool isDouble, int destination, int source) =>
         Rm(isDouble ? 0xF2 : 0xF3, false, (int)operation, (Reg)destination, (Reg)source);
 
+    /// <summary>The same on all elements of a register.</summary>
+    public void PackedScalar(Scalar operation, bool isDouble, int destination, int source) =>
+        Rm(isDouble ? 0x66 : 0, false, (int)operation, (Reg)destination, (Reg)source);
+
+    /// <summary>PMOVMSKB: the top bits of the sixteen bytes.</summary>
+    public void TopBits(Reg destination, int source) => Rm(0x66, false, Map0F | 0xD7, destination, (Reg)source);
+
     /// <summary>UCOMISS, UCOMISD: ZF, PF and CF; PF = 1 when unordered. The others are 0.</summary>
     public void CompareScalar(bool isDouble, int left, int right) => Rm(isDouble ? 0x66 : 0, false, Map0F | 0x2E, (Reg)left, (Reg)right);
 
@@ -237,6 +244,10 @@ internal unsafe struct Assembler
 
     /// <summary>VFMADD231 and its kin (FMA3): addend = ± (a × b) ± addend.</summary>
     public void Fused(Fused operation, bool isDouble, int addend, int a, int b) => Vex(2, 1, (Reg)addend, (Reg)a, (Reg)b, (int)operation, isDouble);
+
+    /// <summary>The same on all elements of a register: the opcode below.</summary>
+    public void PackedFused(Fused operation, bool isDouble, int addend, int a, int b) =>
+        Vex(2, 1, (Reg)addend, (Reg)a, (Reg)b, (int)operation - 1, isDouble);
 
     /// <summary>MOVDQA between registers.</summary>
     public void CopyXmm(int destination, int source) => Rm(0x66, false, Map0F | 0x6F, (Reg)destination, (Reg)source);
