@@ -142,7 +142,8 @@ public sealed unsafe partial class VcpuCore : IDisposable
         UpdateWatchpoints();
     }
 
-    /// <summary>Executes from <see cref="CpuState.Pc"/> until the budget, in instructions, is spent or something else needs the owner.</summary>
+    /// <summary>Executes from <see cref="CpuState.Pc"/> until the budget, in instructions, is spent or something else needs the owner. Translated code looks at the budget
+    /// where it leaves a block, so it may overrun it by one.</summary>
     public VcpuExit Run(long budget)
     {
         CpuState* s = _state;

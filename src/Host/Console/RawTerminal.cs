@@ -35,11 +35,11 @@ public sealed class RawTerminal : IDisposable
         }
 
         byte[] settings = new byte[TermiosSize];
-        if (tcgetattr(StandardInput, settings) == 0)
+        if (GetAttributes(StandardInput, settings) == 0)
         {
             _saved = [.. settings];
-            cfmakeraw(settings);
-            _ = tcsetattr(StandardInput, Now, settings);
+            MakeRaw(settings);
+            _ = SetAttributes(StandardInput, Now, settings);
             AppDomain.CurrentDomain.ProcessExit += (_, _) => Restore();
         }
     }
@@ -54,19 +54,17 @@ public sealed class RawTerminal : IDisposable
     {
         if (_saved != null && Interlocked.Exchange(ref _restored, 1) == 0)
         {
-            _ = tcsetattr(StandardInput, Now, _saved);
+            _ = SetAttributes(StandardInput, Now, _saved);
         }
     }
 
     // termios(3). A child process that did this (stty) would not do: the runtime resets the terminal when a child ends.
-#pragma warning disable IDE1006 // names of the C library
-    [DllImport("libc")]
-    private static extern int tcgetattr(int descriptor, byte[] settings);
+    [DllImport("libc", EntryPoint = "tcgetattr")]
+    private static extern int GetAttributes(int descriptor, byte[] settings);
 
-    [DllImport("libc")]
-    private static extern int tcsetattr(int descriptor, int when, byte[] settings);
+    [DllImport("libc", EntryPoint = "tcsetattr")]
+    private static extern int SetAttributes(int descriptor, int when, byte[] settings);
 
-    [DllImport("libc")]
-    private static extern void cfmakeraw(byte[] settings);
-#pragma warning restore IDE1006
+    [DllImport("libc", EntryPoint = "cfmakeraw")]
+    private static extern void MakeRaw(byte[] settings);
 }

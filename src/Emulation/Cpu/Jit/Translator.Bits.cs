@@ -21,17 +21,14 @@ internal sealed unsafe partial class Translator
         if (low == 0 && high is 7 or 15 or 31 && !(high == 31 && !wide))
         {
             // UXTB, UXTH, SXTB, SXTH, SXTW: flags stay.
-            if (low == 0)
+            Extend(target, op->Rn, (high == 7 ? 0 : high == 15 ? 1 : 2) + (signed ? 4 : 0));
+            if (signed && !wide)
             {
-                Extend(target, op->Rn, (high == 7 ? 0 : high == 15 ? 1 : 2) + (signed ? 4 : 0));
-                if (signed && !wide)
-                {
-                    _a.Load(false, target, target);
-                }
-
-                Out(op->Rd, target);
-                return true;
+                _a.Load(false, target, target);
             }
+
+            Out(op->Rd, target);
+            return true;
         }
 
         LoseHostFlags();
