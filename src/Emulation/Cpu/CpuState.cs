@@ -44,6 +44,9 @@ public unsafe struct CpuState
     /// <summary>The interrupt inputs that are asserted: <see cref="CpuInterruptWord.Inputs"/>. Written like <see cref="Attention"/>, but by nobody else.</summary>
     public int InterruptInputs;
 
+    /// <summary>Nonzero when this vCPU broadcast TLB maintenance that no DSB has completed yet.</summary>
+    public int BroadcastOpen;
+
     /// <summary>Nonzero when CPACR_EL1.FPEN lets the current exception level use FP and SIMD. Kept by the exception code.</summary>
     public int FpEnabled;
 

@@ -1,5 +1,6 @@
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Cpu.Mmu;
 
 namespace Vmm.Emulation.Cpu;
 
@@ -89,15 +90,23 @@ public sealed unsafe partial class VcpuCore
             _jumpsGeneration = generation;
         }
 
-        _context.NoteJump(Pstate.ExceptionLevel(s->Pstate), PcOf(op), code);
+        // A handler that goes on inside a page may have taken its translation away.
+        ulong pc = PcOf(op);
+        ref TlbContext.InstructionEntry entry = ref _context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);
+        if (entry.Tag == (pc & PageMask) && entry.Page == _page)
+        {
+            Jumps().Note(pc, entry.SizeBits, entry.Global, code);
+        }
     }
 
     // Decoded code was replaced, or all translated code given up.
     private void DropJumps()
     {
-        foreach (Mmu.TlbContext? context in _contexts)
+        foreach (TlbContext? context in _contexts)
         {
-            context?.DropJumps();
+            context?.Jumps?.Clear();
         }
+
+        _jumpsEl1?.Clear();
     }
 }

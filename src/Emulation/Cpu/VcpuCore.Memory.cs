@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Memory;
 
@@ -14,6 +15,10 @@ public sealed unsafe partial class VcpuCore
     private readonly TlbContext?[] _contexts = new TlbContext?[Contexts];
     private TlbContext _context = null!;
     private long _switches;
+
+    // Translated code for EL1, and the tables of the upper half that its entries are of; null without a translator.
+    private JumpCache? _jumpsEl1;
+    private ulong _jumpsTtbr1;
 
     /// <summary>SCTLR_EL1.SA or SA0, for the current exception level.</summary>
     internal bool StackAlignmentChecked =>
@@ -284,8 +289,14 @@ public sealed unsafe partial class VcpuCore
     {
         _state->Tlb = _context.View(View(AccessKind.Plain));
         _state->TlbUnprivileged = _context.View(View(AccessKind.Unprivileged));
-        _state->JumpCache = _context.Jumps(Pstate.ExceptionLevel(_state->Pstate));
+        if (_translations != null)
+        {
+            _state->JumpCache = Jumps().Entries;
+        }
     }
+
+    // The jump cache of the current exception level.
+    private JumpCache Jumps() => Pstate.ExceptionLevel(_state->Pstate) == 0 ? _context.Jumps! : _jumpsEl1!;
 
     /// <summary>Finds or makes the context of the current TTBR0_EL1 and TTBR1_EL1. After every write of either.</summary>
     internal void SwitchContext()
@@ -323,18 +334,28 @@ public sealed unsafe partial class VcpuCore
         else
         {
             context = _contexts[oldest] ??= new TlbContext(_translations != null);
+            context.Postpone(HaveSameTables(context.Ttbr1, ttbr1) ? TlbLoss.Local : TlbLoss.All);
             context.Ttbr0 = ttbr0;
             context.Ttbr1 = ttbr1;
-            context.Stale = true;
         }
 
-        if (context.Stale)
-        {
-            context.Clear();
-        }
-
+        context.Settle();
         context.LastUse = ++_switches;
         _context = context;
+        if (_translations != null)
+        {
+            _jumpsEl1 ??= new JumpCache();
+            if (_jumpsEl1.AnyLocal || !HaveSameTables(_jumpsTtbr1, ttbr1))
+            {
+                _jumpsEl1.Clear();
+            }
+
+            _jumpsTtbr1 = ttbr1;
+        }
+
         UpdateView();
     }
+
+    // TTBRn_EL1 without ASID and CnP.
+    private static bool HaveSameTables(ulong ttbr, ulong other) => ((ttbr ^ other) & 0x0000_FFFF_FFFF_FFFE) == 0;
 }

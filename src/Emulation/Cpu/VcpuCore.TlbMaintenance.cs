@@ -18,9 +18,6 @@ public sealed unsafe partial class VcpuCore
     // Whether the owner is inside Run.
     private bool _executing;
 
-    // Whether this vCPU broadcast maintenance that no DSB has completed yet. Owner only.
-    private bool _broadcastOpen;
-
     /// <summary>The machine's other vCPUs, for maintenance that is broadcast; null for a vCPU that is tested alone.</summary>
     public TlbBroadcast? Broadcast { get; set; }
 
@@ -80,7 +77,7 @@ public sealed unsafe partial class VcpuCore
         if (broadcast && Broadcast is { } others)
         {
             others.Request(this, request);
-            _broadcastOpen = true;
+            _state->BroadcastOpen = 1;
         }
     }
 
@@ -95,7 +92,7 @@ public sealed unsafe partial class VcpuCore
         int asid = Asid(request.Asid);
         foreach (TlbContext? context in _contexts)
         {
-            if (context is not { Stale: false })
+            if (context is null or { Pending: TlbLoss.All })
             {
                 continue;
             }
@@ -107,8 +104,17 @@ public sealed unsafe partial class VcpuCore
             }
             else if (sameAsid)
             {
-                Forget(context);
+                Forget(context, TlbLoss.Local);
             }
+        }
+
+        if (request.Scope != TlbScope.Asid)
+        {
+            _jumpsEl1?.Invalidate(request.Va);
+        }
+        else if (_jumpsEl1 is { AnyLocal: true })
+        {
+            _jumpsEl1.Clear();
         }
     }
 
@@ -119,21 +125,20 @@ public sealed unsafe partial class VcpuCore
         {
             if (context != null)
             {
-                Forget(context);
+                Forget(context, TlbLoss.All);
             }
         }
+
+        _jumpsEl1?.Clear();
     }
 
     // At once what is in use, the others when they are next used.
-    private void Forget(TlbContext context)
+    private void Forget(TlbContext context, TlbLoss loss)
     {
+        context.Postpone(loss);
         if (context == _context)
         {
-            context.Clear();
-        }
-        else
-        {
-            context.Stale = true;
+            context.Settle();
         }
     }
 
@@ -147,10 +152,10 @@ public sealed unsafe partial class VcpuCore
     internal void CompleteBroadcast()
     {
         Interlocked.MemoryBarrier();
-        if (_broadcastOpen)
+        if (_state->BroadcastOpen != 0)
         {
             Broadcast!.Wait(this);
-            _broadcastOpen = false;
+            _state->BroadcastOpen = 0;
         }
     }
 }

@@ -116,6 +116,9 @@ public sealed unsafe partial class VcpuCore : IDisposable
             _contexts[i]?.Dispose();
             _contexts[i] = null;
         }
+
+        _jumpsEl1?.Dispose();
+        _jumpsEl1 = null;
     }
 
     /// <summary>

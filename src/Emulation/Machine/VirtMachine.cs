@@ -37,7 +37,6 @@ public sealed class VirtMachine : IDisposable
         {
             _translations = TranslationCache.TryCreate(_code, config.TranslationBytes)
                 ?? throw new NotSupportedException("this host cannot run translated code: use --accel interp");
-            _code.Changed += NoteCodeChange;
         }
 
         Cpus = [.. Enumerable.Range(0, config.PossibleCpus).Select(i => new VcpuCore(new CpuIndex(i), config.Cpu, Bus, _code, _translations))];
@@ -165,13 +164,5 @@ public sealed class VirtMachine : IDisposable
 
         _translations?.Dispose();
         Ram.Dispose();
-    }
-
-    private void NoteCodeChange()
-    {
-        foreach (VcpuCore cpu in Cpus)
-        {
-            cpu.Interrupts.Note(AttentionBits.CodeChange);
-        }
     }
 }

@@ -35,17 +35,3 @@ public unsafe struct ExitInfo
     /// <summary>The page of <see cref="Op"/>, by number in the translation cache.</summary>
     public int Page;
 }
-
-/// <summary>An entry of the jump cache: code for an instruction, by its virtual address.</summary>
-[StructLayout(LayoutKind.Sequential)]
-public unsafe struct JumpCacheEntry
-{
-    public const int Count = 2048;
-
-    /// <summary>Or <see cref="NoAddress"/>.</summary>
-    public ulong Va;
-    public byte* Code;
-
-    /// <summary>What an empty entry holds: a branch may go to any address, also a misaligned one, but one that is looked for in this entry is never this.</summary>
-    public static ulong NoAddress(int index) => ~((ulong)index << 2);
-}

@@ -35,6 +35,8 @@ internal static unsafe class HostRegisters
 
     public static readonly Operand Attention = Field(&Origin->Attention);
 
+    public static readonly Operand BroadcastOpen = Field(&Origin->BroadcastOpen);
+
     public static readonly Operand Remaining = Field(&Origin->Remaining);
 
     public static readonly Operand CodePageVa = Field(&Origin->CodePageVa);
@@ -42,6 +44,8 @@ internal static unsafe class HostRegisters
     public static readonly Operand Pc = Field(&Origin->Pc);
 
     public static readonly Operand Tlb = Field(&Origin->Tlb);
+
+    public static readonly Operand TlbUnprivileged = Field(&Origin->TlbUnprivileged);
 
     public static readonly Operand JumpCache = Field(&Origin->JumpCache);
 

@@ -20,7 +20,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly Lock _lock = new();
     private readonly ExecutableMemory _memory;
     private readonly Translator _translator;
-    private readonly List<VcpuCore> _cpus = [];
+    private VcpuCore[] _cpus = [];
     private readonly byte* _first;
     private CodePage[] _pages = new CodePage[256];
     private int _pageCount;
@@ -38,6 +38,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         LeaveForLink = thunks.LeaveForLink;
         LeaveForAttention = thunks.LeaveForAttention;
         _position = _first = thunks.End;
+        code.Changed += NoteCodeChange;
     }
 
     /// <summary>
@@ -81,7 +82,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     {
         lock (_lock)
         {
-            _cpus.Add(cpu);
+            Volatile.Write(ref _cpus, [.. _cpus, cpu]);
         }
     }
 
@@ -158,6 +159,15 @@ internal sealed unsafe class TranslationCache : IDisposable
 
         _pages[_pageCount] = page;
         return _pageCount++;
+    }
+
+    // Decoded code was dropped: no jump cache is to lead to what was made of it. Takes no lock, for the caller holds that of the decoded code.
+    private void NoteCodeChange()
+    {
+        foreach (VcpuCore cpu in Volatile.Read(ref _cpus))
+        {
+            cpu.Interrupts.Note(AttentionBits.CodeChange);
+        }
     }
 
     private static bool IsEnding(long generation) => (generation & 1) != 0;

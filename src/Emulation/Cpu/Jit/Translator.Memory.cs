@@ -59,7 +59,12 @@ internal sealed unsafe partial class Translator
 
     private static bool LoadStoreRegister(Translator t, Op* op) => t.LoadStore(op, Mode.Register);
 
-    private bool LoadStore(Op* op, Mode mode)
+    // LDTR, STTR: with the permissions of EL0.
+    private static bool LoadStoreUnprivileged(Translator t, Op* op) => t.LoadStore(op, Mode.Offset, HostRegisters.TlbUnprivileged);
+
+    private bool LoadStore(Op* op, Mode mode) => LoadStore(op, mode, HostRegisters.Tlb);
+
+    private bool LoadStore(Op* op, Mode mode, Operand tlb)
     {
         int size = 1 << (int)(op->Word >> 30);
         int opc = (int)(op->Word >> 22) & 3;
@@ -69,7 +74,7 @@ internal sealed unsafe partial class Translator
             return false;
         }
 
-        Operand place = Access(op, mode, size, opc == 0);
+        Operand place = Access(op, mode, size, opc == 0, tlb);
         if (opc == 0)
         {
             StoreFrom(place, op->Rd, size);
@@ -213,7 +218,9 @@ internal sealed unsafe partial class Translator
     }
 
     // RAX = the address; returns the place in host memory.
-    private Operand Access(Op* op, Mode mode, int size, bool write)
+    private Operand Access(Op* op, Mode mode, int size, bool write) => Access(op, mode, size, write, HostRegisters.Tlb);
+
+    private Operand Access(Op* op, Mode mode, int size, bool write, Operand tlb)
     {
         LoseHostFlags();
         CheckStack(op);
@@ -248,7 +255,7 @@ internal sealed unsafe partial class Translator
             _a.Lea(true, Rax, Operand.At(In(op->Rn, Rax), (int)op->Imm));
         }
 
-        return Probe(op, size, write);
+        return Probe(op, size, write, tlb);
     }
 
     // SCTLR_EL1.SA and SA0.
@@ -263,12 +270,14 @@ internal sealed unsafe partial class Translator
     }
 
     // The TLB entry of the address in RAX; leaves on a miss.
-    private Operand Probe(Op* op, int size, bool write)
+    private Operand Probe(Op* op, int size, bool write) => Probe(op, size, write, HostRegisters.Tlb);
+
+    private Operand Probe(Op* op, int size, bool write, Operand tlb)
     {
         _a.Load(false, Rcx, Rax);
         _a.ShiftImmediate(Shift.Shr, false, Rcx, 7);
         _a.AluImmediate(Alu.And, false, Rcx, (TlbEntry.Count - 1) << 5);
-        _a.Alu(Alu.Add, true, Rcx, HostRegisters.Tlb);
+        _a.Alu(Alu.Add, true, Rcx, tlb);
         if (size == 1)
         {
             _a.Load(true, Rdx, Rax);
@@ -353,20 +362,5 @@ internal sealed unsafe partial class Translator
         {
             _stackAligned = false;
         }
-    }
-
-    private static bool Nothing(Translator t, Op* op) => true;
-
-    // DMB: loads are ordered with what follows, and stores among each other, by the host itself (x86-TSO); all else takes a fence.
-    private static bool Barrier(Translator t, Op* op)
-    {
-        int type = (int)(op->Word >> 8) & 3;
-        if (type is not (1 or 2))
-        {
-            t.LoseHostFlags();
-            t._a.FullBarrier();
-        }
-
-        return true;
     }
 }

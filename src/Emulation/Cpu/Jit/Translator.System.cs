@@ -1,37 +1,62 @@
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit.X64;
+using Vmm.Emulation.Cpu.SystemRegisters;
 
 namespace Vmm.Emulation.Cpu.Jit;
 
-/// <content>The system registers and PSTATE fields that kernels use at every turn; the others are the interpreter's.</content>
+/// <content>The system registers, PSTATE fields, system operations and barriers that kernels use at every turn; the others are the interpreter's.</content>
 internal sealed unsafe partial class Translator
 {
     private const int ExceptionLevelMask = 0xC;
     private const int StackSelect = 1;
 
-    private static readonly Operand s_tpidrEl0 = HostRegisters.Field(&HostRegisters.Origin->TpidrEl0);
-    private static readonly Operand s_tpidrroEl0 = HostRegisters.Field(&HostRegisters.Origin->TpidrroEl0);
-    private static readonly Operand s_tpidrEl1 = HostRegisters.Field(&HostRegisters.Origin->TpidrEl1);
-    private static readonly Operand s_spEl0 = HostRegisters.Field(&HostRegisters.Origin->SpEl0);
+    private const int ZeroBytes = 64;
+
+    // Registers that are a field of the state and nothing else, by MRS without Xt: what PSTATE must have for it, how much a write takes; 0 for read-only ones.
+    private readonly record struct PlainRegister(Operand Field, int Required, int Written);
+
+    private static readonly Dictionary<uint, PlainRegister> s_plain = new()
+    {
+        [0xD53B_D040] = Plain(&HostRegisters.Origin->TpidrEl0, 0),
+        [0xD53B_D060] = new(HostRegisters.Field(&HostRegisters.Origin->TpidrroEl0), 0, 0),
+        [0xD538_D080] = Plain(&HostRegisters.Origin->TpidrEl1, ExceptionLevelMask),
+
+        // With SP_EL1 selected SP_EL0 has its own place.
+        [0xD538_4100] = Plain(&HostRegisters.Origin->SpEl0, StackSelect),
+        [0xD538_4000] = Plain(&HostRegisters.Origin->SpsrEl1, ExceptionLevelMask, written: 4),
+        [0xD538_4020] = Plain(&HostRegisters.Origin->ElrEl1, ExceptionLevelMask),
+        [0xD538_5200] = Plain(&HostRegisters.Origin->EsrEl1, ExceptionLevelMask),
+        [0xD538_6000] = Plain(&HostRegisters.Origin->FarEl1, ExceptionLevelMask),
+        [0xD538_7400] = Plain(&HostRegisters.Origin->ParEl1, ExceptionLevelMask),
+        [0xD538_1000] = Plain(&HostRegisters.Origin->SctlrEl1, ExceptionLevelMask, written: 0),
+        [0xD538_1040] = Plain(&HostRegisters.Origin->CpacrEl1, ExceptionLevelMask, written: 0),
+        [0xD538_2000] = Plain(&HostRegisters.Origin->Ttbr0El1, ExceptionLevelMask, written: 0),
+        [0xD538_2020] = Plain(&HostRegisters.Origin->Ttbr1El1, ExceptionLevelMask, written: 0),
+        [0xD538_2040] = Plain(&HostRegisters.Origin->TcrEl1, ExceptionLevelMask, written: 0),
+        [0xD538_C000] = Plain(&HostRegisters.Origin->VbarEl1, ExceptionLevelMask, written: 0),
+    };
+
+    private static PlainRegister Plain(ulong* field, int required, int written = 8) => new(HostRegisters.Field(field), required, written);
 
     private static bool ReadSystemRegister(Translator t, Op* op)
     {
-        switch (op->Word & ~31u)
+        uint word = op->Word & ~31u;
+        if (s_plain.TryGetValue(word, out PlainRegister plain))
         {
-            case 0xD53B_D040:
-                return t.Transfer(op, s_tpidrEl0, 0);
-            case 0xD53B_D060:
-                return t.Transfer(op, s_tpidrroEl0, 0);
-            case 0xD538_D080:
-                return t.Transfer(op, s_tpidrEl1, ExceptionLevelMask);
-            case 0xD538_4100:
-                // With SP_EL1 selected SP_EL0 has its own place.
-                return t.Transfer(op, s_spEl0, StackSelect);
+            return t.Transfer(op, plain.Field, plain.Required);
+        }
+
+        switch (word)
+        {
             case 0xD53B_4220:
                 t.Transfer(op, HostRegisters.Pstate, ExceptionLevelMask, wide: false, mask: (int)Pstate.DaifMask);
                 return true;
             case 0xD53B_4200:
                 return t.ReadFlags(op);
+            case 0xD53B_0020:
+                return t.ReadConstant(op, IdentificationRegisters.CtrEl0);
+            case 0xD53B_00E0:
+                return t.ReadConstant(op, IdentificationRegisters.DczidEl0);
             default:
                 return false;
         }
@@ -39,14 +64,23 @@ internal sealed unsafe partial class Translator
 
     private static bool WriteSystemRegister(Translator t, Op* op)
     {
-        switch (op->Word & ~31u)
+        // MSR lacks the bit of MRS.
+        uint word = op->Word & ~31u;
+        if (s_plain.TryGetValue(word | (1 << 21), out PlainRegister plain))
         {
-            case 0xD51B_D040:
-                return t.Write(op, s_tpidrEl0, 0);
-            case 0xD518_D080:
-                return t.Write(op, s_tpidrEl1, ExceptionLevelMask);
-            case 0xD518_4100:
-                return t.Write(op, s_spEl0, StackSelect);
+            if (plain.Written == 0)
+            {
+                return false;
+            }
+
+            t.Require(op, plain.Required);
+            t.Copy(Rax, op->Rn, wide: plain.Written == 8);
+            t._a.Store(true, plain.Field, Rax);
+            return true;
+        }
+
+        switch (word)
+        {
             case 0xD51B_4200:
                 return t.WriteFlags(op);
             case 0xD51B_4220:
@@ -54,6 +88,92 @@ internal sealed unsafe partial class Translator
             default:
                 return false;
         }
+    }
+
+    // A register that EL1 reads as a constant.
+    private bool ReadConstant(Op* op, ulong value)
+    {
+        Require(op, ExceptionLevelMask);
+        Reg target = Target(op->Rd, Rax);
+        _a.LoadImmediate(target, value);
+        Out(op->Rd, target);
+        return true;
+    }
+
+    // ---- SYS and barriers ----
+
+    private static bool SystemOperation(Translator t, Op* op)
+    {
+        switch (op->Word & ~31u)
+        {
+            case 0xD50B_7420:
+                return t.ZeroBlock(op);
+            case 0xD50B_7A20 or 0xD50B_7B20 or 0xD50B_7E20:
+                // DC CVAC, CVAU, CIVAC: nothing to clean, where the address may be read.
+                t.Require(op, ExceptionLevelMask);
+                t.Copy(Rax, op->Rn);
+                t.Probe(op, 1, write: false);
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    // DC ZVA: 19 instructions for 64 bytes.
+    private bool ZeroBlock(Op* op)
+    {
+        LoseHostFlags();
+        _a.Load(false, Rcx, HostRegisters.Pstate);
+        _a.AluImmediate(Alu.And, false, Rcx, ExceptionLevelMask);
+        _a.Load(false, Rdx, HostRegisters.Field(&HostRegisters.Origin->SctlrEl1));
+        _a.AluImmediate(Alu.And, false, Rdx, (int)Sctlr.Dze);
+        _a.Alu(Alu.Or, false, Rcx, Rdx);
+        LeaveIf(Condition.Equal, op);
+        Copy(Rax, op->Rn);
+        _a.AluImmediate(Alu.And, true, Rax, -ZeroBytes);
+        Operand place = Probe(op, 1, write: true);
+        _a.Packed(Packed.Xor, 0, 0);
+        for (int offset = 0; offset < ZeroBytes; offset += 16)
+        {
+            _a.StoreXmm(place with { Displacement = offset }, 0);
+        }
+
+        return true;
+    }
+
+    private static bool Nothing(Translator t, Op* op) => true;
+
+    // DMB: loads are ordered with what follows, and stores among each other, by the host itself (x86-TSO); all else takes a fence.
+    private static bool Barrier(Translator t, Op* op)
+    {
+        int type = (int)(op->Word >> 8) & 3;
+        if (type is not (1 or 2))
+        {
+            t.LoseHostFlags();
+            t._a.FullBarrier();
+        }
+
+        return true;
+    }
+
+    // DSB: the interpreter waits for broadcast TLB maintenance, and does what others asked for.
+    private static bool SynchronizationBarrier(Translator t, Op* op)
+    {
+        t.LoseHostFlags();
+        t._a.FullBarrier();
+        t._a.Load(false, Rax, HostRegisters.BroadcastOpen);
+        t._a.Alu(Alu.Or, false, Rax, HostRegisters.Attention);
+        t.LeaveIf(Condition.NotEqual, op);
+        return true;
+    }
+
+    // ISB: whatever it is to make visible has set attention.
+    private static bool InstructionBarrier(Translator t, Op* op)
+    {
+        t.LoseHostFlags();
+        t._a.AluImmediate(Alu.Cmp, false, HostRegisters.Attention, 0);
+        t.LeaveIf(Condition.NotEqual, op);
+        return true;
     }
 
     private static bool SetInterruptMasks(Translator t, Op* op)
@@ -143,13 +263,6 @@ internal sealed unsafe partial class Translator
         }
 
         Out(op->Rd, target);
-        return true;
-    }
-
-    private bool Write(Op* op, Operand field, int required)
-    {
-        Require(op, required);
-        _a.Store(true, field, In(op->Rn, Rax));
         return true;
     }
 

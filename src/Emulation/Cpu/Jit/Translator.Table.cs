@@ -113,8 +113,11 @@ internal sealed unsafe partial class Translator
             case "STXRB" or "STXRH" or "STXR" or "STLXRB" or "STLXRH" or "STLXR": return &StoreExclusive;
             case "CLREX": return &ClearExclusive;
 
-            case "HINT": return &Nothing;
+            case "HINT" or "YIELD": return &Nothing;
             case "DMB": return &Barrier;
+            case "DSB": return &SynchronizationBarrier;
+            case "ISB": return &InstructionBarrier;
+            case "SYS": return &SystemOperation;
             case "MRS": return &ReadSystemRegister;
             case "MSR (register)": return &WriteSystemRegister;
             case "MSR DAIFSet": return &SetInterruptMasks;
@@ -131,6 +134,11 @@ internal sealed unsafe partial class Translator
         bool pair = verb is "LDP" or "STP" or "LDNP" or "STNP" or "LDPSW";
         bool single = verb is "LDR" or "STR" or "LDRB" or "STRB" or "LDRH" or "STRH" or "LDRSB" or "LDRSH" or "LDRSW"
             or "LDUR" or "STUR" or "LDURB" or "STURB" or "LDURH" or "STURH" or "LDURSB" or "LDURSH" or "LDURSW";
+        if (verb.StartsWith("LDTR", StringComparison.Ordinal) || verb.StartsWith("STTR", StringComparison.Ordinal))
+        {
+            return &LoadStoreUnprivileged;
+        }
+
         if (mnemonic.Contains("(pre-index)", StringComparison.Ordinal))
         {
             return pair ? &PairPreIndex : single ? &LoadStorePreIndex : null;

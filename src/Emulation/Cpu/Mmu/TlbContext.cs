@@ -4,10 +4,20 @@ using Vmm.Emulation.Cpu.Jit;
 
 namespace Vmm.Emulation.Cpu.Mmu;
 
+/// <summary>What is to be forgotten before a context is used again.</summary>
+internal enum TlbLoss
+{
+    None,
+
+    /// <summary>All but global translations of the upper half of the address space.</summary>
+    Local,
+    All,
+}
+
 /// <summary>
 /// The cached translations of one pair of translation tables, and so of one ASID: a set for each view of memory. A vCPU keeps the
 /// contexts that it used last, so that a switch of TTBR0 and back finds its translations again. Global translations are in each
-/// context that has used them.
+/// context that has used them; those of the upper half, the kernel's, stay when a context passes to another ASID.
 /// </summary>
 internal sealed unsafe class TlbContext : IDisposable
 {
@@ -17,45 +27,37 @@ internal sealed unsafe class TlbContext : IDisposable
     public const int Views = 3;
     private const int InstructionEntries = 256;
 
-    // A context that is passed through on the way to another (Linux changes TTBR0 and TTBR1 in three steps) fills few entries; up to this
-    // many are remembered, so that clearing it costs next to nothing.
-    private const int RememberedFills = 256;
+    // A context with no more local entries than this forgets them by its list of them: one that is passed through on the way to another (Linux
+    // changes TTBR0 and TTBR1 in three steps) costs next to nothing.
+    private const int RememberedFills = 512;
     private const int PageShift = 12;
 
-    // Without the top byte, which is a tag or a copy of bit 55.
-    private const ulong AddressBits = 0x00FF_FFFF_FFFF_FFFF;
+    /// <summary>An address without the top byte, which is a tag or a copy of bit 55.</summary>
+    public const ulong AddressBits = 0x00FF_FFFF_FFFF_FFFF;
 
     internal struct InstructionEntry
     {
-        /// <summary>Virtual address of the page, or 1 for none.</summary>
+        /// <summary>Virtual address of the page, or <see cref="TlbEntry.Invalid"/> for none.</summary>
         public ulong Tag;
         public CodePage? Page;
+
+        /// <summary>As in <see cref="TlbEntry"/>.</summary>
+        public int SizeBits;
+        public bool Global;
     }
 
     private TlbEntry* _entries = (TlbEntry*)NativeMemory.AlignedAlloc(Views * TlbEntry.Count * (nuint)sizeof(TlbEntry), 64);
     private readonly InstructionEntry[] _instructions = new InstructionEntry[2 * InstructionEntries];
+    private readonly PageSizes _sizes = new();
 
-    // Entries filled since the last clear: index in _entries, or Views * TlbEntry.Count + index in _instructions.
+    // Local entries filled since they were last cleared: index in _entries, or Views * TlbEntry.Count + index in _instructions.
     private readonly ushort[] _fills = new ushort[RememberedFills];
-    private int _fillCount = int.MaxValue;
-
-    // Of the lower and the upper half of the address space: log2 of the largest page or block of which a piece is cached, and whether anything
-    // global is.
-    private readonly int[] _largest = new int[2];
-    private readonly bool[] _anyGlobal = new bool[2];
-
-    // Entries of translated code for EL0, then for EL1; null without a translator. Each page among them is in _instructions too.
-    private JumpCacheEntry* _jumps;
-    private bool _jumped = true;
+    private int _fillCount;
 
     /// <param name="jumps">Whether translated code is to find its way by this context.</param>
     public TlbContext(bool jumps)
     {
-        if (jumps)
-        {
-            _jumps = (JumpCacheEntry*)NativeMemory.AlignedAlloc(2 * JumpCacheEntry.Count * (nuint)sizeof(JumpCacheEntry), 64);
-        }
-
+        Jumps = jumps ? new JumpCache() : null;
         Clear();
     }
 
@@ -63,57 +65,16 @@ internal sealed unsafe class TlbContext : IDisposable
 
     public ulong Ttbr1 { get; set; }
 
-    /// <summary>Set when a full invalidation is due before the context is used again.</summary>
-    public bool Stale { get; set; }
+    /// <summary>What is to be forgotten before the context is used again.</summary>
+    public TlbLoss Pending { get; private set; }
 
     /// <summary>When it was used last, in switches; the oldest context is given up first.</summary>
     public long LastUse { get; set; }
 
+    /// <summary>Translated code for EL0; null without a translator.</summary>
+    public JumpCache? Jumps { get; }
+
     public TlbEntry* View(int view) => _entries + (view * TlbEntry.Count);
-
-    /// <summary>The jump cache of an exception level.</summary>
-    public JumpCacheEntry* Jumps(int exceptionLevel) => _jumps + (exceptionLevel * JumpCacheEntry.Count);
-
-    /// <summary>Lets jumps to an address, whose page is among the instruction entries, find its translated code.</summary>
-    public void NoteJump(int exceptionLevel, ulong va, byte* code)
-    {
-        JumpCacheEntry* entry = Jumps(exceptionLevel) + ((va >> 2) & (JumpCacheEntry.Count - 1));
-        entry->Va = va;
-        entry->Code = code;
-        _jumped = true;
-    }
-
-    /// <summary>Forgets all translated code.</summary>
-    public void DropJumps()
-    {
-        if (_jumped && _jumps != null)
-        {
-            for (int i = 0; i < 2 * JumpCacheEntry.Count; i++)
-            {
-                _jumps[i].Va = JumpCacheEntry.NoAddress(i);
-            }
-
-            _jumped = false;
-        }
-    }
-
-    // Forgets the translated code of a page.
-    private void DropJumps(int instructionIndex, ulong page)
-    {
-        if (_jumps == null || page == TlbEntry.Invalid)
-        {
-            return;
-        }
-
-        int first = (instructionIndex < InstructionEntries ? 0 : JumpCacheEntry.Count) + (int)((page >> 2) & (JumpCacheEntry.Count - 1));
-        for (int i = first; i < first + CodePage.Words; i++)
-        {
-            if (_jumps[i].Va >> PageShift == page >> PageShift)
-            {
-                _jumps[i].Va = JumpCacheEntry.NoAddress(i);
-            }
-        }
-    }
 
     public ref InstructionEntry Instruction(int exceptionLevel, ulong va) => ref _instructions[InstructionIndex(exceptionLevel, va)];
 
@@ -138,22 +99,22 @@ internal sealed unsafe class TlbContext : IDisposable
     public void FillInstruction(int exceptionLevel, ulong pc, in Translation translation, CodePage page)
     {
         int index = InstructionIndex(exceptionLevel, pc);
-        ulong tag = pc >> PageShift << PageShift;
-        if (_instructions[index].Tag != tag)
-        {
-            DropJumps(index, _instructions[index].Tag);
-        }
-
-        _instructions[index].Tag = tag;
-        _instructions[index].Page = page;
+        ref InstructionEntry entry = ref _instructions[index];
+        entry.Tag = pc >> PageShift << PageShift;
+        entry.Page = page;
+        entry.SizeBits = translation.SizeBits;
+        entry.Global = translation.Global;
         Note((Views * TlbEntry.Count) + index, pc, translation);
     }
 
     private void Note(int fill, ulong va, in Translation translation)
     {
-        int half = Half(va);
-        _largest[half] = Math.Max(_largest[half], translation.SizeBits);
-        _anyGlobal[half] |= translation.Global;
+        _sizes.Note(va, translation.SizeBits);
+        if (translation.Global && IsUpper(va))
+        {
+            return;
+        }
+
         if (_fillCount < RememberedFills)
         {
             _fills[_fillCount++] = (ushort)fill;
@@ -164,10 +125,41 @@ internal sealed unsafe class TlbContext : IDisposable
         }
     }
 
-    private static int Half(ulong va) => (int)(va >> 55) & 1;
+    private static bool IsUpper(ulong va) => ((va >> 55) & 1) != 0;
+
+    /// <summary>Forgets something when the context is next used; nothing is looked up in it before.</summary>
+    public void Postpone(TlbLoss loss) => Pending = loss > Pending ? loss : Pending;
+
+    /// <summary>Forgets at once what was postponed.</summary>
+    public void Settle()
+    {
+        if (Pending == TlbLoss.All)
+        {
+            Clear();
+        }
+        else if (Pending == TlbLoss.Local)
+        {
+            ClearLocal();
+        }
+    }
 
     /// <summary>Forgets everything.</summary>
     public void Clear()
+    {
+        for (int i = 0; i < Views * TlbEntry.Count; i++)
+        {
+            _entries[i].ReadTag = _entries[i].WriteTag = TlbEntry.Invalid;
+        }
+
+        Array.Fill(_instructions, new InstructionEntry { Tag = TlbEntry.Invalid });
+        Jumps?.Clear();
+        _fillCount = 0;
+        _sizes.Clear();
+        Pending = TlbLoss.None;
+    }
+
+    /// <summary>Forgets all but global translations of the upper half.</summary>
+    public void ClearLocal()
     {
         if (_fillCount <= RememberedFills)
         {
@@ -179,7 +171,7 @@ internal sealed unsafe class TlbContext : IDisposable
                 }
                 else
                 {
-                    _instructions[fill - (Views * TlbEntry.Count)] = new InstructionEntry { Tag = TlbEntry.Invalid };
+                    _instructions[fill - (Views * TlbEntry.Count)].Tag = TlbEntry.Invalid;
                 }
             }
         }
@@ -187,56 +179,69 @@ internal sealed unsafe class TlbContext : IDisposable
         {
             for (int i = 0; i < Views * TlbEntry.Count; i++)
             {
-                _entries[i].ReadTag = _entries[i].WriteTag = TlbEntry.Invalid;
+                if (_entries[i].Global == 0 || !IsUpper(_entries[i].ReadTag))
+                {
+                    _entries[i].ReadTag = _entries[i].WriteTag = TlbEntry.Invalid;
+                }
             }
 
-            Array.Fill(_instructions, new InstructionEntry { Tag = TlbEntry.Invalid });
+            foreach (ref InstructionEntry entry in _instructions.AsSpan())
+            {
+                if (!entry.Global || !IsUpper(entry.Tag))
+                {
+                    entry.Tag = TlbEntry.Invalid;
+                }
+            }
         }
 
-        DropJumps();
+        Jumps?.Clear();
         _fillCount = 0;
-        _largest[0] = _largest[1] = PageShift;
-        _anyGlobal[0] = _anyGlobal[1] = false;
-        Stale = false;
+        Pending = TlbLoss.None;
     }
 
-    /// <summary>
-    /// TLBI by address: forgets every piece of the page or block that holds it, or with <paramref name="globalOnly"/> those that are global.
-    /// Of instruction entries nearby it may forget more.
-    /// </summary>
+    /// <summary>TLBI by address: forgets every piece of the page or block that holds it, or with <paramref name="globalOnly"/> those that are global.</summary>
     public void Invalidate(ulong va, bool globalOnly)
     {
-        int half = Half(va);
-        if (globalOnly && !_anyGlobal[half])
+        for (int i = 0; i < _sizes.Count; i++)
         {
-            return;
+            if (_sizes.MayHold(i, va))
+            {
+                Invalidate(va, _sizes.SizeBits(i), globalOnly);
+            }
         }
 
-        // Where pieces of what holds the address can be.
-        ulong region = ulong.MaxValue << _largest[half];
-        long pieces = 1L << (_largest[half] - PageShift);
-        ulong first = va & region;
-        for (long i = Math.Min(pieces, TlbEntry.Count) - 1; i >= 0; i--)
+        if (Jumps != null && (!globalOnly || Jumps.AnyGlobal))
         {
-            int index = (int)((first >> PageShift) + (ulong)i) & (TlbEntry.Count - 1);
-            for (TlbEntry* entry = _entries + index; entry < _entries + (Views * TlbEntry.Count); entry += TlbEntry.Count)
+            Jumps.Invalidate(va);
+        }
+    }
+
+    // The pieces of a page or block of one size.
+    private void Invalidate(ulong va, int sizeBits, bool globalOnly)
+    {
+        ulong region = (ulong.MaxValue << sizeBits) & AddressBits;
+        int pieces = (int)Math.Min(1L << (sizeBits - PageShift), TlbEntry.Count);
+        int first = (int)((va & region) >> PageShift);
+        for (int i = 0; i < pieces; i++)
+        {
+            TlbEntry* entry = _entries + ((first + i) & (TlbEntry.Count - 1));
+            for (int view = 0; view < Views; view++, entry += TlbEntry.Count)
             {
-                if (((entry->ReadTag ^ va) & (ulong.MaxValue << entry->SizeBits) & AddressBits) == 0 && (!globalOnly || entry->Global != 0))
+                if (((entry->ReadTag ^ va) & region) == 0 && entry->SizeBits == sizeBits && (!globalOnly || entry->Global != 0))
                 {
                     entry->ReadTag = entry->WriteTag = TlbEntry.Invalid;
                 }
             }
         }
 
-        for (long i = Math.Min(pieces, InstructionEntries) - 1; i >= 0; i--)
+        for (int i = 0; i < Math.Min(pieces, InstructionEntries); i++)
         {
-            int index = (int)((first >> PageShift) + (ulong)i) & (InstructionEntries - 1);
-            for (; index < _instructions.Length; index += InstructionEntries)
+            for (int index = (first + i) & (InstructionEntries - 1); index < _instructions.Length; index += InstructionEntries)
             {
-                if (((_instructions[index].Tag ^ va) & region & AddressBits) == 0)
+                ref InstructionEntry entry = ref _instructions[index];
+                if (((entry.Tag ^ va) & region) == 0 && entry.SizeBits == sizeBits && (!globalOnly || entry.Global))
                 {
-                    DropJumps(index, _instructions[index].Tag);
-                    _instructions[index].Tag = TlbEntry.Invalid;
+                    entry.Tag = TlbEntry.Invalid;
                 }
             }
         }
@@ -245,8 +250,7 @@ internal sealed unsafe class TlbContext : IDisposable
     public void Dispose()
     {
         NativeMemory.AlignedFree(_entries);
-        NativeMemory.AlignedFree(_jumps);
         _entries = null;
-        _jumps = null;
+        Jumps?.Dispose();
     }
 }

@@ -8,6 +8,12 @@ namespace Vmm.Emulation.Cpu.SystemRegisters;
 /// </summary>
 internal static unsafe class IdentificationRegisters
 {
+    /// <summary>IDC = 1: cleaning data to unify it is not needed; DIC = 0: the predecoded code must be invalidated. 64-byte lines.</summary>
+    public const ulong CtrEl0 = 0x9444_C004;
+
+    /// <summary>DC ZVA zeroes 64 bytes, and is allowed.</summary>
+    public const ulong DczidEl0 = 4;
+
     public static void Add(AddRow row)
     {
         row(3, 0, 0, 0, 0, new("MIDR_EL1", (core, _) => core.Model.Midr));
@@ -40,11 +46,9 @@ internal static unsafe class IdentificationRegisters
         row(3, 1, 0, 0, 7, new("AIDR_EL1", (_, _) => 0));
         row(3, 2, 0, 0, 0, new("CSSELR_EL1", (_, s) => s->CsselrEl1, (_, s, v) => s->CsselrEl1 = v & 0xF));
 
-        // IDC = 1: cleaning data to unify it is not needed; DIC = 0: the predecoded code must be invalidated. 64-byte lines.
-        row(3, 3, 0, 0, 1, new("CTR_EL0", (_, _) => 0x9444_C004) { El0Read = true, TrapEl0 = (_, s, _) => (s->SctlrEl1 & Sctlr.Uct) == 0 });
+        row(3, 3, 0, 0, 1, new("CTR_EL0", (_, _) => CtrEl0) { El0Read = true, TrapEl0 = (_, s, _) => (s->SctlrEl1 & Sctlr.Uct) == 0 });
 
-        // 64 bytes, and whether EL0 may.
-        row(3, 3, 0, 0, 7, new("DCZID_EL0", (_, s) => DczProhibited(s) ? 0x14ul : 4ul) { El0Read = true });
+        row(3, 3, 0, 0, 7, new("DCZID_EL0", (_, s) => DczProhibited(s) ? DczidEl0 | 0x10 : DczidEl0) { El0Read = true });
     }
 
     private static bool DczProhibited(CpuState* s) => Pstate.ExceptionLevel(s->Pstate) == 0 && (s->SctlrEl1 & Sctlr.Dze) == 0;
