@@ -38,6 +38,8 @@ internal sealed class FakeMachine : IVmMachine
 
     public MachineDescription Description => new("max", 2, 1, 1, PossibleCpus, 1);
 
+    public string DescribeJit() => "Blocks 1";
+
     public ICpuHotplugPort? Hotplug => Port;
 
     public Gic Gic { get; } = new([]);

@@ -43,6 +43,21 @@ public sealed class VmTests : VmTestKit
     }
 
     [Fact]
+    public void Translator_is_described_while_a_vcpu_runs()
+    {
+        IActorRef vm = Start();
+        using var gate = new ManualResetEventSlim();
+        _machine.Vcpu(0).Script.Add(() =>
+        {
+            gate.Wait();
+            return VcpuExit.BudgetSpent;
+        });
+        vm.Tell(new GetJitDescription(), TestActor);
+        ExpectMsg(new JitDescription("Blocks 1"), s_patience);
+        gate.Set();
+    }
+
+    [Fact]
     public void Parked_vcpu_does_not_run_until_woken()
     {
         Start();

@@ -27,6 +27,7 @@ public sealed class MonitorTests
         {
             GetVcpuStates => new VcpuStates(["Running", "Running", "PoweredOff", "PoweredOff", "PoweredOff", "Disabled"]),
             GetPluggedVcpus => new PluggedVcpus(["core4"], [4]),
+            GetJitDescription => new JitDescription("Blocks 1"),
             GetVcpuRegisters { Cpu: 0 } => new VcpuRegisters(0, " PC=1"),
             GetVcpuRegisters get => new VcpuRegisters(get.Cpu, ""),
             PlugVcpu { Cpu: 4 } plug => new HotplugRejected(plug.Id, "cpu(id4=0:0:4:0) with arch-id 4 exist"),
@@ -53,6 +54,7 @@ public sealed class MonitorTests
     [InlineData("info registers 9", "Error: CPU not found")]
     [InlineData("info registers", "\nCPU#0\n PC=1")]
     [InlineData("info status", "VM status: running")]
+    [InlineData("info jit", "Blocks 1")]
     [InlineData("info cpus", "* CPU #0: Running\n  CPU #1: Running\n  CPU #2: PoweredOff\n  CPU #3: PoweredOff\n  CPU #4: PoweredOff")]
     [InlineData("", "")]
     public async Task Command_answers_in_QEMUs_words(string line, string answer) => Assert.Equal(answer, await _monitor.Execute(line));
@@ -77,6 +79,13 @@ public sealed class MonitorTests
     }
 
     [Fact]
+    public async Task InfoJit_of_a_machine_that_interprets_is_an_error()
+    {
+        var monitor = new Monitor(s_config, _ => Task.FromResult<IProtocolMessage>(new JitDescription("")), () => { });
+        Assert.Equal("Error: JIT information is only available with accel=jit", await monitor.Execute("info jit"));
+    }
+
+    [Fact]
     public async Task Quit_ends_the_program()
     {
         await _monitor.Execute("quit");
@@ -88,6 +97,7 @@ public sealed class MonitorTests
     [InlineData("info hotpluggable-cpus")]
     [InlineData("info registers")]
     [InlineData("info status")]
+    [InlineData("info jit")]
     public async Task Query_that_the_VM_cannot_answer_is_an_error_in_one_line(string line)
     {
         var rejecting = new Monitor(s_config, _ => Task.FromResult<IProtocolMessage>(new VmCommandRejected("the reason")), () => { });

@@ -65,6 +65,8 @@ public sealed class OptionTests
     [InlineData("kvm", "unsupported accelerator 'kvm'; there are jit and interp")]
     [InlineData("interp,tb-size=1", "accelerator interp has no property 'tb-size'")]
     [InlineData("jit,one=1", "accelerator jit has no property 'one'")]
+    [InlineData("interp,stats=on", "accelerator interp has no property 'stats'")]
+    [InlineData("jit,stats=yes", "stats is on or off, not 'yes'")]
     [InlineData("jit,tb-size=0", "tb-size is a number of MiB from 1 to 1024, not '0'")]
     [InlineData("jit,tb-size=x", "tb-size is a number of MiB from 1 to 1024, not 'x'")]
     public void Accelerator_wrong_says_what(string accel, string message)

@@ -41,6 +41,8 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         }
     }
 
+    public string DescribeJit() => _machine.DescribeJit();
+
     public ICpuHotplugPort? Hotplug { get; }
 
     public Gic Gic => _machine.Gic;

@@ -24,6 +24,12 @@ public sealed record GetVcpuRegisters(int Cpu) : IProtocolMessage;
 
 public sealed record VcpuRegisters(int Cpu, string Text) : IProtocolMessage;
 
+/// <summary>Query: what the translator has done. Answered while vCPUs run. Answer: <see cref="JitDescription"/>.</summary>
+public sealed record GetJitDescription : IProtocolMessage;
+
+/// <param name="Text">Lines of text; empty for a machine that only interprets.</param>
+public sealed record JitDescription(string Text) : IProtocolMessage;
+
 /// <summary>Query: what the machine is made of. Answer: <see cref="MachineDescription"/>.</summary>
 public sealed record GetMachineDescription : IProtocolMessage;
 

@@ -33,7 +33,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("mw", typeof(PressPowerButton)), ("mg", typeof(GetVcpuRegisters)), ("mG", typeof(VcpuRegisters)),
         ("ga", typeof(AttachCpuInterface)), ("gA", typeof(CpuInterfaceAttached)), ("gd", typeof(DetachCpuInterface)),
         ("gD", typeof(CpuInterfaceDetached)), ("ds", typeof(SendSerial)), ("mf", typeof(PartFailed)),
-        ("md", typeof(GetMachineDescription)), ("mD", typeof(MachineDescription)),
+        ("md", typeof(GetMachineDescription)), ("mD", typeof(MachineDescription)), ("mj", typeof(GetJitDescription)), ("mJ", typeof(JitDescription)),
         ("dz", typeof(ResetDevices)), ("dZ", typeof(DevicesReset)), ("dc", typeof(AnnounceCpuEvent)), ("d?", typeof(GetDeviceState)),
         ("d!", typeof(DeviceState)), ("dl", typeof(LoadDeviceState)), ("dL", typeof(DeviceStateLoaded)),
         ("hp", typeof(PlugVcpu)), ("hu", typeof(UnplugVcpu)), ("ha", typeof(HotplugAccepted)), ("hx", typeof(HotplugRejected)),

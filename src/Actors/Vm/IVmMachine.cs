@@ -40,6 +40,9 @@ public interface IVmMachine
 
     MachineDescription Description { get; }
 
+    /// <summary>What the translator has done, as text; empty without one. Any thread, while vCPUs run.</summary>
+    string DescribeJit();
+
     bool IsEnabled(int cpu);
 
     /// <summary>Where a CPU stands for the host, ACPI, the GIC and PSCI; the actor's part is left empty.</summary>

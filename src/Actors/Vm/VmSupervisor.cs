@@ -125,6 +125,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     {
         Receive<GetVmStatus>(_ => Sender.Tell(_status));
         Receive<GetMachineDescription>(_ => Sender.Tell(_machine.Description));
+        Receive<GetJitDescription>(_ => Sender.Tell(new JitDescription(_machine.DescribeJit())));
         Receive<VcpuFailed>(failed => Pause(VmRunState.InternalError, failed.Report, ActorRefs.Nobody));
         Receive<PartFailed>(failed =>
         {

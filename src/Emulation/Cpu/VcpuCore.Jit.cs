@@ -18,16 +18,17 @@ public sealed unsafe partial class VcpuCore
     private void RunTranslated(CpuState* s, Op* op)
     {
         TranslationCache translations = _translations!;
+        long[] exits = Counters.Exits ??= new long[ExitCounters.Count];
         while (op != null)
         {
             byte* code = translations.Find(this, _page!, op, out long generation);
             NoteJump(s, op, code, generation);
-            op = Execute(translations, s, op, code, generation);
+            op = Execute(translations, exits, s, op, code, generation);
         }
     }
 
     // Enters code again and again until it needs what EnterAt does.
-    private Op* Execute(TranslationCache translations, CpuState* s, Op* op, byte* code, long generation)
+    private Op* Execute(TranslationCache translations, long[] exits, CpuState* s, Op* op, byte* code, long generation)
     {
         while (true)
         {
@@ -42,12 +43,14 @@ public sealed unsafe partial class VcpuCore
             if (kind == ExitKind.Lookup)
             {
                 Volatile.Write(ref _inTranslatedCode, false);
+                exits[s->Remaining > 0 ? ExitCounters.Lookup : ExitCounters.Attention]++;
                 return EnterAt(s->Pc);
             }
 
             ExitInfo* exit = s->Exit;
             op = exit->Op;
             int count = exit->Count;
+            exits[exit->Counter]++;
             byte* place = (byte*)&exit->Place + exit->Place;
             _page = translations.PageAt(exit->Page);
             Volatile.Write(ref _inTranslatedCode, false);

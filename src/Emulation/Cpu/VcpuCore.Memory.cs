@@ -227,6 +227,7 @@ public sealed unsafe partial class VcpuCore
             return true;
         }
 
+        Counters.DataTlbFills++;
         _context.Fill(view, va, t, (nint)(host - va));
         return true;
     }
@@ -280,6 +281,7 @@ public sealed unsafe partial class VcpuCore
             return false;
         }
 
+        Counters.InstructionTlbFills++;
         _context.FillInstruction(level, pc, t, _code.Get(memory, t.Address));
         return true;
     }
@@ -337,6 +339,7 @@ public sealed unsafe partial class VcpuCore
             context.Postpone(HaveSameTables(context.Ttbr1, ttbr1) ? TlbLoss.Local : TlbLoss.All);
             context.Ttbr0 = ttbr0;
             context.Ttbr1 = ttbr1;
+            Counters.ContextsMade++;
         }
 
         context.Settle();

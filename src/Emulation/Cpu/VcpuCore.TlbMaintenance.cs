@@ -55,10 +55,12 @@ public sealed unsafe partial class VcpuCore
         {
             if (_tlbRequestCount > MaxTlbRequests)
             {
+                Counters.BroadcastFlushes++;
                 FlushTlb();
             }
             else
             {
+                Counters.BroadcastsServed += _tlbRequestCount;
                 for (int i = 0; i < _tlbRequestCount; i++)
                 {
                     Invalidate(_tlbRequests[i]);
@@ -73,6 +75,7 @@ public sealed unsafe partial class VcpuCore
     /// <summary>A TLBI of this vCPU.</summary>
     internal void InvalidateTlb(TlbRequest request, bool broadcast)
     {
+        Counters.TlbInvalidations[(int)request.Scope]++;
         Invalidate(request);
         if (broadcast && Broadcast is { } others)
         {

@@ -90,8 +90,10 @@ public sealed unsafe partial class VcpuCore : IDisposable
     /// <summary>Why the last <see cref="Run"/> returned; a handler that returns null has set it.</summary>
     internal VcpuExit ExitReason { get; set; }
 
-    /// <summary>Instructions executed since creation. Owner only.</summary>
+    /// <summary>Instructions executed since creation, up to the end of the last <see cref="Run"/>. Written by the owner, read by any thread.</summary>
     public long InstructionCount { get; private set; }
+
+    internal VcpuCounters Counters { get; } = new();
 
     /// <summary>Makes the execution state of a CPU that is to run. No thread runs it yet.</summary>
     public void Enable()

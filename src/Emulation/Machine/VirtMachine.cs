@@ -154,6 +154,9 @@ public sealed class VirtMachine : IDisposable
     /// <summary>How often all translated code was given up because its room was full.</summary>
     public long TranslationsGivenUp => _translations?.GivenUp ?? 0;
 
+    /// <summary>What the translator has done and what it left to the interpreter, as text; empty for a machine that interprets. Any thread, while the vCPUs run.</summary>
+    public string DescribeJit() => _translations == null ? "" : JitReport.Describe(_translations.Statistics, Cpus, _code);
+
     public void Dispose()
     {
         _timers.Dispose();

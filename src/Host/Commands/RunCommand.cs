@@ -21,7 +21,7 @@ public static class RunCommand
         var memory = new Option<string>("--memory", "-m") { Description = "RAM in MiB, or with K, M, G", DefaultValueFactory = _ => "512M" };
         var cpu = new Option<string>("--cpu") { Description = "CPU model", DefaultValueFactory = _ => "max" };
         var machine = new Option<string>("--machine", "-M") { Description = "virt[,gic-version=3][,acpi=on|off][,dtb-randomness=on|off]", DefaultValueFactory = _ => "virt" };
-        var accel = new Option<string?>("--accel") { Description = "engine: jit[,tb-size=MiB] or interp (the fastest that this host can)" };
+        var accel = new Option<string?>("--accel") { Description = AcceleratorOption.Syntax };
         var trace = new Option<string?>("--trace") { Description = $"what to trace: {TraceCategoryNames.All}" };
         var traceFile = new Option<string?>("--trace-file") { Description = $"where the trace goes ({TraceOption.DefaultFile})" };
         var log = new Option<string>("--log") { Description = "LEVEL[,FILE]: log to stderr, or to a file", DefaultValueFactory = _ => LogOption.Default };
@@ -54,12 +54,14 @@ public static class RunCommand
         var quit = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var console = new SerialConsole(RawTerminal.OpenInput(), System.Console.OpenStandardOutput());
         MachineConfig config;
+        bool statistics;
         VmSession opened;
         try
         {
             Log.Logger = LogOption.Create(log);
             TraceOption traceOption = TraceOption.Parse(trace, traceFile);
             EndpointOption? endpoint = remote == null ? null : EndpointOption.Parse(remote);
+            statistics = AcceleratorOption.Parse(options.Accel).Statistics;
             config = options.ToConfig();
             config = config with { Trace = traceOption.Open() };
             opened = new VmSession(config, console.Write, console.Report, endpoint, state == null ? null : StateFolder.Open(state));
@@ -72,6 +74,7 @@ public static class RunCommand
 
         using var terminal = new RawTerminal(() => quit.TrySetResult());
         VmStatus? ended = null;
+        string report = "";
         await using (VmSession session = opened)
         {
             var monitor = new Vmm.Host.Console.Monitor(config, session.Ask, () => quit.TrySetResult());
@@ -81,9 +84,16 @@ public static class RunCommand
             {
                 ended = await session.Ended.ConfigureAwait(false);
             }
+
+            report = statistics ? session.Machine.DescribeJit() : "";
         }
 
         terminal.Dispose();
+        if (report.Length > 0)
+        {
+            await System.Console.Error.WriteLineAsync(report).ConfigureAwait(false);
+        }
+
         await Log.CloseAndFlushAsync().ConfigureAwait(false);
         config.Trace?.Dispose();
         if (config.Trace is { Lost: > 0 } lossy)

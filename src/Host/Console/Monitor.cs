@@ -21,6 +21,7 @@ public sealed class Monitor(MachineConfig config, Func<IProtocolMessage, Task<IP
         device_del name                            ask the guest to give a CPU back
         info cpus | hotpluggable-cpus | status     show the CPUs, the slots for CPUs, the run state
         info registers [n]                         show the registers of a CPU
+        info jit                                   show what was translated, and what was left to the interpreter
         stop | cont                                stop and go on
         system_powerdown                           press the power button
         system_reset                               reset the machine
@@ -74,6 +75,8 @@ public sealed class Monitor(MachineConfig config, Func<IProtocolMessage, Task<IP
                 return await InfoRegisters(0).ConfigureAwait(false);
             case ["info", "registers", string number] when int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int cpu):
                 return await InfoRegisters(cpu).ConfigureAwait(false);
+            case ["info", "jit"]:
+                return await InfoJit().ConfigureAwait(false);
             case ["info", string what, ..]:
                 return $"unknown command: 'info {what}'";
             case ["device_add", string device]:
@@ -229,6 +232,12 @@ public sealed class Monitor(MachineConfig config, Func<IProtocolMessage, Task<IP
         }
 
         return text.ToString();
+    }
+
+    private async Task<string> InfoJit()
+    {
+        var jit = await Query<JitDescription>(new GetJitDescription()).ConfigureAwait(false);
+        return jit.Text.Length == 0 ? "Error: JIT information is only available with accel=jit" : jit.Text;
     }
 
     private async Task<string> InfoRegisters(int cpu)

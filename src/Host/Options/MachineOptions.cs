@@ -19,14 +19,20 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
         CpuModel model = CpuModel.Find(Cpu)
             ?? throw new OptionException($"unable to find CPU model '{Cpu}'; there are {string.Join(", ", CpuModel.All.Select(m => m.Name))}");
         (bool acpi, bool randomness) = ParseMachine(Machine);
-        (Accelerator accelerator, long translationBytes) = ParseAccelerator(Accel);
+        AcceleratorOption accelerator = AcceleratorOption.Parse(Accel);
         if (Kernel == null)
         {
             throw new OptionException("no kernel: give an arm64 Image with --kernel");
         }
 
         var boot = new BootConfig(ReadFile("kernel", Kernel), Initrd == null ? null : ReadFile("initrd", Initrd), Append);
-        var config = new MachineConfig(model, smp.Cpus, smp.Topology, memory, boot) { Acpi = acpi, DtbRandomness = randomness, Accelerator = accelerator, TranslationBytes = translationBytes };
+        var config = new MachineConfig(model, smp.Cpus, smp.Topology, memory, boot)
+        {
+            Acpi = acpi,
+            DtbRandomness = randomness,
+            Accelerator = accelerator.Accelerator,
+            TranslationBytes = accelerator.TranslationBytes,
+        };
         try
         {
             LinuxBoot.Plan(config);
@@ -37,39 +43,6 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
         }
 
         return config;
-    }
-
-    // jit[,tb-size=MiB] or interp; by default the fastest that the host can.
-    private static (Accelerator Accelerator, long TranslationBytes) ParseAccelerator(string? text)
-    {
-        const string TbSize = "tb-size=";
-        const long LargestTranslationMebibytes = 1024;
-        string[] parts = (text ?? (Accelerators.CanTranslate ? "jit" : "interp")).Split(',');
-        long bytes = Accelerators.DefaultTranslationBytes;
-        Accelerator accelerator = parts[0] switch
-        {
-            "interp" => Accelerator.Interpreter,
-            "jit" when Accelerators.CanTranslate => Accelerator.Jit,
-            "jit" => throw new OptionException("this host cannot run translated code (it takes x86-64 with BMI2, LZCNT and SSE4.2, and memory that may be written and executed): use --accel interp"),
-            _ => throw new OptionException($"unsupported accelerator '{parts[0]}'; there are jit and interp"),
-        };
-        foreach (string part in parts.Skip(1))
-        {
-            if (accelerator != Accelerator.Jit || !part.StartsWith(TbSize, StringComparison.Ordinal))
-            {
-                throw new OptionException($"accelerator {parts[0]} has no property '{part.Split('=')[0]}'");
-            }
-
-            if (!long.TryParse(part[TbSize.Length..], NumberStyles.None, CultureInfo.InvariantCulture, out long mebibytes)
-                || mebibytes < Accelerators.SmallestTranslationBytes >> 20 || mebibytes > LargestTranslationMebibytes)
-            {
-                throw new OptionException($"tb-size is a number of MiB from {Accelerators.SmallestTranslationBytes >> 20} to {LargestTranslationMebibytes}, not '{part[TbSize.Length..]}'");
-            }
-
-            bytes = mebibytes << 20;
-        }
-
-        return (accelerator, bytes);
     }
 
     /// <summary>A size in bytes from a number of MiB, or one with a suffix K, M or G.</summary>

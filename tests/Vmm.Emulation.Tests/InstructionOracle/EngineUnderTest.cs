@@ -103,6 +103,9 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         return exit;
     }
 
+    /// <summary>What <c>info jit</c> says.</summary>
+    public string DescribeJit() => JitReport.Describe(_translations!.Statistics, [_core], _code);
+
     private CpuState* Set(ref OracleRecord r)
     {
         CpuState* s = _core.State;

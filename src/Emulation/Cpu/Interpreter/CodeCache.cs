@@ -17,6 +17,15 @@ public sealed unsafe class CodeCache(Feature features)
     private readonly HashSet<(GuestMemory Memory, int Page)> _filled = [];
     private readonly delegate*<VcpuCore, CpuState*, Op*, Op*>[] _handlers = BuildHandlers();
 
+    /// <summary>Pages that were replaced one by one. Any thread, as the two below.</summary>
+    public long PagesInvalidated { get; private set; }
+
+    /// <summary>How often the guest had all pages replaced.</summary>
+    public long AllInvalidated { get; private set; }
+
+    /// <summary>How often all pages were given up because there were <see cref="Capacity"/>.</summary>
+    public long GivenUp { get; private set; }
+
     /// <summary>Raised when decoded code was dropped, under the cache's lock: whoever has addresses of it forgets them.</summary>
     public event Action? Changed;
 
@@ -67,6 +76,7 @@ public sealed unsafe class CodeCache(Feature features)
                 page.MarkStale();
                 memory.CodePages[index] = null;
                 _filled.Remove((memory, index));
+                PagesInvalidated++;
                 Changed?.Invoke();
             }
         }
@@ -77,6 +87,7 @@ public sealed unsafe class CodeCache(Feature features)
     {
         lock (_lock)
         {
+            AllInvalidated++;
             DropAll();
         }
     }
@@ -92,6 +103,7 @@ public sealed unsafe class CodeCache(Feature features)
 
             if (_filled.Count >= Capacity)
             {
+                GivenUp++;
                 DropAll();
             }
 

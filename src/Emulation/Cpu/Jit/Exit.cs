@@ -27,7 +27,10 @@ public unsafe struct ExitInfo
     public Op* Op;
 
     /// <summary>Interpret: instructions executed before it that are not yet taken off the budget.</summary>
-    public int Count;
+    public ushort Count;
+
+    /// <summary>Which of <see cref="VcpuCounters.Exits"/> counts it.</summary>
+    public ushort Counter;
 
     /// <summary>Interpret: where the code goes on. Link: the displacement of the jump. From the address of this field.</summary>
     public int Place;

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Runtime.Intrinsics.X86;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit.X64;
@@ -26,6 +27,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     private int _pageCount;
     private byte* _position;
     private long _generation;
+    private TranslationStatistics _statistics;
 
     private TranslationCache(ExecutableMemory memory, CodeCache code)
     {
@@ -77,6 +79,18 @@ internal sealed unsafe class TranslationCache : IDisposable
         return page != null;
     }
 
+    /// <summary>What was done so far. Any thread; waits for a translation at most.</summary>
+    public TranslationStatistics Statistics
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _statistics with { GivenUp = GivenUp, Used = _position - _memory.Start, Capacity = (long)_memory.Size };
+            }
+        }
+    }
+
     /// <summary>A vCPU whose code is to be waited for before it is given up.</summary>
     public void Register(VcpuCore cpu)
     {
@@ -98,7 +112,8 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <summary>As <see cref="Find"/>, and lets the jump with the displacement at <paramref name="place"/> go there.</summary>
     public byte* Link(VcpuCore cpu, CodePage page, Op* op, byte* place, long generation)
     {
-        lock (_lock)
+        Lock();
+        try
         {
             if (generation != Generation)
             {
@@ -114,6 +129,10 @@ internal sealed unsafe class TranslationCache : IDisposable
 
             return entry;
         }
+        finally
+        {
+            _lock.Exit();
+        }
     }
 
     /// <summary>A page by the number that exits give. In translated code, or with the lock, only.</summary>
@@ -123,7 +142,8 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     private byte* Translate(VcpuCore cpu, CodePage page, Op* op, out long generation)
     {
-        lock (_lock)
+        Lock();
+        try
         {
             generation = _generation;
             int word = op->Offset >> 2;
@@ -143,9 +163,33 @@ internal sealed unsafe class TranslationCache : IDisposable
                 page.Number = Add(page);
             }
 
-            _position = _translator.Translate(page, page.Number, word, _position);
+            long start = Stopwatch.GetTimestamp();
+            byte* end = _translator.Translate(page, page.Number, word, _position);
+            _statistics.Translating += Stopwatch.GetElapsedTime(start);
+            _statistics.Blocks++;
+            _statistics.Instructions += _translator.Length;
+            _statistics.HostBytes += end - _position;
+            _position = end;
             return page.Entry(word);
         }
+        finally
+        {
+            _lock.Exit();
+        }
+    }
+
+    // Counts what it waits for others.
+    private void Lock()
+    {
+        if (_lock.TryEnter())
+        {
+            return;
+        }
+
+        long start = Stopwatch.GetTimestamp();
+        _lock.Enter();
+        _statistics.Waits++;
+        _statistics.Waiting += Stopwatch.GetElapsedTime(start);
     }
 
     private int Add(CodePage page)
@@ -175,6 +219,7 @@ internal sealed unsafe class TranslationCache : IDisposable
     // The calling vCPU is not in translated code. Others may be on their way in: they look at the generation with their flag set.
     private void GiveUpAll(VcpuCore caller)
     {
+        long start = Stopwatch.GetTimestamp();
         Volatile.Write(ref _generation, _generation + 1);
         Interlocked.MemoryBarrierProcessWide();
         var spin = default(SpinWait);
@@ -196,5 +241,10 @@ internal sealed unsafe class TranslationCache : IDisposable
         _pageCount = 0;
         _position = _first;
         Volatile.Write(ref _generation, _generation + 1);
+        TimeSpan taken = Stopwatch.GetElapsedTime(start);
+        if (taken > _statistics.LongestGiveUp)
+        {
+            _statistics.LongestGiveUp = taken;
+        }
     }
 }

@@ -176,13 +176,13 @@ internal sealed unsafe partial class Translator
         if (read)
         {
             _a.Alu(Alu.Cmp, true, Rdx, Operand.At(Rcx, ReadTag));
-            LeaveIf(Condition.NotEqual, op);
+            LeaveIf(Condition.NotEqual, op, ExitReason.TlbMiss);
         }
 
         if (write)
         {
             _a.Alu(Alu.Cmp, true, Rdx, Operand.At(Rcx, WriteTag));
-            LeaveIf(Condition.NotEqual, op);
+            LeaveIf(Condition.NotEqual, op, ExitReason.TlbMiss);
         }
 
         _a.Load(true, Rcx, Operand.At(Rcx, Addend));

@@ -289,7 +289,7 @@ internal sealed unsafe partial class Translator
 
         _a.AluImmediate(Alu.And, true, Rdx, -4096);
         _a.Alu(Alu.Cmp, true, Rdx, Operand.At(Rcx, write ? WriteTag : ReadTag));
-        LeaveIf(Condition.NotEqual, op);
+        LeaveIf(Condition.NotEqual, op, ExitReason.TlbMiss);
         _a.Load(true, Rcx, Operand.At(Rcx, Addend));
         return Operand.At(Rax, Rcx, 0);
     }

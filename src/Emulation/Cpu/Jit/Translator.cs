@@ -42,7 +42,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     private int _uncounted;
 
     // What is out of the way at the end of the block: the call that leaves, and what it says.
-    private readonly record struct Stub(ExitKind Kind, nint Displacement, nint Op, int Count, nint Place);
+    private readonly record struct Stub(ExitKind Kind, nint Displacement, nint Op, int Count, nint Place, ExitReason Reason = ExitReason.NotTranslated);
 
     /// <summary>Translates from a word of a page on; gives each entry to the page.</summary>
     /// <param name="room">Where the code goes: <see cref="MaxBytes"/> at least.</param>
@@ -81,7 +81,6 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             GoTo((_first + _length) * 4);
         }
 
-        Translated += _length;
         EmitStubs();
         foreach ((nint displacement, int index) in _forward)
         {
@@ -99,8 +98,8 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         return _a.Position;
     }
 
-    /// <summary>Instructions translated since the start.</summary>
-    public long Translated { get; private set; }
+    /// <summary>Instructions of the block that was translated last.</summary>
+    public int Length => _length;
 
     private Op* OpAt(int index) => _page.First + _first + index;
 
@@ -257,16 +256,17 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
 
     // The same in a rare case, out of the way of the common one, which goes on in the meantime; state must be as before the instruction.
     // Flags are where they are: whoever calls this has put them into memory where they are wanted.
-    private void LeaveIf(Condition condition, Op* op) => _rare.Add(((nint)_a.JumpForward(condition), (nint)op));
+    private void LeaveIf(Condition condition, Op* op, ExitReason reason = ExitReason.RareCase) =>
+        _rare.Add(((nint)_a.JumpForward(condition), (nint)op, reason));
 
-    private readonly List<(nint Displacement, nint Op)> _rare = [];
+    private readonly List<(nint Displacement, nint Op, ExitReason Reason)> _rare = [];
 
     // At the end of an emitted instruction that may have left: where it goes on.
     private void ComeBack()
     {
-        foreach ((nint displacement, nint op) in _rare)
+        foreach ((nint displacement, nint op, ExitReason reason) in _rare)
         {
-            _stubs.Add(new Stub(ExitKind.Interpret, displacement, op, _uncounted, (nint)_a.Position));
+            _stubs.Add(new Stub(ExitKind.Interpret, displacement, op, _uncounted, (nint)_a.Position, reason));
         }
 
         _rare.Clear();
@@ -375,9 +375,16 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
                 _ => cache.LeaveForAttention,
             });
             _a.Int64(stub.Op);
-            _a.Int32(stub.Count);
+            _a.Int32(stub.Count | (CounterOf(stub) << 16));
             _a.Int32(stub.Place == 0 ? 0 : (int)(stub.Place - (nint)_a.Position));
             _a.Int32(_pageNumber);
         }
     }
+
+    private static int CounterOf(Stub stub) => stub.Kind switch
+    {
+        ExitKind.Interpret => ExitCounters.Of(stub.Reason, (Op*)stub.Op),
+        ExitKind.Link => ExitCounters.Link,
+        _ => ExitCounters.Attention,
+    };
 }

@@ -31,6 +31,9 @@ internal static unsafe class SystemOperations
 
     public static SystemOperation? At(int index) => index < 0 ? null : Rows[index];
 
+    /// <summary>The names of all rows.</summary>
+    public static IEnumerable<string> Names => Rows.Select(row => row.Name);
+
     private static Dictionary<int, int> Build()
     {
         var index = new Dictionary<int, int>();

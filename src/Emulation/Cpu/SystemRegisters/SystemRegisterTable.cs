@@ -13,6 +13,9 @@ internal static unsafe class SystemRegisterTable
 
     public static SystemRegister? At(int index) => index < 0 ? null : Rows[index];
 
+    /// <summary>The names of all rows.</summary>
+    public static IEnumerable<string> Names => Rows.Select(row => row.Name);
+
     /// <summary>bits 20:5 of MRS and MSR: op0 op1 CRn CRm op2.</summary>
     public static int Key(int op0, int op1, int crn, int crm, int op2) => (op0 << 14) | (op1 << 11) | (crn << 7) | (crm << 3) | op2;
 

@@ -1,0 +1,32 @@
+namespace Vmm.Emulation.Cpu.Jit;
+
+/// <summary>What the translation cache has done since it was made; the owner of each is whoever holds its lock.</summary>
+internal record struct TranslationStatistics
+{
+    public long Blocks { get; set; }
+
+    /// <summary>Guest instructions of all blocks.</summary>
+    public long Instructions { get; set; }
+
+    /// <summary>Bytes of host code of all blocks.</summary>
+    public long HostBytes { get; set; }
+
+    /// <summary>Time in the translator, decoding included.</summary>
+    public TimeSpan Translating { get; set; }
+
+    /// <summary>How often, and how long, a vCPU waited for another that translated or linked.</summary>
+    public long Waits { get; set; }
+
+    public TimeSpan Waiting { get; set; }
+
+    /// <summary>The longest time for which all code was held up to be given up.</summary>
+    public TimeSpan LongestGiveUp { get; set; }
+
+    /// <summary>How often all code was given up.</summary>
+    public long GivenUp { get; set; }
+
+    /// <summary>Bytes of the code that is there now, thunks included, and of the room for it.</summary>
+    public long Used { get; set; }
+
+    public long Capacity { get; set; }
+}

@@ -1,0 +1,60 @@
+using System.Globalization;
+using Vmm.Emulation.Machine;
+
+namespace Vmm.Host.Options;
+
+/// <summary><c>--accel</c>, checked.</summary>
+public sealed record AcceleratorOption(Accelerator Accelerator)
+{
+    public const string Syntax = "engine: jit[,tb-size=MiB][,stats=on] or interp (the fastest that this host can)";
+
+    private const long LargestTranslationMebibytes = 1024;
+
+    /// <summary>Room for translated code, in bytes.</summary>
+    public long TranslationBytes { get; private init; } = Accelerators.DefaultTranslationBytes;
+
+    /// <summary>Print what <c>info jit</c> prints when the run ends.</summary>
+    public bool Statistics { get; private init; }
+
+    /// <param name="text">As <see cref="Syntax"/> has it; null for the fastest engine that the host can.</param>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static AcceleratorOption Parse(string? text)
+    {
+        string[] parts = (text ?? (Accelerators.CanTranslate ? "jit" : "interp")).Split(',');
+        var option = new AcceleratorOption(parts[0] switch
+        {
+            "interp" => Accelerator.Interpreter,
+            "jit" when Accelerators.CanTranslate => Accelerator.Jit,
+            "jit" => throw new OptionException("this host cannot run translated code (it takes x86-64 with BMI2, LZCNT and SSE4.2, and memory that may be written and executed): use --accel interp"),
+            _ => throw new OptionException($"unsupported accelerator '{parts[0]}'; there are jit and interp"),
+        });
+        foreach (string part in parts.Skip(1))
+        {
+            string[] pair = part.Split('=', 2);
+            string value = pair.Length == 2 ? pair[1] : "";
+            option = (option.Accelerator, pair[0]) switch
+            {
+                (Accelerator.Jit, "tb-size") => option with { TranslationBytes = ParseSize(value) },
+                (Accelerator.Jit, "stats") => option with { Statistics = ParseSwitch(pair[0], value) },
+                _ => throw new OptionException($"accelerator {parts[0]} has no property '{pair[0]}'"),
+            };
+        }
+
+        return option;
+    }
+
+    private static long ParseSize(string value)
+    {
+        long smallest = Accelerators.SmallestTranslationBytes >> 20;
+        return long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out long mebibytes) && mebibytes >= smallest && mebibytes <= LargestTranslationMebibytes
+            ? mebibytes << 20
+            : throw new OptionException($"tb-size is a number of MiB from {smallest} to {LargestTranslationMebibytes}, not '{value}'");
+    }
+
+    private static bool ParseSwitch(string name, string value) => value switch
+    {
+        "on" => true,
+        "off" => false,
+        _ => throw new OptionException($"{name} is on or off, not '{value}'"),
+    };
+}
