@@ -26,6 +26,9 @@ public unsafe struct CpuState
     public const int ContextBreakpoints = 2;
     public const int Watchpoints = 4;
 
+    /// <summary>Base registers: X0–X30 and SP.</summary>
+    public const int Bases = 32;
+
     /// <summary>X0–X30, then the slots <see cref="Zr"/>, <see cref="Sp"/> and <see cref="Sink"/>.</summary>
     public fixed ulong X[34];
 
@@ -76,6 +79,14 @@ public unsafe struct CpuState
 
     /// <summary>Translations with EL0's permissions, for LDTR and STTR.</summary>
     public TlbEntry* TlbUnprivileged;
+
+    /// <summary>
+    /// Translated code: the TLB entry that each base register of a load or store used last, by slot, with <see cref="Sp"/> at 31. They hold only what
+    /// <see cref="Tlb"/> held since the translations in force were last changed.
+    /// </summary>
+    public fixed ulong BaseReadTag[Bases];
+    public fixed ulong BaseWriteTag[Bases];
+    public fixed ulong BaseAddend[Bases];
 
     // Exclusive monitor (Arm ARM B2.12): the address and the value that the last LDXR/LDXP saw.
     public ulong ExclusiveAddress;

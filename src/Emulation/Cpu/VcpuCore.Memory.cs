@@ -294,6 +294,16 @@ public sealed unsafe partial class VcpuCore
         if (_translations != null)
         {
             _state->JumpCache = Jumps().Entries;
+            ForgetBases();
+        }
+    }
+
+    // The translations that base registers used last, of translated code, may no longer hold.
+    private void ForgetBases()
+    {
+        if (_translations != null)
+        {
+            new Span<ulong>(_state->BaseReadTag, 2 * CpuState.Bases).Fill(TlbEntry.Invalid);
         }
     }
 

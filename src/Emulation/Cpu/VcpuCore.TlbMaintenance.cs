@@ -111,6 +111,7 @@ public sealed unsafe partial class VcpuCore
             }
         }
 
+        ForgetBases();
         if (request.Scope != TlbScope.Asid)
         {
             _jumpsEl1?.Invalidate(request.Va);
@@ -142,6 +143,7 @@ public sealed unsafe partial class VcpuCore
         if (context == _context)
         {
             context.Settle();
+            ForgetBases();
         }
     }
 

@@ -70,6 +70,14 @@ internal static unsafe class HostRegisters
     /// <param name="field">The field's address in <see cref="Origin"/>.</param>
     public static Operand Field(void* field) => Operand.At(Reg.Rbp, (int)((byte*)field - (byte*)Origin) - Bias);
 
+    /// <summary>The tag of the page that a base register used last.</summary>
+    public static Operand BaseTag(int slot, bool write) => Field(&(write ? Origin->BaseWriteTag : Origin->BaseReadTag)[BaseIndex(slot)]);
+
+    public static Operand BaseAddend(int slot) => Field(&Origin->BaseAddend[BaseIndex(slot)]);
+
+    /// <summary>Where a base register stands in <see cref="CpuState.BaseReadTag"/> and its kin.</summary>
+    public static int BaseIndex(int slot) => slot == CpuState.Sp ? CpuState.Bases - 1 : slot;
+
     /// <summary>The low or the high half of a V register, or all of it.</summary>
     public static Operand Vector(int register, int half = 0) =>
         Operand.At(Reg.Rbp, ((int)(Origin->V - (ulong*)Origin) * 8) + (register * 16) + (half * 8) - Bias);

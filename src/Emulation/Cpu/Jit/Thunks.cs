@@ -1,4 +1,5 @@
 using Vmm.Emulation.Cpu.Jit.X64;
+using Vmm.Emulation.Cpu.Mmu;
 
 namespace Vmm.Emulation.Cpu.Jit;
 
@@ -31,6 +32,8 @@ internal readonly unsafe struct Thunks
         LeaveForInterpreter = EmitCall(ref a, ExitKind.Interpret, leave);
         LeaveForLink = EmitCall(ref a, ExitKind.Link, leave);
         LeaveForAttention = EmitCall(ref a, ExitKind.Attention, leave);
+        RefillRead = EmitRefills(ref a, write: false);
+        RefillWrite = EmitRefills(ref a, write: true);
         End = a.Position;
     }
 
@@ -43,6 +46,15 @@ internal readonly unsafe struct Thunks
     public byte* LeaveForLink { get; }
 
     public byte* LeaveForAttention { get; }
+
+    /// <summary>
+    /// Called by a load or store whose base register used another page last, by <see cref="HostRegisters.BaseIndex"/>: RAX = the address, RDX = the page of its last byte.
+    /// Returns ZF = 1 where the TLB has the page: RCX = the addend, and the base register has that entry now. 14 instructions.
+    /// </summary>
+    public byte*[] RefillRead { get; }
+
+    /// <summary>The same for stores.</summary>
+    public byte*[] RefillWrite { get; }
 
     public byte* End { get; }
 
@@ -88,6 +100,34 @@ internal readonly unsafe struct Thunks
         }
 
         a.Return();
+    }
+
+    private static byte*[] EmitRefills(ref Assembler a, bool write)
+    {
+        var entries = new byte*[CpuState.Bases];
+        for (int i = 0; i < CpuState.Bases; i++)
+        {
+            int slot = i == CpuState.Bases - 1 ? CpuState.Sp : i;
+            entries[i] = a.Position;
+            a.Load(false, Reg.Rcx, Reg.Rax);
+            a.ShiftImmediate(Shift.Shr, false, Reg.Rcx, 7);
+            a.AluImmediate(Alu.And, false, Reg.Rcx, (TlbEntry.Count - 1) << 5);
+            a.Alu(Alu.Add, true, Reg.Rcx, HostRegisters.Tlb);
+            a.Alu(Alu.Cmp, true, Reg.Rdx, Operand.At(Reg.Rcx, write ? TlbEntry.WriteTagOffset : TlbEntry.ReadTagOffset));
+            byte* miss = a.JumpShort(Condition.NotEqual);
+            foreach (bool tag in (ReadOnlySpan<bool>)[false, true])
+            {
+                a.Load(true, Reg.Rdx, Operand.At(Reg.Rcx, tag ? TlbEntry.WriteTagOffset : TlbEntry.ReadTagOffset));
+                a.Store(true, HostRegisters.BaseTag(slot, tag), Reg.Rdx);
+            }
+
+            a.Load(true, Reg.Rcx, Operand.At(Reg.Rcx, TlbEntry.AddendOffset));
+            a.Store(true, HostRegisters.BaseAddend(slot), Reg.Rcx);
+            a.BindShort(miss);
+            a.Return();
+        }
+
+        return entries;
     }
 
     // Called: what the exit says lies behind the call.

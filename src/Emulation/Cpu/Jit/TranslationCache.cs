@@ -39,6 +39,8 @@ internal sealed unsafe class TranslationCache : IDisposable
         LeaveForInterpreter = thunks.LeaveForInterpreter;
         LeaveForLink = thunks.LeaveForLink;
         LeaveForAttention = thunks.LeaveForAttention;
+        RefillRead = thunks.RefillRead;
+        RefillWrite = thunks.RefillWrite;
         _position = _first = thunks.End;
         code.Changed += NoteCodeChange;
     }
@@ -59,6 +61,11 @@ internal sealed unsafe class TranslationCache : IDisposable
     public byte* LeaveForLink { get; }
 
     public byte* LeaveForAttention { get; }
+
+    // Where translated code calls to look the TLB up for a base register.
+    public byte*[] RefillRead { get; }
+
+    public byte*[] RefillWrite { get; }
 
     /// <summary>
     /// Changes when all code is given up, before and after: addresses of code of another generation are not to be entered, and an odd one has none.

@@ -175,17 +175,17 @@ internal sealed unsafe partial class Translator
         _a.AluImmediate(Alu.And, true, Rdx, -4096 | (size - 1));
         if (read)
         {
-            _a.Alu(Alu.Cmp, true, Rdx, Operand.At(Rcx, ReadTag));
+            _a.Alu(Alu.Cmp, true, Rdx, Operand.At(Rcx, TlbEntry.ReadTagOffset));
             LeaveIf(Condition.NotEqual, op, ExitReason.TlbMiss);
         }
 
         if (write)
         {
-            _a.Alu(Alu.Cmp, true, Rdx, Operand.At(Rcx, WriteTag));
+            _a.Alu(Alu.Cmp, true, Rdx, Operand.At(Rcx, TlbEntry.WriteTagOffset));
             LeaveIf(Condition.NotEqual, op, ExitReason.TlbMiss);
         }
 
-        _a.Load(true, Rcx, Operand.At(Rcx, Addend));
+        _a.Load(true, Rcx, Operand.At(Rcx, TlbEntry.AddendOffset));
         return Operand.At(Rax, Rcx, 0);
     }
 

@@ -63,9 +63,11 @@ internal sealed unsafe partial class Translator
             return true;
         }
 
-        t.NeedHostFlags();
+        byte* around = t._a.JumpForward(Opposite(t.NeedCondition(condition)));
+        (bool inMemory, bool borrow) = (t._flagsInMemory, t._borrow);
         t.SettleFlags(t.WantedByTarget(op));
-        t.Taken(op, t._a.JumpForward(Opposite(t.NeedCondition(condition))));
+        t.Taken(op, around);
+        (t._flagsInMemory, t._borrow) = (inMemory, borrow);
         return true;
     }
 

@@ -31,6 +31,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     private readonly bool[] _isEntry = new bool[MaxBlock];
     private readonly bool[] _wanted = new bool[MaxBlock + 1];
 
+    private bool _hasLoop;
     private Assembler _a;
     private CodePage _page = null!;
     private int _pageNumber;
@@ -41,8 +42,9 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     // Instructions since the budget was last charged, this one not among them.
     private int _uncounted;
 
-    // What is out of the way at the end of the block: the call that leaves, and what it says.
-    private readonly record struct Stub(ExitKind Kind, nint Displacement, nint Op, int Count, nint Place, ExitReason Reason = ExitReason.NotTranslated);
+    // What is out of the way at the end of the block: the call that leaves, and what it says; before that, for a load or store, the call that looks the TLB up.
+    private readonly record struct Stub(
+        ExitKind Kind, nint Displacement, nint Op, int Count, nint Place, ExitReason Reason = ExitReason.NotTranslated, nint Refill = 0, nint Back = 0);
 
     /// <summary>Translates from a word of a page on; gives each entry to the page.</summary>
     /// <param name="room">Where the code goes: <see cref="MaxBytes"/> at least.</param>
@@ -138,6 +140,8 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             _isLabel[i] = _isEntry[i] = i == 0;
         }
 
+        _hasLoop = false;
+
         for (int i = 0; i < _length; i++)
         {
             int target = TargetWord(OpAt(i)) - _first;
@@ -145,6 +149,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             {
                 _isLabel[target] = true;
                 _isEntry[target] |= target <= i;
+                _hasLoop |= target <= i;
             }
         }
     }
@@ -161,9 +166,18 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         return offset < CodePage.Words * 4 ? (int)(offset >> 2) : -1;
     }
 
-    // Backwards, from what the ways out of the block want: whether flags are wanted before each instruction.
+    // Backwards, from what the ways out of the block want: whether flags are wanted before each instruction. Again where a loop wants what its head had not told yet.
     private void FindWantedFlags()
     {
+        Array.Clear(_wanted, 0, _length);
+        while (PropagateWantedFlags())
+        {
+        }
+    }
+
+    private bool PropagateWantedFlags()
+    {
+        bool changed = false;
         bool wanted = true;
         Op* last = OpAt(_length - 1);
         if (!SeldomFallsThrough(last) && !IsUnconditional(last->Word))
@@ -208,11 +222,19 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
                 }
             }
 
+            // Of a backward branch the target comes later in this pass.
+            changed |= wanted && !_wanted[i];
             _wanted[i] = wanted;
         }
+
+        return changed && _hasLoop;
     }
 
-    private bool WantedAtWord(int word) => word >= CodePage.Words || FlagEffects.WantedAt(code, _page, _page.First + word);
+    private bool WantedAtWord(int word)
+    {
+        int index = word - _first;
+        return word >= CodePage.Words || (index >= 0 && index < _length ? _wanted[index] : FlagEffects.WantedAt(code, _page, _page.First + word));
+    }
 
     // What stands at a label: from here on flags are in memory, since several ways lead here.
     private void BeginInstruction()
@@ -257,16 +279,16 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     // The same in a rare case, out of the way of the common one, which goes on in the meantime; state must be as before the instruction.
     // Flags are where they are: whoever calls this has put them into memory where they are wanted.
     private void LeaveIf(Condition condition, Op* op, ExitReason reason = ExitReason.RareCase) =>
-        _rare.Add(((nint)_a.JumpForward(condition), (nint)op, reason));
+        _rare.Add(((nint)_a.JumpForward(condition), (nint)op, reason, 0, 0));
 
-    private readonly List<(nint Displacement, nint Op, ExitReason Reason)> _rare = [];
+    private readonly List<(nint Displacement, nint Op, ExitReason Reason, nint Refill, nint Back)> _rare = [];
 
     // At the end of an emitted instruction that may have left: where it goes on.
     private void ComeBack()
     {
-        foreach ((nint displacement, nint op, ExitReason reason) in _rare)
+        foreach ((nint displacement, nint op, ExitReason reason, nint refill, nint back) in _rare)
         {
-            _stubs.Add(new Stub(ExitKind.Interpret, displacement, op, _uncounted, (nint)_a.Position, reason));
+            _stubs.Add(new Stub(ExitKind.Interpret, displacement, op, _uncounted, (nint)_a.Position, reason, refill, back));
         }
 
         _rare.Clear();
@@ -289,24 +311,24 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         int word = (int)(offset >> 2);
         int index = word - _first;
         Charge(count);
-        _stubs.Add(new Stub(ExitKind.Attention, (nint)_a.JumpForward(Condition.LessOrEqual), (nint)(_page.First + word), 0, 0));
-        if (index >= 0 && index < _length && _isLabel[index])
+        byte* target = _page.Entry(word);
+        bool isInside = index >= 0 && index < _length && _isLabel[index];
+        if (isInside || target != null)
         {
-            if (_labels[index] != null)
+            if (isInside && _labels[index] == null)
             {
-                _a.Jump(_labels[index]);
+                _forward.Add(((nint)_a.JumpForward(Condition.Greater), index));
             }
             else
             {
-                _forward.Add(((nint)_a.JumpForward(), index));
+                _a.Jump(Condition.Greater, isInside ? _labels[index] : target);
             }
-        }
-        else if (_page.Entry(word) is var entry && entry != null)
-        {
-            _a.Jump(entry);
+
+            _stubs.Add(new Stub(ExitKind.Attention, (nint)_a.JumpForward(), (nint)(_page.First + word), 0, 0));
         }
         else
         {
+            _stubs.Add(new Stub(ExitKind.Attention, (nint)_a.JumpForward(Condition.LessOrEqual), (nint)(_page.First + word), 0, 0));
             _a.AlignDisplacement(1);
             byte* displacement = _a.JumpForward();
             _stubs.Add(new Stub(ExitKind.Link, (nint)displacement, (nint)(_page.First + word), 0, (nint)displacement));
@@ -368,6 +390,12 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             }
 
             _a.Bind((byte*)stub.Displacement);
+            if (stub.Refill != 0)
+            {
+                _a.Call((byte*)stub.Refill);
+                _a.Jump(Condition.Equal, (byte*)stub.Back);
+            }
+
             _a.Call(stub.Kind switch
             {
                 ExitKind.Interpret => cache.LeaveForInterpreter,

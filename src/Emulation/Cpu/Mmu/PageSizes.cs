@@ -8,10 +8,11 @@ internal sealed class PageSizes
 {
     // One stage-1 regime has three sizes for each of two granules (Arm ARM D8.2).
     private const int MaxSizes = 6;
-    private const int Words = 16;
+    private const int PlaceBits = 10;
+    private const int Places = 1 << PlaceBits;
 
     private readonly byte[] _sizes = new byte[MaxSizes];
-    private readonly ulong[] _places = new ulong[MaxSizes * Words];
+    private readonly ulong[] _places = new ulong[MaxSizes * Places / 64];
 
     public int Count { get; private set; }
 
@@ -32,19 +33,24 @@ internal sealed class PageSizes
             _sizes[Count++] = (byte)sizeBits;
         }
 
-        Place(index, va) |= Bit(va >> sizeBits);
+        int place = Place(index, va);
+        _places[place >> 6] |= 1ul << place;
     }
 
     /// <summary>Whether a piece of the page or block of one of the sizes that holds an address may be cached.</summary>
-    public bool MayHold(int index, ulong va) => (Place(index, va) & Bit(va >> _sizes[index])) != 0;
+    public bool MayHold(int index, ulong va)
+    {
+        int place = Place(index, va);
+        return ((_places[place >> 6] >> place) & 1) != 0;
+    }
 
     public void Clear()
     {
-        Array.Clear(_places, 0, Count * Words);
+        Array.Clear(_places, 0, Count * Places / 64);
         Count = 0;
     }
 
-    private ref ulong Place(int index, ulong va) => ref _places[(index * Words) + ((int)(va >> (_sizes[index] + 6)) & (Words - 1))];
-
-    private static ulong Bit(ulong number) => 1ul << (int)(number & 63);
+    // The bit of the page or block that holds an address, by the top bits of a product (Fibonacci hashing).
+    private int Place(int index, ulong va) =>
+        (index * Places) + (int)((((va & TlbContext.AddressBits) >> _sizes[index]) * 0x9E37_79B9_7F4A_7C15) >> (64 - PlaceBits));
 }

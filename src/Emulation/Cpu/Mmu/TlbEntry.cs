@@ -16,6 +16,11 @@ public struct TlbEntry
     /// <summary>Entries in a set, indexed by bits 21:12 of the virtual address.</summary>
     public const int Count = 1024;
 
+    // Where translated code finds the fields.
+    public const int ReadTagOffset = 0;
+    public const int WriteTagOffset = 8;
+    public const int AddendOffset = 16;
+
     public ulong ReadTag;
 
     /// <summary>The read tag, or <see cref="Invalid"/> where stores are not allowed.</summary>

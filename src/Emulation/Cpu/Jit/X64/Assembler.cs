@@ -343,6 +343,13 @@ internal unsafe struct Assembler
         Int32((int)(target - (Position + 4)));
     }
 
+    public void Jump(Condition condition, byte* target)
+    {
+        Byte(0x0F);
+        Byte(0x80 | (int)condition);
+        Int32((int)(target - (Position + 4)));
+    }
+
     public void Call(byte* target)
     {
         Byte(0xE8);
