@@ -179,13 +179,12 @@ internal sealed unsafe partial class Translator
     private static bool SetInterruptMasks(Translator t, Op* op)
     {
         int masks = (int)(op->Word >> 8) & 15;
+        t.Require(op, ExceptionLevelMask);
         if ((masks & 8) != 0)
         {
-            // PSTATE.D concerns debug.
-            return false;
+            t.RequireNoDebug(op);
         }
 
-        t.Require(op, ExceptionLevelMask);
         t._a.AluImmediate(Alu.Or, false, HostRegisters.Pstate, masks << 6);
         return true;
     }
@@ -193,29 +192,25 @@ internal sealed unsafe partial class Translator
     private static bool ClearInterruptMasks(Translator t, Op* op)
     {
         int masks = (int)(op->Word >> 8) & 15;
+        t.Require(op, ExceptionLevelMask);
         if ((masks & 8) != 0)
         {
-            return false;
+            t.RequireNoDebug(op);
         }
 
-        t.Require(op, ExceptionLevelMask);
         t.RequireQuiet(op);
         t._a.AluImmediate(Alu.And, false, HostRegisters.Pstate, ~(masks << 6));
         return true;
     }
 
-    // MSR DAIF; leaves where PSTATE.D changes, which concerns debug.
     private bool WriteInterruptMasks(Op* op)
     {
         Require(op, ExceptionLevelMask);
+        RequireNoDebug(op);
         RequireQuiet(op);
         Copy(Rdx, op->Rn, wide: false);
         _a.AluImmediate(Alu.And, false, Rdx, (int)Pstate.DaifMask);
         _a.Load(false, Rcx, HostRegisters.Pstate);
-        _a.Load(false, Rax, Rcx);
-        _a.Alu(Alu.Xor, false, Rax, Rdx);
-        _a.TestImmediate(false, Rax, (int)Pstate.D);
-        LeaveIf(Condition.NotEqual, op);
         _a.AluImmediate(Alu.And, false, Rcx, ~(int)Pstate.DaifMask);
         _a.Alu(Alu.Or, false, Rcx, Rdx);
         _a.Store(false, HostRegisters.Pstate, Rcx);
@@ -227,6 +222,13 @@ internal sealed unsafe partial class Translator
     {
         _a.Load(false, Rax, HostRegisters.InterruptInputs);
         _a.Alu(Alu.Or, false, Rax, HostRegisters.Attention);
+        LeaveIf(Condition.NotEqual, op);
+    }
+
+    // Leaves where PSTATE.D may matter: MDSCR_EL1 enables software step or breakpoints.
+    private void RequireNoDebug(Op* op)
+    {
+        _a.TestImmediate(false, HostRegisters.Field(&HostRegisters.Origin->MdscrEl1), (int)(Mdscr.Ss | Mdscr.Mde));
         LeaveIf(Condition.NotEqual, op);
     }
 

@@ -29,7 +29,7 @@ internal sealed unsafe class TlbContext : IDisposable
 
     // A context with no more local entries than this forgets them by its list of them: one that is passed through on the way to another (Linux
     // changes TTBR0 and TTBR1 in three steps) costs next to nothing.
-    private const int RememberedFills = 512;
+    private const int RememberedFills = 1024;
     private const int PageShift = 12;
 
     /// <summary>An address without the top byte, which is a tag or a copy of bit 55.</summary>

@@ -13,8 +13,8 @@ public struct TlbEntry
     /// <summary>A tag no address can have: not a multiple of the page size, nor with the low bits that misaligned accesses leave in it.</summary>
     public const ulong Invalid = 0x800;
 
-    /// <summary>Entries in a set, indexed by bits 21:12 of the virtual address.</summary>
-    public const int Count = 1024;
+    /// <summary>Entries in a set, indexed by bits 23:12 of the virtual address.</summary>
+    public const int Count = 4096;
 
     // Where translated code finds the fields.
     public const int ReadTagOffset = 0;
