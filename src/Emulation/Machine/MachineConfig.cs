@@ -24,6 +24,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// <summary>Room for translated code, in bytes (<c>--accel jit,tb-size=MiB</c>); taken from the host as it is used.</summary>
     public long TranslationBytes { get; init; } = Accelerators.DefaultTranslationBytes;
 
+    /// <summary>Names translated code for Linux's perf, in /tmp/perf-PID.map (<c>--accel jit,perfmap=on</c>).</summary>
+    public bool PerfMap { get; init; }
+
     public int PossibleCpus => Topology.Count;
 
     /// <summary>ACPI tables and the EFI hand-off (<c>-machine acpi=on</c>), or a full device tree.</summary>

@@ -25,6 +25,7 @@ public sealed class VirtMachine : IDisposable
     private readonly TimerQueue _timers;
 
     /// <exception cref="InsufficientMemoryException">The host refuses to reserve the RAM.</exception>
+    /// <exception cref="IOException">The perf map cannot be written.</exception>
     /// <exception cref="NotSupportedException">The host cannot run translated code, and that is asked for.</exception>
     public VirtMachine(MachineConfig config, IPsciEvents events)
     {
@@ -37,6 +38,7 @@ public sealed class VirtMachine : IDisposable
         {
             _translations = TranslationCache.TryCreate(_code, config.TranslationBytes)
                 ?? throw new NotSupportedException("this host cannot run translated code: use --accel interp");
+            _translations.PerfMap = config.PerfMap ? PerfMap.Open() : null;
         }
 
         Cpus = [.. Enumerable.Range(0, config.PossibleCpus).Select(i => new VcpuCore(new CpuIndex(i), config.Cpu, Bus, _code, _translations))];

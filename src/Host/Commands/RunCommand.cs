@@ -66,7 +66,7 @@ public static class RunCommand
             config = config with { Trace = traceOption.Open() };
             opened = new VmSession(config, console.Write, console.Report, endpoint, state == null ? null : StateFolder.Open(state));
         }
-        catch (Exception e) when (e is OptionException or InsufficientMemoryException or NotSupportedException)
+        catch (Exception e) when (e is OptionException or InsufficientMemoryException or NotSupportedException or IOException)
         {
             await System.Console.Error.WriteLineAsync($"vmm: {e.Message}").ConfigureAwait(false);
             return ExitCode.BadInput;

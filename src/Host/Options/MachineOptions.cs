@@ -32,6 +32,7 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
             DtbRandomness = randomness,
             Accelerator = accelerator.Accelerator,
             TranslationBytes = accelerator.TranslationBytes,
+            PerfMap = accelerator.PerfMap,
         };
         try
         {

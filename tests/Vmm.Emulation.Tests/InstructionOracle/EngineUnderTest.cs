@@ -103,6 +103,8 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         return exit;
     }
 
+    internal TranslationCache? Translations => _translations;
+
     /// <summary>What <c>info jit</c> says.</summary>
     public string DescribeJit() => JitReport.Describe(_translations!.Statistics, [_core], _code);
 

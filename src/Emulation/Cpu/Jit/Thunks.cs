@@ -22,6 +22,7 @@ internal readonly unsafe struct Thunks
         EmitEnter(ref a);
 
         byte* leave = a.Position;
+        Leave = leave;
         EmitLeave(ref a);
 
         LeaveForLookup = a.Position;
@@ -38,6 +39,9 @@ internal readonly unsafe struct Thunks
     }
 
     public delegate* unmanaged<CpuState*, byte*, int> Enter { get; }
+
+    /// <summary>The end that the others have in common.</summary>
+    public byte* Leave { get; }
 
     public byte* LeaveForLookup { get; }
 

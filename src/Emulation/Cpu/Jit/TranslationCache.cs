@@ -33,15 +33,9 @@ internal sealed unsafe class TranslationCache : IDisposable
     {
         _memory = memory;
         _translator = new Translator(this, code);
-        var thunks = new Thunks(memory.Start);
-        Enter = thunks.Enter;
-        LeaveForLookup = thunks.LeaveForLookup;
-        LeaveForInterpreter = thunks.LeaveForInterpreter;
-        LeaveForLink = thunks.LeaveForLink;
-        LeaveForAttention = thunks.LeaveForAttention;
-        RefillRead = thunks.RefillRead;
-        RefillWrite = thunks.RefillWrite;
-        _position = _first = thunks.End;
+        Thunks = new Thunks(memory.Start);
+        Enter = Thunks.Enter;
+        _position = _first = Thunks.End;
         code.Changed += NoteCodeChange;
     }
 
@@ -50,22 +44,21 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// </summary>
     public static bool IsSupported { get; } = Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported && Sse42.X64.IsSupported && CanExecute();
 
+    public Thunks Thunks { get; }
+
     /// <summary>Runs translated code; returns an <see cref="ExitKind"/>.</summary>
     public delegate* unmanaged<CpuState*, byte*, int> Enter { get; }
 
-    // Where translated code calls, or with an address in RAX jumps, to leave.
-    public byte* LeaveForLookup { get; }
-
-    public byte* LeaveForInterpreter { get; }
-
-    public byte* LeaveForLink { get; }
-
-    public byte* LeaveForAttention { get; }
-
-    // Where translated code calls to look the TLB up for a base register.
-    public byte*[] RefillRead { get; }
-
-    public byte*[] RefillWrite { get; }
+    /// <summary>Where code is given names; null for nowhere. Set before anything is translated.</summary>
+    public PerfMap? PerfMap
+    {
+        get;
+        set
+        {
+            field = value;
+            value?.AddThunks(Thunks);
+        }
+    }
 
     /// <summary>
     /// Changes when all code is given up, before and after: addresses of code of another generation are not to be entered, and an odd one has none.
@@ -93,7 +86,13 @@ internal sealed unsafe class TranslationCache : IDisposable
         {
             lock (_lock)
             {
-                return _statistics with { GivenUp = GivenUp, Used = _position - _memory.Start, Capacity = (long)_memory.Size };
+                return _statistics with
+                {
+                    GivenUp = GivenUp,
+                    Used = _position - _memory.Start,
+                    Capacity = (long)_memory.Size,
+                    PerfMapFailure = PerfMap?.Failure,
+                };
             }
         }
     }
@@ -145,7 +144,11 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <summary>A page by the number that exits give. In translated code, or with the lock, only.</summary>
     public CodePage PageAt(int number) => Volatile.Read(ref _pages)[number];
 
-    public void Dispose() => _memory.Dispose();
+    public void Dispose()
+    {
+        PerfMap?.Dispose();
+        _memory.Dispose();
+    }
 
     private byte* Translate(VcpuCore cpu, CodePage page, Op* op, out long generation)
     {
@@ -176,6 +179,7 @@ internal sealed unsafe class TranslationCache : IDisposable
             _statistics.Blocks++;
             _statistics.Instructions += _translator.Length;
             _statistics.HostBytes += end - _position;
+            PerfMap?.AddBlock(_position, end, cpu.State->CodePageVa + op->Offset, _translator.Length);
             _position = end;
             return page.Entry(word);
         }

@@ -29,4 +29,7 @@ internal record struct TranslationStatistics
     public long Used { get; set; }
 
     public long Capacity { get; set; }
+
+    /// <summary>Why the perf map ends before its time; null while it does not.</summary>
+    public string? PerfMapFailure { get; set; }
 }

@@ -274,7 +274,7 @@ internal sealed unsafe partial class Translator
         _a.Alu(Alu.Cmp, true, Rdx, HostRegisters.BaseTag(op->Rn, write));
         nint displacement = (nint)_a.JumpForward(Condition.NotEqual);
         _a.Load(true, Rcx, HostRegisters.BaseAddend(op->Rn));
-        byte* refill = (write ? cache.RefillWrite : cache.RefillRead)[HostRegisters.BaseIndex(op->Rn)];
+        byte* refill = (write ? cache.Thunks.RefillWrite : cache.Thunks.RefillRead)[HostRegisters.BaseIndex(op->Rn)];
         _rare.Add((displacement, (nint)op, ExitReason.TlbMiss, (nint)refill, (nint)_a.Position));
         return Operand.At(Rax, Rcx, 0);
     }

@@ -385,7 +385,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         {
             if (stub.Kind == ExitKind.Lookup)
             {
-                Assembler.Link((byte*)stub.Displacement, cache.LeaveForLookup);
+                Assembler.Link((byte*)stub.Displacement, cache.Thunks.LeaveForLookup);
                 continue;
             }
 
@@ -398,9 +398,9 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
 
             _a.Call(stub.Kind switch
             {
-                ExitKind.Interpret => cache.LeaveForInterpreter,
-                ExitKind.Link => cache.LeaveForLink,
-                _ => cache.LeaveForAttention,
+                ExitKind.Interpret => cache.Thunks.LeaveForInterpreter,
+                ExitKind.Link => cache.Thunks.LeaveForLink,
+                _ => cache.Thunks.LeaveForAttention,
             });
             _a.Int64(stub.Op);
             _a.Int32(stub.Count | (CounterOf(stub) << 16));
