@@ -39,6 +39,7 @@ public sealed class VirtMachine : IDisposable
             _translations = TranslationCache.TryCreate(_code, config.TranslationBytes)
                 ?? throw new NotSupportedException("this host cannot run translated code: use --accel interp");
             _translations.PerfMap = config.PerfMap ? PerfMap.Open() : null;
+            _translations.Trace = config.Trace is { } trace && trace.Traces(Translator.Traced) ? trace : null;
         }
 
         Cpus = [.. Enumerable.Range(0, config.PossibleCpus).Select(i => new VcpuCore(new CpuIndex(i), config.Cpu, Bus, _code, _translations))];

@@ -23,6 +23,15 @@ public enum TraceCategories
 
     /// <summary>Steps of CPU plug and unplug.</summary>
     Hotplug = 32,
+
+    /// <summary>The instructions of each block when it is translated.</summary>
+    InAsm = 64,
+
+    /// <summary>What each instruction of a block became: emitted or interpreted, its flags, its TLB probes.</summary>
+    Op = 128,
+
+    /// <summary>The host's code of each block, disassembled.</summary>
+    OutAsm = 256,
 }
 
 /// <summary>The names of the categories: what <c>--trace</c> takes.</summary>
@@ -33,8 +42,13 @@ public static class TraceCategoryNames
     /// <summary>All names, comma-separated.</summary>
     public static string All { get; } = string.Join(',', s_all.Select(NameOf));
 
-    /// <summary>The name of one category, in lower case.</summary>
-    public static string NameOf(TraceCategories category) => category.ToString().ToLowerInvariant();
+    /// <summary>The name of one category, in lower case, as QEMU has it where it has one.</summary>
+    public static string NameOf(TraceCategories category) => category switch
+    {
+        TraceCategories.InAsm => "in_asm",
+        TraceCategories.OutAsm => "out_asm",
+        _ => category.ToString().ToLowerInvariant(),
+    };
 
     /// <summary>A comma-separated list of names.</summary>
     /// <exception cref="FormatException">A name is none; the message is one line that lists those there are.</exception>

@@ -63,6 +63,7 @@ public static class RunCommand
             EndpointOption? endpoint = remote == null ? null : EndpointOption.Parse(remote);
             statistics = AcceleratorOption.Parse(options.Accel).Statistics;
             config = options.ToConfig();
+            traceOption.RequireEngine(config.Accelerator);
             config = config with { Trace = traceOption.Open() };
             opened = new VmSession(config, console.Write, console.Report, endpoint, state == null ? null : StateFolder.Open(state));
         }

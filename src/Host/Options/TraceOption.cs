@@ -1,3 +1,4 @@
+using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tracing;
 
 namespace Vmm.Host.Options;
@@ -24,6 +25,16 @@ public sealed record TraceOption(TraceCategories Categories, string File)
         catch (FormatException e)
         {
             throw new OptionException(e.Message);
+        }
+    }
+
+    /// <exception cref="OptionException">The engine cannot trace all of it: one line.</exception>
+    public void RequireEngine(Accelerator accelerator)
+    {
+        const TraceCategories Translated = TraceCategories.InAsm | TraceCategories.Op | TraceCategories.OutAsm;
+        if (accelerator == Accelerator.Interpreter && (Categories & Translated) != 0)
+        {
+            throw new OptionException("nothing is translated, so there is no trace of in_asm, op and out_asm: they take --accel jit");
         }
     }
 

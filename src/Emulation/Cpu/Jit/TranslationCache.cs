@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.Intrinsics.X86;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit.X64;
+using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Cpu.Jit;
 
@@ -59,6 +60,9 @@ internal sealed unsafe class TranslationCache : IDisposable
             value?.AddThunks(Thunks);
         }
     }
+
+    /// <summary>Where blocks are written when they are translated; null for nowhere. Set before anything is translated.</summary>
+    public TraceLog? Trace { get; set; }
 
     /// <summary>
     /// Changes when all code is given up, before and after: addresses of code of another generation are not to be entered, and an odd one has none.
@@ -180,6 +184,11 @@ internal sealed unsafe class TranslationCache : IDisposable
             _statistics.Instructions += _translator.Length;
             _statistics.HostBytes += end - _position;
             PerfMap?.AddBlock(_position, end, cpu.State->CodePageVa + op->Offset, _translator.Length);
+            if (Trace is { } trace)
+            {
+                _translator.Trace(trace, cpu.State->CodePageVa + op->Offset, _position, end, 0);
+            }
+
             _position = end;
             return page.Entry(word);
         }

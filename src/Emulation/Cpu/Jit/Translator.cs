@@ -57,12 +57,15 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         _a = new Assembler(room);
         _stubs.Clear();
         _forward.Clear();
+        _exitInfos.Clear();
         Delimit();
         FindLabels();
         FindWantedFlags();
         bool ends = false;
         for (_index = 0; _index < _length; _index++)
         {
+            nint begin = (nint)_a.Position;
+            int stubs = _stubs.Count;
             BeginInstruction();
             Op* op = OpAt(_index);
             var emitter = op->IsAllocated ? s_emitters[op->Row] : null;
@@ -74,8 +77,11 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
 
             ComeBack();
             _uncounted++;
+            _became[_index] = (begin, stubs, emitted);
             ends = emitted && IsUnconditional(op->Word);
         }
+
+        _became[_length] = ((nint)_a.Position, _stubs.Count, false);
 
         if (!ends)
         {
@@ -402,6 +408,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
                 ExitKind.Link => cache.Thunks.LeaveForLink,
                 _ => cache.Thunks.LeaveForAttention,
             });
+            _exitInfos.Add((nint)_a.Position);
             _a.Int64(stub.Op);
             _a.Int32(stub.Count | (CounterOf(stub) << 16));
             _a.Int32(stub.Place == 0 ? 0 : (int)(stub.Place - (nint)_a.Position));
