@@ -40,6 +40,17 @@ public sealed class EngineTests
     }
 
     [Fact]
+    public void Kernel_boots_with_little_translated_code_mapped_twice()
+    {
+        using var guest = new BareRunner(Config("max", 2, 2, "rdinit=/init") with { Accelerator = Accelerator.Jit, DualMapping = true, TranslationBytes = 1 << 20 });
+        guest.Start();
+        guest.Expect("guest is up");
+        AssertSets(guest, enabled: "0-1", online: "0-1", offline: "");
+        Assert.True(guest.Machine.TranslationsGivenUp > 3, $"given up {guest.Machine.TranslationsGivenUp} times");
+        PowerOff(guest);
+    }
+
+    [Fact]
     public void Vcpu_is_plugged_into_the_running_guest_and_taken_out_again()
     {
         using var guest = new BareRunner(Config("cortex-a57", 4, 6, "maxcpus=2 rdinit=/init"));

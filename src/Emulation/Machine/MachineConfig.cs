@@ -27,6 +27,11 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// <summary>Names translated code for Linux's perf, in /tmp/perf-PID.map (<c>--accel jit,perfmap=on</c>).</summary>
     public bool PerfMap { get; init; }
 
+    /// <summary>
+    /// Translated code is written at other addresses than it is executed at (<c>--accel jit,dual=on</c>), also where the host allows memory to be both.
+    /// </summary>
+    public bool DualMapping { get; init; }
+
     public int PossibleCpus => Topology.Count;
 
     /// <summary>ACPI tables and the EFI hand-off (<c>-machine acpi=on</c>), or a full device tree.</summary>

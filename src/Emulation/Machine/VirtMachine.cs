@@ -24,7 +24,7 @@ public sealed class VirtMachine : IDisposable
     private readonly TranslationCache? _translations;
     private readonly TimerQueue _timers;
 
-    /// <exception cref="InsufficientMemoryException">The host refuses to reserve the RAM.</exception>
+    /// <exception cref="InsufficientMemoryException">The host refuses to reserve the RAM, or the room for translated code.</exception>
     /// <exception cref="IOException">The perf map cannot be written.</exception>
     /// <exception cref="NotSupportedException">The host cannot run translated code, and that is asked for.</exception>
     public VirtMachine(MachineConfig config, IPsciEvents events)
@@ -36,8 +36,10 @@ public sealed class VirtMachine : IDisposable
         _timers = new TimerQueue(Clock);
         if (config.Accelerator == Accelerator.Jit)
         {
-            _translations = TranslationCache.TryCreate(_code, config.TranslationBytes)
-                ?? throw new NotSupportedException("this host cannot run translated code: use --accel interp");
+            _translations = TranslationCache.TryCreate(_code, config.TranslationBytes, config.DualMapping)
+                ?? throw (TranslationCache.IsSupported
+                    ? new InsufficientMemoryException($"the host refuses {config.TranslationBytes >> 20} MiB for translated code: use less tb-size, or --accel interp")
+                    : new NotSupportedException("this host cannot run translated code: use --accel interp"));
             _translations.PerfMap = config.PerfMap ? PerfMap.Open() : null;
             _translations.Trace = config.Trace is { } trace && trace.Traces(Translator.Traced) ? trace : null;
         }

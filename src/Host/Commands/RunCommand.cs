@@ -63,6 +63,11 @@ public static class RunCommand
             EndpointOption? endpoint = remote == null ? null : EndpointOption.Parse(remote);
             statistics = AcceleratorOption.Parse(options.Accel).Statistics;
             config = options.ToConfig();
+            if (options.Accel == null && !Accelerators.CanTranslate)
+            {
+                Log.Warning("This host cannot run translated code: instructions are interpreted");
+            }
+
             traceOption.RequireEngine(config.Accelerator);
             config = config with { Trace = traceOption.Open() };
             opened = new VmSession(config, console.Write, console.Report, endpoint, state == null ? null : StateFolder.Open(state));

@@ -7,9 +7,9 @@ namespace Vmm.Host.Options;
 public sealed record AcceleratorOption(Accelerator Accelerator)
 {
     public const string Syntax =
-        "engine: jit[,tb-size=MiB][,stats=on][,perfmap=on] or interp (the fastest that this host can). tb-size: room for translated code. stats: print info jit at the end. "
+        "engine: jit[,tb-size=MiB][,stats=on][,perfmap=on][,dual=on] or interp (the fastest that this host can). tb-size: room for translated code. stats: print info jit at the end. "
         + "perfmap: name translated code for Linux's perf in /tmp/perf-PID.map, as guest:ADDRESS+INSTRUCTIONS; with DOTNET_PerfMapEnabled=1 "
-        + "DOTNET_EnableWriteXorExecute=0 the .NET runtime adds names of its own";
+        + "DOTNET_EnableWriteXorExecute=0 the .NET runtime adds names of its own (not with dual=on). dual: map translated code twice, as is done where the host refuses memory that is both written and executed";
 
     private const long LargestTranslationMebibytes = 1024;
 
@@ -21,6 +21,9 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
 
     /// <summary>Name translated code in /tmp/perf-PID.map.</summary>
     public bool PerfMap { get; private init; }
+
+    /// <summary>Map translated code twice, whether the host needs it or not.</summary>
+    public bool DualMapping { get; private init; }
 
     /// <param name="text">As <see cref="Syntax"/> has it; null for the fastest engine that the host can.</param>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
@@ -43,6 +46,7 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
                 (Accelerator.Jit, "tb-size") => option with { TranslationBytes = ParseSize(value) },
                 (Accelerator.Jit, "stats") => option with { Statistics = ParseSwitch(pair[0], value) },
                 (Accelerator.Jit, "perfmap") => option with { PerfMap = ParseSwitch(pair[0], value) },
+                (Accelerator.Jit, "dual") => option with { DualMapping = ParseSwitch(pair[0], value) },
                 _ => throw new OptionException($"accelerator {parts[0]} has no property '{pair[0]}'"),
             };
         }

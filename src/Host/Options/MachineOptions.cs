@@ -33,6 +33,7 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
             Accelerator = accelerator.Accelerator,
             TranslationBytes = accelerator.TranslationBytes,
             PerfMap = accelerator.PerfMap,
+            DualMapping = accelerator.DualMapping,
         };
         try
         {

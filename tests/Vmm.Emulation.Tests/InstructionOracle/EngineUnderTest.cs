@@ -19,13 +19,13 @@ internal sealed unsafe class EngineUnderTest : IDisposable
 
     private readonly TranslationCache? _translations;
 
-    public EngineUnderTest(CpuModel model, bool jit)
+    public EngineUnderTest(CpuModel model, bool jit, long capacity = 16 << 20, bool dual = false)
     {
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(_region);
         bus.AddMemory(_table);
         _code = new CodeCache(model.Features);
-        _translations = jit ? TranslationCache.TryCreate(_code, 16 << 20) : null;
+        _translations = jit ? TranslationCache.TryCreate(_code, capacity, dual) : null;
         _core = new VcpuCore(new CpuIndex(0), model, bus, _code, _translations);
         _code.Changed += () => _core.Interrupts.Note(AttentionBits.CodeChange);
         _core.Reset(0, 0);

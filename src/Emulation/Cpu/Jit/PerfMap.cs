@@ -45,11 +45,12 @@ internal sealed unsafe partial class PerfMap : IDisposable
     }
 
     /// <summary>Names the ways into translated code and out of it.</summary>
-    public void AddThunks(in Thunks thunks)
+    public void AddThunks(in Thunks thunks, nint executableOffset)
     {
-        Add((byte*)thunks.Enter, thunks.Leave, "vmm:enter");
-        Add(thunks.Leave, thunks.RefillRead[0], "vmm:leave");
-        Add(thunks.RefillRead[0], thunks.End, "vmm:refill");
+        byte* refill = thunks.RefillRead[0];
+        Add((byte*)thunks.Enter + executableOffset, thunks.Leave + executableOffset, "vmm:enter");
+        Add(thunks.Leave + executableOffset, refill + executableOffset, "vmm:leave");
+        Add(refill + executableOffset, thunks.End + executableOffset, "vmm:refill");
     }
 
     /// <summary>Names a block <c>guest:ADDRESS+INSTRUCTIONS</c>.</summary>

@@ -35,17 +35,21 @@ internal sealed unsafe class TranslationCache : IDisposable
         _memory = memory;
         _translator = new Translator(this, code);
         Thunks = new Thunks(memory.Start);
-        Enter = Thunks.Enter;
+        Enter = (delegate* unmanaged<CpuState*, byte*, int>)((byte*)Thunks.Enter + ExecutableOffset);
         _position = _first = Thunks.End;
         code.Changed += NoteCodeChange;
     }
 
     /// <summary>
-    /// Whether this host can run translated code: x86-64 with LZCNT, BMI2 and SSE4.2, and memory that may be both written and executed.
+    /// Whether this host can run translated code: x86-64 with LZCNT, BMI2 and SSE4.2, and memory that may be both written and executed, at one address or at two.
     /// </summary>
     public static bool IsSupported { get; } = Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported && Sse42.X64.IsSupported && CanExecute();
 
+    /// <summary>At the addresses where they are written, as all that the translator has; whoever runs code adds <see cref="ExecutableOffset"/>.</summary>
     public Thunks Thunks { get; }
+
+    /// <summary>From where code is written to where it is executed; see <see cref="ExecutableMemory"/>.</summary>
+    public nint ExecutableOffset => _memory.ExecutableOffset;
 
     /// <summary>Runs translated code; returns an <see cref="ExitKind"/>.</summary>
     public delegate* unmanaged<CpuState*, byte*, int> Enter { get; }
@@ -57,7 +61,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         set
         {
             field = value;
-            value?.AddThunks(Thunks);
+            value?.AddThunks(Thunks, ExecutableOffset);
         }
     }
 
@@ -73,13 +77,14 @@ internal sealed unsafe class TranslationCache : IDisposable
     public long GivenUp => Generation / 2;
 
     /// <param name="capacity">Bytes of code, <see cref="SmallestCapacity"/> at least; taken from the host as they are used.</param>
-    /// <returns>Null where the host lacks what it takes.</returns>
-    public static TranslationCache? TryCreate(CodeCache code, long capacity) =>
-        IsSupported && ExecutableMemory.TryReserve((nuint)capacity) is { } memory ? new TranslationCache(memory, code) : null;
+    /// <param name="dual">Code is written at other addresses than it is executed at, also where the host allows the same.</param>
+    /// <returns>Null where the host lacks what it takes, or the memory.</returns>
+    public static TranslationCache? TryCreate(CodeCache code, long capacity, bool dual = false) =>
+        IsSupported && ExecutableMemory.TryReserve((nuint)capacity, dual) is { } memory ? new TranslationCache(memory, code) : null;
 
     private static bool CanExecute()
     {
-        using ExecutableMemory? page = ExecutableMemory.TryReserve(4096);
+        using ExecutableMemory? page = ExecutableMemory.TryReserve(4096, dual: false);
         return page != null;
     }
 
@@ -134,7 +139,7 @@ internal sealed unsafe class TranslationCache : IDisposable
             if (entry != null && now == generation)
             {
                 // Aligned: a vCPU that executes the jump sees the old or the new displacement.
-                Volatile.Write(ref *(int*)place, (int)(entry - (place + 4)));
+                Volatile.Write(ref *(int*)(place - ExecutableOffset), (int)(entry - (place + 4)));
             }
 
             return entry;
@@ -183,10 +188,10 @@ internal sealed unsafe class TranslationCache : IDisposable
             _statistics.Blocks++;
             _statistics.Instructions += _translator.Length;
             _statistics.HostBytes += end - _position;
-            PerfMap?.AddBlock(_position, end, cpu.State->CodePageVa + op->Offset, _translator.Length);
+            PerfMap?.AddBlock(_position + ExecutableOffset, end + ExecutableOffset, cpu.State->CodePageVa + op->Offset, _translator.Length);
             if (Trace is { } trace)
             {
-                _translator.Trace(trace, cpu.State->CodePageVa + op->Offset, _position, end, 0);
+                _translator.Trace(trace, cpu.State->CodePageVa + op->Offset, _position, end, ExecutableOffset);
             }
 
             _position = end;

@@ -99,7 +99,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         {
             if (_isEntry[i])
             {
-                page.SetEntry(_first + i, _labels[i]);
+                page.SetEntry(_first + i, _labels[i] + cache.ExecutableOffset);
             }
         }
 
@@ -317,7 +317,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         int word = (int)(offset >> 2);
         int index = word - _first;
         Charge(count);
-        byte* target = _page.Entry(word);
+        byte* target = _page.Entry(word) is var entry && entry != null ? entry - cache.ExecutableOffset : null;
         bool isInside = index >= 0 && index < _length && _isLabel[index];
         if (isInside || target != null)
         {
