@@ -6,7 +6,7 @@ namespace Vmm.Emulation.Tests.Mmu;
 /// Accesses of which a part lies in the next page, and what of them is done when that page faults: no register changes, nor does the element that
 /// crosses. An element of a pair that lies wholly before it may have been stored, as the architecture allows.
 /// </summary>
-public sealed unsafe class PageCrossingTests : IDisposable
+public abstract unsafe class PageCrossingTests : IDisposable
 {
     private const ulong First = 0x10_0000;
     private const ulong Second = First + 0x1000;
@@ -18,18 +18,23 @@ public sealed unsafe class PageCrossingTests : IDisposable
     private const uint AccessFlagLevel3 = 11;
     private const uint PermissionLevel3 = 15;
 
-    private readonly TranslatedCores _machine = new(1);
+    private readonly TranslatedCores _machine;
 
     private CpuState* State => _machine.Cores[0].State;
 
-    public PageCrossingTests()
+    protected PageCrossingTests(bool jit)
     {
+        _machine = new TranslatedCores(1, jit);
         State->CpacrEl1 = 3 << 20;
         _machine.Cores[0].UpdateFpEnabled();
         _machine.Map(_machine.Root, First, FirstFrame);
     }
 
-    public void Dispose() => _machine.Dispose();
+    public void Dispose()
+    {
+        _machine.Dispose();
+        GC.SuppressFinalize(this);
+    }
 
     // X0 base, X1 … X8 and V0 … V3 different values.
     private void Prepare(ulong address)
@@ -110,6 +115,38 @@ public sealed unsafe class PageCrossingTests : IDisposable
         Assert.Equal(0x11_2233_4455ul, *_machine.Host(SecondFrame));
     }
 
+    /// <summary>A base register that has just used the second page, which is nowhere near the first in memory.</summary>
+    [Theory]
+    [InlineData(0xF940_0001, 0xF900_0001, 8)]
+    [InlineData(0xB940_0001, 0xB900_0001, 4)]
+    [InlineData(0x7940_0001, 0x7900_0001, 2)]
+    [InlineData(0xA940_0801, 0xA900_0801, 16)]
+    [InlineData(0x2940_0801, 0x2900_0801, 8)]
+    [InlineData(0x3DC0_0001, 0x3D80_0001, 16)]
+    [InlineData(0xAD40_0801, 0xAD00_0801, 32)]
+    public void Access_that_begins_in_the_page_before_is_whole(uint load, uint store, int size)
+    {
+        _machine.Map(_machine.Root, Second, SecondFrame);
+        for (int before = 0; before <= size; before++)
+        {
+            Prepare(Second);
+            Assert.True(_machine.Execute(_machine.Cores[0], load));
+            Assert.True(_machine.Execute(_machine.Cores[0], store));
+            var first = new Span<byte>((byte*)_machine.Host(FirstFrame) + 0x1000 - before, before);
+            var second = new Span<byte>((byte*)_machine.Host(SecondFrame), size - before);
+            byte[] pattern = [.. Enumerable.Range(0, size).Select(i => (byte)(before + (i * 3) + 1))];
+            pattern.AsSpan(0, before).CopyTo(first);
+            pattern.AsSpan(before).CopyTo(second);
+            State->X[0] = Second - (ulong)before;
+            Assert.True(_machine.Execute(_machine.Cores[0], load));
+            first.Clear();
+            second.Clear();
+            Assert.True(_machine.Execute(_machine.Cores[0], store));
+            byte[] stored = [.. first, .. second];
+            Assert.Equal(pattern, stored);
+        }
+    }
+
     [Fact]
     public void Contiguous_hint_changes_nothing()
     {
@@ -144,3 +181,9 @@ public sealed unsafe class PageCrossingTests : IDisposable
         Assert.True(_machine.Execute(_machine.Cores[0], 0xF940_0001));
     }
 }
+
+/// <summary>In the interpreter.</summary>
+public sealed class PageCrossingInterpretedTests() : PageCrossingTests(jit: false);
+
+/// <summary>In translated code.</summary>
+public sealed class PageCrossingTranslatedTests() : PageCrossingTests(jit: true);

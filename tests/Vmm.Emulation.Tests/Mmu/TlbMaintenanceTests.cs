@@ -6,7 +6,7 @@ namespace Vmm.Emulation.Tests.Mmu;
 /// What each TLBI makes the next access look up again. "Kept" is not asked by the architecture, which lets a TLB forget anything at any
 /// time: it is what keeps fork and exec from emptying the TLB.
 /// </summary>
-public sealed unsafe class TlbMaintenanceTests : IDisposable
+public abstract unsafe class TlbMaintenanceTests : IDisposable
 {
     private const ulong PageA = 0x10_0000;
     private const ulong PageC = 0x10_1000;
@@ -16,9 +16,20 @@ public sealed unsafe class TlbMaintenanceTests : IDisposable
     private const ulong OldFrame = TranslatedCores.Frames;
     private const ulong NewFrame = TranslatedCores.Frames + 0x1000;
 
-    private TranslatedCores _machine = new(2);
+    private readonly bool _jit;
+    private TranslatedCores _machine;
 
-    public void Dispose() => _machine.Dispose();
+    protected TlbMaintenanceTests(bool jit)
+    {
+        _jit = jit;
+        _machine = new TranslatedCores(2, jit);
+    }
+
+    public void Dispose()
+    {
+        _machine.Dispose();
+        GC.SuppressFinalize(this);
+    }
 
     // TLBI <op>, X2 of the local and the inner shareable kind.
     private static uint Tlbi(int op2, bool broadcast) => 0xD508_0002u | (8 << 12) | ((broadcast ? 3u : 7u) << 8) | ((uint)op2 << 5);
@@ -45,12 +56,12 @@ public sealed unsafe class TlbMaintenanceTests : IDisposable
             foreach (bool broadcast in new[] { false, true })
             {
                 _machine.Dispose();
-                _machine = new TranslatedCores(2, tcr);
+                _machine = new TranslatedCores(2, _jit, tcr);
                 Assert.Equal(stale, StaleAfter(_machine.Cores[0], _machine.Cores[0], op2, broadcast, (asid << 48) | (va >> 12)));
                 if (broadcast)
                 {
                     _machine.Dispose();
-                    _machine = new TranslatedCores(2, tcr);
+                    _machine = new TranslatedCores(2, _jit, tcr);
                     Assert.Equal(stale, StaleAfter(_machine.Cores[1], _machine.Cores[0], op2, broadcast, (asid << 48) | (va >> 12)));
                 }
             }
@@ -104,7 +115,7 @@ public sealed unsafe class TlbMaintenanceTests : IDisposable
     public void Asid_of_eight_bits_ignores_the_upper_ones()
     {
         _machine.Dispose();
-        _machine = new TranslatedCores(1, TranslatedCores.DefaultTcr & ~(1ul << 36));
+        _machine = new TranslatedCores(1, _jit, TranslatedCores.DefaultTcr & ~(1ul << 36));
         VcpuCore core = _machine.Cores[0];
         *_machine.Host(NewFrame) = New;
         _machine.UseTables(core, _machine.Root, 0x0105);
@@ -127,7 +138,7 @@ public sealed unsafe class TlbMaintenanceTests : IDisposable
         _machine.Dispose();
 
         // TCR_EL1.TBI0: the top byte of an access is a tag; that of TLBI is the ASID.
-        _machine = new TranslatedCores(1, TranslatedCores.DefaultTcr | (1ul << 37));
+        _machine = new TranslatedCores(1, _jit, TranslatedCores.DefaultTcr | (1ul << 37));
         VcpuCore core = _machine.Cores[0];
         const ulong First = TranslatedCores.Frames;
         const ulong Second = TranslatedCores.Frames + 0x20_0000;
@@ -203,3 +214,9 @@ public sealed unsafe class TlbMaintenanceTests : IDisposable
         }
     }
 }
+
+/// <summary>In the interpreter.</summary>
+public sealed class TlbMaintenanceInterpretedTests() : TlbMaintenanceTests(jit: false);
+
+/// <summary>In translated code.</summary>
+public sealed class TlbMaintenanceTranslatedTests() : TlbMaintenanceTests(jit: true);

@@ -6,7 +6,7 @@ namespace Vmm.Emulation.Tests.Mmu;
 /// <summary>
 /// Break-before-make on one vCPU while others, each on its own thread, use the page: after TLBI …IS and DSB nobody uses the old translation.
 /// </summary>
-public sealed unsafe class TlbShootdownTests : IDisposable
+public abstract unsafe class TlbShootdownTests : IDisposable
 {
     private const ulong Page = 0x10_0000;
     private const ulong FrameA = TranslatedCores.Frames;
@@ -19,13 +19,15 @@ public sealed unsafe class TlbShootdownTests : IDisposable
     private static readonly TimeSpan Least = TimeSpan.FromSeconds(0.3);
     private static readonly TimeSpan Most = TimeSpan.FromSeconds(60);
 
-    private readonly TranslatedCores _machine = new(6);
+    private readonly TranslatedCores _machine;
     private readonly List<Thread> _threads = [];
     private volatile Exception? _failure;
     private volatile bool _stop;
 
     // add x2, x2, #1; eret: what faulted is tried again.
     private static readonly uint[] Retry = [0x9100_0442, 0xD69F_03E0];
+
+    protected TlbShootdownTests(bool jit) => _machine = new TranslatedCores(6, jit);
 
     public static TheoryData<string, uint> Operations { get; } = new()
     {
@@ -37,7 +39,11 @@ public sealed unsafe class TlbShootdownTests : IDisposable
         { "vaale1is", 0xD508_83E2 },
     };
 
-    public void Dispose() => _machine.Dispose();
+    public void Dispose()
+    {
+        _machine.Dispose();
+        GC.SuppressFinalize(this);
+    }
 
     [Theory]
     [MemberData(nameof(Operations))]
@@ -236,3 +242,9 @@ public sealed unsafe class TlbShootdownTests : IDisposable
         thread.Start();
     }
 }
+
+/// <summary>In the interpreter.</summary>
+public sealed class TlbShootdownInterpretedTests() : TlbShootdownTests(jit: false);
+
+/// <summary>In translated code.</summary>
+public sealed class TlbShootdownTranslatedTests() : TlbShootdownTests(jit: true);

@@ -1,5 +1,6 @@
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Memory;
 
@@ -35,13 +36,16 @@ internal sealed unsafe class TranslatedCores : IDisposable
     private readonly ulong _upper;
     private ulong _nextTable = Physical + 0x10_0000;
 
-    public TranslatedCores(int count, ulong tcr = DefaultTcr)
+    private readonly TranslationCache? _translations;
+
+    public TranslatedCores(int count, bool jit = false, ulong tcr = DefaultTcr)
     {
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(Memory);
         CpuModel model = CpuModel.Find("max")!;
         var code = new CodeCache(model.Features);
-        Cores = [.. Enumerable.Range(0, count).Select(i => new VcpuCore(new CpuIndex(i), model, bus, code))];
+        _translations = jit ? TranslationCache.TryCreate(code, TranslationCache.SmallestCapacity) : null;
+        Cores = [.. Enumerable.Range(0, count).Select(i => new VcpuCore(new CpuIndex(i), model, bus, code, _translations))];
         var broadcast = new TlbBroadcast(Cores);
         for (ulong vector = 0; vector < 0x800; vector += 0x80)
         {
@@ -145,6 +149,7 @@ internal sealed unsafe class TranslatedCores : IDisposable
             core.Dispose();
         }
 
+        _translations?.Dispose();
         Memory.Dispose();
     }
 }

@@ -8,7 +8,6 @@ internal sealed unsafe partial class Translator
 {
     private static bool Branch(Translator t, Op* op)
     {
-        t.SettleFlags(t._wanted[t._index]);
         t.Taken(op, null);
         return true;
     }
@@ -58,16 +57,11 @@ internal sealed unsafe partial class Translator
         int condition = op->Shift;
         if (condition >= 14)
         {
-            t.SettleFlags(t.WantedByTarget(op));
             t.Taken(op, null);
             return true;
         }
 
-        byte* around = t._a.JumpForward(Opposite(t.NeedCondition(condition)));
-        (bool inMemory, bool borrow) = (t._flagsInMemory, t._borrow);
-        t.SettleFlags(t.WantedByTarget(op));
-        t.Taken(op, around);
-        (t._flagsInMemory, t._borrow) = (inMemory, borrow);
+        t.Taken(op, t._a.JumpForward(Opposite(t.NeedCondition(condition))));
         return true;
     }
 
@@ -113,15 +107,18 @@ internal sealed unsafe partial class Translator
         return true;
     }
 
-    // The way of a taken branch; the jump whose displacement is given goes around it.
+    // The way of a taken branch; the jump whose displacement is given goes around it. Flags are settled on this way alone.
     private void Taken(Op* op, byte* around)
     {
+        (bool inHost, bool inMemory, bool borrow) = (_flagsInHost, _flagsInMemory, _borrow);
+        SettleFlags(WantedByTarget(op));
         _uncounted++;
         GoTo(op->Offset + (long)op->Imm);
         _uncounted--;
         if (around != null)
         {
             _a.Bind(around);
+            (_flagsInHost, _flagsInMemory, _borrow) = (inHost, inMemory, borrow);
         }
     }
 

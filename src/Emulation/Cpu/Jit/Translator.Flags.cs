@@ -1,13 +1,25 @@
+using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit.X64;
 
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <content>
 /// NZCV: SF, ZF and OF are N, Z and V; CF is C after an addition and its opposite after a subtraction. What is wanted and about to be overwritten goes to
-/// memory in four instructions, and comes back in three.
+/// memory in four instructions, and comes back in three. Neither is needed while the registers that flags were made of still tell them: then they are made again where
+/// they are read, mostly by one comparison.
 /// </content>
 internal sealed unsafe partial class Translator
 {
+    // What made flags that can be made again of registers.
+    private enum Recipe : byte
+    {
+        None,
+        Subtract,
+        Add,
+        And,
+    }
+
     // x86 conditions of the sixteen Arm ones, where CF is the opposite of C.
     private static readonly Condition[] s_conditions =
     [
@@ -15,11 +27,23 @@ internal sealed unsafe partial class Translator
         Condition.NotOverflow, Condition.Above, Condition.BelowOrEqual, Condition.GreaterOrEqual, Condition.Less, Condition.Greater, Condition.LessOrEqual,
     ];
 
+    private static readonly Recipe[] s_recipes = [.. EncodingTable.Rows.Select(row => row.Mnemonic.Split(' ')[0] switch
+    {
+        "SUBS" when !row.Mnemonic.Contains("extended", StringComparison.Ordinal) => Recipe.Subtract,
+        "ADDS" when !row.Mnemonic.Contains("extended", StringComparison.Ordinal) => Recipe.Add,
+        "ANDS" => Recipe.And,
+        _ => Recipe.None,
+    })];
+
+    // Where flags are; where they are in neither, registers tell them.
     private bool _flagsInHost;
     private bool _flagsInMemory;
 
     // CF is the opposite of C.
     private bool _borrow;
+
+    // The instruction whose registers tell the flags that are in force; null where none does.
+    private Op* _flagSource;
 
     // The emitted instruction has set them.
     private void FlagsSet(bool borrow)
@@ -27,13 +51,20 @@ internal sealed unsafe partial class Translator
         _flagsInHost = true;
         _flagsInMemory = false;
         _borrow = borrow;
+        Op* op = OpAt(_index);
+        _flagSource = CanRemake(op) ? op : null;
     }
 
-    // Before something that overwrites EFLAGS. Uses RAX.
+    // Before something that overwrites EFLAGS. Uses RAX where they are wanted and no register tells them.
     private void LoseHostFlags()
     {
-        SettleFlags(_wanted[_index]);
-        ForgetHostFlags();
+        if (_flagSource == null)
+        {
+            SettleFlags(_wanted[_index]);
+            _flagsInMemory = true;
+        }
+
+        _flagsInHost = false;
     }
 
     // From here on they are in memory, where they were wanted.
@@ -41,32 +72,59 @@ internal sealed unsafe partial class Translator
     {
         _flagsInHost = false;
         _flagsInMemory = true;
+        _flagSource = null;
     }
 
-    // Puts them into memory, where they are wanted; they stay in EFLAGS. Uses RAX.
+    // Whose registers tell flags that are wanted and in neither place; 0 for none.
+    private nint UnsettledFlags() => !_flagsInHost && !_flagsInMemory && _wanted[_index] ? (nint)_flagSource : 0;
+
+    // In a stub: flags that UnsettledFlags told of go to memory.
+    private void SettleFlagsOf(Op* source)
+    {
+        _flagsInHost = _flagsInMemory = false;
+        _flagSource = source;
+        SettleFlags(true);
+    }
+
+    // Puts them into memory, where they are wanted; they stay in EFLAGS. Uses RAX and RCX.
     private void SettleFlags(bool wanted)
     {
-        if (_flagsInHost && !_flagsInMemory && wanted)
+        if (_flagsInMemory || !wanted)
         {
-            SetBorrow(false);
-            _a.FlagsToAh();
-            _a.SetByte(Condition.Overflow, Rax);
-            _a.Store(false, HostRegisters.HostFlags, Rax);
-            _flagsInMemory = true;
+            return;
         }
-    }
 
-    // Gets them into EFLAGS. Uses RAX.
-    private void NeedHostFlags()
-    {
         if (!_flagsInHost)
         {
-            _a.Load(false, Rax, HostRegisters.HostFlags);
-            _a.AddToAl(127);
-            _a.FlagsFromAh();
-            _flagsInHost = true;
-            _borrow = false;
+            Remake(_flagSource);
         }
+
+        SetBorrow(false);
+        _a.FlagsToAh();
+        _a.SetByte(Condition.Overflow, Rax);
+        _a.Store(false, HostRegisters.HostFlags, Rax);
+        _flagsInMemory = true;
+    }
+
+    // Gets them into EFLAGS. Uses RAX and RCX.
+    private void NeedHostFlags()
+    {
+        if (_flagsInHost)
+        {
+            return;
+        }
+
+        if (_flagSource != null)
+        {
+            Remake(_flagSource);
+            return;
+        }
+
+        _a.Load(false, Rax, HostRegisters.HostFlags);
+        _a.AddToAl(127);
+        _a.FlagsFromAh();
+        _flagsInHost = true;
+        _borrow = false;
     }
 
     private void SetBorrow(bool borrow)
@@ -78,9 +136,17 @@ internal sealed unsafe partial class Translator
         }
     }
 
-    // The host's condition for one of the guest's, below AL. Uses RAX.
+    // The host's condition for one of the guest's, below AL. Uses RAX and RCX.
     private Condition NeedCondition(int condition)
     {
+        if (!_flagsInHost && _flagSource != null && _flagSource->Rd == _flagSource->Rn && condition is 0 or 1 or 4 or 5)
+        {
+            // Z and N are the result's; the flags as a whole stay where they are.
+            Copy(Rcx, _flagSource->Rd, Wide(_flagSource));
+            _a.Test(Wide(_flagSource), Rcx, Rcx);
+            return s_conditions[condition];
+        }
+
         NeedHostFlags();
         if (condition is 8 or 9)
         {
@@ -92,4 +158,100 @@ internal sealed unsafe partial class Translator
     }
 
     private static Condition Opposite(Condition condition) => (Condition)((int)condition ^ 1);
+
+    // ---- Making them again ----
+
+    private static bool IsImmediate(Op* op) => EncodingTable.Rows[op->Row].Mnemonic.Contains("(immediate)", StringComparison.Ordinal);
+
+    // Whether flags that an instruction has set can be told by registers: by its sources; by the result and what was added to it; of ANDS by the result.
+    private static bool CanRemake(Op* op) => s_recipes[op->Row] switch
+    {
+        Recipe.None => false,
+        Recipe.And when op->Rd != CpuState.Sink => true,
+        _ when IsImmediate(op) => true,
+        _ => op->Shift == 0 && op->Rd != op->Rm,
+    };
+
+    // Before an instruction that may write what tells the flags.
+    private void KeepFlagsFrom(Op* op)
+    {
+        if (_flagSource == null || (op->IsAllocated && !MayWriteSource(op, _flagSource)))
+        {
+            return;
+        }
+
+        if (!_flagsInHost)
+        {
+            SettleFlags(_wanted[_index]);
+            _flagsInMemory = true;
+            _flagsInHost = false;
+        }
+
+        _flagSource = null;
+    }
+
+    private static bool MayWriteSource(Op* op, Op* source) =>
+        s_recipes[source->Row] == Recipe.And && source->Rd != CpuState.Sink
+            ? RegisterWrites.MayWrite(op, source->Rd)
+            : RegisterWrites.MayWrite(op, source->Rn) || (!IsImmediate(source) && RegisterWrites.MayWrite(op, source->Rm));
+
+    // Uses RCX.
+    private void Remake(Op* source)
+    {
+        bool wide = Wide(source);
+        Recipe recipe = s_recipes[source->Row];
+        if (recipe == Recipe.And)
+        {
+            RemakeLogic(source, wide);
+        }
+        else
+        {
+            // Where the result replaced its source, that is what the result was made of.
+            bool subtract = recipe == Recipe.Subtract;
+            Copy(Rcx, source->Rn, wide);
+            if (source->Rd == source->Rn)
+            {
+                Combine(subtract ? Alu.Add : Alu.Sub, source);
+            }
+
+            Combine(subtract ? Alu.Cmp : Alu.Add, source);
+        }
+
+        _flagsInHost = true;
+        _borrow = recipe == Recipe.Subtract;
+    }
+
+    // RCX = RCX op the second source.
+    private void Combine(Alu operation, Op* source)
+    {
+        if (IsImmediate(source))
+        {
+            _a.AluImmediate(operation, Wide(source), Rcx, (int)source->Imm);
+        }
+        else
+        {
+            _a.Alu(operation, Wide(source), Rcx, Place(source->Rm));
+        }
+    }
+
+    private void RemakeLogic(Op* source, bool wide)
+    {
+        if (source->Rd != CpuState.Sink)
+        {
+            Copy(Rcx, source->Rd, wide);
+            _a.Test(wide, Rcx, Rcx);
+            return;
+        }
+
+        if (IsImmediate(source))
+        {
+            _a.LoadImmediate(Rcx, source->Imm);
+        }
+        else
+        {
+            Copy(Rcx, source->Rm, wide);
+        }
+
+        _a.Test(wide, Place(source->Rn), Rcx);
+    }
 }

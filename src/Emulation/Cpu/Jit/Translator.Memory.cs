@@ -266,16 +266,29 @@ internal sealed unsafe partial class Translator
         }
     }
 
-    // The TLB entry that the base register used last, for the address in RAX: five instructions, and the address of the host waits for none of them. On another page the TLB is looked up out
-    // of the way; leaves on a miss.
+    // The TLB entry that the base register used last, for the address in RAX: five to seven instructions, and the address of the host waits for none of them. On another page,
+    // or where an access may cross pages, the TLB is looked up out of the way; leaves on a miss.
     private Operand ProbeBase(Op* op, int size, bool write)
     {
-        PageOfLast(size);
+        if (size <= 8 || (size == 16 && op->Rn == CpuState.Sp && ((long)op->Imm & 15) == 0))
+        {
+            // What is not aligned keeps low bits, which no tag has. SP is known to be aligned, so that this is for wrong programs only.
+            _a.Load(true, Rdx, Rax);
+            _a.AluImmediate(Alu.And, true, Rdx, -4096 | (size - 1));
+        }
+        else
+        {
+            // Vectors and pairs are often aligned to less than their size. What crosses pages is compared by its address, which then is no tag.
+            PageOfLast(size);
+            _a.Alu(Alu.Cmp, true, Rax, Rdx);
+            _a.ConditionalMove(Condition.Sign, true, Rdx, Rax);
+        }
+
         _a.Alu(Alu.Cmp, true, Rdx, HostRegisters.BaseTag(op->Rn, write));
         nint displacement = (nint)_a.JumpForward(Condition.NotEqual);
         _a.Load(true, Rcx, HostRegisters.BaseAddend(op->Rn));
         byte* refill = (write ? cache.Thunks.RefillWrite : cache.Thunks.RefillRead)[HostRegisters.BaseIndex(op->Rn)];
-        _rare.Add((displacement, (nint)op, ExitReason.TlbMiss, (nint)refill, (nint)_a.Position));
+        _rare.Add((displacement, (nint)op, ExitReason.TlbMiss, UnsettledFlags(), new Refill((nint)refill, size, (nint)_a.Position)));
         return Operand.At(Rax, Rcx, 0);
     }
 

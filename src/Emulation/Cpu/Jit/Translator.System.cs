@@ -234,6 +234,7 @@ internal sealed unsafe partial class Translator
 
     private bool ReadFlags(Op* op)
     {
+        SettleFlags(true);
         LoseHostFlags();
         _a.Load(false, Rcx, HostRegisters.HostFlags);
         _a.LoadImmediate(Rdx, Thunks.FlagBits);
@@ -251,6 +252,7 @@ internal sealed unsafe partial class Translator
         _a.LoadImmediate(Rdx, Thunks.FlagBits);
         _a.ScatterBits(Rcx, Rcx, Rdx);
         _a.Store(false, HostRegisters.HostFlags, Rcx);
+        ForgetHostFlags();
         return true;
     }
 

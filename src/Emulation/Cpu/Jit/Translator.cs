@@ -44,7 +44,11 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
 
     // What is out of the way at the end of the block: the call that leaves, and what it says; before that, for a load or store, the call that looks the TLB up.
     private readonly record struct Stub(
-        ExitKind Kind, nint Displacement, nint Op, int Count, nint Place, ExitReason Reason = ExitReason.NotTranslated, nint Refill = 0, nint Back = 0);
+        ExitKind Kind, nint Displacement, nint Op, int Count, nint Place, ExitReason Reason = ExitReason.NotTranslated, nint FlagSource = 0, Refill Refill = default);
+
+    // The TLB is looked up for an access of a base register by a thunk; on a hit the code goes on.
+    private readonly record struct Refill(nint Thunk, int Size, nint Back);
+
 
     /// <summary>Translates from a word of a page on; gives each entry to the page.</summary>
     /// <param name="room">Where the code goes: <see cref="MaxBytes"/> at least.</param>
@@ -68,6 +72,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             int stubs = _stubs.Count;
             BeginInstruction();
             Op* op = OpAt(_index);
+            KeepFlagsFrom(op);
             var emitter = op->IsAllocated ? s_emitters[op->Row] : null;
             bool emitted = emitter != null && emitter(this, op);
             if (!emitted)
@@ -283,18 +288,18 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     }
 
     // The same in a rare case, out of the way of the common one, which goes on in the meantime; state must be as before the instruction.
-    // Flags are where they are: whoever calls this has put them into memory where they are wanted.
+    // Flags are where they are: whoever calls this has lost them from the host. What only registers tell of them is put into memory on this way.
     private void LeaveIf(Condition condition, Op* op, ExitReason reason = ExitReason.RareCase) =>
-        _rare.Add(((nint)_a.JumpForward(condition), (nint)op, reason, 0, 0));
+        _rare.Add(((nint)_a.JumpForward(condition), (nint)op, reason, UnsettledFlags(), default));
 
-    private readonly List<(nint Displacement, nint Op, ExitReason Reason, nint Refill, nint Back)> _rare = [];
+    private readonly List<(nint Displacement, nint Op, ExitReason Reason, nint FlagSource, Refill Refill)> _rare = [];
 
     // At the end of an emitted instruction that may have left: where it goes on.
     private void ComeBack()
     {
-        foreach ((nint displacement, nint op, ExitReason reason, nint refill, nint back) in _rare)
+        foreach ((nint displacement, nint op, ExitReason reason, nint flagSource, Refill refill) in _rare)
         {
-            _stubs.Add(new Stub(ExitKind.Interpret, displacement, op, _uncounted, (nint)_a.Position, reason, refill, back));
+            _stubs.Add(new Stub(ExitKind.Interpret, displacement, op, _uncounted, (nint)_a.Position, reason, flagSource, refill));
         }
 
         _rare.Clear();
@@ -396,10 +401,16 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             }
 
             _a.Bind((byte*)stub.Displacement);
-            if (stub.Refill != 0)
+            if (stub.Refill.Thunk != 0)
             {
-                _a.Call((byte*)stub.Refill);
-                _a.Jump(Condition.Equal, (byte*)stub.Back);
+                PageOfLast(stub.Refill.Size);
+                _a.Call((byte*)stub.Refill.Thunk);
+                _a.Jump(Condition.Equal, (byte*)stub.Refill.Back);
+            }
+
+            if (stub.FlagSource != 0)
+            {
+                SettleFlagsOf((Op*)stub.FlagSource);
             }
 
             _a.Call(stub.Kind switch
