@@ -41,9 +41,9 @@ internal sealed unsafe class TranslationCache : IDisposable
     }
 
     /// <summary>
-    /// Whether this host can run translated code: x86-64 with LZCNT, BMI2 and SSE4.2, and memory that may be both written and executed, at one address or at two.
+    /// Whether this host can run translated code: x86-64 with LZCNT, BMI2, AVX2 and FMA3, and memory that may be both written and executed, at one address or at two.
     /// </summary>
-    public static bool IsSupported { get; } = Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported && Sse42.X64.IsSupported && CanExecute();
+    public static bool IsSupported { get; } = Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported && Avx2.IsSupported && Fma.IsSupported && CanExecute();
 
     /// <summary>At the addresses where they are written, as all that the translator has; whoever runs code adds <see cref="ExecutableOffset"/>.</summary>
     public Thunks Thunks { get; }

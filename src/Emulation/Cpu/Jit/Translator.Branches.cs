@@ -27,6 +27,7 @@ internal sealed unsafe partial class Translator
     private bool Indirect(Op* op, bool link)
     {
         SettleFlags(_wanted[_index]);
+        StoreVectors();
         if (link)
         {
             // The target may be X30 itself.

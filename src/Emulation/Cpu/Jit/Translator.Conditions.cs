@@ -78,15 +78,21 @@ internal sealed unsafe partial class Translator
         {
             byte* done = _a.JumpShort();
             _a.BindShort(otherwise);
-            bool carry = (op->Extra & 2) != 0;
-            int ah = ((op->Extra & 8) << 4) | ((op->Extra & 4) << 4) | (carry != subtract ? 1 : 0);
-            _a.LoadImmediate(Rax, (ulong)((ah << 8) | (op->Extra & 1)));
-            _a.AddToAl(127);
-            _a.FlagsFromAh();
+            SetFlags(op->Extra, subtract);
             _a.BindShort(done);
         }
 
         FlagsSet(subtract);
         return true;
+    }
+
+    // EFLAGS for NZCV as given. Uses RAX.
+    private void SetFlags(int nzcv, bool subtract)
+    {
+        bool carry = (nzcv & 2) != 0;
+        int ah = ((nzcv & 8) << 4) | ((nzcv & 4) << 4) | (carry != subtract ? 1 : 0);
+        _a.LoadImmediate(Rax, (ulong)((ah << 8) | (nzcv & 1)));
+        _a.AddToAl(127);
+        _a.FlagsFromAh();
     }
 }

@@ -1,4 +1,3 @@
-using System.Runtime.Intrinsics.X86;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit.X64;
 
@@ -26,6 +25,7 @@ internal sealed unsafe partial class Translator
         "FNMSUB S" or "FNMSUB D" => &FloatNegatedMultiplySubtract,
         "FCVT S to D" or "FCVT D to S" => &FloatPrecision,
         "FCMP, FCMPE S" or "FCMP, FCMPE D" => &FloatCompare,
+        "FCCMP, FCCMPE S" or "FCCMP, FCCMPE D" => &FloatConditionalCompare,
         "FCSEL S" or "FCSEL D" => &FloatSelect,
         "FABS S" or "FABS D" => &FloatAbsolute,
         "FNEG S" or "FNEG D" => &FloatNegate,
@@ -55,10 +55,10 @@ internal sealed unsafe partial class Translator
     {
         bool isDouble = IsDouble(op);
         t.CheckArithmetic(op, rounds: true);
-        t.LoadScalar(0, op->Rn, isDouble);
-        t._a.Scalar(Scalar.SquareRoot, isDouble, 0, 0);
+        int n = t.Vec(op->Rn);
+        t._a.Scalar(Scalar.SquareRoot, isDouble, 0, n, n);
         t.CheckResult(op, isDouble, mayUnderflow: false);
-        t.StoreScalar(op->Rd);
+        t.StoreScalar(op->Rd, isDouble);
         return true;
     }
 
@@ -66,11 +66,9 @@ internal sealed unsafe partial class Translator
     {
         bool isDouble = IsDouble(op);
         CheckArithmetic(op, rounds: true);
-        LoadScalar(0, op->Rn, isDouble);
-        LoadScalar(1, op->Rm, isDouble);
-        _a.Scalar(operation, isDouble, 0, 1);
+        _a.Scalar(operation, isDouble, 0, Vec(op->Rn), Vec(op->Rm));
         CheckResult(op, isDouble, mayUnderflow);
-        StoreScalar(op->Rd);
+        StoreScalar(op->Rd, isDouble);
         return true;
     }
 
@@ -84,65 +82,83 @@ internal sealed unsafe partial class Translator
 
     private bool Fuse(Op* op, Fused operation)
     {
-        if (!Fma.IsSupported)
-        {
-            return false;
-        }
-
         bool isDouble = IsDouble(op);
         CheckArithmetic(op, rounds: true);
-        LoadScalar(0, op->Ra, isDouble);
-        LoadScalar(1, op->Rn, isDouble);
-        LoadScalar(2, op->Rm, isDouble);
-        _a.Fused(operation, isDouble, 0, 1, 2);
+        _a.CopyXmm(0, Vec(op->Ra));
+        _a.Fused(operation, isDouble, 0, Vec(op->Rn), Vec(op->Rm));
         CheckResult(op, isDouble, mayUnderflow: true);
-        StoreScalar(op->Rd);
+        StoreScalar(op->Rd, isDouble);
         return true;
     }
 
+    // From single precision nothing is rounded, and a NaN remains one.
     private static bool FloatPrecision(Translator t, Op* op)
     {
         bool fromDouble = IsDouble(op);
         t.CheckArithmetic(op, rounds: fromDouble);
-        t.LoadScalar(0, op->Rn, fromDouble);
-        t._a.Scalar(Scalar.Convert, fromDouble, 0, 0);
-        if (!fromDouble)
-        {
-            // Only the low half was written, and a NaN remains one.
-            t.CheckResult(op, isDouble: true, mayUnderflow: false);
-            t.StoreScalar(op->Rd);
-            return true;
-        }
-
-        t._a.StoreXmmGeneral(false, Rdx, 0);
-        t._a.LoadXmmGeneral(false, 0, Rdx);
-        t.CheckResult(op, isDouble: false, mayUnderflow: true);
-        t.StoreScalar(op->Rd);
+        int n = t.Vec(op->Rn);
+        t._a.Scalar(Scalar.Convert, fromDouble, 0, n, n);
+        t.CheckResult(op, !fromDouble, mayUnderflow: fromDouble);
+        t.StoreScalar(op->Rd, !fromDouble);
         return true;
     }
 
     // NZCV goes to memory, where the interpreter puts it for NaNs.
     private static bool FloatCompare(Translator t, Op* op)
     {
-        bool isDouble = IsDouble(op);
         t.CheckArithmetic(op, rounds: false);
-        t.LoadScalar(0, op->Rn, isDouble);
-        if ((op->Word & 8) != 0)
+        t.CompareScalars(op, withZero: (op->Word & 8) != 0);
+        t.FlagsSet(borrow: true);
+        t.SettleFlags(t._wanted[t._index + 1]);
+        t.ForgetHostFlags();
+        return true;
+    }
+
+    // EFLAGS as of a comparison of 1, 0 or -1 with 0: N, Z and the opposite of C are SF, ZF and CF. Leaves for NaNs.
+    private void CompareScalars(Op* op, bool withZero)
+    {
+        int m = 1;
+        if (withZero)
         {
-            t._a.Packed(Packed.Xor, 1, 1);
+            _a.Packed(Packed.Xor, 1, 1);
         }
         else
         {
-            t.LoadScalar(1, op->Rm, isDouble);
+            m = Vec(op->Rm);
         }
 
-        t._a.CompareScalar(isDouble, 0, 1);
-        t.LeaveIf(Condition.Parity, op);
+        _a.CompareScalar(IsDouble(op), Vec(op->Rn), m);
+        LeaveIf(Condition.Parity, op);
+        _a.SetByte(Condition.Above, Rax);
+        _a.SetByte(Condition.Below, Rcx);
+        _a.AluTo(Alu.Cmp, 1, Rax, Rcx);
+    }
 
-        // 1, 0 and -1 compared with 0: N, Z and the opposite of C are SF, ZF and CF.
-        t._a.SetByte(Condition.Above, Rax);
-        t._a.SetByte(Condition.Below, Rcx);
-        t._a.AluTo(Alu.Cmp, 1, Rax, Rcx);
+    // FCCMP, FCCMPE: either the comparison or NZCV as given.
+    private static bool FloatConditionalCompare(Translator t, Op* op)
+    {
+        int condition = op->Shift;
+        t.CheckArithmetic(op, rounds: false);
+        t.Vec(op->Rn);
+        t.Vec(op->Rm);
+        byte* otherwise = null;
+        if (condition < 14)
+        {
+            // In memory for the comparison, which may leave.
+            t.SettleFlags(true);
+            otherwise = t._a.JumpForward(Opposite(t.NeedCondition(condition)));
+            t.ForgetHostFlags();
+        }
+
+        t.CompareScalars(op, withZero: false);
+        if (otherwise != null)
+        {
+            byte* done = t._a.JumpShort();
+            t._a.Bind(otherwise);
+            t.SetFlags((int)op->Word & 15, subtract: true);
+            t._a.BindShort(done);
+        }
+
         t.FlagsSet(borrow: true);
         t.SettleFlags(t._wanted[t._index + 1]);
         t.ForgetHostFlags();
@@ -154,19 +170,19 @@ internal sealed unsafe partial class Translator
         bool isDouble = IsDouble(op);
         int condition = op->Shift;
         t.CheckFp(op);
+        int n = t.Vec(op->Rn);
         if (condition >= 14)
         {
-            t.LoadScalar(0, op->Rn, isDouble);
-            t.StoreScalar(op->Rd);
+            t._a.CopyLow(isDouble, t.Result(op->Rd), n);
             return true;
         }
 
+        int m = t.Vec(op->Rm);
         Condition host = t.NeedCondition(condition);
-        t._a.Load(isDouble, Rcx, HostRegisters.Vector(op->Rm));
-        t._a.Load(isDouble, Rdx, HostRegisters.Vector(op->Rn));
+        t._a.StoreXmmGeneral(isDouble, Rcx, m);
+        t._a.StoreXmmGeneral(isDouble, Rdx, n);
         t._a.ConditionalMove(host, isDouble, Rcx, Rdx);
-        t._a.LoadXmmGeneral(isDouble, 0, Rcx);
-        t.StoreScalar(op->Rd);
+        t._a.LoadXmmGeneral(isDouble, t.Result(op->Rd), Rcx);
         return true;
     }
 
@@ -177,28 +193,19 @@ internal sealed unsafe partial class Translator
     private bool ChangeSign(Op* op, bool negate)
     {
         bool isDouble = IsDouble(op);
+        ulong sign = SignBits(isDouble ? 3 : 2);
         CheckFp(op);
-        LoseHostFlags();
-        _a.Load(isDouble, Rdx, HostRegisters.Vector(op->Rn));
-        if (negate)
-        {
-            _a.BitComplement(isDouble, Rdx, isDouble ? 63 : 31);
-        }
-        else
-        {
-            _a.BitReset(isDouble, Rdx, isDouble ? 63 : 31);
-        }
-
-        _a.LoadXmmGeneral(isDouble, 0, Rdx);
-        StoreScalar(op->Rd);
+        Constant(0, negate ? sign : ~sign);
+        _a.Packed(negate ? Packed.Xor : Packed.And, 0, Vec(op->Rn));
+        StoreScalar(op->Rd, isDouble);
         return true;
     }
 
     private static bool FloatMove(Translator t, Op* op)
     {
         t.CheckFp(op);
-        t.LoadScalar(0, op->Rn, IsDouble(op));
-        t.StoreScalar(op->Rd);
+        int n = t.Vec(op->Rn);
+        t._a.CopyLow(IsDouble(op), t.Result(op->Rd), n);
         return true;
     }
 
@@ -206,8 +213,7 @@ internal sealed unsafe partial class Translator
     {
         t.CheckFp(op);
         t._a.LoadImmediate(Rdx, op->Imm);
-        t._a.LoadXmmGeneral(true, 0, Rdx);
-        t.StoreScalar(op->Rd);
+        t._a.LoadXmmGeneral(true, t.Result(op->Rd), Rdx);
         return true;
     }
 
@@ -215,7 +221,7 @@ internal sealed unsafe partial class Translator
     {
         t.CheckFp(op);
         Reg target = Target(op->Rd, Rdx);
-        t._a.Load(IsDouble(op), target, HostRegisters.Vector(op->Rn));
+        t._a.StoreXmmGeneral(IsDouble(op), target, t.Vec(op->Rn));
         t.Out(op->Rd, target);
         return true;
     }
@@ -224,7 +230,7 @@ internal sealed unsafe partial class Translator
     {
         t.CheckFp(op);
         Reg target = Target(op->Rd, Rdx);
-        t._a.Load(true, target, HostRegisters.Vector(op->Rn, 1));
+        t._a.ExtractElement(3, target, t.Vec(op->Rn), 1);
         t.Out(op->Rd, target);
         return true;
     }
@@ -232,15 +238,15 @@ internal sealed unsafe partial class Translator
     private static bool FloatFromGeneral(Translator t, Op* op)
     {
         t.CheckFp(op);
-        t._a.LoadXmmGeneral(IsDouble(op), 0, Place(op->Rn));
-        t.StoreScalar(op->Rd);
+        t._a.LoadXmmGeneral(IsDouble(op), t.Result(op->Rd), Place(op->Rn));
         return true;
     }
 
     private static bool FloatTopFromGeneral(Translator t, Op* op)
     {
         t.CheckFp(op);
-        t._a.Store(true, HostRegisters.Vector(op->Rd, 1), t.In(op->Rn, Rdx));
+        int d = t.Update(op->Rd);
+        t._a.InsertElement(3, d, d, Place(op->Rn), 1);
         return true;
     }
 
@@ -251,8 +257,7 @@ internal sealed unsafe partial class Translator
         bool wide = op->Word >> 31 != 0;
         bool signed = (op->Word & (1u << 16)) == 0;
         t.CheckArithmetic(op, rounds: true);
-        t.LoadScalar(0, op->Rn, isDouble);
-        t._a.ScalarToInteger(isDouble, wide || !signed, Rdx, 0);
+        t._a.ScalarToInteger(isDouble, wide || !signed, Rdx, t.Vec(op->Rn));
         if (signed)
         {
             // Overflows for the least integer alone.
@@ -291,22 +296,67 @@ internal sealed unsafe partial class Translator
         // Without what the register held before.
         t._a.Packed(Packed.Xor, 0, 0);
         t._a.IntegerToScalar(isDouble, wide || !signed, 0, Rdx);
-        t.StoreScalar(op->Rd);
+        t._a.CopyXmm(t.Result(op->Rd), 0);
         return true;
     }
 
-    // FPCR is 0, and where something is rounded FPSR.IXC is set. At each instruction, for the interpreter may just have executed the one before.
+    // What translated arithmetic takes as met.
+    [Flags]
+    private enum FloatConditions
+    {
+        None = 0,
+
+        /// <summary>FPCR is 0.</summary>
+        Control = 1,
+
+        /// <summary>FPSR.IXC is set.</summary>
+        Inexact = 2,
+    }
+
+    // What has been looked at in this stretch of code. Nothing undoes it: the interpreter of an instruction in between, arithmetic or memory, only sets flags, and who writes FPCR or FPSR
+    // ends the stretch.
+    private FloatConditions _met;
+
+    // Once in a stretch of code. The interpreter, which executes the instruction otherwise, comes back to another look.
     private void CheckArithmetic(Op* op, bool rounds)
     {
         CheckFp(op);
         LoseHostFlags();
-        _a.AluImmediate(Alu.Cmp, false, HostRegisters.Fpcr, 0);
-        LeaveIf(Condition.NotEqual, op);
-        if (rounds)
+        FloatConditions wanted = rounds ? FloatConditions.Control | FloatConditions.Inexact : FloatConditions.Control;
+        FloatConditions missing = wanted & ~_met;
+        if ((missing & FloatConditions.Control) != 0)
+        {
+            _a.AluImmediate(Alu.Cmp, false, HostRegisters.Fpcr, 0);
+            LeaveIf(Condition.NotEqual, op, retest: missing);
+        }
+
+        if ((missing & FloatConditions.Inexact) != 0)
         {
             _a.TestImmediate(false, HostRegisters.Fpsr, Inexact);
-            LeaveIf(Condition.Equal, op);
+            LeaveIf(Condition.Equal, op, retest: missing);
         }
+
+        _met |= missing;
+    }
+
+    // The jumps where a condition is not met; null where it is not among those.
+    private byte* Retest(FloatConditions conditions, out byte* notInexact)
+    {
+        byte* notZero = null;
+        notInexact = null;
+        if ((conditions & FloatConditions.Control) != 0)
+        {
+            _a.AluImmediate(Alu.Cmp, false, HostRegisters.Fpcr, 0);
+            notZero = _a.JumpForward(Condition.NotEqual);
+        }
+
+        if ((conditions & FloatConditions.Inexact) != 0)
+        {
+            _a.TestImmediate(false, HostRegisters.Fpsr, Inexact);
+            notInexact = _a.JumpForward(Condition.Equal);
+        }
+
+        return notZero;
     }
 
     // Leaves unless XMM0 is finite, and where it may underflow unless it is well above the least normal magnitude.
@@ -330,19 +380,6 @@ internal sealed unsafe partial class Translator
         LeaveIf(Condition.Equal, op);
     }
 
-    // The rest of the register becomes zero.
-    private void LoadScalar(int register, int vector, bool isDouble)
-    {
-        if (isDouble)
-        {
-            _a.LoadXmm64(register, HostRegisters.Vector(vector));
-        }
-        else
-        {
-            _a.LoadXmmGeneral(false, register, HostRegisters.Vector(vector));
-        }
-    }
-
-    // All of XMM0, whose upper part is zero: scalar operations leave it alone.
-    private void StoreScalar(int vector) => _a.StoreXmm(HostRegisters.Vector(vector), 0);
+    // The low element of XMM0; the rest becomes zero.
+    private void StoreScalar(int vector, bool isDouble) => _a.CopyLow(isDouble, Result(vector), 0);
 }

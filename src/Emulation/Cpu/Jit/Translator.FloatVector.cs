@@ -1,108 +1,351 @@
-using System.Runtime.Intrinsics.X86;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit.X64;
 
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <content>
-/// Floating point on vectors of 16 bytes, under the conditions of scalar floating point; where one element does not meet them, the interpreter does the whole
-/// instruction. Looking at the result takes 12 instructions for all elements.
+/// Floating point on vectors of 16 and 8 bytes, and scalar floating point that the host has for vectors only, under the conditions of scalar floating point; where one element does not meet
+/// them, the interpreter does the whole instruction. Looking at the result takes 12 instructions for all elements, looking for NaNs among the sources four.
 /// </content>
 internal sealed unsafe partial class Translator
 {
-    private static delegate*<Translator, Op*, bool> OfFloatVector(string mnemonic) => mnemonic switch
+    private enum FloatShape
     {
-        "FADD (vector) S" or "FADD (vector) D" => &FloatAddVector,
-        "FSUB (vector) S" or "FSUB (vector) D" => &FloatSubtractVector,
-        "FMUL (vector) S" or "FMUL (vector) D" => &FloatMultiplyVector,
-        "FDIV (vector) S" or "FDIV (vector) D" => &FloatDivideVector,
-        "FMLA (vector) S" or "FMLA (vector) D" => &FloatMultiplyAddVector,
-        "FMLS (vector) S" or "FMLS (vector) D" => &FloatMultiplySubtractVector,
-        "FMUL (by element, vector) S" or "FMUL (by element, vector) D" => &FloatMultiplyElement,
-        "FMLA (by element, vector) S" or "FMLA (by element, vector) D" => &FloatMultiplyAddElement,
-        "FMLS (by element, vector) S" or "FMLS (by element, vector) D" => &FloatMultiplySubtractElement,
-        _ => null,
-    };
+        None,
 
-    private static bool FloatAddVector(Translator t, Op* op) => t.CalculateVector(op, Scalar.Add, mayUnderflow: false, byElement: false);
+        /// <summary>n op m; of adjacent elements of m:n, of the two elements of n.</summary>
+        Arithmetic,
+        Pairwise,
+        Pair,
 
-    private static bool FloatSubtractVector(Translator t, Op* op) => t.CalculateVector(op, Scalar.Subtract, mayUnderflow: false, byElement: false);
+        /// <summary>|n - m|; -(n × m); d ± n × m.</summary>
+        Difference,
+        NegatedMultiply,
+        Fused,
+        SquareRoot,
+        Absolute,
+        Negate,
 
-    private static bool FloatMultiplyVector(Translator t, Op* op) => t.CalculateVector(op, Scalar.Multiply, mayUnderflow: true, byElement: false);
+        /// <summary>The larger or the smaller, of zeros the positive or the negative one.</summary>
+        Extreme,
 
-    private static bool FloatDivideVector(Translator t, Op* op) => t.CalculateVector(op, Scalar.Divide, mayUnderflow: true, byElement: false);
+        /// <summary>n condition m, m condition n; the same with zero.</summary>
+        Compare,
+        CompareSwapped,
+        CompareZero,
+        CompareZeroSwapped,
+        CompareAbsolute,
+        Round,
+        FromSigned,
+        FromUnsigned,
+        ToSigned,
+        Lengthen,
+        Narrow,
+    }
 
-    private static bool FloatMultiplyElement(Translator t, Op* op) => t.CalculateVector(op, Scalar.Multiply, mayUnderflow: true, byElement: true);
+    // What an encoding does. Argument: the operation, the condition, or the host's rounding mode. Plain: of scalar floating point proper, where Op.Shift is something else.
+    private readonly record struct FloatOp(FloatShape Shape, int Argument = 0, bool Element = false, bool Plain = false);
 
-    private static bool FloatMultiplyAddVector(Translator t, Op* op) => t.FuseVector(op, Fused.MultiplyAdd, byElement: false);
+    private static readonly FloatOp[] s_floatOps = [.. EncodingTable.Rows.Select(row => OfFloatMnemonic(row.Mnemonic))];
 
-    private static bool FloatMultiplySubtractVector(Translator t, Op* op) => t.FuseVector(op, Fused.NegatedMultiplyAdd, byElement: false);
+    private static delegate*<Translator, Op*, bool> OfFloatVector(string mnemonic) => OfFloatMnemonic(mnemonic).Shape == FloatShape.None ? null : &FloatVector;
 
-    private static bool FloatMultiplyAddElement(Translator t, Op* op) => t.FuseVector(op, Fused.MultiplyAdd, byElement: true);
-
-    private static bool FloatMultiplySubtractElement(Translator t, Op* op) => t.FuseVector(op, Fused.NegatedMultiplyAdd, byElement: true);
-
-    private bool CalculateVector(Op* op, Scalar operation, bool mayUnderflow, bool byElement)
+    private static FloatOp OfFloatMnemonic(string mnemonic)
     {
-        if (op->Shift != 16)
+        if (!mnemonic.EndsWith(" S", StringComparison.Ordinal) && !mnemonic.EndsWith(" D", StringComparison.Ordinal))
+        {
+            return default;
+        }
+
+        bool isPlain = !mnemonic.Contains('(', StringComparison.Ordinal);
+        bool byElement = mnemonic.Contains("(by element", StringComparison.Ordinal);
+        string name = mnemonic.EndsWith(" to D", StringComparison.Ordinal) || mnemonic.EndsWith(" to S", StringComparison.Ordinal) ? mnemonic : mnemonic[..^2]
+            .Replace(" (by element, vector)", string.Empty, StringComparison.Ordinal)
+            .Replace(" (by element, scalar)", string.Empty, StringComparison.Ordinal)
+            .Replace(" (vector)", string.Empty, StringComparison.Ordinal)
+            .Replace(" (scalar)", " scalar", StringComparison.Ordinal);
+        FloatOp what = name switch
+        {
+            "FADD" => new(FloatShape.Arithmetic, (int)Scalar.Add),
+            "FSUB" => new(FloatShape.Arithmetic, (int)Scalar.Subtract),
+            "FMUL" or "FMULX" or "FMULX scalar" => new(FloatShape.Arithmetic, (int)Scalar.Multiply),
+            "FDIV" => new(FloatShape.Arithmetic, (int)Scalar.Divide),
+            "FNMUL" => new(FloatShape.NegatedMultiply, (int)Scalar.Multiply),
+            "FADDP" => new(FloatShape.Pairwise, (int)Scalar.Add),
+            "FADDP scalar" => new(FloatShape.Pair, (int)Scalar.Add),
+            "FABD" or "FABD scalar" => new(FloatShape.Difference, (int)Scalar.Subtract),
+            "FMLA" => new(FloatShape.Fused, (int)Fused.MultiplyAdd),
+            "FMLS" => new(FloatShape.Fused, (int)Fused.NegatedMultiplyAdd),
+            "FSQRT" => new(FloatShape.SquareRoot, (int)Scalar.SquareRoot),
+            "FABS" => new(FloatShape.Absolute),
+            "FNEG" => new(FloatShape.Negate),
+            "FMAX" or "FMAXNM" => new(FloatShape.Extreme, (int)Scalar.Maximum),
+            "FMIN" or "FMINNM" => new(FloatShape.Extreme, (int)Scalar.Minimum),
+            "FCMEQ (register)" or "FCMEQ" or "FCMEQ scalar" or "FCMEQ (register) scalar" => new(FloatShape.Compare, (int)FloatCondition.Equal),
+            "FCMGE (register)" or "FCMGE" or "FCMGE scalar" or "FCMGE (register) scalar" => new(FloatShape.CompareSwapped, (int)FloatCondition.LessOrEqual),
+            "FCMGT (register)" or "FCMGT" or "FCMGT scalar" or "FCMGT (register) scalar" => new(FloatShape.CompareSwapped, (int)FloatCondition.Less),
+            "FACGE" or "FACGE scalar" => new(FloatShape.CompareAbsolute, (int)FloatCondition.LessOrEqual),
+            "FACGT" or "FACGT scalar" => new(FloatShape.CompareAbsolute, (int)FloatCondition.Less),
+            "FCMEQ (zero)" or "FCMEQ (zero) scalar" => new(FloatShape.CompareZero, (int)FloatCondition.Equal),
+            "FCMLE (zero)" or "FCMLE (zero) scalar" => new(FloatShape.CompareZero, (int)FloatCondition.LessOrEqual),
+            "FCMLT (zero)" or "FCMLT (zero) scalar" => new(FloatShape.CompareZero, (int)FloatCondition.Less),
+            "FCMGE (zero)" or "FCMGE (zero) scalar" => new(FloatShape.CompareZeroSwapped, (int)FloatCondition.LessOrEqual),
+            "FCMGT (zero)" or "FCMGT (zero) scalar" => new(FloatShape.CompareZeroSwapped, (int)FloatCondition.Less),
+
+            // FRINTI rounds as FPCR says, which is 0.
+            "FRINTN" or "FRINTX" or "FRINTI" => new(FloatShape.Round, 0),
+            "FRINTM" => new(FloatShape.Round, 1),
+            "FRINTP" => new(FloatShape.Round, 2),
+            "FRINTZ" => new(FloatShape.Round, 3),
+            "SCVTF (integer)" or "SCVTF (integer) scalar" => new(FloatShape.FromSigned),
+            "UCVTF (integer)" or "UCVTF (integer) scalar" => new(FloatShape.FromUnsigned),
+            "FCVTZS (integer)" or "FCVTZS (integer) scalar" => new(FloatShape.ToSigned),
+            "FCVTL S to D" => new(FloatShape.Lengthen),
+            "FCVTN D to S" => new(FloatShape.Narrow),
+            _ => default,
+        };
+        return what.Shape == FloatShape.None ? default : what with { Plain = isPlain, Element = byElement };
+    }
+
+    private static bool FloatVector(Translator t, Op* op) => t.FloatVector(op, s_floatOps[op->Row]);
+
+    private bool FloatVector(Op* op, FloatOp what)
+    {
+        bool isDouble = IsDouble(op);
+        int bytes = what.Shape is FloatShape.Lengthen or FloatShape.Narrow ? 16 : !what.Plain ? op->Shift : isDouble ? 8 : 4;
+        var operation = (Scalar)what.Argument;
+        if (what.Shape == FloatShape.ToSigned && isDouble && bytes == 16)
         {
             return false;
         }
 
-        bool isDouble = IsDouble(op);
-        CheckArithmetic(op, rounds: true);
-        LoadVector(0, op->Rn);
-        LoadMultiplier(op, isDouble, byElement);
-        _a.PackedScalar(operation, isDouble, 0, 1);
-        CheckResults(op, isDouble, mayUnderflow);
-        StoreVector(op->Rd, 16);
+        switch (what.Shape)
+        {
+            case FloatShape.Absolute or FloatShape.Negate:
+                CheckFp(op);
+                ulong sign = SignBits(isDouble ? 3 : 2);
+                Constant(0, what.Shape == FloatShape.Negate ? sign : ~sign);
+                _a.Packed(what.Shape == FloatShape.Negate ? Packed.Xor : Packed.And, 0, Vec(op->Rn));
+                StoreVector(op->Rd, bytes);
+                return true;
+            case FloatShape.Extreme or (>= FloatShape.Compare and <= FloatShape.CompareAbsolute):
+                CheckArithmetic(op, rounds: false);
+                Compare(op, what, isDouble, bytes);
+                StoreVector(op->Rd, bytes);
+                return true;
+        }
+
+        CheckArithmetic(op, rounds: what.Shape != FloatShape.Lengthen);
+        int n = Vec(op->Rn);
+        switch (what.Shape)
+        {
+            case FloatShape.Arithmetic:
+                _a.PackedScalar(operation, isDouble, 0, n, FloatMultiplier(op, what, isDouble));
+                CheckResults(op, isDouble, mayUnderflow: operation is Scalar.Multiply or Scalar.Divide, bytes);
+                break;
+            case FloatShape.Pairwise:
+                LoadPair(op, n);
+                _a.CopyXmm(2, 0);
+                Deinterleave(0, 1, isDouble ? 3 : 2, odd: false);
+                Deinterleave(2, 1, isDouble ? 3 : 2, odd: true);
+                _a.PackedScalar(operation, isDouble, 0, 0, 2);
+                CheckResults(op, isDouble, mayUnderflow: false, bytes);
+                break;
+            case FloatShape.Pair:
+                _a.ShuffleWords(1, n, isDouble ? 0xEE : 0x55);
+                _a.PackedScalar(operation, isDouble, 0, n, 1);
+                CheckResults(op, isDouble, mayUnderflow: false, bytes);
+                break;
+            case FloatShape.Difference:
+                _a.PackedScalar(operation, isDouble, 0, n, Vec(op->Rm));
+                CheckResults(op, isDouble, mayUnderflow: false, bytes);
+                Constant(1, ~SignBits(isDouble ? 3 : 2));
+                _a.Packed(Packed.And, 0, 1);
+                break;
+            case FloatShape.NegatedMultiply:
+                _a.PackedScalar(operation, isDouble, 0, n, Vec(op->Rm));
+                CheckResults(op, isDouble, mayUnderflow: true, bytes);
+                Constant(1, SignBits(isDouble ? 3 : 2));
+                _a.Packed(Packed.Xor, 0, 1);
+                break;
+            case FloatShape.Fused:
+                int m = FloatMultiplier(op, what, isDouble);
+                _a.CopyXmm(0, Vec(op->Rd));
+                _a.PackedFused((Fused)what.Argument, isDouble, 0, n, m);
+                CheckResults(op, isDouble, mayUnderflow: true, bytes);
+                break;
+            case FloatShape.SquareRoot:
+                _a.PackedScalar(operation, isDouble, 0, n, n);
+                CheckResults(op, isDouble, mayUnderflow: false, bytes);
+                break;
+            case FloatShape.Round:
+                _a.PackedRound(isDouble, 0, n, what.Argument | 8);
+                CheckResults(op, isDouble, mayUnderflow: false, bytes);
+                break;
+            case FloatShape.FromSigned or FloatShape.FromUnsigned:
+                FromIntegers(op, n, isDouble, bytes, what.Shape == FloatShape.FromUnsigned);
+                break;
+            case FloatShape.ToSigned:
+                ToIntegers(op, n, isDouble, bytes);
+                break;
+            case FloatShape.Lengthen:
+                if (op->Shift == 16)
+                {
+                    _a.ShuffleWords(0, n, 0xEE);
+                    n = 0;
+                }
+
+                _a.ConvertPair(fromDouble: false, 0, n);
+                CheckResults(op, isDouble: true, mayUnderflow: false, 16);
+                break;
+            default:
+                _a.ConvertPair(fromDouble: true, 0, n);
+                CheckResults(op, isDouble: false, mayUnderflow: true, 8);
+                if (op->Shift == 16)
+                {
+                    int d = Update(op->Rd);
+                    _a.Packed(Packed.UnpackLowD, d, d, 0);
+                    return true;
+                }
+
+                bytes = 8;
+                break;
+        }
+
+        StoreVector(op->Rd, bytes);
         return true;
     }
 
-    private bool FuseVector(Op* op, Fused operation, bool byElement)
+    // m, or its element in every place of XMM1. An element of 8 bytes is two words.
+    private int FloatMultiplier(Op* op, FloatOp what, bool isDouble)
     {
-        if (op->Shift != 16 || !Fma.IsSupported)
+        int m = Vec(op->Rm);
+        if (!what.Element)
         {
-            return false;
+            return m;
         }
 
-        bool isDouble = IsDouble(op);
-        CheckArithmetic(op, rounds: true);
-        LoadVector(0, op->Rd);
-        LoadVector(2, op->Rn);
-        LoadMultiplier(op, isDouble, byElement);
-        _a.PackedFused(operation, isDouble, 0, 2, 1);
-        CheckResults(op, isDouble, mayUnderflow: true);
-        StoreVector(op->Rd, 16);
-        return true;
+        Broadcast(1, m, isDouble ? 3 : 2, op->Extra);
+        return 1;
     }
 
-    // XMM1 = m, or its element in every place.
-    private void LoadMultiplier(Op* op, bool isDouble, bool byElement)
+    // XMM0 = the result of a comparison, or a maximum or minimum. Leaves for NaNs.
+    private void Compare(Op* op, FloatOp what, bool isDouble, int bytes)
     {
-        LoadVector(1, op->Rm);
-        if (byElement)
+        var condition = (FloatCondition)what.Argument;
+        int n = Vec(op->Rn);
+        int m = 1;
+        if (what.Shape is FloatShape.CompareZero or FloatShape.CompareZeroSwapped)
         {
-            // An element of 8 bytes is two words.
-            _a.ShuffleWords(1, 1, isDouble ? (op->Extra == 0 ? 0x44 : 0xEE) : op->Extra * 0x55);
+            _a.Packed(Packed.Xor, 1, 1);
         }
+        else
+        {
+            m = Vec(op->Rm);
+        }
+
+        _a.PackedCompare(FloatCondition.Unordered, isDouble, 0, n, m);
+        LeaveWhereSet(op, 0, bytes);
+        switch (what.Shape)
+        {
+            case FloatShape.Extreme:
+                // Where they are equal they differ by the sign of zero at most.
+                bool max = what.Argument == (int)Scalar.Maximum;
+                _a.PackedScalar((Scalar)what.Argument, isDouble, 0, n, m);
+                _a.PackedCompare(FloatCondition.Equal, isDouble, 1, n, m);
+                _a.Packed(max ? Packed.And : Packed.Or, 2, n, m);
+                _a.Blend(0, 0, 2, 1);
+                break;
+            case FloatShape.CompareAbsolute:
+                Constant(2, ~SignBits(isDouble ? 3 : 2));
+                _a.Packed(Packed.And, 0, n, 2);
+                _a.Packed(Packed.And, 1, m, 2);
+                _a.PackedCompare(condition, isDouble, 0, 1, 0);
+                break;
+            case FloatShape.CompareSwapped or FloatShape.CompareZeroSwapped:
+                _a.PackedCompare(condition, isDouble, 0, m, n);
+                break;
+            default:
+                _a.PackedCompare(condition, isDouble, 0, n, m);
+                break;
+        }
+    }
+
+    // The host converts unsigned integers as signed ones: those with the top bit leave.
+    private void FromIntegers(Op* op, int n, bool isDouble, int bytes, bool unsigned)
+    {
+        if (unsigned)
+        {
+            _a.TopBits(Rdx, n);
+            _a.TestImmediate(false, Rdx, (isDouble ? 0x8080 : 0x8888) & ((1 << bytes) - 1));
+            LeaveIf(Condition.NotEqual, op);
+        }
+
+        if (!isDouble)
+        {
+            _a.WordsToSingles(0, n);
+            return;
+        }
+
+        _a.StoreXmmGeneral(true, Rdx, n);
+        _a.Packed(Packed.Xor, 0, 0);
+        _a.IntegerToScalar(true, true, 0, Rdx);
+        if (bytes == 16)
+        {
+            _a.ExtractElement(3, Rdx, n, 1);
+            _a.Packed(Packed.Xor, 1, 1);
+            _a.IntegerToScalar(true, true, 1, Rdx);
+            _a.Packed(Packed.UnpackLowD, 0, 1);
+        }
+    }
+
+    // Towards zero. The least integer is what the host gives where there is no result.
+    private void ToIntegers(Op* op, int n, bool isDouble, int bytes)
+    {
+        if (isDouble)
+        {
+            _a.ScalarToInteger(true, true, Rdx, n);
+            _a.AluImmediate(Alu.Cmp, true, Rdx, 1);
+            LeaveIf(Condition.Overflow, op);
+            _a.LoadXmmGeneral(true, 0, Rdx);
+            return;
+        }
+
+        _a.SinglesToWords(0, n);
+        Constant(1, SignBits(2));
+        _a.Packed(Packed.EqualS, 1, 0);
+        LeaveWhereSet(op, 1, bytes);
+    }
+
+    // Leaves where a byte of so many has its top bit set. Uses RDX.
+    private void LeaveWhereSet(Op* op, int register, int bytes)
+    {
+        _a.TopBits(Rdx, register);
+        if (bytes == 16)
+        {
+            _a.Test(false, Rdx, Rdx);
+        }
+        else
+        {
+            _a.TestImmediate(false, Rdx, (1 << bytes) - 1);
+        }
+
+        LeaveIf(Condition.NotEqual, op);
     }
 
     // As CheckResult, for each element of XMM0: its exponent plus 1 or 2 wraps to zero, or to less than 4.
-    private void CheckResults(Op* op, bool isDouble, bool mayUnderflow)
+    private void CheckResults(Op* op, bool isDouble, bool mayUnderflow, int bytes)
     {
         int size = isDouble ? 8 : 4;
         int exponent = isDouble ? 53 : 24;
         ulong step = (mayUnderflow ? 2ul : 1ul) << exponent;
-        Constant(2, isDouble ? step : step | (step << 32));
-        _a.CopyXmm(1, 0);
-        _a.PackedShift(PackedShift.Left, size, 1, 1);
+        Constant(2, Replicate(step, isDouble ? 3 : 2));
+        _a.PackedShift(PackedShift.Left, size, 1, 0, 1);
         _a.Packed(isDouble ? Packed.AddD : Packed.AddS, 1, 2);
         _a.PackedShift(PackedShift.Right, size, 1, exponent + (mayUnderflow ? 2 : 0));
         _a.Packed(Packed.Xor, 2, 2);
         _a.Packed(isDouble ? Packed.EqualD : Packed.EqualS, 1, 2);
-        _a.TopBits(Rdx, 1);
-        _a.Test(false, Rdx, Rdx);
-        LeaveIf(Condition.NotEqual, op);
+        LeaveWhereSet(op, 1, bytes);
     }
 }

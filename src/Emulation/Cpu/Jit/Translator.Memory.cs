@@ -29,6 +29,7 @@ internal sealed unsafe partial class Translator
     {
         _stackAligned = false;
         _fpChecked = false;
+        _met = FloatConditions.None;
     }
 
     private void ForgetStack(int written)
@@ -94,6 +95,17 @@ internal sealed unsafe partial class Translator
         t.AddConstant(Rax, op->Offset + (long)op->Imm);
         Operand place = t.Probe(op, size, write: false);
         t.LoadInto(op->Rd, place, size, signed: opc == 2, wide: true);
+        return true;
+    }
+
+    private static bool VectorLiteral(Translator t, Op* op)
+    {
+        int size = 4 << (int)(op->Word >> 30);
+        t.CheckFp(op);
+        t.LoseHostFlags();
+        t._a.Load(true, Rax, HostRegisters.CodePageVa);
+        t.AddConstant(Rax, op->Offset + (long)op->Imm);
+        t.VectorTransfer(op->Rd, t.Probe(op, size, write: false), size, load: true);
         return true;
     }
 
@@ -175,30 +187,38 @@ internal sealed unsafe partial class Translator
     // A V register's low bytes; a load clears the rest.
     private void VectorTransfer(int register, Operand place, int size, bool load)
     {
-        Operand low = HostRegisters.Vector(register);
-        if (size == 16)
+        switch (size)
         {
-            if (load)
-            {
-                _a.LoadXmm(0, place);
-                _a.StoreXmm(low, 0);
-            }
-            else
-            {
-                _a.LoadXmm(0, low);
-                _a.StoreXmm(place, 0);
-            }
-        }
-        else if (load)
-        {
-            LoadSized(Rdx, place, size, signed: false, wide: true);
-            _a.Store(true, low, Rdx);
-            _a.StoreImmediate(true, HostRegisters.Vector(register, 1), 0);
-        }
-        else
-        {
-            _a.Load(true, Rdx, low);
-            StoreSized(place, Rdx, size);
+            case 16 when load:
+                _a.LoadXmm(Result(register), place);
+                break;
+            case 16:
+                _a.StoreXmm(place, Vec(register));
+                break;
+            case 8 when load:
+                _a.LoadXmm64(Result(register), place);
+                break;
+            case 8:
+                _a.StoreXmm64(place, Vec(register));
+                break;
+            case 4 when load:
+                _a.LoadXmmGeneral(false, Result(register), place);
+                break;
+            case 4:
+                _a.StoreXmm32(place, Vec(register));
+                break;
+            default:
+                if (load)
+                {
+                    LoadSized(Rdx, place, size, signed: false, wide: false);
+                    _a.LoadXmmGeneral(false, Result(register), Rdx);
+                }
+                else
+                {
+                    _a.ExtractElement(size - 1, place, Vec(register), 0);
+                }
+
+                break;
         }
     }
 
@@ -288,7 +308,7 @@ internal sealed unsafe partial class Translator
         nint displacement = (nint)_a.JumpForward(Condition.NotEqual);
         _a.Load(true, Rcx, HostRegisters.BaseAddend(op->Rn));
         byte* refill = (write ? cache.Thunks.RefillWrite : cache.Thunks.RefillRead)[HostRegisters.BaseIndex(op->Rn)];
-        _rare.Add((displacement, (nint)op, ExitReason.TlbMiss, UnsettledFlags(), new Refill((nint)refill, size, (nint)_a.Position)));
+        LeaveAt(displacement, op, ExitReason.TlbMiss, new Refill((nint)refill, size, (nint)_a.Position));
         return Operand.At(Rax, Rcx, 0);
     }
 

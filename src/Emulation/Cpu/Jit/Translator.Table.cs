@@ -159,6 +159,11 @@ internal sealed unsafe partial class Translator
 
     private static delegate*<Translator, Op*, bool> OfVector(EncodingRow row)
     {
+        if (row.Mnemonic.Contains("structure", StringComparison.Ordinal) || row.Mnemonic.StartsWith("LD1R", StringComparison.Ordinal))
+        {
+            return OfStructure(row.Mnemonic);
+        }
+
         string verb = row.Mnemonic.Split(' ')[0];
         bool pair = verb is "LDP" or "STP" or "LDNP" or "STNP";
         bool single = verb is "LDR" or "STR" or "LDUR" or "STUR";
@@ -182,6 +187,6 @@ internal sealed unsafe partial class Translator
             return &VectorRegister;
         }
 
-        return row.Mnemonic.Contains("(literal)", StringComparison.Ordinal) ? null : pair ? &VectorPairOffset : &VectorOffset;
+        return row.Mnemonic.Contains("(literal)", StringComparison.Ordinal) ? &VectorLiteral : pair ? &VectorPairOffset : &VectorOffset;
     }
 }

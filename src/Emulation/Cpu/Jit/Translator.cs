@@ -9,7 +9,7 @@ namespace Vmm.Emulation.Cpu.Jit;
 /// past conditional branches, to an unconditional one, the end of the page, or code that is there already. Owner: whoever holds the lock of the
 /// translation cache.
 /// <para>Between instructions guest state is in its slots and pinned registers, but for NZCV, which may be in EFLAGS, in
-/// <see cref="CpuState.HostFlags"/> or in both. An instruction without an emitter, and a memory access that misses the TLB, leave for the
+/// <see cref="CpuState.HostFlags"/> or in both, and for V registers, which may be in XMM registers. An instruction without an emitter, and a memory access that misses the TLB, leave for the
 /// interpreter and come back behind the instruction.</para>
 /// </summary>
 internal sealed unsafe partial class Translator(TranslationCache cache, CodeCache code)
@@ -18,7 +18,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     public const int MaxBlock = 128;
 
     /// <summary>Host bytes that a block can take, at most.</summary>
-    public const int MaxBytes = MaxBlock * 512;
+    public const int MaxBytes = MaxBlock * 2048;
 
     private const Reg Rax = Reg.Rax;
     private const Reg Rcx = Reg.Rcx;
@@ -44,11 +44,20 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
 
     // What is out of the way at the end of the block: the call that leaves, and what it says; before that, for a load or store, the call that looks the TLB up.
     private readonly record struct Stub(
-        ExitKind Kind, nint Displacement, nint Op, int Count, nint Place, ExitReason Reason = ExitReason.NotTranslated, nint FlagSource = 0, Refill Refill = default);
+        ExitKind Kind,
+        nint Displacement,
+        nint Op,
+        int Count,
+        nint Place,
+        ExitReason Reason = ExitReason.NotTranslated,
+        nint FlagSource = 0,
+        Refill Refill = default,
+        VectorMap Before = default,
+        VectorMap After = default,
+        FloatConditions Retest = FloatConditions.None);
 
     // The TLB is looked up for an access of a base register by a thunk; on a hit the code goes on.
     private readonly record struct Refill(nint Thunk, int Size, nint Back);
-
 
     /// <summary>Translates from a word of a page on; gives each entry to the page.</summary>
     /// <param name="room">Where the code goes: <see cref="MaxBytes"/> at least.</param>
@@ -71,6 +80,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             nint begin = (nint)_a.Position;
             int stubs = _stubs.Count;
             BeginInstruction();
+            _inUse = 0;
             Op* op = OpAt(_index);
             KeepFlagsFrom(op);
             var emitter = op->IsAllocated ? s_emitters[op->Row] : null;
@@ -258,6 +268,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         if (_index > 0)
         {
             SettleFlags(_wanted[_index]);
+            StoreVectors();
             if (_uncounted > 0)
             {
                 _a.AluImmediate(Alu.Sub, true, HostRegisters.Remaining, _uncounted);
@@ -267,6 +278,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         _uncounted = 0;
         ForgetHostFlags();
         ForgetChecks();
+        ForgetVectors();
         _labels[_index] = _a.Position;
         if (_isEntry[_index])
         {
@@ -281,25 +293,30 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     private void LeaveToInterpret(Op* op)
     {
         SettleFlags(_wanted[_index]);
+        StoreVectors();
         byte* call = _a.JumpForward();
         _stubs.Add(new Stub(ExitKind.Interpret, (nint)call, (nint)op, _uncounted, (nint)_a.Position));
         ForgetHostFlags();
         ForgetChecks();
+        ForgetVectors();
     }
 
     // The same in a rare case, out of the way of the common one, which goes on in the meantime; state must be as before the instruction.
     // Flags are where they are: whoever calls this has lost them from the host. What only registers tell of them is put into memory on this way.
-    private void LeaveIf(Condition condition, Op* op, ExitReason reason = ExitReason.RareCase) =>
-        _rare.Add(((nint)_a.JumpForward(condition), (nint)op, reason, UnsettledFlags(), default));
+    private void LeaveIf(Condition condition, Op* op, ExitReason reason = ExitReason.RareCase, FloatConditions retest = FloatConditions.None) =>
+        LeaveAt((nint)_a.JumpForward(condition), op, reason, default, retest);
 
-    private readonly List<(nint Displacement, nint Op, ExitReason Reason, nint FlagSource, Refill Refill)> _rare = [];
+    private void LeaveAt(nint displacement, Op* op, ExitReason reason, Refill refill, FloatConditions retest = FloatConditions.None) =>
+        _rare.Add(new Stub(ExitKind.Interpret, displacement, (nint)op, 0, 0, reason, UnsettledFlags(), refill, Map(), Retest: retest));
+
+    private readonly List<Stub> _rare = [];
 
     // At the end of an emitted instruction that may have left: where it goes on.
     private void ComeBack()
     {
-        foreach ((nint displacement, nint op, ExitReason reason, nint flagSource, Refill refill) in _rare)
+        foreach (Stub stub in _rare)
         {
-            _stubs.Add(new Stub(ExitKind.Interpret, displacement, op, _uncounted, (nint)_a.Position, reason, flagSource, refill));
+            _stubs.Add(stub with { Count = _uncounted, Place = (nint)_a.Position, After = Map() });
         }
 
         _rare.Clear();
@@ -309,6 +326,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     private void GoTo(long offset)
     {
         int count = _uncounted;
+        StoreVectors();
         if (offset < 0 || offset >= CodePage.Words * 4)
         {
             _a.Load(true, Rax, HostRegisters.CodePageVa);
@@ -413,6 +431,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
                 SettleFlagsOf((Op*)stub.FlagSource);
             }
 
+            StoreVectors(stub.Before);
             _a.Call(stub.Kind switch
             {
                 ExitKind.Interpret => cache.Thunks.LeaveForInterpreter,
@@ -422,9 +441,42 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             _exitInfos.Add((nint)_a.Position);
             _a.Int64(stub.Op);
             _a.Int32(stub.Count | (CounterOf(stub) << 16));
-            _a.Int32(stub.Place == 0 ? 0 : (int)(stub.Place - (nint)_a.Position));
+            bool returns = stub.After.Valid != 0 || stub.Retest != FloatConditions.None;
+            _a.Int32(returns ? 8 : stub.Place == 0 ? 0 : (int)(stub.Place - (nint)_a.Position));
             _a.Int32(_pageNumber);
+            if (returns)
+            {
+                Return(stub);
+            }
         }
+    }
+
+    // Where the interpreter comes back to, out of the way: conditions that the main line takes as met, and the V registers it holds.
+    private void Return(Stub stub)
+    {
+        byte* notMet = Retest(stub.Retest, out byte* either);
+        LoadVectors(stub.After);
+        _a.Jump((byte*)stub.Place);
+        if (notMet == null && either == null)
+        {
+            return;
+        }
+
+        // They are not: a block of its own begins behind the instruction.
+        if (notMet != null)
+        {
+            _a.Bind(notMet);
+        }
+
+        if (either != null)
+        {
+            _a.Bind(either);
+        }
+
+        _a.AluImmediate(Alu.Sub, true, HostRegisters.Remaining, stub.Count + 1);
+        _a.Load(true, Rax, HostRegisters.CodePageVa);
+        _a.Lea(true, Rax, Operand.At(Rax, ((Op*)stub.Op)->Offset + 4));
+        _a.Jump(cache.Thunks.LeaveForLookup);
     }
 
     private static int CounterOf(Stub stub) => stub.Kind switch

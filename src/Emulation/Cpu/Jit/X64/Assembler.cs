@@ -4,7 +4,7 @@ namespace Vmm.Emulation.Cpu.Jit.X64;
 /// Writes x86-64 instructions one after the other (Intel SDM, volume 2). <c>wide</c> chooses 64-bit operands; 32-bit ones clear the upper half of
 /// a destination register. The caller sees to it that there is room.
 /// </summary>
-internal unsafe struct Assembler
+internal unsafe partial struct Assembler
 {
     /// <summary>The longest instruction.</summary>
     public const int MaxInstruction = 15;
@@ -203,98 +203,6 @@ internal unsafe struct Assembler
     {
         Vex(3, 3, destination, 0, source, 0xF0, wide);
         Byte(count);
-    }
-
-    public void LoadXmm(int register, Operand source) => Rm(0xF3, false, Map0F | 0x6F, (Reg)register, source);
-
-    public void StoreXmm(Operand destination, int register) => Rm(0xF3, false, Map0F | 0x7F, (Reg)register, destination);
-
-    /// <summary>MOVQ: 8 bytes of memory or of another register, zero-extended.</summary>
-    public void LoadXmm64(int register, Operand source) => Rm(0xF3, false, Map0F | 0x7E, (Reg)register, source);
-
-    public void StoreXmm64(Operand destination, int register) => Rm(0x66, false, Map0F | 0xD6, (Reg)register, destination);
-
-    /// <summary>MOVD, MOVQ: from a general register or memory, zero-extended.</summary>
-    public void LoadXmmGeneral(bool wide, int register, Operand source) => Rm(0x66, wide, Map0F | 0x6E, (Reg)register, source);
-
-    /// <summary>MOVD, MOVQ to a general register.</summary>
-    public void StoreXmmGeneral(bool wide, Reg destination, int register) => Rm(0x66, wide, Map0F | 0x7E, (Reg)register, destination);
-
-    /// <summary>A scalar floating-point operation: destination = destination op source, or op source.</summary>
-    public void Scalar(Scalar operation, bool isDouble, int destination, int source) =>
-        Rm(isDouble ? 0xF2 : 0xF3, false, (int)operation, (Reg)destination, (Reg)source);
-
-    /// <summary>The same on all elements of a register.</summary>
-    public void PackedScalar(Scalar operation, bool isDouble, int destination, int source) =>
-        Rm(isDouble ? 0x66 : 0, false, (int)operation, (Reg)destination, (Reg)source);
-
-    /// <summary>PMOVMSKB: the top bits of the sixteen bytes.</summary>
-    public void TopBits(Reg destination, int source) => Rm(0x66, false, Map0F | 0xD7, destination, (Reg)source);
-
-    /// <summary>UCOMISS, UCOMISD: ZF, PF and CF; PF = 1 when unordered. The others are 0.</summary>
-    public void CompareScalar(bool isDouble, int left, int right) => Rm(isDouble ? 0x66 : 0, false, Map0F | 0x2E, (Reg)left, (Reg)right);
-
-    /// <summary>CVTSI2SS, CVTSI2SD: from a signed integer.</summary>
-    public void IntegerToScalar(bool isDouble, bool wide, int destination, Reg source) =>
-        Rm(isDouble ? 0xF2 : 0xF3, wide, Map0F | 0x2A, (Reg)destination, source);
-
-    /// <summary>CVTTSS2SI, CVTTSD2SI: towards zero; the least integer for what has no result.</summary>
-    public void ScalarToInteger(bool isDouble, bool wide, Reg destination, int source) =>
-        Rm(isDouble ? 0xF2 : 0xF3, wide, Map0F | 0x2C, destination, (Reg)source);
-
-    /// <summary>VFMADD231 and its kin (FMA3): addend = ± (a × b) ± addend.</summary>
-    public void Fused(Fused operation, bool isDouble, int addend, int a, int b) => Vex(2, 1, (Reg)addend, (Reg)a, (Reg)b, (int)operation, isDouble);
-
-    /// <summary>The same on all elements of a register: the opcode below.</summary>
-    public void PackedFused(Fused operation, bool isDouble, int addend, int a, int b) =>
-        Vex(2, 1, (Reg)addend, (Reg)a, (Reg)b, (int)operation - 1, isDouble);
-
-    /// <summary>MOVDQA between registers.</summary>
-    public void CopyXmm(int destination, int source) => Rm(0x66, false, Map0F | 0x6F, (Reg)destination, (Reg)source);
-
-    /// <summary>A packed integer operation of SSE2 to SSE4.2: destination = destination op source.</summary>
-    public void Packed(Packed operation, int destination, int source) => Rm(0x66, false, (int)operation, (Reg)destination, (Reg)source);
-
-    /// <summary>A shift of elements of 2, 4 or 8 bytes by an immediate.</summary>
-    public void PackedShift(PackedShift operation, int elementSize, int register, int count)
-    {
-        Rm(0x66, false, Map0F | (elementSize == 2 ? 0x71 : elementSize == 4 ? 0x72 : 0x73), (Reg)operation, (Reg)register);
-        Byte(count);
-    }
-
-    /// <summary>PSRLDQ: shifts all of a register right, by bytes.</summary>
-    public void ShiftBytesRight(int register, int count)
-    {
-        Rm(0x66, false, Map0F | 0x73, (Reg)3, (Reg)register);
-        Byte(count);
-    }
-
-    /// <summary>PALIGNR: destination = destination:source, shifted right by bytes.</summary>
-    public void AlignRight(int destination, int source, int count)
-    {
-        Rm(0x66, false, Map0F3A | 0x0F, (Reg)destination, (Reg)source);
-        Byte(count);
-    }
-
-    /// <summary>PSHUFD: chooses words of the source by pairs of bits.</summary>
-    public void ShuffleWords(int destination, int source, int order)
-    {
-        Rm(0x66, false, Map0F | 0x70, (Reg)destination, (Reg)source);
-        Byte(order);
-    }
-
-    /// <summary>PSHUFLW: the same with the lower four halfwords.</summary>
-    public void ShuffleLowHalfwords(int destination, int source, int order)
-    {
-        Rm(0xF2, false, Map0F | 0x70, (Reg)destination, (Reg)source);
-        Byte(order);
-    }
-
-    /// <summary>SHUFPS: two words of the destination, then two of the source.</summary>
-    public void ShuffleTwo(int destination, int source, int order)
-    {
-        Rm(0, false, Map0F | 0xC6, (Reg)destination, (Reg)source);
-        Byte(order);
     }
 
     public void Push(Reg register)
@@ -506,13 +414,24 @@ internal unsafe struct Assembler
         }
     }
 
-    // Three-byte VEX: map 2 is 0F 38, 3 is 0F 3A; prefix 1 is 66, 2 F3, 3 F2.
+    // VEX: map 1 is 0F, 2 is 0F 38, 3 is 0F 3A; prefix 1 is 66, 2 F3, 3 F2. Of two bytes where that can say it.
     private void Vex(int map, int prefix, Reg reg, Reg second, Operand rm, int opcode, bool wide = false)
     {
-        Byte(0xC4);
         int index = rm.Index == Reg.None ? 0 : (int)rm.Index;
-        Byte(((int)reg >= 8 ? 0 : 0x80) | (index >= 8 ? 0 : 0x40) | ((int)rm.Base >= 8 ? 0 : 0x20) | map);
-        Byte((wide ? 0x80 : 0) | ((~(int)second & 15) << 3) | prefix);
+        int last = ((~(int)second & 15) << 3) | prefix;
+        int extension = (int)reg >= 8 ? 0 : 0x80;
+        if (map == 1 && !wide && index < 8 && (int)rm.Base < 8)
+        {
+            Byte(0xC5);
+            Byte(extension | last);
+        }
+        else
+        {
+            Byte(0xC4);
+            Byte(extension | (index >= 8 ? 0 : 0x40) | ((int)rm.Base >= 8 ? 0 : 0x20) | map);
+            Byte((wide ? 0x80 : 0) | last);
+        }
+
         Byte(opcode);
         ModRm((int)reg & 7, rm);
     }

@@ -73,6 +73,7 @@ internal enum Packed
     UnpackLowB = 0x0F60,
     UnpackLowH = 0x0F61,
     UnpackLowS = 0x0F62,
+    PackSignedH = 0x0F63,
     GreaterB = 0x0F64,
     GreaterH = 0x0F65,
     GreaterS = 0x0F66,
@@ -80,6 +81,7 @@ internal enum Packed
     UnpackHighB = 0x0F68,
     UnpackHighH = 0x0F69,
     UnpackHighS = 0x0F6A,
+    PackSignedS = 0x0F6B,
     UnpackLowD = 0x0F6C,
     UnpackHighD = 0x0F6D,
     EqualB = 0x0F74,
@@ -87,16 +89,34 @@ internal enum Packed
     EqualS = 0x0F76,
     AddD = 0x0FD4,
     MultiplyH = 0x0FD5,
+    SubSaturatingUnsignedB = 0x0FD8,
+    SubSaturatingUnsignedH = 0x0FD9,
     MinUnsignedB = 0x0FDA,
     And = 0x0FDB,
+    AddSaturatingUnsignedB = 0x0FDC,
+    AddSaturatingUnsignedH = 0x0FDD,
     MaxUnsignedB = 0x0FDE,
     AndNot = 0x0FDF,
     AverageB = 0x0FE0,
     AverageH = 0x0FE3,
+    MultiplyHighSignedH = 0x0FE5,
+    SubSaturatingSignedB = 0x0FE8,
+    SubSaturatingSignedH = 0x0FE9,
     MinSignedH = 0x0FEA,
     Or = 0x0FEB,
+    AddSaturatingSignedB = 0x0FEC,
+    AddSaturatingSignedH = 0x0FED,
     MaxSignedH = 0x0FEE,
     Xor = 0x0FEF,
+
+    /// <summary>PMULUDQ: the low words of doublewords to products of twice the size.</summary>
+    MultiplyLongUnsigned = 0x0FF4,
+
+    /// <summary>PMADDWD: products of signed halfwords, added in pairs.</summary>
+    MultiplyAddPairsH = 0x0FF5,
+
+    /// <summary>PSADBW: |left - right|, bytes added up by eights.</summary>
+    SumOfDifferences = 0x0FF6,
     SubB = 0x0FF8,
     SubH = 0x0FF9,
     SubS = 0x0FFA,
@@ -105,12 +125,20 @@ internal enum Packed
     AddH = 0x0FFD,
     AddS = 0x0FFE,
     ShuffleB = 0x0F3800,
+    AddAdjacentS = 0x0F3802,
+
+    /// <summary>PMADDUBSW: products of unsigned bytes of the left and signed ones of the right, added in pairs.</summary>
+    MultiplyAddPairsB = 0x0F3804,
+
+    /// <summary>PMULHRSW: (left × right × 2 + 8000h) >> 16.</summary>
+    MultiplyHighRoundingH = 0x0F380B,
     AbsoluteB = 0x0F381C,
     AbsoluteH = 0x0F381D,
     AbsoluteS = 0x0F381E,
     SignExtendB = 0x0F3820,
     SignExtendH = 0x0F3823,
     SignExtendS = 0x0F3825,
+    MultiplyLongSigned = 0x0F3828,
     EqualD = 0x0F3829,
     PackS = 0x0F382B,
     ZeroExtendB = 0x0F3830,
@@ -126,6 +154,14 @@ internal enum Packed
     MaxUnsignedH = 0x0F383E,
     MaxUnsignedS = 0x0F383F,
     MultiplyS = 0x0F3840,
+    BroadcastS = 0x0F3858,
+    BroadcastD = 0x0F3859,
+    BroadcastB = 0x0F3878,
+    BroadcastH = 0x0F3879,
+    AesInverseMixColumns = 0x0F38DB,
+    AesEncrypt = 0x0F38DC,
+    AesEncryptLast = 0x0F38DD,
+    AesDecryptLast = 0x0F38DF,
 }
 
 /// <summary>Scalar floating-point operations by opcode; the prefix says of which precision.</summary>
@@ -138,7 +174,18 @@ internal enum Scalar
     /// <summary>To the other precision.</summary>
     Convert = 0x0F5A,
     Subtract = 0x0F5C,
+    Minimum = 0x0F5D,
     Divide = 0x0F5E,
+    Maximum = 0x0F5F,
+}
+
+/// <summary>Conditions of CMPPS and CMPPD that signal an invalid operation for quiet NaNs too where Arm's do: the caller leaves for NaNs anyway.</summary>
+internal enum FloatCondition : byte
+{
+    Equal = 0,
+    Less = 1,
+    LessOrEqual = 2,
+    Unordered = 3,
 }
 
 /// <summary>Fused operations by opcode.</summary>
