@@ -10,13 +10,15 @@ namespace Vmm.Guest.Tests;
 /// <summary>A VM with all its actors, a Debian kernel and a shell, and a monitor beside it.</summary>
 internal sealed class ShellVm : IAsyncDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(90);
+    private readonly TimeSpan _patience;
     private readonly VmSession _session;
     private readonly Monitor _monitor;
     private TaskCompletionSource<HotplugOutcome> _outcome = new();
 
     private ShellVm(MachineConfig config)
     {
+        // Lockstep executes some 50 million instructions a second.
+        _patience = TimeSpan.FromSeconds(config.Accelerator == Accelerator.Lockstep ? 400 : 90);
         VmSession? session = null;
         Shell = new GuestShell(bytes => session!.SendSerial(bytes));
         _session = session = new VmSession(config, Shell.Receive, outcome => Volatile.Read(ref _outcome).TrySetResult(outcome));
@@ -57,8 +59,8 @@ internal sealed class ShellVm : IAsyncDisposable
     /// <summary>Waits for the first prompt after a boot, and keeps the kernel's notes out of what the shell prints.</summary>
     public async Task AwaitShellAsync()
     {
-        await Shell.UntilAsync(Initramfs.Banner, s_patience);
-        await Shell.PromptAsync(s_patience);
+        await Shell.UntilAsync(Initramfs.Banner, _patience);
+        await Shell.PromptAsync(_patience);
         await Shell.RunAsync("dmesg -n 5");
         await Shell.RunAsync("stty cols 250");
     }
@@ -72,7 +74,7 @@ internal sealed class ShellVm : IAsyncDisposable
         var outcome = new TaskCompletionSource<HotplugOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
         Volatile.Write(ref _outcome, outcome);
         string answer = await MonitorAsync(line);
-        return answer.Length > 0 ? answer : (await outcome.Task.WaitAsync(s_patience)).Kind;
+        return answer.Length > 0 ? answer : (await outcome.Task.WaitAsync(_patience)).Kind;
     }
 
     /// <summary>The guest powers itself off; the VM ends, and the kernel has found no fault.</summary>
@@ -87,7 +89,7 @@ internal sealed class ShellVm : IAsyncDisposable
     /// <summary>Waits until the guest has powered itself off.</summary>
     public async Task EndAsync()
     {
-        VmStatus ended = await _session.Ended.WaitAsync(s_patience);
+        VmStatus ended = await _session.Ended.WaitAsync(_patience);
         Assert.Equal(VmRunState.Shutdown, ended.RunState);
     }
 

@@ -62,7 +62,7 @@ public sealed class OptionTests
     }
 
     [Theory]
-    [InlineData("kvm", "unsupported accelerator 'kvm'; there are jit and interp")]
+    [InlineData("kvm", "unsupported accelerator 'kvm'; there are jit, interp and lockstep")]
     [InlineData("interp,tb-size=1", "accelerator interp has no property 'tb-size'")]
     [InlineData("jit,one=1", "accelerator jit has no property 'one'")]
     [InlineData("interp,stats=on", "accelerator interp has no property 'stats'")]

@@ -71,6 +71,9 @@ public unsafe struct CpuState
     /// <summary>Translated code: what its last exit says.</summary>
     public Jit.ExitInfo* Exit;
 
+    /// <summary>Translated code in lockstep: where it logs its next store.</summary>
+    public Lockstep.StoreLogEntry* StoreLog;
+
     /// <summary>Translated code: entries by virtual address, for the current exception level and translation tables.</summary>
     public Jit.JumpCacheEntry* JumpCache;
 

@@ -6,9 +6,11 @@ namespace Vmm.Emulation.Cpu;
 public sealed unsafe partial class VcpuCore
 {
     /// <summary>The general registers, as QEMU's <c>info registers</c> lays them out. Owner only, or while the vCPU does not run.</summary>
-    public string DumpRegisters()
+    public string DumpRegisters() => DumpRegisters(_state);
+
+    internal static string DumpRegisters(CpuState* s)
     {
-        CpuState* s = _state;
+        uint pstate = s->Pstate | s->Nzcv;
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture, $" PC={s->Pc:x16}");
         for (int i = 0; i < 31; i++)
@@ -20,14 +22,14 @@ public sealed unsafe partial class VcpuCore
             }
         }
 
-        text.Append(CultureInfo.InvariantCulture, $"  SP={s->X[CpuState.Sp]:x16}\nPSTATE={SavedPstate:x8} ");
+        text.Append(CultureInfo.InvariantCulture, $"  SP={s->X[CpuState.Sp]:x16}\nPSTATE={pstate:x8} ");
         const string Flags = "NZCV";
         for (int i = 0; i < Flags.Length; i++)
         {
-            text.Append((SavedPstate & (0x8000_0000u >> i)) != 0 ? Flags[i] : '-');
+            text.Append((pstate & (0x8000_0000u >> i)) != 0 ? Flags[i] : '-');
         }
 
-        text.Append(CultureInfo.InvariantCulture, $" EL{(SavedPstate >> 2) & 3}{((SavedPstate & 1) != 0 ? 'h' : 't')}");
+        text.Append(CultureInfo.InvariantCulture, $" EL{(pstate >> 2) & 3}{((pstate & 1) != 0 ? 'h' : 't')}");
         text.Append(CultureInfo.InvariantCulture, $" ELR_EL1={s->ElrEl1:x16} ESR_EL1={s->EsrEl1:x8} FAR_EL1={s->FarEl1:x16}");
         return text.ToString();
     }

@@ -34,6 +34,12 @@ public sealed unsafe partial class VcpuCore
     internal bool LoadSlow<T>(Op* op, ulong va, AccessKind kind, out T value)
         where T : unmanaged
     {
+        if (FindRepeated(va, sizeof(T), kind, write: false, out byte* known))
+        {
+            value = Unsafe.ReadUnaligned<T>(known);
+            return true;
+        }
+
         value = default;
         int offset = (int)va & (GuestMemory.PageSize - 1);
         if (!CheckAlignment(op, va, sizeof(T), kind, AccessType.Read))
@@ -100,6 +106,12 @@ public sealed unsafe partial class VcpuCore
     internal bool StoreSlow<T>(Op* op, ulong va, AccessKind kind, T value)
         where T : unmanaged
     {
+        if (FindRepeated(va, sizeof(T), kind, write: true, out byte* known))
+        {
+            Unsafe.WriteUnaligned(known, value);
+            return true;
+        }
+
         int offset = (int)va & (GuestMemory.PageSize - 1);
         if (!CheckAlignment(op, va, sizeof(T), kind, AccessType.Write))
         {
@@ -136,6 +148,7 @@ public sealed unsafe partial class VcpuCore
         byte* host = Bus.HostPointer(t.Address);
         if (host != null)
         {
+            NoteRepeatedStore(host, sizeof(T));
             Unsafe.WriteUnaligned(host, value);
             return true;
         }
@@ -162,6 +175,10 @@ public sealed unsafe partial class VcpuCore
         pointer = null;
         AccessKind kind = AccessKind.Aligned | (write ? AccessKind.Atomic : AccessKind.Plain);
         AccessType type = write ? AccessType.Write : AccessType.Read;
+        if (FindRepeated(va, size, kind, write, out pointer))
+        {
+            return true;
+        }
 
         // An atomic reads first: its fault is one of a read where a read has it too (ESR_EL1.WnR).
         if (!CheckAlignment(op, va, size, kind, AccessType.Read))
@@ -186,6 +203,7 @@ public sealed unsafe partial class VcpuCore
             return false;
         }
 
+        NoteRepeatedStore(pointer, write ? size : 0);
         return true;
     }
 
@@ -237,6 +255,11 @@ public sealed unsafe partial class VcpuCore
     /// </summary>
     internal bool CheckZero(Op* op, ulong va)
     {
+        if (FindRepeated(va, 1, AccessKind.Plain, write: true, out _))
+        {
+            return true;
+        }
+
         if (!Access(op, va, 1, AccessKind.Plain, AccessType.Write, 1, out Translation t))
         {
             return false;

@@ -159,7 +159,10 @@ public sealed unsafe partial class VcpuCore
         Interlocked.MemoryBarrier();
         if (_state->BroadcastOpen != 0)
         {
+            // In lockstep the others need their turn to do it.
+            _lockstep?.GiveTurn();
             Broadcast!.Wait(this);
+            _lockstep?.TakeTurn();
             _state->BroadcastOpen = 0;
         }
     }

@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Cpu.Lockstep;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Cpu.Timers;
@@ -37,6 +38,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
         Interrupts = new CpuInterruptWord(_state);
         _translations = translations;
         translations?.Register(this);
+        _lockstep = translations?.Turn is { } turn ? new LockstepCpu(turn) : null;
     }
 
     public VcpuCore(CpuIndex index, CpuModel model, PhysicalAddressSpace bus, CodeCache code)
@@ -155,6 +157,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
         s->Remaining = budget;
         Volatile.Write(ref _executing, true);
         Interlocked.MemoryBarrier();
+        _lockstep?.TakeTurn();
         try
         {
             ServiceTlbRequests();
@@ -164,6 +167,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
         {
             // Also when something threw: other vCPUs may wait for this one in a DSB.
             Volatile.Write(ref _executing, false);
+            _lockstep?.GiveTurn();
         }
 
         InstructionCount += budget - s->Remaining;
@@ -183,7 +187,11 @@ public sealed unsafe partial class VcpuCore : IDisposable
         {
             _leaving = true;
             Op* op = EnterAt(s->Pc);
-            if (_translations != null)
+            if (_lockstep != null)
+            {
+                RunLockstep(_lockstep, s, op);
+            }
+            else if (_translations != null)
             {
                 RunTranslated(s, op);
             }
@@ -209,6 +217,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     public void Dispose()
     {
         Disable();
+        _lockstep?.Dispose();
         NativeMemory.AlignedFree(_state);
         _state = null;
     }

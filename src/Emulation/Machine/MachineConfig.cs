@@ -55,6 +55,9 @@ public enum Accelerator
 
     /// <summary>Translated to code of the host: x86-64.</summary>
     Jit,
+
+    /// <summary>Both side by side, compared all the time: to look for faults in either. x86-64; many times slower.</summary>
+    Lockstep,
 }
 
 /// <summary>What this host can do.</summary>

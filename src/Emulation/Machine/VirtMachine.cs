@@ -34,9 +34,9 @@ public sealed class VirtMachine : IDisposable
         Bus.AddMemory(Ram);
         _code = new CodeCache(config.Cpu.Features);
         _timers = new TimerQueue(Clock);
-        if (config.Accelerator == Accelerator.Jit)
+        if (config.Accelerator != Accelerator.Interpreter)
         {
-            _translations = TranslationCache.TryCreate(_code, config.TranslationBytes, config.DualMapping)
+            _translations = TranslationCache.TryCreate(_code, config.TranslationBytes, config.DualMapping, config.Accelerator == Accelerator.Lockstep)
                 ?? throw (TranslationCache.IsSupported
                     ? new InsufficientMemoryException($"the host refuses {config.TranslationBytes >> 20} MiB for translated code: use less tb-size, or --accel interp")
                     : new NotSupportedException("this host cannot run translated code: use --accel interp"));

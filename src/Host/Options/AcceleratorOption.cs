@@ -7,7 +7,7 @@ namespace Vmm.Host.Options;
 public sealed record AcceleratorOption(Accelerator Accelerator)
 {
     public const string Syntax =
-        "engine: jit[,tb-size=MiB][,stats=on][,perfmap=on][,dual=on] or interp (the fastest that this host can). tb-size: room for translated code. stats: print info jit at the end. "
+        "engine: jit[,tb-size=MiB][,stats=on][,perfmap=on][,dual=on], interp, or lockstep, which runs both and stops where they differ (the fastest that this host can). tb-size: room for translated code. stats: print info jit at the end. "
         + "perfmap: name translated code for Linux's perf in /tmp/perf-PID.map, as guest:ADDRESS+INSTRUCTIONS; with DOTNET_PerfMapEnabled=1 "
         + "DOTNET_EnableWriteXorExecute=0 the .NET runtime adds names of its own (not with dual=on). dual: map translated code twice, as is done where the host refuses memory that is both written and executed";
 
@@ -34,8 +34,9 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
         {
             "interp" => Accelerator.Interpreter,
             "jit" when Accelerators.CanTranslate => Accelerator.Jit,
-            "jit" => throw new OptionException("this host cannot run translated code (it takes x86-64 with BMI2, LZCNT and SSE4.2, and memory that may be written and executed): use --accel interp"),
-            _ => throw new OptionException($"unsupported accelerator '{parts[0]}'; there are jit and interp"),
+            "lockstep" when Accelerators.CanTranslate => Accelerator.Lockstep,
+            "jit" or "lockstep" => throw new OptionException("this host cannot run translated code (it takes x86-64 with BMI2, LZCNT and SSE4.2, and memory that may be written and executed): use --accel interp"),
+            _ => throw new OptionException($"unsupported accelerator '{parts[0]}'; there are jit, interp and lockstep"),
         });
         foreach (string part in parts.Skip(1))
         {
@@ -43,8 +44,8 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
             string value = pair.Length == 2 ? pair[1] : "";
             option = (option.Accelerator, pair[0]) switch
             {
-                (Accelerator.Jit, "tb-size") => option with { TranslationBytes = ParseSize(value) },
-                (Accelerator.Jit, "stats") => option with { Statistics = ParseSwitch(pair[0], value) },
+                (Accelerator.Jit or Accelerator.Lockstep, "tb-size") => option with { TranslationBytes = ParseSize(value) },
+                (Accelerator.Jit or Accelerator.Lockstep, "stats") => option with { Statistics = ParseSwitch(pair[0], value) },
                 (Accelerator.Jit, "perfmap") => option with { PerfMap = ParseSwitch(pair[0], value) },
                 (Accelerator.Jit, "dual") => option with { DualMapping = ParseSwitch(pair[0], value) },
                 _ => throw new OptionException($"accelerator {parts[0]} has no property '{pair[0]}'"),

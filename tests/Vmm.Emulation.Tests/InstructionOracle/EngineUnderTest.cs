@@ -3,6 +3,7 @@ using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Exceptions;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Machine;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Tests.InstructionOracle;
@@ -12,20 +13,24 @@ internal sealed unsafe class EngineUnderTest : IDisposable
 {
     private const ulong TableAddress = 0x1000;
 
+    // Only EL1 has it, at its physical address: WFI, and B to it, wherever an exception goes.
+    private const ulong VectorAddress = 0x2000;
+    private const ulong WfiForever = 0x17FF_FFFF_D503_207F;
+
     private readonly GuestMemory _region = new(new GuestPhysicalAddress(OracleRecord.Region), OracleRecord.RegionSize);
-    private readonly GuestMemory _table = new(new GuestPhysicalAddress(TableAddress), GuestMemory.PageSize);
+    private readonly GuestMemory _table = new(new GuestPhysicalAddress(TableAddress), 2 * GuestMemory.PageSize);
     private readonly CodeCache _code;
     private readonly VcpuCore _core;
 
     private readonly TranslationCache? _translations;
 
-    public EngineUnderTest(CpuModel model, bool jit, long capacity = 16 << 20, bool dual = false)
+    public EngineUnderTest(CpuModel model, Accelerator accelerator, long capacity = 16 << 20, bool dual = false)
     {
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(_region);
         bus.AddMemory(_table);
         _code = new CodeCache(model.Features);
-        _translations = jit ? TranslationCache.TryCreate(_code, capacity, dual) : null;
+        _translations = accelerator == Accelerator.Interpreter ? null : TranslationCache.TryCreate(_code, capacity, dual, accelerator == Accelerator.Lockstep);
         _core = new VcpuCore(new CpuIndex(0), model, bus, _code, _translations);
         _code.Changed += () => _core.Interrupts.Note(AttentionBits.CodeChange);
         _core.Reset(0, 0);
@@ -33,7 +38,10 @@ internal sealed unsafe class EngineUnderTest : IDisposable
 
         // One level-1 block: 1 GiB at 1 GiB, normal memory, read and write at EL0, accessed, not global.
         *(ulong*)(_table.Host + 8) = 0x4000_0000 | (1 << 11) | (1 << 10) | (3 << 8) | (1 << 6) | 1;
+        *(ulong*)_table.Host = (1ul << 54) | (1 << 10) | (3 << 8) | 1;
+        new Span<ulong>(_table.Host + GuestMemory.PageSize, GuestMemory.PageSize / sizeof(ulong)).Fill(WfiForever);
         CpuState* s = _core.State;
+        s->VbarEl1 = VectorAddress;
         s->MairEl1 = 0xFF;
         s->TcrEl1 = 25 | (1ul << 23) | (1ul << 37);
         s->Ttbr0El1 = TableAddress;
@@ -52,6 +60,16 @@ internal sealed unsafe class EngineUnderTest : IDisposable
 
     private Span<uint> CodeWords => MemoryMarshal.Cast<byte, uint>(
         _region.Span(new GuestPhysicalAddress(OracleRecord.Code), OracleRecord.CodeSize));
+
+    /// <summary>Instructions compared in lockstep.</summary>
+    public long LockstepInstructions => _core.LockstepInstructions;
+
+    /// <summary>In lockstep, the host code of the block that begins at an address; to be changed.</summary>
+    public Span<byte> TranslatedCode(ulong address)
+    {
+        byte* entry = _code.Get(_region, address).Entry((int)(address & 0xFFF) >> 2);
+        return new Span<byte>(entry, _translations!.BlockAt(entry, out _).Length);
+    }
 
     /// <summary>Puts a program at the start of the code.</summary>
     public void PlantProgram(ReadOnlySpan<uint> words)
@@ -93,13 +111,19 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         r.Pc = pc;
     }
 
-    /// <summary>Runs a program until something stops it, or about as many instructions as the budget.</summary>
+    /// <summary>
+    /// Runs a program until it waits for an interrupt, with <see cref="OracleRecord.End"/> 0, or takes an exception, with the address of that as its PC; or about as many
+    /// instructions as the budget.
+    /// </summary>
     public VcpuExit RunProgram(ref OracleRecord r, long budget)
     {
-        Set(ref r);
+        CpuState* s = Set(ref r);
         VcpuExit exit = _core.Run(budget);
+        bool exception = Pstate.ExceptionLevel(s->Pstate) != 0;
+        r.End = exception ? (ulong)EndOf(s->EsrEl1) : 0;
+        ulong pc = exception ? s->ElrEl1 : s->Pc;
         Get(ref r);
-        r.Pc = _core.State->Pc;
+        r.Pc = pc;
         return exit;
     }
 

@@ -1,6 +1,7 @@
 using System.Text;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Machine;
 using Xunit.Abstractions;
 
 namespace Vmm.Emulation.Tests.InstructionOracle;
@@ -15,12 +16,13 @@ public sealed unsafe class InstructionOracleTests(ITestOutputHelper output)
     private const uint FpsrMask = 0x0800_009F;
 
     [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void InstructionOracle_every_row_agrees_with_qemu(bool jit)
+    [InlineData(Accelerator.Interpreter)]
+    [InlineData(Accelerator.Jit)]
+    [InlineData(Accelerator.Lockstep)]
+    public void InstructionOracle_every_row_agrees_with_qemu(Accelerator accelerator)
     {
         using var qemu = new QemuPeer();
-        using var ours = new EngineUnderTest(CpuModel.Find("max")!, jit);
+        using var ours = new EngineUnderTest(CpuModel.Find("max")!, accelerator);
         var generator = new CaseGenerator(20261123);
         var skipped = new List<string>();
         var failures = new List<string>();
@@ -51,7 +53,7 @@ public sealed unsafe class InstructionOracleTests(ITestOutputHelper output)
             }
         }
 
-        output.WriteLine($"[figure] instruction oracle{(jit ? ", JIT" : "")}: {covered} of {rows.Length} rows covered by {compared} cases, {skipped.Count} skipped, {failures.Count} differ");
+        output.WriteLine($"[figure] instruction oracle, {accelerator}: {covered} of {rows.Length} rows covered by {compared} cases, {skipped.Count} skipped, {failures.Count} differ");
         foreach (string line in skipped)
         {
             output.WriteLine($"[figure]   skipped {line}");

@@ -44,13 +44,19 @@ internal sealed class QemuPeer : IDisposable
         })!;
     }
 
-    /// <summary>Runs a batch; the records come back with the state afterwards.</summary>
+    /// <summary>Runs a batch of one or two instructions in each slot; the records come back with the state afterwards.</summary>
     /// <exception cref="EndOfStreamException">The peer died.</exception>
-    public void Run(ReadOnlySpan<ulong> slots, Span<OracleRecord> cases)
+    public void Run(ReadOnlySpan<ulong> slots, Span<OracleRecord> cases) => Run(MemoryMarshal.Cast<ulong, uint>(slots), 2, OracleRecord.SlotSize, cases);
+
+    /// <summary>The same of programs.</summary>
+    /// <param name="words">Of all programs, one behind the other.</param>
+    /// <param name="length">Words of each, filled up.</param>
+    /// <param name="stride">Bytes from the place of one to that of the next.</param>
+    public void Run(ReadOnlySpan<uint> words, int length, int stride, Span<OracleRecord> cases)
     {
         Stream input = _process.StandardInput.BaseStream;
-        input.Write(MemoryMarshal.AsBytes<int>([slots.Length, cases.Length]));
-        input.Write(MemoryMarshal.AsBytes(slots));
+        input.Write(MemoryMarshal.AsBytes<int>([words.Length / length, length, stride, cases.Length]));
+        input.Write(MemoryMarshal.AsBytes(words));
         input.Write(MemoryMarshal.AsBytes(cases));
         input.Flush();
         _process.StandardOutput.BaseStream.ReadExactly(MemoryMarshal.AsBytes(cases));

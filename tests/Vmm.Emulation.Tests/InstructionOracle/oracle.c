@@ -1,7 +1,7 @@
 /*
  * The peer of the instruction oracle: runs single instructions under qemu-aarch64 user mode.
  *
- * Standard input brings batches: a header, the words of the slots, and cases. A case is a whole user-mode state; it starts at the
+ * Standard input brings batches: a header (slots, words of each, bytes from one to the next, cases), the words of the slots, and cases. A case is a whole user-mode state; it starts at the
  * slot its pc names and ends at the first signal (each slot ends in BRK). A case is entered by returning from a signal handler with
  * the state in the signal frame and left by the next signal, so that no register has to be kept for the harness.
  * Standard output takes the cases back with the state afterwards and the signal that ended them.
@@ -16,11 +16,10 @@ typedef unsigned long u64;
 #define CODE_SIZE 0x10000ul
 #define WINDOW 0x50080000ul
 #define WINDOW_SIZE 256
-#define SLOT_SIZE 64
 #define BRK 0xd4200000u
 #define FPSIMD_MAGIC 0x46508001u
 #define MAX_CASES 4096
-#define MAX_SLOTS (CODE_SIZE / SLOT_SIZE)
+#define MAX_WORDS (CODE_SIZE / 4)
 
 struct record {
     u64 x[31], sp, pc, pstate, signal;
@@ -43,7 +42,7 @@ struct ucontext {
 };
 
 static struct record cases[MAX_CASES];
-static u32 words[MAX_SLOTS][2];
+static u32 words[MAX_WORDS];
 static u8 handler_stack[65536] __attribute__((aligned(16)));
 static u32 count, next;
 
@@ -90,19 +89,18 @@ static void give(const void *p, u64 size)
 
 static void next_batch(void)
 {
-    u32 header[2];
+    u32 header[4];
     take(header, sizeof header, 1);
-    if (header[0] > MAX_SLOTS || header[1] == 0 || header[1] > MAX_CASES)
+    u64 slots = header[0], length = header[1], stride = header[2];
+    if (length * 4 > stride || slots * stride > CODE_SIZE || header[3] == 0 || header[3] > MAX_CASES)
         leave(4);
-    take(words, header[0] * 8ul, 0);
-    count = header[1];
+    take(words, slots * length * 4, 0);
+    count = header[3];
     take(cases, count * sizeof cases[0], 0);
     next = 0;
-    for (u64 slot = 0; slot < header[0]; slot++) {
-        u32 *code = (u32 *)(CODE + slot * SLOT_SIZE);
-        code[0] = words[slot][0];
-        code[1] = words[slot][1];
-    }
+    for (u64 slot = 0; slot < slots; slot++)
+        for (u64 i = 0; i < length; i++)
+            ((u32 *)(CODE + slot * stride))[i] = words[slot * length + i];
     for (u64 line = CODE; line < CODE + CODE_SIZE; line += 64)
         __asm__ volatile("dc cvau, %0" ::"r"(line) : "memory");
     __asm__ volatile("dsb ish" ::: "memory");

@@ -34,7 +34,7 @@ public sealed unsafe class CodeMemoryTests
     [InlineData(true)]
     public void Code_stays_inside_its_room_and_right(bool dual)
     {
-        using var jit = new EngineUnderTest(CpuModel.Find("max")!, jit: true, TranslationCache.SmallestCapacity, dual);
+        using var jit = new EngineUnderTest(CpuModel.Find("max")!, Accelerator.Jit, TranslationCache.SmallestCapacity, dual);
         for (int round = 0; round < Rounds; round++)
         {
             jit.PlantProgram(Program(round));

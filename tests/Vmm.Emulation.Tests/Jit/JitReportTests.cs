@@ -2,6 +2,7 @@ using System.Globalization;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tests.InstructionOracle;
 
 namespace Vmm.Emulation.Tests.Jit;
@@ -59,7 +60,7 @@ public sealed unsafe class JitReportTests
     // The first number of each line, by its title. The address is in X27.
     private static Dictionary<string, long> Run(uint[] words, ulong address)
     {
-        using var jit = new EngineUnderTest(CpuModel.Find("max")!, jit: true);
+        using var jit = new EngineUnderTest(CpuModel.Find("max")!, Accelerator.Jit);
         jit.PlantProgram(words);
         OracleRecord record = default;
         record.Pc = OracleRecord.Code;

@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tests.InstructionOracle;
 
 namespace Vmm.Emulation.Tests.Jit;
@@ -53,7 +54,7 @@ public sealed unsafe partial class PerfMapTests
     // nop; b over; (nothing); over: nop; wfi; undefined.
     private static string[] Translate()
     {
-        using (var jit = new EngineUnderTest(CpuModel.Find("max")!, jit: true))
+        using (var jit = new EngineUnderTest(CpuModel.Find("max")!, Accelerator.Jit))
         {
             jit.Translations!.PerfMap = PerfMap.Open();
             jit.PlantProgram([0xD503_201F, 0x1400_0002, 0, 0xD503_201F, 0xD503_207F, 0]);

@@ -3,6 +3,7 @@ using System.Text;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tests.InstructionOracle;
 using Xunit.Abstractions;
 
@@ -28,8 +29,8 @@ public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
     public void Random_programs_end_alike_in_both_engines()
     {
         CpuModel model = CpuModel.Find("max")!;
-        using var interpreter = new EngineUnderTest(model, jit: false);
-        using var jit = new EngineUnderTest(model, jit: true);
+        using var interpreter = new EngineUnderTest(model, Accelerator.Interpreter);
+        using var jit = new EngineUnderTest(model, Accelerator.Jit);
         int ended = 0;
         for (int program = 0; program < Programs; program++)
         {
@@ -73,8 +74,8 @@ public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
     public void Branch_to_an_address_without_code_ends_alike_in_both_engines()
     {
         CpuModel model = CpuModel.Find("max")!;
-        using var interpreter = new EngineUnderTest(model, jit: false);
-        using var jit = new EngineUnderTest(model, jit: true);
+        using var interpreter = new EngineUnderTest(model, Accelerator.Interpreter);
+        using var jit = new EngineUnderTest(model, Accelerator.Jit);
         uint[] words = [0xD61F_0000];
         interpreter.PlantProgram(words);
         jit.PlantProgram(words);

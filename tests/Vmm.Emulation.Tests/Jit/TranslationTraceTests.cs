@@ -1,5 +1,6 @@
 using System.Text;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tests.InstructionOracle;
 using Vmm.Emulation.Tracing;
 
@@ -52,7 +53,7 @@ public sealed unsafe class TranslationTraceTests
         var stream = new MemoryStream();
         using (var trace = new TraceLog(stream, category))
         {
-            using var jit = new EngineUnderTest(CpuModel.Find("max")!, jit: true);
+            using var jit = new EngineUnderTest(CpuModel.Find("max")!, Accelerator.Jit);
             jit.Translations!.Trace = trace;
             jit.PlantProgram(s_words);
             OracleRecord record = default;

@@ -51,6 +51,8 @@ internal static unsafe class HostRegisters
 
     public static readonly Operand Exit = Field(&Origin->Exit);
 
+    public static readonly Operand StoreLog = Field(&Origin->StoreLog);
+
     public static readonly Operand InterruptInputs = Field(&Origin->InterruptInputs);
 
     public static readonly Operand ExclusiveAddress = Field(&Origin->ExclusiveAddress);

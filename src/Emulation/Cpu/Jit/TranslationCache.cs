@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.Intrinsics.X86;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit.X64;
+using Vmm.Emulation.Cpu.Lockstep;
 using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Cpu.Jit;
@@ -30,10 +31,14 @@ internal sealed unsafe class TranslationCache : IDisposable
     private long _generation;
     private TranslationStatistics _statistics;
 
-    private TranslationCache(ExecutableMemory memory, CodeCache code)
+    // In lockstep: the end of each block, and its page, by its start. Under the lock.
+    private readonly SortedList<nint, (nint End, CodePage Page)> _blocks = [];
+
+    private TranslationCache(ExecutableMemory memory, CodeCache code, bool lockstep)
     {
         _memory = memory;
-        _translator = new Translator(this, code);
+        _translator = new Translator(this, code, lockstep);
+        Turn = lockstep ? new LockstepTurn() : null;
         Thunks = new Thunks(memory.Start);
         Enter = (delegate* unmanaged<CpuState*, byte*, int>)((byte*)Thunks.Enter + ExecutableOffset);
         _position = _first = Thunks.End;
@@ -73,14 +78,18 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// </summary>
     public long Generation => Volatile.Read(ref _generation);
 
+    /// <summary>In lockstep, whose turn it is; else null.</summary>
+    public LockstepTurn? Turn { get; }
+
     /// <summary>How often all code was given up.</summary>
     public long GivenUp => Generation / 2;
 
     /// <param name="capacity">Bytes of code, <see cref="SmallestCapacity"/> at least; taken from the host as they are used.</param>
     /// <param name="dual">Code is written at other addresses than it is executed at, also where the host allows the same.</param>
+    /// <param name="lockstep">Whether the code is for vCPUs that run both engines side by side.</param>
     /// <returns>Null where the host lacks what it takes, or the memory.</returns>
-    public static TranslationCache? TryCreate(CodeCache code, long capacity, bool dual = false) =>
-        IsSupported && ExecutableMemory.TryReserve((nuint)capacity, dual) is { } memory ? new TranslationCache(memory, code) : null;
+    public static TranslationCache? TryCreate(CodeCache code, long capacity, bool dual = false, bool lockstep = false) =>
+        IsSupported && ExecutableMemory.TryReserve((nuint)capacity, dual) is { } memory ? new TranslationCache(memory, code, lockstep) : null;
 
     private static bool CanExecute()
     {
@@ -153,6 +162,32 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <summary>A page by the number that exits give. In translated code, or with the lock, only.</summary>
     public CodePage PageAt(int number) => Volatile.Read(ref _pages)[number];
 
+    /// <summary>In lockstep, the block that an address of code is in, and the page that it was made of.</summary>
+    public ReadOnlySpan<byte> BlockAt(byte* code, out CodePage? page)
+    {
+        lock (_lock)
+        {
+            // The last that begins at the address or before it.
+            int low = 0;
+            int high = _blocks.Count;
+            while (low < high)
+            {
+                int middle = (low + high) / 2;
+                (low, high) = _blocks.Keys[middle] <= (nint)code ? (middle + 1, high) : (low, middle);
+            }
+
+            page = null;
+            if (low == 0 || (nint)code >= _blocks.Values[low - 1].End)
+            {
+                return default;
+            }
+
+            page = _blocks.Values[low - 1].Page;
+            nint start = _blocks.Keys[low - 1];
+            return new ReadOnlySpan<byte>((byte*)start, (int)(_blocks.Values[low - 1].End - start));
+        }
+    }
+
     public void Dispose()
     {
         PerfMap?.Dispose();
@@ -192,6 +227,11 @@ internal sealed unsafe class TranslationCache : IDisposable
             if (Trace is { } trace)
             {
                 _translator.Trace(trace, cpu.State->CodePageVa + op->Offset, _position, end, ExecutableOffset);
+            }
+
+            if (Turn != null)
+            {
+                _blocks.Add((nint)(_position + ExecutableOffset), ((nint)(end + ExecutableOffset), page));
             }
 
             _position = end;
@@ -265,6 +305,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         _pages = new CodePage[256];
         _pageCount = 0;
         _position = _first;
+        _blocks.Clear();
         Volatile.Write(ref _generation, _generation + 1);
         TimeSpan taken = Stopwatch.GetElapsedTime(start);
         if (taken > _statistics.LongestGiveUp)

@@ -186,6 +186,11 @@ internal sealed unsafe partial class Translator
         }
 
         _a.Load(true, Rcx, Operand.At(Rcx, TlbEntry.AddendOffset));
+        if (write && lockstep)
+        {
+            LogStore(size);
+        }
+
         return Operand.At(Rax, Rcx, 0);
     }
 

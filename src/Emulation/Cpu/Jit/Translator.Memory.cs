@@ -309,6 +309,11 @@ internal sealed unsafe partial class Translator
         _a.Load(true, Rcx, HostRegisters.BaseAddend(op->Rn));
         byte* refill = (write ? cache.Thunks.RefillWrite : cache.Thunks.RefillRead)[HostRegisters.BaseIndex(op->Rn)];
         LeaveAt(displacement, op, ExitReason.TlbMiss, new Refill((nint)refill, size, (nint)_a.Position));
+        if (write && lockstep)
+        {
+            LogStore(size);
+        }
+
         return Operand.At(Rax, Rcx, 0);
     }
 
@@ -340,6 +345,11 @@ internal sealed unsafe partial class Translator
         _a.Alu(Alu.Cmp, true, Rdx, Operand.At(Rcx, write ? TlbEntry.WriteTagOffset : TlbEntry.ReadTagOffset));
         LeaveIf(Condition.NotEqual, op, ExitReason.TlbMiss);
         _a.Load(true, Rcx, Operand.At(Rcx, TlbEntry.AddendOffset));
+        if (write && lockstep)
+        {
+            LogStore(size);
+        }
+
         return Operand.At(Rax, Rcx, 0);
     }
 

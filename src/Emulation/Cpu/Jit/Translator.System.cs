@@ -132,6 +132,11 @@ internal sealed unsafe partial class Translator
         Copy(Rax, op->Rn);
         _a.AluImmediate(Alu.And, true, Rax, -ZeroBytes);
         Operand place = Probe(op, 1, write: true);
+        if (lockstep)
+        {
+            LogStore(ZeroBytes);
+        }
+
         _a.Packed(Packed.Xor, 0, 0);
         for (int offset = 0; offset < ZeroBytes; offset += 16)
         {

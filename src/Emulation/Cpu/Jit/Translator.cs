@@ -12,7 +12,8 @@ namespace Vmm.Emulation.Cpu.Jit;
 /// <see cref="CpuState.HostFlags"/> or in both, and for V registers, which may be in XMM registers. An instruction without an emitter, and a memory access that misses the TLB, leave for the
 /// interpreter and come back behind the instruction.</para>
 /// </summary>
-internal sealed unsafe partial class Translator(TranslationCache cache, CodeCache code)
+/// <param name="lockstep">Whether stores are logged and no flags left out: see <see cref="VcpuCore"/>.</param>
+internal sealed unsafe partial class Translator(TranslationCache cache, CodeCache code, bool lockstep)
 {
     /// <summary>Instructions of a block at most.</summary>
     public const int MaxBlock = 128;
@@ -190,6 +191,12 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     // Backwards, from what the ways out of the block want: whether flags are wanted before each instruction. Again where a loop wants what its head had not told yet.
     private void FindWantedFlags()
     {
+        if (lockstep)
+        {
+            Array.Fill(_wanted, true);
+            return;
+        }
+
         Array.Clear(_wanted, 0, _length);
         while (PropagateWantedFlags())
         {
@@ -254,7 +261,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     private bool WantedAtWord(int word)
     {
         int index = word - _first;
-        return word >= CodePage.Words || (index >= 0 && index < _length ? _wanted[index] : FlagEffects.WantedAt(code, _page, _page.First + word));
+        return lockstep || word >= CodePage.Words || (index >= 0 && index < _length ? _wanted[index] : FlagEffects.WantedAt(code, _page, _page.First + word));
     }
 
     // What stands at a label: from here on flags are in memory, since several ways lead here.

@@ -1,0 +1,178 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using Vmm.Emulation.Cpu.Mmu;
+
+namespace Vmm.Emulation.Cpu.Lockstep;
+
+/// <summary>
+/// What a vCPU in lockstep keeps of a run: the state before, as translated code left it, what both engines stored, and the way the interpreter took. Owner: the vCPU's.
+/// </summary>
+internal sealed unsafe class LockstepCpu : IDisposable
+{
+    /// <summary>Instructions after which a run of translated code ends, at the end of a block: a difference is known to be among them, and then looked for block by block.</summary>
+    public const int Quantum = 128;
+
+    // A quantum and a block, with room to spare.
+    private const int MaxRun = 2048;
+
+    private readonly LockstepTurn _turn;
+    private readonly List<byte> _left = [];
+    private readonly (ulong Pc, uint Word)[] _path = new (ulong, uint)[MaxRun];
+    private int _length;
+
+    public LockstepCpu(LockstepTurn turn)
+    {
+        _turn = turn;
+        Before = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
+        Translated = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
+        NativeMemory.Clear(Before, (nuint)sizeof(CpuState));
+        NativeMemory.Clear(Translated, (nuint)sizeof(CpuState));
+        NoTlb = (TlbEntry*)NativeMemory.AlignedAlloc(TlbEntry.Count * (nuint)sizeof(TlbEntry), 64);
+        for (int i = 0; i < TlbEntry.Count; i++)
+        {
+            NoTlb[i].ReadTag = NoTlb[i].WriteTag = TlbEntry.Invalid;
+        }
+    }
+
+    public CpuState* Before { get; private set; }
+
+    public CpuState* Translated { get; private set; }
+
+    public StoreLog TranslatedStores { get; } = new();
+
+    public StoreLog InterpretedStores { get; } = new();
+
+    /// <summary>A TLB without entries: while the interpreter repeats a run, its accesses miss in it, and the slow path does and logs them by the real one.</summary>
+    public TlbEntry* NoTlb { get; private set; }
+
+    /// <summary>Whether the interpreter repeats a run.</summary>
+    public bool Repeating { get; set; }
+
+    // The real TLBs, meanwhile.
+    public TlbEntry* Tlb { get; set; }
+
+    public TlbEntry* TlbUnprivileged { get; set; }
+
+    /// <summary>Instructions that both engines have executed, and agreed on.</summary>
+    public long Instructions { get; set; }
+
+    /// <summary>Runs of translated code that were repeated.</summary>
+    public long Runs { get; set; }
+
+    /// <summary>Where the instructions of the last repeated run were, in order.</summary>
+    public ReadOnlySpan<(ulong Pc, uint Word)> Path => _path.AsSpan(0, _length);
+
+    public void TakeTurn() => _turn.Take();
+
+    public void PassTurn() => _turn.Pass();
+
+    public void GiveTurn() => _turn.Give();
+
+    public void BeginPath() => _length = 0;
+
+    public void NotePath(ulong pc, uint word)
+    {
+        if (_length < MaxRun)
+        {
+            _path[_length++] = (pc, word);
+        }
+    }
+
+    /// <summary>After a run of translated code: notes what it left in memory, and makes memory what it was.</summary>
+    /// <param name="end">The end of its log.</param>
+    public void TakeBackStores(StoreLogEntry* end)
+    {
+        TranslatedStores.SetEnd(end);
+        _left.Clear();
+        foreach (ref readonly StoreLogEntry entry in TranslatedStores.Entries)
+        {
+            _left.AddRange(new ReadOnlySpan<byte>(entry.Host, (int)entry.Size));
+        }
+
+        TranslatedStores.Undo();
+    }
+
+    /// <summary>After the interpreter: the bytes of memory that the engines left different, null for none.</summary>
+    public SortedDictionary<nint, (byte Translated, byte Interpreted)>? DifferentBytes()
+    {
+        SortedDictionary<nint, (byte, byte)>? different = null;
+        int at = 0;
+        foreach (ref readonly StoreLogEntry entry in TranslatedStores.Entries)
+        {
+            ReadOnlySpan<byte> left = CollectionsMarshal.AsSpan(_left).Slice(at, (int)entry.Size);
+            at += (int)entry.Size;
+            if (!left.SequenceEqual(new ReadOnlySpan<byte>(entry.Host, (int)entry.Size)))
+            {
+                for (int i = 0; i < left.Length; i++)
+                {
+                    if (left[i] != entry.Host[i])
+                    {
+                        (different ??= [])[(nint)entry.Host + i] = (left[i], entry.Host[i]);
+                    }
+                }
+            }
+        }
+
+        // What the interpreter changed and translated code did not store to. Both mostly store in the same order.
+        ReadOnlySpan<StoreLogEntry> translated = TranslatedStores.Entries;
+        int hint = 0;
+        foreach (ref readonly StoreLogEntry entry in InterpretedStores.Entries)
+        {
+            if (!IsCovered(translated, entry.Host, (int)entry.Size, ref hint))
+            {
+                for (int i = 0; i < entry.Size; i++)
+                {
+                    byte* host = entry.Host + i;
+                    int any = 0;
+                    if (!IsCovered(translated, host, 1, ref any) && FirstOld(host) is var old && old != *host)
+                    {
+                        (different ??= [])[(nint)host] = (old, *host);
+                    }
+                }
+            }
+        }
+
+        return different;
+    }
+
+    private static bool IsCovered(ReadOnlySpan<StoreLogEntry> entries, byte* host, int size, ref int hint)
+    {
+        for (int n = 0; n < entries.Length; n++)
+        {
+            int index = hint + n < entries.Length ? hint + n : hint + n - entries.Length;
+            ref readonly StoreLogEntry entry = ref entries[index];
+            if (host >= entry.Host && host + size <= entry.Host + entry.Size)
+            {
+                hint = index;
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    // What a byte was before the interpreter first stored to it.
+    private byte FirstOld(byte* host)
+    {
+        foreach (ref readonly StoreLogEntry entry in InterpretedStores.Entries)
+        {
+            if (host >= entry.Host && host < entry.Host + entry.Size)
+            {
+                return Unsafe.AsRef(in entry).Old[host - entry.Host];
+            }
+        }
+
+        return *host;
+    }
+
+    public void Dispose()
+    {
+        NativeMemory.AlignedFree(Before);
+        NativeMemory.AlignedFree(Translated);
+        NativeMemory.AlignedFree(NoTlb);
+        Before = Translated = null;
+        NoTlb = null;
+        TranslatedStores.Dispose();
+        InterpretedStores.Dispose();
+    }
+}

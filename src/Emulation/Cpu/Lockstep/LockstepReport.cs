@@ -1,0 +1,76 @@
+using System.Globalization;
+using System.Text;
+using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Memory;
+
+namespace Vmm.Emulation.Cpu.Lockstep;
+
+/// <summary>The engines differ; the message is the report.</summary>
+public sealed class LockstepException(string report) : Exception(report);
+
+/// <summary>What a difference between the engines looks like: what differs, the guest's instructions, the host's, and the states.</summary>
+internal static unsafe class LockstepReport
+{
+    private const int MostBytes = 64;
+
+    /// <param name="core">After the interpreter has repeated the run.</param>
+    /// <param name="code">Where translated code was entered.</param>
+    /// <param name="end">Where it stopped.</param>
+    /// <param name="stopped">Where the interpreter stopped.</param>
+    public static string Of(VcpuCore core, LockstepCpu run, TranslationCache translations, byte* code, ulong end, ulong stopped)
+    {
+        CultureInfo culture = CultureInfo.InvariantCulture;
+        var text = new StringBuilder();
+        ReadOnlySpan<(ulong Pc, uint Word)> path = run.Path;
+        text.Append(culture, $"lockstep: the engines differ on cpu{core.Index.Value} after {path.Length} instructions from 0x{run.Before->Pc:x16} ({run.Instructions} agreed before)\n");
+        if (end != stopped)
+        {
+            text.Append(culture, $"  PC           translated 0x{end:x16}, interpreted 0x{stopped:x16}\n");
+        }
+
+        StateComparison.Describe(text, run.Before, run.Translated, core.State);
+        DescribeMemory(text, core, run);
+        text.Append("guest code, as interpreted:\n");
+        foreach ((ulong pc, uint word) in path)
+        {
+            text.Append(culture, $"  {pc:x16}  {word:x8}  {HostDisassembler.Mnemonic(word)}\n");
+        }
+
+        text.Append("host code, entered at =>:\n");
+        HostDisassembler.Append(text, translations, translations.BlockAt(code, out _), code);
+        text.Append(culture, $"before:\n{VcpuCore.DumpRegisters(run.Before)}\n");
+        run.Translated->Pc = end;
+        text.Append(culture, $"after, translated:\n{VcpuCore.DumpRegisters(run.Translated)}\n");
+        text.Append(culture, $"after, interpreted:\n{VcpuCore.DumpRegisters(core.State)}\n");
+        return text.ToString();
+    }
+
+    private static void DescribeMemory(StringBuilder text, VcpuCore core, LockstepCpu run)
+    {
+        int lines = 0;
+        foreach ((nint host, (byte translated, byte interpreted)) in run.DifferentBytes() ?? [])
+        {
+            if (++lines > MostBytes)
+            {
+                text.Append("  and more bytes of memory\n");
+                return;
+            }
+
+            text.Append(CultureInfo.InvariantCulture, $"  memory 0x{GuestAddress(core.Bus, (byte*)host):x} translated {translated:x2}, interpreted {interpreted:x2}\n");
+        }
+    }
+
+    // Physical.
+    private static ulong GuestAddress(PhysicalAddressSpace bus, byte* host)
+    {
+        foreach (GuestMemory memory in bus.Memories)
+        {
+            if (host >= memory.Host && host < memory.Host + memory.Size)
+            {
+                return memory.Start.Value + (ulong)(host - memory.Host);
+            }
+        }
+
+        return 0;
+    }
+}
