@@ -112,6 +112,7 @@ public sealed unsafe partial class VcpuCore
         long budget = Math.Min(remaining, LockstepCpu.Quantum);
         if (!RunTranslatedOnce(lockstep, s, code, budget, charged, generation, out pair, out long count, out ulong end))
         {
+            s->Remaining = remaining;
             return false;
         }
 
@@ -145,7 +146,6 @@ public sealed unsafe partial class VcpuCore
         if (translations.Generation != generation)
         {
             Volatile.Write(ref _inTranslatedCode, false);
-            s->Remaining = budget;
             return false;
         }
 
