@@ -156,7 +156,8 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
         }
         catch (Exception e)
         {
-            throw new VcpuFaultException(_index, $"cpu{_index}: {e.GetType().Name}: {e.Message}\n{_cpu.DumpRegisters()}\n{e.StackTrace}", e);
+            string what = e is VcpuExecutionException ? e.Message : $"{e.GetType().Name}: {e.Message}";
+            throw new VcpuFaultException(_index, $"cpu{_index}: {what}\n{_cpu.DumpRegisters()}\n{(e.InnerException ?? e).StackTrace}", e);
         }
 
         if (exit == VcpuExit.BudgetSpent)

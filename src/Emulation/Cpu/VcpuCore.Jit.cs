@@ -50,10 +50,11 @@ public sealed unsafe partial class VcpuCore
             ExitInfo* exit = s->Exit;
             op = exit->Op;
             int count = exit->Count;
-            exits[exit->Counter]++;
+            int counter = exit->Counter;
             byte* place = (byte*)&exit->Place + exit->Place;
             _page = translations.PageAt(exit->Page);
             Volatile.Write(ref _inTranslatedCode, false);
+            exits[counter]++;
             switch (kind)
             {
                 case ExitKind.Attention:

@@ -151,6 +151,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
 
     /// <summary>Executes from <see cref="CpuState.Pc"/> until the budget, in instructions, is spent or something else needs the owner. Translated code looks at the budget
     /// where it leaves a block, so it may overrun it by one.</summary>
+    /// <exception cref="VcpuExecutionException">Something threw; other vCPUs are not held up by it.</exception>
     public VcpuExit Run(long budget)
     {
         CpuState* s = _state;
@@ -163,9 +164,14 @@ public sealed unsafe partial class VcpuCore : IDisposable
             ServiceTlbRequests();
             RunLoop(s);
         }
+        catch (Exception e)
+        {
+            throw Failure(e);
+        }
         finally
         {
-            // Also when something threw: other vCPUs may wait for this one in a DSB.
+            // Also when something threw: other vCPUs may wait for this one in a DSB, or to give up code.
+            Volatile.Write(ref _inTranslatedCode, false);
             Volatile.Write(ref _executing, false);
             _lockstep?.GiveTurn();
         }

@@ -1,5 +1,6 @@
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Tests.Exceptions;
@@ -14,12 +15,16 @@ internal sealed unsafe class BareCore : IDisposable
 
     private const int Size = 0x1_0000;
 
-    public BareCore(string modelName = "max")
+    private readonly TranslationCache? _translations;
+
+    public BareCore(string modelName = "max", bool jit = false)
     {
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(Memory);
         CpuModel model = CpuModel.Find(modelName)!;
-        Core = new VcpuCore(new CpuIndex(0), model, bus, new CodeCache(model.Features));
+        var code = new CodeCache(model.Features);
+        _translations = jit ? TranslationCache.TryCreate(code, 1 << 20) : null;
+        Core = new VcpuCore(new CpuIndex(0), model, bus, code, _translations);
         Core.Reset(Code, 0);
         Core.Enable();
         State->VbarEl1 = Vectors;
@@ -57,6 +62,7 @@ internal sealed unsafe class BareCore : IDisposable
     public void Dispose()
     {
         Core.Dispose();
+        _translations?.Dispose();
         Memory.Dispose();
     }
 }

@@ -1,0 +1,26 @@
+using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Interpreter;
+
+namespace Vmm.Emulation.Cpu;
+
+/// <summary>Something threw while a vCPU executed: a defect of ours. The message says what, and where in the guest.</summary>
+public sealed class VcpuExecutionException(string message, Exception inner) : Exception(message, inner);
+
+/// <content>Where the guest was when something threw.</content>
+public sealed unsafe partial class VcpuCore
+{
+    private VcpuExecutionException Failure(Exception cause) => new($"{cause.GetType().Name}: {cause.Message}\n{DescribePlace()}", cause);
+
+    // Translated code, and what is executed one at a time, notes each instruction that a handler executes; the interpreter where it last branched to.
+    private string DescribePlace()
+    {
+        Op* op = _state->RunStart;
+        if (_page is not { } page || op < page.First || op >= page.First + CodePage.Words)
+        {
+            return $"guest PC 0x{_state->Pc:x16}";
+        }
+
+        string mnemonic = op->Decoded == 0 ? "not decoded" : op->IsAllocated ? EncodingTable.Rows[op->Row].Mnemonic : "UNDEFINED";
+        return $"guest PC 0x{PcOf(op):x16}{(_translations == null ? " or behind it" : "")}: {op->Word:x8} {mnemonic}";
+    }
+}
