@@ -7,14 +7,15 @@ using Vmm.Emulation.Machine;
 namespace Vmm.Emulation.Tests.SystemOracle;
 
 /// <summary>The machine under test: <see cref="VirtMachine"/> with a thread for each vCPU that is on, and no actors.</summary>
-internal sealed class EngineMachine(Accelerator accelerator) : IMachineRunner
+/// <param name="accelerator">The engine.</param>
+/// <param name="patience">How long a payload may take, in seconds.</param>
+internal sealed class EngineMachine(Accelerator accelerator, int patience = 30) : IMachineRunner
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
 
     public string Run(string image, string cpuModel, int cpus)
     {
         using var session = new Session(image, cpuModel, cpus, accelerator);
-        return session.Run();
+        return session.Run(TimeSpan.FromSeconds(patience));
     }
 
     private sealed class Session : IPsciEvents, IDisposable
@@ -38,11 +39,11 @@ internal sealed class EngineMachine(Accelerator accelerator) : IMachineRunner
                 this);
         }
 
-        public string Run()
+        public string Run(TimeSpan patience)
         {
             _machine.Reset();
             Start(new CpuIndex(0));
-            DateTime deadline = DateTime.UtcNow + Patience;
+            DateTime deadline = DateTime.UtcNow + patience;
             while (!_ended.Wait(2) && DateTime.UtcNow < deadline)
             {
                 Drain();

@@ -15,8 +15,10 @@ internal sealed class SystemPayload : IDisposable
 
     private readonly string _directory = Directory.CreateTempSubdirectory("vmm-payload-").FullName;
 
+    /// <param name="name">Its file, without the extension.</param>
+    /// <param name="defines">Macros for it, as <c>NAME=VALUE</c>.</param>
     /// <exception cref="InvalidOperationException">It does not compile; the message holds the compiler's.</exception>
-    public SystemPayload(string name)
+    public SystemPayload(string name, params string[] defines)
     {
         string sources = Path.Combine(AppContext.BaseDirectory, "payloads", "system");
         string linked = Path.Combine(_directory, name + ".elf");
@@ -27,6 +29,7 @@ internal sealed class SystemPayload : IDisposable
                 "-O1", "-Wall", "-Werror", "-march=armv8.2-a+ssbs+nolse", "-ffreestanding", "-nostdlib", "-static", "-fno-stack-protector",
                 "-mgeneral-regs-only", "-mstrict-align", "-fno-pic", "-no-pie", "-fno-tree-loop-distribute-patterns",
                 "-Wl,--build-id=none,--no-warn-rwx-segments", "-Wl,-T," + Path.Combine(sources, "payload.lds"), "-o", linked,
+                .. defines.Select(define => "-D" + define),
                 .. Common.Append(name + ".c").Select(file => Path.Combine(sources, file)),
             ]);
         Execute("aarch64-linux-gnu-objcopy", ["-O", "binary", linked, Image]);
