@@ -141,7 +141,7 @@ public sealed class VirtMachine : IDisposable
     {
         BootPlan plan = LinuxBoot.Plan(Config);
         Ram.Clear();
-        _code.InvalidateAll();
+        _code.Clear();
         foreach (BootBlob blob in plan.Blobs)
         {
             blob.Bytes.Span.CopyTo(Ram.Span(new GuestPhysicalAddress(blob.Address), blob.Bytes.Length));

@@ -13,14 +13,17 @@ public sealed unsafe class CodeCache(Feature features)
     /// <summary>Pages kept before all are dropped: 33 KiB each.</summary>
     public const int Capacity = 4096;
 
+    /// <summary>Bytes of a line of the instruction cache: CTR_EL0.IminLine.</summary>
+    private const int LineSize = 64;
+
     private readonly Lock _lock = new();
     private readonly HashSet<(GuestMemory Memory, int Page)> _filled = [];
     private readonly delegate*<VcpuCore, CpuState*, Op*, Op*>[] _handlers = BuildHandlers();
 
-    /// <summary>Pages that were replaced one by one. Any thread, as the two below.</summary>
+    /// <summary>Pages that were replaced because the guest had changed them. Any thread, as the two below.</summary>
     public long PagesInvalidated { get; private set; }
 
-    /// <summary>How often the guest had all pages replaced.</summary>
+    /// <summary>How often the guest had all pages looked through.</summary>
     public long AllInvalidated { get; private set; }
 
     /// <summary>How often all pages were given up because there were <see cref="Capacity"/>.</summary>
@@ -65,29 +68,50 @@ public sealed unsafe class CodeCache(Feature features)
         }
     }
 
-    /// <summary>IC IVAU: forgets the code of the page that holds a physical address.</summary>
+    /// <summary>
+    /// IC IVAU: forgets the code of the page that holds a physical address, if what was decoded of the line there is not what memory holds.
+    /// </summary>
     public void Invalidate(GuestMemory memory, ulong address)
     {
+        int line = (int)(address & (GuestMemory.PageSize - LineSize)) / sizeof(uint);
         int index = (int)((address - memory.Start.Value) >> GuestMemory.PageShift);
         lock (_lock)
         {
-            if (memory.CodePages[index] is { } page)
+            if (memory.CodePages[index] is { } page && !page.IsAsInMemory(line, LineSize / sizeof(uint)))
             {
-                page.MarkStale();
-                memory.CodePages[index] = null;
-                _filled.Remove((memory, index));
-                PagesInvalidated++;
+                Drop(memory, index);
                 Changed?.Invoke();
             }
         }
     }
 
-    /// <summary>IC IALLU, IC IALLUIS, and reset.</summary>
+    /// <summary>
+    /// IC IALLU, IC IALLUIS: forgets the pages of which something was decoded that memory holds no more. Linux does this on each CPU that it brings up,
+    /// when hardly any has changed.
+    /// </summary>
     public void InvalidateAll()
     {
         lock (_lock)
         {
             AllInvalidated++;
+            (GuestMemory Memory, int Page)[] changed = [.. _filled.Where(f => !f.Memory.CodePages[f.Page]!.IsAsInMemory(0, CodePage.Words))];
+            foreach ((GuestMemory memory, int index) in changed)
+            {
+                Drop(memory, index);
+            }
+
+            if (changed.Length > 0)
+            {
+                Changed?.Invoke();
+            }
+        }
+    }
+
+    /// <summary>Forgets everything, whatever memory holds: it is about to be replaced.</summary>
+    public void Clear()
+    {
+        lock (_lock)
+        {
             DropAll();
         }
     }
@@ -114,11 +138,19 @@ public sealed unsafe class CodeCache(Feature features)
         }
     }
 
+    private void Drop(GuestMemory memory, int index)
+    {
+        memory.CodePages[index]!.MarkStale();
+        memory.CodePages[index] = null;
+        _filled.Remove((memory, index));
+        PagesInvalidated++;
+    }
+
     private void DropAll()
     {
         foreach ((GuestMemory memory, int index) in _filled)
         {
-            memory.CodePages[index]?.MarkStale();
+            memory.CodePages[index]!.MarkStale();
             memory.CodePages[index] = null;
         }
 

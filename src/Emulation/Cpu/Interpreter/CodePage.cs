@@ -55,5 +55,19 @@ internal sealed unsafe class CodePage
     /// <summary>Forgets all translated code; under the translation cache's lock.</summary>
     public void ClearEntries() => Volatile.Write(ref _entries, null);
 
+    /// <summary>Whether all that was decoded of some words is what memory holds now; under the code cache's lock.</summary>
+    public bool IsAsInMemory(int first, int count)
+    {
+        for (int i = first; i < first + count; i++)
+        {
+            if (First[i].Decoded != 0 && First[i].Word != ((uint*)Host)[i])
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
     public void MarkStale() => Volatile.Write(ref _stale, true);
 }

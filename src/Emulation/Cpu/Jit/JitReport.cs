@@ -39,7 +39,7 @@ internal sealed class JitReport
         report.AddTranslations(translations);
         report.AddExits();
         report.AddTlbs();
-        report.Line("Code pages", $"{code.PagesInvalidated:N0} replaced one by one, all of them {code.AllInvalidated:N0} times; given up {code.GivenUp:N0} times");
+        report.Line("Code pages", $"{code.PagesInvalidated:N0} replaced for what the guest changed, all looked through {code.AllInvalidated:N0} times; given up {code.GivenUp:N0} times");
         return report._text.ToString().TrimEnd();
     }
 
