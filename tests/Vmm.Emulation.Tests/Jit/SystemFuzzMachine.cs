@@ -112,8 +112,9 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
             ulong frame = CodeFrames + ((ulong)i * GuestMemory.PageSize);
             Word(Tables + 0x3000 + ((ulong)i * 8)) = random.Next(4) == 0 ? frame | FullAccess(el1) : frame | Executable(el1);
             Word(Tables + 0x4000 + ((ulong)i * 8)) = random.Next(8) == 0 ? 0 : frame | FullAccess(el1);
-            _code.Invalidate(_memory, frame);
         }
+
+        _code.Clear();
 
         random.State(0, 0, memory: false, floatingPoint: true, out OracleRecord record);
         _core.Reset(start, 0);
