@@ -152,6 +152,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     /// <summary>Executes from <see cref="CpuState.Pc"/> until the budget, in instructions, is spent or something else needs the owner. Translated code looks at the budget
     /// where it leaves a block, so it may overrun it by one.</summary>
     /// <exception cref="VcpuExecutionException">Something threw; other vCPUs are not held up by it.</exception>
+    /// <exception cref="LockstepException">The engines differ.</exception>
     public VcpuExit Run(long budget)
     {
         CpuState* s = _state;
@@ -164,7 +165,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
             ServiceTlbRequests();
             RunLoop(s);
         }
-        catch (Exception e)
+        catch (Exception e) when (e is not LockstepException)
         {
             throw Failure(e);
         }
