@@ -9,8 +9,8 @@ namespace Vmm.Emulation.Cpu.Jit;
 [StructLayout(LayoutKind.Sequential)]
 public unsafe struct JumpCacheEntry
 {
-    /// <summary>Entries of a cache, indexed by bits 13:2 of the virtual address.</summary>
-    public const int Count = 4096;
+    /// <summary>Entries of a cache, indexed by bits 15:2 of the virtual address.</summary>
+    public const int Count = 16384;
 
     /// <summary>Or <see cref="NoAddress"/>.</summary>
     public ulong Va;
@@ -27,7 +27,7 @@ public unsafe struct JumpCacheEntry
 internal sealed unsafe class JumpCache : IDisposable
 {
     // A cache with no more entries than this is cleared by its list of them.
-    private const int RememberedNotes = 512;
+    private const int RememberedNotes = 1024;
 
     private readonly PageSizes _sizes = new();
     private readonly ushort[] _notes = new ushort[RememberedNotes];

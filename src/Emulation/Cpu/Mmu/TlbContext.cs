@@ -25,7 +25,7 @@ internal sealed unsafe class TlbContext : IDisposable
     public const int ViewEl1Pan = 1;
     public const int ViewEl1 = 2;
     public const int Views = 3;
-    private const int InstructionEntries = 256;
+    private const int InstructionEntries = 1024;
 
     // A context with no more local entries than this forgets them by its list of them: one that is passed through on the way to another (Linux
     // changes TTBR0 and TTBR1 in three steps) costs next to nothing.
