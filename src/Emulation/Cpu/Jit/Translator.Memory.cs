@@ -272,7 +272,10 @@ internal sealed unsafe partial class Translator
             _a.Lea(true, Rax, Operand.At(In(op->Rn, Rax), (int)op->Imm));
         }
 
-        return mode == Mode.Register || tlb != HostRegisters.Tlb ? Probe(op, size, write, tlb) : ProbeBase(op, size, write);
+        // Tables are often larger than a page, and then the base register's last page tells nothing. Where the index gives way to what is loaded, as when one look-up leads to
+        // the next, something waits for it, and the table is mostly small.
+        bool byTlb = tlb != HostRegisters.Tlb || (mode == Mode.Register && (write || op->Rd != op->Rm));
+        return byTlb ? Probe(op, size, write, tlb) : ProbeBase(op, size, write);
     }
 
     // SCTLR_EL1.SA and SA0.
