@@ -9,7 +9,7 @@ namespace Vmm.Emulation.Cpu.Jit;
 /// past conditional branches, to an unconditional one, the end of the page, or code that is there already. Owner: whoever holds the lock of the
 /// translation cache.
 /// <para>Between instructions guest state is in its slots and pinned registers, but for NZCV, which may be in EFLAGS, in
-/// <see cref="CpuState.HostFlags"/> or in both, and for V registers, which may be in XMM registers. An instruction without an emitter, and a memory access that misses the TLB, leave for the
+/// <see cref="CpuState.HostFlags"/>, in both, or told by the registers that were compared, and for V registers, which may be in XMM registers. An instruction without an emitter, and a memory access that misses the TLB, leave for the
 /// interpreter and come back behind the instruction.</para>
 /// </summary>
 /// <param name="lockstep">Whether stores are logged and no flags left out: see <see cref="VcpuCore"/>.</param>
