@@ -2,10 +2,22 @@ using System.CommandLine;
 using Vmm.Host.Commands;
 using Vmm.Host.Demo;
 using Vmm.Host.Guest;
+using Vmm.Host.Options;
 
-var root = new RootCommand("Vmm: an AArch64 virtual machine monitor that plugs and unplugs vCPUs of a running guest")
+// `vmm run` and QEMU's form have options of QEMU's kind, which are in a table; everything else is System.CommandLine's.
+if (args is [RunCommand.Name, ..])
 {
-    RunCommand.Create(), RemoteCommand.Create(), DemoCommand.Create(), AcpiCommand.Create(), GuestFetch.Create(),
+    return await RunCommand.Run(args[1..]).ConfigureAwait(false);
+}
+
+if (CommandLine.IsRun(args) && args is not ["--help"])
+{
+    return await RunCommand.Run(args).ConfigureAwait(false);
+}
+
+var root = new RootCommand("Vmm: an AArch64 virtual machine monitor that plugs and unplugs vCPUs of a running guest; vmm -help lists the options of run")
+{
+    new Command(RunCommand.Name, RunCommand.Description), RemoteCommand.Create(), DemoCommand.Create(), AcpiCommand.Create(), GuestFetch.Create(),
 };
 ParseResult parsed = root.Parse(args);
 if (parsed.Errors.Count == 0)
@@ -16,7 +28,7 @@ if (parsed.Errors.Count == 0)
 // One line each, without the page of help in which they would drown.
 foreach (var error in parsed.Errors)
 {
-    await Console.Error.WriteLineAsync($"vmm: {error.Message} (see vmm --help)").ConfigureAwait(false);
+    await Complaint.Write($"{error.Message} (see vmm --help)").ConfigureAwait(false);
 }
 
 return ExitCode.BadInput;

@@ -14,6 +14,8 @@ public sealed class OptionTests
     [InlineData("cpus=6,cores=3", 6, 2, 1, 3, 1)]
     [InlineData("sockets=2,cores=3", 6, 2, 1, 3, 1)]
     [InlineData("cpus=1,maxcpus=512", 1, 1, 1, 512, 1)]
+    [InlineData("4,dies=1,books=1", 4, 1, 1, 4, 1)]
+    [InlineData("cpus=2,cpus=3", 3, 1, 1, 3, 1)]
     public void Smp_omitted_members_follow_QEMUs_rules(string text, int cpus, int sockets, int clusters, int cores, int threads) =>
         Assert.Equal(new SmpOption(cpus, new CpuTopology(sockets, clusters, cores, threads)), SmpOption.Parse(text));
 
@@ -22,18 +24,34 @@ public sealed class OptionTests
     [InlineData("cpus=4,maxcpus=6,sockets=4", "product of the hierarchy must match maxcpus")]
     [InlineData("0", "greater than zero")]
     [InlineData("cpus=x", "greater than zero")]
-    [InlineData("dies=2", "Invalid parameter 'dies'")]
-    [InlineData("cpus=2,cpus=3", "given twice")]
+    [InlineData("dies=2", "dies > 1 not supported by this machine's CPU topology")]
+    [InlineData("foo=2", "Parameter 'smp.foo' is unexpected")]
+    [InlineData("cpus=4,maxcpus=6,disabledcpus=3", "maxcpus must be greater than disabledcpus")]
+    [InlineData("maxcpus=6,disabledcpus=6", "maxcpus must be greater than disabledcpus")]
+    [InlineData("4,sockets=65536,clusters=65536,threads=2147483647", "product of the hierarchy must match maxcpus")]
     [InlineData("513", "max CPUs supported")]
     public void Smp_wrong_says_what(string text, string message) =>
         Assert.Contains(message, Assert.Throws<OptionException>(() => SmpOption.Parse(text)).Message, StringComparison.Ordinal);
 
     [Theory]
+    [InlineData("cpus=4,disabledcpus=2", 4, 2, 6)]
+    [InlineData("maxcpus=6,disabledcpus=2", 4, 2, 6)]
+    [InlineData("cpus=4,disabledcpus=2,maxcpus=8", 4, 2, 8)]
+    [InlineData("disabledcpus=3", 1, 3, 4)]
+    public void Smp_disabled_CPUs_are_possible_ones(string text, int cpus, int disabled, int possible)
+    {
+        SmpOption smp = SmpOption.Parse(text);
+        Assert.Equal((cpus, disabled, possible), (smp.Cpus, smp.DisabledCpus, smp.Topology.Count));
+    }
+
+    [Theory]
     [InlineData("300", 300ul << 20)]
+    [InlineData("size=300M", 300ul << 20)]
+    [InlineData("64M,size=300M", 300ul << 20)]
     [InlineData("300M", 300ul << 20)]
     [InlineData("2G", 2ul << 30)]
     [InlineData("65536k", 64ul << 20)]
-    public void Memory_size_has_QEMUs_suffixes(string text, ulong bytes) => Assert.Equal(bytes, MachineOptions.ParseSize(text));
+    public void Memory_size_has_QEMUs_suffixes(string text, ulong bytes) => Assert.Equal(bytes, MemoryOption.Parse(text));
 
     [Theory]
     [InlineData("")]
@@ -42,27 +60,39 @@ public sealed class OptionTests
     [InlineData("1M")]
     [InlineData("99999G")]
     [InlineData("20001K")]
-    public void Memory_size_wrong_is_refused(string text) => Assert.Throws<OptionException>(() => MachineOptions.ParseSize(text));
+    [InlineData("1G,slots=2,maxmem=2G")]
+    [InlineData("size=1G,foo=1")]
+    public void Memory_size_wrong_is_refused(string text) => Assert.Throws<OptionException>(() => MemoryOption.Parse(text));
 
     [Theory]
     [InlineData("virt", "max", null, "no kernel")]
     [InlineData("virt", "cortex-a53", "/dev/null", "unable to find CPU model 'cortex-a53'")]
     [InlineData("virt,gic-version=2", "max", "/dev/null", "gic-version=2 is not supported")]
-    [InlineData("virt,its=on", "max", "/dev/null", "its=on")]
+    [InlineData("virt,its=on", "max", "/dev/null", "its=on is not supported: there is no GICv3 ITS")]
+    [InlineData("virt,its=maybe", "max", "/dev/null", "Parameter 'its' expects 'on' or 'off'")]
+    [InlineData("virt,acpi=maybe", "max", "/dev/null", "Parameter 'acpi' expects 'on' or 'off'")]
+    [InlineData("virt,foo=1", "max", "/dev/null", "Property 'virt-machine.foo' not found")]
+    [InlineData("virt,kernel=/dev/null", "max", null, "kernel is not supported: give it as -kernel")]
+    [InlineData("virt,accel=jit", "max", "/dev/null", "incompatible", "interp")]
+    [InlineData("virt", "max,sve=on", "/dev/null", "sve=on is not supported: CPUs have no SVE")]
+    [InlineData("virt", "cortex-a57,foo=on", "/dev/null", "Property 'cortex-a57-arm-cpu.foo' not found")]
     [InlineData("pc", "max", "/dev/null", "unsupported machine type 'pc'")]
     [InlineData("virt", "max", "/nonexistent", "cannot read the kernel")]
     [InlineData("virt", "max", "/dev/null", "not an arm64 Image")]
     [InlineData("virt", "max", "/bin/sh", "ELF")]
-    public void Config_wrong_says_what_in_one_line(string machine, string cpu, string? kernel, string message)
+    public void Config_wrong_says_what_in_one_line(string machine, string cpu, string? kernel, string message, string? accel = null)
     {
-        var options = new MachineOptions(kernel, null, "", "1", "64M", cpu, machine);
+        var options = new MachineOptions(kernel, null, "", "1", "64M", cpu, machine, accel);
         string said = Assert.Throws<OptionException>(() => options.ToConfig()).Message;
         Assert.Contains(message, said, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', said);
     }
 
     [Theory]
-    [InlineData("kvm", "unsupported accelerator 'kvm'; there are jit, interp and lockstep")]
+    [InlineData("hvf", "unsupported accelerator 'hvf'; there are jit, interp and lockstep")]
+    [InlineData("kvm", "there is no KVM for Arm guests here: use -accel jit (kvm:jit falls back to it)")]
+    [InlineData("kvm:kvm", "there is no KVM for Arm guests here: use -accel jit (kvm:jit falls back to it)")]
+    [InlineData("tcg,thread=single", "thread is multi: each CPU has a thread of its own")]
     [InlineData("interp,tb-size=1", "accelerator interp has no property 'tb-size'")]
     [InlineData("jit,one=1", "accelerator jit has no property 'one'")]
     [InlineData("interp,stats=on", "accelerator interp has no property 'stats'")]

@@ -34,6 +34,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
 
     public int PossibleCpus => Topology.Count;
 
+    /// <summary>So many CPUs after the enabled ones are administratively disabled at power-on: present, and enabled by <c>device_set</c>. The rest is to be plugged.</summary>
+    public int DisabledCpus { get; init; }
+
     /// <summary>ACPI tables and the EFI hand-off (<c>-machine acpi=on</c>), or a full device tree.</summary>
     public bool Acpi { get; init; } = true;
 
@@ -42,7 +45,7 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
 
     /// <summary>
     /// False: every CPU enabled at power-on is Enabled in the MADT and can never be unplugged (V5 of the series). True: only the
-    /// boot CPU is, and all others are online-capable.
+    /// boot CPU is, and all others are online-capable (<c>-machine online-capable-cpus=on</c>, after <c>has_online_capable_cpus</c> of RFC V6).
     /// </summary>
     public bool ColdPluggedCpusOnlineCapable { get; init; }
 }

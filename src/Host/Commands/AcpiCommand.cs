@@ -15,19 +15,24 @@ public static class AcpiCommand
 
     public static Command Create()
     {
-        var smp = new Option<string>("--smp") { Description = SmpOption.Syntax, DefaultValueFactory = _ => "1" };
+        OptionRow row = OptionTable.Find("smp")!;
+        var smp = new Option<string>($"--{row.Name}", $"-{row.Name}") { Description = row.Syntax, DefaultValueFactory = _ => SmpOption.Default };
         var folder = new Option<string>("--out") { Description = "folder for the files", DefaultValueFactory = _ => "." };
         var dump = new Command("dump", "Write the ACPI tables of a machine, one file each") { smp, folder };
         dump.SetAction(parsed => Dump(parsed.GetValue(smp)!, parsed.GetValue(folder)!));
         return new Command("acpi", "ACPI tables") { dump };
     }
 
-    private static int Dump(string smpText, string folder)
+    private static Task<int> Dump(string smpText, string folder)
     {
         try
         {
             SmpOption smp = SmpOption.Parse(smpText);
-            var config = new MachineConfig(CpuModel.Find("max")!, smp.Cpus, smp.Topology, 0, new BootConfig(default, null, ""));
+            var config = new MachineConfig(CpuModel.Find("max")!, smp.Cpus, smp.Topology, 0, new BootConfig(default, null, ""))
+            {
+                DisabledCpus = smp.DisabledCpus,
+                ColdPluggedCpusOnlineCapable = smp.DisabledCpus > 0,
+            };
             AcpiTableSet tables = AcpiTables.Build(config, s_address);
             Directory.CreateDirectory(folder);
             Write(folder, "RSDP", tables.Bytes.AsSpan(0, AcpiTableSet.RsdpSize));
@@ -36,12 +41,11 @@ public static class AcpiCommand
                 Write(folder, table.Signature, table.Bytes);
             }
 
-            return ExitCode.Success;
+            return Task.FromResult(ExitCode.Success);
         }
         catch (Exception e) when (e is OptionException or IOException or UnauthorizedAccessException)
         {
-            System.Console.Error.WriteLine($"vmm: {e.Message}");
-            return ExitCode.BadInput;
+            return Complaint.Write(e.Message);
         }
     }
 

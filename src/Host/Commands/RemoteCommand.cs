@@ -35,12 +35,12 @@ public static class RemoteCommand
         }
         catch (OptionException e)
         {
-            return await Fail(e.Message).ConfigureAwait(false);
+            return await Complaint.Write(e.Message).ConfigureAwait(false);
         }
 
         if (line.Trim() is "quit" or "q")
         {
-            return await Fail("quit is for the VM's own terminal; system_powerdown asks the guest to end").ConfigureAwait(false);
+            return await Complaint.Write("quit is for the VM's own terminal; system_powerdown asks the guest to end").ConfigureAwait(false);
         }
 
         using var system = ActorSystem.Create(
@@ -55,7 +55,7 @@ public static class RemoteCommand
             }
             catch (TimeoutException)
             {
-                return await Fail($"no VM answers at {endpoint.Host}:{endpoint.Port}").ConfigureAwait(false);
+                return await Complaint.Write($"no VM answers at {endpoint.Host}:{endpoint.Port}").ConfigureAwait(false);
             }
 
             var monitor = new Vmm.Host.Console.Monitor(config, vm.AskAsync<IProtocolMessage>, () => { });
@@ -88,14 +88,8 @@ public static class RemoteCommand
         }
         catch (TimeoutException)
         {
-            return await Fail("the VM no longer answers; info hotpluggable-cpus says what is plugged").ConfigureAwait(false);
+            return await Complaint.Write("the VM no longer answers; info hotpluggable-cpus says what is plugged").ConfigureAwait(false);
         }
-    }
-
-    private static async Task<int> Fail(string reason)
-    {
-        await System.Console.Error.WriteLineAsync($"vmm: {reason}").ConfigureAwait(false);
-        return ExitCode.BadInput;
     }
 
     // What the monitor looks at; RAM and boot files are the VM's own affair.

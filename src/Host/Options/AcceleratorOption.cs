@@ -6,10 +6,14 @@ namespace Vmm.Host.Options;
 /// <summary><c>--accel</c>, checked.</summary>
 public sealed record AcceleratorOption(Accelerator Accelerator)
 {
-    public const string Syntax =
-        "engine: jit[,tb-size=MiB][,stats=on][,perfmap=on][,dual=on], interp, or lockstep, which runs both and stops where they differ (the fastest that this host can). tb-size: room for translated code. stats: print info jit at the end. "
+    public const string Syntax = "ENGINE[:ENGINE...][,property=value[,...]]";
+
+    public const string Help =
+        "engine, the first that this host can: jit[,tb-size=MiB][,stats=on][,perfmap=on][,dual=on], interp, or lockstep, which runs both and stops where they differ (the fastest that this host can). "
+        + "tb-size: room for translated code. stats: print info jit at the end. "
         + "perfmap: name translated code for Linux's perf in /tmp/perf-PID.map, as guest:ADDRESS+INSTRUCTIONS; with DOTNET_PerfMapEnabled=1 "
-        + "DOTNET_EnableWriteXorExecute=0 the .NET runtime adds names of its own (not with dual=on). dual: map translated code twice, as is done where the host refuses memory that is both written and executed";
+        + "DOTNET_EnableWriteXorExecute=0 the .NET runtime adds names of its own (not with dual=on). dual: map translated code twice, as is done where the host refuses memory that is both written and executed. "
+        + "tcg is QEMU's name of the fastest; kvm there is none of, so that kvm:jit is jit";
 
     private const long LargestTranslationMebibytes = 1024;
 
@@ -25,30 +29,72 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
     /// <summary>Map translated code twice, whether the host needs it or not.</summary>
     public bool DualMapping { get; private init; }
 
-    /// <param name="text">As <see cref="Syntax"/> has it; null for the fastest engine that the host can.</param>
-    /// <exception cref="OptionException">One line that says what is wrong.</exception>
-    public static AcceleratorOption Parse(string? text)
+    /// <summary>What is said of an engine that was asked for first and cannot be; null where there is none.</summary>
+    public string? Notice { get; private init; }
+
+    /// <summary>What <c>-accel help</c> prints.</summary>
+    public static string Describe => "Accelerators supported by Vmm:\n"
+        + (Accelerators.CanTranslate ? "jit (tcg is another name of it)\ninterp\nlockstep" : "interp (tcg is another name of it)");
+
+    private static string Fastest => Accelerators.CanTranslate ? "jit" : "interp";
+
+    /// <summary>The first engine that this host can, of those that are asked for.</summary>
+    /// <param name="text">A line for each <c>-accel</c>, whose names may be several with colons between; null for the fastest engine.</param>
+    /// <exception cref="OptionException">There is none, or a property is wrong: one line.</exception>
+    public static AcceleratorOption Choose(string? text)
     {
-        string[] parts = (text ?? (Accelerators.CanTranslate ? "jit" : "interp")).Split(',');
-        var option = new AcceleratorOption(parts[0] switch
+        OptionException? refused = null;
+        foreach (string line in (text ?? Fastest).Split('\n'))
+        {
+            int comma = line.IndexOf(',', StringComparison.Ordinal);
+            (string names, string properties) = comma < 0 ? (line, "") : (line[..comma], line[comma..]);
+            foreach (string name in names.Split(':'))
+            {
+                try
+                {
+                    AcceleratorOption chosen = Parse(name + properties);
+                    return refused == null ? chosen : chosen with { Notice = $"{refused.Message}: falling back to {name}" };
+                }
+                catch (UnavailableException e)
+                {
+                    refused ??= e.Unavailable;
+                }
+            }
+        }
+
+        throw refused!;
+    }
+
+    // An engine that is known and that this host cannot: the next may do.
+    private sealed class UnavailableException(string message) : Exception(message)
+    {
+        public OptionException Unavailable => new(Message);
+    }
+
+    private static AcceleratorOption Parse(string text)
+    {
+        IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.Parse(text, "accel");
+        string name = pairs[0].Value ?? "";
+        var option = new AcceleratorOption((pairs[0].Key == "accel" ? name : "") switch
         {
             "interp" => Accelerator.Interpreter,
             "jit" when Accelerators.CanTranslate => Accelerator.Jit,
             "lockstep" when Accelerators.CanTranslate => Accelerator.Lockstep,
-            "jit" or "lockstep" => throw new OptionException("this host cannot run translated code (it takes x86-64 with BMI2, LZCNT and SSE4.2, and memory that may be written and executed): use --accel interp"),
-            _ => throw new OptionException($"unsupported accelerator '{parts[0]}'; there are jit, interp and lockstep"),
+            "tcg" => Accelerators.Default,
+            "jit" or "lockstep" => throw new UnavailableException("this host cannot run translated code (it takes x86-64 with BMI2, LZCNT and SSE4.2, and memory that may be written and executed): use --accel interp"),
+            "kvm" => throw new UnavailableException($"there is no KVM for Arm guests here: use -accel {Fastest} (kvm:{Fastest} falls back to it)"),
+            _ => throw new OptionException($"unsupported accelerator '{CommandLine.Legible(text.Split(',')[0])}'; there are jit, interp and lockstep"),
         });
-        foreach (string part in parts.Skip(1))
+        foreach ((string key, string? value) in pairs.Skip(1))
         {
-            string[] pair = part.Split('=', 2);
-            string value = pair.Length == 2 ? pair[1] : "";
-            option = (option.Accelerator, pair[0]) switch
+            option = (option.Accelerator, key) switch
             {
-                (Accelerator.Jit or Accelerator.Lockstep, "tb-size") => option with { TranslationBytes = ParseSize(value) },
-                (Accelerator.Jit or Accelerator.Lockstep, "stats") => option with { Statistics = ParseSwitch(pair[0], value) },
-                (Accelerator.Jit, "perfmap") => option with { PerfMap = ParseSwitch(pair[0], value) },
-                (Accelerator.Jit, "dual") => option with { DualMapping = ParseSwitch(pair[0], value) },
-                _ => throw new OptionException($"accelerator {parts[0]} has no property '{pair[0]}'"),
+                (Accelerator.Jit or Accelerator.Lockstep, "tb-size") => option with { TranslationBytes = ParseSize(value ?? "") },
+                (Accelerator.Jit or Accelerator.Lockstep, "stats") => option with { Statistics = ParseSwitch(key, value) },
+                (Accelerator.Jit, "perfmap") => option with { PerfMap = ParseSwitch(key, value) },
+                (Accelerator.Jit, "dual" or "split-wx") => option with { DualMapping = ParseSwitch(key, value) },
+                (_, "thread") when name == "tcg" => value == "multi" ? option : throw new OptionException("thread is multi: each CPU has a thread of its own"),
+                _ => throw new OptionException($"accelerator {name} has no property '{CommandLine.Legible(key)}'"),
             };
         }
 
@@ -60,13 +106,13 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
         long smallest = Accelerators.SmallestTranslationBytes >> 20;
         return long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out long mebibytes) && mebibytes >= smallest && mebibytes <= LargestTranslationMebibytes
             ? mebibytes << 20
-            : throw new OptionException($"tb-size is a number of MiB from {smallest} to {LargestTranslationMebibytes}, not '{value}'");
+            : throw new OptionException($"tb-size is a number of MiB from {smallest} to {LargestTranslationMebibytes}, not '{CommandLine.Legible(value)}'");
     }
 
-    private static bool ParseSwitch(string name, string value) => value switch
+    private static bool ParseSwitch(string name, string? value) => value switch
     {
         "on" => true,
         "off" => false,
-        _ => throw new OptionException($"{name} is on or off, not '{value}'"),
+        _ => throw new OptionException($"{name} is on or off, not '{CommandLine.Legible(value ?? "")}'"),
     };
 }

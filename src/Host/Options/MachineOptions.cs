@@ -1,35 +1,37 @@
-using System.Globalization;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Machine;
 
 namespace Vmm.Host.Options;
 
-/// <summary>What the command line says about the machine, as text; <see cref="ToConfig"/> checks all of it.</summary>
+/// <summary>
+/// What the command line says about the machine, as text; <see cref="ToConfig"/> checks all of it. Where an option can be given several times, its values
+/// follow each other with commas; where it is not given the text is empty.
+/// </summary>
+/// <param name="Accel">Engines to try in their order, each as <see cref="AcceleratorOption.Syntax"/> has it, in lines; null for the fastest.</param>
 public sealed record MachineOptions(string? Kernel, string? Initrd, string Append, string Smp, string Memory, string Cpu, string Machine, string? Accel = null)
 {
-    private const ulong SmallestMemory = 16ul << 20;
-    private const ulong LargestMemory = 255ul << 30;
-
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public MachineConfig ToConfig()
     {
-        SmpOption smp = SmpOption.Parse(Smp);
-        ulong memory = ParseSize(Memory);
-        CpuModel model = CpuModel.Find(Cpu)
-            ?? throw new OptionException($"unable to find CPU model '{Cpu}'; there are {string.Join(", ", CpuModel.All.Select(m => m.Name))}");
-        (bool acpi, bool randomness) = ParseMachine(Machine);
-        AcceleratorOption accelerator = AcceleratorOption.Parse(Accel);
+        SmpOption smp = SmpOption.Parse(Smp.Length == 0 ? SmpOption.Default : Smp);
+        ulong memory = MemoryOption.Parse(Memory.Length == 0 ? MemoryOption.Default : Memory);
+        CpuModel model = CpuOption.Parse(Cpu);
+        MachineOption machine = MachineOption.Parse(Machine);
+        machine.RequireRoom(memory, smp.Topology.Count);
+        AcceleratorOption accelerator = ChooseAccelerator();
         if (Kernel == null)
         {
-            throw new OptionException("no kernel: give an arm64 Image with --kernel");
+            throw new OptionException("no kernel: give an arm64 Image with -kernel");
         }
 
         var boot = new BootConfig(ReadFile("kernel", Kernel), Initrd == null ? null : ReadFile("initrd", Initrd), Append);
         var config = new MachineConfig(model, smp.Cpus, smp.Topology, memory, boot)
         {
-            Acpi = acpi,
-            DtbRandomness = randomness,
+            Acpi = machine.Acpi,
+            DtbRandomness = machine.DtbRandomness,
+            DisabledCpus = smp.DisabledCpus,
+            ColdPluggedCpusOnlineCapable = machine.OnlineCapable ?? smp.DisabledCpus > 0,
             Accelerator = accelerator.Accelerator,
             TranslationBytes = accelerator.TranslationBytes,
             PerfMap = accelerator.PerfMap,
@@ -47,62 +49,14 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
         return config;
     }
 
-    /// <summary>A size in bytes from a number of MiB, or one with a suffix K, M or G.</summary>
-    public static ulong ParseSize(string text)
+    /// <summary>The engine: of <c>-accel</c>, or of <c>-machine accel=</c>.</summary>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public AcceleratorOption ChooseAccelerator()
     {
-        string digits = text.TrimEnd('k', 'K', 'm', 'M', 'g', 'G');
-        int shift = text[digits.Length..].ToUpperInvariant() switch { "K" => 10, "M" or "" => 20, "G" => 30, _ => 64 };
-        if (!ulong.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) || shift == 64 || value > (LargestMemory >> shift))
-        {
-            throw new OptionException($"'{text}' is no memory size: give a number of MiB, or one with K, M or G, up to {LargestMemory >> 30}G");
-        }
-
-        ulong bytes = value << shift;
-        if (bytes < SmallestMemory || (bytes & 0xFFF) != 0)
-        {
-            throw new OptionException($"memory size '{text}' is not a multiple of 4 KiB of at least {SmallestMemory >> 20} MiB");
-        }
-
-        return bytes;
-    }
-
-    // virt[,gic-version=3][,acpi=on|off][,dtb-randomness=on|off].
-    private static (bool Acpi, bool DtbRandomness) ParseMachine(string text)
-    {
-        bool acpi = true;
-        bool randomness = true;
-        string[] parts = text.Split(',');
-        if (parts[0] != "virt")
-        {
-            throw new OptionException($"unsupported machine type '{parts[0]}'; there is virt");
-        }
-
-        foreach (string part in parts.Skip(1))
-        {
-            switch (part)
-            {
-                case "gic-version=3" or "gic-version=max":
-                    break;
-                case "acpi=on":
-                    acpi = true;
-                    break;
-                case "acpi=off":
-                    acpi = false;
-                    break;
-                case "dtb-randomness=on":
-                    randomness = true;
-                    break;
-                case "dtb-randomness=off":
-                    randomness = false;
-                    break;
-                default:
-                    throw new OptionException(part.StartsWith("gic-version=", StringComparison.Ordinal)
-                        ? $"{part} is not supported: virt has a GICv3 (gic-version=3)"
-                        : $"Property 'virt-machine.{part.Split('=')[0]}' not found, or not with that value: '{part}'");
-            }
-        }
-
-        return (acpi, randomness);
+        string? ofMachine = MachineOption.Parse(Machine).Accel;
+        return ofMachine != null && Accel != null
+            ? throw new OptionException("The -accel and \"-machine accel=\" options are incompatible")
+            : AcceleratorOption.Choose(ofMachine ?? Accel);
     }
 
     private static byte[] ReadFile(string what, string path)
@@ -111,9 +65,9 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
         {
             return File.ReadAllBytes(path);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new OptionException($"cannot read the {what} '{path}': {e.Message}");
+            throw new OptionException($"cannot read the {what} '{CommandLine.Legible(path)}': {e.Message}");
         }
     }
 }

@@ -4,38 +4,48 @@ using Vmm.Emulation.Machine;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// <c>--smp [cpus=]n[,maxcpus=][,sockets=][,clusters=][,cores=][,threads=]</c>, with QEMU's rules for omitted members
-/// (hw/core/machine-smp.c, "prefer cores over sockets"): clusters and threads are 1; missing maxcpus is the product, or cpus.
+/// <c>-smp [cpus=]n[,maxcpus=][,disabledcpus=][,sockets=][,clusters=][,cores=][,threads=]</c>, with QEMU's rules for omitted members
+/// (hw/core/machine-smp.c, "prefer cores over sockets"): clusters and threads are 1; missing maxcpus is the product, or cpus and disabledcpus. <c>disabledcpus</c>
+/// is of the later drafts of the series (RFC V6): CPUs after those of <c>cpus</c> that are present and administratively disabled.
 /// </summary>
 /// <param name="Cpus">Enabled at power-on.</param>
 public sealed record SmpOption(int Cpus, CpuTopology Topology)
 {
-    public const string Syntax = "[cpus=]n[,maxcpus=n][,sockets=n][,clusters=n][,cores=n][,threads=n]";
+    public const string Syntax = "[cpus=]n[,maxcpus=n][,disabledcpus=n][,sockets=n][,clusters=n][,cores=n][,threads=n]";
+    public const string Default = "1";
 
-    private static readonly string[] s_members = ["cpus", "maxcpus", "sockets", "clusters", "cores", "threads"];
+    private static readonly string[] s_members = ["cpus", "maxcpus", "disabledcpus", "sockets", "clusters", "cores", "threads"];
 
+    // Levels of other machines.
+    private static readonly string[] s_foreign = ["drawers", "books", "dies", "modules"];
+
+    /// <summary>Of the possible CPUs after <see cref="Cpus"/> so many are present and administratively disabled at power-on.</summary>
+    public int DisabledCpus { get; init; }
+
+    /// <param name="text">Values of all <c>-smp</c>, the later ones after the earlier ones; the last of a member counts.</param>
     /// <exception cref="OptionException">The text is malformed or the topology does not multiply out.</exception>
     public static SmpOption Parse(string text)
     {
         var given = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach (string part in text.Split(','))
+        foreach ((string name, string? number) in KeyValues.Parse(text, "cpus"))
         {
-            int equals = part.IndexOf('=', StringComparison.Ordinal);
-            string name = equals < 0 ? "cpus" : part[..equals];
-            if (!s_members.Contains(name))
+            bool foreign = s_foreign.Contains(name);
+            if (!foreign && !s_members.Contains(name))
             {
-                throw new OptionException($"Invalid parameter '{name}' in --smp");
+                throw new OptionException($"Parameter 'smp.{name}' is unexpected");
             }
 
-            if (!int.TryParse(part[(equals + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out int value) || value == 0)
+            if (!int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int value) || value == 0)
             {
                 throw new OptionException($"Invalid CPU topology: {name} must be a number greater than zero");
             }
 
-            if (!given.TryAdd(name, value))
+            if (foreign && value > 1)
             {
-                throw new OptionException($"Parameter '{name}' is given twice in --smp");
+                throw new OptionException($"{name} > 1 not supported by this machine's CPU topology");
             }
+
+            given[name] = value;
         }
 
         return Complete(given);
@@ -45,10 +55,16 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
     {
         int cpus = given.GetValueOrDefault("cpus");
         int maxCpus = given.GetValueOrDefault("maxcpus");
+        int disabled = given.GetValueOrDefault("disabledcpus");
         int sockets = given.GetValueOrDefault("sockets");
         int cores = given.GetValueOrDefault("cores");
         int clusters = given.GetValueOrDefault("clusters", 1);
         int threads = given.GetValueOrDefault("threads", 1);
+
+        if (cpus == 0 && maxCpus == 0 && sockets == 0 && cores == 0)
+        {
+            cpus = 1;
+        }
 
         if (cpus == 0 && maxCpus == 0)
         {
@@ -57,7 +73,7 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
         }
         else
         {
-            int wanted = maxCpus > 0 ? maxCpus : cpus;
+            int wanted = maxCpus > 0 ? maxCpus : (int)Math.Min((long)cpus + disabled, int.MaxValue);
             if (cores == 0)
             {
                 sockets = sockets == 0 ? 1 : sockets;
@@ -69,9 +85,9 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
             }
         }
 
-        long product = Product(sockets, clusters, cores, threads);
-        maxCpus = maxCpus > 0 ? maxCpus : (int)Math.Min(product == 0 ? cpus : product, int.MaxValue);
-        cpus = cpus > 0 ? cpus : maxCpus;
+        Int128 product = Product(sockets, clusters, cores, threads);
+        maxCpus = maxCpus > 0 ? maxCpus : (int)Int128.Min(product == 0 ? cpus : product, int.MaxValue);
+        cpus = cpus > 0 ? cpus : maxCpus - disabled;
         string topology = $"sockets ({sockets}) * clusters ({clusters}) * cores ({cores}) * threads ({threads})";
         if (product != maxCpus)
         {
@@ -88,8 +104,10 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
             throw new OptionException($"Invalid SMP CPUs {maxCpus}. The max CPUs supported by machine 'virt' is {MachineConfig.MaxCpus}");
         }
 
-        return new SmpOption(cpus, new CpuTopology(sockets, clusters, cores, threads));
+        return cpus < 1 || disabled > maxCpus - cpus
+            ? throw new OptionException($"Invalid CPU topology: maxcpus must be greater than disabledcpus, and have room for cpus beside: {topology} == maxcpus ({maxCpus}), disabledcpus ({disabled})")
+            : new SmpOption(cpus, new CpuTopology(sockets, clusters, cores, threads)) { DisabledCpus = disabled };
     }
 
-    private static long Product(long sockets, long clusters, long cores, long threads) => sockets * clusters * cores * threads;
+    private static Int128 Product(Int128 sockets, Int128 clusters, Int128 cores, Int128 threads) => sockets * clusters * cores * threads;
 }

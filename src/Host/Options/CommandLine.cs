@@ -1,0 +1,64 @@
+namespace Vmm.Host.Options;
+
+/// <summary>
+/// The options of <c>vmm run</c>, as QEMU takes them: one dash or two, the value in the next argument; <c>--name=value</c> is understood too.
+/// A later option of the same name adds to an earlier one or replaces it, as QEMU has it.
+/// </summary>
+public static class CommandLine
+{
+    // An echo of what was typed is no longer than this.
+    private const int LongestEcho = 80;
+
+    /// <summary>Whether the arguments are QEMU's form of <c>vmm run</c>: they start with an option.</summary>
+    public static bool IsRun(IReadOnlyList<string> arguments) => arguments is [['-', ..], ..];
+
+    /// <exception cref="OptionException">One line that says which argument is wrong, and how.</exception>
+    public static RunOptions Parse(IReadOnlyList<string> arguments)
+    {
+        var options = new RunOptions();
+        for (int i = 0; i < arguments.Count && options.Answer == null; i++)
+        {
+            (OptionRow row, string? value) = Find(arguments[i]);
+            if (row.TakesValue && value == null)
+            {
+                value = ++i < arguments.Count ? arguments[i] : throw new OptionException($"{Legible(arguments[i - 1])}: requires an argument");
+            }
+
+            try
+            {
+                options = row.Apply(options, value ?? "");
+            }
+            catch (OptionException e)
+            {
+                string echo = row.Refusal == null && value is { Length: > 0 } ? $" {Legible(value)}" : "";
+                throw new OptionException($"-{row.Name}{echo}: {e.Message}");
+            }
+        }
+
+        return options;
+    }
+
+    /// <summary>Text of the user's as a message may hold it: of bounded length and on one line.</summary>
+    public static string Legible(string text)
+    {
+        string line = string.Concat(text.Select(c => char.IsControl(c) || c is '\u2028' or '\u2029' ? '?' : c));
+        return line.Length <= LongestEcho ? line : $"{line[..LongestEcho]}…";
+    }
+
+    // The row of an argument, and the value that stands in it.
+    private static (OptionRow Row, string? Value) Find(string argument)
+    {
+        if (!argument.StartsWith('-'))
+        {
+            throw new OptionException($"{Legible(argument)}: not supported: a disk image; there are no disks");
+        }
+
+        string name = argument.StartsWith("--", StringComparison.Ordinal) ? argument[2..] : argument[1..];
+        int equals = argument.StartsWith("--", StringComparison.Ordinal) ? name.IndexOf('=', StringComparison.Ordinal) : -1;
+        string? value = equals < 0 ? null : name[(equals + 1)..];
+        OptionRow? row = OptionTable.Find(equals < 0 ? name : name[..equals]);
+        return row == null || (value != null && !row.TakesValue)
+            ? throw new OptionException($"{Legible(argument)}: invalid option")
+            : (row, value);
+    }
+}

@@ -1,0 +1,62 @@
+using Vmm.Emulation.Cpu;
+
+namespace Vmm.Host.Options;
+
+/// <summary><c>-cpu MODEL[,property=value…]</c>. Models are what they are: a property is accepted where it says what is so.</summary>
+public static class CpuOption
+{
+    public const string Syntax = "MODEL[,property=value[,...]]";
+
+    /// <summary>How a model is named as a device: <c>cortex-a57-arm-cpu</c>.</summary>
+    public const string DeviceSuffix = "-arm-cpu";
+
+    // Of QEMU's properties those that name a feature as a whole, with the value that is so.
+    private static readonly (string Name, bool Value, string Why)[] s_properties =
+    [
+        ("aarch64", true, "CPUs execute A64"),
+        ("pmu", false, "CPUs have no PMU"),
+        ("sve", false, "CPUs have no SVE"),
+        ("sme", false, "CPUs have no SME"),
+        ("pauth", false, "CPUs have no pointer authentication"),
+        ("pauth-impdef", false, "CPUs have no pointer authentication"),
+        ("lpa2", false, "CPUs have no LPA2"),
+        ("has_el2", false, "CPUs have no EL2"),
+        ("has_el3", false, "CPUs have no EL3"),
+        ("cfgend", false, "CPUs start little-endian"),
+        ("kvm-steal-time", false, "there is no KVM"),
+        ("kvm-no-adjvtime", false, "guest time stands still while the VM is stopped"),
+    ];
+
+    /// <summary>What <c>-cpu help</c> prints.</summary>
+    public static string Describe => "Available CPUs:\n" + string.Join('\n', CpuModel.All.Select(m => $"  {m.Name}{(m.Name == "host" ? "  (the fastest: max)" : "")}"));
+
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static CpuModel Parse(string text)
+    {
+        IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.Parse(text, "model");
+        string name = pairs[0].Value ?? "";
+        CpuModel model = (pairs[0].Key == "model" ? CpuModel.Find(name) : null)
+            ?? throw new OptionException($"unable to find CPU model '{CommandLine.Legible(pairs[0].Key == "model" ? name : pairs[0].Key)}'; there are {string.Join(", ", CpuModel.All.Select(m => m.Name))}");
+        foreach ((string key, string? value) in pairs.Skip(1))
+        {
+            RequireProperty(model, key, value);
+        }
+
+        return model;
+    }
+
+    /// <exception cref="OptionException">The model has no such property, or it is not so.</exception>
+    public static void RequireProperty(CpuModel model, string key, string? value)
+    {
+        (string Name, bool Value, string Why) property = Array.Find(s_properties, p => p.Name == key);
+        if (property.Name == null)
+        {
+            throw new OptionException($"Property '{model.Name}{DeviceSuffix}.{key}' not found");
+        }
+
+        if (KeyValues.Switch(key, value) != property.Value)
+        {
+            throw new OptionException($"{key}={value ?? "on"} is not supported: {property.Why}");
+        }
+    }
+}

@@ -1,0 +1,67 @@
+namespace Vmm.Host.Options;
+
+/// <summary>
+/// An option's value as QEMU writes them: <c>key=value,key=value</c>, where <c>,,</c> stands for a comma in a value, and the first may lack its key.
+/// </summary>
+public static class KeyValues
+{
+    /// <summary>The pairs in their order; a key without a value has null.</summary>
+    /// <param name="impliedKey">The key of a first member that has none, such as <c>type</c> of <c>-machine</c>; null where there is none.</param>
+    /// <exception cref="OptionException">A key is empty.</exception>
+    public static IReadOnlyList<(string Key, string? Value)> Parse(string text, string? impliedKey)
+    {
+        var pairs = new List<(string, string?)>();
+        foreach (string member in Split(text))
+        {
+            int equals = member.IndexOf('=', StringComparison.Ordinal);
+            (string Key, string? Value) pair = equals >= 0 ? (member[..equals], member[(equals + 1)..])
+                : pairs.Count == 0 && impliedKey != null ? (impliedKey, member)
+                : (member, null);
+            pairs.Add(pair.Key.Length > 0 ? pair : throw new OptionException("a parameter has no name"));
+        }
+
+        return pairs;
+    }
+
+    /// <summary>The same text, with the first member's key spelt out, so that it can be appended to another.</summary>
+    public static string Explicit(string text, string impliedKey)
+    {
+        int end = text.AsSpan().IndexOfAny(',', '=');
+        return end >= 0 && text[end] == '=' ? text : $"{impliedKey}={text}";
+    }
+
+    /// <exception cref="OptionException">There is none: a switch is on or off.</exception>
+    public static bool Switch(string key, string? value) => value switch
+    {
+        "on" or "yes" or "true" or "y" or null => true,
+        "off" or "no" or "false" or "n" => false,
+        _ => throw new OptionException($"Parameter '{key}' expects 'on' or 'off'"),
+    };
+
+    // At single commas; two are one that belongs to the member.
+    private static List<string> Split(string text)
+    {
+        var members = new List<string>();
+        var member = new System.Text.StringBuilder();
+        for (int i = 0; i < text.Length; i++)
+        {
+            if (text[i] != ',')
+            {
+                member.Append(text[i]);
+            }
+            else if (i + 1 < text.Length && text[i + 1] == ',')
+            {
+                member.Append(',');
+                i++;
+            }
+            else
+            {
+                members.Add(member.ToString());
+                member.Clear();
+            }
+        }
+
+        members.Add(member.ToString());
+        return members;
+    }
+}

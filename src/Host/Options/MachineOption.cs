@@ -1,0 +1,130 @@
+using Vmm.Emulation.Machine;
+
+namespace Vmm.Host.Options;
+
+/// <summary><c>-machine [type=]virt[,property=value…]</c>, checked.</summary>
+public sealed record MachineOption
+{
+    public const string Syntax = "[type=]virt[,property=value[,...]]";
+
+    // Redistributors that there is room for below 4 GiB.
+    private const int LowRedistributors = VirtMemoryMap.GicRedistributorCount;
+    private const ulong FourGibibytes = 4ul << 30;
+
+    public bool Acpi { get; private init; } = true;
+
+    public bool DtbRandomness { get; private init; } = true;
+
+    /// <summary>Whether CPUs of power-on can leave; null where nothing was said.</summary>
+    public bool? OnlineCapable { get; private init; }
+
+    /// <summary>Engines to try, in this order, separated by colons; null where nothing was said.</summary>
+    public string? Accel { get; private init; }
+
+    private bool Highmem { get; init; } = true;
+
+    private bool HighmemRedists { get; init; } = true;
+
+    /// <summary>What a property is, and what it does to the option.</summary>
+    private sealed record Property(string Name, string Syntax, string Help, Func<MachineOption, string?, MachineOption> Apply);
+
+    private static readonly Property[] s_properties =
+    [
+        new("accel", "NAME[:NAME...]", "engines to try, in this order (see -accel help)", (o, v) => o with { Accel = v ?? "" }),
+        new("acpi", "on|off|auto", "ACPI tables, and with them CPU hotplug; off: a device tree", (o, v) => o with { Acpi = v == "auto" || Switch("acpi", v) }),
+        new("dtb-randomness", "on|off", "seeds for the kernel's random numbers; off for boots that repeat", (o, v) => o with { DtbRandomness = Switch("dtb-randomness", v) }),
+        new("dtb-kaslr-seed", "on|off", "the same", (o, v) => o with { DtbRandomness = Switch("dtb-kaslr-seed", v) }),
+        new("gic-version", "3|max", "version of the interrupt controller", (o, v) => v is "3" or "max" ? o : throw new OptionException($"gic-version={v} is not supported: virt has a GICv3 (gic-version=3)")),
+        new("highmem", "on|off", "use of addresses above 4 GiB", (o, v) => o with { Highmem = Switch("highmem", v) }),
+        new("highmem-redists", "on|off", "redistributors above 4 GiB, for more than 123 CPUs", (o, v) => o with { HighmemRedists = Switch("highmem-redists", v) }),
+        new("online-capable-cpus", "on|off", "CPUs of power-on but the first can be unplugged and disabled (on with -smp disabledcpus=, off without)", (o, v) => o with { OnlineCapable = Switch("online-capable-cpus", v) }),
+
+        // Of a machine that has no such thing: what is so anyhow is accepted.
+        Only("its", "off", "there is no GICv3 ITS"),
+        Only("virtualization", "off", "the CPUs have no EL2"),
+        Only("secure", "off", "the CPUs have no EL3"),
+        Only("mte", "off", "there is no memory tagging"),
+        Only("ras", "off", "memory errors are not reported"),
+        Only("iommu", "none", "there is no SMMU"),
+        Only("usb", "off", "there is no USB"),
+        Only("mem-merge", "off", "pages are not merged"),
+        Only("dump-guest-core", "on", "guest memory is part of a core dump"),
+        Only("kernel-irqchip", "off", "the interrupt controller is emulated"),
+        Only("aux-ram-share", "off", "memory is private"),
+        Only("default-bus-bypass-iommu", "off", "there is no PCI"),
+        Idle("graphics", "there are no graphics"),
+        Idle("highmem-ecam", "there is no PCI"),
+        Idle("highmem-mmio", "there is no PCI"),
+        Idle("compact-highmem", "there are no high devices to lay out"),
+        Idle("suppress-vmdesc", "there is no migration"),
+    ];
+
+    // Properties of QEMU's machine that are refused, and why.
+    private static readonly (string Name, string Reason)[] s_refused =
+    [
+        ("kernel", "give it as -kernel"), ("initrd", "give it as -initrd"), ("append", "give it as -append"), ("firmware", "give it as -bios"),
+        ("smp", "give it as -smp"), ("memory", "give it as -m"), ("boot", "give it as -boot"), ("dtb", "the machine describes itself"), ("dumpdtb", "the device tree is not written to files"),
+        ("dt-compatible", "the machine describes itself"), ("phandle-start", "the machine describes itself"), ("shim", "kernels start without one"),
+        ("memory-backend", "RAM is anonymous memory of the host"), ("memory-encryption", "memory is not encrypted"), ("confidential-guest-support", "memory is not encrypted"),
+        ("highmem-mmio-size", "there is no PCI"), ("smp-cache", "caches are not described"), ("x-oem-id", "ACPI tables have their own"), ("x-oem-table-id", "ACPI tables have their own"),
+        ("pflash0", "give it as -drive if=pflash"), ("pflash1", "give it as -drive if=pflash"),
+    ];
+
+    /// <summary>Names and values of the properties, for shells.</summary>
+    public static IEnumerable<string> Choices => s_properties.SelectMany(p => p.Syntax.Contains('|', StringComparison.Ordinal) ? p.Syntax.Split('|').Select(v => $"virt,{p.Name}={v}") : []).Prepend("virt");
+
+    /// <summary>What <c>-machine virt,help</c> prints.</summary>
+    public static string DescribeProperties =>
+        "virt-machine options:\n" + string.Join('\n', s_properties.Select(p => $"  {p.Name}={p.Syntax}".PadRight(36) + $" - {p.Help}"));
+
+    /// <param name="text">Values of all <c>-machine</c>, the later ones after the earlier ones.</param>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static MachineOption Parse(string text)
+    {
+        var option = new MachineOption();
+        foreach ((string key, string? value) in text.Length == 0 ? [] : KeyValues.Parse(text, "type"))
+        {
+            string name = key.Replace('_', '-');
+            if (name == "type")
+            {
+                option = value == "virt" ? option : throw new OptionException($"unsupported machine type '{value}'; there is virt");
+            }
+            else if (Array.Find(s_properties, p => p.Name == name) is { } property)
+            {
+                option = property.Apply(option, value);
+            }
+            else
+            {
+                string? reason = Array.Find(s_refused, r => r.Name == name.Split('.')[0]).Reason;
+                throw new OptionException(reason == null ? $"Property 'virt-machine.{key}' not found" : $"{key} is not supported: {reason}");
+            }
+        }
+
+        return option;
+    }
+
+    /// <exception cref="OptionException">The machine needs addresses above 4 GiB that it must not use.</exception>
+    public void RequireRoom(ulong memoryBytes, int possibleCpus)
+    {
+        if (!Highmem && VirtMemoryMap.Ram.Value + memoryBytes > FourGibibytes)
+        {
+            throw new OptionException($"highmem=off leaves room for {(FourGibibytes - VirtMemoryMap.Ram.Value) >> 30}G of RAM");
+        }
+
+        if (!(Highmem && HighmemRedists) && possibleCpus > LowRedistributors)
+        {
+            throw new OptionException($"Number of SMP CPUs requested ({possibleCpus}) exceeds max CPUs supported by machine 'virt' ({LowRedistributors}) without high redistributors");
+        }
+    }
+
+    private static bool Switch(string key, string? value) => KeyValues.Switch(key, value);
+
+    private static Property Only(string name, string value, string why) => new(name, value, why, (o, v) =>
+        v == value || (value is "on" or "off" && Switch(name, v) == (value == "on")) ? o : throw new OptionException($"{name}={v} is not supported: {why}"));
+
+    private static Property Idle(string name, string why) => new(name, "on|off", $"makes no difference: {why}", (o, v) =>
+    {
+        Switch(name, v);
+        return o;
+    });
+}

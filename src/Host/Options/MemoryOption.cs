@@ -1,0 +1,50 @@
+using System.Globalization;
+
+namespace Vmm.Host.Options;
+
+/// <summary><c>-m [size=]megs[K|M|G]</c>: the size of RAM in bytes.</summary>
+public static class MemoryOption
+{
+    public const string Syntax = "[size=]megs[K|M|G]";
+    public const string Default = "512M";
+
+    private const ulong SmallestMemory = 16ul << 20;
+    private const ulong LargestMemory = 255ul << 30;
+
+    /// <param name="text">Values of all <c>-m</c>, the later ones after the earlier ones; the last size counts.</param>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static ulong Parse(string text)
+    {
+        ulong size = 0;
+        foreach ((string key, string? value) in KeyValues.Parse(text, "size"))
+        {
+            size = key switch
+            {
+                "size" => ParseSize(value ?? ""),
+                "slots" or "maxmem" => throw new OptionException($"{key} is not supported: there is no memory hotplug"),
+                _ => throw new OptionException($"Invalid parameter '{key}'"),
+            };
+        }
+
+        return size;
+    }
+
+    /// <summary>A size in bytes from a number of MiB, or one with a suffix K, M or G.</summary>
+    private static ulong ParseSize(string text)
+    {
+        string digits = text.TrimEnd('k', 'K', 'm', 'M', 'g', 'G');
+        int shift = text[digits.Length..].ToUpperInvariant() switch { "K" => 10, "M" or "" => 20, "G" => 30, _ => 64 };
+        if (shift == 64 || !ulong.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) || value > (LargestMemory >> shift))
+        {
+            throw new OptionException($"'{CommandLine.Legible(text)}' is no memory size: give a number of MiB, or one with K, M or G, up to {LargestMemory >> 30}G");
+        }
+
+        ulong bytes = value << shift;
+        if (bytes < SmallestMemory || (bytes & 0xFFF) != 0)
+        {
+            throw new OptionException($"memory size '{CommandLine.Legible(text)}' is not a multiple of 4 KiB of at least {SmallestMemory >> 20} MiB");
+        }
+
+        return bytes;
+    }
+}

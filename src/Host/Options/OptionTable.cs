@@ -1,0 +1,77 @@
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Tracing;
+
+namespace Vmm.Host.Options;
+
+/// <summary>
+/// Every option of <c>vmm run</c>, which is every option of <c>vmm -…</c>: what it is called, what its value is, what it does. The help, the completion of
+/// shells and both forms of the command line are made of it. Options that QEMU has and Vmm lacks are in <see cref="Refused"/>.
+/// </summary>
+public static class OptionTable
+{
+    private static readonly OptionRow[] s_supported =
+    [
+        new("help", "", "print this help", OptionValue.None, (o, _) => o with { Answer = OptionHelp.Text }) { Aliases = ["h"] },
+        new("version", "", "print the version", OptionValue.None, (o, _) => o with { Answer = OptionHelp.Version }),
+
+        new("machine", MachineOption.Syntax, "the machine; -machine virt,help lists its properties", OptionValue.Text, ApplyMachine) { Aliases = ["M"], Choices = [.. MachineOption.Choices] },
+        new("cpu", CpuOption.Syntax, "CPU model (max); -cpu help lists them", OptionValue.Text, (o, v) =>
+            v is "help" or "?" ? o with { Answer = CpuOption.Describe } : OfMachine(o, m => m with { Cpu = v })) { Choices = [.. CpuModel.All.Select(m => m.Name)] },
+        new("smp", SmpOption.Syntax, "CPUs: enabled at power-on, possible at all, disabled by the administrator, and how they are arranged (1)", OptionValue.Text, (o, v) =>
+            OfMachine(o, m => m with { Smp = Append(m.Smp, KeyValues.Explicit(v, "cpus")) })),
+        new("m", MemoryOption.Syntax, $"size of RAM, in MiB without a suffix ({MemoryOption.Default})", OptionValue.Text, (o, v) =>
+            OfMachine(o, m => m with { Memory = Append(m.Memory, KeyValues.Explicit(v, "size")) })) { Aliases = ["memory"] },
+        new("accel", AcceleratorOption.Syntax, AcceleratorOption.Help, OptionValue.Text, ApplyAccelerator)
+            { Choices = ["jit", "interp", "lockstep", "kvm:jit", "tcg"] },
+        new("enable-kvm", "", "ask for KVM before other engines; there is none for Arm guests here", OptionValue.None, (o, _) => ApplyAccelerator(o, "kvm")),
+
+        new("kernel", "FILE", "arm64 Linux Image to boot", OptionValue.File, (o, v) => OfMachine(o, m => m with { Kernel = v })),
+        new("initrd", "FILE", "initial RAM disk", OptionValue.File, (o, v) => OfMachine(o, m => m with { Initrd = v })),
+        new("append", "TEXT", "kernel command line", OptionValue.Text, (o, v) => OfMachine(o, m => m with { Append = v })),
+
+        new("nographic", "", "the serial line on this terminal, as it is without", OptionValue.None, (o, _) => o),
+        new("display", "none", "there is no display", OptionValue.Text, (o, v) => Only(o, v, "none", "there is no display")) { Choices = ["none"] },
+        new("vga", "none", "there is no display", OptionValue.Text, (o, v) => Only(o, v, "none", "there is no display")) { Choices = ["none"] },
+        new("net", "none", "there is no network", OptionValue.Text, (o, v) => Only(o, v, "none", "there are no network devices")) { Choices = ["none"] },
+        new("nic", "none", "there is no network", OptionValue.Text, (o, v) => Only(o, v, "none", "there are no network devices")) { Choices = ["none"] },
+        new("nodefaults", "", "no devices but those of the machine, as it is without", OptionValue.None, (o, _) => o),
+        new("no-user-config", "", "no configuration files, as it is without", OptionValue.None, (o, _) => o),
+
+        new("trace", "CATEGORIES", $"what to trace: {TraceCategoryNames.All}", OptionValue.Text, (o, v) => o with { Trace = v }) { Choices = TraceCategoryNames.All.Split(',') },
+        new("trace-file", "FILE", $"where the trace goes ({TraceOption.DefaultFile})", OptionValue.File, (o, v) => o with { TraceFile = v }),
+        new("log", "LEVEL[,FILE]", "log to stderr, or to a file", OptionValue.Text, (o, v) => o with { Log = v }) { Choices = ["verbose", "debug", "information", "warning", "error", "fatal"] },
+        new("remote", EndpointOption.Syntax, "take monitor commands of vmm remote; whoever reaches the port controls the VM (127.0.0.1)", OptionValue.Text, (o, v) => o with { Remote = v }),
+        new("state", "FOLDER", "keep there which CPUs are plugged and disabled: they are so from power-on in the next run", OptionValue.Folder, (o, v) => o with { State = v }),
+    ];
+
+    private static readonly Dictionary<string, OptionRow> s_byName = All.SelectMany(r => r.Names.Select(n => (Name: n, Row: r))).ToDictionary(p => p.Name, p => p.Row);
+
+    /// <summary>What does something, in the order of the help.</summary>
+    public static IReadOnlyList<OptionRow> Supported => s_supported;
+
+    /// <summary>What QEMU has and Vmm lacks, with the reason.</summary>
+    public static IReadOnlyList<OptionRow> Refused => RefusedOptions.Rows;
+
+    private static IEnumerable<OptionRow> All => s_supported.Concat(Refused);
+
+    /// <summary>The row of a name without dashes, or null.</summary>
+    public static OptionRow? Find(string name) => s_byName.GetValueOrDefault(name);
+
+    private static RunOptions OfMachine(RunOptions options, Func<MachineOptions, MachineOptions> change) => options with { Machine = change(options.Machine) };
+
+    private static string Append(string earlier, string later) => earlier.Length == 0 ? later : $"{earlier},{later}";
+
+    private static RunOptions ApplyMachine(RunOptions options, string value) => value switch
+    {
+        "help" or "?" => options with { Answer = "Supported machines are:\nvirt                 QEMU's Arm Virtual Machine (default)" },
+        _ when value.Split(',') is [_, .., "help" or "?"] => options with { Answer = MachineOption.DescribeProperties },
+        _ => OfMachine(options, m => m with { Machine = Append(m.Machine, KeyValues.Explicit(value, "type")) }),
+    };
+
+    private static RunOptions ApplyAccelerator(RunOptions options, string value) => value is "help" or "?"
+        ? options with { Answer = AcceleratorOption.Describe }
+        : OfMachine(options, m => m with { Accel = m.Accel == null ? value : $"{m.Accel}\n{value}" });
+
+    private static RunOptions Only(RunOptions options, string value, string accepted, string why) =>
+        value == accepted ? options : throw new OptionException($"not supported: {why}");
+}

@@ -1,0 +1,62 @@
+namespace Vmm.Host.Options;
+
+/// <summary>Options of QEMU's (qemu-options.hx of QEMU 10) that Vmm lacks. Each is refused by name.</summary>
+internal static class RefusedOptions
+{
+    private const string Disks = "there are no disks";
+    private const string Network = "there are no network devices";
+    private const string Graphics = "there is no display";
+    private const string Sound = "there is no sound";
+    private const string Migration = "there is no migration";
+    private const string Usb = "there is no USB";
+    private const string Firmware = "there is no firmware";
+    private const string CharacterDevices = "the serial line and the monitor are on this terminal; vmm remote takes monitor commands over TCP";
+    private const string OtherArchitectures = "it is not for Arm machines";
+
+    public static IReadOnlyList<OptionRow> Rows { get; } =
+    [
+        // Boot.
+        OptionRow.Refused("bios", Firmware), OptionRow.Refused("pflash", Firmware), OptionRow.Refused("dtb", "the machine makes its own device tree, or ACPI tables"),
+        OptionRow.Refused("shim", Firmware), OptionRow.Refused("option-rom", "there are no option ROMs"), OptionRow.Refused("fw_cfg", "there are no fw_cfg files of the user's"),
+        OptionRow.Refused("smbios", "there are no SMBIOS tables"), OptionRow.Refused("boot", "there is nothing to choose from: -kernel is booted"), OptionRow.Refused("L", "no file is looked for in a folder of its own"),
+
+        // Devices.
+        OptionRow.Refused("device", "the devices of the machine are all there are"), OptionRow.Refused("object", "there are no user-creatable objects"),
+        OptionRow.Refused("drive", Disks), OptionRow.Refused("blockdev", Disks), OptionRow.Refused("hda", Disks), OptionRow.Refused("hdb", Disks), OptionRow.Refused("hdc", Disks), OptionRow.Refused("hdd", Disks),
+        OptionRow.Refused("cdrom", Disks), OptionRow.Refused("fda", Disks), OptionRow.Refused("fdb", Disks), OptionRow.Refused("mtdblock", Disks), OptionRow.Refused("sd", Disks), OptionRow.Refused("snapshot", Disks, takesValue: false),
+        OptionRow.Refused("iscsi", Disks), OptionRow.Refused("fsdev", "there are no file systems of the host's"), OptionRow.Refused("virtfs", "there are no file systems of the host's"),
+        OptionRow.Refused("netdev", Network), OptionRow.Refused("audio", Sound), OptionRow.Refused("audiodev", Sound), OptionRow.Refused("tpmdev", "there is no TPM"),
+        OptionRow.Refused("usb", Usb, takesValue: false), OptionRow.Refused("usbdevice", Usb), OptionRow.Refused("watchdog-action", "there is no watchdog"),
+        OptionRow.Refused("numa", "there is one NUMA node"), OptionRow.Refused("mem-path", "RAM is anonymous memory of the host"), OptionRow.Refused("mem-prealloc", "RAM is taken from the host as it is used", takesValue: false),
+
+        // Display.
+        OptionRow.Refused("vnc", Graphics), OptionRow.Refused("spice", Graphics), OptionRow.Refused("full-screen", Graphics, takesValue: false), OptionRow.Refused("k", Graphics), OptionRow.Refused("curses", Graphics, takesValue: false),
+        OptionRow.Refused("sdl", Graphics, takesValue: false), OptionRow.Refused("g", Graphics), OptionRow.Refused("echr", "the escape character is Ctrl-A"),
+
+        // Character devices and monitors.
+        OptionRow.Refused("serial", CharacterDevices), OptionRow.Refused("monitor", CharacterDevices), OptionRow.Refused("qmp", CharacterDevices), OptionRow.Refused("qmp-pretty", CharacterDevices),
+        OptionRow.Refused("chardev", CharacterDevices), OptionRow.Refused("mon", CharacterDevices), OptionRow.Refused("parallel", "there is no parallel port"), OptionRow.Refused("debugcon", OtherArchitectures),
+        OptionRow.Refused("gdb", "there is no gdbstub"), OptionRow.Refused("s", "there is no gdbstub", takesValue: false), OptionRow.Refused("semihosting", "there is no semihosting", takesValue: false),
+        OptionRow.Refused("semihosting-config", "there is no semihosting"),
+
+        // The run.
+        OptionRow.Refused("daemonize", "start it in the background with your shell or service manager", takesValue: false), OptionRow.Refused("preconfig", "the machine is configured by this command line", takesValue: false),
+        OptionRow.Refused("incoming", Migration), OptionRow.Refused("loadvm", "there are no snapshots"), OptionRow.Refused("only-migratable", Migration, takesValue: false), OptionRow.Refused("dump-vmstate", Migration),
+        OptionRow.Refused("icount", "guest time follows the host's clock"), OptionRow.Refused("seed", "random numbers are the host's; -machine dtb-randomness=off leaves out the kernel's seeds"),
+        OptionRow.Refused("dfilter", "everything is traced"), OptionRow.Refused("singlestep", "use --accel interp", takesValue: false), OptionRow.Refused("one-insn-per-tb", "use --accel interp", takesValue: false),
+        OptionRow.Refused("perfmap", "give it as -accel jit,perfmap=on", takesValue: false), OptionRow.Refused("jitdump", "-accel jit,perfmap=on names translated code", takesValue: false),
+        OptionRow.Refused("tb-size", "give it as -accel jit,tb-size=MiB"), OptionRow.Refused("plugin", "there are no plugins"), OptionRow.Refused("enable-sync-profile", "locks are not profiled", takesValue: false),
+        OptionRow.Refused("overcommit", "memory and CPUs are as the host's scheduler gives them"), OptionRow.Refused("sandbox", "no system calls are filtered"), OptionRow.Refused("run-with", "the program runs as it was started"),
+        OptionRow.Refused("runas", "the program runs as it was started"), OptionRow.Refused("chroot", "the program runs as it was started"), OptionRow.Refused("compat", "there are no deprecated interfaces"),
+        OptionRow.Refused("msg", "messages are as --log writes them"), OptionRow.Refused("readconfig", "options are given here"), OptionRow.Refused("writeconfig", "options are given here"), OptionRow.Refused("set", "options are given here"),
+        OptionRow.Refused("add-fd", "files are opened by name"), OptionRow.Refused("old-param", OtherArchitectures, takesValue: false), OptionRow.Refused("no-acpi", "give it as -machine acpi=off", takesValue: false),
+        OptionRow.Refused("no-hpet", OtherArchitectures, takesValue: false), OptionRow.Refused("no-fd-bootchk", OtherArchitectures, takesValue: false), OptionRow.Refused("win2k-hack", OtherArchitectures, takesValue: false),
+        OptionRow.Refused("acpitable", "ACPI tables are the machine's"), OptionRow.Refused("enable-hax", OtherArchitectures, takesValue: false), OptionRow.Refused("xen-domid", OtherArchitectures),
+        OptionRow.Refused("xen-attach", OtherArchitectures, takesValue: false), OptionRow.Refused("xen-domid-restrict", OtherArchitectures, takesValue: false), OptionRow.Refused("async-teardown", "the program runs as it was started", takesValue: false),
+
+        // To come: each needs a part of the machine that takes it.
+        OptionRow.Refused("S", "the machine starts at once", takesValue: false), OptionRow.Refused("pidfile", "the shell knows the process ($!)"), OptionRow.Refused("D", "give it as --trace-file"), OptionRow.Refused("d", "give it as --trace"),
+        OptionRow.Refused("name", "the guest has no name"), OptionRow.Refused("uuid", "the guest has no UUID"), OptionRow.Refused("rtc", "the clock is the host's, in UTC"), OptionRow.Refused("global", "devices have no such properties"),
+        OptionRow.Refused("no-reboot", "the machine is reset", takesValue: false), OptionRow.Refused("no-shutdown", "the program ends with the guest", takesValue: false), OptionRow.Refused("action", "the program ends with the guest"),
+    ];
+}
