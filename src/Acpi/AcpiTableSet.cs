@@ -1,16 +1,21 @@
 using System.Buffers.Binary;
+using Vmm.Acpi.Tables;
 
 namespace Vmm.Acpi;
 
 /// <summary>Tables laid out in memory: RSDP, XSDT, FADT with its DSDT, and the others.</summary>
 public sealed class AcpiTableSet
 {
-    private const int Alignment = 64;
+    /// <summary>Of each table; the first is so far from <see cref="Address"/>.</summary>
+    public const int Alignment = 64;
 
     /// <summary>Bytes of the RSDP, with which <see cref="Bytes"/> begins.</summary>
     public const int RsdpSize = 36;
 
+    private const int RsdpXsdt = 24;
+
     private readonly List<(AcpiTable Table, ulong Address)> _tables = [];
+    private readonly List<ulong> _pointers = [];
 
     /// <param name="address">Guest physical address of the first byte.</param>
     /// <param name="dsdt">The DSDT.</param>
@@ -29,13 +34,22 @@ public sealed class AcpiTableSet
         }
 
         ulong dsdtAddress = Place(dsdt);
-        var entries = new TableWriter().U64(Place(fadt(dsdtAddress)));
+        ulong fadtAddress = Place(fadt(dsdtAddress));
+        _pointers.Add(fadtAddress + Fadt.DsdtPointer);
+        var entries = new TableWriter().U64(fadtAddress);
         foreach (AcpiTable table in others)
         {
             entries.U64(Place(table));
         }
 
-        ulong xsdt = Place(new AcpiTable("XSDT", 1, entries.ToArray()));
+        byte[] addresses = entries.ToArray();
+        ulong xsdt = Place(new AcpiTable("XSDT", 1, addresses));
+        for (int i = 0; i < addresses.Length; i += sizeof(ulong))
+        {
+            _pointers.Add(xsdt + AcpiTable.HeaderSize + (ulong)i);
+        }
+
+        _pointers.Add(address + RsdpXsdt);
         Bytes = new byte[next - address];
         WriteRsdp(Bytes.AsSpan(0, RsdpSize), xsdt);
         foreach ((AcpiTable table, ulong at) in _tables)
@@ -51,6 +65,12 @@ public sealed class AcpiTableSet
 
     public IEnumerable<AcpiTable> Tables => _tables.Select(t => t.Table);
 
+    /// <summary>Each table and where it is.</summary>
+    public IEnumerable<(AcpiTable Table, ulong Address)> Placed => _tables;
+
+    /// <summary>Where 64-bit addresses of tables are: in the FADT, the XSDT and the RSDP.</summary>
+    public IEnumerable<ulong> Pointers => _pointers;
+
     // ACPI 6.5, 5.2.5.3: revision 2, two checksums.
     private static void WriteRsdp(Span<byte> rsdp, ulong xsdt)
     {
@@ -58,7 +78,7 @@ public sealed class AcpiTableSet
         "VMM   "u8.CopyTo(rsdp[9..]);
         rsdp[15] = 2;
         BinaryPrimitives.WriteInt32LittleEndian(rsdp[20..], RsdpSize);
-        BinaryPrimitives.WriteUInt64LittleEndian(rsdp[24..], xsdt);
+        BinaryPrimitives.WriteUInt64LittleEndian(rsdp[RsdpXsdt..], xsdt);
         rsdp[8] = AcpiTable.Checksum(rsdp[..20]);
         rsdp[32] = AcpiTable.Checksum(rsdp);
     }

@@ -1,9 +1,14 @@
 using Akka.Actor;
+using Microsoft.Win32.SafeHandles;
 using Vmm.Actors.Devices;
 using Vmm.Actors.Protocol;
+using Vmm.Emulation;
+using Vmm.Emulation.Devices.CfiFlash;
 using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Devices.Pl031;
+using Vmm.Emulation.Devices.Pl061;
 using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Memory;
 
 namespace Vmm.Actors.Tests;
 
@@ -17,6 +22,64 @@ public sealed class DeviceTests : VmTestKit
     private const ulong ReceiveTimeout = 0x40;
     private const ulong RTCMR = 0x04;
     private const ulong RTCIMSC = 0x10;
+
+    [Fact]
+    public void Power_button_of_the_GPIO_port_is_pressed_and_let_go()
+    {
+        var gpio = new Pl061(InterruptLine.Unconnected);
+        IActorRef actor = Sys.ActorOf(Props.Create(() => new GpioActor(gpio, 3)));
+        actor.Tell(new PressPowerButton());
+        AwaitCondition(() => gpio.Read(0x08 << 2, 4) == 0x08, s_patience);
+        AwaitCondition(() => gpio.Read(0x08 << 2, 4) == 0, s_patience);
+    }
+
+    [Fact]
+    public void Flash_is_busy_until_its_actor_has_written_what_changed_to_the_file()
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            using SafeFileHandle file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
+            using var memory = new GuestMemory(new GuestPhysicalAddress(0), 1 << 20, readOnly: true);
+            var flash = new CfiFlash("flash1", memory, readOnly: false, keepsContents: true);
+
+            // Before the actor is there.
+            flash.Write(0x4_0000, 4, 0x0020_0020);
+            flash.Write(0x4_0000, 4, 0x00D0_00D0);
+            Assert.Equal(0ul, flash.Read(0, 1));
+            IActorRef actor = Sys.ActorOf(Props.Create(() => new FlashActor(flash, file)));
+            AwaitCondition(() => flash.Read(0, 1) == 0x80, s_patience);
+            byte[] kept = ReadAll(file);
+            Assert.Equal(0x8_0000, kept.Length);
+            Assert.False(kept.AsSpan(0, 0x4_0000).ContainsAnyExcept((byte)0));
+            Assert.False(kept.AsSpan(0x4_0000).ContainsAnyExcept((byte)0xFF));
+
+            flash.Write(0x4_0010, 4, 0x0040_0040);
+            flash.Write(0x4_0010, 4, 0x1234_5678);
+            AwaitCondition(() => flash.Read(0, 1) == 0x80, s_patience);
+            Assert.Equal([0x78, 0x56, 0x34, 0x12, 0xFF], ReadAll(file)[0x4_0010..0x4_0015]);
+
+            // What cannot be kept is an error of the chip, and no failure of the VM.
+            file.Dispose();
+            flash.Write(0, 4, 0x0040_0040);
+            flash.Write(0, 4, 0);
+            AwaitCondition(() => flash.Read(0, 1) == 0xB0, s_patience);
+            actor.Tell(new ResetDevices(), TestActor);
+            ExpectMsg<DevicesReset>();
+            Assert.True(memory.IsDirect);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    private static byte[] ReadAll(SafeFileHandle file)
+    {
+        byte[] bytes = new byte[RandomAccess.GetLength(file)];
+        Assert.Equal(bytes.Length, RandomAccess.Read(file, bytes, 0));
+        return bytes;
+    }
 
     [Fact]
     public void Alarm_raises_the_line_when_its_time_has_come_and_not_before()

@@ -1,12 +1,17 @@
 using System.Collections.Concurrent;
+using Microsoft.Win32.SafeHandles;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Devices.CfiFlash;
+using Vmm.Emulation.Devices.FwCfg;
 using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.Devices.Pl031;
+using Vmm.Emulation.Devices.Pl061;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Interrupts.GicV3;
+using Vmm.Emulation.Memory;
 
 namespace Vmm.Actors.Tests;
 
@@ -49,6 +54,12 @@ internal sealed class FakeMachine : IVmMachine
     public Pl031 Rtc { get; } = new(InterruptLine.Unconnected, TimeProvider.System);
 
     public Ged Ged { get; } = new(InterruptLine.Unconnected);
+
+    public Pl061 Gpio { get; } = new(InterruptLine.Unconnected);
+
+    public FwCfg FwCfg { get; } = new(new FwCfgItems([], []), new PhysicalAddressSpace());
+
+    public IReadOnlyList<(CfiFlash Bank, SafeFileHandle? File)> FlashBanks { get; init; } = [];
 
     public FakeVcpu Vcpu(int cpu) => _cpus[cpu];
 

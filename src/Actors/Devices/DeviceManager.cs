@@ -1,6 +1,9 @@
 using Akka.Actor;
+using Microsoft.Win32.SafeHandles;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
+using Vmm.Emulation.Devices.CfiFlash;
+using Vmm.Emulation.Machine;
 
 namespace Vmm.Actors.Devices;
 
@@ -23,14 +26,24 @@ public sealed class DeviceManager : ReceiveActor
         IActorRef uart = Context.ActorOf(Props.Create(() => new UartActor(machine.Uart, serialOutput)), "uart");
         IActorRef rtc = Context.ActorOf(Props.Create(() => new RtcActor(machine.Rtc)), "rtc");
         IActorRef ged = Context.ActorOf(Props.Create(() => new GedActor(machine.Ged)), "ged");
-        _devices = new Dictionary<string, IActorRef>(StringComparer.Ordinal) { ["uart"] = uart, ["rtc"] = rtc, ["ged"] = ged };
+        IActorRef gpio = Context.ActorOf(Props.Create(() => new GpioActor(machine.Gpio, VirtMachine.PowerButtonPin)), "gpio");
+        IActorRef fwCfg = Context.ActorOf(Props.Create(() => new FwCfgActor(machine.FwCfg)), "fw_cfg");
+        _devices = new Dictionary<string, IActorRef>(StringComparer.Ordinal)
+        {
+            ["uart"] = uart, ["rtc"] = rtc, ["ged"] = ged, ["gpio"] = gpio, ["fw_cfg"] = fwCfg,
+        };
+        foreach ((CfiFlash bank, SafeFileHandle? file) in machine.FlashBanks)
+        {
+            _devices[bank.Name] = Context.ActorOf(Props.Create(() => new FlashActor(bank, file)), bank.Name);
+        }
+
         foreach (IActorRef device in _devices.Values)
         {
             Context.Watch(device);
         }
 
         Receive<SendSerial>(uart.Forward);
-        Receive<PressPowerButton>(ged.Forward);
+        Receive<PressPowerButton>((machine.Hotplug == null ? gpio : ged).Forward);
         Receive<AnnounceCpuEvent>(ged.Forward);
         Receive<ResetDevices>(Reset);
         Receive<DevicesReset>(_ =>

@@ -3,7 +3,7 @@ using Vmm.Emulation.Devices.Ged;
 
 namespace Vmm.Actors.Devices;
 
-/// <summary>The Generic Event Device: whatever the guest is to be told through it comes here as a message. Without ACPI the guest does not hear.</summary>
+/// <summary>The Generic Event Device: whatever the guest is to be told through it comes here as a message.</summary>
 public sealed class GedActor : DeviceActor
 {
     private readonly Ged _ged;

@@ -1,13 +1,17 @@
 using Akka.Actor;
+using Microsoft.Win32.SafeHandles;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
+using Vmm.Emulation.Devices.CfiFlash;
 using Vmm.Emulation.Devices.CpuHotplug;
+using Vmm.Emulation.Devices.FwCfg;
 using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.Devices.Pl031;
+using Vmm.Emulation.Devices.Pl061;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Machine;
@@ -52,6 +56,14 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
     public Pl031 Rtc => _machine.Rtc;
 
     public Ged Ged => _machine.Ged;
+
+    public Pl061 Gpio => _machine.Gpio;
+
+    public FwCfg FwCfg => _machine.FwCfg;
+
+    public IReadOnlyList<(CfiFlash Bank, SafeFileHandle? File)> FlashBanks => _machine.Config.Firmware is { } firmware
+        ? [(_machine.FlashBanks[0], firmware.Code.File), (_machine.FlashBanks[1], firmware.Variables.File)]
+        : [];
 
     public VirtMachine Machine => _machine;
 

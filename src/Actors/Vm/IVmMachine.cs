@@ -1,8 +1,12 @@
+using Microsoft.Win32.SafeHandles;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Devices.CfiFlash;
+using Vmm.Emulation.Devices.FwCfg;
 using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.Devices.Pl031;
+using Vmm.Emulation.Devices.Pl061;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Interrupts.GicV3;
 
@@ -78,6 +82,13 @@ public interface IVmMachine
     Pl031 Rtc { get; }
 
     Ged Ged { get; }
+
+    Pl061 Gpio { get; }
+
+    FwCfg FwCfg { get; }
+
+    /// <summary>The banks of flash, and the file that keeps each one's contents, if one does.</summary>
+    IReadOnlyList<(CfiFlash Bank, SafeFileHandle? File)> FlashBanks { get; }
 }
 
 /// <summary>The CPU hotplug block.</summary>

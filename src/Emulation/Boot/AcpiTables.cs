@@ -2,6 +2,7 @@ using Vmm.Acpi;
 using Vmm.Acpi.Aml;
 using Vmm.Acpi.Tables;
 using Vmm.Emulation.Devices.CpuHotplug;
+using Vmm.Emulation.Devices.FwCfg;
 using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.Machine;
@@ -19,6 +20,7 @@ public static class AcpiTables
         Asl.Scope(
             @"\_SB",
             Pl011Aml.Describe((uint)VirtMemoryMap.Uart.Value, (uint)VirtMemoryMap.UartSize, Gsiv(VirtInterruptMap.Uart)),
+            FwCfgAml.Describe((uint)VirtMemoryMap.FwCfg.Value, (uint)VirtMemoryMap.FwCfgSize),
             GedAml.Describe(VirtMemoryMap.Ged.Value, Gsiv(VirtInterruptMap.Ged), CpuHotplugAml.ScanMethod),
             GedAml.DescribePowerButton(),
             CpuHotplugAml.DescribeBlock(VirtMemoryMap.CpuHotplug.Value, VirtMemoryMap.CpuHotplugSize),

@@ -3,7 +3,7 @@ using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Boot;
 
-/// <summary>The device tree of the machine for kernels without ACPI (<c>-machine acpi=off</c>), as QEMU's <c>virt</c> describes itself.</summary>
+/// <summary>The device tree of the machine, as QEMU's <c>virt</c> describes itself: for kernels without ACPI (<c>-machine acpi=off</c>), and for firmware.</summary>
 public static class DeviceTree
 {
     private const uint Spi = 0;
@@ -11,6 +11,8 @@ public static class DeviceTree
     private const uint LevelHigh = 4;
     private const uint GicHandle = 0x8001;
     private const uint ClockHandle = 0x8000;
+    private const uint GpioHandle = 0x8002;
+    private const uint KeyPower = 116; // Linux, input-event-codes.h
 
     /// <param name="initrd">Start and end of the initial RAM disk.</param>
     public static byte[] Build(MachineConfig config, (ulong Start, ulong End)? initrd) => new Fdt().Node("", root =>
@@ -41,6 +43,20 @@ public static class DeviceTree
             .Cells64("reg", VirtMemoryMap.Rtc.Value, VirtMemoryMap.RtcSize)
             .Cells("interrupts", Spi, (uint)VirtInterruptMap.Rtc.Value - 32, LevelHigh)
             .Cells("clocks", ClockHandle).Text("clock-names", "apb_pclk"));
+        root.Node($"fw-cfg@{VirtMemoryMap.FwCfg.Value:x}", fwCfg => fwCfg.Text("compatible", "qemu,fw-cfg-mmio")
+            .Cells64("reg", VirtMemoryMap.FwCfg.Value, VirtMemoryMap.FwCfgSize).Flag("dma-coherent"));
+        if (config.Firmware != null)
+        {
+            root.Node($"flash@{VirtMemoryMap.Flash0.Value:x}", flash => flash.Text("compatible", "cfi-flash")
+                .Cells64("reg", VirtMemoryMap.Flash0.Value, VirtMemoryMap.FlashSize, VirtMemoryMap.Flash1.Value, VirtMemoryMap.FlashSize)
+                .Cells("bank-width", 4));
+        }
+
+        // With ACPI the power button is the GED's.
+        if (!config.Acpi)
+        {
+            PowerButton(root);
+        }
     }).ToArray();
 
     /// <summary>
@@ -81,6 +97,17 @@ public static class DeviceTree
             cpus.Node($"cpu@{affinity:x}", cpu => cpu.Text("device_type", "cpu").Text("compatible", "arm,armv8")
                 .Cells("reg", (uint)affinity).Text("enable-method", "psci"));
         }
+    }
+
+    private static void PowerButton(Fdt root)
+    {
+        root.Node($"pl061@{VirtMemoryMap.Gpio.Value:x}", gpio => gpio.Text("compatible", "arm,pl061", "arm,primecell")
+            .Cells64("reg", VirtMemoryMap.Gpio.Value, VirtMemoryMap.GpioSize)
+            .Cells("interrupts", Spi, (uint)VirtInterruptMap.Gpio.Value - 32, LevelHigh)
+            .Flag("gpio-controller").Cells("#gpio-cells", 2)
+            .Cells("clocks", ClockHandle).Text("clock-names", "apb_pclk").Cells("phandle", GpioHandle));
+        root.Node("gpio-keys", keys => keys.Text("compatible", "gpio-keys").Node("poweroff", key => key
+            .Text("label", "GPIO Key Poweroff").Cells("linux,code", KeyPower).Cells("gpios", GpioHandle, VirtMachine.PowerButtonPin, 0)));
     }
 
     private static void InterruptController(Fdt intc, MachineConfig config)

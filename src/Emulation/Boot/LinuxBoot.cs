@@ -9,7 +9,7 @@ public readonly record struct BootBlob(string Name, ulong Address, ReadOnlyMemor
 /// <summary>What the boot CPU starts with: PC at the kernel's entry, X0 at the device tree, MMU off, EL1.</summary>
 public sealed record BootPlan(IReadOnlyList<BootBlob> Blobs, ulong EntryPoint, ulong DeviceTreeAddress);
 
-/// <summary>Places a Linux kernel, its initial RAM disk and its device tree in RAM (booting.rst).</summary>
+/// <summary>Places a Linux kernel, its initial RAM disk and its device tree in RAM (booting.rst); with firmware, see <see cref="FirmwareBoot"/>.</summary>
 public static class LinuxBoot
 {
     private const ulong Alignment = 2ul << 20;
@@ -22,6 +22,11 @@ public static class LinuxBoot
     /// <exception cref="InvalidDataException">The kernel is not an arm64 Image, or the RAM is too small; the message says which.</exception>
     public static BootPlan Plan(MachineConfig config)
     {
+        if (config.Firmware != null)
+        {
+            return FirmwareBoot.Plan(config);
+        }
+
         Arm64Image image = Arm64Image.Parse(config.Boot.Kernel.Span);
         ulong start = VirtMemoryMap.Ram.Value;
         ulong end = start + config.MemoryBytes;

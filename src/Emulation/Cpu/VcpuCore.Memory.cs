@@ -145,7 +145,7 @@ public sealed unsafe partial class VcpuCore
             return false;
         }
 
-        byte* host = Bus.HostPointer(t.Address);
+        byte* host = Bus.WritablePointer(t.Address);
         if (host != null)
         {
             NoteRepeatedStore(host, sizeof(T));
@@ -196,7 +196,7 @@ public sealed unsafe partial class VcpuCore
             return false;
         }
 
-        pointer = t.IsDevice ? null : Bus.HostPointer(t.Address);
+        pointer = t.IsDevice ? null : write ? Bus.WritablePointer(t.Address) : Bus.HostPointer(t.Address);
         if (pointer == null)
         {
             TakeDataAbort(op, va, FaultStatus.UnsupportedExclusive, type, kind);
@@ -239,14 +239,15 @@ public sealed unsafe partial class VcpuCore
             return false;
         }
 
-        byte* host = Bus.HostPointer(t.Address);
-        if (host == null || t.IsDevice || (s->SctlrEl1 & Sctlr.A) != 0 || (_watching && IsPageWatched(va)))
+        if (t.IsDevice || (s->SctlrEl1 & Sctlr.A) != 0 || (_watching && IsPageWatched(va)) || Bus.FindMemory(t.Address) is not { } memory || !memory.TryCache())
         {
             return true;
         }
 
         Counters.DataTlbFills++;
-        _context.Fill(view, va, t, (nint)(host - va));
+        Translation cached = t;
+        cached.Writable &= !memory.IsReadOnly;
+        _context.Fill(view, va, cached, (nint)(memory.Host + (t.Address - memory.Start.Value) - va));
         return true;
     }
 
@@ -297,8 +298,7 @@ public sealed unsafe partial class VcpuCore
             return false;
         }
 
-        GuestMemory? memory = Bus.FindMemory(t.Address);
-        if (memory == null)
+        if (Bus.FindMemory(t.Address) is not { } memory || !memory.TryCache())
         {
             TakeInstructionAbort(pc, FaultStatus.ExternalAbort);
             return false;

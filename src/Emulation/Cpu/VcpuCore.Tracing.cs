@@ -41,7 +41,11 @@ public sealed unsafe partial class VcpuCore
             TraceDevice(address, size, value, true);
         }
 
-        return Bus.TryWrite(address, size, value);
+        bool answered = Bus.TryWrite(address, size, value);
+
+        // A flash chip that left array mode is read as a device by the next instruction.
+        ServiceTlbRequests();
+        return answered;
     }
 
     private void TraceDevice(ulong address, int size, ulong value, bool write)

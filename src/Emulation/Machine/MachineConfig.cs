@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Tracing;
@@ -36,6 +37,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
 
     /// <summary>So many CPUs after the enabled ones are administratively disabled at power-on: present, and enabled by <c>device_set</c>. The rest is to be plugged.</summary>
     public int DisabledCpus { get; init; }
+
+    /// <summary>Firmware in flash, which boots the kernel if there is one; null to enter the kernel directly.</summary>
+    public FirmwareConfig? Firmware { get; init; }
 
     /// <summary>ACPI tables and the EFI hand-off (<c>-machine acpi=on</c>), or a full device tree.</summary>
     public bool Acpi { get; init; } = true;
@@ -76,8 +80,21 @@ public static class Accelerators
     public static Accelerator Default => CanTranslate ? Accelerator.Jit : Accelerator.Interpreter;
 }
 
-/// <summary>What is loaded into RAM at power-on and again at each reset.</summary>
-/// <param name="Kernel">An arm64 <c>Image</c>.</param>
+/// <summary>The two banks of flash.</summary>
+/// <param name="Code">The firmware: executed from its first byte.</param>
+/// <param name="Variables">The firmware's variables.</param>
+public sealed record FirmwareConfig(FlashImage Code, FlashImage Variables);
+
+/// <summary>What a bank of flash holds at power-on.</summary>
+/// <param name="Contents">At most <see cref="VirtMemoryMap.FlashSize"/> bytes; what follows is zeros.</param>
+/// <param name="ReadOnly">The guest cannot change it.</param>
+/// <param name="File">
+/// Where changes are kept, of the size of the bank; null for nowhere. Whoever made it disposes it, after the machine.
+/// </param>
+public sealed record FlashImage(ReadOnlyMemory<byte> Contents, bool ReadOnly, SafeFileHandle? File = null);
+
+/// <summary>What is loaded into RAM at power-on and again at each reset, or offered to the firmware.</summary>
+/// <param name="Kernel">An arm64 <c>Image</c>; empty for none, which firmware can do without.</param>
 /// <param name="Initrd">An initial RAM disk, or null.</param>
 /// <param name="CommandLine">The kernel command line.</param>
 public sealed record BootConfig(ReadOnlyMemory<byte> Kernel, ReadOnlyMemory<byte>? Initrd, string CommandLine);

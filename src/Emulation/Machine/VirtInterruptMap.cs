@@ -12,5 +12,6 @@ public static class VirtInterruptMap
 
     public static readonly IntId Uart = new(33);
     public static readonly IntId Rtc = new(34);
+    public static readonly IntId Gpio = new(39);
     public static readonly IntId Ged = new(41);
 }

@@ -5,10 +5,13 @@ using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Cpu.Timers;
+using Vmm.Emulation.Devices.CfiFlash;
 using Vmm.Emulation.Devices.CpuHotplug;
+using Vmm.Emulation.Devices.FwCfg;
 using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.Devices.Pl031;
+using Vmm.Emulation.Devices.Pl061;
 using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Memory;
 
@@ -20,6 +23,9 @@ namespace Vmm.Emulation.Machine;
 /// </summary>
 public sealed class VirtMachine : IDisposable
 {
+    /// <summary>The pin of <see cref="Gpio"/> that has the power button.</summary>
+    public const int PowerButtonPin = 3;
+
     private readonly CodeCache _code;
     private readonly TranslationCache? _translations;
     private readonly TimerQueue _timers;
@@ -61,6 +67,8 @@ public sealed class VirtMachine : IDisposable
         Uart = new Pl011(Gic.SpiLine(VirtInterruptMap.Uart));
         Rtc = new Pl031(Gic.SpiLine(VirtInterruptMap.Rtc), TimeProvider.System);
         Ged = new Ged(Gic.SpiLine(VirtInterruptMap.Ged));
+        Gpio = new Pl061(Gic.SpiLine(VirtInterruptMap.Gpio));
+        FwCfg = new FwCfg(FirmwareBoot.Items(config), Bus);
         CpuHotplug = new CpuHotplugBlock(config.PossibleCpus) { Ejecting = cpu => Psci.SetEnabled(cpu, false) };
         Bus.Map(Gic.Distributor, VirtMemoryMap.GicDistributor, VirtMemoryMap.GicDistributorSize);
         ulong low = (ulong)Math.Min(config.PossibleCpus, VirtMemoryMap.GicRedistributorCount);
@@ -73,8 +81,19 @@ public sealed class VirtMachine : IDisposable
 
         Bus.Map(Uart, VirtMemoryMap.Uart, VirtMemoryMap.UartSize);
         Bus.Map(Rtc, VirtMemoryMap.Rtc, VirtMemoryMap.RtcSize);
+        Bus.Map(FwCfg, VirtMemoryMap.FwCfg, VirtMemoryMap.FwCfgSize);
+        Bus.Map(Gpio, VirtMemoryMap.Gpio, VirtMemoryMap.GpioSize);
         Bus.Map(Ged, VirtMemoryMap.Ged, VirtMemoryMap.GedSize);
         Bus.Map(CpuHotplug, VirtMemoryMap.CpuHotplug, VirtMemoryMap.CpuHotplugSize);
+
+        if (config.Firmware is { } firmware)
+        {
+            FlashBanks =
+            [
+                AddFlash("flash0", VirtMemoryMap.Flash0, firmware.Code, broadcast),
+                AddFlash("flash1", VirtMemoryMap.Flash1, firmware.Variables, broadcast),
+            ];
+        }
 
         for (int i = 0; i < config.EnabledCpus; i++)
         {
@@ -101,7 +120,14 @@ public sealed class VirtMachine : IDisposable
 
     public Pl031 Rtc { get; }
 
+    public FwCfg FwCfg { get; }
+
+    public Pl061 Gpio { get; }
+
     public Ged Ged { get; }
+
+    /// <summary>Two with firmware, else none.</summary>
+    public IReadOnlyList<CfiFlash> FlashBanks { get; } = [];
 
     public CpuHotplugBlock CpuHotplug { get; }
 
@@ -130,7 +156,14 @@ public sealed class VirtMachine : IDisposable
         Gic.Reset();
         Uart.Reset();
         Rtc.Reset();
+        FwCfg.Reset();
+        Gpio.Reset();
         Ged.Reset();
+        foreach (CfiFlash bank in FlashBanks)
+        {
+            bank.Reset();
+        }
+
         CpuHotplug.Reset();
         ResetBoard();
     }
@@ -171,6 +204,21 @@ public sealed class VirtMachine : IDisposable
         }
 
         _translations?.Dispose();
-        Ram.Dispose();
+        foreach (GuestMemory memory in Bus.Memories)
+        {
+            memory.Dispose();
+        }
+    }
+
+    // The array is memory, and behind it, for stores and commands, the chips.
+    private CfiFlash AddFlash(string name, GuestPhysicalAddress address, FlashImage image, TlbBroadcast broadcast)
+    {
+        var memory = new GuestMemory(address, VirtMemoryMap.FlashSize, readOnly: true);
+        image.Contents.Span.CopyTo(memory.Span(address, image.Contents.Length));
+        memory.Withdrawn += () => broadcast.RequestAll(TlbRequest.All);
+        Bus.AddMemory(memory);
+        var bank = new CfiFlash(name, memory, image.ReadOnly, image.File != null && !image.ReadOnly);
+        Bus.Map(bank, address, VirtMemoryMap.FlashSize);
+        return bank;
     }
 }

@@ -8,6 +8,8 @@ namespace Vmm.Emulation.Machine;
 /// 0x080A_0000  GICR, first region               123 redistributors of 128 KiB
 /// 0x0900_0000  PL011 UART                       4 KiB
 /// 0x0901_0000  PL031 RTC                        4 KiB
+/// 0x0902_0000  fw_cfg                           24 B
+/// 0x0903_0000  PL061 GPIO                       4 KiB
 /// 0x0908_0000  GED                              4 B
 /// 0x090D_0000  CPU hotplug block                12 B
 /// 0x0A00_0000  virtio-mmio transports           0x200 each
@@ -17,6 +19,10 @@ namespace Vmm.Emulation.Machine;
 /// </summary>
 public static class VirtMemoryMap
 {
+    public static readonly GuestPhysicalAddress Flash0 = new(0);
+    public static readonly GuestPhysicalAddress Flash1 = new(0x0400_0000);
+    public const ulong FlashSize = 64 << 20;
+
     public static readonly GuestPhysicalAddress GicDistributor = new(0x0800_0000);
     public const ulong GicDistributorSize = 0x1_0000;
 
@@ -35,6 +41,12 @@ public static class VirtMemoryMap
 
     public static readonly GuestPhysicalAddress Rtc = new(0x0901_0000);
     public const ulong RtcSize = 0x1000;
+
+    public static readonly GuestPhysicalAddress FwCfg = new(0x0902_0000);
+    public const ulong FwCfgSize = 0x18;
+
+    public static readonly GuestPhysicalAddress Gpio = new(0x0903_0000);
+    public const ulong GpioSize = 0x1000;
 
     public static readonly GuestPhysicalAddress Ged = new(0x0908_0000);
     public const ulong GedSize = 4;

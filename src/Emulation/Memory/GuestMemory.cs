@@ -6,6 +6,10 @@ namespace Vmm.Emulation.Memory;
 /// <summary>
 /// A contiguous piece of guest physical memory backed by host memory, reserved at creation and populated on first touch.
 /// Guest threads access it without locks, through the addends of their TLBs.
+/// <para>
+/// As the array of a flash chip (<paramref name="readOnly"/>) it is read and executed like RAM while the chip is in array mode; all stores, and reads in other
+/// modes, are for the chip's device window, which lies at the same addresses.
+/// </para>
 /// </summary>
 public sealed unsafe partial class GuestMemory : IDisposable
 {
@@ -13,11 +17,14 @@ public sealed unsafe partial class GuestMemory : IDisposable
     public const int PageSize = 1 << PageShift;
 
     private byte* _host;
+    private bool _direct = true;
+    private int _cached;
 
     /// <param name="start">Guest physical address of the first byte; page aligned.</param>
     /// <param name="size">Bytes; a multiple of the page size.</param>
+    /// <param name="readOnly">Stores of the guest do not reach it.</param>
     /// <exception cref="InsufficientMemoryException">The host refuses to reserve that much.</exception>
-    public GuestMemory(GuestPhysicalAddress start, ulong size)
+    public GuestMemory(GuestPhysicalAddress start, ulong size, bool readOnly = false)
     {
         if (size == 0 || (size | start.Value) % PageSize != 0)
         {
@@ -26,6 +33,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
 
         Start = start;
         Size = size;
+        IsReadOnly = readOnly;
         void* p = Mmap(null, (nuint)size, ProtRead | ProtWrite, MapPrivate | MapAnonymous | MapNoReserve, -1, 0);
         if (p == (void*)-1)
         {
@@ -39,6 +47,15 @@ public sealed unsafe partial class GuestMemory : IDisposable
     public GuestPhysicalAddress Start { get; }
 
     public ulong Size { get; }
+
+    /// <summary>Stores of the guest go to a device at the same addresses.</summary>
+    public bool IsReadOnly { get; }
+
+    /// <summary>The guest reads and executes the bytes; false while the device at these addresses answers instead.</summary>
+    public bool IsDirect => Volatile.Read(ref _direct);
+
+    /// <summary>Raised when translations of this memory may be cached that hold no more.</summary>
+    public event Action? Withdrawn;
 
     /// <summary>Host address of the first byte.</summary>
     public byte* Host => _host;
@@ -58,6 +75,53 @@ public sealed unsafe partial class GuestMemory : IDisposable
         }
 
         return new Span<byte>(_host + (address.Value - Start.Value), length);
+    }
+
+    /// <summary>Changes <see cref="IsDirect"/>. A vCPU that is about to cache a translation sees the change, or is told to forget it.</summary>
+    public void SetDirect(bool value)
+    {
+        Volatile.Write(ref _direct, value);
+        if (!value && Interlocked.Exchange(ref _cached, 0) != 0)
+        {
+            Withdrawn?.Invoke();
+        }
+    }
+
+    /// <summary>Whether a vCPU may cache a translation of this memory now.</summary>
+    internal bool TryCache()
+    {
+        if (!IsReadOnly)
+        {
+            return true;
+        }
+
+        Interlocked.Exchange(ref _cached, 1);
+        return IsDirect;
+    }
+
+    /// <summary>Zeros a range; whole pages of it are given back to the host, so that neither time nor memory follow its length.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">The range is not wholly inside.</exception>
+    public void Zero(GuestPhysicalAddress address, ulong length)
+    {
+        if (!Contains(address.Value, length))
+        {
+            throw new ArgumentOutOfRangeException(nameof(address), $"{address}+0x{length:x} is outside guest memory at {Start}+0x{Size:x}");
+        }
+
+        // SAFETY: the range is inside the mapping; pages begin where the mapping's do.
+        ulong first = address.Value - Start.Value;
+        ulong end = first + length;
+        ulong firstPage = (first + PageSize - 1) & ~(ulong)(PageSize - 1);
+        ulong endPage = end & ~(ulong)(PageSize - 1);
+        if (firstPage >= endPage)
+        {
+            new Span<byte>(_host + first, (int)length).Clear();
+            return;
+        }
+
+        new Span<byte>(_host + first, (int)(firstPage - first)).Clear();
+        _ = Madvise(_host + firstPage, (nuint)(endPage - firstPage), MadvDontNeed);
+        new Span<byte>(_host + endPage, (int)(end - endPage)).Clear();
     }
 
     /// <summary>Gives every page back to the host: all bytes read zero afterwards. No vCPU may run.</summary>

@@ -36,26 +36,37 @@ public sealed unsafe class PhysicalAddressSpace
         _windows = [.. _windows.Append(new Window(start.Value, size, device)).OrderBy(w => w.Start)];
     }
 
-    /// <summary>The memory that holds the address, or null where it is a device or nothing.</summary>
+    /// <summary>The memory that the guest reads at an address, or null where it is a device or nothing.</summary>
     public GuestMemory? FindMemory(ulong address)
     {
         foreach (GuestMemory memory in _memories)
         {
             if (address - memory.Start.Value < memory.Size)
             {
-                return memory;
+                return memory.IsDirect ? memory : null;
             }
         }
 
         return null;
     }
 
-    /// <summary>The host address of a byte of memory, valid to the end of its page; null where no memory is.</summary>
+    /// <summary>The host address of a byte of memory, to read, valid to the end of its page; null where no memory is.</summary>
     public byte* HostPointer(ulong address)
     {
         GuestMemory? memory = FindMemory(address);
         return memory == null ? null : memory.Host + (address - memory.Start.Value);
     }
+
+    /// <summary>As <see cref="HostPointer"/>, to write; null also where memory is read-only.</summary>
+    public byte* WritablePointer(ulong address)
+    {
+        GuestMemory? memory = FindMemory(address);
+        return memory == null || memory.IsReadOnly ? null : memory.Host + (address - memory.Start.Value);
+    }
+
+    /// <summary>The RAM that a device may read and write for the guest: null unless one memory holds the whole range and stores reach it.</summary>
+    public GuestMemory? FindRam(ulong address, ulong length) =>
+        FindMemory(address) is { IsReadOnly: false } memory && memory.Contains(address, length) ? memory : null;
 
     /// <summary>A device read of 1, 2, 4 or 8 bytes; false when nothing answers (synchronous external abort).</summary>
     public bool TryRead(ulong address, int size, out ulong value)

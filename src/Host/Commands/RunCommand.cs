@@ -90,6 +90,8 @@ public static class RunCommand
             await System.Console.Error.WriteLineAsync(report).ConfigureAwait(false);
         }
 
+        config.Firmware?.Code.File?.Dispose();
+        config.Firmware?.Variables.File?.Dispose();
         await Log.CloseAndFlushAsync().ConfigureAwait(false);
         config.Trace?.Dispose();
         if (config.Trace is { Lost: > 0 } lossy)

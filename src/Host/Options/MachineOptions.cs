@@ -11,6 +11,13 @@ namespace Vmm.Host.Options;
 /// <param name="Accel">Engines to try in their order, each as <see cref="AcceleratorOption.Syntax"/> has it, in lines; null for the fastest.</param>
 public sealed record MachineOptions(string? Kernel, string? Initrd, string Append, string Smp, string Memory, string Cpu, string Machine, string? Accel = null)
 {
+    /// <summary>Firmware (<c>-bios</c>); null for none.</summary>
+    public string? Bios { get; init; }
+
+    /// <summary>Drives (<see cref="FirmwareOption.DriveSyntax"/>).</summary>
+    public IReadOnlyList<string> Drives { get; init; } = [];
+
+    /// <summary>Opens what the firmware is to keep: whoever asks for the configuration disposes the files that it names.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public MachineConfig ToConfig()
     {
@@ -20,14 +27,21 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
         MachineOption machine = MachineOption.Parse(Machine);
         machine.RequireRoom(memory, smp.Topology.Count);
         AcceleratorOption accelerator = ChooseAccelerator();
-        if (Kernel == null)
+        FirmwareConfig? firmware = FirmwareOption.Open(Bios, Drives);
+        if (Kernel == null && firmware == null)
         {
-            throw new OptionException("no kernel: give an arm64 Image with -kernel");
+            throw new OptionException("no kernel: give an arm64 Image with -kernel, or firmware with -bios");
         }
 
-        var boot = new BootConfig(ReadFile("kernel", Kernel), Initrd == null ? null : ReadFile("initrd", Initrd), Append);
+        if (Kernel == null && (Initrd != null || Append.Length > 0))
+        {
+            throw new OptionException($"{(Initrd != null ? "-initrd" : "-append")} only allowed with -kernel option");
+        }
+
+        var boot = new BootConfig(Kernel == null ? default : ReadFile("kernel", Kernel), Initrd == null ? null : ReadFile("initrd", Initrd), Append);
         var config = new MachineConfig(model, smp.Cpus, smp.Topology, memory, boot)
         {
+            Firmware = firmware,
             Acpi = machine.Acpi,
             DtbRandomness = machine.DtbRandomness,
             DisabledCpus = smp.DisabledCpus,

@@ -29,6 +29,12 @@ public static class OptionTable
         new("initrd", "FILE", "initial RAM disk", OptionValue.File, (o, v) => OfMachine(o, m => m with { Initrd = v })),
         new("append", "TEXT", "kernel command line", OptionValue.Text, (o, v) => OfMachine(o, m => m with { Append = v })),
 
+        new("bios", "FILE", "firmware, such as EDK2's QEMU_EFI.fd: it boots the kernel, if there is one", OptionValue.File, (o, v) => OfMachine(o, m => m with { Bios = v })),
+        new("drive", FirmwareOption.DriveSyntax, "a bank of flash: unit 0 has the firmware, unit 1 its variables", OptionValue.Text, (o, v) =>
+            OfMachine(o, m => m with { Drives = [.. m.Drives, v] })),
+        new("pflash", "FILE", "the next bank of flash", OptionValue.File, (o, v) =>
+            OfMachine(o, m => m with { Drives = [.. m.Drives, $"if=pflash,file={v.Replace(",", ",,", StringComparison.Ordinal)}"] })),
+
         new("nographic", "", "the serial line on this terminal, as it is without", OptionValue.None, (o, _) => o),
         new("display", "none", "there is no display", OptionValue.Text, (o, v) => Only(o, v, "none", "there is no display")) { Choices = ["none"] },
         new("vga", "none", "there is no display", OptionValue.Text, (o, v) => Only(o, v, "none", "there is no display")) { Choices = ["none"] },

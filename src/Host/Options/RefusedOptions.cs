@@ -9,20 +9,19 @@ internal static class RefusedOptions
     private const string Sound = "there is no sound";
     private const string Migration = "there is no migration";
     private const string Usb = "there is no USB";
-    private const string Firmware = "there is no firmware";
     private const string CharacterDevices = "the serial line and the monitor are on this terminal; vmm remote takes monitor commands over TCP";
     private const string OtherArchitectures = "it is not for Arm machines";
 
     public static IReadOnlyList<OptionRow> Rows { get; } =
     [
         // Boot.
-        OptionRow.Refused("bios", Firmware), OptionRow.Refused("pflash", Firmware), OptionRow.Refused("dtb", "the machine makes its own device tree, or ACPI tables"),
-        OptionRow.Refused("shim", Firmware), OptionRow.Refused("option-rom", "there are no option ROMs"), OptionRow.Refused("fw_cfg", "there are no fw_cfg files of the user's"),
-        OptionRow.Refused("smbios", "there are no SMBIOS tables"), OptionRow.Refused("boot", "there is nothing to choose from: -kernel is booted"), OptionRow.Refused("L", "no file is looked for in a folder of its own"),
+        OptionRow.Refused("dtb", "the machine makes its own device tree, or ACPI tables"),
+        OptionRow.Refused("shim", "the kernel is booted without one"), OptionRow.Refused("option-rom", "there are no option ROMs"), OptionRow.Refused("fw_cfg", "there are no fw_cfg files of the user's"),
+        OptionRow.Refused("smbios", "the SMBIOS tables are fixed"), OptionRow.Refused("boot", "there is nothing to choose from: -kernel is booted"), OptionRow.Refused("L", "no file is looked for in a folder of its own"),
 
         // Devices.
         OptionRow.Refused("device", "the devices of the machine are all there are"), OptionRow.Refused("object", "there are no user-creatable objects"),
-        OptionRow.Refused("drive", Disks), OptionRow.Refused("blockdev", Disks), OptionRow.Refused("hda", Disks), OptionRow.Refused("hdb", Disks), OptionRow.Refused("hdc", Disks), OptionRow.Refused("hdd", Disks),
+        OptionRow.Refused("blockdev", Disks), OptionRow.Refused("hda", Disks), OptionRow.Refused("hdb", Disks), OptionRow.Refused("hdc", Disks), OptionRow.Refused("hdd", Disks),
         OptionRow.Refused("cdrom", Disks), OptionRow.Refused("fda", Disks), OptionRow.Refused("fdb", Disks), OptionRow.Refused("mtdblock", Disks), OptionRow.Refused("sd", Disks), OptionRow.Refused("snapshot", Disks, takesValue: false),
         OptionRow.Refused("iscsi", Disks), OptionRow.Refused("fsdev", "there are no file systems of the host's"), OptionRow.Refused("virtfs", "there are no file systems of the host's"),
         OptionRow.Refused("netdev", Network), OptionRow.Refused("audio", Sound), OptionRow.Refused("audiodev", Sound), OptionRow.Refused("tpmdev", "there is no TPM"),

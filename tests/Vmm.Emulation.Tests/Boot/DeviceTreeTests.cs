@@ -16,10 +16,20 @@ public sealed class DeviceTreeTests
     {
         (string source, string warnings) = Decompile(DeviceTree.Build(s_config, (0x4400_0000, 0x4500_0000)));
         Assert.Equal("", warnings);
-        string[] nodes = ["chosen", "memory@40000000", "psci", "timer", "intc@8000000", "pl011@9000000", "pl031@9010000", "cpu@0", "cpu@1"];
+        string[] nodes = ["chosen", "memory@40000000", "psci", "timer", "intc@8000000", "pl011@9000000", "pl031@9010000", "cpu@0", "cpu@1", "fw-cfg@9020000", "pl061@9030000", "gpio-keys"];
         Assert.All(nodes, node => Assert.Contains($"{node} {{", source, StringComparison.Ordinal));
         Assert.DoesNotContain("cpu@2 {", source, StringComparison.Ordinal);
         Assert.Contains("bootargs = \"console=ttyAMA0\"", source, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Tree_for_firmware_has_flash_and_with_ACPI_no_power_button_and_dtc_warns_of_nothing()
+    {
+        MachineConfig config = s_config with { Acpi = true, Firmware = new FirmwareConfig(new FlashImage(default, true), new FlashImage(default, false)) };
+        (string source, string warnings) = Decompile(DeviceTree.Build(config, null));
+        Assert.Equal("", warnings);
+        Assert.Contains("flash@0 {", source, StringComparison.Ordinal);
+        Assert.DoesNotContain("pl061", source, StringComparison.Ordinal);
     }
 
     [Fact]

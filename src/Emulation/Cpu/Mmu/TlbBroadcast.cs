@@ -23,6 +23,18 @@ public sealed class TlbBroadcast(IReadOnlyList<VcpuCore> cores)
         }
     }
 
+    /// <summary>Files a request with every vCPU, for what a device changed. Any thread.</summary>
+    internal void RequestAll(TlbRequest request)
+    {
+        for (int i = 0; i < cores.Count; i++)
+        {
+            if (cores[i].IsEnabled)
+            {
+                cores[i].FileTlbRequest(request);
+            }
+        }
+    }
+
     /// <summary>DSB: returns when no executing vCPU has a request open. The caller serves its own meanwhile, so two may wait for each other.</summary>
     internal void Wait(VcpuCore from)
     {

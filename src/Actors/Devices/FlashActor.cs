@@ -1,0 +1,79 @@
+using System.Buffers;
+using Akka.Actor;
+using Akka.Event;
+using Microsoft.Win32.SafeHandles;
+using Vmm.Emulation.Devices.CfiFlash;
+
+namespace Vmm.Actors.Devices;
+
+/// <summary>
+/// A bank of flash: writes what the guest changes to a file. The guest sees the bank busy meanwhile, so what it has seen completed is with the host's
+/// kernel and survives the end of this process, however it ends.
+/// </summary>
+public sealed class FlashActor : DeviceActor
+{
+    private const int Piece = 64 << 10;
+
+    private readonly CfiFlash _bank;
+    private readonly SafeFileHandle? _file;
+
+    private sealed record WriteBackReady;
+
+    /// <param name="file">Of the size of the bank; null for a bank that keeps nothing.</param>
+    public FlashActor(CfiFlash bank, SafeFileHandle? file)
+        : base(bank)
+    {
+        _bank = bank;
+        _file = file;
+        Receive<WriteBackReady>(_ => WriteBack());
+    }
+
+    protected override void PreStart()
+    {
+        IActorRef self = Self;
+        _bank.WriteBackReady.Connect(() => self.Tell(new WriteBackReady()));
+    }
+
+    protected override void PostStop()
+    {
+        _bank.WriteBackReady.Connect(null);
+        WriteBack();
+    }
+
+    protected override void ResetCore()
+    {
+        WriteBack();
+        _bank.Reset();
+    }
+
+    private void WriteBack()
+    {
+        _bank.WriteBackReady.Acknowledge();
+        if (_file == null || !_bank.TryGetWriteBack(out int start, out int length))
+        {
+            return;
+        }
+
+        byte[] piece = ArrayPool<byte>.Shared.Rent(Piece);
+        try
+        {
+            for (int done = 0; done < length; done += Piece)
+            {
+                Span<byte> bytes = piece.AsSpan(0, Math.Min(Piece, length - done));
+                _bank.CopyContents(start + done, bytes);
+                RandomAccess.Write(_file, bytes, start + done);
+            }
+
+            _bank.CompleteWriteBack(written: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ObjectDisposedException)
+        {
+            Context.GetLogger().Error("{0} cannot be written back: {1}", _bank.Name, e.Message);
+            _bank.CompleteWriteBack(written: false);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(piece);
+        }
+    }
+}

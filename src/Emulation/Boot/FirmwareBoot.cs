@@ -1,0 +1,56 @@
+using System.Buffers.Binary;
+using System.Text;
+using Vmm.Emulation.Devices.FwCfg;
+using Vmm.Emulation.Machine;
+
+namespace Vmm.Emulation.Boot;
+
+/// <summary>A boot by firmware in flash: a device tree at the start of RAM, and everything else by fw_cfg, as QEMU's <c>virt</c> offers it.</summary>
+public static class FirmwareBoot
+{
+    /// <summary>What the boot CPU finds: the reset vector is the first instruction of flash.</summary>
+    public static BootPlan Plan(MachineConfig config) => new(
+        [new BootBlob("device tree", VirtMemoryMap.Ram.Value, DeviceTree.Build(config, null))],
+        VirtMemoryMap.Flash0.Value,
+        0);
+
+    /// <summary>The items of fw_cfg; without firmware only what describes the machine.</summary>
+    public static FwCfgItems Items(MachineConfig config)
+    {
+        var items = new Dictionary<ushort, ReadOnlyMemory<byte>>
+        {
+            [FwCfgKey.Uuid] = new byte[16],
+            [FwCfgKey.RamSize] = Number(config.MemoryBytes, 8),
+            [FwCfgKey.NoGraphic] = Number(1, 2),
+            [FwCfgKey.CpuCount] = Number((ulong)config.EnabledCpus, 2),
+            [FwCfgKey.MaxCpus] = Number((ulong)config.PossibleCpus, 2),
+            [FwCfgKey.BootMenu] = Number(0, 2),
+        };
+        if (config.Firmware == null)
+        {
+            return new FwCfgItems(items, []);
+        }
+
+        if (!config.Boot.Kernel.IsEmpty)
+        {
+            byte[] commandLine = [.. Encoding.UTF8.GetBytes(config.Boot.CommandLine), 0];
+            ReadOnlyMemory<byte> initrd = config.Boot.Initrd ?? default;
+            items[FwCfgKey.KernelSize] = Number((ulong)config.Boot.Kernel.Length, 4);
+            items[FwCfgKey.KernelData] = config.Boot.Kernel;
+            items[FwCfgKey.InitrdSize] = Number((ulong)initrd.Length, 4);
+            items[FwCfgKey.InitrdData] = initrd;
+            items[FwCfgKey.CommandLineSize] = Number((ulong)commandLine.Length, 4);
+            items[FwCfgKey.CommandLineData] = commandLine;
+        }
+
+        IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> files = Smbios.Build(config);
+        return new FwCfgItems(items, config.Acpi ? files.Concat(AcpiLoader.Build(AcpiTables.Build(config, 0))) : files);
+    }
+
+    private static byte[] Number(ulong value, int size)
+    {
+        byte[] bytes = new byte[8];
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes, value);
+        return bytes[..size];
+    }
+}

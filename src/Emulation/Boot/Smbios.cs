@@ -1,0 +1,129 @@
+using System.Buffers.Binary;
+using System.Text;
+using Vmm.Emulation.Machine;
+
+namespace Vmm.Emulation.Boot;
+
+/// <summary>
+/// SMBIOS structures for firmware that finds them through fw_cfg, with the contents that QEMU's <c>virt</c> gives them (DMTF DSP0134 3.0: 6.1, 7). The
+/// firmware adds its own type 0.
+/// </summary>
+public static class Smbios
+{
+    public const string AnchorFile = "etc/smbios/smbios-anchor";
+    public const string TablesFile = "etc/smbios/smbios-tables";
+
+    private const ushort MemoryArray = 0x1000;
+    private const ulong LargestModule = 16ul << 30;
+
+    public static IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> Build(MachineConfig config)
+    {
+        byte[] tables = [.. Structures(config).SelectMany(s => s)];
+        return [new(AnchorFile, Anchor(tables.Length)), new(TablesFile, tables)];
+    }
+
+    // The 64-bit entry point. Firmware fills the address and the checksum in.
+    private static byte[] Anchor(int length)
+    {
+        byte[] anchor = new byte[24];
+        "_SM3_"u8.CopyTo(anchor);
+        anchor[6] = (byte)anchor.Length;
+        anchor[7] = 3;
+        anchor[10] = 1;
+        BinaryPrimitives.WriteInt32LittleEndian(anchor.AsSpan(12), length);
+        return anchor;
+    }
+
+    private static IEnumerable<byte[]> Structures(MachineConfig config)
+    {
+        CpuTopology topology = config.Topology;
+        yield return new Structure(1, 0x100, 27).Text(0x04, "Vmm").Text(0x05, "Vmm Virtual Machine").Text(0x06, "virt").Set(0x18, 6).ToArray(); // power switch
+        yield return new Structure(3, 0x300, 22).Text(0x04, "Vmm").Set(0x05, 1).Text(0x06, "virt")                                              // other
+            .Set(0x09, 3).Set(0x0A, 3).Set(0x0B, 3).Set(0x0C, 2).ToArray();                                                                     // safe, safe, safe, unknown
+        int cores = topology.Clusters * topology.Cores;
+        for (int socket = 0; socket < topology.Sockets; socket++)
+        {
+            yield return Processor(config.Cpu.Name, socket, cores, cores * topology.Threads);
+        }
+
+        int modules = (int)((config.MemoryBytes + LargestModule - 1) / LargestModule);
+        ulong kibibytes = config.MemoryBytes >> 10;
+        yield return new Structure(16, MemoryArray, 23).Set(0x04, 1).Set(0x05, 3).Set(0x06, 6) // other, system memory, multi-bit ECC
+            .U32(0x07, (uint)Math.Min(kibibytes, 0x8000_0000)).U16(0x0B, 0xFFFE).U16(0x0D, (ushort)modules)
+            .U64(0x0F, kibibytes < 0x8000_0000 ? 0 : config.MemoryBytes).ToArray();
+        for (int module = 0; module < modules; module++)
+        {
+            yield return Memory(module, Math.Min(LargestModule, config.MemoryBytes - ((ulong)module * LargestModule)));
+        }
+
+        ulong start = VirtMemoryMap.Ram.Value;
+        ulong end = start + config.MemoryBytes - 1;
+        yield return new Structure(19, 0x1300, 31).U32(0x04, (uint)(start >> 10)).U32(0x08, (uint)(end >> 10)).U16(0x0C, MemoryArray).Set(0x0E, 1).ToArray();
+        yield return new Structure(32, 0x2000, 11).ToArray();
+        yield return new Structure(127, 0x7F00, 4).ToArray();
+    }
+
+    private static byte[] Processor(string model, int socket, int cores, int threads) => new Structure(4, (ushort)(0x400 + socket), 48)
+        .Text(0x04, $"CPU {socket}").Set(0x05, 3).Set(0x06, 0xFE).Text(0x07, "Vmm").Text(0x10, model) // CPU; family in 0x28
+        .U16(0x14, 2000).U16(0x16, 2000).Set(0x18, 0x41).Set(0x19, 1)                                 // 2 GHz; populated, enabled; other
+        .U16(0x1A, 0xFFFF).U16(0x1C, 0xFFFF).U16(0x1E, 0xFFFF)                                        // no caches described
+        .Set(0x23, (byte)Math.Min(cores, 255)).Set(0x24, (byte)Math.Min(cores, 255)).Set(0x25, (byte)Math.Min(threads, 255))
+        .U16(0x26, 4).U16(0x28, 0x101)                                                                // 64-bit; Armv8
+        .U16(0x2A, (ushort)cores).U16(0x2C, (ushort)cores).U16(0x2E, (ushort)threads).ToArray();
+
+    private static byte[] Memory(int module, ulong bytes)
+    {
+        uint mebibytes = (uint)((bytes + 0xF_FFFF) >> 20);
+        return new Structure(17, (ushort)(0x1100 + module), 40)
+            .U16(0x04, MemoryArray).U16(0x06, 0xFFFE).U16(0x08, 0xFFFF).U16(0x0A, 0xFFFF)
+            .U16(0x0C, (ushort)Math.Min(mebibytes, 0x7FFF)).U32(0x1C, mebibytes < 0x7FFF ? 0 : mebibytes)
+            .Set(0x0E, 9).Text(0x10, $"DIMM {module}").Set(0x12, 7).U16(0x13, 2).Text(0x17, "Vmm").ToArray(); // DIMM, RAM, other
+    }
+
+    // The formatted area and the strings behind it, each ended by 0, all of them by another.
+    private sealed class Structure
+    {
+        private readonly byte[] _area;
+        private readonly List<string> _strings = [];
+
+        public Structure(byte type, ushort handle, byte length)
+        {
+            _area = new byte[length];
+            _area[0] = type;
+            _area[1] = length;
+            U16(2, handle);
+        }
+
+        public Structure Set(int offset, byte value)
+        {
+            _area[offset] = value;
+            return this;
+        }
+
+        public Structure U16(int offset, ushort value)
+        {
+            BinaryPrimitives.WriteUInt16LittleEndian(_area.AsSpan(offset), value);
+            return this;
+        }
+
+        public Structure U32(int offset, uint value)
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(_area.AsSpan(offset), value);
+            return this;
+        }
+
+        public Structure U64(int offset, ulong value)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(_area.AsSpan(offset), value);
+            return this;
+        }
+
+        public Structure Text(int offset, string value)
+        {
+            _strings.Add(value);
+            return Set(offset, (byte)_strings.Count);
+        }
+
+        public byte[] ToArray() => [.. _area, .. Encoding.ASCII.GetBytes(string.Concat(_strings.Select(s => s + '\0')) + (_strings.Count == 0 ? "\0\0" : "\0"))];
+    }
+}

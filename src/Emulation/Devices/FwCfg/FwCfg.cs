@@ -1,0 +1,141 @@
+using System.Buffers.Binary;
+using Vmm.Emulation.Memory;
+using static Vmm.Emulation.Devices.FwCfg.FwCfgSpec;
+
+namespace Vmm.Emulation.Devices.FwCfg;
+
+/// <summary>
+/// QEMU's firmware configuration device: the guest selects an item and reads its bytes, one access after the other or by DMA into its RAM. A
+/// transfer is over when the write that started it is, and takes no longer than copying what the item has left: bytes beyond its end are zeros.
+/// </summary>
+/// <remarks>
+/// DMA reaches RAM only, checked as a whole before a byte moves: a range that is not wholly in it, or in flash or at a device, ends with the error bit. A descriptor
+/// outside RAM is dropped, for there is nowhere to say so. No item can be written.
+/// </remarks>
+public sealed partial class FwCfg(FwCfgItems items, PhysicalAddressSpace bus) : IMmioDevice
+{
+    private readonly Lock _lock = new();
+    private ushort _key;
+    private uint _offset;
+    private uint _dmaHigh;
+
+    public string Name => "fw_cfg";
+
+    public void Reset()
+    {
+        lock (_lock)
+        {
+            Select(FwCfgKey.Signature);
+            _dmaHigh = 0;
+        }
+    }
+
+    public ulong Read(ulong offset, int size)
+    {
+        Span<byte> bytes = stackalloc byte[8];
+        if (offset == Data)
+        {
+            lock (_lock)
+            {
+                ReadOnlySpan<byte> rest = Rest();
+                rest = rest[..Math.Min(rest.Length, size)];
+                rest.CopyTo(bytes);
+                _offset += (uint)rest.Length;
+            }
+        }
+        else if (offset >= DmaAddress && offset + (ulong)size <= Size)
+        {
+            DmaSignature.Slice((int)(offset - DmaAddress), size).CopyTo(bytes);
+        }
+
+        return BinaryPrimitives.ReadUInt64LittleEndian(bytes);
+    }
+
+    public void Write(ulong offset, int size, ulong value)
+    {
+        lock (_lock)
+        {
+            switch (offset, size)
+            {
+                case (Selector, 2):
+                    Select(BinaryPrimitives.ReverseEndianness((ushort)value));
+                    break;
+                case (DmaAddress, 4):
+                    _dmaHigh = BinaryPrimitives.ReverseEndianness((uint)value);
+                    break;
+                case (DmaAddressLow, 4):
+                    Transfer(((ulong)_dmaHigh << 32) | BinaryPrimitives.ReverseEndianness((uint)value));
+                    break;
+                case (DmaAddress, 8):
+                    Transfer(BinaryPrimitives.ReverseEndianness(value));
+                    break;
+            }
+        }
+    }
+
+    private void Select(ushort key)
+    {
+        _key = (ushort)(key & ~WriteChannel);
+        _offset = 0;
+    }
+
+    // What of the item is yet to be read.
+    private ReadOnlySpan<byte> Rest()
+    {
+        ReadOnlySpan<byte> item = items.Find(_key).Span;
+        return _offset < (uint)item.Length ? item[(int)_offset..] : default;
+    }
+
+    private void Transfer(ulong descriptor)
+    {
+        _dmaHigh = 0;
+        if (bus.FindRam(descriptor, DescriptorSize) is not { } memory)
+        {
+            return;
+        }
+
+        Span<byte> bytes = memory.Span(new GuestPhysicalAddress(descriptor), DescriptorSize);
+        uint control = BinaryPrimitives.ReadUInt32BigEndian(bytes);
+        uint length = BinaryPrimitives.ReadUInt32BigEndian(bytes[4..]);
+        ulong address = BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]);
+        if ((control & DmaSelect) != 0)
+        {
+            Select((ushort)(control >> 16));
+        }
+
+        // Of several, the first that QEMU looks for.
+        bool done = true;
+        if (length > 0 && (control & DmaRead) != 0)
+        {
+            done = TryCopy(address, length);
+        }
+        else if (length > 0 && (control & DmaWrite) != 0)
+        {
+            done = false;
+        }
+        else if ((control & DmaSkip) != 0)
+        {
+            Advance(length);
+        }
+
+        BinaryPrimitives.WriteUInt32BigEndian(bytes, done ? 0 : DmaError);
+    }
+
+    private bool TryCopy(ulong address, uint length)
+    {
+        if (bus.FindRam(address, length) is not { } memory)
+        {
+            return false;
+        }
+
+        ReadOnlySpan<byte> rest = Rest();
+        rest = rest[..(int)Math.Min((uint)rest.Length, length)];
+        rest.CopyTo(memory.Span(new GuestPhysicalAddress(address), rest.Length));
+        memory.Zero(new GuestPhysicalAddress(address + (uint)rest.Length), length - (uint)rest.Length);
+        Advance(length);
+        return true;
+    }
+
+    // No further than to the end of the item.
+    private void Advance(uint length) => _offset += (uint)Math.Min((ulong)Rest().Length, length);
+}

@@ -1,0 +1,158 @@
+using Microsoft.Win32.SafeHandles;
+using Vmm.Emulation.Machine;
+
+namespace Vmm.Host.Options;
+
+/// <summary>Firmware: <c>-bios FILE</c>, and the banks of flash by <c>-drive if=pflash,format=raw,unit=0|1,file=F[,readonly=on]</c>.</summary>
+public static class FirmwareOption
+{
+    public const string DriveSyntax = "if=pflash,format=raw,unit=0|1,file=F[,readonly=on]";
+
+    /// <summary>Opens what the options name; null for no firmware. Files of drives that are not read-only stay open and locked.</summary>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static FirmwareConfig? Open(string? bios, IReadOnlyList<string> drives)
+    {
+        var banks = new FlashImage?[2];
+        foreach (string text in drives)
+        {
+            Drive drive = Parse(text, banks);
+            if (banks[drive.Unit] != null)
+            {
+                throw new OptionException($"drive with bus=0, unit={drive.Unit} (index={drive.Unit}) exists");
+            }
+
+            banks[drive.Unit] = OpenBank(drive);
+        }
+
+        if (bios != null)
+        {
+            if (banks[0] != null)
+            {
+                throw new OptionException("The contents of the first flash device may be specified with -bios or with -drive if=pflash... but you cannot use both options at once");
+            }
+
+            banks[0] = new FlashImage(ReadBank("firmware", Find(bios), exact: false), ReadOnly: true);
+        }
+
+        if (banks[0] == null)
+        {
+            return banks[1] == null ? null : throw new OptionException("a drive of pflash unit 1 without firmware: give -bios, or a drive of unit 0");
+        }
+
+        return new FirmwareConfig(banks[0]!, banks[1] ?? new FlashImage(default, ReadOnly: false));
+    }
+
+    // A name without a folder that is not here is looked for where Debian's qemu-efi-aarch64 puts firmware, as QEMU looks in its folder.
+    private static string Find(string bios)
+    {
+        string installed = Path.Combine("/usr/share/qemu-efi-aarch64", bios);
+        return !bios.Contains('/', StringComparison.Ordinal) && !File.Exists(bios) && File.Exists(installed) ? installed : bios;
+    }
+
+    private sealed record Drive(int Unit, string File, bool ReadOnly);
+
+    private static Drive Parse(string text, FlashImage?[] banks)
+    {
+        int? unit = null;
+        string? file = null;
+        bool pflash = false;
+        bool readOnly = false;
+        foreach ((string key, string? value) in KeyValues.Parse(text, null))
+        {
+            switch (key, value)
+            {
+                case ("if", "pflash"):
+                    pflash = true;
+                    break;
+                case ("format", "raw"):
+                    break;
+                case ("unit" or "index", "0" or "1"):
+                    unit = value[0] - '0';
+                    break;
+                case ("file", { Length: > 0 }):
+                    file = value;
+                    break;
+                case ("readonly" or "read-only", _):
+                    readOnly = KeyValues.Switch(key, value);
+                    break;
+                default:
+                    throw new OptionException($"-drive: '{CommandLine.Legible(value == null ? key : $"{key}={value}")}' is not supported; there is {DriveSyntax}");
+            }
+        }
+
+        if (!pflash || file == null)
+        {
+            throw new OptionException($"-drive {CommandLine.Legible(text)}: give {DriveSyntax}");
+        }
+
+        return new Drive(unit ?? (banks[0] == null ? 0 : 1), file, readOnly);
+    }
+
+    private static FlashImage OpenBank(Drive drive)
+    {
+        if (drive.ReadOnly)
+        {
+            return new FlashImage(ReadBank("flash image", drive.File, exact: true), ReadOnly: true);
+        }
+
+        SafeFileHandle? handle = null;
+        try
+        {
+            handle = File.OpenHandle(drive.File, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+            return new FlashImage(ReadBank("flash image", drive.File, handle, exact: true), ReadOnly: false, handle);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new OptionException($"cannot open the flash image '{CommandLine.Legible(drive.File)}': {e.Message}");
+        }
+        catch (OptionException)
+        {
+            handle?.Dispose();
+            throw;
+        }
+    }
+
+    private static byte[] ReadBank(string what, string path, bool exact)
+    {
+        try
+        {
+            using SafeFileHandle handle = File.OpenHandle(path);
+            return ReadBank(what, path, handle, exact);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new OptionException($"cannot read the {what} '{CommandLine.Legible(path)}': {e.Message}");
+        }
+    }
+
+    // Without the zeros at its end: most of a bank of 64 MiB.
+    private static byte[] ReadBank(string what, string path, SafeFileHandle handle, bool exact)
+    {
+        const long Bank = (long)VirtMemoryMap.FlashSize;
+        long length = RandomAccess.GetLength(handle);
+        if (length is 0 or > Bank || (exact && length != Bank))
+        {
+            throw new OptionException(
+                $"the {what} '{CommandLine.Legible(path)}' has {length} bytes: {(exact ? "" : "at most ")}{Bank >> 20} MiB, the size of a bank of flash, {(exact ? "are needed" : "fit")}");
+        }
+
+        using var contents = new MemoryStream();
+        byte[] piece = new byte[1 << 20];
+        int read;
+        long end = 0;
+        for (long at = 0; (read = RandomAccess.Read(handle, piece, at)) > 0; at += read)
+        {
+            int used = piece.AsSpan(0, read).LastIndexOfAnyExcept((byte)0) + 1;
+            if (used > 0)
+            {
+                contents.SetLength(at);
+                contents.Position = at;
+                contents.Write(piece, 0, used);
+                end = at + used;
+            }
+        }
+
+        contents.SetLength(end);
+        return contents.ToArray();
+    }
+}
