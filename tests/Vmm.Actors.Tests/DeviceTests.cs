@@ -22,14 +22,19 @@ public sealed class DeviceTests : VmTestKit
     private const ulong ReceiveTimeout = 0x40;
     private const ulong RTCMR = 0x04;
     private const ulong RTCIMSC = 0x10;
+    private const ulong GPIOIEV = 0x40C;
+    private const ulong GPIORIS = 0x414;
 
     [Fact]
     public void Power_button_of_the_GPIO_port_is_pressed_and_let_go()
     {
         var gpio = new Pl061(InterruptLine.Unconnected);
         IActorRef actor = Sys.ActorOf(Props.Create(() => new GpioActor(gpio, 3)));
+
+        // The rising edge is remembered, however short the press.
+        gpio.Write(GPIOIEV, 4, 0x08);
         actor.Tell(new PressPowerButton());
-        AwaitCondition(() => gpio.Read(0x08 << 2, 4) == 0x08, s_patience);
+        AwaitCondition(() => gpio.Read(GPIORIS, 4) == 0x08, s_patience);
         AwaitCondition(() => gpio.Read(0x08 << 2, 4) == 0, s_patience);
     }
 
