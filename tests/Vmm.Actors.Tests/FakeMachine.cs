@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Microsoft.Win32.SafeHandles;
+using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Cpu;
@@ -22,8 +23,9 @@ internal sealed class FakeMachine : IVmMachine
     private readonly bool[] _accessible;
     private readonly FakeVcpu[] _cpus;
 
-    public FakeMachine(int enabled, int possible)
+    public FakeMachine(int enabled, int possible, int disabled = 0, bool canLeave = false)
     {
+        PowerOnCpus = new PowerOnCpus(enabled, disabled, possible, canLeave);
         _enabled = [.. Enumerable.Range(0, possible).Select(i => i < enabled)];
         _accessible = [.. _enabled];
         _cpus = [.. Enumerable.Range(0, possible).Select(_ => new FakeVcpu())];
@@ -40,6 +42,8 @@ internal sealed class FakeMachine : IVmMachine
     public int Resets;
 
     public int PossibleCpus => _enabled.Length;
+
+    public PowerOnCpus PowerOnCpus { get; }
 
     public MachineDescription Description => new("max", 2, 1, 1, PossibleCpus, 1);
 
@@ -63,7 +67,7 @@ internal sealed class FakeMachine : IVmMachine
 
     public FakeVcpu Vcpu(int cpu) => _cpus[cpu];
 
-    public VcpuStatus Status(int cpu) => new(cpu, IsEnabled(cpu) ? "enabled" : "disabled", "", "", "", "");
+    public VcpuStatus Status(int cpu) => new(cpu, IsEnabled(cpu) ? "enabled" : "disabled", "", "", IsEnabled(cpu) ? "on" : "off", "");
 
     public string SlotName(int cpu) => $"cpu{cpu}";
 
@@ -180,6 +184,12 @@ internal sealed class FakeMachine : IVmMachine
         {
             Volatile.Write(ref machine._enabled[cpu], true);
             machine.Log.Enqueue($"enable {cpu}");
+        }
+
+        public void Disable(int cpu)
+        {
+            Volatile.Write(ref machine._enabled[cpu], false);
+            machine.Log.Enqueue($"disable {cpu}");
         }
 
         public void Reset() => machine.Log.Enqueue("reset");

@@ -14,15 +14,21 @@ namespace Vmm.Actors.Tests;
 /// <summary>A coordinator between the real vCPU, GIC and device actors of a <see cref="FakeMachine"/> whose guest the test plays.</summary>
 public abstract class HotplugTestKit : Akka.TestKit.Xunit2.TestKit
 {
-    private protected readonly FakeMachine _machine = new(enabled: 4, possible: 6);
+    private protected readonly FakeMachine _machine;
     private readonly IActorRef _vcpus;
     private readonly IActorRef _gic;
     private readonly IActorRef _devices;
     private readonly string _journal = Guid.NewGuid().ToString();
 
     protected HotplugTestKit()
+        : this(new FakeMachine(enabled: 4, possible: 6))
+    {
+    }
+
+    private protected HotplugTestKit(FakeMachine machine)
         : base(ConfigurationFactory.ParseString("akka.test.single-expect-default = 10s").WithFallback(VmConfiguration.Load()))
     {
+        _machine = machine;
         _vcpus = Sys.ActorOf(Props.Create(() => new VcpuManager(_machine, null)));
         _gic = Sys.ActorOf(Props.Create(() => new GicSupervisor(_machine)));
         Action<ReadOnlyMemory<byte>> nowhere = _ => { };

@@ -32,9 +32,9 @@ public sealed class JournalTests : IDisposable
         private readonly Inbox _inbox;
         private readonly IActorRef _vm;
 
-        public Run(string folder, int enabled = 2, int possible = 4)
+        public Run(string folder, int enabled = 2, int possible = 4, int disabled = 0, bool canLeave = false)
         {
-            Machine = new FakeMachine(enabled, possible);
+            Machine = new FakeMachine(enabled, possible, disabled, canLeave);
             var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(60), _ => { }) { JournalFile = Path.Combine(folder, "hotplug.db") };
             _services = new ServiceCollection()
                 .AddSingleton<ILoggerFactory>(NullLoggerFactory.Instance)
@@ -152,5 +152,39 @@ public sealed class JournalTests : IDisposable
         await using var second = new Run(_folder, enabled, possible);
         Assert.Equal(new VmStatus(VmRunState.InternalError, reason), await second.Start());
         Assert.Equal(0, second.Machine.Resets);
+    }
+
+    [Fact]
+    public async Task Disabled_and_enabled_CPUs_are_so_from_power_on()
+    {
+        await using (var first = new Run(_folder, 2, 4, disabled: 1, canLeave: true))
+        {
+            await first.Start();
+            first.Send(new SetVcpuAdmin(2, true));
+            await first.Receive<HotplugAccepted>();
+            await first.Logged("insert 2");
+            first.Machine.Port.Ost(2, 1, 0);
+            Assert.Equal(new HotplugOutcome("cpu-2", 2, true, "done", 0, Standby: true), await first.Receive<HotplugOutcome>());
+            first.Send(new SetVcpuAdmin(1, false));
+            await first.Receive<HotplugAccepted>();
+            await first.Logged("remove 1");
+            first.Machine.Port.Eject(1);
+            Assert.Equal(new HotplugOutcome("cpu-1", 1, false, "done", 0, Standby: true), await first.Receive<HotplugOutcome>());
+        }
+
+        await using (var second = new Run(_folder, 2, 4, disabled: 1, canLeave: true))
+        {
+            Assert.Equal(new VmStatus(VmRunState.Running, ""), await second.Start());
+            Assert.True(second.Machine.IsEnabled(2) && second.Machine.IsAccessible(2));
+            Assert.False(second.Machine.IsEnabled(1) || second.Machine.IsAccessible(1));
+            Assert.Contains("executable 1 False", second.Machine.Log);
+            second.Send(new GetCpusPowerState());
+            Assert.Equal(["enabled", "disabled", "enabled", "removed"], (await second.Receive<CpusPowerState>()).Admin);
+        }
+
+        await using var third = new Run(_folder);
+        Assert.Equal(
+            new VmStatus(VmRunState.InternalError, "the saved state has CPU 1 disabled, which this machine has enabled for good; start with the -smp and -machine of that time"),
+            await third.Start());
     }
 }

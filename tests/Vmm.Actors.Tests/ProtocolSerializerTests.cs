@@ -46,6 +46,28 @@ public sealed class ProtocolSerializerTests : TestKit
         Assert.Throws<SerializationException>(() => serializer.FromBinary(Encoding.UTF8.GetBytes(payload), manifest));
     }
 
+    /// <summary>The journal is on disk: what earlier versions wrote is read for good.</summary>
+    [Theory]
+    [InlineData("jp", """{"Id":"core4","Cpu":4,"At":1764000000000}""", typeof(PlugStarted))]
+    [InlineData("jc", """{"Id":"core4","Cpu":4,"At":1764000000000}""", typeof(PlugConfirmed))]
+    [InlineData("jr", """{"Id":"core4","Cpu":4,"OstStatus":1,"At":1764000000000}""", typeof(PlugRefused))]
+    [InlineData("ju", """{"Id":"core4","Cpu":4,"At":1764000000000}""", typeof(UnplugStarted))]
+    [InlineData("jf", """{"Id":"core4","Cpu":4,"OstStatus":130,"At":1764000000000}""", typeof(UnplugRefused))]
+    [InlineData("jd", """{"Id":"core4","Cpu":4,"At":1764000000000}""", typeof(UnplugCompleted))]
+    [InlineData("jt", """{"Id":"core4","Cpu":4,"At":1764000000000}""", typeof(HotplugTimedOut))]
+    [InlineData("jx", """{"Id":"core4","Cpu":4,"At":1764000000000}""", typeof(HotplugCancelled))]
+    [InlineData("ja", """{"Id":"cpu-4","Cpu":4,"At":1764000000000}""", typeof(EnableStarted))]
+    [InlineData("jb", """{"Id":"cpu-4","Cpu":4,"At":1764000000000}""", typeof(DisableStarted))]
+    [InlineData("jz", """{"Id":"cpu-4","Cpu":4,"At":1764000000000}""", typeof(DisableCompleted))]
+    public void Journal_of_an_earlier_version_is_read(string manifest, string json, Type type)
+    {
+        var serializer = new ProtocolSerializer((ExtendedActorSystem)Sys);
+        object e = serializer.FromBinary(Encoding.UTF8.GetBytes(json), manifest);
+        Assert.IsType(type, e);
+        Assert.Equal(json, JsonSerializer.Serialize(e, type));
+        Assert.Equal(manifest, serializer.Manifest(e));
+    }
+
     private static object Sample(Type type, int position) =>
         type == typeof(string) ? $"text {position} \u00e9\n"
         : type == typeof(string[]) ? new[] { "a", "b" }

@@ -29,6 +29,21 @@ internal sealed class ShellVm : IAsyncDisposable
 
     public VirtMachine Machine => _session.Machine;
 
+    /// <summary>Boots a machine with CPUs that the administrator has disabled to the prompt.</summary>
+    public static async Task<ShellVm> BootStandbyAsync(int enabled, int disabled, int possible)
+    {
+        GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
+        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), "");
+        var vm = new ShellVm(new MachineConfig(CpuModel.Find("max")!, enabled, new CpuTopology(1, 1, possible, 1), 300 << 20, boot)
+        {
+            DisabledCpus = disabled,
+            ColdPluggedCpusOnlineCapable = true,
+        });
+        await vm._session.Ask(new StartVm());
+        await vm.AwaitShellAsync();
+        return vm;
+    }
+
     /// <summary>Boots to the prompt.</summary>
     public static async Task<ShellVm> BootAsync(
         string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true, ulong mebibytes = 300,
@@ -75,6 +90,23 @@ internal sealed class ShellVm : IAsyncDisposable
         Volatile.Write(ref _outcome, outcome);
         string answer = await MonitorAsync(line);
         return answer.Length > 0 ? answer : (await outcome.Task.WaitAsync(_patience)).Kind;
+    }
+
+    /// <summary>Enables or disables a CPU and waits for how it ends: the kind of outcome, or why it was rejected.</summary>
+    public async Task<string> SetAdminAsync(int cpu, bool enabled)
+    {
+        var outcome = new TaskCompletionSource<HotplugOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
+        Volatile.Write(ref _outcome, outcome);
+        return await _session.Ask(new SetVcpuAdmin(cpu, enabled)) is HotplugRejected rejected
+            ? rejected.Reason
+            : (await outcome.Task.WaitAsync(_patience)).Kind;
+    }
+
+    /// <summary>Admin and operational state of each CPU, such as <c>enabled/on</c>; a CPU that runs may be in standby.</summary>
+    public async Task<string> PowerStateAsync()
+    {
+        var state = (CpusPowerState)await _session.Ask(new GetCpusPowerState());
+        return string.Join(' ', state.Admin.Zip(state.Oper, (admin, oper) => $"{admin}/{(oper == "standby" ? "on" : oper)}"));
     }
 
     /// <summary>The guest powers itself off; the VM ends, and the kernel has found no fault.</summary>

@@ -27,6 +27,12 @@ internal sealed class HotplugTrace(ICpuHotplugPort port, TraceLog trace) : ICpuH
         port.Enable(cpu);
     }
 
+    public void Disable(int cpu)
+    {
+        Step(trace, cpu, "is disabled");
+        port.Disable(cpu);
+    }
+
     public void Reset() => port.Reset();
 
     public void Insert(int cpu)

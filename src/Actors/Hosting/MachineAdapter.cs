@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Microsoft.Win32.SafeHandles;
+using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation;
@@ -66,6 +67,15 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         : [];
 
     public VirtMachine Machine => _machine;
+
+    public PowerOnCpus PowerOnCpus
+    {
+        get
+        {
+            MachineConfig config = _machine.Config;
+            return new PowerOnCpus(config.EnabledCpus, config.DisabledCpus, config.PossibleCpus, config.ColdPluggedCpusOnlineCapable);
+        }
+    }
 
     public bool IsEnabled(int cpu) => _machine.Psci.IsEnabled(new CpuIndex(cpu));
 
@@ -164,6 +174,13 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
             var index = new CpuIndex(cpu);
             machine.Psci.SetEnabled(index, true);
             machine.CpuHotplug.SetEnabled(index, true);
+        }
+
+        public void Disable(int cpu)
+        {
+            var index = new CpuIndex(cpu);
+            machine.Psci.SetEnabled(index, false);
+            machine.CpuHotplug.SetEnabled(index, false);
         }
 
         public void Insert(int cpu)

@@ -10,9 +10,11 @@ namespace Vmm.Actors.Hotplug;
 /// it hears and which it resets. What has happened is in the journal, so a restarted coordinator goes on where it was: every step towards the machine may
 /// be repeated.
 /// <code>
-/// plug:   vCPU actor (PSCI off) → GIC attach → Enabled, insert pending → GED → guest's _OST → done
-/// unplug: remove pending → GED → guest offlines (CPU_OFF), _EJ0 → GIC detach → vCPU actor stops → done
+/// plug, enable:    vCPU actor (PSCI off) → GIC attach → Enabled, insert pending → GED → guest's _OST → done
+/// unplug, disable: remove pending → GED → guest offlines (CPU_OFF), _EJ0 → GIC detach → vCPU actor stops → done
 /// </code>
+/// A plug and an enabling, an unplug and a disabling are the same for the guest; they differ in what the CPU is for the administrator afterwards
+/// (<see cref="HotplugState"/>).
 /// </summary>
 public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
 {
@@ -27,6 +29,7 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
     private readonly IActorRef _devices;
     private readonly TimeSpan _timeout;
     private readonly bool _poweredOn;
+    private readonly PowerOnCpus _cpus;
     private readonly Dictionary<int, IActorRef> _requesters = [];
 
     // CPUs that the guest has given back and whose teardown is under way.
@@ -57,21 +60,33 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         _devices = devices;
         _timeout = timeout;
         _poweredOn = poweredOn;
+        _cpus = machine.PowerOnCpus;
 
         Recover<IProtocolMessage>(e => _state = _state.Apply(e));
         Recover<RecoveryCompleted>(_ => Continue());
 
         Command<PlugVcpu>(Plug);
         Command<UnplugVcpu>(Unplug);
+        Command<SetVcpuAdmin>(Set);
+        Command<GetCpusPowerState>(_ => DescribePower());
         Command<GetPluggedVcpus>(_ => Sender.Tell(new PluggedVcpus([.. _state.Plugged.Values], [.. _state.Plugged.Keys])));
         Command<VcpuReady>(ready => IsComing(ready.Cpu), ready => _gic.Tell(new AttachCpuInterface(ready.Cpu)));
         Command<CpuInterfaceAttached>(attached => IsComing(attached.Cpu), attached => Enable(attached.Cpu));
         Command<CpuInterfaceDetached>(detached => _leaving.Contains(detached.Cpu), detached => _vcpus.Tell(new RemoveVcpu(detached.Cpu)));
         Command<VcpuRemoved>(removed =>
         {
-            if (_leaving.Remove(removed.Cpu))
+            if (!_leaving.Remove(removed.Cpu))
             {
-                Finish(new UnplugCompleted(_state.Plugged[removed.Cpu], removed.Cpu, Now));
+                return;
+            }
+
+            if (_state.DecideLeft(removed.Cpu, _cpus, Now) is { } left)
+            {
+                Finish(left);
+            }
+            else
+            {
+                AnswerReset();
             }
         });
         Command<PortRang>(_ => TakeEvents());
@@ -111,11 +126,25 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         base.OnPersistFailure(cause, @event, sequenceNr);
     }
 
-    private bool IsComing(int cpu) => _state.Plugged.ContainsKey(cpu) && !_leaving.Contains(cpu);
+    private bool ShouldBeEnabled(int cpu) => _state.AdminOf(cpu, _cpus) == CpuAdminState.Enabled;
+
+    // CPUs that nobody has touched since power-on are not made by this actor.
+    private bool IsComing(int cpu) => (_state.Plugged.ContainsKey(cpu) || _state.Admin.ContainsKey(cpu)) && IsThere(cpu);
+
+    private bool IsThere(int cpu) => ShouldBeEnabled(cpu) && !_leaving.Contains(cpu);
+
+    // As QEMU's messages have it.
+    private string PlaceOf(int cpu)
+    {
+        string slot = _machine.SlotName(cpu);
+        int start = slot.IndexOf('(', StringComparison.Ordinal);
+        int end = slot.IndexOf(')', StringComparison.Ordinal);
+        return start < 0 || end < start ? slot : slot[(start + 1)..end];
+    }
 
     private void Plug(PlugVcpu plug)
     {
-        if (_state.RefusePlug(plug, _machine.PossibleCpus, _machine.IsEnabled, _machine.SlotName) is { } reason)
+        if (_state.RefusePlug(plug, _cpus, _machine.SlotName) is { } reason)
         {
             Sender.Tell(new HotplugRejected(HotplugState.Legible(plug.Id), reason));
         }
@@ -131,7 +160,7 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
 
     private void Unplug(UnplugVcpu unplug)
     {
-        if (_state.RefuseUnplug(unplug, out int cpu) is { } reason)
+        if (_state.RefuseUnplug(unplug, _cpus, PlaceOf, out int cpu) is { } reason)
         {
             Sender.Tell(new HotplugRejected(HotplugState.Legible(unplug.Id), reason));
         }
@@ -141,14 +170,50 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         }
         else
         {
-            // The guest never answered the plug: now it is to give the CPU back, whatever it thinks of it.
-            if (_state.Pending.ContainsKey(cpu))
-            {
-                Finish(new HotplugCancelled(unplug.Id, cpu, Now));
-            }
-
+            CancelPlug(cpu);
             Begin(new UnplugStarted(unplug.Id, cpu, Now), unplug.Id, cpu);
         }
+    }
+
+    private void Set(SetVcpuAdmin set)
+    {
+        int cpu = set.Cpu;
+        string id = _state.NameOf(cpu);
+        if (_state.RefuseSet(set, _cpus, PlaceOf, _machine.Description.CpuModel) is { } reason)
+        {
+            Sender.Tell(new HotplugRejected(id, reason));
+        }
+        else if (_resetter != null || _state.Busy || _leaving.Contains(cpu))
+        {
+            Stash.Stash();
+        }
+        else if (ShouldBeEnabled(cpu) == set.Enabled)
+        {
+            Sender.Tell(new HotplugAccepted(id, cpu));
+            Tell(new HotplugOutcome(id, cpu, set.Enabled, "done", 0, Standby: true), Sender);
+        }
+        else
+        {
+            CancelPlug(cpu);
+            Begin(set.Enabled ? new EnableStarted(id, cpu, Now) : new DisableStarted(id, cpu, Now), id, cpu);
+        }
+    }
+
+    // The guest never answered: now it is to give the CPU back, whatever it thinks of it.
+    private void CancelPlug(int cpu)
+    {
+        if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending))
+        {
+            Finish(new HotplugCancelled(pending.Id, cpu, Now));
+        }
+    }
+
+    private void DescribePower()
+    {
+        CpuAdminState[] admin = [.. Enumerable.Range(0, _cpus.Possible).Select(cpu => _state.AdminOf(cpu, _cpus))];
+        _vcpus.Forward(new DescribeCpusPower(
+            [.. admin.Select((state, cpu) => state == CpuAdminState.Removed ? "" : _state.NameOf(cpu))],
+            [.. admin.Select(state => state.ToString().ToLowerInvariant())]));
     }
 
     private void Begin(IProtocolMessage started, string id, int cpu)
@@ -216,17 +281,17 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
     {
         if (!_poweredOn)
         {
-            _refusal = _state.RefusePowerOn(_machine.PossibleCpus, _machine.IsEnabled);
+            _refusal = _state.RefusePowerOn(_cpus);
             return;
         }
 
-        foreach (int cpu in _state.Plugged.Keys)
+        for (int cpu = 0; cpu < _cpus.Possible; cpu++)
         {
             if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending))
             {
                 Drive(cpu, pending);
             }
-            else if (!_machine.IsEnabled(cpu))
+            else if (ShouldBeEnabled(cpu) && !_machine.IsEnabled(cpu))
             {
                 // Given back without having been asked for, before a restart of this actor.
                 Leave(cpu);
@@ -260,7 +325,7 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         }
 
         // Also without a request: the guest may eject a CPU that it was once asked for.
-        if (IsComing(cpu))
+        if (IsThere(cpu))
         {
             Leave(cpu);
             if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Plug)
@@ -307,11 +372,22 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
             }
         }
 
-        foreach (int cpu in _state.Plugged.Keys)
+        for (int cpu = 0; cpu < _cpus.Possible; cpu++)
         {
-            if (!_machine.IsEnabled(cpu) && !_leaving.Contains(cpu))
+            if (ShouldBeEnabled(cpu) == _machine.IsEnabled(cpu) || _leaving.Contains(cpu))
+            {
+                continue;
+            }
+
+            if (ShouldBeEnabled(cpu))
             {
                 _vcpus.Tell(new CreateVcpu(cpu));
+            }
+            else
+            {
+                // Power-on after another process's machine: it was disabled or unplugged there.
+                _port.Disable(cpu);
+                Leave(cpu);
             }
         }
 
@@ -320,7 +396,8 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
 
     private void AnswerReset()
     {
-        if (_resetter != null && _state.Pending.IsEmpty && _state.Plugged.Keys.All(_machine.IsEnabled))
+        if (_resetter != null && _state.Pending.IsEmpty && _leaving.Count == 0
+            && Enumerable.Range(0, _cpus.Possible).All(cpu => ShouldBeEnabled(cpu) == _machine.IsEnabled(cpu)))
         {
             _resetter.Tell(new DevicesReset(""));
             _resetter = null;
@@ -332,17 +409,19 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
     {
         HotplugOutcome outcome = _state.OutcomeOf(e)!;
         _state = _state.Apply(e);
-        if (_requesters.TryGetValue(outcome.Cpu, out IActorRef? requester))
+        Tell(outcome, _requesters.GetValueOrDefault(outcome.Cpu, ActorRefs.Nobody));
+        if (!_state.Pending.ContainsKey(outcome.Cpu))
         {
-            requester.Tell(outcome);
-            if (!_state.Pending.ContainsKey(outcome.Cpu))
-            {
-                _requesters.Remove(outcome.Cpu);
-            }
+            _requesters.Remove(outcome.Cpu);
         }
 
-        Context.System.EventStream.Publish(outcome);
         Stash.UnstashAll();
         AnswerReset();
     });
+
+    private static void Tell(HotplugOutcome outcome, IActorRef requester)
+    {
+        requester.Tell(outcome);
+        Context.System.EventStream.Publish(outcome);
+    }
 }

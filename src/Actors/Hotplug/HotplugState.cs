@@ -1,18 +1,35 @@
 using System.Collections.Immutable;
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using Vmm.Actors.Protocol;
 
 namespace Vmm.Actors.Hotplug;
 
 /// <summary>A request that the guest has not answered.</summary>
+/// <param name="Plug">The CPU comes, else it is to leave.</param>
 /// <param name="TimedOut">It was reported as timed out; a late answer still completes it, and other requests no longer wait for it.</param>
-public sealed record PendingOperation(string Id, bool Plug, long StartedAt, bool TimedOut);
+/// <param name="Standby">The administrator enables or disables a CPU, else it is plugged or unplugged.</param>
+public sealed record PendingOperation(string Id, bool Plug, long StartedAt, bool TimedOut, bool Standby);
 
 /// <summary>
 /// What the coordinator knows, and its rules: pure functions from state and command or answer to an event, and from state and event
-/// to the next state. CPUs that are in <see cref="Plugged"/> can be unplugged; those enabled at power-on never are in it.
+/// to the next state.
+/// <code>
+///            device_add                  device_set disable
+/// Removed ───────────────► Enabled ◄──────────────────────────► Disabled
+///    ▲        device_del      │           device_set enable        │
+///    └────────────────────────┴──────────────── device_del ────────┘
+/// </code>
 /// </summary>
-public sealed record HotplugState(ImmutableSortedDictionary<int, string> Plugged, ImmutableSortedDictionary<int, PendingOperation> Pending)
+/// <param name="Plugged">CPUs that were plugged, with their names. They can be unplugged and disabled.</param>
+/// <param name="Pending">Requests under way.</param>
+/// <param name="Admin">CPUs that the administrator has enabled or disabled since power-on or since they were plugged.</param>
+/// <param name="Missing">CPUs of power-on that were unplugged; where they were can be plugged into.</param>
+public sealed record HotplugState(
+    ImmutableSortedDictionary<int, string> Plugged,
+    ImmutableSortedDictionary<int, PendingOperation> Pending,
+    ImmutableSortedDictionary<int, CpuAdminState> Admin,
+    ImmutableSortedSet<int> Missing)
 {
     // _OST sources and status codes (ACPI 6.5, section 6.3.5).
     private const int SourceDeviceCheck = 1;
@@ -22,68 +39,142 @@ public sealed record HotplugState(ImmutableSortedDictionary<int, string> Plugged
     private const int StatusSuccess = 0;
     private const int StatusEjectionInProgress = 0x84;
 
+    // CPUs that have no name of the user's are called by their number.
+    private const string NumberPrefix = "cpu-";
+
     /// <summary>The longest name that a CPU may have, in characters.</summary>
     public const int LongestId = 128;
 
-    public static readonly HotplugState Empty =
-        new(ImmutableSortedDictionary<int, string>.Empty, ImmutableSortedDictionary<int, PendingOperation>.Empty);
+    public static readonly HotplugState Empty = new(
+        ImmutableSortedDictionary<int, string>.Empty,
+        ImmutableSortedDictionary<int, PendingOperation>.Empty,
+        ImmutableSortedDictionary<int, CpuAdminState>.Empty,
+        ImmutableSortedSet<int>.Empty);
 
     /// <summary>Whether a request is under way that others have to wait for.</summary>
     public bool Busy => Pending.Values.Any(p => !p.TimedOut);
 
+    /// <summary>Where the administrator has a CPU; one that is leaving is enabled until it has left.</summary>
+    public CpuAdminState AdminOf(int cpu, PowerOnCpus cpus) =>
+        Admin.TryGetValue(cpu, out CpuAdminState state) ? state
+        : Plugged.ContainsKey(cpu) ? CpuAdminState.Enabled
+        : Missing.Contains(cpu) ? CpuAdminState.Removed
+        : cpus.AdminOf(cpu);
+
+    /// <summary>The name of a CPU that is there.</summary>
+    public string NameOf(int cpu) => Plugged.TryGetValue(cpu, out string? id) ? id : $"{NumberPrefix}{cpu}";
+
     /// <summary>Why a plug is impossible, in QEMU's words; null when it is not.</summary>
     /// <param name="slotName">How QEMU names a CPU slot in messages.</param>
-    public string? RefusePlug(PlugVcpu plug, int possibleCpus, Func<int, bool> isEnabled, Func<int, string> slotName)
+    public string? RefusePlug(PlugVcpu plug, PowerOnCpus cpus, Func<int, string> slotName)
     {
         if (!IsIdentifier(plug.Id))
         {
             return "Parameter 'id' expects an identifier";
         }
 
-        if (plug.Cpu < 0 || plug.Cpu >= possibleCpus)
+        if (plug.Cpu < 0 || plug.Cpu >= cpus.Possible)
         {
-            return $"Invalid core-id {plug.Cpu} specified, correct range 0:{possibleCpus - 1}";
+            return OutOfRange(plug.Cpu, cpus);
         }
 
-        if (Plugged.ContainsValue(plug.Id))
+        if (Find(plug.Id, cpus) is { } other && other != plug.Cpu)
         {
             return $"Duplicate device ID '{plug.Id}'";
         }
 
-        return isEnabled(plug.Cpu) || Plugged.ContainsKey(plug.Cpu) ? $"{slotName(plug.Cpu)} exist" : null;
+        return AdminOf(plug.Cpu, cpus) != CpuAdminState.Removed ? $"{slotName(plug.Cpu)} exist" : null;
     }
 
     /// <summary>The CPU of an unplug, or why it is impossible, in QEMU's words.</summary>
-    public string? RefuseUnplug(UnplugVcpu unplug, out int cpu)
+    /// <param name="place">Where a CPU is, as QEMU has it in messages: <c>id0=0:0:0:0</c>.</param>
+    public string? RefuseUnplug(UnplugVcpu unplug, PowerOnCpus cpus, Func<int, string> place, out int cpu)
     {
-        cpu = -1;
-        foreach ((int index, string id) in Plugged)
+        cpu = Find(unplug.Id, cpus) ?? -1;
+        return cpu < 0 ? $"Device '{Legible(unplug.Id)}' not found"
+            : cpu == 0 ? $"Boot CPU({place(0)}) hot-unplug not supported"
+            : RefuseLeaving(cpu, cpus);
+    }
+
+    /// <summary>Why a CPU cannot be enabled or disabled, in the words of QEMU's series; null when it can.</summary>
+    /// <param name="place">As for an unplug.</param>
+    /// <param name="model">The CPUs' model.</param>
+    public string? RefuseSet(SetVcpuAdmin set, PowerOnCpus cpus, Func<int, string> place, string model)
+    {
+        if (set.Cpu < 0 || set.Cpu >= cpus.Possible)
         {
-            if (id == unplug.Id)
+            return OutOfRange(set.Cpu, cpus);
+        }
+
+        if (AdminOf(set.Cpu, cpus) == CpuAdminState.Removed)
+        {
+            return $"No device found for driver '{model}-arm-cpu'";
+        }
+
+        // Enabling a CPU that the guest still may give back, after a time-out, would leave open which of both counts.
+        return set.Enabled ? (IsLeaving(set.Cpu) ? AlreadyLeaving(set.Cpu) : null)
+            : set.Cpu == 0 ? $"can't power-off boot CPU ({place(0)})"
+            : RefuseLeaving(set.Cpu, cpus);
+    }
+
+    private string? RefuseLeaving(int cpu, PowerOnCpus cpus) =>
+        cpus.IsFixed(cpu) ? "Hot-unplug of cold-booted CPU not supported!"
+        : IsLeaving(cpu) ? AlreadyLeaving(cpu)
+        : null;
+
+    private bool IsLeaving(int cpu) => Pending.TryGetValue(cpu, out PendingOperation? pending) && !pending.Plug;
+
+    private string AlreadyLeaving(int cpu) => $"Device {NameOf(cpu)} is already in the process of unplug";
+
+    private static string OutOfRange(int cpu, PowerOnCpus cpus) => $"Invalid core-id {cpu} specified, correct range 0:{cpus.Possible - 1}";
+
+    // The CPU of a name: of those that were plugged, and then of the others that are there.
+    private int? Find(string? id, PowerOnCpus cpus)
+    {
+        foreach ((int cpu, string name) in Plugged)
+        {
+            if (name == id)
             {
-                cpu = index;
-                return Pending.TryGetValue(cpu, out PendingOperation? pending) && !pending.Plug
-                    ? $"Device {unplug.Id} is already in the process of unplug"
-                    : null;
+                return cpu;
             }
         }
 
-        return $"Device '{Legible(unplug.Id)}' not found";
+        return id != null && id.StartsWith(NumberPrefix, StringComparison.Ordinal)
+            && int.TryParse(id.AsSpan(NumberPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int number)
+            && number < cpus.Possible && !Plugged.ContainsKey(number) && AdminOf(number, cpus) != CpuAdminState.Removed && NameOf(number) == id
+            ? number
+            : null;
     }
 
-    /// <summary>Why the machine cannot have the CPUs that were plugged into its predecessor; null when it can.</summary>
-    public string? RefusePowerOn(int possibleCpus, Func<int, bool> isEnabled)
+    /// <summary>Why the machine cannot have the CPUs that its predecessor had; null when it can.</summary>
+    public string? RefusePowerOn(PowerOnCpus cpus)
     {
         foreach ((int cpu, string id) in Plugged)
         {
-            if (cpu >= possibleCpus)
+            string? why = cpu >= cpus.Possible ? $", correct range 0:{cpus.Possible - 1}"
+                : Missing.Contains(cpu) ? null
+                : cpus.AdminOf(cpu) == CpuAdminState.Enabled ? ", which is enabled without it"
+                : cpus.AdminOf(cpu) == CpuAdminState.Disabled ? ", which is there without it"
+                : null;
+            if (why != null)
             {
-                return $"the saved state has a CPU '{id}' with core-id {cpu}, correct range 0:{possibleCpus - 1}; start with the -smp of that time";
+                return $"the saved state has a CPU '{id}' with core-id {cpu}{why}; start with the -smp of that time";
             }
+        }
 
-            if (isEnabled(cpu))
+        foreach (int cpu in Missing.Where(cpu => cpu < cpus.Possible && cpus.IsFixed(cpu)))
+        {
+            return $"the saved state has CPU {cpu} unplugged, which this machine has for good; start with the -smp and -machine of that time";
+        }
+
+        foreach ((int cpu, CpuAdminState state) in Admin.Where(a => !Plugged.ContainsKey(a.Key)))
+        {
+            string? why = cpu >= cpus.Possible || cpus.AdminOf(cpu) == CpuAdminState.Removed ? "does not have"
+                : cpus.IsFixed(cpu) ? "has enabled for good"
+                : null;
+            if (why != null)
             {
-                return $"the saved state has a CPU '{id}' with core-id {cpu}, which is enabled without it; start with the -smp of that time";
+                return $"the saved state has CPU {cpu} {state.ToString().ToLowerInvariant()}, which this machine {why}; start with the -smp and -machine of that time";
             }
         }
 
@@ -117,32 +208,55 @@ public sealed record HotplugState(ImmutableSortedDictionary<int, string> Plugged
         };
     }
 
+    /// <summary>What it means that a CPU has left; null for one that was taken out at power-on, because it is not enabled.</summary>
+    public IProtocolMessage? DecideLeft(int cpu, PowerOnCpus cpus, long now)
+    {
+        string name = NameOf(cpu);
+        if (Pending.TryGetValue(cpu, out PendingOperation? pending) && !pending.Plug)
+        {
+            return pending.Standby ? new DisableCompleted(name, cpu, now) : new UnplugCompleted(name, cpu, now);
+        }
+
+        // The guest gave it back without having been asked.
+        return AdminOf(cpu, cpus) != CpuAdminState.Enabled ? null
+            : Plugged.ContainsKey(cpu) ? new UnplugCompleted(name, cpu, now)
+            : new DisableCompleted(name, cpu, now);
+    }
+
     public HotplugState Apply(IProtocolMessage happened) => happened switch
     {
-        PlugStarted e => this with
-        {
-            Plugged = Plugged.SetItem(e.Cpu, e.Id),
-            Pending = Pending.SetItem(e.Cpu, new PendingOperation(e.Id, true, e.At, false)),
-        },
-        UnplugStarted e => this with { Pending = Pending.SetItem(e.Cpu, new PendingOperation(e.Id, false, e.At, false)) },
+        PlugStarted e => Begin(e.Cpu, e.Id, true, e.At) with { Plugged = Plugged.SetItem(e.Cpu, e.Id), Admin = Admin.Remove(e.Cpu) },
+        UnplugStarted e => Begin(e.Cpu, e.Id, false, e.At),
+        EnableStarted e => Begin(e.Cpu, e.Id, true, e.At, standby: true) with { Admin = Admin.SetItem(e.Cpu, CpuAdminState.Enabled) },
+        DisableStarted e => Begin(e.Cpu, e.Id, false, e.At, standby: true),
         PlugConfirmed e => this with { Pending = Pending.Remove(e.Cpu) },
         PlugRefused e => this with { Pending = Pending.Remove(e.Cpu) },
         UnplugRefused e => this with { Pending = Pending.Remove(e.Cpu) },
         HotplugCancelled e => this with { Pending = Pending.Remove(e.Cpu) },
         HotplugTimedOut e => this with { Pending = Pending.SetItem(e.Cpu, Pending[e.Cpu] with { TimedOut = true }) },
-        UnplugCompleted e => new HotplugState(Plugged.Remove(e.Cpu), Pending.Remove(e.Cpu)),
+        DisableCompleted e => this with { Pending = Pending.Remove(e.Cpu), Admin = Admin.SetItem(e.Cpu, CpuAdminState.Disabled) },
+
+        UnplugCompleted e => new HotplugState(
+            Plugged.Remove(e.Cpu), Pending.Remove(e.Cpu), Admin.Remove(e.Cpu), Plugged.ContainsKey(e.Cpu) ? Missing : Missing.Add(e.Cpu)),
         _ => throw new ArgumentException($"{happened.GetType().Name} is no event of the coordinator", nameof(happened)),
     };
 
-    /// <summary>What a requester is told of an event; null for the beginnings.</summary>
+    private HotplugState Begin(int cpu, string id, bool plug, long at, bool standby = false) =>
+        this with { Pending = Pending.SetItem(cpu, new PendingOperation(id, plug, at, false, standby)) };
+
+    /// <summary>What a requester is told of an event, from the state before it; null for the beginnings.</summary>
     public HotplugOutcome? OutcomeOf(IProtocolMessage happened) => happened switch
     {
-        PlugConfirmed e => new HotplugOutcome(e.Id, e.Cpu, true, "done", 0),
-        PlugRefused e => new HotplugOutcome(e.Id, e.Cpu, true, "refused", e.OstStatus),
-        UnplugRefused e => new HotplugOutcome(e.Id, e.Cpu, false, "refused", e.OstStatus),
+        PlugConfirmed e => Outcome(e.Id, e.Cpu, true, "done"),
+        PlugRefused e => Outcome(e.Id, e.Cpu, true, "refused", e.OstStatus),
+        UnplugRefused e => Outcome(e.Id, e.Cpu, false, "refused", e.OstStatus),
         UnplugCompleted e => new HotplugOutcome(e.Id, e.Cpu, false, "done", 0),
-        HotplugTimedOut e => new HotplugOutcome(e.Id, e.Cpu, Pending[e.Cpu].Plug, "timed-out", 0),
-        HotplugCancelled e => new HotplugOutcome(e.Id, e.Cpu, Pending[e.Cpu].Plug, "cancelled", 0),
+        DisableCompleted e => new HotplugOutcome(e.Id, e.Cpu, false, "done", 0, Standby: true),
+        HotplugTimedOut e => Outcome(e.Id, e.Cpu, Pending[e.Cpu].Plug, "timed-out"),
+        HotplugCancelled e => Outcome(e.Id, e.Cpu, Pending[e.Cpu].Plug, "cancelled"),
         _ => null,
     };
+
+    private HotplugOutcome Outcome(string id, int cpu, bool plug, string kind, int ostStatus = 0) =>
+        new(id, cpu, plug, kind, ostStatus, Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Standby);
 }

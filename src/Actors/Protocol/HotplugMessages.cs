@@ -7,22 +7,41 @@ public sealed record PlugVcpu(string Id, int Cpu) : IProtocolMessage;
 /// <summary>Ask the guest to give a CPU back. Answers as for <see cref="PlugVcpu"/>.</summary>
 public sealed record UnplugVcpu(string Id) : IProtocolMessage;
 
+/// <summary>
+/// Enable or disable a CPU that is there, by the administrator (<c>device_set … admin-state=</c>). Answers as for <see cref="PlugVcpu"/>; a CPU that is so
+/// already is done at once.
+/// </summary>
+public sealed record SetVcpuAdmin(int Cpu, bool Enabled) : IProtocolMessage;
+
 public sealed record HotplugAccepted(string Id, int Cpu) : IProtocolMessage;
 
 /// <param name="Reason">In QEMU's words.</param>
 public sealed record HotplugRejected(string Id, string Reason) : IProtocolMessage;
 
 /// <summary>How a request ended: told to the requester and published.</summary>
-/// <param name="Plug">A plug, else an unplug.</param>
+/// <param name="Plug">The CPU came (a plug, or enabled), else it left (an unplug, or disabled).</param>
 /// <param name="Kind">done, refused, timed-out (still pending: another outcome may follow) or cancelled.</param>
 /// <param name="OstStatus">The guest's _OST status (ACPI 6.5, section 6.3.5), 0 without one.</param>
-public sealed record HotplugOutcome(string Id, int Cpu, bool Plug, string Kind, int OstStatus) : IProtocolMessage;
+/// <param name="Standby">The administrator enabled or disabled a CPU (<see cref="SetVcpuAdmin"/>), which stays part of the machine; else it was plugged or unplugged.</param>
+public sealed record HotplugOutcome(string Id, int Cpu, bool Plug, string Kind, int OstStatus, bool Standby = false) : IProtocolMessage;
 
 /// <summary>Query. Answer: <see cref="PluggedVcpus"/>.</summary>
 public sealed record GetPluggedVcpus : IProtocolMessage;
 
 /// <summary>Hot-plugged CPUs by id, in parallel arrays.</summary>
 public sealed record PluggedVcpus(string[] Ids, int[] Cpus) : IProtocolMessage;
+
+/// <summary>Query. Answer: <see cref="CpusPowerState"/>.</summary>
+public sealed record GetCpusPowerState : IProtocolMessage;
+
+/// <summary>The administrative states of all possible CPUs, on their way to who knows the operational ones and answers the query with <see cref="CpusPowerState"/>.</summary>
+public sealed record DescribeCpusPower(string[] Ids, string[] Admin) : IProtocolMessage;
+
+/// <summary>Where each possible CPU stands, by position.</summary>
+/// <param name="Ids">Its name: that of a plugged one, or cpu- and its number; empty for one that is removed.</param>
+/// <param name="Admin">By the administrator: enabled, disabled, or removed, which is not there but can be plugged.</param>
+/// <param name="Oper">For the guest: on, standby (it waits for an interrupt), off, or unknown while it is powered on.</param>
+public sealed record CpusPowerState(string[] Ids, string[] Admin, string[] Oper) : IProtocolMessage;
 
 // What the coordinator's journal holds. Times are UTC milliseconds since 1970.
 
@@ -38,6 +57,14 @@ public sealed record UnplugStarted(string Id, int Cpu, long At) : IProtocolMessa
 public sealed record UnplugRefused(string Id, int Cpu, int OstStatus, long At) : IProtocolMessage;
 
 public sealed record UnplugCompleted(string Id, int Cpu, long At) : IProtocolMessage;
+
+/// <summary>The administrator has enabled a CPU; <see cref="PlugConfirmed"/> or <see cref="PlugRefused"/> ends it.</summary>
+public sealed record EnableStarted(string Id, int Cpu, long At) : IProtocolMessage;
+
+/// <summary>The administrator wants a CPU disabled; <see cref="DisableCompleted"/> or <see cref="UnplugRefused"/> ends it.</summary>
+public sealed record DisableStarted(string Id, int Cpu, long At) : IProtocolMessage;
+
+public sealed record DisableCompleted(string Id, int Cpu, long At) : IProtocolMessage;
 
 public sealed record HotplugTimedOut(string Id, int Cpu, long At) : IProtocolMessage;
 

@@ -39,6 +39,8 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("hp", typeof(PlugVcpu)), ("hu", typeof(UnplugVcpu)), ("ha", typeof(HotplugAccepted)), ("hx", typeof(HotplugRejected)),
         ("ho", typeof(HotplugOutcome)), ("h?", typeof(GetPluggedVcpus)), ("h!", typeof(PluggedVcpus)),
         ("jp", typeof(PlugStarted)), ("jc", typeof(PlugConfirmed)), ("jr", typeof(PlugRefused)), ("ju", typeof(UnplugStarted)),
+        ("ja", typeof(EnableStarted)), ("jb", typeof(DisableStarted)), ("jz", typeof(DisableCompleted)), ("hs", typeof(SetVcpuAdmin)),
+        ("hw", typeof(GetCpusPowerState)), ("hd", typeof(DescribeCpusPower)), ("hW", typeof(CpusPowerState)),
         ("jf", typeof(UnplugRefused)), ("jd", typeof(UnplugCompleted)), ("jt", typeof(HotplugTimedOut)), ("jx", typeof(HotplugCancelled)),
     ];
 

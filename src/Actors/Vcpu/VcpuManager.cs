@@ -70,6 +70,8 @@ public sealed class VcpuManager : ReceiveActor
         });
         Receive<VcpuStateChanged>(changed => _states[changed.Cpu] = changed.Name);
         Receive<GetVcpuStates>(_ => Sender.Tell(new VcpuStates([.. _states])));
+        Receive<DescribeCpusPower>(admin => Sender.Tell(new CpusPowerState(
+            admin.Ids, admin.Admin, [.. Enumerable.Range(0, machine.PossibleCpus).Select(OperationalState)])));
         Receive<GetVcpuStatus>(get => Sender.Tell(IsPossible(get.Cpu)
             ? machine.Status(get.Cpu) with { Actor = _states[get.Cpu] }
             : new VmCommandRejected("CPU not found")));
@@ -97,6 +99,14 @@ public sealed class VcpuManager : ReceiveActor
         _failures[Sender] = e is VcpuFaultException fault ? new VcpuFailed(fault.Cpu, fault.Report) : new VcpuFailed(-1, e.ToString());
         return Directive.Stop;
     });
+
+    // CPUOperPowerState of QEMU's series.
+    private string OperationalState(int cpu) => _machine.Status(cpu).Psci switch
+    {
+        "off" => "off",
+        "on" => _states[cpu] == "Parked" ? "standby" : "on",
+        _ => "unknown",
+    };
 
     private bool IsPossible(int cpu) => (uint)cpu < (uint)_vcpus.Length;
 

@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices.CfiFlash;
@@ -48,6 +49,9 @@ public interface IVmMachine
     string DescribeJit();
 
     bool IsEnabled(int cpu);
+
+    /// <summary>The CPUs that the machine is made with, before anything is plugged or the administrator changes them.</summary>
+    PowerOnCpus PowerOnCpus { get; }
 
     /// <summary>Where a CPU stands for the host, ACPI, the GIC and PSCI; the actor's part is left empty.</summary>
     VcpuStatus Status(int cpu);
@@ -99,6 +103,9 @@ public interface ICpuHotplugPort
 
     /// <summary>Enables the CPU for the guest and marks the insertion; the GED is then to tell the guest.</summary>
     void Insert(int cpu);
+
+    /// <summary>Disables the CPU for the guest, which does not run.</summary>
+    void Disable(int cpu);
 
     /// <summary>Marks the removal; the GED is then to tell the guest.</summary>
     void RequestRemoval(int cpu);

@@ -145,6 +145,8 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         Receive<SendSerial>(_devices.Forward);
         Receive<PlugVcpu>(plug => Hotplug(plug, plug.Id));
         Receive<UnplugVcpu>(unplug => Hotplug(unplug, unplug.Id));
+        Receive<SetVcpuAdmin>(set => Hotplug(set, ""));
+        Receive<GetCpusPowerState>(DescribePower);
         Receive<GetPluggedVcpus>(get =>
         {
             if (_hotplug == null)
@@ -189,6 +191,25 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         else
         {
             _hotplug.Forward(command);
+        }
+    }
+
+    private void DescribePower(GetCpusPowerState get)
+    {
+        if (_lost != null)
+        {
+            Sender.Tell(new VmCommandRejected(LostReason));
+        }
+        else if (_hotplug != null)
+        {
+            _hotplug.Forward(get);
+        }
+        else
+        {
+            int[] cpus = [.. Enumerable.Range(0, _machine.PossibleCpus)];
+            _vcpus.Forward(new DescribeCpusPower(
+                [.. cpus.Select(cpu => _machine.IsEnabled(cpu) ? HotplugState.Empty.NameOf(cpu) : "")],
+                [.. cpus.Select(cpu => _machine.PowerOnCpus.AdminOf(cpu).ToString().ToLowerInvariant())]));
         }
     }
 

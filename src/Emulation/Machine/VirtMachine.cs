@@ -69,7 +69,11 @@ public sealed class VirtMachine : IDisposable
         Ged = new Ged(Gic.SpiLine(VirtInterruptMap.Ged));
         Gpio = new Pl061(Gic.SpiLine(VirtInterruptMap.Gpio));
         FwCfg = new FwCfg(FirmwareBoot.Items(config), Bus);
-        CpuHotplug = new CpuHotplugBlock(config.PossibleCpus) { Ejecting = cpu => Psci.SetEnabled(cpu, false) };
+        CpuHotplug = new CpuHotplugBlock(config.PossibleCpus)
+        {
+            FixedCpus = config.ColdPluggedCpusOnlineCapable ? 1 : config.EnabledCpus,
+            Ejecting = cpu => Psci.SetEnabled(cpu, false),
+        };
         Bus.Map(Gic.Distributor, VirtMemoryMap.GicDistributor, VirtMemoryMap.GicDistributorSize);
         ulong low = (ulong)Math.Min(config.PossibleCpus, VirtMemoryMap.GicRedistributorCount);
         Bus.Map(Gic.RedistributorRegions[0], VirtMemoryMap.GicRedistributor, low * VirtMemoryMap.GicRedistributorStride);

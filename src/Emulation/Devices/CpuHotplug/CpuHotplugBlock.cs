@@ -66,6 +66,9 @@ public sealed partial class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
     /// <summary>Called in the eject write itself, before the guest goes on: PSCI must refuse the CPU from then on.</summary>
     public Action<CpuIndex>? Ejecting { get; set; }
 
+    /// <summary>The first so many CPUs never leave: the MADT has them as Enabled, and what it says holds for good.</summary>
+    public int FixedCpus { get; init; } = 1;
+
     public string Name => "acpi-cpu-hotplug";
 
     public string? RegisterName(ulong offset, bool write) => (offset, write) switch
@@ -219,10 +222,10 @@ public sealed partial class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
         }
     }
 
-    // The boot CPU stays.
+    // The boot CPU stays, and others of power-on may.
     private bool Eject(ref Slot slot, CpuIndex cpu)
     {
-        if (cpu.Value == 0 || !slot.Enabled)
+        if (cpu.Value < FixedCpus || !slot.Enabled)
         {
             return false;
         }
