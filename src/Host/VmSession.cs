@@ -21,6 +21,10 @@ namespace Vmm.Host;
 public sealed class VmSession : IAsyncDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+
+    private static readonly Type[] s_published =
+        [typeof(VmStatus), typeof(HotplugOutcome), typeof(VmReset), typeof(VmShutdown), typeof(PowerButtonPressed), typeof(AcpiDeviceOst)];
+
     private readonly MachineAdapter _machine;
     private readonly ServiceProvider _services;
     private readonly IHostedService _akka;
@@ -56,9 +60,11 @@ public sealed class VmSession : IAsyncDisposable
                 .WithActors((system, registry) =>
                 {
                     IActorRef vm = registry.Get<VmSupervisor>();
-                    IActorRef listener = system.ActorOf(Props.Create(() => new Listener(vm, _ended, hotplugOutcome)), "listener");
-                    system.EventStream.Subscribe(listener, typeof(VmStatus));
-                    system.EventStream.Subscribe(listener, typeof(HotplugOutcome));
+                    IActorRef listener = system.ActorOf(Props.Create(() => new Listener(this, vm, _ended, hotplugOutcome)), "listener");
+                    foreach (Type published in s_published)
+                    {
+                        system.EventStream.Subscribe(listener, published);
+                    }
                 }))
             .BuildServiceProvider();
         OpenSystem(remote);
@@ -90,6 +96,9 @@ public sealed class VmSession : IAsyncDisposable
 
     public MachineConfig Config { get; }
 
+    /// <summary>Hears what the VM publishes, in order, on one thread at a time.</summary>
+    public event Action<IProtocolMessage>? Published;
+
     public VirtMachine Machine => _machine.Machine;
 
     /// <summary>Completes with the status shutdown or internal-error.</summary>
@@ -117,28 +126,45 @@ public sealed class VmSession : IAsyncDisposable
         _state?.Dispose();
     }
 
-    private sealed class Listener : ReceiveActor
+    private sealed class Listener : UntypedActor
     {
-        public Listener(IActorRef vm, TaskCompletionSource<VmStatus> ended, Action<HotplugOutcome> hotplugOutcome)
+        private readonly VmSession _session;
+        private readonly TaskCompletionSource<VmStatus> _ended;
+        private readonly Action<HotplugOutcome> _hotplugOutcome;
+
+        public Listener(VmSession session, IActorRef vm, TaskCompletionSource<VmStatus> ended, Action<HotplugOutcome> hotplugOutcome)
         {
+            _session = session;
+            _ended = ended;
+            _hotplugOutcome = hotplugOutcome;
             Context.Watch(vm);
-            Receive<Terminated>(_ =>
+        }
+
+        protected override void OnReceive(object message)
+        {
+            if (message is IProtocolMessage published)
             {
-                ended.TrySetResult(new VmStatus(VmRunState.InternalError, "the VM's supervisor has failed; the log says why"));
-            });
-            Receive<VmStatus>(status =>
+                _session.Published?.Invoke(published);
+            }
+
+            switch (message)
             {
-                Log.Information("VM {State} {Detail}", status.RunState, status.Detail);
-                if (status.RunState is VmRunState.Shutdown or VmRunState.InternalError)
-                {
-                    ended.TrySetResult(status);
-                }
-            });
-            Receive<HotplugOutcome>(outcome =>
-            {
-                Log.Information("{Outcome}", SerialConsole.Describe(outcome));
-                hotplugOutcome(outcome);
-            });
+                case Terminated:
+                    _ended.TrySetResult(new VmStatus(VmRunState.InternalError, "the VM's supervisor has failed; the log says why"));
+                    break;
+                case VmStatus status:
+                    Log.Information("VM {State} {Detail}", status.RunState, status.Detail);
+                    if (status.RunState is VmRunState.Shutdown or VmRunState.InternalError)
+                    {
+                        _ended.TrySetResult(status);
+                    }
+
+                    break;
+                case HotplugOutcome outcome:
+                    Log.Information("{Outcome}", SerialConsole.Describe(outcome));
+                    _hotplugOutcome(outcome);
+                    break;
+            }
         }
     }
 }

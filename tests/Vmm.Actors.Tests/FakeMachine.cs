@@ -45,9 +45,13 @@ internal sealed class FakeMachine : IVmMachine
 
     public PowerOnCpus PowerOnCpus { get; }
 
-    public MachineDescription Description => new("max", 2, 1, 1, PossibleCpus, 1);
+    public MachineDescription Description => new("max", 2, 1, 1, PossibleCpus, 1, 512 << 20, true, "", "");
 
     public string DescribeJit() => "Blocks 1";
+
+    public string Describe(string subject) => $"of {subject}";
+
+    public byte[] ReadMemory(ulong address, int length) => new byte[length];
 
     public ICpuHotplugPort? Hotplug => Port;
 
@@ -172,6 +176,10 @@ internal sealed class FakeMachine : IVmMachine
         }
 
         public string DumpRegisters() => " PC=00000000deadbeef";
+
+        public string DescribeTlb() => "no translations";
+
+        public byte[] ReadMemory(ulong address, int length) => new byte[length];
     }
 
     internal sealed class FakePort(FakeMachine machine) : ICpuHotplugPort

@@ -3,7 +3,8 @@ using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Machine;
 using Vmm.Host;
 using Vmm.Host.Guest;
-using Monitor = Vmm.Host.Console.Monitor;
+using Vmm.Host.Monitor;
+using Vmm.Host.Monitor.Hmp;
 
 namespace Vmm.Guest.Tests;
 
@@ -12,7 +13,7 @@ internal sealed class ShellVm : IAsyncDisposable
 {
     private readonly TimeSpan _patience;
     private readonly VmSession _session;
-    private readonly Monitor _monitor;
+    private readonly HmpMonitor _monitor;
     private TaskCompletionSource<HotplugOutcome> _outcome = new();
 
     private ShellVm(MachineConfig config)
@@ -22,7 +23,7 @@ internal sealed class ShellVm : IAsyncDisposable
         VmSession? session = null;
         Shell = new GuestShell(bytes => session!.SendSerial(bytes));
         _session = session = new VmSession(config, Shell.Receive, outcome => Volatile.Read(ref _outcome).TrySetResult(outcome));
-        _monitor = new Monitor(config, session.Ask, () => { });
+        _monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(config, session.Ask, () => { })));
     }
 
     public GuestShell Shell { get; }

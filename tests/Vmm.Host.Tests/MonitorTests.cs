@@ -2,7 +2,8 @@ using Akka.Actor;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Machine;
-using Monitor = Vmm.Host.Console.Monitor;
+using Vmm.Host.Monitor;
+using Vmm.Host.Monitor.Hmp;
 
 namespace Vmm.Host.Tests;
 
@@ -12,12 +13,12 @@ public sealed class MonitorTests
         new(CpuModel.Find("cortex-a57")!, 4, new CpuTopology(1, 1, 6, 1), 300 << 20, new BootConfig(default, null, ""));
 
     private readonly List<IProtocolMessage> _asked = [];
-    private readonly Monitor _monitor;
+    private readonly HmpMonitor _monitor;
     private bool _quit;
 
     public MonitorTests()
     {
-        _monitor = new Monitor(s_config, Answer, () => _quit = true);
+        _monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, Answer, () => _quit = true)));
     }
 
     private Task<IProtocolMessage> Answer(IProtocolMessage message)
@@ -27,6 +28,7 @@ public sealed class MonitorTests
         {
             GetVcpuStates => new VcpuStates(["Running", "Running", "PoweredOff", "PoweredOff", "PoweredOff", "Disabled"]),
             GetPluggedVcpus => new PluggedVcpus(["core4"], [4]),
+            GetVcpuThreads => new VcpuThreads([100, 101, 102, 103, 104, 0]),
             GetJitDescription => new JitDescription("Blocks 1"),
             GetVcpuRegisters { Cpu: 0 } => new VcpuRegisters(0, " PC=1"),
             GetVcpuRegisters get => new VcpuRegisters(get.Cpu, ""),
@@ -51,11 +53,11 @@ public sealed class MonitorTests
     [InlineData("device_del cpu-1", "Error: Hot-unplug of cold-booted CPU not supported!")]
     [InlineData("frobnicate", "unknown command: 'frobnicate'")]
     [InlineData("info nothing", "unknown command: 'info nothing'")]
-    [InlineData("info registers 9", "Error: CPU not found")]
+    [InlineData("info registers 9", "CPU#9 not available")]
     [InlineData("info registers", "\nCPU#0\n PC=1")]
     [InlineData("info status", "VM status: running")]
     [InlineData("info jit", "Blocks 1")]
-    [InlineData("info cpus", "* CPU #0: Running\n  CPU #1: Running\n  CPU #2: PoweredOff\n  CPU #3: PoweredOff\n  CPU #4: PoweredOff")]
+    [InlineData("info cpus", "* CPU #0: thread_id=100 (Running)\n  CPU #1: thread_id=101 (Running)\n  CPU #2: thread_id=102 (PoweredOff)\n  CPU #3: thread_id=103 (PoweredOff)\n  CPU #4: thread_id=104 (PoweredOff)")]
     [InlineData("", "")]
     public async Task Command_answers_in_QEMUs_words(string line, string answer) => Assert.Equal(answer, await _monitor.Execute(line));
 
@@ -81,7 +83,7 @@ public sealed class MonitorTests
     [Fact]
     public async Task InfoJit_of_a_machine_that_interprets_is_an_error()
     {
-        var monitor = new Monitor(s_config, _ => Task.FromResult<IProtocolMessage>(new JitDescription("")), () => { });
+        var monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, _ => Task.FromResult<IProtocolMessage>(new JitDescription("")), () => { })));
         Assert.Equal("Error: JIT information is only available with accel=jit", await monitor.Execute("info jit"));
     }
 
@@ -100,9 +102,9 @@ public sealed class MonitorTests
     [InlineData("info jit")]
     public async Task Query_that_the_VM_cannot_answer_is_an_error_in_one_line(string line)
     {
-        var rejecting = new Monitor(s_config, _ => Task.FromResult<IProtocolMessage>(new VmCommandRejected("the reason")), () => { });
+        var rejecting = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, _ => Task.FromResult<IProtocolMessage>(new VmCommandRejected("the reason")), () => { })));
         Assert.Equal("Error: the reason", await rejecting.Execute(line));
-        var silent = new Monitor(s_config, _ => throw new AskTimeoutException("late"), () => { });
+        var silent = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, _ => throw new AskTimeoutException("late"), () => { })));
         Assert.Equal("Error: the VM does not answer", await silent.Execute(line));
     }
 }

@@ -42,11 +42,28 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         {
             MachineConfig config = _machine.Config;
             CpuTopology t = config.Topology;
-            return new MachineDescription(config.Cpu.Name, config.EnabledCpus, t.Sockets, t.Clusters, t.Cores, t.Threads);
+            return new MachineDescription(
+                config.Cpu.Name, config.EnabledCpus, t.Sockets, t.Clusters, t.Cores, t.Threads, config.MemoryBytes, config.Acpi, config.Name, config.Uuid.ToString());
         }
     }
 
     public string DescribeJit() => _machine.DescribeJit();
+
+    public string Describe(string subject) => subject switch
+    {
+        ReportSubject.MemoryTree => _machine.Bus.DescribeTree(),
+        ReportSubject.FlatView => _machine.Bus.DescribeFlatView(),
+        ReportSubject.Interrupts => _machine.Gic.DescribeInterrupts(),
+        ReportSubject.CpuInterfaces => _machine.Gic.DescribeCpuInterfaces(),
+        ReportSubject.Roms => _machine.DescribeRoms(),
+        _ => "",
+    };
+
+    public byte[] ReadMemory(ulong address, int length)
+    {
+        byte[] bytes = new byte[length];
+        return bytes[.._machine.Bus.Peek(address, bytes)];
+    }
 
     public ICpuHotplugPort? Hotplug { get; }
 
@@ -163,6 +180,14 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         }
 
         public string DumpRegisters() => core.DumpRegisters();
+
+        public string DescribeTlb() => core.DescribeTlb();
+
+        public byte[] ReadMemory(ulong address, int length)
+        {
+            byte[] bytes = new byte[length];
+            return bytes[..core.Peek(address, bytes)];
+        }
     }
 
     private sealed class HotplugPort(VirtMachine machine) : ICpuHotplugPort

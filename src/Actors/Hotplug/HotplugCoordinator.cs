@@ -42,6 +42,10 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
     private string? _refusal;
     private HotplugState _state = HotplugState.Empty;
 
+    // The last _OST of each CPU.
+    private readonly int[] _ostSources;
+    private readonly int[] _ostStatuses;
+
     /// <param name="persistenceId">Of the machine's journal.</param>
     /// <param name="devices">Passes <see cref="AnnounceCpuEvent"/> to the GED.</param>
     /// <param name="timeout">After which a request that the guest has not answered is reported as timed out, still pending.</param>
@@ -61,6 +65,8 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         _timeout = timeout;
         _poweredOn = poweredOn;
         _cpus = machine.PowerOnCpus;
+        _ostSources = new int[machine.PossibleCpus];
+        _ostStatuses = new int[machine.PossibleCpus];
 
         Recover<IProtocolMessage>(e => _state = _state.Apply(e));
         Recover<RecoveryCompleted>(_ => Continue());
@@ -70,6 +76,8 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         Command<SetVcpuAdmin>(Set);
         Command<GetCpusPowerState>(_ => DescribePower());
         Command<GetPluggedVcpus>(_ => Sender.Tell(new PluggedVcpus([.. _state.Plugged.Values], [.. _state.Plugged.Keys])));
+        Command<GetAcpiOspmStatus>(_ => Sender.Tell(
+            new AcpiOspmStatus([.. Enumerable.Range(0, machine.PossibleCpus).Select(IdOf)], [.. _ostSources], [.. _ostStatuses])));
         Command<VcpuReady>(ready => IsComing(ready.Cpu), ready => _gic.Tell(new AttachCpuInterface(ready.Cpu)));
         Command<CpuInterfaceAttached>(attached => IsComing(attached.Cpu), attached => Enable(attached.Cpu));
         Command<CpuInterfaceDetached>(detached => _leaving.Contains(detached.Cpu), detached => _vcpus.Tell(new RemoveVcpu(detached.Cpu)));
@@ -125,6 +133,8 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         Context.Parent.Tell(new PartFailed(Self.Path.Name, $"the hotplug journal cannot be written: {cause}"));
         base.OnPersistFailure(cause, @event, sequenceNr);
     }
+
+    private string IdOf(int cpu) => _state.Plugged.GetValueOrDefault(cpu, "");
 
     private bool ShouldBeEnabled(int cpu) => _state.AdminOf(cpu, _cpus) == CpuAdminState.Enabled;
 
@@ -321,6 +331,9 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         int cpu = happened.Cpu;
         if (!happened.Ejected)
         {
+            _ostSources[cpu] = happened.OstSource;
+            _ostStatuses[cpu] = happened.OstStatus;
+            Context.System.EventStream.Publish(new AcpiDeviceOst(IdOf(cpu), cpu, happened.OstSource, happened.OstStatus));
             return _state.DecideOst(cpu, happened.OstSource, happened.OstStatus, Now);
         }
 
@@ -363,6 +376,8 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
 
         _resetter = Sender;
         _port.Reset();
+        Array.Clear(_ostSources);
+        Array.Clear(_ostStatuses);
         foreach ((int cpu, PendingOperation pending) in _state.Pending)
         {
             // A CPU that the guest ejected just before is gone whatever the guest does now.

@@ -43,6 +43,18 @@ public sealed record DescribeCpusPower(string[] Ids, string[] Admin) : IProtocol
 /// <param name="Oper">For the guest: on, standby (it waits for an interrupt), off, or unknown while it is powered on.</param>
 public sealed record CpusPowerState(string[] Ids, string[] Admin, string[] Oper) : IProtocolMessage;
 
+/// <summary>Published: the guest evaluated _OST for a CPU (ACPI 6.5, section 6.3.5).</summary>
+/// <param name="Id">The name of a CPU that was plugged; empty for others.</param>
+/// <param name="Source">The event that the guest answers.</param>
+/// <param name="Status">0 is success.</param>
+public sealed record AcpiDeviceOst(string Id, int Cpu, int Source, int Status) : IProtocolMessage;
+
+/// <summary>Query: what the guest said last of each CPU by _OST. Answer: <see cref="AcpiOspmStatus"/>.</summary>
+public sealed record GetAcpiOspmStatus : IProtocolMessage;
+
+/// <summary>The last _OST of each possible CPU, in parallel arrays; zeros where there was none since the last reset, an empty id for a CPU that was not plugged.</summary>
+public sealed record AcpiOspmStatus(string[] Ids, int[] Sources, int[] Statuses) : IProtocolMessage;
+
 // What the coordinator's journal holds. Times are UTC milliseconds since 1970.
 
 public sealed record PlugStarted(string Id, int Cpu, long At) : IProtocolMessage;

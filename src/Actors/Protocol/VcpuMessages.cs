@@ -65,3 +65,13 @@ public sealed record VcpuStatus(int Cpu, string Admin, string AcpiStatus, string
 
 /// <summary>A vCPU actor changed its state; told to its manager, which keeps the table.</summary>
 public sealed record VcpuStateChanged(int Cpu, string Name) : IProtocolMessage;
+
+/// <summary>The thread of a vCPU actor; told to its manager.</summary>
+/// <param name="Thread">The host's thread id (gettid(2)).</param>
+public sealed record VcpuThreadStarted(int Cpu, int Thread) : IProtocolMessage;
+
+/// <summary>Query: the host threads of the vCPUs. Answer: <see cref="VcpuThreads"/>.</summary>
+public sealed record GetVcpuThreads : IProtocolMessage;
+
+/// <param name="Threads">Host thread ids by position; 0 where there is no actor.</param>
+public sealed record VcpuThreads(int[] Threads) : IProtocolMessage;

@@ -36,7 +36,77 @@ public sealed record GetMachineDescription : IProtocolMessage;
 /// <param name="CpuModel">The model of every CPU, such as cortex-a57.</param>
 /// <param name="EnabledCpus">How many are enabled at power-on.</param>
 /// <param name="Sockets">With the others, how the possible CPUs are arranged: each count is per parent.</param>
-public sealed record MachineDescription(string CpuModel, int EnabledCpus, int Sockets, int Clusters, int Cores, int Threads) : IProtocolMessage;
+/// <param name="MemoryBytes">RAM.</param>
+/// <param name="Acpi">Whether there is ACPI, and so CPU hotplug.</param>
+/// <param name="Name">The VM's name; empty for none.</param>
+/// <param name="Uuid">The VM's UUID; zeros for none.</param>
+public sealed record MachineDescription(
+    string CpuModel, int EnabledCpus, int Sockets, int Clusters, int Cores, int Threads, ulong MemoryBytes, bool Acpi, string Name, string Uuid) : IProtocolMessage;
+
+/// <summary>Query: guest memory as it is now, without side effects. Answer: <see cref="GuestMemoryRead"/>.</summary>
+/// <param name="Cpu">The CPU whose translation tables are used; -1 for physical addresses.</param>
+/// <param name="Length">Bytes, up to <see cref="Longest"/>.</param>
+public sealed record ReadGuestMemory(int Cpu, ulong Address, int Length) : IProtocolMessage
+{
+    public const int Longest = 1 << 20;
+}
+
+/// <param name="Bytes">Fewer than asked for where memory ends, or a page that is not mapped begins.</param>
+public sealed record GuestMemoryRead(byte[] Bytes) : IProtocolMessage;
+
+/// <summary>Query: a part of the machine as text for people. Answer: <see cref="MachineReport"/>.</summary>
+/// <param name="Subject">One of <see cref="ReportSubject"/>.</param>
+/// <param name="Cpu">For subjects of a CPU.</param>
+public sealed record GetMachineReport(string Subject, int Cpu) : IProtocolMessage;
+
+/// <param name="Text">Lines of text; empty for a CPU that is not enabled.</param>
+public sealed record MachineReport(string Text) : IProtocolMessage;
+
+/// <summary>What <see cref="GetMachineReport"/> can tell.</summary>
+public static class ReportSubject
+{
+    /// <summary>The regions of guest physical memory.</summary>
+    public const string MemoryTree = "mtree";
+
+    /// <summary>The same as a flat view.</summary>
+    public const string FlatView = "mtree-flat";
+
+    /// <summary>Interrupts that are enabled, pending or active.</summary>
+    public const string Interrupts = "irq";
+
+    /// <summary>The GIC's CPU interfaces.</summary>
+    public const string CpuInterfaces = "pic";
+
+    /// <summary>What was loaded into RAM at power-on.</summary>
+    public const string Roms = "roms";
+
+    /// <summary>The cached translations of a CPU.</summary>
+    public const string Tlb = "tlb";
+}
+
+/// <summary>Why a machine was reset or shut down, as QEMU's ShutdownCause names it.</summary>
+public static class ShutdownCause
+{
+    public const string HostQuit = "host-qmp-quit";
+    public const string HostReset = "host-qmp-system-reset";
+    public const string HostSignal = "host-signal";
+    public const string HostUi = "host-ui";
+    public const string GuestShutdown = "guest-shutdown";
+    public const string GuestReset = "guest-reset";
+}
+
+/// <summary>Published: the machine was reset.</summary>
+/// <param name="Guest">The guest asked for it.</param>
+/// <param name="Reason">One of <see cref="ShutdownCause"/>.</param>
+public sealed record VmReset(bool Guest, string Reason) : IProtocolMessage;
+
+/// <summary>Published: the machine was shut down.</summary>
+/// <param name="Guest">The guest asked for it.</param>
+/// <param name="Reason">One of <see cref="ShutdownCause"/>.</param>
+public sealed record VmShutdown(bool Guest, string Reason) : IProtocolMessage;
+
+/// <summary>Published: the guest was told to shut down (<see cref="PressPowerButton"/>).</summary>
+public sealed record PowerButtonPressed : IProtocolMessage;
 
 public sealed record GetVmStatus : IProtocolMessage;
 

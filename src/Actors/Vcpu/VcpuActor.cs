@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Akka.Actor;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
@@ -73,7 +74,14 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
     /// <summary>Called by whoever ends the wait of WFI; any thread.</summary>
     public void Wake() => _self.Tell(WakeUp.Instance);
 
-    protected override void PreStart() => _manager.Tell(new VcpuReady(_index));
+    protected override void PreStart()
+    {
+        _manager.Tell(new VcpuThreadStarted(_index, GetThreadId()));
+        _manager.Tell(new VcpuReady(_index));
+    }
+
+    [DllImport("libc", EntryPoint = "gettid")]
+    private static extern int GetThreadId();
 
     protected override void PostStop() => _cpu.SetWaker(null);
 
@@ -233,15 +241,29 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
         _manager.Tell(new VcpuPaused(_index));
     }
 
+    // Queries of what only the owner may look at.
+    private bool Answer(object message)
+    {
+        IProtocolMessage? answer = message switch
+        {
+            GetVcpuRegisters => new VcpuRegisters(_index, _cpu.DumpRegisters()),
+            GetMachineReport => new MachineReport(_cpu.DescribeTlb()),
+            ReadGuestMemory read => new GuestMemoryRead(_cpu.ReadMemory(read.Address, read.Length)),
+            _ => null,
+        };
+        if (answer != null)
+        {
+            Sender.Tell(answer);
+        }
+
+        return answer != null;
+    }
+
     private void Enter(UntypedReceive state, string name)
     {
         Become(message =>
         {
-            if (message is GetVcpuRegisters)
-            {
-                Sender.Tell(new VcpuRegisters(_index, _cpu.DumpRegisters()));
-            }
-            else
+            if (!Answer(message))
             {
                 state(message);
             }

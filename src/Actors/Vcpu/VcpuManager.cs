@@ -17,6 +17,7 @@ public sealed class VcpuManager : ReceiveActor
     private readonly string? _dispatcher;
     private readonly IActorRef?[] _vcpus;
     private readonly string[] _states;
+    private readonly int[] _threads;
     private readonly Dictionary<int, IActorRef> _creators = [];
     private readonly Dictionary<int, IActorRef> _removers = [];
     private readonly HashSet<int> _running = [];
@@ -30,6 +31,7 @@ public sealed class VcpuManager : ReceiveActor
         _dispatcher = dispatcher;
         _vcpus = new IActorRef?[machine.PossibleCpus];
         _states = new string[machine.PossibleCpus];
+        _threads = new int[machine.PossibleCpus];
         Array.Fill(_states, "Disabled");
 
         // From elsewhere in the process, or from another.
@@ -37,6 +39,7 @@ public sealed class VcpuManager : ReceiveActor
         Receive<RemoveVcpu>(remove => !IsPossible(remove.Cpu), _ => RejectCpu());
         Receive<PowerOnVcpu>(on => !IsPossible(on.Cpu), _ => RejectCpu());
         Receive<VcpuStateChanged>(changed => !IsPossible(changed.Cpu), _ => RejectCpu());
+        Receive<VcpuThreadStarted>(started => !IsPossible(started.Cpu), _ => RejectCpu());
 
         Receive<CreateVcpu>(Create);
         Receive<VcpuReady>(ready =>
@@ -75,19 +78,11 @@ public sealed class VcpuManager : ReceiveActor
         Receive<GetVcpuStatus>(get => Sender.Tell(IsPossible(get.Cpu)
             ? machine.Status(get.Cpu) with { Actor = _states[get.Cpu] }
             : new VmCommandRejected("CPU not found")));
-        Receive<GetVcpuRegisters>(get =>
-        {
-            if (IsPossible(get.Cpu) && _vcpus[get.Cpu] is { } vcpu)
-            {
-                // Between two slices, on the vCPU's own thread.
-                machine.Cpu(get.Cpu).RequestExit();
-                vcpu.Forward(get);
-            }
-            else
-            {
-                Sender.Tell(new VcpuRegisters(get.Cpu, ""));
-            }
-        });
+        Receive<VcpuThreadStarted>(started => _threads[started.Cpu] = started.Thread);
+        Receive<GetVcpuThreads>(_ => Sender.Tell(new VcpuThreads([.. _threads.Select((thread, cpu) => _vcpus[cpu] == null ? 0 : thread)])));
+        Receive<GetVcpuRegisters>(get => ForwardToVcpu(get.Cpu, get, new VcpuRegisters(get.Cpu, "")));
+        Receive<GetMachineReport>(get => ForwardToVcpu(get.Cpu, get, new MachineReport("")));
+        Receive<ReadGuestMemory>(read => ForwardToVcpu(read.Cpu, read, new VmCommandRejected("CPU not found")));
         Receive<GuestPoweredOff>(Context.Parent.Tell);
         Receive<GuestReset>(Context.Parent.Tell);
         SpawnMissing();
@@ -107,6 +102,20 @@ public sealed class VcpuManager : ReceiveActor
         "on" => _states[cpu] == "Parked" ? "standby" : "on",
         _ => "unknown",
     };
+
+    // Between two slices, on the vCPU's own thread.
+    private void ForwardToVcpu(int cpu, object query, IProtocolMessage without)
+    {
+        if (IsPossible(cpu) && _vcpus[cpu] is { } vcpu)
+        {
+            _machine.Cpu(cpu).RequestExit();
+            vcpu.Forward(query);
+        }
+        else
+        {
+            Sender.Tell(without);
+        }
+    }
 
     private bool IsPossible(int cpu) => (uint)cpu < (uint)_vcpus.Length;
 

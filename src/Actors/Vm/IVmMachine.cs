@@ -36,6 +36,12 @@ public interface IVcpu
 
     /// <summary>Registers as text, for a crash report. The vCPU does not run.</summary>
     string DumpRegisters();
+
+    /// <summary>The cached translations as text. The vCPU does not run.</summary>
+    string DescribeTlb();
+
+    /// <summary>Memory at virtual addresses, up to where none is mapped, without side effects. The vCPU does not run.</summary>
+    byte[] ReadMemory(ulong address, int length);
 }
 
 /// <summary>What the actors need of the machine.</summary>
@@ -47,6 +53,12 @@ public interface IVmMachine
 
     /// <summary>What the translator has done, as text; empty without one. Any thread, while vCPUs run.</summary>
     string DescribeJit();
+
+    /// <summary>A part of the machine as text for people: one of <see cref="ReportSubject"/> but those of a CPU. Any thread, while vCPUs run.</summary>
+    string Describe(string subject);
+
+    /// <summary>RAM at physical addresses, up to where it ends. Any thread, while vCPUs run.</summary>
+    byte[] ReadMemory(ulong address, int length);
 
     bool IsEnabled(int cpu);
 

@@ -28,6 +28,9 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
 {
     private const string Vcpus = "vcpus";
 
+    private static readonly VmReset s_guestReset = new(Guest: true, ShutdownCause.GuestReset);
+    private static readonly VmReset s_hostReset = new(Guest: false, ShutdownCause.HostReset);
+
     private readonly IVmMachine _machine;
     private readonly VmOptions _options;
     private readonly string _journal;
@@ -87,9 +90,9 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     private void Running()
     {
         Receive<StopVm>(_ => Pause(VmRunState.Paused, "", Sender));
-        Receive<GuestPoweredOff>(_ => Pause(VmRunState.Shutdown, "", ActorRefs.Nobody));
-        Receive<GuestReset>(_ => PauseThenReset(ActorRefs.Nobody, resume: true));
-        Receive<ResetVm>(_ => PauseThenReset(Sender, resume: true));
+        Receive<GuestPoweredOff>(_ => PowerOff());
+        Receive<GuestReset>(_ => PauseThenReset(ActorRefs.Nobody, resume: true, s_guestReset));
+        Receive<ResetVm>(_ => PauseThenReset(Sender, resume: true, s_hostReset));
         Receive<ContinueVm>(_ => Sender.Tell(_status));
         Receive<GetDeviceState>(_ => Sender.Tell(new VmCommandRejected("the VM is running")));
         Receive<LoadDeviceState>(_ => Sender.Tell(new VmCommandRejected("the VM is running")));
@@ -98,8 +101,8 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
 
     private void Stopped()
     {
-        Receive<StartVm>(_ => PauseThenReset(Sender, resume: true));
-        Receive<ResetVm>(_ => PauseThenReset(Sender, resume: false));
+        Receive<StartVm>(_ => PauseThenReset(Sender, resume: true, happened: null));
+        Receive<ResetVm>(_ => PauseThenReset(Sender, resume: false, s_hostReset));
         Receive<StopVm>(_ => Sender.Tell(_status));
         Receive<ContinueVm>(_ =>
         {
@@ -114,8 +117,8 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         });
 
         // What vCPUs had on their way when they were stopped.
-        Receive<GuestPoweredOff>(_ => Pause(VmRunState.Shutdown, "", ActorRefs.Nobody));
-        Receive<GuestReset>(_ => PauseThenReset(ActorRefs.Nobody, resume: false));
+        Receive<GuestPoweredOff>(_ => PowerOff());
+        Receive<GuestReset>(_ => PauseThenReset(ActorRefs.Nobody, resume: false, s_guestReset));
         Receive<GetDeviceState>(get => (get.Device == "gic" ? _gic : _devices).Forward(get));
         Receive<LoadDeviceState>(load => (load.Device == "gic" ? _gic : _devices).Forward(load));
         Always();
@@ -136,32 +139,71 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         Receive<PressPowerButton>(press =>
         {
             _devices.Tell(press);
+            Context.System.EventStream.Publish(new PowerButtonPressed());
             Sender.Tell(_status);
         });
         Receive<PowerOnVcpu>(_vcpus.Forward);
         Receive<GetVcpuStates>(ForwardToVcpus);
         Receive<GetVcpuStatus>(ForwardToVcpus);
         Receive<GetVcpuRegisters>(ForwardToVcpus);
+        Receive<GetVcpuThreads>(ForwardToVcpus);
+        Receive<ReadGuestMemory>(Read);
+        Receive<GetMachineReport>(get =>
+        {
+            if (get.Subject == ReportSubject.Tlb)
+            {
+                ForwardToVcpus(get);
+            }
+            else
+            {
+                Sender.Tell(new MachineReport(_machine.Describe(get.Subject)));
+            }
+        });
         Receive<SendSerial>(_devices.Forward);
         Receive<PlugVcpu>(plug => Hotplug(plug, plug.Id));
         Receive<UnplugVcpu>(unplug => Hotplug(unplug, unplug.Id));
         Receive<SetVcpuAdmin>(set => Hotplug(set, ""));
         Receive<GetCpusPowerState>(DescribePower);
-        Receive<GetPluggedVcpus>(get =>
+        Receive<GetPluggedVcpus>(get => ForwardToHotplug(get, new PluggedVcpus([], [])));
+        Receive<GetAcpiOspmStatus>(get => ForwardToHotplug(get, new VmCommandRejected("command is not supported, missing ACPI device")));
+    }
+
+    private void ForwardToHotplug(object query, IProtocolMessage without)
+    {
+        if (_hotplug == null)
         {
-            if (_hotplug == null)
-            {
-                Sender.Tell(new PluggedVcpus([], []));
-            }
-            else if (_lost != null)
-            {
-                Sender.Tell(new VmCommandRejected(LostReason));
-            }
-            else
-            {
-                _hotplug.Forward(get);
-            }
-        });
+            Sender.Tell(without);
+        }
+        else if (_lost != null)
+        {
+            Sender.Tell(new VmCommandRejected(LostReason));
+        }
+        else
+        {
+            _hotplug.Forward(query);
+        }
+    }
+
+    private void Read(ReadGuestMemory read)
+    {
+        if (read.Length is < 0 or > ReadGuestMemory.Longest)
+        {
+            Sender.Tell(new VmCommandRejected($"{read.Length} bytes of guest memory are not read at once"));
+        }
+        else if (read.Cpu < 0)
+        {
+            Sender.Tell(new GuestMemoryRead(_machine.ReadMemory(read.Address, read.Length)));
+        }
+        else
+        {
+            ForwardToVcpus(read);
+        }
+    }
+
+    private void PowerOff()
+    {
+        Context.System.EventStream.Publish(new VmShutdown(Guest: true, ShutdownCause.GuestShutdown));
+        Pause(VmRunState.Shutdown, "", ActorRefs.Nobody);
     }
 
     private string LostReason => $"Resetting the Virtual Machine is required ({_lost?.Part} has failed)";
@@ -233,11 +275,12 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         Become(Stopped);
     });
 
-    private void PauseThenReset(IActorRef requester, bool resume) => WhenPaused(keepGuestEvents: false, () =>
+    // What happened is published when it is done; null for the power-on.
+    private void PauseThenReset(IActorRef requester, bool resume, VmReset? happened) => WhenPaused(keepGuestEvents: false, () =>
     {
         if (_lost == null)
         {
-            ResetParts(requester, resume);
+            ResetParts(requester, resume, happened);
             return;
         }
 
@@ -252,23 +295,23 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
             Receive<Terminated>(terminated =>
             {
                 _parts.Remove(terminated.ActorRef);
-                RemakeParts(requester, resume);
+                RemakeParts(requester, resume, happened);
             });
             ReceiveAny(_ => Stash.Stash());
         });
-        RemakeParts(requester, resume);
+        RemakeParts(requester, resume, happened);
     });
 
-    private void RemakeParts(IActorRef requester, bool resume)
+    private void RemakeParts(IActorRef requester, bool resume, VmReset? happened)
     {
         if (_parts.Count == 0)
         {
             MakeParts();
-            ResetParts(requester, resume);
+            ResetParts(requester, resume, happened);
         }
     }
 
-    private void ResetParts(IActorRef requester, bool resume)
+    private void ResetParts(IActorRef requester, bool resume, VmReset? happened)
     {
         var waiting = new HashSet<IActorRef> { _gic, _devices };
         if (_hotplug != null)
@@ -292,7 +335,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
                 }
                 else if (waiting.Count == 0)
                 {
-                    ResetBoard(requester, resume);
+                    ResetBoard(requester, resume, happened);
                 }
             });
             Receive<Terminated>(terminated => EndReset(requester, new VmStatus(VmRunState.InternalError, Lose(terminated).Report)));
@@ -306,7 +349,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         });
     }
 
-    private void ResetBoard(IActorRef requester, bool resume)
+    private void ResetBoard(IActorRef requester, bool resume, VmReset? happened)
     {
         try
         {
@@ -320,6 +363,11 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
 
         _poweredOn = true;
         _vcpus.Tell(new ResetVcpus());
+        if (happened != null)
+        {
+            Context.System.EventStream.Publish(happened);
+        }
+
         if (resume)
         {
             Resume();

@@ -41,6 +41,12 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// <summary>Firmware in flash, which boots the kernel if there is one; null to enter the kernel directly.</summary>
     public FirmwareConfig? Firmware { get; init; }
 
+    /// <summary>What people call the VM (<c>-name</c>); empty for no name.</summary>
+    public string Name { get; init; } = "";
+
+    /// <summary>The VM's UUID (<c>-uuid</c>); zeros for none.</summary>
+    public Guid Uuid { get; init; }
+
     /// <summary>ACPI tables and the EFI hand-off (<c>-machine acpi=on</c>), or a full device tree.</summary>
     public bool Acpi { get; init; } = true;
 

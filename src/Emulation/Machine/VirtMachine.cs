@@ -199,6 +199,11 @@ public sealed class VirtMachine : IDisposable
     /// <summary>What the translator has done and what it left to the interpreter, as text; empty for a machine that interprets. Any thread, while the vCPUs run.</summary>
     public string DescribeJit() => _translations == null ? "" : JitReport.Describe(_translations.Statistics, Cpus, _code);
 
+    /// <summary>What is in RAM at power-on, as QEMU's <c>info roms</c> lists it. Any thread.</summary>
+    public string DescribeRoms() => string.Join('\n', LinuxBoot.Plan(Config).Blobs
+        .OrderBy(b => b.Address)
+        .Select(b => $"addr={b.Address:x16} size=0x{b.Bytes.Length:x6} mem=ram name=\"{b.Name}\""));
+
     public void Dispose()
     {
         _timers.Dispose();

@@ -4,7 +4,7 @@ namespace Vmm.Emulation.Memory;
 /// The guest's physical bus: memory and device windows. Wired once by the machine before any vCPU runs and immutable
 /// afterwards, so look-ups take no lock. An address that nothing answers is an external abort for the vCPU.
 /// </summary>
-public sealed unsafe class PhysicalAddressSpace
+public sealed unsafe partial class PhysicalAddressSpace
 {
     private readonly List<GuestMemory> _memories = [];
     private Window[] _windows = [];

@@ -6,6 +6,8 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Machine;
 using Vmm.Host.Console;
+using Vmm.Host.Monitor;
+using Vmm.Host.Monitor.Hmp;
 using Vmm.Host.Options;
 
 namespace Vmm.Host.Commands;
@@ -58,7 +60,7 @@ public static class RemoteCommand
                 return await Complaint.Write($"no VM answers at {endpoint.Host}:{endpoint.Port}").ConfigureAwait(false);
             }
 
-            var monitor = new Vmm.Host.Console.Monitor(config, vm.AskAsync<IProtocolMessage>, () => { });
+            var monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(config, vm.AskAsync<IProtocolMessage>, () => { })));
             string answer = await monitor.Execute(line).ConfigureAwait(false);
             if (answer.Length > 0)
             {
@@ -97,8 +99,13 @@ public static class RemoteCommand
         CpuModel.Find(machine.CpuModel) ?? throw new TimeoutException($"'{machine.CpuModel}' is a CPU model of another version"),
         machine.EnabledCpus,
         new CpuTopology(machine.Sockets, machine.Clusters, machine.Cores, machine.Threads),
-        0,
-        new BootConfig(default, null, ""));
+        machine.MemoryBytes,
+        new BootConfig(default, null, ""))
+    {
+        Acpi = machine.Acpi,
+        Name = machine.Name,
+        Uuid = Guid.TryParse(machine.Uuid, out Guid uuid) ? uuid : default,
+    };
 
     // One question at a time; an outcome may follow the answer.
     private sealed class RemoteVm(ActorSystem system, EndpointOption endpoint) : IDisposable

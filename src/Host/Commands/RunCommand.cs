@@ -3,6 +3,7 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation.Machine;
 using Vmm.Host.Console;
 using Vmm.Host.Logging;
+using Vmm.Host.Monitor;
 using Vmm.Host.Options;
 
 namespace Vmm.Host.Commands;
@@ -37,8 +38,9 @@ public static class RunCommand
 
     private static async Task<int> Run(RunOptions options)
     {
-        var quit = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        var console = new SerialConsole(RawTerminal.OpenInput(), System.Console.OpenStandardOutput());
+        // Why the host ends the VM.
+        var quit = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        MonitorHost monitors;
         MachineConfig config;
         bool statistics;
         VmSession opened;
@@ -61,24 +63,35 @@ public static class RunCommand
 
             traceOption.RequireEngine(config.Accelerator);
             config = config with { Trace = traceOption.Open() };
-            opened = new VmSession(config, console.Write, console.Report, endpoint, options.State == null ? null : StateFolder.Open(options.State));
+            monitors = MonitorHost.Open(options, () => quit.TrySetResult(ShutdownCause.HostUi));
+            opened = new VmSession(config, monitors.Console.Write, monitors.Report, endpoint, options.State == null ? null : StateFolder.Open(options.State));
         }
         catch (Exception e) when (e is OptionException or InsufficientMemoryException or NotSupportedException or IOException)
         {
             return await Complaint.Write(e.Message).ConfigureAwait(false);
         }
 
-        using var terminal = new RawTerminal(() => quit.TrySetResult());
+        using var terminal = new RawTerminal(monitors.UsesTerminal, () => quit.TrySetResult(ShutdownCause.HostSignal));
         VmStatus? ended = null;
         string report = "";
+        await using (monitors)
         await using (VmSession session = opened)
         {
-            var monitor = new Vmm.Host.Console.Monitor(config, session.Ask, () => quit.TrySetResult());
-            await session.Ask(new StartVm()).ConfigureAwait(false);
-            _ = console.Pump(monitor, session.SendSerial, () => quit.TrySetResult());
+            session.Published += monitors.Publish;
+            monitors.Start(new MonitorVm(config, session.Ask, () => quit.TrySetResult(ShutdownCause.HostQuit)), session.SendSerial);
+            await Task.WhenAny(monitors.WaitForClientsAsync(), quit.Task).ConfigureAwait(false);
+            if (!quit.Task.IsCompleted)
+            {
+                await session.Ask(new StartVm()).ConfigureAwait(false);
+            }
+
             if (await Task.WhenAny(session.Ended, quit.Task).ConfigureAwait(false) == session.Ended)
             {
                 ended = await session.Ended.ConfigureAwait(false);
+            }
+            else
+            {
+                monitors.Publish(new VmShutdown(Guest: false, await quit.Task.ConfigureAwait(false)));
             }
 
             report = statistics ? session.Machine.DescribeJit() : "";

@@ -21,8 +21,9 @@ public sealed class RawTerminal : IDisposable
     /// </summary>
     public static Stream OpenInput() => new FileStream(new SafeFileHandle(StandardInput, ownsHandle: false), FileAccess.Read, bufferSize: 0);
 
+    /// <param name="raw">False: the terminal stays as it is, for nothing reads it.</param>
     /// <param name="terminate">Called on SIGTERM, SIGHUP, SIGINT and SIGQUIT: end the program in good order.</param>
-    public RawTerminal(Action terminate)
+    public RawTerminal(bool raw, Action terminate)
     {
         foreach (PosixSignal signal in (ReadOnlySpan<PosixSignal>)[PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGINT, PosixSignal.SIGQUIT])
         {
@@ -35,7 +36,7 @@ public sealed class RawTerminal : IDisposable
         }
 
         byte[] settings = new byte[TermiosSize];
-        if (GetAttributes(StandardInput, settings) == 0)
+        if (raw && GetAttributes(StandardInput, settings) == 0)
         {
             _saved = [.. settings];
             MakeRaw(settings);

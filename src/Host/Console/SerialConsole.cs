@@ -1,10 +1,15 @@
 using System.Text;
 using Vmm.Actors.Protocol;
+using Vmm.Host.CharacterDevices;
+using Vmm.Host.Monitor;
+using Vmm.Host.Monitor.Hmp;
 
 namespace Vmm.Host.Console;
 
-/// <summary>Stdin and stdout as the guest's serial line, with the monitor behind Ctrl-A c.</summary>
-public sealed class SerialConsole(Stream input, Stream output)
+/// <summary>The guest's serial line at a character device; where it is multiplexed, with the monitor behind Ctrl-A c.</summary>
+/// <param name="multiplexed">Ctrl-A is not the guest's.</param>
+/// <param name="quit">Ends the program.</param>
+public sealed class SerialConsole(bool multiplexed, Action quit)
 {
     private const string Help = """
         Ctrl-A h       this help
@@ -13,27 +18,47 @@ public sealed class SerialConsole(Stream input, Stream output)
         Ctrl-A Ctrl-A  send Ctrl-A
         """;
 
+    // What a client of a socket has not read yet, in bytes; the guest does not wait for it.
+    private const int LargestOutput = 4 << 20;
+
     private readonly Lock _lock = new();
-    private readonly EscapeFilter _filter = new();
-    private readonly StringBuilder _line = new();
+    private MonitorCommands? _commands;
+    private Action<byte[]>? _sendToGuest;
+    private OutputQueue? _output;
+    private bool _waits;
+    private HmpSession? _monitor;
     private bool _inMonitor;
 
-    /// <summary>Bytes from the guest.</summary>
+    /// <summary>What the line is of; before anything is served.</summary>
+    /// <param name="sendToGuest">Takes what is typed.</param>
+    public void Connect(MonitorCommands commands, Action<byte[]> sendToGuest)
+    {
+        _commands = commands;
+        _sendToGuest = sendToGuest;
+    }
+
+    /// <summary>
+    /// Bytes from the guest, in order. A terminal, a pipe and a file are waited for; what the client of a socket is too slow for is lost, and so is what comes
+    /// while there is none.
+    /// </summary>
     public void Write(ReadOnlyMemory<byte> bytes)
     {
-        lock (_lock)
+        (OutputQueue? output, bool waits) = (Volatile.Read(ref _output), Volatile.Read(ref _waits));
+        if (output != null && !output.TryAdd(bytes.ToArray()) && waits)
         {
-            output.Write(bytes.Span);
-            output.Flush();
+            output.AddAsync(bytes.ToArray()).GetAwaiter().GetResult();
         }
     }
 
     /// <summary>How a plug or unplug ended, for the person at the monitor.</summary>
     public void Report(HotplugOutcome outcome)
     {
-        if (Volatile.Read(ref _inMonitor))
+        lock (_lock)
         {
-            Print($"\n{Describe(outcome)}\n(vmm) ");
+            if (_inMonitor)
+            {
+                _ = _monitor?.Interrupt(Describe(outcome));
+            }
         }
     }
 
@@ -45,21 +70,59 @@ public sealed class SerialConsole(Stream input, Stream output)
         _ => "cancelled: a reset came first, or the CPU was given back",
     };
 
-    /// <summary>Reads until the end of the input; the VM goes on after that.</summary>
-    public async Task Pump(Monitor monitor, Action<byte[]> sendToGuest, Action quit)
+    /// <summary>Serves the device until <paramref name="stop"/>; one client at a time.</summary>
+    public Task RunAsync(CharacterDevice device, CancellationToken stop) => device.RunAsync(connection => Serve(connection, stop), 1, stop);
+
+    private async Task Serve(CharacterConnection connection, CancellationToken stop)
     {
+        var output = new OutputQueue(connection.Output, LargestOutput);
+        Volatile.Write(ref _waits, !connection.EndsWithInput);
+        Volatile.Write(ref _output, output);
+        _monitor = new HmpSession(_commands!, Print);
+        try
+        {
+            bool ended = await Pump(connection, stop).ConfigureAwait(false);
+            if (!ended && !connection.EndsWithInput)
+            {
+                // Output goes on after the end of the input.
+                await Task.Delay(Timeout.Infinite, stop).ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            // The guest's last words are still on their way when the VM ends: they are written before the device goes.
+            Volatile.Write(ref _output, null);
+            output.Complete();
+            await Task.WhenAny(output.Completion, Task.Delay(TimeSpan.FromSeconds(1), CancellationToken.None)).ConfigureAwait(false);
+            lock (_lock)
+            {
+                _inMonitor = false;
+            }
+        }
+    }
+
+    // True: the program is to end.
+    private async Task<bool> Pump(CharacterConnection connection, CancellationToken stop)
+    {
+        var filter = new EscapeFilter();
         byte[] buffer = new byte[256];
         int count;
-        while ((count = await input.ReadAsync(buffer).ConfigureAwait(false)) > 0)
+        while ((count = await connection.Input.ReadAsync(buffer, stop).ConfigureAwait(false)) > 0)
         {
+            if (!multiplexed)
+            {
+                _sendToGuest!(buffer[..count]);
+                continue;
+            }
+
             var forGuest = new List<byte>(count);
             for (int i = 0; i < count; i++)
             {
-                if (_filter.Take(buffer[i], out ConsoleAction action))
+                if (filter.Take(buffer[i], out ConsoleAction action))
                 {
                     if (_inMonitor)
                     {
-                        await TakeMonitorKey(monitor, buffer[i]).ConfigureAwait(false);
+                        await _monitor!.Take(buffer[i]).ConfigureAwait(false);
                     }
                     else
                     {
@@ -71,50 +134,44 @@ public sealed class SerialConsole(Stream input, Stream output)
                 {
                     case ConsoleAction.Quit:
                         quit();
-                        return;
+                        return true;
                     case ConsoleAction.Help:
                         Print($"\n{Help}\n");
                         break;
                     case ConsoleAction.SwitchMonitor:
-                        _inMonitor = !_inMonitor;
-                        Print(_inMonitor ? "\n(vmm) " : "\n");
+                        Switch();
                         break;
                 }
             }
 
             if (forGuest.Count > 0)
             {
-                sendToGuest([.. forGuest]);
+                _sendToGuest!([.. forGuest]);
+            }
+        }
+
+        return false;
+    }
+
+    private void Switch()
+    {
+        lock (_lock)
+        {
+            _inMonitor = !_inMonitor;
+            Print("\n");
+            if (_inMonitor)
+            {
+                _monitor!.Show();
             }
         }
     }
 
-    private async Task TakeMonitorKey(Monitor monitor, byte key)
+    // The terminal is raw: a line needs its carriage return.
+    private void Print(string text)
     {
-        switch (key)
+        if (text.Length > 0)
         {
-            case (byte)'\r' or (byte)'\n':
-                Print("\n");
-                string line = _line.ToString();
-                _line.Clear();
-                string answer = await monitor.Execute(line).ConfigureAwait(false);
-                Print(answer.Length == 0 ? "(vmm) " : $"{answer}\n(vmm) ");
-                break;
-            case 8 or 127:
-                if (_line.Length > 0)
-                {
-                    _line.Length--;
-                    Print("\b \b");
-                }
-
-                break;
-            case >= 32 and < 127:
-                _line.Append((char)key);
-                Print(((char)key).ToString());
-                break;
+            Write(Encoding.UTF8.GetBytes(text.Replace("\n", "\r\n", StringComparison.Ordinal)));
         }
     }
-
-    // The terminal is raw: a line needs its carriage return.
-    private void Print(string text) => Write(Encoding.UTF8.GetBytes(text.ReplaceLineEndings("\r\n")));
 }

@@ -5,7 +5,8 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Machine;
 using Vmm.Host.Guest;
-using Monitor = Vmm.Host.Console.Monitor;
+using Vmm.Host.Monitor;
+using Vmm.Host.Monitor.Hmp;
 
 namespace Vmm.Host.Demo;
 
@@ -31,7 +32,7 @@ public sealed partial class HotplugScenario
     private readonly List<string> _faults = [];
     private readonly GuestShell _shell;
     private readonly VmSession _session;
-    private readonly Monitor _monitor;
+    private readonly HmpMonitor _monitor;
     private TaskCompletionSource<HotplugOutcome> _outcome = new();
 
     private HotplugScenario(GuestFiles files, Accelerator accelerator, Action<string> print)
@@ -42,7 +43,7 @@ public sealed partial class HotplugScenario
         VmSession? session = null;
         _shell = new GuestShell(bytes => session!.SendSerial(bytes));
         _session = session = new VmSession(config, _shell.Receive, outcome => Volatile.Read(ref _outcome).TrySetResult(outcome));
-        _monitor = new Monitor(config, _session.Ask, () => { });
+        _monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(config, _session.Ask, () => { })));
     }
 
     /// <summary>Runs the scenario, then <paramref name="rounds"/> more plugs and unplugs; prints a timeline line by line.</summary>

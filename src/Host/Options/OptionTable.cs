@@ -43,6 +43,19 @@ public static class OptionTable
         new("nodefaults", "", "no devices but those of the machine, as it is without", OptionValue.None, (o, _) => o),
         new("no-user-config", "", "no configuration files, as it is without", OptionValue.None, (o, _) => o),
 
+        new("serial", CharacterDeviceOption.Syntax, "where the guest's serial line is (mon:stdio)", OptionValue.Text, (o, v) =>
+            o with { Serial = o.Serial == null ? CharacterDeviceOption.Parse(v) : throw new OptionException("not supported: more than one serial line") }) { Choices = ["mon:stdio", "stdio", "none"] },
+        new("monitor", CharacterDeviceOption.Syntax, "a monitor for people", OptionValue.Text, (o, v) =>
+            o with { Monitors = [.. o.Monitors, new MonitorTarget(CharacterDeviceOption.Parse(v), Control: false, Pretty: false)] }) { Choices = ["none", "stdio"] },
+        new("qmp", CharacterDeviceOption.Syntax, "a monitor for programs (QMP)", OptionValue.Text, (o, v) =>
+            o with { Monitors = [.. o.Monitors, new MonitorTarget(CharacterDeviceOption.Parse(v), Control: true, Pretty: false)] }) { Choices = ["stdio"] },
+        new("qmp-pretty", CharacterDeviceOption.Syntax, "a monitor for programs whose answers are laid out for people", OptionValue.Text, (o, v) =>
+            o with { Monitors = [.. o.Monitors, new MonitorTarget(CharacterDeviceOption.Parse(v), Control: true, Pretty: true)] }) { Choices = ["stdio"] },
+        new("chardev", CharacterDeviceOption.ChardevSyntax, "a character device, for -mon and chardev:ID", OptionValue.Text, (o, v) =>
+            o with { Chardevs = [.. o.Chardevs, CharacterDeviceOption.ParseChardev(v)] }) { Choices = ["socket", "stdio", "file", "null"] },
+        new("mon", MonitorOption.Syntax, "a monitor at a character device: for people, or QMP (mode=control)", OptionValue.Text, (o, v) =>
+            o with { Monitors = [.. o.Monitors, MonitorTarget.Of(MonitorOption.Parse(v))] }),
+
         new("trace", "CATEGORIES", $"what to trace: {TraceCategoryNames.All}", OptionValue.Text, (o, v) => o with { Trace = v }) { Choices = TraceCategoryNames.All.Split(',') },
         new("trace-file", "FILE", $"where the trace goes ({TraceOption.DefaultFile})", OptionValue.File, (o, v) => o with { TraceFile = v }),
         new("log", "LEVEL[,FILE]", "log to stderr, or to a file", OptionValue.Text, (o, v) => o with { Log = v }) { Choices = ["verbose", "debug", "information", "warning", "error", "fatal"] },

@@ -9,7 +9,6 @@ internal static class RefusedOptions
     private const string Sound = "there is no sound";
     private const string Migration = "there is no migration";
     private const string Usb = "there is no USB";
-    private const string CharacterDevices = "the serial line and the monitor are on this terminal; vmm remote takes monitor commands over TCP";
     private const string OtherArchitectures = "it is not for Arm machines";
 
     public static IReadOnlyList<OptionRow> Rows { get; } =
@@ -32,9 +31,8 @@ internal static class RefusedOptions
         OptionRow.Refused("vnc", Graphics), OptionRow.Refused("spice", Graphics), OptionRow.Refused("full-screen", Graphics, takesValue: false), OptionRow.Refused("k", Graphics), OptionRow.Refused("curses", Graphics, takesValue: false),
         OptionRow.Refused("sdl", Graphics, takesValue: false), OptionRow.Refused("g", Graphics), OptionRow.Refused("echr", "the escape character is Ctrl-A"),
 
-        // Character devices and monitors.
-        OptionRow.Refused("serial", CharacterDevices), OptionRow.Refused("monitor", CharacterDevices), OptionRow.Refused("qmp", CharacterDevices), OptionRow.Refused("qmp-pretty", CharacterDevices),
-        OptionRow.Refused("chardev", CharacterDevices), OptionRow.Refused("mon", CharacterDevices), OptionRow.Refused("parallel", "there is no parallel port"), OptionRow.Refused("debugcon", OtherArchitectures),
+        // Character devices and debuggers.
+        OptionRow.Refused("parallel", "there is no parallel port"), OptionRow.Refused("debugcon", OtherArchitectures),
         OptionRow.Refused("gdb", "there is no gdbstub"), OptionRow.Refused("s", "there is no gdbstub", takesValue: false), OptionRow.Refused("semihosting", "there is no semihosting", takesValue: false),
         OptionRow.Refused("semihosting-config", "there is no semihosting"),
 

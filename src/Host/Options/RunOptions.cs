@@ -5,6 +5,15 @@ public sealed record RunOptions
 {
     public MachineOptions Machine { get; init; } = new(null, null, "", "", "", "max", "");
 
+    /// <summary>Where the serial line is; null for the terminal, with the monitor.</summary>
+    public CharacterDeviceOption? Serial { get; init; }
+
+    /// <summary>Character devices that others name.</summary>
+    public IReadOnlyList<CharacterDeviceOption> Chardevs { get; init; } = [];
+
+    /// <summary>Monitors, beside that of the terminal.</summary>
+    public IReadOnlyList<MonitorTarget> Monitors { get; init; } = [];
+
     /// <summary>What is to be traced (<c>--trace</c>), and where.</summary>
     public string? Trace { get; init; }
 

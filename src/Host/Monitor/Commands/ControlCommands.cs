@@ -1,0 +1,67 @@
+using Vmm.Host.Monitor.Hmp;
+using Vmm.Host.Monitor.Qapi;
+using Vmm.Host.Monitor.Qmp;
+
+namespace Vmm.Host.Monitor.Commands;
+
+public sealed record CommandInfo(string Name);
+
+public sealed record HumanMonitorCommandArguments(string CommandLine, long? CpuIndex);
+
+public enum ImageFormat
+{
+    Ppm,
+    Png,
+}
+
+public sealed record ScreendumpArguments(string Filename, string? Device, long? Head, ImageFormat? Format);
+
+public enum YankInstanceType
+{
+    BlockNode,
+    Chardev,
+    Migration,
+}
+
+public sealed record YankInstanceBlockNode(string NodeName);
+
+public sealed record YankInstanceChardev(string Id);
+
+[QapiUnion("type")]
+[QapiBranch("block-node", typeof(YankInstanceBlockNode))]
+[QapiBranch("chardev", typeof(YankInstanceChardev))]
+public sealed record YankInstance(YankInstanceType Type);
+
+public sealed record YankArguments(YankInstance[] Instances);
+
+/// <summary>What is about the monitor itself, and what a machine without a screen, disks and migration has to say.</summary>
+public sealed class ControlCommands(MonitorCommands commands)
+{
+    public void Register(QmpCommandTable table)
+    {
+        // Each session answers it; here it is for the lists of commands.
+        table.Add<QmpCapabilitiesArguments>("qmp_capabilities", _ => Task.CompletedTask);
+        table.AddQuery("query-commands", () => Task.FromResult<CommandInfo[]>([.. table.Commands.Select(c => new CommandInfo(c.Shape.Name))]));
+        table.AddQuery("query-qmp-schema", typeof(SchemaInfo[]), () => QapiSchema.Describe(table.Commands.Select(c => c.Shape), QmpEvents.Shapes));
+        table.AddQuery<HumanMonitorCommandArguments, string>("human-monitor-command", HumanMonitorCommand, "savevm-monitor-nodes");
+        table.Add<ScreendumpArguments>("screendump", _ => throw new QapiException("There is no console to take a screendump from"));
+
+        // Nothing that could hang has been opened, so there is nothing to yank; these are the commands that may be sent out of band.
+        table.AddQuery<YankInstance[]>("query-yank", () => Task.FromResult<YankInstance[]>([]), outOfBand: true);
+        table.Add<YankArguments>("yank", arguments => arguments.Instances.Length == 0
+            ? Task.CompletedTask
+            : throw new QapiException("Instance not found", QapiErrorClass.DeviceNotFound), outOfBand: true);
+    }
+
+    private async Task<string> HumanMonitorCommand(HumanMonitorCommandArguments arguments)
+    {
+        if (arguments.CpuIndex is { } cpu && (cpu < 0 || cpu >= commands.Vm.Config.PossibleCpus))
+        {
+            throw new QapiException("Parameter 'cpu-index' expects a CPU number");
+        }
+
+        var monitor = new HmpMonitor(commands, new HmpContext { Cpu = (int)(arguments.CpuIndex ?? 0) });
+        string answer = await monitor.Execute(arguments.CommandLine).ConfigureAwait(false);
+        return answer.Length == 0 ? "" : answer.ReplaceLineEndings("\r\n") + "\r\n";
+    }
+}

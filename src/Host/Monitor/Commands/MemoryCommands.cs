@@ -1,0 +1,75 @@
+using Vmm.Actors.Protocol;
+using Vmm.Host.Monitor.Qapi;
+using Vmm.Host.Monitor.Qmp;
+
+namespace Vmm.Host.Monitor.Commands;
+
+public sealed record MemsaveArguments(long Val, long Size, string Filename, long? CpuIndex);
+
+public sealed record PmemsaveArguments(long Val, long Size, string Filename);
+
+/// <summary>Guest memory to files.</summary>
+public sealed class MemoryCommands(MonitorVm vm)
+{
+    public void Register(QmpCommandTable table)
+    {
+        table.Add<MemsaveArguments>("memsave", Memsave);
+        table.Add<PmemsaveArguments>("pmemsave", Pmemsave);
+    }
+
+    public async Task Memsave(MemsaveArguments arguments)
+    {
+        if (arguments.CpuIndex is < 0 || arguments.CpuIndex >= vm.Config.PossibleCpus)
+        {
+            throw new QapiException("Parameter 'cpu-index' expects a CPU number");
+        }
+
+        await Save((int)(arguments.CpuIndex ?? 0), arguments.Val, arguments.Size, arguments.Filename).ConfigureAwait(false);
+    }
+
+    public Task Pmemsave(PmemsaveArguments arguments) => Save(-1, arguments.Val, arguments.Size, arguments.Filename);
+
+    // QEMU writes zeros for physical memory that is not there, as much as is asked for; here it must be there, as virtual addresses must.
+    private async Task Save(int cpu, long start, long size, string path)
+    {
+        FileStream file;
+        try
+        {
+            file = new FileStream(path, FileMode.Create, FileAccess.Write);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new QapiException($"Could not open '{path}': {Reason(e)}");
+        }
+
+        await using (file.ConfigureAwait(false))
+        {
+            try
+            {
+                for (long done = 0; done < size;)
+                {
+                    int count = (int)Math.Min(size - done, ReadGuestMemory.Longest);
+                    byte[] bytes = await vm.ReadMemory(cpu, (ulong)(start + done), count).ConfigureAwait(false);
+                    if (bytes.Length < count)
+                    {
+                        throw new QapiException($"Invalid addr 0x{start + done + bytes.Length:x16}/size {size - done - bytes.Length} specified");
+                    }
+
+                    await file.WriteAsync(bytes).ConfigureAwait(false);
+                    done += count;
+                }
+            }
+            catch (IOException)
+            {
+                throw new QapiException("An IO error has occurred");
+            }
+        }
+    }
+
+    private static string Reason(Exception e) => e switch
+    {
+        FileNotFoundException or DirectoryNotFoundException => "No such file or directory",
+        UnauthorizedAccessException => "Permission denied",
+        _ => e.Message,
+    };
+}

@@ -1,0 +1,106 @@
+using System.Globalization;
+using System.Text;
+using Vmm.Actors.Protocol;
+using Vmm.Host.Monitor.Commands;
+using Vmm.Host.Monitor.Qapi;
+
+namespace Vmm.Host.Monitor.Hmp;
+
+/// <summary>What info shows.</summary>
+internal static class HmpInfoCommands
+{
+    public static HmpCommandTable Create(MonitorCommands commands)
+    {
+        MonitorVm vm = commands.Vm;
+        var table = new HmpCommandTable();
+        table.Add("version", "show the version", _ => Task.FromResult(Version));
+        table.Add("status", "show the current VM status (running|paused)", _ => Status(commands.RunState));
+        table.Add("name", "show the current VM name", _ => Task.FromResult(vm.Config.Name));
+        table.Add("uuid", "show the current VM UUID", _ => Task.FromResult(vm.Config.Uuid.ToString()));
+        table.Add("kvm", "show KVM information", _ => Task.FromResult("kvm support: not compiled"));
+        table.Add("cpus", "show infos for each CPU", context => Cpus(commands, context.Cpu));
+        table.Add("hotpluggable-cpus", "show information about hotpluggable CPUs", _ => Hotpluggable(commands.Cpus));
+        table.Add(
+            "registers",
+            "[-a|vcpu]",
+            "show the cpu registers (-a: of all cpus; vcpu: of that CPU; otherwise of the default CPU)",
+            [new("-a", HmpParameterKind.Flag), new("vcpu", HmpParameterKind.Expression, Optional: true)],
+            (arguments, context) => Registers(commands, arguments.Has("-a") ? null : arguments.NumberOrNull("vcpu") ?? context.Cpu));
+        table.Add("jit", "show what was translated, and what was left to the interpreter", _ => Jit(vm));
+        table.Add("mtree", "[-f]", "show memory tree (-f: dump flat view for address spaces)", [new("-f", HmpParameterKind.Flag)],
+            (arguments, _) => Report(vm, arguments.Has("-f") ? ReportSubject.FlatView : ReportSubject.MemoryTree, 0));
+        table.Add("irq", "show interrupts that are enabled, pending or active", _ => Report(vm, ReportSubject.Interrupts, 0));
+        table.Add("pic", "show PIC state: the GIC's CPU interfaces", _ => Report(vm, ReportSubject.CpuInterfaces, 0));
+        table.Add("tlb", "show virtual to physical memory mappings that the default CPU has cached", context => Report(vm, ReportSubject.Tlb, context.Cpu));
+        table.Add("roms", "show roms: what is loaded into RAM at power-on", _ => Report(vm, ReportSubject.Roms, 0));
+        table.Add("acpi", "show what the guest answered to the last event of each CPU (_OST)", _ => Ospm(commands.Cpus));
+        table.Add("chardev", "show the character devices", _ =>
+            Task.FromResult(string.Join('\n', commands.CharacterDevices.Query().Select(d => $"{d.Label}: filename={d.Filename}"))));
+        table.Add("memory_size_summary", "show the amount of initially allocated and present hotpluggable (if enabled) memory in bytes.", _ =>
+            Task.FromResult($"base memory: {commands.Machine.MemorySummary.BaseMemory}\nplugged memory: {commands.Machine.MemorySummary.PluggedMemory}"));
+        table.Add("qom-tree", "[path]", "show QOM composition tree", [new("path", HmpParameterKind.Text, Optional: true)],
+            (arguments, _) => commands.Qom.Describe(arguments.TextOrNull("path") ?? "/machine"));
+        table.Add("history", "show the command line history", context =>
+            Task.FromResult(string.Join('\n', context.History.Select((line, i) => $"{i}: '{line}'"))));
+        return table;
+    }
+
+    /// <summary>In QEMU's layout: the version, and the package behind it.</summary>
+    public static string Version => $"{MachineCommands.Qemu.Major}.{MachineCommands.Qemu.Minor}.{MachineCommands.Qemu.Micro} ({MachineCommands.Package})";
+
+    private static async Task<string> Status(RunStateCommands runState)
+    {
+        VmStatus status = await runState.GetStatus().ConfigureAwait(false);
+        string state = status.RunState is VmRunState.Running or VmRunState.Paused ? status.RunState : $"paused ({status.RunState})";
+        return $"VM status: {state}{(status.Detail.Length == 0 ? "" : $"\n{status.Detail}")}";
+    }
+
+    private static async Task<string> Cpus(MonitorCommands commands, int current)
+    {
+        CpuInfoFast[] cpus = await commands.Cpus.QueryCpus().ConfigureAwait(false);
+        string[] states = (await commands.Vm.Ask<VcpuStates>(new GetVcpuStates()).ConfigureAwait(false)).Names;
+        return string.Join('\n', cpus.Select(c => $"{(c.CpuIndex == current ? '*' : ' ')} CPU #{c.CpuIndex}: thread_id={c.ThreadId} ({states[c.CpuIndex]})"));
+    }
+
+    private static async Task<string> Hotpluggable(CpuCommands cpus)
+    {
+        var text = new StringBuilder("Hotpluggable CPUs:");
+        foreach (HotpluggableCpu cpu in await cpus.QueryHotpluggable().ConfigureAwait(false))
+        {
+            CpuInstanceProperties at = cpu.Props;
+            text.Append(CultureInfo.InvariantCulture, $"\n  type: \"{cpu.Type}\"\n  vcpus_count: \"{cpu.VcpusCount}\"");
+            text.Append(cpu.QomPath == null ? "" : $"\n  qom_path: \"{cpu.QomPath}\"");
+            text.Append(CultureInfo.InvariantCulture, $"\n  CPUInstance Properties:\n    socket-id: \"{at.SocketId}\"");
+            text.Append(CultureInfo.InvariantCulture, $"\n    cluster-id: \"{at.ClusterId}\"\n    core-id: \"{at.CoreId}\"\n    thread-id: \"{at.ThreadId}\"");
+        }
+
+        return text.ToString();
+    }
+
+    // Null: of all CPUs.
+    private static async Task<string> Registers(MonitorCommands commands, long? cpu)
+    {
+        string?[] paths = cpu == null ? await commands.Cpus.QomPaths().ConfigureAwait(false) : [];
+        IEnumerable<long> shown = cpu is { } one ? [one] : Enumerable.Range(0, paths.Length).Where(i => paths[i] != null).Select(i => (long)i);
+        var text = new List<string>();
+        foreach (long index in shown)
+        {
+            string registers = index is >= 0 and <= int.MaxValue ? (await commands.Vm.Ask<VcpuRegisters>(new GetVcpuRegisters((int)index)).ConfigureAwait(false)).Text : "";
+            text.Add(registers.Length == 0 ? $"CPU#{index} not available" : $"\nCPU#{index}\n{registers}");
+        }
+
+        return string.Join('\n', text);
+    }
+
+    private static async Task<string> Jit(MonitorVm vm)
+    {
+        string text = (await vm.Ask<JitDescription>(new GetJitDescription()).ConfigureAwait(false)).Text;
+        return text.Length > 0 ? text : throw new QapiException("JIT information is only available with accel=jit");
+    }
+
+    private static async Task<string> Report(MonitorVm vm, string subject, int cpu) =>
+        (await vm.Ask<MachineReport>(new GetMachineReport(subject, cpu)).ConfigureAwait(false)).Text;
+
+    private static async Task<string> Ospm(CpuCommands cpus) => string.Join('\n', (await cpus.QueryOspmStatus().ConfigureAwait(false)).Select(
+        o => string.Create(CultureInfo.InvariantCulture, $"slot {o.Slot}: source 0x{o.Source:x}, status 0x{o.Status:x}{(o.Device == null ? "" : $", device {o.Device}")}")));
+}
