@@ -19,6 +19,7 @@ var root = new RootCommand("Vmm: an AArch64 virtual machine monitor that plugs a
 {
     new Command(RunCommand.Name, RunCommand.Description), RemoteCommand.Create(), DemoCommand.Create(), AcpiCommand.Create(), GuestFetch.Create(),
 };
+root.Add(CompletionCommand.Create(root));
 ParseResult parsed = root.Parse(args);
 if (parsed.Errors.Count == 0)
 {

@@ -1,3 +1,6 @@
+using System.Diagnostics;
+using System.Globalization;
+using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Machine;
 using Vmm.Host.Options;
 
@@ -97,4 +100,49 @@ public sealed class CommandLineTests
     [InlineData("", "type=")]
     public void Key_values_are_split_as_QEMU_does(string text, string pairs) =>
         Assert.Equal(pairs, string.Join('|', KeyValues.Parse(text, "type").Select(p => $"{p.Key}={p.Value}")));
+
+    [Theory]
+    [InlineData("-d in_asm,int", "Irq, InAsm", null)]
+    [InlineData("-d exec -d guest_errors -D F", "Insn, GuestErrors", "F")]
+    [InlineData("-d invalid_mem,psci", "Psci, GuestErrors", null)]
+    [InlineData("-trace mmio -d op", "Mmio, Op", TraceOption.DefaultFile)]
+    [InlineData("-trace mmio,guest_errors -trace-file F", "Mmio, GuestErrors", "F")]
+    public void Log_items_are_categories_of_the_trace(string line, string categories, string? file)
+    {
+        TraceOption trace = TraceOption.Parse(Parse(line));
+        Assert.Equal((categories, file), (trace.Categories.ToString(), trace.File));
+    }
+
+    [Theory]
+    [InlineData("-d cpu", "-d cpu: 'cpu' is not supported; -d help lists what is")]
+    [InlineData("-d in_asm,foo", "-d in_asm,foo: 'foo' is no log item; -d help lists them")]
+    [InlineData("-rtc base=foo", "-rtc base=foo: invalid datetime format: valid formats are '2006-06-17T16:01:21' and '2006-06-17', from 1970 to 2105")]
+    [InlineData("-rtc foo=1", "-rtc foo=1: Invalid parameter 'foo'")]
+    [InlineData("-rtc clock=sun", "-rtc clock=sun: invalid option value 'sun': clock is host, rt or vm")]
+    public void Values_that_are_wrong_are_named_with_their_option(string line, string message) => Assert.Equal(message, Refuse(line));
+
+    [Theory]
+    [InlineData("base=2006-06-17T16:01:21", "2006-06-17T16:01:21", RtcClock.Host)]
+    [InlineData("base=2006-06-17,clock=vm", "2006-06-17T00:00:00", RtcClock.Guest)]
+    [InlineData("clock=rt,driftfix=none", null, RtcClock.Monotonic)]
+    public void Real_time_clock_starts_where_it_is_told(string text, string? start, RtcClock clock)
+    {
+        DateTimeOffset? expected = start == null ? null : DateTimeOffset.Parse(start, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
+        Assert.Equal(new RtcConfig(expected, clock), RtcOption.Parse(text));
+    }
+
+    [Fact]
+    public void Pid_file_is_there_as_long_as_the_program()
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"vmm-{Guid.NewGuid():N}.pid");
+        using (PidFile.Create(path))
+        {
+            using Process cat = Process.Start(new ProcessStartInfo("cat", path) { RedirectStandardOutput = true })!;
+            Assert.Equal($"{Environment.ProcessId}\n", cat.StandardOutput.ReadToEnd());
+            Assert.StartsWith("cannot create PID file: ", Assert.Throws<OptionException>(() => PidFile.Create(path)).Message, StringComparison.Ordinal);
+        }
+
+        Assert.False(File.Exists(path));
+        Assert.StartsWith("cannot create PID file: ", Assert.Throws<OptionException>(() => PidFile.Create("/nonexistent/a")).Message, StringComparison.Ordinal);
+    }
 }

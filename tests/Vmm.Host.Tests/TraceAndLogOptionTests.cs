@@ -33,7 +33,7 @@ public sealed class TraceAndLogOptionTests : IDisposable
 
     [Theory]
     [InlineData("mmu", null, "unknown trace category 'mmu'; there are insn,mmio,irq,psci,acpi,hotplug,in_asm,op,out_asm")]
-    [InlineData(null, "file", "--trace-file without --trace")]
+    [InlineData(null, "file", "-trace-file or -D without -trace or -d")]
     [InlineData("insn", "/nonexistent/trace", "cannot write the trace '/nonexistent/trace'")]
     public void Trace_wrong_says_what_in_one_line(string? categories, string? file, string message)
     {

@@ -58,6 +58,11 @@ public sealed unsafe partial class VcpuCore
             mmio.Write(TraceCategories.Mmio, $"cpu{Index.Value} {direction} {place} size {size} value 0x{value:x}");
         }
 
+        if (window == null && TraceOf(TraceCategories.GuestErrors) is { } errors)
+        {
+            errors.Write(TraceCategories.GuestErrors, $"cpu{Index.Value} {direction} of nothing at 0x{address:x} size {size}");
+        }
+
         if (TraceOf(TraceCategories.Acpi) is { } acpi && window is { Device: IAcpiDevice device } found
             && device.RegisterName(address - found.Start, write) is { } register)
         {

@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Machine;
@@ -52,6 +53,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
 
     /// <summary>Random seeds for the kernel in /chosen, new at each reset; false for boots that repeat (<c>-machine dtb-randomness=off</c>).</summary>
     public bool DtbRandomness { get; init; } = true;
+
+    /// <summary>What the real time clock shows (<c>-rtc</c>).</summary>
+    public RtcConfig Rtc { get; init; } = new(null, RtcClock.Host);
 
     /// <summary>
     /// False: every CPU enabled at power-on is Enabled in the MADT and can never be unplugged (V5 of the series). True: only the

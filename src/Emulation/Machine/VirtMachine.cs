@@ -65,7 +65,7 @@ public sealed class VirtMachine : IDisposable
         }
 
         Uart = new Pl011(Gic.SpiLine(VirtInterruptMap.Uart));
-        Rtc = new Pl031(Gic.SpiLine(VirtInterruptMap.Rtc), TimeProvider.System);
+        Rtc = new Pl031(Gic.SpiLine(VirtInterruptMap.Rtc), RtcTime.Create(config.Rtc, TimeProvider.System, Clock));
         Ged = new Ged(Gic.SpiLine(VirtInterruptMap.Ged));
         Gpio = new Pl061(Gic.SpiLine(VirtInterruptMap.Gpio));
         FwCfg = new FwCfg(FirmwareBoot.Items(config), Bus);

@@ -32,6 +32,9 @@ public enum TraceCategories
 
     /// <summary>The host's code of each block, disassembled.</summary>
     OutAsm = 256,
+
+    /// <summary>Accesses to physical addresses where there is nothing.</summary>
+    GuestErrors = 512,
 }
 
 /// <summary>The names of the categories: what <c>--trace</c> takes.</summary>
@@ -47,6 +50,7 @@ public static class TraceCategoryNames
     {
         TraceCategories.InAsm => "in_asm",
         TraceCategories.OutAsm => "out_asm",
+        TraceCategories.GuestErrors => "guest_errors",
         _ => category.ToString().ToLowerInvariant(),
     };
 

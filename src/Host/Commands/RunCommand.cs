@@ -44,10 +44,11 @@ public static class RunCommand
         MachineConfig config;
         bool statistics;
         VmSession opened;
+        PidFile? pidFile = null;
         try
         {
             Log.Logger = LogOption.Create(options.Log);
-            TraceOption traceOption = TraceOption.Parse(options.Trace, options.TraceFile);
+            TraceOption traceOption = TraceOption.Parse(options);
             EndpointOption? endpoint = options.Remote == null ? null : EndpointOption.Parse(options.Remote);
             AcceleratorOption accelerator = options.Machine.ChooseAccelerator();
             statistics = accelerator.Statistics;
@@ -64,10 +65,12 @@ public static class RunCommand
             traceOption.RequireEngine(config.Accelerator);
             config = config with { Trace = traceOption.Open() };
             monitors = MonitorHost.Open(options, () => quit.TrySetResult(ShutdownCause.HostUi));
+            pidFile = options.PidFile == null ? null : PidFile.Create(options.PidFile);
             opened = new VmSession(config, monitors.Console.Write, monitors.Report, endpoint, options.State == null ? null : StateFolder.Open(options.State));
         }
         catch (Exception e) when (e is OptionException or InsufficientMemoryException or NotSupportedException or IOException)
         {
+            pidFile?.Dispose();
             return await Complaint.Write(e.Message).ConfigureAwait(false);
         }
 
@@ -103,6 +106,7 @@ public static class RunCommand
             await System.Console.Error.WriteLineAsync(report).ConfigureAwait(false);
         }
 
+        pidFile?.Dispose();
         config.Firmware?.Code.File?.Dispose();
         config.Firmware?.Variables.File?.Dispose();
         await Log.CloseAndFlushAsync().ConfigureAwait(false);

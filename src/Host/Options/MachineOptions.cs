@@ -1,5 +1,6 @@
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Machine;
 
 namespace Vmm.Host.Options;
@@ -11,11 +12,17 @@ namespace Vmm.Host.Options;
 /// <param name="Accel">Engines to try in their order, each as <see cref="AcceleratorOption.Syntax"/> has it, in lines; null for the fastest.</param>
 public sealed record MachineOptions(string? Kernel, string? Initrd, string Append, string Smp, string Memory, string Cpu, string Machine, string? Accel = null)
 {
+    // Of kernels and initial RAM disks, in bytes.
+    private const long LargestFile = 1 << 30;
+
     /// <summary>Firmware (<c>-bios</c>); null for none.</summary>
     public string? Bios { get; init; }
 
     /// <summary>Drives (<see cref="FirmwareOption.DriveSyntax"/>).</summary>
     public IReadOnlyList<string> Drives { get; init; } = [];
+
+    /// <summary>The real time clock (<see cref="RtcOption.Syntax"/>); empty for the host's time.</summary>
+    public string Rtc { get; init; } = "";
 
     /// <summary>Opens what the firmware is to keep: whoever asks for the configuration disposes the files that it names.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
@@ -27,6 +34,7 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
         MachineOption machine = MachineOption.Parse(Machine);
         machine.RequireRoom(memory, smp.Topology.Count);
         AcceleratorOption accelerator = ChooseAccelerator();
+        RtcConfig rtc = RtcOption.Parse(Rtc);
         FirmwareConfig? firmware = FirmwareOption.Open(Bios, Drives);
         if (Kernel == null && firmware == null)
         {
@@ -38,12 +46,13 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
             throw new OptionException($"{(Initrd != null ? "-initrd" : "-append")} only allowed with -kernel option");
         }
 
-        var boot = new BootConfig(Kernel == null ? default : ReadFile("kernel", Kernel), Initrd == null ? null : ReadFile("initrd", Initrd), Append);
+        var boot = new BootConfig(Kernel == null ? default : ReadKernel(Kernel, firmware != null), Initrd == null ? null : ReadFile("initrd", Initrd), Append);
         var config = new MachineConfig(model, smp.Cpus, smp.Topology, memory, boot)
         {
             Firmware = firmware,
             Acpi = machine.Acpi,
             DtbRandomness = machine.DtbRandomness,
+            Rtc = rtc,
             DisabledCpus = smp.DisabledCpus,
             ColdPluggedCpusOnlineCapable = machine.OnlineCapable ?? smp.DisabledCpus > 0,
             Accelerator = accelerator.Accelerator,
@@ -73,11 +82,37 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
             : AcceleratorOption.Choose(ofMachine ?? Accel);
     }
 
+    private static ReadOnlyMemory<byte> ReadKernel(string path, bool forFirmware)
+    {
+        try
+        {
+            return KernelFile.Unpack(ReadFile("kernel", path), forFirmware);
+        }
+        catch (InvalidDataException e)
+        {
+            throw new OptionException(e.Message);
+        }
+    }
+
+    // Pipes and devices too, which may never end.
     private static byte[] ReadFile(string what, string path)
     {
         try
         {
-            return File.ReadAllBytes(path);
+            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 20);
+            using var contents = new MemoryStream();
+            byte[] piece = new byte[1 << 20];
+            int read;
+            while ((read = file.Read(piece)) > 0)
+            {
+                contents.Write(piece, 0, read);
+                if (contents.Length > LargestFile)
+                {
+                    throw new OptionException($"the {what} '{CommandLine.Legible(path)}' is larger than {LargestFile >> 20} MiB");
+                }
+            }
+
+            return contents.ToArray();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {

@@ -56,6 +56,13 @@ public static class OptionTable
         new("mon", MonitorOption.Syntax, "a monitor at a character device: for people, or QMP (mode=control)", OptionValue.Text, (o, v) =>
             o with { Monitors = [.. o.Monitors, MonitorTarget.Of(MonitorOption.Parse(v))] }),
 
+        new("rtc", RtcOption.Syntax, "what the real time clock shows, and what drives it (base=utc,clock=host)", OptionValue.Text, (o, v) =>
+            OfMachine(o, m => m with { Rtc = Append(m.Rtc, Checked(v, RtcOption.Parse)) })) { Choices = ["base=utc", "base=localtime", "clock=host", "clock=rt", "clock=vm"] },
+        new("pidfile", "FILE", "write the process id there, and remove the file at the end", OptionValue.File, (o, v) => o with { PidFile = v }),
+
+        new("d", "ITEM[,ITEM...]", "what to trace, as QEMU names it, to stderr or to the file of -D; -d help lists the items", OptionValue.Text, (o, v) =>
+            v is "help" or "?" ? o with { Answer = LogItems.Describe } : o with { LogItems = [.. o.LogItems, Checked(v, LogItems.Parse)] }) { Choices = LogItems.Names },
+        new("D", "FILE", "where -d goes", OptionValue.File, (o, v) => o with { TraceFile = v }),
         new("trace", "CATEGORIES", $"what to trace: {TraceCategoryNames.All}", OptionValue.Text, (o, v) => o with { Trace = v }) { Choices = TraceCategoryNames.All.Split(',') },
         new("trace-file", "FILE", $"where the trace goes ({TraceOption.DefaultFile})", OptionValue.File, (o, v) => o with { TraceFile = v }),
         new("log", "LEVEL[,FILE]", "log to stderr, or to a file", OptionValue.Text, (o, v) => o with { Log = v }) { Choices = ["verbose", "debug", "information", "warning", "error", "fatal"] },
@@ -90,6 +97,13 @@ public static class OptionTable
     private static RunOptions ApplyAccelerator(RunOptions options, string value) => value is "help" or "?"
         ? options with { Answer = AcceleratorOption.Describe }
         : OfMachine(options, m => m with { Accel = m.Accel == null ? value : $"{m.Accel}\n{value}" });
+
+    // The text, if it is right by itself.
+    private static string Checked<T>(string text, Func<string, T> parse)
+    {
+        parse(text);
+        return text;
+    }
 
     private static RunOptions Only(RunOptions options, string value, string accepted, string why) =>
         value == accepted ? options : throw new OptionException($"not supported: {why}");

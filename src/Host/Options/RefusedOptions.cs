@@ -52,8 +52,8 @@ internal static class RefusedOptions
         OptionRow.Refused("xen-attach", OtherArchitectures, takesValue: false), OptionRow.Refused("xen-domid-restrict", OtherArchitectures, takesValue: false), OptionRow.Refused("async-teardown", "the program runs as it was started", takesValue: false),
 
         // To come: each needs a part of the machine that takes it.
-        OptionRow.Refused("S", "the machine starts at once", takesValue: false), OptionRow.Refused("pidfile", "the shell knows the process ($!)"), OptionRow.Refused("D", "give it as --trace-file"), OptionRow.Refused("d", "give it as --trace"),
-        OptionRow.Refused("name", "the guest has no name"), OptionRow.Refused("uuid", "the guest has no UUID"), OptionRow.Refused("rtc", "the clock is the host's, in UTC"), OptionRow.Refused("global", "devices have no such properties"),
+        OptionRow.Refused("S", "the machine starts at once", takesValue: false),
+        OptionRow.Refused("name", "the guest has no name"), OptionRow.Refused("uuid", "the guest has no UUID"), OptionRow.Refused("global", "devices have no such properties"),
         OptionRow.Refused("no-reboot", "the machine is reset", takesValue: false), OptionRow.Refused("no-shutdown", "the program ends with the guest", takesValue: false), OptionRow.Refused("action", "the program ends with the guest"),
     ];
 }

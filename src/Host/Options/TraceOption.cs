@@ -3,10 +3,25 @@ using Vmm.Emulation.Tracing;
 
 namespace Vmm.Host.Options;
 
-/// <summary><c>--trace</c> and <c>--trace-file</c>, checked.</summary>
-public sealed record TraceOption(TraceCategories Categories, string File)
+/// <summary><c>--trace</c> and <c>--trace-file</c>, <c>-d</c> and <c>-D</c>, checked.</summary>
+/// <param name="File">Where it goes; null for stderr.</param>
+public sealed record TraceOption(TraceCategories Categories, string? File)
 {
     public const string DefaultFile = "vmm-trace.log";
+
+    /// <summary>What <c>--trace</c> and <c>-d</c> ask for together. <c>-d</c> alone goes to stderr, as QEMU's does.</summary>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static TraceOption Parse(RunOptions options)
+    {
+        if (options.LogItems.Count == 0)
+        {
+            return Parse(options.Trace, options.TraceFile);
+        }
+
+        TraceCategories items = options.LogItems.Aggregate(TraceCategories.None, (all, list) => all | LogItems.Parse(list));
+        TraceCategories trace = options.Trace == null ? TraceCategories.None : Parse(options.Trace, null).Categories;
+        return new TraceOption(items | trace, options.TraceFile ?? (options.Trace == null ? null : DefaultFile));
+    }
 
     /// <param name="categories">Comma-separated categories, or null for no trace.</param>
     /// <param name="file">Where it goes, or null for <see cref="DefaultFile"/>.</param>
@@ -15,7 +30,7 @@ public sealed record TraceOption(TraceCategories Categories, string File)
     {
         if (categories == null && file != null)
         {
-            throw new OptionException($"--trace-file without --trace: give categories, of {TraceCategoryNames.All}");
+            throw new OptionException($"-trace-file or -D without -trace or -d: give categories, of {TraceCategoryNames.All}");
         }
 
         try
@@ -47,13 +62,18 @@ public sealed record TraceOption(TraceCategories Categories, string File)
             return null;
         }
 
+        if (File == null)
+        {
+            return new TraceLog(System.Console.OpenStandardError(), Categories);
+        }
+
         try
         {
             return new TraceLog(new FileStream(File, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0), Categories);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new OptionException($"cannot write the trace '{File}': {e.Message}");
+            throw new OptionException($"cannot write the trace '{CommandLine.Legible(File)}': {e.Message}");
         }
     }
 }

@@ -1,0 +1,56 @@
+using System.Diagnostics;
+using Vmm.Emulation.Cpu.Timers;
+
+namespace Vmm.Emulation.Devices.Pl031;
+
+/// <summary>What drives the real time clock (<c>-rtc clock=</c>).</summary>
+public enum RtcClock
+{
+    /// <summary>The host's clock, with whoever sets it.</summary>
+    Host,
+
+    /// <summary>The host's clock since power-on, whoever sets it later.</summary>
+    Monotonic,
+
+    /// <summary>The guest's time, which stands still while the VM is stopped.</summary>
+    Guest,
+}
+
+/// <summary>The real time clock of a machine.</summary>
+/// <param name="Start">What it shows at power-on; null for what the host's shows.</param>
+/// <param name="Clock">What drives it.</param>
+public sealed record RtcConfig(DateTimeOffset? Start, RtcClock Clock);
+
+/// <summary>The time that the real time clock shows before the guest sets it.</summary>
+public sealed class RtcTime : TimeProvider
+{
+    private readonly Func<TimeSpan> _elapsed;
+    private readonly DateTimeOffset _start;
+
+    private RtcTime(DateTimeOffset start, Func<TimeSpan> elapsed)
+    {
+        _start = start;
+        _elapsed = elapsed;
+    }
+
+    /// <param name="host">The host's clock.</param>
+    /// <param name="guest">The guest's.</param>
+    public static TimeProvider Create(RtcConfig config, TimeProvider host, VirtualClock guest)
+    {
+        DateTimeOffset now = host.GetUtcNow();
+        DateTimeOffset start = config.Start ?? now;
+        switch (config.Clock)
+        {
+            case RtcClock.Monotonic:
+                long began = Stopwatch.GetTimestamp();
+                return new RtcTime(start, () => Stopwatch.GetElapsedTime(began));
+            case RtcClock.Guest:
+                ulong count = guest.Count;
+                return new RtcTime(start, () => TimeSpan.FromSeconds((guest.Count - count) / (double)VirtualClock.Frequency));
+            default:
+                return config.Start == null ? host : new RtcTime(start, () => host.GetUtcNow() - now);
+        }
+    }
+
+    public override DateTimeOffset GetUtcNow() => _start + _elapsed();
+}

@@ -1,0 +1,42 @@
+using System.Globalization;
+using Vmm.Emulation.Devices.Pl031;
+
+namespace Vmm.Host.Options;
+
+/// <summary><c>-rtc [base=utc|localtime|DATE][,clock=host|rt|vm]</c>.</summary>
+public static class RtcOption
+{
+    public const string Syntax = "[base=utc|localtime|DATE][,clock=host|rt|vm]";
+
+    private static readonly string[] s_dateFormats = ["yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd"];
+
+    /// <param name="text">Values of all <c>-rtc</c>, the later ones after the earlier ones; empty for none.</param>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static RtcConfig Parse(string text)
+    {
+        var config = new RtcConfig(null, RtcClock.Host);
+        foreach ((string key, string? value) in text.Length == 0 ? [] : KeyValues.Parse(text, null))
+        {
+            config = (key, value) switch
+            {
+                ("base", "utc") => config with { Start = null },
+                ("base", "localtime") => config with { Start = new DateTimeOffset(DateTime.SpecifyKind(DateTime.Now, DateTimeKind.Unspecified), TimeSpan.Zero) },
+                ("base", _) => config with { Start = ParseDate(value ?? "") },
+                ("clock", "host") => config with { Clock = RtcClock.Host },
+                ("clock", "rt") => config with { Clock = RtcClock.Monotonic },
+                ("clock", "vm") => config with { Clock = RtcClock.Guest },
+                ("clock", _) => throw new OptionException($"invalid option value '{value}': clock is host, rt or vm"),
+                ("driftfix", "none") => config,
+                ("driftfix", _) => throw new OptionException("driftfix is none: no ticks are lost"),
+                _ => throw new OptionException($"Invalid parameter '{key}'"),
+            };
+        }
+
+        return config;
+    }
+
+    private static DateTimeOffset ParseDate(string text) =>
+        DateTimeOffset.TryParseExact(text, s_dateFormats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset date) && date.Year is >= 1970 and < 2106
+            ? date
+            : throw new OptionException("invalid datetime format: valid formats are '2006-06-17T16:01:21' and '2006-06-17', from 1970 to 2105");
+}

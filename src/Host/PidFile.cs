@@ -1,0 +1,45 @@
+using System.Globalization;
+using Vmm.Host.Options;
+
+namespace Vmm.Host;
+
+/// <summary><c>-pidfile FILE</c>: holds the process id as long as the program runs. One process at a time has the file.</summary>
+public sealed class PidFile : IDisposable
+{
+    private readonly FileStream _file;
+
+    private PidFile(FileStream file) => _file = file;
+
+    /// <exception cref="OptionException">One line that says why there cannot be one.</exception>
+    public static PidFile Create(string path)
+    {
+        try
+        {
+            // An advisory lock: who reads it does not care, who wants it too finds it taken.
+            var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None);
+            file.SetLength(0);
+            file.Write(System.Text.Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}\n")));
+            file.Flush();
+            return new PidFile(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new OptionException($"cannot create PID file: {e.Message}");
+        }
+    }
+
+    public void Dispose()
+    {
+        string path = _file.Name;
+        try
+        {
+            File.Delete(path);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Serilog.Log.Warning("The PID file {File} stays: {Reason}", path, e.Message);
+        }
+
+        _file.Dispose();
+    }
+}
