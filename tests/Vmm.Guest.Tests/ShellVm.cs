@@ -48,9 +48,9 @@ internal sealed class ShellVm : IAsyncDisposable
     /// <summary>Boots to the prompt.</summary>
     public static async Task<ShellVm> BootAsync(
         string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true, ulong mebibytes = 300,
-        Accelerator? accelerator = null, long translationBytes = Accelerators.DefaultTranslationBytes)
+        Accelerator? accelerator = null, long translationBytes = Accelerators.DefaultTranslationBytes, FirmwareConfig? firmware = null, byte[]? moreInitramfs = null)
     {
-        ShellVm vm = await StartAsync(cpu, enabled, possible, append, flavour, acpi, mebibytes, accelerator, translationBytes);
+        ShellVm vm = await StartAsync(cpu, enabled, possible, append, flavour, acpi, mebibytes, accelerator, translationBytes, firmware, moreInitramfs);
         await vm.AwaitShellAsync();
         return vm;
     }
@@ -58,16 +58,25 @@ internal sealed class ShellVm : IAsyncDisposable
     /// <summary>Powers the VM on and waits for nothing.</summary>
     public static async Task<ShellVm> StartAsync(
         string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true, ulong mebibytes = 300,
-        Accelerator? accelerator = null, long translationBytes = Accelerators.DefaultTranslationBytes)
+        Accelerator? accelerator = null, long translationBytes = Accelerators.DefaultTranslationBytes, FirmwareConfig? firmware = null, byte[]? moreInitramfs = null)
     {
+        // Linux unpacks archives that follow each other over each other.
         GuestFiles files = TestGuest.Files(flavour);
-        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), append);
-        var vm = new ShellVm(new MachineConfig(CpuModel.Find(cpu)!, enabled, new CpuTopology(1, 1, possible, 1), mebibytes << 20, boot)
+        byte[] initramfs = [.. await File.ReadAllBytesAsync(files.Initramfs), .. moreInitramfs ?? []];
+        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), initramfs, append);
+        return await StartAsync(new MachineConfig(CpuModel.Find(cpu)!, enabled, new CpuTopology(1, 1, possible, 1), mebibytes << 20, boot)
         {
+            Firmware = firmware,
             Acpi = acpi,
             Accelerator = accelerator ?? Accelerators.Default,
             TranslationBytes = translationBytes,
         });
+    }
+
+    /// <summary>Powers a VM on and waits for nothing.</summary>
+    public static async Task<ShellVm> StartAsync(MachineConfig config)
+    {
+        var vm = new ShellVm(config);
         await vm._session.Ask(new StartVm());
         return vm;
     }

@@ -103,6 +103,11 @@ public sealed unsafe partial class GuestMemory : IDisposable
     /// <exception cref="ArgumentOutOfRangeException">The range is not wholly inside.</exception>
     public void Zero(GuestPhysicalAddress address, ulong length)
     {
+        if (length == 0)
+        {
+            return;
+        }
+
         if (!Contains(address.Value, length))
         {
             throw new ArgumentOutOfRangeException(nameof(address), $"{address}+0x{length:x} is outside guest memory at {Start}+0x{Size:x}");

@@ -147,6 +147,14 @@ public sealed class FwCfgTests : DeviceFixture, IDisposable
     }
 
     [Fact]
+    public void FwCfg_DMA_to_the_end_of_RAM_is_done()
+    {
+        FwCfg device = Device();
+        Assert.Equal(0u, Dma(device, DoSelect | DoRead | (0x22 << 16), 6, Ram + RamSize - 6));
+        Assert.Equal("second"u8.ToArray(), Bytes(Ram + RamSize - 6, 6).ToArray());
+    }
+
+    [Fact]
     public void FwCfg_DMA_over_its_own_descriptor_ends_with_the_answer()
     {
         FwCfg device = Device();

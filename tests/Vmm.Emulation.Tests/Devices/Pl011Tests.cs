@@ -62,6 +62,19 @@ public sealed class Pl011Tests : DeviceFixture
     }
 
     [Fact]
+    public void Pl011_takes_input_once_the_guest_polls_as_EDK2_does_with_reads_of_UARTCR_in_between()
+    {
+        var uart = new Pl011(_line);
+        for (int i = 0; i < 20; i++)
+        {
+            Assert.Equal(0x90ul, uart.Read(UARTFR, 4));
+            uart.Read(0x30, 4);
+        }
+
+        Assert.Equal(1, uart.Receive("a"u8));
+    }
+
+    [Fact]
     public void Pl011_takes_input_once_the_guest_polls_and_not_while_it_only_sends()
     {
         var uart = new Pl011(_line);

@@ -27,11 +27,15 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
 
     private int _cpuOnCalls;
 
-    public HostileMachine(int cpus = 1, int possible = 0, BootConfig? boot = null, string model = "max")
+    public HostileMachine(int cpus = 1, int possible = 0, BootConfig? boot = null, string model = "max", FirmwareConfig? firmware = null, Accelerator? accelerator = null)
     {
         possible = Math.Max(cpus, possible);
         Machine = new VirtMachine(
-            new MachineConfig(CpuModel.Find(model)!, cpus, new CpuTopology(1, 1, possible, 1), RamSize, boot ?? new BootConfig(default, null, "")),
+            new MachineConfig(CpuModel.Find(model)!, cpus, new CpuTopology(1, 1, possible, 1), RamSize, boot ?? new BootConfig(default, null, ""))
+            {
+                Firmware = firmware,
+                Accelerator = accelerator ?? Accelerators.Default,
+            },
             this);
         FillVectors();
     }

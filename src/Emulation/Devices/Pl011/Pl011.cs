@@ -111,7 +111,8 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
         ulong value;
         lock (_lock)
         {
-            _polls = offset is UARTFR or UARTRIS ? _polls + 1 : 0;
+            // EDK2 reads UARTCR in between.
+            _polls = offset is UARTFR or UARTRIS ? _polls + 1 : offset == UARTDR ? 0 : _polls;
             began = _polls >= PollsThatListen && Listen();
             value = offset switch
             {

@@ -1,0 +1,149 @@
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Machine;
+using Vmm.Host.Options;
+using Vmm.Tests;
+
+namespace Vmm.Guest.Tests;
+
+/// <summary>Unmodified EDK2 (Debian's qemu-efi-aarch64) in flash: its shell, and Debian's kernel through its EFI stub.</summary>
+public sealed class FirmwareTests
+{
+    private const string Bios = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd";
+    private const string Sets = "cd /sys/devices/system/cpu; grep . enabled online offline";
+
+    // What the kernel calls a fault of the firmware or of ACPI tables, by their prefixes, and what it logs as a warning or worse. EDK2 has
+    // no random numbers to give without a device for them.
+    private const string Complaints =
+        "dmesg -r | grep -E '^<[0-4]>|Firmware Bug|Firmware Warn|ACPI (BIOS )?(Error|Warning|Exception)|ACPI: .*([Ii]nvalid|[Ff]ail)' | grep -v 'KASLR disabled due to lack of seed'; echo end";
+
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
+
+    [Fact]
+    public async Task Firmware_without_a_kernel_comes_to_its_shell_and_powers_off()
+    {
+        await using ShellVm vm = await ShellVm.StartAsync(new MachineConfig(
+            CpuModel.Find("max")!, 1, new CpuTopology(1, 1, 1, 1), 256 << 20, new BootConfig(default, null, ""))
+        {
+            Firmware = FirmwareOption.Open(Bios, []),
+        });
+        await vm.Shell.UntilAsync("UEFI Interactive Shell", s_patience);
+        await vm.Shell.UntilAsync("to skip", s_patience);
+        vm.Shell.Type("\r");
+        await vm.Shell.UntilAsync("Shell> ", s_patience);
+        vm.Shell.Type("smbiosview -t 1\r");
+        await vm.Shell.UntilAsync("Vmm Virtual Machine", s_patience);
+        vm.Shell.Type("reset -s\r");
+        await vm.EndAsync();
+    }
+
+    [Fact]
+    public async Task Kernel_that_firmware_boots_plugs_and_unplugs_and_keeps_the_CPU_over_reboot_and_reset()
+    {
+        await using ShellVm vm = await ShellVm.BootAsync(
+            "max", 4, 6, append: "console=ttyAMA0 root=/dev/ram rdinit=/init maxcpus=2 acpi=force", firmware: FirmwareOption.Open(Bios, []));
+        Assert.Equal("/sys/firmware/efi/systab", await vm.Shell.RunAsync("ls /sys/firmware/efi/systab"));
+        Assert.Equal("enabled:0-3\nonline:0-1\noffline:2-5", await vm.Shell.RunAsync(Sets));
+        Assert.Equal("done", await vm.HotplugAsync("device_add max-arm-cpu,id=core4,core-id=4"));
+        Assert.Equal("", await vm.Shell.RunAsync("echo 1 > /sys/devices/system/cpu/cpu4/online"));
+        Assert.Equal("enabled:0-4\nonline:0-1,4\noffline:2-3,5", await vm.Shell.RunAsync(Sets));
+
+        vm.Shell.Type("reboot -f");
+        await vm.Shell.UntilAsync("UEFI firmware", s_patience);
+        await vm.AwaitShellAsync();
+        Assert.Equal("enabled:0-4\nonline:0-1\noffline:2-5", await vm.Shell.RunAsync(Sets));
+
+        Assert.Equal("", await vm.MonitorAsync("system_reset"));
+        await vm.Shell.UntilAsync("UEFI firmware", s_patience);
+        await vm.AwaitShellAsync();
+        Assert.Equal("enabled:0-4\nonline:0-1\noffline:2-5", await vm.Shell.RunAsync(Sets));
+
+        // It still is a hot-plugged CPU.
+        Assert.Equal("", await vm.Shell.RunAsync("echo 1 > /sys/devices/system/cpu/cpu4/online"));
+        Assert.Equal("done", await vm.HotplugAsync("device_del core4"));
+        Assert.Equal("enabled:0-3\nonline:0-1\noffline:2-5", await vm.Shell.RunAsync(Sets));
+        await vm.PowerOffAsync();
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Kernel_finds_no_fault_in_firmware_and_tables(bool firmware)
+    {
+        await using ShellVm vm = await ShellVm.BootAsync("max", 2, 4, append: "ignore_loglevel", firmware: firmware ? FirmwareOption.Open(Bios, []) : null);
+        Assert.Equal("end", await vm.Shell.RunAsync(Complaints));
+        await vm.PowerOffAsync();
+    }
+
+    [Fact]
+    public async Task Variables_that_the_kernel_sets_are_kept_in_the_file()
+    {
+        const string Name = "/tmp/VmmTest-12345678-1234-1234-1234-123456789abc";
+        string path = Path.GetTempFileName();
+        try
+        {
+            File.Copy("/usr/share/AAVMF/AAVMF_VARS.fd", path, overwrite: true);
+            string value = Guid.NewGuid().ToString();
+            await WithVariablesAsync(path, async vm =>
+            {
+                Assert.Equal("", await vm.Shell.RunAsync($"printf '\\007\\000\\000\\000{value}' > {Name}"));
+                Assert.Equal(value, await vm.Shell.RunAsync($"tail -c +5 {Name}; echo"));
+            });
+            await WithVariablesAsync(path, async vm => Assert.Equal(value, await vm.Shell.RunAsync($"tail -c +5 {Name}; echo")));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Fact]
+    public async Task Device_tree_of_the_firmware_boots_a_kernel_without_ACPI()
+    {
+        await using ShellVm vm = await ShellVm.BootAsync("max", 2, 2, acpi: false, firmware: FirmwareOption.Open(Bios, []));
+        Assert.Equal("2", await vm.Shell.RunAsync("nproc"));
+        Assert.Equal("", await vm.Shell.RunAsync("dmesg | grep -i 'acpi: rsdp'"));
+        Assert.Equal("3", await vm.Shell.RunAsync("ls -d /sys/firmware/devicetree/base/flash@0 /sys/firmware/devicetree/base/pl061@9030000 /sys/firmware/efi | wc -l"));
+        await vm.PowerOffAsync();
+    }
+
+    [LongTheory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Kexec_after_a_plug_boots_the_same_kernel_with_the_CPU(bool firmware)
+    {
+        byte[] kernel = TestGuest.CloudKernel;
+        var archive = new Host.Guest.CpioArchive();
+        archive.AddFile("vmlinuz", kernel);
+        archive.AddFile("initramfs.cpio", await File.ReadAllBytesAsync(TestGuest.Files(Host.Guest.GuestFlavour.Cloud).Initramfs));
+        await using ShellVm vm = await ShellVm.BootAsync(
+            "max", 2, 4, mebibytes: 768, firmware: firmware ? FirmwareOption.Open(Bios, []) : null, moreInitramfs: [.. TestPackages.Kexec, .. archive.ToArray()]);
+        Assert.Equal("done", await vm.HotplugAsync("device_add max-arm-cpu,id=core3,core-id=3"));
+        Assert.Equal("", await vm.Shell.RunAsync("echo 1 > /sys/devices/system/cpu/cpu3/online"));
+        Assert.Equal("0", await vm.Shell.RunAsync("/sbin/kexec -c -l /vmlinuz --initrd=/initramfs.cpio --append='console=ttyAMA0 kexeced' >/tmp/log 2>&1; echo $?", s_patience));
+        vm.Shell.Type("/sbin/kexec -e");
+        await vm.AwaitShellAsync();
+        Assert.Equal("1", await vm.Shell.RunAsync("grep -c kexeced /proc/cmdline"));
+        Assert.Equal("enabled:0-1,3\nonline:0-1,3\noffline:2", await vm.Shell.RunAsync(Sets));
+        Assert.Equal("done", await vm.HotplugAsync("device_del core3"));
+        Assert.Equal("done", await vm.HotplugAsync("device_add max-arm-cpu,id=core2,core-id=2"));
+        Assert.Equal("enabled:0-2\nonline:0-1\noffline:2-3", await vm.Shell.RunAsync(Sets));
+        await vm.PowerOffAsync();
+    }
+
+    // A boot with a bank of variables in a file, mounted at /tmp.
+    private static async Task WithVariablesAsync(string path, Func<ShellVm, Task> use)
+    {
+        FirmwareConfig firmware = FirmwareOption.Open(Bios, [$"if=pflash,format=raw,unit=1,file={path}"])!;
+        try
+        {
+            await using ShellVm vm = await ShellVm.BootAsync("max", 2, 2, firmware: firmware, moreInitramfs: TestPackages.EfiVariables);
+            Assert.Equal("", await vm.Shell.RunAsync("insmod /efivarfs.ko && mount -t efivarfs efivarfs /tmp"));
+            await use(vm);
+            await vm.PowerOffAsync();
+        }
+        finally
+        {
+            firmware.Variables.File!.Dispose();
+        }
+    }
+}

@@ -1,0 +1,101 @@
+using System.Diagnostics;
+using System.Text;
+using System.Text.RegularExpressions;
+using Vmm.Host.Guest;
+
+namespace Vmm.Guest.Tests;
+
+/// <summary>
+/// More of Debian's arm64 packages, each as a cpio archive to append to the initial RAM disk: fetched once, as the kernel is, and kept in the cache.
+/// </summary>
+internal static partial class TestPackages
+{
+    // What kexec is linked with.
+    private static readonly string[] s_kexecPackages =
+    [
+        "kexec-tools", "libc6", "zlib1g", "libxenmisc4.20", "libxencall1", "libxendevicemodel1", "libxenevtchn1", "libxenforeignmemory1", "libxengnttab1",
+        "libxentoolcore1", "libxentoollog1",
+    ];
+
+    private static readonly string[] s_kexecLibraries =
+    [
+        "ld-linux-aarch64.so.1", "libc.so.6", "libz.so.1", "libxenctrl.so.4.20", "libxencall.so.1", "libxendevicemodel.so.1", "libxenevtchn.so.1",
+        "libxenforeignmemory.so.1", "libxengnttab.so.1", "libxentoolcore.so.1", "libxentoollog.so.1",
+    ];
+
+    private static readonly Lazy<byte[]> s_efiVariables = new(() => Cached($"efivarfs-{KernelVersion()}", BuildEfiVariablesAsync).GetAwaiter().GetResult());
+    private static readonly Lazy<byte[]> s_kexec = new(() => Cached("kexec", BuildKexecAsync).GetAwaiter().GetResult());
+
+    /// <summary><c>/efivarfs.ko</c>, of the cloud kernel.</summary>
+    public static byte[] EfiVariables => s_efiVariables.Value;
+
+    /// <summary><c>/sbin/kexec</c> and its libraries.</summary>
+    public static byte[] Kexec => s_kexec.Value;
+
+    private static async Task<byte[]> Cached(string name, Func<AptArchive, string, Task<byte[]>> build)
+    {
+        string path = Path.Combine(GuestAssets.CacheFolder, $"test-{name}.cpio");
+        if (!File.Exists(path))
+        {
+            string work = Directory.CreateTempSubdirectory("vmm-fetch-").FullName;
+            try
+            {
+                AptArchive apt = await AptArchive.OpenAsync(Path.Combine(work, "apt"), CancellationToken.None);
+                await File.WriteAllBytesAsync(path + ".new", await build(apt, work));
+                File.Move(path + ".new", path, overwrite: true);
+            }
+            finally
+            {
+                Directory.Delete(work, recursive: true);
+            }
+        }
+
+        return await File.ReadAllBytesAsync(path);
+    }
+
+    private static async Task<byte[]> BuildEfiVariablesAsync(AptArchive apt, string work)
+    {
+        string tree = await apt.FetchAsync($"linux-image-{KernelVersion()}", work, null, CancellationToken.None);
+        string compressed = Directory.EnumerateFiles(tree, "efivarfs.ko.xz", SearchOption.AllDirectories).Single();
+        using (Process xz = Process.Start("xz", ["-d", compressed]))
+        {
+            await xz.WaitForExitAsync();
+            Assert.Equal(0, xz.ExitCode);
+        }
+
+        var archive = new CpioArchive();
+        archive.AddFile("efivarfs.ko", await File.ReadAllBytesAsync(Path.ChangeExtension(compressed, null)));
+        return archive.ToArray();
+    }
+
+    private static async Task<byte[]> BuildKexecAsync(AptArchive apt, string work)
+    {
+        var archive = new CpioArchive();
+        archive.AddDirectory("lib");
+        archive.AddDirectory("sbin");
+        foreach (string package in s_kexecPackages)
+        {
+            string tree = await apt.FetchAsync(package, work, null, CancellationToken.None);
+            foreach (string file in Directory.EnumerateFiles(tree, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal))
+            {
+                string name = Path.GetFileName(file);
+                if (s_kexecLibraries.Contains(name))
+                {
+                    archive.AddFile($"lib/{name}", await File.ReadAllBytesAsync(file), 0x1ED);
+                }
+                else if (file.EndsWith("sbin/kexec", StringComparison.Ordinal))
+                {
+                    archive.AddFile("sbin/kexec", await File.ReadAllBytesAsync(file), 0x1ED);
+                }
+            }
+        }
+
+        return archive.ToArray();
+    }
+
+    // As the cached kernel says it itself.
+    private static string KernelVersion() => Version().Match(Encoding.Latin1.GetString(TestGuest.CloudKernel)).Groups[1].Value;
+
+    [GeneratedRegex(@"Linux version (\S+) \(")]
+    private static partial Regex Version();
+}
