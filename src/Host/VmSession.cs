@@ -30,6 +30,7 @@ public sealed class VmSession : IAsyncDisposable
     private readonly IHostedService _akka;
     private readonly IActorRef _vm;
     private readonly StateFolder? _state;
+    private IActorRef _listener = ActorRefs.Nobody;
     private readonly TaskCompletionSource<VmStatus> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="serialOutput">Takes what the guest sends on its serial line, in order.</param>
@@ -60,7 +61,7 @@ public sealed class VmSession : IAsyncDisposable
                 .WithActors((system, registry) =>
                 {
                     IActorRef vm = registry.Get<VmSupervisor>();
-                    IActorRef listener = system.ActorOf(Props.Create(() => new Listener(this, vm, _ended, hotplugOutcome)), "listener");
+                    IActorRef listener = _listener = system.ActorOf(Props.Create(() => new Listener(this, vm, _ended, hotplugOutcome)), "listener");
                     foreach (Type published in s_published)
                     {
                         system.EventStream.Subscribe(listener, published);
@@ -108,9 +109,14 @@ public sealed class VmSession : IAsyncDisposable
 
     public void Tell(IProtocolMessage message) => _vm.Tell(message);
 
+    /// <summary>The answer to a command or query; what was published before it has been heard.</summary>
     /// <exception cref="AskTimeoutException">The VM did not answer.</exception>
-    public async Task<IProtocolMessage> Ask(IProtocolMessage message) =>
-        (IProtocolMessage)await _vm.Ask<object>(message, s_patience).ConfigureAwait(false);
+    public async Task<IProtocolMessage> Ask(IProtocolMessage message)
+    {
+        var answer = (IProtocolMessage)await _vm.Ask<object>(message, s_patience).ConfigureAwait(false);
+        await _listener.Ask<Barrier>(new Barrier(), s_patience).ConfigureAwait(false);
+        return answer;
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -125,6 +131,8 @@ public sealed class VmSession : IAsyncDisposable
         _machine.Dispose();
         _state?.Dispose();
     }
+
+    private sealed record Barrier;
 
     private sealed class Listener : UntypedActor
     {
@@ -149,6 +157,9 @@ public sealed class VmSession : IAsyncDisposable
 
             switch (message)
             {
+                case Barrier:
+                    Sender.Tell(message);
+                    break;
                 case Terminated:
                     _ended.TrySetResult(new VmStatus(VmRunState.InternalError, "the VM's supervisor has failed; the log says why"));
                     break;

@@ -28,6 +28,8 @@ public sealed class MonitorTests
         {
             GetVcpuStates => new VcpuStates(["Running", "Running", "PoweredOff", "PoweredOff", "PoweredOff", "Disabled"]),
             GetPluggedVcpus => new PluggedVcpus(["core4"], [4]),
+            GetCpusPowerState => new CpusPowerState(
+                ["cpu-0", "cpu-1", "cpu-2", "cpu-3", "core4", ""], ["enabled", "enabled", "enabled", "enabled", "enabled", "removed"], ["on", "standby", "off", "off", "off", "off"]),
             GetVcpuThreads => new VcpuThreads([100, 101, 102, 103, 104, 0]),
             GetJitDescription => new JitDescription("Blocks 1"),
             GetVcpuRegisters { Cpu: 0 } => new VcpuRegisters(0, " PC=1"),
@@ -49,8 +51,10 @@ public sealed class MonitorTests
     [InlineData("device_add cortex-a57-arm-cpu,id=a,core-id=4", "Error: cpu(id4=0:0:4:0) with arch-id 4 exist")]
     [InlineData("device_add cortex-a57-arm-cpu,id=a,node=4", "Error: Property 'cortex-a57-arm-cpu.node' not found")]
     [InlineData("device_del cpu9", "Error: Device 'cpu9' not found")]
-    [InlineData("device_del cpu-0", "Error: Boot CPU(id0=0:0:0:0) hot-unplug not supported")]
-    [InlineData("device_del cpu-1", "Error: Hot-unplug of cold-booted CPU not supported!")]
+    [InlineData("device_del /machine/unattached/device[1]", "Error: Device 'cpu-1' not found")]
+    [InlineData("device_del /machine", "Error: /machine is not a device")]
+    [InlineData("info cpus-powerstate", "CPU #0 (0:0:0:0): admin-state=enabled oper-state=on\nCPU #1 (0:0:1:0): admin-state=enabled oper-state=standby\nCPU #2 (0:0:2:0): admin-state=enabled oper-state=off\n"
+        + "CPU #3 (0:0:3:0): admin-state=enabled oper-state=off\nCPU #4 (0:0:4:0): admin-state=enabled oper-state=off\nCPU #5 (0:0:5:0): admin-state=removed oper-state=off")]
     [InlineData("frobnicate", "unknown command: 'frobnicate'")]
     [InlineData("info nothing", "unknown command: 'info nothing'")]
     [InlineData("info registers 9", "CPU#9 not available")]

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Net.Sockets;
 using Serilog;
@@ -13,6 +14,7 @@ public sealed class SocketDevice : CharacterDevice
     private readonly SocketTarget _target;
     private readonly Socket _socket;
     private readonly TaskCompletionSource _firstClient = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly ConcurrentDictionary<Socket, byte> _clients = [];
     private volatile string _peer = "";
 
     /// <exception cref="OptionException">The address cannot be used.</exception>
@@ -48,6 +50,22 @@ public sealed class SocketDevice : CharacterDevice
     /// <summary>The port that a TCP socket listens at.</summary>
     public int Port => ((IPEndPoint)_socket.LocalEndPoint!).Port;
 
+    /// <summary>Ends the connections that there are, whatever they wait for. Any thread.</summary>
+    public void Yank()
+    {
+        foreach (Socket client in _clients.Keys)
+        {
+            try
+            {
+                client.Shutdown(SocketShutdown.Both);
+            }
+            catch (Exception e) when (e is SocketException or ObjectDisposedException)
+            {
+                Log.Debug("{Label}: {Reason}", Label, e.Message);
+            }
+        }
+    }
+
     public override Task WaitForClientAsync(CancellationToken stop) =>
         _target is { Server: true, Wait: true } ? _firstClient.Task.WaitAsync(stop) : Task.CompletedTask;
 
@@ -55,7 +73,7 @@ public sealed class SocketDevice : CharacterDevice
     {
         if (!_target.Server)
         {
-            await ServeAsync(Connection(_socket), serve).ConfigureAwait(false);
+            await ServeOne(_socket, serve).ConfigureAwait(false);
             return;
         }
 
@@ -69,7 +87,7 @@ public sealed class SocketDevice : CharacterDevice
                 Socket client = await AcceptAsync(stop).ConfigureAwait(false);
                 _firstClient.TrySetResult();
                 serving.RemoveAll(t => t.IsCompleted);
-                serving.Add(ServeOne(client, serve, room));
+                serving.Add(ServeInRoom(client, serve, room));
             }
         }
         catch (Exception e) when (e is OperationCanceledException or ObjectDisposedException)
@@ -95,15 +113,28 @@ public sealed class SocketDevice : CharacterDevice
         }
     }
 
-    private async Task ServeOne(Socket client, Func<CharacterConnection, Task> serve, SemaphoreSlim room)
+    private async Task ServeInRoom(Socket client, Func<CharacterConnection, Task> serve, SemaphoreSlim room)
     {
+        try
+        {
+            await ServeOne(client, serve).ConfigureAwait(false);
+        }
+        finally
+        {
+            room.Release();
+        }
+    }
+
+    private async Task ServeOne(Socket client, Func<CharacterConnection, Task> serve)
+    {
+        _clients[client] = 0;
         try
         {
             await ServeAsync(Connection(client), serve).ConfigureAwait(false);
         }
         finally
         {
-            room.Release();
+            _clients.TryRemove(client, out _);
         }
     }
 

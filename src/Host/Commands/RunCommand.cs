@@ -38,9 +38,19 @@ public static class RunCommand
 
     private static async Task<int> Run(RunOptions options)
     {
-        // Why the host ends the VM.
-        var quit = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
-        MonitorHost monitors;
+        var quit = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        MonitorHost? monitors = null;
+
+        // The host ends the VM; the monitors hear of it first.
+        void Quit(string cause)
+        {
+            if (!quit.Task.IsCompleted)
+            {
+                monitors?.Publish(new VmShutdown(Guest: false, cause));
+                quit.TrySetResult();
+            }
+        }
+
         MachineConfig config;
         bool statistics;
         VmSession opened;
@@ -64,24 +74,29 @@ public static class RunCommand
 
             traceOption.RequireEngine(config.Accelerator);
             config = config with { Trace = traceOption.Open() };
-            monitors = MonitorHost.Open(options, () => quit.TrySetResult(ShutdownCause.HostUi));
+            monitors = MonitorHost.Open(options, () => Quit(ShutdownCause.HostUi));
             pidFile = options.PidFile == null ? null : PidFile.Create(options.PidFile);
             opened = new VmSession(config, monitors.Console.Write, monitors.Report, endpoint, options.State == null ? null : StateFolder.Open(options.State));
         }
         catch (Exception e) when (e is OptionException or InsufficientMemoryException or NotSupportedException or IOException)
         {
             pidFile?.Dispose();
+            if (monitors != null)
+            {
+                await monitors.DisposeAsync().ConfigureAwait(false);
+            }
+
             return await Complaint.Write(e.Message).ConfigureAwait(false);
         }
 
-        using var terminal = new RawTerminal(monitors.UsesTerminal, () => quit.TrySetResult(ShutdownCause.HostSignal));
+        using var terminal = new RawTerminal(monitors.UsesTerminal, () => Quit(ShutdownCause.HostSignal));
         VmStatus? ended = null;
         string report = "";
         await using (monitors)
         await using (VmSession session = opened)
         {
             session.Published += monitors.Publish;
-            monitors.Start(new MonitorVm(config, session.Ask, () => quit.TrySetResult(ShutdownCause.HostQuit)), session.SendSerial);
+            monitors.Start(new MonitorVm(config, session.Ask, () => Quit(ShutdownCause.HostQuit)), session.SendSerial);
             await Task.WhenAny(monitors.WaitForClientsAsync(), quit.Task).ConfigureAwait(false);
             if (!quit.Task.IsCompleted)
             {
@@ -91,10 +106,6 @@ public static class RunCommand
             if (await Task.WhenAny(session.Ended, quit.Task).ConfigureAwait(false) == session.Ended)
             {
                 ended = await session.Ended.ConfigureAwait(false);
-            }
-            else
-            {
-                monitors.Publish(new VmShutdown(Guest: false, await quit.Task.ConfigureAwait(false)));
             }
 
             report = statistics ? session.Machine.DescribeJit() : "";

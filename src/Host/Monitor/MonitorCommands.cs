@@ -35,6 +35,7 @@ public sealed class MonitorCommands
         Qom.Register(Qmp);
         Memory.Register(Qmp);
         CharacterDevices.Register(Qmp);
+        new YankCommands(devices).Register(Qmp);
         new ControlCommands(this).Register(Qmp);
     }
 

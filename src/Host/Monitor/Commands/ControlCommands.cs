@@ -16,24 +16,6 @@ public enum ImageFormat
 
 public sealed record ScreendumpArguments(string Filename, string? Device, long? Head, ImageFormat? Format);
 
-public enum YankInstanceType
-{
-    BlockNode,
-    Chardev,
-    Migration,
-}
-
-public sealed record YankInstanceBlockNode(string NodeName);
-
-public sealed record YankInstanceChardev(string Id);
-
-[QapiUnion("type")]
-[QapiBranch("block-node", typeof(YankInstanceBlockNode))]
-[QapiBranch("chardev", typeof(YankInstanceChardev))]
-public sealed record YankInstance(YankInstanceType Type);
-
-public sealed record YankArguments(YankInstance[] Instances);
-
 /// <summary>What is about the monitor itself, and what a machine without a screen, disks and migration has to say.</summary>
 public sealed class ControlCommands(MonitorCommands commands)
 {
@@ -45,12 +27,6 @@ public sealed class ControlCommands(MonitorCommands commands)
         table.AddQuery("query-qmp-schema", typeof(SchemaInfo[]), () => QapiSchema.Describe(table.Commands.Select(c => c.Shape), QmpEvents.Shapes));
         table.AddQuery<HumanMonitorCommandArguments, string>("human-monitor-command", HumanMonitorCommand, "savevm-monitor-nodes");
         table.Add<ScreendumpArguments>("screendump", _ => throw new QapiException("There is no console to take a screendump from"));
-
-        // Nothing that could hang has been opened, so there is nothing to yank; these are the commands that may be sent out of band.
-        table.AddQuery<YankInstance[]>("query-yank", () => Task.FromResult<YankInstance[]>([]), outOfBand: true);
-        table.Add<YankArguments>("yank", arguments => arguments.Instances.Length == 0
-            ? Task.CompletedTask
-            : throw new QapiException("Instance not found", QapiErrorClass.DeviceNotFound), outOfBand: true);
     }
 
     private async Task<string> HumanMonitorCommand(HumanMonitorCommandArguments arguments)

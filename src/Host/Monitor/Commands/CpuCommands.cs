@@ -37,6 +37,25 @@ public sealed record CpuInfoS390(S390CpuState CpuState, bool? Dedicated, S390Cpu
 [QapiBranch("s390x", typeof(CpuInfoS390))]
 public sealed record CpuInfoFast(long CpuIndex, string QomPath, long ThreadId, CpuInstanceProperties? Props, SysEmuTarget Target);
 
+public enum CpuAdminPowerState
+{
+    Enabled,
+    Disabled,
+    Removed,
+}
+
+public enum CpuOperPowerState
+{
+    On,
+    Standby,
+    Off,
+    Unknown,
+}
+
+/// <summary>Where a possible CPU stands for the administrator and for the guest ("query-cpus-power-state" of the later drafts of QEMU's series).</summary>
+public sealed record CpuPowerStateInfo(
+    long SocketId, long ClusterId, long CoreId, long ThreadId, CpuAdminPowerState AdminState, CpuOperPowerState OperState);
+
 public sealed record HotpluggableCpu(string Type, long VcpusCount, CpuInstanceProperties Props, string? QomPath);
 
 public sealed record CpuDefinitionInfo(
@@ -52,7 +71,7 @@ public sealed record CpuModelInfo(string Name, JsonNode? Props);
 
 public sealed record CpuModelExpansionArguments(CpuModelExpansionType Type, CpuModelInfo Model);
 
-public sealed record CpuModelExpansionInfo(CpuModelInfo Model, string[]? DeprecatedProps);
+public sealed record CpuModelExpansionInfo(CpuModelInfo Model);
 
 public enum AcpiSlotType
 {
@@ -71,12 +90,11 @@ public sealed class CpuCommands(MonitorVm vm)
     /// <summary>Behind the name of a model, the name of its type.</summary>
     public const string Suffix = "-arm-cpu";
 
-    private const string Disabled = "Disabled";
-
     public void Register(QmpCommandTable table)
     {
         table.AddQuery("query-cpus-fast", QueryCpus);
         table.AddQuery("query-hotpluggable-cpus", QueryHotpluggable);
+        table.AddQuery("query-cpus-power-state", QueryPowerState);
         table.AddQuery("query-acpi-ospm-status", QueryOspmStatus);
         table.AddQuery("query-cpu-definitions", () => Task.FromResult(Definitions()));
         table.AddQuery<CpuModelExpansionArguments, CpuModelExpansionInfo>("query-cpu-model-expansion", arguments => Task.FromResult(Expand(arguments)));
@@ -90,7 +108,7 @@ public sealed class CpuCommands(MonitorVm vm)
     {
         string?[] paths = await QomPaths().ConfigureAwait(false);
         int[] threads = (await vm.Ask<VcpuThreads>(new GetVcpuThreads()).ConfigureAwait(false)).Threads;
-        return [.. Enumerable.Range(0, paths.Length).Where(i => paths[i] != null)
+        return [.. Enumerable.Range(0, paths.Length).Where(i => threads[i] != 0 && paths[i] != null)
             .Select(i => new CpuInfoFast(i, paths[i]!, threads[i], PropertiesOf(i), SysEmuTarget.Aarch64))];
     }
 
@@ -106,19 +124,14 @@ public sealed class CpuCommands(MonitorVm vm)
         return [.. Enumerable.Range(0, paths.Length).Reverse().Select(i => new HotpluggableCpu(TypeName, 1, PropertiesOf(i), paths[i]))];
     }
 
-    /// <summary>The QOM path of each possible CPU; null for those that are not enabled.</summary>
-    public async Task<string?[]> QomPaths()
-    {
-        var states = await vm.Ask<VcpuStates>(new GetVcpuStates()).ConfigureAwait(false);
-        var plugged = await vm.Ask<PluggedVcpus>(new GetPluggedVcpus()).ConfigureAwait(false);
-        string?[] paths = [.. states.Names.Select((state, cpu) => state == Disabled ? null : PathOfColdBooted(cpu))];
-        for (int i = 0; i < plugged.Cpus.Length; i++)
-        {
-            paths[plugged.Cpus[i]] = PathOf(plugged.Ids[i]);
-        }
+    /// <summary>The QOM path of each possible CPU that is there, enabled or disabled; null for the others.</summary>
+    public async Task<string?[]> QomPaths() =>
+        [.. (await Names().ConfigureAwait(false)).Select((name, cpu) => name.Length == 0 ? null
+            : name == $"cpu-{cpu}" && cpu < vm.Config.EnabledCpus + vm.Config.DisabledCpus ? PathOfColdBooted(cpu)
+            : PathOf(name))];
 
-        return paths;
-    }
+    /// <summary>The name of each possible CPU that is there: that of a plugged one, else cpu- and its number; empty for the others.</summary>
+    public async Task<string[]> Names() => (await vm.Ask<CpusPowerState>(new GetCpusPowerState()).ConfigureAwait(false)).Ids;
 
     /// <summary>The path of a CPU that was plugged.</summary>
     public static string PathOf(string id) => $"/machine/peripheral/{id}";
@@ -130,6 +143,17 @@ public sealed class CpuCommands(MonitorVm vm)
     {
         CpuLocation at = vm.Config.Topology.Locate(new CpuIndex(cpu));
         return new CpuInstanceProperties(null, null, null, at.Socket, null, at.Cluster, null, at.Core, at.Thread);
+    }
+
+    public async Task<CpuPowerStateInfo[]> QueryPowerState()
+    {
+        var power = await vm.Ask<CpusPowerState>(new GetCpusPowerState()).ConfigureAwait(false);
+        return [.. power.Admin.Select((admin, cpu) =>
+        {
+            CpuLocation at = vm.Config.Topology.Locate(new CpuIndex(cpu));
+            return new CpuPowerStateInfo(
+                at.Socket, at.Cluster, at.Core, at.Thread, Enum.Parse<CpuAdminPowerState>(admin, ignoreCase: true), Enum.Parse<CpuOperPowerState>(power.Oper[cpu], ignoreCase: true));
+        })];
     }
 
     public async Task<AcpiOstInfo[]> QueryOspmStatus()
@@ -178,6 +202,6 @@ public sealed class CpuCommands(MonitorVm vm)
                 throw new QapiException("Invalid parameter type for 'model.props', expected: object");
         }
 
-        return new CpuModelExpansionInfo(new CpuModelInfo(model.Name, props), null);
+        return new CpuModelExpansionInfo(new CpuModelInfo(model.Name, props));
     }
 }

@@ -23,7 +23,7 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
 
     public void Register(QmpCommandTable table)
     {
-        table.AddOpen<DeviceAddArguments>("device_add", DeviceAdd, "json-cli", "json-cli-hotplug");
+        table.AddOpen<DeviceAddArguments>("device_add", DeviceAdd, features: ["json-cli", "json-cli-hotplug"]);
         table.Add<DeviceDelArguments>("device_del", arguments => DeviceDel(arguments.Id));
         table.AddQuery<DeviceListPropertiesArguments, ObjectPropertyInfo[]>("device-list-properties", arguments => Task.FromResult(ListProperties(arguments.Typename)));
     }
@@ -146,35 +146,15 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
     {
         if (id.StartsWith('/'))
         {
-            string?[] paths = await cpus.QomPaths().ConfigureAwait(false);
-            int cpu = Array.IndexOf(paths, id);
-            if (cpu < 0)
-            {
-                throw await new QomTree(vm, cpus).FindType(id).ConfigureAwait(false) is { } type
-                    ? new QapiException(QomTypes.IsDevice(type) ? $"Device '{type}' can not be hotplugged on this machine" : $"{id} is not a device")
-                    : new QapiException($"Device '{id}' not found", QapiErrorClass.DeviceNotFound);
-            }
-
-            RefuseColdBooted(cpu, id == CpuCommands.PathOfColdBooted(cpu));
-            id = id[(id.LastIndexOf('/') + 1)..];
-        }
-
-        // Cold-booted CPUs have no id of the user's; QEMU names them by their place.
-        if (id.StartsWith("cpu-", StringComparison.Ordinal) && int.TryParse(id[4..], NumberStyles.None, CultureInfo.InvariantCulture, out int index))
-        {
-            RefuseColdBooted(index, index < vm.Config.EnabledCpus);
+            string[] names = await cpus.Names().ConfigureAwait(false);
+            int cpu = Array.IndexOf(await cpus.QomPaths().ConfigureAwait(false), id);
+            id = cpu >= 0 ? names[cpu] : throw await NoCpu(id).ConfigureAwait(false);
         }
 
         await vm.Ask<HotplugAccepted>(new UnplugVcpu(id)).ConfigureAwait(false);
     }
 
-    private void RefuseColdBooted(int cpu, bool coldBooted)
-    {
-        if (coldBooted)
-        {
-            throw new QapiException(cpu == 0
-                ? $"Boot CPU({vm.Config.Topology.Describe(new CpuIndex(0))}) hot-unplug not supported"
-                : "Hot-unplug of cold-booted CPU not supported!");
-        }
-    }
+    private async Task<QapiException> NoCpu(string path) => await new QomTree(vm, cpus).FindType(path).ConfigureAwait(false) is { } type
+        ? new QapiException(QomTypes.IsDevice(type) ? $"Device '{type}' can not be hotplugged on this machine" : $"{path} is not a device")
+        : new QapiException($"Device '{path}' not found", QapiErrorClass.DeviceNotFound);
 }

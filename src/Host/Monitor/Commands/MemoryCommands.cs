@@ -4,9 +4,9 @@ using Vmm.Host.Monitor.Qmp;
 
 namespace Vmm.Host.Monitor.Commands;
 
-public sealed record MemsaveArguments(long Val, long Size, string Filename, long? CpuIndex);
+public sealed record MemsaveArguments(ulong Val, ulong Size, string Filename, long? CpuIndex);
 
-public sealed record PmemsaveArguments(long Val, long Size, string Filename);
+public sealed record PmemsaveArguments(ulong Val, ulong Size, string Filename);
 
 /// <summary>Guest memory to files.</summary>
 public sealed class MemoryCommands(MonitorVm vm)
@@ -30,7 +30,7 @@ public sealed class MemoryCommands(MonitorVm vm)
     public Task Pmemsave(PmemsaveArguments arguments) => Save(-1, arguments.Val, arguments.Size, arguments.Filename);
 
     // QEMU writes zeros for physical memory that is not there, as much as is asked for; here it must be there, as virtual addresses must.
-    private async Task Save(int cpu, long start, long size, string path)
+    private async Task Save(int cpu, ulong start, ulong size, string path)
     {
         FileStream file;
         try
@@ -46,17 +46,18 @@ public sealed class MemoryCommands(MonitorVm vm)
         {
             try
             {
-                for (long done = 0; done < size;)
+                for (ulong done = 0; done < size;)
                 {
-                    int count = (int)Math.Min(size - done, ReadGuestMemory.Longest);
-                    byte[] bytes = await vm.ReadMemory(cpu, (ulong)(start + done), count).ConfigureAwait(false);
+                    int count = (int)Math.Min(size - done, (ulong)ReadGuestMemory.Longest);
+                    byte[] bytes = await vm.ReadMemory(cpu, start + done, count).ConfigureAwait(false);
                     if (bytes.Length < count)
                     {
-                        throw new QapiException($"Invalid addr 0x{start + done + bytes.Length:x16}/size {size - done - bytes.Length} specified");
+                        ulong read = done + (ulong)bytes.Length;
+                        throw new QapiException($"Invalid addr 0x{start + read:x16}/size {size - read} specified");
                     }
 
                     await file.WriteAsync(bytes).ConfigureAwait(false);
-                    done += count;
+                    done += (ulong)count;
                 }
             }
             catch (IOException)

@@ -52,7 +52,7 @@ public sealed class HmpArguments
             switch (parameter.Kind)
             {
                 case HmpParameterKind.Text when !atEnd:
-                    arguments._values[parameter.Name] = Word(line, ref position);
+                    arguments._values[parameter.Name] = Word(line, ref position) ?? throw new HmpException($"{command}: string expected");
                     break;
                 case HmpParameterKind.Text when !parameter.Optional:
                     throw new HmpException($"{command}: string expected");
@@ -99,8 +99,8 @@ public sealed class HmpArguments
         }
     }
 
-    // QEMU's get_str: in quotes, backslash escapes \n, \r, \\, \' and \".
-    private static string Word(string line, ref int position)
+    // QEMU's get_str: in quotes, backslash escapes \n, \r, \\, \' and \". Null for quotes that do not end, and other escapes.
+    private static string? Word(string line, ref int position)
     {
         if (line[position] != '"')
         {
@@ -124,8 +124,12 @@ public sealed class HmpArguments
                     'n' => '\n',
                     'r' => '\r',
                     (var escaped and ('\\' or '\'' or '"')) => escaped,
-                    var other => throw new HmpException($"unsupported escape code: '\\{other}'"),
+                    _ => '\0',
                 };
+                if (c == '\0')
+                {
+                    return null;
+                }
             }
 
             text.Append(c);
@@ -133,7 +137,7 @@ public sealed class HmpArguments
 
         if (position == line.Length)
         {
-            throw new HmpException("unterminated string");
+            return null;
         }
 
         position++;

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Vmm.Host.Monitor.Hmp;
 
 /// <summary><c>/COUNTFORMATSIZE</c> of x, xp and print: o d u x i c, and b h w g.</summary>
-/// <param name="Count">Values.</param>
+/// <param name="Count">Values; of characters (c), so many times the size.</param>
 /// <param name="Letter">The format.</param>
 /// <param name="Size">Bytes of a value.</param>
 public readonly record struct HmpFormat(int Count, char Letter, int Size)
@@ -60,12 +60,7 @@ public readonly record struct HmpFormat(int Count, char Letter, int Size)
         }
 
         letter = letter == '\0' ? last.Letter : letter;
-        return new HmpFormat(count, letter, letter switch
-        {
-            'i' => 4,
-            'c' => 1,
-            _ => size != 0 ? size : last.Size,
-        });
+        return new HmpFormat(count, letter, letter == 'i' ? 4 : size != 0 ? size : last.Size);
     }
 
     /// <summary>A value as print shows it.</summary>

@@ -19,6 +19,7 @@ internal static class HmpInfoCommands
         table.Add("uuid", "show the current VM UUID", _ => Task.FromResult(vm.Config.Uuid.ToString()));
         table.Add("kvm", "show KVM information", _ => Task.FromResult("kvm support: not compiled"));
         table.Add("cpus", "show infos for each CPU", context => Cpus(commands, context.Cpu));
+        table.Add("cpus-powerstate", "show where each possible CPU stands for the administrator and for the guest", _ => PowerState(commands.Cpus));
         table.Add("hotpluggable-cpus", "show information about hotpluggable CPUs", _ => Hotpluggable(commands.Cpus));
         table.Add(
             "registers",
@@ -61,6 +62,13 @@ internal static class HmpInfoCommands
         string[] states = (await commands.Vm.Ask<VcpuStates>(new GetVcpuStates()).ConfigureAwait(false)).Names;
         return string.Join('\n', cpus.Select(c => $"{(c.CpuIndex == current ? '*' : ' ')} CPU #{c.CpuIndex}: thread_id={c.ThreadId} ({states[c.CpuIndex]})"));
     }
+
+    private static async Task<string> PowerState(CpuCommands cpus) => string.Join('\n', (await cpus.QueryPowerState().ConfigureAwait(false)).Select((c, cpu) => string.Create(
+        CultureInfo.InvariantCulture,
+        $"CPU #{cpu} ({c.SocketId}:{c.ClusterId}:{c.CoreId}:{c.ThreadId}): admin-state={Name(c.AdminState)} oper-state={Name(c.OperState)}")));
+
+    private static string Name<T>(T value)
+        where T : struct, Enum => value.ToString().ToLowerInvariant();
 
     private static async Task<string> Hotpluggable(CpuCommands cpus)
     {

@@ -23,9 +23,9 @@ internal static class HmpMemoryCommands
             (arguments, _) => Task.FromResult(arguments.Format.Print(arguments.Number("val"))));
         HmpParameter[] save = [new("val", HmpParameterKind.Expression), new("size", HmpParameterKind.Expression), new("filename", HmpParameterKind.Text)];
         table.Add("memsave", "addr size file", "save to disk virtual memory dump starting at 'addr' of size 'size'", save, (arguments, context) => HmpCommands.Silently(
-            commands.Memory.Memsave(new MemsaveArguments(arguments.Number("val"), arguments.Number("size"), arguments.Text("filename"), context.Cpu))));
+            commands.Memory.Memsave(new MemsaveArguments((ulong)arguments.Number("val"), (ulong)arguments.Number("size"), arguments.Text("filename"), context.Cpu))));
         table.Add("pmemsave", "addr size file", "save to disk physical memory dump starting at 'addr' of size 'size'", save, (arguments, _) => HmpCommands.Silently(
-            commands.Memory.Pmemsave(new PmemsaveArguments(arguments.Number("val"), arguments.Number("size"), arguments.Text("filename")))));
+            commands.Memory.Pmemsave(new PmemsaveArguments((ulong)arguments.Number("val"), (ulong)arguments.Number("size"), arguments.Text("filename")))));
     }
 
     private static async Task<string> Dump(MonitorVm vm, int cpu, ulong address, HmpFormat format)
@@ -43,9 +43,10 @@ internal static class HmpMemoryCommands
                 return text.Append(" Cannot access memory").ToString();
             }
 
-            for (int i = line; i < line + count; i += format.Size)
+            int step = format.Letter == 'c' ? 1 : format.Size;
+            for (int i = line; i < line + count; i += step)
             {
-                ulong value = ValueAt(bytes.AsSpan(i), format.Size);
+                ulong value = ValueAt(bytes.AsSpan(i), step);
                 text.Append(format.Letter == 'i' ? Instruction((uint)value) : $" {format.PrintMemory(value)}");
             }
         }

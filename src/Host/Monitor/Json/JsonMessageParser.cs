@@ -205,7 +205,7 @@ internal ref struct JsonMessageParser(List<JsonToken> tokens, ReadOnlySpan<byte>
 
         if (unit < 0 || char.IsSurrogate((char)unit))
         {
-            throw Error(unit < 0 ? "invalid escape sequence in string" : $"\\u{unit:X4} is not a valid Unicode character");
+            throw Error(unit < 0 ? "invalid escape sequence in string" : $"{Encoding.ASCII.GetString(body[..6])} is not a valid Unicode character");
         }
 
         result.Append((char)unit);

@@ -89,6 +89,13 @@ public static class QapiInput
             return value is JsonValue number && number.TryGetValue(out long integer) ? integer : throw WrongType(name, "integer");
         }
 
+        if (type == typeof(ulong))
+        {
+            return value is JsonValue number && number.TryGetValue(out ulong positive) ? positive
+                : value is JsonValue signed && signed.TryGetValue(out long negative) ? unchecked((ulong)negative)
+                : throw new QapiException($"Parameter '{name}' expects uint64");
+        }
+
         if (type.IsEnum)
         {
             string text = Text(value) ?? throw WrongType(name, "string");

@@ -61,6 +61,8 @@ public sealed class QapiSchema
 
     private string NameOf(Type type)
     {
+        // Integers of all sizes are one type to a client.
+        type = type == typeof(ulong) || type == typeof(int) ? typeof(long) : type.IsAssignableTo(typeof(JsonNode)) ? typeof(JsonNode) : type;
         if (_names.TryGetValue(type, out string? known))
         {
             return known;
@@ -138,9 +140,8 @@ public sealed class QapiSchema
     private static (string Name, string Json)? BuiltIn(Type type) =>
         type == typeof(string) ? ("str", "string")
         : type == typeof(bool) ? ("bool", "boolean")
-        : type == typeof(int) || type == typeof(long) || type == typeof(ulong) ? ("int", "int")
-        : type == typeof(double) ? ("number", "number")
-        : type.IsAssignableTo(typeof(JsonNode)) ? ("any", "value")
+        : type == typeof(long) ? ("int", "int")
+        : type == typeof(JsonNode) ? ("any", "value")
         : null;
 
     private static JsonArray Strings(params string[] values) => new([.. values.Select(v => JsonValue.Create(v))]);

@@ -25,24 +25,24 @@ public sealed class QmpCommandTable
     });
 
     /// <summary>A command with arguments and without result.</summary>
-    public void Add<TArguments>(string name, Func<TArguments, Task> run, bool outOfBand = false) =>
-        Add(new QapiCommandShape(name, typeof(TArguments), null, outOfBand), async arguments =>
+    public void Add<TArguments>(string name, Func<TArguments, Task> run) =>
+        Add(new QapiCommandShape(name, typeof(TArguments), null, false), async arguments =>
         {
             await run(QapiInput.Read<TArguments>(arguments)).ConfigureAwait(false);
             return null;
         });
 
     /// <summary>A command whose arguments its handler reads: there are more than the schema tells.</summary>
-    public void AddOpen<TArguments>(string name, Func<JsonObject, Task> run, params string[] features) =>
-        Add(new QapiCommandShape(name, typeof(TArguments), null, false, features), async arguments =>
+    public void AddOpen<TArguments>(string name, Func<JsonObject, Task> run, bool outOfBand = false, string[]? features = null) =>
+        Add(new QapiCommandShape(name, typeof(TArguments), null, outOfBand, features), async arguments =>
         {
             await run(arguments).ConfigureAwait(false);
             return null;
         });
 
     /// <summary>A query without arguments.</summary>
-    public void AddQuery<TResult>(string name, Func<Task<TResult>> run, bool outOfBand = false) =>
-        Add(new QapiCommandShape(name, null, typeof(TResult), outOfBand), async arguments =>
+    public void AddQuery<TResult>(string name, Func<Task<TResult>> run) =>
+        Add(new QapiCommandShape(name, null, typeof(TResult), false), async arguments =>
         {
             RefuseArguments(arguments);
             return await run().ConfigureAwait(false);
@@ -53,7 +53,7 @@ public sealed class QmpCommandTable
         Add(new QapiCommandShape(name, typeof(TArguments), typeof(TResult), false, features), async arguments => await run(QapiInput.Read<TArguments>(arguments)).ConfigureAwait(false));
 
     /// <summary>A query without arguments whose result is made as JSON, in the shape of a type.</summary>
-    public void AddQuery(string name, Type result, Func<JsonNode> run) => Add(new QapiCommandShape(name, null, result, false), arguments =>
+    public void AddQuery(string name, Type result, Func<JsonNode> run, bool outOfBand = false) => Add(new QapiCommandShape(name, null, result, outOfBand), arguments =>
     {
         RefuseArguments(arguments);
         return Task.FromResult<object?>(run());

@@ -34,6 +34,12 @@ public enum HotplugOperation
 {
     Plug,
     Unplug,
+
+    /// <summary>The administrator enables a CPU that is there.</summary>
+    Enable,
+
+    /// <summary>The administrator disables a CPU, which stays part of the machine.</summary>
+    Disable,
 }
 
 public enum HotplugResult
@@ -51,7 +57,7 @@ public enum HotplugResult
     Cancelled,
 }
 
-/// <summary>How a request to plug or unplug a CPU has ended.</summary>
+/// <summary>How a request to plug, unplug, enable or disable a CPU has ended.</summary>
 /// <param name="Device">The id of the CPU.</param>
 /// <param name="OstStatus">Of a refusal: the status of _OST (ACPI 6.5, section 6.3.5).</param>
 public sealed record HotplugOutcomeEvent(string Device, string Path, long CpuIndex, HotplugOperation Operation, HotplugResult Result, long? OstStatus);
@@ -125,7 +131,7 @@ public sealed class QmpEvents
             "timed-out" => HotplugResult.TimedOut,
             _ => HotplugResult.Cancelled,
         };
-        switch (outcome.Plug, result)
+        switch (outcome.Plug || outcome.Standby, result)
         {
             case (false, HotplugResult.Done):
                 yield return ("DEVICE_DELETED", new DeviceDeletedEvent(outcome.Id, path));
@@ -136,8 +142,16 @@ public sealed class QmpEvents
         }
 
         yield return (HotplugOutcomeName, new HotplugOutcomeEvent(
-            outcome.Id, path, outcome.Cpu, outcome.Plug ? HotplugOperation.Plug : HotplugOperation.Unplug, result, result == HotplugResult.Refused ? outcome.OstStatus : null));
+            outcome.Id, path, outcome.Cpu, OperationOf(outcome), result, result == HotplugResult.Refused ? outcome.OstStatus : null));
     }
+
+    private static HotplugOperation OperationOf(HotplugOutcome outcome) => (outcome.Plug, outcome.Standby) switch
+    {
+        (true, false) => HotplugOperation.Plug,
+        (false, false) => HotplugOperation.Unplug,
+        (true, true) => HotplugOperation.Enable,
+        (false, true) => HotplugOperation.Disable,
+    };
 
     private static ShutdownCauseName CauseOf(string reason) => reason switch
     {
