@@ -21,6 +21,7 @@ namespace Vmm.Host;
 public sealed class VmSession : IAsyncDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_outcomePatience = TimeSpan.FromSeconds(120);
 
     private static readonly Type[] s_published =
         [typeof(VmStatus), typeof(HotplugOutcome), typeof(VmReset), typeof(VmShutdown), typeof(PowerButtonPressed), typeof(AcpiDeviceOst)];
@@ -37,18 +38,20 @@ public sealed class VmSession : IAsyncDisposable
     /// <param name="hotplugOutcome">Hears how plugs and unplugs end.</param>
     /// <param name="remote">Where the VM takes messages from other processes; null for nowhere.</param>
     /// <param name="state">What the machine keeps for its next run, disposed with this; null for a machine that ends with this.</param>
+    /// <param name="shutdownOnReset">What would reset the machine shuts it down.</param>
     /// <exception cref="OptionException">The port cannot be opened.</exception>
     public VmSession(
         MachineConfig config,
         Action<ReadOnlyMemory<byte>> serialOutput,
         Action<HotplugOutcome> hotplugOutcome,
         EndpointOption? remote = null,
-        StateFolder? state = null)
+        StateFolder? state = null,
+        bool shutdownOnReset = false)
     {
         _state = state;
         Config = config;
         _machine = new MachineAdapter(config);
-        var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(30), serialOutput) { JournalFile = state?.JournalFile };
+        var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(30), serialOutput) { JournalFile = state?.JournalFile, ShutdownOnReset = shutdownOnReset };
 
         // Of a generic host there is what Akka.Hosting needs: a VM on a terminal has neither settings files nor a host's life cycle.
         _services = new ServiceCollection()
@@ -102,6 +105,9 @@ public sealed class VmSession : IAsyncDisposable
 
     public VirtMachine Machine => _machine.Machine;
 
+    /// <summary>A VM that has shut down is not at its end: the host may reset it.</summary>
+    public bool StaysAfterShutdown { get; init; }
+
     /// <summary>Completes with the status shutdown or internal-error.</summary>
     public Task<VmStatus> Ended => _ended.Task;
 
@@ -116,6 +122,18 @@ public sealed class VmSession : IAsyncDisposable
         var answer = (IProtocolMessage)await _vm.Ask<object>(message, s_patience).ConfigureAwait(false);
         await _listener.Ask<Barrier>(new Barrier(), s_patience).ConfigureAwait(false);
         return answer;
+    }
+
+    /// <summary>How a request to plug, unplug, enable or disable a CPU ended, or why it was rejected.</summary>
+    /// <exception cref="TimeoutException">The VM did not say.</exception>
+    public async Task<IProtocolMessage> AskOutcome(IProtocolMessage request)
+    {
+        using var inbox = Inbox.Create(_services.GetRequiredService<ActorSystem>());
+        inbox.Send(_vm, request);
+
+        // Others may come first, and each has its time.
+        var answer = (IProtocolMessage)await inbox.ReceiveAsync(s_outcomePatience).ConfigureAwait(false);
+        return answer is HotplugAccepted ? (IProtocolMessage)await inbox.ReceiveAsync(s_outcomePatience).ConfigureAwait(false) : answer;
     }
 
     public async ValueTask DisposeAsync()
@@ -165,7 +183,7 @@ public sealed class VmSession : IAsyncDisposable
                     break;
                 case VmStatus status:
                     Log.Information("VM {State} {Detail}", status.RunState, status.Detail);
-                    if (status.RunState is VmRunState.Shutdown or VmRunState.InternalError)
+                    if (status.RunState == VmRunState.InternalError || (status.RunState == VmRunState.Shutdown && !_session.StaysAfterShutdown))
                     {
                         _ended.TrySetResult(status);
                     }

@@ -43,7 +43,7 @@ internal sealed class FakeMachine : IVmMachine
 
     public int PossibleCpus => _enabled.Length;
 
-    public PowerOnCpus PowerOnCpus { get; }
+    public PowerOnCpus PowerOnCpus { get; init; }
 
     public MachineDescription Description => new("max", 2, 1, 1, PossibleCpus, 1, 512 << 20, true, "", "");
 

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 
 namespace Vmm.Actors.Tests;
@@ -233,5 +234,45 @@ public sealed class HotplugFixedTests : HotplugTestKit
         coordinator.Tell(new PlugVcpu("cpu-1", 4), TestActor);
         ExpectMsg(new HotplugRejected("cpu-1", "Duplicate device ID 'cpu-1'"));
         PlugAndConfirm(coordinator, "cpu-4", 4);
+    }
+}
+
+/// <summary><c>-device …,id=core5,core-id=5 -device …,id=core4,core-id=4</c>: plugged from power-on.</summary>
+public sealed class HotplugFromPowerOnTests : HotplugTestKit
+{
+    public HotplugFromPowerOnTests()
+        : base(new FakeMachine(4, 6) { PowerOnCpus = new PowerOnCpus(4, 0, 6, false) { Plugged = [new PlugVcpu("core5", 5), new PlugVcpu("core4", 4)] } })
+    {
+    }
+
+    [Fact]
+    public void They_are_enabled_at_the_first_reset_and_can_be_unplugged_for_good()
+    {
+        IActorRef first = Coordinator(poweredOn: false);
+        first.Tell(new ResetDevices(), TestActor);
+        ExpectMsg(new DevicesReset(""));
+        Assert.True(_machine.IsEnabled(4) && _machine.IsEnabled(5) && _machine.IsAccessible(5));
+        Assert.DoesNotContain("insert 5", _machine.Log);
+        Assert.Equal(["core4", "core5"], Plugged(first));
+        RequestUnplug(first, "core5", 5);
+        _machine.Port.Eject(5);
+        ExpectMsg(new HotplugOutcome("core5", 5, false, "done", 0));
+
+        // Neither a reset nor a restart of the actor brings it back; the next power-on does.
+        first.Tell(new ResetDevices(), TestActor);
+        ExpectMsg(new DevicesReset(""));
+        Assert.False(_machine.IsEnabled(5));
+        StopAndWait(first);
+        Assert.Equal(["core4"], Plugged(Coordinator()));
+    }
+
+    [Fact]
+    public void State_that_has_another_CPU_there_is_refused()
+    {
+        IActorRef first = Coordinator();
+        PlugAndConfirm(first, "other", 5);
+        StopAndWait(first);
+        Coordinator(poweredOn: false).Tell(new ResetDevices(), TestActor);
+        ExpectMsg(new DevicesReset("the saved state has no room for 'core5': cpu5 exist"));
     }
 }

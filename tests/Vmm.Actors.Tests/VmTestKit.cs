@@ -19,10 +19,15 @@ public abstract class VmTestKit : TestKit
     {
     }
 
-    protected IActorRef Start(Action<ReadOnlyMemory<byte>>? serialOutput = null)
+    protected IActorRef Make(Action<ReadOnlyMemory<byte>>? serialOutput = null, bool shutdownOnReset = false)
     {
-        var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(30), serialOutput ?? (_ => { }));
-        IActorRef vm = Sys.ActorOf(Props.Create(() => new VmSupervisor(_machine, options)));
+        var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(30), serialOutput ?? (_ => { })) { ShutdownOnReset = shutdownOnReset };
+        return Sys.ActorOf(Props.Create(() => new VmSupervisor(_machine, options)));
+    }
+
+    protected IActorRef Start(Action<ReadOnlyMemory<byte>>? serialOutput = null, bool shutdownOnReset = false)
+    {
+        IActorRef vm = Make(serialOutput, shutdownOnReset);
         vm.Tell(new StartVm(), TestActor);
         ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
         AwaitCondition(() => Volatile.Read(ref _machine.Vcpu(0).Runs) > 0, s_patience);

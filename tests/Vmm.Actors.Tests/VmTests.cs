@@ -16,6 +16,45 @@ public sealed class VmTests : VmTestKit
     }
 
     [Fact]
+    public void Prepared_machine_executes_nothing_before_it_is_continued()
+    {
+        IActorRef vm = Make();
+        vm.Tell(new ContinueVm(), TestActor);
+        ExpectMsg<VmCommandRejected>(s_patience);
+        vm.Tell(new PrepareVm(), TestActor);
+        ExpectMsg(new VmStatus(VmRunState.Prelaunch, ""), s_patience);
+        Thread.Sleep(50);
+        Assert.Equal((1, 0), (_machine.Resets, _machine.Vcpu(0).Runs));
+        vm.Tell(new ContinueVm(), TestActor);
+        ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
+        AwaitCondition(() => Volatile.Read(ref _machine.Vcpu(0).Runs) > 0, s_patience);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Reset_of_a_machine_that_does_not_reboot_shuts_it_down(bool guest)
+    {
+        IActorRef vm = Start(shutdownOnReset: true);
+        var published = CreateTestProbe();
+        Sys.EventStream.Subscribe(published, typeof(VmShutdown));
+        if (guest)
+        {
+            _machine.Vcpu(0).Script.Add(() => VcpuExit.SystemReset);
+            AwaitStatus(vm, VmRunState.Shutdown);
+            published.ExpectMsg(new VmShutdown(Guest: true, ShutdownCause.GuestReset));
+        }
+        else
+        {
+            vm.Tell(new ResetVm(), TestActor);
+            ExpectMsg(new VmStatus(VmRunState.Shutdown, ""), s_patience);
+            published.ExpectMsg(new VmShutdown(Guest: false, ShutdownCause.HostReset));
+        }
+
+        Assert.Equal(1, _machine.Resets);
+    }
+
+    [Fact]
     public void CpuOn_runs_the_other_cpu()
     {
         Start().Tell(new PowerOnVcpu(1, 0x1000, 7));

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
+using Vmm.Emulation;
+using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Machine;
 using Vmm.Host.Options;
@@ -144,5 +146,72 @@ public sealed class CommandLineTests
 
         Assert.False(File.Exists(path));
         Assert.StartsWith("cannot create PID file: ", Assert.Throws<OptionException>(() => PidFile.Create("/nonexistent/a")).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Run_options_say_what_happens_at_the_ends()
+    {
+        RunOptions options = Parse("-S -no-reboot -no-shutdown -name guest=vm1,debug-threads=on -uuid 12345678-9abc-def0-1234-56789abcdef0");
+        Assert.True(options.Stopped && options.ShutdownOnReset && options.StayAfterShutdown);
+        Assert.Equal(("vm1", Guid.Parse("12345678-9abc-def0-1234-56789abcdef0")), (options.Machine.Name, options.Machine.Uuid));
+        options = Parse("-no-reboot -action reboot=reset,shutdown=pause,panic=none,watchdog=reset");
+        Assert.Equal((false, true), (options.ShutdownOnReset, options.StayAfterShutdown));
+    }
+
+    [Theory]
+    [InlineData("-uuid x", "-uuid x: failed to parse UUID string: wrong format")]
+    [InlineData("-name a,b=c", "-name a,b=c: Invalid parameter 'b'")]
+    [InlineData("-action foo", "-action foo: Invalid parameter 'foo'")]
+    [InlineData("-action panic=foo", "-action panic=foo: Parameter 'panic' does not accept value 'foo'")]
+    [InlineData("-device foo", "-device foo: 'foo' is not a valid device model name; -device help lists those there are")]
+    [InlineData("-device max-arm-cpu,core-id=x", "-device max-arm-cpu,core-id=x: Parameter 'core-id' expects a number")]
+    [InlineData("-device max-arm-cpu,foo=1", "-device max-arm-cpu,foo=1: Property 'max-arm-cpu.foo' not found")]
+    [InlineData("-global foo", "-global foo: give DRIVER.PROPERTY=VALUE")]
+    [InlineData("-deviceset max-arm-cpu,core-id=1,admin-state=disabled", "-deviceset: not supported: -smp disabledcpus= says how many CPUs are disabled at power-on")]
+    public void More_values_that_are_wrong(string line, string message) => Assert.Equal(message, Refuse(line));
+
+    private static IReadOnlyList<PluggedCpu> Place(string line, bool acpi = true)
+    {
+        RunOptions options = Parse(line);
+        SmpOption smp = SmpOption.Parse(options.Machine.Smp);
+        var config = new MachineConfig(CpuOption.Parse(options.Machine.Cpu), smp.Cpus, smp.Topology, 64 << 20, new BootConfig(default, null, "")) { DisabledCpus = smp.DisabledCpus, Acpi = acpi };
+        return CpuDeviceOption.Place(options.Machine.Devices, config);
+    }
+
+    [Fact]
+    public void Devices_are_CPUs_that_are_plugged_from_power_on() => Assert.Equal(
+        [new PluggedCpu("a", new CpuIndex(5)), new PluggedCpu("cpu-4", new CpuIndex(4))],
+        Place("-smp 3,maxcpus=6 -device max-arm-cpu,id=a,core-id=5 -device host-arm-cpu,core-id=4,socket-id=0"));
+
+    [Theory]
+    [InlineData("-device max-arm-cpu,core-id=2", "-device max-arm-cpu: cpu(id2=0:0:2:0) with arch-id 2 exist")]
+    [InlineData("-device max-arm-cpu,core-id=3", "-device max-arm-cpu: cpu(id3=0:0:3:0) with arch-id 3 exist")]
+    [InlineData("-device max-arm-cpu,core-id=6", "-device max-arm-cpu: Invalid core-id 6 specified, correct range 0:5")]
+    [InlineData("-device max-arm-cpu", "-device max-arm-cpu: core-id is not set")]
+    [InlineData("-device max-arm-cpu,id=1,core-id=5", "-device max-arm-cpu: Parameter 'id' expects an identifier")]
+    [InlineData("-device cortex-a57-arm-cpu,core-id=5", "-device cortex-a57-arm-cpu: Invalid CPU type, expected cpu type: 'max-arm-cpu'")]
+    [InlineData("-device max-arm-cpu,id=a,core-id=5 -device max-arm-cpu,id=a,core-id=4", "-device max-arm-cpu: Duplicate device ID 'a'")]
+    [InlineData("-device max-arm-cpu,core-id=5 -device max-arm-cpu,core-id=5", "-device max-arm-cpu: cpu(id5=0:0:5:0) with arch-id 5 exist")]
+    public void Devices_that_cannot_be_there_are_refused(string devices, string message) =>
+        Assert.Equal(message, Assert.Throws<OptionException>(() => Place($"-smp 3,disabledcpus=1,maxcpus=6 {devices}")).Message);
+
+    [Theory]
+    [InlineData("max-arm-cpu.pmu=off", null)]
+    [InlineData("driver=arm-cpu,property=sve,value=off", null)]
+    [InlineData("cortex-a72-arm-cpu.sve=on", null)]
+    [InlineData("max-arm-cpu.sve=on", "sve=on is not supported: CPUs have no SVE")]
+    [InlineData("max-arm-cpu.foo=on", "Property 'max-arm-cpu.foo' not found")]
+    [InlineData("virtio-net-pci.mq=on", "global virtio-net-pci.mq is not supported: only CPUs have properties")]
+    public void Globals_are_properties_of_CPUs(string text, string? message)
+    {
+        void Check() => GlobalOption.Parse(text).RequireOf(CpuModel.Find("max")!);
+        if (message == null)
+        {
+            Check();
+        }
+        else
+        {
+            Assert.Equal(message, Assert.Throws<OptionException>(Check).Message);
+        }
     }
 }

@@ -36,6 +36,8 @@ public sealed class MonitorTests
             GetVcpuRegisters get => new VcpuRegisters(get.Cpu, ""),
             PlugVcpu { Cpu: 4 } plug => new HotplugRejected(plug.Id, "cpu(id4=0:0:4:0) with arch-id 4 exist"),
             PlugVcpu plug => new HotplugAccepted(plug.Id, plug.Cpu),
+            SetVcpuAdmin { Cpu: 5 } => new HotplugRejected("cpu-5", "No device found for driver 'cortex-a57-arm-cpu'"),
+            SetVcpuAdmin set => new HotplugAccepted($"cpu-{set.Cpu}", set.Cpu),
             UnplugVcpu unplug => new HotplugRejected(unplug.Id, $"Device '{unplug.Id}' not found"),
             _ => new VmStatus(VmRunState.Running, ""),
         });
@@ -64,6 +66,44 @@ public sealed class MonitorTests
     [InlineData("info cpus", "* CPU #0: thread_id=100 (Running)\n  CPU #1: thread_id=101 (Running)\n  CPU #2: thread_id=102 (PoweredOff)\n  CPU #3: thread_id=103 (PoweredOff)\n  CPU #4: thread_id=104 (PoweredOff)")]
     [InlineData("", "")]
     public async Task Command_answers_in_QEMUs_words(string line, string answer) => Assert.Equal(answer, await _monitor.Execute(line));
+
+    [Theory]
+    [InlineData("device_set cortex-a57-arm-cpu,core-id=3,admin-state=enabled", 3, true)]
+    [InlineData("device_set host-arm-cpu,id=core4,core-id=4,admin-state=disable", 4, false)]
+    [InlineData("device_set host-arm-cpu,id=core4,admin-state=disabled", 4, false)]
+    [InlineData("device_set host-arm-cpu,id=cpu-2,admin-state=enable", 2, true)]
+    public async Task DeviceSet_finds_the_CPU_by_its_place_or_its_name(string line, int cpu, bool enabled)
+    {
+        Assert.Equal("", await _monitor.Execute(line));
+        Assert.Contains(new SetVcpuAdmin(cpu, enabled), _asked);
+    }
+
+    [Theory]
+    [InlineData("device_set host-arm-cpu,core-id=3", "Error: no device state change specified for device host-arm-cpu")]
+    [InlineData("device_set host-arm-cpu,core-id=3,admin-state=removed", "Error: unrecognized specified state *removed* for device host-arm-cpu")]
+    [InlineData("device_set host-arm-cpu,core-id=5,admin-state=enabled", "Error: No device found for driver 'cortex-a57-arm-cpu'")]
+    [InlineData("device_set host-arm-cpu,id=nosuch,admin-state=enabled", "Error: No device found for driver 'host-arm-cpu'")]
+    [InlineData("device_set host-arm-cpu,core-id=6,admin-state=enabled", "Error: Invalid core-id 6 specified, correct range 0:5")]
+    [InlineData("device_set nosuch,core-id=3,admin-state=enabled", "Error: 'nosuch' is not a valid device model name")]
+    [InlineData("device_add --wait cortex-a57-arm-cpu,core-id=5", "Error: how it ends cannot be waited for here")]
+    public async Task DeviceSet_wrong_says_what(string line, string answer) => Assert.Equal(answer, await _monitor.Execute(line));
+
+    [Theory]
+    [InlineData("done", "disabling of cpu-2 (CPU 2): done")]
+    [InlineData("refused", "Error: disabling of cpu-2 (CPU 2): refused by the guest, _OST status 0x82")]
+    [InlineData("timed-out", "Error: disabling of cpu-2 (CPU 2): no answer from the guest yet; still pending")]
+    [InlineData("cancelled", "Error: disabling of cpu-2 (CPU 2): cancelled: a reset came first, or the CPU was given back")]
+    public async Task Wait_says_how_it_ended(string kind, string answer)
+    {
+        Task<IProtocolMessage> Outcome(IProtocolMessage request)
+        {
+            Assert.Equal(new SetVcpuAdmin(2, false), request);
+            return Task.FromResult<IProtocolMessage>(new HotplugOutcome("cpu-2", 2, false, kind, 0x82, Standby: true));
+        }
+
+        var monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, Answer, () => { }) { Outcomes = Outcome }));
+        Assert.Equal(answer, await monitor.Execute("device_set --wait cortex-a57-arm-cpu,core-id=2,admin-state=disabled"));
+    }
 
     [Theory]
     [InlineData("cortex-a57-arm-cpu,id=core5,core-id=5")]

@@ -90,7 +90,10 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         get
         {
             MachineConfig config = _machine.Config;
-            return new PowerOnCpus(config.EnabledCpus, config.DisabledCpus, config.PossibleCpus, config.ColdPluggedCpusOnlineCapable);
+            return new PowerOnCpus(config.EnabledCpus, config.DisabledCpus, config.PossibleCpus, config.ColdPluggedCpusOnlineCapable)
+            {
+                Plugged = [.. config.PluggedCpus.Select(p => new PlugVcpu(p.Id, p.Cpu.Value))],
+            };
         }
     }
 

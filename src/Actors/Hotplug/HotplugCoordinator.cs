@@ -292,6 +292,7 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         if (!_poweredOn)
         {
             _refusal = _state.RefusePowerOn(_cpus);
+            PlugFromPowerOn();
             return;
         }
 
@@ -306,6 +307,24 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
                 // Given back without having been asked for, before a restart of this actor.
                 Leave(cpu);
             }
+        }
+    }
+
+    // What the machine is made with, if it is not there from its predecessor.
+    private void PlugFromPowerOn()
+    {
+        foreach (PlugVcpu plug in _cpus.Plugged.Where(p => _refusal == null && _state.Plugged.GetValueOrDefault(p.Cpu) != p.Id))
+        {
+            if (_state.RefusePlug(plug, _cpus, _machine.SlotName) is { } reason)
+            {
+                _refusal = $"the saved state has no room for '{plug.Id}': {reason}";
+                return;
+            }
+
+            // In the state at once, for the next of them; in the journal before the first reset.
+            IProtocolMessage[] happened = [new PlugStarted(plug.Id, plug.Cpu, Now), new PlugConfirmed(plug.Id, plug.Cpu, Now)];
+            _state = happened.Aggregate(_state, (state, e) => state.Apply(e));
+            PersistAll(happened, _ => { });
         }
     }
 

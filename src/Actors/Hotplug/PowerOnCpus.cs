@@ -1,3 +1,5 @@
+using Vmm.Actors.Protocol;
+
 namespace Vmm.Actors.Hotplug;
 
 /// <summary>Where the administrator has a CPU: usable by the guest, there but not to be used, or not there.</summary>
@@ -17,6 +19,9 @@ public enum CpuAdminState
 /// <param name="CanLeave">Whether the enabled ones but the boot CPU can be disabled and unplugged: the MADT has them as online-capable.</param>
 public sealed record PowerOnCpus(int Enabled, int Disabled, int Possible, bool CanLeave)
 {
+    /// <summary>CPUs of the others that are plugged from power-on.</summary>
+    public IReadOnlyList<PlugVcpu> Plugged { get; init; } = [];
+
     public CpuAdminState AdminOf(int cpu) =>
         cpu < Enabled ? CpuAdminState.Enabled
         : cpu < Enabled + Disabled ? CpuAdminState.Disabled

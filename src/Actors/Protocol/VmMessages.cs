@@ -13,6 +13,9 @@ public static class VmRunState
 /// <summary>Power on: reset the machine and start the boot CPU.</summary>
 public sealed record StartVm : IProtocolMessage;
 
+/// <summary>Power on without executing anything: the state is prelaunch until <see cref="ContinueVm"/>.</summary>
+public sealed record PrepareVm : IProtocolMessage;
+
 public sealed record StopVm : IProtocolMessage;
 
 public sealed record ContinueVm : IProtocolMessage;

@@ -28,7 +28,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("vu", typeof(ResumeVcpu)), ("vw", typeof(ResetVcpu)), ("vf", typeof(VcpuFailed)), ("vO", typeof(GuestPoweredOff)),
         ("vZ", typeof(GuestReset)), ("v?", typeof(GetVcpuStates)), ("v!", typeof(VcpuStates)), ("vs", typeof(VcpuStateChanged)),
         ("vd", typeof(GetVcpuStatus)), ("vD", typeof(VcpuStatus)),
-        ("ms", typeof(StartVm)), ("mp", typeof(StopVm)), ("mc", typeof(ContinueVm)), ("mr", typeof(ResetVm)),
+        ("ms", typeof(StartVm)), ("ma", typeof(PrepareVm)), ("mp", typeof(StopVm)), ("mc", typeof(ContinueVm)), ("mr", typeof(ResetVm)),
         ("m?", typeof(GetVmStatus)), ("m!", typeof(VmStatus)), ("mx", typeof(VmCommandRejected)),
         ("mw", typeof(PressPowerButton)), ("mg", typeof(GetVcpuRegisters)), ("mG", typeof(VcpuRegisters)),
         ("ga", typeof(AttachCpuInterface)), ("gA", typeof(CpuInterfaceAttached)), ("gd", typeof(DetachCpuInterface)),

@@ -15,6 +15,9 @@ public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, 
 {
     /// <summary>Where the hotplug journal is, for a machine that goes on in another process; null for one that does not.</summary>
     public string? JournalFile { get; init; }
+
+    /// <summary>What would reset the machine shuts it down (<c>-no-reboot</c>).</summary>
+    public bool ShutdownOnReset { get; init; }
 }
 
 /// <summary>
@@ -91,8 +94,8 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     {
         Receive<StopVm>(_ => Pause(VmRunState.Paused, "", Sender));
         Receive<GuestPoweredOff>(_ => PowerOff());
-        Receive<GuestReset>(_ => PauseThenReset(ActorRefs.Nobody, resume: true, s_guestReset));
-        Receive<ResetVm>(_ => PauseThenReset(Sender, resume: true, s_hostReset));
+        Receive<GuestReset>(_ => Reset(ActorRefs.Nobody, resume: true, s_guestReset));
+        Receive<ResetVm>(_ => Reset(Sender, resume: true, s_hostReset));
         Receive<ContinueVm>(_ => Sender.Tell(_status));
         Receive<GetDeviceState>(_ => Sender.Tell(new VmCommandRejected("the VM is running")));
         Receive<LoadDeviceState>(_ => Sender.Tell(new VmCommandRejected("the VM is running")));
@@ -102,11 +105,12 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     private void Stopped()
     {
         Receive<StartVm>(_ => PauseThenReset(Sender, resume: true, happened: null));
-        Receive<ResetVm>(_ => PauseThenReset(Sender, resume: false, s_hostReset));
+        Receive<PrepareVm>(_ => PauseThenReset(Sender, resume: false, happened: null));
+        Receive<ResetVm>(_ => Reset(Sender, resume: false, s_hostReset));
         Receive<StopVm>(_ => Sender.Tell(_status));
         Receive<ContinueVm>(_ =>
         {
-            if (_status.RunState != VmRunState.Paused)
+            if (_status.RunState != VmRunState.Paused && !(_status.RunState == VmRunState.Prelaunch && _poweredOn))
             {
                 Sender.Tell(new VmCommandRejected($"Resetting the Virtual Machine is required (status: {_status.RunState})"));
                 return;
@@ -118,7 +122,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
 
         // What vCPUs had on their way when they were stopped.
         Receive<GuestPoweredOff>(_ => PowerOff());
-        Receive<GuestReset>(_ => PauseThenReset(ActorRefs.Nobody, resume: false, s_guestReset));
+        Receive<GuestReset>(_ => Reset(ActorRefs.Nobody, resume: false, s_guestReset));
         Receive<GetDeviceState>(get => (get.Device == "gic" ? _gic : _devices).Forward(get));
         Receive<LoadDeviceState>(load => (load.Device == "gic" ? _gic : _devices).Forward(load));
         Always();
@@ -197,6 +201,20 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         else
         {
             ForwardToVcpus(read);
+        }
+    }
+
+    // Of a machine that is running or was.
+    private void Reset(IActorRef requester, bool resume, VmReset reset)
+    {
+        if (_options.ShutdownOnReset)
+        {
+            Context.System.EventStream.Publish(new VmShutdown(reset.Guest, reset.Reason));
+            Pause(VmRunState.Shutdown, "", requester);
+        }
+        else
+        {
+            PauseThenReset(requester, resume, reset);
         }
     }
 
@@ -376,7 +394,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         }
         else
         {
-            EndReset(requester, new VmStatus(VmRunState.Paused, ""));
+            EndReset(requester, new VmStatus(happened == null ? VmRunState.Prelaunch : VmRunState.Paused, ""));
         }
     }
 

@@ -19,7 +19,7 @@ public static class FirmwareBoot
     {
         var items = new Dictionary<ushort, ReadOnlyMemory<byte>>
         {
-            [FwCfgKey.Uuid] = new byte[16],
+            [FwCfgKey.Uuid] = config.Uuid.ToByteArray(bigEndian: true),
             [FwCfgKey.RamSize] = Number(config.MemoryBytes, 8),
             [FwCfgKey.NoGraphic] = Number(1, 2),
             [FwCfgKey.CpuCount] = Number((ulong)config.EnabledCpus, 2),

@@ -37,7 +37,7 @@ public static class Smbios
     private static IEnumerable<byte[]> Structures(MachineConfig config)
     {
         CpuTopology topology = config.Topology;
-        yield return new Structure(1, 0x100, 27).Text(0x04, "Vmm").Text(0x05, "Vmm Virtual Machine").Text(0x06, "virt").Set(0x18, 6).ToArray(); // power switch
+        yield return new Structure(1, 0x100, 27).Text(0x04, "Vmm").Text(0x05, "Vmm Virtual Machine").Text(0x06, "virt").Bytes(0x08, config.Uuid.ToByteArray()).Set(0x18, 6).ToArray(); // power switch
         yield return new Structure(3, 0x300, 22).Text(0x04, "Vmm").Set(0x05, 1).Text(0x06, "virt")                                              // other
             .Set(0x09, 3).Set(0x0A, 3).Set(0x0B, 3).Set(0x0C, 2).ToArray();                                                                     // safe, safe, safe, unknown
         int cores = topology.Clusters * topology.Cores;
@@ -97,6 +97,12 @@ public static class Smbios
         public Structure Set(int offset, byte value)
         {
             _area[offset] = value;
+            return this;
+        }
+
+        public Structure Bytes(int offset, ReadOnlySpan<byte> bytes)
+        {
+            bytes.CopyTo(_area.AsSpan(offset));
             return this;
         }
 

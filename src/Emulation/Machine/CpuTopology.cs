@@ -27,6 +27,41 @@ public sealed record CpuTopology(int Sockets, int Clusters, int Cores, int Threa
         return $"id{cpu.Value}={at.Socket}:{at.Cluster}:{at.Core}:{at.Thread}";
     }
 
+    /// <summary>Names of the members of a position, as QEMU has them.</summary>
+    public static IReadOnlyList<string> LocationMembers { get; } = ["socket-id", "cluster-id", "core-id", "thread-id"];
+
+    /// <summary>
+    /// The CPU at a position of which every member is given that has more than one value; with one CPU per core, <c>core-id</c> alone may number all CPUs.
+    /// </summary>
+    /// <param name="cpu">Its index; -1 where there is none.</param>
+    /// <returns>Why there is none, in QEMU's words; null when there is one.</returns>
+    public string? Find(IReadOnlyDictionary<string, int> given, out int cpu)
+    {
+        cpu = -1;
+        int[] counts = [Sockets, Clusters, Cores, Threads];
+        int[] location = new int[counts.Length];
+        for (int i = 0; i < counts.Length; i++)
+        {
+            string name = LocationMembers[i];
+            if (given.TryGetValue(name, out int value))
+            {
+                if (value < 0 || value >= counts[i])
+                {
+                    return $"Invalid {name} {value} specified, correct range 0:{counts[i] - 1}";
+                }
+
+                location[i] = value;
+            }
+            else if (counts[i] > 1)
+            {
+                return $"{name} is not set";
+            }
+        }
+
+        cpu = IndexOf(new CpuLocation(location[0], location[1], location[2], location[3])).Value;
+        return null;
+    }
+
     /// <summary>The CPU at a position; the reverse of <see cref="Locate"/>.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The position is outside the topology.</exception>
     public CpuIndex IndexOf(CpuLocation location)

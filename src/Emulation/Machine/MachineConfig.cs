@@ -39,6 +39,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// <summary>So many CPUs after the enabled ones are administratively disabled at power-on: present, and enabled by <c>device_set</c>. The rest is to be plugged.</summary>
     public int DisabledCpus { get; init; }
 
+    /// <summary>CPUs of the others that are plugged from power-on (<c>-device</c>).</summary>
+    public IReadOnlyList<PluggedCpu> PluggedCpus { get; init; } = [];
+
     /// <summary>Firmware in flash, which boots the kernel if there is one; null to enter the kernel directly.</summary>
     public FirmwareConfig? Firmware { get; init; }
 
@@ -63,6 +66,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// </summary>
     public bool ColdPluggedCpusOnlineCapable { get; init; }
 }
+
+/// <summary>A CPU that is plugged, under a name of the user's.</summary>
+public sealed record PluggedCpu(string Id, CpuIndex Cpu);
 
 /// <summary>The engines.</summary>
 public enum Accelerator

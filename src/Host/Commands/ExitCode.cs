@@ -14,4 +14,13 @@ public static class ExitCode
 
     /// <summary><c>vmm demo</c>: the guest did not say what it should have.</summary>
     public const int DemoFailed = 3;
+
+    /// <summary><c>vmm remote</c>: the guest refused what it was asked.</summary>
+    public const int Refused = 4;
+
+    /// <summary><c>vmm remote</c>: the guest has not answered; the request is still pending.</summary>
+    public const int TimedOut = 5;
+
+    /// <summary><c>vmm remote</c>: a reset, or another request, came first.</summary>
+    public const int Cancelled = 6;
 }

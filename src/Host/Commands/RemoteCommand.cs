@@ -23,7 +23,8 @@ public static class RemoteCommand
     {
         var endpoint = new Argument<string>("endpoint") { Description = $"{EndpointOption.Syntax} of vmm run --remote" };
         var words = new Argument<string[]>("command") { Description = "a monitor command, such as device_add, device_del or info cpus", Arity = ArgumentArity.OneOrMore };
-        var command = new Command("remote", "Send a monitor command to a VM that runs with --remote") { endpoint, words };
+        var wait = new Option<bool>("--wait") { Description = "wait for how a plug, unplug, enabling or disabling ends, as it does without; the exit code tells: 0 done, 4 refused by the guest, 5 timed out, 6 cancelled" };
+        var command = new Command("remote", "Send a monitor command to a VM that runs with --remote") { endpoint, words, wait };
         command.SetAction(parsed => Run(parsed.GetValue(endpoint)!, string.Join(' ', parsed.GetValue(words)!)));
         return command;
     }
@@ -86,7 +87,13 @@ public static class RemoteCommand
         {
             HotplugOutcome outcome = await vm.OutcomeAsync().ConfigureAwait(false);
             await System.Console.Out.WriteLineAsync(SerialConsole.Describe(outcome)).ConfigureAwait(false);
-            return outcome.Kind == "done" ? ExitCode.Success : ExitCode.BadInput;
+            return outcome.Kind switch
+            {
+                "done" => ExitCode.Success,
+                "refused" => ExitCode.Refused,
+                "timed-out" => ExitCode.TimedOut,
+                _ => ExitCode.Cancelled,
+            };
         }
         catch (TimeoutException)
         {
@@ -119,7 +126,7 @@ public static class RemoteCommand
         public async Task<T> AskAsync<T>(IProtocolMessage message)
         {
             _vm.Tell(message, _inbox.Receiver);
-            object answer = await _inbox.ReceiveAsync(message is PlugVcpu or UnplugVcpu ? s_outcomePatience : s_patience).ConfigureAwait(false);
+            object answer = await _inbox.ReceiveAsync(message is PlugVcpu or UnplugVcpu or SetVcpuAdmin ? s_outcomePatience : s_patience).ConfigureAwait(false);
             AwaitsOutcome = answer is HotplugAccepted;
             return answer is T expected ? expected : throw new TimeoutException("the VM did not answer");
         }

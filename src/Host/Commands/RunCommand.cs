@@ -76,7 +76,10 @@ public static class RunCommand
             config = config with { Trace = traceOption.Open() };
             monitors = MonitorHost.Open(options, () => Quit(ShutdownCause.HostUi));
             pidFile = options.PidFile == null ? null : PidFile.Create(options.PidFile);
-            opened = new VmSession(config, monitors.Console.Write, monitors.Report, endpoint, options.State == null ? null : StateFolder.Open(options.State));
+            opened = new VmSession(config, monitors.Console.Write, monitors.Report, endpoint, options.State == null ? null : StateFolder.Open(options.State), options.ShutdownOnReset)
+            {
+                StaysAfterShutdown = options.StayAfterShutdown,
+            };
         }
         catch (Exception e) when (e is OptionException or InsufficientMemoryException or NotSupportedException or IOException)
         {
@@ -96,11 +99,11 @@ public static class RunCommand
         await using (VmSession session = opened)
         {
             session.Published += monitors.Publish;
-            monitors.Start(new MonitorVm(config, session.Ask, () => Quit(ShutdownCause.HostQuit)), session.SendSerial);
+            monitors.Start(new MonitorVm(config, session.Ask, () => Quit(ShutdownCause.HostQuit)) { Outcomes = session.AskOutcome }, session.SendSerial);
             await Task.WhenAny(monitors.WaitForClientsAsync(), quit.Task).ConfigureAwait(false);
             if (!quit.Task.IsCompleted)
             {
-                await session.Ask(new StartVm()).ConfigureAwait(false);
+                await session.Ask(options.Stopped ? new PrepareVm() : new StartVm()).ConfigureAwait(false);
             }
 
             if (await Task.WhenAny(session.Ended, quit.Task).ConfigureAwait(false) == session.Ended)

@@ -62,7 +62,13 @@ public sealed class SerialConsole(bool multiplexed, Action quit)
         }
     }
 
-    public static string Describe(HotplugOutcome outcome) => (outcome.Plug ? "plug" : "unplug") + $" of {outcome.Id} (CPU {outcome.Cpu}): " + outcome.Kind switch
+    public static string Describe(HotplugOutcome outcome) => (outcome.Plug, outcome.Standby) switch
+    {
+        (true, false) => "plug",
+        (false, false) => "unplug",
+        (true, true) => "enabling",
+        (false, true) => "disabling",
+    } + $" of {outcome.Id} (CPU {outcome.Cpu}): " + outcome.Kind switch
     {
         "done" => "done",
         "refused" => $"refused by the guest, _OST status 0x{outcome.OstStatus:x}",

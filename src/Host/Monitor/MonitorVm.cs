@@ -16,15 +16,26 @@ public sealed class MonitorVm(MachineConfig config, Func<IProtocolMessage, Task<
     /// <summary>Ends the program in good order; returns before that.</summary>
     public void Quit() => quit();
 
+    /// <summary>Sends a request to plug, unplug, enable or disable a CPU and gives how it ended, or why it was rejected; null where that cannot be waited for.</summary>
+    public Func<IProtocolMessage, Task<IProtocolMessage>>? Outcomes { get; init; }
+
     /// <summary>The answer to a command or query.</summary>
     /// <exception cref="QapiException">The VM rejects it, or does not answer.</exception>
-    public async Task<T> Ask<T>(IProtocolMessage message)
+    public Task<T> Ask<T>(IProtocolMessage message)
+        where T : IProtocolMessage => Expect<T>(ask, message);
+
+    /// <summary>How a request to plug, unplug, enable or disable a CPU ended.</summary>
+    /// <exception cref="QapiException">The VM rejects it, or it cannot be waited for.</exception>
+    public Task<HotplugOutcome> AskOutcome(IProtocolMessage request) =>
+        Outcomes == null ? throw new QapiException("how it ends cannot be waited for here") : Expect<HotplugOutcome>(Outcomes, request);
+
+    private static async Task<T> Expect<T>(Func<IProtocolMessage, Task<IProtocolMessage>> send, IProtocolMessage message)
         where T : IProtocolMessage
     {
         IProtocolMessage answer;
         try
         {
-            answer = await ask(message).ConfigureAwait(false);
+            answer = await send(message).ConfigureAwait(false);
         }
         catch (Exception e) when (e is TimeoutException or AskTimeoutException)
         {
@@ -45,5 +56,6 @@ public sealed class MonitorVm(MachineConfig config, Func<IProtocolMessage, Task<
     public async Task<byte[]> ReadMemory(int cpu, ulong address, int length) =>
         (await Ask<GuestMemoryRead>(new ReadGuestMemory(cpu, address, length)).ConfigureAwait(false)).Bytes;
 
-    private static bool IsNotFound(string reason) => reason.StartsWith("Device '", StringComparison.Ordinal) && reason.EndsWith("' not found", StringComparison.Ordinal);
+    private static bool IsNotFound(string reason) => reason.StartsWith("No device found for driver", StringComparison.Ordinal)
+        || (reason.StartsWith("Device '", StringComparison.Ordinal) && reason.EndsWith("' not found", StringComparison.Ordinal));
 }

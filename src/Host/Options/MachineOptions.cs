@@ -24,6 +24,17 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
     /// <summary>The real time clock (<see cref="RtcOption.Syntax"/>); empty for the host's time.</summary>
     public string Rtc { get; init; } = "";
 
+    /// <summary>What the VM is called (<c>-name</c>).</summary>
+    public string Name { get; init; } = "";
+
+    public Guid Uuid { get; init; }
+
+    /// <summary>CPUs that are plugged from power-on.</summary>
+    public IReadOnlyList<CpuDeviceOption> Devices { get; init; } = [];
+
+    /// <summary>Properties of CPUs that are asked for.</summary>
+    public IReadOnlyList<GlobalOption> Globals { get; init; } = [];
+
     /// <summary>Opens what the firmware is to keep: whoever asks for the configuration disposes the files that it names.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public MachineConfig ToConfig()
@@ -31,6 +42,11 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
         SmpOption smp = SmpOption.Parse(Smp.Length == 0 ? SmpOption.Default : Smp);
         ulong memory = MemoryOption.Parse(Memory.Length == 0 ? MemoryOption.Default : Memory);
         CpuModel model = CpuOption.Parse(Cpu);
+        foreach (GlobalOption global in Globals)
+        {
+            global.RequireOf(model);
+        }
+
         MachineOption machine = MachineOption.Parse(Machine);
         machine.RequireRoom(memory, smp.Topology.Count);
         AcceleratorOption accelerator = ChooseAccelerator();
@@ -53,6 +69,8 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
             Acpi = machine.Acpi,
             DtbRandomness = machine.DtbRandomness,
             Rtc = rtc,
+            Name = Name,
+            Uuid = Uuid,
             DisabledCpus = smp.DisabledCpus,
             ColdPluggedCpusOnlineCapable = machine.OnlineCapable ?? smp.DisabledCpus > 0,
             Accelerator = accelerator.Accelerator,
@@ -60,6 +78,7 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
             PerfMap = accelerator.PerfMap,
             DualMapping = accelerator.DualMapping,
         };
+        config = config with { PluggedCpus = CpuDeviceOption.Place(Devices, config) };
         try
         {
             LinuxBoot.Plan(config);

@@ -25,6 +25,10 @@ public static class OptionTable
             { Choices = ["jit", "interp", "lockstep", "kvm:jit", "tcg"] },
         new("enable-kvm", "", "ask for KVM before other engines; there is none for Arm guests here", OptionValue.None, (o, _) => ApplyAccelerator(o, "kvm")),
 
+        new("device", CpuDeviceOption.Syntax, "a CPU that is plugged from power-on and can be unplugged; -device help lists the models", OptionValue.Text, ApplyDevice)
+            { Choices = [.. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix)] },
+        new("global", "DRIVER.PROPERTY=VALUE", "a property of the CPUs, as in -cpu", OptionValue.Text, (o, v) => OfMachine(o, m => m with { Globals = [.. m.Globals, GlobalOption.Parse(v)] })),
+
         new("kernel", "FILE", "arm64 Linux Image to boot", OptionValue.File, (o, v) => OfMachine(o, m => m with { Kernel = v })),
         new("initrd", "FILE", "initial RAM disk", OptionValue.File, (o, v) => OfMachine(o, m => m with { Initrd = v })),
         new("append", "TEXT", "kernel command line", OptionValue.Text, (o, v) => OfMachine(o, m => m with { Append = v })),
@@ -58,6 +62,13 @@ public static class OptionTable
 
         new("rtc", RtcOption.Syntax, "what the real time clock shows, and what drives it (base=utc,clock=host)", OptionValue.Text, (o, v) =>
             OfMachine(o, m => m with { Rtc = Append(m.Rtc, Checked(v, RtcOption.Parse)) })) { Choices = ["base=utc", "base=localtime", "clock=host", "clock=rt", "clock=vm"] },
+        new("S", "", "execute nothing before the monitor's cont", OptionValue.None, (o, _) => o with { Stopped = true }),
+        new("no-reboot", "", "end the program where the machine would be reset", OptionValue.None, (o, _) => o with { ShutdownOnReset = true }),
+        new("no-shutdown", "", "the program stays when the guest has powered off", OptionValue.None, (o, _) => o with { StayAfterShutdown = true }),
+        new("action", ActionOption.Syntax, "the same by the name of the event", OptionValue.Text, ActionOption.Apply)
+            { Choices = ["reboot=reset", "reboot=shutdown", "shutdown=poweroff", "shutdown=pause"] },
+        new("name", NameOption.Syntax, "what the VM is called: the monitors tell it", OptionValue.Text, (o, v) => OfMachine(o, m => m with { Name = NameOption.Parse(v) ?? m.Name })),
+        new("uuid", "UUID", "the VM's UUID: monitors and SMBIOS tables tell it", OptionValue.Text, (o, v) => OfMachine(o, m => m with { Uuid = NameOption.ParseUuid(v) })),
         new("pidfile", "FILE", "write the process id there, and remove the file at the end", OptionValue.File, (o, v) => o with { PidFile = v }),
 
         new("d", "ITEM[,ITEM...]", "what to trace, as QEMU names it, to stderr or to the file of -D; -d help lists the items", OptionValue.Text, (o, v) =>
@@ -97,6 +108,11 @@ public static class OptionTable
     private static RunOptions ApplyAccelerator(RunOptions options, string value) => value is "help" or "?"
         ? options with { Answer = AcceleratorOption.Describe }
         : OfMachine(options, m => m with { Accel = m.Accel == null ? value : $"{m.Accel}\n{value}" });
+
+    private static RunOptions ApplyDevice(RunOptions options, string value) =>
+        value is "help" or "?" ? options with { Answer = CpuDeviceOption.Describe }
+        : value.Split(',') is [_, .., "help" or "?"] ? options with { Answer = CpuDeviceOption.DescribeProperties(value.Split(',')[0]) }
+        : OfMachine(options, m => m with { Devices = [.. m.Devices, CpuDeviceOption.Parse(value)] });
 
     // The text, if it is right by itself.
     private static string Checked<T>(string text, Func<string, T> parse)

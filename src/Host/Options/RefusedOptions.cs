@@ -19,7 +19,7 @@ internal static class RefusedOptions
         OptionRow.Refused("smbios", "the SMBIOS tables are fixed"), OptionRow.Refused("boot", "there is nothing to choose from: -kernel is booted"), OptionRow.Refused("L", "no file is looked for in a folder of its own"),
 
         // Devices.
-        OptionRow.Refused("device", "the devices of the machine are all there are"), OptionRow.Refused("object", "there are no user-creatable objects"),
+        OptionRow.Refused("deviceset", "-smp disabledcpus= says how many CPUs are disabled at power-on"), OptionRow.Refused("object", "there are no user-creatable objects"),
         OptionRow.Refused("blockdev", Disks), OptionRow.Refused("hda", Disks), OptionRow.Refused("hdb", Disks), OptionRow.Refused("hdc", Disks), OptionRow.Refused("hdd", Disks),
         OptionRow.Refused("cdrom", Disks), OptionRow.Refused("fda", Disks), OptionRow.Refused("fdb", Disks), OptionRow.Refused("mtdblock", Disks), OptionRow.Refused("sd", Disks), OptionRow.Refused("snapshot", Disks, takesValue: false),
         OptionRow.Refused("iscsi", Disks), OptionRow.Refused("fsdev", "there are no file systems of the host's"), OptionRow.Refused("virtfs", "there are no file systems of the host's"),
@@ -50,10 +50,5 @@ internal static class RefusedOptions
         OptionRow.Refused("no-hpet", OtherArchitectures, takesValue: false), OptionRow.Refused("no-fd-bootchk", OtherArchitectures, takesValue: false), OptionRow.Refused("win2k-hack", OtherArchitectures, takesValue: false),
         OptionRow.Refused("acpitable", "ACPI tables are the machine's"), OptionRow.Refused("enable-hax", OtherArchitectures, takesValue: false), OptionRow.Refused("xen-domid", OtherArchitectures),
         OptionRow.Refused("xen-attach", OtherArchitectures, takesValue: false), OptionRow.Refused("xen-domid-restrict", OtherArchitectures, takesValue: false), OptionRow.Refused("async-teardown", "the program runs as it was started", takesValue: false),
-
-        // To come: each needs a part of the machine that takes it.
-        OptionRow.Refused("S", "the machine starts at once", takesValue: false),
-        OptionRow.Refused("name", "the guest has no name"), OptionRow.Refused("uuid", "the guest has no UUID"), OptionRow.Refused("global", "devices have no such properties"),
-        OptionRow.Refused("no-reboot", "the machine is reset", takesValue: false), OptionRow.Refused("no-shutdown", "the program ends with the guest", takesValue: false), OptionRow.Refused("action", "the program ends with the guest"),
     ];
 }

@@ -4,6 +4,7 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Machine;
+using Vmm.Host.Console;
 using Vmm.Host.Monitor.Qapi;
 using Vmm.Host.Monitor.Qmp;
 
@@ -14,16 +15,20 @@ public sealed record DeviceAddArguments(string Driver, string? Bus, string? Id);
 
 public sealed record DeviceDelArguments(string Id);
 
+/// <summary>A device that is there, and what it is to become; a CPU's place in the topology comes beside it.</summary>
+public sealed record DeviceSetArguments(string Driver, string? Id, string AdminState);
+
 public sealed record DeviceListPropertiesArguments(string Typename);
 
 /// <summary>Devices that come and go: CPUs.</summary>
 public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
 {
-    private static readonly string[] s_levels = ["socket-id", "cluster-id", "core-id", "thread-id"];
+    private static readonly IReadOnlyList<string> s_levels = CpuTopology.LocationMembers;
 
     public void Register(QmpCommandTable table)
     {
         table.AddOpen<DeviceAddArguments>("device_add", DeviceAdd, features: ["json-cli", "json-cli-hotplug"]);
+        table.AddOpen<DeviceSetArguments>("device_set", given => DeviceSet(given, textual: false, wait: false));
         table.Add<DeviceDelArguments>("device_del", arguments => DeviceDel(arguments.Id));
         table.AddQuery<DeviceListPropertiesArguments, ObjectPropertyInfo[]>("device-list-properties", arguments => Task.FromResult(ListProperties(arguments.Typename)));
     }
@@ -49,10 +54,20 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
     /// <summary>Plugs a CPU: driver, id and its place, as strings or numbers. Returns when the request is accepted; how it ends, an event tells.</summary>
     /// <param name="given">Numbers are numbers (QMP) or text (HMP).</param>
     /// <exception cref="QapiException">It cannot be, in QEMU's words.</exception>
-    public Task DeviceAdd(JsonObject given) => DeviceAdd(given, textual: false);
+    public Task DeviceAdd(JsonObject given) => DeviceAdd(given, textual: false, wait: false);
 
     /// <summary><c>driver,property=value,…</c>, as HMP and the command line have it.</summary>
-    public Task DeviceAdd(string text)
+    /// <param name="wait">Wait for how it ends, and give that as text.</param>
+    public Task<string> DeviceAdd(string text, bool wait) => DeviceAdd(ReadText(text), textual: true, wait);
+
+    /// <summary>
+    /// Enables or disables a CPU that is there: <c>driver,core-id=n,admin-state=enabled|disabled</c> (RFC V6 of QEMU's series). Its id names it too.
+    /// </summary>
+    /// <param name="wait">As for <see cref="DeviceAdd(string, bool)"/>.</param>
+    /// <exception cref="QapiException">It cannot be, in the series' words.</exception>
+    public Task<string> DeviceSet(string text, bool wait) => DeviceSet(ReadText(text), textual: true, wait);
+
+    private static JsonObject ReadText(string text)
     {
         string[] parts = text.Split(',');
         var given = new JsonObject();
@@ -63,10 +78,50 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
             given[key] = value;
         }
 
-        return DeviceAdd(given, textual: true);
+        return given;
     }
 
-    private async Task DeviceAdd(JsonObject given, bool textual)
+    private async Task<string> DeviceAdd(JsonObject given, bool textual, bool wait)
+    {
+        (_, string? id, Dictionary<string, int> location, _) = Read(given, textual, adminState: false);
+        int cpu = Locate(location);
+        return await Submit(new PlugVcpu(id ?? $"cpu-{cpu}", cpu), wait).ConfigureAwait(false);
+    }
+
+    private async Task<string> DeviceSet(JsonObject given, bool textual, bool wait)
+    {
+        (string driver, string? id, Dictionary<string, int> location, string? state) = Read(given, textual, adminState: true);
+        int cpu = location.Count > 0 || id == null ? Locate(location) : Array.IndexOf((await vm.Ask<CpusPowerState>(new GetCpusPowerState()).ConfigureAwait(false)).Ids, id);
+        if (cpu < 0)
+        {
+            throw new QapiException($"No device found for driver '{driver}'", QapiErrorClass.DeviceNotFound);
+        }
+
+        bool enabled = state switch
+        {
+            "enable" or "enabled" => true,
+            "disable" or "disabled" => false,
+            null => throw new QapiException($"no device state change specified for device {id ?? driver}"),
+            _ => throw new QapiException($"unrecognized specified state *{state}* for device {id ?? driver}"),
+        };
+        return await Submit(new SetVcpuAdmin(cpu, enabled), wait).ConfigureAwait(false);
+    }
+
+    // What is to be said of it: nothing without waiting.
+    private async Task<string> Submit(IProtocolMessage request, bool wait)
+    {
+        if (!wait)
+        {
+            await vm.Ask<HotplugAccepted>(request).ConfigureAwait(false);
+            return "";
+        }
+
+        HotplugOutcome outcome = await vm.AskOutcome(request).ConfigureAwait(false);
+        string said = SerialConsole.Describe(outcome);
+        return outcome.Kind == "done" ? said : throw new QapiException(said);
+    }
+
+    private (string Driver, string? Id, Dictionary<string, int> Location, string? AdminState) Read(JsonObject given, bool textual, bool adminState)
     {
         string driver = given["driver"] is JsonValue d && d.TryGetValue(out string? name) ? name : throw new QapiException("Parameter 'driver' is missing");
         if (!IsCpuType(driver, out CpuModel model))
@@ -81,6 +136,7 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
         }
 
         string? id = null;
+        string? state = null;
         var location = new Dictionary<string, int>(StringComparer.Ordinal);
         foreach ((string key, JsonNode? value) in given)
         {
@@ -91,6 +147,9 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
                 case "id":
                     id = value is JsonValue v && v.TryGetValue(out string? text) && text.Length > 0 ? text : throw new QapiException("Parameter 'id' expects an identifier");
                     break;
+                case "admin-state" when adminState:
+                    state = value is JsonValue s && s.TryGetValue(out string? wanted) ? wanted : throw new QapiException("Invalid parameter type for 'admin-state', expected: string");
+                    break;
                 case "bus":
                     throw new QapiException($"Device '{driver}' can't go on a bus");
                 default:
@@ -99,8 +158,7 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
             }
         }
 
-        int cpu = Locate(location);
-        await vm.Ask<HotplugAccepted>(new PlugVcpu(id ?? $"cpu-{cpu}", cpu)).ConfigureAwait(false);
+        return (driver, id, location, state);
     }
 
     private static int ReadLevel(string key, JsonNode? value, bool textual)
@@ -117,32 +175,13 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
             : throw new QapiException($"Parameter '{key}' expects a number");
     }
 
-    // QEMU wants every level that has more than one member; with one CPU per core, `core-id` alone may number all CPUs.
-    private int Locate(Dictionary<string, int> given)
-    {
-        CpuTopology t = vm.Config.Topology;
-        int[] counts = [t.Sockets, t.Clusters, t.Cores, t.Threads];
-        int[] location = new int[counts.Length];
-        for (int i = 0; i < counts.Length; i++)
-        {
-            if (given.TryGetValue(s_levels[i], out int value))
-            {
-                location[i] = value >= 0 && value < counts[i]
-                    ? value
-                    : throw new QapiException($"Invalid {s_levels[i]} {value} specified, correct range 0:{counts[i] - 1}");
-            }
-            else if (counts[i] > 1)
-            {
-                throw new QapiException($"{s_levels[i]} is not set");
-            }
-        }
-
-        return t.IndexOf(new CpuLocation(location[0], location[1], location[2], location[3])).Value;
-    }
+    private int Locate(Dictionary<string, int> given) =>
+        vm.Config.Topology.Find(given, out int cpu) is { } wrong ? throw new QapiException(wrong) : cpu;
 
     /// <summary>Asks the guest to give a CPU back, by its id or QOM path. Returns when the request is accepted; how it ends, an event tells.</summary>
+    /// <param name="wait">As for <see cref="DeviceAdd(string, bool)"/>.</param>
     /// <exception cref="QapiException">It cannot be, in QEMU's words.</exception>
-    public async Task DeviceDel(string id)
+    public async Task<string> DeviceDel(string id, bool wait = false)
     {
         if (id.StartsWith('/'))
         {
@@ -151,7 +190,7 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
             id = cpu >= 0 ? names[cpu] : throw await NoCpu(id).ConfigureAwait(false);
         }
 
-        await vm.Ask<HotplugAccepted>(new UnplugVcpu(id)).ConfigureAwait(false);
+        return await Submit(new UnplugVcpu(id), wait).ConfigureAwait(false);
     }
 
     private async Task<QapiException> NoCpu(string path) => await new QomTree(vm, cpus).FindType(path).ConfigureAwait(false) is { } type

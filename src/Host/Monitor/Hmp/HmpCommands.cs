@@ -42,21 +42,30 @@ internal static class HmpCommands
         return sub == null ? HmpMonitor.HelpOf(subcommands, $"{name} ") : subcommands.Find(sub)?.Describe($"{name} ") ?? $"unknown command: '{name} {sub}'";
     }
 
+    private static readonly HmpParameter s_wait = new("--wait", HmpParameterKind.Flag);
+
     private static void AddDevices(HmpCommandTable table, MonitorCommands commands)
     {
         table.Add(
             "device_add",
-            "driver[,prop=value][,...]",
-            "add device, like -device on the command line, such as cortex-a57-arm-cpu,id=core4,core-id=4",
-            [new("device", HmpParameterKind.Text)],
-            (arguments, _) => Silently(commands.Devices.DeviceAdd(arguments.Text("device"))),
+            "[--wait] driver[,prop=value][,...]",
+            "add device, like -device on the command line, such as cortex-a57-arm-cpu,id=core4,core-id=4 (--wait: say how it ends)",
+            [s_wait, new("device", HmpParameterKind.Text)],
+            (arguments, _) => commands.Devices.DeviceAdd(arguments.Text("device"), arguments.Has(s_wait.Name)),
+            () => Task.FromResult<IEnumerable<string>>([commands.Cpus.TypeName, .. CpuModel.All.Where(m => m.Name == "host").Select(m => m.Name + CpuCommands.Suffix)]));
+        table.Add(
+            "device_set",
+            "[--wait] driver,prop=value[,...],admin-state=enabled|disabled",
+            "enable or disable a CPU that is there, such as cortex-a57-arm-cpu,core-id=4,admin-state=disabled (--wait: say how it ends)",
+            [s_wait, new("device", HmpParameterKind.Text)],
+            (arguments, _) => commands.Devices.DeviceSet(arguments.Text("device"), arguments.Has(s_wait.Name)),
             () => Task.FromResult<IEnumerable<string>>([commands.Cpus.TypeName, .. CpuModel.All.Where(m => m.Name == "host").Select(m => m.Name + CpuCommands.Suffix)]));
         table.Add(
             "device_del",
-            "device",
-            "remove device: ask the guest to give a CPU back",
-            [new("device", HmpParameterKind.Text)],
-            (arguments, _) => Silently(commands.Devices.DeviceDel(arguments.Text("device"))),
+            "[--wait] device",
+            "remove device: ask the guest to give a CPU back (--wait: say how it ends)",
+            [s_wait, new("device", HmpParameterKind.Text)],
+            (arguments, _) => commands.Devices.DeviceDel(arguments.Text("device"), arguments.Has(s_wait.Name)),
             async () => (await commands.Cpus.QomPaths().ConfigureAwait(false)).Where(p => p?.StartsWith(CpuCommands.PathOf(""), StringComparison.Ordinal) == true)
                 .Select(p => p![CpuCommands.PathOf("").Length..]));
     }

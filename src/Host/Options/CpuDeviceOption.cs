@@ -1,0 +1,91 @@
+using System.Globalization;
+using Vmm.Actors.Hotplug;
+using Vmm.Actors.Protocol;
+using Vmm.Emulation;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Machine;
+
+namespace Vmm.Host.Options;
+
+/// <summary><c>-device MODEL-arm-cpu[,id=NAME][,socket-id=n]…[,core-id=n]…</c>: a CPU that is plugged from power-on, at a place that <c>-smp maxcpus=</c> leaves free.</summary>
+/// <param name="Location">Members of its place, by their names.</param>
+public sealed record CpuDeviceOption(string Driver, string? Id, IReadOnlyDictionary<string, int> Location)
+{
+    public const string Syntax = "MODEL-arm-cpu[,id=NAME][,socket-id=n][,cluster-id=n][,core-id=n][,thread-id=n]";
+
+    /// <summary>What <c>-device help</c> prints.</summary>
+    public static string Describe => "CPU devices:\n" + string.Join('\n', CpuModel.All.Select(m => $"name \"{m.Name}{CpuOption.DeviceSuffix}\""));
+
+    /// <summary>What <c>-device MODEL-arm-cpu,help</c> prints.</summary>
+    public static string DescribeProperties(string driver) =>
+        $"{CommandLine.Legible(driver)} options:\n  id=<str>\n" + string.Join('\n', CpuTopology.LocationMembers.Select(m => $"  {m}=<int32>"));
+
+    public static bool IsCpu(string driver) =>
+        driver.EndsWith(CpuOption.DeviceSuffix, StringComparison.Ordinal) && CpuModel.Find(driver[..^CpuOption.DeviceSuffix.Length]) != null;
+
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static CpuDeviceOption Parse(string text)
+    {
+        IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.Parse(text, "driver");
+        string driver = pairs[0] is ("driver", string name) ? name : pairs[0].Key;
+        if (!IsCpu(driver))
+        {
+            throw new OptionException($"'{CommandLine.Legible(driver)}' is not a valid device model name; -device help lists those there are");
+        }
+
+        string? id = null;
+        var location = new Dictionary<string, int>(StringComparer.Ordinal);
+        foreach ((string key, string? value) in pairs.Skip(1))
+        {
+            if (key == "id")
+            {
+                id = value ?? "";
+            }
+            else if (CpuTopology.LocationMembers.Contains(key))
+            {
+                location[key] = int.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number)
+                    ? number
+                    : throw new OptionException($"Parameter '{key}' expects a number");
+            }
+            else
+            {
+                throw new OptionException($"Property '{driver}.{CommandLine.Legible(key)}' not found");
+            }
+        }
+
+        return new CpuDeviceOption(driver, id, location);
+    }
+
+    /// <summary>Finds the places of CPUs in a machine.</summary>
+    /// <param name="config">The machine without them.</param>
+    /// <exception cref="OptionException">One cannot be there: one line.</exception>
+    public static IReadOnlyList<PluggedCpu> Place(IReadOnlyList<CpuDeviceOption> devices, MachineConfig config)
+    {
+        if (devices.Count > 0 && !config.Acpi)
+        {
+            throw new OptionException("-device: CPU hotplug is not supported without ACPI");
+        }
+
+        var plugged = new List<PluggedCpu>();
+        var cpus = new PowerOnCpus(config.EnabledCpus, config.DisabledCpus, config.PossibleCpus, config.ColdPluggedCpusOnlineCapable);
+        HotplugState state = HotplugState.Empty;
+        foreach (CpuDeviceOption device in devices)
+        {
+            string model = device.Driver[..^CpuOption.DeviceSuffix.Length];
+            string? wrong = model != config.Cpu.Name && model != "host" ? $"Invalid CPU type, expected cpu type: '{config.Cpu.Name}{CpuOption.DeviceSuffix}'" : null;
+            int cpu = -1;
+            wrong ??= config.Topology.Find(device.Location, out cpu);
+            var plug = new PlugVcpu(device.Id ?? $"cpu-{cpu}", cpu);
+            wrong ??= state.RefusePlug(plug, cpus, slot => $"cpu({config.Topology.Describe(new CpuIndex(slot))}) with arch-id {Mpidr.FromIndex(new CpuIndex(slot)).Affinity}");
+            if (wrong != null)
+            {
+                throw new OptionException($"-device {device.Driver}: {wrong}");
+            }
+
+            state = state.Apply(new PlugStarted(plug.Id, cpu, 0));
+            plugged.Add(new PluggedCpu(plug.Id, new CpuIndex(cpu)));
+        }
+
+        return plugged;
+    }
+}
