@@ -2,6 +2,7 @@ using System.Globalization;
 using Vmm.Emulation.Machine;
 using Vmm.Host.Demo;
 using Vmm.Host.Guest;
+using Vmm.Host.Options;
 
 namespace Vmm.Guest.Tests;
 
@@ -32,7 +33,9 @@ public sealed class ShellTests
     [InlineData(Accelerator.Jit)]
     public async Task Hotplug_scenario_holds_in_every_finding(Accelerator accelerator)
     {
-        IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(TestGuest.Files(GuestFlavour.Cloud), accelerator, rounds: 5, _ => { });
+        GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
+        IReadOnlyList<string> line = CoverLetter.LaunchLine(files.Kernel, files.Initramfs, accelerator == Accelerator.Jit ? "jit" : "interp", firmware: null);
+        IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(CommandLine.Parse(line).Machine.ToConfig(), rounds: 5, _ => { });
         Assert.True(findings.Count > 30);
         Assert.All(findings, f => Assert.Equal(f.Expected, f.Seen));
     }

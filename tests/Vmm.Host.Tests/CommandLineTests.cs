@@ -214,4 +214,20 @@ public sealed class CommandLineTests
             Assert.Equal(message, Assert.Throws<OptionException>(Check).Message);
         }
     }
+
+    /// <summary>docs/from-qemu.md is kept by hand: it has each option, and of what is refused the reason.</summary>
+    [Fact]
+    public void Page_for_people_who_come_from_QEMU_has_every_option()
+    {
+        string? folder = AppContext.BaseDirectory;
+        while (folder != null && !File.Exists(Path.Combine(folder, "Vmm.sln")))
+        {
+            folder = Path.GetDirectoryName(folder);
+        }
+
+        string[] lines = File.ReadAllLines(Path.Combine(folder!, "docs", "from-qemu.md"));
+        Assert.All(OptionTable.Supported.SelectMany(r => r.Names), name => Assert.Contains(lines, l => l.Contains($"`-{name}", StringComparison.Ordinal)));
+        Assert.All(OptionTable.Refused, row => Assert.Contains(
+            lines, l => l.StartsWith('|') && l.Contains($"`-{row.Name}`", StringComparison.Ordinal) && l.EndsWith($"| {row.Refusal} |", StringComparison.Ordinal)));
+    }
 }

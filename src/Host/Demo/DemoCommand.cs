@@ -3,6 +3,7 @@ using System.Globalization;
 using Vmm.Emulation.Machine;
 using Vmm.Host.Commands;
 using Vmm.Host.Guest;
+using Vmm.Host.Options;
 
 namespace Vmm.Host.Demo;
 
@@ -36,13 +37,16 @@ public static class DemoCommand
         {
             var progress = new ProgressBar(System.Console.Error, !System.Console.IsErrorRedirected);
             GuestFiles files = await GuestAssets.EnsureAsync(GuestFlavour.Cloud, progress, cancellation).ConfigureAwait(false);
-            IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(files, Accelerators.Default, rounds, System.Console.WriteLine).WaitAsync(cancellation).ConfigureAwait(false);
+            IReadOnlyList<string> line = CoverLetter.LaunchLine(files.Kernel, files.Initramfs, Accelerators.CanTranslate ? "jit" : "interp", firmware: null);
+            System.Console.WriteLine(CoverLetter.Quote(line));
+            MachineConfig config = CommandLine.Parse(line).Machine.ToConfig();
+            IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(config, rounds, System.Console.WriteLine).WaitAsync(cancellation).ConfigureAwait(false);
             return Judge(findings);
         }
-        catch (Exception e) when (e is GuestAssetsException or GuestSilentException)
+        catch (Exception e) when (e is GuestAssetsException or GuestSilentException or OptionException)
         {
             await System.Console.Error.WriteLineAsync($"vmm: {e.Message}").ConfigureAwait(false);
-            return e is GuestAssetsException ? ExitCode.BadInput : ExitCode.DemoFailed;
+            return e is GuestSilentException ? ExitCode.DemoFailed : ExitCode.BadInput;
         }
     }
 

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Vmm.Actors.Protocol;
-using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Machine;
 using Vmm.Host.Guest;
 using Vmm.Host.Monitor;
@@ -35,11 +34,9 @@ public sealed partial class HotplugScenario
     private readonly HmpMonitor _monitor;
     private TaskCompletionSource<HotplugOutcome> _outcome = new();
 
-    private HotplugScenario(GuestFiles files, Accelerator accelerator, Action<string> print)
+    private HotplugScenario(MachineConfig config, Action<string> print)
     {
         _print = print;
-        var boot = new BootConfig(File.ReadAllBytes(files.Kernel), File.ReadAllBytes(files.Initramfs), "maxcpus=2");
-        var config = new MachineConfig(CpuModel.Find("max")!, 4, new CpuTopology(1, 1, 6, 1), 300ul << 20, boot) { Accelerator = accelerator };
         VmSession? session = null;
         _shell = new GuestShell(bytes => session!.SendSerial(bytes));
         _session = session = new VmSession(config, _shell.Receive, outcome => Volatile.Read(ref _outcome).TrySetResult(outcome));
@@ -47,10 +44,11 @@ public sealed partial class HotplugScenario
     }
 
     /// <summary>Runs the scenario, then <paramref name="rounds"/> more plugs and unplugs; prints a timeline line by line.</summary>
+    /// <param name="config">A machine as <see cref="CoverLetter.LaunchLine"/> makes it.</param>
     /// <exception cref="GuestSilentException">The guest or the VM stopped answering.</exception>
-    public static async Task<IReadOnlyList<Finding>> RunAsync(GuestFiles files, Accelerator accelerator, int rounds, Action<string> print)
+    public static async Task<IReadOnlyList<Finding>> RunAsync(MachineConfig config, int rounds, Action<string> print)
     {
-        var scenario = new HotplugScenario(files, accelerator, print);
+        var scenario = new HotplugScenario(config, print);
         await using (scenario._session.ConfigureAwait(false))
         {
             await scenario.RunAsync(rounds).ConfigureAwait(false);
@@ -60,7 +58,7 @@ public sealed partial class HotplugScenario
 
     private async Task RunAsync(int rounds)
     {
-        Say("vmm", "power on: -smp cpus=4,maxcpus=6 -m 300M, kernel maxcpus=2");
+        Say("vmm", "power on");
         await _session.Ask(new StartVm()).ConfigureAwait(false);
         await _shell.PromptAsync(s_bootPatience).ConfigureAwait(false);
         Say("vmm", "the guest's shell is up");
@@ -94,7 +92,7 @@ public sealed partial class HotplugScenario
 
     private async Task Plug()
     {
-        await Hotplug("device_add host-arm-cpu,id=core4,core-id=4").ConfigureAwait(false);
+        await Hotplug(CoverLetter.Plug).ConfigureAwait(false);
         await ShowState().ConfigureAwait(false);
     }
 
@@ -108,7 +106,7 @@ public sealed partial class HotplugScenario
 
     private async Task Unplug()
     {
-        await Hotplug("device_del core4").ConfigureAwait(false);
+        await Hotplug(CoverLetter.Unplug).ConfigureAwait(false);
         await ShowState().ConfigureAwait(false);
     }
 
@@ -147,9 +145,9 @@ public sealed partial class HotplugScenario
         int lost = 0;
         for (int round = 1; round <= rounds; round++)
         {
-            bool plugged = await Request("device_add host-arm-cpu,id=core4,core-id=4").ConfigureAwait(false) == "done";
+            bool plugged = await Request(CoverLetter.Plug).ConfigureAwait(false) == "done";
             string online = await _shell.RunAsync($"echo 1 > cpu{Cpu}/online; cat online").ConfigureAwait(false);
-            bool unplugged = await Request("device_del core4").ConfigureAwait(false) == "done";
+            bool unplugged = await Request(CoverLetter.Unplug).ConfigureAwait(false) == "done";
             string after = await _shell.RunAsync("cat online enabled").ConfigureAwait(false);
             if (!plugged || online != "0-1,4" || !unplugged || after != "0-1\n0-3")
             {

@@ -64,7 +64,10 @@ public sealed partial class GuestShell(Action<byte[]> send)
     }
 
     /// <summary>Types a command without waiting for its end.</summary>
-    public void Type(string command) => send(Encoding.ASCII.GetBytes(command + "\n"));
+    public void Type(string command) => Send(command + "\n");
+
+    /// <summary>Types text as it is.</summary>
+    public void Send(string text) => send(Encoding.ASCII.GetBytes(text));
 
     /// <summary>Waits for a text; returns what came before it since the last wait.</summary>
     /// <exception cref="GuestSilentException">It did not come in time.</exception>
