@@ -242,10 +242,10 @@ public sealed unsafe partial class VcpuCore
         CodePage? page = entry.Tag == (pc & PageMask) ? entry.Page : null;
         if (page == null)
         {
-            JumpCacheEntry* jump = s->JumpCache + ((pc >> 2) & (JumpCacheEntry.Count - 1));
-            if (jump->Va == pc)
+            byte* code = JumpCache.Find(s->JumpCache, pc);
+            if (code != null)
             {
-                _translations!.BlockAt(jump->Code, out page);
+                _translations!.BlockAt(code, out page);
             }
         }
 

@@ -68,7 +68,8 @@ internal sealed unsafe class EngineUnderTest : IDisposable
     public Span<byte> TranslatedCode(ulong address)
     {
         byte* entry = _code.Get(_region, address).Entry((int)(address & 0xFFF) >> 2);
-        return new Span<byte>(entry, _translations!.BlockAt(entry, out _).Length);
+        BlockCode block = _translations!.BlockAt(entry, out _);
+        return new Span<byte>(entry, (int)(block.HotEnd - block.Hot));
     }
 
     /// <summary>Puts a program at the start of the code.</summary>

@@ -1,47 +1,71 @@
 using System.Globalization;
-using System.Text;
 using Iced.Intel;
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
 
 namespace Vmm.Emulation.Cpu.Jit;
 
-/// <summary>Translated code as text, for reports.</summary>
+/// <summary>Translated code as text, for the trace and for reports.</summary>
 internal static unsafe class HostDisassembler
 {
-    /// <summary>A line for each instruction; what an exit says, behind the call that leaves, is one more.</summary>
-    /// <param name="code">Whole instructions; bytes of the translation cache, where they run.</param>
-    /// <param name="marked">The address of an instruction that gets a mark.</param>
-    public static void Append(StringBuilder text, TranslationCache cache, ReadOnlySpan<byte> code, byte* marked = null)
+    private static readonly FormatterOptions s_options = new() { HexPrefix = "0x", HexSuffix = "", SpaceAfterOperandSeparator = true };
+
+    /// <summary>Takes an instruction, or what an exit says, which is behind the call that leaves.</summary>
+    public delegate void Line(byte* at, string text);
+
+    /// <param name="start">Whole instructions in the translation cache, where they are executed.</param>
+    public static void Disassemble(TranslationCache cache, byte* start, byte* end, Line write)
     {
-        var formatter = new NasmFormatter();
+        var formatter = new IntelFormatter(s_options);
         var output = new StringOutput();
-        fixed (byte* first = code)
+        var reader = new HostCode(end);
+        Decoder decoder = Decoder.Create(64, reader);
+        for (byte* at = start; at < end;)
         {
-            byte* at = first;
-            while (at < first + code.Length)
+            reader.Position = at;
+            decoder.IP = (ulong)at;
+            decoder.Decode(out Instruction instruction);
+            formatter.Format(instruction, output);
+            string thunk = NameOfThunk(cache, instruction);
+            write(at, output.ToStringAndReset() + thunk);
+            at += Math.Max(instruction.Length, 1);
+            if (thunk.Length > 0 && instruction.Mnemonic == Iced.Intel.Mnemonic.Call)
             {
-                var decoder = Iced.Intel.Decoder.Create(64, new ByteArrayCodeReader(new ReadOnlySpan<byte>(at, (int)(first + code.Length - at)).ToArray()), (ulong)at);
-                decoder.Decode(out Instruction instruction);
-                formatter.Format(instruction, output);
-                text.Append(CultureInfo.InvariantCulture, $"{(at == marked ? "=>" : "  ")}{(nuint)at:x12}  {output.ToStringAndReset()}\n");
-                at += instruction.Length;
-                if (instruction.Mnemonic == Iced.Intel.Mnemonic.Call && IsExit(cache, (byte*)instruction.NearBranchTarget - cache.ExecutableOffset))
-                {
-                    var exit = (ExitInfo*)at;
-                    string op = exit->Op == null ? "" : Describe(exit->Op);
-                    text.Append(CultureInfo.InvariantCulture, $"    {(nuint)at:x12}  ; exit at {op}, {exit->Count} to charge, place {(nuint)((byte*)&exit->Place + exit->Place):x12}\n");
-                    at += sizeof(ExitInfo);
-                }
+                write(at, Describe((ExitInfo*)at));
+                at += sizeof(ExitInfo);
             }
         }
     }
 
-    private static bool IsExit(TranslationCache cache, byte* target) =>
-        target == cache.Thunks.LeaveForInterpreter || target == cache.Thunks.LeaveForLink || target == cache.Thunks.LeaveForAttention;
-
-    private static string Describe(Op* op) => string.Create(CultureInfo.InvariantCulture, $"+{op->Offset:x3} {op->Word:x8} {Mnemonic(op->Word)}");
-
     /// <summary>The title of a guest instruction's encoding.</summary>
     public static string Mnemonic(uint word) => EncodingTable.Find(word) is var row && row < 0 ? "UNDEFINED" : EncodingTable.Rows[row].Mnemonic;
+
+    private static string Describe(ExitInfo* exit)
+    {
+        string op = exit->Op == null ? "" : string.Create(CultureInfo.InvariantCulture, $"+{exit->Op->Offset:x3} {exit->Op->Word:x8} {Mnemonic(exit->Op->Word)}");
+        return string.Create(CultureInfo.InvariantCulture, $".exit at {op}, {exit->Count} to charge, place 0x{(nuint)((byte*)&exit->Place + exit->Place):x}");
+    }
+
+    private static string NameOfThunk(TranslationCache cache, in Instruction instruction)
+    {
+        if (instruction.FlowControl is not (FlowControl.Call or FlowControl.UnconditionalBranch or FlowControl.ConditionalBranch))
+        {
+            return "";
+        }
+
+        var target = (byte*)((nint)instruction.NearBranchTarget - cache.ExecutableOffset);
+        Thunks thunks = cache.Thunks;
+        return target == thunks.LeaveForInterpreter ? " ; interpret"
+            : target == thunks.LookUpSecond || target == thunks.LeaveForLookup ? " ; look up"
+            : target == thunks.LeaveForLink ? " ; link"
+            : target == thunks.LeaveForAttention ? " ; attention"
+            : "";
+    }
+
+    private sealed class HostCode(byte* end) : CodeReader
+    {
+        public byte* Position { get; set; }
+
+        public override int ReadByte() => Position < end ? *Position++ : -1;
+    }
 }

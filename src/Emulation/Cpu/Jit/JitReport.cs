@@ -48,7 +48,7 @@ internal sealed class JitReport
         double seconds = t.Translating.TotalSeconds;
         Line("Blocks", $"{t.Blocks:N0} translated, of {Ratio(t.Instructions, t.Blocks):F1} guest instructions");
         Line("Guest instructions", $"{t.Instructions:N0} translated");
-        Line("Host bytes", $"{t.HostBytes:N0}, {Ratio(t.HostBytes, t.Instructions):F1} per guest instruction");
+        Line("Host bytes", $"{t.HotBytes:N0}, {Ratio(t.HotBytes, t.Instructions):F1} per guest instruction, and {t.ColdBytes:N0} of ways out, {Ratio(t.ColdBytes, t.Instructions):F1}");
         Line("Translating", $"{seconds * 1000:N1} ms, {Ratio(t.Translating.TotalNanoseconds, t.Instructions):F0} ns per guest instruction, {Ratio(t.Blocks, seconds):N0} blocks a second");
         Line("Waiting for it", $"{t.Waits:N0} times, {t.Waiting.TotalMilliseconds:N1} ms");
         Line("Code cache", $"{t.Used / Mebibyte:F1} of {t.Capacity / Mebibyte:F0} MiB used, given up {t.GivenUp:N0} times, in {t.LongestGiveUp.TotalMilliseconds:F2} ms at most");

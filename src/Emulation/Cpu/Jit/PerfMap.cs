@@ -53,10 +53,14 @@ internal sealed unsafe partial class PerfMap : IDisposable
         Add(refill + executableOffset, thunks.End + executableOffset, "vmm:refill");
     }
 
-    /// <summary>Names a block <c>guest:ADDRESS+INSTRUCTIONS</c>.</summary>
+    /// <summary>Names a block <c>guest:ADDRESS+INSTRUCTIONS</c>, and its ways out <c>guest:ADDRESS:out</c>.</summary>
     /// <param name="address">The virtual address of its first instruction, for whoever it was translated for.</param>
     /// <param name="instructions">How many instructions it has.</param>
-    public void AddBlock(byte* start, byte* end, ulong address, int instructions) => Add(start, end, $"guest:{address:x16}+{instructions}");
+    public void AddBlock(BlockCode block, nint executableOffset, ulong address, int instructions)
+    {
+        Add(block.Hot + executableOffset, block.HotEnd + executableOffset, $"guest:{address:x16}+{instructions}");
+        Add(block.Cold + executableOffset, block.ColdEnd + executableOffset, $"guest:{address:x16}:out");
+    }
 
     private void Add(byte* start, byte* end, string name)
     {

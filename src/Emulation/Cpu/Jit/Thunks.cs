@@ -25,6 +25,10 @@ internal readonly unsafe struct Thunks
         Leave = leave;
         EmitLeave(ref a);
 
+        LookUpSecond = a.Position;
+        byte* miss = EmitSecondLookup(ref a);
+
+        a.BindShort(miss);
         LeaveForLookup = a.Position;
         a.Store(true, HostRegisters.Pc, Reg.Rax);
         a.LoadImmediate(Reg.Rax, (ulong)ExitKind.Lookup);
@@ -43,6 +47,10 @@ internal readonly unsafe struct Thunks
     /// <summary>The end that the others have in common.</summary>
     public byte* Leave { get; }
 
+    /// <summary>Jumped to with the virtual address in RAX that the first place of the jump cache does not hold: goes to its code, or leaves. 11 instructions.</summary>
+    public byte* LookUpSecond { get; }
+
+    /// <summary>Jumped to with the virtual address of the next instruction in RAX.</summary>
     public byte* LeaveForLookup { get; }
 
     public byte* LeaveForInterpreter { get; }
@@ -83,6 +91,28 @@ internal readonly unsafe struct Thunks
         }
 
         a.JumpTo(Reg.Rax);
+    }
+
+    private static byte* EmitSecondLookup(ref Assembler a)
+    {
+        a.Load(true, Reg.Rcx, Reg.Rax);
+        a.ShiftImmediate(Shift.Shr, true, Reg.Rcx, JumpCacheEntry.SecondShift);
+        a.Alu(Alu.Xor, false, Reg.Rcx, Reg.Rax);
+        a.AluImmediate(Alu.And, false, Reg.Rcx, (JumpCacheEntry.SecondCount - 1) << 2);
+        a.Load(true, Reg.Rdx, HostRegisters.JumpCache);
+        a.Lea(true, Reg.Rdx, Operand.At(Reg.Rdx, Reg.Rcx, 2) with { Displacement = JumpCacheEntry.Count * sizeof(JumpCacheEntry) });
+        a.Alu(Alu.Cmp, true, Reg.Rax, Operand.At(Reg.Rdx));
+        byte* miss = a.JumpShort(Condition.NotEqual);
+        EmitGo(ref a);
+        return miss;
+    }
+
+    /// <summary>Goes to the code of the jump cache's entry at RDX, for the virtual address in RAX.</summary>
+    public static void EmitGo(ref Assembler a)
+    {
+        a.AluImmediate(Alu.And, true, Reg.Rax, -4096);
+        a.Store(true, HostRegisters.CodePageVa, Reg.Rax);
+        a.JumpTo(Operand.At(Reg.Rdx, 8));
     }
 
     // EAX = what to return.

@@ -24,15 +24,17 @@ internal sealed unsafe class TranslationCache : IDisposable
     private readonly ExecutableMemory _memory;
     private readonly Translator _translator;
     private VcpuCore[] _cpus = [];
-    private readonly byte* _first;
+    private readonly byte* _hotFirst;
+    private readonly byte* _coldFirst;
     private CodePage[] _pages = new CodePage[256];
     private int _pageCount;
-    private byte* _position;
+    private byte* _hot;
+    private byte* _cold;
     private long _generation;
     private TranslationStatistics _statistics;
 
-    // In lockstep: the end of each block, and its page, by its start. Under the lock.
-    private readonly SortedList<nint, (nint End, CodePage Page)> _blocks = [];
+    // In lockstep: each block, and its page, by where its hot part starts. Under the lock.
+    private readonly SortedList<nint, (BlockCode Code, CodePage Page)> _blocks = [];
 
     private TranslationCache(ExecutableMemory memory, CodeCache code, bool lockstep)
     {
@@ -41,7 +43,8 @@ internal sealed unsafe class TranslationCache : IDisposable
         Turn = lockstep ? new LockstepTurn() : null;
         Thunks = new Thunks(memory.Start);
         Enter = (delegate* unmanaged<CpuState*, byte*, int>)((byte*)Thunks.Enter + ExecutableOffset);
-        _position = _first = Thunks.End;
+        _hot = _hotFirst = Thunks.End;
+        _cold = _coldFirst = memory.Start + (memory.Size / 2);
         code.Changed += NoteCodeChange;
     }
 
@@ -107,7 +110,7 @@ internal sealed unsafe class TranslationCache : IDisposable
                 return _statistics with
                 {
                     GivenUp = GivenUp,
-                    Used = _position - _memory.Start,
+                    Used = _hot - _memory.Start + (_cold - _coldFirst),
                     Capacity = (long)_memory.Size,
                     PerfMapFailure = PerfMap?.Failure,
                 };
@@ -162,8 +165,8 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <summary>A page by the number that exits give. In translated code, or with the lock, only.</summary>
     public CodePage PageAt(int number) => Volatile.Read(ref _pages)[number];
 
-    /// <summary>In lockstep, the block that an address of code is in, and the page that it was made of.</summary>
-    public ReadOnlySpan<byte> BlockAt(byte* code, out CodePage? page)
+    /// <summary>In lockstep, the block whose hot part an address is in, and the page that it was made of.</summary>
+    public BlockCode BlockAt(byte* code, out CodePage? page)
     {
         lock (_lock)
         {
@@ -177,14 +180,13 @@ internal sealed unsafe class TranslationCache : IDisposable
             }
 
             page = null;
-            if (low == 0 || (nint)code >= _blocks.Values[low - 1].End)
+            if (low == 0 || code >= _blocks.Values[low - 1].Code.HotEnd + ExecutableOffset)
             {
                 return default;
             }
 
             page = _blocks.Values[low - 1].Page;
-            nint start = _blocks.Keys[low - 1];
-            return new ReadOnlySpan<byte>((byte*)start, (int)(_blocks.Values[low - 1].End - start));
+            return _blocks.Values[low - 1].Code;
         }
     }
 
@@ -206,7 +208,7 @@ internal sealed unsafe class TranslationCache : IDisposable
                 return entry;
             }
 
-            if (_position + Translator.MaxBytes > _memory.Start + _memory.Size || _pageCount == MaxPages)
+            if (_hot + Translator.MaxBytes > _coldFirst || _cold + Translator.MaxBytes > _memory.Start + _memory.Size || _pageCount == MaxPages)
             {
                 GiveUpAll(cpu);
                 generation = _generation;
@@ -218,23 +220,25 @@ internal sealed unsafe class TranslationCache : IDisposable
             }
 
             long start = Stopwatch.GetTimestamp();
-            byte* end = _translator.Translate(page, page.Number, word, _position);
+            BlockCode block = _translator.Translate(page, page.Number, word, _hot, _cold);
             _statistics.Translating += Stopwatch.GetElapsedTime(start);
             _statistics.Blocks++;
             _statistics.Instructions += _translator.Length;
-            _statistics.HostBytes += end - _position;
-            PerfMap?.AddBlock(_position + ExecutableOffset, end + ExecutableOffset, cpu.State->CodePageVa + op->Offset, _translator.Length);
+            _statistics.HotBytes += block.HotEnd - block.Hot;
+            _statistics.ColdBytes += block.ColdEnd - block.Cold;
+            PerfMap?.AddBlock(block, ExecutableOffset, cpu.State->CodePageVa + op->Offset, _translator.Length);
             if (Trace is { } trace)
             {
-                _translator.Trace(trace, cpu.State->CodePageVa + op->Offset, _position, end, ExecutableOffset);
+                _translator.Trace(trace, cpu.State->CodePageVa + op->Offset, block, ExecutableOffset);
             }
 
             if (Turn != null)
             {
-                _blocks.Add((nint)(_position + ExecutableOffset), ((nint)(end + ExecutableOffset), page));
+                _blocks.Add((nint)(block.Hot + ExecutableOffset), (block, page));
             }
 
-            _position = end;
+            _hot = block.HotEnd;
+            _cold = block.ColdEnd;
             return page.Entry(word);
         }
         finally
@@ -304,7 +308,8 @@ internal sealed unsafe class TranslationCache : IDisposable
 
         _pages = new CodePage[256];
         _pageCount = 0;
-        _position = _first;
+        _hot = _hotFirst;
+        _cold = _coldFirst;
         _blocks.Clear();
         Volatile.Write(ref _generation, _generation + 1);
         TimeSpan taken = Stopwatch.GetElapsedTime(start);

@@ -9,7 +9,10 @@ internal record struct TranslationStatistics
     public long Instructions { get; set; }
 
     /// <summary>Bytes of host code of all blocks.</summary>
-    public long HostBytes { get; set; }
+    public long HotBytes { get; set; }
+
+    /// <summary>Of the ways out, apart from it.</summary>
+    public long ColdBytes { get; set; }
 
     /// <summary>Time in the translator, decoding included.</summary>
     public TimeSpan Translating { get; set; }

@@ -41,7 +41,7 @@ internal sealed unsafe partial class Translator
         }
 
         Charge(_uncounted + 1);
-        _stubs.Add(new Stub(ExitKind.Lookup, (nint)_a.JumpForward(Condition.LessOrEqual), 0, 0, 0));
+        _a.Jump(Condition.LessOrEqual, cache.Thunks.LeaveForLookup);
         LookUp();
         return true;
     }

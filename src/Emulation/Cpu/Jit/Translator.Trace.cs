@@ -1,5 +1,4 @@
 using System.Globalization;
-using Iced.Intel;
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Tracing;
@@ -12,20 +11,13 @@ internal sealed unsafe partial class Translator
     /// <summary>The categories that are written here.</summary>
     public const TraceCategories Traced = TraceCategories.InAsm | TraceCategories.Op | TraceCategories.OutAsm;
 
-    private static readonly IntelFormatter s_formatter = new(new FormatterOptions { HexPrefix = "0x", HexSuffix = "", SpaceAfterOperandSeparator = true });
-
     // Of each instruction of the block, and of its end: where its code begins, how many stubs there were, whether it is emitted.
     private readonly (nint Position, int Stubs, bool Emitted)[] _became = new (nint, int, bool)[MaxBlock + 1];
 
-    // Where what exits say is, in ascending order.
-    private readonly List<nint> _exitInfos = [];
-
     /// <summary>Writes the lines of the block that was translated last.</summary>
     /// <param name="address">The virtual address of its first instruction, for whoever it was translated for.</param>
-    /// <param name="start">Where its code is.</param>
-    /// <param name="end">The end of its code.</param>
-    /// <param name="executableOffset">From there to where it is executed.</param>
-    public void Trace(TraceLog trace, ulong address, byte* start, byte* end, nint executableOffset)
+    /// <param name="executableOffset">From where its code is to where it is executed.</param>
+    public void Trace(TraceLog trace, ulong address, BlockCode block, nint executableOffset)
     {
         for (int i = 0; i < _length; i++)
         {
@@ -39,7 +31,7 @@ internal sealed unsafe partial class Translator
 
         if (trace.Traces(TraceCategories.OutAsm))
         {
-            TraceHostCode(trace, address, start, end, executableOffset);
+            TraceHostCode(trace, address, block, executableOffset);
         }
     }
 
@@ -97,60 +89,19 @@ internal sealed unsafe partial class Translator
         return string.Join(", ", said);
     }
 
-    private void TraceHostCode(TraceLog trace, ulong address, byte* start, byte* end, nint executableOffset)
+    private void TraceHostCode(TraceLog trace, ulong address, BlockCode block, nint executableOffset)
     {
-        var output = new StringOutput();
-        var reader = new HostCode(start, end);
-        Decoder decoder = Decoder.Create(64, reader);
         int instruction = 0;
-        int info = 0;
-        for (byte* at = start; at < end;)
+        HostDisassembler.Disassemble(cache, block.Hot + executableOffset, block.HotEnd + executableOffset, (at, text) =>
         {
-            while (instruction < _length && _became[instruction].Position <= (nint)at)
+            while (instruction < _length && _became[instruction].Position + executableOffset <= (nint)at)
             {
                 trace.Write(TraceCategories.OutAsm, string.Create(CultureInfo.InvariantCulture, $"0x{address + (ulong)(instruction * 4):x16} {NameOf(OpAt(instruction++))}"));
             }
 
-            ulong ip = (ulong)(nint)at + (ulong)executableOffset;
-            if (info < _exitInfos.Count && _exitInfos[info] == (nint)at)
-            {
-                var exit = (ExitInfo*)at;
-                trace.Write(TraceCategories.OutAsm, string.Create(
-                    CultureInfo.InvariantCulture, $"  0x{ip:x} .exit at 0x{address + (ulong)((exit->Op - OpAt(0)) * 4):x16}, {exit->Count} to charge"));
-                at += sizeof(ExitInfo);
-                info++;
-                continue;
-            }
-
-            reader.Position = at;
-            decoder.IP = ip;
-            decoder.Decode(out Instruction decoded);
-            s_formatter.Format(decoded, output);
-            trace.Write(TraceCategories.OutAsm, string.Create(CultureInfo.InvariantCulture, $"  0x{ip:x} {output.ToStringAndReset()}{NameOfThunk(decoded, executableOffset)}"));
-            at += Math.Max(decoded.Length, 1);
-        }
-    }
-
-    private string NameOfThunk(in Instruction decoded, nint executableOffset)
-    {
-        if (decoded.FlowControl is not (FlowControl.Call or FlowControl.UnconditionalBranch or FlowControl.ConditionalBranch))
-        {
-            return "";
-        }
-
-        var target = (byte*)((nint)decoded.NearBranchTarget - executableOffset);
-        Thunks thunks = cache.Thunks;
-        return target == thunks.LeaveForInterpreter ? " ; interpret"
-            : target == thunks.LeaveForLookup ? " ; look up"
-            : target == thunks.LeaveForLink ? " ; link"
-            : target == thunks.LeaveForAttention ? " ; attention"
-            : "";
-    }
-
-    private sealed class HostCode(byte* start, byte* end) : CodeReader
-    {
-        public byte* Position { get; set; } = start;
-
-        public override int ReadByte() => Position < end ? *Position++ : -1;
+            trace.Write(TraceCategories.OutAsm, string.Create(CultureInfo.InvariantCulture, $"  0x{(nint)at:x} {text}"));
+        });
+        HostDisassembler.Disassemble(cache, block.Cold + executableOffset, block.ColdEnd + executableOffset, (at, text) =>
+            trace.Write(TraceCategories.OutAsm, string.Create(CultureInfo.InvariantCulture, $"  0x{(nint)at:x} {text}")));
     }
 }

@@ -18,7 +18,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     /// <summary>Instructions of a block at most.</summary>
     public const int MaxBlock = 128;
 
-    /// <summary>Host bytes that a block can take, at most.</summary>
+    /// <summary>Host bytes that a block can take in each of its two places, at most.</summary>
     public const int MaxBytes = MaxBlock * 2048;
 
     private const Reg Rax = Reg.Rax;
@@ -43,7 +43,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     // Instructions since the budget was last charged, this one not among them.
     private int _uncounted;
 
-    // What is out of the way at the end of the block: the call that leaves, and what it says; before that, for a load or store, the call that looks the TLB up.
+    // What is out of the way, in the block's cold part: the call that leaves, and what it says; before that, for a load or store, the call that looks the TLB up.
     private readonly record struct Stub(
         ExitKind Kind,
         nint Displacement,
@@ -61,17 +61,16 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     private readonly record struct Refill(nint Thunk, int Size, nint Back);
 
     /// <summary>Translates from a word of a page on; gives each entry to the page.</summary>
-    /// <param name="room">Where the code goes: <see cref="MaxBytes"/> at least.</param>
-    /// <returns>The end of the code.</returns>
-    public byte* Translate(CodePage page, int pageNumber, int word, byte* room)
+    /// <param name="hot">Where the code goes that mostly runs: <see cref="MaxBytes"/> at least.</param>
+    /// <param name="cold">Where the ways out go, and as many bytes.</param>
+    public BlockCode Translate(CodePage page, int pageNumber, int word, byte* hot, byte* cold)
     {
         _page = page;
         _pageNumber = pageNumber;
         _first = word;
-        _a = new Assembler(room);
+        _a = new Assembler(hot);
         _stubs.Clear();
         _forward.Clear();
-        _exitInfos.Clear();
         Delimit();
         FindLabels();
         FindWantedFlags();
@@ -105,6 +104,8 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             GoTo((_first + _length) * 4);
         }
 
+        byte* hotEnd = _a.Position;
+        _a = new Assembler(cold);
         EmitStubs();
         foreach ((nint displacement, int index) in _forward)
         {
@@ -119,7 +120,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             }
         }
 
-        return _a.Position;
+        return new BlockCode(hot, hotEnd, cold, _a.Position);
     }
 
     /// <summary>Instructions of the block that was translated last.</summary>
@@ -339,7 +340,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             _a.Load(true, Rax, HostRegisters.CodePageVa);
             AddConstant(Rax, offset);
             Charge(count);
-            _stubs.Add(new Stub(ExitKind.Lookup, (nint)_a.JumpForward(Condition.LessOrEqual), 0, 0, 0));
+            _a.Jump(Condition.LessOrEqual, cache.Thunks.LeaveForLookup);
             LookUp();
             return;
         }
@@ -391,10 +392,8 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         _a.Load(true, Rdx, HostRegisters.JumpCache);
         _a.Lea(true, Rdx, Operand.At(Rdx, Rcx, 2));
         _a.Alu(Alu.Cmp, true, Rax, Operand.At(Rdx));
-        _stubs.Add(new Stub(ExitKind.Lookup, (nint)_a.JumpForward(Condition.NotEqual), 0, 0, 0));
-        _a.AluImmediate(Alu.And, true, Rax, -4096);
-        _a.Store(true, HostRegisters.CodePageVa, Rax);
-        _a.JumpTo(Operand.At(Rdx, 8));
+        _a.Jump(Condition.NotEqual, cache.Thunks.LookUpSecond);
+        Thunks.EmitGo(ref _a);
     }
 
     private void AddConstant(Reg register, long value)
@@ -419,12 +418,6 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     {
         foreach (Stub stub in _stubs)
         {
-            if (stub.Kind == ExitKind.Lookup)
-            {
-                Assembler.Link((byte*)stub.Displacement, cache.Thunks.LeaveForLookup);
-                continue;
-            }
-
             _a.Bind((byte*)stub.Displacement);
             if (stub.Refill.Thunk != 0)
             {
@@ -445,7 +438,6 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
                 ExitKind.Link => cache.Thunks.LeaveForLink,
                 _ => cache.Thunks.LeaveForAttention,
             });
-            _exitInfos.Add((nint)_a.Position);
             _a.Int64(stub.Op);
             _a.Int32(stub.Count | (CounterOf(stub) << 16));
             bool returns = stub.After.Valid != 0 || stub.Retest != FloatConditions.None;

@@ -37,7 +37,11 @@ internal static unsafe class LockstepReport
         }
 
         text.Append("host code, entered at =>:\n");
-        HostDisassembler.Append(text, translations, translations.BlockAt(code, out _), code);
+        BlockCode block = translations.BlockAt(code, out _);
+        nint offset = translations.ExecutableOffset;
+        void AddHostCode(byte* at, string line) => text.Append(culture, $"{(at == code ? "=>" : "  ")}{(nuint)at:x12}  {line}\n");
+        HostDisassembler.Disassemble(translations, block.Hot + offset, block.HotEnd + offset, AddHostCode);
+        HostDisassembler.Disassemble(translations, block.Cold + offset, block.ColdEnd + offset, AddHostCode);
         text.Append(culture, $"before:\n{VcpuCore.DumpRegisters(run.Before)}\n");
         run.Translated->Pc = end;
         text.Append(culture, $"after, translated:\n{VcpuCore.DumpRegisters(run.Translated)}\n");
