@@ -110,6 +110,42 @@ internal sealed unsafe partial class Translator
         return true;
     }
 
+    private static bool CompareAndSwapPair(Translator t, Op* op)
+    {
+        t.AlignedAccess(op, 16, read: true, write: true);
+        int expected = (int)(op->Word >> 16) & 31;
+        int desired = (int)op->Word & 31;
+        t.LendPins();
+        t._a.Load(true, Rax, Lent(expected));
+        t._a.Load(true, Rdx, Lent(expected + 1));
+        t.CompareExchangePair(desired, desired + 1);
+        t.Out(expected, Rax);
+        t.Out(expected + 1 == CpuState.Zr ? CpuState.Sink : expected + 1, Rdx);
+        return true;
+    }
+
+    // CMPXCHG16B wants RBX, and the place in a register of its own: the pins of X0 and X2 are lent to it, RSI for the place that is in RAX and RCX.
+    private void LendPins()
+    {
+        _a.Store(true, HostRegisters.Slot(0), Reg.Rsi);
+        _a.Store(true, HostRegisters.Slot(2), Reg.Rbx);
+        _a.Lea(true, Reg.Rsi, Operand.At(Rax, Rcx, 0));
+    }
+
+    // A guest register while pins are lent.
+    private static Operand Lent(int slot) => slot is 0 or 2 ? HostRegisters.Slot(slot) : Place(slot);
+
+    // Expects RDX:RAX at RSI; takes the pins back. ZF = 1: done. Flags stay.
+    private void CompareExchangePair(int low, int high)
+    {
+        _a.Load(true, Reg.Rbx, Lent(low));
+        _a.Load(true, Rcx, Lent(high));
+        _a.Lock();
+        _a.CompareExchange16(Operand.At(Reg.Rsi));
+        _a.Load(true, Reg.Rsi, HostRegisters.Slot(0));
+        _a.Load(true, Reg.Rbx, HostRegisters.Slot(2));
+    }
+
     // ---- Exclusives: the monitor is that of the interpreter ----
 
     private static bool LoadExclusive(Translator t, Op* op)
@@ -125,28 +161,71 @@ internal sealed unsafe partial class Translator
         return true;
     }
 
-    // Leaves where the monitor was set by another access, or is open.
     private static bool StoreExclusive(Translator t, Op* op)
     {
         int size = AtomicSize(op);
-        t.LoseHostFlags();
-        t.CheckStack(op);
-        t._a.AluImmediate(Alu.Cmp, false, HostRegisters.ExclusiveSize, size);
-        t.LeaveIf(Condition.NotEqual, op);
-        t.Copy(Rax, op->Rn);
-        t._a.Alu(Alu.Cmp, true, Rax, HostRegisters.ExclusiveAddress);
-        t.LeaveIf(Condition.NotEqual, op);
+        t.CheckMonitor(op, size);
         t.ProbeAligned(op, size, read: true, write: true);
         Operand place = t.AtRcx();
         t._a.Load(true, Rax, HostRegisters.ExclusiveLow);
         Reg desired = t.In(op->Rd, Rdx);
         t._a.Lock();
         t._a.CompareExchange(size, place, desired);
-        t._a.StoreImmediate(false, HostRegisters.ExclusiveSize, 0);
-        t._a.SetByte(Condition.NotEqual, Rax);
-        t._a.ZeroExtend8(Rax, Rax);
-        t.Out(op->Rm, Rax);
+        t.FinishStoreExclusive(op);
         return true;
+    }
+
+    // Two halves may be torn; the compare-and-exchange of the store then fails.
+    private static bool LoadExclusivePair(Translator t, Op* op)
+    {
+        if (op->Rd == op->Ra)
+        {
+            return false;
+        }
+
+        Operand place = t.AlignedAccess(op, 16, read: true, write: false);
+        t._a.Store(true, HostRegisters.ExclusiveAddress, Rax);
+        t._a.Load(true, Rdx, place);
+        t._a.Load(true, Rax, place with { Displacement = 8 });
+        t._a.Store(true, HostRegisters.ExclusiveLow, Rdx);
+        t._a.Store(true, HostRegisters.ExclusiveHigh, Rax);
+        t._a.StoreImmediate(false, HostRegisters.ExclusiveSize, 16);
+        t.Out(op->Rd, Rdx);
+        t.Out(op->Ra, Rax);
+        return true;
+    }
+
+    private static bool StoreExclusivePair(Translator t, Op* op)
+    {
+        t.CheckMonitor(op, 16);
+        t.ProbeAligned(op, 16, read: true, write: true);
+        t.LendPins();
+        t._a.Load(true, Rax, HostRegisters.ExclusiveLow);
+        t._a.Load(true, Rdx, HostRegisters.ExclusiveHigh);
+        t.CompareExchangePair(op->Rd, op->Ra);
+        t.FinishStoreExclusive(op);
+        return true;
+    }
+
+    // RAX = the address in Rn. Leaves where the monitor was set by another access, or is open.
+    private void CheckMonitor(Op* op, int size)
+    {
+        LoseHostFlags();
+        CheckStack(op);
+        _a.AluImmediate(Alu.Cmp, false, HostRegisters.ExclusiveSize, size);
+        LeaveIf(Condition.NotEqual, op);
+        Copy(Rax, op->Rn);
+        _a.Alu(Alu.Cmp, true, Rax, HostRegisters.ExclusiveAddress);
+        LeaveIf(Condition.NotEqual, op);
+    }
+
+    // ZF = 1: it was stored.
+    private void FinishStoreExclusive(Op* op)
+    {
+        _a.StoreImmediate(false, HostRegisters.ExclusiveSize, 0);
+        _a.SetByte(Condition.NotEqual, Rax);
+        _a.ZeroExtend8(Rax, Rax);
+        Out(op->Rm, Rax);
     }
 
     private static bool ClearExclusive(Translator t, Op* op)

@@ -12,13 +12,13 @@ internal sealed unsafe partial class Translator
 
     private const int ZeroBytes = 64;
 
-    // Registers that are a field of the state and nothing else, by MRS without Xt: what PSTATE must have for it, how much a write takes; 0 for read-only ones.
-    private readonly record struct PlainRegister(Operand Field, int Required, int Written);
+    // Registers that are a field of the state and nothing else, by MRS without Xt: what PSTATE must have to read and to write it, how much a write takes; 0 for read-only ones.
+    private readonly record struct PlainRegister(Operand Field, int Required, int RequiredToWrite, int Written);
 
     private static readonly Dictionary<uint, PlainRegister> s_plain = new()
     {
         [0xD53B_D040] = Plain(&HostRegisters.Origin->TpidrEl0, 0),
-        [0xD53B_D060] = new(HostRegisters.Field(&HostRegisters.Origin->TpidrroEl0), 0, 0),
+        [0xD53B_D060] = new(HostRegisters.Field(&HostRegisters.Origin->TpidrroEl0), 0, ExceptionLevelMask, 8),
         [0xD538_D080] = Plain(&HostRegisters.Origin->TpidrEl1, ExceptionLevelMask),
 
         // With SP_EL1 selected SP_EL0 has its own place.
@@ -36,7 +36,7 @@ internal sealed unsafe partial class Translator
         [0xD538_C000] = Plain(&HostRegisters.Origin->VbarEl1, ExceptionLevelMask, written: 0),
     };
 
-    private static PlainRegister Plain(ulong* field, int required, int written = 8) => new(HostRegisters.Field(field), required, written);
+    private static PlainRegister Plain(ulong* field, int required, int written = 8) => new(HostRegisters.Field(field), required, required, written);
 
     private static bool ReadSystemRegister(Translator t, Op* op)
     {
@@ -73,7 +73,7 @@ internal sealed unsafe partial class Translator
                 return false;
             }
 
-            t.Require(op, plain.Required);
+            t.Require(op, plain.RequiredToWrite);
             t.Copy(Rax, op->Rn, wide: plain.Written == 8);
             t._a.Store(true, plain.Field, Rax);
             return true;

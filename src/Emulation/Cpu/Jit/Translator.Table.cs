@@ -109,6 +109,9 @@ internal sealed unsafe partial class Translator
             case "LDSETB" or "LDSETH" or "LDSET": return &AtomicSet;
             case "SWPB" or "SWPH" or "SWP": return &AtomicSwap;
             case "CASB" or "CASH" or "CAS": return &CompareAndSwap;
+            case "CASP" when mnemonic == "CASP 64": return &CompareAndSwapPair;
+            case "LDXP" or "LDAXP" when mnemonic.EndsWith(" 64", StringComparison.Ordinal): return &LoadExclusivePair;
+            case "STXP" or "STLXP" when mnemonic.EndsWith(" 64", StringComparison.Ordinal): return &StoreExclusivePair;
             case "LDXRB" or "LDXRH" or "LDXR" or "LDAXRB" or "LDAXRH" or "LDAXR": return &LoadExclusive;
             case "STXRB" or "STXRH" or "STXR" or "STLXRB" or "STLXRH" or "STLXR": return &StoreExclusive;
             case "CLREX": return &ClearExclusive;

@@ -240,6 +240,9 @@ internal unsafe partial struct Assembler
     /// <summary>CMPXCHG: where memory equals RAX it becomes <paramref name="desired"/>, ZF = 1; else RAX takes what is there.</summary>
     public void CompareExchange(int size, Operand destination, Reg desired) => Sized(size, Map0F | 0xB0, desired, destination);
 
+    /// <summary>CMPXCHG16B: where memory equals RDX:RAX it becomes RCX:RBX, ZF = 1; else RDX:RAX take what is there.</summary>
+    public void CompareExchange16(Operand destination) => Rm(0, true, Map0F | 0xC7, (Reg)1, destination);
+
     /// <summary>An operation on 1, 2, 4 or 8 bytes of memory.</summary>
     public void AluTo(Alu operation, int size, Operand destination, Reg source) => Sized(size, (int)operation << 3, source, destination);
 
