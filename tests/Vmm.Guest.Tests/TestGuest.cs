@@ -50,6 +50,14 @@ internal static class TestGuest
         }
     }
 
+    /// <summary>Builds a C program of <c>tests/payloads</c> for the host; returns where it is.</summary>
+    public static string BuildHostProgram(string name)
+    {
+        string output = Path.Combine(Path.GetTempPath(), $"vmm-{name}-{Environment.ProcessId}");
+        Run("cc", $"-O1 -Wall -Wextra -Werror -o {output} {Path.Combine(Root, $"tests/payloads/{name}.c")}");
+        return output;
+    }
+
     private static void Run(string command, string arguments)
     {
         using var process = Process.Start(new ProcessStartInfo(command, arguments) { RedirectStandardError = true })!;

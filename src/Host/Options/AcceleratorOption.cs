@@ -81,7 +81,7 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
             "jit" when Accelerators.CanTranslate => Accelerator.Jit,
             "lockstep" when Accelerators.CanTranslate => Accelerator.Lockstep,
             "tcg" => Accelerators.Default,
-            "jit" or "lockstep" => throw new UnavailableException("this host cannot run translated code (it takes x86-64 with BMI2, LZCNT and SSE4.2, and memory that may be written and executed): use --accel interp"),
+            "jit" or "lockstep" => throw new UnavailableException("this host cannot run translated code (it takes x86-64 with BMI2, LZCNT, AVX2 and FMA3, and memory that may be written and executed): use --accel interp"),
             "kvm" => throw new UnavailableException($"there is no KVM for Arm guests here: use -accel {Fastest} (kvm:{Fastest} falls back to it)"),
             _ => throw new OptionException($"unsupported accelerator '{CommandLine.Legible(text.Split(',')[0])}'; there are jit, interp and lockstep"),
         });

@@ -72,6 +72,15 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         return new Span<byte>(entry, (int)(block.HotEnd - block.Hot));
     }
 
+    /// <summary>The decoded instruction of an address; to be changed.</summary>
+    internal Op* DecodedOp(ulong address)
+    {
+        CodePage page = _code.Get(_region, address);
+        Op* op = page.First + ((address & 0xFFF) >> 2);
+        _code.Decode(page, op);
+        return op;
+    }
+
     /// <summary>Puts a program at the start of the code.</summary>
     public void PlantProgram(ReadOnlySpan<uint> words)
     {

@@ -51,7 +51,7 @@ internal sealed class JitReport
         Line("Host bytes", $"{t.HotBytes:N0}, {Ratio(t.HotBytes, t.Instructions):F1} per guest instruction, and {t.ColdBytes:N0} of ways out, {Ratio(t.ColdBytes, t.Instructions):F1}");
         Line("Translating", $"{seconds * 1000:N1} ms, {Ratio(t.Translating.TotalNanoseconds, t.Instructions):F0} ns per guest instruction, {Ratio(t.Blocks, seconds):N0} blocks a second");
         Line("Waiting for it", $"{t.Waits:N0} times, {t.Waiting.TotalMilliseconds:N1} ms");
-        Line("Code cache", $"{t.Used / Mebibyte:F1} of {t.Capacity / Mebibyte:F0} MiB used, given up {t.GivenUp:N0} times, in {t.LongestGiveUp.TotalMilliseconds:F2} ms at most");
+        Line("Code cache", $"{t.Used / Mebibyte:F1} of {t.Capacity / Mebibyte:F0} MiB used, given up {t.GivenUp:N0} times, in {t.LongestGiveUp.TotalMilliseconds:F2} ms at most{(t.MappedTwice ? "; mapped twice" : "")}");
         if (t.PerfMapFailure != null)
         {
             Line("Perf map", $"not complete: {t.PerfMapFailure}");

@@ -112,6 +112,7 @@ internal sealed unsafe class TranslationCache : IDisposable
                     GivenUp = GivenUp,
                     Used = _hot - _memory.Start + (_cold - _coldFirst),
                     Capacity = (long)_memory.Size,
+                    MappedTwice = ExecutableOffset != 0,
                     PerfMapFailure = PerfMap?.Failure,
                 };
             }

@@ -33,6 +33,9 @@ internal record struct TranslationStatistics
 
     public long Capacity { get; set; }
 
+    /// <summary>Code is written at other addresses than it is executed at.</summary>
+    public bool MappedTwice { get; set; }
+
     /// <summary>Why the perf map ends before its time; null while it does not.</summary>
     public string? PerfMapFailure { get; set; }
 }
