@@ -18,8 +18,6 @@ internal sealed unsafe class TranslationCache : IDisposable
     /// <summary>The least that is of use, in bytes.</summary>
     public const long SmallestCapacity = 1 << 20;
 
-    private const int MaxPages = 16384;
-
     private readonly Lock _lock = new();
     private readonly ExecutableMemory _memory;
     private readonly Translator _translator;
@@ -209,7 +207,7 @@ internal sealed unsafe class TranslationCache : IDisposable
                 return entry;
             }
 
-            if (_hot + Translator.MaxBytes > _coldFirst || _cold + Translator.MaxBytes > _memory.Start + _memory.Size || _pageCount == MaxPages)
+            if (_hot + Translator.MaxBytes > _coldFirst || _cold + Translator.MaxBytes > _memory.Start + _memory.Size || (_pageCount == _pages.Length && MostAreStale()))
             {
                 GiveUpAll(cpu);
                 generation = _generation;
@@ -222,6 +220,11 @@ internal sealed unsafe class TranslationCache : IDisposable
 
             long start = Stopwatch.GetTimestamp();
             BlockCode block = _translator.Translate(page, page.Number, word, _hot, _cold);
+            if (block.HotEnd - block.Hot > Translator.MaxBytes || block.ColdEnd - block.Cold > Translator.MaxBytes)
+            {
+                throw new InvalidOperationException($"a block of {_translator.Length} instructions takes more than {Translator.MaxBytes} bytes of host code");
+            }
+
             _statistics.Translating += Stopwatch.GetElapsedTime(start);
             _statistics.Blocks++;
             _statistics.Instructions += _translator.Length;
@@ -260,6 +263,18 @@ internal sealed unsafe class TranslationCache : IDisposable
         _lock.Enter();
         _statistics.Waits++;
         _statistics.Waiting += Stopwatch.GetElapsedTime(start);
+    }
+
+    // Whether more than half of the pages are what the guest has replaced: they live as long as their code may run, so that all is given up rather than room made for more.
+    private bool MostAreStale()
+    {
+        int stale = 0;
+        foreach (CodePage page in _pages)
+        {
+            stale += page.Stale ? 1 : 0;
+        }
+
+        return stale > _pageCount / 2;
     }
 
     private int Add(CodePage page)
