@@ -58,7 +58,7 @@ public sealed unsafe class CodeMemoryTests
         using var jit = new EngineUnderTest(CpuModel.Find("max")!, Accelerator.Jit);
         for (int round = 0; round < 600; round++)
         {
-            jit.PlantProgram([0xD503_201F, 0xD503_207F]);
+            jit.PlantProgram([0xD280_0000 | ((uint)round << 5), 0xD503_207F]);
             OracleRecord record = default;
             record.Pc = OracleRecord.Code;
             Assert.Equal(VcpuExit.WaitForInterrupt, jit.RunProgram(ref record, 100));

@@ -17,7 +17,7 @@ public sealed unsafe class LockstepTests
         string report = Report([0xD282_4680], [0x34, 0x12, 0, 0], [0x35, 0x12, 0, 0]);
         Assert.Contains("X0           translated 0x0000000000001235, interpreted 0x0000000000001234", report, StringComparison.Ordinal);
         Assert.Contains("d2824680  MOVZ", report, StringComparison.Ordinal);
-        Assert.Contains("mov esi,1235h", report, StringComparison.Ordinal);
+        Assert.Contains("mov esi, 0x1235", report, StringComparison.Ordinal);
         Assert.Contains("after 1 instructions from 0x0000000050000000", report, StringComparison.Ordinal);
     }
 
