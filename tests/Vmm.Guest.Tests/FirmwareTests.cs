@@ -71,6 +71,7 @@ public sealed class FirmwareTests
     {
         await using ShellVm vm = await ShellVm.BootAsync("max", 2, 4, append: "ignore_loglevel", firmware: firmware ? FirmwareOption.Open(Bios, []) : null);
         Assert.Equal("end", await vm.Shell.RunAsync(Complaints));
+        Assert.Equal("Vmm Virtual Machine", await vm.Shell.RunAsync("cat /sys/class/dmi/id/product_name"));
         await vm.PowerOffAsync();
     }
 
@@ -96,12 +97,30 @@ public sealed class FirmwareTests
         }
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task Fw_cfg_driver_of_the_kernel_finds_the_device_and_its_files(bool acpi)
+    {
+        await using ShellVm vm = await ShellVm.BootAsync("max", 2, 2, acpi: acpi, firmware: FirmwareOption.Open(Bios, []), moreInitramfs: TestPackages.FirmwareModules);
+        Assert.Equal("", await vm.Shell.RunAsync("insmod /qemu_fw_cfg.ko; cd /sys/firmware/qemu_fw_cfg/by_name"));
+        Assert.Equal("_SM3_", await vm.Shell.RunAsync("head -c 5 etc/smbios/smbios-anchor/raw; echo"));
+        Assert.Equal(acpi ? "3" : "0", await vm.Shell.RunAsync("ls etc/acpi/tables/raw etc/acpi/rsdp/raw etc/table-loader/raw 2>/dev/null | wc -l"));
+        if (acpi)
+        {
+            Assert.Equal("CPUS DSDT FACP", await vm.Shell.RunAsync("grep -aoE 'DSDT|FACP|CPUS' etc/acpi/tables/raw | sort -u | xargs"));
+        }
+
+        await vm.PowerOffAsync();
+    }
+
     [Fact]
     public async Task Device_tree_of_the_firmware_boots_a_kernel_without_ACPI()
     {
         await using ShellVm vm = await ShellVm.BootAsync("max", 2, 2, acpi: false, firmware: FirmwareOption.Open(Bios, []));
         Assert.Equal("2", await vm.Shell.RunAsync("nproc"));
         Assert.Equal("", await vm.Shell.RunAsync("dmesg | grep -i 'acpi: rsdp'"));
+        Assert.Equal("1", await vm.Shell.RunAsync("dmesg | grep -c 'PL061 GPIO chip registered'"));
         Assert.Equal("3", await vm.Shell.RunAsync("ls -d /sys/firmware/devicetree/base/flash@0 /sys/firmware/devicetree/base/pl061@9030000 /sys/firmware/efi | wc -l"));
         await vm.PowerOffAsync();
     }
@@ -133,10 +152,11 @@ public sealed class FirmwareTests
     // A boot with a bank of variables in a file, mounted at /tmp.
     private static async Task WithVariablesAsync(string path, Func<ShellVm, Task> use)
     {
-        FirmwareConfig firmware = FirmwareOption.Open(Bios, [$"if=pflash,format=raw,unit=1,file={path}"])!;
+        FirmwareConfig firmware = FirmwareOption.Open(
+            null, ["if=pflash,format=raw,unit=0,file=/usr/share/AAVMF/AAVMF_CODE.fd,readonly=on", $"if=pflash,format=raw,unit=1,file={path}"])!;
         try
         {
-            await using ShellVm vm = await ShellVm.BootAsync("max", 2, 2, firmware: firmware, moreInitramfs: TestPackages.EfiVariables);
+            await using ShellVm vm = await ShellVm.BootAsync("max", 2, 2, firmware: firmware, moreInitramfs: TestPackages.FirmwareModules);
             Assert.Equal("", await vm.Shell.RunAsync("insmod /efivarfs.ko && mount -t efivarfs efivarfs /tmp"));
             await use(vm);
             await vm.PowerOffAsync();

@@ -23,11 +23,13 @@ internal static partial class TestPackages
         "libxenforeignmemory.so.1", "libxengnttab.so.1", "libxentoolcore.so.1", "libxentoollog.so.1",
     ];
 
-    private static readonly Lazy<byte[]> s_efiVariables = new(() => Cached($"efivarfs-{KernelVersion()}", BuildEfiVariablesAsync).GetAwaiter().GetResult());
+    private static readonly string[] s_modules = ["efivarfs.ko", "qemu_fw_cfg.ko"];
+
+    private static readonly Lazy<byte[]> s_firmwareModules = new(() => Cached($"modules-{KernelVersion()}", BuildModulesAsync).GetAwaiter().GetResult());
     private static readonly Lazy<byte[]> s_kexec = new(() => Cached("kexec", BuildKexecAsync).GetAwaiter().GetResult());
 
-    /// <summary><c>/efivarfs.ko</c>, of the cloud kernel.</summary>
-    public static byte[] EfiVariables => s_efiVariables.Value;
+    /// <summary>Modules of the cloud kernel that show what firmware has: <c>/efivarfs.ko</c>, <c>/qemu_fw_cfg.ko</c>.</summary>
+    public static byte[] FirmwareModules => s_firmwareModules.Value;
 
     /// <summary><c>/sbin/kexec</c> and its libraries.</summary>
     public static byte[] Kexec => s_kexec.Value;
@@ -53,18 +55,19 @@ internal static partial class TestPackages
         return await File.ReadAllBytesAsync(path);
     }
 
-    private static async Task<byte[]> BuildEfiVariablesAsync(AptArchive apt, string work)
+    private static async Task<byte[]> BuildModulesAsync(AptArchive apt, string work)
     {
         string tree = await apt.FetchAsync($"linux-image-{KernelVersion()}", work, null, CancellationToken.None);
-        string compressed = Directory.EnumerateFiles(tree, "efivarfs.ko.xz", SearchOption.AllDirectories).Single();
-        using (Process xz = Process.Start("xz", ["-d", compressed]))
+        var archive = new CpioArchive();
+        foreach (string module in s_modules)
         {
+            string compressed = Directory.EnumerateFiles(tree, $"{module}.xz", SearchOption.AllDirectories).Single();
+            using Process xz = Process.Start("xz", ["-d", compressed]);
             await xz.WaitForExitAsync();
             Assert.Equal(0, xz.ExitCode);
+            archive.AddFile(module, await File.ReadAllBytesAsync(Path.ChangeExtension(compressed, null)));
         }
 
-        var archive = new CpioArchive();
-        archive.AddFile("efivarfs.ko", await File.ReadAllBytesAsync(Path.ChangeExtension(compressed, null)));
         return archive.ToArray();
     }
 

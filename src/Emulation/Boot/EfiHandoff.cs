@@ -4,7 +4,7 @@ using System.Text;
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// What an EFI stub would have left behind, so that Linux takes ACPI without firmware: an EFI system table with the RSDP and "no
+/// What an EFI stub would have left behind, so that Linux takes ACPI without firmware: an EFI system table with the RSDP, SMBIOS and "no
 /// runtime services" in its configuration tables, and a memory map (UEFI 2.10, 4.3, 4.6, 7.2).
 /// </summary>
 public static class EfiHandoff
@@ -14,12 +14,14 @@ public static class EfiHandoff
 
     private const int SystemTableSize = 120;
     private const int ConfigurationOffset = 128;
-    private const int RuntimePropertiesOffset = 192;
+    private const int RuntimePropertiesOffset = 208;
+    private const int ConfigurationEntrySize = 24;
     private const int VendorOffset = 256;
     private const int MemoryMapOffset = 512;
     private const ulong WriteBack = 8;
 
     private static readonly Guid Acpi20 = new("8868e871-e4f1-11d3-bc22-0080c73c8881");
+    private static readonly Guid Smbios3 = new("f2fd1544-9794-4a2c-992e-e5bbcf20e394");
     private static readonly Guid RuntimeProperties = new("eb66918a-7eef-402a-842e-931d21c38ae9");
 
     /// <summary>EFI memory types used here (UEFI 2.10, 7.2.1).</summary>
@@ -32,17 +34,20 @@ public static class EfiHandoff
     public readonly record struct Range(MemoryType Type, ulong Start, ulong Length);
 
     /// <summary>The blob for <paramref name="address"/>: the system table at its beginning, the memory map at <c>MemoryMapAddress</c>.</summary>
-    public static (byte[] Bytes, ulong MemoryMapAddress, uint MemoryMapSize) Build(ulong address, ulong rsdp, IReadOnlyList<Range> memory)
+    public static (byte[] Bytes, ulong MemoryMapAddress, uint MemoryMapSize) Build(ulong address, ulong rsdp, ulong smbios, IReadOnlyList<Range> memory)
     {
         byte[] blob = new byte[MemoryMapOffset + (memory.Count * DescriptorSize)];
         Span<byte> b = blob;
         void U64(int offset, ulong value) => BinaryPrimitives.WriteUInt64LittleEndian(blob.AsSpan(offset), value);
         void U32(int offset, uint value) => BinaryPrimitives.WriteUInt32LittleEndian(blob.AsSpan(offset), value);
 
-        Acpi20.TryWriteBytes(b[ConfigurationOffset..]);
-        U64(ConfigurationOffset + 16, rsdp);
-        RuntimeProperties.TryWriteBytes(b[(ConfigurationOffset + 24)..]);
-        U64(ConfigurationOffset + 40, address + RuntimePropertiesOffset);
+        (Guid Vendor, ulong Table)[] tables = [(Acpi20, rsdp), (Smbios3, smbios), (RuntimeProperties, address + RuntimePropertiesOffset)];
+        for (int i = 0; i < tables.Length; i++)
+        {
+            int at = ConfigurationOffset + (i * ConfigurationEntrySize);
+            tables[i].Vendor.TryWriteBytes(b[at..]);
+            U64(at + 16, tables[i].Table);
+        }
 
         // Version 1, length 8, no runtime service is supported.
         U32(RuntimePropertiesOffset, 1 | (8 << 16));
@@ -52,7 +57,7 @@ public static class EfiHandoff
         U32(8, (2 << 16) | 100);
         U32(12, SystemTableSize);
         U64(24, address + VendorOffset);
-        U64(104, 2);
+        U64(104, (ulong)tables.Length);
         U64(112, address + ConfigurationOffset);
         U32(16, Crc32(b[..SystemTableSize]));
 

@@ -63,14 +63,16 @@ public static class LinuxBoot
         return new BootPlan(blobs, kernel, deviceTree);
     }
 
-    // The stub device tree, the EFI tables, and the ACPI tables, which alone are not ordinary memory.
+    // The stub device tree, the EFI tables, and the ACPI tables and SMBIOS behind them, which alone are not ordinary memory.
     private static void AddAcpi(MachineConfig config, List<BootBlob> blobs, ulong deviceTree, ulong end, (ulong, ulong)? initrd)
     {
         ulong efi = deviceTree + EfiOffset;
         ulong acpi = deviceTree + AcpiOffset;
         AcpiTableSet tables = AcpiTables.Build(config, acpi);
-        ulong acpiEnd = (acpi + (ulong)tables.Bytes.Length + 0xFFFF) & ~0xFFFFul;
-        (byte[] efiBytes, ulong map, uint mapSize) = EfiHandoff.Build(efi, acpi,
+        ulong smbios = acpi + (ulong)tables.Bytes.Length;
+        byte[] smbiosBytes = Smbios.Build(config, smbios);
+        ulong acpiEnd = (smbios + (ulong)smbiosBytes.Length + 0xFFFF) & ~0xFFFFul;
+        (byte[] efiBytes, ulong map, uint mapSize) = EfiHandoff.Build(efi, acpi, smbios,
         [
             new(EfiHandoff.MemoryType.Conventional, VirtMemoryMap.Ram.Value, acpi - VirtMemoryMap.Ram.Value),
             new(EfiHandoff.MemoryType.AcpiReclaim, acpi, acpiEnd - acpi),
@@ -78,6 +80,7 @@ public static class LinuxBoot
         ]);
         blobs.Add(new BootBlob("EFI tables", efi, efiBytes));
         blobs.Add(new BootBlob("ACPI tables", acpi, tables.Bytes));
+        blobs.Add(new BootBlob("SMBIOS", smbios, smbiosBytes));
         blobs.Add(new BootBlob("device tree", deviceTree, DeviceTree.BuildChosen(config, initrd, efi, map, mapSize)));
     }
 

@@ -1,31 +1,47 @@
 using System.Buffers.Binary;
 using System.Text;
+using Vmm.Acpi;
 using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// SMBIOS structures for firmware that finds them through fw_cfg, with the contents that QEMU's <c>virt</c> gives them (DMTF DSP0134 3.0: 6.1, 7). The
-/// firmware adds its own type 0.
+/// SMBIOS structures, with the contents that QEMU's <c>virt</c> gives them (DMTF DSP0134 3.0: 5.2.2, 7): for firmware, which finds them through fw_cfg and adds its
+/// own type 0, and for kernels that are entered directly.
 /// </summary>
 public static class Smbios
 {
     public const string AnchorFile = "etc/smbios/smbios-anchor";
     public const string TablesFile = "etc/smbios/smbios-tables";
 
+    private const int AnchorSize = 24;
+    private const int AnchorRoom = 32;
     private const ushort MemoryArray = 0x1000;
     private const ulong LargestModule = 16ul << 30;
 
+    /// <summary>The files for firmware.</summary>
     public static IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> Build(MachineConfig config)
     {
         byte[] tables = [.. Structures(config).SelectMany(s => s)];
         return [new(AnchorFile, Anchor(tables.Length)), new(TablesFile, tables)];
     }
 
-    // The 64-bit entry point. Firmware fills the address and the checksum in.
+    /// <summary>What firmware would have placed at an address: the entry point, and the structures behind it.</summary>
+    public static byte[] Build(MachineConfig config, ulong address)
+    {
+        byte[] bios = new Structure(0, 0, 24).Text(0x04, "Vmm").Text(0x05, "direct boot").Text(0x08, "01/01/2026")
+            .U64(0x0A, 8).Set(0x13, 0x1C).Set(0x16, 0xFF).Set(0x17, 0xFF).ToArray(); // characteristics: none; UEFI, virtual machine, targeted content
+        byte[] tables = [.. bios, .. Structures(config).SelectMany(s => s)];
+        byte[] anchor = Anchor(tables.Length);
+        BinaryPrimitives.WriteUInt64LittleEndian(anchor.AsSpan(16), address + AnchorRoom);
+        anchor[5] = AcpiTable.Checksum(anchor);
+        return [.. anchor, .. new byte[AnchorRoom - AnchorSize], .. tables];
+    }
+
+    // The 64-bit entry point, without the address and the checksum.
     private static byte[] Anchor(int length)
     {
-        byte[] anchor = new byte[24];
+        byte[] anchor = new byte[AnchorSize];
         "_SM3_"u8.CopyTo(anchor);
         anchor[6] = (byte)anchor.Length;
         anchor[7] = 3;

@@ -66,18 +66,20 @@ public sealed class FirmwareTablesTests
         byte[] dump = new byte[TablesOffset + tables.Length];
         anchor.CopyTo(dump, 0);
         tables.CopyTo(dump, TablesOffset);
-        string file = Path.GetTempFileName();
-        string text;
-        try
-        {
-            File.WriteAllBytes(file, dump);
-            text = Run("/usr/sbin/dmidecode", "--from-dump", file);
-        }
-        finally
-        {
-            File.Delete(file);
-        }
+        AssertDescribesTheMachine(Dmidecode(dump));
+    }
 
+    [Fact]
+    public void Smbios_of_a_direct_boot_has_a_BIOS_too()
+    {
+        string text = Dmidecode(Smbios.Build(s_config, 0));
+        AssertDescribesTheMachine(text);
+        Assert.Contains("BIOS Information", text, StringComparison.Ordinal);
+        Assert.Contains("UEFI is supported", text, StringComparison.Ordinal);
+    }
+
+    private static void AssertDescribesTheMachine(string text)
+    {
         Assert.Contains("SMBIOS 3.0.0 present.", text, StringComparison.Ordinal);
         string[] expected =
         [
@@ -90,6 +92,21 @@ public sealed class FirmwareTablesTests
         Assert.DoesNotContain("OUT OF SPEC", text, StringComparison.Ordinal);
         Assert.DoesNotContain("TRUNCATED", text, StringComparison.Ordinal);
         Assert.DoesNotContain("Wrong", text, StringComparison.Ordinal);
+    }
+
+    // A dump has the structures at the address that the entry point says.
+    private static string Dmidecode(byte[] dump)
+    {
+        string file = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllBytes(file, dump);
+            return Run("/usr/sbin/dmidecode", "--from-dump", file);
+        }
+        finally
+        {
+            File.Delete(file);
+        }
     }
 
     private static Dictionary<string, byte[]> Files(IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> files) =>
