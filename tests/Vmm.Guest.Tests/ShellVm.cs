@@ -2,9 +2,11 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Machine;
 using Vmm.Host;
+using Vmm.Host.CharacterDevices;
 using Vmm.Host.Guest;
 using Vmm.Host.Monitor;
 using Vmm.Host.Monitor.Hmp;
+using Vmm.Host.Monitor.Qmp;
 
 namespace Vmm.Guest.Tests;
 
@@ -14,6 +16,8 @@ internal sealed class ShellVm : IAsyncDisposable
     private readonly TimeSpan _patience;
     private readonly VmSession _session;
     private readonly HmpMonitor _monitor;
+    private readonly CancellationTokenSource _stop = new();
+    private SocketDevice? _qmp;
     private TaskCompletionSource<HotplugOutcome> _outcome = new();
 
     private ShellVm(MachineConfig config)
@@ -135,5 +139,26 @@ internal sealed class ShellVm : IAsyncDisposable
         Assert.Equal(VmRunState.Shutdown, ended.RunState);
     }
 
-    public ValueTask DisposeAsync() => _session.DisposeAsync();
+    /// <summary>Opens a QMP server for this VM; the path of its socket.</summary>
+    public string ServeQmp()
+    {
+        string path = Path.Combine(Path.GetTempPath(), $"vmm-qmp-{Guid.NewGuid():N}");
+        _qmp = new SocketDevice("qmp", new SocketTarget(path, "", 0, Server: true, Wait: false));
+        var server = new QmpServer(new MonitorCommands(new MonitorVm(_session.Config, _session.Ask, () => { }), () => [_qmp]).Qmp);
+        _session.Published += server.Publish;
+        _ = server.RunAsync(_qmp, pretty: false, _stop.Token);
+        return path;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _session.DisposeAsync();
+        if (_qmp != null)
+        {
+            await _qmp.DisposeAsync();
+        }
+
+        _stop.Dispose();
+    }
 }

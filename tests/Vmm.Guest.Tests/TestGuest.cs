@@ -16,7 +16,7 @@ internal static class TestGuest
 
     public static GuestFiles Files(GuestFlavour flavour) => GuestAssets.EnsureAsync(flavour).GetAwaiter().GetResult();
 
-    private static string Root
+    public static string Root
     {
         get
         {

@@ -9,7 +9,7 @@ namespace Vmm.Host.CharacterDevices;
 /// <summary>A Unix or TCP socket that listens, or connects once.</summary>
 public sealed class SocketDevice : CharacterDevice
 {
-    private const int Backlog = 16;
+    private const int Backlog = 128;
 
     private readonly SocketTarget _target;
     private readonly Socket _socket;

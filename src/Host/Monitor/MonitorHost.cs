@@ -1,3 +1,4 @@
+using Serilog;
 using Vmm.Actors.Protocol;
 using Vmm.Host.CharacterDevices;
 using Vmm.Host.Console;
@@ -25,8 +26,8 @@ public sealed class MonitorHost : IAsyncDisposable
     /// <summary>The guest's serial line.</summary>
     public SerialConsole Console { get; }
 
-    /// <summary>Whether stdin and stdout are in use.</summary>
-    public bool UsesTerminal => _devices.Any(d => d is StdioDevice);
+    /// <summary>Whether somebody types keys at stdin: at a serial line or a monitor for people, not QMP.</summary>
+    public bool UsesTerminal => _serial is StdioDevice || _monitors.Any(m => m is { Device: StdioDevice, Control: false });
 
     /// <summary>Opens all devices; nothing is served yet.</summary>
     /// <param name="options">Of the command line.</param>
@@ -58,10 +59,29 @@ public sealed class MonitorHost : IAsyncDisposable
         _qmp = new QmpServer(commands.Qmp);
         _hmp = new HmpServer(commands);
         Console.Connect(commands, sendToGuest);
-        _running.Add(Console.RunAsync(_serial, _stop.Token));
+        Run(Console.RunAsync(_serial, _stop.Token));
         foreach ((CharacterDevice device, bool control, bool pretty) in _monitors)
         {
-            _running.Add(control ? _qmp.RunAsync(device, pretty, _stop.Token) : _hmp.RunAsync(device, _stop.Token));
+            Run(control ? _qmp.RunAsync(device, pretty, _stop.Token) : _hmp.RunAsync(device, _stop.Token));
+        }
+    }
+
+    private void Run(Task serving) => _running.Add(Watch(serving));
+
+    // A monitor that fails takes neither the others nor the VM with it.
+    private static async Task Watch(Task serving)
+    {
+        try
+        {
+            await serving.ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            Log.Error(e, "A character device is no longer served");
+        }
+        catch (OperationCanceledException)
+        {
+            // The end of the program.
         }
     }
 

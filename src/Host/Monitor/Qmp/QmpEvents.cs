@@ -68,7 +68,8 @@ public sealed class QmpEvents
     /// <summary>Our own event, named as QAPI asks of names that are not QEMU's (docs/devel/qapi-code-gen, "Naming rules").</summary>
     public const string HotplugOutcomeName = "__org.vmm_HOTPLUG_OUTCOME";
 
-    private bool _running;
+    // Null before anything was heard of it.
+    private bool? _running;
 
     /// <summary>All events that there may be.</summary>
     public static IReadOnlyList<QapiEventShape> Shapes { get; } =
