@@ -37,6 +37,19 @@ public sealed class QmpSessionTests : IDisposable
     }
 
     [Theory]
+    [InlineData("", VmRunState.Prelaunch)]
+    [InlineData("RESUME", VmRunState.Prelaunch, VmRunState.Running, VmRunState.Running)]
+    [InlineData("RESUME STOP RESUME", VmRunState.Running, VmRunState.Paused, VmRunState.Paused, VmRunState.Running)]
+    [InlineData("RESUME", VmRunState.Running, VmRunState.Shutdown)]
+    [InlineData("RESUME STOP", VmRunState.Running, VmRunState.InternalError)]
+    [InlineData("STOP", VmRunState.Paused)]
+    public void Changes_of_the_run_state_are_events(string events, params string[] states)
+    {
+        var translation = new QmpEvents();
+        Assert.Equal(events, string.Join(' ', states.SelectMany(s => translation.Of(new VmStatus(s, ""))).Select(e => e.Name)));
+    }
+
+    [Theory]
     [InlineData(true, "done", 0, "plug", "done", null)]
     [InlineData(false, "refused", 0x81, "unplug", "refused", "DEVICE_UNPLUG_GUEST_ERROR")]
     [InlineData(true, "timed-out", 0, "plug", "timed-out", null)]

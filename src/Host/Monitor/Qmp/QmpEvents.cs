@@ -92,8 +92,8 @@ public sealed class QmpEvents
             case VmStatus status:
                 bool running = status.RunState == VmRunState.Running;
 
-                // A guest that has shut down has not been stopped: SHUTDOWN says it all, as in QEMU.
-                if (running != _running && (running || status.RunState != VmRunState.Shutdown))
+                // A machine that has not been started has not been stopped, nor has a guest that has shut down: SHUTDOWN says it all, as in QEMU.
+                if (running != _running && (running || status.RunState is not (VmRunState.Prelaunch or VmRunState.Shutdown)))
                 {
                     yield return (running ? "RESUME" : "STOP", null);
                 }
