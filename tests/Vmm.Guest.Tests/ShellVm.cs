@@ -90,7 +90,7 @@ internal sealed class ShellVm : IAsyncDisposable
     {
         await Shell.UntilAsync(Initramfs.Banner, _patience);
         await Shell.PromptAsync(_patience);
-        await Shell.RunAsync("dmesg -n 5");
+        await Shell.RunAsync("dmesg -n 1");
         await Shell.RunAsync("stty cols 250");
     }
 
