@@ -12,7 +12,7 @@ namespace Vmm.Emulation.Tests.Boot;
 public sealed class FirmwareTablesTests
 {
     private static readonly MachineConfig s_config =
-        new(CpuModel.Find("max")!, 2, new CpuTopology(2, 1, 3, 1), 20ul << 30, new BootConfig(default, null, ""));
+        new(CpuModel.Find("max")!, 2, new CpuTopology(2, 1, 3, 1), 20ul << 30, new BootConfig(default, null, "")) { Uuid = Guid.Parse("12345678-9abc-def0-1234-56789abcdef0") };
 
     [Fact]
     public void AcpiLoader_script_gives_the_tables_that_are_built_for_the_addresses()
@@ -81,6 +81,7 @@ public sealed class FirmwareTablesTests
     private static void AssertDescribesTheMachine(string text)
     {
         Assert.Contains("SMBIOS 3.0.0 present.", text, StringComparison.Ordinal);
+        Assert.Contains("UUID: 12345678-9abc-def0-1234-56789abcdef0", text, StringComparison.Ordinal);
         string[] expected =
         [
             "Manufacturer: Vmm", "Product Name: Vmm Virtual Machine", "Version: virt", "Wake-up Type: Power Switch", "Boot-up State: Safe",

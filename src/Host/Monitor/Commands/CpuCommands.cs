@@ -54,7 +54,7 @@ public enum CpuOperPowerState
 
 /// <summary>Where a possible CPU stands for the administrator and for the guest ("query-cpus-power-state" of the later drafts of QEMU's series).</summary>
 public sealed record CpuPowerStateInfo(
-    long SocketId, long ClusterId, long CoreId, long ThreadId, CpuAdminPowerState AdminState, CpuOperPowerState OperState);
+    long Id, long SocketId, long ClusterId, long CoreId, long ThreadId, long VcpusCount, string? QomPath, CpuAdminPowerState AdminState, CpuOperPowerState OperState);
 
 public sealed record HotpluggableCpu(string Type, long VcpusCount, CpuInstanceProperties Props, string? QomPath);
 
@@ -148,11 +148,12 @@ public sealed class CpuCommands(MonitorVm vm)
     public async Task<CpuPowerStateInfo[]> QueryPowerState()
     {
         var power = await vm.Ask<CpusPowerState>(new GetCpusPowerState()).ConfigureAwait(false);
+        string?[] paths = await QomPaths().ConfigureAwait(false);
         return [.. power.Admin.Select((admin, cpu) =>
         {
             CpuLocation at = vm.Config.Topology.Locate(new CpuIndex(cpu));
             return new CpuPowerStateInfo(
-                at.Socket, at.Cluster, at.Core, at.Thread, Enum.Parse<CpuAdminPowerState>(admin, ignoreCase: true), Enum.Parse<CpuOperPowerState>(power.Oper[cpu], ignoreCase: true));
+                cpu, at.Socket, at.Cluster, at.Core, at.Thread, 1, paths[cpu], Enum.Parse<CpuAdminPowerState>(admin, ignoreCase: true), Enum.Parse<CpuOperPowerState>(power.Oper[cpu], ignoreCase: true));
         })];
     }
 

@@ -63,9 +63,20 @@ internal static class HmpInfoCommands
         return string.Join('\n', cpus.Select(c => $"{(c.CpuIndex == current ? '*' : ' ')} CPU #{c.CpuIndex}: thread_id={c.ThreadId} ({states[c.CpuIndex]})"));
     }
 
-    private static async Task<string> PowerState(CpuCommands cpus) => string.Join('\n', (await cpus.QueryPowerState().ConfigureAwait(false)).Select((c, cpu) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"CPU #{cpu} ({c.SocketId}:{c.ClusterId}:{c.CoreId}:{c.ThreadId}): admin-state={Name(c.AdminState)} oper-state={Name(c.OperState)}")));
+    // In the layout of the series (RFC V6).
+    private static async Task<string> PowerState(CpuCommands cpus)
+    {
+        var text = new StringBuilder("CPUs Power State Info:");
+        foreach (CpuPowerStateInfo cpu in await cpus.QueryPowerState().ConfigureAwait(false))
+        {
+            text.Append(CultureInfo.InvariantCulture, $"\n  CPU ID: {cpu.Id}\n    socket-id: {cpu.SocketId}\n    cluster-id: {cpu.ClusterId}\n    core-id: {cpu.CoreId}");
+            text.Append(CultureInfo.InvariantCulture, $"\n    thread-id: {cpu.ThreadId}\n    vcpus-count: {cpu.VcpusCount}");
+            text.Append(cpu.QomPath == null ? "" : $"\n    qom-path: \"{cpu.QomPath}\"");
+            text.Append(CultureInfo.InvariantCulture, $"\n    admin-state: \"{Name(cpu.AdminState)}\"\n    oper-state: \"{Name(cpu.OperState)}\"");
+        }
+
+        return text.ToString();
+    }
 
     private static string Name<T>(T value)
         where T : struct, Enum => value.ToString().ToLowerInvariant();
