@@ -26,10 +26,6 @@ if (parsed.Errors.Count == 0)
     return await parsed.InvokeAsync().ConfigureAwait(false);
 }
 
-// One line each, without the page of help in which they would drown.
-foreach (var error in parsed.Errors)
-{
-    await Complaint.Write($"{error.Message} (see vmm --help)").ConfigureAwait(false);
-}
-
-return ExitCode.BadInput;
+// One line, without the page of help in which it would drown: what was typed says more than what is missing.
+var error = parsed.UnmatchedTokens.Count > 0 ? parsed.Errors[^1] : parsed.Errors[0];
+return await Complaint.Write($"{error.Message} (see vmm --help)").ConfigureAwait(false);
