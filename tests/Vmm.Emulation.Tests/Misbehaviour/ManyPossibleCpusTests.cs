@@ -47,19 +47,27 @@ public sealed unsafe partial class ManyPossibleCpusTests(ITestOutputHelper outpu
         const int Cpus = 32;
         using VirtMachine machine = Make(Cpus);
         Use(machine, Cpus, disable: true);
-        long before = Allocated();
-        Use(machine, Cpus, disable: false);
-        long enabled = Allocated();
-        for (int i = 1; i < Cpus; i++)
+
+        // The runtime compiles methods in the background and takes memory for that: the least of three is what the machine keeps.
+        long kept = long.MaxValue;
+        for (int round = 0; round < 3; round++)
         {
-            machine.SetEnabled(new CpuIndex(i), false);
+            long before = Allocated();
+            Use(machine, Cpus, disable: false);
+            long enabled = Allocated();
+            for (int i = 1; i < Cpus; i++)
+            {
+                machine.SetEnabled(new CpuIndex(i), false);
+            }
+
+            long disabled = Allocated();
+            output.WriteLine(
+                $"[figure] an enabled vCPU with eight address spaces costs {(enabled - before) / (Cpus - 1)} bytes more, {(disabled - before) / (Cpus - 1)} bytes when disabled again");
+            Assert.True(enabled - before > (long)(Cpus - 1) * Limit, "the measurement does not see the TLBs");
+            kept = Math.Min(kept, disabled - before);
         }
 
-        long disabled = Allocated();
-        output.WriteLine(
-            $"[figure] an enabled vCPU with eight address spaces costs {(enabled - before) / (Cpus - 1)} bytes more, {(disabled - before) / (Cpus - 1)} bytes when disabled again");
-        Assert.True(enabled - before > (long)(Cpus - 1) * Limit, "the measurement does not see the TLBs");
-        Assert.True(disabled - before < (Cpus - 1) * 4096, $"{disabled - before} bytes are not given back");
+        Assert.True(kept < (Cpus - 1) * 4096, $"{kept} bytes are not given back");
     }
 
     /// <summary>cpus=1,maxcpus=512: tables, device tree, all redistributors, and a guest that runs.</summary>
