@@ -9,7 +9,7 @@ namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
 /// The translated code of a machine, shared by its vCPUs: found by page and instruction, made when first asked for, all given up at once when the memory is
-/// full.
+/// full, or much of it is of pages that the guest has replaced.
 /// <para>Threads: translating and linking hold the lock. A vCPU says that it is in translated code by a flag of its own, which it sets before it looks at
 /// <see cref="Generation"/>; who gives the code up changes the generation, has every thread fenced, and waits until no flag is set.</para>
 /// </summary>
@@ -209,13 +209,15 @@ internal sealed unsafe class TranslationCache : IDisposable
                 return entry;
             }
 
-            if (_hot + Translator.MaxBytes > _coldFirst || _cold + Translator.MaxBytes > _memory.Start + _memory.Size || ManyAreStale())
+            bool isNew = page.Number < 0 || page.Number >= _pageCount || _pages[page.Number] != page;
+            if (_hot + Translator.MaxBytes > _coldFirst || _cold + Translator.MaxBytes > _memory.Start + _memory.Size || (isNew && ManyAreStale()))
             {
                 GiveUpAll(cpu);
                 generation = _generation;
+                isNew = true;
             }
 
-            if (page.Number < 0 || page.Number >= _pageCount || _pages[page.Number] != page)
+            if (isNew)
             {
                 page.Number = Add(page);
             }
@@ -267,7 +269,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         _statistics.Waiting += Stopwatch.GetElapsedTime(start);
     }
 
-    // Whether a quarter of the pages is what the guest has replaced: such a page, 45 KB, lives as long as its code may run. Looked at now and then.
+    // Whether a quarter of the pages is what the guest has replaced: such a page, 45 KB, lives as long as its code may run. Looked at once for so many pages.
     private bool ManyAreStale()
     {
         if (_pageCount == 0 || _pageCount % PagesBetweenLooks != 0)
