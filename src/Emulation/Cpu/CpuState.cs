@@ -29,15 +29,6 @@ public unsafe struct CpuState
     /// <summary>Base registers: X0–X30 and SP.</summary>
     public const int Bases = 32;
 
-    /// <summary>X0–X30, then the slots <see cref="Zr"/>, <see cref="Sp"/> and <see cref="Sink"/>.</summary>
-    public fixed ulong X[34];
-
-    /// <summary>PSTATE.NZCV in bits 31:28, other bits zero.</summary>
-    public uint Nzcv;
-
-    /// <summary>Other bits of PSTATE at their positions in SPSR_EL1: M[4:0], DAIF 9:6, SSBS 12, IL 20, SS 21, PAN 22, UAO 23.</summary>
-    public uint Pstate;
-
     /// <summary>
     /// Work for the run loop, <see cref="AttentionBits"/>; every taken branch tests it for zero. Set by any thread with
     /// Interlocked.Or, cleared by the owner with Interlocked.And before it looks at what the bit stands for.
@@ -47,38 +38,47 @@ public unsafe struct CpuState
     /// <summary>The interrupt inputs that are asserted: <see cref="CpuInterruptWord.Inputs"/>. Written like <see cref="Attention"/>, but by nobody else.</summary>
     public int InterruptInputs;
 
-    /// <summary>Nonzero when this vCPU broadcast TLB maintenance that no DSB has completed yet.</summary>
-    public int BroadcastOpen;
-
-    /// <summary>Nonzero when CPACR_EL1.FPEN lets the current exception level use FP and SIMD. Kept by the exception code.</summary>
-    public int FpEnabled;
-
     /// <summary>Instructions left in the slice, less those executed since <see cref="RunStart"/>.</summary>
     public long Remaining;
-
-    /// <summary>The op at which straight-line execution began: a taken branch counts from here.</summary>
-    public Op* RunStart;
 
     /// <summary>Virtual address of the 4 KiB page that is executing: PC = CodePageVa + op->Offset while in a handler.</summary>
     public ulong CodePageVa;
 
-    /// <summary>PC while not in a handler: the next instruction.</summary>
-    public ulong Pc;
-
     /// <summary>Translated code: the flags between blocks (<see cref="Jit.HostRegisters.HostFlags"/>), valid only while it runs.</summary>
     public uint HostFlags;
 
-    /// <summary>Translated code: what its last exit says.</summary>
-    public Jit.ExitInfo* Exit;
-
-    /// <summary>Translated code in lockstep: where it logs its next store.</summary>
-    public Lockstep.StoreLogEntry* StoreLog;
+    /// <summary>Other bits of PSTATE at their positions in SPSR_EL1: M[4:0], DAIF 9:6, SSBS 12, IL 20, SS 21, PAN 22, UAO 23.</summary>
+    public uint Pstate;
 
     /// <summary>Translated code: entries by virtual address, for the current exception level and translation tables.</summary>
     public Jit.JumpCacheEntry* JumpCache;
 
     /// <summary>Translations for loads and stores in the current PSTATE: one of the TLB sets of the MMU.</summary>
     public TlbEntry* Tlb;
+
+    /// <summary>X0–X30, then the slots <see cref="Zr"/>, <see cref="Sp"/> and <see cref="Sink"/>.</summary>
+    public fixed ulong X[34];
+
+    /// <summary>PSTATE.NZCV in bits 31:28, other bits zero.</summary>
+    public uint Nzcv;
+
+    /// <summary>Nonzero when this vCPU broadcast TLB maintenance that no DSB has completed yet.</summary>
+    public int BroadcastOpen;
+
+    /// <summary>Nonzero when CPACR_EL1.FPEN lets the current exception level use FP and SIMD. Kept by the exception code.</summary>
+    public int FpEnabled;
+
+    /// <summary>The op at which straight-line execution began: a taken branch counts from here.</summary>
+    public Op* RunStart;
+
+    /// <summary>PC while not in a handler: the next instruction.</summary>
+    public ulong Pc;
+
+    /// <summary>Translated code: what its last exit says.</summary>
+    public Jit.ExitInfo* Exit;
+
+    /// <summary>Translated code in lockstep: where it logs its next store.</summary>
+    public Lockstep.StoreLogEntry* StoreLog;
 
     /// <summary>Translations with EL0's permissions, for LDTR and STTR.</summary>
     public TlbEntry* TlbUnprivileged;
@@ -90,6 +90,9 @@ public unsafe struct CpuState
     public fixed ulong BaseReadTag[Bases];
     public fixed ulong BaseWriteTag[Bases];
     public fixed ulong BaseAddend[Bases];
+
+    /// <summary>Translated code: addends that a block has looked up for several accesses at a base register, for loads and then for stores.</summary>
+    public fixed ulong CoverAddend[2 * Bases];
 
     // Exclusive monitor (Arm ARM B2.12): the address and the value that the last LDXR/LDXP saw.
     public ulong ExclusiveAddress;

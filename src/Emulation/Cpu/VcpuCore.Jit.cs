@@ -11,6 +11,9 @@ public sealed unsafe partial class VcpuCore
     private bool _inTranslatedCode;
     private long _jumpsGeneration;
 
+    // Whether translations in force were changed since an instruction of translated code went to the interpreter.
+    private bool _translationsChanged;
+
     /// <summary>Whether the owner's thread is in translated code, or about to look whether it may enter. Any thread.</summary>
     internal bool InTranslatedCode => Volatile.Read(ref _inTranslatedCode);
 
@@ -30,6 +33,8 @@ public sealed unsafe partial class VcpuCore
     // Enters code again and again until it needs what EnterAt does.
     private Op* Execute(TranslationCache translations, long[] exits, CpuState* s, Op* op, byte* code, long generation)
     {
+        // What was taken off the budget here, and is charged by the code when it goes on.
+        int charged = 0;
         while (true)
         {
             Volatile.Write(ref _inTranslatedCode, true);
@@ -38,6 +43,9 @@ public sealed unsafe partial class VcpuCore
                 Volatile.Write(ref _inTranslatedCode, false);
                 return EnterAt(PcOf(op));
             }
+
+            s->Remaining += charged;
+            charged = 0;
 
             var kind = (ExitKind)translations.Enter(s, code);
             if (kind == ExitKind.Lookup)
@@ -50,6 +58,7 @@ public sealed unsafe partial class VcpuCore
             ExitInfo* exit = s->Exit;
             op = exit->Op;
             int count = exit->Count;
+            bool relies = exit->Relies;
             int counter = exit->Counter;
             byte* place = (byte*)&exit->Place + exit->Place;
             _page = translations.PageAt(exit->Page);
@@ -59,8 +68,8 @@ public sealed unsafe partial class VcpuCore
             {
                 case ExitKind.Attention:
                     return EnterAt(PcOf(op));
-                case ExitKind.Link:
-                    code = translations.Link(this, _page, op, place, generation);
+                case ExitKind.Link or ExitKind.Apart:
+                    code = translations.Link(this, _page, op, place, generation, apart: kind == ExitKind.Apart);
                     if (code == null)
                     {
                         return EnterAt(PcOf(op));
@@ -68,16 +77,22 @@ public sealed unsafe partial class VcpuCore
 
                     break;
                 default:
-                    // What was executed before it is charged at the next way out, with the instruction itself.
                     s->Remaining -= count;
                     s->RunStart = op;
+                    _translationsChanged = false;
                     Op* next = op->Handler(this, s, op);
                     if (next != op + 1)
                     {
                         return next;
                     }
 
-                    s->Remaining += count;
+                    s->Remaining--;
+                    if (relies && _translationsChanged)
+                    {
+                        return EnterAt(PcOf(op) + 4);
+                    }
+
+                    charged = count + 1;
                     op = next;
                     code = place;
                     break;

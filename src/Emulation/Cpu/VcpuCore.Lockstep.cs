@@ -60,9 +60,9 @@ public sealed unsafe partial class VcpuCore
                     return EnterAt(s->Pc);
                 case ExitKind.Attention:
                     return EnterAt(PcOf(op));
-                case ExitKind.Link:
+                case ExitKind.Link or ExitKind.Apart:
                     charged = 0;
-                    code = translations.Link(this, _page!, op, pair.Place, generation);
+                    code = translations.Link(this, _page!, op, pair.Place, generation, apart: pair.Kind == ExitKind.Apart);
                     if (code == null)
                     {
                         return EnterAt(PcOf(op));
@@ -71,6 +71,7 @@ public sealed unsafe partial class VcpuCore
                     break;
                 default:
                     s->RunStart = op;
+                    _translationsChanged = false;
                     Op* next = op->Handler(this, s, op);
                     if (next != op + 1)
                     {
@@ -78,6 +79,11 @@ public sealed unsafe partial class VcpuCore
                     }
 
                     s->Remaining--;
+                    if (pair.Relies && _translationsChanged)
+                    {
+                        return EnterAt(PcOf(op) + 4);
+                    }
+
                     charged = pair.Count + 1;
                     op = next;
                     code = pair.Place;
@@ -98,6 +104,9 @@ public sealed unsafe partial class VcpuCore
 
         /// <summary>Instructions executed that the code at <see cref="Place"/> charges.</summary>
         public int Count;
+
+        /// <summary>The code at <see cref="Place"/> is for translations as they were.</summary>
+        public bool Relies;
         public byte* Place;
     }
 
@@ -159,6 +168,7 @@ public sealed unsafe partial class VcpuCore
             pair.Op = exit->Op;
             pair.Counter = exit->Counter;
             pair.Count = pair.Kind == ExitKind.Interpret ? exit->Count : 0;
+            pair.Relies = exit->Relies;
             pair.Place = (byte*)&exit->Place + exit->Place;
             _page = translations.PageAt(exit->Page);
             count += pair.Count;
@@ -168,6 +178,7 @@ public sealed unsafe partial class VcpuCore
         Volatile.Write(ref _inTranslatedCode, false);
         StateComparison.Copy(s, lockstep.Translated);
         StateComparison.Copy(lockstep.Before, s);
+        StateComparison.CopyLookups(lockstep.Translated, s);
         lockstep.TakeBackStores(lockstep.Translated->StoreLog);
         end = WithoutTag(end);
         return true;

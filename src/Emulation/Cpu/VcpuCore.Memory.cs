@@ -324,6 +324,7 @@ public sealed unsafe partial class VcpuCore
     // The translations that base registers used last, of translated code, may no longer hold.
     private void ForgetBases()
     {
+        _translationsChanged = true;
         if (_translations != null)
         {
             new Span<ulong>(_state->BaseReadTag, 2 * CpuState.Bases).Fill(TlbEntry.Invalid);

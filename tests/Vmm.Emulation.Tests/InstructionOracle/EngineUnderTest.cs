@@ -49,13 +49,18 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         s->CpacrEl1 = 3 << 20;
         _core.SwitchContext();
 
-        Span<uint> words = MemoryMarshal.Cast<byte, uint>(new Span<byte>(_region.Host, (int)OracleRecord.RegionSize));
-        for (int i = 0; i < words.Length; i++)
-        {
-            words[i] = unchecked((uint)i * OracleRecord.PatternStep);
-        }
+        FillPattern(0, (int)OracleRecord.RegionSize);
 
         CodeWords.Fill(OracleRecord.Breakpoint);
+    }
+
+    private void FillPattern(int start, int length)
+    {
+        Span<uint> words = MemoryMarshal.Cast<byte, uint>(new Span<byte>(_region.Host + start, length));
+        for (int i = 0; i < words.Length; i++)
+        {
+            words[i] = unchecked(((uint)i + ((uint)start / sizeof(uint))) * OracleRecord.PatternStep);
+        }
     }
 
     private Span<uint> CodeWords => MemoryMarshal.Cast<byte, uint>(
@@ -142,10 +147,14 @@ internal sealed unsafe class EngineUnderTest : IDisposable
     /// <summary>What <c>info jit</c> says.</summary>
     public string DescribeJit() => JitReport.Describe(_translations!.Statistics, [_core], _code);
 
+    /// <summary>How often translated code was left in a way: see <see cref="ExitCounters"/>.</summary>
+    public long Exits(int counter) => _core.Counters.Exits?[counter] ?? 0;
+
     private CpuState* Set(ref OracleRecord r)
     {
         CpuState* s = _core.State;
         byte* window = _region.Host + (OracleRecord.Window - OracleRecord.Region);
+        FillPattern((int)(OracleRecord.Window - OracleRecord.Region) - OracleRecord.WindowSize, OracleRecord.WindowSize);
         _core.SetPstate(Pstate.ModeEl0t);
         fixed (OracleRecord* p = &r)
         {

@@ -56,7 +56,7 @@ public sealed unsafe class CodeMemoryTests
     public void Code_of_replaced_pages_is_given_up_while_there_is_room()
     {
         using var jit = new EngineUnderTest(CpuModel.Find("max")!, Accelerator.Jit);
-        for (int round = 0; round < 600; round++)
+        for (int round = 0; round < 2000; round++)
         {
             jit.PlantProgram([0xD280_0000 | ((uint)round << 5), 0xD503_207F]);
             OracleRecord record = default;

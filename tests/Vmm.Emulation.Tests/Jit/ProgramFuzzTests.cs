@@ -44,6 +44,12 @@ public sealed unsafe class ProgramFuzzTests(ITestOutputHelper output)
                 for (int n = 0; n < StatesPerProgram; n++, runs++)
                 {
                     OracleRecord start = State(random, n, Place(batch[i]));
+                    if (n == StatesPerProgram - 1)
+                    {
+                        // Memory at the border of a page: of what lies before the window only registers tell.
+                        start.X[ProgramGenerator.Base] = OracleRecord.Window + 8;
+                    }
+
                     OracleRecord theirs = start;
                     OracleRecord ours = start;
                     VcpuExit theirExit = interpreter.RunProgram(ref theirs, Budget);
@@ -162,6 +168,7 @@ public sealed unsafe class ProgramFuzzTests(ITestOutputHelper output)
         random.State(0, 0, memory: false, floatingPoint: true, out OracleRecord state);
         state.Pc = pc;
         state.Sp = OracleRecord.Window + 128;
+
         state.X[ProgramGenerator.Base] = OracleRecord.Window + 128;
         state.X[ProgramGenerator.Counter] = 4;
         if (n < 2)

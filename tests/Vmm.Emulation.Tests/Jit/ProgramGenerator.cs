@@ -25,6 +25,12 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
         && r.Mnemonic != "FCVTZS, FCVTZU (scalar, fixed-point by shift) H");
 
     private static readonly int[] s_memory = Rows(r => (r.Flags & RowFlags.Memory) != 0 && (r.Flags & RowFlags.System) == 0 && !IsExclusive(r) && !r.Mnemonic.Contains("literal", StringComparison.Ordinal));
+
+    // At a base register and a constant.
+    private static readonly int[] s_near = Rows(r => r.Mnemonic.Split(' ')[0] is "LDR" or "STR" or "LDRB" or "STRB" or "LDRH" or "STRH" or "LDRSB" or "LDRSH" or "LDRSW" or "LDUR" or "STUR"
+        or "LDURB" or "STURB" or "LDURH" or "STURH" or "LDURSB" or "LDURSH" or "LDURSW" or "LDP" or "STP" or "LDNP" or "STNP" or "LDPSW"
+        && !r.Mnemonic.Contains("literal", StringComparison.Ordinal) && !r.Mnemonic.Contains("register offset", StringComparison.Ordinal));
+
     private static readonly int[] s_exclusives = Rows(r => IsExclusive(r) && (r.Value & (1u << 22)) != 0);
     private static readonly int[] s_literals = Rows(r => (r.Flags & RowFlags.Memory) != 0 && r.Mnemonic.Contains("literal", StringComparison.Ordinal));
     private static readonly int[] s_branches = Rows(r => r.Mnemonic is "B" or "B.cond" or "CBZ 32" or "CBZ 64" or "CBNZ 32" or "CBNZ 64" or "TBZ" or "TBNZ");
@@ -78,8 +84,11 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
                 case < 16:
                     Add(Vector());
                     break;
-                case < 22:
+                case < 20:
                     AddItem(Access());
+                    break;
+                case < 22:
+                    AddItem(Accesses());
                     break;
                 case 22:
                     AddItem(Exclusive());
@@ -177,10 +186,10 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
     }
 
     /// <summary>X26 = an address in memory, with the words that make it.</summary>
-    protected virtual uint[] MakePointer(bool aligned)
+    protected virtual uint[] MakePointer(bool aligned, int reach = 64)
     {
         // ADD X26, X27, #0–63, or SUB.
-        uint offset = aligned ? (uint)Random.Next(4) * 16 : (uint)Random.Next(64);
+        uint offset = aligned ? (uint)Random.Next(reach / 16) * 16 : (uint)Random.Next(reach);
         return [(Random.Next(2) == 0 ? 0x9100_0000u : 0xD100_0000u) | (offset << 10) | (Base << 5) | Pointer];
     }
 
@@ -228,6 +237,52 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
         }
 
         words.Add(word);
+        return [.. words];
+    }
+
+    // Several at one base register, which translated code looks up together: near each other, with the base moved or written and other instructions in between.
+    private uint[] Accesses()
+    {
+        // SP keeps its value.
+        bool stack = Random.Next(4) == 0;
+        uint pointer = stack ? 31u : Pointer;
+        var words = new List<uint>(stack ? [] : MakePointer(aligned: Random.Next(2) == 0, reach: 16));
+        bool moved = stack;
+        for (int i = 2 + Random.Next(5); i > 0; i--)
+        {
+            uint word = Random.Word(s_near[Random.Next(s_near.Length)]);
+            bool unsigned = (word & (1u << 24)) != 0 && (word & (0b111u << 27)) == 0b111u << 27;
+            bool pair = (word & (0b111u << 27)) == 0b101u << 27;
+            bool index = !unsigned && (word & (pair ? 1u << 23 : 1u << 10)) != 0;
+            uint far = unsigned ? 0xFFEu << 10 : pair ? 0x7Eu << 15 : 0x1E0u << 12;
+            word = (word & ~(31u << 5)) | (pointer << 5);
+            word = unsigned || Random.Next(2) == 0 ? word & ~far : word | far;
+            bool clashes = !stack && ((word & 31) == Pointer || (pair && ((word >> 10) & 31) == Pointer));
+            if (word == 0 || !KeepsReserved(word) || (clashes && index) || (index && moved))
+            {
+                continue;
+            }
+
+            moved |= index;
+            words.Add(word);
+            switch (Random.Next(8))
+            {
+                case 0 when !moved:
+                    // ADD or SUB X26, X26, #0–31.
+                    words.Add((Random.Next(2) == 0 ? 0x9100_0000u : 0xD100_0000u) | ((uint)Random.Next(32) << 10) | (Pointer << 5) | Pointer);
+                    moved = true;
+                    break;
+                case 1 when Plain() is var plain && plain != 0 && (plain & 31) != Pointer:
+                    words.Add(plain);
+                    break;
+            }
+
+            if (clashes)
+            {
+                break;
+            }
+        }
+
         return [.. words];
     }
 

@@ -8,7 +8,7 @@ namespace Vmm.Emulation.Tests.Jit;
 /// </summary>
 internal sealed class SystemProgramGenerator(CaseGenerator random, bool el1) : ProgramGenerator(random)
 {
-    protected override uint[] MakePointer(bool aligned)
+    protected override uint[] MakePointer(bool aligned, int reach = 64)
     {
         // MOVZ X25, #offset; ADD X26, X27, X25: near a page's end, or anywhere in the 16 pages.
         int offset = Random.Next(3) == 0 ? Random.Next(SystemFuzzMachine.DataSize) : (1 + Random.Next(SystemFuzzMachine.DataPages)) * 4096 - 40 + Random.Next(64);

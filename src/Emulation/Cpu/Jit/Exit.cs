@@ -17,6 +17,9 @@ internal enum ExitKind
 
     /// <summary>Attention or the end of the budget before an instruction.</summary>
     Attention,
+
+    /// <summary>Accesses that were to be checked together lie in two pages: code that checks each is to be translated, and the jump to be pointed there.</summary>
+    Apart,
 }
 
 /// <summary>What an exit says, in the code just behind the call that leaves: its address is in <see cref="CpuState.Exit"/>.</summary>
@@ -27,7 +30,10 @@ public unsafe struct ExitInfo
     public Op* Op;
 
     /// <summary>Interpret: instructions executed before it that are not yet taken off the budget.</summary>
-    public ushort Count;
+    public byte Count;
+
+    /// <summary>Interpret: the code goes on only if the translations in force did not change.</summary>
+    public bool Relies;
 
     /// <summary>Which of <see cref="VcpuCounters.Exits"/> counts it.</summary>
     public ushort Counter;

@@ -29,7 +29,10 @@ internal static unsafe class ExitCounters
     /// <summary>Attention, or the end of the budget.</summary>
     public const int Attention = 2;
 
-    private const int FirstInterpreted = 3;
+    /// <summary>Accesses in two pages that were to be checked together.</summary>
+    public const int Apart = 3;
+
+    private const int FirstInterpreted = 4;
 
     private static readonly List<string> s_names = ["UNDEFINED"];
 

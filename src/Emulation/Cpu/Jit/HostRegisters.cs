@@ -9,7 +9,7 @@ namespace Vmm.Emulation.Cpu.Jit;
 /// </summary>
 internal static unsafe class HostRegisters
 {
-    /// <summary>RBP = state + bias: X0–X31 then have displacements of one byte.</summary>
+    /// <summary>RBP = state + bias: what comes first in the state, up to X25, then has displacements of one byte.</summary>
     public const int Bias = 128;
 
     /// <summary>A state to measure where fields are.</summary>
@@ -24,7 +24,7 @@ internal static unsafe class HostRegisters
 
     public static Reg Pin(int slot) => s_pins[slot];
 
-    public static Operand Slot(int slot) => Operand.At(Reg.Rbp, (slot * 8) - Bias);
+    public static Operand Slot(int slot) => Field(&Origin->X[slot]);
 
     public static readonly Operand Nzcv = Field(&Origin->Nzcv);
 
@@ -77,12 +77,14 @@ internal static unsafe class HostRegisters
 
     public static Operand BaseAddend(int slot) => Field(&Origin->BaseAddend[BaseIndex(slot)]);
 
+    public static Operand CoverAddend(int index) => Field(&Origin->CoverAddend[index]);
+
     /// <summary>Where a base register stands in <see cref="CpuState.BaseReadTag"/> and its kin.</summary>
     public static int BaseIndex(int slot) => slot == CpuState.Sp ? CpuState.Bases - 1 : slot;
 
     /// <summary>The low or the high half of a V register, or all of it.</summary>
     public static Operand Vector(int register, int half = 0) =>
-        Operand.At(Reg.Rbp, ((int)(Origin->V - (ulong*)Origin) * 8) + (register * 16) + (half * 8) - Bias);
+        Field(&Origin->V[(register * 2) + half]);
 
     /// <summary>A V register from a byte on.</summary>
     public static Operand VectorByte(int register, int offset) => Vector(register) with { Displacement = Vector(register).Displacement + offset };

@@ -68,6 +68,7 @@ internal sealed class JitReport
         AddReason("  TLB misses", ExitReason.TlbMiss);
         AddShare("Jump cache misses", _exits[ExitCounters.Lookup], "");
         AddShare("Jumps linked", _exits[ExitCounters.Link], "");
+        AddShare("Checks taken apart", _exits[ExitCounters.Apart], "");
         AddShare("Attention exits", _exits[ExitCounters.Attention], " (and ends of slices)");
     }
 

@@ -16,6 +16,8 @@ internal static unsafe class RegisterWrites
         Base,
         DestinationAndBase,
         DestinationPairAndBase,
+        Status,
+        Old,
         Link,
     }
 
@@ -30,6 +32,8 @@ internal static unsafe class RegisterWrites
         Kind.Base => op->Rn == slot,
         Kind.DestinationAndBase => op->Rd == slot || op->Rn == slot,
         Kind.DestinationPairAndBase => op->Rd == slot || op->Ra == slot || op->Rn == slot,
+        Kind.Status => op->Rm == slot,
+        Kind.Old => op->Ra == slot,
         Kind.Link => slot == 30,
         _ => true,
     };
@@ -49,6 +53,12 @@ internal static unsafe class RegisterWrites
                 "LDR" or "LDRB" or "LDRH" or "LDRSB" or "LDRSH" or "LDRSW" or "LDUR" or "LDURB" or "LDURH" or "LDURSB" or "LDURSH" or "LDURSW"
                     => index ? Kind.DestinationAndBase : Kind.Destination,
                 "LDP" or "LDNP" or "LDPSW" => index ? Kind.DestinationPairAndBase : Kind.DestinationPair,
+                _ when vector => Kind.Any,
+                "CAS" or "CASB" or "CASH" => Kind.Old,
+                "CASP" => Kind.Any,
+                "LDXP" or "LDAXP" => Kind.DestinationPair,
+                _ when name.StartsWith("STX", StringComparison.Ordinal) || name.StartsWith("STLX", StringComparison.Ordinal) => Kind.Status,
+                _ when name.StartsWith("LD", StringComparison.Ordinal) || name.StartsWith("SWP", StringComparison.Ordinal) => Kind.Destination,
                 _ => Kind.Any,
             };
         }
@@ -61,6 +71,17 @@ internal static unsafe class RegisterWrites
                 "B" or "BR" or "RET" or "B.cond" or "CBZ" or "CBNZ" or "TBZ" or "TBNZ" => Kind.None,
                 _ => Kind.Any,
             };
+        }
+
+        switch (name)
+        {
+            case "HINT" or "YIELD" or "PRFM" or "DMB" or "DSB" or "ISB" or "CLREX":
+                return Kind.None;
+            case "MRS":
+                return Kind.Destination;
+            case "MSR" when row.Mnemonic is "MSR (register)" or "MSR DAIFSet" or "MSR DAIFClr":
+                // SP_EL0 is not the stack pointer where it can be written.
+                return Kind.None;
         }
 
         // Of a vector instruction Rd may be a general register.

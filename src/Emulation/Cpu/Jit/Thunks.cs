@@ -37,6 +37,9 @@ internal readonly unsafe struct Thunks
         LeaveForInterpreter = EmitCall(ref a, ExitKind.Interpret, leave);
         LeaveForLink = EmitCall(ref a, ExitKind.Link, leave);
         LeaveForAttention = EmitCall(ref a, ExitKind.Attention, leave);
+        LeaveForApart = EmitCall(ref a, ExitKind.Apart, leave);
+        LookUpRead = EmitLookUp(ref a, write: false);
+        LookUpWrite = EmitLookUp(ref a, write: true);
         RefillRead = EmitRefills(ref a, write: false);
         RefillWrite = EmitRefills(ref a, write: true);
         End = a.Position;
@@ -58,6 +61,14 @@ internal readonly unsafe struct Thunks
     public byte* LeaveForLink { get; }
 
     public byte* LeaveForAttention { get; }
+
+    public byte* LeaveForApart { get; }
+
+    /// <summary>Called: RAX = an address, RDX = the page of its last byte. Returns ZF = 1 where the TLB has the page for loads: RCX = the addend.</summary>
+    public byte* LookUpRead { get; }
+
+    /// <summary>The same for stores.</summary>
+    public byte* LookUpWrite { get; }
 
     /// <summary>
     /// Called by a load or store whose base register used another page last, by <see cref="HostRegisters.BaseIndex"/>: RAX = the address, RDX = the page of its last byte.
@@ -136,6 +147,27 @@ internal readonly unsafe struct Thunks
         a.Return();
     }
 
+    private static byte* EmitLookUp(ref Assembler a, bool write)
+    {
+        byte* start = a.Position;
+        byte* miss = EmitCompare(ref a, write);
+        a.Load(true, Reg.Rcx, Operand.At(Reg.Rcx, TlbEntry.AddendOffset));
+        a.BindShort(miss);
+        a.Return();
+        return start;
+    }
+
+    // RCX = the TLB entry of the address in RAX; jumps where it is not that of the page in RDX.
+    private static byte* EmitCompare(ref Assembler a, bool write)
+    {
+        a.Load(false, Reg.Rcx, Reg.Rax);
+        a.ShiftImmediate(Shift.Shr, false, Reg.Rcx, 7);
+        a.AluImmediate(Alu.And, false, Reg.Rcx, (TlbEntry.Count - 1) << 5);
+        a.Alu(Alu.Add, true, Reg.Rcx, HostRegisters.Tlb);
+        a.Alu(Alu.Cmp, true, Reg.Rdx, Operand.At(Reg.Rcx, write ? TlbEntry.WriteTagOffset : TlbEntry.ReadTagOffset));
+        return a.JumpShort(Condition.NotEqual);
+    }
+
     private static byte*[] EmitRefills(ref Assembler a, bool write)
     {
         var entries = new byte*[CpuState.Bases];
@@ -143,12 +175,7 @@ internal readonly unsafe struct Thunks
         {
             int slot = i == CpuState.Bases - 1 ? CpuState.Sp : i;
             entries[i] = a.Position;
-            a.Load(false, Reg.Rcx, Reg.Rax);
-            a.ShiftImmediate(Shift.Shr, false, Reg.Rcx, 7);
-            a.AluImmediate(Alu.And, false, Reg.Rcx, (TlbEntry.Count - 1) << 5);
-            a.Alu(Alu.Add, true, Reg.Rcx, HostRegisters.Tlb);
-            a.Alu(Alu.Cmp, true, Reg.Rdx, Operand.At(Reg.Rcx, write ? TlbEntry.WriteTagOffset : TlbEntry.ReadTagOffset));
-            byte* miss = a.JumpShort(Condition.NotEqual);
+            byte* miss = EmitCompare(ref a, write);
             foreach (bool tag in (ReadOnlySpan<bool>)[false, true])
             {
                 a.Load(true, Reg.Rdx, Operand.At(Reg.Rcx, tag ? TlbEntry.WriteTagOffset : TlbEntry.ReadTagOffset));

@@ -20,6 +20,9 @@ internal sealed unsafe class TranslationCache : IDisposable
 
     private const int PagesBetweenLooks = 256;
 
+    // 23 MB of decoded pages. Linux replaces some 450 while it boots, and would have to be translated again.
+    private const int FewStale = 512;
+
     private readonly Lock _lock = new();
     private readonly ExecutableMemory _memory;
     private readonly Translator _translator;
@@ -134,11 +137,12 @@ internal sealed unsafe class TranslationCache : IDisposable
     {
         generation = Generation;
         byte* entry = page.Entry(op->Offset >> 2);
-        return entry != null && !IsEnding(generation) ? entry : Translate(cpu, page, op, out generation);
+        return entry != null && !IsEnding(generation) ? entry : Translate(cpu, page, op, apart: false, out generation);
     }
 
     /// <summary>As <see cref="Find"/>, and lets the jump with the displacement at <paramref name="place"/> go there.</summary>
-    public byte* Link(VcpuCore cpu, CodePage page, Op* op, byte* place, long generation)
+    /// <param name="apart">To code of its own, which checks each access for itself.</param>
+    public byte* Link(VcpuCore cpu, CodePage page, Op* op, byte* place, long generation, bool apart)
     {
         Lock();
         try
@@ -148,7 +152,7 @@ internal sealed unsafe class TranslationCache : IDisposable
                 return null;
             }
 
-            byte* entry = Translate(cpu, page, op, out long now);
+            byte* entry = Translate(cpu, page, op, apart, out long now);
             if (entry != null && now == generation)
             {
                 // Aligned: a vCPU that executes the jump sees the old or the new displacement.
@@ -197,14 +201,14 @@ internal sealed unsafe class TranslationCache : IDisposable
         _memory.Dispose();
     }
 
-    private byte* Translate(VcpuCore cpu, CodePage page, Op* op, out long generation)
+    private byte* Translate(VcpuCore cpu, CodePage page, Op* op, bool apart, out long generation)
     {
         Lock();
         try
         {
             generation = _generation;
             int word = op->Offset >> 2;
-            if (page.Entry(word) is var entry && entry != null)
+            if (!apart && page.Entry(word) is var entry && entry != null)
             {
                 return entry;
             }
@@ -223,7 +227,7 @@ internal sealed unsafe class TranslationCache : IDisposable
             }
 
             long start = Stopwatch.GetTimestamp();
-            BlockCode block = _translator.Translate(page, page.Number, word, _hot, _cold);
+            BlockCode block = _translator.Translate(page, page.Number, word, apart, _hot, _cold);
             if (block.HotEnd - block.Hot > Translator.MaxBytes || block.ColdEnd - block.Cold > Translator.MaxBytes)
             {
                 throw new InvalidOperationException($"a block of {_translator.Length} instructions takes more than {Translator.MaxBytes} bytes of host code");
@@ -247,7 +251,7 @@ internal sealed unsafe class TranslationCache : IDisposable
 
             _hot = block.HotEnd;
             _cold = block.ColdEnd;
-            return page.Entry(word);
+            return block.Hot + ExecutableOffset;
         }
         finally
         {
@@ -269,7 +273,7 @@ internal sealed unsafe class TranslationCache : IDisposable
         _statistics.Waiting += Stopwatch.GetElapsedTime(start);
     }
 
-    // Whether a quarter of the pages is what the guest has replaced: such a page, 45 KB, lives as long as its code may run. Looked at once for so many pages.
+    // Whether more than a few, and a quarter of the pages, is what the guest has replaced: such a page, 45 KB, lives as long as its code may run. Looked at once for so many pages.
     private bool ManyAreStale()
     {
         if (_pageCount == 0 || _pageCount % PagesBetweenLooks != 0)
@@ -283,7 +287,7 @@ internal sealed unsafe class TranslationCache : IDisposable
             stale += page.Stale ? 1 : 0;
         }
 
-        return stale > _pageCount / 4;
+        return stale > Math.Max(FewStale, _pageCount / 4);
     }
 
     private int Add(CodePage page)

@@ -51,6 +51,7 @@ internal sealed unsafe partial class Translator
     {
         _a.Load(true, Rax, HostRegisters.CodePageVa);
         _a.Lea(true, HostRegisters.Pin(30), Operand.At(Rax, op->Offset + 4));
+        _pageInRaxAt = _a.Position;
     }
 
     private static bool BranchConditional(Translator t, Op* op)

@@ -62,8 +62,11 @@ internal sealed unsafe partial class Translator
         if (op->Shift != 0 && !(op->Extra == 0 && op->Shift <= 3))
         {
             t.LoseHostFlags();
-            Operand right = t.Shifted(op, wide);
-            t.Binary(Alu.Add, wide, op->Rd, op->Rn, right);
+            if (!t.ShiftInPlace(op, Alu.Add))
+            {
+                t.Binary(Alu.Add, wide, op->Rd, op->Rn, t.Shifted(op, wide));
+            }
+
             return true;
         }
 
@@ -158,8 +161,31 @@ internal sealed unsafe partial class Translator
         }
 
         Copy(Rcx, op->Rm, wide);
-        _a.ShiftImmediate(op->Extra switch { 0 => Shift.Shl, 1 => Shift.Shr, 2 => Shift.Sar, _ => Shift.Ror }, wide, Rcx, op->Shift);
+        _a.ShiftImmediate(ShiftOf(op), wide, Rcx, op->Shift);
         return Rcx;
+    }
+
+    private static Shift ShiftOf(Op* op) => op->Extra switch { 0 => Shift.Shl, 1 => Shift.Shr, 2 => Shift.Sar, _ => Shift.Ror };
+
+    // Rd = Rn op (Rd shifted), where the order does not matter: as in x ^= x << 13, of which nothing waits for a copy then.
+    private bool ShiftInPlace(Op* op, Alu operation)
+    {
+        Reg target = HostRegisters.Pin(op->Rd);
+        if (op->Rd != op->Rm || op->Shift == 0 || target == Reg.None)
+        {
+            return false;
+        }
+
+        Operand left = Place(op->Rn);
+        if (op->Rn == op->Rd)
+        {
+            _a.Load(true, Rcx, target);
+            left = Rcx;
+        }
+
+        _a.ShiftImmediate(ShiftOf(op), Wide(op), target, op->Shift);
+        _a.Alu(operation, Wide(op), target, left);
+        return true;
     }
 
     // The second operand extended and shifted left, in RCX. Overwrites flags.
@@ -314,7 +340,11 @@ internal sealed unsafe partial class Translator
     private bool LogicRegister(Op* op, Alu operation, bool not)
     {
         LoseHostFlags();
-        Binary(operation, Wide(op), op->Rd, op->Rn, Second(op, not));
+        if (not || !ShiftInPlace(op, operation))
+        {
+            Binary(operation, Wide(op), op->Rd, op->Rn, Second(op, not));
+        }
+
         return true;
     }
 

@@ -5,9 +5,8 @@ using Vmm.Emulation.Cpu.Mmu;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <content>
-/// Loads and stores. The address goes to RAX. At a base register and a constant, as most are, the page is compared with the one that this base register used last, in five
-/// instructions. Others look the TLB up inline in nine, about 2 ns where something waits for the load. A miss leaves the whole instruction to the interpreter, before anything
-/// has changed.
+/// Loads and stores. The address goes to RAX. At a base register and a constant, as most are, several are looked up together (Translator.Covers.cs). Others look the TLB up inline in nine
+/// instructions, about 2 ns where something waits for the load. A miss leaves the whole instruction to the interpreter, before anything has changed.
 /// </content>
 internal sealed unsafe partial class Translator
 {
@@ -30,6 +29,7 @@ internal sealed unsafe partial class Translator
         _stackAligned = false;
         _fpChecked = false;
         _met = FloatConditions.None;
+        ForgetCovers();
     }
 
     private void ForgetStack(int written)
@@ -64,7 +64,7 @@ internal sealed unsafe partial class Translator
 
     private bool LoadStore(Op* op, Mode mode, Operand tlb)
     {
-        int size = 1 << (int)(op->Word >> 30);
+        int size = SizeOf(op, Form.General);
         int opc = (int)(op->Word >> 22) & 3;
         if (mode is Mode.PreIndex or Mode.PostIndex && op->Rd == op->Rn)
         {
@@ -72,8 +72,9 @@ internal sealed unsafe partial class Translator
             return false;
         }
 
-        Operand place = Access(op, mode, size, opc == 0, tlb);
-        if (opc == 0)
+        bool write = IsStore(op, Form.General);
+        Operand place = Access(op, mode, size, write, tlb);
+        if (write)
         {
             StoreFrom(place, op->Rd, size);
         }
@@ -117,8 +118,8 @@ internal sealed unsafe partial class Translator
 
     private bool Pair(Op* op, Mode mode)
     {
-        int size = op->Word >> 31 != 0 ? 8 : 4;
-        bool load = ((op->Word >> 22) & 1) != 0;
+        int size = SizeOf(op, Form.Pair) / 2;
+        bool load = !IsStore(op, Form.Pair);
         bool signed = ((op->Word >> 30) & 1) != 0;
         if ((load && op->Rd == op->Ra) || (mode != Mode.Offset && (op->Rd == op->Rn || op->Ra == op->Rn)))
         {
@@ -126,7 +127,7 @@ internal sealed unsafe partial class Translator
         }
 
         Operand first = Access(op, mode, size * 2, !load);
-        Operand second = first with { Displacement = size };
+        Operand second = first with { Displacement = first.Displacement + size };
         if (load)
         {
             LoadInto(op->Rd, first, size, signed, wide: true);
@@ -152,8 +153,8 @@ internal sealed unsafe partial class Translator
 
     private bool Vector(Op* op, Mode mode)
     {
-        int size = 1 << (int)((op->Word >> 30) | ((op->Word >> 21) & 4));
-        bool load = ((op->Word >> 22) & 1) != 0;
+        int size = SizeOf(op, Form.Vector);
+        bool load = !IsStore(op, Form.Vector);
         CheckFp(op);
         Operand place = Access(op, mode, size, !load);
         VectorTransfer(op->Rd, place, size, load);
@@ -169,8 +170,8 @@ internal sealed unsafe partial class Translator
 
     private bool VectorPair(Op* op, Mode mode)
     {
-        int size = 4 << (int)(op->Word >> 30);
-        bool load = ((op->Word >> 22) & 1) != 0;
+        int size = SizeOf(op, Form.VectorPair) / 2;
+        bool load = !IsStore(op, Form.VectorPair);
         if (load && op->Rd == op->Ra)
         {
             return false;
@@ -179,7 +180,7 @@ internal sealed unsafe partial class Translator
         CheckFp(op);
         Operand place = Access(op, mode, size * 2, !load);
         VectorTransfer(op->Rd, place, size, load);
-        VectorTransfer(op->Ra, place with { Displacement = size }, size, load);
+        VectorTransfer(op->Ra, place with { Displacement = place.Displacement + size }, size, load);
         WriteBack(op, mode);
         return true;
     }
@@ -234,11 +235,27 @@ internal sealed unsafe partial class Translator
         }
     }
 
+    // Bytes that a load or store moves in all.
+    private static int SizeOf(Op* op, Form form) => form switch
+    {
+        Form.General => 1 << (int)(op->Word >> 30),
+        Form.Pair => op->Word >> 31 != 0 ? 16 : 8,
+        Form.Vector => 1 << (int)((op->Word >> 30) | ((op->Word >> 21) & 4)),
+        _ => 8 << (int)(op->Word >> 30),
+    };
+
+    private static bool IsStore(Op* op, Form form) => ((op->Word >> 22) & (form == Form.General ? 3u : 1u)) == 0;
+
     // RAX = the address; returns the place in host memory.
     private Operand Access(Op* op, Mode mode, int size, bool write) => Access(op, mode, size, write, HostRegisters.Tlb);
 
     private Operand Access(Op* op, Mode mode, int size, bool write, Operand tlb)
     {
+        if (mode != Mode.Register && tlb == HostRegisters.Tlb)
+        {
+            return AtBase(op, OffsetOf(op, mode), size, write);
+        }
+
         LoseHostFlags();
         CheckStack(op);
         if (mode == Mode.Register)
@@ -263,19 +280,37 @@ internal sealed unsafe partial class Translator
 
             _a.Lea(true, Rax, Operand.At(In(op->Rn, Rax), index, shift));
         }
-        else if (mode == Mode.PostIndex || op->Imm == 0)
-        {
-            Copy(Rax, op->Rn);
-        }
         else
         {
-            _a.Lea(true, Rax, Operand.At(In(op->Rn, Rax), (int)op->Imm));
+            Address(op->Rn, (int)op->Imm);
         }
 
         // Tables are often larger than a page, and then the base register's last page tells nothing. Where the index gives way to what is loaded, as when one look-up leads to
         // the next, something waits for it, and the table is mostly small.
-        bool byTlb = tlb != HostRegisters.Tlb || (mode == Mode.Register && (write || op->Rd != op->Rm));
-        return byTlb ? Probe(op, size, write, tlb) : ProbeBase(op, size, write);
+        bool byTlb = tlb != HostRegisters.Tlb || write || op->Rd != op->Rm;
+        if (byTlb)
+        {
+            return Probe(op, size, write, tlb);
+        }
+
+        ProbeBase(op, size, size, write, default);
+        return Operand.At(Rax, Rcx, 0);
+    }
+
+    // From the base register.
+    private static int OffsetOf(Op* op, Mode mode) => mode == Mode.PostIndex ? 0 : (int)op->Imm;
+
+    // RAX = base + offset.
+    private void Address(int slot, int offset)
+    {
+        if (offset == 0)
+        {
+            Copy(Rax, slot);
+        }
+        else
+        {
+            _a.Lea(true, Rax, Operand.At(In(slot, Rax), offset));
+        }
     }
 
     // SCTLR_EL1.SA and SA0.
@@ -289,11 +324,12 @@ internal sealed unsafe partial class Translator
         }
     }
 
-    // The TLB entry that the base register used last, for the address in RAX: five to seven instructions, and the address of the host waits for none of them. On another page,
-    // or where an access may cross pages, the TLB is looked up out of the way; leaves on a miss.
-    private Operand ProbeBase(Op* op, int size, bool write)
+    // The TLB entry that the base register used last, for the bytes from the address in RAX on: five to seven instructions, and the address of the host waits for none of them. On
+    // another page, or where an access may cross pages, the TLB is looked up out of the way; leaves on a miss. RCX = the addend.
+    private void ProbeBase(Op* op, int size, int length, bool write, Miss miss)
     {
-        if (size <= 8 || (size == 16 && op->Rn == CpuState.Sp && ((long)op->Imm & 15) == 0))
+        ForgetBaseCovers(op->Rn);
+        if (length == size && (size <= 8 || (size == 16 && op->Rn == CpuState.Sp && ((long)op->Imm & 15) == 0)))
         {
             // What is not aligned keeps low bits, which no tag has. SP is known to be aligned, so that this is for wrong programs only.
             _a.Load(true, Rdx, Rax);
@@ -302,7 +338,7 @@ internal sealed unsafe partial class Translator
         else
         {
             // Vectors and pairs are often aligned to less than their size. What crosses pages is compared by its address, which then is no tag.
-            PageOfLast(size);
+            PageOfLast(length);
             _a.Alu(Alu.Cmp, true, Rax, Rdx);
             _a.ConditionalMove(Condition.Sign, true, Rdx, Rax);
         }
@@ -311,13 +347,7 @@ internal sealed unsafe partial class Translator
         nint displacement = (nint)_a.JumpForward(Condition.NotEqual);
         _a.Load(true, Rcx, HostRegisters.BaseAddend(op->Rn));
         byte* refill = (write ? cache.Thunks.RefillWrite : cache.Thunks.RefillRead)[HostRegisters.BaseIndex(op->Rn)];
-        LeaveAt(displacement, op, ExitReason.TlbMiss, new Refill((nint)refill, size, (nint)_a.Position));
-        if (write && lockstep)
-        {
-            LogStore(size);
-        }
-
-        return Operand.At(Rax, Rcx, 0);
+        LeaveAt(displacement, op, ExitReason.TlbMiss, miss with { Refill = (nint)refill, Back = (nint)_a.Position, Length = length });
     }
 
     // RDX = the page of the last byte of an access to RAX.
@@ -340,20 +370,26 @@ internal sealed unsafe partial class Translator
 
     private Operand Probe(Op* op, int size, bool write, Operand tlb)
     {
-        _a.Load(false, Rcx, Rax);
-        _a.ShiftImmediate(Shift.Shr, false, Rcx, 7);
-        _a.AluImmediate(Alu.And, false, Rcx, (TlbEntry.Count - 1) << 5);
-        _a.Alu(Alu.Add, true, Rcx, tlb);
-        PageOfLast(size);
-        _a.Alu(Alu.Cmp, true, Rdx, Operand.At(Rcx, write ? TlbEntry.WriteTagOffset : TlbEntry.ReadTagOffset));
-        LeaveIf(Condition.NotEqual, op, ExitReason.TlbMiss);
-        _a.Load(true, Rcx, Operand.At(Rcx, TlbEntry.AddendOffset));
+        Probe(op, size, write, tlb, default);
         if (write && lockstep)
         {
             LogStore(size);
         }
 
         return Operand.At(Rax, Rcx, 0);
+    }
+
+    // The same of the bytes from RAX on; RCX = the addend.
+    private void Probe(Op* op, int length, bool write, Operand tlb, Miss miss)
+    {
+        _a.Load(false, Rcx, Rax);
+        _a.ShiftImmediate(Shift.Shr, false, Rcx, 7);
+        _a.AluImmediate(Alu.And, false, Rcx, (TlbEntry.Count - 1) << 5);
+        _a.Alu(Alu.Add, true, Rcx, tlb);
+        PageOfLast(length);
+        _a.Alu(Alu.Cmp, true, Rdx, Operand.At(Rcx, write ? TlbEntry.WriteTagOffset : TlbEntry.ReadTagOffset));
+        LeaveAt((nint)_a.JumpForward(Condition.NotEqual), op, ExitReason.TlbMiss, miss with { Length = length });
+        _a.Load(true, Rcx, Operand.At(Rcx, TlbEntry.AddendOffset));
     }
 
     private void LoadInto(int slot, Operand place, int size, bool signed, bool wide)
@@ -414,12 +450,9 @@ internal sealed unsafe partial class Translator
             return;
         }
 
-        if (mode == Mode.PostIndex)
-        {
-            AddConstant(Rax, (long)op->Imm);
-        }
-
-        Out(op->Rn, Rax);
+        Reg target = Target(op->Rn, Rax);
+        _a.Lea(true, target, Operand.At(In(op->Rn, Rax), (int)op->Imm));
+        Out(op->Rn, target);
         if (op->Rn == CpuState.Sp && (op->Imm & 15) != 0)
         {
             _stackAligned = false;

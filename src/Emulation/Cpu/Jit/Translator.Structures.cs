@@ -24,7 +24,13 @@ internal sealed unsafe partial class Translator
         LoseHostFlags();
         CheckStack(op);
         Copy(Rax, op->Rn);
-        return ProbeBase(op, bytes, !IsLoad(op));
+        ProbeBase(op, bytes, bytes, !IsLoad(op), default);
+        if (lockstep && !IsLoad(op))
+        {
+            LogStore(bytes);
+        }
+
+        return Operand.At(Rax, Rcx, 0);
     }
 
     // Imm is what post-index adds; all ones: register Rm.

@@ -133,31 +133,22 @@ internal sealed unsafe partial class Translator
             return &Nothing;
         }
 
-        string verb = mnemonic.Split(' ')[0];
-        bool pair = verb is "LDP" or "STP" or "LDNP" or "STNP" or "LDPSW";
-        bool single = verb is "LDR" or "STR" or "LDRB" or "STRB" or "LDRH" or "STRH" or "LDRSB" or "LDRSH" or "LDRSW"
-            or "LDUR" or "STUR" or "LDURB" or "STURB" or "LDURH" or "STURH" or "LDURSB" or "LDURSH" or "LDURSW";
-        if (verb.StartsWith("LDTR", StringComparison.Ordinal) || verb.StartsWith("STTR", StringComparison.Ordinal))
+        if (name.StartsWith("LDTR", StringComparison.Ordinal) || name.StartsWith("STTR", StringComparison.Ordinal))
         {
             return &LoadStoreUnprivileged;
         }
 
-        if (mnemonic.Contains("(pre-index)", StringComparison.Ordinal))
+        return FormOf(mnemonic, vector: false) switch
         {
-            return pair ? &PairPreIndex : single ? &LoadStorePreIndex : null;
-        }
-
-        if (mnemonic.Contains("(post-index)", StringComparison.Ordinal))
-        {
-            return pair ? &PairPostIndex : single ? &LoadStorePostIndex : null;
-        }
-
-        if (mnemonic.Contains("(register offset)", StringComparison.Ordinal))
-        {
-            return single ? &LoadStoreRegister : null;
-        }
-
-        return pair ? &PairOffset : single ? &LoadStoreOffset : null;
+            (Form.General, Mode.Offset) => &LoadStoreOffset,
+            (Form.General, Mode.PreIndex) => &LoadStorePreIndex,
+            (Form.General, Mode.PostIndex) => &LoadStorePostIndex,
+            (Form.General, Mode.Register) => &LoadStoreRegister,
+            (Form.Pair, Mode.Offset) => &PairOffset,
+            (Form.Pair, Mode.PreIndex) => &PairPreIndex,
+            (Form.Pair, Mode.PostIndex) => &PairPostIndex,
+            _ => null,
+        };
     }
 
     private static delegate*<Translator, Op*, bool> OfVector(EncodingRow row)
@@ -167,29 +158,52 @@ internal sealed unsafe partial class Translator
             return OfStructure(row.Mnemonic);
         }
 
-        string verb = row.Mnemonic.Split(' ')[0];
-        bool pair = verb is "LDP" or "STP" or "LDNP" or "STNP";
-        bool single = verb is "LDR" or "STR" or "LDUR" or "STUR";
-        if (!pair && !single)
+        if (row.Mnemonic.StartsWith("LDR (literal)", StringComparison.Ordinal))
         {
-            return HasVectorOperation(row.Mnemonic) ? &VectorOperation : OfFloat(row.Mnemonic);
+            return &VectorLiteral;
         }
 
-        if (row.Mnemonic.Contains("(pre-index)", StringComparison.Ordinal))
+        return FormOf(row.Mnemonic, vector: true) switch
         {
-            return pair ? &VectorPairPreIndex : &VectorPreIndex;
-        }
+            (Form.Vector, Mode.Offset) => &VectorOffset,
+            (Form.Vector, Mode.PreIndex) => &VectorPreIndex,
+            (Form.Vector, Mode.PostIndex) => &VectorPostIndex,
+            (Form.Vector, Mode.Register) => &VectorRegister,
+            (Form.VectorPair, Mode.Offset) => &VectorPairOffset,
+            (Form.VectorPair, Mode.PreIndex) => &VectorPairPreIndex,
+            (Form.VectorPair, Mode.PostIndex) => &VectorPairPostIndex,
+            _ => HasVectorOperation(row.Mnemonic) ? &VectorOperation : OfFloat(row.Mnemonic),
+        };
+    }
 
-        if (row.Mnemonic.Contains("(post-index)", StringComparison.Ordinal))
+    // What a load or store moves; None for what is not one of the common ones.
+    private enum Form : byte
+    {
+        None,
+        General,
+        Pair,
+        Vector,
+        VectorPair,
+    }
+
+    private static readonly (Form Form, Mode Mode)[] s_forms = [.. EncodingTable.Rows.Select(row => FormOf(row.Mnemonic, (row.Flags & RowFlags.FpSimd) != 0))];
+
+    private static (Form Form, Mode Mode) FormOf(string mnemonic, bool vector)
+    {
+        Mode mode = mnemonic.Contains("(pre-index)", StringComparison.Ordinal) ? Mode.PreIndex
+            : mnemonic.Contains("(post-index)", StringComparison.Ordinal) ? Mode.PostIndex
+            : mnemonic.Contains("(register offset)", StringComparison.Ordinal) ? Mode.Register : Mode.Offset;
+        switch (mnemonic.Split(' ')[0])
         {
-            return pair ? &VectorPairPostIndex : &VectorPostIndex;
+            case "LDR" or "LDRSW" when mnemonic.Contains("(literal)", StringComparison.Ordinal):
+                return default;
+            case "LDP" or "STP" or "LDNP" or "STNP" or "LDPSW":
+                return (vector ? Form.VectorPair : Form.Pair, mode);
+            case "LDR" or "STR" or "LDRB" or "STRB" or "LDRH" or "STRH" or "LDRSB" or "LDRSH" or "LDRSW"
+                or "LDUR" or "STUR" or "LDURB" or "STURB" or "LDURH" or "STURH" or "LDURSB" or "LDURSH" or "LDURSW":
+                return (vector ? Form.Vector : Form.General, mode);
+            default:
+                return default;
         }
-
-        if (row.Mnemonic.Contains("(register offset)", StringComparison.Ordinal))
-        {
-            return &VectorRegister;
-        }
-
-        return row.Mnemonic.Contains("(literal)", StringComparison.Ordinal) ? &VectorLiteral : pair ? &VectorPairOffset : &VectorOffset;
     }
 }

@@ -67,7 +67,7 @@ internal sealed unsafe partial class Translator
         int rare = 0;
         for (int i = _became[index].Stubs; i < _became[index + 1].Stubs; i++)
         {
-            Stub stub = _stubs[i];
+            ref readonly Stub stub = ref _stubs[i];
             probes += stub.Kind == ExitKind.Interpret && stub.Reason == ExitReason.TlbMiss ? 1 : 0;
             rare += stub.Kind == ExitKind.Interpret && stub.Reason == ExitReason.RareCase ? 1 : 0;
             if (stub.Kind == ExitKind.Link)

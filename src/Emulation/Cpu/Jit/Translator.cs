@@ -25,12 +25,16 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     private const Reg Rcx = Reg.Rcx;
     private const Reg Rdx = Reg.Rdx;
 
-    private readonly List<Stub> _stubs = [];
-    private readonly List<(nint Displacement, int Word)> _forward = [];
+    private readonly Sequence<Stub> _stubs = new();
+
+    // What the instruction leaves for that is being emitted: its stubs, but for what is known at its end.
+    private readonly Sequence<Stub> _rare = new();
+    private readonly Sequence<(nint Displacement, int Word)> _forward = new();
     private readonly byte*[] _labels = new byte*[MaxBlock];
     private readonly bool[] _isLabel = new bool[MaxBlock];
     private readonly bool[] _isEntry = new bool[MaxBlock];
     private readonly bool[] _wanted = new bool[MaxBlock + 1];
+    private readonly bool[] _inLoop = new bool[MaxBlock];
 
     private bool _hasLoop;
     private Assembler _a;
@@ -43,7 +47,10 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     // Instructions since the budget was last charged, this one not among them.
     private int _uncounted;
 
-    // What is out of the way, in the block's cold part: the call that leaves, and what it says; before that, for a load or store, the call that looks the TLB up.
+    // Where RAX holds CodePageVa: no code has been emitted since.
+    private byte* _pageInRaxAt;
+
+    // What is out of the way, in the block's cold part: the call that leaves, and what it says; before that, for a load or store, what else may be done about a miss.
     private readonly record struct Stub(
         ExitKind Kind,
         nint Displacement,
@@ -52,19 +59,20 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         nint Place,
         ExitReason Reason = ExitReason.NotTranslated,
         nint FlagSource = 0,
-        Refill Refill = default,
+        Miss Miss = default,
         VectorMap Before = default,
         VectorMap After = default,
-        FloatConditions Retest = FloatConditions.None);
-
-    // The TLB is looked up for an access of a base register by a thunk; on a hit the code goes on.
-    private readonly record struct Refill(nint Thunk, int Size, nint Back);
+        FloatConditions Retest = FloatConditions.None,
+        bool Relies = false,
+        Miss Led = default);
 
     /// <summary>Translates from a word of a page on; gives each entry to the page.</summary>
+    /// <param name="apart">Each access is checked for itself, and the page is given no entries.</param>
     /// <param name="hot">Where the code goes that mostly runs: <see cref="MaxBytes"/> at least.</param>
     /// <param name="cold">Where the ways out go, and as many bytes.</param>
-    public BlockCode Translate(CodePage page, int pageNumber, int word, byte* hot, byte* cold)
+    public BlockCode Translate(CodePage page, int pageNumber, int word, bool apart, byte* hot, byte* cold)
     {
+        _apart = apart;
         _page = page;
         _pageNumber = pageNumber;
         _first = word;
@@ -81,6 +89,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             int stubs = _stubs.Count;
             BeginInstruction();
             _inUse = 0;
+            _accessed = NoCover;
             Op* op = OpAt(_index);
             KeepFlagsFrom(op);
             var emitter = op->IsAllocated ? s_emitters[op->Row] : null;
@@ -90,6 +99,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
                 LeaveToInterpret(op);
             }
 
+            KeepCovers(op);
             ComeBack();
             _uncounted++;
             _became[_index] = (begin, stubs, emitted);
@@ -107,14 +117,14 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         byte* hotEnd = _a.Position;
         _a = new Assembler(cold);
         EmitStubs();
-        foreach ((nint displacement, int index) in _forward)
+        for (int i = 0; i < _forward.Count; i++)
         {
-            Assembler.Link((byte*)displacement, _labels[index]);
+            Assembler.Link((byte*)_forward[i].Displacement, _labels[_forward[i].Word]);
         }
 
         for (int i = 0; i < _length; i++)
         {
-            if (_isEntry[i])
+            if (_isEntry[i] && !apart)
             {
                 page.SetEntry(_first + i, _labels[i] + cache.ExecutableOffset);
             }
@@ -161,6 +171,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         {
             _labels[i] = null;
             _isLabel[i] = _isEntry[i] = i == 0;
+            _inLoop[i] = false;
         }
 
         _hasLoop = false;
@@ -171,8 +182,11 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             if (target >= 0 && target < _length)
             {
                 _isLabel[target] = true;
-                _isEntry[target] |= target <= i;
-                _hasLoop |= target <= i;
+                if (target <= i)
+                {
+                    _isEntry[target] = _hasLoop = true;
+                    Array.Fill(_inLoop, true, target, i + 1 - target);
+                }
             }
         }
     }
@@ -314,17 +328,16 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     private void LeaveIf(Condition condition, Op* op, ExitReason reason = ExitReason.RareCase, FloatConditions retest = FloatConditions.None) =>
         LeaveAt((nint)_a.JumpForward(condition), op, reason, default, retest);
 
-    private void LeaveAt(nint displacement, Op* op, ExitReason reason, Refill refill, FloatConditions retest = FloatConditions.None) =>
-        _rare.Add(new Stub(ExitKind.Interpret, displacement, (nint)op, 0, 0, reason, UnsettledFlags(), refill, Map(), Retest: retest));
-
-    private readonly List<Stub> _rare = [];
+    private void LeaveAt(nint displacement, Op* op, ExitReason reason, Miss miss, FloatConditions retest = FloatConditions.None) =>
+        _rare.Add(new Stub(ExitKind.Interpret, displacement, (nint)op, 0, 0, reason, UnsettledFlags(), miss, Map(), Retest: retest));
 
     // At the end of an emitted instruction that may have left: where it goes on.
     private void ComeBack()
     {
-        foreach (Stub stub in _rare)
+        Miss led = Led();
+        for (int i = 0; i < _rare.Count; i++)
         {
-            _stubs.Add(stub with { Count = _uncounted, Place = (nint)_a.Position, After = Map() });
+            _stubs.Add(_rare[i] with { Count = _uncounted, Place = (nint)_a.Position, After = Map(), Relies = _covered != 0, Led = led });
         }
 
         _rare.Clear();
@@ -337,7 +350,11 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         StoreVectors();
         if (offset < 0 || offset >= CodePage.Words * 4)
         {
-            _a.Load(true, Rax, HostRegisters.CodePageVa);
+            if (_pageInRaxAt != _a.Position)
+            {
+                _a.Load(true, Rax, HostRegisters.CodePageVa);
+            }
+
             AddConstant(Rax, offset);
             Charge(count);
             _a.Jump(Condition.LessOrEqual, cache.Thunks.LeaveForLookup);
@@ -416,61 +433,69 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
 
     private void EmitStubs()
     {
-        foreach (Stub stub in _stubs)
+        for (int i = 0; i < _stubs.Count; i++)
         {
+            ref readonly Stub stub = ref _stubs[i];
             _a.Bind((byte*)stub.Displacement);
-            if (stub.Refill.Thunk != 0)
-            {
-                PageOfLast(stub.Refill.Size);
-                _a.Call((byte*)stub.Refill.Thunk);
-                _a.Jump(Condition.Equal, (byte*)stub.Refill.Back);
-            }
-
-            if (stub.FlagSource != 0)
-            {
-                SettleFlagsOf((Op*)stub.FlagSource);
-            }
-
-            StoreVectors(stub.Before);
+            byte* apart = LookUpAgain(stub.Miss);
+            SettleState(stub);
             _a.Call(stub.Kind switch
             {
                 ExitKind.Interpret => cache.Thunks.LeaveForInterpreter,
                 ExitKind.Link => cache.Thunks.LeaveForLink,
+                ExitKind.Apart => cache.Thunks.LeaveForApart,
                 _ => cache.Thunks.LeaveForAttention,
             });
-            _a.Int64(stub.Op);
-            _a.Int32(stub.Count | (CounterOf(stub) << 16));
-            bool returns = stub.After.Valid != 0 || stub.Retest != FloatConditions.None;
-            _a.Int32(returns ? 8 : stub.Place == 0 ? 0 : (int)(stub.Place - (nint)_a.Position));
-            _a.Int32(_pageNumber);
+            bool returns = stub.After.Valid != 0 || stub.Retest != FloatConditions.None || stub.Led.Kept;
+            Say(stub, returns ? 0 : stub.Place);
             if (returns)
             {
                 Return(stub);
             }
+
+            if (apart != null)
+            {
+                GoApart(stub, apart);
+            }
         }
     }
 
-    // Where the interpreter comes back to, out of the way: conditions that the main line takes as met, and the V registers it holds.
-    private void Return(Stub stub)
+    // State goes where the interpreter, and other blocks, expect it.
+    private void SettleState(in Stub stub)
     {
+        if (stub.FlagSource != 0)
+        {
+            SettleFlagsOf((Op*)stub.FlagSource);
+        }
+
+        StoreVectors(stub.Before);
+    }
+
+    // The ExitInfo behind a call that leaves; 0 for a place just behind it.
+    private void Say(in Stub stub, nint place)
+    {
+        _a.Int64(stub.Op);
+        _a.Int32(stub.Count | (stub.Relies ? 1 << 8 : 0) | (CounterOf(stub) << 16));
+        _a.Int32(place == 0 ? 8 : (int)(place - (nint)_a.Position));
+        _a.Int32(_pageNumber);
+    }
+
+    // Where the interpreter comes back to, out of the way: conditions that the main line takes as met, and the V registers it holds.
+    private void Return(in Stub stub)
+    {
+        byte* notCovered = CoverAgain(stub.Led);
         byte* notMet = Retest(stub.Retest, out byte* either);
         LoadVectors(stub.After);
         _a.Jump((byte*)stub.Place);
-        if (notMet == null && either == null)
+        if (notMet == null && either == null && notCovered == null)
         {
             return;
         }
 
         // They are not: a block of its own begins behind the instruction.
-        if (notMet != null)
-        {
-            _a.Bind(notMet);
-        }
-
-        if (either != null)
-        {
-            _a.Bind(either);
-        }
+        BindIfAny(notCovered);
+        BindIfAny(notMet);
+        BindIfAny(either);
 
         _a.AluImmediate(Alu.Sub, true, HostRegisters.Remaining, stub.Count + 1);
         _a.Load(true, Rax, HostRegisters.CodePageVa);
@@ -478,10 +503,19 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         _a.Jump(cache.Thunks.LeaveForLookup);
     }
 
-    private static int CounterOf(Stub stub) => stub.Kind switch
+    private void BindIfAny(byte* displacement)
+    {
+        if (displacement != null)
+        {
+            _a.Bind(displacement);
+        }
+    }
+
+    private static int CounterOf(in Stub stub) => stub.Kind switch
     {
         ExitKind.Interpret => ExitCounters.Of(stub.Reason, (Op*)stub.Op),
         ExitKind.Link => ExitCounters.Link,
+        ExitKind.Apart => ExitCounters.Apart,
         _ => ExitCounters.Attention,
     };
 }

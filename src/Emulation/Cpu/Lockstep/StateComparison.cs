@@ -17,6 +17,7 @@ internal static unsafe class StateComparison
         nameof(CpuState.Attention), nameof(CpuState.InterruptInputs), nameof(CpuState.Remaining), nameof(CpuState.RunStart), nameof(CpuState.CodePageVa),
         nameof(CpuState.Pc), nameof(CpuState.HostFlags), nameof(CpuState.Exit), nameof(CpuState.StoreLog),
         nameof(CpuState.BaseReadTag), nameof(CpuState.BaseWriteTag), nameof(CpuState.BaseAddend),
+        nameof(CpuState.CoverAddend),
     ];
 
     private readonly record struct Part(string Name, int Offset, int Size);
@@ -48,6 +49,15 @@ internal static unsafe class StateComparison
         const int words = 2 * sizeof(int);
         Unsafe.CopyBlockUnaligned(to, from, (uint)s_wordsOfOthers);
         Unsafe.CopyBlockUnaligned((byte*)to + s_wordsOfOthers + words, (byte*)from + s_wordsOfOthers + words, (uint)(sizeof(CpuState) - s_wordsOfOthers - words));
+    }
+
+    /// <summary>Copies what translated code has looked up, and relies on where it goes on.</summary>
+    public static void CopyLookups(CpuState* from, CpuState* to)
+    {
+        Unsafe.CopyBlockUnaligned(to->BaseReadTag, from->BaseReadTag, CpuState.Bases * sizeof(ulong));
+        Unsafe.CopyBlockUnaligned(to->BaseWriteTag, from->BaseWriteTag, CpuState.Bases * sizeof(ulong));
+        Unsafe.CopyBlockUnaligned(to->BaseAddend, from->BaseAddend, CpuState.Bases * sizeof(ulong));
+        Unsafe.CopyBlockUnaligned(to->CoverAddend, from->CoverAddend, 2 * CpuState.Bases * sizeof(ulong));
     }
 
     /// <summary>A line for each field that differs: before, and as each engine left it.</summary>
