@@ -49,6 +49,14 @@ public sealed unsafe partial class VcpuCore
 
         if (offset + sizeof(T) > GuestMemory.PageSize)
         {
+            if (BothInTlb(va, sizeof(T), kind, write: false, out byte* head, out byte* tail))
+            {
+                T whole = default;
+                Join((byte*)&whole, head, GuestMemory.PageSize - offset, tail, sizeof(T), write: false);
+                value = whole;
+                return true;
+            }
+
             // Byte by byte, after both pages are known to be readable.
             if (!Access(op, va, 1, kind, AccessType.Read, sizeof(T), out _) ||
                 !Access(op, (va + (ulong)sizeof(T) - 1) & PageMask, 1, kind, AccessType.Read, sizeof(T), out _) ||
@@ -120,6 +128,12 @@ public sealed unsafe partial class VcpuCore
 
         if (offset + sizeof(T) > GuestMemory.PageSize)
         {
+            if (BothInTlb(va, sizeof(T), kind, write: true, out byte* head, out byte* tail))
+            {
+                Join((byte*)&value, head, GuestMemory.PageSize - offset, tail, sizeof(T), write: true);
+                return true;
+            }
+
             // Nothing is written unless both pages may be.
             if (!Access(op, va, 1, kind, AccessType.Write, sizeof(T), out _) ||
                 !Access(op, (va + (ulong)sizeof(T) - 1) & PageMask, 1, kind, AccessType.Write, sizeof(T), out _) ||
@@ -168,6 +182,25 @@ public sealed unsafe partial class VcpuCore
         }
 
         return true;
+    }
+
+    // An access in two pages: whether the TLB has both, and where in host memory its parts are.
+    private bool BothInTlb(ulong va, int size, AccessKind kind, bool write, out byte* head, out byte* tail)
+    {
+        TlbEntry* tlb = (kind & AccessKind.Unprivileged) != 0 ? _state->TlbUnprivileged : _state->Tlb;
+        ulong second = (va + (ulong)size - 1) & PageMask;
+        TlbEntry* first = tlb + ((va >> GuestMemory.PageShift) & (TlbEntry.Count - 1));
+        TlbEntry* last = tlb + ((second >> GuestMemory.PageShift) & (TlbEntry.Count - 1));
+        head = (byte*)(va + (nuint)first->Addend);
+        tail = (byte*)(second + (nuint)last->Addend);
+        return (write ? first->WriteTag : first->ReadTag) == (va & PageMask) && (write ? last->WriteTag : last->ReadTag) == second;
+    }
+
+    // Copies a value from its two parts, or to them.
+    private static void Join(byte* value, byte* head, int headSize, byte* tail, int size, bool write)
+    {
+        Unsafe.CopyBlockUnaligned(write ? head : value, write ? value : head, (uint)headSize);
+        Unsafe.CopyBlockUnaligned(write ? tail : value + headSize, write ? value + headSize : tail, (uint)(size - headSize));
     }
 
     internal bool HostPointerSlow(Op* op, ulong va, int size, bool write, out byte* pointer)

@@ -164,7 +164,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     // SVC, HVC, SMC, BRK and what is UNDEFINED; ERET.
     private static bool SeldomFallsThrough(Op* op) => !op->IsAllocated || (op->Word & 0xFF00_0000) == 0xD400_0000 || op->Word == 0xD69F_03E0;
 
-    // Where branches of the block go inside it. A backward one makes an entry, at which attention is looked at.
+    // Where branches of the block go inside it. A backward one makes an entry, at which attention is looked at; where accesses are checked apart it leads back to the code that does not.
     private void FindLabels()
     {
         for (int i = 0; i < _length; i++)
@@ -181,11 +181,16 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             int target = TargetWord(OpAt(i)) - _first;
             if (target >= 0 && target < _length)
             {
-                _isLabel[target] = true;
                 if (target <= i)
                 {
-                    _isEntry[target] = _hasLoop = true;
+                    _hasLoop = true;
                     Array.Fill(_inLoop, true, target, i + 1 - target);
+                }
+
+                if (target > i || !_apart)
+                {
+                    _isLabel[target] = true;
+                    _isEntry[target] |= target <= i;
                 }
             }
         }
@@ -366,7 +371,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         int index = word - _first;
         Charge(count);
         byte* target = _page.Entry(word) is var entry && entry != null ? entry - cache.ExecutableOffset : null;
-        bool isInside = index >= 0 && index < _length && _isLabel[index];
+        bool isInside = index >= 0 && index < _length && _isLabel[index] && (index > _index || !_apart);
         if (isInside || target != null)
         {
             if (isInside && _labels[index] == null)
