@@ -40,8 +40,15 @@ public sealed class VmFailureTests : VmTestKit
         vm.Tell(new GetPluggedVcpus(), TestActor);
         Assert.Equal(["first", "core3"], ExpectMsg<PluggedVcpus>(s_patience).Ids);
         Assert.True(_machine.IsEnabled(3));
-        vm.Tell(new GetVcpuStates(), TestActor);
-        Assert.Equal(4, ExpectMsg<VcpuStates>(s_patience).Names.Count(n => n != "Disabled"));
+
+        // The manager hears of a vCPU's state from its actor, a moment later.
+        AwaitAssert(
+            () =>
+            {
+                vm.Tell(new GetVcpuStates(), TestActor);
+                Assert.Equal(4, ExpectMsg<VcpuStates>(s_patience).Names.Count(n => n != "Disabled"));
+            },
+            s_patience);
     }
 
     [Fact]
