@@ -73,6 +73,9 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     public BlockCode Translate(CodePage page, int pageNumber, int word, bool apart, byte* hot, byte* cold)
     {
         _apart = apart;
+
+        // After all code was given up places come again.
+        _pageInRaxAt = _addendAt = null;
         _page = page;
         _pageNumber = pageNumber;
         _first = word;
