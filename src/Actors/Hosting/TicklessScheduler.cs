@@ -1,0 +1,141 @@
+using System.Diagnostics;
+using Akka.Actor;
+using Akka.Configuration;
+using Akka.Dispatch;
+using Akka.Event;
+
+namespace Vmm.Actors.Hosting;
+
+/// <summary>
+/// Akka's scheduler with one .NET timer for each thing that is scheduled. Nothing runs while nothing is due: Akka's own scheduler wakes at each tick of
+/// a wheel, which costs an idle VM more host CPU time than its guest does. A VM has few timers, all of seconds.
+/// </summary>
+/// <param name="config">The section <c>akka.scheduler</c>, of which nothing is used.</param>
+/// <param name="log">Hears of what a scheduled action threw.</param>
+public sealed class TicklessScheduler(Config config, ILoggingAdapter log) : SchedulerBase(config, log), IDateTimeOffsetNowTimeProvider, IDisposable
+{
+    private volatile bool _disposed;
+
+    public override TimeSpan MonotonicClock => Stopwatch.GetElapsedTime(0);
+
+    public override TimeSpan HighResMonotonicClock => MonotonicClock;
+
+    protected override DateTimeOffset TimeNow => DateTimeOffset.UtcNow;
+
+    protected override void InternalScheduleTellOnce(TimeSpan delay, ICanTell receiver, object message, IActorRef sender, ICancelable? cancelable) =>
+        Start(delay, null, () => receiver.Tell(message, sender), cancelable);
+
+    protected override void InternalScheduleTellRepeatedly(
+        TimeSpan initialDelay, TimeSpan interval, ICanTell receiver, object message, IActorRef sender, ICancelable? cancelable) =>
+        Start(initialDelay, interval, () => receiver.Tell(message, sender), cancelable);
+
+    protected override void InternalScheduleOnce(TimeSpan delay, Action action, ICancelable? cancelable) => Start(delay, null, action, cancelable);
+
+    protected override void InternalScheduleOnce(TimeSpan delay, IRunnable action, ICancelable? cancelable) => Start(delay, null, action.Run, cancelable);
+
+    protected override void InternalScheduleRepeatedly(TimeSpan initialDelay, TimeSpan interval, Action action, ICancelable? cancelable) =>
+        Start(initialDelay, interval, action, cancelable);
+
+    protected override void InternalScheduleRepeatedly(TimeSpan initialDelay, TimeSpan interval, IRunnable action, ICancelable? cancelable) =>
+        Start(initialDelay, interval, action.Run, cancelable);
+
+    /// <summary>Nothing that was scheduled runs any more.</summary>
+    public void Dispose() => _disposed = true;
+
+    private void Start(TimeSpan delay, TimeSpan? interval, Action action, ICancelable? cancelable)
+    {
+        if (cancelable is not { IsCancellationRequested: true })
+        {
+            new Scheduled(this, MonotonicClock + delay, interval, action, cancelable?.Token ?? CancellationToken.None).Start();
+        }
+    }
+
+    /// <summary>An action, the time at which it runs next, and the timer that waits for it.</summary>
+    private sealed class Scheduled : IDisposable
+    {
+        // .NET's timers go up to 49 days.
+        private static readonly TimeSpan s_longest = TimeSpan.FromDays(1);
+
+        private readonly TicklessScheduler _scheduler;
+        private readonly TimeSpan? _interval;
+        private readonly Action _action;
+        private readonly CancellationToken _cancelled;
+        private readonly Timer _timer;
+        private CancellationTokenRegistration _registration;
+
+        // Of the thread that starts it, then of the timer, which runs once each time that it is armed.
+        private TimeSpan _deadline;
+
+        public Scheduled(TicklessScheduler scheduler, TimeSpan deadline, TimeSpan? interval, Action action, CancellationToken cancelled)
+        {
+            _scheduler = scheduler;
+            _deadline = deadline;
+            _interval = interval;
+            _action = action;
+            _cancelled = cancelled;
+            _timer = new Timer(static self => ((Scheduled)self!).Fire(), this, Timeout.Infinite, Timeout.Infinite);
+        }
+
+        public void Start()
+        {
+            _registration = _cancelled.UnsafeRegister(static timer => ((Timer)timer!).Dispose(), _timer);
+            Arm();
+        }
+
+        private void Arm()
+        {
+            TimeSpan left = _deadline - _scheduler.MonotonicClock;
+
+            // Rounded up: .NET cuts fractions of a millisecond off, and would fire early.
+            long milliseconds = (long)Math.Ceiling(Math.Clamp(left.TotalMilliseconds, 0, s_longest.TotalMilliseconds));
+            try
+            {
+                _timer.Change(milliseconds, Timeout.Infinite);
+            }
+            catch (ObjectDisposedException)
+            {
+                // It was cancelled meanwhile.
+            }
+        }
+
+        private void Fire()
+        {
+            if (_scheduler._disposed || _cancelled.IsCancellationRequested)
+            {
+                Dispose();
+                return;
+            }
+
+            if (_scheduler.MonotonicClock < _deadline)
+            {
+                Arm();
+                return;
+            }
+
+            try
+            {
+                _action();
+            }
+            catch (Exception e)
+            {
+                _scheduler.Log.Error(e, "a scheduled action failed");
+            }
+
+            if (_interval is { } interval)
+            {
+                _deadline += interval;
+                Arm();
+            }
+            else
+            {
+                Dispose();
+            }
+        }
+
+        public void Dispose()
+        {
+            _registration.Unregister();
+            _timer.Dispose();
+        }
+    }
+}
