@@ -12,7 +12,7 @@ internal static class BootBenchmark
 
     public static async Task<int> RunAsync(int runs)
     {
-        GuestFiles files = await GuestAssets.EnsureAsync(GuestFlavour.Cloud).ConfigureAwait(false);
+        GuestFiles files = await GuestAssets.EnsureAsync(new GuestKernel()).ConfigureAwait(false);
         string vmm = Path.Combine(Root(), "vmm");
 
         // Builds, if need be, outside the time taken.

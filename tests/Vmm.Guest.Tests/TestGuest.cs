@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 using Vmm.Host.Guest;
 
 namespace Vmm.Guest.Tests;
@@ -14,7 +15,20 @@ internal static class TestGuest
     /// <summary>An initial RAM disk with <c>tests/payloads/hotplug-init.c</c> as its first process.</summary>
     public static byte[] BareInitrd => s_bareInitrd.Value;
 
-    public static GuestFiles Files(GuestFlavour flavour) => GuestAssets.EnsureAsync(flavour).GetAwaiter().GetResult();
+    public static GuestFiles Files(GuestFlavour flavour) => Files(new GuestKernel(flavour));
+
+    public static GuestFiles Files(GuestKernel kernel) => GuestAssets.EnsureAsync(kernel).GetAwaiter().GetResult();
+
+    /// <summary>The newest of the kernels that Debian serves: of what stable takes from backports and what is in unstable.</summary>
+    public static GuestKernel Newest { get; } = ((GuestKernel[])[new(Suite: "trixie-backports"), new(Suite: "sid")]).MaxBy(k => Version.Parse(NumberOf(k)))!;
+
+    /// <summary>What <c>uname -r</c> says, read from a kernel's image.</summary>
+    public static string ReleaseOf(ReadOnlySpan<byte> kernel)
+    {
+        const string Banner = "Linux version ";
+        ReadOnlySpan<byte> text = kernel[(kernel.IndexOf(Encoding.ASCII.GetBytes(Banner)) + Banner.Length)..];
+        return Encoding.ASCII.GetString(text[..text.IndexOf((byte)' ')]);
+    }
 
     public static string Root
     {
@@ -29,6 +43,9 @@ internal static class TestGuest
             return folder ?? throw new DirectoryNotFoundException("the tests must run inside the repository");
         }
     }
+
+    // Such as 7.3.4.
+    private static string NumberOf(GuestKernel kernel) => ReleaseOf(File.ReadAllBytes(Files(kernel).Kernel)).Split('+', '-')[0];
 
     private static byte[] BuildBareInitrd()
     {

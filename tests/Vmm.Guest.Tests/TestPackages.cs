@@ -1,6 +1,4 @@
 using System.Diagnostics;
-using System.Text;
-using System.Text.RegularExpressions;
 using Vmm.Host.Guest;
 
 namespace Vmm.Guest.Tests;
@@ -8,7 +6,7 @@ namespace Vmm.Guest.Tests;
 /// <summary>
 /// More of Debian's arm64 packages, each as a cpio archive to append to the initial RAM disk: fetched once, as the kernel is, and kept in the cache.
 /// </summary>
-internal static partial class TestPackages
+internal static class TestPackages
 {
     // What kexec is linked with.
     private static readonly string[] s_kexecPackages =
@@ -42,7 +40,7 @@ internal static partial class TestPackages
             string work = Directory.CreateTempSubdirectory("vmm-fetch-").FullName;
             try
             {
-                AptArchive apt = await AptArchive.OpenAsync(Path.Combine(work, "apt"), CancellationToken.None);
+                AptArchive apt = await AptArchive.OpenAsync(Path.Combine(work, "apt"), GuestKernel.DefaultSuite, CancellationToken.None);
                 await File.WriteAllBytesAsync(path + ".new", await build(apt, work));
                 File.Move(path + ".new", path, overwrite: true);
             }
@@ -96,9 +94,5 @@ internal static partial class TestPackages
         return archive.ToArray();
     }
 
-    // As the cached kernel says it itself.
-    private static string KernelVersion() => Version().Match(Encoding.Latin1.GetString(TestGuest.CloudKernel)).Groups[1].Value;
-
-    [GeneratedRegex(@"Linux version (\S+) \(")]
-    private static partial Regex Version();
+    private static string KernelVersion() => TestGuest.ReleaseOf(TestGuest.CloudKernel);
 }

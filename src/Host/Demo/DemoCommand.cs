@@ -26,18 +26,30 @@ public static class DemoCommand
                 return value;
             },
         };
-        var command = new Command("demo", "Boot Debian's kernel, plug a vCPU into it and take it out again") { rounds };
-        command.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(rounds), cancellation));
+        var kernel = new Option<string?>("--kernel") { Description = "a kernel in place of Debian's: an arm64 Image" };
+        var initrd = new Option<string?>("--initrd")
+        {
+            Description = "an initial RAM disk in place of ours, whose first process gives a root shell on ttyAMA0, with /proc and /sys mounted, grep, awk, taskset and dmesg",
+        };
+        var command = new Command("demo", "Boot Debian's kernel, plug a vCPU into it and take it out again") { rounds, kernel, initrd };
+        command.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(rounds), parsed.GetValue(kernel), parsed.GetValue(initrd), cancellation));
         return command;
     }
 
-    private static async Task<int> RunAsync(int rounds, CancellationToken cancellation)
+    private static async Task<int> RunAsync(int rounds, string? kernel, string? initrd, CancellationToken cancellation)
     {
         try
         {
             var progress = new ProgressBar(System.Console.Error, !System.Console.IsErrorRedirected);
-            GuestFiles files = await GuestAssets.EnsureAsync(GuestFlavour.Cloud, progress, cancellation).ConfigureAwait(false);
-            IReadOnlyList<string> line = CoverLetter.LaunchLine(files.Kernel, files.Initramfs, Accelerators.CanTranslate ? "jit" : "interp", firmware: null);
+            if (kernel == null)
+            {
+                GuestFiles files = await GuestAssets.EnsureAsync(new GuestKernel(), progress, cancellation).ConfigureAwait(false);
+                kernel = files.Kernel;
+                initrd ??= files.Initramfs;
+            }
+
+            initrd ??= await GuestAssets.EnsureInitramfsAsync(progress, cancellation).ConfigureAwait(false);
+            IReadOnlyList<string> line = CoverLetter.LaunchLine(kernel, initrd, Accelerators.CanTranslate ? "jit" : "interp", firmware: null);
             System.Console.WriteLine(CoverLetter.Quote(line));
             MachineConfig config = CommandLine.Parse(line).Machine.ToConfig();
             IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(config, rounds, System.Console.WriteLine).WaitAsync(cancellation).ConfigureAwait(false);

@@ -10,8 +10,6 @@ namespace Vmm.Host.Guest;
 /// </summary>
 internal sealed class AptArchive
 {
-    private const string Suite = "trixie";
-
     private static readonly string[] Keyrings =
     [
         "/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg",
@@ -21,9 +19,10 @@ internal sealed class AptArchive
 
     private AptArchive(string[] options) => _options = options;
 
-    /// <param name="folder">Apt's private state; made when missing.</param>
+    /// <param name="folder">Apt's private state, of this suite alone: apt deletes the lists of other sources from it. Made when missing.</param>
+    /// <param name="suite">A suite of the archive, such as <c>trixie-backports</c>.</param>
     /// <param name="cancellation">Ends the running apt.</param>
-    public static async Task<AptArchive> OpenAsync(string folder, CancellationToken cancellation)
+    public static async Task<AptArchive> OpenAsync(string folder, string suite, CancellationToken cancellation)
     {
         string keyring = Keyrings.FirstOrDefault(File.Exists)
             ?? throw new GuestAssetsException("no Debian archive keyring on this host; as root: apt-get install debian-archive-keyring");
@@ -38,7 +37,7 @@ internal sealed class AptArchive
         }
 
         string sources = Path.Combine(folder, "sources.list");
-        await File.WriteAllTextAsync(sources, $"deb [signed-by={keyring}] {uri} {Suite} main\n", cancellation);
+        await File.WriteAllTextAsync(sources, $"deb [signed-by={keyring}] {uri} {suite} main\n", cancellation);
         var archive = new AptArchive(
         [
             "-oAPT::Architecture=arm64", "-oAPT::Architectures=arm64", "-oAPT::Sandbox::User=", "-oAcquire::Languages=none",
@@ -49,12 +48,17 @@ internal sealed class AptArchive
         return archive;
     }
 
-    /// <summary>The package that a meta package depends on now: point releases replace the exact ones.</summary>
-    public async Task<string> ResolveAsync(string metaPackage, string prefix, CancellationToken cancellation)
-    {
-        string stanza = await RunAsync("apt-cache", [.. _options, "show", "--no-all-versions", metaPackage], null, cancellation);
-        return Dependency(stanza, prefix) ?? throw new GuestAssetsException($"{metaPackage} depends on no {prefix}* package");
-    }
+    /// <summary>
+    /// The package that a package depends on now, among those whose names have a prefix: meta packages name the newest point release, and since Linux 6.19
+    /// Debian's linux-image packages hold nothing themselves and depend on a linux-binary package.
+    /// </summary>
+    /// <returns>Null when it depends on none of that prefix.</returns>
+    public async Task<string?> ResolveAsync(string package, string prefix, CancellationToken cancellation) =>
+        Dependency(await RunAsync("apt-cache", [.. _options, "show", "--no-all-versions", package], null, cancellation), prefix);
+
+    /// <summary>The names of the suite's packages that begin with a prefix.</summary>
+    public async Task<string[]> NamesAsync(string prefix, CancellationToken cancellation) =>
+        (await RunAsync("apt-cache", [.. _options, "pkgnames", prefix], null, cancellation)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>Downloads and unpacks a package.</summary>
     /// <returns>The folder it was unpacked into.</returns>

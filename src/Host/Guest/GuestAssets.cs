@@ -1,18 +1,5 @@
 namespace Vmm.Host.Guest;
 
-/// <summary>Debian's arm64 kernel flavours that we fetch.</summary>
-public enum GuestFlavour
-{
-    /// <summary>For virtual machines: few drivers, 4K pages.</summary>
-    Cloud,
-
-    /// <summary>All drivers, 4K pages.</summary>
-    Generic,
-
-    /// <summary>All drivers, 16K pages.</summary>
-    Pages16K,
-}
-
 /// <summary>Files of one guest, in the cache.</summary>
 /// <param name="Kernel">An arm64 Image.</param>
 /// <param name="Initramfs">An uncompressed cpio archive.</param>
@@ -33,75 +20,86 @@ public static class GuestAssets
     /// <summary><c>$XDG_CACHE_HOME/vmm</c>, by default <c>~/.cache/vmm</c>.</summary>
     public static string CacheFolder { get; } = Path.Combine(CacheHome(), "vmm");
 
-    /// <returns>The files when they are in the cache, else null.</returns>
-    public static GuestFiles? Cached(GuestFlavour flavour)
+    private static string BusyboxPath => Path.Combine(CacheFolder, "busybox");
+
+    /// <summary>Fetches what the cache lacks of a kernel and the initial RAM disk. Safe to call from several processes at once.</summary>
+    /// <exception cref="GuestAssetsException">The assets cannot be had.</exception>
+    public static async Task<GuestFiles> EnsureAsync(GuestKernel kernel, IProgress<FetchProgress>? progress = null, CancellationToken cancellation = default)
     {
-        var files = new GuestFiles(KernelPath(flavour), Path.Combine(CacheFolder, "initramfs.cpio"));
-        return File.Exists(files.Kernel) && File.Exists(files.Initramfs) ? files : null;
+        string path = Path.Combine(CacheFolder, kernel.FileName);
+        Directory.CreateDirectory(CacheFolder);
+        await using (await LockAsync(cancellation))
+        {
+            if (!File.Exists(path))
+            {
+                await FetchAsync(kernel.Suite, (apt, work) => FetchKernelAsync(apt, kernel, path, work, progress, cancellation), cancellation);
+            }
+        }
+
+        return new GuestFiles(path, await EnsureInitramfsAsync(progress, cancellation));
     }
 
-    /// <summary>Fetches what the cache lacks. Safe to call from several processes at once.</summary>
-    /// <exception cref="GuestAssetsException">The assets cannot be had.</exception>
-    public static async Task<GuestFiles> EnsureAsync(
-        GuestFlavour flavour, IProgress<FetchProgress>? progress = null, CancellationToken cancellation = default)
+    /// <summary>Fetches busybox when the cache lacks it. Safe to call from several processes at once.</summary>
+    /// <returns>The path of the initial RAM disk.</returns>
+    /// <exception cref="GuestAssetsException">Busybox cannot be had.</exception>
+    public static async Task<string> EnsureInitramfsAsync(IProgress<FetchProgress>? progress = null, CancellationToken cancellation = default)
     {
         Directory.CreateDirectory(CacheFolder);
         await using FileStream held = await LockAsync(cancellation);
-        if (!File.Exists(KernelPath(flavour)) || !File.Exists(BusyboxPath))
+        if (!File.Exists(BusyboxPath))
         {
-            await FetchAsync(flavour, progress, cancellation);
+            await FetchAsync(GuestKernel.DefaultSuite, (apt, work) => FetchBusyboxAsync(apt, work, progress, cancellation), cancellation);
         }
 
         // Built anew each time, so that a cache written by an older build never serves an older init.
-        var files = new GuestFiles(KernelPath(flavour), Path.Combine(CacheFolder, "initramfs.cpio"));
+        string path = Path.Combine(CacheFolder, "initramfs.cpio");
         byte[] initramfs = Initramfs.Build(await File.ReadAllBytesAsync(BusyboxPath, cancellation));
-        byte[]? present = File.Exists(files.Initramfs) ? await File.ReadAllBytesAsync(files.Initramfs, cancellation) : null;
+        byte[]? present = File.Exists(path) ? await File.ReadAllBytesAsync(path, cancellation) : null;
         if (!initramfs.AsSpan().SequenceEqual(present))
         {
-            await File.WriteAllBytesAsync(files.Initramfs + ".new", initramfs, cancellation);
-            File.Move(files.Initramfs + ".new", files.Initramfs, overwrite: true);
+            await File.WriteAllBytesAsync(path + ".new", initramfs, cancellation);
+            File.Move(path + ".new", path, overwrite: true);
         }
 
-        return files;
+        return path;
     }
 
-    private static string BusyboxPath => Path.Combine(CacheFolder, "busybox");
-
-    private static string KernelPath(GuestFlavour flavour) =>
-        Path.Combine(CacheFolder, $"vmlinuz-{flavour.ToString().ToLowerInvariant()}");
-
-    private static string MetaPackage(GuestFlavour flavour) => flavour switch
-    {
-        GuestFlavour.Cloud => "linux-image-cloud-arm64",
-        GuestFlavour.Generic => "linux-image-arm64",
-        GuestFlavour.Pages16K => "linux-image-arm64-16k",
-        _ => throw new ArgumentOutOfRangeException(nameof(flavour)),
-    };
-
-    private static async Task FetchAsync(GuestFlavour flavour, IProgress<FetchProgress>? progress, CancellationToken cancellation)
+    // Opens a suite and lets something be fetched of it into a folder for the time being.
+    private static async Task FetchAsync(string suite, Func<AptArchive, string, Task> fetch, CancellationToken cancellation)
     {
         string work = Directory.CreateTempSubdirectory("vmm-fetch-").FullName;
         try
         {
-            var apt = await AptArchive.OpenAsync(Path.Combine(CacheFolder, "apt"), cancellation);
-            if (!File.Exists(KernelPath(flavour)))
-            {
-                string package = await apt.ResolveAsync(MetaPackage(flavour), "linux-image-", cancellation);
-                string tree = await apt.FetchAsync(package, work, progress, cancellation);
-                Keep(Directory.EnumerateFiles(Path.Combine(tree, "boot"), "vmlinuz-*").FirstOrDefault(), KernelPath(flavour), package);
-            }
-
-            if (!File.Exists(BusyboxPath))
-            {
-                string tree = await apt.FetchAsync("busybox-static", work, progress, cancellation);
-                string[] places = [Path.Combine(tree, "usr/bin/busybox"), Path.Combine(tree, "bin/busybox")];
-                Keep(places.FirstOrDefault(File.Exists), BusyboxPath, "busybox-static");
-            }
+            string lists = suite == GuestKernel.DefaultSuite ? "apt" : $"apt-{suite}";
+            await fetch(await AptArchive.OpenAsync(Path.Combine(CacheFolder, lists), suite, cancellation), work);
         }
         finally
         {
             Directory.Delete(work, recursive: true);
         }
+    }
+
+    private static async Task FetchKernelAsync(
+        AptArchive apt, GuestKernel kernel, string path, string work, IProgress<FetchProgress>? progress, CancellationToken cancellation)
+    {
+        const string Image = "linux-image-";
+        string image = kernel.Release == null
+            ? await apt.ResolveAsync(kernel.MetaPackage, Image, cancellation)
+                ?? throw new GuestAssetsException($"{kernel.MetaPackage} of {kernel.Suite} depends on no {Image}* package")
+            : kernel.Newest(await apt.NamesAsync($"{Image}{kernel.Release}", cancellation))
+                ?? throw new GuestAssetsException($"{kernel.Suite} has no kernel {kernel.Release} of that flavour");
+        string package = await apt.ResolveAsync(image, "linux-binary-", cancellation) ?? image;
+        string tree = await apt.FetchAsync(package, work, progress, cancellation);
+
+        // boot/vmlinuz-RELEASE, later usr/lib/modules/RELEASE/vmlinuz, and vmlinuz.unsigned in packages without Debian's signature.
+        Keep(Directory.EnumerateFiles(tree, "vmlinuz*", SearchOption.AllDirectories).FirstOrDefault(), path, package);
+    }
+
+    private static async Task FetchBusyboxAsync(AptArchive apt, string work, IProgress<FetchProgress>? progress, CancellationToken cancellation)
+    {
+        string tree = await apt.FetchAsync("busybox-static", work, progress, cancellation);
+        string[] places = [Path.Combine(tree, "usr/bin/busybox"), Path.Combine(tree, "bin/busybox")];
+        Keep(places.FirstOrDefault(File.Exists), BusyboxPath, "busybox-static");
     }
 
     // The copy may cross file systems; the rename that makes it visible does not.

@@ -1,47 +1,63 @@
 using System.CommandLine;
+using Vmm.Host.Commands;
 
 namespace Vmm.Host.Guest;
 
 /// <summary><c>vmm guest fetch</c>: fills the cache and prints the paths.</summary>
 public static class GuestFetch
 {
+    private static readonly Dictionary<string, GuestFlavour> s_flavours = new()
+    {
+        ["cloud"] = GuestFlavour.Cloud, ["generic"] = GuestFlavour.Generic, ["16k"] = GuestFlavour.Pages16K,
+    };
+
     public static Command Create()
     {
-        var flavour = new Option<string>("--flavour") { Description = "cloud, generic or 16k", DefaultValueFactory = _ => "cloud" };
-        var fetch = new Command("fetch", "Fetch Debian's kernel and busybox into the cache, and print their paths") { flavour };
-        fetch.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(flavour)!, cancellation));
+        var flavour = new Option<string>("--flavour") { Description = Choices(s_flavours.Keys), DefaultValueFactory = _ => "cloud" };
+        flavour.CompletionSources.Add([.. s_flavours.Keys]);
+        var suite = new Option<string>("--suite") { Description = $"Debian's suite: {Choices(GuestKernel.Suites)}", DefaultValueFactory = _ => GuestKernel.DefaultSuite };
+        suite.CompletionSources.Add([.. GuestKernel.Suites]);
+        var release = new Option<string?>("--release") { Description = "a kernel release of the suite, such as 7.0, in place of its newest" };
+        var fetch = new Command("fetch", "Fetch a kernel of Debian's and busybox into the cache, and print their paths") { flavour, suite, release };
+        fetch.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(flavour)!, parsed.GetValue(suite)!, parsed.GetValue(release), cancellation));
         return new Command("guest", "Guest assets") { fetch };
     }
 
-    /// <returns>The flavour of a command line word, null when there is none of that name.</returns>
-    public static GuestFlavour? ParseFlavour(string name) => name switch
+    /// <summary>The kernel of command line words.</summary>
+    /// <exception cref="GuestAssetsException">A word is none that is known; the message says which are.</exception>
+    public static GuestKernel Parse(string flavour, string suite, string? release)
     {
-        "cloud" => GuestFlavour.Cloud,
-        "generic" => GuestFlavour.Generic,
-        "16k" => GuestFlavour.Pages16K,
-        _ => null,
-    };
-
-    /// <returns>The exit code: 0, or 1 after one line on standard error.</returns>
-    public static async Task<int> RunAsync(string flavourName, CancellationToken cancellation = default)
-    {
-        if (ParseFlavour(flavourName) is not { } flavour)
+        if (!s_flavours.TryGetValue(flavour, out GuestFlavour known))
         {
-            await System.Console.Error.WriteLineAsync($"vmm: unknown flavour '{flavourName}': cloud, generic or 16k");
-            return 1;
+            throw new GuestAssetsException($"unknown flavour '{flavour}': {Choices(s_flavours.Keys)}");
         }
 
+        if (!GuestKernel.Suites.Contains(suite))
+        {
+            throw new GuestAssetsException($"unknown suite '{suite}': {Choices(GuestKernel.Suites)}");
+        }
+
+        return release == null || GuestKernel.IsRelease(release)
+            ? new GuestKernel(known, suite, release)
+            : throw new GuestAssetsException($"--release takes the beginning of a kernel release, such as 7.0, not '{release}'");
+    }
+
+    private static async Task<int> RunAsync(string flavour, string suite, string? release, CancellationToken cancellation)
+    {
         try
         {
-            GuestFiles files = await GuestAssets.EnsureAsync(flavour, new ProgressBar(System.Console.Error, !System.Console.IsErrorRedirected), cancellation);
+            var progress = new ProgressBar(System.Console.Error, !System.Console.IsErrorRedirected);
+            GuestFiles files = await GuestAssets.EnsureAsync(Parse(flavour, suite, release), progress, cancellation);
             System.Console.WriteLine(files.Kernel);
             System.Console.WriteLine(files.Initramfs);
-            return 0;
+            return ExitCode.Success;
         }
-        catch (GuestAssetsException e)
+        catch (Exception e) when (e is GuestAssetsException or IOException or UnauthorizedAccessException)
         {
-            await System.Console.Error.WriteLineAsync($"vmm: {e.Message}");
-            return 1;
+            return await Complaint.Write(e.Message);
         }
     }
+
+    // "a, b or c".
+    private static string Choices(IEnumerable<string> words) => string.Join(", ", words.SkipLast(1)) + " or " + words.Last();
 }

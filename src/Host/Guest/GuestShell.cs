@@ -14,9 +14,18 @@ public sealed class GuestSilentException(string message) : Exception(message);
 /// <param name="send">Types bytes at the serial line.</param>
 public sealed partial class GuestShell(Action<byte[]> send)
 {
+    /// <summary>How long a guest may be silent: no measure of a guest, since a busy host makes one slow, but the end of one that hangs.</summary>
+    public static readonly TimeSpan DefaultPatience = TimeSpan.FromMinutes(10);
+
+    // The last words of Linux's panic() (kernel/panic.c).
+    private const string Panic = "---[ end Kernel panic";
+
     private readonly Lock _lock = new();
     private readonly StringBuilder _text = new();
     private TaskCompletionSource _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // Why nothing more will come; null while something may. Guarded by _lock.
+    private string? _ended;
 
     // Position in _text up to which everything has been looked at. The caller's.
     private int _mark;
@@ -40,8 +49,20 @@ public sealed partial class GuestShell(Action<byte[]> send)
         lock (_lock)
         {
             _text.Append(Encoding.Latin1.GetString(bytes.Span));
-            waiter = _more;
-            _more = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            waiter = NextWaiter();
+        }
+
+        waiter.SetResult();
+    }
+
+    /// <summary>Says that nothing more will come, such as since the VM has ended: who waits for a text that has not come is told at once. Any thread.</summary>
+    public void End(string reason)
+    {
+        TaskCompletionSource waiter;
+        lock (_lock)
+        {
+            _ended = reason;
+            waiter = NextWaiter();
         }
 
         waiter.SetResult();
@@ -49,14 +70,14 @@ public sealed partial class GuestShell(Action<byte[]> send)
 
     /// <summary>Waits for the next prompt; returns what was printed before it, line ends as \n.</summary>
     /// <exception cref="GuestSilentException">No prompt in time.</exception>
-    public Task<string> PromptAsync(TimeSpan patience) => UntilAsync(Initramfs.Prompt, patience);
+    public Task<string> PromptAsync(TimeSpan? patience = null) => UntilAsync(Initramfs.Prompt, patience);
 
     /// <summary>Types a command at the prompt and waits for the next one; returns what the command printed.</summary>
     /// <exception cref="GuestSilentException">The command did not end in time.</exception>
     public async Task<string> RunAsync(string command, TimeSpan? patience = null)
     {
         Type(command);
-        string seen = await PromptAsync(patience ?? TimeSpan.FromSeconds(30)).ConfigureAwait(false);
+        string seen = await PromptAsync(patience).ConfigureAwait(false);
 
         // The first line is the echo of the command.
         int end = seen.IndexOf('\n', StringComparison.Ordinal);
@@ -70,17 +91,21 @@ public sealed partial class GuestShell(Action<byte[]> send)
     public void Send(string text) => send(Encoding.ASCII.GetBytes(text));
 
     /// <summary>Waits for a text; returns what came before it since the last wait.</summary>
+    /// <param name="patience">How long the guest may take; by default <see cref="DefaultPatience"/>.</param>
     /// <exception cref="GuestSilentException">It did not come in time.</exception>
-    public async Task<string> UntilAsync(string text, TimeSpan patience)
+    public async Task<string> UntilAsync(string text, TimeSpan? patience = null)
     {
+        TimeSpan limit = patience ?? DefaultPatience;
         long start = Stopwatch.GetTimestamp();
         while (true)
         {
             Task more;
             string unseen;
+            string? ended;
             lock (_lock)
             {
                 more = _more.Task;
+                ended = _ended;
                 unseen = _text.ToString(_mark, _text.Length - _mark);
             }
 
@@ -91,14 +116,28 @@ public sealed partial class GuestShell(Action<byte[]> send)
                 return ControlSequence().Replace(unseen[..at], "");
             }
 
-            TimeSpan left = patience - Stopwatch.GetElapsedTime(start);
-            if (left <= TimeSpan.Zero || await Task.WhenAny(more, Task.Delay(left)).ConfigureAwait(false) != more)
+            if (unseen.Contains(Panic, StringComparison.Ordinal))
+            {
+                ended = "its kernel panicked";
+            }
+
+            TimeSpan left = limit - Stopwatch.GetElapsedTime(start);
+            if (ended != null || left <= TimeSpan.Zero || await Task.WhenAny(more, Task.Delay(left)).ConfigureAwait(false) != more)
             {
                 string end = ControlSequence().Replace(unseen, "");
                 throw new GuestSilentException(
-                    $"the guest did not print '{text}' in {patience.TotalSeconds:0} s; the end of what it printed:\n{end[Math.Max(0, end.Length - 2000)..]}");
+                    $"the guest did not print '{text}' {(ended == null ? $"in {limit.TotalSeconds:0} s" : $"and will not: {ended}")}; "
+                    + $"the end of what it printed:\n{end[Math.Max(0, end.Length - 2000)..]}");
             }
         }
+    }
+
+    // Under _lock: whoever waits is to look again, and the next ones wait for what comes after.
+    private TaskCompletionSource NextWaiter()
+    {
+        TaskCompletionSource waiter = _more;
+        _more = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        return waiter;
     }
 
     // ECMA-48 control sequences, such as busybox's question for the cursor's place, and carriage returns.

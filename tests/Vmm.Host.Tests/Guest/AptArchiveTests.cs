@@ -30,14 +30,6 @@ public sealed class AptArchiveTests
     public void DownloadSize_of_an_apt_listing_is_in_bytes() =>
         Assert.Equal(1234, AptArchive.DownloadSize("'http://mirror.example/x.deb' x_1_arm64.deb 1234 SHA256:00\n"));
 
-    [Theory]
-    [InlineData("cloud", GuestFlavour.Cloud)]
-    [InlineData("generic", GuestFlavour.Generic)]
-    [InlineData("16k", GuestFlavour.Pages16K)]
-    [InlineData("64k", null)]
-    public void ParseFlavour_knows_the_flavours_only(string name, GuestFlavour? expected) =>
-        Assert.Equal(expected, GuestFetch.ParseFlavour(name));
-
     [Fact]
     public void ProgressBar_off_a_terminal_prints_begin_and_end_only()
     {
