@@ -67,7 +67,7 @@ public sealed unsafe partial class VcpuCore
             {
                 TlbEntry entry = _context.View(view)[i];
                 ulong va = entry.ReadTag != TlbEntry.Invalid ? entry.ReadTag : entry.WriteTag;
-                if (va != TlbEntry.Invalid)
+                if (va != TlbEntry.Invalid && entry.SizeBits != 0)
                 {
                     found.Add((va, names[view], PhysicalAddressOf((byte*)(va + (ulong)entry.Addend)), entry));
                 }

@@ -9,6 +9,9 @@ namespace Vmm.Emulation.Cpu.Jit;
 [StructLayout(LayoutKind.Sequential)]
 public unsafe struct JumpCacheEntry
 {
+    /// <summary>Bytes of an entry.</summary>
+    public const int Size = 16;
+
     /// <summary>Entries of a cache, indexed by bits 15:2 of the virtual address.</summary>
     public const int Count = 16384;
 
@@ -18,7 +21,7 @@ public unsafe struct JumpCacheEntry
     /// <summary>From bits 16 up to bits 2 up.</summary>
     public const int SecondShift = 14;
 
-    /// <summary>Or <see cref="NoAddress"/>.</summary>
+    /// <summary>Or <see cref="NoAddress"/>. Zero in an entry that was never written: address 0 is looked for at two places, which always hold something else.</summary>
     public ulong Va;
     public byte* Code;
 
@@ -40,14 +43,20 @@ internal sealed unsafe class JumpCache : IDisposable
 {
     // A cache with no more entries than this is cleared by its list of them.
     private const int RememberedNotes = 1024;
+    private const int EntriesOfPart = SparseTable.PartSize / JumpCacheEntry.Size;
     private const int All = JumpCacheEntry.Count + JumpCacheEntry.SecondCount;
 
     private readonly PageSizes _sizes = new();
     private readonly ushort[] _notes = new ushort[RememberedNotes];
     private int _noteCount = int.MaxValue;
-    private JumpCacheEntry* _entries = (JumpCacheEntry*)NativeMemory.AlignedAlloc(All * (nuint)sizeof(JumpCacheEntry), 64);
+    private readonly SparseTable _table = new(All * JumpCacheEntry.Size);
+    private readonly JumpCacheEntry* _entries;
 
-    public JumpCache() => Clear();
+    public JumpCache()
+    {
+        _entries = (JumpCacheEntry*)_table.Start;
+        Clear();
+    }
 
     public JumpCacheEntry* Entries => _entries;
 
@@ -63,16 +72,16 @@ internal sealed unsafe class JumpCache : IDisposable
     {
         int index = JumpCacheEntry.IndexOf(va);
         ulong there = _entries[index].Va;
-        if (there != va && there != JumpCacheEntry.NoAddress(index))
+        if (there != va && there != 0 && there != JumpCacheEntry.NoAddress(index))
         {
             int second = JumpCacheEntry.SecondIndexOf(there);
-            _entries[second] = _entries[index];
             Remember(second);
+            _entries[second] = _entries[index];
         }
 
+        Remember(index);
         _entries[index].Va = va;
         _entries[index].Code = code;
-        Remember(index);
         _sizes.Note(va, sizeBits);
         AnyGlobal |= global;
         AnyLocal |= !global || ((va >> 55) & 1) == 0;
@@ -86,8 +95,10 @@ internal sealed unsafe class JumpCache : IDisposable
         return first->Va == va ? first->Code : second->Va == va ? second->Code : null;
     }
 
+    // Before an entry is written.
     private void Remember(int index)
     {
+        _table.Touch(index * JumpCacheEntry.Size);
         if (_noteCount < RememberedNotes)
         {
             _notes[_noteCount++] = (ushort)index;
@@ -109,10 +120,9 @@ internal sealed unsafe class JumpCache : IDisposable
         }
         else
         {
-            for (int i = 0; i < All; i++)
-            {
-                _entries[i].Va = JumpCacheEntry.NoAddress(i);
-            }
+            _table.Clear();
+            _entries[0].Va = JumpCacheEntry.NoAddress(0);
+            _entries[JumpCacheEntry.Count].Va = JumpCacheEntry.NoAddress(JumpCacheEntry.Count);
         }
 
         _noteCount = 0;
@@ -147,18 +157,17 @@ internal sealed unsafe class JumpCache : IDisposable
 
     private void Forget(ulong va, ulong region, int first, int count)
     {
-        for (int i = first; i < first + count; i++)
+        for (int part = first / EntriesOfPart; part < (first + count) / EntriesOfPart; part++)
         {
-            if (((_entries[i].Va ^ va) & region) == 0)
+            for (int i = part * EntriesOfPart; _table.IsTouched(part) && i < (part + 1) * EntriesOfPart; i++)
             {
-                _entries[i].Va = JumpCacheEntry.NoAddress(i);
+                if (((_entries[i].Va ^ va) & region) == 0)
+                {
+                    _entries[i].Va = JumpCacheEntry.NoAddress(i);
+                }
             }
         }
     }
 
-    public void Dispose()
-    {
-        NativeMemory.AlignedFree(_entries);
-        _entries = null;
-    }
+    public void Dispose() => _table.Dispose();
 }

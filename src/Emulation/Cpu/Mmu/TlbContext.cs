@@ -1,6 +1,6 @@
-using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu.Mmu;
 
@@ -46,7 +46,11 @@ internal sealed unsafe class TlbContext : IDisposable
         public bool Global;
     }
 
-    private TlbEntry* _entries = (TlbEntry*)NativeMemory.AlignedAlloc(Views * TlbEntry.Count * (nuint)sizeof(TlbEntry), 64);
+    private const int EntriesOfPart = SparseTable.PartSize / TlbEntry.Size;
+
+    // Entries that were never written are zeros: no address but 0 has their tag at their place, and entry 0 of each view always has another.
+    private readonly SparseTable _table = new(Views * TlbEntry.Count * TlbEntry.Size);
+    private readonly TlbEntry* _entries;
     private readonly InstructionEntry[] _instructions = new InstructionEntry[2 * InstructionEntries];
     private readonly PageSizes _sizes = new();
 
@@ -58,6 +62,7 @@ internal sealed unsafe class TlbContext : IDisposable
     public TlbContext(bool jumps)
     {
         Jumps = jumps ? new JumpCache() : null;
+        _entries = (TlbEntry*)_table.Start;
         Clear();
     }
 
@@ -86,6 +91,7 @@ internal sealed unsafe class TlbContext : IDisposable
     {
         int index = (view * TlbEntry.Count) + (int)((va >> PageShift) & (TlbEntry.Count - 1));
         ulong tag = va >> PageShift << PageShift;
+        _table.Touch(index * TlbEntry.Size);
         TlbEntry* entry = _entries + index;
         entry->ReadTag = translation.Readable ? tag : TlbEntry.Invalid;
         entry->WriteTag = translation.Writable ? tag : TlbEntry.Invalid;
@@ -146,9 +152,11 @@ internal sealed unsafe class TlbContext : IDisposable
     /// <summary>Forgets everything.</summary>
     public void Clear()
     {
-        for (int i = 0; i < Views * TlbEntry.Count; i++)
+        _table.Clear();
+        for (int view = 0; view < Views; view++)
         {
-            _entries[i].ReadTag = _entries[i].WriteTag = TlbEntry.Invalid;
+            TlbEntry* first = View(view);
+            first->ReadTag = first->WriteTag = TlbEntry.Invalid;
         }
 
         Array.Fill(_instructions, new InstructionEntry { Tag = TlbEntry.Invalid });
@@ -177,11 +185,11 @@ internal sealed unsafe class TlbContext : IDisposable
         }
         else
         {
-            for (int i = 0; i < Views * TlbEntry.Count; i++)
+            for (int part = 0; part < _table.Parts; part++)
             {
-                if (_entries[i].Global == 0 || !IsUpper(_entries[i].ReadTag))
+                if (_table.IsTouched(part))
                 {
-                    _entries[i].ReadTag = _entries[i].WriteTag = TlbEntry.Invalid;
+                    ClearLocal(new Span<TlbEntry>(_entries + (part * EntriesOfPart), EntriesOfPart));
                 }
             }
 
@@ -197,6 +205,17 @@ internal sealed unsafe class TlbContext : IDisposable
         Jumps?.Clear();
         _fillCount = 0;
         Pending = TlbLoss.None;
+    }
+
+    private static void ClearLocal(Span<TlbEntry> entries)
+    {
+        foreach (ref TlbEntry entry in entries)
+        {
+            if (entry.Global == 0 || !IsUpper(entry.ReadTag))
+            {
+                entry.ReadTag = entry.WriteTag = TlbEntry.Invalid;
+            }
+        }
     }
 
     /// <summary>TLBI by address: forgets every piece of the page or block that holds it, or with <paramref name="globalOnly"/> those that are global.</summary>
@@ -249,8 +268,7 @@ internal sealed unsafe class TlbContext : IDisposable
 
     public void Dispose()
     {
-        NativeMemory.AlignedFree(_entries);
-        _entries = null;
+        _table.Dispose();
         Jumps?.Dispose();
     }
 }

@@ -7,11 +7,14 @@ namespace Vmm.Emulation.Cpu.Mmu;
 /// <c>(va + size - 1) &amp; ~0xFFF</c>, so one that leaves the page misses. Pages that need more than a host load or store (devices,
 /// alignment checks, watchpoints) are never given a tag.
 /// </summary>
-[StructLayout(LayoutKind.Sequential, Size = 32)]
+[StructLayout(LayoutKind.Sequential, Size = TlbEntry.Size)]
 public struct TlbEntry
 {
     /// <summary>A tag no address can have: not a multiple of the page size, nor with the low bits that misaligned accesses leave in it.</summary>
     public const ulong Invalid = 0x800;
+
+    /// <summary>Bytes of an entry.</summary>
+    public const int Size = 32;
 
     /// <summary>Entries in a set, indexed by bits 23:12 of the virtual address.</summary>
     public const int Count = 4096;
@@ -29,7 +32,7 @@ public struct TlbEntry
     /// <summary>Host address = virtual address + addend.</summary>
     public nint Addend;
 
-    /// <summary>log2 of the size of the page or block that this is a piece of.</summary>
+    /// <summary>log2 of the size of the page or block that this is a piece of; 0 in an entry that was never filled.</summary>
     public int SizeBits;
 
     /// <summary>1 when the translation holds for all ASIDs (nG = 0).</summary>
