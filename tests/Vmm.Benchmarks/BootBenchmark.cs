@@ -13,14 +13,7 @@ internal static class BootBenchmark
     public static async Task<int> RunAsync(int runs)
     {
         GuestFiles files = await GuestAssets.EnsureAsync(new GuestKernel()).ConfigureAwait(false);
-        string vmm = Path.Combine(Root(), "vmm");
-
-        // Builds, if need be, outside the time taken.
-        using (Process build = Start(vmm, "--version"))
-        {
-            await build.StandardOutput.ReadToEndAsync().ConfigureAwait(false);
-            await build.WaitForExitAsync().ConfigureAwait(false);
-        }
+        string vmm = VmmBuild.Program()[0];
 
         var seconds = new double[runs];
         for (int i = 0; i < runs; i++)
@@ -65,15 +58,4 @@ internal static class BootBenchmark
 
     private static Process Start(string program, params string[] arguments) => Process.Start(
         new ProcessStartInfo(program, arguments) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
-
-    private static string Root()
-    {
-        string? folder = AppContext.BaseDirectory;
-        while (folder != null && !File.Exists(Path.Combine(folder, "Vmm.sln")))
-        {
-            folder = Path.GetDirectoryName(folder);
-        }
-
-        return folder ?? throw new DirectoryNotFoundException("the benchmarks must run inside the repository");
-    }
 }

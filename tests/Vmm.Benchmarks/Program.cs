@@ -1,6 +1,15 @@
+using System.Globalization;
 using Vmm.Benchmarks;
+using Vmm.Benchmarks.Hotplug;
 
-// interp [seconds]: the interpreter's speed. boot [runs]: how long a Debian kernel takes to its init.
+const string Usage =
+    """
+    usage: Vmm.Benchmarks interp [SECONDS]      the interpreter's speed
+           Vmm.Benchmarks boot [RUNS]           how long a Debian kernel takes to its init
+           Vmm.Benchmarks hotplug-soak [--rounds N] [--resets N] [--seed N] [--first ROUND] [--patience SECONDS] [--log FILE]
+           Vmm.Benchmarks hotplug-kill [--kills N] [--seed N]
+    """;
+
 switch (args)
 {
     case ["interp"]:
@@ -11,7 +20,37 @@ switch (args)
         return await BootBenchmark.RunAsync(3).ConfigureAwait(false);
     case ["boot", var runs] when int.TryParse(runs, out int r) && r > 0:
         return await BootBenchmark.RunAsync(r).ConfigureAwait(false);
+    case ["hotplug-soak", ..] when Options(args, "rounds", "resets", "seed", "first", "patience", "log") is { } o:
+    {
+        using StreamWriter? log = o.TryGetValue("log", out string? file) ? new StreamWriter(file) { AutoFlush = true } : null;
+        var soak = new HotplugSoak(VmmBuild.Program(), Number(o, "seed", Random.Shared.Next(1_000_000)), TimeSpan.FromSeconds(Number(o, "patience", 10)), Console.Out, log);
+        return await soak.RunAsync(Number(o, "first", 0), Number(o, "rounds", 500), Number(o, "resets", 200)).ConfigureAwait(false) == 0 ? 0 : 1;
+    }
+
+    case ["hotplug-kill", ..] when Options(args, "kills", "seed") is { } o:
+        return await new KillSoak(VmmBuild.Program(), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out).RunAsync(Number(o, "kills", 200)).ConfigureAwait(false) == 0 ? 0 : 1;
     default:
-        Console.Error.WriteLine("usage: Vmm.Benchmarks interp [seconds] | boot [runs]");
+        Console.Error.WriteLine(Usage);
         return 2;
 }
+
+// The options behind a command, each with a value; null when that is not what they are.
+static Dictionary<string, string>? Options(string[] args, params string[] names)
+{
+    var options = new Dictionary<string, string>();
+    for (int i = 1; i < args.Length; i += 2)
+    {
+        string name = args[i].StartsWith("--", StringComparison.Ordinal) ? args[i][2..] : "";
+        if (!names.Contains(name) || i + 1 == args.Length || (name != "log" && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
+        {
+            return null;
+        }
+
+        options[name] = args[i + 1];
+    }
+
+    return options;
+}
+
+static int Number(Dictionary<string, string> options, string name, int otherwise) =>
+    options.TryGetValue(name, out string? value) ? int.Parse(value, CultureInfo.InvariantCulture) : otherwise;

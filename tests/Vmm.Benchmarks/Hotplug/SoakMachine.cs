@@ -1,0 +1,352 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Text.Json.Nodes;
+
+namespace Vmm.Benchmarks.Hotplug;
+
+/// <summary>A VM under soak: what was asked of it, what was heard of it, and what that says of its CPUs. One lock guards all of it.</summary>
+internal sealed class SoakMachine : IAsyncDisposable
+{
+    private const string CpuModel = "max";
+
+    private readonly object _gate = new();
+    private readonly Stopwatch _clock = Stopwatch.StartNew();
+    private readonly Action<string> _log;
+    private readonly VmRun _run;
+    private readonly List<SoakRequest> _requests = [];
+    private readonly List<string> _faults = [];
+    private readonly Dictionary<int, QmpConnection> _connections = [];
+    private readonly Dictionary<int, string> _present = [];
+    private QmpConnection? _control;
+    private string? _answer;
+    private TimeSpan _ableSince;
+    private bool _ready;
+    private bool _running = true;
+    private int _names;
+
+    private SoakMachine(IReadOnlyList<string> vmm, IEnumerable<string> arguments, Action<string> log)
+    {
+        _log = log;
+        _run = new VmRun(vmm, arguments, HearConsole);
+    }
+
+    /// <summary>What went wrong so far, a line each.</summary>
+    public string[] Faults
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return [.. _faults];
+            }
+        }
+    }
+
+    /// <summary>Starts the VM and connects to it; the guest is at the beginning of its boot.</summary>
+    /// <param name="cpus">CPUs that will be plugged: each has a monitor of its own.</param>
+    public static async Task<SoakMachine> StartAsync(IReadOnlyList<string> vmm, IEnumerable<string> arguments, int[] cpus, Action<string> log)
+    {
+        var machine = new SoakMachine(vmm, arguments, log);
+        machine._control = await machine._run.ConnectAsync(machine.HearEvent).ConfigureAwait(false);
+        foreach (int cpu in cpus)
+        {
+            machine._connections[cpu] = await machine._run.ConnectAsync().ConfigureAwait(false);
+        }
+
+        return machine;
+    }
+
+    /// <summary>Asks for what the CPU is not: a plug where it is absent, an unplug where it is present, whatever is under way.</summary>
+    public async Task ToggleAsync(int cpu)
+    {
+        SoakRequest request;
+        JsonObject arguments;
+        lock (_gate)
+        {
+            bool plug = !_present.TryGetValue(cpu, out string? id);
+            id ??= $"c{cpu}n{++_names}";
+            request = new SoakRequest(id, cpu, plug, _clock.Elapsed);
+            arguments = plug
+                ? new JsonObject { ["driver"] = $"{CpuModel}-arm-cpu", ["id"] = id, ["core-id"] = cpu }
+                : new JsonObject { ["id"] = id };
+            if (plug)
+            {
+                // Its outcome may come before its answer is read.
+                _present[cpu] = id;
+            }
+            else
+            {
+                foreach (SoakRequest pending in _requests.Where(r => r.Cpu == cpu && r.Plug && r.End == null))
+                {
+                    pending.Superseded = true;
+                }
+            }
+
+            _requests.Add(request);
+            Log($"{(plug ? "device_add" : "device_del")} {id}");
+        }
+
+        QmpAnswer answer = await AskAsync(_connections[cpu], request.Plug ? "device_add" : "device_del", arguments).ConfigureAwait(false);
+        lock (_gate)
+        {
+            request.Accepted = answer.Error == null;
+            request.Error = answer.Error;
+            if (request.Plug && answer.Error != null)
+            {
+                _present.Remove(cpu);
+            }
+
+            Log($"{request.Id}: {answer.Error ?? "accepted"} after {Stopwatch.GetElapsedTime(answer.SentAt, answer.AnsweredAt).TotalMilliseconds:f1} ms");
+            if (answer.Error != null && !MayBeRefused(request))
+            {
+                _faults.Add($"a false error: {request}");
+            }
+        }
+    }
+
+    public Task StopAsync() => ControlAsync("stop");
+
+    public Task ContinueAsync() => ControlAsync("cont");
+
+    public Task ResetAsync() => ControlAsync("system_reset");
+
+    /// <summary>Has the guest reboot itself, if it listens.</summary>
+    public void Reboot()
+    {
+        Log("the guest is to reboot");
+        _run.Type("now reboot");
+    }
+
+    /// <summary>Waits until the guest has booted and every request has ended; what has not ended in time is a fault.</summary>
+    /// <param name="patience">How long a request may take from the moment the guest can answer.</param>
+    /// <param name="bootPatience">How long the guest may take to boot.</param>
+    public async Task SettleAsync(TimeSpan patience, TimeSpan bootPatience)
+    {
+        TimeSpan began = _clock.Elapsed;
+        while (true)
+        {
+            await Task.Delay(10).ConfigureAwait(false);
+            lock (_gate)
+            {
+                if (_run.HasExited)
+                {
+                    throw new IOException($"the process of the VM has ended: {_run.Errors}");
+                }
+
+                if (!_ready)
+                {
+                    if (_clock.Elapsed - began > bootPatience)
+                    {
+                        throw new TimeoutException("the guest does not boot");
+                    }
+
+                    continue;
+                }
+
+                SoakRequest[] open = [.. _requests.Where(r => r.Accepted && r.End == null)];
+                if (open.Length == 0)
+                {
+                    return;
+                }
+
+                foreach (SoakRequest late in open.Where(r => _clock.Elapsed - (r.SentAt > _ableSince ? r.SentAt : _ableSince) > patience))
+                {
+                    throw new TimeoutException($"no end within {patience.TotalSeconds:f0} s of the guest being able to answer: {late}");
+                }
+            }
+        }
+    }
+
+    /// <summary>Compares what the requests' ends say with what the monitor and the guest say of the CPUs; forgets the requests.</summary>
+    public async Task VerifyAsync(int bootCpus)
+    {
+        // An outcome too many would come soon after the first.
+        await Task.Delay(50).ConfigureAwait(false);
+        QmpAnswer slots = await AskAsync(_control!, "query-hotpluggable-cpus").ConfigureAwait(false);
+        SortedDictionary<int, string> expected;
+        lock (_gate)
+        {
+            expected = new SortedDictionary<int, string>(_present);
+            foreach (SoakRequest request in _requests)
+            {
+                if (request.Ends > 1 || (request.Error != null && request.Outcomes.Count != 0))
+                {
+                    _faults.Add($"it ended more than once: {request}");
+                }
+
+                // The guest may refuse to give a CPU back; a plug has no reason to fail.
+                if (request.End == "refused" && request.Plug)
+                {
+                    _faults.Add($"a plug was refused: {request}");
+                }
+                else if (request.End == "cancelled" && request.Plug && !request.Superseded)
+                {
+                    _faults.Add($"a plug was cancelled, though the CPU stays: {request}");
+                }
+            }
+
+            _requests.Clear();
+        }
+
+        var present = new SortedDictionary<int, string>();
+        foreach (JsonNode? slot in slots.Return!.AsArray())
+        {
+            if (slot!["qom-path"]?.ToString() is { } path && path.StartsWith("/machine/peripheral/", StringComparison.Ordinal))
+            {
+                present[slot["props"]!["core-id"]!.GetValue<int>()] = path["/machine/peripheral/".Length..];
+            }
+        }
+
+        if (!present.SequenceEqual(expected))
+        {
+            Fault($"query-hotpluggable-cpus has [{string.Join(' ', present)}], the requests' ends say [{string.Join(' ', expected)}]");
+        }
+
+        HashSet<int> enabled = await EnabledInGuestAsync().ConfigureAwait(false);
+        if (!enabled.SetEquals(Enumerable.Range(0, bootCpus).Concat(expected.Keys)))
+        {
+            Fault($"the guest has enabled {string.Join(',', enabled)}, the requests' ends say 0-{bootCpus - 1} and [{string.Join(' ', expected)}]");
+        }
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _run.Dispose();
+        return ValueTask.CompletedTask;
+    }
+
+    // An unplug is refused truly when another of the same CPU was under way: it is leaving already, or has left meanwhile. A plug of an absent CPU never is.
+    private bool MayBeRefused(SoakRequest request) =>
+        !request.Plug && _requests.Any(other => other != request && other.Id == request.Id && !other.Plug && other.Error == null && !(other.EndedAt < request.SentAt));
+
+    private static async Task<QmpAnswer> AskAsync(QmpConnection connection, string command, JsonObject? arguments = null)
+    {
+        try
+        {
+            return await connection.ExecuteAsync(command, arguments).WaitAsync(TimeSpan.FromSeconds(100)).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new TimeoutException($"no answer to {command} {arguments?.ToJsonString()} in 100 s");
+        }
+    }
+
+    private async Task ControlAsync(string command)
+    {
+        Log(command);
+        QmpAnswer answer = await AskAsync(_control!, command).ConfigureAwait(false);
+        if (answer.Error != null)
+        {
+            Fault($"{command}: {answer.Error}");
+        }
+    }
+
+    // The CPUs that the guest has enabled, by its sysfs. Asked again where the line was lost in a reboot.
+    private async Task<HashSet<int>> EnabledInGuestAsync()
+    {
+        TimeSpan patience = TimeSpan.FromSeconds(60);
+        TimeSpan began = _clock.Elapsed;
+        string word = (++_names).ToString(CultureInfo.InvariantCulture);
+        while (_clock.Elapsed - began < patience)
+        {
+            _run.Type($"{word} cpus");
+            for (int i = 0; i < 500; i++)
+            {
+                await Task.Delay(10).ConfigureAwait(false);
+                lock (_gate)
+                {
+                    if (_answer?.Split(' ') is [var which, "enabled", var list, ..] && which == word)
+                    {
+                        return [.. list.Split(',').Select(r => r.Split('-')).SelectMany(r => Range(r[0], r[^1]))];
+                    }
+                }
+            }
+        }
+
+        throw new TimeoutException("the guest does not answer at its console");
+    }
+
+    private static IEnumerable<int> Range(string first, string last)
+    {
+        int from = int.Parse(first, CultureInfo.InvariantCulture);
+        return Enumerable.Range(from, int.Parse(last, CultureInfo.InvariantCulture) - from + 1);
+    }
+
+    private void HearConsole(string line)
+    {
+        lock (_gate)
+        {
+            if (line.Contains(SoakGuest.Ready, StringComparison.Ordinal))
+            {
+                _ready = true;
+                _ableSince = _clock.Elapsed;
+            }
+            else if (line.IndexOf(SoakGuest.Answer, StringComparison.Ordinal) is >= 0 and int at)
+            {
+                _answer = line[(at + SoakGuest.Answer.Length)..];
+            }
+            else if (VmRun.IsKernelFault(line))
+            {
+                _faults.Add($"the kernel says: {line}");
+            }
+
+            Log($"console: {line}");
+        }
+    }
+
+    private void HearEvent(QmpEvent heard)
+    {
+        lock (_gate)
+        {
+            Log($"event {heard.Name} {heard.Data?.ToJsonString()}");
+            switch (heard.Name)
+            {
+                case "RESET":
+                    _ready = false;
+                    break;
+                case "STOP":
+                    _running = false;
+                    break;
+                case "RESUME" when !_running:
+                    _running = true;
+                    _ableSince = _clock.Elapsed;
+                    break;
+                case "__org.vmm_HOTPLUG_OUTCOME":
+                    HearOutcome(heard.Data!);
+                    break;
+            }
+        }
+    }
+
+    private void HearOutcome(JsonNode data)
+    {
+        string id = data["device"]!.ToString();
+        string result = data["result"]!.ToString();
+        bool plug = data["operation"]!.ToString() == "plug";
+
+        // The oldest that is open, since requests for one CPU end in order.
+        SoakRequest? request = _requests.Find(r => r.Id == id && r.Plug == plug && r.End == null && r.Error == null)
+            ?? _requests.FindLast(r => r.Id == id && r.Plug == plug);
+        if (request == null)
+        {
+            _faults.Add($"an outcome that nobody asked for: {data.ToJsonString()}");
+            return;
+        }
+
+        request.Hear(result, _clock.Elapsed);
+        if (!plug && result == "done")
+        {
+            _present.Remove(request.Cpu);
+        }
+    }
+
+    private void Fault(string text)
+    {
+        lock (_gate)
+        {
+            _faults.Add(text);
+        }
+    }
+
+    private void Log(string text) => _log($"{_clock.Elapsed.TotalSeconds:f3} {text}");
+}
