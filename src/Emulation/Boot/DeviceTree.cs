@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Vmm.Emulation.Boot.Efi;
 using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Boot;
@@ -63,12 +64,12 @@ public static class DeviceTree
     /// The stub for ACPI: nothing but /chosen, else Linux prefers the device tree. All six uefi properties are mandatory; 2 means
     /// that secure boot is disabled.
     /// </summary>
-    public static byte[] BuildChosen(MachineConfig config, (ulong Start, ulong End)? initrd, ulong systemTable, ulong memoryMap, uint memoryMapSize) =>
+    public static byte[] BuildChosen(MachineConfig config, (ulong Start, ulong End)? initrd, EfiPointers efi) =>
         new Fdt().Node("", root => root.Cells("#address-cells", 2).Cells("#size-cells", 2).Node("chosen", chosen =>
         {
             Common(chosen, config, initrd);
-            chosen.Cells64("linux,uefi-system-table", systemTable).Cells64("linux,uefi-mmap-start", memoryMap)
-                .Cells("linux,uefi-mmap-size", memoryMapSize).Cells("linux,uefi-mmap-desc-size", EfiHandoff.DescriptorSize)
+            chosen.Cells64("linux,uefi-system-table", efi.SystemTable).Cells64("linux,uefi-mmap-start", efi.MemoryMap)
+                .Cells("linux,uefi-mmap-size", efi.MemoryMapSize).Cells("linux,uefi-mmap-desc-size", EfiMemoryDescriptor.Size)
                 .Cells("linux,uefi-mmap-desc-ver", 1).Cells("linux,uefi-secure-boot", 2);
         })).ToArray();
 

@@ -34,7 +34,7 @@ public static class FirmwareBoot
         if (!config.Boot.Kernel.IsEmpty)
         {
             byte[] commandLine = [.. Encoding.UTF8.GetBytes(config.Boot.CommandLine), 0];
-            ReadOnlyMemory<byte> initrd = config.Boot.Initrd ?? default;
+            ReadOnlyMemory<byte> initrd = config.Boot.Initrd;
             items[FwCfgKey.KernelSize] = Number((ulong)config.Boot.Kernel.Length, 4);
             items[FwCfgKey.KernelData] = config.Boot.Kernel;
             items[FwCfgKey.InitrdSize] = Number((ulong)initrd.Length, 4);

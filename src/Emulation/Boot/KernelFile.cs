@@ -31,7 +31,8 @@ public static class KernelFile
 
     private static bool IsGzip(ReadOnlySpan<byte> file) => file is [0x1F, 0x8B, ..];
 
-    private static bool IsZboot(ReadOnlySpan<byte> file) =>
+    /// <summary>Whether the file is an EFI zboot image.</summary>
+    public static bool IsZboot(ReadOnlySpan<byte> file) =>
         file.Length >= ZbootHeaderSize && file is [(byte)'M', (byte)'Z', _, _, (byte)'z', (byte)'i', (byte)'m', (byte)'g', ..];
 
     // Offset and size of the payload at 8 and 12, the name of the compression at 24.

@@ -110,7 +110,7 @@ public sealed record FirmwareConfig(FlashImage Code, FlashImage Variables);
 public sealed record FlashImage(ReadOnlyMemory<byte> Contents, bool ReadOnly, SafeFileHandle? File = null);
 
 /// <summary>What is loaded into RAM at power-on and again at each reset, or offered to the firmware.</summary>
-/// <param name="Kernel">An arm64 <c>Image</c>; empty for none, which firmware can do without.</param>
-/// <param name="Initrd">An initial RAM disk, or null.</param>
+/// <param name="Kernel">An arm64 <c>Image</c>, an ELF file or a flat binary; empty for none, which firmware can do without.</param>
+/// <param name="Initrd">An initial RAM disk; empty for none.</param>
 /// <param name="CommandLine">The kernel command line.</param>
-public sealed record BootConfig(ReadOnlyMemory<byte> Kernel, ReadOnlyMemory<byte>? Initrd, string CommandLine);
+public sealed record BootConfig(ReadOnlyMemory<byte> Kernel, ReadOnlyMemory<byte> Initrd, string CommandLine);

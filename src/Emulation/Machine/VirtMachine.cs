@@ -176,7 +176,7 @@ public sealed class VirtMachine : IDisposable
     /// <exception cref="InvalidDataException">The kernel or the RAM size is wrong; the message says how.</exception>
     public void ResetBoard()
     {
-        BootPlan plan = LinuxBoot.Plan(Config);
+        BootPlan plan = BootPlan.Make(Config);
         Ram.Clear();
         _code.Clear();
         foreach (BootBlob blob in plan.Blobs)
@@ -200,7 +200,7 @@ public sealed class VirtMachine : IDisposable
     public string DescribeJit() => _translations == null ? "" : JitReport.Describe(_translations.Statistics, Cpus, _code);
 
     /// <summary>What is in RAM at power-on, as QEMU's <c>info roms</c> lists it. Any thread.</summary>
-    public string DescribeRoms() => string.Join('\n', LinuxBoot.Plan(Config).Blobs
+    public string DescribeRoms() => string.Join('\n', BootPlan.Make(Config).Blobs
         .OrderBy(b => b.Address)
         .Select(b => $"addr={b.Address:x16} size=0x{b.Bytes.Length:x6} mem=ram name=\"{b.Name}\""));
 

@@ -72,6 +72,11 @@ public static class RunCommand
                 Log.Warning("This host cannot run translated code: instructions are interpreted");
             }
 
+            if (MemoryOption.Notice(config.MemoryBytes, await File.ReadAllTextAsync("/proc/meminfo").ConfigureAwait(false)) is { } notice)
+            {
+                await Complaint.Write(notice).ConfigureAwait(false);
+            }
+
             traceOption.RequireEngine(config.Accelerator);
             config = config with { Trace = traceOption.Open() };
             monitors = MonitorHost.Open(options, () => Quit(ShutdownCause.HostUi));

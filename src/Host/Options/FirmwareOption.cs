@@ -6,6 +6,9 @@ namespace Vmm.Host.Options;
 /// <summary>Firmware: <c>-bios FILE</c>, and the banks of flash by <c>-drive if=pflash,format=raw,unit=0|1,file=F[,readonly=on]</c>.</summary>
 public static class FirmwareOption
 {
+    // Bytes: four instructions.
+    private const int SmallestFirmware = 16;
+
     public const string DriveSyntax = "if=pflash,format=raw,unit=0|1,file=F[,readonly=on]";
 
     /// <summary>Opens what the options name; null for no firmware. Files of drives that are not read-only stay open and locked.</summary>
@@ -95,34 +98,22 @@ public static class FirmwareOption
             return new FlashImage(ReadBank("flash image", drive.File, exact: true), ReadOnly: true);
         }
 
-        SafeFileHandle? handle = null;
+        SafeFileHandle handle = UserFile.Open("flash image", drive.File, FileAccess.ReadWrite, FileShare.None);
         try
         {
-            handle = File.OpenHandle(drive.File, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
             return new FlashImage(ReadBank("flash image", drive.File, handle, exact: true), ReadOnly: false, handle);
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        catch
         {
-            throw new OptionException($"cannot open the flash image '{CommandLine.Legible(drive.File)}': {e.Message}");
-        }
-        catch (OptionException)
-        {
-            handle?.Dispose();
+            handle.Dispose();
             throw;
         }
     }
 
     private static byte[] ReadBank(string what, string path, bool exact)
     {
-        try
-        {
-            using SafeFileHandle handle = File.OpenHandle(path);
-            return ReadBank(what, path, handle, exact);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
-        {
-            throw new OptionException($"cannot read the {what} '{CommandLine.Legible(path)}': {e.Message}");
-        }
+        using SafeFileHandle handle = UserFile.Open(what, path);
+        return ReadBank(what, path, handle, exact);
     }
 
     // Without the zeros at its end: most of a bank of 64 MiB.
@@ -130,29 +121,41 @@ public static class FirmwareOption
     {
         const long Bank = (long)VirtMemoryMap.FlashSize;
         long length = RandomAccess.GetLength(handle);
-        if (length is 0 or > Bank || (exact && length != Bank))
+        if (length < SmallestFirmware)
+        {
+            throw new OptionException($"the {what} '{CommandLine.Legible(path)}' has {length} bytes: too few for a program");
+        }
+
+        if (length > Bank || (exact && length != Bank))
         {
             throw new OptionException(
                 $"the {what} '{CommandLine.Legible(path)}' has {length} bytes: {(exact ? "" : "at most ")}{Bank >> 20} MiB, the size of a bank of flash, {(exact ? "are needed" : "fit")}");
         }
 
-        using var contents = new MemoryStream();
-        byte[] piece = new byte[1 << 20];
-        int read;
-        long end = 0;
-        for (long at = 0; (read = RandomAccess.Read(handle, piece, at)) > 0; at += read)
+        try
         {
-            int used = piece.AsSpan(0, read).LastIndexOfAnyExcept((byte)0) + 1;
-            if (used > 0)
+            using var contents = new MemoryStream();
+            byte[] piece = new byte[1 << 20];
+            int read;
+            long end = 0;
+            for (long at = 0; at < length && (read = RandomAccess.Read(handle, piece, at)) > 0; at += read)
             {
-                contents.SetLength(at);
-                contents.Position = at;
-                contents.Write(piece, 0, used);
-                end = at + used;
+                int used = piece.AsSpan(0, read).LastIndexOfAnyExcept((byte)0) + 1;
+                if (used > 0)
+                {
+                    contents.SetLength(at);
+                    contents.Position = at;
+                    contents.Write(piece, 0, used);
+                    end = at + used;
+                }
             }
-        }
 
-        contents.SetLength(end);
-        return contents.ToArray();
+            contents.SetLength(end);
+            return contents.ToArray();
+        }
+        catch (IOException e)
+        {
+            throw new OptionException($"cannot read the {what} '{CommandLine.Legible(path)}': {e.Message}");
+        }
     }
 }

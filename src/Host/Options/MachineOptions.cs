@@ -13,7 +13,7 @@ namespace Vmm.Host.Options;
 public sealed record MachineOptions(string? Kernel, string? Initrd, string Append, string Smp, string Memory, string Cpu, string Machine, string? Accel = null)
 {
     // Of kernels and initial RAM disks, in bytes.
-    private const long LargestFile = 1 << 30;
+    private const ulong LargestFile = 1 << 30;
 
     /// <summary>Firmware (<c>-bios</c>); null for none.</summary>
     public string? Bios { get; init; }
@@ -54,7 +54,7 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
         FirmwareConfig? firmware = FirmwareOption.Open(Bios, Drives);
         if (Kernel == null && firmware == null)
         {
-            throw new OptionException("no kernel: give an arm64 Image with -kernel, or firmware with -bios");
+            throw new OptionException("no kernel: give an arm64 Image or a bare-metal program with -kernel, or firmware with -bios");
         }
 
         if (Kernel == null && (Initrd != null || Append.Length > 0))
@@ -62,11 +62,15 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
             throw new OptionException($"{(Initrd != null ? "-initrd" : "-append")} only allowed with -kernel option");
         }
 
-        var boot = new BootConfig(Kernel == null ? default : ReadKernel(Kernel, firmware != null), Initrd == null ? null : ReadFile("initrd", Initrd), Append);
+        ReadOnlyMemory<byte> kernel = ReadKernel(memory, firmware != null);
+        ReadOnlyMemory<byte> initrd = Initrd == null ? default : UserFile.Read("initrd", Initrd, Largest(memory));
+        var boot = new BootConfig(kernel, initrd, Append);
         var config = new MachineConfig(model, smp.Cpus, smp.Topology, memory, boot)
         {
             Firmware = firmware,
-            Acpi = machine.Acpi,
+
+            // A program that is not Linux finds the machine described by its device tree alone.
+            Acpi = machine.Acpi && (firmware != null || Arm64Image.IsImage(kernel.Span)),
             DtbRandomness = machine.DtbRandomness,
             Rtc = rtc,
             Name = Name,
@@ -81,7 +85,7 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
         config = config with { PluggedCpus = CpuDeviceOption.Place(Devices, config) };
         try
         {
-            LinuxBoot.Plan(config);
+            BootPlan.Make(config);
         }
         catch (InvalidDataException e)
         {
@@ -101,11 +105,16 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
             : AcceleratorOption.Choose(ofMachine ?? Accel);
     }
 
-    private static ReadOnlyMemory<byte> ReadKernel(string path, bool forFirmware)
+    private ReadOnlyMemory<byte> ReadKernel(ulong memory, bool forFirmware)
     {
+        if (Kernel == null)
+        {
+            return default;
+        }
+
         try
         {
-            return KernelFile.Unpack(ReadFile("kernel", path), forFirmware);
+            return KernelFile.Unpack(UserFile.Read("kernel", Kernel, Largest(memory)), forFirmware);
         }
         catch (InvalidDataException e)
         {
@@ -113,29 +122,5 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
         }
     }
 
-    // Pipes and devices too, which may never end.
-    private static byte[] ReadFile(string what, string path)
-    {
-        try
-        {
-            using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1 << 20);
-            using var contents = new MemoryStream();
-            byte[] piece = new byte[1 << 20];
-            int read;
-            while ((read = file.Read(piece)) > 0)
-            {
-                contents.Write(piece, 0, read);
-                if (contents.Length > LargestFile)
-                {
-                    throw new OptionException($"the {what} '{CommandLine.Legible(path)}' is larger than {LargestFile >> 20} MiB");
-                }
-            }
-
-            return contents.ToArray();
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
-        {
-            throw new OptionException($"cannot read the {what} '{CommandLine.Legible(path)}': {e.Message}");
-        }
-    }
+    private static long Largest(ulong memory) => (long)Math.Min(memory, LargestFile);
 }

@@ -29,6 +29,25 @@ public static class MemoryOption
         return size;
     }
 
+    /// <summary>What the user is told about RAM that the host cannot give; null when all is well.</summary>
+    /// <param name="bytes">The size of RAM.</param>
+    /// <param name="hostMemory">What is in /proc/meminfo.</param>
+    public static string? Notice(ulong bytes, string hostMemory)
+    {
+        ulong host = Field(hostMemory, "MemTotal") + Field(hostMemory, "SwapTotal");
+        return host == 0 || bytes <= host
+            ? null
+            : $"warning: the guest's RAM of {bytes >> 20} MiB is more than this host's memory and swap, {host >> 20} MiB: the host ends the VM when the guest uses more than there is";
+    }
+
+    // In bytes; 0 when there is no such line.
+    private static ulong Field(string hostMemory, string name)
+    {
+        string? line = hostMemory.Split('\n').FirstOrDefault(l => l.StartsWith(name + ":", StringComparison.Ordinal));
+        string? number = line?.Split(' ', StringSplitOptions.RemoveEmptyEntries).ElementAtOrDefault(1);
+        return ulong.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out ulong kibibytes) ? kibibytes << 10 : 0;
+    }
+
     /// <summary>A size in bytes from a number of MiB, or one with a suffix K, M or G.</summary>
     private static ulong ParseSize(string text)
     {

@@ -1,0 +1,28 @@
+using Vmm.Emulation.Machine;
+
+namespace Vmm.Emulation.Boot;
+
+/// <summary>A piece of guest memory to fill before the boot CPU starts.</summary>
+public readonly record struct BootBlob(string Name, ulong Address, ReadOnlyMemory<byte> Bytes);
+
+/// <summary>What the boot CPU starts with: PC at the entry point, X0 at the device tree, MMU off, EL1.</summary>
+public sealed record BootPlan(IReadOnlyList<BootBlob> Blobs, ulong EntryPoint, ulong DeviceTreeAddress)
+{
+    /// <summary>
+    /// How the machine starts: by its firmware, or directly with a Linux kernel or another program. It is the same at each reset, but for the random seeds.
+    /// </summary>
+    /// <exception cref="InvalidDataException">The kernel is nothing that runs here, or the RAM is too small; the message says which.</exception>
+    public static BootPlan Make(MachineConfig config)
+    {
+        ReadOnlySpan<byte> kernel = config.Boot.Kernel.Span;
+        PeFile.RequireWhole(kernel);
+        if (Arm64Image.IsImage(kernel) || KernelFile.IsZboot(kernel))
+        {
+            LinuxBoot.RequireCommandLine(config.Boot.CommandLine);
+        }
+
+        return config.Firmware != null ? FirmwareBoot.Plan(config)
+            : Arm64Image.IsImage(kernel) ? LinuxBoot.Plan(config)
+            : BareMetalBoot.Plan(config);
+    }
+}

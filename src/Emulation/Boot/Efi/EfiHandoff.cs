@@ -1,0 +1,185 @@
+using System.Buffers.Binary;
+using System.Text;
+using Vmm.Emulation.Machine;
+
+namespace Vmm.Emulation.Boot.Efi;
+
+/// <summary>
+/// What firmware and an EFI stub would have left behind, so that Linux takes ACPI without either: a memory map, an EFI system table with ACPI and SMBIOS in its
+/// configuration tables, and runtime services for the time and for reset (UEFI 2.10, chapters 4, 7 and 8). Boot services have ended, and the virtual address map
+/// is set: every virtual address is the physical one.
+/// <code>
+/// +0x0_0000  memory map                         ordinary memory, which the kernel reserves
+/// +0x1_0000  system table and what it leads to  EfiRuntimeServicesData
+/// +0x2_0000  runtime services                   EfiRuntimeServicesCode
+/// </code>
+/// </summary>
+public static class EfiHandoff
+{
+    /// <summary>Bytes from the memory map to the end of the runtime services.</summary>
+    public const ulong Size = 3 * Granule;
+
+    /// <summary>Runtime regions and tables are so aligned, for kernels with pages of 64 KiB (UEFI 2.10, 2.3.6.1).</summary>
+    public const ulong Granule = 0x1_0000;
+
+    private const int SystemTableSize = 120;
+    private const int RuntimeServicesSize = 136;
+    private const int ConfigurationEntrySize = 24;
+    private const uint Revision = (2 << 16) | 100;
+
+    // In the page of runtime data.
+    private const int ConfigurationOffset = 128;
+    private const int RuntimeServicesOffset = 256;
+    private const int RuntimePropertiesOffset = 400;
+    private const int MemoryAttributesOffset = 416;
+    private const int VendorOffset = 512;
+    private const int DataSize = 1024;
+
+    private static readonly Guid s_acpi20 = new("8868e871-e4f1-11d3-bc22-0080c73c8881");
+    private static readonly Guid s_smbios3 = new("f2fd1544-9794-4a2c-992e-e5bbcf20e394");
+    private static readonly Guid s_runtimeProperties = new("eb66918a-7eef-402a-842e-931d21c38ae9");
+    private static readonly Guid s_memoryAttributes = new("dcfa911d-26eb-469f-a220-38b7dc461220");
+
+    // The pointers of EFI_RUNTIME_SERVICES in their order, and the bits by which EFI_RT_PROPERTIES_TABLE calls them supported (4.5, 4.6.2).
+    private static readonly (ulong Procedure, uint Supported)[] s_services =
+    [
+        (RuntimeServicesCode.GetTime, 0x0001),
+        (RuntimeServicesCode.SetTime, 0x0002),
+        (RuntimeServicesCode.Unsupported, 0), // GetWakeupTime
+        (RuntimeServicesCode.Unsupported, 0), // SetWakeupTime
+        (RuntimeServicesCode.Unsupported, 0), // SetVirtualAddressMap
+        (RuntimeServicesCode.Unsupported, 0), // ConvertPointer
+        (RuntimeServicesCode.Unsupported, 0), // GetVariable
+        (RuntimeServicesCode.Unsupported, 0), // GetNextVariableName
+        (RuntimeServicesCode.Unsupported, 0), // SetVariable
+        (RuntimeServicesCode.Unsupported, 0), // GetNextHighMonotonicCount
+        (RuntimeServicesCode.ResetSystem, 0x0400),
+        (RuntimeServicesCode.Unsupported, 0), // UpdateCapsule
+        (RuntimeServicesCode.Unsupported, 0), // QueryCapsuleCapabilities
+        (RuntimeServicesCode.Unsupported, 0), // QueryVariableInfo
+    ];
+
+    /// <summary>The hand-off for <paramref name="address"/>, a multiple of <see cref="Granule"/>.</summary>
+    /// <param name="smbios">Address of the SMBIOS 3.0 entry point. The ACPI tables are directly behind the hand-off.</param>
+    /// <param name="tablesEnd">Address after the ACPI and SMBIOS tables, a multiple of <see cref="Granule"/>.</param>
+    /// <param name="ramEnd">Address after the last byte of RAM.</param>
+    public static (IReadOnlyList<BootBlob> Blobs, EfiPointers Pointers) Build(ulong address, ulong smbios, ulong tablesEnd, ulong ramEnd)
+    {
+        ulong acpi = address + Size;
+        ulong data = address + Granule;
+        ulong code = data + Granule;
+        byte[] map = EfiMemoryDescriptor.ToArray(
+        [
+            new(EfiMemoryType.MemoryMappedIo, VirtMemoryMap.Rtc.Value, Granule, EfiMemoryAttributes.Uncacheable | EfiMemoryAttributes.Runtime),
+            new(EfiMemoryType.Conventional, VirtMemoryMap.Ram.Value, data - VirtMemoryMap.Ram.Value, EfiMemoryAttributes.WriteBack),
+            new(EfiMemoryType.RuntimeServicesData, data, Granule, EfiMemoryAttributes.WriteBack | EfiMemoryAttributes.Runtime),
+            new(EfiMemoryType.RuntimeServicesCode, code, Granule, EfiMemoryAttributes.WriteBack | EfiMemoryAttributes.Runtime),
+            new(EfiMemoryType.AcpiReclaim, acpi, tablesEnd - acpi, EfiMemoryAttributes.WriteBack),
+            new(EfiMemoryType.Conventional, tablesEnd, ramEnd - tablesEnd, EfiMemoryAttributes.WriteBack),
+        ]);
+        BootBlob[] blobs =
+        [
+            new("EFI memory map", address, map),
+            new("EFI tables", data, Data(data, code, acpi, smbios)),
+            new("EFI runtime services", code, RuntimeServicesCode.ToArray()),
+        ];
+        return (blobs, new EfiPointers(data, address, (uint)map.Length));
+    }
+
+    // The system table at the beginning, and behind it what it leads to.
+    private static byte[] Data(ulong address, ulong code, ulong rsdp, ulong smbios)
+    {
+        byte[] bytes = new byte[DataSize];
+        WriteConfiguration(
+            bytes.AsSpan(ConfigurationOffset),
+            [
+                (s_acpi20, rsdp),
+                (s_smbios3, smbios),
+                (s_runtimeProperties, address + RuntimePropertiesOffset),
+                (s_memoryAttributes, address + MemoryAttributesOffset),
+            ]);
+        WriteRuntimeServices(bytes.AsSpan(RuntimeServicesOffset, RuntimeServicesSize), code);
+        WriteRuntimeProperties(bytes.AsSpan(RuntimePropertiesOffset));
+        WriteMemoryAttributes(bytes.AsSpan(MemoryAttributesOffset), address, code);
+        Encoding.Unicode.GetBytes("Vmm\0").CopyTo(bytes, VendorOffset);
+
+        Span<byte> table = bytes.AsSpan(0, SystemTableSize);
+        BinaryPrimitives.WriteUInt64LittleEndian(table[24..], address + VendorOffset);
+        BinaryPrimitives.WriteUInt64LittleEndian(table[88..], address + RuntimeServicesOffset);
+        BinaryPrimitives.WriteUInt64LittleEndian(table[104..], 4);
+        BinaryPrimitives.WriteUInt64LittleEndian(table[112..], address + ConfigurationOffset);
+        WriteHeader(table, 0x5453_5953_2049_4249);
+        return bytes;
+    }
+
+    private static void WriteConfiguration(Span<byte> bytes, ReadOnlySpan<(Guid Vendor, ulong Table)> tables)
+    {
+        foreach ((Guid vendor, ulong table) in tables)
+        {
+            vendor.TryWriteBytes(bytes);
+            BinaryPrimitives.WriteUInt64LittleEndian(bytes[16..], table);
+            bytes = bytes[ConfigurationEntrySize..];
+        }
+    }
+
+    private static void WriteRuntimeServices(Span<byte> table, ulong code)
+    {
+        for (int i = 0; i < s_services.Length; i++)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(table[(24 + (i * 8))..], code + s_services[i].Procedure);
+        }
+
+        WriteHeader(table, 0x5652_4553_544E_5552);
+    }
+
+    // Version 1, length 8, and the services that are supported.
+    private static void WriteRuntimeProperties(Span<byte> table)
+    {
+        BinaryPrimitives.WriteUInt16LittleEndian(table, 1);
+        BinaryPrimitives.WriteUInt16LittleEndian(table[2..], 8);
+        BinaryPrimitives.WriteUInt32LittleEndian(table[4..], s_services.Aggregate(0u, (mask, service) => mask | service.Supported));
+    }
+
+    // Version 1: two descriptors, by which the kernel maps data that is not executed and code that is not written (4.6.4).
+    private static void WriteMemoryAttributes(Span<byte> table, ulong data, ulong code)
+    {
+        BinaryPrimitives.WriteUInt32LittleEndian(table, 1);
+        BinaryPrimitives.WriteUInt32LittleEndian(table[4..], 2);
+        BinaryPrimitives.WriteUInt32LittleEndian(table[8..], EfiMemoryDescriptor.Size);
+        EfiMemoryDescriptor.ToArray(
+        [
+            new(EfiMemoryType.RuntimeServicesData, data, Granule, EfiMemoryAttributes.Runtime | EfiMemoryAttributes.ExecuteProtected),
+            new(EfiMemoryType.RuntimeServicesCode, code, Granule, EfiMemoryAttributes.Runtime | EfiMemoryAttributes.ReadOnly),
+        ]).CopyTo(table[16..]);
+    }
+
+    // EFI_TABLE_HEADER of a table that is otherwise complete (4.2).
+    private static void WriteHeader(Span<byte> table, ulong signature)
+    {
+        BinaryPrimitives.WriteUInt64LittleEndian(table, signature);
+        BinaryPrimitives.WriteUInt32LittleEndian(table[8..], Revision);
+        BinaryPrimitives.WriteInt32LittleEndian(table[12..], table.Length);
+        BinaryPrimitives.WriteUInt32LittleEndian(table[16..], Crc32(table));
+    }
+
+    private static uint Crc32(ReadOnlySpan<byte> bytes)
+    {
+        uint crc = uint.MaxValue;
+        foreach (byte b in bytes)
+        {
+            crc ^= b;
+            for (int bit = 0; bit < 8; bit++)
+            {
+                crc = (crc & 1) != 0 ? (crc >> 1) ^ 0xEDB8_8320 : crc >> 1;
+            }
+        }
+
+        return ~crc;
+    }
+}
+
+/// <summary>What an EFI stub tells the kernel in /chosen (Linux, Documentation/arch/arm/uefi.rst).</summary>
+/// <param name="SystemTable">Physical address.</param>
+/// <param name="MemoryMap">Physical address.</param>
+/// <param name="MemoryMapSize">Bytes.</param>
+public readonly record struct EfiPointers(ulong SystemTable, ulong MemoryMap, uint MemoryMapSize);

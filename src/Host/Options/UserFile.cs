@@ -1,0 +1,93 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Text;
+using Microsoft.Win32.SafeHandles;
+
+namespace Vmm.Host.Options;
+
+/// <summary>
+/// Files that the user names to be read. Only regular files are opened: to open a pipe would wait for a writer, and a device may never end.
+/// </summary>
+public static class UserFile
+{
+    // struct statx and its constants, the same on all architectures (linux/stat.h).
+    private const int StatusSize = 256;
+    private const int StatusMode = 28;
+    private const int CurrentFolder = -100;
+    private const uint TypeWanted = 1;
+    private const int TypeMask = 0xF000;
+
+    private static readonly Dictionary<int, string> s_kinds = new()
+    {
+        [0x1000] = "a pipe", [0x2000] = "a character device", [0x4000] = "a directory", [0x6000] = "a block device", [0xC000] = "a socket",
+    };
+
+    /// <param name="what">What the file is, for the message.</param>
+    /// <exception cref="OptionException">One line that says why it cannot be opened.</exception>
+    public static SafeFileHandle Open(string what, string path, FileAccess access = FileAccess.Read, FileShare share = FileShare.Read)
+    {
+        try
+        {
+            return RefusalOf(path) is { } reason
+                ? throw new OptionException(Complaint(what, path, reason))
+                : File.OpenHandle(path, FileMode.Open, access, share);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
+        {
+            throw new OptionException(Complaint(what, path, e is UnauthorizedAccessException ? "Permission denied" : e.Message));
+        }
+    }
+
+    /// <summary>The whole file, which is not empty.</summary>
+    /// <param name="what">What the file is, for the message.</param>
+    /// <param name="largest">The most bytes that it may have, less than 2 GiB.</param>
+    /// <exception cref="OptionException">One line that says why it cannot be read.</exception>
+    public static ReadOnlyMemory<byte> Read(string what, string path, long largest)
+    {
+        using SafeFileHandle file = Open(what, path);
+        try
+        {
+            // A file of /proc has the length 0 and is read to its end. One byte more than there should be tells that a file is too long.
+            byte[] contents = new byte[Math.Min(Math.Max(RandomAccess.GetLength(file), 1 << 16), largest) + 1];
+            int length = 0;
+            int read;
+            while ((read = RandomAccess.Read(file, contents.AsSpan(length), length)) > 0)
+            {
+                length += read;
+                if (length > largest)
+                {
+                    throw new OptionException($"the {what} '{CommandLine.Legible(path)}' is larger than {largest >> 20} MiB");
+                }
+
+                if (length == contents.Length)
+                {
+                    Array.Resize(ref contents, (int)Math.Min(2L * length, largest + 1));
+                }
+            }
+
+            return length == 0 ? throw new OptionException($"the {what} '{CommandLine.Legible(path)}' is empty") : contents.AsMemory(0, length);
+        }
+        catch (IOException e)
+        {
+            throw new OptionException(Complaint(what, path, e.Message));
+        }
+    }
+
+    private static string Complaint(string what, string path, string reason) => $"cannot read the {what} '{CommandLine.Legible(path)}': {reason}";
+
+    // Why it must not be opened; null for a regular file.
+    private static string? RefusalOf(string path)
+    {
+        byte[] status = new byte[StatusSize];
+        if (Statx(CurrentFolder, [.. Encoding.UTF8.GetBytes(path), 0], 0, TypeWanted, status) != 0)
+        {
+            return Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError());
+        }
+
+        int type = BinaryPrimitives.ReadUInt16LittleEndian(status.AsSpan(StatusMode)) & TypeMask;
+        return s_kinds.TryGetValue(type, out string? kind) ? $"it is {kind}, not a regular file" : null;
+    }
+
+    [DllImport("libc", EntryPoint = "statx", SetLastError = true)]
+    private static extern int Statx(int folder, byte[] path, int flags, uint mask, [Out] byte[] status);
+}
