@@ -51,7 +51,7 @@ public sealed class FirmwareOptionTests : IDisposable
     [InlineData(null, "if=pflash,unit=0,file=small.fd", "has 4096 bytes: 64 MiB, the size of a bank of flash, are needed")]
     [InlineData("large.fd", null, "has 67108865 bytes: at most 64 MiB")]
     [InlineData("none.fd", null, "cannot read the firmware")]
-    [InlineData(null, "if=pflash,unit=0,file=none.fd", "cannot open the flash image")]
+    [InlineData(null, "if=pflash,unit=0,file=none.fd", "cannot read the flash image")]
     [InlineData(null, "if=pflash,unit=2,file=bank.fd", "'unit=2' is not supported")]
     [InlineData(null, "if=virtio,file=bank.fd", "'if=virtio' is not supported")]
     [InlineData(null, "if=pflash", "give if=pflash")]
