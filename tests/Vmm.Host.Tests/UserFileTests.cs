@@ -9,6 +9,7 @@ namespace Vmm.Host.Tests;
 public sealed class UserFileTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("vmm-user-file").FullName;
+    private readonly Socket _listener = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
 
     public UserFileTests()
     {
@@ -17,8 +18,7 @@ public sealed class UserFileTests : IDisposable
             mkfifo.WaitForExit();
         }
 
-        using var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        listener.Bind(new UnixDomainSocketEndPoint(PathOf("socket")));
+        _listener.Bind(new UnixDomainSocketEndPoint(PathOf("socket")));
         Directory.CreateDirectory(PathOf("folder"));
         File.WriteAllBytes(PathOf("empty"), []);
         File.WriteAllBytes(PathOf("flat"), [0, 0, 0, 0x14, 1, 2, 3]);
@@ -42,7 +42,11 @@ public sealed class UserFileTests : IDisposable
         { "", "No such file or directory" },
     };
 
-    public void Dispose() => Directory.Delete(_folder, recursive: true);
+    public void Dispose()
+    {
+        _listener.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
 
     [Theory]
     [MemberData(nameof(Refusals))]
