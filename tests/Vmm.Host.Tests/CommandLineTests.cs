@@ -33,7 +33,7 @@ public sealed class CommandLineTests
         MachineOption machine = MachineOption.Parse(Parse("-machine acpi=off,gic-version=3 -M virt,dtb-randomness=off -machine acpi=auto,its=off").Machine.Machine);
         Assert.True(machine.Acpi);
         Assert.False(machine.DtbRandomness);
-        Assert.Null(machine.OnlineCapable);
+        Assert.False(machine.OnlineCapable);
     }
 
     [Fact]

@@ -118,7 +118,7 @@ public sealed record HotplugState(
     }
 
     private string? RefuseLeaving(int cpu, PowerOnCpus cpus) =>
-        cpus.IsFixed(cpu) ? "Hot-unplug of cold-booted CPU not supported!"
+        cpus.IsFixed(cpu) ? $"Hot-unplug of cold-booted CPU not supported! {NameOf(cpu)} is Enabled in the MADT for good; -machine online-capable-cpus=on makes it one that can leave"
         : IsLeaving(cpu) ? AlreadyLeaving(cpu)
         : null;
 

@@ -17,13 +17,15 @@ public static class AcpiCommand
     {
         OptionRow row = OptionTable.Find("smp")!;
         var smp = new Option<string>($"--{row.Name}", $"-{row.Name}") { Description = row.Syntax, DefaultValueFactory = _ => SmpOption.Default };
+        OptionRow machineRow = OptionTable.Find("machine")!;
+        var machine = new Option<string>($"--{machineRow.Name}", $"-{machineRow.Name}") { Description = machineRow.Syntax, DefaultValueFactory = _ => "" };
         var folder = new Option<string>("--out") { Description = "folder for the files", DefaultValueFactory = _ => "." };
-        var dump = new Command("dump", "Write the ACPI tables of a machine, one file each") { smp, folder };
-        dump.SetAction(parsed => Dump(parsed.GetValue(smp)!, parsed.GetValue(folder)!));
+        var dump = new Command("dump", "Write the ACPI tables of a machine, one file each") { smp, machine, folder };
+        dump.SetAction(parsed => Dump(parsed.GetValue(smp)!, parsed.GetValue(machine)!, parsed.GetValue(folder)!));
         return new Command("acpi", "ACPI tables") { dump };
     }
 
-    private static Task<int> Dump(string smpText, string folder)
+    private static Task<int> Dump(string smpText, string machineText, string folder)
     {
         try
         {
@@ -31,7 +33,7 @@ public static class AcpiCommand
             var config = new MachineConfig(CpuModel.Find("max")!, smp.Cpus, smp.Topology, 0, new BootConfig(default, null, ""))
             {
                 DisabledCpus = smp.DisabledCpus,
-                ColdPluggedCpusOnlineCapable = smp.DisabledCpus > 0,
+                ColdPluggedCpusOnlineCapable = MachineOption.Parse(machineText).OnlineCapable,
             };
             AcpiTableSet tables = AcpiTables.Build(config, s_address);
             Directory.CreateDirectory(folder);

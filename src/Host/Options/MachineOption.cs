@@ -15,8 +15,8 @@ public sealed record MachineOption
 
     public bool DtbRandomness { get; private init; } = true;
 
-    /// <summary>Whether CPUs of power-on can leave; null where nothing was said.</summary>
-    public bool? OnlineCapable { get; private init; }
+    /// <summary>Whether CPUs of power-on but the first are online-capable in the MADT in place of Enabled, and so can leave.</summary>
+    public bool OnlineCapable { get; private init; }
 
     /// <summary>Engines to try, in this order, separated by colons; null where nothing was said.</summary>
     public string? Accel { get; private init; }
@@ -37,7 +37,7 @@ public sealed record MachineOption
         new("gic-version", "3|max", "version of the interrupt controller", (o, v) => v is "3" or "max" ? o : throw new OptionException($"gic-version={v} is not supported: virt has a GICv3 (gic-version=3)")),
         new("highmem", "on|off", "use of addresses above 4 GiB", (o, v) => o with { Highmem = Switch("highmem", v) }),
         new("highmem-redists", "on|off", "redistributors above 4 GiB, for more than 123 CPUs", (o, v) => o with { HighmemRedists = Switch("highmem-redists", v) }),
-        new("online-capable-cpus", "on|off", "CPUs of power-on but the first can be unplugged and disabled (on with -smp disabledcpus=, off without)", (o, v) => o with { OnlineCapable = Switch("online-capable-cpus", v) }),
+        new("online-capable-cpus", "on|off", "CPUs of power-on but the first can be unplugged and disabled; Linux 7.2 and later then boots with the first alone, and user space brings up the others", (o, v) => o with { OnlineCapable = Switch("online-capable-cpus", v) }),
 
         // Of a machine that has no such thing: what is so anyhow is accepted.
         Only("its", "off", "there is no GICv3 ITS"),

@@ -76,7 +76,7 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
             Name = Name,
             Uuid = Uuid,
             DisabledCpus = smp.DisabledCpus,
-            ColdPluggedCpusOnlineCapable = machine.OnlineCapable ?? smp.DisabledCpus > 0,
+            ColdPluggedCpusOnlineCapable = machine.OnlineCapable,
             Accelerator = accelerator.Accelerator,
             TranslationBytes = accelerator.TranslationBytes,
             PerfMap = accelerator.PerfMap,

@@ -25,6 +25,7 @@ public sealed class SystemOracleTests
     [InlineData("gic_random", "neoverse-n1", 1)]
     [InlineData("gic_smp", "neoverse-n1", 3)]
     [InlineData("timers", "neoverse-n1", 1)]
+    [InlineData("timer_status", "neoverse-n1", 1)]
     [InlineData("psci", "neoverse-n1", 3)]
     [InlineData("eret", "neoverse-n1", 1)]
     [InlineData("at", "neoverse-n1", 1)]

@@ -32,9 +32,20 @@ public sealed class TimerChannel(VirtualClock clock, TimerQueue queue, Interrupt
     private uint _control;
     private ulong _compare;
 
+    /// <summary>CTL. Who reads ISTATUS = 1 finds the interrupt asserted: the queue's thread may only be on its way.</summary>
     public ulong Control
     {
-        get => _control | (ConditionMet ? Status : 0);
+        get
+        {
+            bool met = ConditionMet;
+            if (met)
+            {
+                Expire();
+            }
+
+            return _control | (met ? Status : 0);
+        }
+
         set
         {
             lock (_lock)
@@ -58,9 +69,20 @@ public sealed class TimerChannel(VirtualClock clock, TimerQueue queue, Interrupt
         }
     }
 
+    /// <summary>TVAL; one that tells that the time is over does as <see cref="Control"/> does.</summary>
     public ulong TimerValue
     {
-        get => (uint)(_compare - clock.Count);
+        get
+        {
+            long left = (long)(_compare - clock.Count);
+            if (left <= 0)
+            {
+                Expire();
+            }
+
+            return (uint)left;
+        }
+
         set => CompareValue = clock.Count + (ulong)(int)value;
     }
 
@@ -71,7 +93,7 @@ public sealed class TimerChannel(VirtualClock clock, TimerQueue queue, Interrupt
 
     internal ulong Deadline { get; set; }
 
-    /// <summary>The counter has reached what was asked of the queue, or what was asked before it was changed.</summary>
+    /// <summary>The counter may have reached the compare value: drives the output. Any thread.</summary>
     internal void Expire()
     {
         lock (_lock)

@@ -175,8 +175,9 @@ internal static unsafe class SystemInstructions
             return core.TakeFpAccessTrap(op);
         }
 
+        // A read that tells of a timer's time has asserted its interrupt.
         s->X[op->Rd] = register.Read(core, s);
-        return op + 1;
+        return s->Attention == 0 ? op + 1 : Flow.TakenTo(core, s, op, core.PcOf(op) + 4);
     }
 
     public static Op* Msr(VcpuCore core, CpuState* s, Op* op)
