@@ -1,6 +1,7 @@
 using Vmm.Acpi;
 using Vmm.Acpi.Aml;
 using Vmm.Acpi.Tables;
+using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices.CpuHotplug;
 using Vmm.Emulation.Devices.FwCfg;
 using Vmm.Emulation.Devices.Ged;
@@ -42,8 +43,15 @@ public static class AcpiTables
         yield return Spcr.Build(VirtMemoryMap.Uart.Value, Gsiv(VirtInterruptMap.Uart));
         yield return Dbg2.Build(VirtMemoryMap.Uart.Value, (uint)VirtMemoryMap.UartSize, @"\_SB.COM0");
         CpuTopology topology = config.Topology;
-        yield return Pptt.Build(topology.Sockets, topology.Clusters, topology.Cores, topology.Threads);
+        yield return Pptt.Build(topology.Sockets, topology.Clusters, topology.Cores, topology.Threads, [.. config.Cpu.Caches.Select(Describe)]);
     }
+
+    private static PpttCache Describe(CpuCache cache) => new(cache.Level, cache.Kind switch
+    {
+        CacheKind.Data => PpttCacheType.Data,
+        CacheKind.Instruction => PpttCacheType.Instruction,
+        _ => PpttCacheType.Unified,
+    }, cache.Sets, cache.Ways, CpuCache.LineBytes, cache.Shared);
 
     private static GiccState State(MachineConfig config, int cpu) =>
         cpu == 0 || (cpu < config.EnabledCpus && !config.ColdPluggedCpusOnlineCapable) ? GiccState.Enabled : GiccState.OnlineCapable;

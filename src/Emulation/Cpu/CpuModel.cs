@@ -9,7 +9,8 @@ namespace Vmm.Emulation.Cpu;
 /// <param name="Name">As on the command line.</param>
 /// <param name="Midr">MIDR_EL1.</param>
 /// <param name="PhysicalAddressBits">40, 44 or 48.</param>
-public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, Feature Features)
+/// <param name="Caches">By level.</param>
+public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, Feature Features, IReadOnlyList<CpuCache> Caches)
 {
     private const Feature Crypto = Feature.Aes | Feature.Pmull | Feature.Sha1 | Feature.Sha256;
 
@@ -19,11 +20,11 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     /// <summary>All models, by name; <c>host</c> is the best there is.</summary>
     public static IReadOnlyList<CpuModel> All { get; } =
     [
-        new("cortex-a57", 0x411F_D070, 44, Feature.Crc32 | Crypto),
-        new("cortex-a72", 0x410F_D083, 44, Feature.Crc32 | Crypto),
-        new("neoverse-n1", 0x414F_D0C1, 48, Armv82),
-        new("max", 0x000F_0510, 48, Armv82 | Feature.E0pd),
-        new("host", 0x000F_0510, 48, Armv82 | Feature.E0pd),
+        new("cortex-a57", 0x411F_D070, 44, Feature.Crc32 | Crypto, CpuCache.CortexA57),
+        new("cortex-a72", 0x410F_D083, 44, Feature.Crc32 | Crypto, CpuCache.CortexA72),
+        new("neoverse-n1", 0x414F_D0C1, 48, Armv82, CpuCache.NeoverseN1),
+        new("max", 0x000F_0510, 48, Armv82 | Feature.E0pd | Feature.Rng, CpuCache.NeoverseN1),
+        new("host", 0x000F_0510, 48, Armv82 | Feature.E0pd | Feature.Rng, CpuCache.NeoverseN1),
     ];
 
     /// <summary>The model of a name, or null.</summary>

@@ -34,6 +34,21 @@ public sealed unsafe partial class VcpuCore
     internal bool LoadSlow<T>(Op* op, ulong va, AccessKind kind, out T value)
         where T : unmanaged
     {
+        if (!LoadBytes(op, va, kind, out value))
+        {
+            return false;
+        }
+
+        value = Endianness.Ordered(_state, value);
+        return true;
+    }
+
+    internal bool StoreSlow<T>(Op* op, ulong va, AccessKind kind, T value)
+        where T : unmanaged => StoreBytes(op, va, kind, Endianness.Ordered(_state, value));
+
+    private bool LoadBytes<T>(Op* op, ulong va, AccessKind kind, out T value)
+        where T : unmanaged
+    {
         if (FindRepeated(va, sizeof(T), kind, write: false, out byte* known))
         {
             value = Unsafe.ReadUnaligned<T>(known);
@@ -68,7 +83,7 @@ public sealed unsafe partial class VcpuCore
             T buffer = default;
             for (int i = 0; i < sizeof(T); i++)
             {
-                if (!LoadSlow(op, va + (ulong)i, kind & ~AccessKind.Aligned, out byte b))
+                if (!LoadBytes(op, va + (ulong)i, kind & ~AccessKind.Aligned, out byte b))
                 {
                     return false;
                 }
@@ -111,7 +126,7 @@ public sealed unsafe partial class VcpuCore
         return true;
     }
 
-    internal bool StoreSlow<T>(Op* op, ulong va, AccessKind kind, T value)
+    private bool StoreBytes<T>(Op* op, ulong va, AccessKind kind, T value)
         where T : unmanaged
     {
         if (FindRepeated(va, sizeof(T), kind, write: true, out byte* known))
@@ -144,7 +159,7 @@ public sealed unsafe partial class VcpuCore
 
             for (int i = 0; i < sizeof(T); i++)
             {
-                if (!StoreSlow(op, va + (ulong)i, kind & ~AccessKind.Aligned, ((byte*)&value)[i]))
+                if (!StoreBytes(op, va + (ulong)i, kind & ~AccessKind.Aligned, ((byte*)&value)[i]))
                 {
                     return false;
                 }
@@ -272,7 +287,7 @@ public sealed unsafe partial class VcpuCore
             return false;
         }
 
-        if (t.IsDevice || (s->SctlrEl1 & Sctlr.A) != 0 || (_watching && IsPageWatched(va)) || Bus.FindMemory(t.Address) is not { } memory || !memory.TryCache())
+        if (t.IsDevice || (s->SctlrEl1 & (Sctlr.A | Sctlr.E0e | Sctlr.Ee)) != 0 || (_watching && IsPageWatched(va)) || Bus.FindMemory(t.Address) is not { } memory || !memory.TryCache())
         {
             return true;
         }

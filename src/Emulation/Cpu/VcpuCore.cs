@@ -97,6 +97,9 @@ public sealed unsafe partial class VcpuCore : IDisposable
 
     internal VcpuCounters Counters { get; } = new();
 
+    /// <summary>What RNDR reads.</summary>
+    internal RandomSource Random { get; } = new();
+
     /// <summary>Makes the execution state of a CPU that is to run. No thread runs it yet.</summary>
     public void Enable()
     {

@@ -135,6 +135,9 @@ public sealed unsafe class PsciGarbageTests(ITestOutputHelper output) : IDisposa
                 return (2, VcpuExit.BudgetSpent);
             case 0x8400_000A:
                 return (Known.Contains((uint)first) && (uint)first != 0x8000_0001 ? 0 : NotSupported, VcpuExit.BudgetSpent);
+            case 0x8000_0001:
+                // SMCCC_ARCH_FEATURES (DEN0028, 7.3): of its service there are the two mandatory calls.
+                return ((uint)first is 0x8000_0000 or 0x8000_0001 ? 0 : NotSupported, VcpuExit.BudgetSpent);
             default:
                 return (NotSupported, VcpuExit.BudgetSpent);
         }

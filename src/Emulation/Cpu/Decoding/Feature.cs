@@ -56,4 +56,7 @@ public enum Feature
 
     /// <summary>FEAT_TGran16K: translation granules of 16 KiB.</summary>
     Granule16K = 1 << 16,
+
+    /// <summary>FEAT_RNG: RNDR and RNDRRS.</summary>
+    Rng = 1 << 17,
 }

@@ -11,7 +11,7 @@ internal enum FlagEffect : byte
     /// <summary>Writes all four and reads none.</summary>
     Sets,
 
-    /// <summary>Reads some, or may: a system instruction.</summary>
+    /// <summary>Reads some, or may: a system instruction, behind which they are in memory, for some set them too (RNDR).</summary>
     Reads,
 }
 

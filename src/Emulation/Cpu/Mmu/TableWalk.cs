@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu.Mmu;
@@ -67,6 +68,11 @@ internal static unsafe class TableWalk
             }
 
             ulong descriptor = Volatile.Read(ref *(ulong*)host);
+            if ((s->SctlrEl1 & Sctlr.Ee) != 0)
+            {
+                descriptor = BinaryPrimitives.ReverseEndianness(descriptor);
+            }
+
             bool isTable = (descriptor & 3) == 3 && level < 3;
             bool blockAllowed = level switch
             {

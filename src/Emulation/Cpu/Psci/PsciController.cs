@@ -83,7 +83,7 @@ public sealed class PsciController(int possibleCpus, IPsciEvents events)
             0x8400_0006 => 2,                               // MIGRATE_INFO_TYPE: no migration needed
             0x8400_000A => Features((uint)s->X[1]),
             0x8000_0000 => 0x1_0001,                        // SMCCC_VERSION 1.1
-            0x8000_0001 => NotSupported,                    // SMCCC_ARCH_FEATURES: no workaround is needed
+            0x8000_0001 => ArchFeatures((uint)s->X[1]),
             _ => NotSupported,
         });
         return op + 1;
@@ -124,6 +124,9 @@ public sealed class PsciController(int possibleCpus, IPsciEvents events)
             or 0x8400_0006 or 0x8400_0008 or 0x8400_0009 or 0x8400_000A or 0x8400_0012 or 0xC400_0012 or 0x8000_0000 => Success,
         _ => NotSupported,
     };
+
+    // SMCCC_ARCH_FEATURES (DEN0028, 7.3): of the calls of this service there are the mandatory ones; the workarounds are not known to be needed or not.
+    private static long ArchFeatures(uint function) => function is 0x8000_0000 or 0x8000_0001 ? Success : NotSupported;
 
     // Bits outside the affinity fields must be zero (PSCI 1.1, section 5.6.2).
     private CpuIndex? FindCpu(ulong affinity)

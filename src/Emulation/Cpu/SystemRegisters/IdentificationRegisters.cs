@@ -8,7 +8,9 @@ namespace Vmm.Emulation.Cpu.SystemRegisters;
 /// </summary>
 internal static unsafe class IdentificationRegisters
 {
-    /// <summary>IDC = 1: cleaning data to unify it is not needed; DIC = 0: the predecoded code must be invalidated. 64-byte lines.</summary>
+    /// <summary>
+    /// IDC = 1: cleaning data to unify it is not needed, on any model; DIC = 0: the predecoded code must be invalidated. 64-byte lines. Otherwise as the TRMs have it.
+    /// </summary>
     public const ulong CtrEl0 = 0x9444_C004;
 
     /// <summary>DC ZVA zeroes 64 bytes, and is allowed.</summary>
@@ -41,14 +43,41 @@ internal static unsafe class IdentificationRegisters
             }
         }
 
-        row(3, 1, 0, 0, 0, new("CCSIDR_EL1", (_, _) => 0x7003_E01A));
-        row(3, 1, 0, 0, 1, new("CLIDR_EL1", (_, _) => 0x0A20_0023));
+        row(3, 1, 0, 0, 0, new("CCSIDR_EL1", (core, s) => Selected(core, s)?.Ccsidr ?? 0));
+        row(3, 1, 0, 0, 1, new("CLIDR_EL1", (core, _) => Levels(core.Model.Caches)));
         row(3, 1, 0, 0, 7, new("AIDR_EL1", (_, _) => 0));
         row(3, 2, 0, 0, 0, new("CSSELR_EL1", (_, s) => s->CsselrEl1, (_, s, v) => s->CsselrEl1 = v & 0xF));
+
+        row(3, 3, 2, 4, 0, Random("RNDR"));
+        row(3, 3, 2, 4, 1, Random("RNDRRS"));
 
         row(3, 3, 0, 0, 1, new("CTR_EL0", (_, _) => CtrEl0) { El0Read = true, TrapEl0 = (_, s, _) => (s->SctlrEl1 & Sctlr.Uct) == 0 });
 
         row(3, 3, 0, 0, 7, new("DCZID_EL0", (_, s) => DczProhibited(s) ? DczidEl0 | 0x10 : DczidEl0) { El0Read = true });
+    }
+
+    // A random number, and NZCV = 0000: there always is one (Arm ARM D24.2.154).
+    private static SystemRegister Random(string name) => new(name, (core, s) =>
+    {
+        s->Nzcv = 0;
+        return core.Random.Next();
+    })
+    { El0Read = true, Feature = Feature.Rng };
+
+    // The cache that CSSELR_EL1 selects: bits 3:1 its level less one, bit 0 set for instructions.
+    private static CpuCache? Selected(VcpuCore core, CpuState* s)
+    {
+        int level = (int)(s->CsselrEl1 >> 1) + 1;
+        bool instructions = (s->CsselrEl1 & 1) != 0;
+        return core.Model.Caches.FirstOrDefault(c => c.Level == level && instructions == (c.Kind == CacheKind.Instruction));
+    }
+
+    // CLIDR_EL1 as the TRMs have it: the types; LoC is the last level; with two levels LoUU and LoUIS are 1, with three they are 0 and ICB is 3.
+    private static ulong Levels(IReadOnlyList<CpuCache> caches)
+    {
+        int last = caches.Max(c => c.Level);
+        ulong types = caches.Aggregate(0ul, (all, c) => all | ((c.Kind switch { CacheKind.Instruction => 1ul, CacheKind.Data => 2ul, _ => 4ul }) << (3 * (c.Level - 1))));
+        return types | ((ulong)last << 24) | (last < 3 ? (1ul << 21) | (1ul << 27) : 3ul << 30);
     }
 
     private static bool DczProhibited(CpuState* s) => Pstate.ExceptionLevel(s->Pstate) == 0 && (s->SctlrEl1 & Sctlr.Dze) == 0;
@@ -70,10 +99,11 @@ internal static unsafe class IdentificationRegisters
             | (core.Has(Feature.Crc32) ? 1ul << 16 : 0)
             | (core.Has(Feature.Lse) ? 2ul << 20 : 0)
             | (core.Has(Feature.Rdm) ? 1ul << 28 : 0)
-            | (core.Has(Feature.DotProd) ? 1ul << 44 : 0);
+            | (core.Has(Feature.DotProd) ? 1ul << 44 : 0)
+            | (core.Has(Feature.Rng) ? 1ul << 60 : 0);
     }
 
-    // PARange; 16-bit ASIDs; TGran64 and TGran4 are supported (0), TGran16 is on some.
+    // PARange; 16-bit ASIDs; mixed endianness at EL0 and EL1; TGran64 and TGran4 are supported (0), TGran16 is on some.
     private static ulong Mmfr0(VcpuCore core) =>
-        (core.Model.PhysicalAddressBits switch { 40 => 2ul, 44 => 4ul, _ => 5ul }) | (2ul << 4) | (core.Has(Feature.Granule16K) ? 1ul << 20 : 0);
+        (core.Model.PhysicalAddressBits switch { 40 => 2ul, 44 => 4ul, _ => 5ul }) | (2ul << 4) | (1ul << 8) | (core.Has(Feature.Granule16K) ? 1ul << 20 : 0);
 }

@@ -18,6 +18,8 @@ internal static class Sctlr
     public const ulong NTwe = 1ul << 18;
     public const ulong Wxn = 1ul << 19;
     public const ulong Span = 1ul << 23;
+    public const ulong E0e = 1ul << 24;
+    public const ulong Ee = 1ul << 25;
     public const ulong Uci = 1ul << 26;
     public const ulong Dssbs = 1ul << 44;
 
@@ -26,6 +28,6 @@ internal static class Sctlr
 
     /// <summary>The bits that are not reserved on a CPU with these features; the others keep their reset values.</summary>
     public static ulong WritableOn(Feature features) =>
-        M | A | C | Sa | Sa0 | Uma | I | Dze | Uct | NTwi | NTwe | Wxn | Uci
+        M | A | C | Sa | Sa0 | Uma | I | Dze | Uct | NTwi | NTwe | Wxn | E0e | Ee | Uci
         | ((features & Feature.Pan) != 0 ? Span : 0) | ((features & Feature.Ssbs) != 0 ? Dssbs : 0);
 }

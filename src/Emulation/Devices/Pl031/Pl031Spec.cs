@@ -15,7 +15,7 @@ internal static class Pl031Spec
     /// <summary>RTCPeriphID0–3 and RTCPCellID0–3, one byte in each word from 0xFE0.</summary>
     public const ulong Identification = 0xFE0;
 
-    public static ReadOnlySpan<byte> IdentificationBytes => [0x31, 0x10, 0x04, 0x00, 0x0D, 0xF0, 0x05, 0xB1];
+    public static ReadOnlySpan<byte> IdentificationBytes => [0x31, 0x10, 0x14, 0x00, 0x0D, 0xF0, 0x05, 0xB1];
 
     /// <summary>The one bit of RTCCR, RTCIMSC, RTCRIS, RTCMIS and RTCICR.</summary>
     public const uint Bit = 1;

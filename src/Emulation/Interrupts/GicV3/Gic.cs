@@ -239,12 +239,16 @@ public sealed partial class Gic : IInterruptSink
         }
     }
 
-    /// <summary>PIDR4–7, PIDR0–3 and CIDR0–3, one byte in each word from the end of a frame; PIDR2 says GICv3.</summary>
+    /// <summary>PIDR4–7, PIDR0–3 and CIDR0–3, one byte in each word from the end of a frame; PIDR2 says GICv3 (IHI 0069, 12.1.1).</summary>
     internal const ulong IdentificationOffset = 0xFFD0;
 
-    internal static uint Identification(ulong offset)
+    /// <summary>PIDR0: the part numbers of distributor and redistributor.</summary>
+    internal const byte DistributorPart = 0x92;
+    internal const byte RedistributorPart = 0x93;
+
+    internal static uint Identification(ulong offset, byte part)
     {
-        ReadOnlySpan<byte> bytes = [0x44, 0, 0, 0, 0x92, 0xB4, 0x3B, 0, 0x0D, 0xF0, 0x05, 0xB1];
+        ReadOnlySpan<byte> bytes = [0x44, 0, 0, 0, part, 0xB4, 0x3B, 0, 0x0D, 0xF0, 0x05, 0xB1];
         ulong index = (offset - IdentificationOffset) >> 2;
         return index < (ulong)bytes.Length ? bytes[(int)index] : 0u;
     }
@@ -263,7 +267,7 @@ public sealed partial class Gic : IInterruptSink
                 case 0x0008:
                     return 0x43B;
                 case >= IdentificationOffset:
-                    return Identification(offset);
+                    return Identification(offset, DistributorPart);
             }
 
             int word = (int)(offset & 0x7F) >> 2;

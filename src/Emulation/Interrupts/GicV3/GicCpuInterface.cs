@@ -396,7 +396,7 @@ public sealed partial class GicCpuInterface : IInterruptSink
                 0x0008 => (last ? 1u << 4 : 0) | ((uint)_cpu.Value << 8),
                 0x000C => (uint)((affinity & 0xFF_FFFF) | ((affinity >> 32) << 24)),
                 0x0014 => _waker,
-                >= Gic.IdentificationOffset and < 0x1_0000 => Gic.Identification(offset),
+                >= Gic.IdentificationOffset and < 0x1_0000 => Gic.Identification(offset, Gic.RedistributorPart),
                 0x1_0080 => _group,
                 0x1_0100 or 0x1_0180 => _enabled,
                 0x1_0200 or 0x1_0280 => PendingLocked,

@@ -7,6 +7,7 @@ namespace Vmm.Emulation.Cpu.Interpreter.Handlers;
 /// <remarks>
 /// A load-exclusive notes the address and value; a store-exclusive to that address succeeds by compare-and-exchange with that
 /// value. A location that changed and changed back is not noticed, as in every emulator that does without trapping stores.
+/// <para>The monitor holds what is in memory; registers hold it in the order of <see cref="Endianness"/>.</para>
 /// </remarks>
 internal static unsafe class Atomics
 {
@@ -18,10 +19,10 @@ internal static unsafe class Atomics
             return next;
         }
 
-        ulong value = Widen.ZeroExtend(Unsafe.Read<T>(p));
+        T value = Unsafe.Read<T>(p);
         Interlocked.MemoryBarrier();
-        Mark(s, s->X[op->Rn], sizeof(T), value, 0);
-        s->X[op->Rd] = value;
+        Mark(s, s->X[op->Rn], sizeof(T), Widen.ZeroExtend(value), 0);
+        s->X[op->Rd] = Widen.ZeroExtend(Endianness.Ordered(s, value));
         return op + 1;
     }
 
@@ -35,6 +36,7 @@ internal static unsafe class Atomics
         ulong value = *(ulong*)p;
         Interlocked.MemoryBarrier();
         Mark(s, s->X[op->Rn], 8, value, 0);
+        value = Endianness.OrderedPair(s, value);
         s->X[op->Rd] = (uint)value;
         s->X[op->Ra] = value >> 32;
         return op + 1;
@@ -52,8 +54,8 @@ internal static unsafe class Atomics
         ulong high = Volatile.Read(ref *(ulong*)(p + 8));
         Interlocked.MemoryBarrier();
         Mark(s, s->X[op->Rn], 16, low, high);
-        s->X[op->Rd] = low;
-        s->X[op->Ra] = high;
+        s->X[op->Rd] = Endianness.Ordered(s, low);
+        s->X[op->Ra] = Endianness.Ordered(s, high);
         return op + 1;
     }
 
@@ -67,7 +69,7 @@ internal static unsafe class Atomics
         }
 
         T expected = T.CreateTruncating(s->ExclusiveLow);
-        bool done = Interlocked.CompareExchange(ref *(T*)p, T.CreateTruncating(s->X[op->Rd]), expected) == expected;
+        bool done = Interlocked.CompareExchange(ref *(T*)p, Endianness.Ordered(s, T.CreateTruncating(s->X[op->Rd])), expected) == expected;
         return Finish(s, op, done);
     }
 
@@ -79,7 +81,7 @@ internal static unsafe class Atomics
             return next;
         }
 
-        ulong desired = (uint)s->X[op->Rd] | (s->X[op->Ra] << 32);
+        ulong desired = Endianness.OrderedPair(s, (uint)s->X[op->Rd] | (s->X[op->Ra] << 32));
         return Finish(s, op, Interlocked.CompareExchange(ref *(ulong*)p, desired, s->ExclusiveLow) == s->ExclusiveLow);
     }
 
@@ -92,7 +94,7 @@ internal static unsafe class Atomics
         }
 
         var expected = new UInt128(s->ExclusiveHigh, s->ExclusiveLow);
-        return Finish(s, op, HostAtomics.CompareExchange128(p, ref expected, new UInt128(s->X[op->Ra], s->X[op->Rd])));
+        return Finish(s, op, HostAtomics.CompareExchange128(p, ref expected, Pair(s, op->Rd, op->Ra)));
     }
 
     private static void Mark(CpuState* s, ulong va, int size, ulong low, ulong high)
@@ -144,8 +146,9 @@ internal static unsafe class Atomics
             return next;
         }
 
-        T seen = Interlocked.CompareExchange(ref *(T*)p, T.CreateTruncating(s->X[op->Rd]), T.CreateTruncating(s->X[op->Rm]));
-        s->X[op->Ra] = ulong.CreateTruncating(seen);
+        T desired = Endianness.Ordered(s, T.CreateTruncating(s->X[op->Rd]));
+        T seen = Interlocked.CompareExchange(ref *(T*)p, desired, Endianness.Ordered(s, T.CreateTruncating(s->X[op->Rm])));
+        s->X[op->Ra] = ulong.CreateTruncating(Endianness.Ordered(s, seen));
         return op + 1;
     }
 
@@ -159,8 +162,9 @@ internal static unsafe class Atomics
 
         int rs = (int)((op->Word >> 16) & 31);
         int rt = (int)(op->Word & 31);
-        ulong expected = (uint)s->X[rs] | (s->X[rs + 1] << 32);
-        ulong seen = Interlocked.CompareExchange(ref *(ulong*)p, (uint)s->X[rt] | (s->X[rt + 1] << 32), expected);
+        ulong expected = Endianness.OrderedPair(s, (uint)s->X[rs] | (s->X[rs + 1] << 32));
+        ulong desired = Endianness.OrderedPair(s, (uint)s->X[rt] | (s->X[rt + 1] << 32));
+        ulong seen = Endianness.OrderedPair(s, Interlocked.CompareExchange(ref *(ulong*)p, desired, expected));
         s->X[rs] = (uint)seen;
         s->X[Writable(rs + 1)] = seen >> 32;
         return op + 1;
@@ -175,12 +179,15 @@ internal static unsafe class Atomics
 
         int rs = (int)((op->Word >> 16) & 31);
         int rt = (int)(op->Word & 31);
-        var seen = new UInt128(s->X[rs + 1], s->X[rs]);
-        HostAtomics.CompareExchange128(p, ref seen, new UInt128(s->X[rt + 1], s->X[rt]));
-        s->X[rs] = (ulong)seen;
-        s->X[Writable(rs + 1)] = (ulong)(seen >> 64);
+        UInt128 seen = Pair(s, rs, rs + 1);
+        HostAtomics.CompareExchange128(p, ref seen, Pair(s, rt, rt + 1));
+        s->X[rs] = Endianness.Ordered(s, (ulong)seen);
+        s->X[Writable(rs + 1)] = Endianness.Ordered(s, (ulong)(seen >> 64));
         return op + 1;
     }
+
+    // Two registers as memory is to hold them, the first at the lower address.
+    private static UInt128 Pair(CpuState* s, int first, int second) => new(Endianness.Ordered(s, s->X[second]), Endianness.Ordered(s, s->X[first]));
 
     private static int Writable(int register) => register == CpuState.Zr ? CpuState.Sink : register;
 
@@ -198,7 +205,8 @@ internal static unsafe class Atomics
         T old = *(T*)p;
         while (true)
         {
-            T seen = Interlocked.CompareExchange(ref *(T*)p, TOperation.Combine(old, operand), old);
+            T combined = Endianness.Ordered(s, TOperation.Combine(Endianness.Ordered(s, old), operand));
+            T seen = Interlocked.CompareExchange(ref *(T*)p, combined, old);
             if (seen == old)
             {
                 break;
@@ -207,7 +215,7 @@ internal static unsafe class Atomics
             old = seen;
         }
 
-        s->X[op->Rd] = ulong.CreateTruncating(old);
+        s->X[op->Rd] = ulong.CreateTruncating(Endianness.Ordered(s, old));
         return op + 1;
     }
 
