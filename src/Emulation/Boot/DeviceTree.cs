@@ -1,4 +1,3 @@
-using System.Security.Cryptography;
 using Vmm.Emulation.Boot.Efi;
 using Vmm.Emulation.Machine;
 
@@ -84,7 +83,7 @@ public static class DeviceTree
 
         if (config.DtbRandomness)
         {
-            chosen.Property("kaslr-seed", RandomNumberGenerator.GetBytes(8)).Property("rng-seed", RandomNumberGenerator.GetBytes(32));
+            chosen.Property("kaslr-seed", HostRandom.Bytes(8)).Property("rng-seed", HostRandom.Bytes(32));
         }
     }
 
