@@ -6,6 +6,7 @@ const string Usage =
     """
     usage: Vmm.Benchmarks interp [SECONDS]      the interpreter's speed
            Vmm.Benchmarks boot [RUNS]           how long a Debian kernel takes to its init
+           Vmm.Benchmarks hotplug [--rounds N]  how long each stage of a plug and an unplug takes
            Vmm.Benchmarks hotplug-soak [--rounds N] [--resets N] [--seed N] [--first ROUND] [--patience SECONDS] [--log FILE]
            Vmm.Benchmarks hotplug-kill [--kills N] [--seed N]
     """;
@@ -20,6 +21,8 @@ switch (args)
         return await BootBenchmark.RunAsync(3).ConfigureAwait(false);
     case ["boot", var runs] when int.TryParse(runs, out int r) && r > 0:
         return await BootBenchmark.RunAsync(r).ConfigureAwait(false);
+    case ["hotplug", ..] when Options(args, "rounds") is { } o:
+        return await new HotplugStages(VmmBuild.Program(), Console.Out).RunAsync(Math.Max(Number(o, "rounds", 20), 1)).ConfigureAwait(false);
     case ["hotplug-soak", ..] when Options(args, "rounds", "resets", "seed", "first", "patience", "log") is { } o:
     {
         using StreamWriter? log = o.TryGetValue("log", out string? file) ? new StreamWriter(file) { AutoFlush = true } : null;

@@ -1,3 +1,4 @@
+using System.Globalization;
 using Serilog.Core;
 using Serilog.Events;
 using Vmm.Emulation.Tracing;
@@ -13,15 +14,21 @@ public sealed class TraceAndLogOptionTests : IDisposable
     public void Dispose() => File.Delete(_file);
 
     [Fact]
-    public void Trace_goes_to_its_file()
+    public void Trace_goes_to_its_file_and_tells_the_time_of_day_first()
     {
+        DateTime before = DateTime.UtcNow;
         using (TraceLog trace = TraceOption.Parse("psci,irq", _file).Open()!)
         {
             Assert.Equal(TraceCategories.Psci | TraceCategories.Irq, trace.Categories);
             trace.Write(TraceCategories.Psci, "call");
         }
 
-        Assert.EndsWith(" psci call\n", File.ReadAllText(_file), StringComparison.Ordinal);
+        string[] lines = File.ReadAllLines(_file);
+        Assert.Equal(2, lines.Length);
+        Assert.EndsWith(" psci call", lines[1], StringComparison.Ordinal);
+        Assert.Equal("time", lines[0].Split(' ')[1]);
+        var said = DateTime.Parse(lines[0].Split(' ')[2], CultureInfo.InvariantCulture, DateTimeStyles.AdjustToUniversal);
+        Assert.InRange(said, before.AddMilliseconds(-1), DateTime.UtcNow);
     }
 
     [Fact]

@@ -16,6 +16,7 @@ using Vmm.Emulation.Devices.Pl061;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Machine;
+using Vmm.Emulation.Tracing;
 using CpuHotplugEvent = Vmm.Actors.Vm.CpuHotplugEvent;
 
 namespace Vmm.Actors.Hosting;
@@ -30,7 +31,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
     public MachineAdapter(MachineConfig config)
     {
         _machine = new VirtMachine(config, this);
-        _cpus = [.. _machine.Cpus.Select(c => new Cpu(c, _machine.Psci))];
+        _cpus = [.. _machine.Cpus.Select(c => new Cpu(c, _machine.Psci, config.Trace))];
         Hotplug = config.Acpi ? HotplugTrace.Of(new HotplugPort(_machine), config.Trace) : null;
     }
 
@@ -162,11 +163,23 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     public void Dispose() => _machine.Dispose();
 
-    private sealed class Cpu(VcpuCore core, PsciController psci) : IVcpu
+    private sealed class Cpu(VcpuCore core, PsciController psci, TraceLog? trace) : IVcpu
     {
+        // It is powered on and has executed nothing yet; the vCPU actor's alone.
+        private bool _fresh;
+
         public bool HasWakeup => core.Interrupts.HasWakeup;
 
-        public VcpuExit Run(long budget) => core.Run(budget);
+        public VcpuExit Run(long budget)
+        {
+            if (_fresh)
+            {
+                _fresh = false;
+                trace?.Write(TraceCategories.Psci, $"cpu{core.Index.Value} executes its first instruction");
+            }
+
+            return core.Run(budget);
+        }
 
         public void RequestExit() => core.RequestExit();
 
@@ -180,6 +193,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         {
             core.Reset(entryPoint, context);
             psci.SetPower(core.Index, PowerState.On);
+            _fresh = trace != null && trace.Traces(TraceCategories.Psci);
         }
 
         public string DumpRegisters() => core.DumpRegisters();

@@ -52,10 +52,15 @@ public sealed class TraceLog : IDisposable
     public bool Traces(TraceCategories category) => (Categories & category) != 0;
 
     /// <summary>Adds a line: seconds since the trace began, the category, the text. Any thread; never throws.</summary>
-    public void Write(TraceCategories category, string text)
+    public void Write(TraceCategories category, string text) => Write(TraceCategoryNames.NameOf(category), text);
+
+    /// <summary>Adds a line <c>SECONDS time UTC</c>, by which the seconds of the other lines can be compared with logs that have the time of day.</summary>
+    public void WriteTimeOfDay() => Write("time", DateTime.UtcNow.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", CultureInfo.InvariantCulture));
+
+    private void Write(string kind, string text)
     {
         double seconds = Stopwatch.GetElapsedTime(_start).TotalSeconds;
-        string line = string.Create(CultureInfo.InvariantCulture, $"{seconds:F6} {TraceCategoryNames.NameOf(category)} {text}\n");
+        string line = string.Create(CultureInfo.InvariantCulture, $"{seconds:F6} {kind} {text}\n");
         int size = Encoding.UTF8.GetByteCount(line);
         lock (_gate)
         {

@@ -62,14 +62,21 @@ public sealed record TraceOption(TraceCategories Categories, string? File)
             return null;
         }
 
+        var trace = new TraceLog(OpenStream(), Categories);
+        trace.WriteTimeOfDay();
+        return trace;
+    }
+
+    private Stream OpenStream()
+    {
         if (File == null)
         {
-            return new TraceLog(System.Console.OpenStandardError(), Categories);
+            return System.Console.OpenStandardError();
         }
 
         try
         {
-            return new TraceLog(new FileStream(File, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0), Categories);
+            return new FileStream(File, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {

@@ -36,9 +36,11 @@ internal static class SoakGuest
         while [ $n -lt "${busy:-0}" ]; do n=$((n + 1)); (while :; do :; done) & done
         [ "${online:-no}" = no ] || bring_online &
         echo "soak ready $(uname -r)"
-        while read -r word what; do
+        while read -r word what cpu; do
           case $what in
             reboot) reboot -f ;;
+            on) echo 1 >$cpus/cpu$cpu/online; echo "soak answer $word" ;;
+            off) echo 0 >$cpus/cpu$cpu/online; echo "soak answer $word" ;;
             cpus) echo "soak answer $word enabled $(cat $cpus/enabled) online $(cat $cpus/online)" ;;
           esac
         done
