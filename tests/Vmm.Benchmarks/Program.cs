@@ -6,9 +6,9 @@ const string Usage =
     """
     usage: Vmm.Benchmarks interp [SECONDS]      the interpreter's speed
            Vmm.Benchmarks boot [RUNS]           how long a Debian kernel takes to its init
-           Vmm.Benchmarks hotplug [--rounds N]  how long each stage of a plug and an unplug takes
-           Vmm.Benchmarks hotplug-soak [--rounds N] [--resets N] [--seed N] [--first ROUND] [--patience SECONDS] [--log FILE]
-           Vmm.Benchmarks hotplug-kill [--kills N] [--seed N]
+           Vmm.Benchmarks hotplug [--rounds N] [--vmm PROGRAM]   how long each stage of a plug and an unplug takes
+           Vmm.Benchmarks hotplug-soak [--rounds N] [--resets N] [--seed N] [--first ROUND] [--patience SECONDS] [--log FILE] [--vmm PROGRAM]
+           Vmm.Benchmarks hotplug-kill [--kills N] [--seed N] [--vmm PROGRAM]
     """;
 
 switch (args)
@@ -21,17 +21,17 @@ switch (args)
         return await BootBenchmark.RunAsync(3).ConfigureAwait(false);
     case ["boot", var runs] when int.TryParse(runs, out int r) && r > 0:
         return await BootBenchmark.RunAsync(r).ConfigureAwait(false);
-    case ["hotplug", ..] when Options(args, "rounds") is { } o:
-        return await new HotplugStages(VmmBuild.Program(), Console.Out).RunAsync(Math.Max(Number(o, "rounds", 20), 1)).ConfigureAwait(false);
-    case ["hotplug-soak", ..] when Options(args, "rounds", "resets", "seed", "first", "patience", "log") is { } o:
+    case ["hotplug", ..] when Options(args, "rounds", "vmm") is { } o:
+        return await new HotplugStages(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out).RunAsync(Math.Max(Number(o, "rounds", 20), 1)).ConfigureAwait(false);
+    case ["hotplug-soak", ..] when Options(args, "rounds", "resets", "seed", "first", "patience", "log", "vmm") is { } o:
     {
         using StreamWriter? log = o.TryGetValue("log", out string? file) ? new StreamWriter(file) { AutoFlush = true } : null;
-        var soak = new HotplugSoak(VmmBuild.Program(), Number(o, "seed", Random.Shared.Next(1_000_000)), TimeSpan.FromSeconds(Number(o, "patience", 10)), Console.Out, log);
+        var soak = new HotplugSoak(VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)), TimeSpan.FromSeconds(Number(o, "patience", 10)), Console.Out, log);
         return await soak.RunAsync(Number(o, "first", 0), Number(o, "rounds", 500), Number(o, "resets", 200)).ConfigureAwait(false) == 0 ? 0 : 1;
     }
 
-    case ["hotplug-kill", ..] when Options(args, "kills", "seed") is { } o:
-        return await new KillSoak(VmmBuild.Program(), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out).RunAsync(Number(o, "kills", 200)).ConfigureAwait(false) == 0 ? 0 : 1;
+    case ["hotplug-kill", ..] when Options(args, "kills", "seed", "vmm") is { } o:
+        return await new KillSoak(VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out).RunAsync(Number(o, "kills", 200)).ConfigureAwait(false) == 0 ? 0 : 1;
     default:
         Console.Error.WriteLine(Usage);
         return 2;
@@ -44,7 +44,7 @@ static Dictionary<string, string>? Options(string[] args, params string[] names)
     for (int i = 1; i < args.Length; i += 2)
     {
         string name = args[i].StartsWith("--", StringComparison.Ordinal) ? args[i][2..] : "";
-        if (!names.Contains(name) || i + 1 == args.Length || (name != "log" && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
+        if (!names.Contains(name) || i + 1 == args.Length || (name is not ("log" or "vmm") && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
         {
             return null;
         }

@@ -20,12 +20,17 @@ internal static class VmmBuild
         }
     }
 
-    /// <summary>Builds it if need be, outside of what is measured; the command that starts it without the script.</summary>
-    public static string[] Program()
+    /// <summary>The command that starts a build: a program, or an assembly for <c>dotnet</c>; of null this clone's, built first if need be, outside of what is measured.</summary>
+    public static string[] Program(string? build = null)
     {
-        using Process build = Process.Start(new ProcessStartInfo(Path.Combine(Root, "vmm"), ["--version"]) { RedirectStandardOutput = true })!;
-        build.StandardOutput.ReadToEnd();
-        build.WaitForExit();
-        return build.ExitCode == 0 ? [Path.Combine(Root, "artifacts/vmm/vmm")] : throw new InvalidOperationException("vmm does not build");
+        if (build != null)
+        {
+            return build.EndsWith(".dll", StringComparison.Ordinal) ? ["dotnet", build] : [build];
+        }
+
+        using Process builder = Process.Start(new ProcessStartInfo(Path.Combine(Root, "vmm"), ["--version"]) { RedirectStandardOutput = true })!;
+        builder.StandardOutput.ReadToEnd();
+        builder.WaitForExit();
+        return builder.ExitCode == 0 ? [Path.Combine(Root, "artifacts/vmm/vmm")] : throw new InvalidOperationException("vmm does not build");
     }
 }

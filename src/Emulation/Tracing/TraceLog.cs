@@ -52,14 +52,21 @@ public sealed class TraceLog : IDisposable
     public bool Traces(TraceCategories category) => (Categories & category) != 0;
 
     /// <summary>Adds a line: seconds since the trace began, the category, the text. Any thread; never throws.</summary>
-    public void Write(TraceCategories category, string text) => Write(TraceCategoryNames.NameOf(category), text);
+    public void Write(TraceCategories category, string text) => Write(Stopwatch.GetTimestamp(), TraceCategoryNames.NameOf(category), text);
 
     /// <summary>Adds a line <c>SECONDS time UTC</c>, by which the seconds of the other lines can be compared with logs that have the time of day.</summary>
-    public void WriteTimeOfDay() => Write("time", DateTime.UtcNow.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", CultureInfo.InvariantCulture));
-
-    private void Write(string kind, string text)
+    public void WriteTimeOfDay()
     {
-        double seconds = Stopwatch.GetElapsedTime(_start).TotalSeconds;
+        // The first use of the clock takes milliseconds, which must not lie between the two readings.
+        _ = DateTime.UtcNow;
+        long now = Stopwatch.GetTimestamp();
+        DateTime timeOfDay = DateTime.UtcNow;
+        Write(now, "time", timeOfDay.ToString("yyyy-MM-ddTHH:mm:ss.ffffffZ", CultureInfo.InvariantCulture));
+    }
+
+    private void Write(long now, string kind, string text)
+    {
+        double seconds = Stopwatch.GetElapsedTime(_start, now).TotalSeconds;
         string line = string.Create(CultureInfo.InvariantCulture, $"{seconds:F6} {kind} {text}\n");
         int size = Encoding.UTF8.GetByteCount(line);
         lock (_gate)

@@ -13,7 +13,7 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
     private const int BootCpu = 1;
     private const int PluggedCpu = 2;
 
-    // What the machine's documentation promises of the host's share of each way.
+    // What the host may take of each way, in milliseconds.
     private const double HostLimit = 2.0;
 
     // "cpu0 write acpi-cpu-hotplug …" and its like, as the trace has them.
@@ -115,7 +115,9 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
         double read = trace.First(raised, GedIsRead);
         double ost = trace.Last(m["plugged"], OstStatusIsWritten);
         double on = trace.First(m["plug-on"], cpuOn);
-        double first = trace.First(on, $"cpu{PluggedCpu} {FirstInstruction}");
+
+        // The call is traced with its result, which another thread may overtake.
+        double first = Math.Max(on, trace.First(m["plug-on"], $"cpu{PluggedCpu} {FirstInstruction}"));
         Add("plug: device_add sent -> answer read", true, m["device_add"], m["device_add answered"]);
         Add("plug: device_add sent -> GED's interrupt raised", true, m["device_add"], raised);
         Add("plug: GED raised -> guest reads its selector", false, raised, read);
@@ -127,7 +129,7 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
 
         double bootOff = trace.First(m["boot-off"], $"cpu{BootCpu} CPU_OFF");
         double onAgain = trace.First(m["boot-on"], bootOn);
-        double firstAgain = trace.First(onAgain, $"cpu{BootCpu} {FirstInstruction}");
+        double firstAgain = Math.Max(onAgain, trace.First(m["boot-on"], $"cpu{BootCpu} {FirstInstruction}"));
         Add("CPU from boot: echo 0 typed -> CPU_OFF", false, m["boot-off"], bootOff);
         Add("CPU from boot: CPU_OFF -> offline said", false, bootOff, m["boot-off done"]);
         Add("CPU from boot: echo 1 typed -> CPU_ON", false, m["boot-on"], onAgain);
@@ -211,8 +213,16 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
     /// <summary>Seconds since it was made, and what they are by the host's wall clock.</summary>
     private sealed class Clock
     {
-        private readonly long _start = Stopwatch.GetTimestamp();
-        private readonly DateTime _startUtc = DateTime.UtcNow;
+        private readonly long _start;
+        private readonly DateTime _startUtc;
+
+        public Clock()
+        {
+            // The first use takes milliseconds, which must not lie between the two readings.
+            _ = DateTime.UtcNow;
+            _start = Stopwatch.GetTimestamp();
+            _startUtc = DateTime.UtcNow;
+        }
 
         public double SecondsOf(long timestamp) => Stopwatch.GetElapsedTime(_start, timestamp).TotalSeconds;
 
