@@ -1,3 +1,4 @@
+using System.Globalization;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Machine;
 using Vmm.Host.Options;
@@ -142,6 +143,10 @@ public sealed class FirmwareTests
         vm.Shell.Type("/sbin/kexec -e");
         await vm.AwaitShellAsync();
         Assert.Equal("1", await vm.Shell.RunAsync("grep -c kexeced /proc/cmdline"));
+
+        // Runtime services serve the second kernel where the first one had them.
+        Assert.Equal("rtc-efi rtc-efi.0", await vm.Shell.RunAsync("cat /sys/class/rtc/rtc0/name"));
+        Assert.Equal(DateTime.UtcNow.ToString("yyyy-MM", CultureInfo.InvariantCulture), await vm.Shell.RunAsync("hwclock -s -u; date -u +%Y-%m"));
         Assert.Equal("enabled:0-1,3\nonline:0-1,3\noffline:2", await vm.Shell.RunAsync(Sets));
         Assert.Equal("done", await vm.HotplugAsync("device_del core3"));
         Assert.Equal("done", await vm.HotplugAsync("device_add max-arm-cpu,id=core2,core-id=2"));
