@@ -7,6 +7,7 @@ using Microsoft.Extensions.Logging;
 using Serilog;
 using Serilog.Extensions.Logging;
 using Vmm.Actors.Hosting;
+using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vcpu;
 using Vmm.Actors.Vm;
@@ -20,8 +21,11 @@ namespace Vmm.Host;
 /// <summary>One VM with its actor system, for the console and the demo: commands in, serial bytes and events out.</summary>
 public sealed class VmSession : IAsyncDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
-    private static readonly TimeSpan s_outcomePatience = TimeSpan.FromSeconds(120);
+    /// <summary>What a question to a VM that is no more is answered with.</summary>
+    internal const string Ending = "the VM has ended";
+
+    // What the guest has for an answer to a plug or unplug.
+    private static readonly TimeSpan s_hotplugTimeout = TimeSpan.FromSeconds(30);
 
     private static readonly Type[] s_published =
         [typeof(VmStatus), typeof(HotplugOutcome), typeof(VmReset), typeof(VmShutdown), typeof(PowerButtonPressed), typeof(AcpiDeviceOst)];
@@ -34,12 +38,15 @@ public sealed class VmSession : IAsyncDisposable
     private IActorRef _listener = ActorRefs.Nobody;
     private readonly TaskCompletionSource<VmStatus> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
+    // The VM's supervisor is no more.
+    private readonly CancellationTokenSource _gone = new();
+
     /// <param name="serialOutput">Takes what the guest sends on its serial line, in order.</param>
     /// <param name="hotplugOutcome">Hears how plugs and unplugs end.</param>
     /// <param name="remote">Where the VM takes messages from other processes; null for nowhere.</param>
     /// <param name="state">What the machine keeps for its next run, disposed with this; null for a machine that ends with this.</param>
     /// <param name="shutdownOnReset">What would reset the machine shuts it down.</param>
-    /// <exception cref="OptionException">The port cannot be opened.</exception>
+    /// <exception cref="OptionException">The port cannot be opened, or the state is of another machine.</exception>
     public VmSession(
         MachineConfig config,
         Action<ReadOnlyMemory<byte>> serialOutput,
@@ -50,8 +57,9 @@ public sealed class VmSession : IAsyncDisposable
     {
         _state = state;
         Config = config;
+        IHotplugJournal journal = PowerOn(config, state);
         _machine = new MachineAdapter(config);
-        var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(30), serialOutput) { JournalFile = state?.JournalFile, ShutdownOnReset = shutdownOnReset };
+        var options = new VmOptions(VcpuManager.VcpuDispatcher, s_hotplugTimeout, serialOutput) { Journal = journal, ShutdownOnReset = shutdownOnReset };
 
         // Of a generic host there is what Akka.Hosting needs: a VM on a terminal has neither settings files nor a host's life cycle.
         _services = new ServiceCollection()
@@ -64,7 +72,7 @@ public sealed class VmSession : IAsyncDisposable
                 .WithActors((system, registry) =>
                 {
                     IActorRef vm = registry.Get<VmSupervisor>();
-                    IActorRef listener = _listener = system.ActorOf(Props.Create(() => new Listener(this, vm, _ended, hotplugOutcome)), "listener");
+                    IActorRef listener = _listener = system.ActorOf(Props.Create(() => new Listener(this, vm, hotplugOutcome)), "listener");
                     foreach (Type published in s_published)
                     {
                         system.EventStream.Subscribe(listener, published);
@@ -76,6 +84,33 @@ public sealed class VmSession : IAsyncDisposable
         _akka.StartAsync(CancellationToken.None).GetAwaiter().GetResult();
         _vm = _services.GetRequiredService<IRequiredActor<VmSupervisor>>().ActorRef;
         _machine.Connect(_vm);
+    }
+
+    // What is plugged from power-on is in the journal before the guest starts.
+    private static IHotplugJournal PowerOn(MachineConfig config, StateFolder? state)
+    {
+        IHotplugJournal journal = state?.Journal ?? new MemoryJournal();
+        try
+        {
+            IReadOnlyList<IHotplugEvent> happened = journal.State.PowerOn(
+                PowerOnCpus.Of(config), cpu => MachineAdapter.SlotName(config, cpu), DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), out string? refusal);
+            if (refusal != null)
+            {
+                throw new OptionException(refusal);
+            }
+
+            if (happened.Count > 0)
+            {
+                journal.Append(happened);
+            }
+
+            return journal;
+        }
+        catch (Exception e)
+        {
+            state?.Dispose();
+            throw e is JournalException ? new OptionException(e.Message) : e;
+        }
     }
 
     // First of all, for Akka.Hosting would print what goes wrong.
@@ -115,25 +150,29 @@ public sealed class VmSession : IAsyncDisposable
 
     public void Tell(IProtocolMessage message) => _vm.Tell(message);
 
-    /// <summary>The answer to a command or query; what was published before it has been heard.</summary>
-    /// <exception cref="AskTimeoutException">The VM did not answer.</exception>
+    /// <summary>
+    /// The answer to a command or query, however long the host takes for it; what was published before it has been heard. A VM that is no more answers with <see cref="VmCommandRejected"/>.
+    /// </summary>
     public async Task<IProtocolMessage> Ask(IProtocolMessage message)
     {
-        var answer = (IProtocolMessage)await _vm.Ask<object>(message, s_patience).ConfigureAwait(false);
-        await _listener.Ask<Barrier>(new Barrier(), s_patience).ConfigureAwait(false);
-        return answer;
+        try
+        {
+            var answer = (IProtocolMessage)await _vm.Ask<object>(message, Timeout.InfiniteTimeSpan, _gone.Token).ConfigureAwait(false);
+            await _listener.Ask<Barrier>(new Barrier(), Timeout.InfiniteTimeSpan, _gone.Token).ConfigureAwait(false);
+            return answer;
+        }
+        catch (OperationCanceledException)
+        {
+            return new VmCommandRejected(Ending);
+        }
     }
 
-    /// <summary>How a request to plug, unplug, enable or disable a CPU ended, or why it was rejected.</summary>
-    /// <exception cref="TimeoutException">The VM did not say.</exception>
-    public async Task<IProtocolMessage> AskOutcome(IProtocolMessage request)
+    /// <summary>How a request to plug, unplug, enable or disable a CPU ended, or why it was rejected. Without an end of its own it is timed out when the guest does not run.</summary>
+    public Task<IProtocolMessage> AskOutcome(IProtocolMessage request)
     {
-        using var inbox = Inbox.Create(_services.GetRequiredService<ActorSystem>());
-        inbox.Send(_vm, request);
-
-        // Others may come first, and each has its time.
-        var answer = (IProtocolMessage)await inbox.ReceiveAsync(s_outcomePatience).ConfigureAwait(false);
-        return answer is HotplugAccepted ? (IProtocolMessage)await inbox.ReceiveAsync(s_outcomePatience).ConfigureAwait(false) : answer;
+        var ended = new TaskCompletionSource<IProtocolMessage>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _services.GetRequiredService<ActorSystem>().ActorOf(Props.Create(() => new HotplugRequest(_vm, request, ended)));
+        return ended.Task;
     }
 
     public async ValueTask DisposeAsync()
@@ -143,11 +182,19 @@ public sealed class VmSession : IAsyncDisposable
             cpu.RequestExit();
         }
 
-        await _vm.GracefulStop(TimeSpan.FromSeconds(10)).ConfigureAwait(false);
+        // Until no thread of a vCPU uses the machine.
+        var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using (_gone.Token.Register(gone.SetResult))
+        {
+            _services.GetRequiredService<ActorSystem>().Stop(_vm);
+            await gone.Task.ConfigureAwait(false);
+        }
+
         await _akka.StopAsync(CancellationToken.None).ConfigureAwait(false);
         await _services.DisposeAsync().ConfigureAwait(false);
         _machine.Dispose();
         _state?.Dispose();
+        _gone.Dispose();
     }
 
     private sealed record Barrier;
@@ -155,13 +202,11 @@ public sealed class VmSession : IAsyncDisposable
     private sealed class Listener : UntypedActor
     {
         private readonly VmSession _session;
-        private readonly TaskCompletionSource<VmStatus> _ended;
         private readonly Action<HotplugOutcome> _hotplugOutcome;
 
-        public Listener(VmSession session, IActorRef vm, TaskCompletionSource<VmStatus> ended, Action<HotplugOutcome> hotplugOutcome)
+        public Listener(VmSession session, IActorRef vm, Action<HotplugOutcome> hotplugOutcome)
         {
             _session = session;
-            _ended = ended;
             _hotplugOutcome = hotplugOutcome;
             Context.Watch(vm);
         }
@@ -179,13 +224,14 @@ public sealed class VmSession : IAsyncDisposable
                     Sender.Tell(message);
                     break;
                 case Terminated:
-                    _ended.TrySetResult(new VmStatus(VmRunState.InternalError, "the VM's supervisor has failed; the log says why"));
+                    _session._ended.TrySetResult(new VmStatus(VmRunState.InternalError, "the VM's supervisor has failed; the log says why"));
+                    _session._gone.Cancel();
                     break;
                 case VmStatus status:
                     Log.Information("VM {State} {Detail}", status.RunState, status.Detail);
                     if (status.RunState == VmRunState.InternalError || (status.RunState == VmRunState.Shutdown && !_session.StaysAfterShutdown))
                     {
-                        _ended.TrySetResult(status);
+                        _session._ended.TrySetResult(status);
                     }
 
                     break;

@@ -188,6 +188,8 @@ internal sealed class FakeMachine : IVmMachine
 
         public Doorbell Doorbell { get; } = new();
 
+        public bool HasUnseen => false;
+
         public void Enable(int cpu)
         {
             Volatile.Write(ref machine._enabled[cpu], true);

@@ -14,7 +14,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
     {
     }
 
-    private static HotplugOutcome Outcome(string id, int cpu, bool enabled, string kind, int status = 0) => new(id, cpu, enabled, kind, status, Standby: true);
+    private static HotplugOutcome Outcome(string id, int cpu, bool enabled, HotplugOutcomeKind kind, int status = 0) => new(id, cpu, enabled, kind, status, Standby: true);
 
     private void Enable(IActorRef coordinator, int cpu, int times = 1)
     {
@@ -22,7 +22,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         ExpectMsg(new HotplugAccepted($"cpu-{cpu}", cpu));
         Await($"insert {cpu}", times);
         _machine.Port.Ost(cpu, 1, 0);
-        ExpectMsg(Outcome($"cpu-{cpu}", cpu, true, "done"));
+        ExpectMsg(Outcome($"cpu-{cpu}", cpu, true, HotplugOutcomeKind.Done));
     }
 
     private void RequestDisable(IActorRef coordinator, int cpu, string? id = null)
@@ -37,7 +37,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         RequestDisable(coordinator, cpu);
         _machine.Port.Ost(cpu, 3, 0x84);
         _machine.Port.Eject(cpu);
-        ExpectMsg(Outcome($"cpu-{cpu}", cpu, false, "done"));
+        ExpectMsg(Outcome($"cpu-{cpu}", cpu, false, HotplugOutcomeKind.Done));
     }
 
     private string Admin(IActorRef coordinator)
@@ -84,7 +84,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
     {
         Coordinator().Tell(new SetVcpuAdmin(cpu, enabled), TestActor);
         ExpectMsg(new HotplugAccepted($"cpu-{cpu}", cpu));
-        ExpectMsg(Outcome($"cpu-{cpu}", cpu, enabled, "done"));
+        ExpectMsg(Outcome($"cpu-{cpu}", cpu, enabled, HotplugOutcomeKind.Done));
         ExpectNoMsg(50);
         Assert.Empty(_machine.Log);
     }
@@ -107,7 +107,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         IActorRef coordinator = Coordinator();
         RequestDisable(coordinator, 2);
         _machine.Port.Ost(2, 3, 0x82);
-        ExpectMsg(Outcome("cpu-2", 2, false, "refused", 0x82));
+        ExpectMsg(Outcome("cpu-2", 2, false, HotplugOutcomeKind.Refused, 0x82));
         Assert.Equal("enabled enabled enabled disabled disabled removed", Admin(coordinator));
     }
 
@@ -119,7 +119,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         Disable(coordinator, 1);
         RequestDisable(coordinator, 2);
         coordinator.Tell(new ResetDevices(), TestActor);
-        ExpectMsg(Outcome("cpu-2", 2, false, "cancelled"));
+        ExpectMsg(Outcome("cpu-2", 2, false, HotplugOutcomeKind.Cancelled));
         ExpectMsg(new DevicesReset(""));
         Assert.Equal("enabled disabled enabled enabled disabled removed", Admin(coordinator));
         Assert.True(_machine.IsEnabled(3));
@@ -133,7 +133,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         PlugAndConfirm(coordinator, "core5", 5);
         RequestDisable(coordinator, 5, "core5");
         _machine.Port.Eject(5);
-        ExpectMsg(Outcome("core5", 5, false, "done"));
+        ExpectMsg(Outcome("core5", 5, false, HotplugOutcomeKind.Done));
         Assert.Equal("enabled enabled enabled disabled disabled disabled", Admin(coordinator));
         coordinator.Tell(new PlugVcpu("other", 5), TestActor);
         ExpectMsg(new HotplugRejected("other", "cpu5 exist"));
@@ -141,7 +141,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         // The guest has given it back before: nobody is asked.
         coordinator.Tell(new UnplugVcpu("core5"), TestActor);
         ExpectMsg(new HotplugAccepted("core5", 5));
-        ExpectMsg(new HotplugOutcome("core5", 5, false, "done", 0));
+        ExpectMsg(new HotplugOutcome("core5", 5, false, HotplugOutcomeKind.Done, 0));
         Await("remove 5");
         Assert.Equal("enabled enabled enabled disabled disabled removed", Admin(coordinator));
     }
@@ -155,13 +155,13 @@ public sealed class HotplugStandbyTests : HotplugTestKit
             string id = round == 1 ? "cpu-1" : "core1";
             RequestUnplug(coordinator, id, 1, round);
             _machine.Port.Eject(1);
-            ExpectMsg(new HotplugOutcome(id, 1, false, "done", 0));
+            ExpectMsg(new HotplugOutcome(id, 1, false, HotplugOutcomeKind.Done, 0));
             Assert.Equal("enabled removed enabled disabled disabled removed", Admin(coordinator));
             coordinator.Tell(new PlugVcpu("core1", 1), TestActor);
             ExpectMsg(new HotplugAccepted("core1", 1));
             Await("insert 1", round);
             _machine.Port.Ost(1, 1, 0);
-            ExpectMsg(new HotplugOutcome("core1", 1, true, "done", 0));
+            ExpectMsg(new HotplugOutcome("core1", 1, true, HotplugOutcomeKind.Done, 0));
         }
     }
 
@@ -172,7 +172,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         AwaitAssert(() => Admin(coordinator));
         Sys.EventStream.Subscribe(TestActor, typeof(HotplugOutcome));
         _machine.Port.Eject(2);
-        ExpectMsg(Outcome("cpu-2", 2, false, "done"));
+        ExpectMsg(Outcome("cpu-2", 2, false, HotplugOutcomeKind.Done));
         Sys.EventStream.Unsubscribe(TestActor);
         Assert.Equal("enabled enabled disabled disabled disabled removed", Admin(coordinator));
     }
@@ -187,7 +187,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         _machine.Port.Eject(1);
         Sys.EventStream.Subscribe(TestActor, typeof(HotplugOutcome));
         IActorRef second = Coordinator();
-        ExpectMsg(Outcome("cpu-1", 1, false, "done"));
+        ExpectMsg(Outcome("cpu-1", 1, false, HotplugOutcomeKind.Done));
         Sys.EventStream.Unsubscribe(TestActor);
         Assert.Equal("enabled disabled enabled disabled enabled removed", Admin(second));
     }
@@ -197,11 +197,11 @@ public sealed class HotplugStandbyTests : HotplugTestKit
     {
         IActorRef coordinator = Coordinator(timeoutMs: 200);
         RequestDisable(coordinator, 1);
-        ExpectMsg(Outcome("cpu-1", 1, false, "timed-out"));
+        ExpectMsg(Outcome("cpu-1", 1, false, HotplugOutcomeKind.TimedOut));
         coordinator.Tell(new SetVcpuAdmin(1, true), TestActor);
         ExpectMsg(new HotplugRejected("cpu-1", "Device cpu-1 is already in the process of unplug"));
         _machine.Port.Eject(1);
-        ExpectMsg(Outcome("cpu-1", 1, false, "done"));
+        ExpectMsg(Outcome("cpu-1", 1, false, HotplugOutcomeKind.Done));
     }
 }
 
@@ -256,7 +256,7 @@ public sealed class HotplugFromPowerOnTests : HotplugTestKit
         Assert.Equal(["core4", "core5"], Plugged(first));
         RequestUnplug(first, "core5", 5);
         _machine.Port.Eject(5);
-        ExpectMsg(new HotplugOutcome("core5", 5, false, "done", 0));
+        ExpectMsg(new HotplugOutcome("core5", 5, false, HotplugOutcomeKind.Done, 0));
 
         // Neither a reset nor a restart of the actor brings it back; the next power-on does.
         first.Tell(new ResetDevices(), TestActor);
@@ -269,10 +269,8 @@ public sealed class HotplugFromPowerOnTests : HotplugTestKit
     [Fact]
     public void State_that_has_another_CPU_there_is_refused()
     {
-        IActorRef first = Coordinator();
-        PlugAndConfirm(first, "other", 5);
-        StopAndWait(first);
-        Coordinator(poweredOn: false).Tell(new ResetDevices(), TestActor);
-        ExpectMsg(new DevicesReset("the saved state has no room for 'core5': cpu5 exist"));
+        HotplugState state = HotplugState.Empty.Apply([new PlugStarted("other", 5, 0), new PlugConfirmed("other", 5, 0)]);
+        state.PowerOn(_machine.PowerOnCpus, _machine.SlotName, 0, out string? refusal);
+        Assert.Equal("the saved state has no room for 'core5': cpu5 exist", refusal);
     }
 }

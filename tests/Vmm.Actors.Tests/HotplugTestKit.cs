@@ -18,7 +18,8 @@ public abstract class HotplugTestKit : Akka.TestKit.Xunit2.TestKit
     private readonly IActorRef _vcpus;
     private readonly IActorRef _gic;
     private readonly IActorRef _devices;
-    private readonly string _journal = Guid.NewGuid().ToString();
+    private readonly IActorRef _journalActor;
+    private protected readonly FakeJournal _journal = new();
 
     protected HotplugTestKit()
         : this(new FakeMachine(enabled: 4, possible: 6))
@@ -29,6 +30,8 @@ public abstract class HotplugTestKit : Akka.TestKit.Xunit2.TestKit
         : base(ConfigurationFactory.ParseString("akka.test.single-expect-default = 10s").WithFallback(VmConfiguration.Load()))
     {
         _machine = machine;
+        _journal.PowerOn(machine);
+        _journalActor = Sys.ActorOf(Props.Create(() => new JournalActor(_journal)));
         _vcpus = Sys.ActorOf(Props.Create(() => new VcpuManager(_machine, null)));
         _gic = Sys.ActorOf(Props.Create(() => new GicSupervisor(_machine)));
         Action<ReadOnlyMemory<byte>> nowhere = _ => { };
@@ -37,7 +40,7 @@ public abstract class HotplugTestKit : Akka.TestKit.Xunit2.TestKit
 
     protected IActorRef Coordinator(int timeoutMs = 60_000, bool poweredOn = true, IActorRef? vcpus = null)
     {
-        (string journal, IActorRef manager) = (_journal, vcpus ?? _vcpus);
+        (IActorRef journal, IActorRef manager) = (_journalActor, vcpus ?? _vcpus);
         return Sys.ActorOf(Props.Create(() => new HotplugCoordinator(
             journal, _machine, manager, _gic, _devices, TimeSpan.FromMilliseconds(timeoutMs), poweredOn)));
     }
@@ -45,13 +48,13 @@ public abstract class HotplugTestKit : Akka.TestKit.Xunit2.TestKit
     protected void Await(string logged, int times = 1) =>
         AwaitAssert(() => Assert.Equal(times, _machine.Log.Count(l => l == logged)), TimeSpan.FromSeconds(5));
 
-    protected void PlugAndConfirm(IActorRef coordinator, string id, int cpu)
+    protected void PlugAndConfirm(IActorRef coordinator, string id, int cpu, int times = 1)
     {
         coordinator.Tell(new PlugVcpu(id, cpu), TestActor);
         ExpectMsg(new HotplugAccepted(id, cpu));
-        Await($"insert {cpu}");
+        Await($"insert {cpu}", times);
         _machine.Port.Ost(cpu, 1, 0);
-        ExpectMsg(new HotplugOutcome(id, cpu, true, "done", 0));
+        ExpectMsg(new HotplugOutcome(id, cpu, true, HotplugOutcomeKind.Done, 0));
     }
 
     protected void RequestUnplug(IActorRef coordinator, string id, int cpu, int times = 1)

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.TestKit;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Devices.Ged;
 
@@ -34,7 +35,7 @@ public sealed class HotplugTests : HotplugTestKit
         _machine.Port.Ost(4, 3, 0x84);
         ExpectNoMsg(100);
         _machine.Port.Eject(4);
-        ExpectMsg(new HotplugOutcome("core4", 4, false, "done", 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
 
         Assert.Equal(["remove 4", "gic 4 False", "executable 4 False"], _machine.Log.Skip(3));
         Assert.Empty(Plugged(coordinator));
@@ -47,7 +48,7 @@ public sealed class HotplugTests : HotplugTestKit
         PlugAndConfirm(coordinator, "core4", 4);
         RequestUnplug(coordinator, "core4", 4);
         _machine.Port.Ost(4, 3, 0x82);
-        ExpectMsg(new HotplugOutcome("core4", 4, false, "refused", 0x82));
+        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Refused, 0x82));
         Assert.True(_machine.IsEnabled(4));
 
         coordinator.Tell(new UnplugVcpu("core4"), TestActor);
@@ -62,7 +63,7 @@ public sealed class HotplugTests : HotplugTestKit
         ExpectMsg<HotplugAccepted>();
         Await("insert 4");
         _machine.Port.Ost(4, 1, 1);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, "refused", 1));
+        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Refused, 1));
         RequestUnplug(coordinator, "core4", 4);
     }
 
@@ -72,44 +73,115 @@ public sealed class HotplugTests : HotplugTestKit
         IActorRef coordinator = Coordinator(timeoutMs: 300);
         PlugAndConfirm(coordinator, "core4", 4);
         RequestUnplug(coordinator, "core4", 4);
-        ExpectMsg(new HotplugOutcome("core4", 4, false, "timed-out", 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.TimedOut, 0));
 
-        coordinator.Tell(new UnplugVcpu("core4"), TestActor);
-        ExpectMsg(new HotplugRejected("core4", "Device core4 is already in the process of unplug"));
         _machine.Port.Eject(4);
-        ExpectMsg(new HotplugOutcome("core4", 4, false, "done", 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
     }
 
     [Fact]
-    public void Two_requests_the_second_waits_for_the_first()
+    public void Requests_for_different_CPUs_do_not_wait_for_each_other()
     {
         IActorRef coordinator = Coordinator();
-        coordinator.Tell(new PlugVcpu("core4", 4), TestActor);
+        PlugAndConfirm(coordinator, "core4", 4);
+        RequestUnplug(coordinator, "core4", 4);
         coordinator.Tell(new PlugVcpu("core5", 5), TestActor);
-        ExpectMsg(new HotplugAccepted("core4", 4));
-        Await("insert 4");
-        ExpectNoMsg(100);
-        Assert.DoesNotContain("insert 5", _machine.Log);
-
-        _machine.Port.Ost(4, 1, 0);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, "done", 0));
         ExpectMsg(new HotplugAccepted("core5", 5));
         Await("insert 5");
+        _machine.Port.Ost(5, 1, 0);
+        ExpectMsg(new HotplugOutcome("core5", 5, true, HotplugOutcomeKind.Done, 0));
+        _machine.Port.Eject(4);
+        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
     }
 
     [Fact]
-    public void Unplug_during_plug_waits_until_the_guest_has_answered()
+    public void Unplug_of_a_CPU_whose_plug_has_no_answer_supersedes_it()
     {
         IActorRef coordinator = Coordinator();
         coordinator.Tell(new PlugVcpu("core4", 4), TestActor);
         ExpectMsg<HotplugAccepted>();
         Await("insert 4");
-        coordinator.Tell(new UnplugVcpu("core4"), TestActor);
-        ExpectNoMsg(100);
-        _machine.Port.Ost(4, 1, 0);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, "done", 0));
-        ExpectMsg(new HotplugAccepted("core4", 4));
+        TestProbe unplugger = CreateTestProbe();
+        coordinator.Tell(new UnplugVcpu("core4"), unplugger);
+        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Cancelled, 0));
+        unplugger.ExpectMsg(new HotplugAccepted("core4", 4));
         Await("remove 4");
+
+        // Its answer to the plug means nothing any more.
+        _machine.Port.Ost(4, 1, 0);
+        _machine.Port.Eject(4);
+        unplugger.ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+        ExpectNoMsg(100);
+    }
+
+    [Fact]
+    public void Unplug_twice_is_rejected_until_the_first_has_timed_out_and_is_then_announced_again()
+    {
+        IActorRef coordinator = Coordinator(timeoutMs: 1500);
+        PlugAndConfirm(coordinator, "core4", 4);
+        RequestUnplug(coordinator, "core4", 4);
+        coordinator.Tell(new UnplugVcpu("core4"), TestActor);
+        ExpectMsg(new HotplugRejected("core4", "Device core4 is already in the process of unplug"));
+        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.TimedOut, 0));
+        RequestUnplug(coordinator, "core4", 4, times: 2);
+        _machine.Port.Eject(4);
+        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+    }
+
+    [Fact]
+    public void Plug_that_has_timed_out_can_be_asked_for_again_and_is_announced_again()
+    {
+        IActorRef coordinator = Coordinator(timeoutMs: 500);
+        coordinator.Tell(new PlugVcpu("core4", 4), TestActor);
+        ExpectMsg(new HotplugAccepted("core4", 4));
+        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.TimedOut, 0));
+        coordinator.Tell(new PlugVcpu("other", 4), TestActor);
+        ExpectMsg(new HotplugRejected("other", "cpu4 exist"));
+        coordinator.Tell(new PlugVcpu("core4", 4), TestActor);
+        ExpectMsg(new HotplugAccepted("core4", 4));
+        Await("insert 4", times: 2);
+        _machine.Port.Ost(4, 1, 0);
+        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Done, 0));
+    }
+
+    [Fact]
+    public void Guest_that_is_stopped_has_its_time_when_it_runs()
+    {
+        IActorRef coordinator = Coordinator(timeoutMs: 300);
+        Plugged(coordinator);
+        coordinator.Tell(new VmStatus(VmRunState.Paused, ""), TestActor);
+        coordinator.Tell(new PlugVcpu("core4", 4), TestActor);
+        ExpectMsg(new HotplugAccepted("core4", 4));
+        Await("insert 4");
+        ExpectNoMsg(600);
+        coordinator.Tell(new VmStatus(VmRunState.Running, ""), TestActor);
+        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.TimedOut, 0));
+    }
+
+    // As QEMU: what the guest says, then what came of it; and what it says behind its eject, behind the end of the unplug.
+    [Fact]
+    public void Told_in_the_order_in_which_the_guest_did_it()
+    {
+        for (int round = 1; round <= 20; round++)
+        {
+            IActorRef coordinator = Coordinator();
+            TestProbe all = CreateTestProbe();
+            Sys.EventStream.Subscribe(all, typeof(HotplugOutcome));
+            Sys.EventStream.Subscribe(all, typeof(AcpiDeviceOst));
+            PlugAndConfirm(coordinator, "core4", 4, round);
+            RequestUnplug(coordinator, "core4", 4, round);
+            _machine.Port.Ost(4, 3, 0x84);
+            _machine.Port.Eject(4);
+            _machine.Port.Ost(4, 3, 0);
+            ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+            all.ExpectMsg(new AcpiDeviceOst("core4", 4, 1, 0));
+            all.ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Done, 0));
+            all.ExpectMsg(new AcpiDeviceOst("core4", 4, 3, 0x84));
+            all.ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+            all.ExpectMsg(new AcpiDeviceOst("", 4, 3, 0));
+            Sys.EventStream.Unsubscribe(all);
+            StopAndWait(coordinator);
+        }
     }
 
     [Fact]
@@ -119,7 +191,7 @@ public sealed class HotplugTests : HotplugTestKit
         PlugAndConfirm(coordinator, "core4", 4);
         RequestUnplug(coordinator, "core4", 4);
         coordinator.Tell(new ResetDevices(), TestActor);
-        ExpectMsg(new HotplugOutcome("core4", 4, false, "cancelled", 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Cancelled, 0));
         ExpectMsg(new DevicesReset(""));
         Assert.True(_machine.IsEnabled(4));
         RequestUnplug(coordinator, "core4", 4, times: 2);
@@ -146,7 +218,7 @@ public sealed class HotplugTests : HotplugTestKit
         Coordinator();
         Await("insert 4", times: 2);
         _machine.Port.Ost(4, 1, 0);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, "done", 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Done, 0));
     }
 
     [Fact]
@@ -159,7 +231,7 @@ public sealed class HotplugTests : HotplugTestKit
         _machine.Port.Eject(4);
         Sys.EventStream.Subscribe(TestActor, typeof(HotplugOutcome));
         Coordinator();
-        ExpectMsg(new HotplugOutcome("core4", 4, false, "done", 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
         Assert.Contains("executable 4 False", _machine.Log);
     }
 

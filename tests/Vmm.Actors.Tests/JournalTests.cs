@@ -1,12 +1,12 @@
 using Akka.Actor;
 using Akka.Hosting;
-using Microsoft.Data.Sqlite;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Hosting.Internal;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
 using Vmm.Actors.Hosting;
+using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vcpu;
 using Vmm.Actors.Vm;
@@ -21,7 +21,6 @@ public sealed class JournalTests : IDisposable
 
     public void Dispose()
     {
-        SqliteConnection.ClearAllPools();
         Directory.Delete(_folder, recursive: true);
     }
 
@@ -29,13 +28,15 @@ public sealed class JournalTests : IDisposable
     private sealed class Run : IAsyncDisposable
     {
         private readonly ServiceProvider _services;
+        private readonly JournalFile _journal;
         private readonly Inbox _inbox;
         private readonly IActorRef _vm;
 
         public Run(string folder, int enabled = 2, int possible = 4, int disabled = 0, bool canLeave = false)
         {
             Machine = new FakeMachine(enabled, possible, disabled, canLeave);
-            var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(60), _ => { }) { JournalFile = Path.Combine(folder, "hotplug.db") };
+            _journal = JournalFile.Open(Path.Combine(folder, "hotplug.db"));
+            var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(60), _ => { }) { Journal = _journal };
             _services = new ServiceCollection()
                 .AddSingleton<ILoggerFactory>(NullLoggerFactory.Instance)
                 .AddSingleton(typeof(ILogger<>), typeof(Logger<>))
@@ -79,6 +80,7 @@ public sealed class JournalTests : IDisposable
         {
             await _services.GetRequiredService<ActorSystem>().Terminate();
             await _services.DisposeAsync();
+            _journal.Dispose();
         }
     }
 
@@ -90,7 +92,7 @@ public sealed class JournalTests : IDisposable
             await first.Start();
             await first.Plug("core2", 2);
             first.Machine.Port.Ost(2, 1, 0);
-            Assert.Equal(new HotplugOutcome("core2", 2, true, "done", 0), await first.Receive<HotplugOutcome>());
+            Assert.Equal(new HotplugOutcome("core2", 2, true, HotplugOutcomeKind.Done, 0), await first.Receive<HotplugOutcome>());
 
             // Asked for in the last moment: the guest did not answer.
             await first.Plug("core3", 3);
@@ -108,7 +110,7 @@ public sealed class JournalTests : IDisposable
             Assert.Equal(new HotplugAccepted("core2", 2), await second.Receive<HotplugAccepted>());
             await second.Logged("remove 2");
             second.Machine.Port.Eject(2);
-            Assert.Equal(new HotplugOutcome("core2", 2, false, "done", 0), await second.Receive<HotplugOutcome>());
+            Assert.Equal(new HotplugOutcome("core2", 2, false, HotplugOutcomeKind.Done, 0), await second.Receive<HotplugOutcome>());
         }
 
         await using var third = new Run(_folder);
@@ -141,7 +143,7 @@ public sealed class JournalTests : IDisposable
     [Theory]
     [InlineData(2, 3, "the saved state has a CPU 'core3' with core-id 3, correct range 0:2; start with the -smp of that time")]
     [InlineData(4, 4, "the saved state has a CPU 'core3' with core-id 3, which is enabled without it; start with the -smp of that time")]
-    public async Task Machine_that_does_not_fit_does_not_start(int enabled, int possible, string reason)
+    public async Task Machine_that_does_not_fit_is_refused(int enabled, int possible, string reason)
     {
         await using (var first = new Run(_folder))
         {
@@ -149,9 +151,14 @@ public sealed class JournalTests : IDisposable
             await first.Plug("core3", 3);
         }
 
-        await using var second = new Run(_folder, enabled, possible);
-        Assert.Equal(new VmStatus(VmRunState.InternalError, reason), await second.Start());
-        Assert.Equal(0, second.Machine.Resets);
+        Assert.Equal(reason, Refusal(new PowerOnCpus(enabled, 0, possible, false)));
+    }
+
+    private string? Refusal(PowerOnCpus cpus)
+    {
+        using JournalFile journal = JournalFile.Open(Path.Combine(_folder, "hotplug.db"));
+        journal.State.PowerOn(cpus, cpu => $"cpu{cpu}", 0, out string? refusal);
+        return refusal;
     }
 
     [Fact]
@@ -164,12 +171,12 @@ public sealed class JournalTests : IDisposable
             await first.Receive<HotplugAccepted>();
             await first.Logged("insert 2");
             first.Machine.Port.Ost(2, 1, 0);
-            Assert.Equal(new HotplugOutcome("cpu-2", 2, true, "done", 0, Standby: true), await first.Receive<HotplugOutcome>());
+            Assert.Equal(new HotplugOutcome("cpu-2", 2, true, HotplugOutcomeKind.Done, 0, Standby: true), await first.Receive<HotplugOutcome>());
             first.Send(new SetVcpuAdmin(1, false));
             await first.Receive<HotplugAccepted>();
             await first.Logged("remove 1");
             first.Machine.Port.Eject(1);
-            Assert.Equal(new HotplugOutcome("cpu-1", 1, false, "done", 0, Standby: true), await first.Receive<HotplugOutcome>());
+            Assert.Equal(new HotplugOutcome("cpu-1", 1, false, HotplugOutcomeKind.Done, 0, Standby: true), await first.Receive<HotplugOutcome>());
         }
 
         await using (var second = new Run(_folder, 2, 4, disabled: 1, canLeave: true))
@@ -182,9 +189,8 @@ public sealed class JournalTests : IDisposable
             Assert.Equal(["enabled", "disabled", "enabled", "removed"], (await second.Receive<CpusPowerState>()).Admin);
         }
 
-        await using var third = new Run(_folder);
         Assert.Equal(
-            new VmStatus(VmRunState.InternalError, "the saved state has CPU 1 disabled, which this machine has enabled for good; start with the -smp and -machine of that time"),
-            await third.Start());
+            "the saved state has CPU 1 disabled, which this machine has enabled for good; start with the -smp and -machine of that time",
+            Refusal(new PowerOnCpus(2, 0, 4, false)));
     }
 }

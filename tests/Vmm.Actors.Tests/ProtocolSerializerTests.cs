@@ -75,5 +75,6 @@ public sealed class ProtocolSerializerTests : TestKit
         : type == typeof(byte[]) ? new byte[] { 0, 255 }
         : type == typeof(ulong) ? ulong.MaxValue - (ulong)position
         : type == typeof(bool) ? true
+        : type.IsEnum ? Enum.GetValues(type).GetValue(position % Enum.GetValues(type).Length)!
         : Convert.ChangeType(1000 + position, type, null);
 }

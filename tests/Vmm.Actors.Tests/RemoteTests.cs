@@ -103,7 +103,7 @@ public sealed class RemoteTests : IAsyncLifetime
         Assert.Equal(new HotplugAccepted("core3", 3), await Receive<HotplugAccepted>());
         await Until(() => _machine.IsEnabled(3));
         _machine.Port.Ost(3, 1, 0);
-        Assert.Equal(new HotplugOutcome("core3", 3, true, "done", 0), await Receive<HotplugOutcome>());
+        Assert.Equal(new HotplugOutcome("core3", 3, true, HotplugOutcomeKind.Done, 0), await Receive<HotplugOutcome>());
         Send(new GetPluggedVcpus());
         Assert.Equal(["core3"], (await Receive<PluggedVcpus>()).Ids);
 
@@ -111,7 +111,7 @@ public sealed class RemoteTests : IAsyncLifetime
         Assert.Equal(new HotplugAccepted("core3", 3), await Receive<HotplugAccepted>());
         await Until(() => _machine.Log.Contains("remove 3"));
         _machine.Port.Eject(3);
-        Assert.Equal(new HotplugOutcome("core3", 3, false, "done", 0), await Receive<HotplugOutcome>());
+        Assert.Equal(new HotplugOutcome("core3", 3, false, HotplugOutcomeKind.Done, 0), await Receive<HotplugOutcome>());
         Send(new GetVmStatus());
         Assert.Equal(VmRunState.Running, (await Receive<VmStatus>()).RunState);
     }

@@ -69,6 +69,6 @@ public abstract class VmTestKit : TestKit
         ExpectMsg(new HotplugAccepted(id, cpu), s_patience);
         AwaitLog($"insert {cpu}");
         _machine.Port.Ost(cpu, 1, 0);
-        ExpectMsg(new HotplugOutcome(id, cpu, true, "done", 0), s_patience);
+        ExpectMsg(new HotplugOutcome(id, cpu, true, HotplugOutcomeKind.Done, 0), s_patience);
     }
 }

@@ -103,7 +103,7 @@ internal sealed class ShellVm : IAsyncDisposable
         var outcome = new TaskCompletionSource<HotplugOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
         Volatile.Write(ref _outcome, outcome);
         string answer = await MonitorAsync(line);
-        return answer.Length > 0 ? answer : (await outcome.Task.WaitAsync(_patience)).Kind;
+        return answer.Length > 0 ? answer : (await outcome.Task.WaitAsync(_patience)).Kind.ToString().ToLowerInvariant();
     }
 
     /// <summary>Enables or disables a CPU and waits for how it ends: the kind of outcome, or why it was rejected.</summary>
@@ -113,7 +113,7 @@ internal sealed class ShellVm : IAsyncDisposable
         Volatile.Write(ref _outcome, outcome);
         return await _session.Ask(new SetVcpuAdmin(cpu, enabled)) is HotplugRejected rejected
             ? rejected.Reason
-            : (await outcome.Task.WaitAsync(_patience)).Kind;
+            : (await outcome.Task.WaitAsync(_patience)).Kind.ToString().ToLowerInvariant();
     }
 
     /// <summary>Admin and operational state of each CPU, such as <c>enabled/on</c>; a CPU that runs may be in standby.</summary>

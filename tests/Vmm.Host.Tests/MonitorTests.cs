@@ -87,11 +87,11 @@ public sealed class MonitorTests
     public async Task DeviceSet_wrong_says_what(string line, string answer) => Assert.Equal(answer, await _monitor.Execute(line));
 
     [Theory]
-    [InlineData("done", "disabling of cpu-2 (CPU 2): done")]
-    [InlineData("refused", "Error: disabling of cpu-2 (CPU 2): refused by the guest, _OST status 0x82")]
-    [InlineData("timed-out", "Error: disabling of cpu-2 (CPU 2): no answer from the guest yet; still pending")]
-    [InlineData("cancelled", "Error: disabling of cpu-2 (CPU 2): cancelled: a reset came first, or the CPU was given back")]
-    public async Task Wait_says_how_it_ended(string kind, string answer)
+    [InlineData(HotplugOutcomeKind.Done, "disabling of cpu-2 (CPU 2): done")]
+    [InlineData(HotplugOutcomeKind.Refused, "Error: disabling of cpu-2 (CPU 2): refused by the guest, _OST status 0x82")]
+    [InlineData(HotplugOutcomeKind.TimedOut, "Error: disabling of cpu-2 (CPU 2): no answer from the guest yet; still pending")]
+    [InlineData(HotplugOutcomeKind.Cancelled, "Error: disabling of cpu-2 (CPU 2): cancelled: a reset came first")]
+    public async Task Wait_says_how_it_ended(HotplugOutcomeKind kind, string answer)
     {
         Task<IProtocolMessage> Outcome(IProtocolMessage request)
         {

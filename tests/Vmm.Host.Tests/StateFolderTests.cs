@@ -13,7 +13,7 @@ public sealed class StateFolderTests : IDisposable
     {
         using (StateFolder first = StateFolder.Open(_path))
         {
-            Assert.True(File.Exists(first.JournalFile));
+            Assert.True(File.Exists(Path.Combine(_path, "hotplug.db")));
             Assert.DoesNotContain('\n', Assert.Throws<OptionException>(() => StateFolder.Open(_path)).Message);
         }
 
@@ -28,7 +28,7 @@ public sealed class StateFolderTests : IDisposable
         string content = new('x', 5000);
         File.WriteAllText(file, content);
         string message = Assert.Throws<OptionException>(() => StateFolder.Open(_path)).Message;
-        Assert.Contains("is no journal", message, StringComparison.Ordinal);
+        Assert.Contains("file is not a database", message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', message);
         Assert.Equal(content, File.ReadAllText(file));
         File.Delete(file);

@@ -25,7 +25,9 @@ public sealed class DeviceManager : ReceiveActor
     {
         IActorRef uart = Context.ActorOf(Props.Create(() => new UartActor(machine.Uart, serialOutput)), "uart");
         IActorRef rtc = Context.ActorOf(Props.Create(() => new RtcActor(machine.Rtc)), "rtc");
-        IActorRef ged = Context.ActorOf(Props.Create(() => new GedActor(machine.Ged)), "ged");
+        ICpuHotplugPort? hotplug = machine.Hotplug;
+        Func<bool> cpuEventsUnseen = () => hotplug is { HasUnseen: true };
+        IActorRef ged = Context.ActorOf(Props.Create(() => new GedActor(machine.Ged, cpuEventsUnseen)), "ged");
         IActorRef gpio = Context.ActorOf(Props.Create(() => new GpioActor(machine.Gpio, VirtMachine.PowerButtonPin)), "gpio");
         IActorRef fwCfg = Context.ActorOf(Props.Create(() => new FwCfgActor(machine.FwCfg)), "fw_cfg");
         _devices = new Dictionary<string, IActorRef>(StringComparer.Ordinal)

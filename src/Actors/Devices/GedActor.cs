@@ -1,20 +1,60 @@
+using Akka.Actor;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Devices.Ged;
 
 namespace Vmm.Actors.Devices;
 
-/// <summary>The Generic Event Device: whatever the guest is to be told through it comes here as a message.</summary>
-public sealed class GedActor : DeviceActor
+/// <summary>
+/// The Generic Event Device: whatever the guest is to be told through it comes here as a message. A guest that was not ready for the interrupt, because it was booting
+/// or had not set it up as an edge, does not notice it; so it is repeated, ever more rarely, until the guest has read the selector and, for CPUs, has taken note
+/// of each mark in the hotplug block. When there is nothing unread there is no timer.
+/// </summary>
+public sealed class GedActor : DeviceActor, IWithTimers
 {
-    private readonly Ged _ged;
+    private static readonly TimeSpan s_firstReminder = TimeSpan.FromMilliseconds(100);
 
-    public GedActor(Ged ged)
+    // A guest that listens at last hears of it within this time.
+    private static readonly TimeSpan s_rarestReminder = TimeSpan.FromSeconds(3);
+
+    private readonly Ged _ged;
+    private readonly Func<bool> _cpuEventsUnseen;
+    private TimeSpan _reminder;
+
+    private sealed record Remind;
+
+    /// <param name="cpuEventsUnseen">Whether the guest has not taken note of a mark in the CPU hotplug block.</param>
+    public GedActor(Ged ged, Func<bool> cpuEventsUnseen)
         : base(ged)
     {
         _ged = ged;
-        Receive<PressPowerButton>(_ => _ged.Raise(GedEvents.PowerButton));
-        Receive<AnnounceCpuEvent>(_ => _ged.Raise(GedEvents.CpuHotplug));
+        _cpuEventsUnseen = cpuEventsUnseen;
+        Receive<PressPowerButton>(_ => Raise(GedEvents.PowerButton));
+        Receive<AnnounceCpuEvent>(_ => Raise(GedEvents.CpuHotplug));
+        Receive<Remind>(_ => RaiseAgain());
     }
 
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    // A mark of the hotplug block that came just before is announced again by the reminder.
     protected override void ResetCore() => _ged.Reset();
+
+    private void Raise(GedEvents events)
+    {
+        _ged.Raise(events);
+        _reminder = s_firstReminder;
+        Timers.StartSingleTimer(nameof(Remind), new Remind(), _reminder);
+    }
+
+    private void RaiseAgain()
+    {
+        GedEvents unread = _ged.Unread | (_cpuEventsUnseen() ? GedEvents.CpuHotplug : GedEvents.None);
+        if (unread == GedEvents.None)
+        {
+            return;
+        }
+
+        _ged.Raise(unread);
+        _reminder = _reminder * 2 < s_rarestReminder ? _reminder * 2 : s_rarestReminder;
+        Timers.StartSingleTimer(nameof(Remind), new Remind(), _reminder);
+    }
 }

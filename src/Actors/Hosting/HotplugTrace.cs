@@ -9,6 +9,8 @@ internal sealed class HotplugTrace(ICpuHotplugPort port, TraceLog trace) : ICpuH
 {
     public Doorbell Doorbell => port.Doorbell;
 
+    public bool HasUnseen => port.HasUnseen;
+
     /// <summary>The port itself where nothing traces hotplug.</summary>
     public static ICpuHotplugPort Of(ICpuHotplugPort port, TraceLog? trace) =>
         trace != null && trace.Traces(TraceCategories.Hotplug) ? new HotplugTrace(port, trace) : port;

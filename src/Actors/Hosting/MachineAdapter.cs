@@ -86,17 +86,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     public VirtMachine Machine => _machine;
 
-    public PowerOnCpus PowerOnCpus
-    {
-        get
-        {
-            MachineConfig config = _machine.Config;
-            return new PowerOnCpus(config.EnabledCpus, config.DisabledCpus, config.PossibleCpus, config.ColdPluggedCpusOnlineCapable)
-            {
-                Plugged = [.. config.PluggedCpus.Select(p => new PlugVcpu(p.Id, p.Cpu.Value))],
-            };
-        }
-    }
+    public PowerOnCpus PowerOnCpus => PowerOnCpus.Of(_machine.Config);
 
     public bool IsEnabled(int cpu) => _machine.Psci.IsEnabled(new CpuIndex(cpu));
 
@@ -113,10 +103,13 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
             Actor: "");
     }
 
-    public string SlotName(int cpu)
+    public string SlotName(int cpu) => SlotName(_machine.Config, cpu);
+
+    /// <summary>As <see cref="IVmMachine.SlotName"/>, of a machine that is to be made.</summary>
+    public static string SlotName(MachineConfig config, int cpu)
     {
         var index = new CpuIndex(cpu);
-        return $"cpu({_machine.Config.Topology.Describe(index)}) with arch-id {Mpidr.FromIndex(index).Affinity}";
+        return $"cpu({config.Topology.Describe(index)}) with arch-id {Mpidr.FromIndex(index).Affinity}";
     }
 
     IVcpu IVmMachine.Cpu(int cpu) => _cpus[cpu];
@@ -210,6 +203,8 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
     private sealed class HotplugPort(VirtMachine machine) : ICpuHotplugPort
     {
         public Doorbell Doorbell => machine.CpuHotplug.Doorbell;
+
+        public bool HasUnseen => machine.CpuHotplug.HasPending;
 
         public void Enable(int cpu)
         {

@@ -1,29 +1,16 @@
-using System.Text.Json;
 using Akka.Configuration;
-using Akka.Persistence.Sql;
-using Microsoft.Data.Sqlite;
 
 namespace Vmm.Actors.Hosting;
 
 /// <summary>The HOCON files of <c>hocon/</c>, which are part of the assembly.</summary>
 public static class VmConfiguration
 {
-    public static Config Load() => Read("vmm.conf").WithFallback(Read("dispatchers.conf")).WithFallback(Read("persistence.conf"));
+    public static Config Load() => Read("vmm.conf").WithFallback(Read("dispatchers.conf"));
 
     /// <summary>What <see cref="Load"/> gives, and messages over TCP.</summary>
     /// <param name="host">Address to listen at; also the one under which others know it.</param>
     /// <param name="port">0 for any that is free.</param>
     public static Config LoadRemote(string host, int port) => RemoteTransport(host, port).WithFallback(Load());
-
-    /// <summary>A journal in a file, an SQLite database that is made when there is none, in place of that in memory.</summary>
-    internal static Config JournalIn(string file)
-    {
-        string connection = new SqliteConnectionStringBuilder { DataSource = file }.ConnectionString;
-        return ConfigurationFactory
-            .ParseString($"akka.persistence.journal.sql.connection-string = {JsonSerializer.Serialize(connection)}")
-            .WithFallback(Read("state.conf"))
-            .WithFallback(SqlPersistence.DefaultConfiguration);
-    }
 
     internal static Config RemoteTransport(string host, int port) => ConfigurationFactory
         .ParseString($"akka {{ actor.provider = remote, remote.dot-netty.tcp {{ hostname = \"{host}\", port = {port} }} }}")

@@ -19,7 +19,7 @@ public static class VmHosting
     /// <param name="machine">Outlives the actor system.</param>
     /// <param name="options">How the VM's actors are set up.</param>
     public static AkkaConfigurationBuilder WithVm(this AkkaConfigurationBuilder builder, IVmMachine machine, VmOptions options) =>
-        (options.JournalFile is { } file ? builder.AddHocon(VmConfiguration.JournalIn(file), HoconAddMode.Prepend) : builder)
+        builder
         .AddHocon(VmConfiguration.Load(), HoconAddMode.Append)
         .WithActors((system, registry) =>
             registry.Register<VmSupervisor>(system.ActorOf(Props.Create(() => new VmSupervisor(machine, options)), VmName)));

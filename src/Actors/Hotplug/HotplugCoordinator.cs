@@ -1,29 +1,43 @@
 using Akka.Actor;
-using Akka.Persistence;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 
 namespace Vmm.Actors.Hotplug;
 
 /// <summary>
-/// Carries out plug and unplug, one at a time, and reports how each ended; it is also the actor of the CPU hotplug block, whose doorbell
-/// it hears and which it resets. What has happened is in the journal, so a restarted coordinator goes on where it was: every step towards the machine may
-/// be repeated.
+/// Carries out plug and unplug, of different CPUs independently of each other, and reports how each ended; it is also the actor of the CPU hotplug block, whose doorbell
+/// it hears and which it resets. What has happened is in the journal (<see cref="JournalActor"/>), so a restarted coordinator goes on where it was: every step towards the
+/// machine may be repeated.
 /// <code>
 /// plug, enable:    vCPU actor (PSCI off) → GIC attach → Enabled, insert pending → GED → guest's _OST → done
 /// unplug, disable: remove pending → GED → guest offlines (CPU_OFF), _EJ0 → GIC detach → vCPU actor stops → done
 /// </code>
 /// A plug and an enabling, an unplug and a disabling are the same for the guest; they differ in what the CPU is for the administrator afterwards
 /// (<see cref="HotplugState"/>).
+/// <para>
+/// <b>Requests are answered at once</b>: whether the machine runs, and what other requests wait for, does not matter. They wait for two things that are short: the one write
+/// that is under way, and a reset. A request that cannot be written is rejected, and has no effect.
+/// </para>
+/// <para>
+/// <b>Order of what is told.</b> Of one CPU everything is told in the order in which the guest did it, each outcome when it is in the journal: the _OST that answers a plug before the
+/// plug's outcome, the _OST in which the guest says that it ejects before the unplug's outcome, and the _OST after _EJ0 behind it, as with QEMU.
+/// </para>
 /// </summary>
-public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
+public sealed class HotplugCoordinator : ReceiveActor, IWithTimers, IWithUnboundedStash
 {
+    // More events of one CPU than that do not wait: a guest that says so much says nothing.
+    private const int MostWaitingEvents = 64;
+
     private sealed record PortRang;
 
     private sealed record Deadline(int Cpu, long StartedAt);
 
+    // What is being written, and for whom.
+    private sealed record Request(IReadOnlyList<IHotplugEvent> Events, IActorRef Requester, string Id, int Cpu);
+
     private readonly IVmMachine _machine;
     private readonly ICpuHotplugPort _port;
+    private readonly IActorRef _journal;
     private readonly IActorRef _vcpus;
     private readonly IActorRef _gic;
     private readonly IActorRef _devices;
@@ -32,21 +46,39 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
     private readonly PowerOnCpus _cpus;
     private readonly Dictionary<int, IActorRef> _requesters = [];
 
+    // CPUs whose vCPU and GIC interface are being made.
+    private readonly HashSet<int> _coming = [];
+
     // CPUs that the guest has given back and whose teardown is under way.
     private readonly HashSet<int> _leaving = [];
 
+    // How many facts of a CPU are not in the journal yet.
+    private readonly int[] _untold;
+
+    // They wait for a journal that cannot be written.
+    private bool _factsWait;
+
+    // What the guest did with a CPU of which something is still to be told.
+    private readonly Dictionary<int, Queue<CpuHotplugEvent>> _waiting = [];
+
+    // What is in the journal, and may be told.
+    private HotplugState _written = HotplugState.Empty;
+
+    // That and the facts which are on their way to the journal: by it everything is decided.
+    private HotplugState _state = HotplugState.Empty;
+
     // Who waits for the end of a reset; requests wait for it too.
     private IActorRef? _resetter;
+    private Request? _request;
 
-    // Why this machine cannot be that of the journal.
-    private string? _refusal;
-    private HotplugState _state = HotplugState.Empty;
+    // The guest has its time for an answer only while it runs.
+    private bool _running = true;
 
     // The last _OST of each CPU.
     private readonly int[] _ostSources;
     private readonly int[] _ostStatuses;
 
-    /// <param name="persistenceId">Of the machine's journal.</param>
+    /// <param name="journal">A <see cref="JournalActor"/>, which outlives this actor.</param>
     /// <param name="devices">Passes <see cref="AnnounceCpuEvent"/> to the GED.</param>
     /// <param name="timeout">After which a request that the guest has not answered is reported as timed out, still pending.</param>
     /// <param name="poweredOn">
@@ -54,92 +86,149 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
     /// there part of it.
     /// </param>
     public HotplugCoordinator(
-        string persistenceId, IVmMachine machine, IActorRef vcpus, IActorRef gic, IActorRef devices, TimeSpan timeout, bool poweredOn)
+        IActorRef journal, IVmMachine machine, IActorRef vcpus, IActorRef gic, IActorRef devices, TimeSpan timeout, bool poweredOn)
     {
-        PersistenceId = persistenceId;
         _machine = machine;
         _port = machine.Hotplug ?? throw new ArgumentException("the machine has no CPU hotplug", nameof(machine));
+        _journal = journal;
         _vcpus = vcpus;
         _gic = gic;
         _devices = devices;
         _timeout = timeout;
         _poweredOn = poweredOn;
         _cpus = machine.PowerOnCpus;
+        _untold = new int[machine.PossibleCpus];
         _ostSources = new int[machine.PossibleCpus];
         _ostStatuses = new int[machine.PossibleCpus];
-
-        Recover<IProtocolMessage>(e => _state = _state.Apply(e));
-        Recover<RecoveryCompleted>(_ => Continue());
-
-        Command<PlugVcpu>(Plug);
-        Command<UnplugVcpu>(Unplug);
-        Command<SetVcpuAdmin>(Set);
-        Command<GetCpusPowerState>(_ => DescribePower());
-        Command<GetPluggedVcpus>(_ => Sender.Tell(new PluggedVcpus([.. _state.Plugged.Values], [.. _state.Plugged.Keys])));
-        Command<GetAcpiOspmStatus>(_ => Sender.Tell(
-            new AcpiOspmStatus([.. Enumerable.Range(0, machine.PossibleCpus).Select(IdOf)], [.. _ostSources], [.. _ostStatuses])));
-        Command<VcpuReady>(ready => IsComing(ready.Cpu), ready => _gic.Tell(new AttachCpuInterface(ready.Cpu)));
-        Command<CpuInterfaceAttached>(attached => IsComing(attached.Cpu), attached => Enable(attached.Cpu));
-        Command<CpuInterfaceDetached>(detached => _leaving.Contains(detached.Cpu), detached => _vcpus.Tell(new RemoveVcpu(detached.Cpu)));
-        Command<VcpuRemoved>(removed =>
-        {
-            if (!_leaving.Remove(removed.Cpu))
-            {
-                return;
-            }
-
-            if (_state.DecideLeft(removed.Cpu, _cpus, Now) is { } left)
-            {
-                Finish(left);
-            }
-            else
-            {
-                AnswerReset();
-            }
-        });
-        Command<PortRang>(_ => TakeEvents());
-        Command<Deadline>(OnDeadline);
-        Command<ResetDevices>(Reset);
+        Become(Reading);
     }
 
-    public override string PersistenceId { get; }
-
     public ITimerScheduler Timers { get; set; } = null!;
+
+    public IStash Stash { get; set; } = null!;
 
     private static long Now => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 
     protected override void PreStart()
     {
+        _journal.Tell(new ReadJournal());
+        Context.System.EventStream.Subscribe(Self, typeof(VmStatus));
         IActorRef self = Self;
         _port.Doorbell.Connect(() => self.Tell(new PortRang()));
-        base.PreStart();
     }
 
     protected override void PostStop()
     {
         _port.Doorbell.Connect(null);
-        base.PostStop();
+        Context.System.EventStream.Unsubscribe(Self);
     }
 
-    // After these the actor stops without its supervisor being asked.
-    protected override void OnRecoveryFailure(Exception reason, object? message = null)
+    // A request that makes this actor fail is answered, too: nothing of it has been written.
+    protected override bool AroundReceive(Receive receive, object message)
     {
-        Context.Parent.Tell(new PartFailed(Self.Path.Name, $"the hotplug journal cannot be read: {reason}"));
-        base.OnRecoveryFailure(reason, message);
+        try
+        {
+            return base.AroundReceive(receive, message);
+        }
+        catch (Exception e) when (message is PlugVcpu or UnplugVcpu or SetVcpuAdmin)
+        {
+            Sender.Tell(new HotplugRejected("", e.Message));
+            throw;
+        }
     }
 
-    protected override void OnPersistFailure(Exception cause, object @event, long sequenceNr)
+    private void Reading()
     {
-        Context.Parent.Tell(new PartFailed(Self.Path.Name, $"the hotplug journal cannot be written: {cause}"));
-        base.OnPersistFailure(cause, @event, sequenceNr);
+        Receive<JournalContents>(journal =>
+        {
+            _written = journal.Written;
+            _state = _written.Apply(journal.Unwritten);
+            _factsWait = !journal.Unwritten.IsEmpty;
+            foreach (IHotplugEvent fact in journal.Unwritten)
+            {
+                _untold[fact.Cpu]++;
+            }
+
+            Become(Ready);
+            Continue();
+            Stash.UnstashAll();
+        });
+        ReceiveAny(_ => Stash.Stash());
     }
 
-    private string IdOf(int cpu) => _state.Plugged.GetValueOrDefault(cpu, "");
+    private void Ready()
+    {
+        Receive<PlugVcpu>(Plug);
+        Receive<UnplugVcpu>(Unplug);
+        Receive<SetVcpuAdmin>(Set);
+        Receive<VcpuReady>(ready => IsComing(ready.Cpu), ready => _gic.Tell(new AttachCpuInterface(ready.Cpu)));
+        Receive<CpuInterfaceAttached>(attached => IsComing(attached.Cpu), attached => Enable(attached.Cpu));
+        Receive<CpuInterfaceDetached>(detached => _leaving.Contains(detached.Cpu), detached => _vcpus.Tell(new RemoveVcpu(detached.Cpu)));
+        Receive<VcpuRemoved>(removed => _leaving.Contains(removed.Cpu), removed => Left(removed.Cpu));
+        Receive<PortRang>(_ => TakeEvents());
+        Receive<Deadline>(TimeOut);
+        Receive<VmStatus>(status => FollowRunState(status.RunState == VmRunState.Running));
+        Receive<ResetDevices>(_ => Reset());
+        Receive<EventsWritten>(TellWritten);
+        Receive<FactsNotWritten>(_ => LetFactsWait());
+        Queries();
+    }
+
+    private void LetFactsWait()
+    {
+        _factsWait = true;
+        AnswerReset();
+    }
+
+    private void Writing()
+    {
+        Receive<EventsWritten>(written => written.OfRequest, written =>
+        {
+            Request request = _request!;
+            _state = _state.Apply(request.Events);
+            TellWritten(written);
+            _requesters[request.Cpu] = request.Requester;
+            request.Requester.Tell(new HotplugAccepted(request.Id, request.Cpu));
+            Drive(request.Cpu, _state.Pending[request.Cpu]);
+            EndWriting();
+        });
+        Receive<EventsWritten>(TellWritten);
+        Receive<FactsNotWritten>(_ => LetFactsWait());
+        Receive<RequestNotWritten>(not =>
+        {
+            _request!.Requester.Tell(new HotplugRejected(_request.Id, not.Reason));
+            EndWriting();
+        });
+        Queries();
+        ReceiveAny(_ => Stash.Stash());
+    }
+
+    private void EndWriting()
+    {
+        _request = null;
+        Become(Ready);
+        foreach (int cpu in _waiting.Keys)
+        {
+            TakeWaiting(cpu);
+        }
+
+        Stash.UnstashAll();
+    }
+
+    // Of what is in the journal.
+    private void Queries()
+    {
+        Receive<GetCpusPowerState>(_ => DescribePower());
+        Receive<GetPluggedVcpus>(_ => Sender.Tell(new PluggedVcpus([.. _written.Plugged.Values], [.. _written.Plugged.Keys])));
+        Receive<GetAcpiOspmStatus>(_ => Sender.Tell(
+            new AcpiOspmStatus([.. Enumerable.Range(0, _machine.PossibleCpus).Select(cpu => IdOf(_written, cpu))], [.. _ostSources], [.. _ostStatuses])));
+    }
+
+    private static string IdOf(HotplugState state, int cpu) => state.Plugged.GetValueOrDefault(cpu, "");
 
     private bool ShouldBeEnabled(int cpu) => _state.AdminOf(cpu, _cpus) == CpuAdminState.Enabled;
 
-    // CPUs that nobody has touched since power-on are not made by this actor.
-    private bool IsComing(int cpu) => (_state.Plugged.ContainsKey(cpu) || _state.Admin.ContainsKey(cpu)) && IsThere(cpu);
+    private bool IsComing(int cpu) => _coming.Contains(cpu) && IsThere(cpu);
 
     private bool IsThere(int cpu) => ShouldBeEnabled(cpu) && !_leaving.Contains(cpu);
 
@@ -158,30 +247,21 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         {
             Sender.Tell(new HotplugRejected(HotplugState.Legible(plug.Id), reason));
         }
-        else if (_resetter != null || _state.Busy)
-        {
-            Stash.Stash();
-        }
         else
         {
-            Begin(new PlugStarted(plug.Id, plug.Cpu, Now), plug.Id, plug.Cpu);
+            Begin(new PlugStarted(plug.Id, plug.Cpu, Now));
         }
     }
 
     private void Unplug(UnplugVcpu unplug)
     {
-        if (_state.RefuseUnplug(unplug, _cpus, PlaceOf, out int cpu) is { } reason)
+        if ((_state.RefuseUnplug(unplug, _cpus, PlaceOf, out int cpu) ?? RefuseLeaving(cpu)) is { } reason)
         {
             Sender.Tell(new HotplugRejected(HotplugState.Legible(unplug.Id), reason));
         }
-        else if (_resetter != null || _state.Busy || _leaving.Contains(cpu))
-        {
-            Stash.Stash();
-        }
         else
         {
-            CancelPlug(cpu);
-            Begin(new UnplugStarted(unplug.Id, cpu, Now), unplug.Id, cpu);
+            Begin(new UnplugStarted(unplug.Id, cpu, Now));
         }
     }
 
@@ -189,61 +269,59 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
     {
         int cpu = set.Cpu;
         string id = _state.NameOf(cpu);
-        if (_state.RefuseSet(set, _cpus, PlaceOf, _machine.Description.CpuModel) is { } reason)
+        if ((_state.RefuseSet(set, _cpus, PlaceOf, _machine.Description.CpuModel) ?? RefuseLeaving(cpu)) is { } reason)
         {
             Sender.Tell(new HotplugRejected(id, reason));
         }
-        else if (_resetter != null || _state.Busy || _leaving.Contains(cpu))
-        {
-            Stash.Stash();
-        }
-        else if (ShouldBeEnabled(cpu) == set.Enabled)
+        else if (ShouldBeEnabled(cpu) == set.Enabled && !_state.Pending.ContainsKey(cpu))
         {
             Sender.Tell(new HotplugAccepted(id, cpu));
-            Tell(new HotplugOutcome(id, cpu, set.Enabled, "done", 0, Standby: true), Sender);
+            Tell(new HotplugOutcome(id, cpu, set.Enabled, HotplugOutcomeKind.Done, 0, Standby: true), Sender);
         }
         else
         {
-            CancelPlug(cpu);
-            Begin(set.Enabled ? new EnableStarted(id, cpu, Now) : new DisableStarted(id, cpu, Now), id, cpu);
+            Begin(set.Enabled ? new EnableStarted(id, cpu, Now) : new DisableStarted(id, cpu, Now));
         }
     }
 
-    // The guest never answered: now it is to give the CPU back, whatever it thinks of it.
-    private void CancelPlug(int cpu)
-    {
-        if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending))
-        {
-            Finish(new HotplugCancelled(pending.Id, cpu, Now));
-        }
-    }
+    private string? RefuseLeaving(int cpu) => _leaving.Contains(cpu) ? _state.AlreadyLeaving(cpu) : null;
 
     private void DescribePower()
     {
-        CpuAdminState[] admin = [.. Enumerable.Range(0, _cpus.Possible).Select(cpu => _state.AdminOf(cpu, _cpus))];
+        CpuAdminState[] admin = [.. Enumerable.Range(0, _cpus.Possible).Select(cpu => _written.AdminOf(cpu, _cpus))];
         _vcpus.Forward(new DescribeCpusPower(
-            [.. admin.Select((state, cpu) => state == CpuAdminState.Removed ? "" : _state.NameOf(cpu))],
+            [.. admin.Select((state, cpu) => state == CpuAdminState.Removed ? "" : _written.NameOf(cpu))],
             [.. admin.Select(state => state.ToString().ToLowerInvariant())]));
     }
 
-    private void Begin(IProtocolMessage started, string id, int cpu)
+    private void Begin(IHotplugEvent started)
     {
-        IActorRef requester = Sender;
-        Persist(started, e =>
+        if (_resetter != null)
         {
-            _state = _state.Apply(e);
-            _requesters[cpu] = requester;
-            requester.Tell(new HotplugAccepted(id, cpu));
-            Drive(cpu, _state.Pending[cpu]);
-        });
+            Stash.Stash();
+            return;
+        }
+
+        // A plug that the guest has not answered: now it is to give the CPU back, whatever it thinks of it.
+        bool leaves = started is UnplugStarted or DisableStarted;
+        IHotplugEvent[] events = leaves && _state.Pending.TryGetValue(started.Cpu, out PendingOperation? pending) && pending.Plug
+            ? [new HotplugCancelled(pending.Id, started.Cpu, Now), started]
+            : [started];
+        _request = new Request(events, Sender, started.Id, started.Cpu);
+        _journal.Tell(new WriteRequest(events));
+        Become(Writing);
     }
 
     // The first step towards the machine, and the clock of the guest's answer.
     private void Drive(int cpu, PendingOperation pending)
     {
-        if (pending.Plug)
+        if (pending.Plug && _machine.IsEnabled(cpu))
         {
-            _vcpus.Tell(new CreateVcpu(cpu));
+            Announce(cpu);
+        }
+        else if (pending.Plug)
+        {
+            Come(cpu);
         }
         else if (_machine.IsEnabled(cpu))
         {
@@ -256,43 +334,117 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
             Leave(cpu);
         }
 
-        if (!pending.TimedOut)
+        StartClock(cpu, pending);
+    }
+
+    private void StartClock(int cpu, PendingOperation pending)
+    {
+        if (_running && !pending.TimedOut)
         {
-            long left = pending.StartedAt + (long)_timeout.TotalMilliseconds - Now;
-            Timers.StartSingleTimer(cpu, new Deadline(cpu, pending.StartedAt), TimeSpan.FromMilliseconds(Math.Max(left, 0)));
+            Timers.StartSingleTimer(cpu, new Deadline(cpu, pending.StartedAt), _timeout);
+        }
+    }
+
+    private void FollowRunState(bool running)
+    {
+        if (running == _running)
+        {
+            return;
+        }
+
+        _running = running;
+        foreach ((int cpu, PendingOperation pending) in _state.Pending)
+        {
+            Timers.Cancel(cpu);
+            StartClock(cpu, pending);
+        }
+    }
+
+    private void TimeOut(Deadline deadline)
+    {
+        int cpu = deadline.Cpu;
+        if (!_state.Pending.TryGetValue(cpu, out PendingOperation? pending) || pending.TimedOut || pending.StartedAt != deadline.StartedAt)
+        {
+            return;
+        }
+
+        var late = new HotplugTimedOut(pending.Id, cpu, Now);
+        HotplugOutcome outcome = _state.OutcomeOf(late)!;
+        _state = _state.Apply(late);
+        _written = _written.Apply(late);
+        Tell(outcome, Requester(cpu));
+    }
+
+    private void Come(int cpu)
+    {
+        if (_coming.Add(cpu))
+        {
+            _vcpus.Tell(new CreateVcpu(cpu));
         }
     }
 
     private void Enable(int cpu)
     {
-        if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Plug)
+        // A CPU that the guest has given back before this actor was made anew is not enabled again.
+        TakeEvents();
+        if (!IsComing(cpu) || (_waiting.TryGetValue(cpu, out Queue<CpuHotplugEvent>? waiting) && waiting.Any(e => e.Ejected)))
         {
-            _port.Insert(cpu);
-            _devices.Tell(new AnnounceCpuEvent());
-        }
-        else
-        {
-            // A reset came first, or this is power-on: the guest looks at all CPUs when it boots.
-            _port.Enable(cpu);
+            return;
         }
 
+        _coming.Remove(cpu);
+        if (_resetter == null && _state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Plug)
+        {
+            Announce(cpu);
+            return;
+        }
+
+        // A reset came first, or this is power-on: the guest looks at all CPUs when it boots.
+        _port.Enable(cpu);
+        ConfirmPlug(cpu);
         AnswerReset();
+    }
+
+    private void Announce(int cpu)
+    {
+        _port.Insert(cpu);
+        _devices.Tell(new AnnounceCpuEvent());
+    }
+
+    // Whatever the guest has heard of it, the CPU is plugged and enabled for the guest that boots.
+    private void ConfirmPlug(int cpu)
+    {
+        if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Plug)
+        {
+            Record(new PlugConfirmed(pending.Id, cpu, Now));
+        }
     }
 
     private void Leave(int cpu)
     {
         if (_leaving.Add(cpu))
         {
+            _coming.Remove(cpu);
             _gic.Tell(new DetachCpuInterface(cpu));
         }
+    }
+
+    private void Left(int cpu)
+    {
+        _leaving.Remove(cpu);
+        if (_state.DecideLeft(cpu, _cpus, Now) is { } left)
+        {
+            Record(left);
+        }
+
+        TakeWaiting(cpu);
+        AnswerReset();
     }
 
     private void Continue()
     {
         if (!_poweredOn)
         {
-            _refusal = _state.RefusePowerOn(_cpus);
-            PlugFromPowerOn();
             return;
         }
 
@@ -310,87 +462,77 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         }
     }
 
-    // What the machine is made with, if it is not there from its predecessor.
-    private void PlugFromPowerOn()
-    {
-        foreach (PlugVcpu plug in _cpus.Plugged.Where(p => _refusal == null && _state.Plugged.GetValueOrDefault(p.Cpu) != p.Id))
-        {
-            if (_state.RefusePlug(plug, _cpus, _machine.SlotName) is { } reason)
-            {
-                _refusal = $"the saved state has no room for '{plug.Id}': {reason}";
-                return;
-            }
-
-            // In the state at once, for the next of them; in the journal before the first reset.
-            IProtocolMessage[] happened = [new PlugStarted(plug.Id, plug.Cpu, Now), new PlugConfirmed(plug.Id, plug.Cpu, Now)];
-            _state = happened.Aggregate(_state, (state, e) => state.Apply(e));
-            PersistAll(happened, _ => { });
-        }
-    }
-
-    // False: it stopped at an event that is being written, and goes on with the others in another turn, for they are to be seen in the state after it.
-    private bool TakeEvents()
+    private void TakeEvents()
     {
         _port.Doorbell.Acknowledge();
         while (_port.TryTake(out CpuHotplugEvent happened))
         {
-            if (Decide(happened) is { } decided)
+            if (!IsSettling(happened.Cpu))
             {
-                Finish(decided);
-                Self.Tell(new PortRang());
-                return false;
+                Take(happened);
+                continue;
+            }
+
+            if (!_waiting.TryGetValue(happened.Cpu, out Queue<CpuHotplugEvent>? waiting))
+            {
+                _waiting[happened.Cpu] = waiting = [];
+            }
+
+            if (happened.Ejected || waiting.Count < MostWaitingEvents)
+            {
+                waiting.Enqueue(happened);
             }
         }
-
-        return true;
     }
 
-    private IProtocolMessage? Decide(CpuHotplugEvent happened)
+    // Something that the guest did with the CPU before is still to be told.
+    private bool IsSettling(int cpu) => _leaving.Contains(cpu) || _untold[cpu] > 0;
+
+    private void TakeWaiting(int cpu)
+    {
+        // What is being written was decided without it.
+        while (_request == null && !IsSettling(cpu) && _waiting.TryGetValue(cpu, out Queue<CpuHotplugEvent>? waiting) && waiting.TryDequeue(out CpuHotplugEvent happened))
+        {
+            Take(happened);
+        }
+    }
+
+    private void Take(CpuHotplugEvent happened)
     {
         int cpu = happened.Cpu;
         if (!happened.Ejected)
         {
             _ostSources[cpu] = happened.OstSource;
             _ostStatuses[cpu] = happened.OstStatus;
-            Context.System.EventStream.Publish(new AcpiDeviceOst(IdOf(cpu), cpu, happened.OstSource, happened.OstStatus));
-            return _state.DecideOst(cpu, happened.OstSource, happened.OstStatus, Now);
-        }
-
-        // Also without a request: the guest may eject a CPU that it was once asked for.
-        if (IsThere(cpu))
-        {
-            Leave(cpu);
-            if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Plug)
+            Context.System.EventStream.Publish(new AcpiDeviceOst(IdOf(_state, cpu), cpu, happened.OstSource, happened.OstStatus));
+            if (_state.DecideOst(cpu, happened.OstSource, happened.OstStatus, Now) is { } decided)
             {
-                return new HotplugCancelled(pending.Id, cpu, Now);
+                Record(decided);
             }
         }
-
-        return null;
-    }
-
-    private void OnDeadline(Deadline deadline)
-    {
-        if (_state.Pending.TryGetValue(deadline.Cpu, out PendingOperation? pending)
-            && pending.StartedAt == deadline.StartedAt && !pending.TimedOut)
+        else if (IsThere(cpu))
         {
-            Finish(new HotplugTimedOut(pending.Id, deadline.Cpu, Now));
+            // Also without a request: the guest may eject a CPU that it was once asked for.
+            if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Plug)
+            {
+                Record(new HotplugCancelled(pending.Id, cpu, Now));
+            }
+
+            Leave(cpu);
         }
     }
 
     // What the guest did before the reset counts; what it was asked is forgotten. The machine goes on when each plugged CPU is enabled, and no other.
-    private void Reset(ResetDevices reset)
+    private void Reset()
     {
-        if (!TakeEvents())
+        TakeEvents();
+        foreach (Queue<CpuHotplugEvent> waiting in _waiting.Values)
         {
-            Self.Forward(reset);
-            return;
-        }
-
-        if (_refusal != null)
-        {
-            Sender.Tell(new DevicesReset(_refusal));
-            return;
+            // Not even an eject waits now for the journal.
+            while (waiting.TryDequeue(out CpuHotplugEvent happened))
+            {
+                Take(happened);
+            }
         }
 
         _resetter = Sender;
@@ -399,10 +541,14 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         Array.Clear(_ostStatuses);
         foreach ((int cpu, PendingOperation pending) in _state.Pending)
         {
-            // A CPU that the guest ejected just before is gone whatever the guest does now.
-            if (!_leaving.Contains(cpu))
+            // A CPU that the guest ejected just before is gone whatever the guest does now; one that is not enabled yet will be.
+            if (!_leaving.Contains(cpu) && !pending.Plug)
             {
-                Finish(new HotplugCancelled(pending.Id, cpu, Now));
+                Record(new HotplugCancelled(pending.Id, cpu, Now));
+            }
+            else if (!_leaving.Contains(cpu) && _machine.IsEnabled(cpu))
+            {
+                ConfirmPlug(cpu);
             }
         }
 
@@ -415,7 +561,7 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
 
             if (ShouldBeEnabled(cpu))
             {
-                _vcpus.Tell(new CreateVcpu(cpu));
+                Come(cpu);
             }
             else
             {
@@ -428,9 +574,10 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         AnswerReset();
     }
 
+    // What it ends is told before, unless that cannot be written.
     private void AnswerReset()
     {
-        if (_resetter != null && _state.Pending.IsEmpty && _leaving.Count == 0
+        if (_resetter != null && _state.Pending.IsEmpty && _leaving.Count == 0 && (_factsWait || !Array.Exists(_untold, facts => facts > 0))
             && Enumerable.Range(0, _cpus.Possible).All(cpu => ShouldBeEnabled(cpu) == _machine.IsEnabled(cpu)))
         {
             _resetter.Tell(new DevicesReset(""));
@@ -439,19 +586,45 @@ public sealed class HotplugCoordinator : ReceivePersistentActor, IWithTimers
         }
     }
 
-    private void Finish(IProtocolMessage happened) => Persist(happened, e =>
+    // A fact counts at once and is told when it is written.
+    private void Record(IHotplugEvent happened)
     {
-        HotplugOutcome outcome = _state.OutcomeOf(e)!;
-        _state = _state.Apply(e);
-        Tell(outcome, _requesters.GetValueOrDefault(outcome.Cpu, ActorRefs.Nobody));
-        if (!_state.Pending.ContainsKey(outcome.Cpu))
+        _state = _state.Apply(happened);
+        _untold[happened.Cpu]++;
+        Timers.Cancel(happened.Cpu);
+        _journal.Tell(new WriteFact(happened));
+    }
+
+    private void TellWritten(EventsWritten written)
+    {
+        _factsWait = false;
+        foreach (IHotplugEvent happened in written.Events)
         {
-            _requesters.Remove(outcome.Cpu);
+            int cpu = happened.Cpu;
+            HotplugOutcome? outcome = _written.OutcomeOf(happened);
+            _written = _written.Apply(happened);
+            if (outcome != null)
+            {
+                Tell(outcome, Requester(cpu));
+            }
+
+            if (!_written.Pending.ContainsKey(cpu))
+            {
+                _requesters.Remove(cpu);
+            }
         }
 
-        Stash.UnstashAll();
+        int facts = written.Events.Count - (written.OfRequest ? _request!.Events.Count : 0);
+        foreach (IHotplugEvent fact in written.Events.Take(facts))
+        {
+            _untold[fact.Cpu]--;
+            TakeWaiting(fact.Cpu);
+        }
+
         AnswerReset();
-    });
+    }
+
+    private IActorRef Requester(int cpu) => _requesters.GetValueOrDefault(cpu, ActorRefs.Nobody);
 
     private static void Tell(HotplugOutcome outcome, IActorRef requester)
     {

@@ -7,7 +7,7 @@ namespace Vmm.Actors.Hotplug;
 
 /// <summary>A request that the guest has not answered.</summary>
 /// <param name="Plug">The CPU comes, else it is to leave.</param>
-/// <param name="TimedOut">It was reported as timed out; a late answer still completes it, and other requests no longer wait for it.</param>
+/// <param name="TimedOut">It was reported as timed out; a late answer still completes it, and it may be asked for again.</param>
 /// <param name="Standby">The administrator enables or disables a CPU, else it is plugged or unplugged.</param>
 public sealed record PendingOperation(string Id, bool Plug, long StartedAt, bool TimedOut, bool Standby);
 
@@ -51,9 +51,6 @@ public sealed record HotplugState(
         ImmutableSortedDictionary<int, CpuAdminState>.Empty,
         ImmutableSortedSet<int>.Empty);
 
-    /// <summary>Whether a request is under way that others have to wait for.</summary>
-    public bool Busy => Pending.Values.Any(p => !p.TimedOut);
-
     /// <summary>Where the administrator has a CPU; one that is leaving is enabled until it has left.</summary>
     public CpuAdminState AdminOf(int cpu, PowerOnCpus cpus) =>
         Admin.TryGetValue(cpu, out CpuAdminState state) ? state
@@ -83,8 +80,12 @@ public sealed record HotplugState(
             return $"Duplicate device ID '{plug.Id}'";
         }
 
-        return AdminOf(plug.Cpu, cpus) != CpuAdminState.Removed ? $"{slotName(plug.Cpu)} exist" : null;
+        return AdminOf(plug.Cpu, cpus) != CpuAdminState.Removed && !IsPlugAskedAgain(plug) ? $"{slotName(plug.Cpu)} exist" : null;
     }
+
+    // The guest has not answered the same plug in time.
+    private bool IsPlugAskedAgain(PlugVcpu plug) =>
+        Pending.TryGetValue(plug.Cpu, out PendingOperation? pending) && pending is { Plug: true, TimedOut: true, Standby: false } && pending.Id == plug.Id;
 
     /// <summary>The CPU of an unplug, or why it is impossible, in QEMU's words.</summary>
     /// <param name="place">Where a CPU is, as QEMU has it in messages: <c>id0=0:0:0:0</c>.</param>
@@ -111,20 +112,25 @@ public sealed record HotplugState(
             return $"No device found for driver '{model}-arm-cpu'";
         }
 
-        // Enabling a CPU that the guest still may give back, after a time-out, would leave open which of both counts.
-        return set.Enabled ? (IsLeaving(set.Cpu) ? AlreadyLeaving(set.Cpu) : null)
+        return set.Enabled ? RefuseEnabling(set.Cpu)
             : set.Cpu == 0 ? $"can't power-off boot CPU ({place(0)})"
             : RefuseLeaving(set.Cpu, cpus);
     }
 
-    private string? RefuseLeaving(int cpu, PowerOnCpus cpus) =>
-        cpus.IsFixed(cpu) ? $"Hot-unplug of cold-booted CPU not supported! {NameOf(cpu)} is Enabled in the MADT for good; -machine online-capable-cpus=on makes it one that can leave"
-        : IsLeaving(cpu) ? AlreadyLeaving(cpu)
+    // Enabling a CPU that the guest still may give back, even after a time-out, would leave open which of both counts.
+    private string? RefuseEnabling(int cpu) =>
+        !Pending.TryGetValue(cpu, out PendingOperation? pending) ? null
+        : !pending.Plug ? AlreadyLeaving(cpu)
+        : !pending.TimedOut ? $"Device {NameOf(cpu)} is already in the process of plug"
         : null;
 
-    private bool IsLeaving(int cpu) => Pending.TryGetValue(cpu, out PendingOperation? pending) && !pending.Plug;
+    private string? RefuseLeaving(int cpu, PowerOnCpus cpus) =>
+        cpus.IsFixed(cpu) ? $"Hot-unplug of cold-booted CPU not supported! {NameOf(cpu)} is Enabled in the MADT for good; -machine online-capable-cpus=on makes it one that can leave"
+        : Pending.TryGetValue(cpu, out PendingOperation? pending) && pending is { Plug: false, TimedOut: false } ? AlreadyLeaving(cpu)
+        : null;
 
-    private string AlreadyLeaving(int cpu) => $"Device {NameOf(cpu)} is already in the process of unplug";
+    /// <summary>Why nothing is asked of a CPU that is on its way out, in QEMU's words.</summary>
+    public string AlreadyLeaving(int cpu) => $"Device {NameOf(cpu)} is already in the process of unplug";
 
     private static string OutOfRange(int cpu, PowerOnCpus cpus) => $"Invalid core-id {cpu} specified, correct range 0:{cpus.Possible - 1}";
 
@@ -144,6 +150,28 @@ public sealed record HotplugState(
             && number < cpus.Possible && !Plugged.ContainsKey(number) && AdminOf(number, cpus) != CpuAdminState.Removed && NameOf(number) == id
             ? number
             : null;
+    }
+
+    /// <summary>What happens at power-on to the CPUs that the machine is made with and that are not there from its predecessor: they are plugged.</summary>
+    /// <param name="refusal">Why the machine cannot have the CPUs that its predecessor had and those; null when it can.</param>
+    public IReadOnlyList<IHotplugEvent> PowerOn(PowerOnCpus cpus, Func<int, string> slotName, long now, out string? refusal)
+    {
+        var happened = new List<IHotplugEvent>();
+        HotplugState state = this;
+        refusal = RefusePowerOn(cpus);
+        foreach (PlugVcpu plug in cpus.Plugged.Where(p => Plugged.GetValueOrDefault(p.Cpu) != p.Id))
+        {
+            if (refusal == null && state.RefusePlug(plug, cpus, slotName) is { } reason)
+            {
+                refusal = $"the saved state has no room for '{plug.Id}': {reason}";
+            }
+
+            IHotplugEvent[] plugged = [new PlugStarted(plug.Id, plug.Cpu, now), new PlugConfirmed(plug.Id, plug.Cpu, now)];
+            state = state.Apply(plugged);
+            happened.AddRange(plugged);
+        }
+
+        return happened;
     }
 
     /// <summary>Why the machine cannot have the CPUs that its predecessor had; null when it can.</summary>
@@ -190,7 +218,7 @@ public sealed record HotplugState(
         id is { Length: > 0 and <= LongestId } && char.IsAsciiLetter(id[0]) && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_');
 
     /// <summary>What the guest's _OST means; null when it means nothing to a pending request, or not the end of one.</summary>
-    public IProtocolMessage? DecideOst(int cpu, int source, int status, long now)
+    public IHotplugEvent? DecideOst(int cpu, int source, int status, long now)
     {
         if (!Pending.TryGetValue(cpu, out PendingOperation? pending))
         {
@@ -209,7 +237,7 @@ public sealed record HotplugState(
     }
 
     /// <summary>What it means that a CPU has left; null for one that was taken out at power-on, because it is not enabled.</summary>
-    public IProtocolMessage? DecideLeft(int cpu, PowerOnCpus cpus, long now)
+    public IHotplugEvent? DecideLeft(int cpu, PowerOnCpus cpus, long now)
     {
         string name = NameOf(cpu);
         if (Pending.TryGetValue(cpu, out PendingOperation? pending) && !pending.Plug)
@@ -223,7 +251,9 @@ public sealed record HotplugState(
             : new DisableCompleted(name, cpu, now);
     }
 
-    public HotplugState Apply(IProtocolMessage happened) => happened switch
+    /// <summary>The state after an event.</summary>
+    /// <exception cref="ArgumentException">It cannot happen in this state.</exception>
+    public HotplugState Apply(IHotplugEvent happened) => happened switch
     {
         PlugStarted e => Begin(e.Cpu, e.Id, true, e.At) with { Plugged = Plugged.SetItem(e.Cpu, e.Id), Admin = Admin.Remove(e.Cpu) },
         UnplugStarted e => Begin(e.Cpu, e.Id, false, e.At),
@@ -233,30 +263,34 @@ public sealed record HotplugState(
         PlugRefused e => this with { Pending = Pending.Remove(e.Cpu) },
         UnplugRefused e => this with { Pending = Pending.Remove(e.Cpu) },
         HotplugCancelled e => this with { Pending = Pending.Remove(e.Cpu) },
-        HotplugTimedOut e => this with { Pending = Pending.SetItem(e.Cpu, Pending[e.Cpu] with { TimedOut = true }) },
+        HotplugTimedOut e when Pending.TryGetValue(e.Cpu, out PendingOperation? late) => this with { Pending = Pending.SetItem(e.Cpu, late with { TimedOut = true }) },
         DisableCompleted e => this with { Pending = Pending.Remove(e.Cpu), Admin = Admin.SetItem(e.Cpu, CpuAdminState.Disabled) },
 
         UnplugCompleted e => new HotplugState(
             Plugged.Remove(e.Cpu), Pending.Remove(e.Cpu), Admin.Remove(e.Cpu), Plugged.ContainsKey(e.Cpu) ? Missing : Missing.Add(e.Cpu)),
-        _ => throw new ArgumentException($"{happened.GetType().Name} is no event of the coordinator", nameof(happened)),
+        _ => throw new ArgumentException($"{happened.GetType().Name} of CPU {happened.Cpu} cannot happen", nameof(happened)),
     };
+
+    /// <summary>The state after events.</summary>
+    /// <exception cref="ArgumentException">One cannot happen.</exception>
+    public HotplugState Apply(IEnumerable<IHotplugEvent> happened) => happened.Aggregate(this, (state, e) => state.Apply(e));
 
     private HotplugState Begin(int cpu, string id, bool plug, long at, bool standby = false) =>
         this with { Pending = Pending.SetItem(cpu, new PendingOperation(id, plug, at, false, standby)) };
 
     /// <summary>What a requester is told of an event, from the state before it; null for the beginnings.</summary>
-    public HotplugOutcome? OutcomeOf(IProtocolMessage happened) => happened switch
+    public HotplugOutcome? OutcomeOf(IHotplugEvent happened) => happened switch
     {
-        PlugConfirmed e => Outcome(e.Id, e.Cpu, true, "done"),
-        PlugRefused e => Outcome(e.Id, e.Cpu, true, "refused", e.OstStatus),
-        UnplugRefused e => Outcome(e.Id, e.Cpu, false, "refused", e.OstStatus),
-        UnplugCompleted e => new HotplugOutcome(e.Id, e.Cpu, false, "done", 0),
-        DisableCompleted e => new HotplugOutcome(e.Id, e.Cpu, false, "done", 0, Standby: true),
-        HotplugTimedOut e => Outcome(e.Id, e.Cpu, Pending[e.Cpu].Plug, "timed-out"),
-        HotplugCancelled e => Outcome(e.Id, e.Cpu, Pending[e.Cpu].Plug, "cancelled"),
+        PlugConfirmed e => Outcome(e.Id, e.Cpu, true, HotplugOutcomeKind.Done),
+        PlugRefused e => Outcome(e.Id, e.Cpu, true, HotplugOutcomeKind.Refused, e.OstStatus),
+        UnplugRefused e => Outcome(e.Id, e.Cpu, false, HotplugOutcomeKind.Refused, e.OstStatus),
+        UnplugCompleted e => new HotplugOutcome(e.Id, e.Cpu, false, HotplugOutcomeKind.Done, 0),
+        DisableCompleted e => new HotplugOutcome(e.Id, e.Cpu, false, HotplugOutcomeKind.Done, 0, Standby: true),
+        HotplugTimedOut e => Outcome(e.Id, e.Cpu, Pending[e.Cpu].Plug, HotplugOutcomeKind.TimedOut),
+        HotplugCancelled e => Outcome(e.Id, e.Cpu, Pending[e.Cpu].Plug, HotplugOutcomeKind.Cancelled),
         _ => null,
     };
 
-    private HotplugOutcome Outcome(string id, int cpu, bool plug, string kind, int ostStatus = 0) =>
+    private HotplugOutcome Outcome(string id, int cpu, bool plug, HotplugOutcomeKind kind, int ostStatus = 0) =>
         new(id, cpu, plug, kind, ostStatus, Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Standby);
 }

@@ -1,4 +1,5 @@
 using Vmm.Actors.Protocol;
+using Vmm.Emulation.Machine;
 
 namespace Vmm.Actors.Hotplug;
 
@@ -19,6 +20,11 @@ public enum CpuAdminState
 /// <param name="CanLeave">Whether the enabled ones but the boot CPU can be disabled and unplugged: the MADT has them as online-capable.</param>
 public sealed record PowerOnCpus(int Enabled, int Disabled, int Possible, bool CanLeave)
 {
+    public static PowerOnCpus Of(MachineConfig config) => new(config.EnabledCpus, config.DisabledCpus, config.PossibleCpus, config.ColdPluggedCpusOnlineCapable)
+    {
+        Plugged = [.. config.PluggedCpus.Select(p => new PlugVcpu(p.Id, p.Cpu.Value))],
+    };
+
     /// <summary>CPUs of the others that are plugged from power-on.</summary>
     public IReadOnlyList<PlugVcpu> Plugged { get; init; } = [];
 

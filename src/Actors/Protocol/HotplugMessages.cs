@@ -20,10 +20,24 @@ public sealed record HotplugRejected(string Id, string Reason) : IProtocolMessag
 
 /// <summary>How a request ended: told to the requester and published.</summary>
 /// <param name="Plug">The CPU came (a plug, or enabled), else it left (an unplug, or disabled).</param>
-/// <param name="Kind">done, refused, timed-out (still pending: another outcome may follow) or cancelled.</param>
 /// <param name="OstStatus">The guest's _OST status (ACPI 6.5, section 6.3.5), 0 without one.</param>
 /// <param name="Standby">The administrator enabled or disabled a CPU (<see cref="SetVcpuAdmin"/>), which stays part of the machine; else it was plugged or unplugged.</param>
-public sealed record HotplugOutcome(string Id, int Cpu, bool Plug, string Kind, int OstStatus, bool Standby = false) : IProtocolMessage;
+public sealed record HotplugOutcome(string Id, int Cpu, bool Plug, HotplugOutcomeKind Kind, int OstStatus, bool Standby = false) : IProtocolMessage;
+
+public enum HotplugOutcomeKind
+{
+    /// <summary>The CPU has come or has left.</summary>
+    Done,
+
+    /// <summary>The guest answered with a failure.</summary>
+    Refused,
+
+    /// <summary>The guest has not answered in time. The request is still pending: another outcome may follow.</summary>
+    TimedOut,
+
+    /// <summary>Something else came first: of a plug an unplug or an eject, of an unplug a reset.</summary>
+    Cancelled,
+}
 
 /// <summary>Query. Answer: <see cref="PluggedVcpus"/>.</summary>
 public sealed record GetPluggedVcpus : IProtocolMessage;
@@ -55,33 +69,41 @@ public sealed record GetAcpiOspmStatus : IProtocolMessage;
 /// <summary>The last _OST of each possible CPU, in parallel arrays; zeros where there was none since the last reset, an empty id for a CPU that was not plugged.</summary>
 public sealed record AcpiOspmStatus(string[] Ids, int[] Sources, int[] Statuses) : IProtocolMessage;
 
-// What the coordinator's journal holds. Times are UTC milliseconds since 1970.
+/// <summary>What the hotplug journal holds, and <see cref="HotplugTimedOut"/>.</summary>
+public interface IHotplugEvent : IProtocolMessage
+{
+    /// <summary>The CPU's name.</summary>
+    string Id { get; }
 
-public sealed record PlugStarted(string Id, int Cpu, long At) : IProtocolMessage;
+    int Cpu { get; }
 
-public sealed record PlugConfirmed(string Id, int Cpu, long At) : IProtocolMessage;
+    /// <summary>UTC milliseconds since 1970.</summary>
+    long At { get; }
+}
+
+public sealed record PlugStarted(string Id, int Cpu, long At) : IHotplugEvent;
+
+public sealed record PlugConfirmed(string Id, int Cpu, long At) : IHotplugEvent;
 
 /// <summary>The guest answered with a failure; the CPU stays plugged, as with QEMU, and can be removed.</summary>
-public sealed record PlugRefused(string Id, int Cpu, int OstStatus, long At) : IProtocolMessage;
+public sealed record PlugRefused(string Id, int Cpu, int OstStatus, long At) : IHotplugEvent;
 
-public sealed record UnplugStarted(string Id, int Cpu, long At) : IProtocolMessage;
+public sealed record UnplugStarted(string Id, int Cpu, long At) : IHotplugEvent;
 
-public sealed record UnplugRefused(string Id, int Cpu, int OstStatus, long At) : IProtocolMessage;
+public sealed record UnplugRefused(string Id, int Cpu, int OstStatus, long At) : IHotplugEvent;
 
-public sealed record UnplugCompleted(string Id, int Cpu, long At) : IProtocolMessage;
+public sealed record UnplugCompleted(string Id, int Cpu, long At) : IHotplugEvent;
 
 /// <summary>The administrator has enabled a CPU; <see cref="PlugConfirmed"/> or <see cref="PlugRefused"/> ends it.</summary>
-public sealed record EnableStarted(string Id, int Cpu, long At) : IProtocolMessage;
+public sealed record EnableStarted(string Id, int Cpu, long At) : IHotplugEvent;
 
 /// <summary>The administrator wants a CPU disabled; <see cref="DisableCompleted"/> or <see cref="UnplugRefused"/> ends it.</summary>
-public sealed record DisableStarted(string Id, int Cpu, long At) : IProtocolMessage;
+public sealed record DisableStarted(string Id, int Cpu, long At) : IHotplugEvent;
 
-public sealed record DisableCompleted(string Id, int Cpu, long At) : IProtocolMessage;
+public sealed record DisableCompleted(string Id, int Cpu, long At) : IHotplugEvent;
 
-public sealed record HotplugTimedOut(string Id, int Cpu, long At) : IProtocolMessage;
+/// <summary>The guest has not answered in time. It changes nothing that a next run would begin with, so that only earlier versions have journalled it.</summary>
+public sealed record HotplugTimedOut(string Id, int Cpu, long At) : IHotplugEvent;
 
-/// <summary>
-/// Something came first: a reset, after which a CPU stays plugged whether it was being plugged or unplugged; or, of a plug, an unplug or an
-/// eject.
-/// </summary>
-public sealed record HotplugCancelled(string Id, int Cpu, long At) : IProtocolMessage;
+/// <summary>Something came first: of a plug an unplug or an eject; of an unplug a reset, after which the CPU stays plugged.</summary>
+public sealed record HotplugCancelled(string Id, int Cpu, long At) : IHotplugEvent;

@@ -1,5 +1,6 @@
 using System.Runtime.Serialization;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.Serialization;
@@ -17,7 +18,12 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
     public ProtocolSerializer(ExtendedActorSystem system, Config settings)
         : this(system) => ArgumentNullException.ThrowIfNull(settings);
 
-    private static readonly JsonSerializerOptions s_options = new() { RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true };
+    private static readonly JsonSerializerOptions s_options = new()
+    {
+        RespectNullableAnnotations = true,
+        RespectRequiredConstructorParameters = true,
+        Converters = { new JsonStringEnumConverter<HotplugOutcomeKind>(namingPolicy: null, allowIntegerValues: false) },
+    };
 
     // Manifests are on disk and on the wire: never change or reuse one.
     private static readonly (string Manifest, Type Type)[] s_messages =
@@ -55,16 +61,27 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
 
     public override int Identifier => 7001;
 
-    public override string Manifest(object o) =>
-        s_manifests.TryGetValue(o.GetType(), out string? manifest) ? manifest : throw new SerializationException($"{o.GetType()} is no protocol message");
+    public override string Manifest(object o) => ManifestOf(o);
 
-    public override byte[] ToBinary(object obj)
+    public override byte[] ToBinary(object obj) => Encode(obj);
+
+    public override object FromBinary(byte[] bytes, string manifest) => Decode(bytes, manifest);
+
+    /// <exception cref="SerializationException">It is no protocol message.</exception>
+    public static string ManifestOf(object message) =>
+        s_manifests.TryGetValue(message.GetType(), out string? manifest) ? manifest : throw new SerializationException($"{message.GetType()} is no protocol message");
+
+    /// <summary>The primitives of a message as JSON.</summary>
+    /// <exception cref="SerializationException">It is no protocol message.</exception>
+    public static byte[] Encode(object message)
     {
-        Manifest(obj);
-        return JsonSerializer.SerializeToUtf8Bytes(obj, obj.GetType(), s_options);
+        ManifestOf(message);
+        return JsonSerializer.SerializeToUtf8Bytes(message, message.GetType(), s_options);
     }
 
-    public override object FromBinary(byte[] bytes, string manifest)
+    /// <summary>The message that <see cref="Encode"/> has written.</summary>
+    /// <exception cref="SerializationException">It is none.</exception>
+    public static IProtocolMessage Decode(byte[] bytes, string manifest)
     {
         if (!s_types.TryGetValue(manifest, out Type? type))
         {
@@ -73,7 +90,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
 
         try
         {
-            return JsonSerializer.Deserialize(bytes, type, s_options) ?? throw new SerializationException($"'{manifest}' is null");
+            return (IProtocolMessage?)JsonSerializer.Deserialize(bytes, type, s_options) ?? throw new SerializationException($"'{manifest}' is null");
         }
         catch (JsonException e)
         {

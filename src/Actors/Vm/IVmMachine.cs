@@ -125,6 +125,9 @@ public interface ICpuHotplugPort
     /// <summary>System reset: marks and commands are gone, the enabled CPUs stay.</summary>
     void Reset();
 
+    /// <summary>Whether there is a mark that the guest has not taken note of. Any thread.</summary>
+    bool HasUnseen { get; }
+
     /// <summary>Rings when <see cref="TryTake"/> has something.</summary>
     Doorbell Doorbell { get; }
 

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.Event;
 using Vmm.Actors.Devices;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Interrupts;
@@ -13,8 +14,8 @@ namespace Vmm.Actors.Vm;
 /// <param name="SerialOutput">Takes the guest's serial output.</param>
 public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, Action<ReadOnlyMemory<byte>> SerialOutput)
 {
-    /// <summary>Where the hotplug journal is, for a machine that goes on in another process; null for one that does not.</summary>
-    public string? JournalFile { get; init; }
+    /// <summary>The hotplug journal, after <see cref="HotplugState.PowerOn"/>: a file for a machine that goes on in another process.</summary>
+    public IHotplugJournal Journal { get; init; } = new MemoryJournal();
 
     /// <summary>What would reset the machine shuts it down (<c>-no-reboot</c>).</summary>
     public bool ShutdownOnReset { get; init; }
@@ -30,19 +31,22 @@ public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, 
 public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
 {
     private const string Vcpus = "vcpus";
+    private const string Journal = "journal";
 
     private static readonly VmReset s_guestReset = new(Guest: true, ShutdownCause.GuestReset);
     private static readonly VmReset s_hostReset = new(Guest: false, ShutdownCause.HostReset);
 
     private readonly IVmMachine _machine;
     private readonly VmOptions _options;
-    private readonly string _journal;
     private readonly HashSet<IActorRef> _parts = [];
     private readonly Dictionary<string, Exception> _failures = [];
     private IActorRef _vcpus = ActorRefs.Nobody;
     private IActorRef _gic = ActorRefs.Nobody;
     private IActorRef _devices = ActorRefs.Nobody;
     private IActorRef? _hotplug;
+
+    // No part of those that are made anew together: it holds what is still to be written.
+    private IActorRef? _journal;
 
     // A part is gone or going.
     private PartFailed? _lost;
@@ -54,12 +58,15 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     {
         _machine = machine;
         _options = options;
-        _journal = options.JournalFile == null ? $"hotplug-{Guid.NewGuid():N}" : "hotplug";
         MakeParts();
         Become(Stopped);
     }
 
     public IStash Stash { get; set; } = null!;
+
+    protected override void PreStart() => Context.System.EventStream.Subscribe(Self, typeof(DeadLetter));
+
+    protected override void PostStop() => Context.System.EventStream.Unsubscribe(Self);
 
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(e =>
     {
@@ -76,9 +83,10 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         _devices = Part(Props.Create(() => new DeviceManager(_machine, _options.SerialOutput)), "devices");
         if (_machine.Hotplug != null)
         {
-            (IActorRef vcpus, IActorRef gic, IActorRef devices, bool poweredOn) = (_vcpus, _gic, _devices, _poweredOn);
+            _journal ??= Context.Watch(Context.ActorOf(Props.Create(() => new JournalActor(_options.Journal)), Journal));
+            (IActorRef journal, IActorRef vcpus, IActorRef gic, IActorRef devices, bool poweredOn) = (_journal, _vcpus, _gic, _devices, _poweredOn);
             _hotplug = Part(
-                Props.Create(() => new HotplugCoordinator(_journal, _machine, vcpus, gic, devices, _options.HotplugTimeout, poweredOn)), "hotplug");
+                Props.Create(() => new HotplugCoordinator(journal, _machine, vcpus, gic, devices, _options.HotplugTimeout, poweredOn)), "hotplug");
         }
     }
 
@@ -140,6 +148,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
             Pause(VmRunState.InternalError, _lost.Report, ActorRefs.Nobody);
         });
         Receive<Terminated>(terminated => Pause(VmRunState.InternalError, Lose(terminated).Report, ActorRefs.Nobody));
+        Receive<DeadLetter>(AnswerFor);
         Receive<PressPowerButton>(press =>
         {
             _devices.Tell(press);
@@ -188,6 +197,30 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         }
     }
 
+    // What a part did not come to answer before it ended.
+    private void AnswerFor(DeadLetter unheard)
+    {
+        switch (unheard.Message)
+        {
+            case PlugVcpu plug:
+                unheard.Sender.Tell(new HotplugRejected(HotplugState.Legible(plug.Id), LostReason));
+                break;
+            case UnplugVcpu unplug:
+                unheard.Sender.Tell(new HotplugRejected(HotplugState.Legible(unplug.Id), LostReason));
+                break;
+            case SetVcpuAdmin:
+                unheard.Sender.Tell(new HotplugRejected("", LostReason));
+                break;
+            case GetVcpuStates or GetVcpuStatus or GetVcpuThreads or GetCpusPowerState or DescribeCpusPower or GetPluggedVcpus or GetAcpiOspmStatus
+                or GetDeviceState or LoadDeviceState:
+                unheard.Sender.Tell(new VmCommandRejected(LostReason));
+                break;
+            case GetVcpuRegisters or GetMachineReport or ReadGuestMemory:
+                unheard.Sender.Tell(new VmCommandRejected("CPU not found"));
+                break;
+        }
+    }
+
     private void Read(ReadGuestMemory read)
     {
         if (read.Length is < 0 or > ReadGuestMemory.Longest)
@@ -224,7 +257,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         Pause(VmRunState.Shutdown, "", ActorRefs.Nobody);
     }
 
-    private string LostReason => $"Resetting the Virtual Machine is required ({_lost?.Part} has failed)";
+    private string LostReason => _lost == null ? "a part of the VM has failed" : $"Resetting the Virtual Machine is required ({_lost.Part} has failed)";
 
     private void ForwardToVcpus(object query)
     {
@@ -278,6 +311,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         string part = terminated.ActorRef.Path.Name;
         _parts.Remove(terminated.ActorRef);
         _vcpusLost |= part == Vcpus;
+        _journal = part == Journal ? null : _journal;
         return _lost ??= new PartFailed(part, _failures.Remove(part, out Exception? cause) ? $"{part}: {cause}" : $"{part} stopped");
     }
 
@@ -312,7 +346,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         {
             Receive<Terminated>(terminated =>
             {
-                _parts.Remove(terminated.ActorRef);
+                Lose(terminated);
                 RemakeParts(requester, resume, happened);
             });
             ReceiveAny(_ => Stash.Stash());

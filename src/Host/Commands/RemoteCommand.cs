@@ -89,9 +89,9 @@ public static class RemoteCommand
             await System.Console.Out.WriteLineAsync(SerialConsole.Describe(outcome)).ConfigureAwait(false);
             return outcome.Kind switch
             {
-                "done" => ExitCode.Success,
-                "refused" => ExitCode.Refused,
-                "timed-out" => ExitCode.TimedOut,
+                HotplugOutcomeKind.Done => ExitCode.Success,
+                HotplugOutcomeKind.Refused => ExitCode.Refused,
+                HotplugOutcomeKind.TimedOut => ExitCode.TimedOut,
                 _ => ExitCode.Cancelled,
             };
         }

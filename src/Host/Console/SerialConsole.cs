@@ -70,10 +70,11 @@ public sealed class SerialConsole(bool multiplexed, Action quit)
         (false, true) => "disabling",
     } + $" of {outcome.Id} (CPU {outcome.Cpu}): " + outcome.Kind switch
     {
-        "done" => "done",
-        "refused" => $"refused by the guest, _OST status 0x{outcome.OstStatus:x}",
-        "timed-out" => "no answer from the guest yet; still pending",
-        _ => "cancelled: a reset came first, or the CPU was given back",
+        HotplugOutcomeKind.Done => "done",
+        HotplugOutcomeKind.Refused => $"refused by the guest, _OST status 0x{outcome.OstStatus:x}",
+        HotplugOutcomeKind.TimedOut => "no answer from the guest yet; still pending",
+        _ when outcome.Plug => "cancelled: the CPU was given back or asked back",
+        _ => "cancelled: a reset came first",
     };
 
     /// <summary>Serves the device until <paramref name="stop"/>; one client at a time.</summary>

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text.RegularExpressions;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Machine;
+using Vmm.Host.Console;
 using Vmm.Host.Guest;
 using Vmm.Host.Monitor;
 using Vmm.Host.Monitor.Hmp;
@@ -228,7 +229,13 @@ public sealed partial class HotplugScenario
         }
 
         Task first = await Task.WhenAny(outcome.Task, Task.Delay(GuestShell.DefaultPatience)).ConfigureAwait(false);
-        return first == outcome.Task ? (await outcome.Task.ConfigureAwait(false)).Kind : "no outcome";
+        if (first != outcome.Task)
+        {
+            return "no outcome";
+        }
+
+        HotplugOutcome ended = await outcome.Task.ConfigureAwait(false);
+        return ended.Kind == HotplugOutcomeKind.Done ? "done" : SerialConsole.Describe(ended);
     }
 
     // What the kernel has logged since the last time: the lines about the CPU are shown, faults are kept.

@@ -1,4 +1,3 @@
-using Akka.Actor;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Machine;
 using Vmm.Host.Monitor.Qapi;
@@ -32,16 +31,20 @@ public sealed class MonitorVm(MachineConfig config, Func<IProtocolMessage, Task<
     private static async Task<T> Expect<T>(Func<IProtocolMessage, Task<IProtocolMessage>> send, IProtocolMessage message)
         where T : IProtocolMessage
     {
-        IProtocolMessage answer;
         try
         {
-            answer = await send(message).ConfigureAwait(false);
+            return Expected<T>(await send(message).ConfigureAwait(false));
         }
-        catch (Exception e) when (e is TimeoutException or AskTimeoutException)
+        catch (TimeoutException)
         {
+            // Of a VM in another process; a request that it has got may still be carried out.
             throw new QapiException("the VM does not answer");
         }
+    }
 
+    private static T Expected<T>(IProtocolMessage answer)
+        where T : IProtocolMessage
+    {
         return answer switch
         {
             T expected => expected,

@@ -1,21 +1,24 @@
-using Microsoft.Data.Sqlite;
+using Vmm.Actors.Hotplug;
 
 namespace Vmm.Host.Options;
 
 /// <summary><c>--state DIR</c>: what a machine keeps from one run to the next, the journal of its plugged CPUs. One process at a time has it.</summary>
 public sealed class StateFolder : IDisposable
 {
-    private readonly FileStream _lock;
+    private const string JournalName = "hotplug.db";
 
-    private StateFolder(FileStream held, string journalFile)
+    private readonly FileStream _lock;
+    private readonly JournalFile _journal;
+
+    private StateFolder(FileStream held, JournalFile journal)
     {
         _lock = held;
-        JournalFile = journalFile;
+        _journal = journal;
     }
 
-    public string JournalFile { get; }
+    public IHotplugJournal Journal => _journal;
 
-    /// <summary>Makes the folder if there is none.</summary>
+    /// <summary>Makes the folder if there is none, reads what it holds, and tries whether it can be written.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static StateFolder Open(string path)
     {
@@ -30,23 +33,20 @@ public sealed class StateFolder : IDisposable
             throw new OptionException($"cannot keep the state in '{path}', or another VM does: {e.Message}");
         }
 
-        string journal = Path.Combine(path, "hotplug.db");
         try
         {
-            using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = journal, Pooling = false }.ConnectionString);
-            connection.Open();
-            using SqliteCommand check = connection.CreateCommand();
-            check.CommandText = "PRAGMA schema_version";
-            check.ExecuteScalar();
+            return new StateFolder(held, JournalFile.Open(Path.Combine(path, JournalName)));
         }
-        catch (SqliteException e)
+        catch (JournalException e)
         {
             held.Dispose();
-            throw new OptionException($"'{journal}' is no journal: {e.Message}");
+            throw new OptionException(e.Message);
         }
-
-        return new StateFolder(held, journal);
     }
 
-    public void Dispose() => _lock.Dispose();
+    public void Dispose()
+    {
+        _journal.Dispose();
+        _lock.Dispose();
+    }
 }

@@ -21,7 +21,7 @@ public sealed class QmpSessionTests : IDisposable
         using QmpTestClient second = await QmpTestClient.NegotiateAsync(_vm.Path);
         using QmpTestClient silent = await QmpTestClient.ConnectAsync(_vm.Path);
         Assert.NotNull((await silent.ReceiveAsync())!["QMP"]);
-        _vm.Server.Publish(new HotplugOutcome("core4", 4, Plug: false, "done", 0));
+        _vm.Server.Publish(new HotplugOutcome("core4", 4, Plug: false, HotplugOutcomeKind.Done, 0));
         foreach (QmpTestClient client in new[] { first, second })
         {
             JsonNode deleted = (await client.ReceiveAsync())!;
@@ -50,11 +50,11 @@ public sealed class QmpSessionTests : IDisposable
     }
 
     [Theory]
-    [InlineData(true, "done", 0, "plug", "done", null)]
-    [InlineData(false, "refused", 0x81, "unplug", "refused", "DEVICE_UNPLUG_GUEST_ERROR")]
-    [InlineData(true, "timed-out", 0, "plug", "timed-out", null)]
-    [InlineData(false, "cancelled", 0, "unplug", "cancelled", null)]
-    public async Task Each_outcome_of_a_request_is_one_event_of_ours(bool plug, string kind, int status, string operation, string result, string? before)
+    [InlineData(true, HotplugOutcomeKind.Done, 0, "plug", "done", null)]
+    [InlineData(false, HotplugOutcomeKind.Refused, 0x81, "unplug", "refused", "DEVICE_UNPLUG_GUEST_ERROR")]
+    [InlineData(true, HotplugOutcomeKind.TimedOut, 0, "plug", "timed-out", null)]
+    [InlineData(false, HotplugOutcomeKind.Cancelled, 0, "unplug", "cancelled", null)]
+    public async Task Each_outcome_of_a_request_is_one_event_of_ours(bool plug, HotplugOutcomeKind kind, int status, string operation, string result, string? before)
     {
         using QmpTestClient client = await QmpTestClient.NegotiateAsync(_vm.Path);
         _vm.Server.Publish(new HotplugOutcome("core4", 4, plug, kind, status));

@@ -116,6 +116,18 @@ public sealed partial class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
         }
     }
 
+    /// <summary>Whether OSPM has not yet taken note of a CPU that has come or is to leave. Any thread.</summary>
+    public bool HasPending
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return Array.Exists(_slots, s => s.Insert || s.Remove);
+            }
+        }
+    }
+
     public bool TryTakeEvent(out CpuHotplugEvent e)
     {
         lock (_lock)

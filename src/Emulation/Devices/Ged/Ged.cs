@@ -24,7 +24,19 @@ public sealed partial class Ged(InterruptLine line) : IAcpiDevice
 
     public string? RegisterName(ulong offset, bool write) => offset == 0 ? "selector" : null;
 
-    /// <summary>Adds events and pulses the interrupt.</summary>
+    /// <summary>Events that the guest has not read. Any thread.</summary>
+    public GedEvents Unread
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return (GedEvents)_selector;
+            }
+        }
+    }
+
+    /// <summary>Adds events and pulses the interrupt; also of events that are unread, for a guest that has not noticed.</summary>
     public void Raise(GedEvents events)
     {
         lock (_lock)

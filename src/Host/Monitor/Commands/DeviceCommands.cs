@@ -118,7 +118,7 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
 
         HotplugOutcome outcome = await vm.AskOutcome(request).ConfigureAwait(false);
         string said = SerialConsole.Describe(outcome);
-        return outcome.Kind == "done" ? said : throw new QapiException(said);
+        return outcome.Kind == HotplugOutcomeKind.Done ? said : throw new QapiException(said);
     }
 
     private (string Driver, string? Id, Dictionary<string, int> Location, string? AdminState) Read(JsonObject given, bool textual, bool adminState)

@@ -127,9 +127,9 @@ public sealed class QmpEvents
         string path = CpuCommands.PathOf(outcome.Id);
         HotplugResult result = outcome.Kind switch
         {
-            "done" => HotplugResult.Done,
-            "refused" => HotplugResult.Refused,
-            "timed-out" => HotplugResult.TimedOut,
+            HotplugOutcomeKind.Done => HotplugResult.Done,
+            HotplugOutcomeKind.Refused => HotplugResult.Refused,
+            HotplugOutcomeKind.TimedOut => HotplugResult.TimedOut,
             _ => HotplugResult.Cancelled,
         };
         switch (outcome.Plug || outcome.Standby, result)
