@@ -42,13 +42,14 @@ public sealed class ReferenceTests
     }
 
     [Fact]
-    public void Protocol_messages_are_sealed_records_of_primitives()
+    public void Protocol_messages_are_sealed_records_of_primitives_and_enums_of_theirs()
     {
         Type[] allowed = [typeof(int), typeof(long), typeof(ulong), typeof(bool), typeof(string), typeof(string[]), typeof(int[]), typeof(byte[])];
         Type[] messages = [.. s_actors.GetTypes().Where(t => t.IsClass && t.IsAssignableTo(typeof(Actors.Protocol.IProtocolMessage)))];
         Assert.NotEmpty(messages);
         Assert.All(messages, m => Assert.True(m.IsSealed, m.Name));
-        Assert.All(messages.SelectMany(m => m.GetProperties(BindingFlags.Instance | BindingFlags.Public)), p => Assert.Contains(p.PropertyType, allowed));
+        Assert.All(messages.SelectMany(m => m.GetProperties(BindingFlags.Instance | BindingFlags.Public)), p => Assert.True(
+            allowed.Contains(p.PropertyType) || (p.PropertyType.IsEnum && p.PropertyType.Namespace == typeof(Actors.Protocol.IProtocolMessage).Namespace), $"{p}"));
     }
 
     [Fact]

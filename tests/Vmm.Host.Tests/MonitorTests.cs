@@ -158,7 +158,7 @@ public sealed class MonitorTests
     {
         var rejecting = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, _ => Task.FromResult<IProtocolMessage>(new VmCommandRejected("the reason")), () => { })));
         Assert.Equal("Error: the reason", await rejecting.Execute(line));
-        var silent = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, _ => throw new AskTimeoutException("late"), () => { })));
+        var silent = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, _ => throw new TimeoutException("late"), () => { })));
         Assert.Equal("Error: the VM does not answer", await silent.Execute(line));
     }
 }
