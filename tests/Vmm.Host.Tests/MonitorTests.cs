@@ -1,4 +1,3 @@
-using Akka.Actor;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Machine;
