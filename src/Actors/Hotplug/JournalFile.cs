@@ -158,7 +158,7 @@ public sealed class JournalFile : IHotplugJournal, IDisposable
         }
         else if (!tables.Contains("journal"))
         {
-            throw new JournalException($"'{_path}' is a database of something else: it has no table 'journal', but '{tables[0]}'");
+            throw new JournalException($"'{_path}' is a database of something else: it has no table 'journal'");
         }
         else if (s_columns.Except(List("SELECT name FROM pragma_table_info('journal')")).FirstOrDefault() is { } missing)
         {
