@@ -23,18 +23,25 @@ public sealed class DeviceTests : VmTestKit
     private const ulong RTCMR = 0x04;
     private const ulong RTCIMSC = 0x10;
     private const ulong GPIOIEV = 0x40C;
+    private const ulong GPIOIE = 0x410;
     private const ulong GPIORIS = 0x414;
+    private const ulong GPIOIC = 0x41C;
 
     [Fact]
-    public void Power_button_of_the_GPIO_port_is_pressed_and_let_go()
+    public void Power_button_of_the_GPIO_port_is_pressed_until_the_guest_notices_and_let_go()
     {
         var gpio = new Pl061(InterruptLine.Unconnected);
         IActorRef actor = Sys.ActorOf(Props.Create(() => new GpioActor(gpio, 3)));
 
-        // The rising edge is remembered, however short the press.
-        gpio.Write(GPIOIEV, 4, 0x08);
+        // Before the guest has set the port up, and when it clears what was there before.
         actor.Tell(new PressPowerButton());
+        gpio.Write(GPIOIEV, 4, 0x08);
         AwaitCondition(() => gpio.Read(GPIORIS, 4) == 0x08, s_patience);
+        gpio.Write(GPIOIC, 4, 0xFF);
+        gpio.Write(GPIOIE, 4, 0x08);
+        AwaitCondition(() => gpio.Read(GPIORIS, 4) == 0x08, s_patience);
+        Assert.Equal(0x08u, gpio.Read(0x08 << 2, 4));
+        gpio.Write(GPIOIC, 4, 0x08);
         AwaitCondition(() => gpio.Read(0x08 << 2, 4) == 0, s_patience);
     }
 

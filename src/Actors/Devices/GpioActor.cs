@@ -4,13 +4,22 @@ using Vmm.Emulation.Devices.Pl061;
 
 namespace Vmm.Actors.Devices;
 
-/// <summary>The GPIO port, whose pins the host drives by message: the power button of a machine without ACPI.</summary>
+/// <summary>
+/// The GPIO port, whose pins the host drives by message: the power button of a machine without ACPI. A guest that does not listen yet does not notice the press; so the
+/// button is pressed again, ever more rarely, until it does.
+/// </summary>
 public sealed class GpioActor : DeviceActor, IWithTimers
 {
     // Linux looks at the pin when it has stopped bouncing.
     private static readonly TimeSpan s_press = TimeSpan.FromMilliseconds(100);
 
+    private static readonly TimeSpan s_longestPress = TimeSpan.FromSeconds(3);
+
     private readonly Pl061 _gpio;
+    private readonly int _powerButton;
+    private TimeSpan _pressed;
+
+    private sealed record LookWhetherNoticed;
 
     private sealed record ButtonReleased;
 
@@ -19,15 +28,35 @@ public sealed class GpioActor : DeviceActor, IWithTimers
         : base(gpio)
     {
         _gpio = gpio;
-        Receive<PressPowerButton>(_ =>
+        _powerButton = powerButton;
+        Receive<PressPowerButton>(_ => Press(s_press));
+        Receive<LookWhetherNoticed>(_ =>
         {
-            _gpio.SetInput(powerButton, true);
-            Timers.StartSingleTimer(nameof(ButtonReleased), new ButtonReleased(), s_press);
+            if (_gpio.IsNoticed(_powerButton))
+            {
+                Timers.StartSingleTimer(_powerButton, new ButtonReleased(), s_press);
+                return;
+            }
+
+            Press(_pressed * 2 < s_longestPress ? _pressed * 2 : s_longestPress);
         });
-        Receive<ButtonReleased>(_ => _gpio.SetInput(powerButton, false));
+        Receive<ButtonReleased>(_ => _gpio.SetInput(_powerButton, false));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
 
-    protected override void ResetCore() => _gpio.Reset();
+    protected override void ResetCore()
+    {
+        Timers.Cancel(_powerButton);
+        _gpio.Reset();
+    }
+
+    // An edge, also where it is pressed already.
+    private void Press(TimeSpan time)
+    {
+        _gpio.SetInput(_powerButton, false);
+        _gpio.SetInput(_powerButton, true);
+        _pressed = time;
+        Timers.StartSingleTimer(_powerButton, new LookWhetherNoticed(), time);
+    }
 }

@@ -23,6 +23,9 @@ public sealed partial class Pl061(InterruptLine line) : IMmioDevice
     // Edges seen and not yet cleared.
     private byte _edges;
 
+    // Inputs that have risen, and whose edge the guest has cleared since, with the interrupt enabled.
+    private byte _noticed;
+
     public string Name => "pl061";
 
     /// <summary>Drives a pin from outside.</summary>
@@ -37,6 +40,7 @@ public sealed partial class Pl061(InterruptLine line) : IMmioDevice
             }
 
             _inputs ^= bit;
+            _noticed &= (byte)~bit;
             bool wanted = (_bothEdges & bit) != 0 || level == ((_event & bit) != 0);
             if (wanted && (_direction & bit) == 0)
             {
@@ -47,11 +51,20 @@ public sealed partial class Pl061(InterruptLine line) : IMmioDevice
         }
     }
 
+    /// <summary>Whether the guest has taken the interrupt of an input's rising edge, while the input is high. Any thread.</summary>
+    public bool IsNoticed(int pin)
+    {
+        lock (_lock)
+        {
+            return (_noticed & (1 << pin)) != 0;
+        }
+    }
+
     public void Reset()
     {
         lock (_lock)
         {
-            _inputs = _outputs = _direction = _sense = _bothEdges = _event = _enabled = _alternate = _edges = 0;
+            _inputs = _outputs = _direction = _sense = _bothEdges = _event = _enabled = _alternate = _edges = _noticed = 0;
             Update();
         }
     }
@@ -106,6 +119,7 @@ public sealed partial class Pl061(InterruptLine line) : IMmioDevice
                     _enabled = b;
                     break;
                 case GPIOIC:
+                    _noticed |= (byte)(b & _edges & _enabled & _inputs);
                     _edges &= (byte)~b;
                     break;
                 case GPIOAFSEL:
