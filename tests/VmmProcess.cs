@@ -5,7 +5,8 @@ namespace Vmm.Tests;
 /// <summary>The program itself, as a person starts it: its arguments, what it prints, how it ends.</summary>
 internal static class VmmProcess
 {
-    private static readonly string s_program = Path.Combine(AppContext.BaseDirectory, "vmm.dll");
+    /// <summary>For dotnet.</summary>
+    public static readonly string Program = Path.Combine(AppContext.BaseDirectory, "vmm.dll");
 
     /// <summary>Starts it with all streams redirected.</summary>
     public static Process Start(IEnumerable<string> arguments, string? folder = null)
@@ -17,7 +18,7 @@ internal static class VmmProcess
             RedirectStandardError = true,
             WorkingDirectory = folder ?? "",
         };
-        start.ArgumentList.Add(s_program);
+        start.ArgumentList.Add(Program);
         foreach (string argument in arguments)
         {
             start.ArgumentList.Add(argument);

@@ -24,7 +24,7 @@ public sealed class PidFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new OptionException($"cannot create PID file: {e.Message}");
+            throw new OptionException($"cannot create PID file '{CommandLine.Legible(path)}': {SystemError.Describe(e, path)}");
         }
     }
 
@@ -37,7 +37,7 @@ public sealed class PidFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            Serilog.Log.Warning("The PID file {File} stays: {Reason}", path, e.Message);
+            Serilog.Log.Warning("The PID file {File} stays: {Reason}", path, SystemError.Describe(e, path));
         }
 
         _file.Dispose();

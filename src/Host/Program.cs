@@ -1,31 +1,57 @@
 using System.CommandLine;
+using Serilog;
 using Vmm.Host.Commands;
 using Vmm.Host.Demo;
 using Vmm.Host.Guest;
 using Vmm.Host.Options;
 
-// `vmm run` and QEMU's form have options of QEMU's kind, which are in a table; everything else is System.CommandLine's.
-if (args is [RunCommand.Name, ..])
+// What no code expects ends the program, as one line; with --log the whole of it is in the log. Threads of their own come to the handler.
+AppDomain.CurrentDomain.UnhandledException += (_, unexpected) => Environment.Exit(Unexpected((Exception)unexpected.ExceptionObject));
+try
 {
-    return await RunCommand.Run(args[1..]).ConfigureAwait(false);
+    return await Run(args).ConfigureAwait(false);
+}
+catch (Exception e)
+{
+    return Unexpected(e);
 }
 
-if (CommandLine.IsRun(args) && args is not ["--help"])
+static int Unexpected(Exception e)
 {
-    return await RunCommand.Run(args).ConfigureAwait(false);
+    Log.Error(e, "Unexpected");
+    Log.CloseAndFlush();
+    bool output = e is IOException or UnauthorizedAccessException;
+    Console.Error.WriteLine(Complaint.Line(output
+        ? $"cannot write what there is to say: {SystemError.Describe(e)}"
+        : $"internal error: {e.GetType().Name}: {SystemError.Describe(e)} (--log error,FILE writes down where)"));
+    return output ? ExitCode.BadInput : ExitCode.InternalError;
 }
 
-var root = new RootCommand("Vmm: an AArch64 virtual machine monitor that plugs and unplugs vCPUs of a running guest; vmm -help lists the options of run")
+static async Task<int> Run(string[] args)
 {
-    new Command(RunCommand.Name, RunCommand.Description), RemoteCommand.Create(), DemoCommand.Create(), AcpiCommand.Create(), GuestFetch.Create(),
-};
-root.Add(CompletionCommand.Create(root));
-ParseResult parsed = root.Parse(args);
-if (parsed.Errors.Count == 0)
-{
-    return await parsed.InvokeAsync().ConfigureAwait(false);
-}
+    // `vmm run` and QEMU's form have options of QEMU's kind, which are in a table; everything else is System.CommandLine's.
+    if (args is [RunCommand.Name, ..])
+    {
+        return await RunCommand.Run(args[1..]).ConfigureAwait(false);
+    }
 
-// One line, without the page of help in which it would drown: what was typed says more than what is missing.
-var error = parsed.UnmatchedTokens.Count > 0 ? parsed.Errors[^1] : parsed.Errors[0];
-return await Complaint.Write($"{error.Message} (see vmm --help)").ConfigureAwait(false);
+    if (CommandLine.IsRun(args) && args is not ["--help"])
+    {
+        return await RunCommand.Run(args).ConfigureAwait(false);
+    }
+
+    var root = new RootCommand("Vmm: an AArch64 virtual machine monitor that plugs and unplugs vCPUs of a running guest; vmm -help lists the options of run")
+    {
+        new Command(RunCommand.Name, RunCommand.Description), RemoteCommand.Create(), DemoCommand.Create(), AcpiCommand.Create(), GuestFetch.Create(),
+    };
+    root.Add(CompletionCommand.Create(root));
+    ParseResult parsed = root.Parse(args);
+    if (parsed.Errors.Count == 0)
+    {
+        return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }).ConfigureAwait(false);
+    }
+
+    // One line, without the page of help in which it would drown: what was typed says more than what is missing.
+    var error = parsed.UnmatchedTokens.Count > 0 ? parsed.Errors[^1] : parsed.Errors[0];
+    return await Complaint.Write($"{error.Message} (see vmm --help)").ConfigureAwait(false);
+}

@@ -43,8 +43,9 @@ public sealed class CommandLineFuzzTests(ITestOutputHelper output)
         {
             string[] line = Generate(new Random(unchecked((seed * 1_000_003) + lines)));
             string name = $"seed {seed}, line {lines}: {string.Join(' ', line.Select(a => $"'{CommandLine.Legible(a)}'"))}";
-            understood += Check(line, name) ? 1 : 0;
-            if (lines % ProcessEvery == ProcessEvery - 1 && Array.TrueForAll(line, a => !a.Contains('\0', StringComparison.Ordinal) && a.Length < 5_000))
+            bool machine = false;
+            understood += Check(line, name, ref machine) ? 1 : 0;
+            if (lines % ProcessEvery == ProcessEvery - 1 && !machine && Array.TrueForAll(line, a => !a.Contains('\0', StringComparison.Ordinal) && a.Length < 5_000))
             {
                 await CheckProcess(line, folder, name);
                 processes++;
@@ -58,8 +59,8 @@ public sealed class CommandLineFuzzTests(ITestOutputHelper output)
         Assert.InRange(understood, lines / 1000, lines - 1);
     }
 
-    // What the program does before there is a VM. True: the line is right, but for the kernel, which there never is.
-    private static bool Check(string[] line, string name)
+    // What the program does before there is a VM. True: the line is right, but for the kernel, which there never is; `-machine none` needs none.
+    private static bool Check(string[] line, string name, ref bool machine)
     {
         RunOptions options;
         try
@@ -82,7 +83,8 @@ public sealed class CommandLineFuzzTests(ITestOutputHelper output)
             {
                 TraceOption.Parse(options);
                 options.Machine.ToConfig();
-                Assert.Fail($"there is a machine: {name}");
+                machine = true;
+                Assert.True(MachineOption.Parse(options.Machine.Machine).IsEmpty, $"there is a machine: {name}");
             }
         }
         catch (OptionException e)

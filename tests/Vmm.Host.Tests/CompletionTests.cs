@@ -22,7 +22,7 @@ public sealed class CompletionTests
     [InlineData("vmm --ini", "--initrd")]
     [InlineData("vmm run -cpu n", "neoverse-n1")]
     [InlineData("vmm run --cpu cortex-a5", "cortex-a57")]
-    [InlineData("vmm -machine virt,gic-version=", "3 max")]
+    [InlineData("vmm -machine virt,gic-version=", "3 max host")]
     [InlineData("vmm -kernel /etc/passw", "/etc/passwd")]
     [InlineData("vmm -smp ", "")]
     [InlineData("vmm completion ", "bash fish zsh")]

@@ -89,7 +89,9 @@ public sealed class OptionTests
     }
 
     [Theory]
-    [InlineData("hvf", "unsupported accelerator 'hvf'; there are jit, interp and lockstep")]
+    [InlineData("frob", "unsupported accelerator 'frob'; there are jit, interp and lockstep")]
+    [InlineData("hvf", "there is no hvf for Arm guests here: use -accel jit")]
+    [InlineData("tcg,one-insn-per-tb=on", "one-insn-per-tb=on is not supported: use --accel interp")]
     [InlineData("kvm", "there is no KVM for Arm guests here: use -accel jit (kvm:jit falls back to it)")]
     [InlineData("kvm:kvm", "there is no KVM for Arm guests here: use -accel jit (kvm:jit falls back to it)")]
     [InlineData("tcg,thread=single", "thread is multi: each CPU has a thread of its own")]

@@ -59,7 +59,7 @@ public abstract class CharacterDevice(string label) : IAsyncDisposable
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)
         {
-            Serilog.Log.Debug("{Label}: {Peer} has gone: {Reason}", Label, connection.Peer, e.Message);
+            Serilog.Log.Debug("{Label}: {Peer} has gone: {Reason}", Label, connection.Peer, Options.SystemError.Describe(e));
         }
         finally
         {

@@ -28,7 +28,7 @@ public sealed class FileDevice : CharacterDevice
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new OptionException($"cannot write '{path}': {e.Message}");
+            throw new OptionException($"cannot write '{CommandLine.Legible(path)}': {SystemError.Describe(e, path)}");
         }
     }
 

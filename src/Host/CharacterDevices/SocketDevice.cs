@@ -39,7 +39,7 @@ public sealed class SocketDevice : CharacterDevice
         catch (Exception e) when (e is SocketException or ArgumentException or IOException or UnauthorizedAccessException)
         {
             _socket?.Dispose();
-            throw new OptionException($"cannot {(target.Server ? "listen at" : "connect to")} {target}: {e.Message}");
+            throw new OptionException($"cannot {(target.Server ? "listen at" : "connect to")} {target}: {SystemError.Describe(e, target.Path)}");
         }
     }
 
@@ -61,7 +61,7 @@ public sealed class SocketDevice : CharacterDevice
             }
             catch (Exception e) when (e is SocketException or ObjectDisposedException)
             {
-                Log.Debug("{Label}: {Reason}", Label, e.Message);
+                Log.Debug("{Label}: {Reason}", Label, SystemError.Describe(e));
             }
         }
     }
@@ -108,7 +108,7 @@ public sealed class SocketDevice : CharacterDevice
             }
             catch (Exception e) when (e is IOException or UnauthorizedAccessException)
             {
-                Log.Debug("{Path} stays: {Reason}", path, e.Message);
+                Log.Debug("{Path} stays: {Reason}", path, SystemError.Describe(e, path));
             }
         }
     }
@@ -149,7 +149,7 @@ public sealed class SocketDevice : CharacterDevice
             }
             catch (SocketException e)
             {
-                Log.Warning("{Label}: no connection: {Reason}", Label, e.Message);
+                Log.Warning("{Label}: no connection: {Reason}", Label, SystemError.Describe(e));
                 await Task.Delay(TimeSpan.FromMilliseconds(100), stop).ConfigureAwait(false);
             }
         }

@@ -45,9 +45,13 @@ public static class AcpiCommand
 
             return Task.FromResult(ExitCode.Success);
         }
-        catch (Exception e) when (e is OptionException or IOException or UnauthorizedAccessException)
+        catch (OptionException e)
         {
             return Complaint.Write(e.Message);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            return Complaint.Write($"cannot write the tables to '{CommandLine.Legible(folder)}': {SystemError.Describe(e)}");
         }
     }
 

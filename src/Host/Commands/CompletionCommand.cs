@@ -8,10 +8,19 @@ namespace Vmm.Host.Commands;
 /// <summary><c>vmm completion bash|zsh|fish</c>: what makes a shell complete commands and options of vmm; made of <see cref="OptionTable"/> and the commands.</summary>
 public static class CompletionCommand
 {
+    private static readonly string[] s_shells = ["bash", "zsh", "fish"];
+
     public static Command Create(RootCommand root)
     {
         var shell = new Argument<string>("shell") { Description = "bash, zsh or fish" };
-        shell.AcceptOnlyFromAmong("bash", "zsh", "fish");
+        shell.CompletionSources.Add(s_shells);
+        shell.Validators.Add(result =>
+        {
+            if (!s_shells.Contains(result.Tokens[0].Value))
+            {
+                result.AddError($"there is no completion for '{CommandLine.Legible(result.Tokens[0].Value)}': give bash, zsh or fish");
+            }
+        });
         var command = new Command("completion", "Print a script for a shell to complete vmm: source <(vmm completion bash)") { shell };
         command.SetAction(parsed => System.Console.Write(Script(parsed.GetValue(shell)!, root)));
         return command;

@@ -1,6 +1,8 @@
 using System.CommandLine;
+using System.Net.Sockets;
 using Akka.Actor;
 using Akka.Configuration;
+using Akka.Remote;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Cpu;
@@ -18,6 +20,8 @@ public static class RemoteCommand
     // Longer than the VM gives its guest.
     private static readonly TimeSpan s_outcomePatience = TimeSpan.FromSeconds(40);
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
+
+    private const string NoVmm = "what is there is no VM that runs with --remote, or it has ended";
 
     public static Command Create()
     {
@@ -46,6 +50,12 @@ public static class RemoteCommand
             return await Complaint.Write("quit is for the VM's own terminal; system_powerdown asks the guest to end").ConfigureAwait(false);
         }
 
+        using var probe = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        if (await Unreachable(endpoint, probe).ConfigureAwait(false) is { } reason)
+        {
+            return await Complaint.Write($"no VM answers at {endpoint.Host}:{endpoint.Port}: {reason}").ConfigureAwait(false);
+        }
+
         using var system = ActorSystem.Create(
             "remote", ConfigurationFactory.ParseString("akka.loglevel = OFF").WithFallback(VmConfiguration.LoadRemote("127.0.0.1", 0)));
         try
@@ -54,31 +64,57 @@ public static class RemoteCommand
             MachineConfig config;
             try
             {
-                config = ToConfig(await vm.AskAsync<MachineDescription>(new GetMachineDescription()).ConfigureAwait(false));
+                config = ToConfig(await Describe(vm, probe).ConfigureAwait(false));
             }
-            catch (TimeoutException)
+            catch (TimeoutException e)
             {
-                return await Complaint.Write($"no VM answers at {endpoint.Host}:{endpoint.Port}").ConfigureAwait(false);
+                return await Complaint.Write($"no VM answers at {endpoint.Host}:{endpoint.Port}: {e.Message}").ConfigureAwait(false);
             }
 
             var monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(config, vm.AskAsync<IProtocolMessage>, () => { })));
-            string answer = await monitor.Execute(line).ConfigureAwait(false);
+            (bool done, string answer) = await monitor.TryExecute(line).ConfigureAwait(false);
             if (answer.Length > 0)
             {
                 await System.Console.Out.WriteLineAsync(answer).ConfigureAwait(false);
             }
 
-            if (answer.StartsWith("Error:", StringComparison.Ordinal))
-            {
-                return ExitCode.BadInput;
-            }
-
-            return vm.AwaitsOutcome ? await ReportOutcome(vm).ConfigureAwait(false) : ExitCode.Success;
+            return !done ? ExitCode.BadInput
+                : vm.AwaitsOutcome ? await ReportOutcome(vm).ConfigureAwait(false)
+                : ExitCode.Success;
         }
         finally
         {
             await system.Terminate().ConfigureAwait(false);
         }
+    }
+
+    // Why nobody listens there, before Akka tries, whose errors do not say; null where somebody does.
+    private static async Task<string?> Unreachable(EndpointOption endpoint, Socket probe)
+    {
+        using var patience = new CancellationTokenSource(s_patience);
+        try
+        {
+            await probe.ConnectAsync(endpoint.Host, endpoint.Port, patience.Token).ConfigureAwait(false);
+            return null;
+        }
+        catch (SocketException e)
+        {
+            return SystemError.Describe(e);
+        }
+        catch (OperationCanceledException)
+        {
+            return $"no connection in {s_patience.TotalSeconds:F0} seconds";
+        }
+    }
+
+    // A Vmm says nothing to who says nothing: what greets, or hangs up, is another program.
+    private static async Task<MachineDescription> Describe(RemoteVm vm, Socket probe)
+    {
+        Task<MachineDescription> answer = vm.AskAsync<MachineDescription>(new GetMachineDescription());
+        Task<int> greeting = probe.ReceiveAsync(new byte[1]);
+        return await Task.WhenAny(answer, greeting).ConfigureAwait(false) == answer
+            ? await answer.ConfigureAwait(false)
+            : throw new TimeoutException(NoVmm);
     }
 
     private static async Task<int> ReportOutcome(RemoteVm vm)
@@ -114,27 +150,54 @@ public static class RemoteCommand
         Uuid = Guid.TryParse(machine.Uuid, out Guid uuid) ? uuid : default,
     };
 
-    // One question at a time; an outcome may follow the answer.
-    private sealed class RemoteVm(ActorSystem system, EndpointOption endpoint) : IDisposable
+    // One question at a time; an outcome may follow the answer. That nobody is there, or has gone, comes to the same inbox.
+    private sealed class RemoteVm : IDisposable
     {
-        private readonly Inbox _inbox = Inbox.Create(system);
-        private readonly ActorSelection _vm = system.RemoteVm(endpoint.Host, endpoint.Port);
+        private readonly Inbox _inbox;
+        private readonly ActorSelection _vm;
+
+        public RemoteVm(ActorSystem system, EndpointOption endpoint)
+        {
+            _inbox = Inbox.Create(system);
+            _vm = system.RemoteVm(endpoint.Host, endpoint.Port);
+            system.EventStream.Subscribe(_inbox.Receiver, typeof(AssociationErrorEvent));
+            system.EventStream.Subscribe(_inbox.Receiver, typeof(DisassociatedEvent));
+        }
 
         public bool AwaitsOutcome { get; private set; }
 
-        /// <exception cref="TimeoutException">The VM did not answer, or not so.</exception>
+        /// <exception cref="TimeoutException">The VM did not answer, or not so; the message says why.</exception>
         public async Task<T> AskAsync<T>(IProtocolMessage message)
         {
             _vm.Tell(message, _inbox.Receiver);
-            object answer = await _inbox.ReceiveAsync(message is PlugVcpu or UnplugVcpu or SetVcpuAdmin ? s_outcomePatience : s_patience).ConfigureAwait(false);
+            T answer = await Receive<T>(message is PlugVcpu or UnplugVcpu or SetVcpuAdmin ? s_outcomePatience : s_patience).ConfigureAwait(false);
             AwaitsOutcome = answer is HotplugAccepted;
-            return answer is T expected ? expected : throw new TimeoutException("the VM did not answer");
+            return answer;
         }
 
         /// <exception cref="TimeoutException">The VM did not say.</exception>
-        public async Task<HotplugOutcome> OutcomeAsync() =>
-            await _inbox.ReceiveAsync(s_outcomePatience).ConfigureAwait(false) as HotplugOutcome ?? throw new TimeoutException("the VM did not say how it ended");
+        public Task<HotplugOutcome> OutcomeAsync() => Receive<HotplugOutcome>(s_outcomePatience);
 
         public void Dispose() => _inbox.Dispose();
+
+        private async Task<T> Receive<T>(TimeSpan patience)
+        {
+            object? answer;
+            try
+            {
+                answer = await _inbox.ReceiveAsync(patience).ConfigureAwait(false);
+            }
+            catch (TimeoutException)
+            {
+                answer = null;
+            }
+
+            return answer switch
+            {
+                T expected => expected,
+                AssociationErrorEvent or DisassociatedEvent => throw new TimeoutException(NoVmm),
+                _ => throw new TimeoutException($"nothing was said for {patience.TotalSeconds:F0} seconds"),
+            };
+        }
     }
 }

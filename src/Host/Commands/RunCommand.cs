@@ -63,11 +63,12 @@ public static class RunCommand
             AcceleratorOption accelerator = options.Machine.ChooseAccelerator();
             statistics = accelerator.Statistics;
             config = options.Machine.ToConfig();
-            if (accelerator.Notice != null)
+            foreach (string notice in accelerator.Notice == null ? options.Notices : [accelerator.Notice, .. options.Notices])
             {
-                await Complaint.Write(accelerator.Notice).ConfigureAwait(false);
+                await Complaint.Write(notice).ConfigureAwait(false);
             }
-            else if (options.Machine.Accel == null && !Accelerators.CanTranslate)
+
+            if (options.Machine.Accel == null && !Accelerators.CanTranslate)
             {
                 Log.Warning("This host cannot run translated code: instructions are interpreted");
             }
@@ -94,7 +95,7 @@ public static class RunCommand
                 await monitors.DisposeAsync().ConfigureAwait(false);
             }
 
-            return await Complaint.Write(e.Message).ConfigureAwait(false);
+            return await Complaint.Write(e is IOException ? SystemError.Describe(e) : e.Message).ConfigureAwait(false);
         }
 
         using var terminal = new RawTerminal(monitors.UsesTerminal, () => Quit(ShutdownCause.HostSignal));

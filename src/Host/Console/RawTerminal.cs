@@ -3,18 +3,27 @@ using Microsoft.Win32.SafeHandles;
 
 namespace Vmm.Host.Console;
 
-/// <summary>The terminal in raw mode from creation to disposal, also when a signal ends the program. Nothing if stdin is no terminal.</summary>
+/// <summary>
+/// The terminal in raw mode from creation to disposal, also when a signal ends the program. A shell that stops the program has its terminal as it was, and
+/// <c>fg</c> makes it raw again. Nothing if stdin is no terminal.
+/// </summary>
 public sealed class RawTerminal : IDisposable
 {
     private const int StandardInput = 0;
     private const int Now = 0;
 
+    // SIGSTOP of signal(7), the same on x86-64 and arm64.
+    private const int StopSignal = 19;
+
     // Larger than struct termios is on any Linux: its layout differs between hosts and does not matter here.
     private const int TermiosSize = 256;
 
-    private readonly byte[]? _saved;
     private readonly List<PosixSignalRegistration> _signals = [];
-    private int _restored;
+    private readonly Lock _lock = new();
+
+    // The settings before and after; null where there is nothing to set. Under the lock: they are set by signals and by the end of the program.
+    private byte[]? _cooked;
+    private byte[]? _raw;
 
     /// <summary>
     /// The bytes of stdin as they come. The runtime's own stream reads a terminal by lines, echoes them, and sets its modes.
@@ -27,20 +36,22 @@ public sealed class RawTerminal : IDisposable
     {
         foreach (PosixSignal signal in (ReadOnlySpan<PosixSignal>)[PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGINT, PosixSignal.SIGQUIT])
         {
-            _signals.Add(PosixSignalRegistration.Create(signal, context =>
+            On(signal, () =>
             {
-                context.Cancel = true;
                 Restore();
                 terminate();
-            }));
+            });
         }
 
         byte[] settings = new byte[TermiosSize];
-        if (raw && GetAttributes(StandardInput, settings) == 0)
+        if (raw && OperatingSystem.IsLinux() && GetAttributes(StandardInput, settings) == 0)
         {
-            _saved = [.. settings];
+            _cooked = [.. settings];
             MakeRaw(settings);
-            _ = SetAttributes(StandardInput, Now, settings);
+            _raw = settings;
+            EnterRaw();
+            On(PosixSignal.SIGTSTP, Stop);
+            On(PosixSignal.SIGCONT, EnterRaw);
             AppDomain.CurrentDomain.ProcessExit += (_, _) => Restore();
         }
     }
@@ -51,11 +62,46 @@ public sealed class RawTerminal : IDisposable
         _signals.ForEach(s => s.Dispose());
     }
 
+    // The action stands in place of what the signal does otherwise; at SIGCONT the runtime would set modes of its own.
+    private void On(PosixSignal signal, Action action) => _signals.Add(PosixSignalRegistration.Create(signal, context =>
+    {
+        context.Cancel = true;
+        action();
+    }));
+
+    // The shell takes the terminal as it was before.
+    private void Stop()
+    {
+        Set(raw: false);
+        _ = SendSignal(Environment.ProcessId, StopSignal);
+    }
+
+    // A program in the background has no terminal to set; `fg` sends SIGCONT again.
+    private void EnterRaw()
+    {
+        if (ForegroundGroup(StandardInput) == ProcessGroup())
+        {
+            Set(raw: true);
+        }
+    }
+
     private void Restore()
     {
-        if (_saved != null && Interlocked.Exchange(ref _restored, 1) == 0)
+        lock (_lock)
         {
-            _ = SetAttributes(StandardInput, Now, _saved);
+            Set(raw: false);
+            _cooked = _raw = null;
+        }
+    }
+
+    private void Set(bool raw)
+    {
+        lock (_lock)
+        {
+            if ((raw ? _raw : _cooked) is { } settings)
+            {
+                _ = SetAttributes(StandardInput, Now, settings);
+            }
         }
     }
 
@@ -68,4 +114,13 @@ public sealed class RawTerminal : IDisposable
 
     [DllImport("libc", EntryPoint = "cfmakeraw")]
     private static extern void MakeRaw(byte[] settings);
+
+    [DllImport("libc", EntryPoint = "tcgetpgrp")]
+    private static extern int ForegroundGroup(int descriptor);
+
+    [DllImport("libc", EntryPoint = "getpgrp")]
+    private static extern int ProcessGroup();
+
+    [DllImport("libc", EntryPoint = "kill")]
+    private static extern int SendSignal(int process, int signal);
 }

@@ -7,15 +7,16 @@ using Vmm.Host.Monitor.Hmp;
 namespace Vmm.Host.Console;
 
 /// <summary>The guest's serial line at a character device; where it is multiplexed, with the monitor behind Ctrl-A c.</summary>
-/// <param name="multiplexed">Ctrl-A is not the guest's.</param>
+/// <param name="multiplexed">The escape key is not the guest's.</param>
 /// <param name="quit">Ends the program.</param>
-public sealed class SerialConsole(bool multiplexed, Action quit)
+/// <param name="escapeKey">Stands before the keys of the console.</param>
+public sealed class SerialConsole(bool multiplexed, Action quit, byte escapeKey = EscapeFilter.ControlA)
 {
-    private const string Help = """
-        Ctrl-A h       this help
-        Ctrl-A x       end the program
-        Ctrl-A c       switch between the guest and the monitor
-        Ctrl-A Ctrl-A  send Ctrl-A
+    private static string Help(string key) => $"""
+        {key} h       this help
+        {key} x       end the program
+        {key} c       switch between the guest and the monitor
+        {key} {key}  send {key}
         """;
 
     // What a client of a socket has not read yet, in bytes; the guest does not wait for it.
@@ -111,7 +112,7 @@ public sealed class SerialConsole(bool multiplexed, Action quit)
     // True: the program is to end.
     private async Task<bool> Pump(CharacterConnection connection, CancellationToken stop)
     {
-        var filter = new EscapeFilter();
+        var filter = new EscapeFilter(escapeKey);
         byte[] buffer = new byte[256];
         int count;
         while ((count = await connection.Input.ReadAsync(buffer, stop).ConfigureAwait(false)) > 0)
@@ -143,7 +144,7 @@ public sealed class SerialConsole(bool multiplexed, Action quit)
                         quit();
                         return true;
                     case ConsoleAction.Help:
-                        Print($"\n{Help}\n");
+                        Print($"\n{Help(EscapeFilter.NameOf(escapeKey))}\n");
                         break;
                     case ConsoleAction.SwitchMonitor:
                         Switch();

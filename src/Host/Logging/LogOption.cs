@@ -23,7 +23,7 @@ public static class LogOption
         string[] parts = option.Split(',', 2);
         if (!s_levels.Contains(parts[0]))
         {
-            throw new OptionException($"unknown log level '{parts[0]}'; there are {string.Join(", ", s_levels)}");
+            throw new OptionException($"unknown log level '{CommandLine.Legible(parts[0])}'; there are {string.Join(", ", s_levels)}");
         }
 
         var level = Enum.Parse<LogEventLevel>(parts[0], ignoreCase: true);
@@ -46,7 +46,7 @@ public static class LogOption
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new OptionException($"cannot write the log '{parts[1]}': {e.Message}");
+            throw new OptionException($"cannot write the log '{CommandLine.Legible(parts[1])}': {SystemError.Describe(e, parts[1])}");
         }
 
         return configuration.WriteTo.File(

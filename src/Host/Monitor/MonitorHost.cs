@@ -37,7 +37,7 @@ public sealed class MonitorHost : IAsyncDisposable
     {
         Dictionary<string, CharacterDeviceOption> chardevs = Chardevs(options);
         CharacterDeviceOption serial = Resolve(options.Serial ?? DefaultSerial(options, chardevs), chardevs);
-        var host = new MonitorHost(new SerialConsole(serial.Multiplexed, quit));
+        var host = new MonitorHost(new SerialConsole(serial.Multiplexed, quit, options.EscapeKey));
         try
         {
             host.OpenAll(options, serial, chardevs);

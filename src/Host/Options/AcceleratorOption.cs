@@ -1,4 +1,3 @@
-using System.Globalization;
 using Vmm.Emulation.Machine;
 
 namespace Vmm.Host.Options;
@@ -35,6 +34,9 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
     /// <summary>What <c>-accel help</c> prints.</summary>
     public static string Describe => "Accelerators supported by Vmm:\n"
         + (Accelerators.CanTranslate ? "jit (tcg is another name of it)\ninterp\nlockstep" : "interp (tcg is another name of it)");
+
+    // QEMU's others, which run guests on a host of another kind, and not here.
+    private static readonly string[] s_absent = ["hvf", "whpx", "nvmm", "xen", "hax", "mshv", "nitro", "qtest"];
 
     private static string Fastest => Accelerators.CanTranslate ? "jit" : "interp";
 
@@ -83,12 +85,16 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
             "tcg" => Accelerators.Default,
             "jit" or "lockstep" => throw new UnavailableException("this host cannot run translated code (it takes x86-64 with BMI2, LZCNT, AVX2 and FMA3, and memory that may be written and executed): use --accel interp"),
             "kvm" => throw new UnavailableException($"there is no KVM for Arm guests here: use -accel {Fastest} (kvm:{Fastest} falls back to it)"),
+            _ when s_absent.Contains(name) => throw new UnavailableException($"there is no {name} for Arm guests here: use -accel {Fastest}"),
             _ => throw new OptionException($"unsupported accelerator '{CommandLine.Legible(text.Split(',')[0])}'; there are jit, interp and lockstep"),
         });
         foreach ((string key, string? value) in pairs.Skip(1))
         {
             option = (option.Accelerator, key) switch
             {
+                (_, "tb-size") when name == "tcg" => option with { TranslationBytes = ParseSizeOfQemu(value ?? "") },
+                (Accelerator.Interpreter, "split-wx") when name == "tcg" => OnlyChecked(option, key, value),
+                (_, "one-insn-per-tb") when name == "tcg" => KeyValues.Switch(key, value) ? throw new OptionException("one-insn-per-tb=on is not supported: use --accel interp") : option,
                 (Accelerator.Jit or Accelerator.Lockstep, "tb-size") => option with { TranslationBytes = ParseSize(value ?? "") },
                 (Accelerator.Jit or Accelerator.Lockstep, "stats") => option with { Statistics = ParseSwitch(key, value) },
                 (Accelerator.Jit, "perfmap") => option with { PerfMap = ParseSwitch(key, value) },
@@ -101,18 +107,30 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
         return option;
     }
 
+    private static AcceleratorOption OnlyChecked(AcceleratorOption option, string key, string? value)
+    {
+        ParseSwitch(key, value);
+        return option;
+    }
+
+    // QEMU's takes what fits, and 0 for its own choice.
+    private static long ParseSizeOfQemu(string value) =>
+        !KeyValues.TryNumber(value, out long mebibytes) || mebibytes < 0 ? ParseSize(value)
+        : mebibytes == 0 ? Accelerators.DefaultTranslationBytes
+        : Math.Clamp(mebibytes, Accelerators.SmallestTranslationBytes >> 20, LargestTranslationMebibytes) << 20;
+
     private static long ParseSize(string value)
     {
         long smallest = Accelerators.SmallestTranslationBytes >> 20;
-        return long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out long mebibytes) && mebibytes >= smallest && mebibytes <= LargestTranslationMebibytes
+        return KeyValues.TryNumber(value, out long mebibytes) && mebibytes >= smallest && mebibytes <= LargestTranslationMebibytes
             ? mebibytes << 20
             : throw new OptionException($"tb-size is a number of MiB from {smallest} to {LargestTranslationMebibytes}, not '{CommandLine.Legible(value)}'");
     }
 
     private static bool ParseSwitch(string name, string? value) => value switch
     {
-        "on" => true,
-        "off" => false,
-        _ => throw new OptionException($"{name} is on or off, not '{CommandLine.Legible(value ?? "")}'"),
+        "on" or "true" or null => true,
+        "off" or "false" => false,
+        _ => throw new OptionException($"{name} is on or off, not '{CommandLine.Legible(value)}'"),
     };
 }

@@ -38,6 +38,9 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
         "ringbuf", "mux", "hub", "testdev", "wctablet", "spicevmc", "spiceport", "qemu-vdagent", "dbus", "stream",
     ];
 
+    // Of QEMU's sockets, what must be off or 0.
+    private static readonly string[] s_plainSocket = ["telnet", "tn3270", "websocket", "reconnect", "reconnect-ms", "abstract"];
+
     /// <summary>The file of <see cref="CharacterDeviceKind.File"/>.</summary>
     public string Path { get; init; } = "";
 
@@ -83,7 +86,9 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
         }
 
         bool multiplexed = Switch(values, "mux", false);
-        values.Remove("signal");
+
+        // The terminal is raw: its keys are no signals either way.
+        Switch(values, "signal", false);
         CharacterDeviceOption device = backend switch
         {
             "null" => new CharacterDeviceOption(CharacterDeviceKind.Null),
@@ -109,6 +114,14 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
         bool server = Switch(values, "server", false);
         bool wait = Switch(values, "wait", server);
         Switch(values, "nodelay", false);
+        foreach (string absent in s_plainSocket)
+        {
+            if (values.Remove(absent, out string? asked) && asked is not ("0" or "off" or "no" or "false"))
+            {
+                throw new OptionException($"not supported: {absent}={CommandLine.Legible(asked)}: a socket is a plain one");
+            }
+        }
+
         string? path = values.Remove("path", out string? p) ? p : null;
         string host = values.Remove("host", out string? h) && h != "localhost" ? h : h == null ? "" : "127.0.0.1";
         bool hasPort = values.Remove("port", out string? portText);

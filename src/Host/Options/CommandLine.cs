@@ -35,7 +35,7 @@ public static class CommandLine
             }
         }
 
-        return options;
+        return options.Answer == null ? options.Complete() : options;
     }
 
     /// <summary>Text of the user's as a message may hold it: of bounded length and on one line.</summary>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation;
@@ -7,11 +6,11 @@ using Vmm.Emulation.Machine;
 
 namespace Vmm.Host.Options;
 
-/// <summary><c>-device MODEL-arm-cpu[,id=NAME][,socket-id=n]…[,core-id=n]…</c>: a CPU that is plugged from power-on, at a place that <c>-smp maxcpus=</c> leaves free.</summary>
+/// <summary><c>-device MODEL-arm-cpu[,id=NAME][,socket-id=n]…[,core-id=n]…</c>, or the same as a JSON object: a CPU that is plugged from power-on, at a place that <c>-smp maxcpus=</c> leaves free.</summary>
 /// <param name="Location">Members of its place, by their names.</param>
 public sealed record CpuDeviceOption(string Driver, string? Id, IReadOnlyDictionary<string, int> Location)
 {
-    public const string Syntax = "MODEL-arm-cpu[,id=NAME][,socket-id=n][,cluster-id=n][,core-id=n][,thread-id=n]";
+    public const string Syntax = "MODEL-arm-cpu[,id=NAME][,socket-id=n][,cluster-id=n][,core-id=n][,thread-id=n], also as a JSON object";
 
     /// <summary>What <c>-device help</c> prints.</summary>
     public static string Describe => "CPU devices:\n" + string.Join('\n', CpuModel.All.Select(m => $"name \"{m.Name}{CpuOption.DeviceSuffix}\""));
@@ -26,8 +25,8 @@ public sealed record CpuDeviceOption(string Driver, string? Id, IReadOnlyDiction
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static CpuDeviceOption Parse(string text)
     {
-        IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.Parse(text, "driver");
-        string driver = pairs[0] is ("driver", string name) ? name : pairs[0].Key;
+        IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.ParseOrJson(text, "driver");
+        string driver = pairs.LastOrDefault(p => p.Key == "driver").Value ?? throw new OptionException("Parameter 'driver' is missing");
         if (!IsCpu(driver))
         {
             throw new OptionException($"'{CommandLine.Legible(driver)}' is not a valid device model name; -device help lists those there are");
@@ -35,7 +34,7 @@ public sealed record CpuDeviceOption(string Driver, string? Id, IReadOnlyDiction
 
         string? id = null;
         var location = new Dictionary<string, int>(StringComparer.Ordinal);
-        foreach ((string key, string? value) in pairs.Skip(1))
+        foreach ((string key, string? value) in pairs.Where(p => p.Key != "driver"))
         {
             if (key == "id")
             {
@@ -43,8 +42,8 @@ public sealed record CpuDeviceOption(string Driver, string? Id, IReadOnlyDiction
             }
             else if (CpuTopology.LocationMembers.Contains(key))
             {
-                location[key] = int.TryParse(value, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int number)
-                    ? number
+                location[key] = KeyValues.TryNumber(value, out long number) && number is >= int.MinValue and <= int.MaxValue
+                    ? (int)number
                     : throw new OptionException($"Parameter '{key}' expects a number");
             }
             else

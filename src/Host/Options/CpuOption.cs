@@ -1,4 +1,5 @@
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Timers;
 
 namespace Vmm.Host.Options;
 
@@ -18,14 +19,31 @@ public static class CpuOption
         ("sve", false, "CPUs have no SVE"),
         ("sme", false, "CPUs have no SME"),
         ("pauth", false, "CPUs have no pointer authentication"),
-        ("pauth-impdef", false, "CPUs have no pointer authentication"),
         ("lpa2", false, "CPUs have no LPA2"),
         ("has_el2", false, "CPUs have no EL2"),
         ("has_el3", false, "CPUs have no EL3"),
         ("cfgend", false, "CPUs start little-endian"),
+        ("vfp", true, "CPUs have floating point"),
+        ("neon", true, "CPUs have Advanced SIMD"),
+        ("reset-hivecs", false, "CPUs start in AArch64 state"),
+        ("rme", false, "CPUs have no RME"),
+        ("x-rme", false, "CPUs have no RME"),
         ("kvm-steal-time", false, "there is no KVM"),
         ("kvm-no-adjvtime", false, "guest time stands still while the VM is stopped"),
     ];
+
+    // Those that say how a feature works which there is not: switches, numbers.
+    private static readonly string[] s_idleSwitches =
+    [
+        "pauth-impdef", "pauth-qarma3", "pauth-qarma5", "sme_fa64",
+        .. Enumerable.Range(1, LongestVector).Select(n => $"sve{n * VectorStep}"), .. Enumerable.Range(0, 5).Select(n => $"sme{VectorStep << n}"),
+    ];
+
+    private static readonly string[] s_idleNumbers = ["sve-max-vq", "sve-default-vector-length", "sme-default-vector-length", "l0gptsz", "x-l0gptsz"];
+
+    // Of SVE: bits of a step, and steps.
+    private const int VectorStep = 128;
+    private const int LongestVector = 16;
 
     /// <summary>What <c>-cpu help</c> prints.</summary>
     public static string Describe => "Available CPUs:\n" + string.Join('\n', CpuModel.All.Select(m => $"  {m.Name}{(m.Name == "host" ? "  (the fastest: max)" : "")}"));
@@ -48,6 +66,24 @@ public static class CpuOption
     /// <exception cref="OptionException">The model has no such property, or it is not so.</exception>
     public static void RequireProperty(CpuModel model, string key, string? value)
     {
+        if (s_idleSwitches.Contains(key))
+        {
+            KeyValues.Switch(key, value);
+            return;
+        }
+
+        if (s_idleNumbers.Contains(key))
+        {
+            _ = KeyValues.TryNumber(value, out _) ? 0 : throw new OptionException($"Parameter '{key}' expects a number");
+            return;
+        }
+
+        if (key == "cntfrq")
+        {
+            _ = KeyValues.TryNumber(value, out long hertz) && hertz == (long)VirtualClock.Frequency ? 0 : throw new OptionException($"cntfrq is {VirtualClock.Frequency}");
+            return;
+        }
+
         (string Name, bool Value, string Why) property = Array.Find(s_properties, p => p.Name == key);
         if (property.Name == null)
         {

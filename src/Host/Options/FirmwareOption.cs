@@ -155,7 +155,7 @@ public static class FirmwareOption
         }
         catch (IOException e)
         {
-            throw new OptionException($"cannot read the {what} '{CommandLine.Legible(path)}': {e.Message}");
+            throw new OptionException($"cannot read the {what} '{CommandLine.Legible(path)}': {SystemError.Describe(e, path)}");
         }
     }
 }

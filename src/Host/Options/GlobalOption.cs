@@ -5,6 +5,10 @@ namespace Vmm.Host.Options;
 /// <summary><c>-global DRIVER.PROPERTY=VALUE</c>: a property of every device of a kind. CPUs are the kind that has some.</summary>
 public sealed record GlobalOption(string Driver, string Property, string Value)
 {
+    // What the machine is made of, by QEMU's names.
+    private static readonly string[] s_devices =
+        ["arm-gicv3", "pl011", "pl031", "pl061", "gpio-key", "cfi.pflash01", "acpi-ged", "fw_cfg_mem", "fw_cfg", "virt-machine"];
+
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static GlobalOption Parse(string text)
     {
@@ -20,6 +24,16 @@ public sealed record GlobalOption(string Driver, string Property, string Value)
             : throw new OptionException("give DRIVER.PROPERTY=VALUE");
     }
 
+    /// <summary>Takes one; of a device that there is none of, with a word to whoever has mistyped it.</summary>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static RunOptions Apply(RunOptions options, string text)
+    {
+        GlobalOption global = Parse(text);
+        return global.Driver == "arm-cpu" || CpuDeviceOption.IsCpu(global.Driver) ? options with { Machine = options.Machine with { Globals = [.. options.Machine.Globals, global] } }
+            : s_devices.Contains(global.Driver) ? throw new OptionException($"not supported: '{global.Driver}' is as it is: only CPUs have properties")
+            : options with { Notices = [.. options.Notices, $"-global {CommandLine.Legible(text)} makes no difference: there is no such device"] };
+    }
+
     /// <summary>Checks that it says what is so, of the CPUs of the machine.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public void RequireOf(CpuModel model)
@@ -27,10 +41,6 @@ public sealed record GlobalOption(string Driver, string Property, string Value)
         if (Driver == "arm-cpu" || Driver == model.Name + CpuOption.DeviceSuffix)
         {
             CpuOption.RequireProperty(model, Property, Value);
-        }
-        else if (!CpuDeviceOption.IsCpu(Driver))
-        {
-            throw new OptionException($"global {CommandLine.Legible(Driver)}.{CommandLine.Legible(Property)} is not supported: only CPUs have properties");
         }
     }
 }

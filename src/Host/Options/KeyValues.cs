@@ -1,3 +1,8 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Vmm.Host.Monitor.Json;
+
 namespace Vmm.Host.Options;
 
 /// <summary>
@@ -23,6 +28,61 @@ public static class KeyValues
         return pairs;
     }
 
+    /// <summary>The same of an option that takes a JSON object, too (<c>json-cli</c> in QEMU's schema): each member as text, switches as on and off.</summary>
+    /// <exception cref="OptionException">A key is empty, or the object none.</exception>
+    public static IReadOnlyList<(string Key, string? Value)> ParseOrJson(string text, string? impliedKey)
+    {
+        if (!text.StartsWith('{'))
+        {
+            return Parse(text, impliedKey);
+        }
+
+        var reader = new JsonMessageReader();
+        (JsonNode? Message, JsonMessageException? Error)[] read = [.. reader.Feed(Encoding.UTF8.GetBytes(text))];
+        if (read is not [(JsonObject members, null)] || reader.HasPart)
+        {
+            throw new OptionException(Array.Find(read, r => r.Error != null).Error?.Message ?? (read.Length > 0 ? "JSON parse error, stray text" : "JSON parse error, premature EOI"));
+        }
+
+        return [.. members.Select(m => (m.Key, (string?)TextOf(m.Key, m.Value)))];
+    }
+
+    private static string TextOf(string key, JsonNode? value) => value?.GetValueKind() switch
+    {
+        JsonValueKind.String => value.GetValue<string>(),
+        JsonValueKind.Number => value.ToJsonString(),
+        JsonValueKind.True => "on",
+        JsonValueKind.False => "off",
+        _ => throw new OptionException($"Invalid parameter type for '{CommandLine.Legible(key)}'"),
+    };
+
+    /// <summary>A number as QEMU takes them: decimal, with 0x hexadecimal, with 0 octal; a sign may come first.</summary>
+    public static bool TryNumber(string? text, out long number)
+    {
+        number = 0;
+        bool negative = text is ['-', ..];
+        string digits = text is ['-' or '+', ..] ? text[1..] : text ?? "";
+        (string value, int radix) = digits is ['0', 'x' or 'X', ..] ? (digits[2..], 16) : digits is ['0', _, ..] ? (digits[1..], 8) : (digits, 10);
+        if (value.Length == 0)
+        {
+            return false;
+        }
+
+        Int128 sum = 0;
+        foreach (char c in value)
+        {
+            int digit = char.IsAsciiHexDigit(c) ? Convert.ToInt32(c.ToString(), 16) : radix;
+            sum = (sum * radix) + digit;
+            if (digit >= radix || sum > long.MaxValue)
+            {
+                return false;
+            }
+        }
+
+        number = (long)(negative ? -sum : sum);
+        return true;
+    }
+
     /// <summary>The same text, with the first member's key spelt out, so that it can be appended to another.</summary>
     public static string Explicit(string text, string impliedKey)
     {
@@ -42,7 +102,7 @@ public static class KeyValues
     private static List<string> Split(string text)
     {
         var members = new List<string>();
-        var member = new System.Text.StringBuilder();
+        var member = new StringBuilder();
         for (int i = 0; i < text.Length; i++)
         {
             if (text[i] != ',')

@@ -7,6 +7,17 @@ public sealed record MachineOption
 {
     public const string Syntax = "[type=]virt[,property=value[,...]]";
 
+    /// <summary>What <c>-machine help</c> prints.</summary>
+    public const string Describe = $"""
+        Supported machines are:
+        none                 empty machine
+        virt                 QEMU's Arm Virtual Machine (alias of {Version}) (default)
+        {Version}            QEMU's Arm Virtual Machine
+        """;
+
+    private const string Version = "virt-10.0";
+    private const string None = "none";
+
     // Redistributors that there is room for below 4 GiB.
     private const int LowRedistributors = VirtMemoryMap.GicRedistributorCount;
     private const ulong FourGibibytes = 4ul << 30;
@@ -21,6 +32,14 @@ public sealed record MachineOption
     /// <summary>Engines to try, in this order, separated by colons; null where nothing was said.</summary>
     public string? Accel { get; private init; }
 
+    /// <summary>The object that describes RAM; null where none was named.</summary>
+    public string? MemoryBackend { get; private init; }
+
+    /// <summary>A machine without a guest, for programs that only ask the monitor (<c>-machine none</c>).</summary>
+    public bool IsEmpty { get; private init; }
+
+    private bool HostGic { get; init; }
+
     private bool Highmem { get; init; } = true;
 
     private bool HighmemRedists { get; init; } = true;
@@ -34,9 +53,12 @@ public sealed record MachineOption
         new("acpi", "on|off|auto", "ACPI tables, and with them CPU hotplug; off: a device tree", (o, v) => o with { Acpi = v == "auto" || Switch("acpi", v) }),
         new("dtb-randomness", "on|off", "seeds for the kernel's random numbers; off for boots that repeat", (o, v) => o with { DtbRandomness = Switch("dtb-randomness", v) }),
         new("dtb-kaslr-seed", "on|off", "the same", (o, v) => o with { DtbRandomness = Switch("dtb-kaslr-seed", v) }),
-        new("gic-version", "3|max", "version of the interrupt controller", (o, v) => v is "3" or "max" ? o : throw new OptionException($"gic-version={v} is not supported: virt has a GICv3 (gic-version=3)")),
+        new("gic-version", "3|max|host", "version of the interrupt controller, 3 in each case; host takes -cpu host", (o, v) => v is "3" or "max" or "host"
+            ? o with { HostGic = v == "host" }
+            : throw new OptionException($"gic-version={v} is not supported: virt has a GICv3 (gic-version=3)")),
         new("highmem", "on|off", "use of addresses above 4 GiB", (o, v) => o with { Highmem = Switch("highmem", v) }),
         new("highmem-redists", "on|off", "redistributors above 4 GiB, for more than 123 CPUs", (o, v) => o with { HighmemRedists = Switch("highmem-redists", v) }),
+        new("memory-backend", "ID", "an -object of RAM", (o, v) => o with { MemoryBackend = v ?? "" }),
         new("online-capable-cpus", "on|off", "CPUs of power-on but the first can be unplugged and disabled; Linux 7.2 and later then boots with the first alone, and user space brings up the others", (o, v) => o with { OnlineCapable = Switch("online-capable-cpus", v) }),
 
         // Of a machine that has no such thing: what is so anyhow is accepted.
@@ -65,7 +87,7 @@ public sealed record MachineOption
         ("kernel", "give it as -kernel"), ("initrd", "give it as -initrd"), ("append", "give it as -append"), ("firmware", "give it as -bios"),
         ("smp", "give it as -smp"), ("memory", "give it as -m"), ("boot", "give it as -boot"), ("dtb", "the machine describes itself"), ("dumpdtb", "the device tree is not written to files"),
         ("dt-compatible", "the machine describes itself"), ("phandle-start", "the machine describes itself"), ("shim", "kernels start without one"),
-        ("memory-backend", "RAM is anonymous memory of the host"), ("memory-encryption", "memory is not encrypted"), ("confidential-guest-support", "memory is not encrypted"),
+        ("memory-encryption", "memory is not encrypted"), ("confidential-guest-support", "memory is not encrypted"),
         ("highmem-mmio-size", "there is no PCI"), ("smp-cache", "caches are not described"), ("x-oem-id", "ACPI tables have their own"), ("x-oem-table-id", "ACPI tables have their own"),
         ("pflash0", "give it as -drive if=pflash"), ("pflash1", "give it as -drive if=pflash"),
     ];
@@ -87,7 +109,9 @@ public sealed record MachineOption
             string name = key.Replace('_', '-');
             if (name == "type")
             {
-                option = value == "virt" ? option : throw new OptionException($"unsupported machine type '{value}'; there is virt");
+                option = value is "virt" or Version or None
+                    ? option with { IsEmpty = value == None }
+                    : throw new OptionException($"unsupported machine type '{CommandLine.Legible(value ?? "")}'; there are virt, which is {Version}, and none");
             }
             else if (Array.Find(s_properties, p => p.Name == name) is { } property)
             {
@@ -101,6 +125,15 @@ public sealed record MachineOption
         }
 
         return option;
+    }
+
+    /// <exception cref="OptionException">The interrupt controller is to be that of a host whose CPUs are not asked for.</exception>
+    public void RequireCpu(string cpu)
+    {
+        if (HostGic && cpu.Split(',')[0] != "host")
+        {
+            throw new OptionException("gic-version=host takes -cpu host");
+        }
     }
 
     /// <exception cref="OptionException">The machine needs addresses above 4 GiB that it must not use.</exception>

@@ -49,10 +49,16 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
 
         MachineOption machine = MachineOption.Parse(Machine);
         machine.RequireRoom(memory, smp.Topology.Count);
+        machine.RequireCpu(Cpu);
+        if (machine.IsEmpty && (Kernel ?? Initrd ?? Bios) != null)
+        {
+            throw new OptionException("-machine none has no guest: give -machine virt to boot one");
+        }
+
         AcceleratorOption accelerator = ChooseAccelerator();
         RtcConfig rtc = RtcOption.Parse(Rtc);
         FirmwareConfig? firmware = FirmwareOption.Open(Bios, Drives);
-        if (Kernel == null && firmware == null)
+        if (Kernel == null && firmware == null && !machine.IsEmpty)
         {
             throw new OptionException("no kernel: give an arm64 Image or a bare-metal program with -kernel, or firmware with -bios");
         }
@@ -62,7 +68,7 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
             throw new OptionException($"{(Initrd != null ? "-initrd" : "-append")} only allowed with -kernel option");
         }
 
-        ReadOnlyMemory<byte> kernel = ReadKernel(memory, firmware != null);
+        ReadOnlyMemory<byte> kernel = machine.IsEmpty ? EmptyMachine.Program : ReadKernel(memory, firmware != null);
         ReadOnlyMemory<byte> initrd = Initrd == null ? default : UserFile.Read("initrd", Initrd, Largest(memory));
         var boot = new BootConfig(kernel, initrd, Append);
         var config = new MachineConfig(model, smp.Cpus, smp.Topology, memory, boot)

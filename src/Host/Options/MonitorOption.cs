@@ -26,8 +26,11 @@ public sealed record MonitorOption(string Chardev, bool Control, bool Pretty)
                 case "pretty":
                     pretty = KeyValues.Switch(key, value);
                     break;
+                case "id":
+                    // A name that nothing asks for.
+                    break;
                 default:
-                    throw new OptionException($"Invalid parameter '{key}'");
+                    throw new OptionException($"Invalid parameter '{CommandLine.Legible(key)}'");
             }
         }
 

@@ -27,34 +27,35 @@ public static class OptionTable
 
         new("device", CpuDeviceOption.Syntax, "a CPU that is plugged from power-on and can be unplugged; -device help lists the models", OptionValue.Text, ApplyDevice)
             { Choices = [.. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix)] },
-        new("global", "DRIVER.PROPERTY=VALUE", "a property of the CPUs, as in -cpu", OptionValue.Text, (o, v) => OfMachine(o, m => m with { Globals = [.. m.Globals, GlobalOption.Parse(v)] })),
+        new("global", "DRIVER.PROPERTY=VALUE", "a property of the CPUs, as in -cpu; of a device that there is none of it makes no difference", OptionValue.Text, GlobalOption.Apply),
+        new("object", ObjectOption.Syntax, "an object for others to name; RAM may be a memory backend (-machine memory-backend=ID)", OptionValue.Text, (o, v) =>
+            v is "help" or "?" ? o with { Answer = ObjectOption.Describe } : o with { Objects = [.. o.Objects, Named(o.Objects, ObjectOption.Parse(v))] }),
 
         new("kernel", "FILE", "arm64 Linux Image to boot", OptionValue.File, (o, v) => OfMachine(o, m => m with { Kernel = v })),
         new("initrd", "FILE", "initial RAM disk", OptionValue.File, (o, v) => OfMachine(o, m => m with { Initrd = v })),
         new("append", "TEXT", "kernel command line", OptionValue.Text, (o, v) => OfMachine(o, m => m with { Append = v })),
 
         new("bios", "FILE", "firmware, such as EDK2's QEMU_EFI.fd: it boots the kernel, if there is one", OptionValue.File, (o, v) => OfMachine(o, m => m with { Bios = v })),
+        new("L", "FOLDER", "where -bios is looked for, too", OptionValue.Folder, (o, v) => o with { DataFolders = [.. o.DataFolders, v] }),
         new("drive", FirmwareOption.DriveSyntax, "a bank of flash: unit 0 has the firmware, unit 1 its variables", OptionValue.Text, (o, v) =>
             OfMachine(o, m => m with { Drives = [.. m.Drives, v] })),
         new("pflash", "FILE", "the next bank of flash", OptionValue.File, (o, v) =>
             OfMachine(o, m => m with { Drives = [.. m.Drives, $"if=pflash,file={v.Replace(",", ",,", StringComparison.Ordinal)}"] })),
 
-        new("nographic", "", "the serial line on this terminal, as it is without", OptionValue.None, (o, _) => o),
-        new("display", "none", "there is no display", OptionValue.Text, (o, v) => Only(o, v, "none", "there is no display")) { Choices = ["none"] },
-        new("vga", "none", "there is no display", OptionValue.Text, (o, v) => Only(o, v, "none", "there is no display")) { Choices = ["none"] },
-        new("net", "none", "there is no network", OptionValue.Text, (o, v) => Only(o, v, "none", "there are no network devices")) { Choices = ["none"] },
-        new("nic", "none", "there is no network", OptionValue.Text, (o, v) => Only(o, v, "none", "there are no network devices")) { Choices = ["none"] },
-        new("nodefaults", "", "no devices but those of the machine, as it is without", OptionValue.None, (o, _) => o),
-        new("no-user-config", "", "no configuration files, as it is without", OptionValue.None, (o, _) => o),
+        .. IdleOptions.Rows,
 
         new("serial", CharacterDeviceOption.Syntax, "where the guest's serial line is (mon:stdio)", OptionValue.Text, (o, v) =>
-            o with { Serial = o.Serial == null ? CharacterDeviceOption.Parse(v) : throw new OptionException("not supported: more than one serial line") }) { Choices = ["mon:stdio", "stdio", "none"] },
+            CharacterDeviceOption.Parse(v) is var device && o.Serial == null ? o with { Serial = device }
+                : device.Kind == CharacterDeviceKind.Null ? o
+                : throw new OptionException("not supported: more than one serial line")) { Choices = ["mon:stdio", "stdio", "none"] },
         new("monitor", CharacterDeviceOption.Syntax, "a monitor for people", OptionValue.Text, (o, v) =>
             o with { Monitors = [.. o.Monitors, new MonitorTarget(CharacterDeviceOption.Parse(v), Control: false, Pretty: false)] }) { Choices = ["none", "stdio"] },
         new("qmp", CharacterDeviceOption.Syntax, "a monitor for programs (QMP)", OptionValue.Text, (o, v) =>
             o with { Monitors = [.. o.Monitors, new MonitorTarget(CharacterDeviceOption.Parse(v), Control: true, Pretty: false)] }) { Choices = ["stdio"] },
         new("qmp-pretty", CharacterDeviceOption.Syntax, "a monitor for programs whose answers are laid out for people", OptionValue.Text, (o, v) =>
             o with { Monitors = [.. o.Monitors, new MonitorTarget(CharacterDeviceOption.Parse(v), Control: true, Pretty: true)] }) { Choices = ["stdio"] },
+        new("echr", "NUMBER", "the key before those of the terminal, as its number: 1, Ctrl-A, without", OptionValue.Text, (o, v) =>
+            o with { EscapeKey = KeyValues.TryNumber(v, out long key) && key is >= 0 and <= byte.MaxValue ? (byte)key : throw new OptionException("give a number from 0 to 255, such as 0x14 for Ctrl-T") }),
         new("chardev", CharacterDeviceOption.ChardevSyntax, "a character device, for -mon and chardev:ID", OptionValue.Text, (o, v) =>
             o with { Chardevs = [.. o.Chardevs, CharacterDeviceOption.ParseChardev(v)] }) { Choices = ["socket", "stdio", "file", "null"] },
         new("mon", MonitorOption.Syntax, "a monitor at a character device: for people, or QMP (mode=control)", OptionValue.Text, (o, v) =>
@@ -69,6 +70,7 @@ public static class OptionTable
             { Choices = ["reboot=reset", "reboot=shutdown", "shutdown=poweroff", "shutdown=pause"] },
         new("name", NameOption.Syntax, "what the VM is called: the monitors tell it", OptionValue.Text, (o, v) => OfMachine(o, m => m with { Name = NameOption.Parse(v) ?? m.Name })),
         new("uuid", "UUID", "the VM's UUID: monitors and SMBIOS tables tell it", OptionValue.Text, (o, v) => OfMachine(o, m => m with { Uuid = NameOption.ParseUuid(v) })),
+        new("snapshot", "", "no drive is written to: there must be none", OptionValue.None, (o, _) => o with { Snapshot = true }),
         new("pidfile", "FILE", "write the process id there, and remove the file at the end", OptionValue.File, (o, v) => o with { PidFile = v }),
 
         new("d", "ITEM[,ITEM...]", "what to trace, as QEMU names it, to stderr or to the file of -D; -d help lists the items", OptionValue.Text, (o, v) =>
@@ -100,7 +102,7 @@ public static class OptionTable
 
     private static RunOptions ApplyMachine(RunOptions options, string value) => value switch
     {
-        "help" or "?" => options with { Answer = "Supported machines are:\nvirt                 QEMU's Arm Virtual Machine (default)" },
+        "help" or "?" => options with { Answer = MachineOption.Describe },
         _ when value.Split(',') is [_, .., "help" or "?"] => options with { Answer = MachineOption.DescribeProperties },
         _ => OfMachine(options, m => m with { Machine = Append(m.Machine, KeyValues.Explicit(value, "type")) }),
     };
@@ -121,6 +123,6 @@ public static class OptionTable
         return text;
     }
 
-    private static RunOptions Only(RunOptions options, string value, string accepted, string why) =>
-        value == accepted ? options : throw new OptionException($"not supported: {why}");
+    private static ObjectOption Named(IReadOnlyList<ObjectOption> earlier, ObjectOption added) =>
+        earlier.All(o => o.Id != added.Id) ? added : throw new OptionException($"attempt to add duplicate property '{CommandLine.Legible(added.Id)}' to object");
 }

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Vmm.Emulation.Machine;
 
 namespace Vmm.Host.Options;
@@ -35,7 +34,7 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
                 throw new OptionException($"Parameter 'smp.{name}' is unexpected");
             }
 
-            if (!int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out int value) || value == 0)
+            if (!KeyValues.TryNumber(number, out long value) || value is < 1 or > int.MaxValue)
             {
                 throw new OptionException($"Invalid CPU topology: {name} must be a number greater than zero");
             }
@@ -45,7 +44,7 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
                 throw new OptionException($"{name} > 1 not supported by this machine's CPU topology");
             }
 
-            given[name] = value;
+            given[name] = (int)value;
         }
 
         return Complete(given);

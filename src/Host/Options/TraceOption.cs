@@ -80,7 +80,7 @@ public sealed record TraceOption(TraceCategories Categories, string? File)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new OptionException($"cannot write the trace '{CommandLine.Legible(File)}': {e.Message}");
+            throw new OptionException($"cannot write the trace '{CommandLine.Legible(File)}': {SystemError.Describe(e, File)}");
         }
     }
 }

@@ -34,7 +34,7 @@ public static class UserFile
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new OptionException(Complaint(what, path, e is UnauthorizedAccessException ? "Permission denied" : e.Message));
+            throw new OptionException(Complaint(what, path, SystemError.Describe(e, path)));
         }
     }
 
@@ -69,7 +69,7 @@ public static class UserFile
         }
         catch (IOException e)
         {
-            throw new OptionException(Complaint(what, path, e.Message));
+            throw new OptionException(Complaint(what, path, SystemError.Describe(e, path)));
         }
     }
 

@@ -31,6 +31,9 @@ public sealed class LineEditorTests
     [InlineData("\u0007\u0000stop\r", "stop")]
     [InlineData("\e[99;99;99;99;99;99xstop\r", "stop")]
     [InlineData("s\u0002\u0004stop\r", "stop")]
+    [InlineData("cont\u0003stop\r", "stop")]
+    [InlineData("cont\u0002\e\u0003stop\r", "stop")]
+    [InlineData("cont\e[1\u0003stop\r", "stop")]
     public async Task Keys_make_a_line(string keys, string line) => Assert.Equal([line], await Type(keys));
 
     [Fact]

@@ -1,6 +1,7 @@
 using Vmm.Actors.Protocol;
 using Vmm.Host.Monitor.Qapi;
 using Vmm.Host.Monitor.Qmp;
+using Vmm.Host.Options;
 
 namespace Vmm.Host.Monitor.Commands;
 
@@ -39,7 +40,7 @@ public sealed class MemoryCommands(MonitorVm vm)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new QapiException($"Could not open '{path}': {Reason(e)}");
+            throw new QapiException($"Could not open '{path}': {SystemError.Describe(e, path)}");
         }
 
         await using (file.ConfigureAwait(false))
@@ -66,11 +67,4 @@ public sealed class MemoryCommands(MonitorVm vm)
             }
         }
     }
-
-    private static string Reason(Exception e) => e switch
-    {
-        FileNotFoundException or DirectoryNotFoundException => "No such file or directory",
-        UnauthorizedAccessException => "Permission denied",
-        _ => e.Message,
-    };
 }

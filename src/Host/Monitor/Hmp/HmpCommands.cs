@@ -31,7 +31,7 @@ internal static class HmpCommands
 
         if (table.Find(name) is not { } command)
         {
-            return $"unknown command: '{name}'";
+            throw new HmpException($"unknown command: '{name}'");
         }
 
         if (command.Subcommands is not { } subcommands)
@@ -39,7 +39,7 @@ internal static class HmpCommands
             return command.Describe("");
         }
 
-        return sub == null ? HmpMonitor.HelpOf(subcommands, $"{name} ") : subcommands.Find(sub)?.Describe($"{name} ") ?? $"unknown command: '{name} {sub}'";
+        return sub == null ? HmpMonitor.HelpOf(subcommands, $"{name} ") : subcommands.Find(sub)?.Describe($"{name} ") ?? throw new HmpException($"unknown command: '{name} {sub}'");
     }
 
     private static readonly HmpParameter s_wait = new("--wait", HmpParameterKind.Flag);
@@ -85,7 +85,7 @@ internal static class HmpCommands
             string?[] paths = await commands.Cpus.QomPaths().ConfigureAwait(false);
             if (index < 0 || index >= paths.Length || paths[index] == null)
             {
-                return "invalid CPU index";
+                throw new HmpException("invalid CPU index");
             }
 
             context.Cpu = (int)index;

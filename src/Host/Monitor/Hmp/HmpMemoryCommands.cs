@@ -40,7 +40,7 @@ internal static class HmpMemoryCommands
             text.Append(line == 0 ? "" : "\n").Append(CultureInfo.InvariantCulture, $"{address + (ulong)line:x16}:");
             if (line + count > bytes.Length)
             {
-                return text.Append(" Cannot access memory").ToString();
+                throw new HmpException(text.Append(" Cannot access memory").ToString());
             }
 
             int step = format.Letter == 'c' ? 1 : format.Size;

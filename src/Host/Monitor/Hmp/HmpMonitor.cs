@@ -20,24 +20,27 @@ public sealed partial class HmpMonitor(MonitorCommands commands, HmpContext cont
     private const int LongestLine = 4096;
 
     /// <summary>Executes one line; the answer has no final line end and may be empty.</summary>
-    public async Task<string> Execute(string line)
+    public async Task<string> Execute(string line) => (await TryExecute(line).ConfigureAwait(false)).Answer;
+
+    /// <summary>The same, and whether it was done.</summary>
+    public async Task<(bool Done, string Answer)> TryExecute(string line)
     {
         if (line.Length > LongestLine)
         {
-            return $"command lines have at most {LongestLine} characters";
+            return (false, $"command lines have at most {LongestLine} characters");
         }
 
         try
         {
-            return await Execute(commands.Hmp, line, 0, "").ConfigureAwait(false);
+            return (true, await Execute(commands.Hmp, line, 0, "").ConfigureAwait(false));
         }
         catch (QapiException e)
         {
-            return $"Error: {e.Message}";
+            return (false, $"Error: {e.Message}");
         }
         catch (HmpException e)
         {
-            return e.Message;
+            return (false, e.Message);
         }
     }
 
@@ -95,7 +98,7 @@ public sealed partial class HmpMonitor(MonitorCommands commands, HmpContext cont
         string name = line[start..position];
         if (table.Find(name) is not { } command)
         {
-            return $"unknown command: '{prefix}{name}'";
+            throw new HmpException($"unknown command: '{prefix}{name}'");
         }
 
         if (command.Subcommands is { } subcommands)
@@ -111,7 +114,7 @@ public sealed partial class HmpMonitor(MonitorCommands commands, HmpContext cont
         }
         catch (HmpException e)
         {
-            return $"{e.Message}\nTry \"help {prefix}{name}\" for more information";
+            throw new HmpException($"{e.Message}\nTry \"help {prefix}{name}\" for more information");
         }
 
         if (command.Parameters.Any(p => p.Kind == HmpParameterKind.Format))

@@ -4,7 +4,7 @@ namespace Vmm.Host.Monitor.Hmp;
 
 /// <summary>
 /// Edits a command line of bytes as they are typed, as QEMU's readline does: arrows, Home, End, Delete, Ctrl-A B D E F H K L N P U W, Tab completes, and a
-/// history. What the person sees is sent as text; the other side is a terminal without echo.
+/// history; Ctrl-C gives up the line, as in a shell. What the person sees is sent as text; the other side is a terminal without echo.
 /// </summary>
 /// <param name="prompt">Before each line.</param>
 /// <param name="print">Sends text; line ends are \n.</param>
@@ -15,6 +15,7 @@ public sealed class LineEditor(string prompt, Action<string> print, Func<string,
     public const int LongestLine = 4095;
 
     private const int MostHistory = 64;
+    private const byte ControlC = 3;
 
     // After ESC; after ESC [ or ESC O.
     private enum Escape
@@ -53,6 +54,9 @@ public sealed class LineEditor(string prompt, Action<string> print, Func<string,
     {
         switch (_escape)
         {
+            case not Escape.None when key == ControlC:
+                _escape = Escape.None;
+                break;
             case Escape.Begun:
                 _escape = key is (byte)'[' or (byte)'O' ? Escape.Sequence : Escape.None;
                 _sequence.Clear();
@@ -74,6 +78,9 @@ public sealed class LineEditor(string prompt, Action<string> print, Func<string,
                 break;
             case 2:
                 MoveTo(_cursor - 1);
+                break;
+            case ControlC:
+                Cancel();
                 break;
             case 4:
                 Delete(_cursor, 1);
@@ -174,6 +181,15 @@ public sealed class LineEditor(string prompt, Action<string> print, Func<string,
 
         _recalled = _history.Count;
         return line;
+    }
+
+    private void Cancel()
+    {
+        _line.Clear();
+        _cursor = 0;
+        _recalled = _history.Count;
+        print("^C\n");
+        Show();
     }
 
     private void Insert(string text)

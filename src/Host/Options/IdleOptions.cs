@@ -1,0 +1,76 @@
+namespace Vmm.Host.Options;
+
+/// <summary>
+/// Options of QEMU's about what the machine does not have, and scripts give all the same: a value that changes nothing is accepted, any other is refused by
+/// name.
+/// </summary>
+internal static class IdleOptions
+{
+    private const string NoNetwork = "there are no network devices";
+    private const string NoSound = "there is no sound";
+    private const string NoDisplay = "there is no display";
+
+    /// <summary>A member of a value, and what it may be; anything where nothing is listed.</summary>
+    private sealed record Member(string Key, params string[] Values);
+
+    public static IReadOnlyList<OptionRow> Rows { get; } =
+    [
+        new("nographic", "", "the serial line on this terminal, as it is without", OptionValue.None, (o, _) => o),
+        new("nodefaults", "", "no devices but those of the machine, as it is without", OptionValue.None, (o, _) => o),
+        new("no-user-config", "", "no configuration files, as it is without", OptionValue.None, (o, _) => o),
+        new("async-teardown", "", "the host's kernel takes guest memory back by itself", OptionValue.None, (o, _) => o),
+        None("display", "type", NoDisplay),
+        Words("vga", NoDisplay, "none"), Words("vnc", NoDisplay, "none"), new("k", "LAYOUT", NoDisplay, OptionValue.Text, (o, _) => o),
+        Words("net", NoNetwork, "none"), Words("nic", NoNetwork, "none"),
+        Words("parallel", "there is no parallel port", "none", "null"), Words("gdb", "there is no gdbstub", "none"),
+        None("audio", "driver", NoSound), None("audiodev", "driver", NoSound),
+        Words("watchdog-action", "there is no watchdog", "reset", "shutdown", "poweroff", "inject-nmi", "pause", "debug", "none"),
+        Members("boot", "[order=]DRIVES[,once=DRIVES][,menu=off][,strict=on|off]", "there is nothing to choose from: the firmware or -kernel is booted", "order",
+            new Member("order"), new Member("once"), new Member("menu", "off"), new Member("strict", "on", "off"), new Member("reboot-timeout", "-1")),
+        OneNode(),
+        Members("overcommit", "[mem-lock=off][,cpu-pm=off]", "memory and CPUs are as the host's scheduler gives them", null,
+            new Member("mem-lock", "off"), new Member("cpu-pm", "off")),
+        Members("sandbox", "off", "no system calls are filtered", "enable", new Member("enable", "off")) with { Choices = ["off"] },
+        Members("run-with", "[async-teardown=on|off][,exit-with-parent=off]", "the program runs as it was started", null,
+            new Member("async-teardown", "on", "off"), new Member("exit-with-parent", "off")),
+        Members("msg", "[timestamp=off][,guest-name=off]", "messages are as --log writes them", null,
+            new Member("timestamp", "off"), new Member("guest-name", "off")),
+        Members("compat", "[deprecated-input=POLICY][,deprecated-output=POLICY]", "there are no deprecated interfaces", null,
+            new Member("deprecated-input", "accept", "reject", "crash"), new Member("deprecated-output", "accept", "hide"),
+            new Member("unstable-input", "accept"), new Member("unstable-output", "accept")),
+        Members("semihosting-config", "enable=off", "there is no semihosting", "enable", new Member("enable", "off")),
+    ];
+
+    // One of some words.
+    private static OptionRow Words(string name, string why, params string[] words) => new(name, string.Join('|', words), why, OptionValue.Text, (o, v) =>
+        words.Contains(v) ? o : throw Refused(why)) { Choices = words };
+
+    // A thing of the kind none, whatever else is said of it.
+    private static OptionRow None(string name, string kind, string why) => new(name, $"[{kind}=]none[,...]", why, OptionValue.Text, (o, v) =>
+        KeyValues.ParseOrJson(v, kind).Any(m => m == (kind, "none")) ? o : throw Refused(why)) { Choices = ["none"] };
+
+    private static OptionRow Members(string name, string syntax, string why, string? impliedKey, params Member[] members) =>
+        new(name, syntax, why, OptionValue.Text, (options, text) =>
+        {
+            foreach ((string key, string? value) in KeyValues.ParseOrJson(text, impliedKey))
+            {
+                Member member = Array.Find(members, m => m.Key == key) ?? throw Refused($"'{CommandLine.Legible(key)}': {why}");
+                string given = value switch { null or "yes" or "true" or "y" => "on", "no" or "false" or "n" => "off", _ => value };
+                if (member.Values.Length > 0 && !member.Values.Contains(given))
+                {
+                    throw Refused($"{key}={CommandLine.Legible(given)}: {why}");
+                }
+            }
+
+            return options;
+        });
+
+    private static OptionRow OneNode()
+    {
+        const string Why = "there is one NUMA node";
+        OptionRow row = Members("numa", "node[,nodeid=0]", Why, "type", new Member("type", "node"), new Member("nodeid", "0"), new Member("cpus"), new Member("memdev"));
+        return row with { Apply = (o, v) => o.HasNumaNode ? throw Refused($"a second one: {Why}") : row.Apply(o, v) with { HasNumaNode = true } };
+    }
+
+    private static OptionException Refused(string reason) => new($"not supported: {reason}");
+}
