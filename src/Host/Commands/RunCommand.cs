@@ -63,17 +63,13 @@ public static class RunCommand
             AcceleratorOption accelerator = options.Machine.ChooseAccelerator();
             statistics = accelerator.Statistics;
             config = options.Machine.ToConfig();
-            foreach (string notice in accelerator.Notice == null ? options.Notices : [accelerator.Notice, .. options.Notices])
-            {
-                await Complaint.Write(notice).ConfigureAwait(false);
-            }
-
             if (options.Machine.Accel == null && !Accelerators.CanTranslate)
             {
                 Log.Warning("This host cannot run translated code: instructions are interpreted");
             }
 
-            if (MemoryOption.Notice(config.MemoryBytes, await File.ReadAllTextAsync("/proc/meminfo").ConfigureAwait(false)) is { } notice)
+            string? ofMemory = MemoryOption.Notice(config.MemoryBytes, await File.ReadAllTextAsync("/proc/meminfo").ConfigureAwait(false));
+            foreach (string notice in options.Notices.Prepend(ofMemory).Prepend(accelerator.Notice).OfType<string>())
             {
                 await Complaint.Write(notice).ConfigureAwait(false);
             }
