@@ -48,7 +48,8 @@ internal sealed unsafe class TlbContext : IDisposable
 
     private const int EntriesOfPart = SparseTable.PartSize / TlbEntry.Size;
 
-    // Entries that were never written are zeros: no address but 0 has their tag at their place, and entry 0 of each view always has another.
+    // Entries that were never written are zeros. Only accesses to page 0 have that tag, which look at entry 0, and accesses that go on from the last page of the address space
+    // into page 0, which look at the last entry: these two of each view always have another tag.
     private readonly SparseTable _table = new(Views * TlbEntry.Count * TlbEntry.Size);
     private readonly TlbEntry* _entries;
     private readonly InstructionEntry[] _instructions = new InstructionEntry[2 * InstructionEntries];
@@ -156,7 +157,8 @@ internal sealed unsafe class TlbContext : IDisposable
         for (int view = 0; view < Views; view++)
         {
             TlbEntry* first = View(view);
-            first->ReadTag = first->WriteTag = TlbEntry.Invalid;
+            TlbEntry* last = first + TlbEntry.Count - 1;
+            first->ReadTag = first->WriteTag = last->ReadTag = last->WriteTag = TlbEntry.Invalid;
         }
 
         Array.Fill(_instructions, new InstructionEntry { Tag = TlbEntry.Invalid });
