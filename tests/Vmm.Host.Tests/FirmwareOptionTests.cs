@@ -65,6 +65,22 @@ public sealed class FirmwareOptionTests : IDisposable
     }
 
     [Fact]
+    public void Truncated_firmware_is_refused_by_the_header_of_its_volume()
+    {
+        const string Bios = "/usr/share/qemu-efi-aarch64/QEMU_EFI.fd";
+        byte[] whole = File.ReadAllBytes(Bios);
+        Assert.NotNull(FirmwareOption.Open(Bios, []));
+        foreach (int length in (int[])[whole.Length - 1, whole.Length / 2, 8192])
+        {
+            File.WriteAllBytes(PathOf("cut.fd"), whole[..length]);
+            Assert.EndsWith(
+                $"is truncated: it has {length} bytes, and the header of its volume tells of {whole.Length}",
+                Assert.Throws<OptionException>(() => FirmwareOption.Open(PathOf("cut.fd"), [])).Message,
+                StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
     public void Two_drives_of_one_unit_are_refused() => Assert.Equal(
         "drive with bus=0, unit=0 (index=0) exists",
         Assert.Throws<OptionException>(() => FirmwareOption.Open(

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Machine;
 
@@ -121,7 +122,7 @@ public static class FirmwareOption
     {
         const long Bank = (long)VirtMemoryMap.FlashSize;
         long length = RandomAccess.GetLength(handle);
-        if (length < SmallestFirmware)
+        if (!exact && length < SmallestFirmware)
         {
             throw new OptionException($"the {what} '{CommandLine.Legible(path)}' has {length} bytes: too few for a program");
         }
@@ -151,11 +152,32 @@ public static class FirmwareOption
             }
 
             contents.SetLength(end);
-            return contents.ToArray();
+            byte[] bank = contents.ToArray();
+            RequireWhole(bank, length, what, path);
+            return bank;
         }
         catch (IOException e)
         {
             throw new OptionException($"cannot read the {what} '{CommandLine.Legible(path)}': {SystemError.Describe(e, path)}");
+        }
+    }
+
+    // EDK2's file is a firmware volume, which begins in its first or second page and says how long it is (UEFI Platform Initialization 1.8, volume 3, 3.2.1.1).
+    private static void RequireWhole(ReadOnlySpan<byte> bank, long length, string what, string path)
+    {
+        const int Page = 4096;
+        const int LengthOffset = 32;
+        const int SignatureOffset = 40;
+        for (int at = 0; at <= Page && at + SignatureOffset < bank.Length; at += Page)
+        {
+            if (bank[(at + SignatureOffset)..].StartsWith("_FVH"u8))
+            {
+                ulong end = BinaryPrimitives.ReadUInt64LittleEndian(bank[(at + LengthOffset)..]) + (ulong)at;
+                if (end > (ulong)length)
+                {
+                    throw new OptionException($"the {what} '{CommandLine.Legible(path)}' is truncated: it has {length} bytes, and the header of its volume tells of {end}");
+                }
+            }
         }
     }
 }
