@@ -28,12 +28,12 @@ internal static class VmmProcess
     }
 
     /// <summary>Runs it to its end, without input.</summary>
-    /// <exception cref="OperationCanceledException">It did not end in a minute.</exception>
+    /// <exception cref="OperationCanceledException">It did not end.</exception>
     public static async Task<(int ExitCode, string Output, string Errors)> RunAsync(IEnumerable<string> arguments, string? folder = null)
     {
         using Process process = Start(arguments, folder);
         process.StandardInput.Close();
-        using var patience = new CancellationTokenSource(TimeSpan.FromMinutes(1));
+        using var patience = new CancellationTokenSource(Patience.Limit);
         try
         {
             Task<string> output = process.StandardOutput.ReadToEndAsync(patience.Token);

@@ -244,7 +244,7 @@ public sealed class DeviceTests : VmTestKit
                 Assert.Equal(VmRunState.InternalError, status.RunState);
                 Assert.Contains("uart fails again and again: broken pipe", status.Detail, StringComparison.Ordinal);
             },
-            TimeSpan.FromSeconds(20));
+            s_patience);
     }
 
     [Fact]

@@ -43,7 +43,7 @@ public sealed class HotplugOutcomeTests : HotplugTestKit
             "enable" => (new SetVcpuAdmin(3, true), 3, "cpu-3"),
             _ => (new SetVcpuAdmin(2, false), 2, "cpu-2"),
         };
-        IActorRef coordinator = Coordinator(kind == "timed out" ? TimeoutMs : 60_000);
+        IActorRef coordinator = Coordinator(kind == "timed out" ? TimeoutMs : NoTimeout);
         TestProbe all = CreateTestProbe();
         TestProbe resetter = CreateTestProbe();
         Sys.EventStream.Subscribe(all, typeof(HotplugOutcome));

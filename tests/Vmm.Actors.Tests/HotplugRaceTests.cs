@@ -247,11 +247,4 @@ public sealed class HotplugRaceTests : HotplugTestKit
         ExpectNoMsg(100);
         Assert.Equal(before, _machine.Log);
     }
-
-    // A removal that the guest does not answer in time is reported as such first, on a slow machine.
-    private HotplugOutcome NextButTimedOut()
-    {
-        HotplugOutcome outcome = ExpectMsg<HotplugOutcome>();
-        return outcome.Kind == HotplugOutcomeKind.TimedOut ? ExpectMsg<HotplugOutcome>() : outcome;
-    }
 }

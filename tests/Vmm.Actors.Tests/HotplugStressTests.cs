@@ -12,7 +12,7 @@ namespace Vmm.Actors.Tests;
 public sealed class HotplugStressTests : HotplugTestKit
 {
     private const int Steps = 500;
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_patience = Patience.Limit;
     private static readonly int[] s_ostSources = [1, 3, 0x103, 0x200, 7];
     private static readonly int[] s_ostStatuses = [0, 1, 0x82, 0x84];
     private static readonly int[] s_pluggable = [4, 5];

@@ -16,7 +16,7 @@ namespace Vmm.Actors.Tests;
 /// <summary>A journal in a file: a machine of one actor system goes on in another.</summary>
 public sealed class JournalTests : IDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_patience = Patience.Limit;
     private readonly string _folder = Directory.CreateTempSubdirectory("vmm-journal").FullName;
 
     public void Dispose()
@@ -36,7 +36,7 @@ public sealed class JournalTests : IDisposable
         {
             Machine = new FakeMachine(enabled, possible, disabled, canLeave);
             _journal = JournalFile.Open(Path.Combine(folder, "hotplug.db"));
-            var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(60), _ => { }) { Journal = _journal };
+            var options = new VmOptions(VcpuManager.VcpuDispatcher, Patience.Limit, _ => { }) { Journal = _journal };
             _services = new ServiceCollection()
                 .AddSingleton<ILoggerFactory>(NullLoggerFactory.Instance)
                 .AddSingleton(typeof(ILogger<>), typeof(Logger<>))

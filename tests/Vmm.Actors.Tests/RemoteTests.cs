@@ -19,7 +19,7 @@ namespace Vmm.Actors.Tests;
 /// <summary>A VM whose actor system is opened to others, and another system that talks to it over TCP.</summary>
 public sealed class RemoteTests : IAsyncLifetime
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_patience = Patience.Limit;
     private readonly FakeMachine _machine = new(enabled: 2, possible: 4);
     private readonly ServiceProvider _services;
     private readonly List<ActorSystem> _clients = [];
@@ -29,7 +29,7 @@ public sealed class RemoteTests : IAsyncLifetime
 
     public RemoteTests()
     {
-        var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(60), _ => { });
+        var options = new VmOptions(VcpuManager.VcpuDispatcher, Patience.Limit, _ => { });
         _services = new ServiceCollection()
             .AddSingleton<ILoggerFactory>(NullLoggerFactory.Instance)
             .AddSingleton(typeof(ILogger<>), typeof(Logger<>))
@@ -74,7 +74,8 @@ public sealed class RemoteTests : IAsyncLifetime
           "Vmm.Actors.Protocol.IProtocolMessage, Vmm.Actors" = wire
           "Vmm.Actors.Tests.WireMessage, Vmm.Actors.Tests" = wire
         }
-        akka.remote.dot-netty.tcp { hostname = 127.0.0.1, port = 0 }
+        akka.remote.dot-netty.tcp { hostname = 127.0.0.1, port = 0, connection-timeout = 10m }
+        akka.remote.startup-timeout = 10m
         akka.loglevel = OFF
         akka.stdout-loglevel = OFF
         """);

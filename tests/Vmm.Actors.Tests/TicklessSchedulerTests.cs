@@ -9,9 +9,7 @@ namespace Vmm.Actors.Tests;
 public class TicklessSchedulerTests
 {
     private static readonly TimeSpan s_soon = TimeSpan.FromMilliseconds(20);
-
-    // Against a hang only.
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(10);
+    private static readonly TimeSpan s_patience = Patience.Limit;
 
     [Fact]
     public async Task An_action_runs_once_and_not_before_its_time()

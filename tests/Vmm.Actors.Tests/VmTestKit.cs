@@ -1,7 +1,4 @@
 using Akka.Actor;
-using Akka.Configuration;
-using Akka.TestKit.Xunit2;
-using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vcpu;
 using Vmm.Actors.Vm;
@@ -9,19 +6,14 @@ using Vmm.Actors.Vm;
 namespace Vmm.Actors.Tests;
 
 /// <summary>A VM with all its actors on a <see cref="FakeMachine"/>.</summary>
-public abstract class VmTestKit : TestKit
+public abstract class VmTestKit : PatientTestKit
 {
-    protected static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+    protected static readonly TimeSpan s_patience = Patience.Limit;
     private protected readonly FakeMachine _machine = new(enabled: 2, possible: 4);
-
-    protected VmTestKit()
-        : base(ConfigurationFactory.ParseString("akka.test.single-expect-default = 10s").WithFallback(VmConfiguration.Load()))
-    {
-    }
 
     protected IActorRef Make(Action<ReadOnlyMemory<byte>>? serialOutput = null, bool shutdownOnReset = false)
     {
-        var options = new VmOptions(VcpuManager.VcpuDispatcher, TimeSpan.FromSeconds(30), serialOutput ?? (_ => { })) { ShutdownOnReset = shutdownOnReset };
+        var options = new VmOptions(VcpuManager.VcpuDispatcher, Patience.Limit, serialOutput ?? (_ => { })) { ShutdownOnReset = shutdownOnReset };
         return Sys.ActorOf(Props.Create(() => new VmSupervisor(_machine, options)));
     }
 

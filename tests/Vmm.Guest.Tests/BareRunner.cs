@@ -54,10 +54,10 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
     }
 
     /// <summary>Waits until the guest prints a text; returns what it printed up to it since the last wait.</summary>
-    public string Expect(string text, int seconds = 60)
+    public string Expect(string text)
     {
         var watch = Stopwatch.StartNew();
-        while (watch.Elapsed.TotalSeconds < seconds)
+        while (watch.Elapsed < Patience.Limit)
         {
             string console = Console;
             int at = console.IndexOf(text, _mark, StringComparison.Ordinal);
@@ -76,7 +76,7 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
             Thread.Sleep(5);
         }
 
-        throw new TimeoutException($"the guest did not print '{text}' in {seconds} s; it printed:\n{Console[_mark..]}");
+        throw new TimeoutException($"the guest did not print '{text}'; it printed:\n{Console[_mark..]}");
     }
 
     /// <summary>Types a line when the guest asks for one: what is typed before would be echoed in the middle of what it prints.</summary>
@@ -117,7 +117,7 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
     private CpuHotplugEvent NextEvent()
     {
         var watch = Stopwatch.StartNew();
-        while (watch.Elapsed.TotalSeconds < 30)
+        while (watch.Elapsed < Patience.Limit)
         {
             if (Machine.CpuHotplug.TryTakeEvent(out CpuHotplugEvent e))
             {
@@ -127,7 +127,7 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
             Thread.Sleep(2);
         }
 
-        throw new TimeoutException($"no answer to a hotplug request in 30 s; the guest printed:\n{Console[_mark..]}");
+        throw new TimeoutException($"no answer to a hotplug request; the guest printed:\n{Console[_mark..]}");
     }
 
     void IPsciEvents.CpuOn(CpuIndex cpu, ulong entryPoint, ulong context)

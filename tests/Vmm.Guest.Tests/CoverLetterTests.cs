@@ -11,7 +11,6 @@ namespace Vmm.Guest.Tests;
 public sealed class CoverLetterTests
 {
     private const string Bios = "QEMU_EFI.fd";
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(120);
 
     private static IReadOnlyList<string> Line(string? firmware, string engine = "kvm:jit")
     {
@@ -50,8 +49,8 @@ public sealed class CoverLetterTests
                 vmm.StandardInput.BaseStream.Flush();
             });
             Task pump = Pump(vmm.StandardOutput.BaseStream, shell);
-            await shell.UntilAsync(Initramfs.Banner, s_patience);
-            await shell.PromptAsync(s_patience);
+            await shell.UntilAsync(Initramfs.Banner);
+            await shell.PromptAsync();
             await shell.RunAsync("dmesg -n 1; stty cols 200; cd /sys/devices/system/cpu");
             Assert.Equal("0-5\n0-5\n0-3\n0-1\n2-5", await shell.RunAsync("cat possible present enabled online offline"));
 
@@ -62,7 +61,7 @@ public sealed class CoverLetterTests
             await Monitor(shell, CoverLetter.Unplug, "unplug of core4 (CPU 4): done");
             Assert.Equal("0-5\n0-5\n0-3\n0-1\n2-5", await shell.RunAsync("cat possible present enabled online offline"));
             shell.Type("poweroff -f");
-            await vmm.WaitForExitAsync().WaitAsync(s_patience);
+            await vmm.WaitForExitAsync().WaitAsync(Patience.Limit);
             await pump;
             Assert.Equal(0, vmm.ExitCode);
         }
@@ -78,12 +77,12 @@ public sealed class CoverLetterTests
     private static async Task Monitor(GuestShell shell, string line, string answer)
     {
         shell.Send("\u0001c");
-        await shell.UntilAsync("(vmm) ", s_patience);
+        await shell.UntilAsync("(vmm) ");
         shell.Type(line);
-        await shell.UntilAsync(answer, s_patience);
+        await shell.UntilAsync(answer);
         shell.Send("\u0001c");
         shell.Type("");
-        await shell.PromptAsync(s_patience);
+        await shell.PromptAsync();
     }
 
     private static async Task Pump(Stream output, GuestShell shell)
@@ -94,5 +93,7 @@ public sealed class CoverLetterTests
         {
             shell.Receive(buffer.AsMemory(0, read));
         }
+
+        shell.End("the program has ended");
     }
 }

@@ -12,7 +12,7 @@ public sealed class EngineTests
         enabled,
         new CpuTopology(1, 1, possible, 1),
         300 << 20,
-        new BootConfig(TestGuest.CloudKernel, TestGuest.BareInitrd, commandLine));
+        new BootConfig(TestGuest.CloudKernel, TestGuest.BareInitrd, $"{TestGuest.Patient} {commandLine}"));
 
     [Theory]
     [InlineData("cortex-a57", 1)]
@@ -101,7 +101,7 @@ public sealed class EngineTests
     private static void PowerOff(BareRunner guest)
     {
         guest.Type("off");
-        Assert.True(guest.Ended.Task.Wait(TimeSpan.FromSeconds(20)), "the guest did not power off");
+        Assert.True(guest.Ended.Task.Wait(Patience.Limit), "the guest did not power off");
         Assert.Equal(VcpuExit.SystemOff, guest.Ended.Task.Result);
         string[] faults = ["WARNING:", "Oops", "BUG:", "Call trace", "rcu: INFO", "soft lockup"];
         Assert.All(faults, fault => Assert.DoesNotContain(fault, guest.Console, StringComparison.Ordinal));

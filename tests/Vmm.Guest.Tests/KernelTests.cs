@@ -3,7 +3,6 @@ using Vmm.Emulation.Machine;
 using Vmm.Host.Demo;
 using Vmm.Host.Guest;
 using Vmm.Host.Options;
-using Vmm.Tests;
 
 namespace Vmm.Guest.Tests;
 

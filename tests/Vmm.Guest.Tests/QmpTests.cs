@@ -107,7 +107,7 @@ public sealed partial class QmpTests
         using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = await process.StandardOutput.ReadToEndAsync();
-        await process.WaitForExitAsync().WaitAsync(TimeSpan.FromMinutes(5));
+        await process.WaitForExitAsync().WaitAsync(Patience.Limit);
         Assert.True(process.ExitCode == 0, $"{command}: {output}{await errors}");
         return output;
     }

@@ -56,7 +56,7 @@ public sealed class RefusedMemoryTests : IDisposable
             RedirectStandardError = true,
         };
         using Process process = Process.Start(start)!;
-        using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(120));
+        using var limit = new CancellationTokenSource(Patience.Limit);
         Task<string> output = process.StandardOutput.ReadToEndAsync(limit.Token);
         Task<string> errors = process.StandardError.ReadToEndAsync(limit.Token);
         await process.StandardInput.WriteAsync(input.Length == 0 ? "\u0001x" : input);

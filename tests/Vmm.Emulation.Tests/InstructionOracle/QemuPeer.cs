@@ -65,7 +65,7 @@ internal sealed class QemuPeer : IDisposable
     public void Dispose()
     {
         _process.StandardInput.Close();
-        if (!_process.WaitForExit(5000))
+        if (!_process.WaitForExit(Patience.Limit))
         {
             _process.Kill();
         }

@@ -94,7 +94,7 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
     public string Boot()
     {
         var text = new StringBuilder();
-        long deadline = Environment.TickCount64 + 60_000;
+        long deadline = Environment.TickCount64 + (long)Patience.Limit.TotalMilliseconds;
         Drain(null);
         Machine.Reset();
         while (Environment.TickCount64 < deadline)

@@ -17,7 +17,6 @@ public abstract unsafe class TlbShootdownTests : IDisposable
     private const int TlbiWord = 2;
 
     private static readonly TimeSpan Least = TimeSpan.FromSeconds(0.3);
-    private static readonly TimeSpan Most = TimeSpan.FromSeconds(60);
 
     private readonly TranslatedCores _machine;
     private readonly List<Thread> _threads = [];
@@ -204,7 +203,7 @@ public abstract unsafe class TlbShootdownTests : IDisposable
         bool Enough() => _machine.Cores[0].State->X[4] > 100
             && _machine.Cores.Skip(1).Take(2).All(c => c.State->X[counter] > 1000 && c.State->X[2] > 0);
         var watch = Stopwatch.StartNew();
-        while (_failure == null && (watch.Elapsed < Least || !Enough()) && watch.Elapsed < Most)
+        while (_failure == null && (watch.Elapsed < Least || !Enough()) && watch.Elapsed < Patience.Limit)
         {
             Thread.Sleep(10);
         }

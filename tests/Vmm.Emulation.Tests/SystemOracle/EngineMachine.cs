@@ -8,14 +8,12 @@ namespace Vmm.Emulation.Tests.SystemOracle;
 
 /// <summary>The machine under test: <see cref="VirtMachine"/> with a thread for each vCPU that is on, and no actors.</summary>
 /// <param name="accelerator">The engine.</param>
-/// <param name="patience">How long a payload may take, in seconds.</param>
-internal sealed class EngineMachine(Accelerator accelerator, int patience = 30) : IMachineRunner
+internal sealed class EngineMachine(Accelerator accelerator) : IMachineRunner
 {
-
     public string Run(string image, string cpuModel, int cpus)
     {
         using var session = new Session(image, cpuModel, cpus, accelerator);
-        return session.Run(TimeSpan.FromSeconds(patience));
+        return session.Run();
     }
 
     private sealed class Session : IPsciEvents, IDisposable
@@ -39,11 +37,11 @@ internal sealed class EngineMachine(Accelerator accelerator, int patience = 30) 
                 this);
         }
 
-        public string Run(TimeSpan patience)
+        public string Run()
         {
             _machine.Reset();
             Start(new CpuIndex(0));
-            DateTime deadline = DateTime.UtcNow + patience;
+            DateTime deadline = DateTime.UtcNow + Patience.Limit;
             while (!_ended.Wait(2) && DateTime.UtcNow < deadline)
             {
                 Drain();

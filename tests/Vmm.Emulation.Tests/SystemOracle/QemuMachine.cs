@@ -5,8 +5,6 @@ namespace Vmm.Emulation.Tests.SystemOracle;
 /// <summary>The independent implementation: <c>qemu-system-aarch64</c>, entered at EL1 with no EL2 and EL3.</summary>
 internal sealed class QemuMachine : IMachineRunner
 {
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-
     public string Run(string image, string cpuModel, int cpus)
     {
         using Process process = Process.Start(new ProcessStartInfo(
@@ -20,7 +18,7 @@ internal sealed class QemuMachine : IMachineRunner
             RedirectStandardOutput = true,
         })!;
         Task<string> text = process.StandardOutput.ReadToEndAsync();
-        if (!process.WaitForExit(Patience))
+        if (!process.WaitForExit(Patience.Limit))
         {
             process.Kill();
             throw new TimeoutException("QEMU did not power off; it printed:\n" + text.Result);

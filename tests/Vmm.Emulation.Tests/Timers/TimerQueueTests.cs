@@ -11,9 +11,6 @@ public sealed class TimerQueueTests : IDisposable
     private const ulong On = 1;
     private const ulong Masked = 3;
 
-    // Far above what a loaded host needs: only what never happens takes that long.
-    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(30);
-
     private readonly ITestOutputHelper _output;
     private readonly VirtualClock _clock = new();
     private readonly TimerQueue _queue;
@@ -57,10 +54,10 @@ public sealed class TimerQueueTests : IDisposable
 
     private static void AwaitRises(Probe probe, int rises)
     {
-        var watch = Stopwatch.StartNew();
+        long start = Stopwatch.GetTimestamp();
         while (probe.Rises < rises)
         {
-            Assert.True(watch.Elapsed < Patience, $"the timer fired {probe.Rises} times, not {rises}");
+            Assert.True(Stopwatch.GetElapsedTime(start) < Patience.Limit, $"the timer fired {probe.Rises} times, not {rises}");
             Thread.Sleep(0);
         }
     }
@@ -76,11 +73,7 @@ public sealed class TimerQueueTests : IDisposable
             ulong due = _clock.Count + (ulong)(1000 + (i * 311 % 200_000));
             timer.CompareValue = due;
             timer.Control = On;
-            while (line.Rises == i)
-            {
-                Thread.Sleep(1);
-            }
-
+            Patience.Until(() => line.Rises > i, "the timer fires");
             Assert.True(line.Rose >= due);
             late.Add((line.Rose - due) * 1e6 / VirtualClock.Frequency);
             timer.Control = 0;
@@ -156,14 +149,16 @@ public sealed class TimerQueueTests : IDisposable
         later.CompareValue = _clock.Count + (3600 * VirtualClock.Frequency);
         timer.Control = later.Control = On;
         _clock.Stop();
-        bool early = line.Rises > 0;
         ulong stopped = _clock.Count;
         Thread.Sleep(150);
         long turns = _queue.Turns;
         Thread.Sleep(150);
         Assert.InRange(_queue.Turns - turns, 0, 10);
         Assert.Equal(stopped, _clock.Count);
-        Assert.Equal(early ? 1 : 0, line.Rises);
+
+        // On a busy host it may have been due before the clock was stopped.
+        Assert.True(line.Rises == 0 || line.Rose <= stopped);
+        Assert.True(line.Rises == 0 || stopped >= timer.CompareValue);
 
         // Setting one that is due in the meantime's host time waits too.
         later.CompareValue = stopped + Millisecond;
@@ -240,7 +235,7 @@ public sealed class TimerQueueTests : IDisposable
                 timer.CompareValue = due;
                 timer.Control = On;
                 awaited[index]++;
-                long deadline = Environment.TickCount64 + (long)Patience.TotalMilliseconds;
+                long deadline = Environment.TickCount64 + (long)Patience.Limit.TotalMilliseconds;
                 while (line.Rises == rises && faults[index] == null)
                 {
                     if (Environment.TickCount64 > deadline)

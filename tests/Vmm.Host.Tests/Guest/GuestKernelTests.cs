@@ -1,5 +1,4 @@
 using Vmm.Host.Guest;
-using Vmm.Tests;
 
 namespace Vmm.Host.Tests.Guest;
 

@@ -27,7 +27,7 @@ public sealed class HmpServerTests : IDisposable
     public void Dispose()
     {
         _stop.Cancel();
-        Assert.True(_serving.Wait(TimeSpan.FromSeconds(10)));
+        Assert.True(_serving.Wait(Patience.Limit));
         _device.DisposeAsync().AsTask().GetAwaiter().GetResult();
         _vm.DisposeAsync().AsTask().GetAwaiter().GetResult();
         _stop.Dispose();
@@ -69,7 +69,7 @@ public sealed class HmpServerTests : IDisposable
     {
         var text = new StringBuilder();
         byte[] buffer = new byte[1];
-        using var patience = new CancellationTokenSource(TimeSpan.FromSeconds(20));
+        using var patience = new CancellationTokenSource(Patience.Limit);
         while (!text.ToString().EndsWith(end, StringComparison.Ordinal) && await socket.ReceiveAsync(buffer, patience.Token) == 1)
         {
             text.Append((char)buffer[0]);

@@ -41,7 +41,7 @@ internal sealed class FakeVm : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync();
-        await _serving.WaitAsync(TimeSpan.FromSeconds(10));
+        await _serving.WaitAsync(Patience.Limit);
         await Device.DisposeAsync();
         _stop.Dispose();
     }

@@ -5,10 +5,15 @@ using Vmm.Host.Monitor.Hmp;
 
 namespace Vmm.Host.Tests.Qmp;
 
+/// <summary>Tests that measure the memory of the process: nothing else runs meanwhile.</summary>
+[CollectionDefinition(nameof(MemoryMeasurement), DisableParallelization = true)]
+public sealed class MemoryMeasurement;
+
 /// <summary>
 /// Random and mutilated input to both monitors. Whatever was sent, the next good request is answered, the session lives, and the process does not grow. A short run of a
 /// fixed seed; <c>VMM_FUZZ_SECONDS=600 ./test --filter Fuzz</c> for long ones (<see cref="FuzzRun"/>).
 /// </summary>
+[Collection(nameof(MemoryMeasurement))]
 public sealed class MonitorFuzzTests
 {
     // What the monitors know, so that the input is not refused at its first byte. Nothing that writes files.
@@ -92,7 +97,7 @@ public sealed class MonitorFuzzTests
             // What was begun as a sequence of ESC ends with the first letter.
             foreach (byte key in Encoding.Latin1.GetBytes(words + (words.Contains('\e', StringComparison.Ordinal) ? "x~\r" : "\r")))
             {
-                await session.Take(key).WaitAsync(TimeSpan.FromSeconds(20));
+                await session.Take(key).WaitAsync(Patience.Limit);
             }
 
             lines++;

@@ -21,13 +21,14 @@ public sealed class QmpSessionTests : IDisposable
         using QmpTestClient second = await QmpTestClient.NegotiateAsync(_vm.Path);
         using QmpTestClient silent = await QmpTestClient.ConnectAsync(_vm.Path);
         Assert.NotNull((await silent.ReceiveAsync())!["QMP"]);
+        long before = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
         _vm.Server.Publish(new HotplugOutcome("core4", 4, Plug: false, HotplugOutcomeKind.Done, 0));
         foreach (QmpTestClient client in new[] { first, second })
         {
             JsonNode deleted = (await client.ReceiveAsync())!;
             Assert.Equal("DEVICE_DELETED", deleted["event"]!.ToString());
             Assert.Equal("""{"device":"core4","path":"/machine/peripheral/core4"}""", deleted["data"]!.ToJsonString());
-            Assert.InRange((long)deleted["timestamp"]!["seconds"]!, DateTimeOffset.UtcNow.ToUnixTimeSeconds() - 60, DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 1);
+            Assert.InRange((long)deleted["timestamp"]!["seconds"]!, before, DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 1);
             Assert.InRange((long)deleted["timestamp"]!["microseconds"]!, 0, 999_999);
             Assert.Equal(QmpEvents.HotplugOutcomeName, (await client.ReceiveAsync())!["event"]!.ToString());
         }
@@ -125,27 +126,20 @@ public sealed class QmpSessionTests : IDisposable
         using QmpTestClient deaf = await QmpTestClient.NegotiateAsync(_vm.Path);
         using QmpTestClient client = await QmpTestClient.NegotiateAsync(_vm.Path);
         const int Events = 20_000;
-        Task<int> hearing = Task.Run(async () =>
-        {
-            int heard = 0;
-            while (heard < Events)
-            {
-                Assert.Equal("ACPI_DEVICE_OST", (await client.ReceiveAsync())!["event"]!.ToString());
-                heard++;
-            }
-
-            return heard;
-        });
         for (int i = 0; i < Events; i++)
         {
             _vm.Server.Publish(new AcpiDeviceOst("core4", 4, 1, 0));
-            if (i % 1000 == 0)
+
+            // Who reads is never far behind, however slow the host is.
+            if (i % 100 == 99)
             {
-                await Task.Delay(5);
+                for (int heard = 0; heard < 100; heard++)
+                {
+                    Assert.Equal("ACPI_DEVICE_OST", (await client.ReceiveAsync())!["event"]!.ToString());
+                }
             }
         }
 
-        Assert.Equal(Events, await hearing.WaitAsync(TimeSpan.FromSeconds(30)));
         int seen = 0;
         while (seen < Events && await deaf.ReceiveAsync().ContinueWith(t => t.IsCompletedSuccessfully ? t.Result : null, TaskScheduler.Default) != null)
         {
@@ -206,7 +200,7 @@ public sealed class QmpSessionTests : IDisposable
         }
         while (answer!["id"]?.ToString() != "after");
         Assert.NotNull(answer["return"]);
-        await sending.WaitAsync(TimeSpan.FromSeconds(20));
+        await sending.WaitAsync(Patience.Limit);
     }
 
     [Fact]

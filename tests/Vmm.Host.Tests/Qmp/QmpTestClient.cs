@@ -7,7 +7,6 @@ namespace Vmm.Host.Tests.Qmp;
 /// <summary>A client of a QMP server at a Unix socket.</summary>
 internal sealed class QmpTestClient : IDisposable
 {
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(20);
     private readonly StreamReader _lines;
     private int _syncs;
 
@@ -41,7 +40,7 @@ internal sealed class QmpTestClient : IDisposable
     public void Send(byte[] bytes) => Socket.Send(bytes);
 
     /// <summary>The next message; null at the end.</summary>
-    public async Task<JsonNode?> ReceiveAsync() => await _lines.ReadLineAsync().WaitAsync(s_patience) is { } line ? JsonNode.Parse(line) : null;
+    public async Task<JsonNode?> ReceiveAsync() => await _lines.ReadLineAsync().WaitAsync(Patience.Limit) is { } line ? JsonNode.Parse(line) : null;
 
     /// <summary>Sends a line, and a request behind it; what is answered before the answer to that.</summary>
     public async Task<List<JsonNode>> AskAsync(string line)

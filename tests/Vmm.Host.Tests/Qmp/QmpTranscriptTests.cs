@@ -62,7 +62,7 @@ public sealed class QmpTranscriptTests
         try
         {
             using Process record = Process.Start(Path.Combine(source, "record"), target);
-            Assert.True(record.WaitForExit(TimeSpan.FromMinutes(5)));
+            Assert.True(record.WaitForExit(Patience.Limit));
             Assert.Equal(0, record.ExitCode);
             Assert.Equal(Stable(Path.Combine(source, "transcript.txt")), Stable(Path.Combine(target, "transcript.txt")));
             Assert.Equal(File.ReadAllText(Path.Combine(source, "schema.json")), File.ReadAllText(Path.Combine(target, "schema.json")));

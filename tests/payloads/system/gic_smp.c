@@ -34,11 +34,9 @@ void secondary_main(u64 cpu)
 
 static void expect(const char *name, u64 counts)
 {
-    for (u64 spin = 0; spin < 200000000; spin++) {
+    do
         asm volatile("msr daifclr, #3\n\tisb\n\tmsr daifset, #3" ::: "memory");
-        if (taken[0] + taken[1] + taken[2] >= counts)
-            break;
-    }
+    while (taken[0] + taken[1] + taken[2] < counts);
     // Time for what should not come.
     for (u64 start = read_sysreg(cntvct_el0); read_sysreg(cntvct_el0) - start < 62500;)
         ;
@@ -96,8 +94,7 @@ void payload_main(void)
     for (int i = 0; i < 5; i++) {
         gic_route(SPI, 1ul << 31);
         gic_pend(SPI);
-        u64 spin = 0;
-        while (taken[0] + taken[1] + taken[2] == 0 && spin++ < 200000000)
+        while (taken[0] + taken[1] + taken[2] == 0)
             asm volatile("msr daifclr, #3\n\tisb\n\tmsr daifset, #3" ::: "memory");
         print("1 of N: taken %d time\n", taken[0] + taken[1] + taken[2]);
         taken[0] = taken[1] = taken[2] = 0;

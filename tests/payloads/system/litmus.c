@@ -288,7 +288,7 @@ static u64 run(const struct test *test, u64 cpus, u64 *rounds, u64 *number)
 {
     u64 weak = 0, batches = 0;
     u64 end = read_sysreg(cntvct_el0) + read_sysreg(cntfrq_el0) / 1000 * MILLISECONDS;
-    for (; batches < *rounds / BATCH && read_sysreg(cntvct_el0) < end; batches++) {
+    for (; batches < *rounds / BATCH && (batches == 0 || read_sysreg(cntvct_el0) < end); batches++) {
         for (u64 i = 0; i < BATCH; i++)
             places[i].x = places[i].y = 0;
         current = test;

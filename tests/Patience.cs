@@ -1,0 +1,44 @@
+using System.Globalization;
+
+namespace Vmm.Tests;
+
+/// <summary>
+/// How long a test waits for what must come. The limit is there for a hang only: a host that is thirty times too busy must not make a test fail, so no
+/// test measures by it, and none has a shorter one.
+/// </summary>
+internal static class Patience
+{
+    public static readonly TimeSpan Limit = TimeSpan.FromMinutes(10);
+
+    /// <summary>The same for what Akka's test kit waits for by default, and for the start of an actor system and its loggers.</summary>
+    public const string Akka =
+        """
+        akka.test { single-expect-default = 10m, default-timeout = 10m, startup-timeout = 10m }
+        akka.logger-startup-timeout = 10m
+        """;
+
+    /// <summary>How long the calling thread has run on a CPU, for what must not take long: wall time counts what other programs do.</summary>
+    public static TimeSpan CpuTime()
+    {
+        // Linux, Documentation/scheduler/sched-stats.rst, "/proc/<pid>/schedstat": the first number is the time on the CPU, in ns.
+        string[] fields = File.ReadAllText("/proc/thread-self/schedstat").Split(' ');
+        return TimeSpan.FromMicroseconds(long.Parse(fields[0], CultureInfo.InvariantCulture) / 1000.0);
+    }
+
+    /// <summary>Waits until a condition holds, asked every few milliseconds.</summary>
+    /// <exception cref="TimeoutException">It does not.</exception>
+    public static void Until(Func<bool> condition, string what, TimeSpan? limit = null)
+    {
+        TimeSpan most = limit ?? Limit;
+        long start = Environment.TickCount64;
+        while (!condition())
+        {
+            if (Environment.TickCount64 - start > most.TotalMilliseconds)
+            {
+                throw new TimeoutException($"{what}: not in {most.TotalSeconds:0} s");
+            }
+
+            Thread.Sleep(2);
+        }
+    }
+}
