@@ -30,11 +30,20 @@ public sealed class CpuDescriptionTests
         await vm.PowerOffAsync();
     }
 
-    private static async Task<ShellVm> BootAsync(string cpu, CpuTopology topology)
+    [Fact]
+    public async Task Device_tree_tells_the_same()
+    {
+        await using ShellVm vm = await BootAsync("max", new CpuTopology(2, 1, 2, 1), acpi: false);
+        Assert.Equal("1 Data 64K 2\n1 Instruction 64K 2\n2 Unified 1024K 2\n3 Unified 4096K 2-3", await vm.Shell.RunAsync(Caches(2)));
+        Assert.Equal("1 0", await vm.Shell.RunAsync("cd ../topology; echo $(cat physical_package_id core_id)"));
+        await vm.PowerOffAsync();
+    }
+
+    private static async Task<ShellVm> BootAsync(string cpu, CpuTopology topology, bool acpi = true)
     {
         GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
         var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), "");
-        ShellVm vm = await ShellVm.StartAsync(new MachineConfig(CpuModel.Find(cpu)!, topology.Count, topology, 300 << 20, boot));
+        ShellVm vm = await ShellVm.StartAsync(new MachineConfig(CpuModel.Find(cpu)!, topology.Count, topology, 300 << 20, boot) { Acpi = acpi });
         await vm.AwaitShellAsync();
         return vm;
     }

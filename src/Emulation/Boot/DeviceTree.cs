@@ -27,7 +27,7 @@ public static class DeviceTree
         root.Node($"memory@{VirtMemoryMap.Ram.Value:x}", memory =>
             memory.Text("device_type", "memory").Cells64("reg", VirtMemoryMap.Ram.Value, config.MemoryBytes));
         root.Node("psci", psci => psci.Text("compatible", "arm,psci-1.0", "arm,psci-0.2").Text("method", "hvc"));
-        root.Node("cpus", cpus => Cpus(cpus, config));
+        root.Node("cpus", cpus => DeviceTreeCpus.Add(cpus, config));
         root.Node("timer", timer => timer.Text("compatible", "arm,armv8-timer").Flag("always-on").Cells(
             "interrupts",
             [.. new[] { VirtInterruptMap.SecurePhysicalTimer, VirtInterruptMap.PhysicalTimer, VirtInterruptMap.VirtualTimer, VirtInterruptMap.HypervisorTimer }
@@ -84,18 +84,6 @@ public static class DeviceTree
         if (config.DtbRandomness)
         {
             chosen.Property("kaslr-seed", HostRandom.Bytes(8)).Property("rng-seed", HostRandom.Bytes(32));
-        }
-    }
-
-    // Only the CPUs that are enabled: without ACPI there is no way to plug the others.
-    private static void Cpus(Fdt cpus, MachineConfig config)
-    {
-        cpus.Cells("#address-cells", 1).Cells("#size-cells", 0);
-        for (int i = 0; i < config.EnabledCpus; i++)
-        {
-            ulong affinity = Mpidr.FromIndex(new CpuIndex(i)).Affinity;
-            cpus.Node($"cpu@{affinity:x}", cpu => cpu.Text("device_type", "cpu").Text("compatible", "arm,armv8")
-                .Cells("reg", (uint)affinity).Text("enable-method", "psci"));
         }
     }
 

@@ -22,6 +22,25 @@ public sealed class DeviceTreeTests
         Assert.Contains("bootargs = \"console=ttyAMA0\"", source, StringComparison.Ordinal);
     }
 
+    [Theory]
+    [InlineData(1, 1, 4, 1)]
+    [InlineData(2, 2, 1, 2)]
+    [InlineData(1, 1, 512, 1)]
+    public void Tree_has_the_topology_and_the_caches_and_dtc_warns_of_nothing(int sockets, int clusters, int cores, int threads)
+    {
+        var topology = new CpuTopology(sockets, clusters, cores, threads);
+        byte[] tree = DeviceTree.Build(s_config with { Topology = topology, EnabledCpus = topology.Count }, null);
+        Assert.InRange(tree.Length, 0, 1 << 20);
+        (string source, string warnings) = Decompile(tree);
+        Assert.Equal("", warnings);
+        int Count(string text) => source.Split(text).Length - 1;
+        Assert.Equal((sockets, sockets * clusters, sockets * clusters * cores), (Count("\tsocket"), Count("\tcluster"), Count("\tcore")));
+        Assert.Equal(threads > 1 ? topology.Count : 0, Count("\tthread"));
+        Assert.Equal((sockets * clusters * cores, sockets * clusters), (Count("\tl2-cache"), Count("\tl3-cache")));
+        Assert.Equal(topology.Count, Count("\td-cache-size"));
+        Assert.Equal(topology.Count + (sockets * clusters * cores), Count("next-level-cache"));
+    }
+
     [Fact]
     public void Tree_for_firmware_has_flash_and_with_ACPI_no_power_button_and_dtc_warns_of_nothing()
     {
@@ -30,6 +49,9 @@ public sealed class DeviceTreeTests
         Assert.Equal("", warnings);
         Assert.Contains("flash@0 {", source, StringComparison.Ordinal);
         Assert.DoesNotContain("pl061", source, StringComparison.Ordinal);
+
+        // Where there are ACPI tables, they tell the topology.
+        Assert.DoesNotContain("cpu-map", source, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -30,6 +30,7 @@ public sealed class SystemOracleTests
     [InlineData("identification", "cortex-a57", 1)]
     [InlineData("identification", "cortex-a72", 1)]
     [InlineData("identification", "neoverse-n1", 1)]
+    [InlineData("random", "max", 1)]
     [InlineData("psci", "neoverse-n1", 3)]
     [InlineData("eret", "neoverse-n1", 1)]
     [InlineData("at", "neoverse-n1", 1)]
