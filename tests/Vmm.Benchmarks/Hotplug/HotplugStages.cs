@@ -59,9 +59,10 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
             }
 
             Trace lines = Trace.Read(trace, _clock);
+            double end = lines.First(marks[0]["device_add"] - 1, "");
             foreach (Dictionary<string, double> mark in marks)
             {
-                Measure(mark, lines);
+                end = Measure(mark, lines, end);
             }
         }
         finally
@@ -108,10 +109,11 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
         mark[$"{name} done"] = await HeardAsync($"{SoakGuest.Answer}{name}", mark[name]).ConfigureAwait(false);
     }
 
-    private void Measure(Dictionary<string, double> m, Trace trace)
+    // What is looked up in the trace is looked up from the last moment of it that is known; when that was for the round before, and for this one.
+    private double Measure(Dictionary<string, double> m, Trace trace, double previous)
     {
         string cpuOn = $"CPU_ON(0x{PluggedCpu:x},", bootOn = $"CPU_ON(0x{BootCpu:x},";
-        double raised = trace.First(m["device_add"], GedRises);
+        double raised = trace.First(previous, GedRises);
         double read = trace.First(raised, GedIsRead);
         double ost = trace.Last(m["plugged"], OstStatusIsWritten);
         double on = trace.First(m["plug-on"], cpuOn);
@@ -136,7 +138,7 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
         Add("CPU from boot: CPU_ON -> first instruction", true, onAgain, firstAgain);
         Add("CPU from boot: first instruction -> online said", false, firstAgain, m["boot-on done"]);
 
-        double asked = trace.First(m["device_del"], GedRises);
+        double asked = trace.First(firstAgain, GedRises);
         double seen = trace.First(asked, GedIsRead);
         double off = trace.First(seen, $"cpu{PluggedCpu} CPU_OFF");
         double eject = trace.First(off, EjectIsWritten);
@@ -146,6 +148,7 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
         Add("unplug: selector read -> CPU_OFF", false, seen, off);
         Add("unplug: CPU_OFF -> _EJ0", false, off, eject);
         Add("unplug: _EJ0 -> DEVICE_DELETED heard", true, eject, m["deleted"]);
+        return eject;
     }
 
     private void Add(string name, bool host, double from, double to)
