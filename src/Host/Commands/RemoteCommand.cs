@@ -17,8 +17,8 @@ namespace Vmm.Host.Commands;
 /// <summary><c>vmm remote [HOST:]PORT COMMAND…</c>: one monitor command for a VM that runs with <c>--remote</c>; waits for how a plug or unplug ends.</summary>
 public static class RemoteCommand
 {
-    // Longer than the VM gives its guest.
-    private static readonly TimeSpan s_outcomePatience = TimeSpan.FromSeconds(40);
+    // What may be carried out is waited for: a VM that has gone is known by its connection.
+    private static readonly TimeSpan s_requestPatience = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
 
     private const string NoVmm = "what is there is no VM that runs with --remote, or it has ended";
@@ -155,6 +155,8 @@ public static class RemoteCommand
     {
         private readonly Inbox _inbox;
         private readonly ActorSelection _vm;
+        private IProtocolMessage? _request;
+        private HotplugAccepted? _accepted;
 
         public RemoteVm(ActorSystem system, EndpointOption endpoint)
         {
@@ -164,19 +166,44 @@ public static class RemoteCommand
             system.EventStream.Subscribe(_inbox.Receiver, typeof(DisassociatedEvent));
         }
 
-        public bool AwaitsOutcome { get; private set; }
+        public bool AwaitsOutcome => _accepted != null;
 
         /// <exception cref="TimeoutException">The VM did not answer, or not so; the message says why.</exception>
         public async Task<T> AskAsync<T>(IProtocolMessage message)
         {
             _vm.Tell(message, _inbox.Receiver);
-            T answer = await Receive<T>(message is PlugVcpu or UnplugVcpu or SetVcpuAdmin ? s_outcomePatience : s_patience).ConfigureAwait(false);
-            AwaitsOutcome = answer is HotplugAccepted;
+            T answer = await Receive<T>(message is PlugVcpu or UnplugVcpu or SetVcpuAdmin ? s_requestPatience : s_patience).ConfigureAwait(false);
+            _request = message;
+            _accepted = answer as HotplugAccepted;
             return answer;
         }
 
-        /// <exception cref="TimeoutException">The VM did not say.</exception>
-        public Task<HotplugOutcome> OutcomeAsync() => Receive<HotplugOutcome>(s_outcomePatience);
+        /// <summary>How the accepted request ended; timed out, for as long as the guest does not run and so cannot answer.</summary>
+        /// <exception cref="TimeoutException">The VM no longer answers.</exception>
+        public async Task<HotplugOutcome> OutcomeAsync()
+        {
+            while (true)
+            {
+                _vm.Tell(new GetVmStatus(), _inbox.Receiver);
+                switch (await Receive<IProtocolMessage>(s_patience).ConfigureAwait(false))
+                {
+                    case HotplugOutcome outcome:
+                        return outcome;
+                    case VmStatus status when status.RunState != VmRunState.Running:
+                        bool comes = _request is PlugVcpu or SetVcpuAdmin { Enabled: true };
+                        return new HotplugOutcome(_accepted!.Id, _accepted.Cpu, comes, HotplugOutcomeKind.TimedOut, 0, _request is SetVcpuAdmin);
+                }
+
+                try
+                {
+                    return await Receive<HotplugOutcome>(s_patience).ConfigureAwait(false);
+                }
+                catch (TimeoutException)
+                {
+                    // The guest takes its time: whether the VM is still there, its status says.
+                }
+            }
+        }
 
         public void Dispose() => _inbox.Dispose();
 
