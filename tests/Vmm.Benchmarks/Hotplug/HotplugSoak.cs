@@ -71,7 +71,7 @@ internal sealed class HotplugSoak(IReadOnlyList<string> vmm, int seed, TimeSpan 
                 if (faults.Length != 0)
                 {
                     failed++;
-                    await ReportAsync(round, faults).ConfigureAwait(false);
+                    await ReportAsync(round, resetting: round >= first + rounds, faults).ConfigureAwait(false);
                     if (machine != null)
                     {
                         await machine.DisposeAsync().ConfigureAwait(false);
@@ -176,7 +176,7 @@ internal sealed class HotplugSoak(IReadOnlyList<string> vmm, int seed, TimeSpan 
         }
     }
 
-    private async Task ReportAsync(int round, string[] faults)
+    private async Task ReportAsync(int round, bool resetting, string[] faults)
     {
         string[] lines;
         lock (_roundLog)
@@ -184,7 +184,10 @@ internal sealed class HotplugSoak(IReadOnlyList<string> vmm, int seed, TimeSpan 
             lines = [.. _roundLog];
         }
 
-        await output.WriteLineAsync($"FAILED round {round} (again: --seed {seed} --first {round / RoundsPerProcess * RoundsPerProcess} --rounds {(round % RoundsPerProcess) + 1})").ConfigureAwait(false);
+        // From the first round of its process on; where rounds of both kinds were among these, the first ones differ.
+        int again = round / RoundsPerProcess * RoundsPerProcess;
+        string length = resetting ? $"--rounds 0 --resets {round - again + 1}" : $"--rounds {round - again + 1} --resets 0";
+        await output.WriteLineAsync($"FAILED round {round} (again: --seed {seed} --first {again} {length})").ConfigureAwait(false);
         foreach (string line in faults.Select(f => "  " + f).Concat(lines.Select(l => "    " + l)))
         {
             await output.WriteLineAsync(line).ConfigureAwait(false);
