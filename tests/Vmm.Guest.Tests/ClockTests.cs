@@ -18,7 +18,7 @@ public sealed class ClockTests
     public async Task Guest_has_the_date_of_the_real_time_clock_and_sets_it(GuestFlavour flavour, bool acpi, string driver)
     {
         GuestFiles files = TestGuest.Files(flavour);
-        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), "");
+        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), TestGuest.Patient);
         await using ShellVm vm = await ShellVm.StartAsync(new MachineConfig(CpuModel.Find("max")!, 2, new CpuTopology(1, 1, 2, 1), 512 << 20, boot)
         {
             Acpi = acpi,

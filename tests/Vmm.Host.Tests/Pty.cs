@@ -10,7 +10,7 @@ namespace Vmm.Host.Tests;
 internal sealed class Pty : IDisposable
 {
     // A start takes a second; only what hangs takes this long.
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan s_patience = Patience.Limit;
 
     // struct termios of Linux: four words of flags, of which the last has these (termios(3)).
     private const int LocalFlags = 12;
