@@ -29,6 +29,19 @@ public sealed class AcpiDumpTests : IDisposable
         Assert.DoesNotContain("Device (C006)", source, StringComparison.Ordinal);
     }
 
+    // Flags of the GICC structures, behind the header, 8 bytes and the GICD: 1 is Enabled, 8 online-capable (ACPI 6.5, table 5.37).
+    [Theory]
+    [InlineData("cpus=3,disabledcpus=2", "", "1 1 1 8 8")]
+    [InlineData("cpus=3,maxcpus=5", "virt", "1 1 1 8 8")]
+    [InlineData("cpus=3,disabledcpus=2", "online-capable-cpus=on", "1 8 8 8 8")]
+    public void Cpus_of_power_on_are_enabled_for_good_unless_they_may_leave(string smp, string machine, string flags)
+    {
+        string[] options = machine.Length == 0 ? [] : ["--machine", machine];
+        Assert.Equal(0, AcpiCommand.Create().Parse(["dump", "--smp", smp, .. options, "--out", _folder]).Invoke());
+        byte[] madt = File.ReadAllBytes(Path.Combine(_folder, "apic.dat"));
+        Assert.Equal(flags, string.Join(' ', Enumerable.Range(0, 5).Select(i => madt[36 + 8 + 24 + (80 * i) + 12])));
+    }
+
     [Fact]
     public void Dump_of_a_wrong_topology_is_bad_input() =>
         Assert.Equal(1, AcpiCommand.Create().Parse(["dump", "--smp", "cpus=4,maxcpus=2", "--out", _folder]).Invoke());
