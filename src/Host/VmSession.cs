@@ -129,7 +129,7 @@ public sealed class VmSession : IAsyncDisposable
                 cause = cause.InnerException;
             }
 
-            throw new OptionException($"cannot listen at {remote.Host}:{remote.Port}: {cause.Message}");
+            throw new OptionException($"cannot listen at {remote.Host}:{remote.Port}: {SystemError.Describe(cause)}");
         }
     }
 

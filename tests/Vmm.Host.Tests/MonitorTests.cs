@@ -105,6 +105,7 @@ public sealed class MonitorTests
     [Theory]
     [InlineData("cortex-a57-arm-cpu,id=core5,core-id=5")]
     [InlineData("host-arm-cpu,id=core5,core-id=5")]
+    [InlineData("host-arm-cpu,id=core5,core-id=0x5")]
     [InlineData("cortex-a57-arm-cpu,core-id=5,id=core5,socket-id=0,cluster-id=0,thread-id=0")]
     public async Task DeviceAdd_of_a_free_slot_plugs_it(string device)
     {

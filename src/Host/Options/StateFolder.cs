@@ -30,7 +30,7 @@ public sealed class StateFolder : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new OptionException($"cannot keep the state in '{path}', or another VM does: {e.Message}");
+            throw new OptionException($"cannot keep the state in '{CommandLine.Legible(path)}', or another VM does: {SystemError.Describe(e)}");
         }
 
         try

@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text.Json.Nodes;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation;
@@ -7,6 +6,7 @@ using Vmm.Emulation.Machine;
 using Vmm.Host.Console;
 using Vmm.Host.Monitor.Qapi;
 using Vmm.Host.Monitor.Qmp;
+using Vmm.Host.Options;
 
 namespace Vmm.Host.Monitor.Commands;
 
@@ -170,8 +170,8 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
                 : throw new QapiException($"Invalid parameter type for '{key}', expected: integer");
         }
 
-        return int.TryParse(value!.GetValue<string>(), NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out int parsed)
-            ? parsed
+        return KeyValues.TryNumber(value!.GetValue<string>(), out long parsed) && parsed is >= int.MinValue and <= int.MaxValue
+            ? (int)parsed
             : throw new QapiException($"Parameter '{key}' expects a number");
     }
 
