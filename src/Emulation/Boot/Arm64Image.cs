@@ -13,9 +13,10 @@ public sealed record Arm64Image(ulong TextOffset, ulong ImageSize)
     /// <summary>Whether the file has such a header.</summary>
     public static bool IsImage(ReadOnlySpan<byte> file) => file.Length >= HeaderSize && file[MagicOffset..].StartsWith("ARM\x64"u8);
 
-    /// <param name="file">For which <see cref="IsImage"/> holds.</param>
+    /// <param name="file">The first bytes of a file for which <see cref="IsImage"/> holds.</param>
+    /// <param name="length">Bytes of the file.</param>
     /// <exception cref="InvalidDataException">The kernel is a big-endian one.</exception>
-    public static Arm64Image Parse(ReadOnlySpan<byte> file)
+    public static Arm64Image Parse(ReadOnlySpan<byte> file, long length)
     {
         if ((file[24] & 1) != 0)
         {
@@ -25,6 +26,6 @@ public sealed record Arm64Image(ulong TextOffset, ulong ImageSize)
         ulong size = BinaryPrimitives.ReadUInt64LittleEndian(file[16..]);
         return new Arm64Image(
             size == 0 ? 0x8_0000 : BinaryPrimitives.ReadUInt64LittleEndian(file[8..]),
-            Math.Max(size, (ulong)file.Length));
+            Math.Max(size, (ulong)length));
     }
 }

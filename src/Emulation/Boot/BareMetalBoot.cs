@@ -36,8 +36,8 @@ public static class BareMetalBoot
     {
         ulong ram = VirtMemoryMap.Ram.Value;
         ulong ramEnd = ram + config.MemoryBytes;
-        bool elf = ElfFile.IsElf(config.Boot.Kernel.Span);
-        LoadedProgram program = elf ? ElfFile.Parse(config.Boot.Kernel, config.MemoryBytes) : Flat(config.Boot.Kernel);
+        bool elf = ElfFile.IsElf(config.Boot.Kernel.ReadHead().Span);
+        LoadedProgram program = elf ? ElfFile.Parse(config.Boot.Kernel.ReadAll(), config.MemoryBytes) : Flat(config.Boot.Kernel);
         ulong initrd = RoundUp(Math.Max(ram + Math.Min(config.MemoryBytes / 2, InitrdOffset), program.End), InitrdAlignment);
         ulong initrdEnd = initrd + (ulong)config.Boot.Initrd.Length;
         byte[] tree = DeviceTree.Build(config, config.Boot.Initrd.IsEmpty ? null : (initrd, initrdEnd));
@@ -60,11 +60,12 @@ public static class BareMetalBoot
         return new BootPlan(blobs, program.EntryPoint, treeAddress);
     }
 
-    private static LoadedProgram Flat(ReadOnlyMemory<byte> file)
+    private static LoadedProgram Flat(BootFile file)
     {
+        ReadOnlySpan<byte> head = file.ReadHead().Span;
         foreach ((int offset, byte[] magic, string what) in s_foreign)
         {
-            if (file.Length >= offset + magic.Length && file.Span[offset..].StartsWith(magic))
+            if (head.Length >= offset + magic.Length && head[offset..].StartsWith(magic))
             {
                 throw new InvalidDataException($"the kernel is {what}");
             }

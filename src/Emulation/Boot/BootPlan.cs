@@ -3,7 +3,7 @@ using Vmm.Emulation.Machine;
 namespace Vmm.Emulation.Boot;
 
 /// <summary>A piece of guest memory to fill before the boot CPU starts.</summary>
-public readonly record struct BootBlob(string Name, ulong Address, ReadOnlyMemory<byte> Bytes);
+public readonly record struct BootBlob(string Name, ulong Address, BootFile Contents);
 
 /// <summary>What the boot CPU starts with: PC at the entry point, X0 at the device tree, MMU off, EL1.</summary>
 public sealed record BootPlan(IReadOnlyList<BootBlob> Blobs, ulong EntryPoint, ulong DeviceTreeAddress)
@@ -14,8 +14,8 @@ public sealed record BootPlan(IReadOnlyList<BootBlob> Blobs, ulong EntryPoint, u
     /// <exception cref="InvalidDataException">The kernel is nothing that runs here, or the RAM is too small; the message says which.</exception>
     public static BootPlan Make(MachineConfig config)
     {
-        ReadOnlySpan<byte> kernel = config.Boot.Kernel.Span;
-        PeFile.RequireWhole(kernel);
+        ReadOnlySpan<byte> kernel = config.Boot.Kernel.ReadHead().Span;
+        PeFile.RequireWhole(kernel, config.Boot.Kernel.Length);
         if (Arm64Image.IsImage(kernel) || KernelFile.IsZboot(kernel))
         {
             LinuxBoot.RequireCommandLine(config.Boot.CommandLine);

@@ -34,9 +34,9 @@ public static class FirmwareBoot
         if (!config.Boot.Kernel.IsEmpty)
         {
             byte[] commandLine = [.. Encoding.UTF8.GetBytes(config.Boot.CommandLine), 0];
-            ReadOnlyMemory<byte> initrd = config.Boot.Initrd;
+            ReadOnlyMemory<byte> initrd = config.Boot.Initrd.ReadAll();
             items[FwCfgKey.KernelSize] = Number((ulong)config.Boot.Kernel.Length, 4);
-            items[FwCfgKey.KernelData] = config.Boot.Kernel;
+            items[FwCfgKey.KernelData] = config.Boot.Kernel.ReadAll();
             items[FwCfgKey.InitrdSize] = Number((ulong)initrd.Length, 4);
             items[FwCfgKey.InitrdData] = initrd;
             items[FwCfgKey.CommandLineSize] = Number((ulong)commandLine.Length, 4);

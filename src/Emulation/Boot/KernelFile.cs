@@ -19,14 +19,15 @@ public static class KernelFile
     /// <summary>The image in a file, or the file itself where it is none of the forms.</summary>
     /// <param name="forFirmware">Firmware starts an EFI application: a zboot image stays what it is.</param>
     /// <exception cref="InvalidDataException">It is compressed in a way that is not known, or damaged.</exception>
-    public static ReadOnlyMemory<byte> Unpack(ReadOnlyMemory<byte> file, bool forFirmware)
+    public static BootFile Unpack(BootFile file, bool forFirmware)
     {
-        if (IsZboot(file.Span))
+        ReadOnlySpan<byte> head = file.ReadHead().Span;
+        if (IsZboot(head))
         {
-            return forFirmware ? file : UnpackZboot(file);
+            return forFirmware ? file : UnpackZboot(file.ReadAll());
         }
 
-        return IsGzip(file.Span) ? Gunzip(file) : file;
+        return IsGzip(head) ? Gunzip(file.ReadAll()) : file;
     }
 
     private static bool IsGzip(ReadOnlySpan<byte> file) => file is [0x1F, 0x8B, ..];

@@ -30,7 +30,7 @@ public static class LinuxBoot
     /// <exception cref="InvalidDataException">The kernel is a big-endian one, or the RAM is too small; the message says which.</exception>
     public static BootPlan Plan(MachineConfig config)
     {
-        Arm64Image image = Arm64Image.Parse(config.Boot.Kernel.Span);
+        Arm64Image image = Arm64Image.Parse(config.Boot.Kernel.ReadHead().Span, config.Boot.Kernel.Length);
         ulong start = VirtMemoryMap.Ram.Value;
         ulong end = start + config.MemoryBytes;
         ulong kernel = start + image.TextOffset;

@@ -13,8 +13,10 @@ public static class PeFile
     public static bool IsPe(ReadOnlySpan<byte> file) => file is [(byte)'M', (byte)'Z', ..];
 
     /// <summary>Looks whether all sections of a PE file are there. Other files are not looked at.</summary>
+    /// <param name="file">The file as far as the end of its section table, or all of it.</param>
+    /// <param name="length">Bytes of the file.</param>
     /// <exception cref="InvalidDataException">The file ends before a section does.</exception>
-    public static void RequireWhole(ReadOnlySpan<byte> file)
+    public static void RequireWhole(ReadOnlySpan<byte> file, long length)
     {
         if (!IsPe(file) || file.Length < SignatureOffset + 4)
         {
@@ -48,9 +50,9 @@ public static class PeFile
             }
         }
 
-        if (end > file.Length)
+        if (end > length)
         {
-            throw new InvalidDataException($"the kernel is truncated: it has {file.Length} bytes, and its section table tells of {end}");
+            throw new InvalidDataException($"the kernel is truncated: it has {length} bytes, and its section table tells of {end}");
         }
     }
 }

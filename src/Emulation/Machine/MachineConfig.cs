@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Devices.Pl031;
@@ -113,4 +114,9 @@ public sealed record FlashImage(ReadOnlyMemory<byte> Contents, bool ReadOnly, Sa
 /// <param name="Kernel">An arm64 <c>Image</c>, an ELF file or a flat binary; empty for none, which firmware can do without.</param>
 /// <param name="Initrd">An initial RAM disk; empty for none.</param>
 /// <param name="CommandLine">The kernel command line.</param>
-public sealed record BootConfig(ReadOnlyMemory<byte> Kernel, ReadOnlyMemory<byte> Initrd, string CommandLine);
+public sealed record BootConfig(BootFile? Kernel, BootFile? Initrd, string CommandLine)
+{
+    public BootFile Kernel { get; } = Kernel ?? BootFile.Empty;
+
+    public BootFile Initrd { get; } = Initrd ?? BootFile.Empty;
+}

@@ -181,7 +181,7 @@ public sealed class VirtMachine : IDisposable
         _code.Clear();
         foreach (BootBlob blob in plan.Blobs)
         {
-            blob.Bytes.Span.CopyTo(Ram.Span(new GuestPhysicalAddress(blob.Address), blob.Bytes.Length));
+            blob.Contents.Read(0, Ram.Span(new GuestPhysicalAddress(blob.Address), checked((int)blob.Contents.Length)));
         }
 
         foreach (VcpuCore cpu in Cpus)
@@ -202,7 +202,7 @@ public sealed class VirtMachine : IDisposable
     /// <summary>What is in RAM at power-on, as QEMU's <c>info roms</c> lists it. Any thread.</summary>
     public string DescribeRoms() => string.Join('\n', BootPlan.Make(Config).Blobs
         .OrderBy(b => b.Address)
-        .Select(b => $"addr={b.Address:x16} size=0x{b.Bytes.Length:x6} mem=ram name=\"{b.Name}\""));
+        .Select(b => $"addr={b.Address:x16} size=0x{b.Contents.Length:x6} mem=ram name=\"{b.Name}\""));
 
     public void Dispose()
     {

@@ -68,15 +68,15 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
             throw new OptionException($"{(Initrd != null ? "-initrd" : "-append")} only allowed with -kernel option");
         }
 
-        ReadOnlyMemory<byte> kernel = machine.IsEmpty ? EmptyMachine.Program : ReadKernel(memory, firmware != null);
-        ReadOnlyMemory<byte> initrd = Initrd == null ? default : UserFile.Read("initrd", Initrd, Largest(memory));
+        BootFile kernel = machine.IsEmpty ? EmptyMachine.Program : OpenKernel(memory, firmware != null);
+        BootFile initrd = Initrd == null ? BootFile.Empty : UserFile.OpenBootFile("initrd", Initrd, Largest(memory));
         var boot = new BootConfig(kernel, initrd, Append);
         var config = new MachineConfig(model, smp.Cpus, smp.Topology, memory, boot)
         {
             Firmware = firmware,
 
             // A program that is not Linux finds the machine described by its device tree alone.
-            Acpi = machine.Acpi && (firmware != null || Arm64Image.IsImage(kernel.Span)),
+            Acpi = machine.Acpi && (firmware != null || Arm64Image.IsImage(kernel.ReadHead().Span)),
             DtbRandomness = machine.DtbRandomness,
             Rtc = rtc,
             Name = Name,
@@ -111,16 +111,16 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
             : AcceleratorOption.Choose(ofMachine ?? Accel);
     }
 
-    private ReadOnlyMemory<byte> ReadKernel(ulong memory, bool forFirmware)
+    private BootFile OpenKernel(ulong memory, bool forFirmware)
     {
         if (Kernel == null)
         {
-            return default;
+            return BootFile.Empty;
         }
 
         try
         {
-            return KernelFile.Unpack(UserFile.Read("kernel", Kernel, Largest(memory)), forFirmware);
+            return KernelFile.Unpack(UserFile.OpenBootFile("kernel", Kernel, Largest(memory)), forFirmware);
         }
         catch (InvalidDataException e)
         {

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
+using Vmm.Emulation.Boot;
 
 namespace Vmm.Host.Options;
 
@@ -71,6 +72,34 @@ public static class UserFile
         {
             throw new OptionException(Complaint(what, path, SystemError.Describe(e, path)));
         }
+    }
+
+    /// <summary>A file to be loaded at each reset, which is not empty.</summary>
+    /// <param name="what">What the file is, for messages.</param>
+    /// <param name="largest">The most bytes that it may have, less than 2 GiB.</param>
+    /// <exception cref="OptionException">One line that says why it cannot be read.</exception>
+    public static BootFile OpenBootFile(string what, string path, long largest)
+    {
+        SafeFileHandle file = Open(what, path);
+        try
+        {
+            var kept = BootFile.Of(file, $"{what} '{CommandLine.Legible(path)}'");
+            if (!kept.IsEmpty && kept.Length <= largest)
+            {
+                // It is looked at now, so that a file that cannot be read is said before the machine is made.
+                _ = kept.ReadHead();
+                return kept;
+            }
+        }
+        catch (InvalidDataException e)
+        {
+            file.Dispose();
+            throw new OptionException(e.Message);
+        }
+
+        // A file of /proc, which does not tell its length; else this says what is wrong.
+        file.Dispose();
+        return Read(what, path, largest);
     }
 
     private static string Complaint(string what, string path, string reason) => $"cannot read the {what} '{CommandLine.Legible(path)}': {reason}";

@@ -112,7 +112,7 @@ public sealed class BareMetalBootTests : IDisposable
     private static MachineConfig Config(byte[] kernel, ReadOnlyMemory<byte> initrd) =>
         new(CpuModel.Find("max")!, 1, new CpuTopology(1, 1, 1, 1), 64 << 20, new BootConfig(kernel, initrd, "")) { Acpi = false };
 
-    private static byte[] Tree(BootPlan plan) => plan.Blobs.Single(b => b.Name == "device tree").Bytes.ToArray();
+    private static byte[] Tree(BootPlan plan) => plan.Blobs.Single(b => b.Name == "device tree").Contents.ReadAll().ToArray();
 
     private static byte[] With(byte[] file, params (int Offset, byte Value)[] changes)
     {

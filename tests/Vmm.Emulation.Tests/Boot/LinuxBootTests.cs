@@ -34,9 +34,9 @@ public sealed class LinuxBootTests
         ];
         Assert.Equal(kinds.Select(k => k.Name).Order(), plan.Blobs.Select(b => b.Name).Order());
         Assert.All(plan.Blobs, b => Assert.Single(
-            map, r => r.Start <= b.Address && b.Address + (ulong)b.Bytes.Length <= r.End && r.Type == kinds.Single(k => k.Name == b.Name).Type));
+            map, r => r.Start <= b.Address && b.Address + (ulong)b.Contents.Length <= r.End && r.Type == kinds.Single(k => k.Name == b.Name).Type));
         BootBlob[] inOrder = [.. plan.Blobs.OrderBy(b => b.Address)];
-        Assert.All(inOrder.Zip(inOrder.Skip(1)), pair => Assert.True(pair.First.Address + (ulong)pair.First.Bytes.Length <= pair.Second.Address));
+        Assert.All(inOrder.Zip(inOrder.Skip(1)), pair => Assert.True(pair.First.Address + (ulong)pair.First.Contents.Length <= pair.Second.Address));
     }
 
     [Fact]
@@ -45,19 +45,19 @@ public sealed class LinuxBootTests
         BootPlan plan = BootPlan.Make(Config(Image(), 64 << 20, 2));
         BootBlob tables = plan.Blobs.Single(b => b.Name == "EFI tables");
         BootBlob code = plan.Blobs.Single(b => b.Name == "EFI runtime services");
-        ReadOnlySpan<byte> bytes = tables.Bytes.Span;
+        ReadOnlySpan<byte> bytes = tables.Contents.ReadAll().Span;
         Assert.Equal("IBI SYST"u8, bytes[..8]);
         RequireChecksum(bytes[..120]);
         int runtime = (int)(U64(bytes, 88) - tables.Address);
         Assert.Equal("RUNTSERV"u8, bytes.Slice(runtime, 8));
         RequireChecksum(bytes.Slice(runtime, 136));
-        ulong[] services = [.. Enumerable.Range(0, 14).Select(i => U64(tables.Bytes.Span, runtime + 24 + (i * 8)) - code.Address)];
-        Assert.All(services, s => Assert.InRange(s, 0ul, (ulong)code.Bytes.Length - 8));
+        ulong[] services = [.. Enumerable.Range(0, 14).Select(i => U64(tables.Contents.ReadAll().Span, runtime + 24 + (i * 8)) - code.Address)];
+        Assert.All(services, s => Assert.InRange(s, 0ul, (ulong)code.Contents.Length - 8));
         Assert.Equal([0, 1, 10], Enumerable.Range(0, 14).Where(i => services[i] != RuntimeServicesCode.Unsupported));
 
         int configuration = (int)(U64(bytes, 112) - tables.Address);
         Dictionary<Guid, ulong> found = Enumerable.Range(0, (int)U64(bytes, 104)).ToDictionary(
-            i => new Guid(tables.Bytes.Span.Slice(configuration + (i * 24), 16)), i => U64(tables.Bytes.Span, configuration + (i * 24) + 16));
+            i => new Guid(tables.Contents.ReadAll().Span.Slice(configuration + (i * 24), 16)), i => U64(tables.Contents.ReadAll().Span, configuration + (i * 24) + 16));
         Assert.Equal(plan.Blobs.Single(b => b.Name == "ACPI tables").Address, found[new Guid("8868e871-e4f1-11d3-bc22-0080c73c8881")]);
         Assert.Equal(plan.Blobs.Single(b => b.Name == "SMBIOS").Address, found[new Guid("f2fd1544-9794-4a2c-992e-e5bbcf20e394")]);
         int properties = (int)(found[new Guid("eb66918a-7eef-402a-842e-931d21c38ae9")] - tables.Address);
@@ -76,7 +76,7 @@ public sealed class LinuxBootTests
         foreach (bool given in (bool[])[true, false])
         {
             BootPlan plan = BootPlan.Make(Config(Image(), 64 << 20, 1, given) with { Acpi = acpi });
-            Assert.Equal(given, plan.Blobs.Single(b => b.Name == "device tree").Bytes.Span.IndexOf("linux,initrd"u8) >= 0);
+            Assert.Equal(given, plan.Blobs.Single(b => b.Name == "device tree").Contents.ReadAll().Span.IndexOf("linux,initrd"u8) >= 0);
             Assert.Equal(given, plan.Blobs.Any(b => b.Name == "initrd"));
         }
     }
@@ -144,7 +144,7 @@ public sealed class LinuxBootTests
 
     private static (ulong Start, ulong End, uint Type, ulong Attributes, ulong Virtual)[] Map(BootPlan plan)
     {
-        byte[] map = plan.Blobs.Single(b => b.Name == "EFI memory map").Bytes.ToArray();
+        byte[] map = plan.Blobs.Single(b => b.Name == "EFI memory map").Contents.ReadAll().ToArray();
         return [.. Enumerable.Range(0, map.Length / 40).Select(i => map.AsMemory(i * 40, 40).ToArray()).Select(d =>
             (U64(d, 8), U64(d, 8) + (U64(d, 24) * 4096), BinaryPrimitives.ReadUInt32LittleEndian(d), U64(d, 32), U64(d, 16)))];
     }
