@@ -161,7 +161,7 @@ public enum AttentionBits
     /// <summary>Another vCPU broadcast TLB maintenance.</summary>
     TlbMaintenance = 4,
 
-    /// <summary>Decoded code was replaced: jump caches may lead to what it was.</summary>
+    /// <summary>Code has changed: leave it, and look it up anew.</summary>
     CodeChange = 16,
 
     /// <summary>Software step or a breakpoint can fire in the current state: one instruction at a time. Set and cleared by the owner.</summary>

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu.Exceptions;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Mmu;
@@ -13,6 +14,15 @@ public sealed unsafe partial class VcpuCore
 
     // Holds the executing page alive while its ops are.
     private CodePage? _page;
+
+    // With a translator pages have no ops. These are the vCPU's own: where execution goes on, decoded only if it is executed from here, and what translated code left for. Behind each is room for
+    // the next one, which is compared with and never read.
+    private const int OwnOps = 4;
+    private Op* _ownOps = (Op*)NativeMemory.AllocZeroed(OwnOps, (nuint)sizeof(Op));
+
+    private Op* EntryOp => _ownOps;
+
+    private Op* LeftOp => _ownOps + 2;
 
     /// <summary>The op at a virtual address, after pending work; null to leave the run loop. Takes the exception if the fetch faults.</summary>
     internal Op* EnterAt(ulong pc)
@@ -41,7 +51,7 @@ public sealed unsafe partial class VcpuCore
             {
                 _page = page;
                 s->CodePageVa = pc & PageMask;
-                s->RunStart = page.First + ((pc & (GuestMemory.PageSize - 1)) >> 2);
+                s->RunStart = page.First != null ? page.First + ((pc & ~PageMask) >> 2) : OwnOp((int)(pc & ~PageMask));
                 return s->RunStart;
             }
 
@@ -49,6 +59,14 @@ public sealed unsafe partial class VcpuCore
             PrepareEntry(pc);
             pc = s->Pc;
         }
+    }
+
+    // Undecoded: for most it is only a place, of which code is looked up.
+    private Op* OwnOp(int offset)
+    {
+        Op* op = EntryOp;
+        *op = new Op { Handler = &Flow.Undecoded, Offset = (ushort)offset };
+        return op;
     }
 
     // What stands between a PC and its page: a tag in the top byte, a pending exception, a page not yet translated.
@@ -118,11 +136,6 @@ public sealed unsafe partial class VcpuCore
         if ((bits & AttentionBits.TlbMaintenance) != 0)
         {
             ServiceTlbRequests();
-        }
-
-        if ((bits & AttentionBits.CodeChange) != 0)
-        {
-            DropJumps();
         }
 
         if ((bits & AttentionBits.Exit) != 0)

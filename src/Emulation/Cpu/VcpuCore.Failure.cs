@@ -15,7 +15,8 @@ public sealed unsafe partial class VcpuCore
     private string DescribePlace()
     {
         Op* op = _state->RunStart;
-        if (_page is not { } page || op < page.First || op >= page.First + CodePage.Words)
+        bool isKnown = _translations != null ? op == EntryOp || op == LeftOp : _page is { } page && op >= page.First && op < page.First + CodePage.Words;
+        if (!isKnown)
         {
             return $"guest PC 0x{_state->Pc:x16}";
         }

@@ -24,15 +24,23 @@ public sealed unsafe partial class VcpuCore
         long[] exits = Counters.Exits ??= new long[ExitCounters.Count];
         while (op != null)
         {
-            byte* code = translations.Find(this, _page!, op, out long generation);
+            byte* code = translations.Find(this, _page!, op->Offset / sizeof(uint), out long generation);
+            if (code == null)
+            {
+                op = EnterAt(PcOf(op));
+                continue;
+            }
+
             NoteJump(s, op, code, generation);
-            op = Execute(translations, exits, s, op, code, generation);
+            op = Execute(translations, exits, s, PcOf(op), code, generation);
         }
     }
 
-    // Enters code again and again until it needs what EnterAt does.
-    private Op* Execute(TranslationCache translations, long[] exits, CpuState* s, Op* op, byte* code, long generation)
+    // Enters code again and again until it needs what EnterAt does; the code is that of an address.
+    private Op* Execute(TranslationCache translations, long[] exits, CpuState* s, ulong pc, byte* code, long generation)
     {
+        Op* op = LeftOp;
+
         // What was taken off the budget here, and is charged by the code when it goes on.
         int charged = 0;
         while (true)
@@ -41,7 +49,7 @@ public sealed unsafe partial class VcpuCore
             if (translations.Generation != generation)
             {
                 Volatile.Write(ref _inTranslatedCode, false);
-                return EnterAt(PcOf(op));
+                return EnterAt(pc);
             }
 
             s->Remaining += charged;
@@ -56,7 +64,12 @@ public sealed unsafe partial class VcpuCore
             }
 
             ExitInfo* exit = s->Exit;
-            op = exit->Op;
+            int where = exit->Where;
+            if (kind == ExitKind.Interpret)
+            {
+                *op = *(Op*)((byte*)&exit->Where + where);
+            }
+
             int count = exit->Count;
             bool relies = exit->Relies;
             int counter = exit->Counter;
@@ -67,12 +80,13 @@ public sealed unsafe partial class VcpuCore
             switch (kind)
             {
                 case ExitKind.Attention:
-                    return EnterAt(PcOf(op));
+                    return EnterAt(s->CodePageVa + (uint)where);
                 case ExitKind.Link or ExitKind.Apart:
-                    code = translations.Link(this, _page, op, place, generation, apart: kind == ExitKind.Apart);
+                    pc = s->CodePageVa + (uint)where;
+                    code = translations.Link(this, _page, exit, generation, apart: kind == ExitKind.Apart);
                     if (code == null)
                     {
-                        return EnterAt(PcOf(op));
+                        return EnterAt(pc);
                     }
 
                     break;
@@ -87,13 +101,13 @@ public sealed unsafe partial class VcpuCore
                     }
 
                     s->Remaining--;
+                    pc = PcOf(op) + sizeof(uint);
                     if (relies && _translationsChanged)
                     {
-                        return EnterAt(PcOf(op) + 4);
+                        return EnterAt(pc);
                     }
 
                     charged = count + 1;
-                    op = next;
                     code = place;
                     break;
             }
@@ -118,7 +132,7 @@ public sealed unsafe partial class VcpuCore
         }
     }
 
-    // Decoded code was replaced, or all translated code given up.
+    // Some of the translated code was given up, and its memory is used again.
     private void DropJumps()
     {
         foreach (TlbContext? context in _contexts)

@@ -33,43 +33,52 @@ public sealed unsafe partial class VcpuCore
         long[] exits = Counters.Exits ??= new long[ExitCounters.Count];
         while (op != null)
         {
-            byte* code = translations.Find(this, _page!, op, out long generation);
+            byte* code = translations.Find(this, _page!, op->Offset / sizeof(uint), out long generation);
+            if (code == null)
+            {
+                op = EnterAt(PcOf(op));
+                continue;
+            }
+
             NoteJump(s, op, code, generation);
-            op = ExecuteLockstep(lockstep, translations, exits, s, op, code, generation);
+            op = ExecuteLockstep(lockstep, translations, exits, s, PcOf(op), code, generation);
         }
     }
 
     // As Execute, with every run of translated code repeated.
-    private Op* ExecuteLockstep(LockstepCpu lockstep, TranslationCache translations, long[] exits, CpuState* s, Op* op, byte* code, long generation)
+    private Op* ExecuteLockstep(LockstepCpu lockstep, TranslationCache translations, long[] exits, CpuState* s, ulong pc, byte* code, long generation)
     {
+        Op* op = LeftOp;
+
         // Instructions that were executed and are charged by the code that comes next.
         int charged = 0;
         while (true)
         {
             lockstep.PassTurn();
-            if (!RunPair(lockstep, s, op, code, charged, generation, out Pair pair))
+            if (!RunPair(lockstep, s, pc, code, charged, generation, out Pair pair))
             {
-                return EnterAt(PcOf(op));
+                return EnterAt(pc);
             }
 
-            op = pair.Op;
+            pc = pair.Pc;
             exits[pair.Counter]++;
             switch (pair.Kind)
             {
                 case ExitKind.Lookup:
                     return EnterAt(s->Pc);
                 case ExitKind.Attention:
-                    return EnterAt(PcOf(op));
+                    return EnterAt(pc);
                 case ExitKind.Link or ExitKind.Apart:
                     charged = 0;
-                    code = translations.Link(this, _page!, op, pair.Place, generation, apart: pair.Kind == ExitKind.Apart);
+                    code = translations.Link(this, _page!, pair.Exit, generation, apart: pair.Kind == ExitKind.Apart);
                     if (code == null)
                     {
-                        return EnterAt(PcOf(op));
+                        return EnterAt(pc);
                     }
 
                     break;
                 default:
+                    *op = pair.Op;
                     s->RunStart = op;
                     _translationsChanged = false;
                     Op* next = op->Handler(this, s, op);
@@ -79,13 +88,13 @@ public sealed unsafe partial class VcpuCore
                     }
 
                     s->Remaining--;
+                    pc += sizeof(uint);
                     if (pair.Relies && _translationsChanged)
                     {
-                        return EnterAt(PcOf(op) + 4);
+                        return EnterAt(pc);
                     }
 
                     charged = pair.Count + 1;
-                    op = next;
                     code = pair.Place;
                     break;
             }
@@ -97,8 +106,14 @@ public sealed unsafe partial class VcpuCore
     {
         public ExitKind Kind;
 
-        /// <summary>The op to go on at, null for Lookup.</summary>
-        public Op* Op;
+        /// <summary>Where to go on.</summary>
+        public ulong Pc;
+
+        /// <summary>Interpret: the instruction there.</summary>
+        public Op Op;
+
+        /// <summary>Null for Lookup.</summary>
+        public ExitInfo* Exit;
 
         public int Counter;
 
@@ -110,11 +125,10 @@ public sealed unsafe partial class VcpuCore
         public byte* Place;
     }
 
-    // Both engines from the op on. False when the code was given up: nothing has happened.
-    private bool RunPair(LockstepCpu lockstep, CpuState* s, Op* op, byte* code, int charged, long generation, out Pair pair)
+    // Both engines from an address on. False when the code was given up: nothing has happened.
+    private bool RunPair(LockstepCpu lockstep, CpuState* s, ulong start, byte* code, int charged, long generation, out Pair pair)
     {
         long remaining = s->Remaining;
-        ulong start = PcOf(op);
         CodePage page = _page!;
         s->Pc = start;
         StateComparison.Copy(s, lockstep.Before);
@@ -125,18 +139,18 @@ public sealed unsafe partial class VcpuCore
             return false;
         }
 
-        ulong stopped = Repeat(lockstep, s, page, op, count);
+        ulong stopped = Repeat(lockstep, s, page, start, count);
         if (Differs(lockstep, s, end, stopped))
         {
-            ReportDifference(lockstep, s, page, op, code, charged, end, stopped, generation);
+            ReportDifference(lockstep, s, page, start, code, charged, end, stopped, generation);
         }
 
         lockstep.Instructions += count;
         lockstep.Runs++;
         s->Remaining = remaining - count;
-        if (pair.Op != null)
+        if (pair.Kind != ExitKind.Lookup)
         {
-            s->CodePageVa = end - pair.Op->Offset;
+            s->CodePageVa = end & PageMask;
         }
 
         return true;
@@ -165,14 +179,22 @@ public sealed unsafe partial class VcpuCore
         if (pair.Kind != ExitKind.Lookup)
         {
             ExitInfo* exit = s->Exit;
-            pair.Op = exit->Op;
+            pair.Exit = exit;
+            byte* where = (byte*)&exit->Where + exit->Where;
+            int offset = exit->Where;
+            if (pair.Kind == ExitKind.Interpret)
+            {
+                pair.Op = *(Op*)where;
+                offset = pair.Op.Offset;
+            }
+
             pair.Counter = exit->Counter;
             pair.Count = pair.Kind == ExitKind.Interpret ? exit->Count : 0;
             pair.Relies = exit->Relies;
             pair.Place = (byte*)&exit->Place + exit->Place;
             _page = translations.PageAt(exit->Page);
             count += pair.Count;
-            end = PcOf(pair.Op);
+            end = s->CodePageVa + (uint)offset;
         }
 
         Volatile.Write(ref _inTranslatedCode, false);
@@ -180,12 +202,12 @@ public sealed unsafe partial class VcpuCore
         StateComparison.Copy(lockstep.Before, s);
         StateComparison.CopyLookups(lockstep.Translated, s);
         lockstep.TakeBackStores(lockstep.Translated->StoreLog);
-        end = WithoutTag(end);
+        pair.Pc = end = WithoutTag(end);
         return true;
     }
 
     // Interprets a number of instructions, whatever other threads ask for meanwhile; where it stopped. It stops early at an address that translated code cannot have gone to.
-    private ulong Repeat(LockstepCpu lockstep, CpuState* s, CodePage page, Op* op, long count)
+    private ulong Repeat(LockstepCpu lockstep, CpuState* s, CodePage page, ulong pc, long count)
     {
         CodePage? last = _page;
         _page = page;
@@ -197,26 +219,24 @@ public sealed unsafe partial class VcpuCore
         lockstep.BeginPath();
         lockstep.Repeating = true;
         _executingOne = true;
-        ulong pc = PcOf(op);
-        if (op->Offset == GuestMemory.PageSize)
-        {
-            // Behind the last instruction of a page.
-            op = null;
-        }
 
+        // Behind the last instruction of a page the next one is looked up.
+        bool isHere = (pc & PageMask) == s->CodePageVa;
         for (long i = 0; i < count; i++)
         {
-            if (op == null && (op = OpAt(s, pc)) == null)
+            if (!isHere && !TryFindPage(s, pc))
             {
                 break;
             }
 
+            Op* op = OwnOp((int)(pc & ~PageMask));
+            lockstep.Decode(_code, _page!, op);
             s->RunStart = op;
             s->Remaining = 1;
             int level = Pstate.ExceptionLevel(s->Pstate);
-            Op* current = op;
-            Op* next = current->Handler(this, s, current);
-            lockstep.NotePath(pc, current->Word);
+            uint word = op->Word;
+            Op* next = op->Handler(this, s, op);
+            lockstep.NotePath(pc, word);
             if (s->Tlb != lockstep.NoTlb)
             {
                 // PSTATE has chosen others.
@@ -226,9 +246,8 @@ public sealed unsafe partial class VcpuCore
             }
 
             // A branch has found the budget spent, or attention, and left with the address.
-            pc = next == current + 1 ? PcOf(next) : s->Pc;
-            bool stays = (pc & PageMask) == s->CodePageVa && (pc & 3) == 0 && level == Pstate.ExceptionLevel(s->Pstate);
-            op = stays ? _page.First + ((pc & (GuestMemory.PageSize - 1)) >> 2) : null;
+            pc = next == op + 1 ? pc + sizeof(uint) : s->Pc;
+            isHere = (pc & PageMask) == s->CodePageVa && (pc & 3) == 0 && level == Pstate.ExceptionLevel(s->Pstate);
         }
 
         _executingOne = false;
@@ -241,12 +260,12 @@ public sealed unsafe partial class VcpuCore
         return pc;
     }
 
-    // The op of an address that translated code may have gone to by itself: in a page that executes, or that the jump cache knows. Null for others.
-    private Op* OpAt(CpuState* s, ulong pc)
+    // Goes to the page of an address that translated code may have gone to by itself: one that executes, or that the jump cache knows. False for others.
+    private bool TryFindPage(CpuState* s, ulong pc)
     {
         if ((pc & 3) != 0)
         {
-            return null;
+            return false;
         }
 
         ref TlbContext.InstructionEntry entry = ref _context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);
@@ -262,12 +281,12 @@ public sealed unsafe partial class VcpuCore
 
         if (page == null)
         {
-            return null;
+            return false;
         }
 
         _page = page;
         s->CodePageVa = pc & PageMask;
-        return page.First + ((pc & (GuestMemory.PageSize - 1)) >> 2);
+        return true;
     }
 
     // An access of the interpreter that repeats: to where the real TLB says, or what translated code kept of it. False for a page that translated code cannot have accessed.
@@ -314,7 +333,7 @@ public sealed unsafe partial class VcpuCore
     }
 
     // Throws what differs; undoes it before, and looks for the block in which it first does.
-    private void ReportDifference(LockstepCpu lockstep, CpuState* s, CodePage page, Op* op, byte* code, int charged, ulong end, ulong stopped, long generation)
+    private void ReportDifference(LockstepCpu lockstep, CpuState* s, CodePage page, ulong pc, byte* code, int charged, ulong end, ulong stopped, long generation)
     {
         const int patience = 4 * LockstepCpu.Quantum;
         string report = LockstepReport.Of(this, lockstep, _translations!, code, end, stopped);
@@ -329,20 +348,20 @@ public sealed unsafe partial class VcpuCore
                 break;
             }
 
-            stopped = Repeat(lockstep, s, page, op, count);
+            stopped = Repeat(lockstep, s, page, pc, count);
             if (Differs(lockstep, s, end, stopped))
             {
                 report = LockstepReport.Of(this, lockstep, _translations!, code, end, stopped);
                 break;
             }
 
-            op = OpAt(s, stopped);
-            if (count == 0 || op == null || (code = _page!.Entry(op->Offset >> 2)) == null)
+            pc = stopped;
+            if (count == 0 || !TryFindPage(s, pc) || (code = _translations!.EntryOf(_page!, (int)(pc & ~PageMask) / sizeof(uint))) == null)
             {
                 break;
             }
 
-            page = _page;
+            page = _page!;
             charged = 0;
         }
 

@@ -18,8 +18,14 @@ public sealed unsafe partial class VcpuCore
     // Whether the owner is inside Run.
     private bool _executing;
 
+    // Whether this vCPU has invalidated code that had changed since its last DSB.
+    private bool _codeChanged;
+
     /// <summary>The machine's other vCPUs, for maintenance that is broadcast; null for a vCPU that is tested alone.</summary>
     public TlbBroadcast? Broadcast { get; set; }
+
+    /// <summary>Whether the owner is inside <see cref="Run"/>. Any thread.</summary>
+    internal bool IsExecuting => Volatile.Read(ref _executing);
 
     internal bool HasOpenTlbRequests => Volatile.Read(ref _tlbRequestsOpen) && Volatile.Read(ref _executing);
 
@@ -153,10 +159,19 @@ public sealed unsafe partial class VcpuCore
     // TCR_EL1.AS: 8 bits or 16.
     private int Asid(ushort field) => ((_state->TcrEl1 >> 36) & 1) != 0 ? field : field & 0xFF;
 
+    /// <summary>After an IC instruction of this vCPU: whether it found code changed.</summary>
+    internal void NoteCodeChange(bool changed) => _codeChanged |= changed;
+
     /// <summary>DSB: completes the maintenance that this vCPU broadcast.</summary>
     internal void CompleteBroadcast()
     {
         Interlocked.MemoryBarrier();
+        if (_codeChanged)
+        {
+            _translations?.FenceOthers(this);
+            _codeChanged = false;
+        }
+
         if (_state->BroadcastOpen != 0)
         {
             // In lockstep the others need their turn to do it.

@@ -228,6 +228,8 @@ public sealed unsafe partial class VcpuCore : IDisposable
     {
         Disable();
         _lockstep?.Dispose();
+        NativeMemory.Free(_ownOps);
+        _ownOps = null;
         NativeMemory.AlignedFree(_state);
         _state = null;
     }

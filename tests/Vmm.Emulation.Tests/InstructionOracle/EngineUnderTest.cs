@@ -32,7 +32,6 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         _code = new CodeCache(model.Features);
         _translations = accelerator == Accelerator.Interpreter ? null : TranslationCache.TryCreate(_code, capacity, dual, accelerator == Accelerator.Lockstep);
         _core = new VcpuCore(new CpuIndex(0), model, bus, _code, _translations);
-        _code.Changed += () => _core.Interrupts.Note(AttentionBits.CodeChange);
         _core.Reset(0, 0);
         _core.Enable();
 
@@ -72,18 +71,9 @@ internal sealed unsafe class EngineUnderTest : IDisposable
     /// <summary>In lockstep, the host code of the block that begins at an address; to be changed.</summary>
     public Span<byte> TranslatedCode(ulong address)
     {
-        byte* entry = _code.Get(_region, address).Entry((int)(address & 0xFFF) >> 2);
+        byte* entry = _translations!.EntryOf(PageOf(address), (int)(address & 0xFFF) >> 2);
         BlockCode block = _translations!.BlockAt(entry, out _);
         return new Span<byte>(entry, (int)(block.HotEnd - block.Hot));
-    }
-
-    /// <summary>The decoded instruction of an address; to be changed.</summary>
-    internal Op* DecodedOp(ulong address)
-    {
-        CodePage page = _code.Get(_region, address);
-        Op* op = page.First + ((address & 0xFFF) >> 2);
-        _code.Decode(page, op);
-        return op;
     }
 
     /// <summary>Puts a program at the start of the code.</summary>
@@ -143,6 +133,8 @@ internal sealed unsafe class EngineUnderTest : IDisposable
     }
 
     internal TranslationCache? Translations => _translations;
+
+    internal CodePage PageOf(ulong address) => _code.Get(_region, address);
 
     /// <summary>What <c>info jit</c> says.</summary>
     public string DescribeJit() => JitReport.Describe(_translations!.Statistics, [_core], _code);

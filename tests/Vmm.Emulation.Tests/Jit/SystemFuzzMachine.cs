@@ -54,7 +54,6 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
         _code = new CodeCache(model.Features);
         _translations = accelerator == Accelerator.Interpreter ? null : TranslationCache.TryCreate(_code, 4 << 20, lockstep: accelerator == Accelerator.Lockstep);
         _core = new VcpuCore(new CpuIndex(0), model, bus, _code, _translations);
-        _code.Changed += () => _core.Interrupts.Note(AttentionBits.CodeChange);
         _core.Enable();
         vectors.CopyTo(Bytes(Ram, vectors.Length));
     }

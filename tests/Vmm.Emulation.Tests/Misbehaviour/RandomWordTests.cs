@@ -1,5 +1,6 @@
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Machine;
 using Vmm.Emulation.Memory;
 using Xunit.Abstractions;
 
@@ -97,29 +98,46 @@ public sealed unsafe class RandomWordTests(ITestOutputHelper output) : IDisposab
         }
     }
 
-    /// <summary>IC IVAU of one page that changes for ever forgets that page and no other; what has not changed stays.</summary>
-    [Fact]
-    public void Code_invalidated_again_and_again_leaves_other_pages_alone()
+    /// <summary>IC IVAU of a line that changes for ever forgets that line and no other; what has not changed stays.</summary>
+    [Theory]
+    [InlineData(Accelerator.Interpreter)]
+    [InlineData(Accelerator.Jit)]
+    public void Code_invalidated_again_and_again_leaves_other_lines_alone(Accelerator accelerator)
     {
-        CodeCache code = _machine.Core.Code;
-        GuestMemory ram = _machine.Machine.Ram;
+        using var machine = new HostileMachine(accelerator: accelerator);
+        CodeCache code = machine.Core.Code;
+        GuestMemory ram = machine.Machine.Ram;
         CodePage other = code.Get(ram, HostileMachine.Vectors);
+        uint kept = Decode(code, HostileMachine.Code + 64, ram).Word;
+        *(uint*)machine.Host(HostileMachine.Code + 64) = ~kept;
         for (int i = 0; i <= CodeCache.Capacity; i++)
         {
-            CodePage page = code.Get(ram, HostileMachine.Code);
-            code.Decode(page, page.First);
-            code.Invalidate(ram, HostileMachine.Code);
-            code.InvalidateAll();
-            Assert.False(page.Stale);
-            *(uint*)page.Host ^= 1;
-            code.Invalidate(ram, HostileMachine.Code + 64);
-            Assert.False(page.Stale);
-            code.Invalidate(ram, HostileMachine.Code);
-            Assert.True(page.Stale);
+            uint* word = (uint*)machine.Host(HostileMachine.Code);
+            uint before = Decode(code, HostileMachine.Code, ram).Word;
+            Assert.Equal(*word, before);
+            Assert.False(code.Invalidate(ram, HostileMachine.Code));
+            *word ^= 1;
+            Assert.False(code.Invalidate(ram, HostileMachine.Code + 128));
+            Assert.Equal(before, Decode(code, HostileMachine.Code, ram).Word);
+            Assert.True(code.Invalidate(ram, HostileMachine.Code + 60));
+            Assert.Equal(kept, Decode(code, HostileMachine.Code + 64, ram).Word);
         }
 
+        Assert.True(code.InvalidateAll());
+        Assert.False(code.InvalidateAll());
+        Assert.Equal(~kept, Decode(code, HostileMachine.Code + 64, ram).Word);
         Assert.False(other.Stale);
         Assert.Same(other, code.Get(ram, HostileMachine.Vectors));
+    }
+
+    // As whoever comes to an address: in the interpreter the op of the page, else one of its own.
+    private static Op Decode(CodeCache code, ulong address, GuestMemory ram)
+    {
+        CodePage page = code.Get(ram, address);
+        var own = new Op { Offset = (ushort)(address & 0xFFF) };
+        Op* op = page.First != null ? page.First + (own.Offset / sizeof(uint)) : &own;
+        code.Decode(page, op);
+        return *op;
     }
 
     /// <summary>Garbage that runs freely, with a handler that goes on behind each fault until the garbage loses it.</summary>

@@ -1,161 +1,209 @@
+using System.Numerics;
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu.Interpreter;
 
+/// <summary>Who makes code of what the code cache holds. Both are called with the cache's lock held.</summary>
+internal interface ICodeTranslator
+{
+    /// <summary>Some lines of a page, by bit, hold other instructions now.</summary>
+    void Changed(CodePage page, ulong lines);
+
+    /// <summary>All pages are given up.</summary>
+    void Dropped();
+}
+
 /// <summary>
-/// The predecoded code of a machine, by physical page: what the architecture calls the instruction cache. It is not
-/// coherent with stores, as CTR_EL0.DIC = 0 tells the guest, which therefore executes IC instructions after changing code; a vCPU sees
-/// the new page when it next enters it or passes a context synchronisation event.
+/// The code of a machine, by physical page: what the architecture calls the instruction cache. It is not coherent with stores, as CTR_EL0.DIC = 0 tells the guest, which
+/// therefore executes IC instructions after changing code; a vCPU sees the new code when it next enters the page or passes a context synchronisation event.
+/// <para>Memory ordering: what was read of memory, and what was made of it, changes under the lock. A store of the guest is before its DSB, a full barrier, and that before its IC
+/// instruction, which takes the lock; so a line that was read before the store is found changed by it, and one that is read later, under the lock, is read anew.</para>
 /// </summary>
 public sealed unsafe class CodeCache(Feature features)
 {
-    /// <summary>Pages kept before all are dropped: 33 KiB each.</summary>
+    /// <summary>Pages of the interpreter kept before all are dropped: 33 KiB each, and up to 4 for what was read.</summary>
     public const int Capacity = 4096;
 
-    /// <summary>Bytes of a line of the instruction cache: CTR_EL0.IminLine.</summary>
-    private const int LineSize = 64;
+    // Pages of the translator are up to 9 KiB and live as long as their code, so the room for code limits them first.
+    private const int TranslatedCapacity = 65536;
 
-    private readonly Lock _lock = new();
-    private readonly HashSet<(GuestMemory Memory, int Page)> _filled = [];
+    /// <summary>log2 of the bytes of a line of the instruction cache: CTR_EL0.IminLine.</summary>
+    private const int LineShift = 6;
+
+    private readonly HashSet<CodePage> _pages = [];
     private readonly delegate*<VcpuCore, CpuState*, Op*, Op*>[] _handlers = BuildHandlers();
+    private ICodeTranslator? _translator;
 
-    /// <summary>Pages that were replaced because the guest had changed them. Any thread, as the two below.</summary>
-    public long PagesInvalidated { get; private set; }
+    /// <summary>Lines that the guest had invalidated after it had changed them. Any thread, as the two below.</summary>
+    public long LinesInvalidated { get; private set; }
 
     /// <summary>How often the guest had all pages looked through.</summary>
     public long AllInvalidated { get; private set; }
 
-    /// <summary>How often all pages were given up because there were <see cref="Capacity"/>.</summary>
+    /// <summary>How often all pages were given up because there were too many.</summary>
     public long GivenUp { get; private set; }
 
-    /// <summary>Raised when decoded code was dropped, under the cache's lock: whoever has addresses of it forgets them.</summary>
-    public event Action? Changed;
+    /// <summary>Of all pages, and of what is translated of them.</summary>
+    internal Lock Lock { get; } = new();
 
-    /// <summary>The code of a page, created undecoded on first use. <paramref name="address"/> is inside <paramref name="memory"/>.</summary>
+    /// <summary>Has the code translated, not interpreted. Before there is any.</summary>
+    internal void Attach(ICodeTranslator translator) => _translator = translator;
+
+    /// <summary>The code of a page, created unread on first use. <paramref name="address"/> is inside <paramref name="memory"/>.</summary>
     internal CodePage Get(GuestMemory memory, ulong address)
     {
-        int index = (int)((address - memory.Start.Value) >> GuestMemory.PageShift);
+        int index = IndexOf(memory, address);
         return Volatile.Read(ref memory.CodePages[index]) ?? Create(memory, index);
     }
 
-    /// <summary>Fills an op from its word. Idempotent; any vCPU thread.</summary>
+    /// <summary>Decodes an op of a page, or one of the caller's own with the offset of its word. Idempotent; any vCPU thread.</summary>
     internal void Decode(CodePage page, Op* op)
     {
-        lock (_lock)
+        lock (Lock)
         {
-            if (op->Decoded != 0)
+            if (op->Decoded == 0)
             {
-                return;
+                Fill(op, page.Read(op->Offset / sizeof(uint)));
             }
-
-            op->Word = *(uint*)(page.Host + op->Offset);
-            int row = EncodingTable.Find(op->Word);
-            delegate*<VcpuCore, CpuState*, Op*, Op*> handler = &Flow.Undefined;
-            byte decoded = Op.Unallocated;
-            if (row >= 0 && (EncodingTable.Rows[row].Feature & ~features) == 0)
-            {
-                op->Row = (ushort)row;
-                EncodingTable.Rows[row].Form(op);
-                handler = _handlers[row];
-                decoded = Op.Allocated;
-            }
-
-            op->Decoded = decoded;
-
-            // Release: a thread that reads the handler sees the operands.
-            Volatile.Write(ref *(nint*)&op->Handler, (nint)handler);
         }
     }
 
-    /// <summary>
-    /// IC IVAU: forgets the code of the page that holds a physical address, if what was decoded of the line there is not what memory holds.
-    /// </summary>
-    public void Invalidate(GuestMemory memory, ulong address)
+    /// <summary>Makes an op of an instruction word; its offset stays.</summary>
+    internal void Fill(Op* op, uint word)
     {
-        int line = (int)(address & (GuestMemory.PageSize - LineSize)) / sizeof(uint);
-        int index = (int)((address - memory.Start.Value) >> GuestMemory.PageShift);
-        lock (_lock)
+        op->Word = word;
+        int row = EncodingTable.Find(word);
+        delegate*<VcpuCore, CpuState*, Op*, Op*> handler = &Flow.Undefined;
+        byte decoded = Op.Unallocated;
+        if (row >= 0 && (EncodingTable.Rows[row].Feature & ~features) == 0)
         {
-            if (memory.CodePages[index] is { } page && !page.IsAsInMemory(line, LineSize / sizeof(uint)))
-            {
-                Drop(memory, index);
-                Changed?.Invoke();
-            }
+            op->Row = (ushort)row;
+            EncodingTable.Rows[row].Form(op);
+            handler = _handlers[row];
+            decoded = Op.Allocated;
+        }
+
+        op->Decoded = decoded;
+
+        // Release: a thread that reads the handler sees the operands.
+        Volatile.Write(ref *(nint*)&op->Handler, (nint)handler);
+    }
+
+    /// <summary>
+    /// IC IVAU: forgets the line of code that holds a physical address, if what was read of it is not what memory holds. Whether that is so.
+    /// </summary>
+    public bool Invalidate(GuestMemory memory, ulong address)
+    {
+        int index = IndexOf(memory, address);
+        if (Volatile.Read(ref memory.CodePages[index]) == null)
+        {
+            // Whoever makes the page does so before it reads memory, with a full barrier between, and the guest's stores were before its DSB.
+            return false;
+        }
+
+        lock (Lock)
+        {
+            return memory.CodePages[index] is { } page && Replace(page, page.ChangedLines(1ul << (int)((address >> LineShift) & (CodePage.Lines - 1))));
         }
     }
 
     /// <summary>
-    /// IC IALLU, IC IALLUIS: forgets the pages of which something was decoded that memory holds no more. Linux does this on each CPU that it brings up,
+    /// IC IALLU, IC IALLUIS: forgets the lines of which something was read that memory holds no more; whether there are any. Linux does this on each CPU that it brings up,
     /// when hardly any has changed.
     /// </summary>
-    public void InvalidateAll()
+    public bool InvalidateAll()
     {
-        lock (_lock)
+        lock (Lock)
         {
             AllInvalidated++;
-            (GuestMemory Memory, int Page)[] changed = [.. _filled.Where(f => !f.Memory.CodePages[f.Page]!.IsAsInMemory(0, CodePage.Words))];
-            foreach ((GuestMemory memory, int index) in changed)
+            bool any = false;
+            foreach (CodePage page in _pages.Where(p => p.ChangedLines(CodePage.AllLines) != 0).ToArray())
             {
-                Drop(memory, index);
+                any |= Replace(page, page.ChangedLines(CodePage.AllLines));
             }
 
-            if (changed.Length > 0)
-            {
-                Changed?.Invoke();
-            }
+            return any;
         }
     }
 
     /// <summary>Forgets everything, whatever memory holds: it is about to be replaced.</summary>
     public void Clear()
     {
-        lock (_lock)
+        lock (Lock)
         {
             DropAll();
         }
     }
 
+    /// <summary>Forgets a page of which nothing is translated any more. With the lock.</summary>
+    internal void Drop(CodePage page)
+    {
+        page.MarkStale();
+        page.Memory.CodePages[page.Index] = null;
+        _pages.Remove(page);
+    }
+
+    private static int IndexOf(GuestMemory memory, ulong address) => (int)((address - memory.Start.Value) >> GuestMemory.PageShift);
+
     private CodePage Create(GuestMemory memory, int index)
     {
-        lock (_lock)
+        lock (Lock)
         {
             if (memory.CodePages[index] is { } existing)
             {
                 return existing;
             }
 
-            if (_filled.Count >= Capacity)
+            if (_pages.Count >= (_translator == null ? Capacity : TranslatedCapacity))
             {
                 GivenUp++;
                 DropAll();
             }
 
-            var page = new CodePage(memory.Host + ((long)index << GuestMemory.PageShift), &Flow.Undecoded, &Flow.PageEnd);
-            Volatile.Write(ref memory.CodePages[index], page);
-            _filled.Add((memory, index));
+            CodePage page = _translator == null ? CodePage.WithOps(memory, index) : CodePage.WithoutOps(memory, index);
+            Add(page);
             return page;
         }
     }
 
-    private void Drop(GuestMemory memory, int index)
+    private void Add(CodePage page)
     {
-        memory.CodePages[index]!.MarkStale();
-        memory.CodePages[index] = null;
-        _filled.Remove((memory, index));
-        PagesInvalidated++;
+        Interlocked.Exchange(ref page.Memory.CodePages[page.Index], page);
+        _pages.Add(page);
+    }
+
+    private bool Replace(CodePage page, ulong lines)
+    {
+        if (lines == 0)
+        {
+            return false;
+        }
+
+        LinesInvalidated += BitOperations.PopCount(lines);
+        if (_translator == null)
+        {
+            // The place in memory is never empty meanwhile: see Invalidate.
+            _pages.Remove(page);
+            Add(page.Without(lines));
+            page.MarkStale();
+        }
+        else
+        {
+            page.Forget(lines);
+            _translator.Changed(page, lines);
+        }
+
+        return true;
     }
 
     private void DropAll()
     {
-        foreach ((GuestMemory memory, int index) in _filled)
+        _translator?.Dropped();
+        foreach (CodePage page in _pages.ToArray())
         {
-            memory.CodePages[index]!.MarkStale();
-            memory.CodePages[index] = null;
+            Drop(page);
         }
-
-        _filled.Clear();
-        Changed?.Invoke();
     }
 
     // What each row does: FP and SIMD behind the access check.

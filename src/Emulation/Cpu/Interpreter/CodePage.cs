@@ -1,73 +1,226 @@
+using System.Numerics;
 using System.Runtime.CompilerServices;
+using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu.Interpreter;
 
 /// <summary>
-/// The predecoded instructions of one 4 KiB page of guest memory: an op for each word, decoded when first executed, and one
-/// more that goes on to the next page. Shared by all vCPUs. Instruction cache maintenance does not change a page but replaces it, so ops
-/// change only once, from undecoded to decoded; the garbage collector frees a page when the last vCPU has left it.
+/// What the instruction cache holds of one 4 KiB page of guest memory, shared by all vCPUs: lines of 16 instruction words, each word read from memory when
+/// it is first decoded and kept until its line is invalidated.
+/// <para>For the interpreter it also holds an op for each word, decoded when first executed, and one more that goes on to the next page. Ops change only once, from undecoded to
+/// decoded, because vCPUs execute them without a lock: where a line changes the interpreter's page is replaced by a copy without that line, and the garbage collector
+/// frees the old one when the last vCPU has left it. For the translator a page has no ops but entries, the addresses of translated code by word; a line that changes is
+/// forgotten in place, for translated code never looks at the page.</para>
+/// <para>Owner of all that changes: whoever holds the lock of the code cache. <see cref="Entry"/> and <see cref="Stale"/> are read by any thread.</para>
 /// </summary>
 internal sealed unsafe class CodePage
 {
     public const int Words = 1024;
+    public const int LineWords = 16;
+    public const int Lines = Words / LineWords;
+    public const ulong AllLines = ulong.MaxValue;
+    private const int FewLines = 4;
 
-    private readonly Op[] _ops = GC.AllocateArray<Op>(Words + 1, pinned: true);
-    private nint[]? _entries;
+    private readonly Op[]? _ops;
+
+    // For each line 0, or 1 + its index in the arrays below, which have room for the lines that were read and grow with them.
+    private LineSlots _slots;
+    private int _count;
+    private uint[] _words = new uint[FewLines * LineWords];
+    private ushort[] _read = new ushort[FewLines];
+    private int[]? _entries;
     private bool _stale;
 
-    /// <param name="host">Host address of the page's bytes.</param>
-    /// <param name="undecoded">Handler that decodes its op and executes it.</param>
-    /// <param name="pageEnd">Handler of the op after the last.</param>
-    public CodePage(
-        byte* host,
-        delegate*<VcpuCore, CpuState*, Op*, Op*> undecoded,
-        delegate*<VcpuCore, CpuState*, Op*, Op*> pageEnd)
+    [InlineArray(Lines)]
+    private struct LineSlots
     {
-        Host = host;
-        First = (Op*)Unsafe.AsPointer(ref _ops[0]);
-        for (int i = 0; i < Words; i++)
-        {
-            First[i].Handler = undecoded;
-            First[i].Offset = (ushort)(i * 4);
-        }
-
-        First[Words].Handler = pageEnd;
-        First[Words].Offset = Words * 4;
+        private byte _first;
     }
 
+    private CodePage(GuestMemory memory, int index, Op[]? ops)
+    {
+        Memory = memory;
+        Index = index;
+        Host = memory.Host + ((long)index << GuestMemory.PageShift);
+        _ops = ops;
+        First = ops == null ? null : (Op*)Unsafe.AsPointer(ref ops[0]);
+    }
+
+    /// <summary>A page for translation: without ops.</summary>
+    /// <param name="index">Number of the page in its memory.</param>
+    public static CodePage WithoutOps(GuestMemory memory, int index) => new(memory, index, null);
+
+    /// <summary>A page for the interpreter, its ops undecoded.</summary>
+    public static CodePage WithOps(GuestMemory memory, int index)
+    {
+        var page = new CodePage(memory, index, GC.AllocateUninitializedArray<Op>(Words + 1, pinned: true));
+        page.Undecode(AllLines);
+        Op* end = page.First + Words;
+        *end = default;
+        end->Handler = &Flow.PageEnd;
+        end->Offset = Words * sizeof(uint);
+        return page;
+    }
+
+    public GuestMemory Memory { get; }
+
+    /// <summary>Its number in the memory.</summary>
+    public int Index { get; }
+
+    /// <summary>Host address of the page's bytes.</summary>
     public byte* Host { get; }
 
-    /// <summary>The op of the first word. Valid while a reference to the page is held.</summary>
+    /// <summary>The op of the first word, valid while a reference to the page is held; null without ops.</summary>
     public Op* First { get; }
 
-    /// <summary>True once the page is replaced: enter it no more.</summary>
+    /// <summary>True once the page is replaced or given up: enter it no more.</summary>
     public bool Stale => Volatile.Read(ref _stale);
 
-    /// <summary>Its number in the translation cache, -1 before it has one; the cache's, under its lock.</summary>
+    /// <summary>The translation cache's: the page's number there, -1 before it has one.</summary>
     public int Number { get; set; } = -1;
 
-    /// <summary>The translated code of a word; null for none. Any vCPU thread.</summary>
-    public byte* Entry(int word) => Volatile.Read(ref _entries) is { } entries ? (byte*)Volatile.Read(ref entries[word]) : null;
+    /// <summary>The translation cache's: the first of its blocks in force, 0 for none.</summary>
+    public int FirstBlock { get; set; }
 
-    /// <summary>Under the translation cache's lock, when the code is complete.</summary>
-    public void SetEntry(int word, byte* code) => Volatile.Write(ref (_entries ??= new nint[Words])[word], (nint)code);
+    /// <summary>The translation cache's: the first of the jumps between its blocks, -1 for none.</summary>
+    public int FirstLink { get; set; } = -1;
 
-    /// <summary>Forgets all translated code; under the translation cache's lock.</summary>
-    public void ClearEntries() => Volatile.Write(ref _entries, null);
+    /// <summary>The translation cache's: blocks of the page whose code is there, in force or not.</summary>
+    public int Blocks { get; set; }
 
-    /// <summary>Whether all that was decoded of some words is what memory holds now; under the code cache's lock.</summary>
-    public bool IsAsInMemory(int first, int count)
+    /// <summary>The translated code of a word, as an offset in the translation cache; 0 for none. Any thread: it may find none where one is just being made.</summary>
+    public int Entry(int word)
     {
-        for (int i = first; i < first + count; i++)
+        // The slot is written last when a line is made, after the arrays that have room for it.
+        int slot = Volatile.Read(ref _slots[word / LineWords]);
+        int at = Place(slot, word);
+        return slot != 0 && Volatile.Read(ref _entries) is { } entries && at < entries.Length ? Volatile.Read(ref entries[at]) : 0;
+    }
+
+    /// <summary>When the code is complete. The word has been read.</summary>
+    public void SetEntry(int word, int code)
+    {
+        if (_entries == null)
         {
-            if (First[i].Decoded != 0 && First[i].Word != ((uint*)Host)[i])
+            Volatile.Write(ref _entries, new int[_words.Length]);
+        }
+
+        Volatile.Write(ref _entries![Place(_slots[word / LineWords], word)], code);
+    }
+
+    public void ClearEntry(int word) => Volatile.Write(ref _entries![Place(_slots[word / LineWords], word)], 0);
+
+    /// <summary>The instruction at a word: what memory held when the word was first read since its line was invalidated.</summary>
+    public uint Read(int word)
+    {
+        int line = word / LineWords;
+        if (_slots[line] == 0)
+        {
+            AddLine(line);
+        }
+
+        int slot = _slots[line];
+        int at = Place(slot, word);
+        ref ushort read = ref _read[slot - 1];
+        if (((read >> (word % LineWords)) & 1) == 0)
+        {
+            _words[at] = Volatile.Read(ref ((uint*)Host)[word]);
+            read |= (ushort)(1 << (word % LineWords));
+        }
+
+        return _words[at];
+    }
+
+    /// <summary>Those of some lines, by bit, of which a word was read that memory holds no more.</summary>
+    public ulong ChangedLines(ulong lines)
+    {
+        ulong changed = 0;
+        for (; lines != 0; lines &= lines - 1)
+        {
+            int line = BitOperations.TrailingZeroCount(lines);
+            changed |= _slots[line] != 0 && IsChanged(line) ? 1ul << line : 0;
+        }
+
+        return changed;
+    }
+
+    private bool IsChanged(int line)
+    {
+        ReadOnlySpan<uint> now = new((uint*)Host + (line * LineWords), LineWords);
+        ReadOnlySpan<uint> then = _words.AsSpan((_slots[line] - 1) * LineWords, LineWords);
+        for (uint read = _read[_slots[line] - 1]; read != 0; read &= read - 1)
+        {
+            int i = BitOperations.TrailingZeroCount(read);
+            if (now[i] != then[i])
             {
-                return false;
+                return true;
             }
         }
 
-        return true;
+        return false;
+    }
+
+    /// <summary>Forgets what was read of some lines; in a page without ops.</summary>
+    public void Forget(ulong lines)
+    {
+        for (; lines != 0; lines &= lines - 1)
+        {
+            int slot = _slots[BitOperations.TrailingZeroCount(lines)];
+            if (slot != 0)
+            {
+                _read[slot - 1] = 0;
+            }
+        }
+    }
+
+    /// <summary>A copy of a page with ops that has not read some lines.</summary>
+    public CodePage Without(ulong lines)
+    {
+        var page = new CodePage(Memory, Index, GC.AllocateUninitializedArray<Op>(Words + 1, pinned: true)) 
+        {
+            _slots = _slots,
+            _count = _count,
+            _words = [.. _words],
+            _read = [.. _read],
+        };
+        new ReadOnlySpan<Op>(First, Words + 1).CopyTo(page._ops);
+        page.Undecode(lines);
+        page.Forget(lines);
+        return page;
     }
 
     public void MarkStale() => Volatile.Write(ref _stale, true);
+
+    private void Undecode(ulong lines)
+    {
+        for (; lines != 0; lines &= lines - 1)
+        {
+            int first = BitOperations.TrailingZeroCount(lines) * LineWords;
+            for (int i = first; i < first + LineWords; i++)
+            {
+                First[i] = default;
+                First[i].Handler = &Flow.Undecoded;
+                First[i].Offset = (ushort)(i * sizeof(uint));
+            }
+        }
+    }
+
+    private static int Place(int slot, int word) => ((slot - 1) * LineWords) + (word % LineWords);
+
+    private void AddLine(int line)
+    {
+        if (_count == _read.Length)
+        {
+            Array.Resize(ref _read, 2 * _count);
+            Array.Resize(ref _words, 2 * _count * LineWords);
+            if (_entries is { } entries)
+            {
+                Array.Resize(ref entries, _words.Length);
+                Volatile.Write(ref _entries, entries);
+            }
+        }
+
+        _count++;
+        Volatile.Write(ref _slots[line], (byte)_count);
+    }
 }

@@ -26,22 +26,21 @@ internal static unsafe class Flow
     public static Op* FpSimdGate(VcpuCore core, CpuState* s, Op* op) =>
         s->FpEnabled != 0 ? EncodingTable.Rows[op->Row].Handler(core, s, op) : core.TakeFpAccessTrap(op);
 
-    /// <summary>A taken branch to an op of the same page.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Op* Taken(VcpuCore core, CpuState* s, Op* op, Op* target)
-    {
-        long remaining = s->Remaining - (op - s->RunStart) - 1;
-        s->Remaining = remaining;
-        s->RunStart = target;
-        return remaining > 0 && s->Attention == 0 ? target : core.EnterAt(s->CodePageVa + target->Offset);
-    }
-
-    /// <summary>A taken branch by a displacement in bytes: <see cref="Op.Imm"/> of every direct branch.</summary>
+    /// <summary>A taken branch by a displacement in bytes: <see cref="Op.Imm"/> of every direct branch. Where it leaves it looks at no op but its own, for it may be the only one.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Op* TakenBy(VcpuCore core, CpuState* s, Op* op, long displacement)
     {
         ulong offset = op->Offset + (ulong)displacement;
-        return offset < 4096 ? Taken(core, s, op, op + (displacement >> 2)) : TakenTo(core, s, op, s->CodePageVa + offset);
+        if (offset >= 4096)
+        {
+            return TakenTo(core, s, op, s->CodePageVa + offset);
+        }
+
+        Op* target = op + (displacement >> 2);
+        long remaining = s->Remaining - (op - s->RunStart) - 1;
+        s->Remaining = remaining;
+        s->RunStart = target;
+        return remaining > 0 && s->Attention == 0 ? target : core.EnterAt(s->CodePageVa + offset);
     }
 
     /// <summary>A taken branch to any virtual address.</summary>

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Vmm.Emulation.Cpu.Interpreter;
 
 /// <summary>
-/// One predecoded instruction: 32 bytes, one for each word of a <see cref="CodePage"/>. Written once, under the code cache's
-/// lock, with <see cref="Handler"/> last.
+/// One decoded instruction: 32 bytes. In a <see cref="CodePage"/> of the interpreter there is one for each word, written once, under the code cache's lock, with <see cref="Handler"/> last.
+/// Translated code has copies of those that it leaves for behind its ways out.
 /// </summary>
 [StructLayout(LayoutKind.Sequential, Size = 32)]
 public unsafe struct Op

@@ -26,8 +26,8 @@ internal enum ExitKind
 [StructLayout(LayoutKind.Sequential, Pack = 4)]
 public unsafe struct ExitInfo
 {
-    /// <summary>The instruction to interpret, or to go on at.</summary>
-    public Op* Op;
+    /// <summary>Interpret: where the decoded instruction is, from the address of this field. Others: the offset in the page to go on at, in bytes.</summary>
+    public int Where;
 
     /// <summary>Interpret: instructions executed before it that are not yet taken off the budget.</summary>
     public byte Count;
@@ -38,9 +38,15 @@ public unsafe struct ExitInfo
     /// <summary>Which of <see cref="VcpuCounters.Exits"/> counts it.</summary>
     public ushort Counter;
 
-    /// <summary>Interpret: where the code goes on. Link: the displacement of the jump. From the address of this field.</summary>
+    /// <summary>Interpret: where the code goes on. Link, Apart: the displacement of the jump. From the address of this field.</summary>
     public int Place;
 
-    /// <summary>The page of <see cref="Op"/>, by number in the translation cache.</summary>
+    /// <summary>The page of the instruction, by number in the translation cache.</summary>
     public int Page;
+
+    /// <summary>Link, Apart: the block, from the address of this field. Other exits end before it.</summary>
+    public int Block;
+
+    /// <summary>Bytes before <see cref="Block"/>.</summary>
+    public const int CommonSize = 16;
 }

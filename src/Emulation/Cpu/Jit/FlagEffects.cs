@@ -27,24 +27,23 @@ internal static unsafe class FlagEffects
 
     public static FlagEffect OfRow(int row) => s_effects[row];
 
-    /// <summary>Whether flags are wanted at an op; true where that is not seen soon.</summary>
-    /// <param name="op">Decoded or not.</param>
-    public static bool WantedAt(CodeCache code, CodePage page, Op* op)
+    /// <summary>Whether flags are wanted at a word of the decoder's page; true where that is not seen soon.</summary>
+    public static bool WantedAt(PageDecoder decoder, int word)
     {
         int budget = Horizon;
-        return Wanted(code, page, op, ref budget);
+        return Wanted(decoder, word, ref budget);
     }
 
-    private static bool Wanted(CodeCache code, CodePage page, Op* op, ref int budget)
+    private static bool Wanted(PageDecoder decoder, int word, ref int budget)
     {
-        for (; op < page.First + CodePage.Words; op++)
+        for (; word < CodePage.Words; word++)
         {
             if (budget-- <= 0)
             {
                 return true;
             }
 
-            code.Decode(page, op);
+            Op* op = decoder.At(word);
             if (!op->IsAllocated)
             {
                 return true;
@@ -72,12 +71,12 @@ internal static unsafe class FlagEffects
                 return true;
             }
 
-            Op* target = page.First + (offset >> 2);
+            int target = (int)(offset >> 2);
             if (unconditional)
             {
-                op = target - 1;
+                word = target - 1;
             }
-            else if (Wanted(code, page, target, ref budget))
+            else if (Wanted(decoder, target, ref budget))
             {
                 return true;
             }

@@ -31,8 +31,9 @@ internal static unsafe class HostDisassembler
             at += Math.Max(instruction.Length, 1);
             if (thunk.Length > 0 && instruction.Mnemonic == Iced.Intel.Mnemonic.Call)
             {
-                write(at, Describe((ExitInfo*)at));
-                at += sizeof(ExitInfo);
+                ExitKind kind = KindOf(cache.Thunks, Target(cache, instruction));
+                write(at, Describe((ExitInfo*)at, kind));
+                at += kind is ExitKind.Link or ExitKind.Apart ? sizeof(ExitInfo) : ExitInfo.CommonSize;
             }
         }
     }
@@ -40,9 +41,12 @@ internal static unsafe class HostDisassembler
     /// <summary>The title of a guest instruction's encoding.</summary>
     public static string Mnemonic(uint word) => EncodingTable.Find(word) is var row && row < 0 ? "UNDEFINED" : EncodingTable.Rows[row].Mnemonic;
 
-    private static string Describe(ExitInfo* exit)
+    private static string Describe(ExitInfo* exit, ExitKind kind)
     {
-        string op = exit->Op == null ? "" : string.Create(CultureInfo.InvariantCulture, $"+{exit->Op->Offset:x3} {exit->Op->Word:x8} {Mnemonic(exit->Op->Word)}");
+        var left = (Op*)((byte*)&exit->Where + exit->Where);
+        string op = kind == ExitKind.Interpret
+            ? string.Create(CultureInfo.InvariantCulture, $"+{left->Offset:x3} {left->Word:x8} {Mnemonic(left->Word)}")
+            : string.Create(CultureInfo.InvariantCulture, $"+{exit->Where:x3}");
         return string.Create(CultureInfo.InvariantCulture, $".exit at {op}, {exit->Count} to charge, place 0x{(nuint)((byte*)&exit->Place + exit->Place):x}");
     }
 
@@ -53,14 +57,27 @@ internal static unsafe class HostDisassembler
             return "";
         }
 
-        var target = (byte*)((nint)instruction.NearBranchTarget - cache.ExecutableOffset);
+        byte* target = Target(cache, instruction);
         Thunks thunks = cache.Thunks;
-        return target == thunks.LeaveForInterpreter ? " ; interpret"
-            : target == thunks.LookUpSecond || target == thunks.LeaveForLookup ? " ; look up"
-            : target == thunks.LeaveForLink ? " ; link"
-            : target == thunks.LeaveForAttention ? " ; attention"
-            : "";
+        return target == thunks.LookUpSecond || target == thunks.LeaveForLookup ? " ; look up" : KindOf(thunks, target) switch
+        {
+            ExitKind.Interpret => " ; interpret",
+            ExitKind.Link => " ; link",
+            ExitKind.Attention => " ; attention",
+            ExitKind.Apart => " ; apart",
+            _ => "",
+        };
     }
+
+    private static byte* Target(TranslationCache cache, in Instruction instruction) => (byte*)((nint)instruction.NearBranchTarget - cache.ExecutableOffset);
+
+    // Of the thunks that are called; Lookup for what is none.
+    private static ExitKind KindOf(in Thunks thunks, byte* target) =>
+        target == thunks.LeaveForInterpreter ? ExitKind.Interpret
+        : target == thunks.LeaveForLink ? ExitKind.Link
+        : target == thunks.LeaveForAttention ? ExitKind.Attention
+        : target == thunks.LeaveForApart ? ExitKind.Apart
+        : ExitKind.Lookup;
 
     private sealed class HostCode(byte* end) : CodeReader
     {

@@ -39,7 +39,8 @@ internal sealed class JitReport
         report.AddTranslations(translations);
         report.AddExits();
         report.AddTlbs();
-        report.Line("Code pages", $"{code.PagesInvalidated:N0} replaced for what the guest changed, all looked through {code.AllInvalidated:N0} times; given up {code.GivenUp:N0} times");
+        report.Line("Code lines", $"{code.LinesInvalidated:N0} changed by the guest, {translations.BlocksGivenUp:N0} blocks given up for it; all looked through {code.AllInvalidated:N0} times");
+        report.Line("Code pages", $"{translations.Pages:N0}, given up {code.GivenUp:N0} times");
         return report._text.ToString().TrimEnd();
     }
 
@@ -51,7 +52,7 @@ internal sealed class JitReport
         Line("Host bytes", $"{t.HotBytes:N0}, {Ratio(t.HotBytes, t.Instructions):F1} per guest instruction, and {t.ColdBytes:N0} of ways out, {Ratio(t.ColdBytes, t.Instructions):F1}");
         Line("Translating", $"{seconds * 1000:N1} ms, {Ratio(t.Translating.TotalNanoseconds, t.Instructions):F0} ns per guest instruction, {Ratio(t.Blocks, seconds):N0} blocks a second");
         Line("Waiting for it", $"{t.Waits:N0} times, {t.Waiting.TotalMilliseconds:N1} ms");
-        Line("Code cache", $"{t.Used / Mebibyte:F1} of {t.Capacity / Mebibyte:F0} MiB used, given up {t.GivenUp:N0} times, in {t.LongestGiveUp.TotalMilliseconds:F2} ms at most{(t.MappedTwice ? "; mapped twice" : "")}");
+        Line("Code cache", $"{t.Used / Mebibyte:F1} of {t.Capacity / Mebibyte:F0} MiB used, {t.Live / Mebibyte:F1} in force, a part given up {t.GivenUp:N0} times, in {t.LongestGiveUp.TotalMilliseconds:F2} ms at most{(t.MappedTwice ? "; mapped twice" : "")}");
         if (t.PerfMapFailure != null)
         {
             Line("Perf map", $"not complete: {t.PerfMapFailure}");

@@ -13,6 +13,9 @@ internal readonly unsafe struct Thunks
     public const uint FlagBits = 0xC101;
     public const int NzcvShift = 28;
 
+    /// <summary>Bytes of the call that leaves, before what an exit says.</summary>
+    public const int CallLength = 5;
+
     private static readonly Reg[] s_saved = [Reg.Rbx, Reg.Rbp, Reg.R12, Reg.R13, Reg.R14, Reg.R15];
 
     public Thunks(byte* start)

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Numerics;
 using System.Runtime.Intrinsics.X86;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit.X64;
@@ -8,47 +9,70 @@ using Vmm.Emulation.Tracing;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// The translated code of a machine, shared by its vCPUs: found by page and instruction, made when first asked for, all given up at once when the memory is
-/// full, or much of it is of pages that the guest has replaced.
-/// <para>Threads: translating and linking hold the lock. A vCPU says that it is in translated code by a flag of its own, which it sets before it looks at
-/// <see cref="Generation"/>; who gives the code up changes the generation, has every thread fenced, and waits until no flag is set.</para>
+/// The translated code of a machine, shared by its vCPUs: found by page and instruction, made when first asked for. A block is given up when the guest has invalidated a line
+/// that it was made of and that has changed; when the memory is full, a segment of it is given up with all its blocks.
+/// <para>Threads: translating, linking and giving up hold the lock, which is that of the code cache. A vCPU says that it is in translated code by a flag of its own, which it sets before
+/// it looks at <see cref="Generation"/>; who empties a segment changes the generation, has every thread fenced, and waits until no flag is set.</para>
+/// <para>A block of a changed line is given up while vCPUs may be in it, and its memory stays what it is until its segment is emptied. Each entry of a block begins with a test of
+/// <see cref="CpuState.Attention"/>; one byte of it is changed so that it always leaves. So whatever leads there, jump caches of all vCPUs among it, leads
+/// to <see cref="Find"/>, which knows the block no more. Jumps of other blocks into it become again what they were before they were linked: that is for speed alone. Each change is
+/// one aligned store, or one of a byte: a vCPU that executes the instruction executes it as it was or as it is. The architecture wants the new instructions after the invalidation has completed, by DSB,
+/// and the other vCPU has passed a context synchronisation event. All vCPUs have been given <see cref="AttentionBits.CodeChange"/> by then, so an ISB leaves translated code, as an exception does; and the DSB
+/// has every thread fenced (<see cref="VcpuCore.CompleteBroadcast"/>), so that no host CPU still has the old bytes in its pipeline.</para>
 /// </summary>
-internal sealed unsafe class TranslationCache : IDisposable
+internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
 {
     /// <summary>The least that is of use, in bytes.</summary>
     public const long SmallestCapacity = 1 << 20;
 
-    private const int PagesBetweenLooks = 256;
+    // Segments are as large, or there are so few of them; in less than that one segment is all.
+    private const long SegmentSize = 8 << 20;
+    private const int FewSegments = 4;
+    private const long SmallestSegment = 1 << 20;
 
-    // 23 MB of decoded pages. Linux replaces some 450 while it boots, and would have to be translated again.
-    private const int FewStale = 512;
-
-    private readonly Lock _lock = new();
+    private readonly Lock _lock;
+    private readonly CodeCache _code;
     private readonly ExecutableMemory _memory;
     private readonly Translator _translator;
+    private readonly CodeSegment[] _segments;
+    private readonly JumpLinks _links = new();
+    private readonly Stack<int> _freePages = new();
     private VcpuCore[] _cpus = [];
-    private readonly byte* _hotFirst;
-    private readonly byte* _coldFirst;
-    private CodePage[] _pages = new CodePage[256];
+    private CodePage?[] _pages = new CodePage?[256];
     private int _pageCount;
-    private byte* _hot;
-    private byte* _cold;
+    private CodeSegment _segment;
+    private long _segmentsFilled = 1;
     private long _generation;
     private TranslationStatistics _statistics;
 
-    // In lockstep: each block, and its page, by where its hot part starts. Under the lock.
-    private readonly SortedList<nint, (BlockCode Code, CodePage Page)> _blocks = [];
-
     private TranslationCache(ExecutableMemory memory, CodeCache code, bool lockstep)
     {
+        _lock = code.Lock;
+        _code = code;
         _memory = memory;
         _translator = new Translator(this, code, lockstep);
         Turn = lockstep ? new LockstepTurn() : null;
         Thunks = new Thunks(memory.Start);
         Enter = (delegate* unmanaged<CpuState*, byte*, int>)((byte*)Thunks.Enter + ExecutableOffset);
-        _hot = _hotFirst = Thunks.End;
-        _cold = _coldFirst = memory.Start + (memory.Size / 2);
-        code.Changed += NoteCodeChange;
+        _segments = Divide(memory, Thunks.End);
+        _segment = _segments[0];
+        _segment.Filled = _segmentsFilled;
+        code.Attach(this);
+    }
+
+    private static CodeSegment[] Divide(ExecutableMemory memory, byte* first)
+    {
+        long capacity = (long)memory.Size;
+        long count = capacity < FewSegments * SmallestSegment ? 1 : Math.Max(FewSegments, capacity / SegmentSize);
+        long size = capacity / count & ~4095;
+        var segments = new CodeSegment[count];
+        for (long i = 0; i < count; i++)
+        {
+            byte* start = memory.Start + (i * size);
+            segments[i] = new CodeSegment(i == 0 ? first : start, start + (size / 2), start + size);
+        }
+
+        return segments;
     }
 
     /// <summary>
@@ -80,14 +104,14 @@ internal sealed unsafe class TranslationCache : IDisposable
     public TraceLog? Trace { get; set; }
 
     /// <summary>
-    /// Changes when all code is given up, before and after: addresses of code of another generation are not to be entered, and an odd one has none.
+    /// Changes when a segment is emptied, before and after: addresses of code of another generation are not to be entered, and while it is odd none is.
     /// </summary>
     public long Generation => Volatile.Read(ref _generation);
 
     /// <summary>In lockstep, whose turn it is; else null.</summary>
     public LockstepTurn? Turn { get; }
 
-    /// <summary>How often all code was given up.</summary>
+    /// <summary>How often a segment, or all code, was given up.</summary>
     public long GivenUp => Generation / 2;
 
     /// <param name="capacity">Bytes of code, <see cref="SmallestCapacity"/> at least; taken from the host as they are used.</param>
@@ -113,7 +137,9 @@ internal sealed unsafe class TranslationCache : IDisposable
                 return _statistics with
                 {
                     GivenUp = GivenUp,
-                    Used = _hot - _memory.Start + (_cold - _coldFirst),
+                    Used = Thunks.End - _memory.Start + _segments.Sum(segment => segment.Used),
+                    Live = _segments.Sum(segment => segment.Live),
+                    Pages = _pageCount - _freePages.Count,
                     Capacity = (long)_memory.Size,
                     MappedTwice = ExecutableOffset != 0,
                     PerfMapFailure = PerfMap?.Failure,
@@ -131,18 +157,22 @@ internal sealed unsafe class TranslationCache : IDisposable
         }
     }
 
-    /// <summary>The code of an instruction of a page, translated if need be; null when all code had to be given up instead.</summary>
+    /// <summary>The code of a word of a page, translated if need be; null when the page is replaced or given up: enter it anew.</summary>
     /// <param name="generation">The generation that the code is of.</param>
-    public byte* Find(VcpuCore cpu, CodePage page, Op* op, out long generation)
+    public byte* Find(VcpuCore cpu, CodePage page, int word, out long generation)
     {
         generation = Generation;
-        byte* entry = page.Entry(op->Offset >> 2);
-        return entry != null && !IsEnding(generation) ? entry : Translate(cpu, page, op, apart: false, out generation);
+        int entry = page.Entry(word);
+        return entry != 0 && !IsEnding(generation) ? Executable(entry) : Translate(cpu, page, word, apart: false, out generation);
     }
 
-    /// <summary>As <see cref="Find"/>, and lets the jump with the displacement at <paramref name="place"/> go there.</summary>
+    /// <summary>The code of a word of a page; null for none.</summary>
+    public byte* EntryOf(CodePage page, int word) => page.Entry(word) is var entry and not 0 ? Executable(entry) : null;
+
+    /// <summary>As <see cref="Find"/>, and lets the jump that an exit speaks of go there. Null also when the exit is of code that was given up.</summary>
+    /// <param name="exit">Of a generation.</param>
     /// <param name="apart">To code of its own, which checks each access for itself.</param>
-    public byte* Link(VcpuCore cpu, CodePage page, Op* op, byte* place, long generation, bool apart)
+    public byte* Link(VcpuCore cpu, CodePage page, ExitInfo* exit, long generation, bool apart)
     {
         Lock();
         try
@@ -152,14 +182,23 @@ internal sealed unsafe class TranslationCache : IDisposable
                 return null;
             }
 
-            byte* entry = Translate(cpu, page, op, apart, out long now);
-            if (entry != null && now == generation)
+            byte* place = (byte*)&exit->Place + exit->Place;
+            int displacement = *(int*)(place - ExecutableOffset);
+            int original = (int)((byte*)exit - Thunks.CallLength - (place + sizeof(int)));
+            if (displacement != original)
             {
-                // Aligned: a vCPU that executes the jump sees the old or the new displacement.
-                Volatile.Write(ref *(int*)(place - ExecutableOffset), (int)(entry - (place + 4)));
+                // Another vCPU was here first.
+                return place + sizeof(int) + displacement;
             }
 
-            return entry;
+            var source = (CodeBlock*)((byte*)&exit->Block + exit->Block);
+            byte* entry = Translate(cpu, page, exit->Where / sizeof(uint), apart, out long now);
+            if (entry != null && now == generation && source->InForce)
+            {
+                LinkJump(page, place - ExecutableOffset, entry - ExecutableOffset);
+            }
+
+            return now == generation ? entry : null;
         }
         finally
         {
@@ -167,96 +206,147 @@ internal sealed unsafe class TranslationCache : IDisposable
         }
     }
 
-    /// <summary>A page by the number that exits give. In translated code, or with the lock, only.</summary>
-    public CodePage PageAt(int number) => Volatile.Read(ref _pages)[number];
+    /// <summary>Lets a jump of a block of the page go to another, until either is given up. With the lock.</summary>
+    /// <param name="place">Its displacement, aligned, which now leads to a stub.</param>
+    public void LinkJump(CodePage page, byte* place, byte* target)
+    {
+        page.FirstLink = _links.Add(page.FirstLink, OffsetOf(place), *(int*)place, OffsetOf(target));
+        Volatile.Write(ref *(int*)place, (int)(target - (place + sizeof(int))));
+    }
 
-    /// <summary>In lockstep, the block whose hot part an address is in, and the page that it was made of.</summary>
+    /// <summary>A page by the number that exits give. In translated code, or with the lock, only.</summary>
+    public CodePage PageAt(int number) => Volatile.Read(ref _pages)[number]!;
+
+    /// <summary>Where the code of an offset is written, as <see cref="CodePage.Entry"/> has it.</summary>
+    public byte* At(int offset) => _memory.Start + offset;
+
+    /// <summary>The offset of a place where code is written.</summary>
+    public int OffsetOf(byte* place) => (int)(place - _memory.Start);
+
+    /// <summary>The block whose hot part an address is in, in force or not, and the page that it was made of.</summary>
     public BlockCode BlockAt(byte* code, out CodePage? page)
     {
         lock (_lock)
         {
-            // The last that begins at the address or before it.
+            page = null;
+            int hot = OffsetOf(code - ExecutableOffset);
+            CodeSegment? segment = Array.Find(_segments, segment => segment.Holds(code - ExecutableOffset));
             int low = 0;
-            int high = _blocks.Count;
+            int high = segment?.Blocks ?? 0;
             while (low < high)
             {
+                // The last that begins at the address or before it.
                 int middle = (low + high) / 2;
-                (low, high) = _blocks.Keys[middle] <= (nint)code ? (middle + 1, high) : (low, middle);
+                (low, high) = segment![middle]->Hot <= hot ? (middle + 1, high) : (low, middle);
             }
 
-            page = null;
-            if (low == 0 || code >= _blocks.Values[low - 1].Code.HotEnd + ExecutableOffset)
+            if (low == 0 || hot >= segment![low - 1]->HotEnd)
             {
                 return default;
             }
 
-            page = _blocks.Values[low - 1].Page;
-            return _blocks.Values[low - 1].Code;
+            CodeBlock* block = segment[low - 1];
+            page = PageAt(block->Page);
+            return new BlockCode(At(block->Hot), At(block->HotEnd), (byte*)block, At(block->Ways), At(block->ColdEnd));
+        }
+    }
+
+    /// <summary>
+    /// After code was given up: has every host CPU interrupted that executes another vCPU, so that it fetches instructions anew. One that begins to execute meanwhile does so behind a
+    /// barrier of its own.
+    /// </summary>
+    public void FenceOthers(VcpuCore from)
+    {
+        foreach (VcpuCore cpu in Volatile.Read(ref _cpus))
+        {
+            if (cpu != from && cpu.IsExecuting)
+            {
+                Interlocked.MemoryBarrierProcessWide();
+                return;
+            }
         }
     }
 
     public void Dispose()
     {
         PerfMap?.Dispose();
+        _translator.Dispose();
         _memory.Dispose();
     }
 
-    private byte* Translate(VcpuCore cpu, CodePage page, Op* op, bool apart, out long generation)
+    private byte* Executable(int offset) => At(offset) + ExecutableOffset;
+
+    private CodeBlock* Block(int cold) => (CodeBlock*)At(cold);
+
+    private byte* Translate(VcpuCore cpu, CodePage page, int word, bool apart, out long generation)
     {
         Lock();
         try
         {
+            if (!_segment.HasRoom)
+            {
+                MakeRoom();
+            }
+
             generation = _generation;
-            int word = op->Offset >> 2;
-            if (!apart && page.Entry(word) is var entry && entry != null)
+            if (page.Stale)
             {
-                return entry;
+                return null;
             }
 
-            bool isNew = page.Number < 0 || page.Number >= _pageCount || _pages[page.Number] != page;
-            if (_hot + Translator.MaxBytes > _coldFirst || _cold + Translator.MaxBytes > _memory.Start + _memory.Size || (isNew && ManyAreStale()))
+            if (!apart && page.Entry(word) is var entry and not 0)
             {
-                GiveUpAll(cpu);
-                generation = _generation;
-                isNew = true;
+                return Executable(entry);
             }
 
-            if (isNew)
+            if (page.Number < 0)
             {
                 page.Number = Add(page);
             }
 
             long start = Stopwatch.GetTimestamp();
-            BlockCode block = _translator.Translate(page, page.Number, word, apart, _hot, _cold);
+            BlockCode block = _translator.Translate(page, word, apart, _segment.Hot, _segment.Cold);
             if (block.HotEnd - block.Hot > Translator.MaxBytes || block.ColdEnd - block.Cold > Translator.MaxBytes)
             {
                 throw new InvalidOperationException($"a block of {_translator.Length} instructions takes more than {Translator.MaxBytes} bytes of host code");
             }
 
+            Keep(page, block);
             _statistics.Translating += Stopwatch.GetElapsedTime(start);
             _statistics.Blocks++;
             _statistics.Instructions += _translator.Length;
             _statistics.HotBytes += block.HotEnd - block.Hot;
             _statistics.ColdBytes += block.ColdEnd - block.Cold;
-            PerfMap?.AddBlock(block, ExecutableOffset, cpu.State->CodePageVa + op->Offset, _translator.Length);
+            PerfMap?.AddBlock(block, ExecutableOffset, cpu.State->CodePageVa + ((ulong)word * sizeof(uint)), _translator.Length);
             if (Trace is { } trace)
             {
-                _translator.Trace(trace, cpu.State->CodePageVa + op->Offset, block, ExecutableOffset);
+                _translator.Trace(trace, cpu.State->CodePageVa + ((ulong)word * sizeof(uint)), block, ExecutableOffset);
             }
 
-            if (Turn != null)
-            {
-                _blocks.Add((nint)(block.Hot + ExecutableOffset), (block, page));
-            }
-
-            _hot = block.HotEnd;
-            _cold = block.ColdEnd;
             return block.Hot + ExecutableOffset;
         }
         finally
         {
             _lock.Exit();
         }
+    }
+
+    private void Keep(CodePage page, BlockCode code)
+    {
+        int cold = OffsetOf(code.Cold);
+        *Block(cold) = new CodeBlock
+        {
+            Lines = _translator.Lines,
+            Hot = OffsetOf(code.Hot),
+            HotEnd = OffsetOf(code.HotEnd),
+            Ways = OffsetOf(code.Ways),
+            ColdEnd = OffsetOf(code.ColdEnd),
+            Page = page.Number,
+            Next = page.FirstBlock,
+        };
+        page.FirstBlock = cold;
+        page.Blocks++;
+        _segment.Keep(code);
     }
 
     // Counts what it waits for others.
@@ -273,49 +363,154 @@ internal sealed unsafe class TranslationCache : IDisposable
         _statistics.Waiting += Stopwatch.GetElapsedTime(start);
     }
 
-    // Whether more than a few, and a quarter of the pages, is what the guest has replaced: such a page, 45 KB, lives as long as its code may run. Looked at once for so many pages.
-    private bool ManyAreStale()
-    {
-        if (_pageCount == 0 || _pageCount % PagesBetweenLooks != 0)
-        {
-            return false;
-        }
-
-        int stale = 0;
-        foreach (CodePage page in _pages.AsSpan(0, _pageCount))
-        {
-            stale += page.Stale ? 1 : 0;
-        }
-
-        return stale > Math.Max(FewStale, _pageCount / 4);
-    }
-
     private int Add(CodePage page)
     {
-        if (_pageCount == _pages.Length)
+        if (!_freePages.TryPop(out int number))
         {
-            var larger = new CodePage[_pages.Length * 2];
-            _pages.CopyTo(larger, 0);
-            Volatile.Write(ref _pages, larger);
+            if (_pageCount == _pages.Length)
+            {
+                var larger = new CodePage?[_pages.Length * 2];
+                _pages.CopyTo(larger, 0);
+                Volatile.Write(ref _pages, larger);
+            }
+
+            number = _pageCount++;
         }
 
-        _pages[_pageCount] = page;
-        return _pageCount++;
+        _pages[number] = page;
+        return number;
     }
 
-    // Decoded code was dropped: no jump cache is to lead to what was made of it. Takes no lock, for the caller holds that of the decoded code.
-    private void NoteCodeChange()
+    private static bool IsEnding(long generation) => (generation & 1) != 0;
+
+    // ---- Giving up ----
+
+    void ICodeTranslator.Changed(CodePage page, ulong lines)
     {
-        foreach (VcpuCore cpu in Volatile.Read(ref _cpus))
+        _translator.Forget(page, lines);
+        int previous = 0;
+        for (int cold = page.FirstBlock; cold != 0;)
+        {
+            CodeBlock* block = Block(cold);
+            int next = block->Next;
+            if ((block->Lines & lines) != 0)
+            {
+                TakeOut(page, previous, cold);
+                GiveUp(page, cold, _segments.First(segment => segment.Holds((byte*)block)));
+                _statistics.BlocksGivenUp++;
+            }
+            else
+            {
+                previous = cold;
+            }
+
+            cold = next;
+        }
+
+        foreach (VcpuCore cpu in _cpus)
         {
             cpu.Interrupts.Note(AttentionBits.CodeChange);
         }
     }
 
-    private static bool IsEnding(long generation) => (generation & 1) != 0;
+    void ICodeTranslator.Dropped()
+    {
+        if (_segments.Any(segment => segment.Used != 0))
+        {
+            Empty(_segments);
+        }
+    }
 
-    // The calling vCPU is not in translated code. Others may be on their way in: they look at the generation with their flag set.
-    private void GiveUpAll(VcpuCore caller)
+    private void TakeOut(CodePage page, int previous, int cold)
+    {
+        if (previous == 0)
+        {
+            page.FirstBlock = Block(cold)->Next;
+        }
+        else
+        {
+            Block(previous)->Next = Block(cold)->Next;
+        }
+    }
+
+    // Of a block that was taken out of its page.
+    private void GiveUp(CodePage page, int cold, CodeSegment segment)
+    {
+        CodeBlock* block = Block(cold);
+        segment.Live -= block->Bytes(cold);
+        Translator.CloseEntry(At(block->Hot));
+        for (ulong lines = block->Lines; lines != 0; lines &= lines - 1)
+        {
+            int first = BitOperations.TrailingZeroCount(lines) * CodePage.LineWords;
+            for (int word = first; word < first + CodePage.LineWords; word++)
+            {
+                int entry = page.Entry(word);
+                if (entry >= block->Hot && entry < block->HotEnd)
+                {
+                    page.ClearEntry(word);
+                    Translator.CloseEntry(At(entry));
+                }
+            }
+        }
+
+        block->Lines = 0;
+        Unlink(page, block, cold);
+    }
+
+    // Forgets the jumps from a block and into it.
+    private void Unlink(CodePage page, CodeBlock* block, int cold)
+    {
+        int previous = JumpLinks.None;
+        for (int index = page.FirstLink; index != JumpLinks.None;)
+        {
+            ref JumpLinks.Link link = ref _links[index];
+            int next = link.Next;
+            bool into = link.Target >= block->Hot && link.Target < block->HotEnd;
+            bool from = (link.Place >= block->Hot && link.Place < block->HotEnd) || (link.Place >= cold && link.Place < block->ColdEnd);
+            if (into)
+            {
+                Volatile.Write(ref *(int*)At(link.Place), link.Original);
+            }
+
+            if (!into && !from)
+            {
+                previous = index;
+            }
+            else
+            {
+                if (previous == JumpLinks.None)
+                {
+                    page.FirstLink = next;
+                }
+                else
+                {
+                    _links[previous].Next = next;
+                }
+
+                _links.Free(index);
+            }
+
+            index = next;
+        }
+    }
+
+    // Goes on in an empty segment, or empties one: that with least in force if that is little, which code that is written again and again leaves behind; else the one filled first.
+    private void MakeRoom()
+    {
+        CodeSegment sparse = _segments.Where(segment => segment.Filled != 0).MinBy(segment => segment.Live)!;
+        CodeSegment? empty = _segments.FirstOrDefault(segment => segment.Filled == 0);
+        bool isLittle = sparse.Live < sparse.Used / (empty == null ? 2 : 4);
+        _segment = isLittle ? sparse : empty ?? _segments.MinBy(segment => segment.Filled)!;
+        if (_segment.Filled != 0)
+        {
+            Empty([_segment]);
+        }
+
+        _segment.Filled = ++_segmentsFilled;
+    }
+
+    // The calling vCPU, if one calls, is not in translated code. Others may be on their way in: they look at the generation with their flag set.
+    private void Empty(CodeSegment[] segments)
     {
         long start = Stopwatch.GetTimestamp();
         Volatile.Write(ref _generation, _generation + 1);
@@ -323,28 +518,53 @@ internal sealed unsafe class TranslationCache : IDisposable
         var spin = default(SpinWait);
         foreach (VcpuCore cpu in _cpus)
         {
-            while (cpu != caller && cpu.InTranslatedCode)
+            while (cpu.InTranslatedCode)
             {
                 cpu.Interrupts.Note(AttentionBits.CodeChange);
                 spin.SpinOnce(sleep1Threshold: -1);
             }
         }
 
-        for (int i = 0; i < _pageCount; i++)
+        foreach (CodeSegment segment in segments)
         {
-            _pages[i].ClearEntries();
+            for (int i = 0; i < segment.Blocks; i++)
+            {
+                Remove(OffsetOf((byte*)segment[i]), segment);
+            }
+
+            segment.Empty();
         }
 
-        _pages = new CodePage[256];
-        _pageCount = 0;
-        _hot = _hotFirst;
-        _cold = _coldFirst;
-        _blocks.Clear();
         Volatile.Write(ref _generation, _generation + 1);
         TimeSpan taken = Stopwatch.GetElapsedTime(start);
         if (taken > _statistics.LongestGiveUp)
         {
             _statistics.LongestGiveUp = taken;
+        }
+    }
+
+    // A block whose memory is about to be used again; the page with its last one.
+    private void Remove(int cold, CodeSegment segment)
+    {
+        CodePage page = PageAt(Block(cold)->Page);
+        if (Block(cold)->InForce)
+        {
+            int previous = 0;
+            for (int other = page.FirstBlock; other != cold; other = Block(other)->Next)
+            {
+                previous = other;
+            }
+
+            TakeOut(page, previous, cold);
+            GiveUp(page, cold, segment);
+        }
+
+        if (--page.Blocks == 0)
+        {
+            _pages[page.Number] = null;
+            _freePages.Push(page.Number);
+            page.Number = -1;
+            _code.Drop(page);
         }
     }
 }

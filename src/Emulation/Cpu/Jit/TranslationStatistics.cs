@@ -22,14 +22,23 @@ internal record struct TranslationStatistics
 
     public TimeSpan Waiting { get; set; }
 
-    /// <summary>The longest time for which all code was held up to be given up.</summary>
+    /// <summary>The longest time for which all vCPUs were kept out of the code while some of it was given up.</summary>
     public TimeSpan LongestGiveUp { get; set; }
 
-    /// <summary>How often all code was given up.</summary>
+    /// <summary>Blocks that were given up because the guest had changed a line that they were made of.</summary>
+    public long BlocksGivenUp { get; set; }
+
+    /// <summary>How often a segment, or all code, was given up.</summary>
     public long GivenUp { get; set; }
 
     /// <summary>Bytes of the code that is there now, thunks included, and of the room for it.</summary>
     public long Used { get; set; }
+
+    /// <summary>Bytes of the blocks in force.</summary>
+    public long Live { get; set; }
+
+    /// <summary>Pages that have code.</summary>
+    public int Pages { get; set; }
 
     public long Capacity { get; set; }
 

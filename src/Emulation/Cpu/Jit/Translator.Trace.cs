@@ -101,7 +101,7 @@ internal sealed unsafe partial class Translator
 
             trace.Write(TraceCategories.OutAsm, string.Create(CultureInfo.InvariantCulture, $"  0x{(nint)at:x} {text}"));
         });
-        HostDisassembler.Disassemble(cache, block.Cold + executableOffset, block.ColdEnd + executableOffset, (at, text) =>
+        HostDisassembler.Disassemble(cache, block.Ways + executableOffset, block.ColdEnd + executableOffset, (at, text) =>
             trace.Write(TraceCategories.OutAsm, string.Create(CultureInfo.InvariantCulture, $"  0x{(nint)at:x} {text}")));
     }
 }

@@ -13,7 +13,7 @@ namespace Vmm.Emulation.Cpu.Jit;
 /// interpreter and come back behind the instruction.</para>
 /// </summary>
 /// <param name="lockstep">Whether stores are logged and no flags left out: see <see cref="VcpuCore"/>.</param>
-internal sealed unsafe partial class Translator(TranslationCache cache, CodeCache code, bool lockstep)
+internal sealed unsafe partial class Translator(TranslationCache cache, CodeCache code, bool lockstep) : IDisposable
 {
     /// <summary>Instructions of a block at most.</summary>
     public const int MaxBlock = 128;
@@ -25,11 +25,23 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     private const Reg Rcx = Reg.Rcx;
     private const Reg Rdx = Reg.Rdx;
 
+    // Compared with attention by an entry that is closed, and never equal to it.
+    private const byte Closed = 0x80;
+
+    private static readonly int s_entryTestLength = MeasureEntryTest();
+
+    private readonly PageDecoder _decoder = new(code);
     private readonly Sequence<Stub> _stubs = new();
 
     // What the instruction leaves for that is being emitted: its stubs, but for what is known at its end.
     private readonly Sequence<Stub> _rare = new();
     private readonly Sequence<(nint Displacement, int Word)> _forward = new();
+
+    // Jumps to code that was there before.
+    private readonly Sequence<(nint Displacement, int Entry)> _linked = new();
+
+    // The copy of each instruction that is left for, in the block's cold part.
+    private readonly nint[] _copies = new nint[MaxBlock];
     private readonly byte*[] _labels = new byte*[MaxBlock];
     private readonly bool[] _isLabel = new bool[MaxBlock];
     private readonly bool[] _isEntry = new bool[MaxBlock];
@@ -39,7 +51,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     private bool _hasLoop;
     private Assembler _a;
     private CodePage _page = null!;
-    private int _pageNumber;
+    private byte* _cold;
     private int _first;
     private int _length;
     private int _index;
@@ -66,22 +78,34 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         bool Relies = false,
         Miss Led = default);
 
+    /// <summary>Lines of its page, by bit, that the block depends on that was translated last.</summary>
+    public ulong Lines => _decoder.Lines;
+
+    /// <summary>Forgets what was decoded of lines of a page.</summary>
+    public void Forget(CodePage page, ulong lines) => _decoder.Forget(page, lines);
+
+    /// <summary>Makes an entry of a block leave always. Where vCPUs execute it, they do so now or next time.</summary>
+    public static void CloseEntry(byte* entry) => Volatile.Write(ref entry[s_entryTestLength - 1], Closed);
+
     /// <summary>Translates from a word of a page on; gives each entry to the page.</summary>
+    /// <param name="page">Has its number.</param>
     /// <param name="apart">Each access is checked for itself, and the page is given no entries.</param>
     /// <param name="hot">Where the code goes that mostly runs: <see cref="MaxBytes"/> at least.</param>
-    /// <param name="cold">Where the ways out go, and as many bytes.</param>
-    public BlockCode Translate(CodePage page, int pageNumber, int word, bool apart, byte* hot, byte* cold)
+    /// <param name="cold">Where room for the <see cref="CodeBlock"/> and the ways out go, and as many bytes; a multiple of 8.</param>
+    public BlockCode Translate(CodePage page, int word, bool apart, byte* hot, byte* cold)
     {
         _apart = apart;
 
         // After all code was given up places come again.
         _pageInRaxAt = _addendAt = null;
         _page = page;
-        _pageNumber = pageNumber;
+        _decoder.Open(page);
         _first = word;
+        _cold = cold;
         _a = new Assembler(hot);
         _stubs.Clear();
         _forward.Clear();
+        _linked.Clear();
         Delimit();
         FindLabels();
         FindWantedFlags();
@@ -118,28 +142,40 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         }
 
         byte* hotEnd = _a.Position;
-        _a = new Assembler(cold);
+        _a = new Assembler(cold + sizeof(CodeBlock));
+        CopyOps();
+        byte* ways = _a.Position;
         EmitStubs();
+        while (((nint)_a.Position & 7) != 0)
+        {
+            _a.Byte(0x90);
+        }
+
         for (int i = 0; i < _forward.Count; i++)
         {
             Assembler.Link((byte*)_forward[i].Displacement, _labels[_forward[i].Word]);
+        }
+
+        for (int i = 0; i < _linked.Count; i++)
+        {
+            cache.LinkJump(page, (byte*)_linked[i].Displacement, cache.At(_linked[i].Entry));
         }
 
         for (int i = 0; i < _length; i++)
         {
             if (_isEntry[i] && !apart)
             {
-                page.SetEntry(_first + i, _labels[i] + cache.ExecutableOffset);
+                page.SetEntry(_first + i, cache.OffsetOf(_labels[i]));
             }
         }
 
-        return new BlockCode(hot, hotEnd, cold, _a.Position);
+        return new BlockCode(hot, hotEnd, cold, ways, _a.Position);
     }
 
     /// <summary>Instructions of the block that was translated last.</summary>
     public int Length => _length;
 
-    private Op* OpAt(int index) => _page.First + _first + index;
+    private Op* OpAt(int index) => _decoder.First + _first + index;
 
     // How long the block is. All its ops are decoded after.
     private void Delimit()
@@ -147,13 +183,12 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         _length = 0;
         while (_length < MaxBlock && _first + _length < CodePage.Words)
         {
-            if (_length > 0 && _page.Entry(_first + _length) != null)
+            if (_length > 0 && _page.Entry(_first + _length) != 0)
             {
                 return;
             }
 
-            Op* op = OpAt(_length++);
-            code.Decode(_page, op);
+            Op* op = _decoder.At(_first + _length++);
             if (SeldomFallsThrough(op) || IsUnconditional(op->Word))
             {
                 return;
@@ -284,7 +319,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     private bool WantedAtWord(int word)
     {
         int index = word - _first;
-        return lockstep || word >= CodePage.Words || (index >= 0 && index < _length ? _wanted[index] : FlagEffects.WantedAt(code, _page, _page.First + word));
+        return lockstep || word >= CodePage.Words || (index >= 0 && index < _length ? _wanted[index] : FlagEffects.WantedAt(_decoder, word));
     }
 
     // What stands at a label: from here on flags are in memory, since several ways lead here.
@@ -312,9 +347,20 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         _labels[_index] = _a.Position;
         if (_isEntry[_index])
         {
-            _a.AluImmediate(Alu.Cmp, false, HostRegisters.Attention, 0);
+            EmitEntryTest(ref _a);
             _stubs.Add(new Stub(ExitKind.Attention, (nint)_a.JumpForward(Condition.NotEqual), (nint)OpAt(_index), 0, 0));
         }
+    }
+
+    // The first instruction of an entry. Its last byte is what attention is compared with: see CloseEntry.
+    private static void EmitEntryTest(ref Assembler a) => a.AluImmediate(Alu.Cmp, false, HostRegisters.Attention, 0);
+
+    private static int MeasureEntryTest()
+    {
+        byte* buffer = stackalloc byte[16];
+        var a = new Assembler(buffer);
+        EmitEntryTest(ref a);
+        return (int)(a.Position - buffer);
     }
 
     // ---- Leaving ----
@@ -373,27 +419,29 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         int word = (int)(offset >> 2);
         int index = word - _first;
         Charge(count);
-        byte* target = _page.Entry(word) is var entry && entry != null ? entry - cache.ExecutableOffset : null;
-        bool isInside = index >= 0 && index < _length && _isLabel[index] && (index > _index || !_apart);
-        if (isInside || target != null)
+        Op* op = _decoder.First + word;
+        if (index >= 0 && index < _length && _isLabel[index] && (index > _index || !_apart))
         {
-            if (isInside && _labels[index] == null)
+            if (_labels[index] == null)
             {
                 _forward.Add(((nint)_a.JumpForward(Condition.Greater), index));
             }
             else
             {
-                _a.Jump(Condition.Greater, isInside ? _labels[index] : target);
+                _a.Jump(Condition.Greater, _labels[index]);
             }
 
-            _stubs.Add(new Stub(ExitKind.Attention, (nint)_a.JumpForward(), (nint)(_page.First + word), 0, 0));
+            _stubs.Add(new Stub(ExitKind.Attention, (nint)_a.JumpForward(), (nint)op, 0, 0));
+            return;
         }
-        else
+
+        _stubs.Add(new Stub(ExitKind.Attention, (nint)_a.JumpForward(Condition.LessOrEqual), (nint)op, 0, 0));
+        _a.AlignDisplacement(1);
+        byte* displacement = _a.JumpForward();
+        _stubs.Add(new Stub(ExitKind.Link, (nint)displacement, (nint)op, 0, (nint)displacement));
+        if (_page.Entry(word) is var entry and not 0)
         {
-            _stubs.Add(new Stub(ExitKind.Attention, (nint)_a.JumpForward(Condition.LessOrEqual), (nint)(_page.First + word), 0, 0));
-            _a.AlignDisplacement(1);
-            byte* displacement = _a.JumpForward();
-            _stubs.Add(new Stub(ExitKind.Link, (nint)displacement, (nint)(_page.First + word), 0, (nint)displacement));
+            _linked.Add(((nint)displacement, entry));
         }
     }
 
@@ -436,6 +484,27 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         {
             _a.LoadImmediate(Rcx, (ulong)value);
             _a.Lea(true, register, Operand.At(register, Rcx, 0));
+        }
+    }
+
+    // Copies of the instructions that are left for, aligned.
+    private void CopyOps()
+    {
+        Array.Clear(_copies, 0, _length);
+        for (int i = 0; i < _stubs.Count; i++)
+        {
+            if (_stubs[i].Kind != ExitKind.Interpret)
+            {
+                continue;
+            }
+
+            var op = (Op*)_stubs[i].Op;
+            ref nint copy = ref _copies[op - OpAt(0)];
+            if (copy == 0)
+            {
+                copy = (nint)_a.Position;
+                _a.Data(*op);
+            }
         }
     }
 
@@ -482,10 +551,16 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     // The ExitInfo behind a call that leaves; 0 for a place just behind it.
     private void Say(in Stub stub, nint place)
     {
-        _a.Int64(stub.Op);
+        var op = (Op*)stub.Op;
+        nint start = (nint)_a.Position;
+        _a.Int32(stub.Kind == ExitKind.Interpret ? (int)(_copies[op - OpAt(0)] - start) : op->Offset);
         _a.Int32(stub.Count | (stub.Relies ? 1 << 8 : 0) | (CounterOf(stub) << 16));
-        _a.Int32(place == 0 ? 8 : (int)(place - (nint)_a.Position));
-        _a.Int32(_pageNumber);
+        _a.Int32((int)((place == 0 ? start + ExitInfo.CommonSize : place) - (nint)_a.Position));
+        _a.Int32(_page.Number);
+        if (stub.Kind is ExitKind.Link or ExitKind.Apart)
+        {
+            _a.Int32((int)(_cold - _a.Position));
+        }
     }
 
     // Where the interpreter comes back to, out of the way: conditions that the main line takes as met, and the V registers it holds.
@@ -526,4 +601,6 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         ExitKind.Apart => ExitCounters.Apart,
         _ => ExitCounters.Attention,
     };
+
+    public void Dispose() => _decoder.Dispose();
 }

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Mmu;
 
 namespace Vmm.Emulation.Cpu.Lockstep;
@@ -15,10 +16,16 @@ internal sealed unsafe class LockstepCpu : IDisposable
     // A quantum and a block, with room to spare.
     private const int MaxRun = 2048;
 
+    // log2 of the instructions that stay decoded.
+    private const int DecodedShift = 13;
+
     private readonly LockstepTurn _turn;
     private readonly List<byte> _left = [];
     private readonly (ulong Pc, uint Word)[] _path = new (ulong, uint)[MaxRun];
     private int _length;
+
+    // By a hash of the word: what an instruction does does not depend on where it is.
+    private Op* _decoded = (Op*)NativeMemory.AllocZeroed(1 << DecodedShift, (nuint)sizeof(Op));
 
     public LockstepCpu(LockstepTurn turn)
     {
@@ -69,6 +76,27 @@ internal sealed unsafe class LockstepCpu : IDisposable
     public void GiveTurn() => _turn.Give();
 
     public void BeginPath() => _length = 0;
+
+    /// <summary>As <see cref="CodeCache.Decode"/>, for an op that is not part of a page.</summary>
+    public void Decode(CodeCache code, CodePage page, Op* op)
+    {
+        ushort offset = op->Offset;
+        uint word;
+        lock (code.Lock)
+        {
+            word = page.Read(offset / sizeof(uint));
+        }
+
+        Op* known = _decoded + ((word * 0x9E37_79B1) >> (32 - DecodedShift));
+        if (known->Decoded == 0 || known->Word != word)
+        {
+            *known = default;
+            code.Fill(known, word);
+        }
+
+        *op = *known;
+        op->Offset = offset;
+    }
 
     public void NotePath(ulong pc, uint word)
     {
@@ -170,8 +198,10 @@ internal sealed unsafe class LockstepCpu : IDisposable
         NativeMemory.AlignedFree(Before);
         NativeMemory.AlignedFree(Translated);
         NativeMemory.AlignedFree(NoTlb);
+        NativeMemory.Free(_decoded);
         Before = Translated = null;
         NoTlb = null;
+        _decoded = null;
         TranslatedStores.Dispose();
         InterpretedStores.Dispose();
     }

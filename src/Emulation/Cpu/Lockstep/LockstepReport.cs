@@ -41,7 +41,7 @@ internal static unsafe class LockstepReport
         nint offset = translations.ExecutableOffset;
         void AddHostCode(byte* at, string line) => text.Append(culture, $"{(at == code ? "=>" : "  ")}{(nuint)at:x12}  {line}\n");
         HostDisassembler.Disassemble(translations, block.Hot + offset, block.HotEnd + offset, AddHostCode);
-        HostDisassembler.Disassemble(translations, block.Cold + offset, block.ColdEnd + offset, AddHostCode);
+        HostDisassembler.Disassemble(translations, block.Ways + offset, block.ColdEnd + offset, AddHostCode);
         text.Append(culture, $"before:\n{VcpuCore.DumpRegisters(run.Before)}\n");
         run.Translated->Pc = end;
         text.Append(culture, $"after, translated:\n{VcpuCore.DumpRegisters(run.Translated)}\n");

@@ -89,7 +89,7 @@ internal static unsafe class SystemOperations
 
     private static Op* InvalidateAllCode(VcpuCore core, CpuState* s, Op* op, ulong value)
     {
-        core.Code.InvalidateAll();
+        core.NoteCodeChange(core.Code.InvalidateAll());
         return op + 1;
     }
 
@@ -102,7 +102,7 @@ internal static unsafe class SystemOperations
 
         if (core.Bus.FindMemory(t.Address) is { } memory)
         {
-            core.Code.Invalidate(memory, t.Address);
+            core.NoteCodeChange(core.Code.Invalidate(memory, t.Address));
         }
 
         return op + 1;

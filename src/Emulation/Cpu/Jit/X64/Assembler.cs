@@ -324,6 +324,14 @@ internal unsafe partial struct Assembler
 
     public void Byte(int value) => *Position++ = (byte)value;
 
+    /// <summary>Data of a multiple of 8 bytes.</summary>
+    public void Data<T>(in T value)
+        where T : unmanaged
+    {
+        *(T*)Position = value;
+        Position += sizeof(T);
+    }
+
     public void Int32(int value)
     {
         *(int*)Position = value;
