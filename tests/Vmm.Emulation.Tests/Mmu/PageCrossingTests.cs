@@ -115,6 +115,23 @@ public abstract unsafe class PageCrossingTests : IDisposable
         Assert.Equal(0x11_2233_4455ul, *_machine.Host(SecondFrame));
     }
 
+    /// <summary>Entries of the TLB that were never filled are zeros, which is the tag of page 0.</summary>
+    [Theory]
+    [InlineData(0xF940_0001)]
+    [InlineData(0xF900_0001)]
+    [InlineData(0xAD40_0801)]
+    public void Access_that_goes_on_from_the_last_page_into_page_0_faults(uint word)
+    {
+        const ulong Last = ulong.MaxValue - 3;
+        Prepare(Last);
+        Assert.False(_machine.Execute(_machine.Cores[0], word));
+        Assert.Equal(DataAbort, (uint)(State->EsrEl1 >> 26));
+        Assert.Contains(State->FarEl1, new[] { Last, 0ul });
+        Prepare(0);
+        Assert.False(_machine.Execute(_machine.Cores[0], word));
+        Assert.Equal(0ul, State->FarEl1);
+    }
+
     /// <summary>A base register that has just used the second page, which is nowhere near the first in memory.</summary>
     [Theory]
     [InlineData(0xF940_0001, 0xF900_0001, 8)]

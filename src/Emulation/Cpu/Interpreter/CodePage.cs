@@ -176,7 +176,7 @@ internal sealed unsafe class CodePage
     /// <summary>A copy of a page with ops that has not read some lines.</summary>
     public CodePage Without(ulong lines)
     {
-        var page = new CodePage(Memory, Index, GC.AllocateUninitializedArray<Op>(Words + 1, pinned: true)) 
+        var page = new CodePage(Memory, Index, GC.AllocateUninitializedArray<Op>(Words + 1, pinned: true))
         {
             _slots = _slots,
             _count = _count,
