@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Security.Cryptography;
 
 namespace Vmm.Emulation.Cpu;
 
@@ -15,7 +14,7 @@ internal sealed class RandomSource
     {
         if (_left == 0)
         {
-            RandomNumberGenerator.Fill(MemoryMarshal.AsBytes(_numbers.AsSpan()));
+            HostRandom.Fill(MemoryMarshal.AsBytes(_numbers.AsSpan()));
             _left = Fetched;
         }
 

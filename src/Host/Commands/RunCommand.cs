@@ -106,6 +106,7 @@ public static class RunCommand
             if (!quit.Task.IsCompleted)
             {
                 await session.Ask(options.Stopped ? new PrepareVm() : new StartVm()).ConfigureAwait(false);
+                HeapTrim.Schedule();
             }
 
             if (await Task.WhenAny(session.Ended, quit.Task).ConfigureAwait(false) == session.Ended)
