@@ -435,10 +435,11 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             return;
         }
 
-        _stubs.Add(new Stub(ExitKind.Attention, (nint)_a.JumpForward(Condition.LessOrEqual), (nint)op, 0, 0));
-        _a.AlignDisplacement(1);
-        byte* displacement = _a.JumpForward();
+        // One jump on the way that is taken mostly: it leads to the stub that links it, and then to the other block.
+        _a.AlignDisplacement(2);
+        byte* displacement = _a.JumpForward(Condition.Greater);
         _stubs.Add(new Stub(ExitKind.Link, (nint)displacement, (nint)op, 0, (nint)displacement));
+        _stubs.Add(new Stub(ExitKind.Attention, (nint)_a.JumpForward(), (nint)op, 0, 0));
         if (_page.Entry(word) is var entry and not 0)
         {
             _linked.Add(((nint)displacement, entry));

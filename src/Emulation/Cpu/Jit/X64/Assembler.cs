@@ -316,9 +316,21 @@ internal unsafe partial struct Assembler
     /// <summary>NOPs until a jump's displacement, which follows its opcode of <paramref name="opcodeBytes"/>, would be aligned to 4 bytes.</summary>
     public void AlignDisplacement(int opcodeBytes)
     {
-        while (((nint)(Position + opcodeBytes) & 3) != 0)
+        // One instruction that does nothing, of so many bytes.
+        switch (-(int)(nint)(Position + opcodeBytes) & 3)
         {
-            Byte(0x90);
+            case 1:
+                Byte(0x90);
+                break;
+            case 2:
+                Byte(0x66);
+                Byte(0x90);
+                break;
+            case 3:
+                Byte(0x0F);
+                Byte(0x1F);
+                Byte(0x00);
+                break;
         }
     }
 
