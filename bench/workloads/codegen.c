@@ -74,3 +74,42 @@ WORKLOAD(codegen_page, "codegen-page")
     check(munmap(code, PAGE_WORDS * 4) == 0, "munmap");
     return x;
 }
+
+// A loop that writes an instruction of its own page and calls it, as inline caches and trampolines are patched. It is copied into a page of its own.
+__asm__(".pushsection .rodata\n.balign 8\n"
+        ".global self_begin, self_end\n"
+        "self_begin: mov x9, x30\n"
+        "mov x2, x0\n"
+        "adr x3, 2f\n"
+        "ldr w4, 2f\n"
+        "mov x0, #0\n"
+        "1: and w5, w2, #0xffff\n"
+        "orr w5, w4, w5, lsl #5\n"
+        "str w5, [x3]\n"
+        "dc cvau, x3\n"
+        "dsb ish\n"
+        "ic ivau, x3\n"
+        "dsb ish\n"
+        "isb\n"
+        "bl 2f\n"
+        "add x0, x0, x1\n"
+        "eor x0, x0, x0, ror #5\n"
+        "subs x2, x2, #1\n"
+        "b.ne 1b\n"
+        "ret x9\n"
+        ".balign 64\n"
+        "2: mov x1, #0\n"
+        "ret\n"
+        "self_end: .popsection\n");
+
+WORKLOAD(codegen_self, "codegen-self")
+{
+    enum { ROUNDS = 60000 };
+    extern const char self_begin[], self_end[];
+    uint32_t *code = new_buffer(1);
+    __builtin_memcpy(code, self_begin, (unsigned long)(self_end - self_begin));
+    __builtin___clear_cache((char *)code, (char *)code + (self_end - self_begin));
+    uint64_t sum = ((function)code)(ROUNDS);
+    check(munmap(code, PAGE_WORDS * 4) == 0, "munmap");
+    return sum;
+}
