@@ -1,6 +1,6 @@
 using System.Reflection;
 using Vmm.Actors.Vm;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Host;
 
 namespace Vmm.Architecture.Tests;
@@ -62,7 +62,7 @@ public sealed class ReferenceTests
             IEnumerable<Type> used = device.GetFields(All).Select(f => f.FieldType)
                 .Concat(device.GetMethods(All).SelectMany(m => m.GetParameters().Select(p => p.ParameterType).Append(m.ReturnType)))
                 .Concat(device.GetConstructors(All).SelectMany(c => c.GetParameters()).Select(p => p.ParameterType));
-            Assert.DoesNotContain(used, t => t.Namespace == "Vmm.Emulation.Machine"
+            Assert.DoesNotContain(used, t => t.Namespace == "Vmm.Emulation.Boards"
                 || (t.Namespace?.StartsWith(Devices, StringComparison.Ordinal) == true && t.Namespace != device.Namespace));
         }
     }

@@ -1,12 +1,13 @@
 using System.Diagnostics;
 using System.Text;
 using Vmm.Emulation;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Devices.CpuHotplug;
 using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Interrupts;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Guest.Tests;
 

@@ -1,7 +1,7 @@
 using System.Globalization;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices.Pl031;
-using Vmm.Emulation.Machine;
 using Vmm.Host.Guest;
 
 namespace Vmm.Guest.Tests;

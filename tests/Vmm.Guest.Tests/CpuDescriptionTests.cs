@@ -1,5 +1,5 @@
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 using Vmm.Host.Guest;
 
 namespace Vmm.Guest.Tests;

@@ -1,6 +1,6 @@
 using Vmm.Emulation;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Guest.Tests;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 using Vmm.Host.Options;
 using Vmm.Tests;
 

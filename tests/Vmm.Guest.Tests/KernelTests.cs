@@ -1,5 +1,5 @@
 using System.Text;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 using Vmm.Host.Demo;
 using Vmm.Host.Guest;
 using Vmm.Host.Options;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 using Vmm.Host.Guest;
 using Xunit.Abstractions;
 

@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 using Vmm.Host.Guest;
 
 namespace Vmm.Guest.Tests;

@@ -1,6 +1,7 @@
 using Vmm.Actors.Protocol;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 using Vmm.Host;
 using Vmm.Host.CharacterDevices;
 using Vmm.Host.Guest;

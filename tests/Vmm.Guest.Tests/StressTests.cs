@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using System.Text;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 using Xunit.Abstractions;
 
 namespace Vmm.Guest.Tests;

@@ -1,9 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using Vmm.Emulation;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices.Pl031;
-using Vmm.Emulation.Machine;
 using Vmm.Host.Options;
 
 namespace Vmm.Host.Tests;

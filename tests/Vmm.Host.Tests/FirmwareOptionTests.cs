@@ -1,4 +1,5 @@
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Host.Options;
 
 namespace Vmm.Host.Tests;

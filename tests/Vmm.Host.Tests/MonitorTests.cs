@@ -1,6 +1,6 @@
 using Vmm.Actors.Protocol;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 using Vmm.Host.Monitor;
 using Vmm.Host.Monitor.Hmp;
 

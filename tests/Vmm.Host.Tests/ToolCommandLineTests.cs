@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 using Vmm.Host.Options;
 
 namespace Vmm.Host.Tests;

@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Net.Sockets;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 using Vmm.Host.Options;
 
 namespace Vmm.Host.Tests;

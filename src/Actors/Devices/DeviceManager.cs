@@ -2,8 +2,8 @@ using Akka.Actor;
 using Microsoft.Win32.SafeHandles;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Devices.CfiFlash;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Actors.Devices;
 

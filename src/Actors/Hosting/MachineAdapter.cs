@@ -4,6 +4,8 @@ using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Devices.CfiFlash;
@@ -15,7 +17,6 @@ using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Devices.Pl061;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Interrupts.GicV3;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tracing;
 using CpuHotplugEvent = Vmm.Actors.Vm.CpuHotplugEvent;
 

@@ -1,5 +1,5 @@
 using Vmm.Actors.Protocol;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 
 namespace Vmm.Actors.Hotplug;
 

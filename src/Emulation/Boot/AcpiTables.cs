@@ -1,12 +1,13 @@
 using Vmm.Acpi;
 using Vmm.Acpi.Aml;
 using Vmm.Acpi.Tables;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices.CpuHotplug;
 using Vmm.Emulation.Devices.FwCfg;
 using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Devices.Pl011;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Boot;
 

@@ -1,5 +1,6 @@
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot.Efi;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Boot;
 

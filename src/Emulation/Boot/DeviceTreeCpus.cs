@@ -1,6 +1,6 @@
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
-using PlacedCpu = (Vmm.Emulation.Machine.CpuLocation At, uint Handle);
+using PlacedCpu = (Vmm.Emulation.Boards.CpuLocation At, uint Handle);
 
 namespace Vmm.Emulation.Boot;
 

@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards.Virt;
 
 namespace Vmm.Emulation.Boot;
 

@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Devices.FwCfg;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Boot;
 

@@ -1,7 +1,8 @@
 using System.Text;
 using Vmm.Acpi;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot.Efi;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Boot;
 

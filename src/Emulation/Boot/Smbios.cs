@@ -1,7 +1,8 @@
 using System.Buffers.Binary;
 using System.Text;
 using Vmm.Acpi;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 
 namespace Vmm.Emulation.Boot;
 

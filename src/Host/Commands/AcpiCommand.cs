@@ -1,8 +1,9 @@
 using System.CommandLine;
 using Vmm.Acpi;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 using Vmm.Host.Options;
 
 namespace Vmm.Host.Commands;

@@ -1,6 +1,6 @@
 using Serilog;
 using Vmm.Actors.Protocol;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 using Vmm.Host.Console;
 using Vmm.Host.Logging;
 using Vmm.Host.Monitor;

@@ -1,6 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 using Vmm.Host.Commands;
 using Vmm.Host.Guest;
 using Vmm.Host.Options;

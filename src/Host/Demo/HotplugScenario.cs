@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Vmm.Actors.Protocol;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 using Vmm.Host.Console;
 using Vmm.Host.Guest;
 using Vmm.Host.Monitor;

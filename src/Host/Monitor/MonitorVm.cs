@@ -1,5 +1,5 @@
 using Vmm.Actors.Protocol;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 using Vmm.Host.Monitor.Qapi;
 
 namespace Vmm.Host.Monitor;

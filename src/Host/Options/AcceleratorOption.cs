@@ -1,4 +1,4 @@
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 
 namespace Vmm.Host.Options;
 

@@ -1,8 +1,8 @@
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Host.Options;
 

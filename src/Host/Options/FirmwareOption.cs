@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Microsoft.Win32.SafeHandles;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 
 namespace Vmm.Host.Options;
 

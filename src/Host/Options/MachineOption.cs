@@ -1,4 +1,4 @@
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards.Virt;
 
 namespace Vmm.Host.Options;
 

@@ -1,7 +1,7 @@
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices.Pl031;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Host.Options;
 

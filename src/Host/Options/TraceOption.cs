@@ -1,4 +1,4 @@
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Tracing;
 
 namespace Vmm.Host.Options;

@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using Vmm.Acpi;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Tests.Boot;
 

@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tests.SystemOracle;
 
 namespace Vmm.Emulation.Tests.Boot;

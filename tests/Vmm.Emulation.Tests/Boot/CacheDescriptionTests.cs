@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
 using Vmm.Acpi;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tests.Exceptions;
 
 namespace Vmm.Emulation.Tests.Boot;

@@ -1,7 +1,7 @@
 using System.Diagnostics;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Tests.Boot;
 

@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Globalization;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boot.Efi;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tests.Misbehaviour;
 
 namespace Vmm.Emulation.Tests.Boot;

@@ -2,9 +2,9 @@ using System.Buffers.Binary;
 using System.Diagnostics;
 using System.Text;
 using Vmm.Acpi;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Tests.Boot;
 

@@ -1,8 +1,8 @@
 using System.Buffers.Binary;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Boot.Efi;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Tests.Boot;
 

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.SystemRegisters;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tests.Misbehaviour;
 
 namespace Vmm.Emulation.Tests.Devices;

@@ -1,6 +1,7 @@
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Tests.Devices;
 

@@ -1,9 +1,9 @@
 using System.Runtime.InteropServices;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Exceptions;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Tests.InstructionOracle;

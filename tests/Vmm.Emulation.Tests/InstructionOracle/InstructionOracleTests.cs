@@ -1,7 +1,7 @@
 using System.Text;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Decoding;
-using Vmm.Emulation.Machine;
 using Xunit.Abstractions;
 
 namespace Vmm.Emulation.Tests.InstructionOracle;

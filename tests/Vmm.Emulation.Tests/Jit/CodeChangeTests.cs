@@ -1,6 +1,6 @@
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Jit;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tests.InstructionOracle;
 
 namespace Vmm.Emulation.Tests.Jit;

@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Jit;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tests.InstructionOracle;
 
 namespace Vmm.Emulation.Tests.Jit;

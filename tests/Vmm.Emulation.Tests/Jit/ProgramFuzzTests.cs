@@ -1,8 +1,8 @@
 using System.Globalization;
 using System.Text;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Lockstep;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tests.InstructionOracle;
 using Xunit.Abstractions;
 

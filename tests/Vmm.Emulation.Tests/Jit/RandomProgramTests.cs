@@ -1,9 +1,9 @@
 using System.Runtime.InteropServices;
 using System.Text;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tests.InstructionOracle;
 using Xunit.Abstractions;
 

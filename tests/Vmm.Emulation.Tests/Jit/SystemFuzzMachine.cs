@@ -1,11 +1,11 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Text;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Cpu.Mmu;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.Tests.InstructionOracle;
 

@@ -1,6 +1,6 @@
 using System.Text;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tests.InstructionOracle;
 using Vmm.Emulation.Tracing;
 

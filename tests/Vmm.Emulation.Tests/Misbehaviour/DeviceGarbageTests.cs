@@ -1,6 +1,6 @@
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.SystemRegisters;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.Tests.SystemOracle;
 using Xunit.Abstractions;

@@ -1,7 +1,7 @@
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.SystemRegisters;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Tests.Misbehaviour;
 

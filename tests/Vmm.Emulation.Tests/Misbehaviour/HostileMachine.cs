@@ -1,8 +1,9 @@
 using System.Text;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Cpu.SystemRegisters;
-using Vmm.Emulation.Machine;
 
 namespace Vmm.Emulation.Tests.Misbehaviour;
 

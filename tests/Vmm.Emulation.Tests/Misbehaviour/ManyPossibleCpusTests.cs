@@ -1,7 +1,8 @@
 using System.Runtime.InteropServices;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tests.SystemOracle;
 using Xunit.Abstractions;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
-using Vmm.Emulation.Machine;
 using Xunit.Abstractions;
 
 namespace Vmm.Emulation.Tests.Misbehaviour;

@@ -1,6 +1,6 @@
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Interpreter;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Memory;
 using Xunit.Abstractions;
 

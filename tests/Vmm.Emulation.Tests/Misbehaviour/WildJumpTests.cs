@@ -1,5 +1,5 @@
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 using Xunit.Abstractions;
 
 namespace Vmm.Emulation.Tests.Misbehaviour;

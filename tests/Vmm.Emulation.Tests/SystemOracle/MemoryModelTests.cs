@@ -1,5 +1,5 @@
 using System.Globalization;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 using Xunit.Abstractions;
 
 namespace Vmm.Emulation.Tests.SystemOracle;

@@ -1,5 +1,5 @@
 using System.Text;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 
 namespace Vmm.Emulation.Tests.SystemOracle;
 

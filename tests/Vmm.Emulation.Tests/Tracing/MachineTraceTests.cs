@@ -1,7 +1,8 @@
 using System.Text;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
-using Vmm.Emulation.Machine;
 using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Tests.Tracing;

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards.Virt;
 
 namespace Vmm.Emulation.Boot.Efi;
 

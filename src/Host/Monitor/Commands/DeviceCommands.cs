@@ -1,8 +1,8 @@
 using System.Text.Json.Nodes;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Machine;
 using Vmm.Host.Console;
 using Vmm.Host.Monitor.Qapi;
 using Vmm.Host.Monitor.Qmp;

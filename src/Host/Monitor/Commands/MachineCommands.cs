@@ -1,5 +1,5 @@
 using System.Text.Json.Serialization;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 using Vmm.Host.Monitor.Qapi;
 using Vmm.Host.Monitor.Qmp;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json.Nodes;
 using Vmm.Emulation;
-using Vmm.Emulation.Machine;
+using Vmm.Emulation.Boards;
 
 namespace Vmm.Host.Monitor.Commands;
 

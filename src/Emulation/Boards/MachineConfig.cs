@@ -5,7 +5,7 @@ using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Tracing;
 
-namespace Vmm.Emulation.Machine;
+namespace Vmm.Emulation.Boards;
 
 /// <summary>What a machine is made of; checked by whoever makes it, so that <see cref="VirtMachine"/> can rely on it.</summary>
 /// <param name="Cpu">The model of every CPU.</param>

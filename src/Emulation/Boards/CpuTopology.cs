@@ -1,4 +1,4 @@
-namespace Vmm.Emulation.Machine;
+namespace Vmm.Emulation.Boards;
 
 /// <summary>
 /// How the possible CPUs are arranged: each count is per parent. CPU indexes run through threads first, then cores, clusters

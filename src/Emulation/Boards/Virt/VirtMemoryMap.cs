@@ -1,4 +1,4 @@
-namespace Vmm.Emulation.Machine;
+namespace Vmm.Emulation.Boards.Virt;
 
 /// <summary>
 /// Guest physical addresses of the machine, as QEMU's <c>virt</c> lays them out.

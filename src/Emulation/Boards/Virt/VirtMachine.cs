@@ -15,7 +15,7 @@ using Vmm.Emulation.Devices.Pl061;
 using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Memory;
 
-namespace Vmm.Emulation.Machine;
+namespace Vmm.Emulation.Boards.Virt;
 
 /// <summary>
 /// QEMU's <c>virt</c> machine: the only place that knows all parts. It makes and wires them; it runs nothing. Whoever runs the vCPUs

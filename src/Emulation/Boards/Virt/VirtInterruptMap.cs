@@ -1,4 +1,4 @@
-namespace Vmm.Emulation.Machine;
+namespace Vmm.Emulation.Boards.Virt;
 
 /// <summary>Interrupts of the machine, as QEMU's <c>virt</c> numbers them; a GSIV of ACPI is the INTID.</summary>
 public static class VirtInterruptMap
