@@ -37,7 +37,7 @@ internal sealed class HotplugRequest : ReceiveActor
             _ => End(new HotplugOutcome(
                 accepted!.Id, accepted.Cpu, request is PlugVcpu or SetVcpuAdmin { Enabled: true }, HotplugOutcomeKind.TimedOut, 0, request is SetVcpuAdmin)));
         Receive<VmStatus>(_ => { });
-        Receive<Terminated>(_ => End(new VmCommandRejected(VmSession.Ending)));
+        Receive<Terminated>(_ => End(new VmCommandRejected(RejectionCode.VmEnded, VmSession.Ending)));
         Receive<IProtocolMessage>(End);
     }
 

@@ -94,7 +94,7 @@ public sealed class VmSession : IAsyncDisposable
         try
         {
             IReadOnlyList<IHotplugEvent> happened = journal.State.PowerOn(
-                PowerOnCpus.Of(config), cpu => MachineAdapter.SlotName(config, cpu), DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), out string? refusal);
+                PowerOnCpus.Of(config), DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), out string? refusal);
             if (refusal != null)
             {
                 throw new OptionException(refusal);
@@ -164,7 +164,7 @@ public sealed class VmSession : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            return new VmCommandRejected(Ending);
+            return new VmCommandRejected(RejectionCode.VmEnded, Ending);
         }
     }
 
@@ -229,7 +229,7 @@ public sealed class VmSession : IAsyncDisposable
                     _session._gone.Cancel();
                     break;
                 case VmStatus status:
-                    Log.Information("VM {State} {Detail}", status.RunState, status.Detail);
+                    Log.Information("VM {State} {Detail}", RunStateNames.Of(status.RunState), status.Detail);
                     if (status.RunState == VmRunState.InternalError || (status.RunState == VmRunState.Shutdown && !_session.StaysAfterShutdown))
                     {
                         _session._ended.TrySetResult(status);

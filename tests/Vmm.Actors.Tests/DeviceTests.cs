@@ -145,7 +145,7 @@ public sealed class DeviceTests : VmTestKit
     {
         IActorRef vm = Start();
         vm.Tell(new PressPowerButton(), TestActor);
-        ExpectMsg(new VmStatus("running", ""), s_patience);
+        ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
         ulong seen = 0;
         AwaitCondition(() => (seen |= _machine.Ged.Read(0, 4)) != 0, s_patience);
         Assert.Equal((ulong)GedEvents.PowerButton, seen);
@@ -163,7 +163,7 @@ public sealed class DeviceTests : VmTestKit
         Assert.Equal(2u, _machine.Gic.Distributor.Read(0, 4) & 2);
 
         vm.Tell(new ResetVm(), TestActor);
-        ExpectMsg(new VmStatus("running", ""), s_patience);
+        ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
 
         Assert.Equal(0u, _machine.Uart.Read(UARTIBRD, 4));
         Assert.Equal(0u, _machine.Rtc.Read(RTCMR, 4));
@@ -184,7 +184,7 @@ public sealed class DeviceTests : VmTestKit
         // The receiver, of one byte, is full (RXFF), and the rest waits behind; the reset empties the receiver.
         AwaitCondition(() => (_machine.Uart.Read(UARTFR, 4) & 0x40) != 0, s_patience);
         vm.Tell(new ResetVm(), TestActor);
-        ExpectMsg(new VmStatus("running", ""), s_patience);
+        ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
         Assert.Equal(0u, _machine.Uart.Read(UARTIMSC, 4));
         _machine.Uart.Write(UARTIMSC, 4, ReceiveTimeout);
         var read = new List<byte>();
@@ -264,7 +264,7 @@ public sealed class DeviceTests : VmTestKit
     {
         IActorRef vm = Start();
         vm.Tell(new GetDeviceState(device), TestActor);
-        ExpectMsg(new VmCommandRejected("the VM is running"), s_patience);
+        ExpectMsg(new VmCommandRejected(RejectionCode.WrongRunState, "the VM is running"), s_patience);
         vm.Tell(new StopVm(), TestActor);
         ExpectMsg<VmStatus>(s_patience);
         _machine.Uart.Write(UARTIBRD, 4, 13);
@@ -288,11 +288,11 @@ public sealed class DeviceTests : VmTestKit
         vm.Tell(new StopVm(), TestActor);
         ExpectMsg<VmStatus>(s_patience);
         vm.Tell(new LoadDeviceState("rtc", State(vm, "ged").Bytes), TestActor);
-        ExpectMsg(new VmCommandRejected("the snapshot has no unit 'pl031'"), s_patience);
+        ExpectMsg(new VmCommandRejected(RejectionCode.InvalidState, "the snapshot has no unit 'pl031'"), s_patience);
         vm.Tell(new LoadDeviceState("rtc", [1, 2, 3]), TestActor);
         Assert.DoesNotContain('\n', ExpectMsg<VmCommandRejected>(s_patience).Reason);
         vm.Tell(new GetDeviceState("tape"), TestActor);
-        ExpectMsg(new VmCommandRejected("Device 'tape' not found"), s_patience);
+        ExpectMsg(new VmCommandRejected(RejectionCode.DeviceNotFound, "Device 'tape' not found"), s_patience);
     }
 
     private DeviceState State(IActorRef vm, string device)

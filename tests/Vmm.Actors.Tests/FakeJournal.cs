@@ -26,7 +26,7 @@ internal sealed class FakeJournal : IHotplugJournal
     /// <summary>What the machine is made with.</summary>
     public void PowerOn(FakeMachine machine)
     {
-        IReadOnlyList<IHotplugEvent> happened = State.PowerOn(machine.PowerOnCpus, machine.SlotName, 0, out string? refusal);
+        IReadOnlyList<IHotplugEvent> happened = State.PowerOn(machine.PowerOnCpus, 0, out string? refusal);
         Assert.Null(refusal);
         _kept.Append(happened);
     }

@@ -12,6 +12,7 @@ using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Devices.Pl061;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Interrupts.GicV3;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Actors.Tests;
@@ -25,12 +26,15 @@ internal sealed class FakeMachine : IVmMachine
 
     public FakeMachine(int enabled, int possible, int disabled = 0, bool canLeave = false)
     {
-        PowerOnCpus = new PowerOnCpus(enabled, disabled, possible, canLeave);
+        PowerOnCpus = Cpus(enabled, disabled, possible, canLeave);
         _enabled = [.. Enumerable.Range(0, possible).Select(i => i < enabled)];
         _accessible = [.. _enabled];
         _cpus = [.. Enumerable.Range(0, possible).Select(_ => new FakeVcpu())];
         Port = new FakePort(this);
     }
+
+    public static PowerOnCpus Cpus(int enabled, int disabled, int possible, bool canLeave) =>
+        new(enabled, disabled, new CpuTopology(1, 1, possible, 1), canLeave, "max");
 
     public ConcurrentQueue<string> Log { get; } = [];
 
@@ -49,7 +53,7 @@ internal sealed class FakeMachine : IVmMachine
 
     public string DescribeJit() => "Blocks 1";
 
-    public string Describe(string subject) => $"of {subject}";
+    public string Describe(ReportSubject subject) => $"of {subject}";
 
     public byte[] ReadMemory(ulong address, int length) => new byte[length];
 
@@ -71,9 +75,7 @@ internal sealed class FakeMachine : IVmMachine
 
     public FakeVcpu Vcpu(int cpu) => _cpus[cpu];
 
-    public VcpuStatus Status(int cpu) => new(cpu, IsEnabled(cpu) ? "enabled" : "disabled", "", "", IsEnabled(cpu) ? "on" : "off", "");
-
-    public string SlotName(int cpu) => $"cpu{cpu}";
+    public CpuStatus Status(int cpu) => new(IsEnabled(cpu), IsAccessible(cpu), IsEnabled(cpu) ? PsciPowerState.On : PsciPowerState.Off);
 
     public bool IsEnabled(int cpu) => Volatile.Read(ref _enabled[cpu]);
 

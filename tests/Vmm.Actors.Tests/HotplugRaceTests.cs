@@ -26,15 +26,15 @@ public sealed class HotplugRaceTests : HotplugTestKit
     }
 
     [Theory]
-    [InlineData("core4", 5, "Duplicate device ID 'core4'")]
-    [InlineData("core5", 4, "cpu4 exist")]
-    public void Same_name_or_CPU_twice_at_once_the_second_is_rejected(string id, int cpu, string reason)
+    [InlineData("core4", 5, RejectionCode.DuplicateId, "Duplicate device ID 'core4'")]
+    [InlineData("core5", 4, RejectionCode.SlotInUse, "cpu(id4=0:0:4:0) with arch-id 4 exist")]
+    public void Same_name_or_CPU_twice_at_once_the_second_is_rejected(string id, int cpu, RejectionCode code, string reason)
     {
         IActorRef coordinator = Coordinator();
         coordinator.Tell(new PlugVcpu("core4", 4), TestActor);
         coordinator.Tell(new PlugVcpu(id, cpu), TestActor);
         ExpectMsg(new HotplugAccepted("core4", 4));
-        ExpectMsg(new HotplugRejected(id, reason));
+        ExpectMsg(new HotplugRejected(id, code, reason));
     }
 
     [Fact]

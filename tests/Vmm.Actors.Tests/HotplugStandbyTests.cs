@@ -51,8 +51,8 @@ public sealed class HotplugStandbyTests : HotplugTestKit
     {
         Coordinator().Tell(new GetCpusPowerState(), TestActor);
         CpusPowerState state = ExpectMsg<CpusPowerState>();
-        Assert.Equal(["enabled", "enabled", "enabled", "disabled", "disabled", "removed"], state.Admin);
-        Assert.Equal(["on", "on", "on", "off", "off", "off"], state.Oper);
+        Assert.Equal("Enabled Enabled Enabled Disabled Disabled Removed", string.Join(' ', state.Admin));
+        Assert.Equal("On On On Off Off Off", string.Join(' ', state.Oper));
         Assert.Equal(["cpu-0", "cpu-1", "cpu-2", "cpu-3", "cpu-4", ""], state.Ids);
     }
 
@@ -62,7 +62,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         IActorRef coordinator = Coordinator();
         Enable(coordinator, 4);
         Assert.Equal(["executable 4 True", "gic 4 True", "insert 4"], _machine.Log);
-        Assert.Equal("enabled enabled enabled disabled enabled removed", Admin(coordinator));
+        Assert.Equal("Enabled Enabled Enabled Disabled Enabled Removed", Admin(coordinator));
         Assert.Empty(Plugged(coordinator));
     }
 
@@ -72,9 +72,9 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         IActorRef coordinator = Coordinator();
         Disable(coordinator, 1);
         Assert.Equal(["remove 1", "gic 1 False", "executable 1 False"], _machine.Log);
-        Assert.Equal("enabled disabled enabled disabled disabled removed", Admin(coordinator));
+        Assert.Equal("Enabled Disabled Enabled Disabled Disabled Removed", Admin(coordinator));
         Enable(coordinator, 1);
-        Assert.Equal("enabled enabled enabled disabled disabled removed", Admin(coordinator));
+        Assert.Equal("Enabled Enabled Enabled Disabled Disabled Removed", Admin(coordinator));
     }
 
     [Theory]
@@ -90,15 +90,15 @@ public sealed class HotplugStandbyTests : HotplugTestKit
     }
 
     [Theory]
-    [InlineData(0, false, "can't power-off boot CPU (cpu0)")]
-    [InlineData(5, true, "No device found for driver 'max-arm-cpu'")]
-    [InlineData(5, false, "No device found for driver 'max-arm-cpu'")]
-    [InlineData(6, true, "Invalid core-id 6 specified, correct range 0:5")]
-    [InlineData(-1, false, "Invalid core-id -1 specified, correct range 0:5")]
-    public void Impossible_is_rejected_in_the_words_of_the_series(int cpu, bool enabled, string reason)
+    [InlineData(0, false, RejectionCode.CannotLeave, "can't power-off boot CPU (id0=0:0:0:0)")]
+    [InlineData(5, true, RejectionCode.DeviceNotFound, "No device found for driver 'max-arm-cpu'")]
+    [InlineData(5, false, RejectionCode.DeviceNotFound, "No device found for driver 'max-arm-cpu'")]
+    [InlineData(6, true, RejectionCode.InvalidArgument, "Invalid core-id 6 specified, correct range 0:5")]
+    [InlineData(-1, false, RejectionCode.InvalidArgument, "Invalid core-id -1 specified, correct range 0:5")]
+    public void Impossible_is_rejected_in_the_words_of_the_series(int cpu, bool enabled, RejectionCode code, string reason)
     {
         Coordinator().Tell(new SetVcpuAdmin(cpu, enabled), TestActor);
-        ExpectMsg(new HotplugRejected($"cpu-{cpu}", reason));
+        ExpectMsg(new HotplugRejected($"cpu-{cpu}", code, reason));
     }
 
     [Fact]
@@ -108,7 +108,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         RequestDisable(coordinator, 2);
         _machine.Port.Ost(2, 3, 0x82);
         ExpectMsg(Outcome("cpu-2", 2, false, HotplugOutcomeKind.Refused, 0x82));
-        Assert.Equal("enabled enabled enabled disabled disabled removed", Admin(coordinator));
+        Assert.Equal("Enabled Enabled Enabled Disabled Disabled Removed", Admin(coordinator));
     }
 
     [Fact]
@@ -121,7 +121,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         coordinator.Tell(new ResetDevices(), TestActor);
         ExpectMsg(Outcome("cpu-2", 2, false, HotplugOutcomeKind.Cancelled));
         ExpectMsg(new DevicesReset(""));
-        Assert.Equal("enabled disabled enabled enabled disabled removed", Admin(coordinator));
+        Assert.Equal("Enabled Disabled Enabled Enabled Disabled Removed", Admin(coordinator));
         Assert.True(_machine.IsEnabled(3));
         Assert.False(_machine.IsEnabled(1));
     }
@@ -134,16 +134,16 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         RequestDisable(coordinator, 5, "core5");
         _machine.Port.Eject(5);
         ExpectMsg(Outcome("core5", 5, false, HotplugOutcomeKind.Done));
-        Assert.Equal("enabled enabled enabled disabled disabled disabled", Admin(coordinator));
+        Assert.Equal("Enabled Enabled Enabled Disabled Disabled Disabled", Admin(coordinator));
         coordinator.Tell(new PlugVcpu("other", 5), TestActor);
-        ExpectMsg(new HotplugRejected("other", "cpu5 exist"));
+        ExpectMsg(new HotplugRejected("other", RejectionCode.SlotInUse, "cpu(id5=0:0:5:0) with arch-id 5 exist"));
 
         // The guest has given it back before: nobody is asked.
         coordinator.Tell(new UnplugVcpu("core5"), TestActor);
         ExpectMsg(new HotplugAccepted("core5", 5));
         ExpectMsg(new HotplugOutcome("core5", 5, false, HotplugOutcomeKind.Done, 0));
         Await("remove 5");
-        Assert.Equal("enabled enabled enabled disabled disabled removed", Admin(coordinator));
+        Assert.Equal("Enabled Enabled Enabled Disabled Disabled Removed", Admin(coordinator));
     }
 
     [Fact]
@@ -156,7 +156,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
             RequestUnplug(coordinator, id, 1, round);
             _machine.Port.Eject(1);
             ExpectMsg(new HotplugOutcome(id, 1, false, HotplugOutcomeKind.Done, 0));
-            Assert.Equal("enabled removed enabled disabled disabled removed", Admin(coordinator));
+            Assert.Equal("Enabled Removed Enabled Disabled Disabled Removed", Admin(coordinator));
             coordinator.Tell(new PlugVcpu("core1", 1), TestActor);
             ExpectMsg(new HotplugAccepted("core1", 1));
             Await("insert 1", round);
@@ -174,7 +174,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         _machine.Port.Eject(2);
         ExpectMsg(Outcome("cpu-2", 2, false, HotplugOutcomeKind.Done));
         Sys.EventStream.Unsubscribe(TestActor);
-        Assert.Equal("enabled enabled disabled disabled disabled removed", Admin(coordinator));
+        Assert.Equal("Enabled Enabled Disabled Disabled Disabled Removed", Admin(coordinator));
     }
 
     [Fact]
@@ -189,7 +189,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         IActorRef second = Coordinator();
         ExpectMsg(Outcome("cpu-1", 1, false, HotplugOutcomeKind.Done));
         Sys.EventStream.Unsubscribe(TestActor);
-        Assert.Equal("enabled disabled enabled disabled enabled removed", Admin(second));
+        Assert.Equal("Enabled Disabled Enabled Disabled Enabled Removed", Admin(second));
     }
 
     [Fact]
@@ -199,7 +199,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         RequestDisable(coordinator, 1);
         ExpectMsg(Outcome("cpu-1", 1, false, HotplugOutcomeKind.TimedOut));
         coordinator.Tell(new SetVcpuAdmin(1, true), TestActor);
-        ExpectMsg(new HotplugRejected("cpu-1", "Device cpu-1 is already in the process of unplug"));
+        ExpectMsg(new HotplugRejected("cpu-1", RejectionCode.InProgress, "Device cpu-1 is already in the process of unplug"));
         _machine.Port.Eject(1);
         ExpectMsg(Outcome("cpu-1", 1, false, HotplugOutcomeKind.Done));
     }
@@ -208,23 +208,26 @@ public sealed class HotplugStandbyTests : HotplugTestKit
 /// <summary>V5 of the series: CPUs of power-on never leave.</summary>
 public sealed class HotplugFixedTests : HotplugTestKit
 {
+    private const string ColdBooted = "Hot-unplug of cold-booted CPU not supported! cpu-1 is Enabled in the MADT for good; "
+        + "-machine online-capable-cpus=on makes it one that can leave";
+
     [Theory]
-    [InlineData("cpu-0", "Boot CPU(cpu0) hot-unplug not supported")]
-    [InlineData("cpu-1", "Hot-unplug of cold-booted CPU not supported! cpu-1 is Enabled in the MADT for good; -machine online-capable-cpus=on makes it one that can leave")]
-    [InlineData("cpu-4", "Device 'cpu-4' not found")]
-    [InlineData("cpu-01", "Device 'cpu-01' not found")]
-    [InlineData("cpu-99999999999", "Device 'cpu-99999999999' not found")]
-    public void Unplug_by_number_is_rejected(string id, string reason)
+    [InlineData("cpu-0", RejectionCode.CannotLeave, "Boot CPU(id0=0:0:0:0) hot-unplug not supported")]
+    [InlineData("cpu-1", RejectionCode.CannotLeave, ColdBooted)]
+    [InlineData("cpu-4", RejectionCode.DeviceNotFound, "Device 'cpu-4' not found")]
+    [InlineData("cpu-01", RejectionCode.DeviceNotFound, "Device 'cpu-01' not found")]
+    [InlineData("cpu-99999999999", RejectionCode.DeviceNotFound, "Device 'cpu-99999999999' not found")]
+    public void Unplug_by_number_is_rejected(string id, RejectionCode code, string reason)
     {
         Coordinator().Tell(new UnplugVcpu(id), TestActor);
-        ExpectMsg(new HotplugRejected(id, reason));
+        ExpectMsg(new HotplugRejected(id, code, reason));
     }
 
     [Fact]
     public void Disable_is_rejected()
     {
         Coordinator().Tell(new SetVcpuAdmin(1, false), TestActor);
-        ExpectMsg(new HotplugRejected("cpu-1", "Hot-unplug of cold-booted CPU not supported! cpu-1 is Enabled in the MADT for good; -machine online-capable-cpus=on makes it one that can leave"));
+        ExpectMsg(new HotplugRejected("cpu-1", RejectionCode.CannotLeave, ColdBooted));
     }
 
     [Fact]
@@ -232,7 +235,7 @@ public sealed class HotplugFixedTests : HotplugTestKit
     {
         IActorRef coordinator = Coordinator();
         coordinator.Tell(new PlugVcpu("cpu-1", 4), TestActor);
-        ExpectMsg(new HotplugRejected("cpu-1", "Duplicate device ID 'cpu-1'"));
+        ExpectMsg(new HotplugRejected("cpu-1", RejectionCode.DuplicateId, "Duplicate device ID 'cpu-1'"));
         PlugAndConfirm(coordinator, "cpu-4", 4);
     }
 }
@@ -241,7 +244,7 @@ public sealed class HotplugFixedTests : HotplugTestKit
 public sealed class HotplugFromPowerOnTests : HotplugTestKit
 {
     public HotplugFromPowerOnTests()
-        : base(new FakeMachine(4, 6) { PowerOnCpus = new PowerOnCpus(4, 0, 6, false) { Plugged = [new PlugVcpu("core5", 5), new PlugVcpu("core4", 4)] } })
+        : base(new FakeMachine(4, 6) { PowerOnCpus = FakeMachine.Cpus(4, 0, 6, false) with { Plugged = [new PlugVcpu("core5", 5), new PlugVcpu("core4", 4)] } })
     {
     }
 
@@ -270,7 +273,7 @@ public sealed class HotplugFromPowerOnTests : HotplugTestKit
     public void State_that_has_another_CPU_there_is_refused()
     {
         HotplugState state = HotplugState.Empty.Apply([new PlugStarted("other", 5, 0), new PlugConfirmed("other", 5, 0)]);
-        state.PowerOn(_machine.PowerOnCpus, _machine.SlotName, 0, out string? refusal);
-        Assert.Equal("the saved state has no room for 'core5': cpu5 exist", refusal);
+        state.PowerOn(_machine.PowerOnCpus, 0, out string? refusal);
+        Assert.Equal("the saved state has no room for 'core5': cpu(id5=0:0:5:0) with arch-id 5 exist", refusal);
     }
 }

@@ -183,13 +183,13 @@ public sealed class HotplugStressTests : HotplugTestKit
     private void AssertAgreement()
     {
         int[] plugged = Plugged();
-        string[] actors = VcpuStates(_requester);
+        VcpuState[] actors = VcpuStates(_requester);
         foreach (int cpu in s_pluggable)
         {
             bool enabled = _machine.IsEnabled(cpu);
             Assert.Equal(enabled, plugged.Contains(cpu));
             Assert.Equal(enabled, _machine.IsAccessible(cpu));
-            Assert.Equal(enabled, actors[cpu] != "Disabled");
+            Assert.Equal(enabled, actors[cpu] != VcpuState.None);
         }
     }
 }

@@ -70,10 +70,10 @@ public abstract class HotplugTestKit : PatientTestKit
         Await($"remove {cpu}", times);
     }
 
-    protected string[] VcpuStates(TestProbe asker)
+    protected VcpuState[] VcpuStates(TestProbe asker)
     {
         _vcpus.Tell(new GetVcpuStates(), asker);
-        return asker.FishForMessage<VcpuStates>(_ => true).Names;
+        return asker.FishForMessage<VcpuStates>(_ => true).States;
     }
 
     protected string[] Plugged(IActorRef coordinator)

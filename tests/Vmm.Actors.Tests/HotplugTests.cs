@@ -121,7 +121,7 @@ public sealed class HotplugTests : HotplugTestKit
         PlugAndConfirm(coordinator, "core4", 4);
         RequestUnplug(coordinator, "core4", 4);
         coordinator.Tell(new UnplugVcpu("core4"), TestActor);
-        ExpectMsg(new HotplugRejected("core4", "Device core4 is already in the process of unplug"));
+        ExpectMsg(new HotplugRejected("core4", RejectionCode.InProgress, "Device core4 is already in the process of unplug"));
     }
 
     [Fact]
@@ -144,7 +144,7 @@ public sealed class HotplugTests : HotplugTestKit
         ExpectMsg(new HotplugAccepted("core4", 4));
         ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.TimedOut, 0));
         coordinator.Tell(new PlugVcpu("other", 4), TestActor);
-        ExpectMsg(new HotplugRejected("other", "cpu4 exist"));
+        ExpectMsg(new HotplugRejected("other", RejectionCode.SlotInUse, "cpu(id4=0:0:4:0) with arch-id 4 exist"));
         coordinator.Tell(new PlugVcpu("core4", 4), TestActor);
         ExpectMsg(new HotplugAccepted("core4", 4));
         Await("insert 4", times: 2);
@@ -244,17 +244,17 @@ public sealed class HotplugTests : HotplugTestKit
     }
 
     [Theory]
-    [InlineData("core9", 6, "Invalid core-id 6 specified, correct range 0:5")]
-    [InlineData("core9", -1, "Invalid core-id -1 specified, correct range 0:5")]
-    [InlineData("core9", 1, "cpu1 exist")]
-    [InlineData("core9", 4, "cpu4 exist")]
-    [InlineData("core4", 5, "Duplicate device ID 'core4'")]
-    public void Plug_impossible_is_rejected_in_words(string id, int cpu, string reason)
+    [InlineData("core9", 6, RejectionCode.InvalidArgument, "Invalid core-id 6 specified, correct range 0:5")]
+    [InlineData("core9", -1, RejectionCode.InvalidArgument, "Invalid core-id -1 specified, correct range 0:5")]
+    [InlineData("core9", 1, RejectionCode.SlotInUse, "cpu(id1=0:0:1:0) with arch-id 1 exist")]
+    [InlineData("core9", 4, RejectionCode.SlotInUse, "cpu(id4=0:0:4:0) with arch-id 4 exist")]
+    [InlineData("core4", 5, RejectionCode.DuplicateId, "Duplicate device ID 'core4'")]
+    public void Plug_impossible_is_rejected_in_words(string id, int cpu, RejectionCode code, string reason)
     {
         IActorRef coordinator = Coordinator();
         PlugAndConfirm(coordinator, "core4", 4);
         coordinator.Tell(new PlugVcpu(id, cpu), TestActor);
-        ExpectMsg(new HotplugRejected(id, reason));
+        ExpectMsg(new HotplugRejected(id, code, reason));
     }
 
     [Theory]
@@ -266,7 +266,7 @@ public sealed class HotplugTests : HotplugTestKit
     public void Plug_under_a_name_that_is_none_is_rejected(string? id, string legible)
     {
         Coordinator().Tell(new PlugVcpu(id!, 4), TestActor);
-        ExpectMsg(new HotplugRejected(legible, "Parameter 'id' expects an identifier"));
+        ExpectMsg(new HotplugRejected(legible, RejectionCode.InvalidArgument, "Parameter 'id' expects an identifier"));
     }
 
     [Fact]
@@ -275,15 +275,15 @@ public sealed class HotplugTests : HotplugTestKit
         IActorRef coordinator = Coordinator();
         string huge = new('x', 100_000);
         coordinator.Tell(new PlugVcpu(huge, 4), TestActor);
-        ExpectMsg(new HotplugRejected(huge[..128], "Parameter 'id' expects an identifier"));
+        ExpectMsg(new HotplugRejected(huge[..128], RejectionCode.InvalidArgument, "Parameter 'id' expects an identifier"));
         coordinator.Tell(new UnplugVcpu(huge), TestActor);
-        ExpectMsg(new HotplugRejected(huge[..128], $"Device '{huge[..128]}' not found"));
+        ExpectMsg(new HotplugRejected(huge[..128], RejectionCode.DeviceNotFound, $"Device '{huge[..128]}' not found"));
     }
 
     [Fact]
     public void Unplug_of_an_unknown_id_is_rejected()
     {
         Coordinator().Tell(new UnplugVcpu("cpu9"), TestActor);
-        ExpectMsg(new HotplugRejected("cpu9", "Device 'cpu9' not found"));
+        ExpectMsg(new HotplugRejected("cpu9", RejectionCode.DeviceNotFound, "Device 'cpu9' not found"));
     }
 }

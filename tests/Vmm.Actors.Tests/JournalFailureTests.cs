@@ -13,7 +13,7 @@ public sealed class JournalFailureTests : HotplugTestKit
         IActorRef coordinator = Coordinator();
         _journal.IsFull = true;
         coordinator.Tell(new PlugVcpu("core4", 4), TestActor);
-        ExpectMsg(new HotplugRejected("core4", FakeJournal.Full));
+        ExpectMsg(new HotplugRejected("core4", RejectionCode.NotWritten, FakeJournal.Full));
         Assert.Empty(Plugged(coordinator));
         ExpectNoMsg(100);
         Assert.Empty(_machine.Log);
@@ -21,9 +21,9 @@ public sealed class JournalFailureTests : HotplugTestKit
         PlugAndConfirm(coordinator, "core4", 4);
         _journal.IsFull = true;
         coordinator.Tell(new UnplugVcpu("core4"), TestActor);
-        ExpectMsg(new HotplugRejected("core4", FakeJournal.Full));
+        ExpectMsg(new HotplugRejected("core4", RejectionCode.NotWritten, FakeJournal.Full));
         coordinator.Tell(new SetVcpuAdmin(4, false), TestActor);
-        ExpectMsg(new HotplugRejected("core4", FakeJournal.Full));
+        ExpectMsg(new HotplugRejected("core4", RejectionCode.NotWritten, FakeJournal.Full));
         Assert.DoesNotContain("remove 4", _machine.Log);
         _journal.IsFull = false;
         RequestUnplug(coordinator, "core4", 4);
@@ -48,9 +48,9 @@ public sealed class JournalFailureTests : HotplugTestKit
 
         // By what is decided, not by what is written, the CPU has left.
         coordinator.Tell(new UnplugVcpu("core4"), TestActor);
-        ExpectMsg(new HotplugRejected("core4", "Device 'core4' not found"));
+        ExpectMsg(new HotplugRejected("core4", RejectionCode.DeviceNotFound, "Device 'core4' not found"));
         coordinator.Tell(new PlugVcpu("again", 4), TestActor);
-        ExpectMsg(new HotplugRejected("again", FakeJournal.Full));
+        ExpectMsg(new HotplugRejected("again", RejectionCode.NotWritten, FakeJournal.Full));
 
         // The request takes with it what was waiting, or the next attempt was first.
         _journal.IsFull = false;

@@ -151,13 +151,13 @@ public sealed class JournalTests : IDisposable
             await first.Plug("core3", 3);
         }
 
-        Assert.Equal(reason, Refusal(new PowerOnCpus(enabled, 0, possible, false)));
+        Assert.Equal(reason, Refusal(FakeMachine.Cpus(enabled, 0, possible, false)));
     }
 
     private string? Refusal(PowerOnCpus cpus)
     {
         using JournalFile journal = JournalFile.Open(Path.Combine(_folder, "hotplug.db"));
-        journal.State.PowerOn(cpus, cpu => $"cpu{cpu}", 0, out string? refusal);
+        journal.State.PowerOn(cpus, 0, out string? refusal);
         return refusal;
     }
 
@@ -186,11 +186,13 @@ public sealed class JournalTests : IDisposable
             Assert.False(second.Machine.IsEnabled(1) || second.Machine.IsAccessible(1));
             Assert.Contains("executable 1 False", second.Machine.Log);
             second.Send(new GetCpusPowerState());
-            Assert.Equal(["enabled", "disabled", "enabled", "removed"], (await second.Receive<CpusPowerState>()).Admin);
+            Assert.Equal(
+                [CpuAdminState.Enabled, CpuAdminState.Disabled, CpuAdminState.Enabled, CpuAdminState.Removed],
+                (await second.Receive<CpusPowerState>()).Admin);
         }
 
         Assert.Equal(
             "the saved state has CPU 1 disabled, which this machine has enabled for good; start with the -smp and -machine of that time",
-            Refusal(new PowerOnCpus(2, 0, 4, false)));
+            Refusal(FakeMachine.Cpus(2, 0, 4, false)));
     }
 }

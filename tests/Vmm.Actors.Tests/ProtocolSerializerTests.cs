@@ -40,6 +40,11 @@ public sealed class ProtocolSerializerTests : TestKit
     [InlineData("System.Diagnostics.Process", "{}")]
     [InlineData("hp", "not json")]
     [InlineData("hp", "null")]
+    [InlineData("hp", """{"Id":null,"Cpu":1}""")]
+    [InlineData("hp", """{"Id":"core1"}""")]
+    [InlineData("m!", """{"RunState":"running","Detail":""}""")]
+    [InlineData("m!2", """{"RunState":"running!","Detail":""}""")]
+    [InlineData("m!2", """{"RunState":1,"Detail":""}""")]
     public void What_is_no_message_is_refused(string manifest, string payload)
     {
         var serializer = new ProtocolSerializer((ExtendedActorSystem)Sys);
@@ -68,6 +73,16 @@ public sealed class ProtocolSerializerTests : TestKit
         Assert.Equal(manifest, serializer.Manifest(e));
     }
 
+    /// <summary>A VM of another version says so: its description is readable before and after.</summary>
+    [Fact]
+    public void Machine_description_of_version_1_is_read()
+    {
+        const string json = """
+            {"CpuModel":"max","EnabledCpus":1,"Sockets":1,"Clusters":1,"Cores":2,"Threads":1,"MemoryBytes":1,"Acpi":true,"Name":"","Uuid":"","More":1}
+            """;
+        Assert.Equal(1, ((MachineDescription)ProtocolSerializer.Decode(Encoding.UTF8.GetBytes(json), "mD")).Protocol);
+    }
+
     private static object Sample(Type type, int position) =>
         type == typeof(string) ? $"text {position} \u00e9\n"
         : type == typeof(string[]) ? new[] { "a", "b" }
@@ -75,6 +90,7 @@ public sealed class ProtocolSerializerTests : TestKit
         : type == typeof(byte[]) ? new byte[] { 0, 255 }
         : type == typeof(ulong) ? ulong.MaxValue - (ulong)position
         : type == typeof(bool) ? true
+        : type.IsArray && type.GetElementType()!.IsEnum ? Enum.GetValues(type.GetElementType()!)
         : type.IsEnum ? Enum.GetValues(type).GetValue(position % Enum.GetValues(type).Length)!
         : Convert.ChangeType(1000 + position, type, null);
 }

@@ -27,9 +27,9 @@ public sealed class VmFailureTests : VmTestKit
 
         // Requests are answered, not lost, until the reset.
         vm.Tell(new PlugVcpu("core3", 3), TestActor);
-        ExpectMsg(new HotplugRejected("core3", $"Resetting the Virtual Machine is required ({part} has failed)"), s_patience);
+        ExpectMsg(new HotplugRejected("core3", RejectionCode.ResetRequired, $"Resetting the Virtual Machine is required ({part} has failed)"), s_patience);
         vm.Tell(new GetPluggedVcpus(), TestActor);
-        ExpectMsg(new VmCommandRejected($"Resetting the Virtual Machine is required ({part} has failed)"), s_patience);
+        ExpectMsg(new VmCommandRejected(RejectionCode.ResetRequired, $"Resetting the Virtual Machine is required ({part} has failed)"), s_patience);
         vm.Tell(new ContinueVm(), TestActor);
         ExpectMsg<VmCommandRejected>(s_patience);
         Assert.Equal(runs, _machine.Vcpu(0).Runs);
@@ -46,7 +46,7 @@ public sealed class VmFailureTests : VmTestKit
             () =>
             {
                 vm.Tell(new GetVcpuStates(), TestActor);
-                Assert.Equal(4, ExpectMsg<VcpuStates>(s_patience).Names.Count(n => n != "Disabled"));
+                Assert.Equal(4, ExpectMsg<VcpuStates>(s_patience).States.Count(s => s != VcpuState.None));
             },
             s_patience);
     }
@@ -123,22 +123,22 @@ public sealed class VmFailureTests : VmTestKit
     {
         IActorRef vm = Start();
         vm.Tell(new GetVcpuStatus(cpu), TestActor);
-        ExpectMsg(new VmCommandRejected("CPU not found"), s_patience);
+        ExpectMsg(new VmCommandRejected(RejectionCode.CpuNotFound, "CPU not found"), s_patience);
         vm.Tell(new GetVcpuRegisters(cpu), TestActor);
         ExpectMsg(new VcpuRegisters(cpu, ""), s_patience);
         vm.Tell(new PlugVcpu("core9", cpu), TestActor);
-        ExpectMsg(new HotplugRejected("core9", $"Invalid core-id {cpu} specified, correct range 0:3"), s_patience);
-        IProtocolMessage[] toVcpus = [new CreateVcpu(cpu), new RemoveVcpu(cpu), new PowerOnVcpu(cpu, 0, 0), new VcpuStateChanged(cpu, "x")];
+        ExpectMsg(new HotplugRejected("core9", RejectionCode.InvalidArgument, $"Invalid core-id {cpu} specified, correct range 0:3"), s_patience);
+        IProtocolMessage[] toVcpus = [new CreateVcpu(cpu), new RemoveVcpu(cpu), new PowerOnVcpu(cpu, 0, 0), new VcpuStateChanged(cpu, VcpuState.Running)];
         foreach (IProtocolMessage message in toVcpus)
         {
             Sys.ActorSelection(vm.Path / "vcpus").Tell(message, TestActor);
-            ExpectMsg(new VmCommandRejected("CPU not found"), s_patience);
+            ExpectMsg(new VmCommandRejected(RejectionCode.CpuNotFound, "CPU not found"), s_patience);
         }
 
         foreach (IProtocolMessage message in (IProtocolMessage[])[new AttachCpuInterface(cpu), new DetachCpuInterface(cpu)])
         {
             Sys.ActorSelection(vm.Path / "gic").Tell(message, TestActor);
-            ExpectMsg(new VmCommandRejected("CPU not found"), s_patience);
+            ExpectMsg(new VmCommandRejected(RejectionCode.CpuNotFound, "CPU not found"), s_patience);
         }
 
         Sys.ActorSelection(vm.Path / "vcpus").Tell(new VcpuPaused(cpu), TestActor);

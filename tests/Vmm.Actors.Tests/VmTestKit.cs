@@ -27,7 +27,7 @@ public abstract class VmTestKit : PatientTestKit
     }
 
     /// <summary>Returns the detail.</summary>
-    protected string AwaitStatus(IActorRef vm, string runState)
+    protected string AwaitStatus(IActorRef vm, VmRunState runState)
     {
         string detail = "";
         AwaitAssert(

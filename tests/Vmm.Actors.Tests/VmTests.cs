@@ -30,6 +30,41 @@ public sealed class VmTests : VmTestKit
         AwaitCondition(() => Volatile.Read(ref _machine.Vcpu(0).Runs) > 0, s_patience);
     }
 
+    [Fact]
+    public void Vcpu_in_WFI_is_in_standby_until_it_is_woken()
+    {
+        IActorRef vm = Start();
+        _machine.Vcpu(0).Script.Add(() => VcpuExit.WaitForInterrupt);
+        AwaitAssert(() => Assert.Equal((VcpuState.Parked, CpuOperationalState.Standby), StateOfBootCpu(vm)), s_patience);
+        _machine.Vcpu(0).Wake();
+        AwaitAssert(() => Assert.Equal((VcpuState.Running, CpuOperationalState.On), StateOfBootCpu(vm)), s_patience);
+        vm.Tell(new StopVm(), TestActor);
+        ExpectMsg(new VmStatus(VmRunState.Paused, ""), s_patience);
+        Assert.Equal((VcpuState.Paused, CpuOperationalState.On), StateOfBootCpu(vm));
+    }
+
+    private (VcpuState State, CpuOperationalState Oper) StateOfBootCpu(IActorRef vm)
+    {
+        vm.Tell(new GetVcpuStates(), TestActor);
+        VcpuState state = ExpectMsg<VcpuStates>(s_patience).States[0];
+        vm.Tell(new GetCpusPowerState(), TestActor);
+        return (state, ExpectMsg<CpusPowerState>(s_patience).Oper[0]);
+    }
+
+    [Fact]
+    public void Administrative_state_has_one_vocabulary()
+    {
+        IActorRef vm = Start();
+        vm.Tell(new GetCpusPowerState(), TestActor);
+        CpuAdminState[] admin = ExpectMsg<CpusPowerState>(s_patience).Admin;
+        Assert.Equal([CpuAdminState.Enabled, CpuAdminState.Enabled, CpuAdminState.Removed, CpuAdminState.Removed], admin);
+        for (int cpu = 0; cpu < admin.Length; cpu++)
+        {
+            vm.Tell(new GetVcpuStatus(cpu), TestActor);
+            Assert.Equal(admin[cpu], ExpectMsg<VcpuStatus>(s_patience).Admin);
+        }
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -119,7 +119,17 @@ internal sealed class ShellVm : IAsyncDisposable
     public async Task<string> PowerStateAsync()
     {
         var state = (CpusPowerState)await _session.Ask(new GetCpusPowerState());
-        return string.Join(' ', state.Admin.Zip(state.Oper, (admin, oper) => $"{admin}/{(oper == "standby" ? "on" : oper)}"));
+        return string.Join(' ', state.Admin.Zip(state.Oper, (admin, oper) => $"{admin}/{(oper == CpuOperationalState.Standby ? CpuOperationalState.On : oper)}"));
+    }
+
+    /// <summary>Waits until a CPU that has nothing to do is seen in WFI.</summary>
+    public async Task AwaitStandbyAsync(int cpu)
+    {
+        using var patience = new CancellationTokenSource(Patience.Limit);
+        while (((CpusPowerState)await _session.Ask(new GetCpusPowerState())).Oper[cpu] != CpuOperationalState.Standby)
+        {
+            patience.Token.ThrowIfCancellationRequested();
+        }
     }
 
     /// <summary>The guest powers itself off; the VM ends, and the kernel has found no fault.</summary>

@@ -10,7 +10,9 @@ public sealed class StandbyTests
     {
         await using ShellVm vm = await ShellVm.BootStandbyAsync(enabled: 3, disabled: 1, possible: 5);
         Assert.Equal("0-4 0-4 0-2 0-2", await vm.Shell.RunAsync(Sets));
-        Assert.Equal("enabled/on enabled/on enabled/on disabled/off removed/off", await vm.PowerStateAsync());
+        Assert.Equal("Enabled/On Enabled/On Enabled/On Disabled/Off Removed/Off", await vm.PowerStateAsync());
+
+        await vm.AwaitStandbyAsync(1);
 
         // PSCI has answered DENIED when the kernel tried all that are present.
         Assert.Equal("", await vm.Shell.RunAsync("ls -d cpu3 2>/dev/null"));
@@ -29,7 +31,7 @@ public sealed class StandbyTests
         vm.Shell.Type("reboot -f");
         await vm.AwaitShellAsync();
         Assert.Equal("0-4 0-4 0,2-3 0,2-3", await vm.Shell.RunAsync(Sets));
-        Assert.Equal("enabled/on disabled/off enabled/on enabled/on removed/off", await vm.PowerStateAsync());
+        Assert.Equal("Enabled/On Disabled/Off Enabled/On Enabled/On Removed/Off", await vm.PowerStateAsync());
 
         Assert.Equal("done", await vm.SetAdminAsync(1, true));
         Assert.Equal("done", await vm.SetAdminAsync(3, false));

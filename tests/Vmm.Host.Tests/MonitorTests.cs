@@ -25,19 +25,22 @@ public sealed class MonitorTests
         _asked.Add(message);
         return Task.FromResult<IProtocolMessage>(message switch
         {
-            GetVcpuStates => new VcpuStates(["Running", "Running", "PoweredOff", "PoweredOff", "PoweredOff", "Disabled"]),
+            GetVcpuStates => new VcpuStates(
+                [VcpuState.Running, VcpuState.Parked, VcpuState.PoweredOff, VcpuState.PoweredOff, VcpuState.PoweredOff, VcpuState.None]),
             GetPluggedVcpus => new PluggedVcpus(["core4"], [4]),
             GetCpusPowerState => new CpusPowerState(
-                ["cpu-0", "cpu-1", "cpu-2", "cpu-3", "core4", ""], ["enabled", "enabled", "enabled", "enabled", "enabled", "removed"], ["on", "standby", "off", "off", "off", "off"]),
+                ["cpu-0", "cpu-1", "cpu-2", "cpu-3", "core4", ""],
+                [.. Enumerable.Repeat(CpuAdminState.Enabled, 5), CpuAdminState.Removed],
+                [CpuOperationalState.On, CpuOperationalState.Standby, .. Enumerable.Repeat(CpuOperationalState.Off, 4)]),
             GetVcpuThreads => new VcpuThreads([100, 101, 102, 103, 104, 0]),
             GetJitDescription => new JitDescription("Blocks 1"),
             GetVcpuRegisters { Cpu: 0 } => new VcpuRegisters(0, " PC=1"),
             GetVcpuRegisters get => new VcpuRegisters(get.Cpu, ""),
-            PlugVcpu { Cpu: 4 } plug => new HotplugRejected(plug.Id, "cpu(id4=0:0:4:0) with arch-id 4 exist"),
+            PlugVcpu { Cpu: 4 } plug => new HotplugRejected(plug.Id, RejectionCode.SlotInUse, "cpu(id4=0:0:4:0) with arch-id 4 exist"),
             PlugVcpu plug => new HotplugAccepted(plug.Id, plug.Cpu),
-            SetVcpuAdmin { Cpu: 5 } => new HotplugRejected("cpu-5", "No device found for driver 'cortex-a57-arm-cpu'"),
+            SetVcpuAdmin { Cpu: 5 } => new HotplugRejected("cpu-5", RejectionCode.DeviceNotFound, "No device found for driver 'cortex-a57-arm-cpu'"),
             SetVcpuAdmin set => new HotplugAccepted($"cpu-{set.Cpu}", set.Cpu),
-            UnplugVcpu unplug => new HotplugRejected(unplug.Id, $"Device '{unplug.Id}' not found"),
+            UnplugVcpu unplug => new HotplugRejected(unplug.Id, RejectionCode.DeviceNotFound, $"Device '{unplug.Id}' not found"),
             _ => new VmStatus(VmRunState.Running, ""),
         });
     }
@@ -60,7 +63,7 @@ public sealed class MonitorTests
     [InlineData("info registers", "\nCPU#0\n PC=1")]
     [InlineData("info status", "VM status: running")]
     [InlineData("info jit", "Blocks 1")]
-    [InlineData("info cpus", "* CPU #0: thread_id=100 (Running)\n  CPU #1: thread_id=101 (Running)\n  CPU #2: thread_id=102 (PoweredOff)\n  CPU #3: thread_id=103 (PoweredOff)\n  CPU #4: thread_id=104 (PoweredOff)")]
+    [InlineData("info cpus", "* CPU #0: thread_id=100 (Running)\n  CPU #1: thread_id=101 (Parked)\n  CPU #2: thread_id=102 (PoweredOff)\n  CPU #3: thread_id=103 (PoweredOff)\n  CPU #4: thread_id=104 (PoweredOff)")]
     [InlineData("", "")]
     public async Task Command_answers_in_QEMUs_words(string line, string answer) => Assert.Equal(answer, await _monitor.Execute(line));
 
@@ -156,7 +159,7 @@ public sealed class MonitorTests
     [InlineData("info jit")]
     public async Task Query_that_the_VM_cannot_answer_is_an_error_in_one_line(string line)
     {
-        var rejecting = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, _ => Task.FromResult<IProtocolMessage>(new VmCommandRejected("the reason")), () => { })));
+        var rejecting = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, _ => Task.FromResult<IProtocolMessage>(new VmCommandRejected(RejectionCode.WrongRunState, "the reason")), () => { })));
         Assert.Equal("Error: the reason", await rejecting.Execute(line));
         var silent = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, _ => throw new TimeoutException("late"), () => { })));
         Assert.Equal("Error: the VM does not answer", await silent.Execute(line));

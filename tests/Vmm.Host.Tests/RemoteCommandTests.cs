@@ -69,6 +69,38 @@ public sealed class RemoteCommandTests
         Assert.Equal((1, "", "vmm: cannot listen at 192.0.2.1:4000: Cannot assign requested address\n"), await VmmProcess.RunAsync(["-machine", "none", "-remote", "192.0.2.1:4000"]));
     }
 
+    /// <summary>A guest without an operating system whose CPU waits for an interrupt, or does not.</summary>
+    [Theory]
+    [InlineData(0xD503207Fu, "standby")]
+    [InlineData(0xD503201Fu, "on")]
+    public async Task Power_state_of_a_CPU_is_standby_while_it_waits_in_WFI(uint waitOrNop, string state)
+    {
+        string image = Path.GetTempFileName();
+        const uint branchBack = 0x17FFFFFF;
+        await File.WriteAllBytesAsync(image, [.. BitConverter.GetBytes(waitOrNop), .. BitConverter.GetBytes(branchBack)]);
+        int port = FreePort();
+        using Process vm = VmmProcess.Start(["-m", "64M", "-kernel", image, "-remote", $"{port}", "-serial", "none"]);
+        try
+        {
+            // It may answer before the guest has come so far.
+            var patience = Stopwatch.StartNew();
+            (int ExitCode, string Output, string Errors) answer;
+            do
+            {
+                answer = await VmmProcess.RunAsync(["remote", $"{port}", "info", "cpus-powerstate"]);
+                Assert.False(vm.HasExited);
+                Assert.True(patience.Elapsed < Patience.Limit, answer.ToString());
+            }
+            while (!answer.Output.EndsWith($"admin-state: \"enabled\"\n    oper-state: \"{state}\"\n", StringComparison.Ordinal));
+        }
+        finally
+        {
+            using Process kill = Process.Start("kill", [$"{vm.Id}"]);
+            await vm.WaitForExitAsync();
+            File.Delete(image);
+        }
+    }
+
     /// <summary>Exit codes say whether a command was done, and bytes that are no message cost the VM nothing and its terminal no line.</summary>
     [Fact]
     public async Task Commands_that_fail_are_told_by_the_exit_code_and_garbage_by_no_line()
@@ -104,7 +136,8 @@ public sealed class RemoteCommandTests
 
             foreach ((string command, string said) in ((string, string)[])[
                 ("frobnicate", "unknown command: 'frobnicate'"), ("info frobnicate", "unknown command: 'info frobnicate'"), ("help frobnicate", "unknown command: 'frobnicate'"),
-                ("xp /4xw 0", "0000000000000000: Cannot access memory"), ("cpu 7", "invalid CPU index"), ("device_del frobnicate", "Error: Device 'frobnicate' not found")])
+                ("xp /4xw 0", "0000000000000000: Cannot access memory"), ("cpu 7", "invalid CPU index"),
+                ("info registers 9", "CPU#9 not available"), ("info registers -1", "CPU#-1 not available"), ("device_del frobnicate", "Error: Device 'frobnicate' not found")])
             {
                 Assert.Equal((1, $"{said}\n", ""), await VmmProcess.RunAsync(["remote", $"{port}", .. command.Split(' ')]));
             }

@@ -42,7 +42,7 @@ public abstract class DeviceActor : ReceiveActor
         }
         catch (SnapshotException e)
         {
-            return new VmCommandRejected(e.Message);
+            return new VmCommandRejected(RejectionCode.InvalidState, e.Message);
         }
     }
 }

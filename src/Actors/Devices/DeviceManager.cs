@@ -84,7 +84,7 @@ public sealed class DeviceManager : ReceiveActor
         }
         else
         {
-            Sender.Tell(new VmCommandRejected($"Device '{name}' not found"));
+            Sender.Tell(new VmCommandRejected(RejectionCode.DeviceNotFound, $"Device '{name}' not found"));
         }
     }
 

@@ -45,13 +45,14 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
             MachineConfig config = _machine.Config;
             CpuTopology t = config.Topology;
             return new MachineDescription(
-                config.Cpu.Name, config.EnabledCpus, t.Sockets, t.Clusters, t.Cores, t.Threads, config.MemoryBytes, config.Acpi, config.Name, config.Uuid.ToString());
+                config.Cpu.Name, config.EnabledCpus, t.Sockets, t.Clusters, t.Cores, t.Threads, config.MemoryBytes, config.Acpi, config.Name, config.Uuid.ToString(),
+                ProtocolVersion.Current);
         }
     }
 
     public string DescribeJit() => _machine.DescribeJit();
 
-    public string Describe(string subject) => subject switch
+    public string Describe(ReportSubject subject) => subject switch
     {
         ReportSubject.MemoryTree => _machine.Bus.DescribeTree(),
         ReportSubject.FlatView => _machine.Bus.DescribeFlatView(),
@@ -91,26 +92,16 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     public bool IsEnabled(int cpu) => _machine.Psci.IsEnabled(new CpuIndex(cpu));
 
-    public VcpuStatus Status(int cpu)
+    public CpuStatus Status(int cpu)
     {
         var index = new CpuIndex(cpu);
-        bool enabled = _machine.Psci.IsEnabled(index);
-        return new VcpuStatus(
-            cpu,
-            enabled ? "enabled" : "disabled",
-            _machine.CpuHotplug.IsEnabled(index) ? "present and enabled" : "present",
-            _machine.Gic.CpuInterfaces[cpu].Accessible ? "accessible" : "inaccessible",
-            _machine.Psci.Power(index) switch { PowerState.On => "on", PowerState.Off => "off", _ => "on-pending" },
-            Actor: "");
-    }
-
-    public string SlotName(int cpu) => SlotName(_machine.Config, cpu);
-
-    /// <summary>As <see cref="IVmMachine.SlotName"/>, of a machine that is to be made.</summary>
-    public static string SlotName(MachineConfig config, int cpu)
-    {
-        var index = new CpuIndex(cpu);
-        return $"cpu({config.Topology.Describe(index)}) with arch-id {Mpidr.FromIndex(index).Affinity}";
+        PsciPowerState power = _machine.Psci.Power(index) switch
+        {
+            PowerState.On => PsciPowerState.On,
+            PowerState.Off => PsciPowerState.Off,
+            _ => PsciPowerState.OnPending,
+        };
+        return new CpuStatus(_machine.CpuHotplug.IsEnabled(index), _machine.Gic.CpuInterfaces[cpu].Accessible, power);
     }
 
     IVcpu IVmMachine.Cpu(int cpu) => _cpus[cpu];
@@ -176,6 +167,8 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         }
 
         public void RequestExit() => core.RequestExit();
+
+        public bool IsParked => core.Interrupts.IsParked;
 
         public bool TryPark() => core.Interrupts.TryPark();
 

@@ -132,7 +132,7 @@ public sealed class HotplugCoordinator : ReceiveActor, IWithTimers, IWithUnbound
         }
         catch (Exception e) when (message is PlugVcpu or UnplugVcpu or SetVcpuAdmin)
         {
-            Sender.Tell(new HotplugRejected("", e.Message));
+            Sender.Tell(new HotplugRejected("", RejectionCode.InternalError, e.Message));
             throw;
         }
     }
@@ -196,7 +196,7 @@ public sealed class HotplugCoordinator : ReceiveActor, IWithTimers, IWithUnbound
         Receive<FactsNotWritten>(_ => LetFactsWait());
         Receive<RequestNotWritten>(not =>
         {
-            _request!.Requester.Tell(new HotplugRejected(_request.Id, not.Reason));
+            _request!.Requester.Tell(new HotplugRejected(_request.Id, RejectionCode.NotWritten, not.Reason));
             EndWriting();
         });
         Queries();
@@ -219,6 +219,7 @@ public sealed class HotplugCoordinator : ReceiveActor, IWithTimers, IWithUnbound
     private void Queries()
     {
         Receive<GetCpusPowerState>(_ => DescribePower());
+        Receive<GetVcpuStatus>(get => _vcpus.Forward(new DescribeVcpuStatus(get.Cpu, _written.AdminOf(get.Cpu, _cpus))));
         Receive<GetPluggedVcpus>(_ => Sender.Tell(new PluggedVcpus([.. _written.Plugged.Values], [.. _written.Plugged.Keys])));
         Receive<GetAcpiOspmStatus>(_ => Sender.Tell(
             new AcpiOspmStatus([.. Enumerable.Range(0, _machine.PossibleCpus).Select(cpu => IdOf(_written, cpu))], [.. _ostSources], [.. _ostStatuses])));
@@ -232,20 +233,11 @@ public sealed class HotplugCoordinator : ReceiveActor, IWithTimers, IWithUnbound
 
     private bool IsThere(int cpu) => ShouldBeEnabled(cpu) && !_leaving.Contains(cpu);
 
-    // As QEMU's messages have it.
-    private string PlaceOf(int cpu)
-    {
-        string slot = _machine.SlotName(cpu);
-        int start = slot.IndexOf('(', StringComparison.Ordinal);
-        int end = slot.IndexOf(')', StringComparison.Ordinal);
-        return start < 0 || end < start ? slot : slot[(start + 1)..end];
-    }
-
     private void Plug(PlugVcpu plug)
     {
-        if (_state.RefusePlug(plug, _cpus, _machine.SlotName) is { } reason)
+        if (_state.RefusePlug(plug, _cpus) is { } why)
         {
-            Sender.Tell(new HotplugRejected(HotplugState.Legible(plug.Id), reason));
+            Sender.Tell(HotplugRejected.Of(HotplugState.Legible(plug.Id), why));
         }
         else
         {
@@ -255,9 +247,9 @@ public sealed class HotplugCoordinator : ReceiveActor, IWithTimers, IWithUnbound
 
     private void Unplug(UnplugVcpu unplug)
     {
-        if ((_state.RefuseUnplug(unplug, _cpus, PlaceOf, out int cpu) ?? RefuseLeaving(cpu)) is { } reason)
+        if ((_state.RefuseUnplug(unplug, _cpus, out int cpu) ?? RefuseLeaving(cpu)) is { } why)
         {
-            Sender.Tell(new HotplugRejected(HotplugState.Legible(unplug.Id), reason));
+            Sender.Tell(HotplugRejected.Of(HotplugState.Legible(unplug.Id), why));
         }
         else
         {
@@ -269,9 +261,9 @@ public sealed class HotplugCoordinator : ReceiveActor, IWithTimers, IWithUnbound
     {
         int cpu = set.Cpu;
         string id = _state.NameOf(cpu);
-        if ((_state.RefuseSet(set, _cpus, PlaceOf, _machine.Description.CpuModel) ?? RefuseLeaving(cpu)) is { } reason)
+        if ((_state.RefuseSet(set, _cpus) ?? RefuseLeaving(cpu)) is { } why)
         {
-            Sender.Tell(new HotplugRejected(id, reason));
+            Sender.Tell(HotplugRejected.Of(id, why));
         }
         else if (ShouldBeEnabled(cpu) == set.Enabled && !_state.Pending.ContainsKey(cpu))
         {
@@ -284,14 +276,13 @@ public sealed class HotplugCoordinator : ReceiveActor, IWithTimers, IWithUnbound
         }
     }
 
-    private string? RefuseLeaving(int cpu) => _leaving.Contains(cpu) ? _state.AlreadyLeaving(cpu) : null;
+    private Rejection? RefuseLeaving(int cpu) => _leaving.Contains(cpu) ? _state.AlreadyLeaving(cpu) : null;
 
     private void DescribePower()
     {
         CpuAdminState[] admin = [.. Enumerable.Range(0, _cpus.Possible).Select(cpu => _written.AdminOf(cpu, _cpus))];
         _vcpus.Forward(new DescribeCpusPower(
-            [.. admin.Select((state, cpu) => state == CpuAdminState.Removed ? "" : _written.NameOf(cpu))],
-            [.. admin.Select(state => state.ToString().ToLowerInvariant())]));
+            [.. admin.Select((state, cpu) => state == CpuAdminState.Removed ? "" : _written.NameOf(cpu))], admin));
     }
 
     private void Begin(IHotplugEvent started)

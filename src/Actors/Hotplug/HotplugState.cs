@@ -61,13 +61,12 @@ public sealed record HotplugState(
     /// <summary>The name of a CPU that is there.</summary>
     public string NameOf(int cpu) => Plugged.TryGetValue(cpu, out string? id) ? id : $"{NumberPrefix}{cpu}";
 
-    /// <summary>Why a plug is impossible, in QEMU's words; null when it is not.</summary>
-    /// <param name="slotName">How QEMU names a CPU slot in messages.</param>
-    public string? RefusePlug(PlugVcpu plug, PowerOnCpus cpus, Func<int, string> slotName)
+    /// <summary>Why a plug is impossible; null when it is not.</summary>
+    public Rejection? RefusePlug(PlugVcpu plug, PowerOnCpus cpus)
     {
         if (!IsIdentifier(plug.Id))
         {
-            return "Parameter 'id' expects an identifier";
+            return new Rejection(RejectionCode.InvalidArgument, "Parameter 'id' expects an identifier");
         }
 
         if (plug.Cpu < 0 || plug.Cpu >= cpus.Possible)
@@ -77,30 +76,30 @@ public sealed record HotplugState(
 
         if (Find(plug.Id, cpus) is { } other && other != plug.Cpu)
         {
-            return $"Duplicate device ID '{plug.Id}'";
+            return new Rejection(RejectionCode.DuplicateId, $"Duplicate device ID '{plug.Id}'");
         }
 
-        return AdminOf(plug.Cpu, cpus) != CpuAdminState.Removed && !IsPlugAskedAgain(plug) ? $"{slotName(plug.Cpu)} exist" : null;
+        return AdminOf(plug.Cpu, cpus) != CpuAdminState.Removed && !IsPlugAskedAgain(plug)
+            ? new Rejection(RejectionCode.SlotInUse, $"{cpus.SlotOf(plug.Cpu)} exist")
+            : null;
     }
 
     // The guest has not answered the same plug in time.
     private bool IsPlugAskedAgain(PlugVcpu plug) =>
         Pending.TryGetValue(plug.Cpu, out PendingOperation? pending) && pending is { Plug: true, TimedOut: true, Standby: false } && pending.Id == plug.Id;
 
-    /// <summary>The CPU of an unplug, or why it is impossible, in QEMU's words.</summary>
-    /// <param name="place">Where a CPU is, as QEMU has it in messages: <c>id0=0:0:0:0</c>.</param>
-    public string? RefuseUnplug(UnplugVcpu unplug, PowerOnCpus cpus, Func<int, string> place, out int cpu)
+    /// <summary>Why an unplug is impossible; null when it is not.</summary>
+    /// <param name="cpu">The CPU to unplug; -1 where there is none of that name.</param>
+    public Rejection? RefuseUnplug(UnplugVcpu unplug, PowerOnCpus cpus, out int cpu)
     {
         cpu = Find(unplug.Id, cpus) ?? -1;
-        return cpu < 0 ? $"Device '{Legible(unplug.Id)}' not found"
-            : cpu == 0 ? $"Boot CPU({place(0)}) hot-unplug not supported"
+        return cpu < 0 ? new Rejection(RejectionCode.DeviceNotFound, $"Device '{Legible(unplug.Id)}' not found")
+            : cpu == 0 ? new Rejection(RejectionCode.CannotLeave, $"Boot CPU({cpus.PlaceOf(0)}) hot-unplug not supported")
             : RefuseLeaving(cpu, cpus);
     }
 
     /// <summary>Why a CPU cannot be enabled or disabled, in the words of QEMU's series; null when it can.</summary>
-    /// <param name="place">As for an unplug.</param>
-    /// <param name="model">The CPUs' model.</param>
-    public string? RefuseSet(SetVcpuAdmin set, PowerOnCpus cpus, Func<int, string> place, string model)
+    public Rejection? RefuseSet(SetVcpuAdmin set, PowerOnCpus cpus)
     {
         if (set.Cpu < 0 || set.Cpu >= cpus.Possible)
         {
@@ -109,30 +108,34 @@ public sealed record HotplugState(
 
         if (AdminOf(set.Cpu, cpus) == CpuAdminState.Removed)
         {
-            return $"No device found for driver '{model}-arm-cpu'";
+            return new Rejection(RejectionCode.DeviceNotFound, $"No device found for driver '{cpus.Model}-arm-cpu'");
         }
 
         return set.Enabled ? RefuseEnabling(set.Cpu)
-            : set.Cpu == 0 ? $"can't power-off boot CPU ({place(0)})"
+            : set.Cpu == 0 ? new Rejection(RejectionCode.CannotLeave, $"can't power-off boot CPU ({cpus.PlaceOf(0)})")
             : RefuseLeaving(set.Cpu, cpus);
     }
 
     // Enabling a CPU that the guest still may give back, even after a time-out, would leave open which of both counts.
-    private string? RefuseEnabling(int cpu) =>
+    private Rejection? RefuseEnabling(int cpu) =>
         !Pending.TryGetValue(cpu, out PendingOperation? pending) ? null
         : !pending.Plug ? AlreadyLeaving(cpu)
-        : !pending.TimedOut ? $"Device {NameOf(cpu)} is already in the process of plug"
+        : !pending.TimedOut ? new Rejection(RejectionCode.InProgress, $"Device {NameOf(cpu)} is already in the process of plug")
         : null;
 
-    private string? RefuseLeaving(int cpu, PowerOnCpus cpus) =>
-        cpus.IsFixed(cpu) ? $"Hot-unplug of cold-booted CPU not supported! {NameOf(cpu)} is Enabled in the MADT for good; -machine online-capable-cpus=on makes it one that can leave"
+    private Rejection? RefuseLeaving(int cpu, PowerOnCpus cpus) =>
+        cpus.IsFixed(cpu) ? new Rejection(
+            RejectionCode.CannotLeave,
+            $"Hot-unplug of cold-booted CPU not supported! {NameOf(cpu)} is Enabled in the MADT for good; "
+            + "-machine online-capable-cpus=on makes it one that can leave")
         : Pending.TryGetValue(cpu, out PendingOperation? pending) && pending is { Plug: false, TimedOut: false } ? AlreadyLeaving(cpu)
         : null;
 
     /// <summary>Why nothing is asked of a CPU that is on its way out, in QEMU's words.</summary>
-    public string AlreadyLeaving(int cpu) => $"Device {NameOf(cpu)} is already in the process of unplug";
+    public Rejection AlreadyLeaving(int cpu) => new(RejectionCode.InProgress, $"Device {NameOf(cpu)} is already in the process of unplug");
 
-    private static string OutOfRange(int cpu, PowerOnCpus cpus) => $"Invalid core-id {cpu} specified, correct range 0:{cpus.Possible - 1}";
+    private static Rejection OutOfRange(int cpu, PowerOnCpus cpus) =>
+        new(RejectionCode.InvalidArgument, $"Invalid core-id {cpu} specified, correct range 0:{cpus.Possible - 1}");
 
     // The CPU of a name: of those that were plugged, and then of the others that are there.
     private int? Find(string? id, PowerOnCpus cpus)
@@ -154,16 +157,16 @@ public sealed record HotplugState(
 
     /// <summary>What happens at power-on to the CPUs that the machine is made with and that are not there from its predecessor: they are plugged.</summary>
     /// <param name="refusal">Why the machine cannot have the CPUs that its predecessor had and those; null when it can.</param>
-    public IReadOnlyList<IHotplugEvent> PowerOn(PowerOnCpus cpus, Func<int, string> slotName, long now, out string? refusal)
+    public IReadOnlyList<IHotplugEvent> PowerOn(PowerOnCpus cpus, long now, out string? refusal)
     {
         var happened = new List<IHotplugEvent>();
         HotplugState state = this;
         refusal = RefusePowerOn(cpus);
         foreach (PlugVcpu plug in cpus.Plugged.Where(p => Plugged.GetValueOrDefault(p.Cpu) != p.Id))
         {
-            if (refusal == null && state.RefusePlug(plug, cpus, slotName) is { } reason)
+            if (refusal == null && state.RefusePlug(plug, cpus) is { } why)
             {
-                refusal = $"the saved state has no room for '{plug.Id}': {reason}";
+                refusal = $"the saved state has no room for '{plug.Id}': {why.Reason}";
             }
 
             IHotplugEvent[] plugged = [new PlugStarted(plug.Id, plug.Cpu, now), new PlugConfirmed(plug.Id, plug.Cpu, now)];

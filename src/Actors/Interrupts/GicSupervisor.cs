@@ -24,7 +24,7 @@ public sealed class GicSupervisor : DeviceActor
     {
         if (cpu < 0 || cpu >= _machine.PossibleCpus)
         {
-            Sender.Tell(new VmCommandRejected("CPU not found"));
+            Sender.Tell(new VmCommandRejected(RejectionCode.CpuNotFound, "CPU not found"));
             return;
         }
 

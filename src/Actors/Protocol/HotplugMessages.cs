@@ -15,8 +15,14 @@ public sealed record SetVcpuAdmin(int Cpu, bool Enabled) : IProtocolMessage;
 
 public sealed record HotplugAccepted(string Id, int Cpu) : IProtocolMessage;
 
-/// <param name="Reason">In QEMU's words.</param>
-public sealed record HotplugRejected(string Id, string Reason) : IProtocolMessage;
+/// <summary>A request that has no effect.</summary>
+/// <param name="Id">The CPU's name; empty where the request has none.</param>
+/// <param name="Code">Why, for programs.</param>
+/// <param name="Reason">Why, for people: one line, in QEMU's words where QEMU has some.</param>
+public sealed record HotplugRejected(string Id, RejectionCode Code, string Reason) : IProtocolMessage
+{
+    public static HotplugRejected Of(string id, Rejection why) => new(id, why.Code, why.Reason);
+}
 
 /// <summary>How a request ended: told to the requester and published.</summary>
 /// <param name="Plug">The CPU came (a plug, or enabled), else it left (an unplug, or disabled).</param>
@@ -45,17 +51,43 @@ public sealed record GetPluggedVcpus : IProtocolMessage;
 /// <summary>Hot-plugged CPUs by id, in parallel arrays.</summary>
 public sealed record PluggedVcpus(string[] Ids, int[] Cpus) : IProtocolMessage;
 
+/// <summary>Where the administrator has a CPU: usable by the guest, there but not to be used, or not there.</summary>
+public enum CpuAdminState
+{
+    Enabled,
+    Disabled,
+
+    /// <summary>To be plugged. For the guest there is no difference to <see cref="Disabled"/>: on Arm every possible CPU is present.</summary>
+    Removed,
+}
+
+/// <summary>Where a CPU is for the guest (CPUOperPowerState of QEMU's series).</summary>
+public enum CpuOperationalState
+{
+    On,
+
+    /// <summary>It waits for an interrupt (WFI).</summary>
+    Standby,
+    Off,
+
+    /// <summary>It is being powered on.</summary>
+    Unknown,
+}
+
 /// <summary>Query. Answer: <see cref="CpusPowerState"/>.</summary>
 public sealed record GetCpusPowerState : IProtocolMessage;
 
-/// <summary>The administrative states of all possible CPUs, on their way to who knows the operational ones and answers the query with <see cref="CpusPowerState"/>.</summary>
-public sealed record DescribeCpusPower(string[] Ids, string[] Admin) : IProtocolMessage;
+/// <summary>
+/// The administrative states of all possible CPUs, on their way to who knows the operational ones and answers the query with
+/// <see cref="CpusPowerState"/>.
+/// </summary>
+public sealed record DescribeCpusPower(string[] Ids, CpuAdminState[] Admin) : IProtocolMessage;
 
-/// <summary>Where each possible CPU stands, by position.</summary>
+/// <summary>Where each possible CPU stands, by CPU number.</summary>
 /// <param name="Ids">Its name: that of a plugged one, or cpu- and its number; empty for one that is removed.</param>
-/// <param name="Admin">By the administrator: enabled, disabled, or removed, which is not there but can be plugged.</param>
-/// <param name="Oper">For the guest: on, standby (it waits for an interrupt), off, or unknown while it is powered on.</param>
-public sealed record CpusPowerState(string[] Ids, string[] Admin, string[] Oper) : IProtocolMessage;
+/// <param name="Admin">By the administrator.</param>
+/// <param name="Oper">For the guest.</param>
+public sealed record CpusPowerState(string[] Ids, CpuAdminState[] Admin, CpuOperationalState[] Oper) : IProtocolMessage;
 
 /// <summary>Published: the guest evaluated _OST for a CPU (ACPI 6.5, section 6.3.5).</summary>
 /// <param name="Id">The name of a CPU that was plugged; empty for others.</param>

@@ -47,24 +47,52 @@ public sealed record GuestPoweredOff(int Cpu) : IProtocolMessage;
 /// <summary>The guest called PSCI SYSTEM_RESET.</summary>
 public sealed record GuestReset(int Cpu) : IProtocolMessage;
 
-/// <summary>Query of one vCPU's state. Answer: <see cref="VcpuStates"/>.</summary>
+/// <summary>What the actor of a possible CPU does.</summary>
+public enum VcpuState
+{
+    /// <summary>There is no actor: the CPU is not enabled.</summary>
+    None,
+
+    /// <summary>Off in the sense of PSCI.</summary>
+    PoweredOff,
+    Running,
+
+    /// <summary>The CPU waits in WFI, and its thread sleeps.</summary>
+    Parked,
+
+    /// <summary>The VM is paused.</summary>
+    Paused,
+}
+
+/// <summary>Query: the states of all vCPUs as they are now. Answer: <see cref="VcpuStates"/>.</summary>
 public sealed record GetVcpuStates : IProtocolMessage;
 
-/// <param name="Names">PoweredOff, Running, Parked or Paused, by position; Disabled where there is no actor.</param>
-public sealed record VcpuStates(string[] Names) : IProtocolMessage;
+/// <param name="States">By CPU number.</param>
+public sealed record VcpuStates(VcpuState[] States) : IProtocolMessage;
 
 /// <summary>Query: where one possible CPU (0 to one less than the possible CPUs) stands in each of the protocols. Answer: <see cref="VcpuStatus"/>.</summary>
 public sealed record GetVcpuStatus(int Cpu) : IProtocolMessage;
 
-/// <param name="Admin">enabled or disabled, by the host.</param>
-/// <param name="AcpiStatus">present and enabled, or present: what _STA tells the guest.</param>
-/// <param name="GicInterface">accessible or inaccessible.</param>
-/// <param name="Psci">off, on-pending or on.</param>
-/// <param name="Actor">As in <see cref="VcpuStates"/>.</param>
-public sealed record VcpuStatus(int Cpu, string Admin, string AcpiStatus, string GicInterface, string Psci, string Actor) : IProtocolMessage;
+/// <param name="Admin">Where the administrator has the CPU, as in <see cref="CpusPowerState"/>.</param>
+/// <param name="AcpiEnabled">What _STA tells the guest: present and enabled (true) or present only (false).</param>
+/// <param name="GicAccessible">Whether the GIC CPU interface can be used.</param>
+/// <param name="Actor">What the CPU's actor does.</param>
+public sealed record VcpuStatus(
+    int Cpu, CpuAdminState Admin, bool AcpiEnabled, bool GicAccessible, PsciPowerState Psci, VcpuState Actor) : IProtocolMessage;
+
+/// <summary><see cref="GetVcpuStatus"/> with the administrative state, on its way to who knows the rest and answers with <see cref="VcpuStatus"/>.</summary>
+public sealed record DescribeVcpuStatus(int Cpu, CpuAdminState Admin) : IProtocolMessage;
+
+/// <summary>What PSCI AFFINITY_INFO answers (Arm DEN 0022, section 5.7).</summary>
+public enum PsciPowerState
+{
+    On,
+    Off,
+    OnPending,
+}
 
 /// <summary>A vCPU actor changed its state; told to its manager, which keeps the table.</summary>
-public sealed record VcpuStateChanged(int Cpu, string Name) : IProtocolMessage;
+public sealed record VcpuStateChanged(int Cpu, VcpuState State) : IProtocolMessage;
 
 /// <summary>The thread of a vCPU actor; told to its manager.</summary>
 /// <param name="Thread">The host's thread id (gettid(2)).</param>

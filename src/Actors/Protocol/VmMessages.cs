@@ -1,13 +1,31 @@
 namespace Vmm.Actors.Protocol;
 
-/// <summary>Run states as QEMU's <c>query-status</c> names them: prelaunch, running, paused, shutdown, internal-error.</summary>
-public static class VmRunState
+/// <summary>Run states of a VM, a subset of those of QEMU's <c>query-status</c>.</summary>
+public enum VmRunState
 {
-    public const string Prelaunch = "prelaunch";
-    public const string Running = "running";
-    public const string Paused = "paused";
-    public const string Shutdown = "shutdown";
-    public const string InternalError = "internal-error";
+    /// <summary>Nothing has been executed since power-on.</summary>
+    Prelaunch,
+    Running,
+    Paused,
+
+    /// <summary>The guest has powered off, or was reset where a reset powers off.</summary>
+    Shutdown,
+
+    /// <summary>A part of the VM has failed; a reset is the way out.</summary>
+    InternalError,
+}
+
+/// <summary>The run states in QEMU's words, for people.</summary>
+public static class RunStateNames
+{
+    public static string Of(VmRunState state) => state switch
+    {
+        VmRunState.Prelaunch => "prelaunch",
+        VmRunState.Running => "running",
+        VmRunState.Paused => "paused",
+        VmRunState.Shutdown => "shutdown",
+        _ => "internal-error",
+    };
 }
 
 /// <summary>Power on: reset the machine and start the boot CPU.</summary>
@@ -43,8 +61,19 @@ public sealed record GetMachineDescription : IProtocolMessage;
 /// <param name="Acpi">Whether there is ACPI, and so CPU hotplug.</param>
 /// <param name="Name">The VM's name; empty for none.</param>
 /// <param name="Uuid">The VM's UUID; zeros for none.</param>
+/// <param name="Protocol">The <see cref="ProtocolVersion"/> of the VM; versions before 2 did not say it.</param>
 public sealed record MachineDescription(
-    string CpuModel, int EnabledCpus, int Sockets, int Clusters, int Cores, int Threads, ulong MemoryBytes, bool Acpi, string Name, string Uuid) : IProtocolMessage;
+    string CpuModel,
+    int EnabledCpus,
+    int Sockets,
+    int Clusters,
+    int Cores,
+    int Threads,
+    ulong MemoryBytes,
+    bool Acpi,
+    string Name,
+    string Uuid,
+    int Protocol = 1) : IProtocolMessage;
 
 /// <summary>Query: guest memory as it is now, without side effects. Answer: <see cref="GuestMemoryRead"/>.</summary>
 /// <param name="Cpu">The CPU whose translation tables are used; -1 for physical addresses.</param>
@@ -58,55 +87,64 @@ public sealed record ReadGuestMemory(int Cpu, ulong Address, int Length) : IProt
 public sealed record GuestMemoryRead(byte[] Bytes) : IProtocolMessage;
 
 /// <summary>Query: a part of the machine as text for people. Answer: <see cref="MachineReport"/>.</summary>
-/// <param name="Subject">One of <see cref="ReportSubject"/>.</param>
+/// <param name="Subject">The part.</param>
 /// <param name="Cpu">For subjects of a CPU.</param>
-public sealed record GetMachineReport(string Subject, int Cpu) : IProtocolMessage;
+public sealed record GetMachineReport(ReportSubject Subject, int Cpu) : IProtocolMessage;
 
 /// <param name="Text">Lines of text; empty for a CPU that is not enabled.</param>
 public sealed record MachineReport(string Text) : IProtocolMessage;
 
 /// <summary>What <see cref="GetMachineReport"/> can tell.</summary>
-public static class ReportSubject
+public enum ReportSubject
 {
     /// <summary>The regions of guest physical memory.</summary>
-    public const string MemoryTree = "mtree";
+    MemoryTree,
 
     /// <summary>The same as a flat view.</summary>
-    public const string FlatView = "mtree-flat";
+    FlatView,
 
     /// <summary>Interrupts that are enabled, pending or active.</summary>
-    public const string Interrupts = "irq";
+    Interrupts,
 
     /// <summary>The GIC's CPU interfaces.</summary>
-    public const string CpuInterfaces = "pic";
+    CpuInterfaces,
 
     /// <summary>What was loaded into RAM at power-on.</summary>
-    public const string Roms = "roms";
+    Roms,
 
     /// <summary>The cached translations of a CPU.</summary>
-    public const string Tlb = "tlb";
+    Tlb,
 }
 
-/// <summary>Why a machine was reset or shut down, as QEMU's ShutdownCause names it.</summary>
-public static class ShutdownCause
+/// <summary>Why a machine was reset or shut down; a subset of QEMU's ShutdownCause.</summary>
+public enum ShutdownCause
 {
-    public const string HostQuit = "host-qmp-quit";
-    public const string HostReset = "host-qmp-system-reset";
-    public const string HostSignal = "host-signal";
-    public const string HostUi = "host-ui";
-    public const string GuestShutdown = "guest-shutdown";
-    public const string GuestReset = "guest-reset";
+    /// <summary>The monitor's <c>quit</c>.</summary>
+    HostQuit,
+
+    /// <summary>The monitor's <c>system_reset</c>.</summary>
+    HostReset,
+
+    /// <summary>SIGINT, SIGTERM or SIGHUP to the process.</summary>
+    HostSignal,
+
+    /// <summary>A key at the terminal.</summary>
+    HostUi,
+
+    /// <summary>PSCI SYSTEM_OFF.</summary>
+    GuestShutdown,
+
+    /// <summary>PSCI SYSTEM_RESET.</summary>
+    GuestReset,
 }
 
 /// <summary>Published: the machine was reset.</summary>
 /// <param name="Guest">The guest asked for it.</param>
-/// <param name="Reason">One of <see cref="ShutdownCause"/>.</param>
-public sealed record VmReset(bool Guest, string Reason) : IProtocolMessage;
+public sealed record VmReset(bool Guest, ShutdownCause Cause) : IProtocolMessage;
 
 /// <summary>Published: the machine was shut down.</summary>
 /// <param name="Guest">The guest asked for it.</param>
-/// <param name="Reason">One of <see cref="ShutdownCause"/>.</param>
-public sealed record VmShutdown(bool Guest, string Reason) : IProtocolMessage;
+public sealed record VmShutdown(bool Guest, ShutdownCause Cause) : IProtocolMessage;
 
 /// <summary>Published: the guest was told to shut down (<see cref="PressPowerButton"/>).</summary>
 public sealed record PowerButtonPressed : IProtocolMessage;
@@ -114,16 +152,17 @@ public sealed record PowerButtonPressed : IProtocolMessage;
 public sealed record GetVmStatus : IProtocolMessage;
 
 /// <summary>The answer to every command and query of the supervisor, and what it publishes on each change.</summary>
-/// <param name="RunState">One of <see cref="VmRunState"/>.</param>
 /// <param name="Detail">Why: the crash report, or empty.</param>
-public sealed record VmStatus(string RunState, string Detail) : IProtocolMessage;
+public sealed record VmStatus(VmRunState RunState, string Detail) : IProtocolMessage;
 
 /// <summary>A part of the VM fails and is about to stop by itself; told to the supervisor.</summary>
 /// <param name="Part">The name of the part's actor.</param>
 public sealed record PartFailed(string Part, string Report) : IProtocolMessage;
 
-/// <summary>A command that the run state does not allow.</summary>
-public sealed record VmCommandRejected(string Reason) : IProtocolMessage;
+/// <summary>A command or query that cannot be.</summary>
+/// <param name="Code">Why, for programs.</param>
+/// <param name="Reason">Why, for people: one line, in QEMU's words where QEMU has some.</param>
+public sealed record VmCommandRejected(RejectionCode Code, string Reason) : IProtocolMessage;
 
 public sealed record AttachCpuInterface(int Cpu) : IProtocolMessage;
 

@@ -1,6 +1,5 @@
 using System.Runtime.Serialization;
 using System.Text.Json;
-using System.Text.Json.Serialization;
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.Serialization;
@@ -18,38 +17,31 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
     public ProtocolSerializer(ExtendedActorSystem system, Config settings)
         : this(system) => ArgumentNullException.ThrowIfNull(settings);
 
-    private static readonly JsonSerializerOptions s_options = new()
-    {
-        RespectNullableAnnotations = true,
-        RespectRequiredConstructorParameters = true,
-        Converters = { new JsonStringEnumConverter<HotplugOutcomeKind>(namingPolicy: null, allowIntegerValues: false) },
-    };
-
-    // Manifests are on disk and on the wire: never change or reuse one.
+    // Manifests are on disk and on the wire: never change or reuse one. A message whose members change gets its old one with the next number behind it.
     private static readonly (string Manifest, Type Type)[] s_messages =
     [
         ("vc", typeof(CreateVcpu)), ("vr", typeof(VcpuReady)), ("vx", typeof(RemoveVcpu)), ("vg", typeof(VcpuRemoved)),
         ("vo", typeof(PowerOnVcpu)), ("vb", typeof(StartBootVcpu)), ("vz", typeof(ResetVcpus)), ("vP", typeof(PauseVcpus)),
         ("vQ", typeof(VcpusPaused)), ("vR", typeof(ResumeVcpus)), ("vp", typeof(PauseVcpu)), ("vq", typeof(VcpuPaused)),
         ("vu", typeof(ResumeVcpu)), ("vw", typeof(ResetVcpu)), ("vf", typeof(VcpuFailed)), ("vO", typeof(GuestPoweredOff)),
-        ("vZ", typeof(GuestReset)), ("v?", typeof(GetVcpuStates)), ("v!", typeof(VcpuStates)), ("vs", typeof(VcpuStateChanged)),
-        ("vd", typeof(GetVcpuStatus)), ("vD", typeof(VcpuStatus)),
+        ("vZ", typeof(GuestReset)), ("v?", typeof(GetVcpuStates)), ("v!2", typeof(VcpuStates)), ("vs2", typeof(VcpuStateChanged)),
+        ("vd", typeof(GetVcpuStatus)), ("vD2", typeof(VcpuStatus)), ("ve", typeof(DescribeVcpuStatus)),
         ("ms", typeof(StartVm)), ("ma", typeof(PrepareVm)), ("mp", typeof(StopVm)), ("mc", typeof(ContinueVm)), ("mr", typeof(ResetVm)),
-        ("m?", typeof(GetVmStatus)), ("m!", typeof(VmStatus)), ("mx", typeof(VmCommandRejected)),
+        ("m?", typeof(GetVmStatus)), ("m!2", typeof(VmStatus)), ("mx2", typeof(VmCommandRejected)),
         ("mw", typeof(PressPowerButton)), ("mg", typeof(GetVcpuRegisters)), ("mG", typeof(VcpuRegisters)),
         ("ga", typeof(AttachCpuInterface)), ("gA", typeof(CpuInterfaceAttached)), ("gd", typeof(DetachCpuInterface)),
         ("gD", typeof(CpuInterfaceDetached)), ("ds", typeof(SendSerial)), ("mf", typeof(PartFailed)),
         ("md", typeof(GetMachineDescription)), ("mD", typeof(MachineDescription)), ("mj", typeof(GetJitDescription)), ("mJ", typeof(JitDescription)),
         ("dz", typeof(ResetDevices)), ("dZ", typeof(DevicesReset)), ("dc", typeof(AnnounceCpuEvent)), ("d?", typeof(GetDeviceState)),
         ("d!", typeof(DeviceState)), ("dl", typeof(LoadDeviceState)), ("dL", typeof(DeviceStateLoaded)),
-        ("hp", typeof(PlugVcpu)), ("hu", typeof(UnplugVcpu)), ("ha", typeof(HotplugAccepted)), ("hx", typeof(HotplugRejected)),
+        ("hp", typeof(PlugVcpu)), ("hu", typeof(UnplugVcpu)), ("ha", typeof(HotplugAccepted)), ("hx2", typeof(HotplugRejected)),
         ("ho", typeof(HotplugOutcome)), ("h?", typeof(GetPluggedVcpus)), ("h!", typeof(PluggedVcpus)),
-        ("ro", typeof(AcpiDeviceOst)), ("r?", typeof(GetAcpiOspmStatus)), ("r!", typeof(AcpiOspmStatus)), ("rz", typeof(VmReset)), ("rs", typeof(VmShutdown)),
-        ("rw", typeof(PowerButtonPressed)), ("rm", typeof(ReadGuestMemory)), ("rM", typeof(GuestMemoryRead)), ("rd", typeof(GetMachineReport)),
+        ("ro", typeof(AcpiDeviceOst)), ("r?", typeof(GetAcpiOspmStatus)), ("r!", typeof(AcpiOspmStatus)), ("rz2", typeof(VmReset)), ("rs2", typeof(VmShutdown)),
+        ("rw", typeof(PowerButtonPressed)), ("rm", typeof(ReadGuestMemory)), ("rM", typeof(GuestMemoryRead)), ("rd2", typeof(GetMachineReport)),
         ("rD", typeof(MachineReport)), ("rt", typeof(VcpuThreadStarted)), ("rq", typeof(GetVcpuThreads)), ("rT", typeof(VcpuThreads)),
         ("jp", typeof(PlugStarted)), ("jc", typeof(PlugConfirmed)), ("jr", typeof(PlugRefused)), ("ju", typeof(UnplugStarted)),
         ("ja", typeof(EnableStarted)), ("jb", typeof(DisableStarted)), ("jz", typeof(DisableCompleted)), ("hs", typeof(SetVcpuAdmin)),
-        ("hw", typeof(GetCpusPowerState)), ("hd", typeof(DescribeCpusPower)), ("hW", typeof(CpusPowerState)),
+        ("hw", typeof(GetCpusPowerState)), ("hd2", typeof(DescribeCpusPower)), ("hW2", typeof(CpusPowerState)),
         ("jf", typeof(UnplugRefused)), ("jd", typeof(UnplugCompleted)), ("jt", typeof(HotplugTimedOut)), ("jx", typeof(HotplugCancelled)),
     ];
 
@@ -76,7 +68,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
     public static byte[] Encode(object message)
     {
         ManifestOf(message);
-        return JsonSerializer.SerializeToUtf8Bytes(message, message.GetType(), s_options);
+        return JsonSerializer.SerializeToUtf8Bytes(message, message.GetType(), ProtocolJson.Default);
     }
 
     /// <summary>The message that <see cref="Encode"/> has written.</summary>
@@ -90,7 +82,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
 
         try
         {
-            return (IProtocolMessage?)JsonSerializer.Deserialize(bytes, type, s_options) ?? throw new SerializationException($"'{manifest}' is null");
+            return (IProtocolMessage?)JsonSerializer.Deserialize(bytes, type, ProtocolJson.Default) ?? throw new SerializationException($"'{manifest}' is null");
         }
         catch (JsonException e)
         {

@@ -45,7 +45,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
     private long _budget = InitialBudget;
     private RunSlice _slice = new(0);
     private Action _resume;
-    private string? _published;
+    private VcpuState? _published;
 
     public VcpuActor(int index, IVcpu cpu, bool paused)
     {
@@ -217,7 +217,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
 
         if (_cpu.TryPark())
         {
-            Enter(Parked, nameof(Parked));
+            Enter(Parked, VcpuState.Parked);
         }
         else
         {
@@ -225,11 +225,11 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
         }
     }
 
-    private void EnterPoweredOff() => Enter(PoweredOff, nameof(PoweredOff));
+    private void EnterPoweredOff() => Enter(PoweredOff, VcpuState.PoweredOff);
 
     private void EnterRunning()
     {
-        Enter(Running, nameof(Running));
+        Enter(Running, VcpuState.Running);
         _slice = new RunSlice(_slice.Epoch + 1);
         Self.Tell(_slice);
     }
@@ -237,7 +237,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
     private void EnterPaused(Action resume)
     {
         _resume = resume;
-        Enter(Paused, nameof(Paused));
+        Enter(Paused, VcpuState.Paused);
         _manager.Tell(new VcpuPaused(_index));
     }
 
@@ -259,21 +259,21 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
         return answer != null;
     }
 
-    private void Enter(UntypedReceive state, string name)
+    private void Enter(UntypedReceive receive, VcpuState state)
     {
         Become(message =>
         {
             if (!Answer(message))
             {
-                state(message);
+                receive(message);
             }
         });
 
-        // Parked and Running alternate thousands of times a second: the table of states shows Running for both.
-        if (name is not nameof(Parked) && _published != name)
+        // Parked and Running alternate thousands of times a second: the manager hears of Running, and looks at the CPU when it is asked which it is.
+        if (state != VcpuState.Parked && _published != state)
         {
-            _published = name;
-            _manager.Tell(new VcpuStateChanged(_index, name));
+            _published = state;
+            _manager.Tell(new VcpuStateChanged(_index, state));
         }
     }
 }

@@ -13,10 +13,14 @@ public sealed class VcpuManager : ReceiveActor
     /// <summary>Where vCPU actors run: a thread for each (hocon/dispatchers.conf).</summary>
     public const string VcpuDispatcher = "vmm.vcpu-dispatcher";
 
+    private static readonly VmCommandRejected s_cpuNotFound = new(RejectionCode.CpuNotFound, "CPU not found");
+
     private readonly IVmMachine _machine;
     private readonly string? _dispatcher;
     private readonly IActorRef?[] _vcpus;
-    private readonly string[] _states;
+
+    // By message from each actor, which does not tell of parking: see StateOf.
+    private readonly VcpuState[] _states;
     private readonly int[] _threads;
     private readonly Dictionary<int, IActorRef> _creators = [];
     private readonly Dictionary<int, IActorRef> _removers = [];
@@ -30,9 +34,8 @@ public sealed class VcpuManager : ReceiveActor
         _machine = machine;
         _dispatcher = dispatcher;
         _vcpus = new IActorRef?[machine.PossibleCpus];
-        _states = new string[machine.PossibleCpus];
+        _states = new VcpuState[machine.PossibleCpus];
         _threads = new int[machine.PossibleCpus];
-        Array.Fill(_states, "Disabled");
 
         // From elsewhere in the process, or from another.
         Receive<CreateVcpu>(create => !IsPossible(create.Cpu), _ => RejectCpu());
@@ -71,18 +74,16 @@ public sealed class VcpuManager : ReceiveActor
             SpawnMissing();
             _vcpus[0]?.Tell(new StartBootVcpu());
         });
-        Receive<VcpuStateChanged>(changed => _states[changed.Cpu] = changed.Name);
-        Receive<GetVcpuStates>(_ => Sender.Tell(new VcpuStates([.. _states])));
+        Receive<VcpuStateChanged>(changed => _states[changed.Cpu] = changed.State);
+        Receive<GetVcpuStates>(_ => Sender.Tell(new VcpuStates([.. Enumerable.Range(0, _states.Length).Select(StateOf)])));
         Receive<DescribeCpusPower>(admin => Sender.Tell(new CpusPowerState(
             admin.Ids, admin.Admin, [.. Enumerable.Range(0, machine.PossibleCpus).Select(OperationalState)])));
-        Receive<GetVcpuStatus>(get => Sender.Tell(IsPossible(get.Cpu)
-            ? machine.Status(get.Cpu) with { Actor = _states[get.Cpu] }
-            : new VmCommandRejected("CPU not found")));
+        Receive<DescribeVcpuStatus>(admin => Sender.Tell(IsPossible(admin.Cpu) ? Describe(admin) : s_cpuNotFound));
         Receive<VcpuThreadStarted>(started => _threads[started.Cpu] = started.Thread);
         Receive<GetVcpuThreads>(_ => Sender.Tell(new VcpuThreads([.. _threads.Select((thread, cpu) => _vcpus[cpu] == null ? 0 : thread)])));
         Receive<GetVcpuRegisters>(get => ForwardToVcpu(get.Cpu, get, new VcpuRegisters(get.Cpu, "")));
         Receive<GetMachineReport>(get => ForwardToVcpu(get.Cpu, get, new MachineReport("")));
-        Receive<ReadGuestMemory>(read => ForwardToVcpu(read.Cpu, read, new VmCommandRejected("CPU not found")));
+        Receive<ReadGuestMemory>(read => ForwardToVcpu(read.Cpu, read, s_cpuNotFound));
         Receive<GuestPoweredOff>(Context.Parent.Tell);
         Receive<GuestReset>(Context.Parent.Tell);
         SpawnMissing();
@@ -95,13 +96,21 @@ public sealed class VcpuManager : ReceiveActor
         return Directive.Stop;
     });
 
-    // CPUOperPowerState of QEMU's series.
-    private string OperationalState(int cpu) => _machine.Status(cpu).Psci switch
+    // Parked and Running alternate thousands of times a second, without a message: the CPU's word is asked which of them it is at this moment.
+    private VcpuState StateOf(int cpu) => _states[cpu] == VcpuState.Running && _machine.Cpu(cpu).IsParked ? VcpuState.Parked : _states[cpu];
+
+    private CpuOperationalState OperationalState(int cpu) => _machine.Status(cpu).Psci switch
     {
-        "off" => "off",
-        "on" => _states[cpu] == "Parked" ? "standby" : "on",
-        _ => "unknown",
+        PsciPowerState.Off => CpuOperationalState.Off,
+        PsciPowerState.On => StateOf(cpu) == VcpuState.Parked ? CpuOperationalState.Standby : CpuOperationalState.On,
+        _ => CpuOperationalState.Unknown,
     };
+
+    private VcpuStatus Describe(DescribeVcpuStatus admin)
+    {
+        CpuStatus status = _machine.Status(admin.Cpu);
+        return new VcpuStatus(admin.Cpu, admin.Admin, status.AcpiEnabled, status.GicAccessible, status.Psci, StateOf(admin.Cpu));
+    }
 
     // Between two slices, on the vCPU's own thread.
     private void ForwardToVcpu(int cpu, object query, IProtocolMessage without)
@@ -119,11 +128,10 @@ public sealed class VcpuManager : ReceiveActor
 
     private bool IsPossible(int cpu) => (uint)cpu < (uint)_vcpus.Length;
 
-    private void RejectCpu() => Sender.Tell(new VmCommandRejected("CPU not found"));
+    private void RejectCpu() => Sender.Tell(s_cpuNotFound);
 
     private IActorRef Spawn(int cpu)
     {
-        // Names must be fresh: a stopped actor's name is taken until it is gone.
         IActorRef vcpu = Context.ActorOf(VcpuActor.Props(cpu, _machine.Cpu(cpu), _paused, _dispatcher), $"vcpu{cpu}");
         Context.Watch(vcpu);
         return vcpu;
@@ -170,7 +178,7 @@ public sealed class VcpuManager : ReceiveActor
     {
         int cpu = Array.IndexOf(_vcpus, stopped.ActorRef);
         _vcpus[cpu] = null;
-        _states[cpu] = "Disabled";
+        _states[cpu] = VcpuState.None;
         _running.Remove(cpu);
         if (_failures.Remove(stopped.ActorRef, out VcpuFailed? failed))
         {

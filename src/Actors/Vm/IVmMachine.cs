@@ -13,7 +13,7 @@ using Vmm.Emulation.Interrupts.GicV3;
 
 namespace Vmm.Actors.Vm;
 
-/// <summary>What the actors need of one vCPU's engine. Everything but <see cref="RequestExit"/> is for the vCPU's actor.</summary>
+/// <summary>What the actors need of one vCPU's engine. Everything but <see cref="RequestExit"/> and <see cref="IsParked"/> is for the vCPU's actor.</summary>
 public interface IVcpu
 {
     VcpuExit Run(long budget);
@@ -26,6 +26,9 @@ public interface IVcpu
 
     /// <summary>False: do not wait. True: one <see cref="IVcpuWaker.Wake"/> comes.</summary>
     bool TryPark();
+
+    /// <summary>Whether the CPU waits in WFI at this moment, between <see cref="TryPark"/> and its wake-up or <see cref="Unpark"/>. Any thread.</summary>
+    bool IsParked { get; }
 
     void Unpark();
 
@@ -44,6 +47,11 @@ public interface IVcpu
     byte[] ReadMemory(ulong address, int length);
 }
 
+/// <summary>Where a CPU stands in the protocols that the guest sees.</summary>
+/// <param name="AcpiEnabled">What _STA tells the guest: present and enabled (true) or present only (false).</param>
+/// <param name="GicAccessible">Whether the GIC CPU interface can be used.</param>
+public readonly record struct CpuStatus(bool AcpiEnabled, bool GicAccessible, PsciPowerState Psci);
+
 /// <summary>What the actors need of the machine.</summary>
 public interface IVmMachine
 {
@@ -54,8 +62,8 @@ public interface IVmMachine
     /// <summary>What the translator has done, as text; empty without one. Any thread, while vCPUs run.</summary>
     string DescribeJit();
 
-    /// <summary>A part of the machine as text for people: one of <see cref="ReportSubject"/> but those of a CPU. Any thread, while vCPUs run.</summary>
-    string Describe(string subject);
+    /// <summary>A part of the machine as text for people: any <see cref="ReportSubject"/> but those of a CPU. Any thread, while vCPUs run.</summary>
+    string Describe(ReportSubject subject);
 
     /// <summary>RAM at physical addresses, up to where it ends. Any thread, while vCPUs run.</summary>
     byte[] ReadMemory(ulong address, int length);
@@ -65,11 +73,8 @@ public interface IVmMachine
     /// <summary>The CPUs that the machine is made with, before anything is plugged or the administrator changes them.</summary>
     PowerOnCpus PowerOnCpus { get; }
 
-    /// <summary>Where a CPU stands for the host, ACPI, the GIC and PSCI; the actor's part is left empty.</summary>
-    VcpuStatus Status(int cpu);
-
-    /// <summary>A possible CPU as QEMU's messages name it: <c>cpu(id4=0:0:4:0) with arch-id 4</c>, its index, place and MPIDR affinity.</summary>
-    string SlotName(int cpu);
+    /// <summary>Where a CPU stands for ACPI, the GIC and PSCI. Any thread, while vCPUs run.</summary>
+    CpuStatus Status(int cpu);
 
     IVcpu Cpu(int cpu);
 

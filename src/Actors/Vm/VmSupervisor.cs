@@ -34,6 +34,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     private const string Journal = "journal";
 
     private static readonly VmReset s_guestReset = new(Guest: true, ShutdownCause.GuestReset);
+    private static readonly VmCommandRejected s_running = new(RejectionCode.WrongRunState, "the VM is running");
     private static readonly VmReset s_hostReset = new(Guest: false, ShutdownCause.HostReset);
 
     private readonly IVmMachine _machine;
@@ -105,8 +106,8 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         Receive<GuestReset>(_ => Reset(ActorRefs.Nobody, resume: true, s_guestReset));
         Receive<ResetVm>(_ => Reset(Sender, resume: true, s_hostReset));
         Receive<ContinueVm>(_ => Sender.Tell(_status));
-        Receive<GetDeviceState>(_ => Sender.Tell(new VmCommandRejected("the VM is running")));
-        Receive<LoadDeviceState>(_ => Sender.Tell(new VmCommandRejected("the VM is running")));
+        Receive<GetDeviceState>(_ => Sender.Tell(s_running));
+        Receive<LoadDeviceState>(_ => Sender.Tell(s_running));
         Always();
     }
 
@@ -120,7 +121,8 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         {
             if (_status.RunState != VmRunState.Paused && !(_status.RunState == VmRunState.Prelaunch && _poweredOn))
             {
-                Sender.Tell(new VmCommandRejected($"Resetting the Virtual Machine is required (status: {_status.RunState})"));
+                Sender.Tell(new VmCommandRejected(
+                    RejectionCode.WrongRunState, $"Resetting the Virtual Machine is required (status: {RunStateNames.Of(_status.RunState)})"));
                 return;
             }
 
@@ -157,7 +159,8 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         });
         Receive<PowerOnVcpu>(_vcpus.Forward);
         Receive<GetVcpuStates>(ForwardToVcpus);
-        Receive<GetVcpuStatus>(ForwardToVcpus);
+        Receive<GetVcpuStatus>(get => DescribeCpus(
+            get, () => new DescribeVcpuStatus(get.Cpu, _machine.PowerOnCpus.AdminOf(get.Cpu))));
         Receive<GetVcpuRegisters>(ForwardToVcpus);
         Receive<GetVcpuThreads>(ForwardToVcpus);
         Receive<ReadGuestMemory>(Read);
@@ -176,9 +179,10 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         Receive<PlugVcpu>(plug => Hotplug(plug, plug.Id));
         Receive<UnplugVcpu>(unplug => Hotplug(unplug, unplug.Id));
         Receive<SetVcpuAdmin>(set => Hotplug(set, ""));
-        Receive<GetCpusPowerState>(DescribePower);
+        Receive<GetCpusPowerState>(get => DescribeCpus(get, DescribePower));
         Receive<GetPluggedVcpus>(get => ForwardToHotplug(get, new PluggedVcpus([], [])));
-        Receive<GetAcpiOspmStatus>(get => ForwardToHotplug(get, new VmCommandRejected("command is not supported, missing ACPI device")));
+        Receive<GetAcpiOspmStatus>(get => ForwardToHotplug(get, new VmCommandRejected(
+            RejectionCode.NotSupported, "command is not supported, missing ACPI device")));
     }
 
     private void ForwardToHotplug(object query, IProtocolMessage without)
@@ -189,7 +193,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         }
         else if (_lost != null)
         {
-            Sender.Tell(new VmCommandRejected(LostReason));
+            Sender.Tell(new VmCommandRejected(RejectionCode.ResetRequired, LostReason));
         }
         else
         {
@@ -203,20 +207,21 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         switch (unheard.Message)
         {
             case PlugVcpu plug:
-                unheard.Sender.Tell(new HotplugRejected(HotplugState.Legible(plug.Id), LostReason));
+                unheard.Sender.Tell(new HotplugRejected(HotplugState.Legible(plug.Id), RejectionCode.ResetRequired, LostReason));
                 break;
             case UnplugVcpu unplug:
-                unheard.Sender.Tell(new HotplugRejected(HotplugState.Legible(unplug.Id), LostReason));
+                unheard.Sender.Tell(new HotplugRejected(HotplugState.Legible(unplug.Id), RejectionCode.ResetRequired, LostReason));
                 break;
             case SetVcpuAdmin:
-                unheard.Sender.Tell(new HotplugRejected("", LostReason));
+                unheard.Sender.Tell(new HotplugRejected("", RejectionCode.ResetRequired, LostReason));
                 break;
-            case GetVcpuStates or GetVcpuStatus or GetVcpuThreads or GetCpusPowerState or DescribeCpusPower or GetPluggedVcpus or GetAcpiOspmStatus
+            case GetVcpuStates or GetVcpuStatus or GetVcpuThreads or GetCpusPowerState or DescribeCpusPower or DescribeVcpuStatus
+                or GetPluggedVcpus or GetAcpiOspmStatus
                 or GetDeviceState or LoadDeviceState:
-                unheard.Sender.Tell(new VmCommandRejected(LostReason));
+                unheard.Sender.Tell(new VmCommandRejected(RejectionCode.ResetRequired, LostReason));
                 break;
             case GetVcpuRegisters or GetMachineReport or ReadGuestMemory:
-                unheard.Sender.Tell(new VmCommandRejected("CPU not found"));
+                unheard.Sender.Tell(new VmCommandRejected(RejectionCode.CpuNotFound, "CPU not found"));
                 break;
         }
     }
@@ -225,7 +230,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     {
         if (read.Length is < 0 or > ReadGuestMemory.Longest)
         {
-            Sender.Tell(new VmCommandRejected($"{read.Length} bytes of guest memory are not read at once"));
+            Sender.Tell(new VmCommandRejected(RejectionCode.InvalidArgument, $"{read.Length} bytes of guest memory are not read at once"));
         }
         else if (read.Cpu < 0)
         {
@@ -242,7 +247,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     {
         if (_options.ShutdownOnReset)
         {
-            Context.System.EventStream.Publish(new VmShutdown(reset.Guest, reset.Reason));
+            Context.System.EventStream.Publish(new VmShutdown(reset.Guest, reset.Cause));
             Pause(VmRunState.Shutdown, "", requester);
         }
         else
@@ -263,7 +268,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     {
         if (_vcpusLost)
         {
-            Sender.Tell(new VmCommandRejected(LostReason));
+            Sender.Tell(new VmCommandRejected(RejectionCode.ResetRequired, LostReason));
         }
         else
         {
@@ -275,11 +280,11 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     {
         if (_hotplug == null)
         {
-            Sender.Tell(new HotplugRejected(HotplugState.Legible(id), "CPU hotplug is not supported without ACPI"));
+            Sender.Tell(new HotplugRejected(HotplugState.Legible(id), RejectionCode.NotSupported, "CPU hotplug is not supported without ACPI"));
         }
         else if (_lost != null)
         {
-            Sender.Tell(new HotplugRejected(HotplugState.Legible(id), LostReason));
+            Sender.Tell(new HotplugRejected(HotplugState.Legible(id), RejectionCode.ResetRequired, LostReason));
         }
         else
         {
@@ -287,23 +292,29 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         }
     }
 
-    private void DescribePower(GetCpusPowerState get)
+    // The administrative states are the hotplug coordinator's; without one they are those of power-on for good.
+    private void DescribeCpus(IProtocolMessage query, Func<IProtocolMessage> fromPowerOn)
     {
         if (_lost != null)
         {
-            Sender.Tell(new VmCommandRejected(LostReason));
+            Sender.Tell(new VmCommandRejected(RejectionCode.ResetRequired, LostReason));
         }
         else if (_hotplug != null)
         {
-            _hotplug.Forward(get);
+            _hotplug.Forward(query);
         }
         else
         {
-            int[] cpus = [.. Enumerable.Range(0, _machine.PossibleCpus)];
-            _vcpus.Forward(new DescribeCpusPower(
-                [.. cpus.Select(cpu => _machine.IsEnabled(cpu) ? HotplugState.Empty.NameOf(cpu) : "")],
-                [.. cpus.Select(cpu => _machine.PowerOnCpus.AdminOf(cpu).ToString().ToLowerInvariant())]));
+            _vcpus.Forward(fromPowerOn());
         }
+    }
+
+    private DescribeCpusPower DescribePower()
+    {
+        int[] cpus = [.. Enumerable.Range(0, _machine.PossibleCpus)];
+        return new DescribeCpusPower(
+            [.. cpus.Select(cpu => _machine.IsEnabled(cpu) ? HotplugState.Empty.NameOf(cpu) : "")],
+            [.. cpus.Select(_machine.PowerOnCpus.AdminOf)]);
     }
 
     private PartFailed Lose(Terminated terminated)
@@ -315,7 +326,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         return _lost ??= new PartFailed(part, _failures.Remove(part, out Exception? cause) ? $"{part}: {cause}" : $"{part} stopped");
     }
 
-    private void Pause(string runState, string detail, IActorRef requester) => WhenPaused(keepGuestEvents: true, () =>
+    private void Pause(VmRunState runState, string detail, IActorRef requester) => WhenPaused(keepGuestEvents: true, () =>
     {
         // What made the VM fail first is what counts.
         if (_status.RunState != VmRunState.InternalError)
@@ -490,7 +501,7 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
         });
     }
 
-    private void SetStatus(string runState, string detail)
+    private void SetStatus(VmRunState runState, string detail)
     {
         _status = new VmStatus(runState, detail);
         Context.System.EventStream.Publish(_status);

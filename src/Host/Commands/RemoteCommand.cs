@@ -139,7 +139,9 @@ public static class RemoteCommand
 
     // What the monitor looks at; RAM and boot files are the VM's own affair.
     private static MachineConfig ToConfig(MachineDescription machine) => new(
-        CpuModel.Find(machine.CpuModel) ?? throw new TimeoutException($"'{machine.CpuModel}' is a CPU model of another version"),
+        CpuModel.Find(machine.CpuModel) is { } model && machine.Protocol == ProtocolVersion.Current
+            ? model
+            : throw new TimeoutException("the VM is of another version of Vmm"),
         machine.EnabledCpus,
         new CpuTopology(machine.Sockets, machine.Clusters, machine.Cores, machine.Threads),
         machine.MemoryBytes,

@@ -42,7 +42,7 @@ public static class RunCommand
         MonitorHost? monitors = null;
 
         // The host ends the VM; the monitors hear of it first.
-        void Quit(string cause)
+        void Quit(ShutdownCause cause)
         {
             if (!quit.Task.IsCompleted)
             {

@@ -107,7 +107,7 @@ public sealed partial class HotplugScenario
     private async Task TellOfTheEndAsync()
     {
         VmStatus status = await _session.Ended.ConfigureAwait(false);
-        _shell.End($"the VM is in the state {status.RunState}{(status.Detail.Length > 0 ? $" ({status.Detail})" : "")}");
+        _shell.End($"the VM is in the state {RunStateNames.Of(status.RunState)}{(status.Detail.Length > 0 ? $" ({status.Detail})" : "")}");
     }
 
     private async Task Plug()
@@ -165,9 +165,9 @@ public sealed partial class HotplugScenario
         int lost = 0;
         for (int round = 1; round <= rounds; round++)
         {
-            bool plugged = await Request(CoverLetter.Plug).ConfigureAwait(false) == "done";
+            bool plugged = (await Request(CoverLetter.Plug).ConfigureAwait(false)).Done;
             string online = await _shell.RunAsync($"echo 1 > cpu{Cpu}/online; cat online").ConfigureAwait(false);
-            bool unplugged = await Request(CoverLetter.Unplug).ConfigureAwait(false) == "done";
+            bool unplugged = (await Request(CoverLetter.Unplug).ConfigureAwait(false)).Done;
             string after = await _shell.RunAsync("cat online enabled").ConfigureAwait(false);
             if (!plugged || online != "0-1,4" || !unplugged || after != $"0-1\n{BootEnabled}")
             {
@@ -190,9 +190,9 @@ public sealed partial class HotplugScenario
         Say("guest", "poweroff -f");
         _shell.Type("poweroff -f");
         Task first = await Task.WhenAny(_session.Ended, Task.Delay(GuestShell.DefaultPatience)).ConfigureAwait(false);
-        string state = first == _session.Ended ? (await _session.Ended.ConfigureAwait(false)).RunState : VmRunState.Running;
-        Say("vmm", $"run state: {state}");
-        Find("power-off", VmRunState.Shutdown, state);
+        VmRunState state = first == _session.Ended ? (await _session.Ended.ConfigureAwait(false)).RunState : VmRunState.Running;
+        Say("vmm", $"run state: {RunStateNames.Of(state)}");
+        Find("power-off", RunStateNames.Of(VmRunState.Shutdown), RunStateNames.Of(state));
     }
 
     private async Task Sets(string when, string enabled, string online, string offline)
@@ -212,30 +212,30 @@ public sealed partial class HotplugScenario
     private async Task Hotplug(string line)
     {
         Say("monitor", line);
-        string outcome = await Request(line).ConfigureAwait(false);
-        Say("vmm", outcome);
-        Find(line, "done", outcome);
+        (bool done, string said) = await Request(line).ConfigureAwait(false);
+        Say("vmm", said);
+        Find(line, "done", done ? "done" : said);
     }
 
-    // Executes a device_add or device_del and waits for its end: done, or what was said instead.
-    private async Task<string> Request(string line)
+    // Executes a device_add or device_del and waits for its end.
+    private async Task<(bool Done, string Said)> Request(string line)
     {
         var outcome = new TaskCompletionSource<HotplugOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
         Volatile.Write(ref _outcome, outcome);
         string answer = await _monitor.Execute(line).ConfigureAwait(false);
         if (answer.Length > 0)
         {
-            return answer;
+            return (false, answer);
         }
 
         Task first = await Task.WhenAny(outcome.Task, Task.Delay(GuestShell.DefaultPatience)).ConfigureAwait(false);
         if (first != outcome.Task)
         {
-            return "no outcome";
+            return (false, "no outcome");
         }
 
         HotplugOutcome ended = await outcome.Task.ConfigureAwait(false);
-        return ended.Kind == HotplugOutcomeKind.Done ? "done" : SerialConsole.Describe(ended);
+        return (ended.Kind == HotplugOutcomeKind.Done, SerialConsole.Describe(ended));
     }
 
     // What the kernel has logged since the last time: the lines about the CPU are shown, faults are kept.
@@ -261,7 +261,9 @@ public sealed partial class HotplugScenario
     {
         await ReadKernelLog().ConfigureAwait(false);
         var s = (VcpuStatus)await _session.Ask(new GetVcpuStatus(Cpu)).ConfigureAwait(false);
-        Say("vcpu4", $"admin {s.Admin}, ACPI _STA {s.AcpiStatus}, GIC interface {s.GicInterface}, PSCI {s.Psci}, actor {s.Actor}");
+        string sta = s.AcpiEnabled ? "present and enabled" : "present";
+        string gic = s.GicAccessible ? "accessible" : "inaccessible";
+        Say("vcpu4", $"admin {s.Admin}, ACPI _STA {sta}, GIC interface {gic}, PSCI {s.Psci}, actor {s.Actor}");
     }
 
     [GeneratedRegex(Faults)]

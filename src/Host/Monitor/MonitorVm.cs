@@ -48,8 +48,8 @@ public sealed class MonitorVm(MachineConfig config, Func<IProtocolMessage, Task<
         return answer switch
         {
             T expected => expected,
-            VmCommandRejected rejected => throw new QapiException(rejected.Reason),
-            HotplugRejected rejected => throw new QapiException(rejected.Reason, IsNotFound(rejected.Reason) ? QapiErrorClass.DeviceNotFound : QapiErrorClass.GenericError),
+            VmCommandRejected rejected => throw new QapiException(rejected.Reason, ClassOf(rejected.Code)),
+            HotplugRejected rejected => throw new QapiException(rejected.Reason, ClassOf(rejected.Code)),
             _ => throw new QapiException($"the VM answered with {answer.GetType().Name}"),
         };
     }
@@ -59,6 +59,6 @@ public sealed class MonitorVm(MachineConfig config, Func<IProtocolMessage, Task<
     public async Task<byte[]> ReadMemory(int cpu, ulong address, int length) =>
         (await Ask<GuestMemoryRead>(new ReadGuestMemory(cpu, address, length)).ConfigureAwait(false)).Bytes;
 
-    private static bool IsNotFound(string reason) => reason.StartsWith("No device found for driver", StringComparison.Ordinal)
-        || (reason.StartsWith("Device '", StringComparison.Ordinal) && reason.EndsWith("' not found", StringComparison.Ordinal));
+    private static QapiErrorClass ClassOf(RejectionCode code) =>
+        code == RejectionCode.DeviceNotFound ? QapiErrorClass.DeviceNotFound : QapiErrorClass.GenericError;
 }

@@ -66,7 +66,7 @@ public sealed record CpuDeviceOption(string Driver, string? Id, IReadOnlyDiction
         }
 
         var plugged = new List<PluggedCpu>();
-        var cpus = new PowerOnCpus(config.EnabledCpus, config.DisabledCpus, config.PossibleCpus, config.ColdPluggedCpusOnlineCapable);
+        PowerOnCpus cpus = PowerOnCpus.Of(config);
         HotplugState state = HotplugState.Empty;
         foreach (CpuDeviceOption device in devices)
         {
@@ -75,7 +75,7 @@ public sealed record CpuDeviceOption(string Driver, string? Id, IReadOnlyDiction
             int cpu = -1;
             wrong ??= config.Topology.Find(device.Location, out cpu);
             var plug = new PlugVcpu(device.Id ?? $"cpu-{cpu}", cpu);
-            wrong ??= state.RefusePlug(plug, cpus, slot => $"cpu({config.Topology.Describe(new CpuIndex(slot))}) with arch-id {Mpidr.FromIndex(new CpuIndex(slot)).Affinity}");
+            wrong ??= state.RefusePlug(plug, cpus)?.Reason;
             if (wrong != null)
             {
                 throw new OptionException($"-device {device.Driver}: {wrong}");

@@ -15,7 +15,7 @@ internal sealed class FakeVm : IAsyncDisposable
 
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _serving;
-    private string _state = VmRunState.Prelaunch;
+    private VmRunState _state = VmRunState.Prelaunch;
 
     public FakeVm()
     {
@@ -51,17 +51,20 @@ internal sealed class FakeVm : IAsyncDisposable
         await Gate;
         return message switch
         {
-            GetVcpuStates => new VcpuStates(["Running", "Running", "PoweredOff", "PoweredOff", "Disabled", "Disabled"]),
+            GetVcpuStates => new VcpuStates(
+                [VcpuState.Running, VcpuState.Running, VcpuState.PoweredOff, VcpuState.PoweredOff, VcpuState.None, VcpuState.None]),
             GetPluggedVcpus => new PluggedVcpus([], []),
             GetCpusPowerState => new CpusPowerState(
-                ["cpu-0", "cpu-1", "cpu-2", "cpu-3", "", ""], ["enabled", "enabled", "enabled", "enabled", "removed", "removed"], ["on", "standby", "off", "off", "off", "off"]),
+                ["cpu-0", "cpu-1", "cpu-2", "cpu-3", "", ""],
+                [.. Enumerable.Repeat(CpuAdminState.Enabled, 4), CpuAdminState.Removed, CpuAdminState.Removed],
+                [CpuOperationalState.On, CpuOperationalState.Standby, .. Enumerable.Repeat(CpuOperationalState.Off, 4)]),
             GetVcpuThreads => new VcpuThreads([100, 101, 102, 103, 0, 0]),
             GetAcpiOspmStatus => new AcpiOspmStatus(["", "", "", "", "core4", ""], [0, 0, 0, 0, 1, 0], new int[6]),
             GetVcpuRegisters { Cpu: < 4 } get => new VcpuRegisters(get.Cpu, " PC=0000000040000000 X00=0000000000000007"),
             GetVcpuRegisters get => new VcpuRegisters(get.Cpu, ""),
             ReadGuestMemory read => new GuestMemoryRead(Memory(read)),
             PlugVcpu plug => new HotplugAccepted(plug.Id, plug.Cpu),
-            UnplugVcpu unplug => new HotplugRejected(unplug.Id, $"Device '{unplug.Id}' not found"),
+            UnplugVcpu unplug => new HotplugRejected(unplug.Id, RejectionCode.DeviceNotFound, $"Device '{unplug.Id}' not found"),
             StopVm => Change(VmRunState.Paused),
             ContinueVm => Change(VmRunState.Running),
             ResetVm => Reset(),
@@ -74,7 +77,7 @@ internal sealed class FakeVm : IAsyncDisposable
         ? [.. s_memory.Concat(new byte[Math.Max(read.Length, s_memory.Length)]).Skip((int)(read.Address - 0x4000_0000)).Take(read.Length)]
         : [];
 
-    private VmStatus Change(string state)
+    private VmStatus Change(VmRunState state)
     {
         _state = state;
         var status = new VmStatus(state, "");

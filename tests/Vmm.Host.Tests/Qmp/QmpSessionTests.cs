@@ -44,7 +44,7 @@ public sealed class QmpSessionTests : IDisposable
     [InlineData("RESUME", VmRunState.Running, VmRunState.Shutdown)]
     [InlineData("RESUME STOP", VmRunState.Running, VmRunState.InternalError)]
     [InlineData("STOP", VmRunState.Paused)]
-    public void Changes_of_the_run_state_are_events(string events, params string[] states)
+    public void Changes_of_the_run_state_are_events(string events, params VmRunState[] states)
     {
         var translation = new QmpEvents();
         Assert.Equal(events, string.Join(' ', states.SelectMany(s => translation.Of(new VmStatus(s, ""))).Select(e => e.Name)));

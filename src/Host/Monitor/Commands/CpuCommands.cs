@@ -37,24 +37,9 @@ public sealed record CpuInfoS390(S390CpuState CpuState, bool? Dedicated, S390Cpu
 [QapiBranch("s390x", typeof(CpuInfoS390))]
 public sealed record CpuInfoFast(long CpuIndex, string QomPath, long ThreadId, CpuInstanceProperties? Props, SysEmuTarget Target);
 
-public enum CpuAdminPowerState
-{
-    Enabled,
-    Disabled,
-    Removed,
-}
-
-public enum CpuOperPowerState
-{
-    On,
-    Standby,
-    Off,
-    Unknown,
-}
-
 /// <summary>Where a possible CPU stands for the administrator and for the guest ("query-cpus-power-state" of the later drafts of QEMU's series).</summary>
 public sealed record CpuPowerStateInfo(
-    long Id, long SocketId, long ClusterId, long CoreId, long ThreadId, long VcpusCount, string? QomPath, CpuAdminPowerState AdminState, CpuOperPowerState OperState);
+    long Id, long SocketId, long ClusterId, long CoreId, long ThreadId, long VcpusCount, string? QomPath, CpuAdminState AdminState, CpuOperationalState OperState);
 
 public sealed record HotpluggableCpu(string Type, long VcpusCount, CpuInstanceProperties Props, string? QomPath);
 
@@ -152,8 +137,7 @@ public sealed class CpuCommands(MonitorVm vm)
         return [.. power.Admin.Select((admin, cpu) =>
         {
             CpuLocation at = vm.Config.Topology.Locate(new CpuIndex(cpu));
-            return new CpuPowerStateInfo(
-                cpu, at.Socket, at.Cluster, at.Core, at.Thread, 1, paths[cpu], Enum.Parse<CpuAdminPowerState>(admin, ignoreCase: true), Enum.Parse<CpuOperPowerState>(power.Oper[cpu], ignoreCase: true));
+            return new CpuPowerStateInfo(cpu, at.Socket, at.Cluster, at.Core, at.Thread, 1, paths[cpu], admin, power.Oper[cpu]);
         })];
     }
 

@@ -44,7 +44,7 @@ public sealed class RunStateCommands(MonitorVm vm)
 
     public async Task<StatusInfo> QueryStatus()
     {
-        string state = (await GetStatus().ConfigureAwait(false)).RunState;
+        VmRunState state = (await GetStatus().ConfigureAwait(false)).RunState;
         return new StatusInfo(state == VmRunState.Running, state switch
         {
             VmRunState.Running => RunState.Running,

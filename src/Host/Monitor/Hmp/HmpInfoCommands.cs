@@ -52,14 +52,15 @@ internal static class HmpInfoCommands
     private static async Task<string> Status(RunStateCommands runState)
     {
         VmStatus status = await runState.GetStatus().ConfigureAwait(false);
-        string state = status.RunState is VmRunState.Running or VmRunState.Paused ? status.RunState : $"paused ({status.RunState})";
+        string name = RunStateNames.Of(status.RunState);
+        string state = status.RunState is VmRunState.Running or VmRunState.Paused ? name : $"paused ({name})";
         return $"VM status: {state}{(status.Detail.Length == 0 ? "" : $"\n{status.Detail}")}";
     }
 
     private static async Task<string> Cpus(MonitorCommands commands, int current)
     {
         CpuInfoFast[] cpus = await commands.Cpus.QueryCpus().ConfigureAwait(false);
-        string[] states = (await commands.Vm.Ask<VcpuStates>(new GetVcpuStates()).ConfigureAwait(false)).Names;
+        VcpuState[] states = (await commands.Vm.Ask<VcpuStates>(new GetVcpuStates()).ConfigureAwait(false)).States;
         return string.Join('\n', cpus.Select(c => $"{(c.CpuIndex == current ? '*' : ' ')} CPU #{c.CpuIndex}: thread_id={c.ThreadId} ({states[c.CpuIndex]})"));
     }
 
@@ -96,19 +97,36 @@ internal static class HmpInfoCommands
         return text.ToString();
     }
 
-    // Null: of all CPUs.
+    // Null: of all CPUs that are enabled.
     private static async Task<string> Registers(MonitorCommands commands, long? cpu)
     {
-        string?[] paths = cpu == null ? await commands.Cpus.QomPaths().ConfigureAwait(false) : [];
-        IEnumerable<long> shown = cpu is { } one ? [one] : Enumerable.Range(0, paths.Length).Where(i => paths[i] != null).Select(i => (long)i);
-        var text = new List<string>();
-        foreach (long index in shown)
+        if (cpu is { } one)
         {
-            string registers = index is >= 0 and <= int.MaxValue ? (await commands.Vm.Ask<VcpuRegisters>(new GetVcpuRegisters((int)index)).ConfigureAwait(false)).Text : "";
-            text.Add(registers.Length == 0 ? $"CPU#{index} not available" : $"\nCPU#{index}\n{registers}");
+            return await RegistersOf(commands.Vm, one).ConfigureAwait(false) ?? throw new HmpException($"CPU#{one} not available");
+        }
+
+        var text = new List<string>();
+        for (int index = 0; index < commands.Vm.Config.PossibleCpus; index++)
+        {
+            if (await RegistersOf(commands.Vm, index).ConfigureAwait(false) is { } registers)
+            {
+                text.Add(registers);
+            }
         }
 
         return string.Join('\n', text);
+    }
+
+    // Null for a CPU that is not enabled, or that there is none of.
+    private static async Task<string?> RegistersOf(MonitorVm vm, long cpu)
+    {
+        if (cpu < 0 || cpu >= vm.Config.PossibleCpus)
+        {
+            return null;
+        }
+
+        string registers = (await vm.Ask<VcpuRegisters>(new GetVcpuRegisters((int)cpu)).ConfigureAwait(false)).Text;
+        return registers.Length == 0 ? null : $"\nCPU#{cpu}\n{registers}";
     }
 
     private static async Task<string> Jit(MonitorVm vm)
@@ -117,7 +135,7 @@ internal static class HmpInfoCommands
         return text.Length > 0 ? text : throw new QapiException("JIT information is only available with accel=jit");
     }
 
-    private static async Task<string> Report(MonitorVm vm, string subject, int cpu) =>
+    private static async Task<string> Report(MonitorVm vm, ReportSubject subject, int cpu) =>
         (await vm.Ask<MachineReport>(new GetMachineReport(subject, cpu)).ConfigureAwait(false)).Text;
 
     private static async Task<string> Ospm(CpuCommands cpus) => string.Join('\n', (await cpus.QueryOspmStatus().ConfigureAwait(false)).Select(

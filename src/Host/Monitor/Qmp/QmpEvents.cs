@@ -101,10 +101,10 @@ public sealed class QmpEvents
                 _running = running;
                 break;
             case VmReset reset:
-                yield return ("RESET", new ResetEvent(reset.Guest, CauseOf(reset.Reason)));
+                yield return ("RESET", new ResetEvent(reset.Guest, CauseOf(reset.Cause)));
                 break;
             case VmShutdown shutdown:
-                yield return ("SHUTDOWN", new ShutdownEvent(shutdown.Guest, CauseOf(shutdown.Reason)));
+                yield return ("SHUTDOWN", new ShutdownEvent(shutdown.Guest, CauseOf(shutdown.Cause)));
                 break;
             case PowerButtonPressed:
                 yield return ("POWERDOWN", null);
@@ -154,7 +154,7 @@ public sealed class QmpEvents
         (false, true) => HotplugOperation.Disable,
     };
 
-    private static ShutdownCauseName CauseOf(string reason) => reason switch
+    private static ShutdownCauseName CauseOf(ShutdownCause cause) => cause switch
     {
         ShutdownCause.HostQuit => ShutdownCauseName.HostQmpQuit,
         ShutdownCause.HostReset => ShutdownCauseName.HostQmpSystemReset,
