@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 
 namespace Vmm.Host;
@@ -6,7 +7,7 @@ namespace Vmm.Host;
 /// <summary>
 /// Sends one request to plug, unplug, enable or disable a CPU, and waits for how it ends: for as long as the guest runs and can answer. It ends with the request.
 /// </summary>
-internal sealed class HotplugRequest : ReceiveActor
+internal sealed class HotplugRequest : MessageActor
 {
     private readonly IActorRef _vm;
     private readonly IProtocolMessage _request;

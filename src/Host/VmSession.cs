@@ -1,11 +1,6 @@
 using Akka.Actor;
-using Akka.Hosting;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
-using Microsoft.Extensions.Hosting.Internal;
-using Microsoft.Extensions.Logging;
+using Akka.Configuration;
 using Serilog;
-using Serilog.Extensions.Logging;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
@@ -32,11 +27,10 @@ public sealed class VmSession : IAsyncDisposable
         [typeof(VmStatus), typeof(HotplugOutcome), typeof(VmReset), typeof(VmShutdown), typeof(PowerButtonPressed), typeof(AcpiDeviceOst)];
 
     private readonly MachineAdapter _machine;
-    private readonly ServiceProvider _services;
-    private readonly IHostedService _akka;
+    private readonly ActorSystem _system;
     private readonly IActorRef _vm;
+    private readonly IActorRef _listener;
     private readonly StateFolder? _state;
-    private IActorRef _listener = ActorRefs.Nobody;
     private readonly TaskCompletionSource<VmStatus> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // The VM's supervisor is no more.
@@ -62,28 +56,14 @@ public sealed class VmSession : IAsyncDisposable
         _machine = new MachineAdapter(config);
         var options = new VmOptions(VcpuManager.VcpuDispatcher, s_hotplugTimeout, serialOutput) { Journal = journal, ShutdownOnReset = shutdownOnReset };
 
-        // Of a generic host there is what Akka.Hosting needs: a VM on a terminal has neither settings files nor a host's life cycle.
-        _services = new ServiceCollection()
-            .AddSingleton<ILoggerFactory>(new SerilogLoggerFactory())
-            .AddSingleton(typeof(ILogger<>), typeof(Logger<>))
-            .AddSingleton<IHostApplicationLifetime, ApplicationLifetime>()
-            .AddAkka(VmHosting.SystemName, akka => (remote == null ? akka : akka.WithRemoteControl(remote.Host, remote.Port))
-                .ConfigureLoggers(AkkaLog.Configure)
-                .WithVm(_machine, options)
-                .WithActors((system, registry) =>
-                {
-                    IActorRef vm = registry.Get<VmSupervisor>();
-                    IActorRef listener = _listener = system.ActorOf(Props.Create(() => new Listener(this, vm, hotplugOutcome)), "listener");
-                    foreach (Type published in s_published)
-                    {
-                        system.EventStream.Subscribe(listener, published);
-                    }
-                }))
-            .BuildServiceProvider();
-        OpenSystem(remote);
-        _akka = _services.GetRequiredService<IHostedService>();
-        _akka.StartAsync(CancellationToken.None).GetAwaiter().GetResult();
-        _vm = _services.GetRequiredService<IRequiredActor<VmSupervisor>>().ActorRef;
+        _system = OpenSystem(remote);
+        _vm = VmHosting.StartVm(_system, _machine, options);
+        _listener = _system.ActorOf(ActorProps.Of(() => new Listener(this, _vm, hotplugOutcome)), "listener");
+        foreach (Type published in s_published)
+        {
+            _system.EventStream.Subscribe(_listener, published);
+        }
+
         _machine.Connect(_vm);
     }
 
@@ -114,12 +94,12 @@ public sealed class VmSession : IAsyncDisposable
         }
     }
 
-    // First of all, for Akka.Hosting would print what goes wrong.
-    private void OpenSystem(EndpointOption? remote)
+    private ActorSystem OpenSystem(EndpointOption? remote)
     {
+        Config config = remote == null ? VmConfiguration.Load() : VmConfiguration.LoadRemote(remote.Host, remote.Port);
         try
         {
-            _services.GetRequiredService<ActorSystem>();
+            return ActorSystem.Create(VmHosting.SystemName, AkkaLog.Configuration.WithFallback(config));
         }
         catch (Exception e) when (remote != null)
         {
@@ -172,7 +152,7 @@ public sealed class VmSession : IAsyncDisposable
     public Task<IProtocolMessage> AskOutcome(IProtocolMessage request)
     {
         var ended = new TaskCompletionSource<IProtocolMessage>(TaskCreationOptions.RunContinuationsAsynchronously);
-        _services.GetRequiredService<ActorSystem>().ActorOf(Props.Create(() => new HotplugRequest(_vm, request, ended)));
+        _system.ActorOf(ActorProps.Of(() => new HotplugRequest(_vm, request, ended)));
         return ended.Task;
     }
 
@@ -187,12 +167,11 @@ public sealed class VmSession : IAsyncDisposable
         var gone = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         using (_gone.Token.Register(gone.SetResult))
         {
-            _services.GetRequiredService<ActorSystem>().Stop(_vm);
+            _system.Stop(_vm);
             await gone.Task.ConfigureAwait(false);
         }
 
-        await _akka.StopAsync(CancellationToken.None).ConfigureAwait(false);
-        await _services.DisposeAsync().ConfigureAwait(false);
+        await _system.Terminate().ConfigureAwait(false);
         _machine.Dispose();
         _state?.Dispose();
         _gone.Dispose();

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Snapshot;
 
@@ -8,7 +9,7 @@ namespace Vmm.Actors.Devices;
 /// The actor of a device: it alone resets the device, saves and loads it, and does its asynchronous work. The core, which is handed in,
 /// serves the guest meanwhile and outlives the actor.
 /// </summary>
-public abstract class DeviceActor : ReceiveActor
+public abstract class DeviceActor : MessageActor
 {
     /// <param name="unit">The device's core.</param>
     protected DeviceActor(ISnapshotUnit unit)

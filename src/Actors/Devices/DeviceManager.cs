@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Microsoft.Win32.SafeHandles;
+using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Boards.Virt;
@@ -12,7 +13,7 @@ namespace Vmm.Actors.Devices;
 /// untouched by that; when it goes on, and on any other failure, the supervisor hears of it.
 /// <para>The GIC's actor is <see cref="Interrupts.GicSupervisor"/>, that of the CPU hotplug block the hotplug coordinator.</para>
 /// </summary>
-public sealed class DeviceManager : ReceiveActor
+public sealed class DeviceManager : MessageActor
 {
     private const int MostRestarts = 10;
 
@@ -23,20 +24,20 @@ public sealed class DeviceManager : ReceiveActor
 
     public DeviceManager(IVmMachine machine, Action<ReadOnlyMemory<byte>> serialOutput)
     {
-        IActorRef uart = Context.ActorOf(Props.Create(() => new UartActor(machine.Uart, serialOutput)), "uart");
-        IActorRef rtc = Context.ActorOf(Props.Create(() => new RtcActor(machine.Rtc)), "rtc");
+        IActorRef uart = Context.ActorOf(ActorProps.Of(() => new UartActor(machine.Uart, serialOutput)), "uart");
+        IActorRef rtc = Context.ActorOf(ActorProps.Of(() => new RtcActor(machine.Rtc)), "rtc");
         ICpuHotplugPort? hotplug = machine.Hotplug;
         Func<bool> cpuEventsUnseen = () => hotplug is { HasUnseen: true };
-        IActorRef ged = Context.ActorOf(Props.Create(() => new GedActor(machine.Ged, cpuEventsUnseen)), "ged");
-        IActorRef gpio = Context.ActorOf(Props.Create(() => new GpioActor(machine.Gpio, VirtMachine.PowerButtonPin)), "gpio");
-        IActorRef fwCfg = Context.ActorOf(Props.Create(() => new FwCfgActor(machine.FwCfg)), "fw_cfg");
+        IActorRef ged = Context.ActorOf(ActorProps.Of(() => new GedActor(machine.Ged, cpuEventsUnseen)), "ged");
+        IActorRef gpio = Context.ActorOf(ActorProps.Of(() => new GpioActor(machine.Gpio, VirtMachine.PowerButtonPin)), "gpio");
+        IActorRef fwCfg = Context.ActorOf(ActorProps.Of(() => new FwCfgActor(machine.FwCfg)), "fw_cfg");
         _devices = new Dictionary<string, IActorRef>(StringComparer.Ordinal)
         {
             ["uart"] = uart, ["rtc"] = rtc, ["ged"] = ged, ["gpio"] = gpio, ["fw_cfg"] = fwCfg,
         };
         foreach ((CfiFlash bank, SafeFileHandle? file) in machine.FlashBanks)
         {
-            _devices[bank.Name] = Context.ActorOf(Props.Create(() => new FlashActor(bank, file)), bank.Name);
+            _devices[bank.Name] = Context.ActorOf(ActorProps.Of(() => new FlashActor(bank, file)), bank.Name);
         }
 
         foreach (IActorRef device in _devices.Values)

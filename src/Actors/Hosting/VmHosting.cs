@@ -5,7 +5,7 @@ using Vmm.Actors.Vm;
 
 namespace Vmm.Actors.Hosting;
 
-/// <summary>A VM in an actor system that Akka.Hosting makes.</summary>
+/// <summary>A VM in an actor system: one that Akka.Hosting makes for a program with a generic host, or one of <c>vmm run</c>, which does without such a host to start sooner.</summary>
 public static class VmHosting
 {
     /// <summary>Name of the supervisor, a child of the user guardian.</summary>
@@ -22,7 +22,12 @@ public static class VmHosting
         builder
         .AddHocon(VmConfiguration.Load(), HoconAddMode.Append)
         .WithActors((system, registry) =>
-            registry.Register<VmSupervisor>(system.ActorOf(Props.Create(() => new VmSupervisor(machine, options)), VmName)));
+            registry.Register<VmSupervisor>(StartVm(system, machine, options)));
+
+    /// <summary>Starts a VM in an actor system that has the configuration of <c>hocon/</c> (<see cref="VmConfiguration"/>).</summary>
+    /// <returns>The VM's supervisor.</returns>
+    public static IActorRef StartVm(ActorSystem system, IVmMachine machine, VmOptions options) =>
+        system.ActorOf(ActorProps.Of(() => new VmSupervisor(machine, options)), VmName);
 
     /// <summary>Opens a TCP port for the VM's messages from other processes (hocon/remote.conf).</summary>
     public static AkkaConfigurationBuilder WithRemoteControl(this AkkaConfigurationBuilder builder, string host, int port) => builder

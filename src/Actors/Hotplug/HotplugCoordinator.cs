@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 
@@ -23,7 +24,7 @@ namespace Vmm.Actors.Hotplug;
 /// plug's outcome, the _OST in which the guest says that it ejects before the unplug's outcome, and the _OST after _EJ0 behind it, as with QEMU.
 /// </para>
 /// </summary>
-public sealed class HotplugCoordinator : ReceiveActor, IWithTimers, IWithUnboundedStash
+public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnboundedStash
 {
     // More events of one CPU than that do not wait: a guest that says so much says nothing.
     private const int MostWaitingEvents = 64;

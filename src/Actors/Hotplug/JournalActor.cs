@@ -1,6 +1,7 @@
 using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Event;
+using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 
 namespace Vmm.Actors.Hotplug;
@@ -32,7 +33,7 @@ internal sealed record EventsWritten(IReadOnlyList<IHotplugEvent> Events, bool O
 /// The journal's actor: writing may take long, and may fail. A request that cannot be written is refused, and has no effect. A fact, such as that the guest has ejected
 /// a CPU, waits until it can be written, and is tried again ever more rarely. The order is kept: a request is written with the facts before it, or not at all.
 /// </summary>
-public sealed class JournalActor : ReceiveActor, IWithTimers
+public sealed class JournalActor : MessageActor, IWithTimers
 {
     private static readonly TimeSpan s_firstRetry = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan s_longestRetry = TimeSpan.FromSeconds(5);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Akka.Actor;
+using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Cpu;
@@ -67,7 +68,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
 
     public static Props Props(int index, IVcpu cpu, bool paused, string? dispatcher)
     {
-        Props props = Akka.Actor.Props.Create(() => new VcpuActor(index, cpu, paused));
+        Props props = ActorProps.Of(() => new VcpuActor(index, cpu, paused));
         return dispatcher == null ? props : props.WithDispatcher(dispatcher);
     }
 

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 
@@ -8,7 +9,7 @@ namespace Vmm.Actors.Vcpu;
 /// Makes and stops the actor of each enabled vCPU, and pauses and resumes them together. A vCPU that fails is stopped, never
 /// restarted, and the supervisor hears of it.
 /// </summary>
-public sealed class VcpuManager : ReceiveActor
+public sealed class VcpuManager : MessageActor
 {
     /// <summary>Where vCPU actors run: a thread for each (hocon/dispatchers.conf).</summary>
     public const string VcpuDispatcher = "vmm.vcpu-dispatcher";

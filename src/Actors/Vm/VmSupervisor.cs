@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Akka.Event;
 using Vmm.Actors.Devices;
+using Vmm.Actors.Hosting;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Interrupts;
 using Vmm.Actors.Protocol;
@@ -28,7 +29,7 @@ public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, 
 /// reset: vCPUs paused → GIC, devices and hotplug reset by their actors → RAM and CPUs → vCPUs resume
 /// </code>
 /// </summary>
-public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
+public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
 {
     private const string Vcpus = "vcpus";
     private const string Journal = "journal";
@@ -79,15 +80,15 @@ public sealed class VmSupervisor : ReceiveActor, IWithUnboundedStash
     {
         _lost = null;
         _vcpusLost = false;
-        _vcpus = Part(Props.Create(() => new VcpuManager(_machine, _options.VcpuDispatcher)), Vcpus);
-        _gic = Part(Props.Create(() => new GicSupervisor(_machine)), "gic");
-        _devices = Part(Props.Create(() => new DeviceManager(_machine, _options.SerialOutput)), "devices");
+        _vcpus = Part(ActorProps.Of(() => new VcpuManager(_machine, _options.VcpuDispatcher)), Vcpus);
+        _gic = Part(ActorProps.Of(() => new GicSupervisor(_machine)), "gic");
+        _devices = Part(ActorProps.Of(() => new DeviceManager(_machine, _options.SerialOutput)), "devices");
         if (_machine.Hotplug != null)
         {
-            _journal ??= Context.Watch(Context.ActorOf(Props.Create(() => new JournalActor(_options.Journal)), Journal));
+            _journal ??= Context.Watch(Context.ActorOf(ActorProps.Of(() => new JournalActor(_options.Journal)), Journal));
             (IActorRef journal, IActorRef vcpus, IActorRef gic, IActorRef devices, bool poweredOn) = (_journal, _vcpus, _gic, _devices, _poweredOn);
             _hotplug = Part(
-                Props.Create(() => new HotplugCoordinator(journal, _machine, vcpus, gic, devices, _options.HotplugTimeout, poweredOn)), "hotplug");
+                ActorProps.Of(() => new HotplugCoordinator(journal, _machine, vcpus, gic, devices, _options.HotplugTimeout, poweredOn)), "hotplug");
         }
     }
 

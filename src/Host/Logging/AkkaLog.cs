@@ -1,7 +1,7 @@
 using Akka.Actor;
+using Akka.Configuration;
 using Akka.Dispatch;
 using Akka.Event;
-using Akka.Hosting;
 using Akka.Remote;
 using Serilog;
 using Serilog.Events;
@@ -17,15 +17,15 @@ public sealed class AkkaLog : UntypedActor, IRequiresMessageQueue<ILoggerMessage
 {
     private static readonly string[] s_remotePaths = ["/system/transports", "/system/endpointManager", "/system/remote"];
 
-    public static void Configure(LoggerConfigBuilder loggers)
-    {
-        loggers.LogLevel = Log.IsEnabled(LogEventLevel.Debug) ? LogLevel.DebugLevel
-            : Log.IsEnabled(LogEventLevel.Information) ? LogLevel.InfoLevel
-            : Log.IsEnabled(LogEventLevel.Warning) ? LogLevel.WarningLevel
-            : LogLevel.ErrorLevel;
-        loggers.ClearLoggers();
-        loggers.AddLogger<AkkaLog>();
-    }
+    /// <summary>Akka's settings by which this actor gets what Serilog would write.</summary>
+    public static Config Configuration => ConfigurationFactory.ParseString(
+        $"akka {{ loglevel = {Level}, loggers = [\"{typeof(AkkaLog).FullName}, {typeof(AkkaLog).Assembly.GetName().Name}\"] }}");
+
+    private static string Level =>
+        Log.IsEnabled(LogEventLevel.Debug) ? "DEBUG"
+        : Log.IsEnabled(LogEventLevel.Information) ? "INFO"
+        : Log.IsEnabled(LogEventLevel.Warning) ? "WARNING"
+        : "ERROR";
 
     protected override void OnReceive(object message)
     {
