@@ -5,7 +5,7 @@ using Vmm.Benchmarks.Hotplug;
 const string Usage =
     """
     usage: Vmm.Benchmarks interp [SECONDS]      the interpreter's speed
-           Vmm.Benchmarks boot [RUNS]           how long a Debian kernel takes to its init
+           Vmm.Benchmarks start [--runs N] [--vmm PROGRAM] [--qemu COMMAND]   how long until the guest's first instruction, and to a kernel's init
            Vmm.Benchmarks hotplug [--rounds N] [--vmm PROGRAM]   how long each stage of a plug and an unplug takes
            Vmm.Benchmarks hotplug-soak [--rounds N] [--resets N] [--seed N] [--first ROUND] [--patience SECONDS] [--log FILE] [--vmm PROGRAM]
            Vmm.Benchmarks hotplug-kill [--kills N] [--seed N] [--vmm PROGRAM]
@@ -17,10 +17,9 @@ switch (args)
         return InterpreterBenchmark.Run(3);
     case ["interp", var seconds] when double.TryParse(seconds, out double s) && s > 0:
         return InterpreterBenchmark.Run(s);
-    case ["boot"]:
-        return await BootBenchmark.RunAsync(3).ConfigureAwait(false);
-    case ["boot", var runs] when int.TryParse(runs, out int r) && r > 0:
-        return await BootBenchmark.RunAsync(r).ConfigureAwait(false);
+    case ["start", ..] when Options(args, "runs", "vmm", "qemu") is { } o:
+        return await new StartBenchmark(VmmBuild.Program(o.GetValueOrDefault("vmm"))[0], o.GetValueOrDefault("qemu")?.Split('\n') ?? [], Console.Out)
+            .RunAsync(Math.Max(Number(o, "runs", 11), 1)).ConfigureAwait(false);
     case ["hotplug", ..] when Options(args, "rounds", "vmm") is { } o:
         return await new HotplugStages(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out).RunAsync(Math.Max(Number(o, "rounds", 20), 1)).ConfigureAwait(false);
     case ["hotplug-soak", ..] when Options(args, "rounds", "resets", "seed", "first", "patience", "log", "vmm") is { } o:
@@ -44,7 +43,7 @@ static Dictionary<string, string>? Options(string[] args, params string[] names)
     for (int i = 1; i < args.Length; i += 2)
     {
         string name = args[i].StartsWith("--", StringComparison.Ordinal) ? args[i][2..] : "";
-        if (!names.Contains(name) || i + 1 == args.Length || (name is not ("log" or "vmm") && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
+        if (!names.Contains(name) || i + 1 == args.Length || (name is not ("log" or "vmm" or "qemu") && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
         {
             return null;
         }

@@ -66,13 +66,16 @@ public sealed class OutputQueue
     {
         try
         {
-            await foreach (ReadOnlyMemory<byte> piece in _pieces.Reader.ReadAllAsync().ConfigureAwait(false))
+            while (await _pieces.Reader.WaitToReadAsync().ConfigureAwait(false))
             {
-                await _stream.WriteAsync(piece).ConfigureAwait(false);
-                await _stream.FlushAsync().ConfigureAwait(false);
-                if (Interlocked.Add(ref _bytes, -piece.Length) < _capacity)
+                while (_pieces.Reader.TryRead(out ReadOnlyMemory<byte> piece))
                 {
-                    Wake();
+                    await _stream.WriteAsync(piece).ConfigureAwait(false);
+                    await _stream.FlushAsync().ConfigureAwait(false);
+                    if (Interlocked.Add(ref _bytes, -piece.Length) < _capacity)
+                    {
+                        Wake();
+                    }
                 }
             }
         }

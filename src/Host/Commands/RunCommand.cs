@@ -68,7 +68,7 @@ public static class RunCommand
                 Log.Warning("This host cannot run translated code: instructions are interpreted");
             }
 
-            string? ofMemory = MemoryOption.Notice(config.MemoryBytes, await File.ReadAllTextAsync("/proc/meminfo").ConfigureAwait(false));
+            string? ofMemory = MemoryOption.Notice(config.MemoryBytes, File.ReadAllText("/proc/meminfo"));
             foreach (string notice in options.Notices.Prepend(ofMemory).Prepend(accelerator.Notice).OfType<string>())
             {
                 await Complaint.Write(notice).ConfigureAwait(false);

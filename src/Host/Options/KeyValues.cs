@@ -68,18 +68,19 @@ public static class KeyValues
             return false;
         }
 
-        Int128 sum = 0;
         foreach (char c in value)
         {
             int digit = char.IsAsciiHexDigit(c) ? Convert.ToInt32(c.ToString(), 16) : radix;
-            sum = (sum * radix) + digit;
-            if (digit >= radix || sum > long.MaxValue)
+            if (digit >= radix || number > (long.MaxValue - digit) / radix)
             {
+                number = 0;
                 return false;
             }
+
+            number = (number * radix) + digit;
         }
 
-        number = (long)(negative ? -sum : sum);
+        number = negative ? -number : number;
         return true;
     }
 

@@ -84,8 +84,8 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
             }
         }
 
-        Int128 product = Product(sockets, clusters, cores, threads);
-        maxCpus = maxCpus > 0 ? maxCpus : (int)Int128.Min(product == 0 ? cpus : product, int.MaxValue);
+        long product = Product(sockets, clusters, cores, threads);
+        maxCpus = maxCpus > 0 ? maxCpus : (int)Math.Min(product == 0 ? cpus : product, int.MaxValue);
         cpus = cpus > 0 ? cpus : maxCpus - disabled;
         string topology = $"sockets ({sockets}) * clusters ({clusters}) * cores ({cores}) * threads ({threads})";
         if (product != maxCpus)
@@ -108,5 +108,8 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
             : new SmpOption(cpus, new CpuTopology(sockets, clusters, cores, threads)) { DisabledCpus = disabled };
     }
 
-    private static Int128 Product(Int128 sockets, Int128 clusters, Int128 cores, Int128 threads) => sockets * clusters * cores * threads;
+    // A product that is too large for a number is the largest one: it is no number of CPUs.
+    private static long Product(int sockets, int clusters, int cores, int threads) => Times(Times(Times(sockets, clusters), cores), threads);
+
+    private static long Times(long product, long factor) => factor != 0 && product > long.MaxValue / factor ? long.MaxValue : product * factor;
 }
