@@ -48,8 +48,11 @@ public sealed class ReferenceTests
         Type[] messages = [.. s_actors.GetTypes().Where(t => t.IsClass && t.IsAssignableTo(typeof(Actors.Protocol.IProtocolMessage)))];
         Assert.NotEmpty(messages);
         Assert.All(messages, m => Assert.True(m.IsSealed, m.Name));
-        Assert.All(messages.SelectMany(m => m.GetProperties(BindingFlags.Instance | BindingFlags.Public)), p => Assert.True(
-            allowed.Contains(p.PropertyType) || (p.PropertyType.IsEnum && p.PropertyType.Namespace == typeof(Actors.Protocol.IProtocolMessage).Namespace), $"{p}"));
+        Assert.All(messages.SelectMany(m => m.GetProperties(BindingFlags.Instance | BindingFlags.Public)), p =>
+        {
+            Type one = p.PropertyType.GetElementType() ?? p.PropertyType;
+            Assert.True(allowed.Contains(p.PropertyType) || (one.IsEnum && one.Namespace == typeof(Actors.Protocol.IProtocolMessage).Namespace), $"{p}");
+        });
     }
 
     [Fact]
