@@ -1,5 +1,6 @@
 using System.Globalization;
 using Vmm.Host.Options;
+using Vmm.Management.Text;
 
 namespace Vmm.Host;
 
@@ -24,7 +25,7 @@ public sealed class PidFile : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException or NotSupportedException)
         {
-            throw new OptionException($"cannot create PID file '{CommandLine.Legible(path)}': {SystemError.Describe(e, path)}");
+            throw new OptionException($"cannot create PID file '{UserText.Legible(path)}': {SystemError.Describe(e, path)}");
         }
     }
 

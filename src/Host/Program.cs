@@ -4,6 +4,7 @@ using Vmm.Host.Commands;
 using Vmm.Host.Demo;
 using Vmm.Host.Guest;
 using Vmm.Host.Options;
+using Vmm.Management.Text;
 
 // What no code expects ends the program, as one line; with --log the whole of it is in the log. Threads of their own come to the handler.
 AppDomain.CurrentDomain.UnhandledException += (_, unexpected) => Environment.Exit(Unexpected((Exception)unexpected.ExceptionObject));

@@ -11,6 +11,7 @@ using Vmm.Emulation.Boards.Virt;
 using Vmm.Host.Console;
 using Vmm.Host.Logging;
 using Vmm.Host.Options;
+using Vmm.Management.Text;
 
 namespace Vmm.Host;
 
@@ -216,7 +217,7 @@ public sealed class VmSession : IAsyncDisposable
 
                     break;
                 case HotplugOutcome outcome:
-                    Log.Information("{Outcome}", SerialConsole.Describe(outcome));
+                    Log.Information("{Outcome}", OutcomeText.Of(outcome));
                     _hotplugOutcome(outcome);
                     break;
             }

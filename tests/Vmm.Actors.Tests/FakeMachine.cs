@@ -3,6 +3,7 @@ using Microsoft.Win32.SafeHandles;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices.CfiFlash;
 using Vmm.Emulation.Devices.FwCfg;
@@ -12,7 +13,6 @@ using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Devices.Pl061;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Interrupts.GicV3;
-using Vmm.Emulation.Boards;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Actors.Tests;

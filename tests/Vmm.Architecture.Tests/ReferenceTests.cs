@@ -1,7 +1,15 @@
 using System.Reflection;
+using System.Reflection.Metadata;
+using System.Reflection.PortableExecutable;
+using ArchUnitNET.Loader;
+using ArchUnitNET.xUnit;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Host;
+using Vmm.Management.Commands;
+using static ArchUnitNET.Fluent.ArchRuleDefinition;
+using Assembly = System.Reflection.Assembly;
+using Type = System.Type;
 
 namespace Vmm.Architecture.Tests;
 
@@ -11,7 +19,10 @@ public sealed class ReferenceTests
     private static readonly Assembly s_acpi = Assembly.Load("Vmm.Acpi");
     private static readonly Assembly s_emulation = typeof(VirtMachine).Assembly;
     private static readonly Assembly s_actors = typeof(VmSupervisor).Assembly;
+    private static readonly Assembly s_management = typeof(MonitorCommands).Assembly;
     private static readonly Assembly s_host = typeof(VmSession).Assembly;
+
+    private static readonly Lazy<ArchUnitNET.Domain.Architecture> s_managementTypes = new(() => new ArchLoader().LoadAssemblies(s_management).Build());
 
     private static string[] References(Assembly assembly, params string[] prefixes) =>
         [.. assembly.GetReferencedAssemblies().Select(a => a.Name!).Where(n => prefixes.Any(p => n.StartsWith(p, StringComparison.Ordinal))).Order()];
@@ -24,12 +35,54 @@ public sealed class ReferenceTests
     public void Emulation_refers_to_Acpi_alone_and_to_no_Akka() => Assert.Equal(["Vmm.Acpi"], References(s_emulation, "Vmm", "vmm", "Akka"));
 
     [Fact]
-    public void Actors_do_not_refer_to_the_host() => Assert.DoesNotContain("vmm", References(s_actors, "Vmm", "vmm"));
+    public void Actors_refer_to_neither_management_nor_host() =>
+        Assert.Equal(["Vmm.Acpi", "Vmm.Emulation"], References(s_actors, "Vmm", "vmm").Append("Vmm.Acpi").Distinct().Order());
+
+    [Fact]
+    public void Management_refers_to_the_actors_and_what_they_run_and_to_no_host()
+    {
+        string[] references = References(s_management, "Vmm", "vmm", "Akka");
+        Assert.Contains("Vmm.Actors", references);
+        Assert.Empty(references.Except(["Vmm.Actors", "Vmm.Emulation", "Akka"]));
+    }
+
+    /// <summary>An actor waits for no answer: whoever stands outside asks.</summary>
+    [Fact]
+    public void Only_the_host_and_management_ask_actors()
+    {
+        Assert.False(Asks(s_actors));
+        Assert.True(Asks(s_host));
+    }
+
+    private static bool Asks(Assembly assembly)
+    {
+        using var file = new PEReader(File.OpenRead(assembly.Location));
+        MetadataReader metadata = file.GetMetadataReader();
+        return metadata.MemberReferences.Select(metadata.GetMemberReference).Any(m =>
+            metadata.GetString(m.Name) == "Ask" && m.Parent.Kind == HandleKind.TypeReference
+            && metadata.GetString(metadata.GetTypeReference((TypeReferenceHandle)m.Parent).Name) == "Futures");
+    }
+
+    [Fact]
+    public void Management_has_the_rooms_of_the_design() => Assert.Equal(
+        new[] { "CharacterDevices", "Commands", "Hmp", "Json", "Qapi", "Qmp", "Text" }.Select(room => $"Vmm.Management.{room}"),
+        s_management.GetTypes().Select(t => t.Namespace).Where(n => n?.StartsWith("Vmm.", StringComparison.Ordinal) == true).Distinct().Order());
+
+    /// <summary>What carries the commands knows none of them: the next protocol needs no other.</summary>
+    [Theory]
+    [InlineData("Json", "CharacterDevices|Commands|Hmp|Qapi|Qmp|Text")]
+    [InlineData("Text", "CharacterDevices|Commands|Hmp|Json|Qapi|Qmp")]
+    [InlineData("CharacterDevices", "Commands|Hmp|Json|Qapi|Qmp")]
+    [InlineData("Qapi", "CharacterDevices|Commands|Hmp|Qmp")]
+    public void Rooms_of_management_refer_one_way(string room, string others) =>
+        Types().That().ResideInNamespaceMatching($"^Vmm\\.Management\\.{room}$").Should()
+            .NotDependOnAny(Types().That().ResideInNamespaceMatching($"^Vmm\\.Management\\.({others})$"))
+            .Check(s_managementTypes.Value);
 
     [Fact]
     public void Unsafe_code_is_in_Emulation_alone()
     {
-        foreach (Assembly assembly in (Assembly[])[s_acpi, s_actors, s_host])
+        foreach (Assembly assembly in (Assembly[])[s_acpi, s_actors, s_management, s_host])
         {
             const BindingFlags All = BindingFlags.Instance | BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
             IEnumerable<MethodInfo> withPointers = assembly.GetTypes().SelectMany(t => t.GetMethods(All))

@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using Vmm.Host.Tests.Qmp;
+using Vmm.Management.Tests.Qmp;
 using Vmm.Tests;
 
 namespace Vmm.Guest.Tests;

@@ -3,11 +3,11 @@ using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Host;
-using Vmm.Host.CharacterDevices;
 using Vmm.Host.Guest;
-using Vmm.Host.Monitor;
-using Vmm.Host.Monitor.Hmp;
-using Vmm.Host.Monitor.Qmp;
+using Vmm.Management.CharacterDevices;
+using Vmm.Management.Commands;
+using Vmm.Management.Hmp;
+using Vmm.Management.Qmp;
 
 namespace Vmm.Guest.Tests;
 

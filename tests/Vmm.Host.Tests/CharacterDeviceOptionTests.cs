@@ -1,6 +1,7 @@
-using Vmm.Host.CharacterDevices;
-using Vmm.Host.Monitor;
+using Vmm.Host.Console;
 using Vmm.Host.Options;
+using Vmm.Management.CharacterDevices;
+using Vmm.Management.Commands;
 
 namespace Vmm.Host.Tests;
 
@@ -92,7 +93,7 @@ public sealed class CharacterDeviceOptionTests
         {
             left.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint(path));
             left.Listen();
-            Assert.Throws<OptionException>(() => new SocketDevice("a", target));
+            Assert.Throws<CharacterDeviceException>(() => new SocketDevice("a", target));
         }
 
         await using (var device = new SocketDevice("a", target))
@@ -102,7 +103,7 @@ public sealed class CharacterDeviceOptionTests
 
         Assert.False(File.Exists(path));
         await File.WriteAllTextAsync(path, "no socket");
-        Assert.Throws<OptionException>(() => new SocketDevice("a", target));
+        Assert.Throws<CharacterDeviceException>(() => new SocketDevice("a", target));
         File.Delete(path);
     }
 }

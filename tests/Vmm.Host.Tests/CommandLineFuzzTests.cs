@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Vmm.Emulation.Cpu;
 using Vmm.Host.Options;
+using Vmm.Management.Text;
 using Xunit.Abstractions;
 
 namespace Vmm.Host.Tests;
@@ -42,7 +43,7 @@ public sealed class CommandLineFuzzTests(ITestOutputHelper output)
         for (; seconds == null ? lines < ShortRun : Stopwatch.GetElapsedTime(start).TotalSeconds < seconds; lines++)
         {
             string[] line = Generate(new Random(unchecked((seed * 1_000_003) + lines)));
-            string name = $"seed {seed}, line {lines}: {string.Join(' ', line.Select(a => $"'{CommandLine.Legible(a)}'"))}";
+            string name = $"seed {seed}, line {lines}: {string.Join(' ', line.Select(a => $"'{UserText.Legible(a)}'"))}";
             bool machine = false;
             understood += Check(line, name, ref machine) ? 1 : 0;
             if (lines % ProcessEvery == ProcessEvery - 1 && !machine && Array.TrueForAll(line, a => !a.Contains('\0', StringComparison.Ordinal) && a.Length < 5_000))

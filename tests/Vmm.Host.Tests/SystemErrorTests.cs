@@ -1,5 +1,6 @@
-using Vmm.Host.CharacterDevices;
 using Vmm.Host.Options;
+using Vmm.Management.CharacterDevices;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Tests;
 
@@ -44,7 +45,7 @@ public sealed class SystemErrorTests
     public void Sockets(string address, bool server, string message)
     {
         SocketTarget target = CharacterDeviceOption.Parse($"{address},server={(server ? "on" : "off")},wait=off").Target!;
-        Assert.Equal(message, Assert.Throws<OptionException>(() => new SocketDevice("s", target)).Message);
+        Assert.Equal(message, Assert.Throws<CharacterDeviceException>(() => new SocketDevice("s", target)).Message);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using Vmm.Emulation.Boards;
 using Vmm.Host.Options;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Tests;
 
@@ -110,7 +111,7 @@ public sealed class ToolCommandLineTests : IDisposable
     [InlineData("1 ", null)]
     [InlineData("1e3", null)]
     public void Numbers_are_decimal_octal_and_hexadecimal(string text, long? number) =>
-        Assert.Equal(number, KeyValues.TryNumber(text, out long found) ? found : null);
+        Assert.Equal(number, QemuNumber.TryParse(text, out long found) ? found : null);
 
     [Theory]
     [InlineData("-echr 1", 1)]

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using Vmm.Emulation.Boards;
 using Vmm.Host.Options;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Tests;
 
@@ -71,7 +72,7 @@ public sealed class UserFileTests : IDisposable
         foreach ((MachineOptions options, string what) in name.Length == 0 ? uses[..3] : uses)
         {
             string said = Assert.Throws<OptionException>(() => options.ToConfig()).Message;
-            Assert.StartsWith($"cannot read the {what} '{CommandLine.Legible(path)}': ", said, StringComparison.Ordinal);
+            Assert.StartsWith($"cannot read the {what} '{UserText.Legible(path)}': ", said, StringComparison.Ordinal);
             Assert.EndsWith(reason, said, StringComparison.Ordinal);
         }
     }

@@ -5,6 +5,7 @@ using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 using Vmm.Host.Options;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Commands;
 
@@ -52,7 +53,7 @@ public static class AcpiCommand
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            return Complaint.Write($"cannot write the tables to '{CommandLine.Legible(folder)}': {SystemError.Describe(e)}");
+            return Complaint.Write($"cannot write the tables to '{UserText.Legible(folder)}': {SystemError.Describe(e)}");
         }
     }
 

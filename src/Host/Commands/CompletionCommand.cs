@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Completions;
 using System.Text;
 using Vmm.Host.Options;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Commands;
 
@@ -18,7 +19,7 @@ public static class CompletionCommand
         {
             if (!s_shells.Contains(result.Tokens[0].Value))
             {
-                result.AddError($"there is no completion for '{CommandLine.Legible(result.Tokens[0].Value)}': give bash, zsh or fish");
+                result.AddError($"there is no completion for '{UserText.Legible(result.Tokens[0].Value)}': give bash, zsh or fish");
             }
         });
         var command = new Command("completion", "Print a script for a shell to complete vmm: source <(vmm completion bash)") { shell };

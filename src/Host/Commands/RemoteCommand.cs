@@ -8,9 +8,10 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Host.Console;
-using Vmm.Host.Monitor;
-using Vmm.Host.Monitor.Hmp;
 using Vmm.Host.Options;
+using Vmm.Management.Commands;
+using Vmm.Management.Hmp;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Commands;
 
@@ -122,7 +123,7 @@ public static class RemoteCommand
         try
         {
             HotplugOutcome outcome = await vm.OutcomeAsync().ConfigureAwait(false);
-            await System.Console.Out.WriteLineAsync(SerialConsole.Describe(outcome)).ConfigureAwait(false);
+            await System.Console.Out.WriteLineAsync(OutcomeText.Of(outcome)).ConfigureAwait(false);
             return outcome.Kind switch
             {
                 HotplugOutcomeKind.Done => ExitCode.Success,

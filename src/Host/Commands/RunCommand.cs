@@ -3,8 +3,9 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
 using Vmm.Host.Console;
 using Vmm.Host.Logging;
-using Vmm.Host.Monitor;
 using Vmm.Host.Options;
+using Vmm.Management.Commands;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Commands;
 

@@ -1,8 +1,9 @@
 using System.Text;
 using Vmm.Actors.Protocol;
-using Vmm.Host.CharacterDevices;
-using Vmm.Host.Monitor;
-using Vmm.Host.Monitor.Hmp;
+using Vmm.Management.CharacterDevices;
+using Vmm.Management.Commands;
+using Vmm.Management.Hmp;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Console;
 
@@ -58,25 +59,10 @@ public sealed class SerialConsole(bool multiplexed, Action quit, byte escapeKey 
         {
             if (_inMonitor)
             {
-                _ = _monitor?.Interrupt(Describe(outcome));
+                _ = _monitor?.Interrupt(OutcomeText.Of(outcome));
             }
         }
     }
-
-    public static string Describe(HotplugOutcome outcome) => (outcome.Plug, outcome.Standby) switch
-    {
-        (true, false) => "plug",
-        (false, false) => "unplug",
-        (true, true) => "enabling",
-        (false, true) => "disabling",
-    } + $" of {outcome.Id} (CPU {outcome.Cpu}): " + outcome.Kind switch
-    {
-        HotplugOutcomeKind.Done => "done",
-        HotplugOutcomeKind.Refused => $"refused by the guest, _OST status 0x{outcome.OstStatus:x}",
-        HotplugOutcomeKind.TimedOut => "no answer from the guest yet; still pending",
-        _ when outcome.Plug => "cancelled: the CPU was given back or asked back",
-        _ => "cancelled: a reset came first",
-    };
 
     /// <summary>Serves the device until <paramref name="stop"/>; one client at a time.</summary>
     public Task RunAsync(CharacterDevice device, CancellationToken stop) => device.RunAsync(connection => Serve(connection, stop), 1, stop);

@@ -5,8 +5,9 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
 using Vmm.Host.Console;
 using Vmm.Host.Guest;
-using Vmm.Host.Monitor;
-using Vmm.Host.Monitor.Hmp;
+using Vmm.Management.Commands;
+using Vmm.Management.Hmp;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Demo;
 
@@ -235,7 +236,7 @@ public sealed partial class HotplugScenario
         }
 
         HotplugOutcome ended = await outcome.Task.ConfigureAwait(false);
-        return ended.Kind == HotplugOutcomeKind.Done ? (true, "done") : (false, SerialConsole.Describe(ended));
+        return ended.Kind == HotplugOutcomeKind.Done ? (true, "done") : (false, OutcomeText.Of(ended));
     }
 
     // What the kernel has logged since the last time: the lines about the CPU are shown, faults are kept.

@@ -6,6 +6,7 @@ using Akka.Remote;
 using Serilog;
 using Serilog.Events;
 using Vmm.Host.Options;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Logging;
 

@@ -2,6 +2,7 @@ using Serilog;
 using Serilog.Core;
 using Serilog.Events;
 using Vmm.Host.Options;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Logging;
 
@@ -23,7 +24,7 @@ public static class LogOption
         string[] parts = option.Split(',', 2);
         if (!s_levels.Contains(parts[0]))
         {
-            throw new OptionException($"unknown log level '{CommandLine.Legible(parts[0])}'; there are {string.Join(", ", s_levels)}");
+            throw new OptionException($"unknown log level '{UserText.Legible(parts[0])}'; there are {string.Join(", ", s_levels)}");
         }
 
         var level = Enum.Parse<LogEventLevel>(parts[0], ignoreCase: true);
@@ -46,7 +47,7 @@ public static class LogOption
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new OptionException($"cannot write the log '{CommandLine.Legible(parts[1])}': {SystemError.Describe(e, parts[1])}");
+            throw new OptionException($"cannot write the log '{UserText.Legible(parts[1])}': {SystemError.Describe(e, parts[1])}");
         }
 
         return configuration.WriteTo.File(

@@ -1,4 +1,5 @@
 using Vmm.Emulation.Boards;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -86,7 +87,7 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
             "jit" or "lockstep" => throw new UnavailableException("this host cannot run translated code (it takes x86-64 with BMI2, LZCNT, AVX2 and FMA3, and memory that may be written and executed): use --accel interp"),
             "kvm" => throw new UnavailableException($"there is no KVM for Arm guests here: use -accel {Fastest} (kvm:{Fastest} falls back to it)"),
             _ when s_absent.Contains(name) => throw new UnavailableException($"there is no {name} for Arm guests here: use -accel {Fastest}"),
-            _ => throw new OptionException($"unsupported accelerator '{CommandLine.Legible(text.Split(',')[0])}'; there are jit, interp and lockstep"),
+            _ => throw new OptionException($"unsupported accelerator '{UserText.Legible(text.Split(',')[0])}'; there are jit, interp and lockstep"),
         });
         foreach ((string key, string? value) in pairs.Skip(1))
         {
@@ -100,7 +101,7 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
                 (Accelerator.Jit, "perfmap") => option with { PerfMap = ParseSwitch(key, value) },
                 (Accelerator.Jit, "dual" or "split-wx") => option with { DualMapping = ParseSwitch(key, value) },
                 (_, "thread") when name == "tcg" => value == "multi" ? option : throw new OptionException("thread is multi: each CPU has a thread of its own"),
-                _ => throw new OptionException($"accelerator {name} has no property '{CommandLine.Legible(key)}'"),
+                _ => throw new OptionException($"accelerator {name} has no property '{UserText.Legible(key)}'"),
             };
         }
 
@@ -115,22 +116,22 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
 
     // QEMU's takes what fits, and 0 for its own choice.
     private static long ParseSizeOfQemu(string value) =>
-        !KeyValues.TryNumber(value, out long mebibytes) || mebibytes < 0 ? ParseSize(value)
+        !QemuNumber.TryParse(value, out long mebibytes) || mebibytes < 0 ? ParseSize(value)
         : mebibytes == 0 ? Accelerators.DefaultTranslationBytes
         : Math.Clamp(mebibytes, Accelerators.SmallestTranslationBytes >> 20, LargestTranslationMebibytes) << 20;
 
     private static long ParseSize(string value)
     {
         long smallest = Accelerators.SmallestTranslationBytes >> 20;
-        return KeyValues.TryNumber(value, out long mebibytes) && mebibytes >= smallest && mebibytes <= LargestTranslationMebibytes
+        return QemuNumber.TryParse(value, out long mebibytes) && mebibytes >= smallest && mebibytes <= LargestTranslationMebibytes
             ? mebibytes << 20
-            : throw new OptionException($"tb-size is a number of MiB from {smallest} to {LargestTranslationMebibytes}, not '{CommandLine.Legible(value)}'");
+            : throw new OptionException($"tb-size is a number of MiB from {smallest} to {LargestTranslationMebibytes}, not '{UserText.Legible(value)}'");
     }
 
     private static bool ParseSwitch(string name, string? value) => value switch
     {
         "on" or "true" or null => true,
         "off" or "false" => false,
-        _ => throw new OptionException($"{name} is on or off, not '{CommandLine.Legible(value)}'"),
+        _ => throw new OptionException($"{name} is on or off, not '{UserText.Legible(value)}'"),
     };
 }

@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
-using Vmm.Host.CharacterDevices;
+using Vmm.Management.CharacterDevices;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -118,7 +119,7 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
         {
             if (values.Remove(absent, out string? asked) && asked is not ("0" or "off" or "no" or "false"))
             {
-                throw new OptionException($"not supported: {absent}={CommandLine.Legible(asked)}: a socket is a plain one");
+                throw new OptionException($"not supported: {absent}={UserText.Legible(asked)}: a socket is a plain one");
             }
         }
 

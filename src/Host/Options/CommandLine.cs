@@ -1,3 +1,5 @@
+using Vmm.Management.Text;
+
 namespace Vmm.Host.Options;
 
 /// <summary>
@@ -6,9 +8,6 @@ namespace Vmm.Host.Options;
 /// </summary>
 public static class CommandLine
 {
-    // An echo of what was typed is no longer than this.
-    private const int LongestEcho = 80;
-
     /// <summary>Whether the arguments are QEMU's form of <c>vmm run</c>: they start with an option.</summary>
     public static bool IsRun(IReadOnlyList<string> arguments) => arguments is [['-', ..], ..];
 
@@ -21,7 +20,7 @@ public static class CommandLine
             (OptionRow row, string? value) = Find(arguments[i]);
             if (row.TakesValue && value == null)
             {
-                value = ++i < arguments.Count ? arguments[i] : throw new OptionException($"{Legible(arguments[i - 1])}: requires an argument");
+                value = ++i < arguments.Count ? arguments[i] : throw new OptionException($"{UserText.Legible(arguments[i - 1])}: requires an argument");
             }
 
             try
@@ -30,7 +29,7 @@ public static class CommandLine
             }
             catch (OptionException e)
             {
-                string echo = row.Refusal == null && value is { Length: > 0 } ? $" {Legible(value)}" : "";
+                string echo = row.Refusal == null && value is { Length: > 0 } ? $" {UserText.Legible(value)}" : "";
                 throw new OptionException($"-{row.Name}{echo}: {e.Message}");
             }
         }
@@ -38,19 +37,12 @@ public static class CommandLine
         return options.Answer == null ? options.Complete() : options;
     }
 
-    /// <summary>Text of the user's as a message may hold it: of bounded length and on one line.</summary>
-    public static string Legible(string text)
-    {
-        string line = string.Concat(text.Select(c => char.IsControl(c) || c is '\u2028' or '\u2029' ? '?' : c));
-        return line.Length <= LongestEcho ? line : $"{line[..LongestEcho]}…";
-    }
-
     // The row of an argument, and the value that stands in it.
     private static (OptionRow Row, string? Value) Find(string argument)
     {
         if (!argument.StartsWith('-'))
         {
-            throw new OptionException($"{Legible(argument)}: not supported: a disk image; there are no disks");
+            throw new OptionException($"{UserText.Legible(argument)}: not supported: a disk image; there are no disks");
         }
 
         string name = argument.StartsWith("--", StringComparison.Ordinal) ? argument[2..] : argument[1..];
@@ -58,7 +50,7 @@ public static class CommandLine
         string? value = equals < 0 ? null : name[(equals + 1)..];
         OptionRow? row = OptionTable.Find(equals < 0 ? name : name[..equals]);
         return row == null || (value != null && !row.TakesValue)
-            ? throw new OptionException($"{Legible(argument)}: invalid option")
+            ? throw new OptionException($"{UserText.Legible(argument)}: invalid option")
             : (row, value);
     }
 }

@@ -3,6 +3,7 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -17,7 +18,7 @@ public sealed record CpuDeviceOption(string Driver, string? Id, IReadOnlyDiction
 
     /// <summary>What <c>-device MODEL-arm-cpu,help</c> prints.</summary>
     public static string DescribeProperties(string driver) =>
-        $"{CommandLine.Legible(driver)} options:\n  id=<str>\n" + string.Join('\n', CpuTopology.LocationMembers.Select(m => $"  {m}=<int32>"));
+        $"{UserText.Legible(driver)} options:\n  id=<str>\n" + string.Join('\n', CpuTopology.LocationMembers.Select(m => $"  {m}=<int32>"));
 
     public static bool IsCpu(string driver) =>
         driver.EndsWith(CpuOption.DeviceSuffix, StringComparison.Ordinal) && CpuModel.Find(driver[..^CpuOption.DeviceSuffix.Length]) != null;
@@ -29,7 +30,7 @@ public sealed record CpuDeviceOption(string Driver, string? Id, IReadOnlyDiction
         string driver = pairs.LastOrDefault(p => p.Key == "driver").Value ?? throw new OptionException("Parameter 'driver' is missing");
         if (!IsCpu(driver))
         {
-            throw new OptionException($"'{CommandLine.Legible(driver)}' is not a valid device model name; -device help lists those there are");
+            throw new OptionException($"'{UserText.Legible(driver)}' is not a valid device model name; -device help lists those there are");
         }
 
         string? id = null;
@@ -42,13 +43,13 @@ public sealed record CpuDeviceOption(string Driver, string? Id, IReadOnlyDiction
             }
             else if (CpuTopology.LocationMembers.Contains(key))
             {
-                location[key] = KeyValues.TryNumber(value, out long number) && number is >= int.MinValue and <= int.MaxValue
+                location[key] = QemuNumber.TryParse(value, out long number) && number is >= int.MinValue and <= int.MaxValue
                     ? (int)number
                     : throw new OptionException($"Parameter '{key}' expects a number");
             }
             else
             {
-                throw new OptionException($"Property '{driver}.{CommandLine.Legible(key)}' not found");
+                throw new OptionException($"Property '{driver}.{UserText.Legible(key)}' not found");
             }
         }
 

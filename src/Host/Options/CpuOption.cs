@@ -1,5 +1,6 @@
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Timers;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -54,7 +55,7 @@ public static class CpuOption
         IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.Parse(text, "model");
         string name = pairs[0].Value ?? "";
         CpuModel model = (pairs[0].Key == "model" ? CpuModel.Find(name) : null)
-            ?? throw new OptionException($"unable to find CPU model '{CommandLine.Legible(pairs[0].Key == "model" ? name : pairs[0].Key)}'; there are {string.Join(", ", CpuModel.All.Select(m => m.Name))}");
+            ?? throw new OptionException($"unable to find CPU model '{UserText.Legible(pairs[0].Key == "model" ? name : pairs[0].Key)}'; there are {string.Join(", ", CpuModel.All.Select(m => m.Name))}");
         foreach ((string key, string? value) in pairs.Skip(1))
         {
             RequireProperty(model, key, value);
@@ -74,13 +75,13 @@ public static class CpuOption
 
         if (s_idleNumbers.Contains(key))
         {
-            _ = KeyValues.TryNumber(value, out _) ? 0 : throw new OptionException($"Parameter '{key}' expects a number");
+            _ = QemuNumber.TryParse(value, out _) ? 0 : throw new OptionException($"Parameter '{key}' expects a number");
             return;
         }
 
         if (key == "cntfrq")
         {
-            _ = KeyValues.TryNumber(value, out long hertz) && hertz == (long)VirtualClock.Frequency ? 0 : throw new OptionException($"cntfrq is {VirtualClock.Frequency}");
+            _ = QemuNumber.TryParse(value, out long hertz) && hertz == (long)VirtualClock.Frequency ? 0 : throw new OptionException($"cntfrq is {VirtualClock.Frequency}");
             return;
         }
 

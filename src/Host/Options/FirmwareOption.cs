@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -81,13 +82,13 @@ public static class FirmwareOption
                     readOnly = KeyValues.Switch(key, value);
                     break;
                 default:
-                    throw new OptionException($"-drive: '{CommandLine.Legible(value == null ? key : $"{key}={value}")}' is not supported; there is {DriveSyntax}");
+                    throw new OptionException($"-drive: '{UserText.Legible(value == null ? key : $"{key}={value}")}' is not supported; there is {DriveSyntax}");
             }
         }
 
         if (!pflash || file == null)
         {
-            throw new OptionException($"-drive {CommandLine.Legible(text)}: give {DriveSyntax}");
+            throw new OptionException($"-drive {UserText.Legible(text)}: give {DriveSyntax}");
         }
 
         return new Drive(unit ?? (banks[0] == null ? 0 : 1), file, readOnly);
@@ -125,13 +126,13 @@ public static class FirmwareOption
         long length = RandomAccess.GetLength(handle);
         if (!exact && length < SmallestFirmware)
         {
-            throw new OptionException($"the {what} '{CommandLine.Legible(path)}' has {length} bytes: too few for a program");
+            throw new OptionException($"the {what} '{UserText.Legible(path)}' has {length} bytes: too few for a program");
         }
 
         if (length > Bank || (exact && length != Bank))
         {
             throw new OptionException(
-                $"the {what} '{CommandLine.Legible(path)}' has {length} bytes: {(exact ? "" : "at most ")}{Bank >> 20} MiB, the size of a bank of flash, {(exact ? "are needed" : "fit")}");
+                $"the {what} '{UserText.Legible(path)}' has {length} bytes: {(exact ? "" : "at most ")}{Bank >> 20} MiB, the size of a bank of flash, {(exact ? "are needed" : "fit")}");
         }
 
         try
@@ -159,7 +160,7 @@ public static class FirmwareOption
         }
         catch (IOException e)
         {
-            throw new OptionException($"cannot read the {what} '{CommandLine.Legible(path)}': {SystemError.Describe(e, path)}");
+            throw new OptionException($"cannot read the {what} '{UserText.Legible(path)}': {SystemError.Describe(e, path)}");
         }
     }
 
@@ -176,7 +177,7 @@ public static class FirmwareOption
                 ulong end = BinaryPrimitives.ReadUInt64LittleEndian(bank[(at + LengthOffset)..]) + (ulong)at;
                 if (end > (ulong)length)
                 {
-                    throw new OptionException($"the {what} '{CommandLine.Legible(path)}' is truncated: it has {length} bytes, and the header of its volume tells of {end}");
+                    throw new OptionException($"the {what} '{UserText.Legible(path)}' is truncated: it has {length} bytes, and the header of its volume tells of {end}");
                 }
             }
         }

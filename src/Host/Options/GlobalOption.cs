@@ -1,4 +1,5 @@
 using Vmm.Emulation.Cpu;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -31,7 +32,7 @@ public sealed record GlobalOption(string Driver, string Property, string Value)
         GlobalOption global = Parse(text);
         return global.Driver == "arm-cpu" || CpuDeviceOption.IsCpu(global.Driver) ? options with { Machine = options.Machine with { Globals = [.. options.Machine.Globals, global] } }
             : s_devices.Contains(global.Driver) ? throw new OptionException($"not supported: '{global.Driver}' is as it is: only CPUs have properties")
-            : options with { Notices = [.. options.Notices, $"-global {CommandLine.Legible(text)} makes no difference: there is no such device"] };
+            : options with { Notices = [.. options.Notices, $"-global {UserText.Legible(text)} makes no difference: there is no such device"] };
     }
 
     /// <summary>Checks that it says what is so, of the CPUs of the machine.</summary>

@@ -1,3 +1,5 @@
+using Vmm.Management.Text;
+
 namespace Vmm.Host.Options;
 
 /// <summary>
@@ -54,11 +56,11 @@ internal static class IdleOptions
         {
             foreach ((string key, string? value) in KeyValues.ParseOrJson(text, impliedKey))
             {
-                Member member = Array.Find(members, m => m.Key == key) ?? throw Refused($"'{CommandLine.Legible(key)}': {why}");
+                Member member = Array.Find(members, m => m.Key == key) ?? throw Refused($"'{UserText.Legible(key)}': {why}");
                 string given = value switch { null or "yes" or "true" or "y" => "on", "no" or "false" or "n" => "off", _ => value };
                 if (member.Values.Length > 0 && !member.Values.Contains(given))
                 {
-                    throw Refused($"{key}={CommandLine.Legible(given)}: {why}");
+                    throw Refused($"{key}={UserText.Legible(given)}: {why}");
                 }
             }
 

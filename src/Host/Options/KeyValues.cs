@@ -1,7 +1,8 @@
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using Vmm.Host.Monitor.Json;
+using Vmm.Management.Json;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -53,36 +54,8 @@ public static class KeyValues
         JsonValueKind.Number => value.ToJsonString(),
         JsonValueKind.True => "on",
         JsonValueKind.False => "off",
-        _ => throw new OptionException($"Invalid parameter type for '{CommandLine.Legible(key)}'"),
+        _ => throw new OptionException($"Invalid parameter type for '{UserText.Legible(key)}'"),
     };
-
-    /// <summary>A number as QEMU takes them: decimal, with 0x hexadecimal, with 0 octal; a sign may come first.</summary>
-    public static bool TryNumber(string? text, out long number)
-    {
-        number = 0;
-        bool negative = text is ['-', ..];
-        string digits = text is ['-' or '+', ..] ? text[1..] : text ?? "";
-        (string value, int radix) = digits is ['0', 'x' or 'X', ..] ? (digits[2..], 16) : digits is ['0', _, ..] ? (digits[1..], 8) : (digits, 10);
-        if (value.Length == 0)
-        {
-            return false;
-        }
-
-        foreach (char c in value)
-        {
-            int digit = char.IsAsciiHexDigit(c) ? Convert.ToInt32(c.ToString(), 16) : radix;
-            if (digit >= radix || number > (long.MaxValue - digit) / radix)
-            {
-                number = 0;
-                return false;
-            }
-
-            number = (number * radix) + digit;
-        }
-
-        number = negative ? -number : number;
-        return true;
-    }
 
     /// <summary>The same text, with the first member's key spelt out, so that it can be appended to another.</summary>
     public static string Explicit(string text, string impliedKey)

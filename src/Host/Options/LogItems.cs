@@ -1,4 +1,5 @@
 using Vmm.Emulation.Tracing;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -42,7 +43,7 @@ public static class LogItems
 
             if (s_refused.Contains(name) || name.StartsWith("trace:", StringComparison.Ordinal))
             {
-                throw new OptionException($"'{CommandLine.Legible(name)}' is not supported; -d help lists what is");
+                throw new OptionException($"'{UserText.Legible(name)}' is not supported; -d help lists what is");
             }
 
             try
@@ -51,7 +52,7 @@ public static class LogItems
             }
             catch (FormatException)
             {
-                throw new OptionException($"'{CommandLine.Legible(name)}' is no log item; -d help lists them");
+                throw new OptionException($"'{UserText.Legible(name)}' is no log item; -d help lists them");
             }
         }
 

@@ -1,4 +1,5 @@
 using Vmm.Emulation.Boards.Virt;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -111,7 +112,7 @@ public sealed record MachineOption
             {
                 option = value is "virt" or Version or None
                     ? option with { IsEmpty = value == None }
-                    : throw new OptionException($"unsupported machine type '{CommandLine.Legible(value ?? "")}'; there are virt, which is {Version}, and none");
+                    : throw new OptionException($"unsupported machine type '{UserText.Legible(value ?? "")}'; there are virt, which is {Version}, and none");
             }
             else if (Array.Find(s_properties, p => p.Name == name) is { } property)
             {

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -55,13 +56,13 @@ public static class MemoryOption
         int shift = text[digits.Length..].ToUpperInvariant() switch { "K" => 10, "M" or "" => 20, "G" => 30, _ => 64 };
         if (shift == 64 || !ulong.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) || value > (LargestMemory >> shift))
         {
-            throw new OptionException($"'{CommandLine.Legible(text)}' is no memory size: give a number of MiB, or one with K, M or G, up to {LargestMemory >> 30}G");
+            throw new OptionException($"'{UserText.Legible(text)}' is no memory size: give a number of MiB, or one with K, M or G, up to {LargestMemory >> 30}G");
         }
 
         ulong bytes = value << shift;
         if (bytes < SmallestMemory || (bytes & 0xFFF) != 0)
         {
-            throw new OptionException($"memory size '{CommandLine.Legible(text)}' is not a multiple of 4 KiB of at least {SmallestMemory >> 20} MiB");
+            throw new OptionException($"memory size '{UserText.Legible(text)}' is not a multiple of 4 KiB of at least {SmallestMemory >> 20} MiB");
         }
 
         return bytes;

@@ -1,3 +1,5 @@
+using Vmm.Management.Text;
+
 namespace Vmm.Host.Options;
 
 /// <summary><c>-mon chardev=ID[,mode=readline|control][,pretty=on]</c>: a monitor at a character device.</summary>
@@ -30,7 +32,7 @@ public sealed record MonitorOption(string Chardev, bool Control, bool Pretty)
                     // A name that nothing asks for.
                     break;
                 default:
-                    throw new OptionException($"Invalid parameter '{CommandLine.Legible(key)}'");
+                    throw new OptionException($"Invalid parameter '{UserText.Legible(key)}'");
             }
         }
 

@@ -1,3 +1,5 @@
+using Vmm.Management.Text;
+
 namespace Vmm.Host.Options;
 
 /// <summary>
@@ -37,7 +39,7 @@ public sealed record ObjectOption(string Id, ulong Bytes)
         {
             throw new OptionException(s_refused.Contains(type)
                 ? $"not supported: an object of type '{type}'; there are {Syntax}"
-                : $"Parameter 'qom-type' does not accept value '{CommandLine.Legible(type)}'");
+                : $"Parameter 'qom-type' does not accept value '{UserText.Legible(type)}'");
         }
 
         string id = ValueOf("id") is { Length: > 0 } given ? given : throw new OptionException("Parameter 'id' is missing");
@@ -58,8 +60,8 @@ public sealed record ObjectOption(string Id, ulong Bytes)
     private static ulong ParseSize(string text)
     {
         int shift = text.Length == 0 ? 0 : char.ToUpperInvariant(text[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, 'T' => 40, _ => 0 };
-        return KeyValues.TryNumber(shift == 0 ? text : text[..^1], out long value) && value > 0 && value <= long.MaxValue >> shift
+        return QemuNumber.TryParse(shift == 0 ? text : text[..^1], out long value) && value > 0 && value <= long.MaxValue >> shift
             ? (ulong)value << shift
-            : throw new OptionException($"Parameter 'size' expects a size, not '{CommandLine.Legible(text)}'");
+            : throw new OptionException($"Parameter 'size' expects a size, not '{UserText.Legible(text)}'");
     }
 }

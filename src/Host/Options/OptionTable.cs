@@ -1,5 +1,6 @@
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Tracing;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -55,7 +56,7 @@ public static class OptionTable
         new("qmp-pretty", CharacterDeviceOption.Syntax, "a monitor for programs whose answers are laid out for people", OptionValue.Text, (o, v) =>
             o with { Monitors = [.. o.Monitors, new MonitorTarget(CharacterDeviceOption.Parse(v), Control: true, Pretty: true)] }) { Choices = ["stdio"] },
         new("echr", "NUMBER", "the key before those of the terminal, as its number: 1, Ctrl-A, without", OptionValue.Text, (o, v) =>
-            o with { EscapeKey = KeyValues.TryNumber(v, out long key) && key is >= 0 and <= byte.MaxValue ? (byte)key : throw new OptionException("give a number from 0 to 255, such as 0x14 for Ctrl-T") }),
+            o with { EscapeKey = QemuNumber.TryParse(v, out long key) && key is >= 0 and <= byte.MaxValue ? (byte)key : throw new OptionException("give a number from 0 to 255, such as 0x14 for Ctrl-T") }),
         new("chardev", CharacterDeviceOption.ChardevSyntax, "a character device, for -mon and chardev:ID", OptionValue.Text, (o, v) =>
             o with { Chardevs = [.. o.Chardevs, CharacterDeviceOption.ParseChardev(v)] }) { Choices = ["socket", "stdio", "file", "null"] },
         new("mon", MonitorOption.Syntax, "a monitor at a character device: for people, or QMP (mode=control)", OptionValue.Text, (o, v) =>
@@ -124,5 +125,5 @@ public static class OptionTable
     }
 
     private static ObjectOption Named(IReadOnlyList<ObjectOption> earlier, ObjectOption added) =>
-        earlier.All(o => o.Id != added.Id) ? added : throw new OptionException($"attempt to add duplicate property '{CommandLine.Legible(added.Id)}' to object");
+        earlier.All(o => o.Id != added.Id) ? added : throw new OptionException($"attempt to add duplicate property '{UserText.Legible(added.Id)}' to object");
 }

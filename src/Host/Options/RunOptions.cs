@@ -1,3 +1,5 @@
+using Vmm.Management.Text;
+
 namespace Vmm.Host.Options;
 
 /// <summary>What the command line of <c>vmm run</c> says, option by option; <see cref="MachineOptions.ToConfig"/> checks what must fit together.</summary>
@@ -84,7 +86,7 @@ public sealed record RunOptions
         }
 
         ulong bytes = Objects.FirstOrDefault(o => o.Id == backend && o.Bytes > 0)?.Bytes
-            ?? throw new OptionException($"-machine: Memory backend '{CommandLine.Legible(backend)}' not found");
+            ?? throw new OptionException($"-machine: Memory backend '{UserText.Legible(backend)}' not found");
         return Machine.Memory.Length == 0 ? options with { Machine = options.Machine with { Memory = $"size={bytes >> 10}K" } }
             : MemoryOption.Parse(Machine.Memory) == bytes ? options
             : throw new OptionException("machine memory size does not match the size of the memory backend");

@@ -1,4 +1,5 @@
 using Vmm.Emulation.Boards;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -34,7 +35,7 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
                 throw new OptionException($"Parameter 'smp.{name}' is unexpected");
             }
 
-            if (!KeyValues.TryNumber(number, out long value) || value is < 1 or > int.MaxValue)
+            if (!QemuNumber.TryParse(number, out long value) || value is < 1 or > int.MaxValue)
             {
                 throw new OptionException($"Invalid CPU topology: {name} must be a number greater than zero");
             }

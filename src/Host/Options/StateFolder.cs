@@ -1,4 +1,5 @@
 using Vmm.Actors.Hotplug;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -30,7 +31,7 @@ public sealed class StateFolder : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new OptionException($"cannot keep the state in '{CommandLine.Legible(path)}', or another VM does: {SystemError.Describe(e)}");
+            throw new OptionException($"cannot keep the state in '{UserText.Legible(path)}', or another VM does: {SystemError.Describe(e)}");
         }
 
         try

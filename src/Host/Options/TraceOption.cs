@@ -1,5 +1,6 @@
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Tracing;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -80,7 +81,7 @@ public sealed record TraceOption(TraceCategories Categories, string? File)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new OptionException($"cannot write the trace '{CommandLine.Legible(File)}': {SystemError.Describe(e, File)}");
+            throw new OptionException($"cannot write the trace '{UserText.Legible(File)}': {SystemError.Describe(e, File)}");
         }
     }
 }

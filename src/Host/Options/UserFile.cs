@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Boot;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -57,7 +58,7 @@ public static class UserFile
                 length += read;
                 if (length > largest)
                 {
-                    throw new OptionException($"the {what} '{CommandLine.Legible(path)}' is larger than {largest >> 20} MiB");
+                    throw new OptionException($"the {what} '{UserText.Legible(path)}' is larger than {largest >> 20} MiB");
                 }
 
                 if (length == contents.Length)
@@ -66,7 +67,7 @@ public static class UserFile
                 }
             }
 
-            return length == 0 ? throw new OptionException($"the {what} '{CommandLine.Legible(path)}' is empty") : contents.AsMemory(0, length);
+            return length == 0 ? throw new OptionException($"the {what} '{UserText.Legible(path)}' is empty") : contents.AsMemory(0, length);
         }
         catch (IOException e)
         {
@@ -83,7 +84,7 @@ public static class UserFile
         SafeFileHandle file = Open(what, path);
         try
         {
-            var kept = BootFile.Of(file, $"{what} '{CommandLine.Legible(path)}'");
+            var kept = BootFile.Of(file, $"{what} '{UserText.Legible(path)}'");
             if (!kept.IsEmpty && kept.Length <= largest)
             {
                 // It is looked at now, so that a file that cannot be read is said before the machine is made.
@@ -102,7 +103,7 @@ public static class UserFile
         return Read(what, path, largest);
     }
 
-    private static string Complaint(string what, string path, string reason) => $"cannot read the {what} '{CommandLine.Legible(path)}': {reason}";
+    private static string Complaint(string what, string path, string reason) => $"cannot read the {what} '{UserText.Legible(path)}': {reason}";
 
     // Why it must not be opened; null for a regular file.
     private static string? RefusalOf(string path)

@@ -1,0 +1,191 @@
+using Serilog;
+using Vmm.Actors.Protocol;
+using Vmm.Host.Options;
+using Vmm.Management.CharacterDevices;
+using Vmm.Management.Commands;
+using Vmm.Management.Hmp;
+using Vmm.Management.Qmp;
+
+namespace Vmm.Host.Console;
+
+/// <summary>The serial line and the monitors of one VM at the character devices of its command line.</summary>
+public sealed class MonitorHost : IAsyncDisposable
+{
+    private const string Terminal = "serial0";
+
+    private readonly List<CharacterDevice> _devices = [];
+    private readonly List<(CharacterDevice Device, bool Control, bool Pretty)> _monitors = [];
+    private readonly List<Task> _running = [];
+    private readonly CancellationTokenSource _stop = new();
+    private CharacterDevice _serial = new NullDevice(Terminal);
+    private QmpServer? _qmp;
+    private HmpServer? _hmp;
+
+    private MonitorHost(SerialConsole console) => Console = console;
+
+    /// <summary>The guest's serial line.</summary>
+    public SerialConsole Console { get; }
+
+    /// <summary>Whether somebody types keys at stdin: at a serial line or a monitor for people, not QMP.</summary>
+    public bool UsesTerminal => _serial is StdioDevice || _monitors.Any(m => m is { Device: StdioDevice, Control: false });
+
+    /// <summary>Opens all devices; nothing is served yet.</summary>
+    /// <param name="options">Of the command line.</param>
+    /// <param name="quit">Ctrl-A x.</param>
+    /// <exception cref="OptionException">One of them cannot be: one line.</exception>
+    public static MonitorHost Open(RunOptions options, Action quit)
+    {
+        Dictionary<string, CharacterDeviceOption> chardevs = Chardevs(options);
+        CharacterDeviceOption serial = Resolve(options.Serial ?? DefaultSerial(options, chardevs), chardevs);
+        var host = new MonitorHost(new SerialConsole(serial.Multiplexed, quit, options.EscapeKey));
+        try
+        {
+            host.OpenAll(options, serial, chardevs);
+            return host;
+        }
+        catch (Exception e) when (e is OptionException or CharacterDeviceException)
+        {
+            host.DisposeDevices().AsTask().GetAwaiter().GetResult();
+            throw new OptionException(e.Message);
+        }
+    }
+
+    /// <summary>Serves all devices.</summary>
+    /// <param name="vm">The VM.</param>
+    /// <param name="sendToGuest">Takes what comes on the serial line.</param>
+    public void Start(MonitorVm vm, Action<byte[]> sendToGuest)
+    {
+        var commands = new MonitorCommands(vm, () => _devices);
+        _qmp = new QmpServer(commands.Qmp);
+        _hmp = new HmpServer(commands);
+        Console.Connect(commands, sendToGuest);
+        Run(Console.RunAsync(_serial, _stop.Token));
+        foreach ((CharacterDevice device, bool control, bool pretty) in _monitors)
+        {
+            Run(control ? _qmp.RunAsync(device, pretty, _stop.Token) : _hmp.RunAsync(device, _stop.Token));
+        }
+    }
+
+    private void Run(Task serving) => _running.Add(Watch(serving));
+
+    // A monitor that fails takes neither the others nor the VM with it.
+    private static async Task Watch(Task serving)
+    {
+        try
+        {
+            await serving.ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is not OperationCanceledException)
+        {
+            Log.Error(e, "A character device is no longer served");
+        }
+        catch (OperationCanceledException)
+        {
+            // The end of the program.
+        }
+    }
+
+    /// <summary>Waits for the first client of each device that was opened with wait=on.</summary>
+    public Task WaitForClientsAsync() => Task.WhenAll(_devices.Select(d => d.WaitForClientAsync(_stop.Token)));
+
+    /// <summary>How a plug or unplug ended, for people. Any thread.</summary>
+    public void Report(HotplugOutcome outcome)
+    {
+        Console.Report(outcome);
+        _hmp?.Report(outcome);
+    }
+
+    /// <summary>What the VM publishes, for programs. Any thread.</summary>
+    public void Publish(IProtocolMessage happened) => _qmp?.Publish(happened);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+
+        // What is still to be written has a moment; a terminal that is being read from does not end by itself.
+        await Task.WhenAny(Task.WhenAll(_running), Task.Delay(TimeSpan.FromSeconds(2))).ConfigureAwait(false);
+        await DisposeDevices().ConfigureAwait(false);
+        _stop.Dispose();
+    }
+
+    private async ValueTask DisposeDevices()
+    {
+        foreach (CharacterDevice device in _devices)
+        {
+            await device.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private static Dictionary<string, CharacterDeviceOption> Chardevs(RunOptions options)
+    {
+        var chardevs = new Dictionary<string, CharacterDeviceOption>(StringComparer.Ordinal);
+        foreach (CharacterDeviceOption chardev in options.Chardevs)
+        {
+            if (!chardevs.TryAdd(chardev.Id, chardev))
+            {
+                throw new OptionException($"-chardev: Duplicate ID '{chardev.Id}' for chardev");
+            }
+        }
+
+        return chardevs;
+    }
+
+    // The terminal, unless something else has it.
+    private static CharacterDeviceOption DefaultSerial(RunOptions options, Dictionary<string, CharacterDeviceOption> chardevs) =>
+        options.Monitors.Any(m => Resolve(m.Device, chardevs).Kind == CharacterDeviceKind.Stdio)
+            ? new CharacterDeviceOption(CharacterDeviceKind.Null)
+            : new CharacterDeviceOption(CharacterDeviceKind.Stdio, Multiplexed: true);
+
+    private static CharacterDeviceOption Resolve(CharacterDeviceOption device, Dictionary<string, CharacterDeviceOption> chardevs)
+    {
+        if (device.Kind != CharacterDeviceKind.Reference)
+        {
+            return device;
+        }
+
+        return chardevs.TryGetValue(device.Id, out CharacterDeviceOption? found)
+            ? found with { Multiplexed = found.Multiplexed || device.Multiplexed }
+            : throw new OptionException($"chardev \"{device.Id}\" not found");
+    }
+
+    private void OpenAll(RunOptions options, CharacterDeviceOption serial, Dictionary<string, CharacterDeviceOption> chardevs)
+    {
+        var used = new HashSet<string>(StringComparer.Ordinal);
+        _serial = OpenOne(serial, Terminal, used);
+        int count = 0;
+        foreach (MonitorTarget monitor in options.Monitors)
+        {
+            CharacterDeviceOption device = Resolve(monitor.Device, chardevs);
+
+            // `-chardev …,mux=on`, named by -serial and -mon: the monitor is behind Ctrl-A c.
+            if (device.Kind != CharacterDeviceKind.Null && !(device.Id.Length > 0 && device.Id == serial.Id && serial.Multiplexed && !monitor.Control))
+            {
+                _monitors.Add((OpenOne(device, $"compat_monitor{count++}", used), monitor.Control, monitor.Pretty));
+            }
+        }
+    }
+
+    private CharacterDevice OpenOne(CharacterDeviceOption option, string label, HashSet<string> used)
+    {
+        if (option.Id.Length > 0 && !used.Add($"chardev {option.Id}"))
+        {
+            throw new OptionException($"Device '{option.Id}' is in use");
+        }
+
+        label = option.Id.Length > 0 ? option.Id : label;
+        if (option.Kind == CharacterDeviceKind.Stdio && !used.Add("stdio"))
+        {
+            throw new OptionException("cannot use stdio by multiple character devices");
+        }
+
+        CharacterDevice device = option.Kind switch
+        {
+            CharacterDeviceKind.Stdio => new StdioDevice(label, RawTerminal.OpenInput(), System.Console.OpenStandardOutput()),
+            CharacterDeviceKind.File => new FileDevice(label, option.Path, option.Append),
+            CharacterDeviceKind.Socket => new SocketDevice(label, option.Target!),
+            _ => new NullDevice(label),
+        };
+        _devices.Add(device);
+        return device;
+    }
+}

@@ -1,4 +1,0 @@
-namespace Vmm.Host.Monitor.Json;
-
-/// <summary>What was sent is no JSON as QEMU reads it; the message is what QEMU answers.</summary>
-public sealed class JsonMessageException(string message) : Exception(message);

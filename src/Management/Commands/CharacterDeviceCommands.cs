@@ -1,0 +1,21 @@
+using Vmm.Management.CharacterDevices;
+using Vmm.Management.Qmp;
+
+namespace Vmm.Management.Commands;
+
+public sealed record ChardevInfo(string Label, string Filename, bool FrontendOpen);
+
+public sealed record ChardevBackendInfo(string Name);
+
+/// <summary>The character devices.</summary>
+/// <param name="devices">Those that there are.</param>
+public sealed class CharacterDeviceCommands(Func<IEnumerable<CharacterDevice>> devices)
+{
+    public void Register(QmpCommandTable table)
+    {
+        table.AddQuery("query-chardev", () => Task.FromResult(Query()));
+        table.AddQuery("query-chardev-backends", () => Task.FromResult<ChardevBackendInfo[]>([new("file"), new("socket"), new("null"), new("stdio")]));
+    }
+
+    public ChardevInfo[] Query() => [.. devices().Select(d => new ChardevInfo(d.Label, d.FileName, FrontendOpen: true))];
+}

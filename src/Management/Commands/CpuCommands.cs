@@ -1,0 +1,192 @@
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using Vmm.Actors.Protocol;
+using Vmm.Emulation;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Cpu;
+using Vmm.Management.Qapi;
+using Vmm.Management.Qmp;
+
+namespace Vmm.Management.Commands;
+
+/// <summary>Where a CPU is in the topology; what the machine does not have is left out.</summary>
+public sealed record CpuInstanceProperties(
+    long? NodeId, long? DrawerId, long? BookId, long? SocketId, long? DieId, long? ClusterId, long? ModuleId, long? CoreId, long? ThreadId);
+
+public enum S390CpuState
+{
+    Uninitialized,
+    Stopped,
+    CheckStop,
+    Operating,
+    Load,
+}
+
+public enum S390CpuEntitlement
+{
+    Auto,
+    Low,
+    Medium,
+    High,
+}
+
+/// <summary>What QEMU's other machines have here, for the schema.</summary>
+public sealed record CpuInfoS390(S390CpuState CpuState, bool? Dedicated, S390CpuEntitlement? Entitlement);
+
+[QapiUnion("target")]
+[QapiBranch("s390x", typeof(CpuInfoS390))]
+public sealed record CpuInfoFast(long CpuIndex, string QomPath, long ThreadId, CpuInstanceProperties? Props, SysEmuTarget Target);
+
+/// <summary>Where a possible CPU stands for the administrator and for the guest ("query-cpus-power-state" of the later drafts of QEMU's series).</summary>
+public sealed record CpuPowerStateInfo(
+    long Id, long SocketId, long ClusterId, long CoreId, long ThreadId, long VcpusCount, string? QomPath, CpuAdminState AdminState, CpuOperationalState OperState);
+
+public sealed record HotpluggableCpu(string Type, long VcpusCount, CpuInstanceProperties Props, string? QomPath);
+
+public sealed record CpuDefinitionInfo(
+    string Name, bool? MigrationSafe, bool Static, string[]? UnavailableFeatures, string Typename, string? AliasOf, bool Deprecated);
+
+public enum CpuModelExpansionType
+{
+    Static,
+    Full,
+}
+
+public sealed record CpuModelInfo(string Name, JsonNode? Props);
+
+public sealed record CpuModelExpansionArguments(CpuModelExpansionType Type, CpuModelInfo Model);
+
+public sealed record CpuModelExpansionInfo(CpuModelInfo Model);
+
+public enum AcpiSlotType
+{
+    [JsonStringEnumMemberName("DIMM")]
+    Dimm,
+    [JsonStringEnumMemberName("CPU")]
+    Cpu,
+}
+
+/// <summary>What the guest said of a slot by _OST (ACPI 6.5, section 6.3.5).</summary>
+public sealed record AcpiOstInfo(string? Device, string Slot, AcpiSlotType SlotType, long Source, long Status);
+
+/// <summary>The CPUs: those there are, those there could be, and models.</summary>
+public sealed class CpuCommands(MonitorVm vm)
+{
+    /// <summary>Behind the name of a model, the name of its type.</summary>
+    public const string Suffix = "-arm-cpu";
+
+    public void Register(QmpCommandTable table)
+    {
+        table.AddQuery("query-cpus-fast", QueryCpus);
+        table.AddQuery("query-hotpluggable-cpus", QueryHotpluggable);
+        table.AddQuery("query-cpus-power-state", QueryPowerState);
+        table.AddQuery("query-acpi-ospm-status", QueryOspmStatus);
+        table.AddQuery("query-cpu-definitions", () => Task.FromResult(Definitions()));
+        table.AddQuery<CpuModelExpansionArguments, CpuModelExpansionInfo>("query-cpu-model-expansion", arguments => Task.FromResult(Expand(arguments)));
+    }
+
+    /// <summary>The type of every CPU.</summary>
+    public string TypeName => vm.Config.Cpu.Name + Suffix;
+
+    /// <summary>CPUs that are enabled, with the threads that run them.</summary>
+    public async Task<CpuInfoFast[]> QueryCpus()
+    {
+        string?[] paths = await QomPaths().ConfigureAwait(false);
+        int[] threads = (await vm.Ask<VcpuThreads>(new GetVcpuThreads()).ConfigureAwait(false)).Threads;
+        return [.. Enumerable.Range(0, paths.Length).Where(i => threads[i] != 0 && paths[i] != null)
+            .Select(i => new CpuInfoFast(i, paths[i]!, threads[i], PropertiesOf(i), SysEmuTarget.Aarch64))];
+    }
+
+    /// <summary>All slots, the last first, as QEMU lists them.</summary>
+    public async Task<HotpluggableCpu[]> QueryHotpluggable()
+    {
+        if (!vm.Config.Acpi)
+        {
+            throw new QapiException("machine does not support hot-plugging CPUs");
+        }
+
+        string?[] paths = await QomPaths().ConfigureAwait(false);
+        return [.. Enumerable.Range(0, paths.Length).Reverse().Select(i => new HotpluggableCpu(TypeName, 1, PropertiesOf(i), paths[i]))];
+    }
+
+    /// <summary>The QOM path of each possible CPU that is there, enabled or disabled; null for the others.</summary>
+    public async Task<string?[]> QomPaths() =>
+        [.. (await Names().ConfigureAwait(false)).Select((name, cpu) => name.Length == 0 ? null
+            : name == $"cpu-{cpu}" && cpu < vm.Config.EnabledCpus + vm.Config.DisabledCpus ? PathOfColdBooted(cpu)
+            : PathOf(name))];
+
+    /// <summary>The name of each possible CPU that is there: that of a plugged one, else cpu- and its number; empty for the others.</summary>
+    public async Task<string[]> Names() => (await vm.Ask<CpusPowerState>(new GetCpusPowerState()).ConfigureAwait(false)).Ids;
+
+    /// <summary>The path of a CPU that was plugged.</summary>
+    public static string PathOf(string id) => $"/machine/peripheral/{id}";
+
+    /// <summary>The path of a CPU that is enabled from power-on.</summary>
+    public static string PathOfColdBooted(int cpu) => $"/machine/unattached/device[{cpu}]";
+
+    public CpuInstanceProperties PropertiesOf(int cpu)
+    {
+        CpuLocation at = vm.Config.Topology.Locate(new CpuIndex(cpu));
+        return new CpuInstanceProperties(null, null, null, at.Socket, null, at.Cluster, null, at.Core, at.Thread);
+    }
+
+    public async Task<CpuPowerStateInfo[]> QueryPowerState()
+    {
+        var power = await vm.Ask<CpusPowerState>(new GetCpusPowerState()).ConfigureAwait(false);
+        string?[] paths = await QomPaths().ConfigureAwait(false);
+        return [.. power.Admin.Select((admin, cpu) =>
+        {
+            CpuLocation at = vm.Config.Topology.Locate(new CpuIndex(cpu));
+            return new CpuPowerStateInfo(cpu, at.Socket, at.Cluster, at.Core, at.Thread, 1, paths[cpu], admin, power.Oper[cpu]);
+        })];
+    }
+
+    public async Task<AcpiOstInfo[]> QueryOspmStatus()
+    {
+        var status = await vm.Ask<AcpiOspmStatus>(new GetAcpiOspmStatus()).ConfigureAwait(false);
+        return [.. status.Ids.Select((id, cpu) => OstOf(id, cpu, status.Sources[cpu], status.Statuses[cpu]))];
+    }
+
+    public static AcpiOstInfo OstOf(string id, int cpu, int source, int status) =>
+        new(id.Length == 0 ? null : id, cpu.ToString(System.Globalization.CultureInfo.InvariantCulture), AcpiSlotType.Cpu, source, status);
+
+    private static CpuDefinitionInfo[] Definitions() =>
+        [.. CpuModel.All.Select(m => new CpuDefinitionInfo(m.Name, null, Static: false, null, m.Name + Suffix, null, Deprecated: false))];
+
+    private static CpuModelExpansionInfo Expand(CpuModelExpansionArguments arguments)
+    {
+        if (arguments.Type != CpuModelExpansionType.Full)
+        {
+            throw new QapiException("The requested expansion type is not supported");
+        }
+
+        CpuModel model = CpuModel.Find(arguments.Model.Name)
+            ?? throw new QapiException($"The CPU type '{arguments.Model.Name}' is not a recognized ARM CPU type");
+        var props = new JsonObject { ["aarch64"] = true, ["pmu"] = false };
+        switch (arguments.Model.Props)
+        {
+            case null:
+                break;
+            case JsonObject given:
+                foreach ((string key, JsonNode? value) in given)
+                {
+                    string name = $"model.props.{key}";
+                    if (!props.TryGetPropertyValue(key, out JsonNode? has))
+                    {
+                        throw new QapiException($"Parameter '{name}' is unexpected");
+                    }
+
+                    if (!JsonNode.DeepEquals(has, value))
+                    {
+                        throw new QapiException($"Property '{model.Name}{Suffix}.{key}' cannot be changed");
+                    }
+                }
+
+                break;
+            default:
+                throw new QapiException("Invalid parameter type for 'model.props', expected: object");
+        }
+
+        return new CpuModelExpansionInfo(new CpuModelInfo(model.Name, props));
+    }
+}

@@ -1,0 +1,64 @@
+using Vmm.Actors.Protocol;
+using Vmm.Emulation.Boards;
+using Vmm.Management.Qapi;
+
+namespace Vmm.Management.Commands;
+
+/// <summary>The VM as monitor commands see it: what it is made of, and questions to its actors.</summary>
+/// <param name="config">The machine's.</param>
+/// <param name="ask">Sends a query or command to the VM and gives its answer.</param>
+/// <param name="quit">Ends the program.</param>
+public sealed class MonitorVm(MachineConfig config, Func<IProtocolMessage, Task<IProtocolMessage>> ask, Action quit)
+{
+    public MachineConfig Config => config;
+
+    /// <summary>Ends the program in good order; returns before that.</summary>
+    public void Quit() => quit();
+
+    /// <summary>Sends a request to plug, unplug, enable or disable a CPU and gives how it ended, or why it was rejected; null where that cannot be waited for.</summary>
+    public Func<IProtocolMessage, Task<IProtocolMessage>>? Outcomes { get; init; }
+
+    /// <summary>The answer to a command or query.</summary>
+    /// <exception cref="QapiException">The VM rejects it, or does not answer.</exception>
+    public Task<T> Ask<T>(IProtocolMessage message)
+        where T : IProtocolMessage => Expect<T>(ask, message);
+
+    /// <summary>How a request to plug, unplug, enable or disable a CPU ended.</summary>
+    /// <exception cref="QapiException">The VM rejects it, or it cannot be waited for.</exception>
+    public Task<HotplugOutcome> AskOutcome(IProtocolMessage request) =>
+        Outcomes == null ? throw new QapiException("how it ends cannot be waited for here") : Expect<HotplugOutcome>(Outcomes, request);
+
+    private static async Task<T> Expect<T>(Func<IProtocolMessage, Task<IProtocolMessage>> send, IProtocolMessage message)
+        where T : IProtocolMessage
+    {
+        try
+        {
+            return Expected<T>(await send(message).ConfigureAwait(false));
+        }
+        catch (TimeoutException)
+        {
+            // Of a VM in another process; a request that it has got may still be carried out.
+            throw new QapiException("the VM does not answer");
+        }
+    }
+
+    private static T Expected<T>(IProtocolMessage answer)
+        where T : IProtocolMessage
+    {
+        return answer switch
+        {
+            T expected => expected,
+            VmCommandRejected rejected => throw new QapiException(rejected.Reason, ClassOf(rejected.Code)),
+            HotplugRejected rejected => throw new QapiException(rejected.Reason, ClassOf(rejected.Code)),
+            _ => throw new QapiException($"the VM answered with {answer.GetType().Name}"),
+        };
+    }
+
+    /// <summary>Guest memory; fewer bytes than asked for where there is no more.</summary>
+    /// <param name="cpu">The CPU whose translation tables are used; -1 for physical addresses.</param>
+    public async Task<byte[]> ReadMemory(int cpu, ulong address, int length) =>
+        (await Ask<GuestMemoryRead>(new ReadGuestMemory(cpu, address, length)).ConfigureAwait(false)).Bytes;
+
+    private static QapiErrorClass ClassOf(RejectionCode code) =>
+        code == RejectionCode.DeviceNotFound ? QapiErrorClass.DeviceNotFound : QapiErrorClass.GenericError;
+}

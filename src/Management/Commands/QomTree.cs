@@ -1,0 +1,134 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using Vmm.Emulation;
+using Vmm.Emulation.Boards;
+
+namespace Vmm.Management.Commands;
+
+/// <summary>The machine as a tree of objects with QEMU's paths, made when it is looked at.</summary>
+internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
+{
+    // Where QEMU's virt has them, behind the CPUs.
+    private static readonly string[] s_devices = ["arm-gicv3", "pl011", "pl031", "pl061", "acpi-ged"];
+
+    /// <param name="Properties">All but the children, with their values.</param>
+    internal sealed record Node(string Type, List<(string Name, Node Child)> Children, List<(string Name, string Type, JsonNode? Value)> Properties);
+
+    /// <summary>The object at a path; null when there is none.</summary>
+    public async Task<Node?> Find(string path)
+    {
+        if (!path.StartsWith('/'))
+        {
+            return null;
+        }
+
+        Node? node = await Build().ConfigureAwait(false);
+        foreach (string name in path.Split('/', StringSplitOptions.RemoveEmptyEntries))
+        {
+            node = node?.Children.FirstOrDefault(c => c.Name == name).Child;
+        }
+
+        return node;
+    }
+
+    public async Task<string?> FindType(string path) => (await Find(path).ConfigureAwait(false))?.Type;
+
+    /// <summary>The tree below a path, in the layout of QEMU's <c>info qom-tree</c>; null where there is no object.</summary>
+    public async Task<string?> Describe(string path)
+    {
+        if (await Find(path).ConfigureAwait(false) is not { } node)
+        {
+            return null;
+        }
+
+        var text = new StringBuilder();
+        Append(text, path == "/" ? "/" : path[path.LastIndexOf('/')..], node, 0);
+        return text.ToString();
+    }
+
+    private static void Append(StringBuilder text, string name, Node node, int depth)
+    {
+        text.Append(depth == 0 ? "" : "\n").Append(' ', depth * 2).Append(name).Append($" ({node.Type})");
+        foreach ((string childName, Node child) in node.Children.OrderBy(c => c.Name, StringComparer.Ordinal))
+        {
+            Append(text, $"/{childName}", child, depth + 1);
+        }
+    }
+
+    private async Task<Node> Build()
+    {
+        string?[] paths = await cpus.QomPaths().ConfigureAwait(false);
+        var peripheral = new Node("container", [], []);
+        var unattached = new Node("container", [], []);
+        for (int cpu = 0; cpu < paths.Length; cpu++)
+        {
+            if (paths[cpu] is { } path)
+            {
+                string name = path[(path.LastIndexOf('/') + 1)..];
+                bool plugged = path == CpuCommands.PathOf(name);
+                (plugged ? peripheral : unattached).Children.Add((name, Cpu(cpu, plugged)));
+            }
+        }
+
+        foreach (string device in s_devices.Where(d => vm.Config.Acpi || d != "acpi-ged"))
+        {
+            unattached.Children.Add(($"device[{vm.Config.EnabledCpus + unattached.Children.Count - CountCpus(unattached)}]", Device(device, hotplugged: false, [])));
+        }
+
+        MachineConfig config = vm.Config;
+        List<(string, Node)> children =
+        [
+            ("fw_cfg", Device("fw_cfg_mem", hotplugged: false, [])),
+            ("peripheral", peripheral),
+            ("peripheral-anon", new Node("container", [], [])),
+            ("unattached", unattached),
+        ];
+        if (config.Firmware != null)
+        {
+            children.AddRange(new[] { "virt.flash0", "virt.flash1" }.Select(name => (name, Device("cfi.pflash01", hotplugged: false, []))));
+        }
+
+        var machine = new Node(
+            "virt-machine",
+            children,
+            [
+                ("acpi", "OnOffAuto", config.Acpi ? "on" : "off"),
+                ("append", "string", config.Boot.CommandLine),
+                ("dtb-randomness", "bool", config.DtbRandomness),
+                ("gic-version", "string", "3"),
+                ("memory", "MemorySizeConfiguration", new JsonObject { ["size"] = config.MemoryBytes }),
+                ("smp", "SMPConfiguration", new JsonObject
+                {
+                    ["cpus"] = config.EnabledCpus,
+                    ["sockets"] = config.Topology.Sockets,
+                    ["clusters"] = config.Topology.Clusters,
+                    ["cores"] = config.Topology.Cores,
+                    ["threads"] = config.Topology.Threads,
+                    ["maxcpus"] = config.PossibleCpus,
+                }),
+            ]);
+        return new Node("container", [("machine", machine)], []);
+    }
+
+    private static int CountCpus(Node unattached) => unattached.Children.Count(c => QomTypes.Implements(c.Child.Type, "cpu"));
+
+    private Node Cpu(int cpu, bool plugged)
+    {
+        CpuInstanceProperties at = cpus.PropertiesOf(cpu);
+        return Device(cpus.TypeName, plugged,
+        [
+            ("socket-id", "int32", at.SocketId),
+            ("cluster-id", "int32", at.ClusterId),
+            ("core-id", "int32", at.CoreId),
+            ("thread-id", "int32", at.ThreadId),
+            ("mp-affinity", "uint64", Mpidr.FromIndex(new CpuIndex(cpu)).Affinity),
+            ("midr", "uint64", vm.Config.Cpu.Midr),
+            ("aarch64", "bool", true),
+            ("psci-conduit", "uint32", 2),
+            ("start-powered-off", "bool", cpu != 0),
+        ]);
+    }
+
+    private static Node Device(string type, bool hotplugged, List<(string, string, JsonNode?)> properties) => new(
+        type, [], [("realized", "bool", true), ("hotplugged", "bool", hotplugged), ("hotpluggable", "bool", QomTypes.Implements(type, "cpu")), .. properties]);
+}

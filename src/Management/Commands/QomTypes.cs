@@ -1,0 +1,48 @@
+using Vmm.Emulation.Cpu;
+
+namespace Vmm.Management.Commands;
+
+/// <summary>The types of the machine's objects, with QEMU's names: each with its parent.</summary>
+internal static class QomTypes
+{
+    private static readonly (string Name, string? Parent, bool Abstract)[] s_types =
+    [
+        ("object", null, true),
+        ("container", "object", false),
+        ("machine", "object", true),
+        ("virt-machine", "machine", false),
+        ("device", "object", true),
+        ("sys-bus-device", "device", true),
+        ("cpu", "device", true),
+        ("arm-cpu", "cpu", true),
+        .. CpuModel.All.Select(m => (m.Name + CpuCommands.Suffix, (string?)"arm-cpu", false)),
+        ("arm-gicv3", "sys-bus-device", false),
+        ("pl011", "sys-bus-device", false),
+        ("pl031", "sys-bus-device", false),
+        ("pl061", "sys-bus-device", false),
+        ("cfi.pflash01", "sys-bus-device", false),
+        ("fw_cfg_mem", "sys-bus-device", false),
+        ("acpi-ged", "sys-bus-device", false),
+    ];
+
+    public static bool Exists(string name) => s_types.Any(t => t.Name == name);
+
+    /// <summary>Whether a type is a device's, and not abstract.</summary>
+    public static bool IsDevice(string name) => s_types.Any(t => t.Name == name && !t.Abstract) && Implements(name, "device");
+
+    /// <summary>Whether a type is another one or is derived from it.</summary>
+    public static bool Implements(string? name, string ancestor)
+    {
+        while (name != null && name != ancestor)
+        {
+            string current = name;
+            name = s_types.FirstOrDefault(t => t.Name == current).Parent;
+        }
+
+        return name != null;
+    }
+
+    /// <summary>All types that are another one or derived from it.</summary>
+    public static IEnumerable<(string Name, string? Parent, bool Abstract)> Of(string? ancestor, bool withAbstract) =>
+        s_types.Where(t => (withAbstract || !t.Abstract) && (ancestor == null || Implements(t.Name, ancestor)));
+}

@@ -1,0 +1,109 @@
+using Vmm.Emulation.Cpu;
+using Vmm.Management.Commands;
+using Vmm.Management.Qapi;
+
+namespace Vmm.Management.Hmp;
+
+/// <summary>The commands of the monitor for people, but for those of info and of memory.</summary>
+internal static class HmpCommands
+{
+    public static HmpCommandTable Create(MonitorCommands commands)
+    {
+        var table = new HmpCommandTable();
+        table.Add("help|?", "[cmd]", "show the help", [new("name", HmpParameterKind.Text, Optional: true), new("sub", HmpParameterKind.Text, Optional: true)],
+            (arguments, _) => Task.FromResult(Help(table, arguments.TextOrNull("name"), arguments.TextOrNull("sub"))));
+        table.Add(new HmpCommand("info", "[subcommand]", "show various information about the system state", [], (_, _) => Task.FromResult(""))
+        {
+            Subcommands = HmpInfoCommands.Create(commands),
+        });
+        AddDevices(table, commands);
+        AddRunState(table, commands);
+        HmpMemoryCommands.Register(table, commands);
+        return table;
+    }
+
+    private static string Help(HmpCommandTable table, string? name, string? sub)
+    {
+        if (name == null)
+        {
+            return HmpMonitor.HelpOf(table, "");
+        }
+
+        if (table.Find(name) is not { } command)
+        {
+            throw new HmpException($"unknown command: '{name}'");
+        }
+
+        if (command.Subcommands is not { } subcommands)
+        {
+            return command.Describe("");
+        }
+
+        return sub == null ? HmpMonitor.HelpOf(subcommands, $"{name} ") : subcommands.Find(sub)?.Describe($"{name} ") ?? throw new HmpException($"unknown command: '{name} {sub}'");
+    }
+
+    private static readonly HmpParameter s_wait = new("--wait", HmpParameterKind.Flag);
+
+    private static void AddDevices(HmpCommandTable table, MonitorCommands commands)
+    {
+        table.Add(
+            "device_add",
+            "[--wait] driver[,prop=value][,...]",
+            "add device, like -device on the command line, such as cortex-a57-arm-cpu,id=core4,core-id=4 (--wait: say how it ends)",
+            [s_wait, new("device", HmpParameterKind.Text)],
+            (arguments, _) => commands.Devices.DeviceAdd(arguments.Text("device"), arguments.Has(s_wait.Name)),
+            () => Task.FromResult<IEnumerable<string>>([commands.Cpus.TypeName, .. CpuModel.All.Where(m => m.Name == "host").Select(m => m.Name + CpuCommands.Suffix)]));
+        table.Add(
+            "device_set",
+            "[--wait] driver,prop=value[,...],admin-state=enabled|disabled",
+            "enable or disable a CPU that is there, such as cortex-a57-arm-cpu,core-id=4,admin-state=disabled (--wait: say how it ends)",
+            [s_wait, new("device", HmpParameterKind.Text)],
+            (arguments, _) => commands.Devices.DeviceSet(arguments.Text("device"), arguments.Has(s_wait.Name)),
+            () => Task.FromResult<IEnumerable<string>>([commands.Cpus.TypeName, .. CpuModel.All.Where(m => m.Name == "host").Select(m => m.Name + CpuCommands.Suffix)]));
+        table.Add(
+            "device_del",
+            "[--wait] device",
+            "remove device: ask the guest to give a CPU back (--wait: say how it ends)",
+            [s_wait, new("device", HmpParameterKind.Text)],
+            (arguments, _) => commands.Devices.DeviceDel(arguments.Text("device"), arguments.Has(s_wait.Name)),
+            async () => (await commands.Cpus.QomPaths().ConfigureAwait(false)).Where(p => p?.StartsWith(CpuCommands.PathOf(""), StringComparison.Ordinal) == true)
+                .Select(p => p![CpuCommands.PathOf("").Length..]));
+    }
+
+    private static void AddRunState(HmpCommandTable table, MonitorCommands commands)
+    {
+        table.Add("stop|s", "stop emulation", _ => Silently(commands.RunState.Stop()));
+        table.Add("cont|c", "resume emulation", _ => Silently(commands.RunState.Continue()));
+        table.Add("system_reset", "reset the system", _ => Silently(commands.RunState.Reset()));
+        table.Add("system_powerdown", "send system power down event", _ => Silently(commands.RunState.PowerDown()));
+        table.Add("system_wakeup", "wakeup guest from suspend", _ => throw RunStateCommands.WakeUp());
+        table.Add("nmi", "inject an NMI", _ => throw RunStateCommands.InjectNmi());
+        table.Add("quit|q", "quit the emulator", _ => Silently(commands.RunState.Quit()));
+        table.Add("cpu", "index", "set the default CPU", [new("index", HmpParameterKind.Expression)], async (arguments, context) =>
+        {
+            long index = arguments.Number("index");
+            string?[] paths = await commands.Cpus.QomPaths().ConfigureAwait(false);
+            if (index < 0 || index >= paths.Length || paths[index] == null)
+            {
+                throw new HmpException("invalid CPU index");
+            }
+
+            context.Cpu = (int)index;
+            return "";
+        });
+        table.Add("qom-list", "path", "list QOM properties", [new("path", HmpParameterKind.Text, Optional: true)], async (arguments, _) =>
+            arguments.TextOrNull("path") is { } path
+                ? string.Join('\n', (await commands.Qom.List(path).ConfigureAwait(false)).Select(p => $"{p.Name} ({p.Type})"))
+                : "/");
+        table.Add("qom-get", "path property", "print QOM property", [new("path", HmpParameterKind.Text), new("property", HmpParameterKind.Text)], async (arguments, _) =>
+            Json.JsonMessageWriter.Write(await commands.Qom.Get(arguments.Text("path"), arguments.Text("property")).ConfigureAwait(false), pretty: true).ReplaceLineEndings("\n"));
+    }
+
+    /// <summary>A command that says nothing unless it fails.</summary>
+    /// <exception cref="QapiException">It failed.</exception>
+    internal static async Task<string> Silently(Task command)
+    {
+        await command.ConfigureAwait(false);
+        return "";
+    }
+}

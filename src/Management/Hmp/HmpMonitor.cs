@@ -1,0 +1,152 @@
+using System.Globalization;
+using System.Text.RegularExpressions;
+using Vmm.Actors.Protocol;
+using Vmm.Management.Commands;
+using Vmm.Management.Qapi;
+
+namespace Vmm.Management.Hmp;
+
+/// <summary>The monitor for people: one command line in, its text out, in QEMU's words.</summary>
+/// <param name="commands">The VM's.</param>
+/// <param name="context">What this monitor keeps between commands.</param>
+public sealed partial class HmpMonitor(MonitorCommands commands, HmpContext context)
+{
+    /// <summary>A monitor of its own.</summary>
+    public HmpMonitor(MonitorCommands commands)
+        : this(commands, new HmpContext())
+    {
+    }
+
+    // Lines are short; a client may send others.
+    private const int LongestLine = 4096;
+
+    /// <summary>Executes one line; the answer has no final line end and may be empty.</summary>
+    public async Task<string> Execute(string line) => (await TryExecute(line).ConfigureAwait(false)).Answer;
+
+    /// <summary>The same, and whether it was done.</summary>
+    public async Task<(bool Done, string Answer)> TryExecute(string line)
+    {
+        if (line.Length > LongestLine)
+        {
+            return (false, $"command lines have at most {LongestLine} characters");
+        }
+
+        try
+        {
+            return (true, await Execute(commands.Hmp, line, 0, "").ConfigureAwait(false));
+        }
+        catch (QapiException e)
+        {
+            return (false, $"Error: {e.Message}");
+        }
+        catch (HmpException e)
+        {
+            return (false, e.Message);
+        }
+    }
+
+    /// <summary>What may stand at the end of a line instead of the word that is begun there.</summary>
+    public async Task<IReadOnlyList<string>> Complete(string line)
+    {
+        string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        bool begun = line.Length > 0 && line[^1] != ' ';
+        string prefix = begun ? words[^1] : "";
+        string[] before = begun ? words[..^1] : words;
+        HmpCommandTable? table = commands.Hmp;
+        HmpCommand? command = null;
+        foreach (string word in before)
+        {
+            command = table?.Find(word);
+            if (word is "help" or "?" && table == commands.Hmp)
+            {
+                continue;
+            }
+
+            table = command?.Subcommands;
+        }
+
+        IEnumerable<string> candidates = table?.Commands.SelectMany(c => c.Names.Split('|')) ?? [];
+        if (table == null && command?.Complete is { } complete && before.Length == 1)
+        {
+            try
+            {
+                candidates = await complete().ConfigureAwait(false);
+            }
+            catch (QapiException)
+            {
+                candidates = [];
+            }
+        }
+
+        return [.. candidates.Where(c => c.StartsWith(prefix, StringComparison.Ordinal)).Order(StringComparer.Ordinal)];
+    }
+
+    private async Task<string> Execute(HmpCommandTable table, string line, int position, string prefix)
+    {
+        HmpArguments.SkipWhite(line, ref position);
+        if (position == line.Length)
+        {
+            return prefix.Length == 0 ? "" : HelpOf(table, prefix);
+        }
+
+        // A format may follow the name without a space: x/4xw.
+        int start = position;
+        while (position < line.Length && !char.IsWhiteSpace(line[position]) && line[position] != '/')
+        {
+            position++;
+        }
+
+        string name = line[start..position];
+        if (table.Find(name) is not { } command)
+        {
+            throw new HmpException($"unknown command: '{prefix}{name}'");
+        }
+
+        if (command.Subcommands is { } subcommands)
+        {
+            return await Execute(subcommands, line, position, $"{prefix}{name} ").ConfigureAwait(false);
+        }
+
+        HmpArguments arguments;
+        try
+        {
+            var registers = line.Contains('$', StringComparison.Ordinal) ? await Registers().ConfigureAwait(false) : [];
+            arguments = HmpArguments.Parse(command.Names, command.Parameters, line, position, context.LastFormat, registers);
+        }
+        catch (HmpException e)
+        {
+            throw new HmpException($"{e.Message}\nTry \"help {prefix}{name}\" for more information");
+        }
+
+        if (command.Parameters.Any(p => p.Kind == HmpParameterKind.Format))
+        {
+            context.LastFormat = arguments.Format;
+        }
+
+        return await command.Run(arguments, context).ConfigureAwait(false);
+    }
+
+    internal static string HelpOf(HmpCommandTable table, string prefix) => string.Join('\n', table.Commands.Select(c => c.Describe(prefix)));
+
+    // By name in lower case: pc, x0 to x30, sp, pstate, elr_el1 and so on.
+    private async Task<Dictionary<string, ulong>> Registers()
+    {
+        var registers = await commands.Vm.Ask<VcpuRegisters>(new GetVcpuRegisters(context.Cpu)).ConfigureAwait(false);
+        var values = new Dictionary<string, ulong>(StringComparer.Ordinal);
+        foreach (Match match in RegisterPattern().Matches(registers.Text))
+        {
+            ulong value = ulong.Parse(match.Groups[2].ValueSpan, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+            string name = match.Groups[1].Value.ToLowerInvariant();
+            values.TryAdd(name, value);
+            if (name is ['x', '0', _])
+            {
+                values.TryAdd($"x{name[2]}", value);
+            }
+        }
+
+        return values;
+    }
+
+    [GeneratedRegex("([A-Z][A-Z0-9_]*)=([0-9a-f]+)")]
+    private static partial Regex RegisterPattern();
+}

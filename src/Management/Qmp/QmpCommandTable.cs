@@ -1,0 +1,71 @@
+using System.Text.Json.Nodes;
+using Vmm.Management.Qapi;
+
+namespace Vmm.Management.Qmp;
+
+/// <summary>A command of the QMP server.</summary>
+/// <param name="Run">Takes the arguments, gives the result or null for none.</param>
+public sealed record QmpCommand(QapiCommandShape Shape, Func<JsonObject, Task<object?>> Run);
+
+/// <summary>The commands and events of the QMP server; each family adds its own.</summary>
+public sealed class QmpCommandTable
+{
+    private readonly Dictionary<string, QmpCommand> _commands = new(StringComparer.Ordinal);
+
+    public IReadOnlyCollection<QmpCommand> Commands => _commands.Values;
+
+    public QmpCommand? Find(string name) => _commands.GetValueOrDefault(name);
+
+    /// <summary>A command without arguments and result.</summary>
+    public void Add(string name, Func<Task> run) => Add(new QapiCommandShape(name, null, null, false), async arguments =>
+    {
+        RefuseArguments(arguments);
+        await run().ConfigureAwait(false);
+        return null;
+    });
+
+    /// <summary>A command with arguments and without result.</summary>
+    public void Add<TArguments>(string name, Func<TArguments, Task> run) =>
+        Add(new QapiCommandShape(name, typeof(TArguments), null, false), async arguments =>
+        {
+            await run(QapiInput.Read<TArguments>(arguments)).ConfigureAwait(false);
+            return null;
+        });
+
+    /// <summary>A command whose arguments its handler reads: there are more than the schema tells.</summary>
+    public void AddOpen<TArguments>(string name, Func<JsonObject, Task> run, bool outOfBand = false, string[]? features = null) =>
+        Add(new QapiCommandShape(name, typeof(TArguments), null, outOfBand, features), async arguments =>
+        {
+            await run(arguments).ConfigureAwait(false);
+            return null;
+        });
+
+    /// <summary>A query without arguments.</summary>
+    public void AddQuery<TResult>(string name, Func<Task<TResult>> run) =>
+        Add(new QapiCommandShape(name, null, typeof(TResult), false), async arguments =>
+        {
+            RefuseArguments(arguments);
+            return await run().ConfigureAwait(false);
+        });
+
+    /// <summary>A query with arguments.</summary>
+    public void AddQuery<TArguments, TResult>(string name, Func<TArguments, Task<TResult>> run, params string[] features) =>
+        Add(new QapiCommandShape(name, typeof(TArguments), typeof(TResult), false, features), async arguments => await run(QapiInput.Read<TArguments>(arguments)).ConfigureAwait(false));
+
+    /// <summary>A query without arguments whose result is made as JSON, in the shape of a type.</summary>
+    public void AddQuery(string name, Type result, Func<JsonNode> run, bool outOfBand = false) => Add(new QapiCommandShape(name, null, result, outOfBand), arguments =>
+    {
+        RefuseArguments(arguments);
+        return Task.FromResult<object?>(run());
+    });
+
+    private void Add(QapiCommandShape shape, Func<JsonObject, Task<object?>> run) => _commands.Add(shape.Name, new QmpCommand(shape, run));
+
+    private static void RefuseArguments(JsonObject arguments)
+    {
+        foreach ((string key, _) in arguments)
+        {
+            throw new QapiException($"Parameter '{key}' is unexpected");
+        }
+    }
+}

@@ -1,0 +1,167 @@
+using Vmm.Actors.Protocol;
+using Vmm.Management.Commands;
+using Vmm.Management.Qapi;
+
+namespace Vmm.Management.Qmp;
+
+/// <summary>QEMU's causes, of which some are ours (<see cref="Vmm.Actors.Protocol.ShutdownCause"/>).</summary>
+public enum ShutdownCauseName
+{
+    None,
+    HostError,
+    HostQmpQuit,
+    HostQmpSystemReset,
+    HostSignal,
+    HostUi,
+    GuestShutdown,
+    GuestReset,
+    GuestPanic,
+    SubsystemReset,
+    SnapshotLoad,
+}
+
+public sealed record ResetEvent(bool Guest, ShutdownCauseName Reason);
+
+public sealed record ShutdownEvent(bool Guest, ShutdownCauseName Reason);
+
+public sealed record DeviceDeletedEvent(string? Device, string Path);
+
+public sealed record DeviceUnplugGuestErrorEvent(string? Device, string Path);
+
+public sealed record AcpiDeviceOstEvent(AcpiOstInfo Info);
+
+public enum HotplugOperation
+{
+    Plug,
+    Unplug,
+
+    /// <summary>The administrator enables a CPU that is there.</summary>
+    Enable,
+
+    /// <summary>The administrator disables a CPU, which stays part of the machine.</summary>
+    Disable,
+}
+
+public enum HotplugResult
+{
+    /// <summary>A plug: the guest has taken the CPU. An unplug: the CPU is gone.</summary>
+    Done,
+
+    /// <summary>The guest answered with an _OST status that is a failure.</summary>
+    Refused,
+
+    /// <summary>No answer yet: another event of this request follows if one comes.</summary>
+    TimedOut,
+
+    /// <summary>A reset came first; or, of a plug, an unplug or an eject.</summary>
+    Cancelled,
+}
+
+/// <summary>How a request to plug, unplug, enable or disable a CPU has ended.</summary>
+/// <param name="Device">The id of the CPU.</param>
+/// <param name="OstStatus">Of a refusal: the status of _OST (ACPI 6.5, section 6.3.5).</param>
+public sealed record HotplugOutcomeEvent(string Device, string Path, long CpuIndex, HotplugOperation Operation, HotplugResult Result, long? OstStatus);
+
+/// <summary>What the VM publishes, as QMP events. One thread at a time.</summary>
+public sealed class QmpEvents
+{
+    /// <summary>Our own event, named as QAPI asks of names that are not QEMU's (docs/devel/qapi-code-gen, "Naming rules").</summary>
+    public const string HotplugOutcomeName = "__org.vmm_HOTPLUG_OUTCOME";
+
+    // Null before anything was heard of it.
+    private bool? _running;
+
+    /// <summary>All events that there may be.</summary>
+    public static IReadOnlyList<QapiEventShape> Shapes { get; } =
+    [
+        new("STOP", null),
+        new("RESUME", null),
+        new("RESET", typeof(ResetEvent)),
+        new("SHUTDOWN", typeof(ShutdownEvent)),
+        new("POWERDOWN", null),
+        new("DEVICE_DELETED", typeof(DeviceDeletedEvent)),
+        new("DEVICE_UNPLUG_GUEST_ERROR", typeof(DeviceUnplugGuestErrorEvent)),
+        new("ACPI_DEVICE_OST", typeof(AcpiDeviceOstEvent)),
+        new(HotplugOutcomeName, typeof(HotplugOutcomeEvent)),
+    ];
+
+    public IEnumerable<(string Name, object? Data)> Of(IProtocolMessage happened)
+    {
+        switch (happened)
+        {
+            case VmStatus status:
+                bool running = status.RunState == VmRunState.Running;
+
+                // A machine that has not been started has not been stopped, nor has a guest that has shut down: SHUTDOWN says it all, as in QEMU.
+                if (running != _running && (running || status.RunState is not (VmRunState.Prelaunch or VmRunState.Shutdown)))
+                {
+                    yield return (running ? "RESUME" : "STOP", null);
+                }
+
+                _running = running;
+                break;
+            case VmReset reset:
+                yield return ("RESET", new ResetEvent(reset.Guest, CauseOf(reset.Cause)));
+                break;
+            case VmShutdown shutdown:
+                yield return ("SHUTDOWN", new ShutdownEvent(shutdown.Guest, CauseOf(shutdown.Cause)));
+                break;
+            case PowerButtonPressed:
+                yield return ("POWERDOWN", null);
+                break;
+            case AcpiDeviceOst ost:
+                yield return ("ACPI_DEVICE_OST", new AcpiDeviceOstEvent(CpuCommands.OstOf(ost.Id, ost.Cpu, ost.Source, ost.Status)));
+                break;
+            case HotplugOutcome outcome:
+                foreach ((string, object?) e in OfOutcome(outcome))
+                {
+                    yield return e;
+                }
+
+                break;
+        }
+    }
+
+    private static IEnumerable<(string Name, object? Data)> OfOutcome(HotplugOutcome outcome)
+    {
+        string path = CpuCommands.PathOf(outcome.Id);
+        HotplugResult result = outcome.Kind switch
+        {
+            HotplugOutcomeKind.Done => HotplugResult.Done,
+            HotplugOutcomeKind.Refused => HotplugResult.Refused,
+            HotplugOutcomeKind.TimedOut => HotplugResult.TimedOut,
+            _ => HotplugResult.Cancelled,
+        };
+        switch (outcome.Plug || outcome.Standby, result)
+        {
+            case (false, HotplugResult.Done):
+                yield return ("DEVICE_DELETED", new DeviceDeletedEvent(outcome.Id, path));
+                break;
+            case (false, HotplugResult.Refused):
+                yield return ("DEVICE_UNPLUG_GUEST_ERROR", new DeviceUnplugGuestErrorEvent(outcome.Id, path));
+                break;
+        }
+
+        yield return (HotplugOutcomeName, new HotplugOutcomeEvent(
+            outcome.Id, path, outcome.Cpu, OperationOf(outcome), result, result == HotplugResult.Refused ? outcome.OstStatus : null));
+    }
+
+    private static HotplugOperation OperationOf(HotplugOutcome outcome) => (outcome.Plug, outcome.Standby) switch
+    {
+        (true, false) => HotplugOperation.Plug,
+        (false, false) => HotplugOperation.Unplug,
+        (true, true) => HotplugOperation.Enable,
+        (false, true) => HotplugOperation.Disable,
+    };
+
+    private static ShutdownCauseName CauseOf(ShutdownCause cause) => cause switch
+    {
+        ShutdownCause.HostQuit => ShutdownCauseName.HostQmpQuit,
+        ShutdownCause.HostReset => ShutdownCauseName.HostQmpSystemReset,
+        ShutdownCause.HostUi => ShutdownCauseName.HostUi,
+        ShutdownCause.HostSignal => ShutdownCauseName.HostSignal,
+        ShutdownCause.GuestShutdown => ShutdownCauseName.GuestShutdown,
+        ShutdownCause.GuestReset => ShutdownCauseName.GuestReset,
+        _ => ShutdownCauseName.HostError,
+    };
+}

@@ -1,0 +1,22 @@
+using Vmm.Actors.Protocol;
+
+namespace Vmm.Management.Text;
+
+/// <summary>How a plug, unplug, enabling or disabling has ended, for people.</summary>
+public static class OutcomeText
+{
+    public static string Of(HotplugOutcome outcome) => (outcome.Plug, outcome.Standby) switch
+    {
+        (true, false) => "plug",
+        (false, false) => "unplug",
+        (true, true) => "enabling",
+        (false, true) => "disabling",
+    } + $" of {outcome.Id} (CPU {outcome.Cpu}): " + outcome.Kind switch
+    {
+        HotplugOutcomeKind.Done => "done",
+        HotplugOutcomeKind.Refused => $"refused by the guest, _OST status 0x{outcome.OstStatus:x}",
+        HotplugOutcomeKind.TimedOut => "no answer from the guest yet; still pending",
+        _ when outcome.Plug => "cancelled: the CPU was given back or asked back",
+        _ => "cancelled: a reset came first",
+    };
+}

@@ -1,0 +1,99 @@
+using Vmm.Actors.Protocol;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Cpu;
+using Vmm.Management.CharacterDevices;
+using Vmm.Management.Commands;
+using Vmm.Management.Qmp;
+
+namespace Vmm.Management.Tests.Qmp;
+
+/// <summary>A VM without a guest, as QEMU was started for the transcript: four CPUs of six, one of them plugged, 300 MiB; and a QMP server for it at a socket.</summary>
+internal sealed class FakeVm : IAsyncDisposable
+{
+    // The words that stand at the start of RAM.
+    private static readonly byte[] s_memory = [.. new uint[] { 0xedfe0dd0, 0x1000, 0x40000000, 0xa01d0000, 0x30000000, 0x11000000, 0x10000000, 0, 0xf7010000 }.SelectMany(BitConverter.GetBytes)];
+
+    private readonly CancellationTokenSource _stop = new();
+    private readonly Task _serving;
+    private VmRunState _state = VmRunState.Prelaunch;
+
+    public FakeVm()
+    {
+        Path = System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"vmm-qmp-{Guid.NewGuid():N}");
+        Device = new SocketDevice("compat_monitor0", new SocketTarget(Path, "", 0, Server: true, Wait: false));
+        var config = new MachineConfig(CpuModel.Find("cortex-a57")!, 4, new CpuTopology(1, 1, 6, 1), 300 << 20, new BootConfig(default, null, "")) { Name = "guest" };
+        Commands = new MonitorCommands(new MonitorVm(config, Answer, () => Server!.Publish(new VmShutdown(Guest: false, ShutdownCause.HostQuit))), () => [Device, new NullDevice("serial0")]);
+        Server = new QmpServer(Commands.Qmp);
+        _serving = Server.RunAsync(Device, pretty: false, _stop.Token);
+    }
+
+    public string Path { get; }
+
+    public SocketDevice Device { get; }
+
+    public MonitorCommands Commands { get; }
+
+    public QmpServer Server { get; }
+
+    /// <summary>Completed: commands that ask the VM go on.</summary>
+    public Task Gate { get; set; } = Task.CompletedTask;
+
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync();
+        await _serving.WaitAsync(Patience.Limit);
+        await Device.DisposeAsync();
+        _stop.Dispose();
+    }
+
+    private async Task<IProtocolMessage> Answer(IProtocolMessage message)
+    {
+        await Gate;
+        return message switch
+        {
+            GetVcpuStates => new VcpuStates(
+                [VcpuState.Running, VcpuState.Running, VcpuState.PoweredOff, VcpuState.PoweredOff, VcpuState.None, VcpuState.None]),
+            GetPluggedVcpus => new PluggedVcpus([], []),
+            GetCpusPowerState => new CpusPowerState(
+                ["cpu-0", "cpu-1", "cpu-2", "cpu-3", "", ""],
+                [.. Enumerable.Repeat(CpuAdminState.Enabled, 4), CpuAdminState.Removed, CpuAdminState.Removed],
+                [CpuOperationalState.On, CpuOperationalState.Standby, .. Enumerable.Repeat(CpuOperationalState.Off, 4)]),
+            GetVcpuThreads => new VcpuThreads([100, 101, 102, 103, 0, 0]),
+            GetAcpiOspmStatus => new AcpiOspmStatus(["", "", "", "", "core4", ""], [0, 0, 0, 0, 1, 0], new int[6]),
+            GetVcpuRegisters { Cpu: < 4 } get => new VcpuRegisters(get.Cpu, " PC=0000000040000000 X00=0000000000000007"),
+            GetVcpuRegisters get => new VcpuRegisters(get.Cpu, ""),
+            ReadGuestMemory read => new GuestMemoryRead(Memory(read)),
+            PlugVcpu plug => new HotplugAccepted(plug.Id, plug.Cpu),
+            UnplugVcpu unplug => new HotplugRejected(unplug.Id, RejectionCode.DeviceNotFound, $"Device '{unplug.Id}' not found"),
+            StopVm => Change(VmRunState.Paused),
+            ContinueVm => Change(VmRunState.Running),
+            ResetVm => Reset(),
+            PressPowerButton => Press(),
+            _ => new VmStatus(_state, ""),
+        };
+    }
+
+    private static byte[] Memory(ReadGuestMemory read) => read.Address is >= 0x4000_0000 and < 0x5000_0000
+        ? [.. s_memory.Concat(new byte[Math.Max(read.Length, s_memory.Length)]).Skip((int)(read.Address - 0x4000_0000)).Take(read.Length)]
+        : [];
+
+    private VmStatus Change(VmRunState state)
+    {
+        _state = state;
+        var status = new VmStatus(state, "");
+        Server.Publish(status);
+        return status;
+    }
+
+    private VmStatus Reset()
+    {
+        Server.Publish(new VmReset(Guest: false, ShutdownCause.HostReset));
+        return Change(_state);
+    }
+
+    private VmStatus Press()
+    {
+        Server.Publish(new PowerButtonPressed());
+        return new VmStatus(_state, "");
+    }
+}
