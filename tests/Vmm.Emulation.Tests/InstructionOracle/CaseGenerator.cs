@@ -157,7 +157,7 @@ internal sealed unsafe class CaseGenerator(int seed)
 
     private static bool BranchesIntoSlot(EncodingRow encoding, uint word, int slot)
     {
-        if ((encoding.Flags & RowFlags.Branch) == 0 || !encoding.Pattern.Contains('i', StringComparison.Ordinal))
+        if (!encoding.May(Effects.Jump) || !encoding.Pattern.Contains('i', StringComparison.Ordinal))
         {
             return false;
         }

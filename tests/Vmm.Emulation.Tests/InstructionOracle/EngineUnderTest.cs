@@ -132,6 +132,8 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         return exit;
     }
 
+    internal CpuState* State => _core.State;
+
     internal TranslationCache? Translations => _translations;
 
     internal CodePage PageOf(ulong address) => _code.Get(_region, address);

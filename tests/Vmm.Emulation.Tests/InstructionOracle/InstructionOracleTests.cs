@@ -31,7 +31,7 @@ public sealed unsafe class InstructionOracleTests(ITestOutputHelper output)
         EncodingRow[] rows = EncodingTable.Rows;
         for (int row = 0; row < rows.Length; row++)
         {
-            if ((rows[row].Flags & RowFlags.System) != 0)
+            if (rows[row].IsSystem)
             {
                 skipped.Add($"{rows[row].Mnemonic}: needs EL1 or the system around it; the system oracle runs it");
                 continue;
@@ -82,8 +82,8 @@ public sealed unsafe class InstructionOracleTests(ITestOutputHelper output)
                 generator.State(
                     word,
                     slot,
-                    (encoding.Flags & RowFlags.Memory) != 0,
-                    (encoding.Flags & RowFlags.FpSimd) != 0,
+                    encoding.AccessesMemory,
+                    encoding.UsesVectors,
                     out before[(slot * StatesPerWord) + n]);
             }
         }
@@ -100,7 +100,7 @@ public sealed unsafe class InstructionOracleTests(ITestOutputHelper output)
             ours.Run(ref our);
             ref OracleRecord their = ref theirs[i];
             CorrectQemu(encoding, (uint)slots[i / StatesPerWord], ref their);
-            bool elsewhere = (encoding.Flags & RowFlags.Branch) != 0 && their.End is (ulong)OracleEnd.Fault or (ulong)OracleEnd.Bus;
+            bool elsewhere = encoding.May(Effects.Jump) && their.End is (ulong)OracleEnd.Fault or (ulong)OracleEnd.Bus;
             if (elsewhere)
             {
                 // The instruction itself is done: nothing is mapped where it went.

@@ -18,13 +18,13 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
     protected const int Second = 25;
     protected const int Third = 24;
 
-    private static readonly int[] s_plain = Rows(r => (r.Flags & (RowFlags.Memory | RowFlags.Branch | RowFlags.System | RowFlags.FpSimd)) == 0);
+    private static readonly int[] s_plain = Rows(r => IsPlain(r) && !r.UsesVectors);
 
     // QEMU 7.2 is wrong about the one left out: see InstructionOracleTests.
-    private static readonly int[] s_vector = Rows(r => (r.Flags & (RowFlags.Memory | RowFlags.Branch | RowFlags.System)) == 0 && (r.Flags & RowFlags.FpSimd) != 0
+    private static readonly int[] s_vector = Rows(r => IsPlain(r) && r.UsesVectors
         && r.Mnemonic != "FCVTZS, FCVTZU (scalar, fixed-point by shift) H");
 
-    private static readonly int[] s_memory = Rows(r => (r.Flags & RowFlags.Memory) != 0 && (r.Flags & RowFlags.System) == 0 && !IsExclusive(r) && !r.Mnemonic.Contains("literal", StringComparison.Ordinal));
+    private static readonly int[] s_memory = Rows(r => r.AccessesMemory && !IsExclusive(r) && !r.Mnemonic.Contains("literal", StringComparison.Ordinal));
 
     // At a base register and a constant.
     private static readonly int[] s_near = Rows(r => r.Mnemonic.Split(' ')[0] is "LDR" or "STR" or "LDRB" or "STRB" or "LDRH" or "STRH" or "LDRSB" or "LDRSH" or "LDRSW" or "LDUR" or "STUR"
@@ -32,7 +32,7 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
         && !r.Mnemonic.Contains("literal", StringComparison.Ordinal) && !r.Mnemonic.Contains("register offset", StringComparison.Ordinal));
 
     private static readonly int[] s_exclusives = Rows(r => IsExclusive(r) && (r.Value & (1u << 22)) != 0);
-    private static readonly int[] s_literals = Rows(r => (r.Flags & RowFlags.Memory) != 0 && r.Mnemonic.Contains("literal", StringComparison.Ordinal));
+    private static readonly int[] s_literals = Rows(r => r.AccessesMemory && r.Mnemonic.Contains("literal", StringComparison.Ordinal));
     private static readonly int[] s_branches = Rows(r => r.Mnemonic is "B" or "B.cond" or "CBZ 32" or "CBZ 64" or "CBNZ 32" or "CBNZ 64" or "TBZ" or "TBNZ");
 
     private enum Link
@@ -375,7 +375,7 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
 
         EncodingTable.Rows[row].Form(&op);
         bool pairOfStatus = (word & 0x3FA0_7C00) == 0x0820_7C00;
-        bool load = (EncodingTable.Rows[row].Flags & RowFlags.Memory) != 0;
+        bool load = EncodingTable.Rows[row].AccessesMemory;
         uint rs = (word >> 16) & 31;
         return op.Rd is not (Base or Counter or CpuState.Sp) && op.Ra is not (Base or Counter)
             && (word & 31) is not (Base or Counter) && !(load && rs is Base or Counter) && !(pairOfStatus && rs is Base - 1 or Counter - 1)
@@ -388,6 +388,8 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
         return verb.StartsWith("LDX", StringComparison.Ordinal) || verb.StartsWith("LDAX", StringComparison.Ordinal)
             || verb.StartsWith("STX", StringComparison.Ordinal) || verb.StartsWith("STLX", StringComparison.Ordinal);
     }
+
+    private static bool IsPlain(EncodingRow row) => !row.AccessesMemory && !row.IsSystem && !row.May(Effects.Jump);
 
     private static int[] Rows(Func<EncodingRow, bool> which) =>
         [.. Enumerable.Range(0, EncodingTable.Rows.Length).Where(i => which(EncodingTable.Rows[i]))];

@@ -19,10 +19,10 @@ public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
     private const int Counter = 28;
     private const int Base = 27;
 
-    private static readonly int[] s_plain = [.. Rows(r => (r.Flags & (RowFlags.Memory | RowFlags.Branch | RowFlags.System | RowFlags.FpSimd)) == 0)];
-    private static readonly int[] s_vector = [.. Rows(r => (r.Flags & (RowFlags.Memory | RowFlags.Branch | RowFlags.System)) == 0 && (r.Flags & RowFlags.FpSimd) != 0)];
+    private static readonly int[] s_plain = [.. Rows(r => IsPlain(r) && !r.UsesVectors)];
+    private static readonly int[] s_vector = [.. Rows(r => IsPlain(r) && r.UsesVectors)];
     private static readonly int[] s_memory = [.. Rows(IsSimpleAccess)];
-    private static readonly int[] s_atomics = [.. Rows(r => (r.Flags & RowFlags.Memory) != 0 && IsAtomic(r.Mnemonic))];
+    private static readonly int[] s_atomics = [.. Rows(r => r.AccessesMemory && IsAtomic(r.Mnemonic))];
     private static readonly int[] s_branches = [.. Rows(r => r.Mnemonic is "B" or "B.cond" or "CBZ 32" or "CBZ 64" or "CBNZ 32" or "CBNZ 64" or "TBZ" or "TBNZ")];
 
     [Fact]
@@ -220,6 +220,8 @@ public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
                 && !row.Mnemonic.Contains("post-index", StringComparison.Ordinal))
             || ((verb is "LDP" or "STP") && row.Mnemonic.Contains("(signed offset)", StringComparison.Ordinal));
     }
+
+    private static bool IsPlain(EncodingRow row) => !row.AccessesMemory && !row.IsSystem && !row.May(Effects.Jump);
 
     private static IEnumerable<int> Rows(Func<EncodingRow, bool> which) =>
         Enumerable.Range(0, EncodingTable.Rows.Length).Where(i => which(EncodingTable.Rows[i]));

@@ -126,7 +126,7 @@ public sealed unsafe class ExtremeAccessTests(ITestOutputHelper output) : IDispo
         const int Seed = 20261129;
         const int Cases = 60_000;
         var garbage = new GarbageCode(Seed);
-        uint[] rows = [.. Cpu.Decoding.EncodingTable.Rows.Where(r => (r.Flags & Cpu.Decoding.RowFlags.Memory) != 0).Select(r => r.Value)];
+        uint[] rows = [.. Cpu.Decoding.EncodingTable.Rows.Where(r => r.AccessesMemory).Select(r => r.Value)];
         ulong[] edges = [NormalEnd, DeviceEnd, IntoDevice, OutOfDevice, DeviceRam, HostileMachine.RamEnd, 0, ulong.MaxValue, 1ul << 48, VirtMemoryMap.Uart.Value];
         int done = 0;
         for (int i = 0; i < Cases; i++)

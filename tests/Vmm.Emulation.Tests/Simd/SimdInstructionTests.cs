@@ -65,7 +65,7 @@ public sealed unsafe class SimdInstructionTests : IDisposable
                 uint word = RestrictRegisters(row, ((uint)random.NextInt64() & ~row.Mask) | row.Value);
                 if (row.Matches(word))
                 {
-                    cases.Add(RandomRecord(random, word, (row.Flags & RowFlags.Memory) != 0));
+                    cases.Add(RandomRecord(random, word, row.AccessesMemory));
                     n++;
                 }
             }
@@ -132,7 +132,7 @@ public sealed unsafe class SimdInstructionTests : IDisposable
     // The runner keeps X16 and up for itself: general registers are X0–X15 or 31.
     private static uint RestrictRegisters(EncodingRow row, uint word)
     {
-        if ((row.Flags & RowFlags.Memory) != 0)
+        if (row.AccessesMemory)
         {
             bool hasIndex = row.Mnemonic.Contains("structure", StringComparison.Ordinal)
                 || row.Mnemonic.Contains("R post", StringComparison.Ordinal)

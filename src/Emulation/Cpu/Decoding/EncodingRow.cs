@@ -2,64 +2,64 @@ using Vmm.Emulation.Cpu.Interpreter;
 
 namespace Vmm.Emulation.Cpu.Decoding;
 
-/// <summary>Properties of an encoding that the decoder acts on.</summary>
-[Flags]
-public enum RowFlags
-{
-    None = 0,
-
-    /// <summary>Uses the FP and SIMD registers: subject to CPACR_EL1.FPEN, which the decoder puts a check in front for.</summary>
-    FpSimd = 1,
-
-    /// <summary>Reads or writes memory.</summary>
-    Memory = 2,
-
-    /// <summary>May change the PC other than to the next instruction.</summary>
-    Branch = 4,
-
-    /// <summary>Needs EL1 or system state: the user-mode oracle cannot run it.</summary>
-    System = 8,
-}
-
 /// <summary>
 /// One encoding of the A64 instruction set, as data: the tables in <c>Tables/</c> hold one row each, grouped as in Arm ARM C4.
 /// </summary>
 public readonly unsafe struct EncodingRow
 {
+    private const Effects AnyVector =
+        Effects.ReadVd | Effects.ReadVn | Effects.ReadVm | Effects.ReadVa | Effects.WriteVd | Effects.WriteVa;
+
     /// <param name="pattern">
     /// The 32 bits from 31 down to 0 as in the Arm ARM's diagrams: <c>0</c> and <c>1</c> are fixed; any letter is a field
     /// (a run of one letter is one field, such as <c>nnnnn</c>); spaces are ignored.
     /// </param>
     /// <param name="mnemonic">As the Arm ARM titles it, with the variant where it matters: <c>ADD (immediate) 64</c>.</param>
+    /// <param name="operation">What it does.</param>
+    /// <param name="effects">What it may read and write.</param>
     /// <param name="form">Fills the operand fields of the op from its word; <see cref="Operands"/> holds them.</param>
     /// <param name="handler">Executes it.</param>
     /// <param name="except">Patterns of the same shape that are not this encoding: reserved values of fields.</param>
     public EncodingRow(
         string pattern,
         string mnemonic,
+        Operation operation,
+        Effects effects,
         delegate*<Op*, void> form,
         delegate*<VcpuCore, CpuState*, Op*, Op*> handler,
         Feature feature = Feature.None,
-        RowFlags flags = RowFlags.None,
         params string[] except)
     {
         Pattern = pattern;
         Mnemonic = mnemonic;
+        Operation = operation;
+        Effects = effects;
         Form = form;
         Handler = handler;
         Feature = feature;
-        Flags = flags;
         (Mask, Value) = Parse(pattern);
         Except = except.Length == 0 ? [] : Array.ConvertAll(except, Parse);
     }
 
     public string Pattern { get; }
 
+    /// <summary>For people only: nothing depends on it.</summary>
     public string Mnemonic { get; }
+
+    public Operation Operation { get; }
+
+    public Effects Effects { get; }
 
     public Feature Feature { get; }
 
-    public RowFlags Flags { get; }
+    /// <summary>Loads or stores, by what the row states.</summary>
+    public bool AccessesMemory => (Effects & (Effects.Load | Effects.Store)) != 0;
+
+    /// <summary>Uses the FP and SIMD registers: subject to CPACR_EL1.FPEN, which the decoder puts a check in front for.</summary>
+    public bool UsesVectors => (Effects & AnyVector) != 0;
+
+    /// <summary>Needs EL1 or the system around it: a program in user mode cannot show what it does.</summary>
+    public bool IsSystem => Effects == Effects.Unknown || (Effects & Effects.SystemState) != 0;
 
     /// <summary>Ones at the fixed bits.</summary>
     public uint Mask { get; }
@@ -72,6 +72,9 @@ public readonly unsafe struct EncodingRow
     public delegate*<Op*, void> Form { get; }
 
     public delegate*<VcpuCore, CpuState*, Op*, Op*> Handler { get; }
+
+    /// <summary>Whether it may do any of these; what states nothing may do all.</summary>
+    public bool May(Effects effects) => Effects == Effects.Unknown || (Effects & effects) != 0;
 
     public bool Matches(uint word)
     {

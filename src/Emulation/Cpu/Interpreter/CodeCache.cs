@@ -213,7 +213,7 @@ public sealed unsafe class CodeCache(Feature features)
         var handlers = new delegate*<VcpuCore, CpuState*, Op*, Op*>[rows.Length];
         for (int i = 0; i < rows.Length; i++)
         {
-            handlers[i] = (rows[i].Flags & RowFlags.FpSimd) != 0 ? &Flow.FpSimdGate : rows[i].Handler;
+            handlers[i] = rows[i].UsesVectors ? &Flow.FpSimdGate : rows[i].Handler;
         }
 
         return handlers;

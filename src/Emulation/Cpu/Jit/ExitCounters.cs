@@ -66,15 +66,15 @@ internal static unsafe class ExitCounters
     {
         int first = s_names.Count;
         s_names.Add(row.Mnemonic);
-        switch (row.Mnemonic)
+        switch (row.Operation)
         {
-            case "MRS":
+            case Operation.Mrs:
                 s_names.AddRange(SystemRegisterTable.Names.Select(name => $"MRS {name}"));
                 return (first, true);
-            case "MSR (register)":
+            case Operation.MsrRegister:
                 s_names.AddRange(SystemRegisterTable.Names.Select(name => $"MSR {name}"));
                 return (first, true);
-            case "SYS":
+            case Operation.Sys:
                 s_names.AddRange(SystemOperations.Names);
                 return (first, true);
             default:

@@ -57,7 +57,7 @@ internal static unsafe class FlagEffects
                     return true;
             }
 
-            if ((EncodingTable.Rows[op->Row].Flags & RowFlags.Branch) == 0)
+            if (!EncodingTable.Rows[op->Row].May(Effects.Jump))
             {
                 continue;
             }
@@ -85,15 +85,6 @@ internal static unsafe class FlagEffects
         return true;
     }
 
-    private static FlagEffect Of(EncodingRow row)
-    {
-        string name = row.Mnemonic.Split(' ', ',')[0];
-        return name switch
-        {
-            "ADDS" or "SUBS" or "ANDS" or "BICS" or "FCMP" or "FCMPE" => FlagEffect.Sets,
-            "ADC" or "ADCS" or "SBC" or "SBCS" or "CCMN" or "CCMP" or "CSEL" or "CSINC" or "CSINV" or "CSNEG" or "B.cond" or "FCSEL"
-                or "FCCMP" or "FCCMPE" => FlagEffect.Reads,
-            _ => (row.Flags & RowFlags.System) != 0 ? FlagEffect.Reads : FlagEffect.None,
-        };
-    }
+    private static FlagEffect Of(EncodingRow row) =>
+        row.May(Effects.ReadFlags) ? FlagEffect.Reads : row.May(Effects.WriteFlags) ? FlagEffect.Sets : FlagEffect.None;
 }

@@ -67,7 +67,7 @@ internal sealed unsafe partial class Translator
         {
             int index = BitOperations.TrailingZeroCount(rest);
             int slot = SlotOf(index);
-            if (!RegisterWrites.MayWrite(op, slot))
+            if (!OpEffects.MayWrite(op, slot))
             {
                 continue;
             }
@@ -127,10 +127,10 @@ internal sealed unsafe partial class Translator
         return sign != 0 && op->Rd == slot && Wide(op);
     }
 
-    private static readonly int[] s_additions = [.. EncodingTable.Rows.Select(row => WithoutSize(row.Mnemonic) switch
+    private static readonly int[] s_additions = [.. EncodingTable.Rows.Select(row => row.Operation switch
     {
-        "ADD (immediate)" or "ADDS (immediate)" => 1,
-        "SUB (immediate)" or "SUBS (immediate)" => -1,
+        Operation.AddImmediate or Operation.AddsImmediate => 1,
+        Operation.SubImmediate or Operation.SubsImmediate => -1,
         _ => 0,
     })];
 
@@ -181,7 +181,7 @@ internal sealed unsafe partial class Translator
         bool keep = !_apart && Reach(op, write, ref from, ref to);
         int length = to - from;
         bool inBase = op->Rn == CpuState.Sp || _inLoop[_index];
-        int by = RegisterWrites.MayWrite(op, op->Rn) && Moves(op, op->Rn, out int moved) ? moved : 0;
+        int by = OpEffects.MayWrite(op, op->Rn) && Moves(op, op->Rn, out int moved) ? moved : 0;
         var miss = new Miss(0, 0, length, Together: length > size, keep, op->Rn, from - by, index);
         Address(op->Rn, from);
         if (inBase)
@@ -248,7 +248,7 @@ internal sealed unsafe partial class Translator
                 }
             }
 
-            if (RegisterWrites.MayWrite(op, slot))
+            if (OpEffects.MayWrite(op, slot))
             {
                 if (!Moves(op, slot, out int by))
                 {

@@ -27,11 +27,11 @@ internal sealed unsafe partial class Translator
         Condition.NotOverflow, Condition.Above, Condition.BelowOrEqual, Condition.GreaterOrEqual, Condition.Less, Condition.Greater, Condition.LessOrEqual,
     ];
 
-    private static readonly Recipe[] s_recipes = [.. EncodingTable.Rows.Select(row => row.Mnemonic.Split(' ')[0] switch
+    private static readonly Recipe[] s_recipes = [.. EncodingTable.Rows.Select(row => row.Operation switch
     {
-        "SUBS" when !row.Mnemonic.Contains("extended", StringComparison.Ordinal) => Recipe.Subtract,
-        "ADDS" when !row.Mnemonic.Contains("extended", StringComparison.Ordinal) => Recipe.Add,
-        "ANDS" => Recipe.And,
+        Operation.SubsImmediate or Operation.SubsRegister or Operation.SubsShiftedRegister => Recipe.Subtract,
+        Operation.AddsImmediate or Operation.AddsRegister or Operation.AddsShiftedRegister => Recipe.Add,
+        Operation.AndsImmediate or Operation.AndsRegister or Operation.AndsShiftedRegister => Recipe.And,
         _ => Recipe.None,
     })];
 
@@ -161,7 +161,8 @@ internal sealed unsafe partial class Translator
 
     // ---- Making them again ----
 
-    private static bool IsImmediate(Op* op) => EncodingTable.Rows[op->Row].Mnemonic.Contains("(immediate)", StringComparison.Ordinal);
+    private static bool IsImmediate(Op* op) =>
+        EncodingTable.Rows[op->Row].Operation is Operation.SubsImmediate or Operation.AddsImmediate or Operation.AndsImmediate;
 
     // Whether flags that an instruction has set can be told by registers: by its sources; by the result and what was added to it; of ANDS by the result.
     private static bool CanRemake(Op* op) => s_recipes[op->Row] switch
@@ -192,8 +193,8 @@ internal sealed unsafe partial class Translator
 
     private static bool MayWriteSource(Op* op, Op* source) =>
         s_recipes[source->Row] == Recipe.And && source->Rd != CpuState.Sink
-            ? RegisterWrites.MayWrite(op, source->Rd)
-            : RegisterWrites.MayWrite(op, source->Rn) || (!IsImmediate(source) && RegisterWrites.MayWrite(op, source->Rm));
+            ? OpEffects.MayWrite(op, source->Rd)
+            : OpEffects.MayWrite(op, source->Rn) || (!IsImmediate(source) && OpEffects.MayWrite(op, source->Rm));
 
     // Uses RCX.
     private void Remake(Op* source)

@@ -1,3 +1,4 @@
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit.X64;
 
@@ -12,32 +13,32 @@ internal sealed unsafe partial class Translator
 {
     private const int Inexact = 0x10;
 
-    private static delegate*<Translator, Op*, bool> OfFloat(string mnemonic) => mnemonic switch
+    private static delegate*<Translator, Op*, bool> OfFloat(Operation operation) => operation switch
     {
-        "FADD S" or "FADD D" => &FloatAdd,
-        "FSUB S" or "FSUB D" => &FloatSubtract,
-        "FMUL S" or "FMUL D" => &FloatMultiply,
-        "FDIV S" or "FDIV D" => &FloatDivide,
-        "FSQRT S" or "FSQRT D" => &FloatSquareRoot,
-        "FMADD S" or "FMADD D" => &FloatMultiplyAdd,
-        "FMSUB S" or "FMSUB D" => &FloatMultiplySubtract,
-        "FNMADD S" or "FNMADD D" => &FloatNegatedMultiplyAdd,
-        "FNMSUB S" or "FNMSUB D" => &FloatNegatedMultiplySubtract,
-        "FCVT S to D" or "FCVT D to S" => &FloatPrecision,
-        "FCMP, FCMPE S" or "FCMP, FCMPE D" => &FloatCompare,
-        "FCCMP, FCCMPE S" or "FCCMP, FCCMPE D" => &FloatConditionalCompare,
-        "FCSEL S" or "FCSEL D" => &FloatSelect,
-        "FABS S" or "FABS D" => &FloatAbsolute,
-        "FNEG S" or "FNEG D" => &FloatNegate,
-        "FMOV (register) S" or "FMOV (register) D" => &FloatMove,
-        "FMOV (immediate) S" or "FMOV (immediate) D" => &FloatMoveImmediate,
-        "FMOV (general) S to general" or "FMOV (general) D to general" => &FloatToGeneral,
-        "FMOV (general) top half to general" => &FloatTopToGeneral,
-        "FMOV (general) S from general" or "FMOV (general) D from general" => &FloatFromGeneral,
-        "FMOV (general) top half from general" => &FloatTopFromGeneral,
-        "FCVTZS, FCVTZU (scalar, integer) S" or "FCVTZS, FCVTZU (scalar, integer) D" => &FloatToInteger,
-        "SCVTF, UCVTF (scalar, integer) S" or "SCVTF, UCVTF (scalar, integer) D" => &FloatFromInteger,
-        _ => OfFloatVector(mnemonic),
+        Operation.Fadd => &FloatAdd,
+        Operation.Fsub => &FloatSubtract,
+        Operation.Fmul => &FloatMultiply,
+        Operation.Fdiv => &FloatDivide,
+        Operation.Fsqrt => &FloatSquareRoot,
+        Operation.Fmadd => &FloatMultiplyAdd,
+        Operation.Fmsub => &FloatMultiplySubtract,
+        Operation.Fnmadd => &FloatNegatedMultiplyAdd,
+        Operation.Fnmsub => &FloatNegatedMultiplySubtract,
+        Operation.FcvtSToD or Operation.FcvtDToS => &FloatPrecision,
+        Operation.FcmpFcmpe => &FloatCompare,
+        Operation.FccmpFccmpe => &FloatConditionalCompare,
+        Operation.Fcsel => &FloatSelect,
+        Operation.Fabs => &FloatAbsolute,
+        Operation.Fneg => &FloatNegate,
+        Operation.FmovRegister => &FloatMove,
+        Operation.FmovImmediate => &FloatMoveImmediate,
+        Operation.FmovGeneralSToGeneral or Operation.FmovGeneralDToGeneral => &FloatToGeneral,
+        Operation.FmovGeneralTopHalfToGeneral => &FloatTopToGeneral,
+        Operation.FmovGeneralSFromGeneral or Operation.FmovGeneralDFromGeneral => &FloatFromGeneral,
+        Operation.FmovGeneralTopHalfFromGeneral => &FloatTopFromGeneral,
+        Operation.FcvtzsFcvtzuScalarInteger => &FloatToInteger,
+        Operation.ScvtfUcvtfScalarInteger => &FloatFromInteger,
+        _ => OfFloatOperation(operation).Shape == FloatShape.None ? null : &FloatVector,
     };
 
     private static bool IsDouble(Op* op) => (op->Word & (1u << 22)) != 0;

@@ -47,66 +47,71 @@ internal sealed unsafe partial class Translator
     // What an encoding does. Argument: the operation, the condition, or the host's rounding mode. Plain: of scalar floating point proper, where Op.Shift is something else.
     private readonly record struct FloatOp(FloatShape Shape, int Argument = 0, bool Element = false, bool Plain = false);
 
-    private static readonly FloatOp[] s_floatOps = [.. EncodingTable.Rows.Select(row => OfFloatMnemonic(row.Mnemonic))];
+    private static readonly FloatOp[] s_floatOps = [.. EncodingTable.Rows.Select(row => OfFloatOperation(row.Operation))];
 
-    private static delegate*<Translator, Op*, bool> OfFloatVector(string mnemonic) => OfFloatMnemonic(mnemonic).Shape == FloatShape.None ? null : &FloatVector;
-
-    private static FloatOp OfFloatMnemonic(string mnemonic)
+    private static FloatOp OfFloatOperation(Operation operation)
     {
-        if (!mnemonic.EndsWith(" S", StringComparison.Ordinal) && !mnemonic.EndsWith(" D", StringComparison.Ordinal))
+        FloatOp what = operation switch
         {
-            return default;
-        }
-
-        bool isPlain = !mnemonic.Contains('(', StringComparison.Ordinal);
-        bool byElement = mnemonic.Contains("(by element", StringComparison.Ordinal);
-        string name = mnemonic.EndsWith(" to D", StringComparison.Ordinal) || mnemonic.EndsWith(" to S", StringComparison.Ordinal) ? mnemonic : mnemonic[..^2]
-            .Replace(" (by element, vector)", string.Empty, StringComparison.Ordinal)
-            .Replace(" (by element, scalar)", string.Empty, StringComparison.Ordinal)
-            .Replace(" (vector)", string.Empty, StringComparison.Ordinal)
-            .Replace(" (scalar)", " scalar", StringComparison.Ordinal);
-        FloatOp what = name switch
-        {
-            "FADD" => new(FloatShape.Arithmetic, (int)Scalar.Add),
-            "FSUB" => new(FloatShape.Arithmetic, (int)Scalar.Subtract),
-            "FMUL" or "FMULX" or "FMULX scalar" => new(FloatShape.Arithmetic, (int)Scalar.Multiply),
-            "FDIV" => new(FloatShape.Arithmetic, (int)Scalar.Divide),
-            "FNMUL" => new(FloatShape.NegatedMultiply, (int)Scalar.Multiply),
-            "FADDP" => new(FloatShape.Pairwise, (int)Scalar.Add),
-            "FADDP scalar" => new(FloatShape.Pair, (int)Scalar.Add),
-            "FABD" or "FABD scalar" => new(FloatShape.Difference, (int)Scalar.Subtract),
-            "FMLA" => new(FloatShape.Fused, (int)Fused.MultiplyAdd),
-            "FMLS" => new(FloatShape.Fused, (int)Fused.NegatedMultiplyAdd),
-            "FSQRT" => new(FloatShape.SquareRoot, (int)Scalar.SquareRoot),
-            "FABS" => new(FloatShape.Absolute),
-            "FNEG" => new(FloatShape.Negate),
-            "FMAX" or "FMAXNM" => new(FloatShape.Extreme, (int)Scalar.Maximum),
-            "FMIN" or "FMINNM" => new(FloatShape.Extreme, (int)Scalar.Minimum),
-            "FCMEQ (register)" or "FCMEQ" or "FCMEQ scalar" or "FCMEQ (register) scalar" => new(FloatShape.Compare, (int)FloatCondition.Equal),
-            "FCMGE (register)" or "FCMGE" or "FCMGE scalar" or "FCMGE (register) scalar" => new(FloatShape.CompareSwapped, (int)FloatCondition.LessOrEqual),
-            "FCMGT (register)" or "FCMGT" or "FCMGT scalar" or "FCMGT (register) scalar" => new(FloatShape.CompareSwapped, (int)FloatCondition.Less),
-            "FACGE" or "FACGE scalar" => new(FloatShape.CompareAbsolute, (int)FloatCondition.LessOrEqual),
-            "FACGT" or "FACGT scalar" => new(FloatShape.CompareAbsolute, (int)FloatCondition.Less),
-            "FCMEQ (zero)" or "FCMEQ (zero) scalar" => new(FloatShape.CompareZero, (int)FloatCondition.Equal),
-            "FCMLE (zero)" or "FCMLE (zero) scalar" => new(FloatShape.CompareZero, (int)FloatCondition.LessOrEqual),
-            "FCMLT (zero)" or "FCMLT (zero) scalar" => new(FloatShape.CompareZero, (int)FloatCondition.Less),
-            "FCMGE (zero)" or "FCMGE (zero) scalar" => new(FloatShape.CompareZeroSwapped, (int)FloatCondition.LessOrEqual),
-            "FCMGT (zero)" or "FCMGT (zero) scalar" => new(FloatShape.CompareZeroSwapped, (int)FloatCondition.Less),
+            Operation.Fadd or Operation.FaddVector => new(FloatShape.Arithmetic, (int)Scalar.Add),
+            Operation.Fsub or Operation.FsubVector => new(FloatShape.Arithmetic, (int)Scalar.Subtract),
+            Operation.Fmul or Operation.FmulVector or Operation.FmulByElementVector or Operation.FmulByElementScalar
+                or Operation.FmulxVector or Operation.FmulxByElementVector or Operation.FmulxByElementScalar or Operation.FmulxScalar
+                => new(FloatShape.Arithmetic, (int)Scalar.Multiply),
+            Operation.Fdiv or Operation.FdivVector => new(FloatShape.Arithmetic, (int)Scalar.Divide),
+            Operation.Fnmul => new(FloatShape.NegatedMultiply, (int)Scalar.Multiply),
+            Operation.FaddpVector => new(FloatShape.Pairwise, (int)Scalar.Add),
+            Operation.FaddpScalar => new(FloatShape.Pair, (int)Scalar.Add),
+            Operation.FabdVector or Operation.FabdScalar => new(FloatShape.Difference, (int)Scalar.Subtract),
+            Operation.FmlaVector or Operation.FmlaByElementVector or Operation.FmlaByElementScalar
+                => new(FloatShape.Fused, (int)Fused.MultiplyAdd),
+            Operation.FmlsVector or Operation.FmlsByElementVector or Operation.FmlsByElementScalar
+                => new(FloatShape.Fused, (int)Fused.NegatedMultiplyAdd),
+            Operation.Fsqrt or Operation.FsqrtVector => new(FloatShape.SquareRoot, (int)Scalar.SquareRoot),
+            Operation.Fabs or Operation.FabsVector => new(FloatShape.Absolute),
+            Operation.Fneg or Operation.FnegVector => new(FloatShape.Negate),
+            Operation.Fmax or Operation.FmaxVector or Operation.Fmaxnm or Operation.FmaxnmVector
+                => new(FloatShape.Extreme, (int)Scalar.Maximum),
+            Operation.Fmin or Operation.FminVector or Operation.Fminnm or Operation.FminnmVector
+                => new(FloatShape.Extreme, (int)Scalar.Minimum),
+            Operation.FcmeqRegisterVector or Operation.FcmeqRegisterScalar => new(FloatShape.Compare, (int)FloatCondition.Equal),
+            Operation.FcmgeRegisterVector or Operation.FcmgeRegisterScalar
+                => new(FloatShape.CompareSwapped, (int)FloatCondition.LessOrEqual),
+            Operation.FcmgtRegisterVector or Operation.FcmgtRegisterScalar => new(FloatShape.CompareSwapped, (int)FloatCondition.Less),
+            Operation.FacgeVector or Operation.FacgeScalar => new(FloatShape.CompareAbsolute, (int)FloatCondition.LessOrEqual),
+            Operation.FacgtVector or Operation.FacgtScalar => new(FloatShape.CompareAbsolute, (int)FloatCondition.Less),
+            Operation.FcmeqZeroVector or Operation.FcmeqZeroScalar => new(FloatShape.CompareZero, (int)FloatCondition.Equal),
+            Operation.FcmleZeroVector or Operation.FcmleZeroScalar => new(FloatShape.CompareZero, (int)FloatCondition.LessOrEqual),
+            Operation.FcmltZeroVector or Operation.FcmltZeroScalar => new(FloatShape.CompareZero, (int)FloatCondition.Less),
+            Operation.FcmgeZeroVector or Operation.FcmgeZeroScalar => new(FloatShape.CompareZeroSwapped, (int)FloatCondition.LessOrEqual),
+            Operation.FcmgtZeroVector or Operation.FcmgtZeroScalar => new(FloatShape.CompareZeroSwapped, (int)FloatCondition.Less),
 
             // FRINTI rounds as FPCR says, which is 0.
-            "FRINTN" or "FRINTX" or "FRINTI" => new(FloatShape.Round, 0),
-            "FRINTM" => new(FloatShape.Round, 1),
-            "FRINTP" => new(FloatShape.Round, 2),
-            "FRINTZ" => new(FloatShape.Round, 3),
-            "SCVTF (integer)" or "SCVTF (integer) scalar" => new(FloatShape.FromSigned),
-            "UCVTF (integer)" or "UCVTF (integer) scalar" => new(FloatShape.FromUnsigned),
-            "FCVTZS (integer)" or "FCVTZS (integer) scalar" => new(FloatShape.ToSigned),
-            "FCVTL S to D" => new(FloatShape.Lengthen),
-            "FCVTN D to S" => new(FloatShape.Narrow),
+            Operation.Frintn or Operation.FrintnVector or Operation.Frintx or Operation.FrintxVector or Operation.Frinti
+                or Operation.FrintiVector => new(FloatShape.Round, 0),
+            Operation.Frintm or Operation.FrintmVector => new(FloatShape.Round, 1),
+            Operation.Frintp or Operation.FrintpVector => new(FloatShape.Round, 2),
+            Operation.Frintz or Operation.FrintzVector => new(FloatShape.Round, 3),
+            Operation.ScvtfIntegerVector or Operation.ScvtfIntegerScalar => new(FloatShape.FromSigned),
+            Operation.UcvtfIntegerVector or Operation.UcvtfIntegerScalar => new(FloatShape.FromUnsigned),
+            Operation.FcvtzsIntegerVector or Operation.FcvtzsIntegerScalar => new(FloatShape.ToSigned),
+            Operation.FcvtlSToD => new(FloatShape.Lengthen),
+            Operation.FcvtnDToS => new(FloatShape.Narrow),
             _ => default,
         };
-        return what.Shape == FloatShape.None ? default : what with { Plain = isPlain, Element = byElement };
+        return what.Shape == FloatShape.None ? default : what with { Plain = IsPlain(operation), Element = IsByElement(operation) };
     }
+
+    private static bool IsPlain(Operation operation) => operation is
+        Operation.Fadd or Operation.Fsub or Operation.Fmul or Operation.Fdiv or Operation.Fnmul or Operation.Fsqrt or Operation.Fabs
+            or Operation.Fneg or Operation.Fmax or Operation.Fmaxnm or Operation.Fmin or Operation.Fminnm or Operation.Frintn
+            or Operation.Frintx or Operation.Frinti or Operation.Frintm or Operation.Frintp or Operation.Frintz or Operation.FcvtlSToD
+            or Operation.FcvtnDToS;
+
+    private static bool IsByElement(Operation operation) => operation is
+        Operation.FmulByElementVector or Operation.FmulByElementScalar or Operation.FmulxByElementVector
+            or Operation.FmulxByElementScalar or Operation.FmlaByElementVector or Operation.FmlaByElementScalar
+            or Operation.FmlsByElementVector or Operation.FmlsByElementScalar;
 
     private static bool FloatVector(Translator t, Op* op) => t.FloatVector(op, s_floatOps[op->Row]);
 

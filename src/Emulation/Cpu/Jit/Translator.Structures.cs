@@ -1,3 +1,4 @@
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit.X64;
 
@@ -9,12 +10,6 @@ namespace Vmm.Emulation.Cpu.Jit;
 /// </content>
 internal sealed unsafe partial class Translator
 {
-    private static delegate*<Translator, Op*, bool> OfStructure(string mnemonic) =>
-        mnemonic.Contains("(single", StringComparison.Ordinal) ? &SingleStructure
-        : mnemonic.Contains("LD1R", StringComparison.Ordinal) ? &ReplicatedStructure
-        : mnemonic[2] == '1' ? &Registers
-        : mnemonic[2] == '3' ? null : &MultipleStructures;
-
     private static bool IsLoad(Op* op) => (op->Word & (1u << 22)) != 0;
 
     // The place in host memory of all bytes of a structure at Rn.
@@ -171,8 +166,8 @@ internal sealed unsafe partial class Translator
     private void StoreElements(Op* op, Operand place, bool upper)
     {
         int size = op->Extra;
-        Packed low = OfMnemonic("ZIP1").At(size);
-        Packed high = OfMnemonic("ZIP2").At(size);
+        Packed low = OfOperation(Operation.Zip1).At(size);
+        Packed high = OfOperation(Operation.Zip2).At(size);
         int v0 = Vec(op->Rd);
         int v1 = Vec((op->Rd + 1) % 32);
         if (op->Ra == 2)

@@ -3,142 +3,134 @@ using Vmm.Emulation.Cpu.Interpreter;
 
 namespace Vmm.Emulation.Cpu.Jit;
 
-/// <content>Which emitter makes the code of which encoding, by the mnemonics of <see cref="EncodingTable"/>. All others are interpreted.</content>
+/// <content>Which emitter makes the code of which encoding, by the operations of <see cref="EncodingTable"/>. All others are interpreted.</content>
 internal sealed unsafe partial class Translator
 {
     private static readonly delegate*<Translator, Op*, bool>[] s_emitters = BuildEmitters();
-
-    /// <summary>Whether an encoding has an emitter; it may still decline an instruction.</summary>
-    public static bool HasEmitter(int row) => s_emitters[row] != null;
 
     private static delegate*<Translator, Op*, bool>[] BuildEmitters()
     {
         var emitters = new delegate*<Translator, Op*, bool>[EncodingTable.Rows.Length];
         for (int i = 0; i < emitters.Length; i++)
         {
-            EncodingRow row = EncodingTable.Rows[i];
-            emitters[i] = (row.Flags & RowFlags.FpSimd) != 0 ? OfVector(row) : OfGeneral(WithoutSize(row.Mnemonic), row.Mnemonic);
+            ref EncodingRow row = ref EncodingTable.Rows[i];
+            emitters[i] = row.UsesVectors ? OfVector(row.Operation) : OfGeneral(row.Operation);
         }
 
         return emitters;
     }
 
-    private static string WithoutSize(string mnemonic) =>
-        mnemonic.EndsWith(" 32", StringComparison.Ordinal) || mnemonic.EndsWith(" 64", StringComparison.Ordinal) ? mnemonic[..^3] : mnemonic;
-
-    private static delegate*<Translator, Op*, bool> OfGeneral(string name, string mnemonic)
+    private static delegate*<Translator, Op*, bool> OfGeneral(Operation operation)
     {
-        switch (name)
+        switch (operation)
         {
-            case "ADR": return &Adr;
-            case "ADRP": return &Adrp;
-            case "ADD (immediate)": return &AddImmediate;
-            case "SUB (immediate)": return &SubImmediate;
-            case "ADDS (immediate)": return &AddsImmediate;
-            case "SUBS (immediate)": return &SubsImmediate;
-            case "ADD (register)" or "ADD (shifted register)": return &AddRegister;
-            case "SUB (register)" or "SUB (shifted register)": return &SubRegister;
-            case "ADDS (register)" or "ADDS (shifted register)": return &AddsRegister;
-            case "SUBS (register)" or "SUBS (shifted register)": return &SubsRegister;
-            case "ADD (extended register)": return &AddExtended;
-            case "SUB (extended register)": return &SubExtended;
-            case "ADDS (extended register)": return &AddsExtended;
-            case "SUBS (extended register)": return &SubsExtended;
-            case "ADC" or "ADCS": return &AddWithCarry;
-            case "SBC" or "SBCS": return &SubWithCarry;
-            case "AND (immediate)": return &AndImmediate;
-            case "ORR (immediate)": return &OrrImmediate;
-            case "EOR (immediate)": return &EorImmediate;
-            case "ANDS (immediate)": return &AndsImmediate;
-            case "AND (register)" or "AND (shifted register)": return &AndRegister;
-            case "BIC (register)" or "BIC (shifted register)": return &BicRegister;
-            case "ORR (register)" or "ORR (shifted register)": return &OrrRegister;
-            case "ORN (register)" or "ORN (shifted register)": return &OrnRegister;
-            case "EOR (register)" or "EOR (shifted register)": return &EorRegister;
-            case "EON (register)" or "EON (shifted register)": return &EonRegister;
-            case "ANDS (register)" or "ANDS (shifted register)": return &AndsRegister;
-            case "BICS (register)" or "BICS (shifted register)": return &BicsRegister;
-            case "MOVZ": return &MoveZero;
-            case "MOVN": return &MoveNot;
-            case "MOVK": return &MoveKeep;
-            case "UBFM": return &UnsignedBitfield;
-            case "SBFM": return &SignedBitfield;
-            case "BFM": return &BitfieldMove;
-            case "EXTR": return &Extract;
-            case "LSLV": return &ShiftLeft;
-            case "LSRV": return &ShiftRight;
-            case "ASRV": return &ShiftArithmetic;
-            case "RORV": return &RotateVariable;
-            case "MADD": return &MultiplyAdd;
-            case "MSUB": return &MultiplySub;
-            case "SMADDL": return &SignedMultiplyAddLong;
-            case "SMSUBL": return &SignedMultiplySubLong;
-            case "UMADDL": return &UnsignedMultiplyAddLong;
-            case "UMSUBL": return &UnsignedMultiplySubLong;
-            case "SMULH": return &SignedMultiplyHigh;
-            case "UMULH": return &UnsignedMultiplyHigh;
-            case "UDIV": return &UnsignedDivide;
-            case "SDIV": return &SignedDivide;
-            case "CLZ": return &CountLeadingZeros;
-            case "REV": return &ReverseBytes;
-            case "REV32": return &ReverseBytes32;
-            case "RBIT": return &ReverseBits;
-            case "CRC32CB" or "CRC32CH" or "CRC32CW" or "CRC32CX": return &Crc32C;
-            case "CSEL": return &Select;
-            case "CSINC": return &SelectIncrement;
-            case "CSINV": return &SelectInvert;
-            case "CSNEG": return &SelectNegate;
-            case "CCMP (register)" or "CCMN (register)": return &CompareRegister;
-            case "CCMP (immediate)" or "CCMN (immediate)": return &CompareImmediate;
+            case Operation.Adr: return &Adr;
+            case Operation.Adrp: return &Adrp;
+            case Operation.AddImmediate: return &AddImmediate;
+            case Operation.SubImmediate: return &SubImmediate;
+            case Operation.AddsImmediate: return &AddsImmediate;
+            case Operation.SubsImmediate: return &SubsImmediate;
+            case Operation.AddRegister or Operation.AddShiftedRegister: return &AddRegister;
+            case Operation.SubRegister or Operation.SubShiftedRegister: return &SubRegister;
+            case Operation.AddsRegister or Operation.AddsShiftedRegister: return &AddsRegister;
+            case Operation.SubsRegister or Operation.SubsShiftedRegister: return &SubsRegister;
+            case Operation.AddExtendedRegister: return &AddExtended;
+            case Operation.SubExtendedRegister: return &SubExtended;
+            case Operation.AddsExtendedRegister: return &AddsExtended;
+            case Operation.SubsExtendedRegister: return &SubsExtended;
+            case Operation.Adc or Operation.Adcs: return &AddWithCarry;
+            case Operation.Sbc or Operation.Sbcs: return &SubWithCarry;
+            case Operation.AndImmediate: return &AndImmediate;
+            case Operation.OrrImmediate: return &OrrImmediate;
+            case Operation.EorImmediate: return &EorImmediate;
+            case Operation.AndsImmediate: return &AndsImmediate;
+            case Operation.AndRegister or Operation.AndShiftedRegister: return &AndRegister;
+            case Operation.BicRegister or Operation.BicShiftedRegister: return &BicRegister;
+            case Operation.OrrRegister or Operation.OrrShiftedRegister: return &OrrRegister;
+            case Operation.OrnRegister or Operation.OrnShiftedRegister: return &OrnRegister;
+            case Operation.EorRegister or Operation.EorShiftedRegister: return &EorRegister;
+            case Operation.EonRegister or Operation.EonShiftedRegister: return &EonRegister;
+            case Operation.AndsRegister or Operation.AndsShiftedRegister: return &AndsRegister;
+            case Operation.BicsRegister or Operation.BicsShiftedRegister: return &BicsRegister;
+            case Operation.Movz: return &MoveZero;
+            case Operation.Movn: return &MoveNot;
+            case Operation.Movk: return &MoveKeep;
+            case Operation.Ubfm: return &UnsignedBitfield;
+            case Operation.Sbfm: return &SignedBitfield;
+            case Operation.Bfm: return &BitfieldMove;
+            case Operation.Extr: return &Extract;
+            case Operation.Lslv: return &ShiftLeft;
+            case Operation.Lsrv: return &ShiftRight;
+            case Operation.Asrv: return &ShiftArithmetic;
+            case Operation.Rorv: return &RotateVariable;
+            case Operation.Madd: return &MultiplyAdd;
+            case Operation.Msub: return &MultiplySub;
+            case Operation.Smaddl: return &SignedMultiplyAddLong;
+            case Operation.Smsubl: return &SignedMultiplySubLong;
+            case Operation.Umaddl: return &UnsignedMultiplyAddLong;
+            case Operation.Umsubl: return &UnsignedMultiplySubLong;
+            case Operation.Smulh: return &SignedMultiplyHigh;
+            case Operation.Umulh: return &UnsignedMultiplyHigh;
+            case Operation.Udiv: return &UnsignedDivide;
+            case Operation.Sdiv: return &SignedDivide;
+            case Operation.Clz: return &CountLeadingZeros;
+            case Operation.Rev: return &ReverseBytes;
+            case Operation.Rev32: return &ReverseBytes32;
+            case Operation.Rbit: return &ReverseBits;
+            case Operation.Crc32cb or Operation.Crc32ch or Operation.Crc32cw or Operation.Crc32cx: return &Crc32C;
+            case Operation.Csel: return &Select;
+            case Operation.Csinc: return &SelectIncrement;
+            case Operation.Csinv: return &SelectInvert;
+            case Operation.Csneg: return &SelectNegate;
+            case Operation.CcmpRegister or Operation.CcmnRegister: return &CompareRegister;
+            case Operation.CcmpImmediate or Operation.CcmnImmediate: return &CompareImmediate;
 
-            case "B": return &Branch;
-            case "BL": return &BranchLink;
-            case "BR" or "RET": return &BranchRegister;
-            case "BLR": return &BranchLinkRegister;
-            case "B.cond": return &BranchConditional;
-            case "CBZ": return &CompareAndBranchZero;
-            case "CBNZ": return &CompareAndBranchNotZero;
-            case "TBZ": return &TestAndBranchZero;
-            case "TBNZ": return &TestAndBranchNotZero;
+            case Operation.B: return &Branch;
+            case Operation.Bl: return &BranchLink;
+            case Operation.Br or Operation.Ret: return &BranchRegister;
+            case Operation.Blr: return &BranchLinkRegister;
+            case Operation.BCond: return &BranchConditional;
+            case Operation.Cbz: return &CompareAndBranchZero;
+            case Operation.Cbnz: return &CompareAndBranchNotZero;
+            case Operation.Tbz: return &TestAndBranchZero;
+            case Operation.Tbnz: return &TestAndBranchNotZero;
 
-            case "LDARB" or "LDARH" or "LDAR" or "LDAPRB" or "LDAPRH" or "LDAPR": return &LoadAcquire;
-            case "STLRB" or "STLRH" or "STLR": return &StoreRelease;
-            case "LDADDB" or "LDADDH" or "LDADD": return &AtomicAdd;
-            case "LDCLRB" or "LDCLRH" or "LDCLR": return &AtomicClear;
-            case "LDEORB" or "LDEORH" or "LDEOR": return &AtomicExclusiveOr;
-            case "LDSETB" or "LDSETH" or "LDSET": return &AtomicSet;
-            case "SWPB" or "SWPH" or "SWP": return &AtomicSwap;
-            case "CASB" or "CASH" or "CAS": return &CompareAndSwap;
-            case "CASP" when mnemonic == "CASP 64": return &CompareAndSwapPair;
-            case "LDXP" or "LDAXP" when mnemonic.EndsWith(" 64", StringComparison.Ordinal): return &LoadExclusivePair;
-            case "STXP" or "STLXP" when mnemonic.EndsWith(" 64", StringComparison.Ordinal): return &StoreExclusivePair;
-            case "LDXRB" or "LDXRH" or "LDXR" or "LDAXRB" or "LDAXRH" or "LDAXR": return &LoadExclusive;
-            case "STXRB" or "STXRH" or "STXR" or "STLXRB" or "STLXRH" or "STLXR": return &StoreExclusive;
-            case "CLREX": return &ClearExclusive;
+            case Operation.Ldarb or Operation.Ldarh or Operation.Ldar or Operation.Ldaprb or Operation.Ldaprh or Operation.Ldapr:
+                return &LoadAcquire;
+            case Operation.Stlrb or Operation.Stlrh or Operation.Stlr: return &StoreRelease;
+            case Operation.Ldaddb or Operation.Ldaddh or Operation.Ldadd: return &AtomicAdd;
+            case Operation.Ldclrb or Operation.Ldclrh or Operation.Ldclr: return &AtomicClear;
+            case Operation.Ldeorb or Operation.Ldeorh or Operation.Ldeor: return &AtomicExclusiveOr;
+            case Operation.Ldsetb or Operation.Ldseth or Operation.Ldset: return &AtomicSet;
+            case Operation.Swpb or Operation.Swph or Operation.Swp: return &AtomicSwap;
+            case Operation.Casb or Operation.Cash or Operation.Cas: return &CompareAndSwap;
+            case Operation.Casp64: return &CompareAndSwapPair;
+            case Operation.Ldxp64 or Operation.Ldaxp64: return &LoadExclusivePair;
+            case Operation.Stxp64 or Operation.Stlxp64: return &StoreExclusivePair;
+            case Operation.Ldxrb or Operation.Ldxrh or Operation.Ldxr or Operation.Ldaxrb or Operation.Ldaxrh or Operation.Ldaxr:
+                return &LoadExclusive;
+            case Operation.Stxrb or Operation.Stxrh or Operation.Stxr or Operation.Stlxrb or Operation.Stlxrh or Operation.Stlxr:
+                return &StoreExclusive;
+            case Operation.Clrex: return &ClearExclusive;
 
-            case "HINT" or "YIELD": return &Nothing;
-            case "DMB": return &Barrier;
-            case "DSB": return &SynchronizationBarrier;
-            case "ISB": return &InstructionBarrier;
-            case "SYS": return &SystemOperation;
-            case "MRS": return &ReadSystemRegister;
-            case "MSR (register)": return &WriteSystemRegister;
-            case "MSR DAIFSet": return &SetInterruptMasks;
-            case "MSR DAIFClr": return &ClearInterruptMasks;
-            case "LDR (literal)" or "LDRSW (literal)": return &LoadLiteral;
+            case Operation.Hint or Operation.Yield or Operation.PrfmImmediate or Operation.Prfum or Operation.PrfmRegister
+                or Operation.PrfmLiteral:
+                return &Nothing;
+            case Operation.Dmb: return &Barrier;
+            case Operation.Dsb: return &SynchronizationBarrier;
+            case Operation.Isb: return &InstructionBarrier;
+            case Operation.Sys: return &SystemOperation;
+            case Operation.Mrs: return &ReadSystemRegister;
+            case Operation.MsrRegister: return &WriteSystemRegister;
+            case Operation.MsrDAIFSet: return &SetInterruptMasks;
+            case Operation.MsrDAIFClr: return &ClearInterruptMasks;
+            case Operation.LdrLiteral or Operation.LdrswLiteral: return &LoadLiteral;
+            case Operation.Sttrb or Operation.Ldtrb or Operation.Sttrh or Operation.Ldtrh or Operation.Sttr or Operation.Ldtr
+                or Operation.Ldtrsb or Operation.Ldtrsh or Operation.Ldtrsw:
+                return &LoadStoreUnprivileged;
         }
 
-        if (name.StartsWith("PRF", StringComparison.Ordinal))
-        {
-            return &Nothing;
-        }
-
-        if (name.StartsWith("LDTR", StringComparison.Ordinal) || name.StartsWith("STTR", StringComparison.Ordinal))
-        {
-            return &LoadStoreUnprivileged;
-        }
-
-        return FormOf(mnemonic, vector: false) switch
+        return FormOf(operation) switch
         {
             (Form.General, Mode.Offset) => &LoadStoreOffset,
             (Form.General, Mode.PreIndex) => &LoadStorePreIndex,
@@ -151,19 +143,18 @@ internal sealed unsafe partial class Translator
         };
     }
 
-    private static delegate*<Translator, Op*, bool> OfVector(EncodingRow row)
+    private static delegate*<Translator, Op*, bool> OfVector(Operation operation)
     {
-        if (row.Mnemonic.Contains("structure", StringComparison.Ordinal) || row.Mnemonic.StartsWith("LD1R", StringComparison.Ordinal))
+        switch (operation)
         {
-            return OfStructure(row.Mnemonic);
+            case Operation.Ld1Multiple or Operation.St1Multiple: return &Registers;
+            case Operation.Ld2Multiple or Operation.St2Multiple or Operation.Ld4Multiple or Operation.St4Multiple: return &MultipleStructures;
+            case Operation.LdSingle or Operation.StSingle: return &SingleStructure;
+            case Operation.LdReplicate: return &ReplicatedStructure;
+            case Operation.LdrLiteralVector: return &VectorLiteral;
         }
 
-        if (row.Mnemonic.StartsWith("LDR (literal)", StringComparison.Ordinal))
-        {
-            return &VectorLiteral;
-        }
-
-        return FormOf(row.Mnemonic, vector: true) switch
+        return FormOf(operation) switch
         {
             (Form.Vector, Mode.Offset) => &VectorOffset,
             (Form.Vector, Mode.PreIndex) => &VectorPreIndex,
@@ -172,7 +163,7 @@ internal sealed unsafe partial class Translator
             (Form.VectorPair, Mode.Offset) => &VectorPairOffset,
             (Form.VectorPair, Mode.PreIndex) => &VectorPairPreIndex,
             (Form.VectorPair, Mode.PostIndex) => &VectorPairPostIndex,
-            _ => HasVectorOperation(row.Mnemonic) ? &VectorOperation : OfFloat(row.Mnemonic),
+            _ => OfOperation(operation).Shape != Shape.None ? &VectorOperation : OfFloat(operation),
         };
     }
 
@@ -186,24 +177,46 @@ internal sealed unsafe partial class Translator
         VectorPair,
     }
 
-    private static readonly (Form Form, Mode Mode)[] s_forms = [.. EncodingTable.Rows.Select(row => FormOf(row.Mnemonic, (row.Flags & RowFlags.FpSimd) != 0))];
+    private static readonly (Form Form, Mode Mode)[] s_forms = [.. EncodingTable.Rows.Select(row => FormOf(row.Operation))];
 
-    private static (Form Form, Mode Mode) FormOf(string mnemonic, bool vector)
+    private static (Form Form, Mode Mode) FormOf(Operation operation) => operation switch
     {
-        Mode mode = mnemonic.Contains("(pre-index)", StringComparison.Ordinal) ? Mode.PreIndex
-            : mnemonic.Contains("(post-index)", StringComparison.Ordinal) ? Mode.PostIndex
-            : mnemonic.Contains("(register offset)", StringComparison.Ordinal) ? Mode.Register : Mode.Offset;
-        switch (mnemonic.Split(' ')[0])
-        {
-            case "LDR" or "LDRSW" when mnemonic.Contains("(literal)", StringComparison.Ordinal):
-                return default;
-            case "LDP" or "STP" or "LDNP" or "STNP" or "LDPSW":
-                return (vector ? Form.VectorPair : Form.Pair, mode);
-            case "LDR" or "STR" or "LDRB" or "STRB" or "LDRH" or "STRH" or "LDRSB" or "LDRSH" or "LDRSW"
-                or "LDUR" or "STUR" or "LDURB" or "STURB" or "LDURH" or "STURH" or "LDURSB" or "LDURSH" or "LDURSW":
-                return (vector ? Form.Vector : Form.General, mode);
-            default:
-                return default;
-        }
-    }
+        Operation.StrbUnsignedOffset or Operation.LdrbUnsignedOffset or Operation.StrhUnsignedOffset or Operation.LdrhUnsignedOffset
+            or Operation.StrUnsignedOffset or Operation.LdrUnsignedOffset or Operation.LdrsbUnsignedOffset
+            or Operation.LdrshUnsignedOffset or Operation.LdrswUnsignedOffset or Operation.Sturb or Operation.Ldurb or Operation.Sturh
+            or Operation.Ldurh or Operation.Stur or Operation.Ldur or Operation.Ldursb or Operation.Ldursh or Operation.Ldursw
+            => (Form.General, Mode.Offset),
+        Operation.StrbPostIndex or Operation.LdrbPostIndex or Operation.StrhPostIndex or Operation.LdrhPostIndex
+            or Operation.StrPostIndex or Operation.LdrPostIndex or Operation.LdrsbPostIndex or Operation.LdrshPostIndex
+            or Operation.LdrswPostIndex
+            => (Form.General, Mode.PostIndex),
+        Operation.StrbPreIndex or Operation.LdrbPreIndex or Operation.StrhPreIndex or Operation.LdrhPreIndex or Operation.StrPreIndex
+            or Operation.LdrPreIndex or Operation.LdrsbPreIndex or Operation.LdrshPreIndex or Operation.LdrswPreIndex
+            => (Form.General, Mode.PreIndex),
+        Operation.StrbRegisterOffset or Operation.LdrbRegisterOffset or Operation.StrhRegisterOffset or Operation.LdrhRegisterOffset
+            or Operation.StrRegisterOffset or Operation.LdrRegisterOffset or Operation.LdrsbRegisterOffset
+            or Operation.LdrshRegisterOffset or Operation.LdrswRegisterOffset
+            => (Form.General, Mode.Register),
+        Operation.Stnp or Operation.Ldnp or Operation.StpSignedOffset or Operation.LdpSignedOffset or Operation.LdpswSignedOffset
+            => (Form.Pair, Mode.Offset),
+        Operation.StpPostIndex or Operation.LdpPostIndex or Operation.LdpswPostIndex
+            => (Form.Pair, Mode.PostIndex),
+        Operation.StpPreIndex or Operation.LdpPreIndex or Operation.LdpswPreIndex
+            => (Form.Pair, Mode.PreIndex),
+        Operation.StrUnsignedOffsetVector or Operation.SturVector or Operation.LdrUnsignedOffsetVector or Operation.LdurVector
+            => (Form.Vector, Mode.Offset),
+        Operation.StrPostIndexVector or Operation.LdrPostIndexVector
+            => (Form.Vector, Mode.PostIndex),
+        Operation.StrPreIndexVector or Operation.LdrPreIndexVector
+            => (Form.Vector, Mode.PreIndex),
+        Operation.StrRegisterOffsetVector or Operation.LdrRegisterOffsetVector
+            => (Form.Vector, Mode.Register),
+        Operation.StnpVector or Operation.LdnpVector or Operation.StpSignedOffsetVector or Operation.LdpSignedOffsetVector
+            => (Form.VectorPair, Mode.Offset),
+        Operation.StpPostIndexVector or Operation.LdpPostIndexVector
+            => (Form.VectorPair, Mode.PostIndex),
+        Operation.StpPreIndexVector or Operation.LdpPreIndexVector
+            => (Form.VectorPair, Mode.PreIndex),
+        _ => default,
+    };
 }

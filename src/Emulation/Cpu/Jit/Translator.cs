@@ -237,7 +237,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     // The word of the page that a direct branch goes to; -1 for what is none, or goes elsewhere.
     private static int TargetWord(Op* op)
     {
-        if (!op->IsAllocated || (EncodingTable.Rows[op->Row].Flags & RowFlags.Branch) == 0 || op->Word >> 25 == 0b1101011)
+        if (!op->IsAllocated || !EncodingTable.Rows[op->Row].May(Effects.Jump) || op->Word >> 25 == 0b1101011)
         {
             return -1;
         }
@@ -299,7 +299,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
                         {
                             wanted |= WantedAtWord(target);
                         }
-                        else if ((EncodingTable.Rows[op->Row].Flags & RowFlags.Branch) != 0)
+                        else if (EncodingTable.Rows[op->Row].May(Effects.Jump))
                         {
                             wanted = true;
                         }

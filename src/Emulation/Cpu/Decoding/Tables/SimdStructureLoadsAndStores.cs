@@ -1,24 +1,25 @@
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Interpreter.Handlers.Simd;
+using static Vmm.Emulation.Cpu.Decoding.Effects;
 
 namespace Vmm.Emulation.Cpu.Decoding.Tables;
 
 /// <summary>Advanced SIMD loads and stores of structures, multiple and single (Arm ARM C4.1.94).</summary>
 internal static unsafe class SimdStructureLoadsAndStores
 {
-    // The addressing of LD1 and its kin: bits 23 and 20:16, which are Rm when post-indexed.
-    private static readonly (string Index, string Rm, string Name)[] StructureAddressing =
-        [("0", "00000", ""), ("1", "mmmmm", " post-index")];
+    // The addressing of LD1 and its kin: bits 23 and 20:16, which are Rm when post-indexed, and what that reads and writes beside the rest.
+    private static readonly (string Index, string Rm, string Name, Effects Effects)[] StructureAddressing =
+        [("0", "00000", "", None), ("1", "mmmmm", " post-index", ReadRm | WriteRn)];
 
     public static readonly EncodingRow[] Rows =
     [
-        .. Multiple("0000", "4"),
-        .. Multiple("0010", "1, four registers"),
-        .. Multiple("0100", "3"),
-        .. Multiple("0110", "1, three registers"),
-        .. Multiple("0111", "1, one register"),
-        .. Multiple("1000", "2"),
-        .. Multiple("1010", "1, two registers"),
+        .. Multiple("0000", Operation.St4Multiple, Operation.Ld4Multiple, "4"),
+        .. Multiple("0010", Operation.St1Multiple, Operation.Ld1Multiple, "1, four registers"),
+        .. Multiple("0100", Operation.St3Multiple, Operation.Ld3Multiple, "3"),
+        .. Multiple("0110", Operation.St1Multiple, Operation.Ld1Multiple, "1, three registers"),
+        .. Multiple("0111", Operation.St1Multiple, Operation.Ld1Multiple, "1, one register"),
+        .. Multiple("1000", Operation.St2Multiple, Operation.Ld2Multiple, "2"),
+        .. Multiple("1010", Operation.St1Multiple, Operation.Ld1Multiple, "1, two registers"),
 
         .. Lane<byte>("00 o", "s zz", "8"),
         .. Lane<ushort>("01 o", "s z0", "16"),
@@ -32,13 +33,18 @@ internal static unsafe class SimdStructureLoadsAndStores
     ];
 
     private static EncodingRow Row(
-        string name, string pattern, delegate*<Op*, void> form, delegate*<VcpuCore, CpuState*, Op*, Op*> handler) =>
-        new(pattern, name, form, handler, Feature.None, RowFlags.FpSimd | RowFlags.Memory);
+        string name,
+        string pattern,
+        Operation operation,
+        Effects effects,
+        delegate*<Op*, void> form,
+        delegate*<VcpuCore, CpuState*, Op*, Op*> handler) =>
+        new(pattern, name, operation, effects | ReadRn | List, form, handler);
 
-    private static EncodingRow[] Multiple(string opcode, string name)
+    private static EncodingRow[] Multiple(string opcode, Operation store, Operation load, string name)
     {
         var rows = new List<EncodingRow>();
-        foreach ((string index, string rm, string indexName) in StructureAddressing)
+        foreach ((string index, string rm, string indexName, Effects addressing) in StructureAddressing)
         {
             AddMultiple<byte>(rows, "00", "8");
             AddMultiple<ushort>(rows, "01", "16");
@@ -51,9 +57,9 @@ internal static unsafe class SimdStructureLoadsAndStores
                 // A structure of several elements with one doubleword in a register is reserved: Q is 1 there.
                 string q = size == "11" && opcode is ("0000" or "0100" or "1000") ? "1" : "q";
                 to.Add(Row($"ST{name} (multiple structures{indexName}) {bits}", $"0 {q} 001100 {index} 0 0 {rm} {opcode} {size} nnnnn ttttt",
-                    &Operands.SimdMultipleStructures, &SimdStructures.StoreMultiple<T>));
+                    store, Store | ReadVd | addressing, &Operands.SimdMultipleStructures, &SimdStructures.StoreMultiple<T>));
                 to.Add(Row($"LD{name} (multiple structures{indexName}) {bits}", $"0 {q} 001100 {index} 1 0 {rm} {opcode} {size} nnnnn ttttt",
-                    &Operands.SimdMultipleStructures, &SimdStructures.LoadMultiple<T>));
+                    load, Load | WriteVd | addressing, &Operands.SimdMultipleStructures, &SimdStructures.LoadMultiple<T>));
             }
         }
 
@@ -64,12 +70,12 @@ internal static unsafe class SimdStructureLoadsAndStores
         where T : unmanaged
     {
         var rows = new List<EncodingRow>();
-        foreach ((string indexed, string rm, string name) in StructureAddressing)
+        foreach ((string indexed, string rm, string name, Effects addressing) in StructureAddressing)
         {
             rows.Add(Row($"ST1–ST4 (single structure{name}) {bits}", $"0 q 001101 {indexed} 0 r {rm} {opcode} {index} nnnnn ttttt",
-                &Operands.SimdSingleStructure, &SimdStructures.StoreLane<T>));
+                Operation.StSingle, Store | ReadVd | addressing, &Operands.SimdSingleStructure, &SimdStructures.StoreLane<T>));
             rows.Add(Row($"LD1–LD4 (single structure{name}) {bits}", $"0 q 001101 {indexed} 1 r {rm} {opcode} {index} nnnnn ttttt",
-                &Operands.SimdSingleStructure, &SimdStructures.LoadLane<T>));
+                Operation.LdSingle, Load | ReadVd | WriteVd | addressing, &Operands.SimdSingleStructure, &SimdStructures.LoadLane<T>));
         }
 
         return [.. rows];
@@ -79,10 +85,10 @@ internal static unsafe class SimdStructureLoadsAndStores
         where T : unmanaged
     {
         var rows = new List<EncodingRow>();
-        foreach ((string indexed, string rm, string name) in StructureAddressing)
+        foreach ((string indexed, string rm, string name, Effects addressing) in StructureAddressing)
         {
             rows.Add(Row($"LD1R–LD4R{name} {bits}", $"0 q 001101 {indexed} 1 r {rm} 11 o 0 {size} nnnnn ttttt",
-                &Operands.SimdReplicate, &SimdStructures.LoadReplicate<T>));
+                Operation.LdReplicate, Load | WriteVd | addressing, &Operands.SimdReplicate, &SimdStructures.LoadReplicate<T>));
         }
 
         return [.. rows];
