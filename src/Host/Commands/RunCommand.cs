@@ -100,6 +100,7 @@ public static class RunCommand
         string report = "";
         await using (monitors)
         await using (VmSession session = opened)
+        await using (new IdleTrim(session))
         {
             session.Published += monitors.Publish;
             monitors.Start(new MonitorVm(config, session.Ask, () => Quit(ShutdownCause.HostQuit)) { Outcomes = session.AskOutcome }, session.SendSerial);
@@ -107,7 +108,6 @@ public static class RunCommand
             if (!quit.Task.IsCompleted)
             {
                 await session.Ask(options.Stopped ? new PrepareVm() : new StartVm()).ConfigureAwait(false);
-                HeapTrim.Schedule();
             }
 
             if (await Task.WhenAny(session.Ended, quit.Task).ConfigureAwait(false) == session.Ended)

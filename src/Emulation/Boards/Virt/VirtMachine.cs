@@ -197,6 +197,9 @@ public sealed class VirtMachine : IDisposable
     public long TranslationsGivenUp => _translations?.GivenUp ?? 0;
 
     /// <summary>What the translator has done and what it left to the interpreter, as text; empty for a machine that interprets. Any thread, while the vCPUs run.</summary>
+    /// <summary>Gives up all translated code. Most of it is of the guest's boot, and is never run again. Any thread, before <see cref="Dispose"/>.</summary>
+    public void TrimTranslations() => _translations?.Trim();
+
     public string DescribeJit() => _translations == null ? "" : JitReport.Describe(_translations.Statistics, Cpus, _code);
 
     /// <summary>What is in RAM at power-on, as QEMU's <c>info roms</c> lists it. Any thread.</summary>

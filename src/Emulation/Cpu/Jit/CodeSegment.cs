@@ -55,6 +55,9 @@ internal sealed unsafe class CodeSegment
         Cold = block.ColdEnd;
     }
 
+    /// <summary>Gives the memory of an empty segment back to the host.</summary>
+    public void GiveBack(ExecutableMemory memory) => memory.GiveBack(_hotFirst, _end);
+
     public void Empty()
     {
         Hot = _hotFirst;

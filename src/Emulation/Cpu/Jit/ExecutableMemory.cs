@@ -86,6 +86,18 @@ internal sealed unsafe partial class ExecutableMemory : IDisposable
         return null;
     }
 
+    /// <summary>Gives the whole pages of a range back to the host: they are zeros until they are written again.</summary>
+    public void GiveBack(byte* start, byte* end)
+    {
+        const int AdviseDontNeed = 4;
+        const int AdviseRemove = 9;
+        nuint first = ((nuint)start + 4095) & ~(nuint)4095;
+        nuint last = (nuint)end & ~(nuint)4095;
+
+        // What is mapped twice is a file, which keeps what one mapping no longer needs.
+        _ = Madvise((void*)first, last - first, ExecutableOffset == 0 ? AdviseDontNeed : AdviseRemove);
+    }
+
     public void Dispose()
     {
         if (_start == null)

@@ -494,6 +494,26 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         }
     }
 
+    /// <summary>
+    /// Gives up all code and its memory; what is run again is translated again, at about a microsecond an instruction. Any thread; waits until no vCPU is in translated code.
+    /// </summary>
+    public void Trim()
+    {
+        lock (_lock)
+        {
+            CodeSegment[] filled = Array.FindAll(_segments, segment => segment.Filled != 0);
+            Empty(filled);
+            foreach (CodeSegment segment in filled)
+            {
+                segment.Filled = 0;
+                segment.GiveBack(_memory);
+            }
+
+            _segment = _segments[0];
+            _segment.Filled = ++_segmentsFilled;
+        }
+    }
+
     // Goes on in an empty segment, or empties one: that with least in force if that is little, which code that is written again and again leaves behind; else the one filled first.
     private void MakeRoom()
     {
