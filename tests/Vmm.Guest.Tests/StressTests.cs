@@ -38,6 +38,35 @@ public sealed class StressTests(ITestOutputHelper output)
         await vm.PowerOffAsync();
     }
 
+    /// <summary>All translated code is given up and its memory given back, every five milliseconds, while four vCPUs sort and hash.</summary>
+    [Fact]
+    public async Task Giving_translated_code_back_again_and_again_leaves_results_right()
+    {
+        await using ShellVm vm = await ShellVm.BootAsync("max", 4, 4);
+        using var stop = new CancellationTokenSource();
+        int trims = 0;
+        var trimmer = new Thread(() =>
+        {
+            while (!stop.IsCancellationRequested)
+            {
+                vm.Machine.TrimTranslations();
+                trims++;
+                Thread.Sleep(5);
+            }
+        }) { IsBackground = true, Name = "trimmer" };
+        trimmer.Start();
+        for (int i = 0; i < Rounds; i++)
+        {
+            await AssertPipelinesAsync(vm, 4);
+        }
+
+        await stop.CancelAsync();
+        trimmer.Join();
+        output.WriteLine($"[figure] {Rounds * 4} pipelines right while translated code was given up {trims} times");
+        Assert.True(trims > FewestCollections);
+        await vm.PowerOffAsync();
+    }
+
     [Fact]
     public async Task Twenty_four_vcpus_boot_and_work()
     {
