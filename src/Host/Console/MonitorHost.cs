@@ -56,13 +56,13 @@ public sealed class MonitorHost : IAsyncDisposable
     public void Start(MonitorVm vm, Action<byte[]> sendToGuest)
     {
         var commands = new MonitorCommands(vm, () => _devices);
-        _qmp = new QmpServer(commands.Qmp);
+        _qmp = _monitors.Any(m => m.Control) ? new QmpServer(commands.Qmp) : null;
         _hmp = new HmpServer(commands);
         Console.Connect(commands, sendToGuest);
         Run(Console.RunAsync(_serial, _stop.Token));
         foreach ((CharacterDevice device, bool control, bool pretty) in _monitors)
         {
-            Run(control ? _qmp.RunAsync(device, pretty, _stop.Token) : _hmp.RunAsync(device, _stop.Token));
+            Run(control ? _qmp!.RunAsync(device, pretty, _stop.Token) : _hmp.RunAsync(device, _stop.Token));
         }
     }
 

@@ -5,9 +5,16 @@ using Vmm.Management.Qmp;
 
 namespace Vmm.Management.Commands;
 
-/// <summary>All commands of one VM, for programs (<see cref="Qmp"/>) and for people (<see cref="Hmp"/>): what both have is done by the same family.</summary>
+/// <summary>
+/// All commands of one VM, for programs (<see cref="Qmp"/>) and for people (<see cref="Hmp"/>): what both have is done by the same family. The two tables are made
+/// when they are first asked for: a VM whose monitor nobody uses starts without them, and without JSON.
+/// </summary>
 public sealed class MonitorCommands
 {
+    private readonly Func<IEnumerable<CharacterDevice>> _devices;
+    private readonly Lazy<HmpCommandTable> _hmp;
+    private readonly Lazy<QmpCommandTable> _qmp;
+
     /// <summary>Of a VM without character devices, or of another process.</summary>
     public MonitorCommands(MonitorVm vm)
         : this(vm, () => [])
@@ -26,17 +33,9 @@ public sealed class MonitorCommands
         Qom = new QomCommands(vm, Cpus);
         Memory = new MemoryCommands(vm);
         CharacterDevices = new CharacterDeviceCommands(devices);
-        Hmp = HmpCommands.Create(this);
-        Qmp = new QmpCommandTable();
-        RunState.Register(Qmp);
-        Machine.Register(Qmp);
-        Cpus.Register(Qmp);
-        Devices.Register(Qmp);
-        Qom.Register(Qmp);
-        Memory.Register(Qmp);
-        CharacterDevices.Register(Qmp);
-        new YankCommands(devices).Register(Qmp);
-        new ControlCommands(this).Register(Qmp);
+        _devices = devices;
+        _hmp = new Lazy<HmpCommandTable>(() => HmpCommands.Create(this));
+        _qmp = new Lazy<QmpCommandTable>(CreateQmp);
     }
 
     public MonitorVm Vm { get; }
@@ -55,7 +54,22 @@ public sealed class MonitorCommands
 
     public CharacterDeviceCommands CharacterDevices { get; }
 
-    public HmpCommandTable Hmp { get; }
+    public HmpCommandTable Hmp => _hmp.Value;
 
-    public QmpCommandTable Qmp { get; }
+    public QmpCommandTable Qmp => _qmp.Value;
+
+    private QmpCommandTable CreateQmp()
+    {
+        var table = new QmpCommandTable();
+        RunState.Register(table);
+        Machine.Register(table);
+        Cpus.Register(table);
+        Devices.Register(table);
+        Qom.Register(table);
+        Memory.Register(table);
+        CharacterDevices.Register(table);
+        new YankCommands(_devices).Register(table);
+        new ControlCommands(this).Register(table);
+        return table;
+    }
 }
