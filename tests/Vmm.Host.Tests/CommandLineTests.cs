@@ -22,15 +22,15 @@ public sealed class CommandLineTests
     public void One_dash_or_two_and_later_ones_add_or_replace(string line)
     {
         MachineOptions machine = Parse(line).Machine;
-        Assert.Equal(new SmpOption(4, new CpuTopology(1, 1, 6, 1)), SmpOption.Parse(machine.Smp));
-        Assert.Equal(300ul << 20, MemoryOption.Parse(machine.Memory));
-        Assert.Equal(("host", "K"), (machine.Cpu, machine.Kernel));
+        Assert.Equal(new SmpOption(4, new CpuTopology(1, 1, 6, 1)), SmpOption.Of(machine.Smp));
+        Assert.Equal(300ul << 20, machine.Memory);
+        Assert.Equal(("host", "K"), (machine.Cpu.Name, machine.Kernel));
     }
 
     [Fact]
     public void Machine_options_merge()
     {
-        MachineOption machine = MachineOption.Parse(Parse("-machine acpi=off,gic-version=3 -M virt,dtb-randomness=off -machine acpi=auto,its=off").Machine.Machine);
+        MachineOption machine = Parse("-machine acpi=off,gic-version=3 -M virt,dtb-randomness=off -machine acpi=auto,its=off").Machine.Machine;
         Assert.True(machine.Acpi);
         Assert.False(machine.DtbRandomness);
         Assert.False(machine.OnlineCapable);
@@ -52,7 +52,7 @@ public sealed class CommandLineTests
     [InlineData("--", "--: invalid option")]
     [InlineData("---smp 4", "---smp: invalid option")]
     [InlineData("-smp", "-smp: requires an argument")]
-    [InlineData("-m 1 --kernel", "--kernel: requires an argument")]
+    [InlineData("-m 64 --kernel", "--kernel: requires an argument")]
     [InlineData("disk.img", "disk.img: not supported: a disk image; there are no disks")]
     [InlineData("-netdev user,id=n", "-netdev: not supported: there are no network devices")]
     [InlineData("-daemonize", "-daemonize: not supported: start it in the background with your shell or service manager")]
@@ -69,7 +69,7 @@ public sealed class CommandLineTests
     [InlineData("-accel tcg,thread=multi,tb-size=64", false)]
     public void Engines_are_tried_in_their_order(string line, bool notice)
     {
-        AcceleratorOption engine = Parse(line).Machine.ChooseAccelerator();
+        AcceleratorOption engine = Parse(line).Machine.Accelerator;
         Assert.Equal(Accelerator.Jit, engine.Accelerator);
         Assert.Equal(notice ? "there is no KVM for Arm guests here: use -accel jit (kvm:jit falls back to it): falling back to jit" : null, engine.Notice);
     }
@@ -77,7 +77,7 @@ public sealed class CommandLineTests
     [Fact]
     public void Enable_kvm_alone_names_the_choice() => Assert.Equal(
         "there is no KVM for Arm guests here: use -accel jit (kvm:jit falls back to it)",
-        Assert.Throws<OptionException>(() => Parse("--enable-kvm -machine virt").Machine.ChooseAccelerator()).Message);
+        Assert.Throws<OptionException>(() => Parse("--enable-kvm -machine virt").Machine.Accelerator).Message);
 
     [Theory]
     [InlineData("-help", "-smp [cpus=]n")]
@@ -130,7 +130,7 @@ public sealed class CommandLineTests
     public void Real_time_clock_starts_where_it_is_told(string text, string? start, RtcClock clock)
     {
         DateTimeOffset? expected = start == null ? null : DateTimeOffset.Parse(start, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
-        Assert.Equal(new RtcConfig(expected, clock), RtcOption.Parse(text));
+        Assert.Equal(new RtcConfig(expected, clock), RtcOption.Add(RtcOption.Default, text));
     }
 
     [Fact]
@@ -173,8 +173,12 @@ public sealed class CommandLineTests
     private static IReadOnlyList<PluggedCpu> Place(string line, bool acpi = true)
     {
         RunOptions options = Parse(line);
-        SmpOption smp = SmpOption.Parse(options.Machine.Smp);
-        var config = new MachineConfig(CpuOption.Parse(options.Machine.Cpu), smp.Cpus, smp.Topology, 64 << 20, new BootConfig(default, null, "")) { DisabledCpus = smp.DisabledCpus, Acpi = acpi };
+        SmpOption smp = SmpOption.Of(options.Machine.Smp);
+        var config = new MachineConfig(options.Machine.Cpu, smp.Cpus, smp.Topology, 64 << 20, new BootConfig(default, null, ""))
+        {
+            DisabledCpus = smp.DisabledCpus,
+            Acpi = acpi,
+        };
         return CpuDeviceOption.Place(options.Machine.Devices, config);
     }
 

@@ -90,7 +90,7 @@ public sealed class FirmwareOptionTests : IDisposable
     [Fact]
     public void Kernel_is_not_needed_with_firmware()
     {
-        var options = new MachineOptions(null, null, "", "1", "64M", "max", "virt") { Bios = PathOf("small.fd") };
+        var options = new MachineOptions { Bios = PathOf("small.fd") };
         MachineConfig config = options.ToConfig();
         Assert.True(config.Boot.Kernel.IsEmpty);
         Assert.NotNull(config.Firmware);

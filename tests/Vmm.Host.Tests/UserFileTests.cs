@@ -60,7 +60,7 @@ public sealed class UserFileTests : IDisposable
         }
 
         string path = name.Length == 0 || name[0] == '/' ? name : PathOf(name);
-        MachineOptions good = new(PathOf("Image"), null, "", "", "64M", "max", "");
+        MachineOptions good = new() { Kernel = PathOf("Image"), Memory = 64 << 20 };
         (MachineOptions Options, string What)[] uses =
         [
             (good with { Kernel = path }, "kernel"),
@@ -80,7 +80,7 @@ public sealed class UserFileTests : IDisposable
     [Fact]
     public void Empty_and_too_large_files_are_refused()
     {
-        MachineOptions good = new(PathOf("Image"), null, "", "", "64M", "max", "");
+        MachineOptions good = new() { Kernel = PathOf("Image"), Memory = 64 << 20 };
         Assert.Equal($"the kernel '{PathOf("empty")}' is empty", Refusal(good with { Kernel = PathOf("empty") }));
         Assert.Equal($"the initrd '{PathOf("empty")}' is empty", Refusal(good with { Initrd = PathOf("empty") }));
         Assert.Equal($"the kernel '{PathOf("large")}' is larger than 64 MiB", Refusal(good with { Kernel = PathOf("large") }));
@@ -108,7 +108,7 @@ public sealed class UserFileTests : IDisposable
     [Fact]
     public void Program_that_is_not_Linux_is_described_by_its_device_tree_alone_and_no_initrd_is_none()
     {
-        MachineOptions options = new(PathOf("Image"), null, "", "", "64M", "max", "");
+        MachineOptions options = new() { Kernel = PathOf("Image"), Memory = 64 << 20 };
         MachineConfig linux = options.ToConfig();
         Assert.True(linux.Acpi);
         Assert.True(linux.Boot.Initrd.IsEmpty);

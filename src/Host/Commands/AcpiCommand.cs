@@ -18,9 +18,9 @@ public static class AcpiCommand
     public static Command Create()
     {
         OptionRow row = OptionTable.Find("smp")!;
-        var smp = new Option<string>($"--{row.Name}", $"-{row.Name}") { Description = row.Syntax, DefaultValueFactory = _ => SmpOption.Default };
+        var smp = new Option<string>($"--{row.Name}", $"-{row.Name}") { Description = row.Syntax, DefaultValueFactory = _ => "1" };
         OptionRow machineRow = OptionTable.Find("machine")!;
-        var machine = new Option<string>($"--{machineRow.Name}", $"-{machineRow.Name}") { Description = machineRow.Syntax, DefaultValueFactory = _ => "" };
+        var machine = new Option<string>($"--{machineRow.Name}", $"-{machineRow.Name}") { Description = machineRow.Syntax, DefaultValueFactory = _ => "virt" };
         var folder = new Option<string>("--out") { Description = "folder for the files", DefaultValueFactory = _ => "." };
         var dump = new Command("dump", "Write the ACPI tables of a machine, one file each") { smp, machine, folder };
         dump.SetAction(parsed => Dump(parsed.GetValue(smp)!, parsed.GetValue(machine)!, parsed.GetValue(folder)!));
@@ -31,11 +31,11 @@ public static class AcpiCommand
     {
         try
         {
-            SmpOption smp = SmpOption.Parse(smpText);
+            SmpOption smp = SmpOption.Of(SmpOption.Add(new Dictionary<string, int>(), smpText));
             var config = new MachineConfig(CpuModel.Find("max")!, smp.Cpus, smp.Topology, 0, new BootConfig(default, null, ""))
             {
                 DisabledCpus = smp.DisabledCpus,
-                ColdPluggedCpusOnlineCapable = MachineOption.Parse(machineText).OnlineCapable,
+                ColdPluggedCpusOnlineCapable = new MachineOption().Add(machineText).OnlineCapable,
             };
             AcpiTableSet tables = AcpiTables.Build(config, s_address);
             Directory.CreateDirectory(folder);

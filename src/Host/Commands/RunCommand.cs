@@ -61,7 +61,7 @@ public static class RunCommand
             Log.Logger = LogOption.Create(options.Log);
             TraceOption traceOption = TraceOption.Parse(options);
             EndpointOption? endpoint = options.Remote == null ? null : EndpointOption.Parse(options.Remote);
-            AcceleratorOption accelerator = options.Machine.ChooseAccelerator();
+            AcceleratorOption accelerator = options.Machine.Accelerator;
             statistics = accelerator.Statistics;
             config = options.Machine.ToConfig();
             if (options.Machine.Accel == null && !Accelerators.CanTranslate)

@@ -30,7 +30,7 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
     public bool DualMapping { get; private init; }
 
     /// <summary>What is said of an engine that was asked for first and cannot be; null where there is none.</summary>
-    public string? Notice { get; private init; }
+    public string? Notice { get; init; }
 
     /// <summary>What <c>-accel help</c> prints.</summary>
     public static string Describe => "Accelerators supported by Vmm:\n"
@@ -39,42 +39,15 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
     // QEMU's others, which run guests on a host of another kind, and not here.
     private static readonly string[] s_absent = ["hvf", "whpx", "nvmm", "xen", "hax", "mshv", "nitro", "qtest"];
 
-    private static string Fastest => Accelerators.CanTranslate ? "jit" : "interp";
-
-    /// <summary>The first engine that this host can, of those that are asked for.</summary>
-    /// <param name="text">A line for each <c>-accel</c>, whose names may be several with colons between; null for the fastest engine.</param>
-    /// <exception cref="OptionException">There is none, or a property is wrong: one line.</exception>
-    public static AcceleratorOption Choose(string? text)
-    {
-        OptionException? refused = null;
-        foreach (string line in (text ?? Fastest).Split('\n'))
-        {
-            int comma = line.IndexOf(',', StringComparison.Ordinal);
-            (string names, string properties) = comma < 0 ? (line, "") : (line[..comma], line[comma..]);
-            foreach (string name in names.Split(':'))
-            {
-                try
-                {
-                    AcceleratorOption chosen = Parse(name + properties);
-                    return refused == null ? chosen : chosen with { Notice = $"{refused.Message}: falling back to {name}" };
-                }
-                catch (UnavailableException e)
-                {
-                    refused ??= e.Unavailable;
-                }
-            }
-        }
-
-        throw refused!;
-    }
+    internal static string Fastest => Accelerators.CanTranslate ? "jit" : "interp";
 
     // An engine that is known and that this host cannot: the next may do.
-    private sealed class UnavailableException(string message) : Exception(message)
-    {
-        public OptionException Unavailable => new(Message);
-    }
+    internal sealed class UnavailableException(string message) : Exception(message);
 
-    private static AcceleratorOption Parse(string text)
+    /// <summary>One engine, and its properties.</summary>
+    /// <exception cref="OptionException">There is no such engine, or a property is wrong: one line.</exception>
+    /// <exception cref="UnavailableException">This host cannot.</exception>
+    internal static AcceleratorOption Parse(string text)
     {
         IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.Parse(text, "accel");
         string name = pairs[0].Value ?? "";
@@ -89,8 +62,9 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
             _ when s_absent.Contains(name) => throw new UnavailableException($"there is no {name} for Arm guests here: use -accel {Fastest}"),
             _ => throw new OptionException($"unsupported accelerator '{UserText.Legible(text.Split(',')[0])}'; there are jit, interp and lockstep"),
         });
-        foreach ((string key, string? value) in pairs.Skip(1))
+        for (int i = 1; i < pairs.Count; i++)
         {
+            (string key, string? value) = pairs[i];
             option = (option.Accelerator, key) switch
             {
                 (_, "tb-size") when name == "tcg" => option with { TranslationBytes = ParseSizeOfQemu(value ?? "") },

@@ -56,8 +56,9 @@ public static class CpuOption
         string name = pairs[0].Value ?? "";
         CpuModel model = (pairs[0].Key == "model" ? CpuModel.Find(name) : null)
             ?? throw new OptionException($"unable to find CPU model '{UserText.Legible(pairs[0].Key == "model" ? name : pairs[0].Key)}'; there are {string.Join(", ", CpuModel.All.Select(m => m.Name))}");
-        foreach ((string key, string? value) in pairs.Skip(1))
+        for (int i = 1; i < pairs.Count; i++)
         {
+            (string key, string? value) = pairs[i];
             RequireProperty(model, key, value);
         }
 

@@ -57,13 +57,6 @@ public static class KeyValues
         _ => throw new OptionException($"Invalid parameter type for '{UserText.Legible(key)}'"),
     };
 
-    /// <summary>The same text, with the first member's key spelt out, so that it can be appended to another.</summary>
-    public static string Explicit(string text, string impliedKey)
-    {
-        int end = text.AsSpan().IndexOfAny(',', '=');
-        return end >= 0 && text[end] == '=' ? text : $"{impliedKey}={text}";
-    }
-
     /// <exception cref="OptionException">There is none: a switch is on or off.</exception>
     public static bool Switch(string key, string? value) => value switch
     {

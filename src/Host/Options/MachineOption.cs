@@ -1,4 +1,5 @@
 using Vmm.Emulation.Boards.Virt;
+using Vmm.Emulation.Cpu;
 using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
@@ -30,8 +31,8 @@ public sealed record MachineOption
     /// <summary>Whether CPUs of power-on but the first are online-capable in the MADT in place of Enabled, and so can leave.</summary>
     public bool OnlineCapable { get; private init; }
 
-    /// <summary>Engines to try, in this order, separated by colons; null where nothing was said.</summary>
-    public string? Accel { get; private init; }
+    /// <summary>The engine; null where nothing was said.</summary>
+    public AcceleratorChoice? Accel { get; private init; }
 
     /// <summary>The object that describes RAM; null where none was named.</summary>
     public string? MemoryBackend { get; private init; }
@@ -50,7 +51,7 @@ public sealed record MachineOption
 
     private static readonly Property[] s_properties =
     [
-        new("accel", "NAME[:NAME...]", "engines to try, in this order (see -accel help)", (o, v) => o with { Accel = v ?? "" }),
+        new("accel", "NAME[:NAME...]", "engines to try, in this order (see -accel help)", (o, v) => o with { Accel = AcceleratorChoice.None.Or(v ?? "") }),
         new("acpi", "on|off|auto", "ACPI tables, and with them CPU hotplug; off: a device tree", (o, v) => o with { Acpi = v == "auto" || Switch("acpi", v) }),
         new("dtb-randomness", "on|off", "seeds for the kernel's random numbers; off for boots that repeat", (o, v) => o with { DtbRandomness = Switch("dtb-randomness", v) }),
         new("dtb-kaslr-seed", "on|off", "the same", (o, v) => o with { DtbRandomness = Switch("dtb-kaslr-seed", v) }),
@@ -100,12 +101,12 @@ public sealed record MachineOption
     public static string DescribeProperties =>
         "virt-machine options:\n" + string.Join('\n', s_properties.Select(p => $"  {p.Name}={p.Syntax}".PadRight(36) + $" - {p.Help}"));
 
-    /// <param name="text">Values of all <c>-machine</c>, the later ones after the earlier ones.</param>
+    /// <summary>What another <c>-machine</c> makes of what was said before it.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
-    public static MachineOption Parse(string text)
+    public MachineOption Add(string text)
     {
-        var option = new MachineOption();
-        foreach ((string key, string? value) in text.Length == 0 ? [] : KeyValues.Parse(text, "type"))
+        MachineOption option = this;
+        foreach ((string key, string? value) in KeyValues.Parse(text, "type"))
         {
             string name = key.Replace('_', '-');
             if (name == "type")
@@ -129,9 +130,9 @@ public sealed record MachineOption
     }
 
     /// <exception cref="OptionException">The interrupt controller is to be that of a host whose CPUs are not asked for.</exception>
-    public void RequireCpu(string cpu)
+    public void RequireCpu(CpuModel cpu)
     {
-        if (HostGic && cpu.Split(',')[0] != "host")
+        if (HostGic && cpu.Name != "host")
         {
             throw new OptionException("gic-version=host takes -cpu host");
         }

@@ -6,14 +6,33 @@ using Vmm.Emulation.Devices.Pl031;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// What the command line says about the machine, as text; <see cref="ToConfig"/> checks all of it. Where an option can be given several times, its values
-/// follow each other with commas; where it is not given the text is empty.
+/// What the command line says about the machine. Each option is checked by itself when it is read; <see cref="ToConfig"/> checks what must fit together.
 /// </summary>
-/// <param name="Accel">Engines to try in their order, each as <see cref="AcceleratorOption.Syntax"/> has it, in lines; null for the fastest.</param>
-public sealed record MachineOptions(string? Kernel, string? Initrd, string Append, string Smp, string Memory, string Cpu, string Machine, string? Accel = null)
+public sealed record MachineOptions
 {
     // Of kernels and initial RAM disks, in bytes.
     private const ulong LargestFile = 1 << 30;
+
+    /// <summary>Files as they were named; null for none.</summary>
+    public string? Kernel { get; init; }
+
+    public string? Initrd { get; init; }
+
+    /// <summary>The kernel's command line.</summary>
+    public string Append { get; init; } = "";
+
+    /// <summary>The members of all <c>-smp</c>.</summary>
+    public IReadOnlyDictionary<string, int> Smp { get; init; } = new Dictionary<string, int>();
+
+    /// <summary>The size of RAM in bytes (<c>-m</c>); null where nothing was said.</summary>
+    public ulong? Memory { get; init; }
+
+    public CpuModel Cpu { get; init; } = CpuModel.Find("max")!;
+
+    public MachineOption Machine { get; init; } = new();
+
+    /// <summary>The engine that <c>-accel</c> asks for; null where nothing was said.</summary>
+    public AcceleratorChoice? Accel { get; init; }
 
     /// <summary>Firmware (<c>-bios</c>); null for none.</summary>
     public string? Bios { get; init; }
@@ -21,8 +40,8 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
     /// <summary>Drives (<see cref="FirmwareOption.DriveSyntax"/>).</summary>
     public IReadOnlyList<string> Drives { get; init; } = [];
 
-    /// <summary>The real time clock (<see cref="RtcOption.Syntax"/>); empty for the host's time.</summary>
-    public string Rtc { get; init; } = "";
+    /// <summary>The real time clock.</summary>
+    public RtcConfig Rtc { get; init; } = RtcOption.Default;
 
     /// <summary>What the VM is called (<c>-name</c>).</summary>
     public string Name { get; init; } = "";
@@ -39,26 +58,23 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public MachineConfig ToConfig()
     {
-        SmpOption smp = SmpOption.Parse(Smp.Length == 0 ? SmpOption.Default : Smp);
-        ulong memory = MemoryOption.Parse(Memory.Length == 0 ? MemoryOption.Default : Memory);
-        CpuModel model = CpuOption.Parse(Cpu);
+        SmpOption smp = SmpOption.Of(Smp);
+        ulong memory = Memory ?? MemoryOption.Default;
         foreach (GlobalOption global in Globals)
         {
-            global.RequireOf(model);
+            global.RequireOf(Cpu);
         }
 
-        MachineOption machine = MachineOption.Parse(Machine);
-        machine.RequireRoom(memory, smp.Topology.Count);
-        machine.RequireCpu(Cpu);
-        if (machine.IsEmpty && (Kernel ?? Initrd ?? Bios) != null)
+        Machine.RequireRoom(memory, smp.Topology.Count);
+        Machine.RequireCpu(Cpu);
+        if (Machine.IsEmpty && (Kernel ?? Initrd ?? Bios) != null)
         {
             throw new OptionException("-machine none has no guest: give -machine virt to boot one");
         }
 
-        AcceleratorOption accelerator = ChooseAccelerator();
-        RtcConfig rtc = RtcOption.Parse(Rtc);
+        AcceleratorOption accelerator = Accelerator;
         FirmwareConfig? firmware = FirmwareOption.Open(Bios, Drives);
-        if (Kernel == null && firmware == null && !machine.IsEmpty)
+        if (Kernel == null && firmware == null && !Machine.IsEmpty)
         {
             throw new OptionException("no kernel: give an arm64 Image or a bare-metal program with -kernel, or firmware with -bios");
         }
@@ -68,21 +84,21 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
             throw new OptionException($"{(Initrd != null ? "-initrd" : "-append")} only allowed with -kernel option");
         }
 
-        BootFile kernel = machine.IsEmpty ? EmptyMachine.Program : OpenKernel(memory, firmware != null);
+        BootFile kernel = Machine.IsEmpty ? EmptyMachine.Program : OpenKernel(memory, firmware != null);
         BootFile initrd = Initrd == null ? BootFile.Empty : UserFile.OpenBootFile("initrd", Initrd, Largest(memory));
         var boot = new BootConfig(kernel, initrd, Append);
-        var config = new MachineConfig(model, smp.Cpus, smp.Topology, memory, boot)
+        var config = new MachineConfig(Cpu, smp.Cpus, smp.Topology, memory, boot)
         {
             Firmware = firmware,
 
             // A program that is not Linux finds the machine described by its device tree alone.
-            Acpi = machine.Acpi && (firmware != null || Arm64Image.IsImage(kernel.ReadHead().Span)),
-            DtbRandomness = machine.DtbRandomness,
-            Rtc = rtc,
+            Acpi = Machine.Acpi && (firmware != null || Arm64Image.IsImage(kernel.ReadHead().Span)),
+            DtbRandomness = Machine.DtbRandomness,
+            Rtc = Rtc,
             Name = Name,
             Uuid = Uuid,
             DisabledCpus = smp.DisabledCpus,
-            ColdPluggedCpusOnlineCapable = machine.OnlineCapable,
+            ColdPluggedCpusOnlineCapable = Machine.OnlineCapable,
             Accelerator = accelerator.Accelerator,
             TranslationBytes = accelerator.TranslationBytes,
             PerfMap = accelerator.PerfMap,
@@ -103,13 +119,9 @@ public sealed record MachineOptions(string? Kernel, string? Initrd, string Appen
 
     /// <summary>The engine: of <c>-accel</c>, or of <c>-machine accel=</c>.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
-    public AcceleratorOption ChooseAccelerator()
-    {
-        string? ofMachine = MachineOption.Parse(Machine).Accel;
-        return ofMachine != null && Accel != null
-            ? throw new OptionException("The -accel and \"-machine accel=\" options are incompatible")
-            : AcceleratorOption.Choose(ofMachine ?? Accel);
-    }
+    public AcceleratorOption Accelerator => Machine.Accel != null && Accel != null
+        ? throw new OptionException("The -accel and \"-machine accel=\" options are incompatible")
+        : (Machine.Accel ?? Accel ?? AcceleratorChoice.Fastest).Engine;
 
     private BootFile OpenKernel(ulong memory, bool forFirmware)
     {

@@ -7,12 +7,12 @@ namespace Vmm.Host.Options;
 public static class MemoryOption
 {
     public const string Syntax = "[size=]megs[K|M|G]";
-    public const string Default = "512M";
+    public const ulong Default = 512ul << 20;
 
     private const ulong SmallestMemory = 16ul << 20;
     private const ulong LargestMemory = 255ul << 30;
 
-    /// <param name="text">Values of all <c>-m</c>, the later ones after the earlier ones; the last size counts.</param>
+    /// <param name="text">The value of one <c>-m</c>; of several the last counts.</param>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static ulong Parse(string text)
     {
@@ -59,12 +59,15 @@ public static class MemoryOption
             throw new OptionException($"'{UserText.Legible(text)}' is no memory size: give a number of MiB, or one with K, M or G, up to {LargestMemory >> 30}G");
         }
 
-        ulong bytes = value << shift;
-        if (bytes < SmallestMemory || (bytes & 0xFFF) != 0)
-        {
-            throw new OptionException($"memory size '{UserText.Legible(text)}' is not a multiple of 4 KiB of at least {SmallestMemory >> 20} MiB");
-        }
-
-        return bytes;
+        return Check(value << shift, text);
     }
+
+    /// <summary>The size, if RAM can have it.</summary>
+    /// <param name="bytes">The size.</param>
+    /// <param name="text">How it was given; null for in bytes.</param>
+    /// <exception cref="OptionException">It cannot: one line.</exception>
+    public static ulong Check(ulong bytes, string? text = null) => bytes >= SmallestMemory && bytes <= LargestMemory && (bytes & 0xFFF) == 0
+        ? bytes
+        : throw new OptionException(
+            $"memory size '{UserText.Legible(text ?? $"{bytes >> 10}K")}' is not a multiple of 4 KiB of at least {SmallestMemory >> 20} MiB");
 }

@@ -17,11 +17,11 @@ public static class OptionTable
 
         new("machine", MachineOption.Syntax, "the machine; -machine virt,help lists its properties", OptionValue.Text, ApplyMachine) { Aliases = ["M"], Choices = [.. MachineOption.Choices] },
         new("cpu", CpuOption.Syntax, "CPU model (max); -cpu help lists them", OptionValue.Text, (o, v) =>
-            v is "help" or "?" ? o with { Answer = CpuOption.Describe } : OfMachine(o, m => m with { Cpu = v })) { Choices = [.. CpuModel.All.Select(m => m.Name)] },
+            v is "help" or "?" ? o with { Answer = CpuOption.Describe } : OfMachine(o, m => m with { Cpu = CpuOption.Parse(v) })) { Choices = [.. CpuModel.All.Select(m => m.Name)] },
         new("smp", SmpOption.Syntax, "CPUs: enabled at power-on, possible at all, disabled by the administrator, and how they are arranged (1)", OptionValue.Text, (o, v) =>
-            OfMachine(o, m => m with { Smp = Append(m.Smp, KeyValues.Explicit(v, "cpus")) })),
-        new("m", MemoryOption.Syntax, $"size of RAM, in MiB without a suffix ({MemoryOption.Default})", OptionValue.Text, (o, v) =>
-            OfMachine(o, m => m with { Memory = Append(m.Memory, KeyValues.Explicit(v, "size")) })) { Aliases = ["memory"] },
+            OfMachine(o, m => m with { Smp = SmpOption.Add(m.Smp, v) })),
+        new("m", MemoryOption.Syntax, $"size of RAM, in MiB without a suffix ({MemoryOption.Default >> 20}M)", OptionValue.Text, (o, v) =>
+            OfMachine(o, m => m with { Memory = MemoryOption.Parse(v) })) { Aliases = ["memory"] },
         new("accel", AcceleratorOption.Syntax, AcceleratorOption.Help, OptionValue.Text, ApplyAccelerator)
             { Choices = ["jit", "interp", "lockstep", "kvm:jit", "tcg"] },
         new("enable-kvm", "", "ask for KVM before other engines; there is none for Arm guests here", OptionValue.None, (o, _) => ApplyAccelerator(o, "kvm")),
@@ -63,7 +63,7 @@ public static class OptionTable
             o with { Monitors = [.. o.Monitors, MonitorTarget.Of(MonitorOption.Parse(v))] }),
 
         new("rtc", RtcOption.Syntax, "what the real time clock shows, and what drives it (base=utc,clock=host)", OptionValue.Text, (o, v) =>
-            OfMachine(o, m => m with { Rtc = Append(m.Rtc, Checked(v, RtcOption.Parse)) })) { Choices = ["base=utc", "base=localtime", "clock=host", "clock=rt", "clock=vm"] },
+            OfMachine(o, m => m with { Rtc = RtcOption.Add(m.Rtc, v) })) { Choices = ["base=utc", "base=localtime", "clock=host", "clock=rt", "clock=vm"] },
         new("S", "", "execute nothing before the monitor's cont", OptionValue.None, (o, _) => o with { Stopped = true }),
         new("no-reboot", "", "end the program where the machine would be reset", OptionValue.None, (o, _) => o with { ShutdownOnReset = true }),
         new("no-shutdown", "", "the program stays when the guest has powered off", OptionValue.None, (o, _) => o with { StayAfterShutdown = true }),
@@ -84,7 +84,7 @@ public static class OptionTable
         new("state", "FOLDER", "keep there which CPUs are plugged and disabled: they are so from power-on in the next run", OptionValue.Folder, (o, v) => o with { State = v }),
     ];
 
-    private static readonly Dictionary<string, OptionRow> s_byName = All.SelectMany(r => r.Names.Select(n => (Name: n, Row: r))).ToDictionary(p => p.Name, p => p.Row);
+    private static readonly Dictionary<string, OptionRow> s_byName = ByName();
 
     /// <summary>What does something, in the order of the help.</summary>
     public static IReadOnlyList<OptionRow> Supported => s_supported;
@@ -92,25 +92,39 @@ public static class OptionTable
     /// <summary>What QEMU has and Vmm lacks, with the reason.</summary>
     public static IReadOnlyList<OptionRow> Refused => RefusedOptions.Rows;
 
-    private static IEnumerable<OptionRow> All => s_supported.Concat(Refused);
-
     /// <summary>The row of a name without dashes, or null.</summary>
     public static OptionRow? Find(string name) => s_byName.GetValueOrDefault(name);
 
-    private static RunOptions OfMachine(RunOptions options, Func<MachineOptions, MachineOptions> change) => options with { Machine = change(options.Machine) };
+    private static Dictionary<string, OptionRow> ByName()
+    {
+        var rows = new Dictionary<string, OptionRow>(StringComparer.Ordinal);
+        foreach (IReadOnlyList<OptionRow> part in (IReadOnlyList<OptionRow>[])[s_supported, Refused])
+        {
+            foreach (OptionRow row in part)
+            {
+                rows.Add(row.Name, row);
+                foreach (string alias in row.Aliases)
+                {
+                    rows.Add(alias, row);
+                }
+            }
+        }
 
-    private static string Append(string earlier, string later) => earlier.Length == 0 ? later : $"{earlier},{later}";
+        return rows;
+    }
+
+    private static RunOptions OfMachine(RunOptions options, Func<MachineOptions, MachineOptions> change) => options with { Machine = change(options.Machine) };
 
     private static RunOptions ApplyMachine(RunOptions options, string value) => value switch
     {
         "help" or "?" => options with { Answer = MachineOption.Describe },
         _ when value.Split(',') is [_, .., "help" or "?"] => options with { Answer = MachineOption.DescribeProperties },
-        _ => OfMachine(options, m => m with { Machine = Append(m.Machine, KeyValues.Explicit(value, "type")) }),
+        _ => OfMachine(options, m => m with { Machine = m.Machine.Add(value) }),
     };
 
     private static RunOptions ApplyAccelerator(RunOptions options, string value) => value is "help" or "?"
         ? options with { Answer = AcceleratorOption.Describe }
-        : OfMachine(options, m => m with { Accel = m.Accel == null ? value : $"{m.Accel}\n{value}" });
+        : OfMachine(options, m => m with { Accel = (m.Accel ?? AcceleratorChoice.None).Or(value) });
 
     private static RunOptions ApplyDevice(RunOptions options, string value) =>
         value is "help" or "?" ? options with { Answer = CpuDeviceOption.Describe }

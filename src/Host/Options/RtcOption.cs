@@ -10,12 +10,14 @@ public static class RtcOption
 
     private static readonly string[] s_dateFormats = ["yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd"];
 
-    /// <param name="text">Values of all <c>-rtc</c>, the later ones after the earlier ones; empty for none.</param>
+    /// <summary>The host's time.</summary>
+    public static RtcConfig Default { get; } = new(null, RtcClock.Host);
+
+    /// <summary>What another <c>-rtc</c> makes of what was said before it.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
-    public static RtcConfig Parse(string text)
+    public static RtcConfig Add(RtcConfig config, string text)
     {
-        var config = new RtcConfig(null, RtcClock.Host);
-        foreach ((string key, string? value) in text.Length == 0 ? [] : KeyValues.Parse(text, null))
+        foreach ((string key, string? value) in KeyValues.Parse(text, null))
         {
             config = (key, value) switch
             {

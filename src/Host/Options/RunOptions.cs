@@ -5,7 +5,7 @@ namespace Vmm.Host.Options;
 /// <summary>What the command line of <c>vmm run</c> says, option by option; <see cref="MachineOptions.ToConfig"/> checks what must fit together.</summary>
 public sealed record RunOptions
 {
-    public MachineOptions Machine { get; init; } = new(null, null, "", "", "", "max", "");
+    public MachineOptions Machine { get; init; } = new();
 
     /// <summary>Where the serial line is; null for the terminal, with the monitor.</summary>
     public CharacterDeviceOption? Serial { get; init; }
@@ -80,15 +80,15 @@ public sealed record RunOptions
             options = options with { Machine = Machine with { Bios = found } };
         }
 
-        if (MachineOption.Parse(Machine.Machine).MemoryBackend is not { } backend)
+        if (Machine.Machine.MemoryBackend is not { } backend)
         {
             return options;
         }
 
         ulong bytes = Objects.FirstOrDefault(o => o.Id == backend && o.Bytes > 0)?.Bytes
             ?? throw new OptionException($"-machine: Memory backend '{UserText.Legible(backend)}' not found");
-        return Machine.Memory.Length == 0 ? options with { Machine = options.Machine with { Memory = $"size={bytes >> 10}K" } }
-            : MemoryOption.Parse(Machine.Memory) == bytes ? options
+        return Machine.Memory == null ? options with { Machine = options.Machine with { Memory = MemoryOption.Check(bytes) } }
+            : Machine.Memory == bytes ? options
             : throw new OptionException("machine memory size does not match the size of the memory backend");
     }
 }

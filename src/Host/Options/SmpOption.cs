@@ -12,7 +12,6 @@ namespace Vmm.Host.Options;
 public sealed record SmpOption(int Cpus, CpuTopology Topology)
 {
     public const string Syntax = "[cpus=]n[,maxcpus=n][,disabledcpus=n][,sockets=n][,clusters=n][,cores=n][,threads=n]";
-    public const string Default = "1";
 
     private static readonly string[] s_members = ["cpus", "maxcpus", "disabledcpus", "sockets", "clusters", "cores", "threads"];
 
@@ -22,11 +21,11 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
     /// <summary>Of the possible CPUs after <see cref="Cpus"/> so many are present and administratively disabled at power-on.</summary>
     public int DisabledCpus { get; init; }
 
-    /// <param name="text">Values of all <c>-smp</c>, the later ones after the earlier ones; the last of a member counts.</param>
-    /// <exception cref="OptionException">The text is malformed or the topology does not multiply out.</exception>
-    public static SmpOption Parse(string text)
+    /// <summary>The members of one <c>-smp</c>, and those of earlier ones that it does not repeat.</summary>
+    /// <exception cref="OptionException">The text is malformed: one line.</exception>
+    public static IReadOnlyDictionary<string, int> Add(IReadOnlyDictionary<string, int> earlier, string text)
     {
-        var given = new Dictionary<string, int>(StringComparer.Ordinal);
+        var given = new Dictionary<string, int>(earlier, StringComparer.Ordinal);
         foreach ((string name, string? number) in KeyValues.Parse(text, "cpus"))
         {
             bool foreign = s_foreign.Contains(name);
@@ -48,10 +47,12 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
             given[name] = (int)value;
         }
 
-        return Complete(given);
+        return given;
     }
 
-    private static SmpOption Complete(Dictionary<string, int> given)
+    /// <summary>What the members of all <c>-smp</c> say together; one CPU where there are none.</summary>
+    /// <exception cref="OptionException">The topology does not multiply out: one line.</exception>
+    public static SmpOption Of(IReadOnlyDictionary<string, int> given)
     {
         int cpus = given.GetValueOrDefault("cpus");
         int maxCpus = given.GetValueOrDefault("maxcpus");
