@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -8,14 +7,12 @@ namespace Vmm.Management.Qapi;
 /// <summary>Arguments as a client sends them to the record that a command takes, with the errors of QEMU's qapi/qobject-input-visitor.</summary>
 public static class QapiInput
 {
-    private static readonly ConcurrentDictionary<Type, QapiMember[]> s_members = new();
-
     /// <exception cref="QapiException">A member is missing, of another type, or not known.</exception>
     public static T Read<T>(JsonObject arguments) => (T)ReadStruct(typeof(T), arguments, "");
 
     private static object ReadStruct(Type type, JsonObject given, string prefix)
     {
-        QapiMember[] members = s_members.GetOrAdd(type, QapiJson.MembersOf);
+        QapiMember[] members = QapiJson.MembersOf(type);
         object?[] values = new object?[members.Length];
         for (int i = 0; i < members.Length; i++)
         {

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Reflection;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -11,20 +12,52 @@ namespace Vmm.Management.Qapi;
 /// </summary>
 public static class QapiJson
 {
-    public static readonly JsonSerializerOptions Options = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.KebabCaseLower,
-        DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.KebabCaseLower) },
-    };
+    private static readonly ConcurrentDictionary<Type, QapiMember[]> s_members = new();
+    private static readonly ConcurrentDictionary<Enum, string> s_values = new();
 
     /// <summary>A result as JSON; an empty object for none.</summary>
-    public static JsonNode? Write(object? value) => value switch
+    public static JsonNode? Write(object? value) => value == null ? new JsonObject() : WriteValue(value);
+
+    // By reflection, as arguments are read: System.Text.Json's serializer would have some two hundred methods compiled for the first event of a plug.
+    private static JsonNode? WriteValue(object value)
     {
-        null => new JsonObject(),
-        JsonNode node => node,
-        _ => JsonSerializer.SerializeToNode(value, value.GetType(), Options),
-    };
+        switch (value)
+        {
+            case JsonNode node:
+                return node;
+            case string text:
+                return text;
+            case bool flag:
+                return flag;
+            case long number:
+                return number;
+            case ulong number:
+                return number;
+            case Enum one:
+                return s_values.GetOrAdd(one, static e => NameOf(e.GetType(), e.ToString()));
+            case Array elements:
+                var array = new JsonArray();
+                foreach (object? element in elements)
+                {
+                    array.Add(element == null ? null : WriteValue(element));
+                }
+
+                return array;
+            case IConvertible:
+                throw new NotSupportedException($"{value.GetType()} stands for no type of QAPI");
+            default:
+                var members = new JsonObject();
+                foreach (QapiMember member in MembersOf(value.GetType()))
+                {
+                    if (member.Property.GetValue(value) is { } given)
+                    {
+                        members.Add(member.Name, WriteValue(given));
+                    }
+                }
+
+                return members;
+        }
+    }
 
     internal static string NameOf(MemberInfo member) =>
         member.GetCustomAttribute<JsonPropertyNameAttribute>()?.Name ?? JsonNamingPolicy.KebabCaseLower.ConvertName(member.Name);
@@ -37,20 +70,21 @@ public static class QapiJson
         type.GetCustomAttributes<QapiBranchAttribute>().ToDictionary(b => b.Value, b => b.Members, StringComparer.Ordinal);
 
     /// <summary>The members of a struct, in the order of its constructor.</summary>
-    internal static QapiMember[] MembersOf(Type type)
+    internal static QapiMember[] MembersOf(Type type) => s_members.GetOrAdd(type, static t =>
     {
         var nullability = new NullabilityInfoContext();
-        return [.. type.GetProperties(BindingFlags.Public | BindingFlags.Instance).Select(p => new QapiMember(
+        return [.. t.GetProperties(BindingFlags.Public | BindingFlags.Instance).Select(p => new QapiMember(
+            p,
             NameOf(p),
             Nullable.GetUnderlyingType(p.PropertyType) ?? p.PropertyType,
             Nullable.GetUnderlyingType(p.PropertyType) != null || nullability.Create(p).ReadState == NullabilityState.Nullable,
             p.GetCustomAttribute<QapiFeatureAttribute>()?.Feature))];
-    }
+    });
 }
 
 /// <param name="Type">Without Nullable.</param>
 /// <param name="Feature">A QAPI feature of the member, such as unstable.</param>
-internal sealed record QapiMember(string Name, Type Type, bool Optional, string? Feature);
+internal sealed record QapiMember(PropertyInfo Property, string Name, Type Type, bool Optional, string? Feature);
 
 /// <summary>A QAPI feature, such as unstable or json-cli.</summary>
 [AttributeUsage(AttributeTargets.Property)]

@@ -17,28 +17,19 @@ public sealed class QmpCommandTable
     public QmpCommand? Find(string name) => _commands.GetValueOrDefault(name);
 
     /// <summary>A command without arguments and result.</summary>
-    public void Add(string name, Func<Task> run) => Add(new QapiCommandShape(name, null, null, false), async arguments =>
+    public void Add(string name, Func<Task> run) => Add(new QapiCommandShape(name, null, null, false), arguments =>
     {
         RefuseArguments(arguments);
-        await run().ConfigureAwait(false);
-        return null;
+        return Nothing(run());
     });
 
     /// <summary>A command with arguments and without result.</summary>
     public void Add<TArguments>(string name, Func<TArguments, Task> run) =>
-        Add(new QapiCommandShape(name, typeof(TArguments), null, false), async arguments =>
-        {
-            await run(QapiInput.Read<TArguments>(arguments)).ConfigureAwait(false);
-            return null;
-        });
+        Add(new QapiCommandShape(name, typeof(TArguments), null, false), arguments => Nothing(run(QapiInput.Read<TArguments>(arguments))));
 
     /// <summary>A command whose arguments its handler reads: there are more than the schema tells.</summary>
     public void AddOpen<TArguments>(string name, Func<JsonObject, Task> run, bool outOfBand = false, string[]? features = null) =>
-        Add(new QapiCommandShape(name, typeof(TArguments), null, outOfBand, features), async arguments =>
-        {
-            await run(arguments).ConfigureAwait(false);
-            return null;
-        });
+        Add(new QapiCommandShape(name, typeof(TArguments), null, outOfBand, features), arguments => Nothing(run(arguments)));
 
     /// <summary>A query without arguments.</summary>
     public void AddQuery<TResult>(string name, Func<Task<TResult>> run) =>
@@ -58,6 +49,12 @@ public sealed class QmpCommandTable
         RefuseArguments(arguments);
         return Task.FromResult<object?>(run());
     });
+
+    private static async Task<object?> Nothing(Task task)
+    {
+        await task.ConfigureAwait(false);
+        return null;
+    }
 
     private void Add(QapiCommandShape shape, Func<JsonObject, Task<object?>> run) => _commands.Add(shape.Name, new QmpCommand(shape, run));
 
