@@ -53,13 +53,13 @@ public sealed class DeviceTests : VmTestKit
         {
             using SafeFileHandle file = File.OpenHandle(path, FileMode.Open, FileAccess.ReadWrite);
             using var memory = new GuestMemory(new GuestPhysicalAddress(0), 1 << 20, readOnly: true);
-            var flash = new CfiFlash("flash1", memory, readOnly: false, keepsContents: true);
+            var flash = new CfiFlash("flash1", memory, readOnly: false, file);
 
             // Before the actor is there.
             flash.Write(0x4_0000, 4, 0x0020_0020);
             flash.Write(0x4_0000, 4, 0x00D0_00D0);
             Assert.Equal(0ul, flash.Read(0, 1));
-            IActorRef actor = Sys.ActorOf(Props.Create(() => new FlashActor(flash, file)));
+            IActorRef actor = Sys.ActorOf(Props.Create(() => new FlashActor(flash)));
             AwaitCondition(() => flash.Read(0, 1) == 0x80, s_patience);
             byte[] kept = ReadAll(file);
             Assert.Equal(0x8_0000, kept.Length);

@@ -1,25 +1,24 @@
 using System.Collections.Concurrent;
-using Microsoft.Win32.SafeHandles;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Devices.CfiFlash;
-using Vmm.Emulation.Devices.FwCfg;
+using Vmm.Emulation.Devices;
 using Vmm.Emulation.Devices.Ged;
+using Vmm.Emulation.Devices.InterruptController;
 using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.Devices.Pl031;
-using Vmm.Emulation.Devices.Pl061;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Interrupts.GicV3;
-using Vmm.Emulation.Memory;
 
 namespace Vmm.Actors.Tests;
 
 /// <summary>A machine without a guest: the test plays the guest at the hotplug block and scripts what each vCPU's loop returns.</summary>
 internal sealed class FakeMachine : IVmMachine
 {
+    private static readonly Placement s_nowhere = new([], []);
+
     private readonly bool[] _enabled;
     private readonly bool[] _accessible;
     private readonly FakeVcpu[] _cpus;
@@ -59,19 +58,20 @@ internal sealed class FakeMachine : IVmMachine
 
     public ICpuHotplugPort? Hotplug => Port;
 
-    public Gic Gic { get; } = new([]);
+    public Gic Gic { get; } = new();
 
     public Pl011 Uart { get; } = new(InterruptLine.Unconnected);
 
     public Pl031 Rtc { get; } = new(InterruptLine.Unconnected, TimeProvider.System);
 
-    public Ged Ged { get; } = new(InterruptLine.Unconnected);
+    public Ged Ged { get; } = new(InterruptLine.Unconnected) { CpuScanMethod = "SCAN" };
 
-    public Pl061 Gpio { get; } = new(InterruptLine.Unconnected);
+    public IReadOnlyList<PlacedDevice> Devices =>
+    [
+        new("gic", new GicV3Device(Gic), s_nowhere), new("uart", Uart, s_nowhere), new("rtc", Rtc, s_nowhere), new("ged", Ged, s_nowhere),
+    ];
 
-    public FwCfg FwCfg { get; } = new(new FwCfgItems([], []), new PhysicalAddressSpace());
-
-    public IReadOnlyList<(CfiFlash Bank, SafeFileHandle? File)> FlashBanks { get; init; } = [];
+    public int PowerButtonPin => 3;
 
     public FakeVcpu Vcpu(int cpu) => _cpus[cpu];
 

@@ -15,7 +15,7 @@ public sealed class GedTests : PatientTestKit
     private readonly Edges _edges = new();
     private readonly Ged _ged;
 
-    public GedTests() => _ged = new Ged(new InterruptLine(_edges, new IntId(41)));
+    public GedTests() => _ged = new Ged(new InterruptLine(_edges, new IntId(41))) { CpuScanMethod = "SCAN" };
 
     // The guest: what it reads at each edge, if it listens.
     private sealed class Edges : IInterruptSink

@@ -107,19 +107,4 @@ public sealed class ReferenceTests
             Assert.True(allowed.Contains(p.PropertyType) || (one.IsEnum && one.Namespace == typeof(Actors.Protocol.IProtocolMessage).Namespace), $"{p}");
         });
     }
-
-    [Fact]
-    public void Devices_refer_neither_to_each_other_nor_to_the_machine()
-    {
-        const BindingFlags All = BindingFlags.Instance | BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
-        const string Devices = "Vmm.Emulation.Devices.";
-        foreach (Type device in s_emulation.GetTypes().Where(t => t.Namespace?.StartsWith(Devices, StringComparison.Ordinal) == true))
-        {
-            IEnumerable<Type> used = device.GetFields(All).Select(f => f.FieldType)
-                .Concat(device.GetMethods(All).SelectMany(m => m.GetParameters().Select(p => p.ParameterType).Append(m.ReturnType)))
-                .Concat(device.GetConstructors(All).SelectMany(c => c.GetParameters()).Select(p => p.ParameterType));
-            Assert.DoesNotContain(used, t => t.Namespace == "Vmm.Emulation.Boards"
-                || (t.Namespace?.StartsWith(Devices, StringComparison.Ordinal) == true && t.Namespace != device.Namespace));
-        }
-    }
 }

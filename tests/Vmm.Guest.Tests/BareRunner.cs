@@ -49,7 +49,7 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
 
     public void Start()
     {
-        Machine.Reset();
+        Machine.PowerOn();
         _reader.Start();
         StartThread(new CpuIndex(0));
     }
@@ -86,7 +86,7 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
         Expect("# ");
         foreach (byte b in Encoding.ASCII.GetBytes(line + "\n"))
         {
-            while (Machine.Uart.Receive([b]) == 0)
+            while (Machine.Board.Uart.Receive([b]) == 0)
             {
                 Thread.Sleep(1);
             }
@@ -97,8 +97,8 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
     public void Plug(CpuIndex cpu)
     {
         Machine.SetEnabled(cpu, true);
-        Machine.CpuHotplug.PendInsert(cpu);
-        Machine.Ged.Raise(GedEvents.CpuHotplug);
+        Machine.Board.CpuHotplug.PendInsert(cpu);
+        Machine.Board.Ged.Raise(GedEvents.CpuHotplug);
         CpuHotplugEvent e = NextEvent();
         Assert.Equal(new CpuHotplugEvent(cpu, CpuHotplugEventKind.Ost, 1, 0), e);
     }
@@ -106,8 +106,8 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
     /// <summary>Asks the guest for a CPU and waits until it has ejected it.</summary>
     public void Unplug(CpuIndex cpu)
     {
-        Machine.CpuHotplug.PendRemove(cpu);
-        Machine.Ged.Raise(GedEvents.CpuHotplug);
+        Machine.Board.CpuHotplug.PendRemove(cpu);
+        Machine.Board.Ged.Raise(GedEvents.CpuHotplug);
         Assert.Equal(new CpuHotplugEvent(cpu, CpuHotplugEventKind.Ost, 3, 0x84), NextEvent());
         Assert.Equal(new CpuHotplugEvent(cpu, CpuHotplugEventKind.Ejected), NextEvent());
         Assert.Equal(PowerState.Off, Machine.Psci.Power(cpu));
@@ -120,7 +120,7 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
         var watch = Stopwatch.StartNew();
         while (watch.Elapsed < Patience.Limit)
         {
-            if (Machine.CpuHotplug.TryTakeEvent(out CpuHotplugEvent e))
+            if (Machine.Board.CpuHotplug.TryTakeEvent(out CpuHotplugEvent e))
             {
                 return e;
             }
@@ -186,7 +186,7 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
         byte[] buffer = new byte[4096];
         while (!_stop.IsCancellationRequested)
         {
-            int count = Machine.Uart.Drain(buffer);
+            int count = Machine.Board.Uart.Drain(buffer);
             if (count == 0)
             {
                 Thread.Sleep(2);

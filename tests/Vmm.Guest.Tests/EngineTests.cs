@@ -46,7 +46,7 @@ public sealed class EngineTests
         guest.Start();
         guest.Expect("guest is up");
         AssertSets(guest, enabled: "0-1", online: "0-1", offline: "");
-        Assert.True(guest.Machine.TranslationsGivenUp > 3, $"given up {guest.Machine.TranslationsGivenUp} times");
+        Assert.True(guest.Machine.DescribeJit().CodeGivenUp() > 3, guest.Machine.DescribeJit());
         PowerOff(guest);
     }
 

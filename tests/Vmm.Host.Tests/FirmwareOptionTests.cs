@@ -11,9 +11,9 @@ public sealed class FirmwareOptionTests : IDisposable
 
     public FirmwareOptionTests()
     {
-        _bank = Write("bank.fd", VirtMemoryMap.FlashSize, 0x12_3456);
+        _bank = Write("bank.fd", VirtMap.FlashBankSize, 0x12_3456);
         Write("small.fd", 4096, 100);
-        Write("large.fd", VirtMemoryMap.FlashSize + 1, 0);
+        Write("large.fd", VirtMap.FlashBankSize + 1, 0);
     }
 
     public void Dispose() => _folder.Delete(recursive: true);
@@ -34,7 +34,7 @@ public sealed class FirmwareOptionTests : IDisposable
     [Fact]
     public void Drives_are_banks_by_unit_and_one_that_is_written_is_open_for_this_VM_alone()
     {
-        string other = Write("other.fd", VirtMemoryMap.FlashSize, 5);
+        string other = Write("other.fd", VirtMap.FlashBankSize, 5);
         FirmwareConfig firmware = FirmwareOption.Open(null, [$"if=pflash,format=raw,unit=1,file={_bank}", $"if=pflash,unit=0,file={other},readonly=on"])!;
         Assert.True(firmware.Code.ReadOnly);
         Assert.Null(firmware.Code.File);

@@ -1,30 +1,34 @@
 using Akka.Actor;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
+using Vmm.Emulation.Devices;
 using Vmm.Emulation.Snapshot;
 
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// The actor of a device: it alone resets the device, saves and loads it, and does its asynchronous work. The core, which is handed in,
-/// serves the guest meanwhile and outlives the actor.
+/// The actor of a device: it alone resets the device, saves and loads it, and does its asynchronous work, of which a device whose work is all done within the
+/// guest's accesses has none. The core, which is handed in, serves the guest meanwhile and outlives the actor.
 /// </summary>
-public abstract class DeviceActor : MessageActor
+public class DeviceActor : MessageActor
 {
-    /// <param name="unit">The device's core.</param>
-    protected DeviceActor(ISnapshotUnit unit)
+    private readonly IDevice _device;
+
+    /// <param name="device">The device's core.</param>
+    public DeviceActor(IDevice device)
     {
+        _device = device;
         Receive<ResetDevices>(_ =>
         {
             ResetCore();
             Sender.Tell(new DevicesReset(""));
         });
-        Receive<GetDeviceState>(get => Sender.Tell(new DeviceState(get.Device, Save(unit))));
-        Receive<LoadDeviceState>(load => Sender.Tell(Load(unit, load)));
+        Receive<GetDeviceState>(get => Sender.Tell(new DeviceState(get.Device, Save(device.StateUnit))));
+        Receive<LoadDeviceState>(load => Sender.Tell(Load(device.StateUnit, load)));
     }
 
     /// <summary>Brings the core to its power-on state.</summary>
-    protected abstract void ResetCore();
+    protected virtual void ResetCore() => _device.Reset();
 
     private static byte[] Save(ISnapshotUnit unit)
     {

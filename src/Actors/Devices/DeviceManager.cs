@@ -1,53 +1,43 @@
 using Akka.Actor;
-using Microsoft.Win32.SafeHandles;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
-using Vmm.Emulation.Boards.Virt;
-using Vmm.Emulation.Devices.CfiFlash;
+using Vmm.Emulation.Boards;
 
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// Makes the actor of each device and speaks for all of them. What a device's host stream throws restarts its actor, for the core is
+/// Makes the actor of each device of the board (<see cref="DeviceActors"/>) and speaks for all of them. What a device's host stream throws restarts its actor, for the core is
 /// untouched by that; when it goes on, and on any other failure, the supervisor hears of it.
-/// <para>The GIC's actor is <see cref="Interrupts.GicSupervisor"/>, that of the CPU hotplug block the hotplug coordinator.</para>
+/// <para>The GIC's actor is <see cref="Interrupts.GicSupervisor"/>.</para>
 /// </summary>
 public sealed class DeviceManager : MessageActor
 {
     private const int MostRestarts = 10;
 
-    private readonly Dictionary<string, IActorRef> _devices;
+    private readonly Dictionary<string, IActorRef> _devices = new(StringComparer.Ordinal);
     private readonly HashSet<IActorRef> _resetting = [];
     private readonly Dictionary<IActorRef, Exception> _failures = [];
     private IActorRef _resetter = ActorRefs.Nobody;
 
     public DeviceManager(IVmMachine machine, Action<ReadOnlyMemory<byte>> serialOutput)
     {
-        IActorRef uart = Context.ActorOf(ActorProps.Of(() => new UartActor(machine.Uart, serialOutput)), "uart");
-        IActorRef rtc = Context.ActorOf(ActorProps.Of(() => new RtcActor(machine.Rtc)), "rtc");
-        ICpuHotplugPort? hotplug = machine.Hotplug;
-        Func<bool> cpuEventsUnseen = () => hotplug is { HasUnseen: true };
-        IActorRef ged = Context.ActorOf(ActorProps.Of(() => new GedActor(machine.Ged, cpuEventsUnseen)), "ged");
-        IActorRef gpio = Context.ActorOf(ActorProps.Of(() => new GpioActor(machine.Gpio, VirtMachine.PowerButtonPin)), "gpio");
-        IActorRef fwCfg = Context.ActorOf(ActorProps.Of(() => new FwCfgActor(machine.FwCfg)), "fw_cfg");
-        _devices = new Dictionary<string, IActorRef>(StringComparer.Ordinal)
+        var actors = new DeviceActors(machine, serialOutput);
+        foreach (PlacedDevice placed in machine.Devices)
         {
-            ["uart"] = uart, ["rtc"] = rtc, ["ged"] = ged, ["gpio"] = gpio, ["fw_cfg"] = fwCfg,
-        };
-        foreach ((CfiFlash bank, SafeFileHandle? file) in machine.FlashBanks)
-        {
-            _devices[bank.Name] = Context.ActorOf(ActorProps.Of(() => new FlashActor(bank, file)), bank.Name);
+            if (actors.Of(placed) is not { } actor)
+            {
+                continue;
+            }
+
+            IActorRef device = Context.Watch(Context.ActorOf(actor.Props, placed.Id));
+            _devices.Add(placed.Id, device);
+            foreach (Type message in actor.Takes)
+            {
+                Receive<object>(message.IsInstanceOfType, device.Forward);
+            }
         }
 
-        foreach (IActorRef device in _devices.Values)
-        {
-            Context.Watch(device);
-        }
-
-        Receive<SendSerial>(uart.Forward);
-        Receive<PressPowerButton>((machine.Hotplug == null ? gpio : ged).Forward);
-        Receive<AnnounceCpuEvent>(ged.Forward);
         Receive<ResetDevices>(Reset);
         Receive<DevicesReset>(_ =>
         {

@@ -1,7 +1,6 @@
 using System.Buffers;
 using Akka.Actor;
 using Akka.Event;
-using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Devices.CfiFlash;
 
 namespace Vmm.Actors.Devices;
@@ -15,16 +14,13 @@ public sealed class FlashActor : DeviceActor
     private const int Piece = 64 << 10;
 
     private readonly CfiFlash _bank;
-    private readonly SafeFileHandle? _file;
 
     private sealed record WriteBackReady;
 
-    /// <param name="file">Of the size of the bank; null for a bank that keeps nothing.</param>
-    public FlashActor(CfiFlash bank, SafeFileHandle? file)
+    public FlashActor(CfiFlash bank)
         : base(bank)
     {
         _bank = bank;
-        _file = file;
         Receive<WriteBackReady>(_ => WriteBack());
     }
 
@@ -43,13 +39,13 @@ public sealed class FlashActor : DeviceActor
     protected override void ResetCore()
     {
         WriteBack();
-        _bank.Reset();
+        base.ResetCore();
     }
 
     private void WriteBack()
     {
         _bank.WriteBackReady.Acknowledge();
-        if (_file == null || !_bank.TryGetWriteBack(out int start, out int length))
+        if (_bank.Store is not { } file || !_bank.TryGetWriteBack(out int start, out int length))
         {
             return;
         }
@@ -61,7 +57,7 @@ public sealed class FlashActor : DeviceActor
             {
                 Span<byte> bytes = piece.AsSpan(0, Math.Min(Piece, length - done));
                 _bank.CopyContents(start + done, bytes);
-                RandomAccess.Write(_file, bytes, start + done);
+                RandomAccess.Write(file, bytes, start + done);
             }
 
             _bank.CompleteWriteBack(written: true);

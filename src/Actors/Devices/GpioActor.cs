@@ -48,7 +48,7 @@ public sealed class GpioActor : DeviceActor, IWithTimers
     protected override void ResetCore()
     {
         Timers.Cancel(_powerButton);
-        _gpio.Reset();
+        base.ResetCore();
     }
 
     // An edge, also where it is pressed already.

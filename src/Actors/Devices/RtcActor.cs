@@ -43,8 +43,6 @@ public sealed class RtcActor : DeviceActor, IWithTimers
 
     protected override void PostStop() => _rtc.AlarmChanged.Connect(null);
 
-    protected override void ResetCore() => _rtc.Reset();
-
     private void Arm()
     {
         if (_rtc.UntilAlarm is not { } left)

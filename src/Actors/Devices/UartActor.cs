@@ -80,7 +80,7 @@ public sealed class UartActor : DeviceActor, IWithTimers
     protected override void ResetCore()
     {
         Drain();
-        _port.Reset();
+        base.ResetCore();
         Feed();
     }
 

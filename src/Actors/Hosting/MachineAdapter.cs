@@ -1,5 +1,4 @@
 using Akka.Actor;
-using Microsoft.Win32.SafeHandles;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
@@ -8,15 +7,8 @@ using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
-using Vmm.Emulation.Devices.CfiFlash;
 using Vmm.Emulation.Devices.CpuHotplug;
-using Vmm.Emulation.Devices.FwCfg;
-using Vmm.Emulation.Devices.Ged;
-using Vmm.Emulation.Devices.Pl011;
-using Vmm.Emulation.Devices.Pl031;
-using Vmm.Emulation.Devices.Pl061;
 using Vmm.Emulation.Interrupts;
-using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Tracing;
 using CpuHotplugEvent = Vmm.Actors.Vm.CpuHotplugEvent;
 
@@ -70,21 +62,9 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     public ICpuHotplugPort? Hotplug { get; }
 
-    public Gic Gic => _machine.Gic;
+    public IReadOnlyList<PlacedDevice> Devices => _machine.Board.Devices;
 
-    public Pl011 Uart => _machine.Uart;
-
-    public Pl031 Rtc => _machine.Rtc;
-
-    public Ged Ged => _machine.Ged;
-
-    public Pl061 Gpio => _machine.Gpio;
-
-    public FwCfg FwCfg => _machine.FwCfg;
-
-    public IReadOnlyList<(CfiFlash Bank, SafeFileHandle? File)> FlashBanks => _machine.Config.Firmware is { } firmware
-        ? [(_machine.FlashBanks[0], firmware.Code.File), (_machine.FlashBanks[1], firmware.Variables.File)]
-        : [];
+    public int PowerButtonPin => _machine.Board.Map.PowerButtonPin;
 
     public VirtMachine Machine => _machine;
 
@@ -101,7 +81,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
             PowerState.Off => PsciPowerState.Off,
             _ => PsciPowerState.OnPending,
         };
-        return new CpuStatus(_machine.CpuHotplug.IsEnabled(index), _machine.Gic.CpuInterfaces[cpu].Accessible, power);
+        return new CpuStatus(_machine.Board.CpuHotplug.IsEnabled(index), _machine.Gic.CpuInterfaces[cpu].Accessible, power);
     }
 
     IVcpu IVmMachine.Cpu(int cpu) => _cpus[cpu];
@@ -138,7 +118,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         }
     }
 
-    public void Reset() => _machine.ResetBoard();
+    public void Reset() => _machine.Boot();
 
     /// <summary>Whom CPU_ON tells; set before the VM starts.</summary>
     public void Connect(IActorRef supervisor) => Volatile.Write(ref _supervisor, supervisor);
@@ -196,37 +176,37 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     private sealed class HotplugPort(VirtMachine machine) : ICpuHotplugPort
     {
-        public Doorbell Doorbell => machine.CpuHotplug.Doorbell;
+        public Doorbell Doorbell => machine.Board.CpuHotplug.Doorbell;
 
-        public bool HasUnseen => machine.CpuHotplug.HasPending;
+        public bool HasUnseen => machine.Board.CpuHotplug.HasPending;
 
         public void Enable(int cpu)
         {
             var index = new CpuIndex(cpu);
             machine.Psci.SetEnabled(index, true);
-            machine.CpuHotplug.SetEnabled(index, true);
+            machine.Board.CpuHotplug.SetEnabled(index, true);
         }
 
         public void Disable(int cpu)
         {
             var index = new CpuIndex(cpu);
             machine.Psci.SetEnabled(index, false);
-            machine.CpuHotplug.SetEnabled(index, false);
+            machine.Board.CpuHotplug.SetEnabled(index, false);
         }
 
         public void Insert(int cpu)
         {
             Enable(cpu);
-            machine.CpuHotplug.PendInsert(new CpuIndex(cpu));
+            machine.Board.CpuHotplug.PendInsert(new CpuIndex(cpu));
         }
 
-        public void RequestRemoval(int cpu) => machine.CpuHotplug.PendRemove(new CpuIndex(cpu));
+        public void RequestRemoval(int cpu) => machine.Board.CpuHotplug.PendRemove(new CpuIndex(cpu));
 
-        public void Reset() => machine.CpuHotplug.Reset();
+        public void Reset() => machine.Board.CpuHotplug.Reset();
 
         public bool TryTake(out CpuHotplugEvent happened)
         {
-            bool taken = machine.CpuHotplug.TryTakeEvent(out Emulation.Devices.CpuHotplug.CpuHotplugEvent e);
+            bool taken = machine.Board.CpuHotplug.TryTakeEvent(out Emulation.Devices.CpuHotplug.CpuHotplugEvent e);
             happened = new CpuHotplugEvent(e.Cpu.Value, e.Kind == CpuHotplugEventKind.Ejected, (int)e.Event, (int)e.Status);
             return taken;
         }

@@ -2,6 +2,7 @@ using Akka.Actor;
 using Vmm.Actors.Devices;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
+using Vmm.Emulation.Devices.InterruptController;
 
 namespace Vmm.Actors.Interrupts;
 
@@ -11,14 +12,12 @@ public sealed class GicSupervisor : DeviceActor
     private readonly IVmMachine _machine;
 
     public GicSupervisor(IVmMachine machine)
-        : base(machine.Gic)
+        : base(machine.Devices.Single(d => d.Device is GicV3Device).Device)
     {
         _machine = machine;
         Receive<AttachCpuInterface>(attach => SetAccessible(attach.Cpu, true, new CpuInterfaceAttached(attach.Cpu)));
         Receive<DetachCpuInterface>(detach => SetAccessible(detach.Cpu, false, new CpuInterfaceDetached(detach.Cpu)));
     }
-
-    protected override void ResetCore() => _machine.Gic.Reset();
 
     private void SetAccessible(int cpu, bool value, IProtocolMessage answer)
     {

@@ -16,7 +16,7 @@ public sealed record ResetDevices : IProtocolMessage;
 public sealed record DevicesReset(string Failure) : IProtocolMessage;
 
 /// <summary>Query, for a VM that does not run: the saved state of one device. Answer: <see cref="DeviceState"/> or <see cref="VmCommandRejected"/>.</summary>
-/// <param name="Device">gic, uart, rtc, ged, gpio, fw_cfg, flash0 or flash1.</param>
+/// <param name="Device">as the board names it: gic, uart, rtc, ged, gpio, fw_cfg, cpu_hotplug, flash0 or flash1.</param>
 public sealed record GetDeviceState(string Device) : IProtocolMessage;
 
 /// <param name="Device">As in <see cref="GetDeviceState"/>.</param>

@@ -1,15 +1,8 @@
-using Microsoft.Win32.SafeHandles;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Devices.CfiFlash;
-using Vmm.Emulation.Devices.FwCfg;
-using Vmm.Emulation.Devices.Ged;
-using Vmm.Emulation.Devices.Pl011;
-using Vmm.Emulation.Devices.Pl031;
-using Vmm.Emulation.Devices.Pl061;
 using Vmm.Emulation.Interrupts;
-using Vmm.Emulation.Interrupts.GicV3;
 
 namespace Vmm.Actors.Vm;
 
@@ -96,20 +89,11 @@ public interface IVmMachine
     /// <summary>CPU hotplug as ACPI offers it; null on a machine without (<c>acpi=off</c>).</summary>
     ICpuHotplugPort? Hotplug { get; }
 
-    Gic Gic { get; }
+    /// <summary>All devices, each with its name in messages.</summary>
+    IReadOnlyList<PlacedDevice> Devices { get; }
 
-    Pl011 Uart { get; }
-
-    Pl031 Rtc { get; }
-
-    Ged Ged { get; }
-
-    Pl061 Gpio { get; }
-
-    FwCfg FwCfg { get; }
-
-    /// <summary>The banks of flash, and the file that keeps each one's contents, if one does.</summary>
-    IReadOnlyList<(CfiFlash Bank, SafeFileHandle? File)> FlashBanks { get; }
+    /// <summary>The pin of the GPIO port that has the power button of a machine without ACPI.</summary>
+    int PowerButtonPin { get; }
 }
 
 /// <summary>The CPU hotplug block.</summary>

@@ -103,7 +103,7 @@ public static class Accelerators
 public sealed record FirmwareConfig(FlashImage Code, FlashImage Variables);
 
 /// <summary>What a bank of flash holds at power-on.</summary>
-/// <param name="Contents">At most <see cref="VirtMemoryMap.FlashSize"/> bytes; what follows is zeros.</param>
+/// <param name="Contents">At most <see cref="BoardMap.FlashBankSize"/> bytes; what follows is zeros.</param>
 /// <param name="ReadOnly">The guest cannot change it.</param>
 /// <param name="File">
 /// Where changes are kept, of the size of the bank; null for nowhere. Whoever made it disposes it, after the machine.

@@ -4,48 +4,47 @@ using Vmm.Acpi.Tables;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
-using Vmm.Emulation.Devices.CpuHotplug;
-using Vmm.Emulation.Devices.FwCfg;
-using Vmm.Emulation.Devices.Ged;
-using Vmm.Emulation.Devices.Pl011;
+using Vmm.Emulation.Devices;
+using Vmm.Emulation.Interrupts.GicV3;
 
 namespace Vmm.Emulation.Boot;
 
 /// <summary>The ACPI tables of a machine.</summary>
 public static class AcpiTables
 {
-    public static AcpiTableSet Build(MachineConfig config, ulong address) => new(address, Dsdt(config), Fadt.Build, Others(config));
-
-    private static AcpiTable Dsdt(MachineConfig config) => new(
-        "DSDT",
-        2,
-        Asl.Scope(
-            @"\_SB",
-            Pl011Aml.Describe((uint)VirtMemoryMap.Uart.Value, (uint)VirtMemoryMap.UartSize, Gsiv(VirtInterruptMap.Uart)),
-            FwCfgAml.Describe((uint)VirtMemoryMap.FwCfg.Value, (uint)VirtMemoryMap.FwCfgSize),
-            GedAml.Describe(VirtMemoryMap.Ged.Value, Gsiv(VirtInterruptMap.Ged), CpuHotplugAml.ScanMethod),
-            GedAml.DescribePowerButton(),
-            CpuHotplugAml.DescribeBlock(VirtMemoryMap.CpuHotplug.Value, VirtMemoryMap.CpuHotplugSize),
-            CpuHotplugAml.DescribeCpus(config.PossibleCpus)));
-
-    private static IEnumerable<AcpiTable> Others(MachineConfig config)
+    /// <param name="board">Its devices add what they say of themselves.</param>
+    /// <param name="address">Guest physical address of the first byte.</param>
+    public static AcpiTableSet Build(IBoard board, ulong address)
     {
-        yield return Madt.Build(
-            VirtMemoryMap.GicDistributor.Value,
-            [.. Enumerable.Range(0, config.PossibleCpus).Select(i => new MadtCpu(Mpidr.FromIndex(new CpuIndex(i)).Affinity, State(config, i)))],
-            RedistributorRanges(config),
-            Gsiv(VirtInterruptMap.Pmu),
-            Gsiv(VirtInterruptMap.VirtualGicMaintenance));
-        yield return Gtdt.Build(
-            Gsiv(VirtInterruptMap.SecurePhysicalTimer),
-            Gsiv(VirtInterruptMap.PhysicalTimer),
-            Gsiv(VirtInterruptMap.VirtualTimer),
-            Gsiv(VirtInterruptMap.HypervisorTimer));
-        yield return Spcr.Build(VirtMemoryMap.Uart.Value, Gsiv(VirtInterruptMap.Uart));
-        yield return Dbg2.Build(VirtMemoryMap.Uart.Value, (uint)VirtMemoryMap.UartSize, @"\_SB.COM0");
+        var devices = new Sink();
+        foreach (PlacedDevice placed in board.Devices)
+        {
+            placed.Device.Describe(devices, placed.At);
+        }
+
+        MachineConfig config = board.Config;
         CpuTopology topology = config.Topology;
-        yield return Pptt.Build(topology.Sockets, topology.Clusters, topology.Cores, topology.Threads, [.. config.Cpu.Caches.Select(Describe)]);
+        return new AcpiTableSet(
+            address,
+            new AcpiTable("DSDT", 2, Asl.Scope(@"\_SB", [.. devices.Objects])),
+            Fadt.Build,
+            [
+                Apic(board),
+                Timers(board.Map.CpuInterrupts),
+                .. devices.Tables,
+                Pptt.Build(topology.Sockets, topology.Clusters, topology.Cores, topology.Threads, [.. config.Cpu.Caches.Select(Describe)]),
+            ]);
     }
+
+    private static AcpiTable Apic(IBoard board) => Madt.Build(
+        board.Map.Distributor.Value,
+        [.. Enumerable.Range(0, board.Config.PossibleCpus).Select(i => new MadtCpu(Mpidr.FromIndex(new CpuIndex(i)).Affinity, State(board.Config, i)))],
+        board.Map.SpreadRedistributors(board.Config.PossibleCpus).Select(r => (r.Address.Value, (uint)((ulong)r.Count * GicSpec.RedistributorStride))),
+        Gsiv(board.Map.CpuInterrupts.Pmu),
+        Gsiv(board.Map.CpuInterrupts.VirtualGicMaintenance));
+
+    private static AcpiTable Timers(CpuInterrupts interrupts) => Gtdt.Build(
+        Gsiv(interrupts.SecurePhysicalTimer), Gsiv(interrupts.PhysicalTimer), Gsiv(interrupts.VirtualTimer), Gsiv(interrupts.HypervisorTimer));
 
     private static PpttCache Describe(CpuCache cache) => new(cache.Level, cache.Kind switch
     {
@@ -57,15 +56,16 @@ public static class AcpiTables
     private static GiccState State(MachineConfig config, int cpu) =>
         cpu == 0 || (cpu < config.EnabledCpus && !config.ColdPluggedCpusOnlineCapable) ? GiccState.Enabled : GiccState.OnlineCapable;
 
-    private static IEnumerable<(ulong Address, uint Length)> RedistributorRanges(MachineConfig config)
-    {
-        int low = Math.Min(config.PossibleCpus, VirtMemoryMap.GicRedistributorCount);
-        yield return (VirtMemoryMap.GicRedistributor.Value, (uint)((ulong)low * VirtMemoryMap.GicRedistributorStride));
-        if (config.PossibleCpus > low)
-        {
-            yield return (VirtMemoryMap.GicRedistributorHigh.Value, (uint)((ulong)(config.PossibleCpus - low) * VirtMemoryMap.GicRedistributorStride));
-        }
-    }
-
     private static uint Gsiv(IntId id) => (uint)id.Value;
+
+    private sealed class Sink : IAmlSink
+    {
+        public List<byte[]> Objects { get; } = [];
+
+        public List<AcpiTable> Tables { get; } = [];
+
+        public void Add(byte[] aml) => Objects.Add(aml);
+
+        public void AddTable(AcpiTable table) => Tables.Add(table);
+    }
 }

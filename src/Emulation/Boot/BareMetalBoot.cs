@@ -1,5 +1,4 @@
 using Vmm.Emulation.Boards;
-using Vmm.Emulation.Boards.Virt;
 
 namespace Vmm.Emulation.Boot;
 
@@ -33,15 +32,16 @@ public static class BareMetalBoot
     ];
 
     /// <exception cref="InvalidDataException">The file is nothing that runs here, or the RAM is too small; the message says which.</exception>
-    public static BootPlan Plan(MachineConfig config)
+    public static BootPlan Plan(IBoard board)
     {
-        ulong ram = VirtMemoryMap.Ram.Value;
+        MachineConfig config = board.Config;
+        ulong ram = board.Map.Ram.Value;
         ulong ramEnd = ram + config.MemoryBytes;
         bool elf = ElfFile.IsElf(config.Boot.Kernel.ReadHead().Span);
-        LoadedProgram program = elf ? ElfFile.Parse(config.Boot.Kernel.ReadAll(), config.MemoryBytes) : Flat(config.Boot.Kernel);
+        LoadedProgram program = elf ? ElfFile.Parse(config.Boot.Kernel.ReadAll(), ram, config.MemoryBytes) : Flat(config.Boot.Kernel, ram);
         ulong initrd = RoundUp(Math.Max(ram + Math.Min(config.MemoryBytes / 2, InitrdOffset), program.End), InitrdAlignment);
         ulong initrdEnd = initrd + (ulong)config.Boot.Initrd.Length;
-        byte[] tree = DeviceTree.Build(config, config.Boot.Initrd.IsEmpty ? null : (initrd, initrdEnd));
+        byte[] tree = DeviceTree.Build(board, config.Boot.Initrd.IsEmpty ? null : (initrd, initrdEnd));
 
         // For an ELF file at the start of RAM, where programs look for it, if there is room.
         ulong treeAddress = elf && program.Start - ram >= (ulong)tree.Length ? ram : RoundUp(initrdEnd, DeviceTreeAlignment);
@@ -61,7 +61,7 @@ public static class BareMetalBoot
         return new BootPlan(blobs, program.EntryPoint, treeAddress);
     }
 
-    private static LoadedProgram Flat(BootFile file)
+    private static LoadedProgram Flat(BootFile file, ulong ram)
     {
         ReadOnlySpan<byte> head = file.ReadHead().Span;
         foreach ((int offset, byte[] magic, string what) in s_foreign)
@@ -77,7 +77,7 @@ public static class BareMetalBoot
             throw new InvalidDataException($"the kernel is only {file.Length} bytes long: there is no instruction in it");
         }
 
-        ulong start = VirtMemoryMap.Ram.Value + FlatOffset;
+        ulong start = ram + FlatOffset;
         return new LoadedProgram([new BootBlob("kernel", start, file)], start, start, start + (ulong)file.Length);
     }
 

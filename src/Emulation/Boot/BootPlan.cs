@@ -12,8 +12,9 @@ public sealed record BootPlan(IReadOnlyList<BootBlob> Blobs, ulong EntryPoint, u
     /// How the machine starts: by its firmware, or directly with a Linux kernel or another program. It is the same at each reset, but for the random seeds.
     /// </summary>
     /// <exception cref="InvalidDataException">The kernel is nothing that runs here, or the RAM is too small; the message says which.</exception>
-    public static BootPlan Make(MachineConfig config)
+    public static BootPlan Make(IBoard board)
     {
+        MachineConfig config = board.Config;
         ReadOnlySpan<byte> kernel = config.Boot.Kernel.ReadHead().Span;
         PeFile.RequireWhole(kernel, config.Boot.Kernel.Length);
         if (Arm64Image.IsImage(kernel) || KernelFile.IsZboot(kernel))
@@ -21,8 +22,8 @@ public sealed record BootPlan(IReadOnlyList<BootBlob> Blobs, ulong EntryPoint, u
             LinuxBoot.RequireCommandLine(config.Boot.CommandLine);
         }
 
-        return config.Firmware != null ? FirmwareBoot.Plan(config)
-            : Arm64Image.IsImage(kernel) ? LinuxBoot.Plan(config)
-            : BareMetalBoot.Plan(config);
+        return config.Firmware != null ? FirmwareBoot.Plan(board)
+            : Arm64Image.IsImage(kernel) ? LinuxBoot.Plan(board)
+            : BareMetalBoot.Plan(board);
     }
 }

@@ -1,62 +1,46 @@
 using Vmm.Emulation.Boards;
-using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot.Efi;
+using Vmm.Emulation.Devices;
 
 namespace Vmm.Emulation.Boot;
 
 /// <summary>The device tree of the machine, as QEMU's <c>virt</c> describes itself: for kernels without ACPI (<c>-machine acpi=off</c>), and for firmware.</summary>
 public static class DeviceTree
 {
-    private const uint Spi = 0;
-    private const uint Ppi = 1;
-    private const uint LevelHigh = 4;
-    private const uint GicHandle = 0x8001;
-    private const uint ClockHandle = 0x8000;
-    private const uint GpioHandle = 0x8002;
     private const uint KeyPower = 116; // Linux, input-event-codes.h
 
     /// <param name="initrd">Start and end of the initial RAM disk.</param>
-    public static byte[] Build(MachineConfig config, (ulong Start, ulong End)? initrd) => new Fdt().Node("", root =>
+    public static byte[] Build(IBoard board, (ulong Start, ulong End)? initrd) => new Fdt().Node("", root =>
     {
-        root.Cells("interrupt-parent", GicHandle).Cells("#address-cells", 2).Cells("#size-cells", 2)
+        (MachineConfig config, BoardMap map) = (board.Config, board.Map);
+        root.Cells("interrupt-parent", Fdt.GicHandle).Cells("#address-cells", 2).Cells("#size-cells", 2)
             .Text("model", "linux,dummy-virt").Text("compatible", "linux,dummy-virt");
         root.Node("chosen", chosen =>
         {
             Common(chosen, config, initrd);
-            chosen.Text("stdout-path", $"/pl011@{VirtMemoryMap.Uart.Value:x}");
+            chosen.Text("stdout-path", $"/pl011@{map.Uart.Address:x}");
         });
-        root.Node($"memory@{VirtMemoryMap.Ram.Value:x}", memory =>
-            memory.Text("device_type", "memory").Cells64("reg", VirtMemoryMap.Ram.Value, config.MemoryBytes));
+        root.Node($"memory@{map.Ram.Value:x}", memory =>
+            memory.Text("device_type", "memory").Cells64("reg", map.Ram.Value, config.MemoryBytes));
         root.Node("psci", psci => psci.Text("compatible", "arm,psci-1.0", "arm,psci-0.2").Text("method", "hvc"));
         root.Node("cpus", cpus => DeviceTreeCpus.Add(cpus, config));
         root.Node("timer", timer => timer.Text("compatible", "arm,armv8-timer").Flag("always-on").Cells(
             "interrupts",
-            [.. new[] { VirtInterruptMap.SecurePhysicalTimer, VirtInterruptMap.PhysicalTimer, VirtInterruptMap.VirtualTimer, VirtInterruptMap.HypervisorTimer }
-                .SelectMany(id => new[] { Ppi, (uint)id.Value - 16, LevelHigh })]));
-        root.Node($"intc@{VirtMemoryMap.GicDistributor.Value:x}", intc => InterruptController(intc, config));
+            [.. new[] { map.CpuInterrupts.SecurePhysicalTimer, map.CpuInterrupts.PhysicalTimer, map.CpuInterrupts.VirtualTimer, map.CpuInterrupts.HypervisorTimer }
+                .SelectMany(id => new[] { Fdt.Ppi, (uint)id.Value - Fdt.FirstPpi, Fdt.LevelHigh })]));
+        PlacedDevice[] devices = [.. board.Devices.Where(d => d.InTree)];
+        devices[0].Device.Describe(root, devices[0].At);
         root.Node("apb-pclk", clock => clock.Text("compatible", "fixed-clock").Cells("#clock-cells", 0)
-            .Cells("clock-frequency", 24_000_000).Text("clock-output-names", "clk24mhz").Cells("phandle", ClockHandle));
-        root.Node($"pl011@{VirtMemoryMap.Uart.Value:x}", uart => uart.Text("compatible", "arm,pl011", "arm,primecell")
-            .Cells64("reg", VirtMemoryMap.Uart.Value, VirtMemoryMap.UartSize)
-            .Cells("interrupts", Spi, (uint)VirtInterruptMap.Uart.Value - 32, LevelHigh)
-            .Cells("clocks", ClockHandle, ClockHandle).Text("clock-names", "uartclk", "apb_pclk"));
-        root.Node($"pl031@{VirtMemoryMap.Rtc.Value:x}", rtc => rtc.Text("compatible", "arm,pl031", "arm,primecell")
-            .Cells64("reg", VirtMemoryMap.Rtc.Value, VirtMemoryMap.RtcSize)
-            .Cells("interrupts", Spi, (uint)VirtInterruptMap.Rtc.Value - 32, LevelHigh)
-            .Cells("clocks", ClockHandle).Text("clock-names", "apb_pclk"));
-        root.Node($"fw-cfg@{VirtMemoryMap.FwCfg.Value:x}", fwCfg => fwCfg.Text("compatible", "qemu,fw-cfg-mmio")
-            .Cells64("reg", VirtMemoryMap.FwCfg.Value, VirtMemoryMap.FwCfgSize).Flag("dma-coherent"));
-        if (config.Firmware != null)
+            .Cells("clock-frequency", 24_000_000).Text("clock-output-names", "clk24mhz").Cells("phandle", Fdt.ClockHandle));
+        foreach (PlacedDevice placed in devices.Skip(1))
         {
-            root.Node($"flash@{VirtMemoryMap.Flash0.Value:x}", flash => flash.Text("compatible", "cfi-flash")
-                .Cells64("reg", VirtMemoryMap.Flash0.Value, VirtMemoryMap.FlashSize, VirtMemoryMap.Flash1.Value, VirtMemoryMap.FlashSize)
-                .Cells("bank-width", 4));
+            placed.Device.Describe(root, placed.At);
         }
 
         // With ACPI the power button is the GED's.
         if (!config.Acpi)
         {
-            PowerButton(root);
+            PowerButton(root, map);
         }
     }).ToArray();
 
@@ -88,29 +72,7 @@ public static class DeviceTree
         }
     }
 
-    private static void PowerButton(Fdt root)
-    {
-        root.Node($"pl061@{VirtMemoryMap.Gpio.Value:x}", gpio => gpio.Text("compatible", "arm,pl061", "arm,primecell")
-            .Cells64("reg", VirtMemoryMap.Gpio.Value, VirtMemoryMap.GpioSize)
-            .Cells("interrupts", Spi, (uint)VirtInterruptMap.Gpio.Value - 32, LevelHigh)
-            .Flag("gpio-controller").Cells("#gpio-cells", 2)
-            .Cells("clocks", ClockHandle).Text("clock-names", "apb_pclk").Cells("phandle", GpioHandle));
-        root.Node("gpio-keys", keys => keys.Text("compatible", "gpio-keys").Node("poweroff", key => key
-            .Text("label", "GPIO Key Poweroff").Cells("linux,code", KeyPower).Cells("gpios", GpioHandle, VirtMachine.PowerButtonPin, 0)));
-    }
-
-    private static void InterruptController(Fdt intc, MachineConfig config)
-    {
-        ulong low = (ulong)Math.Min(config.PossibleCpus, VirtMemoryMap.GicRedistributorCount);
-        ulong high = (ulong)config.PossibleCpus - low;
-        intc.Text("compatible", "arm,gic-v3").Cells("#address-cells", 2).Cells("#size-cells", 2).Flag("ranges").Cells("#interrupt-cells", 3).Flag("interrupt-controller").Cells("phandle", GicHandle)
-            .Cells("#redistributor-regions", high == 0 ? 1u : 2u)
-            .Cells64(
-                "reg",
-                [
-                    VirtMemoryMap.GicDistributor.Value, VirtMemoryMap.GicDistributorSize,
-                    VirtMemoryMap.GicRedistributor.Value, low * VirtMemoryMap.GicRedistributorStride,
-                    .. high == 0 ? Array.Empty<ulong>() : [VirtMemoryMap.GicRedistributorHigh.Value, high * VirtMemoryMap.GicRedistributorStride],
-                ]);
-    }
+    private static void PowerButton(Fdt root, BoardMap map) => root.Node("gpio-keys", keys => keys.Text("compatible", "gpio-keys")
+        .Node("poweroff", key => key
+            .Text("label", "GPIO Key Poweroff").Cells("linux,code", KeyPower).Cells("gpios", Fdt.GpioHandle, (uint)map.PowerButtonPin, 0)));
 }

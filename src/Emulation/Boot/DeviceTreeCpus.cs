@@ -1,5 +1,6 @@
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Devices;
 using PlacedCpu = (Vmm.Emulation.Boards.CpuLocation At, uint Handle);
 
 namespace Vmm.Emulation.Boot;

@@ -1,5 +1,5 @@
 using System.Buffers.Binary;
-using Vmm.Emulation.Boards.Virt;
+using Vmm.Emulation.Boards;
 
 namespace Vmm.Emulation.Boot;
 
@@ -26,9 +26,10 @@ public static class ElfFile
     public static bool IsElf(ReadOnlySpan<byte> file) => file is [0x7F, (byte)'E', (byte)'L', (byte)'F', ..];
 
     /// <param name="file">For which <see cref="IsElf"/> holds.</param>
+    /// <param name="ram">Address of the first byte of RAM.</param>
     /// <param name="memoryBytes">Size of RAM.</param>
     /// <exception cref="InvalidDataException">It is not for this machine, damaged, or outside RAM; the message says what.</exception>
-    public static LoadedProgram Parse(ReadOnlyMemory<byte> file, ulong memoryBytes)
+    public static LoadedProgram Parse(ReadOnlyMemory<byte> file, ulong ram, ulong memoryBytes)
     {
         ReadOnlySpan<byte> header = file.Span;
         RequireSupported(header);
@@ -58,7 +59,7 @@ public static class ElfFile
                 throw Truncated;
             }
 
-            RequireInRam(segment, memoryBytes);
+            RequireInRam(segment, ram, memoryBytes);
             start = Math.Min(start, segment.Address);
             end = Math.Max(end, segment.Address + segment.MemorySize);
             segments.Add(new BootBlob($"kernel segment {i}", segment.Address, file.Slice((int)segment.Offset, (int)segment.FileSize)));
@@ -110,12 +111,11 @@ public static class ElfFile
         }
     }
 
-    private static void RequireInRam(Segment segment, ulong memoryBytes)
+    private static void RequireInRam(Segment segment, ulong ram, ulong memoryBytes)
     {
-        ulong offset = segment.Address - VirtMemoryMap.Ram.Value;
+        ulong offset = segment.Address - ram;
         if (offset >= memoryBytes || segment.MemorySize > memoryBytes - offset)
         {
-            ulong ram = VirtMemoryMap.Ram.Value;
             throw new InvalidDataException(
                 $"the kernel is an ELF file with 0x{segment.MemorySize:x} bytes at 0x{segment.Address:x}, which is not in RAM (0x{ram:x} to 0x{ram + memoryBytes - 1:x}); "
                 + "of Linux give the Image, not vmlinux");

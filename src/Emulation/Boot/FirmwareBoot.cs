@@ -1,7 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
 using Vmm.Emulation.Boards;
-using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Devices.FwCfg;
 
 namespace Vmm.Emulation.Boot;
@@ -10,14 +9,15 @@ namespace Vmm.Emulation.Boot;
 public static class FirmwareBoot
 {
     /// <summary>What the boot CPU finds: the reset vector is the first instruction of flash.</summary>
-    public static BootPlan Plan(MachineConfig config) => new(
-        [new BootBlob("device tree", VirtMemoryMap.Ram.Value, DeviceTree.Build(config, null))],
-        VirtMemoryMap.Flash0.Value,
+    public static BootPlan Plan(IBoard board) => new(
+        [new BootBlob("device tree", board.Map.Ram.Value, DeviceTree.Build(board, null))],
+        board.Map.FlashBanks[0].Value,
         0);
 
     /// <summary>The items of fw_cfg; without firmware only what describes the machine.</summary>
-    public static FwCfgItems Items(MachineConfig config)
+    public static FwCfgItems Items(IBoard board)
     {
+        MachineConfig config = board.Config;
         var items = new Dictionary<ushort, ReadOnlyMemory<byte>>
         {
             [FwCfgKey.Uuid] = config.Uuid.ToByteArray(bigEndian: true),
@@ -44,8 +44,8 @@ public static class FirmwareBoot
             items[FwCfgKey.CommandLineData] = commandLine;
         }
 
-        IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> files = Smbios.Build(config);
-        return new FwCfgItems(items, config.Acpi ? files.Concat(AcpiLoader.Build(AcpiTables.Build(config, 0))) : files);
+        IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> files = Smbios.Build(board);
+        return new FwCfgItems(items, config.Acpi ? files.Concat(AcpiLoader.Build(AcpiTables.Build(board, 0))) : files);
     }
 
     private static byte[] Number(ulong value, int size)

@@ -1,7 +1,6 @@
 using System.Text;
 using Vmm.Acpi;
 using Vmm.Emulation.Boards;
-using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot.Efi;
 
 namespace Vmm.Emulation.Boot;
@@ -29,10 +28,11 @@ public static class LinuxBoot
     }
 
     /// <exception cref="InvalidDataException">The kernel is a big-endian one, or the RAM is too small; the message says which.</exception>
-    public static BootPlan Plan(MachineConfig config)
+    public static BootPlan Plan(IBoard board)
     {
+        MachineConfig config = board.Config;
         Arm64Image image = Arm64Image.Parse(config.Boot.Kernel.ReadHead().Span, config.Boot.Kernel.Length);
-        ulong start = VirtMemoryMap.Ram.Value;
+        ulong start = board.Map.Ram.Value;
         ulong end = start + config.MemoryBytes;
         ulong kernel = start + image.TextOffset;
         ulong initrdSize = (ulong)config.Boot.Initrd.Length;
@@ -55,11 +55,11 @@ public static class LinuxBoot
         var blobs = new List<BootBlob> { new("kernel", kernel, config.Boot.Kernel) };
         if (config.Acpi)
         {
-            AddAcpi(config, blobs, deviceTree, end, range);
+            AddAcpi(board, blobs, deviceTree, end, range);
         }
         else
         {
-            blobs.Add(new BootBlob("device tree", deviceTree, DeviceTree.Build(config, range)));
+            blobs.Add(new BootBlob("device tree", deviceTree, DeviceTree.Build(board, range)));
         }
 
         if (initrdSize > 0)
@@ -71,19 +71,19 @@ public static class LinuxBoot
     }
 
     // The stub device tree, the EFI hand-off, and behind it the ACPI tables and SMBIOS.
-    private static void AddAcpi(MachineConfig config, List<BootBlob> blobs, ulong deviceTree, ulong end, (ulong, ulong)? initrd)
+    private static void AddAcpi(IBoard board, List<BootBlob> blobs, ulong deviceTree, ulong end, (ulong, ulong)? initrd)
     {
         ulong handoff = deviceTree + HandoffOffset;
         ulong acpi = handoff + EfiHandoff.Size;
-        AcpiTableSet tables = AcpiTables.Build(config, acpi);
+        AcpiTableSet tables = AcpiTables.Build(board, acpi);
         ulong smbios = acpi + (ulong)tables.Bytes.Length;
-        byte[] smbiosBytes = Smbios.Build(config, smbios);
+        byte[] smbiosBytes = Smbios.Build(board, smbios);
         ulong tablesEnd = (smbios + (ulong)smbiosBytes.Length + EfiHandoff.Granule - 1) & ~(EfiHandoff.Granule - 1);
-        (IReadOnlyList<BootBlob> efi, EfiPointers pointers) = EfiHandoff.Build(handoff, smbios, tablesEnd, end);
+        (IReadOnlyList<BootBlob> efi, EfiPointers pointers) = EfiHandoff.Build(board.Map, handoff, smbios, tablesEnd, end);
         blobs.AddRange(efi);
         blobs.Add(new BootBlob("ACPI tables", acpi, tables.Bytes));
         blobs.Add(new BootBlob("SMBIOS", smbios, smbiosBytes));
-        blobs.Add(new BootBlob("device tree", deviceTree, DeviceTree.BuildChosen(config, initrd, pointers)));
+        blobs.Add(new BootBlob("device tree", deviceTree, DeviceTree.BuildChosen(board.Config, initrd, pointers)));
     }
 
     private static ulong RoundUp(ulong value) => (value + Alignment - 1) & ~(Alignment - 1);

@@ -2,7 +2,6 @@ using System.Buffers.Binary;
 using System.Text;
 using Vmm.Acpi;
 using Vmm.Emulation.Boards;
-using Vmm.Emulation.Boards.Virt;
 
 namespace Vmm.Emulation.Boot;
 
@@ -21,18 +20,18 @@ public static class Smbios
     private const ulong LargestModule = 16ul << 30;
 
     /// <summary>The files for firmware.</summary>
-    public static IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> Build(MachineConfig config)
+    public static IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> Build(IBoard board)
     {
-        byte[] tables = [.. Structures(config).SelectMany(s => s)];
+        byte[] tables = [.. Structures(board).SelectMany(s => s)];
         return [new(AnchorFile, Anchor(tables.Length)), new(TablesFile, tables)];
     }
 
     /// <summary>What firmware would have placed at an address: the entry point, and the structures behind it.</summary>
-    public static byte[] Build(MachineConfig config, ulong address)
+    public static byte[] Build(IBoard board, ulong address)
     {
         byte[] bios = new Structure(0, 0, 24).Text(0x04, "Vmm").Text(0x05, "direct boot").Text(0x08, "01/01/2026")
             .U64(0x0A, 8).Set(0x13, 0x1C).Set(0x16, 0xFF).Set(0x17, 0xFF).ToArray(); // characteristics: none; UEFI, virtual machine, targeted content
-        byte[] tables = [.. bios, .. Structures(config).SelectMany(s => s)];
+        byte[] tables = [.. bios, .. Structures(board).SelectMany(s => s)];
         byte[] anchor = Anchor(tables.Length);
         BinaryPrimitives.WriteUInt64LittleEndian(anchor.AsSpan(16), address + AnchorRoom);
         anchor[5] = AcpiTable.Checksum(anchor);
@@ -51,8 +50,9 @@ public static class Smbios
         return anchor;
     }
 
-    private static IEnumerable<byte[]> Structures(MachineConfig config)
+    private static IEnumerable<byte[]> Structures(IBoard board)
     {
+        MachineConfig config = board.Config;
         CpuTopology topology = config.Topology;
         yield return new Structure(1, 0x100, 27).Text(0x04, "Vmm").Text(0x05, "Vmm Virtual Machine").Text(0x06, "virt").Bytes(0x08, config.Uuid.ToByteArray()).Set(0x18, 6).ToArray(); // power switch
         yield return new Structure(3, 0x300, 22).Text(0x04, "Vmm").Set(0x05, 1).Text(0x06, "virt")                                              // other
@@ -73,7 +73,7 @@ public static class Smbios
             yield return Memory(module, Math.Min(LargestModule, config.MemoryBytes - ((ulong)module * LargestModule)));
         }
 
-        ulong start = VirtMemoryMap.Ram.Value;
+        ulong start = board.Map.Ram.Value;
         ulong end = start + config.MemoryBytes - 1;
         yield return new Structure(19, 0x1300, 31).U32(0x04, (uint)(start >> 10)).U32(0x08, (uint)(end >> 10)).U16(0x0C, MemoryArray).Set(0x0E, 1).ToArray();
         yield return new Structure(32, 0x2000, 11).ToArray();

@@ -13,7 +13,7 @@ namespace Vmm.Host.Commands;
 public static class AcpiCommand
 {
     // Where the tables point to each other; at a boot they lie below the top of RAM instead.
-    private static readonly ulong s_address = VirtMemoryMap.Ram.Value;
+    private static readonly ulong s_address = VirtMap.Board.Ram.Value;
 
     public static Command Create()
     {
@@ -37,7 +37,8 @@ public static class AcpiCommand
                 DisabledCpus = smp.DisabledCpus,
                 ColdPluggedCpusOnlineCapable = new MachineOption().Add(machineText).OnlineCapable,
             };
-            AcpiTableSet tables = AcpiTables.Build(config, s_address);
+            using var board = new VirtBoard(config);
+            AcpiTableSet tables = AcpiTables.Build(board, s_address);
             Directory.CreateDirectory(folder);
             Write(folder, "RSDP", tables.Bytes.AsSpan(0, AcpiTableSet.RsdpSize));
             foreach (AcpiTable table in tables.Tables)

@@ -122,7 +122,7 @@ public static class FirmwareOption
     // Without the zeros at its end: most of a bank of 64 MiB.
     private static byte[] ReadBank(string what, string path, SafeFileHandle handle, bool exact)
     {
-        const long Bank = (long)VirtMemoryMap.FlashSize;
+        const long Bank = (long)VirtMap.FlashBankSize;
         long length = RandomAccess.GetLength(handle);
         if (!exact && length < SmallestFirmware)
         {

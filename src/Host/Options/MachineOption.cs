@@ -21,7 +21,7 @@ public sealed record MachineOption
     private const string None = "none";
 
     // Redistributors that there is room for below 4 GiB.
-    private const int LowRedistributors = VirtMemoryMap.GicRedistributorCount;
+    private const int LowRedistributors = VirtMap.LowRedistributors;
     private const ulong FourGibibytes = 4ul << 30;
 
     public bool Acpi { get; private init; } = true;
@@ -141,9 +141,9 @@ public sealed record MachineOption
     /// <exception cref="OptionException">The machine needs addresses above 4 GiB that it must not use.</exception>
     public void RequireRoom(ulong memoryBytes, int possibleCpus)
     {
-        if (!Highmem && VirtMemoryMap.Ram.Value + memoryBytes > FourGibibytes)
+        if (!Highmem && VirtMap.Board.Ram.Value + memoryBytes > FourGibibytes)
         {
-            throw new OptionException($"highmem=off leaves room for {(FourGibibytes - VirtMemoryMap.Ram.Value) >> 30}G of RAM");
+            throw new OptionException($"highmem=off leaves room for {(FourGibibytes - VirtMap.Board.Ram.Value) >> 30}G of RAM");
         }
 
         if (!(Highmem && HighmemRedists) && possibleCpus > LowRedistributors)

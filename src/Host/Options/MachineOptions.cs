@@ -1,4 +1,5 @@
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices.Pl031;
@@ -107,9 +108,10 @@ public sealed record MachineOptions
         config = config with { PluggedCpus = CpuDeviceOption.Place(Devices, config) };
         try
         {
-            BootPlan.Make(config);
+            using var board = new VirtBoard(config);
+            BootPlan.Make(board);
         }
-        catch (InvalidDataException e)
+        catch (Exception e) when (e is InvalidDataException or InsufficientMemoryException)
         {
             throw new OptionException(e.Message);
         }

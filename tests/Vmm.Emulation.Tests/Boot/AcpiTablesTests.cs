@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Vmm.Acpi;
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 
@@ -14,7 +15,7 @@ public sealed class AcpiTablesTests : IDisposable
     private static MachineConfig Config(int enabled, CpuTopology topology) =>
         new(CpuModel.Find("max")!, enabled, topology, 512 << 20, new BootConfig(new byte[64], null, ""));
 
-    private static AcpiTableSet Tables(int enabled, CpuTopology topology) => AcpiTables.Build(Config(enabled, topology), 0x4800_0000);
+    private static AcpiTableSet Tables(int enabled, CpuTopology topology) => AcpiTables.Build(new VirtBoard(Config(enabled, topology)), 0x4800_0000);
 
     [Theory]
     [InlineData(4, 1, 1, 6, 1)]

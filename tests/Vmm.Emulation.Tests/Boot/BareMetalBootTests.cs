@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Diagnostics;
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Tests.SystemOracle;
@@ -42,10 +43,10 @@ public sealed class BareMetalBootTests : IDisposable
     public void Initrd_is_told_of_by_the_device_tree_and_without_one_nothing_is_said()
     {
         byte[] program = File.ReadAllBytes(Link(0x4008_0000, flat: true));
-        BootPlan without = BootPlan.Make(Config(program, default));
+        BootPlan without = BootPlan.Make(new VirtBoard(Config(program, default)));
         Assert.Equal(["device tree", "kernel"], without.Blobs.Select(b => b.Name).Order());
         Assert.False(Tree(without).AsSpan().IndexOf("linux,initrd-start"u8) >= 0);
-        BootPlan with = BootPlan.Make(Config(program, new byte[5000]));
+        BootPlan with = BootPlan.Make(new VirtBoard(Config(program, new byte[5000])));
         BootBlob initrd = with.Blobs.Single(b => b.Name == "initrd");
         Assert.Equal(Ram + (32 << 20), initrd.Address);
         Assert.True(Tree(with).AsSpan().IndexOf("linux,initrd-start"u8) >= 0);
@@ -60,7 +61,7 @@ public sealed class BareMetalBootTests : IDisposable
         ulong virtualAddress = 0xFFFF_8000_0010_0000;
         BinaryPrimitives.WriteUInt64LittleEndian(program.AsSpan(header + 16), virtualAddress);
         BinaryPrimitives.WriteUInt64LittleEndian(program.AsSpan(24), virtualAddress);
-        Assert.Equal(0x4010_0000ul, BootPlan.Make(Config(program, default)).EntryPoint);
+        Assert.Equal(0x4010_0000ul, BootPlan.Make(new VirtBoard(Config(program, default))).EntryPoint);
     }
 
     public static TheoryData<string, string> Wrong() => new()
@@ -104,7 +105,7 @@ public sealed class BareMetalBootTests : IDisposable
             "application" => [.. "MZ"u8, .. new byte[30]],
             _ => throw new ArgumentException(name),
         };
-        string said = Assert.Throws<InvalidDataException>(() => BootPlan.Make(Config(file, default))).Message;
+        string said = Assert.Throws<InvalidDataException>(() => BootPlan.Make(new VirtBoard(Config(file, default)))).Message;
         Assert.Contains(message, said, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', said);
     }

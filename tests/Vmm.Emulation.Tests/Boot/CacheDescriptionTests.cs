@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using Vmm.Acpi;
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Tests.Exceptions;
@@ -30,7 +31,7 @@ public sealed unsafe class CacheDescriptionTests
     private static void CheckOwners(string model, CpuTopology shape)
     {
         var config = new MachineConfig(CpuModel.Find(model)!, 1, shape, 512 << 20, new BootConfig(default, null, ""));
-        byte[] table = AcpiTables.Build(config, 0).Tables.First(t => t.Signature == "PPTT").Bytes.ToArray();
+        byte[] table = AcpiTables.Build(new VirtBoard(config), 0).Tables.First(t => t.Signature == "PPTT").Bytes.ToArray();
         Cache[][] ofCpus = [.. Enumerable.Range(0, shape.Count).Select(cpu => CachesOf(table, cpu))];
         IReadOnlyList<CpuCache> promised = config.Cpu.Caches;
         for (int cpu = 0; cpu < shape.Count; cpu++)

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 
@@ -14,7 +15,7 @@ public sealed class DeviceTreeTests
     [Fact]
     public void Tree_has_every_device_and_the_enabled_cpus_and_dtc_warns_of_nothing()
     {
-        (string source, string warnings) = Decompile(DeviceTree.Build(s_config, (0x4400_0000, 0x4500_0000)));
+        (string source, string warnings) = Decompile(DeviceTree.Build(new VirtBoard(s_config), (0x4400_0000, 0x4500_0000)));
         Assert.Equal("", warnings);
         string[] nodes = ["chosen", "memory@40000000", "psci", "timer", "intc@8000000", "pl011@9000000", "pl031@9010000", "cpu@0", "cpu@1", "fw-cfg@9020000", "pl061@9030000", "gpio-keys"];
         Assert.All(nodes, node => Assert.Contains($"{node} {{", source, StringComparison.Ordinal));
@@ -29,7 +30,7 @@ public sealed class DeviceTreeTests
     public void Tree_has_the_topology_and_the_caches_and_dtc_warns_of_nothing(int sockets, int clusters, int cores, int threads)
     {
         var topology = new CpuTopology(sockets, clusters, cores, threads);
-        byte[] tree = DeviceTree.Build(s_config with { Topology = topology, EnabledCpus = topology.Count }, null);
+        byte[] tree = DeviceTree.Build(new VirtBoard(s_config with { Topology = topology, EnabledCpus = topology.Count }), null);
         Assert.InRange(tree.Length, 0, 1 << 20);
         (string source, string warnings) = Decompile(tree);
         Assert.Equal("", warnings);
@@ -45,7 +46,7 @@ public sealed class DeviceTreeTests
     public void Tree_for_firmware_has_flash_and_with_ACPI_no_power_button_and_dtc_warns_of_nothing()
     {
         MachineConfig config = s_config with { Acpi = true, Firmware = new FirmwareConfig(new FlashImage(default, true), new FlashImage(default, false)) };
-        (string source, string warnings) = Decompile(DeviceTree.Build(config, null));
+        (string source, string warnings) = Decompile(DeviceTree.Build(new VirtBoard(config), null));
         Assert.Equal("", warnings);
         Assert.Contains("flash@0 {", source, StringComparison.Ordinal);
         Assert.DoesNotContain("pl061", source, StringComparison.Ordinal);
@@ -57,8 +58,8 @@ public sealed class DeviceTreeTests
     [Fact]
     public void Seeds_differ_in_each_tree()
     {
-        (string first, _) = Decompile(DeviceTree.Build(s_config, null));
-        (string second, _) = Decompile(DeviceTree.Build(s_config, null));
+        (string first, _) = Decompile(DeviceTree.Build(new VirtBoard(s_config), null));
+        (string second, _) = Decompile(DeviceTree.Build(new VirtBoard(s_config), null));
         Assert.Contains("kaslr-seed", first, StringComparison.Ordinal);
         Assert.Contains("rng-seed", first, StringComparison.Ordinal);
         Assert.NotEqual(first, second);
@@ -68,9 +69,9 @@ public sealed class DeviceTreeTests
     public void Without_randomness_trees_have_no_seeds_and_repeat()
     {
         MachineConfig config = s_config with { DtbRandomness = false };
-        byte[] tree = DeviceTree.Build(config, null);
+        byte[] tree = DeviceTree.Build(new VirtBoard(config), null);
         Assert.DoesNotContain("seed", Decompile(tree).Source, StringComparison.Ordinal);
-        Assert.Equal(tree, DeviceTree.Build(config, null));
+        Assert.Equal(tree, DeviceTree.Build(new VirtBoard(config), null));
     }
 
     private static (string Source, string Warnings) Decompile(byte[] tree)

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Text;
 using Vmm.Acpi;
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 
@@ -19,7 +20,7 @@ public sealed class FirmwareTablesTests
     {
         const ulong RsdpAddress = 0x5000_0000;
         const ulong TablesAddress = 0x7000_0000;
-        Dictionary<string, byte[]> files = Files(AcpiLoader.Build(AcpiTables.Build(s_config, 0)));
+        Dictionary<string, byte[]> files = Files(AcpiLoader.Build(AcpiTables.Build(new VirtBoard(s_config), 0)));
         var addresses = new Dictionary<string, ulong>();
         byte[] script = files["etc/table-loader"];
         for (int at = 0; at < script.Length; at += 128)
@@ -47,7 +48,7 @@ public sealed class FirmwareTablesTests
             }
         }
 
-        AcpiTableSet expected = AcpiTables.Build(s_config, TablesAddress - 64);
+        AcpiTableSet expected = AcpiTables.Build(new VirtBoard(s_config), TablesAddress - 64);
         Assert.Equal(expected.Bytes[64..], files["etc/acpi/tables"]);
         Assert.Equal(expected.Bytes[..36], files["etc/acpi/rsdp"]);
     }
@@ -56,7 +57,7 @@ public sealed class FirmwareTablesTests
     public void Smbios_dmidecode_finds_every_structure_and_no_fault()
     {
         const int TablesOffset = 32;
-        Dictionary<string, byte[]> files = Files(Smbios.Build(s_config));
+        Dictionary<string, byte[]> files = Files(Smbios.Build(new VirtBoard(s_config)));
         byte[] anchor = files["etc/smbios/smbios-anchor"];
         byte[] tables = files["etc/smbios/smbios-tables"];
 
@@ -72,7 +73,7 @@ public sealed class FirmwareTablesTests
     [Fact]
     public void Smbios_of_a_direct_boot_has_a_BIOS_too()
     {
-        string text = Dmidecode(Smbios.Build(s_config, 0));
+        string text = Dmidecode(Smbios.Build(new VirtBoard(s_config), 0));
         AssertDescribesTheMachine(text);
         Assert.Contains("BIOS Information", text, StringComparison.Ordinal);
         Assert.Contains("UEFI is supported", text, StringComparison.Ordinal);

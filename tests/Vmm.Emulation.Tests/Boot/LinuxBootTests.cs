@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Boot.Efi;
 using Vmm.Emulation.Cpu;
@@ -17,7 +18,7 @@ public sealed class LinuxBootTests
     [InlineData(200ul << 30, 6)]
     public void Memory_map_is_in_order_and_holds_every_blob_in_memory_of_its_kind(ulong memory, int cpus)
     {
-        BootPlan plan = BootPlan.Make(Config(Image(), memory, cpus));
+        BootPlan plan = BootPlan.Make(new VirtBoard(Config(Image(), memory, cpus)));
         (ulong Start, ulong End, uint Type, ulong Attributes, ulong Virtual)[] map = Map(plan);
         Assert.Equal(map.OrderBy(r => r.Start), map);
         Assert.Equal([11u, 7u, 6u, 5u, 9u, 7u], map.Select(r => r.Type));
@@ -42,7 +43,7 @@ public sealed class LinuxBootTests
     [Fact]
     public void System_table_leads_to_all_tables_and_to_services_that_are_supported()
     {
-        BootPlan plan = BootPlan.Make(Config(Image(), 64 << 20, 2));
+        BootPlan plan = BootPlan.Make(new VirtBoard(Config(Image(), 64 << 20, 2)));
         BootBlob tables = plan.Blobs.Single(b => b.Name == "EFI tables");
         BootBlob code = plan.Blobs.Single(b => b.Name == "EFI runtime services");
         ReadOnlySpan<byte> bytes = tables.Contents.ReadAll().Span;
@@ -75,7 +76,7 @@ public sealed class LinuxBootTests
     {
         foreach (bool given in (bool[])[true, false])
         {
-            BootPlan plan = BootPlan.Make(Config(Image(), 64 << 20, 1, given) with { Acpi = acpi });
+            BootPlan plan = BootPlan.Make(new VirtBoard(Config(Image(), 64 << 20, 1, given) with { Acpi = acpi }));
             Assert.Equal(given, plan.Blobs.Single(b => b.Name == "device tree").Contents.ReadAll().Span.IndexOf("linux,initrd"u8) >= 0);
             Assert.Equal(given, plan.Blobs.Any(b => b.Name == "initrd"));
         }
@@ -90,7 +91,7 @@ public sealed class LinuxBootTests
         config = config with { Boot = config.Boot with { CommandLine = new string('x', length) } };
         foreach (FirmwareConfig? firmware in (FirmwareConfig?[])[null, new FirmwareConfig(new FlashImage(default, true), new FlashImage(default, false))])
         {
-            Exception? said = Record.Exception(() => BootPlan.Make(config with { Firmware = firmware }));
+            Exception? said = Record.Exception(() => BootPlan.Make(new VirtBoard(config with { Firmware = firmware })));
             Assert.Equal(refused ? "the kernel command line has 2048 bytes: arm64 kernels take at most 2047" : null, said?.Message);
         }
     }
@@ -99,10 +100,10 @@ public sealed class LinuxBootTests
     public void Truncated_image_is_refused_by_its_section_table()
     {
         byte[] image = Image();
-        BootPlan.Make(Config(image, 64 << 20, 1));
+        BootPlan.Make(new VirtBoard(Config(image, 64 << 20, 1)));
         foreach (int length in (int[])[image.Length - 1, 0x1000, 0x140, 0x100, 80])
         {
-            string said = Assert.Throws<InvalidDataException>(() => BootPlan.Make(Config(image[..length], 64 << 20, 1))).Message;
+            string said = Assert.Throws<InvalidDataException>(() => BootPlan.Make(new VirtBoard(Config(image[..length], 64 << 20, 1)))).Message;
             Assert.StartsWith($"the kernel is truncated: it has {length} bytes", said, StringComparison.Ordinal);
         }
     }
@@ -116,7 +117,7 @@ public sealed class LinuxBootTests
     {
         byte[] image = Image();
         BinaryPrimitives.WriteUInt64LittleEndian(image.AsSpan(offset), value);
-        string said = Assert.Throws<InvalidDataException>(() => BootPlan.Make(Config(image, 64 << 20, 1))).Message;
+        string said = Assert.Throws<InvalidDataException>(() => BootPlan.Make(new VirtBoard(Config(image, 64 << 20, 1)))).Message;
         Assert.Contains("64 MiB of RAM do not hold the kernel", said, StringComparison.Ordinal);
     }
 

@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Devices.CfiFlash;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.Snapshot;
@@ -36,7 +37,7 @@ public sealed class CfiFlashFuzzTests(ITestOutputHelper output)
         bool readOnly = random.Next(6) == 0;
         bool keeps = !readOnly && random.Next(2) == 0;
         using var memory = new GuestMemory(new GuestPhysicalAddress(0x0400_0000), Size, readOnly: true);
-        var flash = new CfiFlash("flash", memory, readOnly, keeps);
+        var flash = new CfiFlash("flash", memory, readOnly, keeps ? new SafeFileHandle() : null);
         memory.Span(memory.Start, Size).Fill(0xFF);
         flash.Reset();
         byte[] before = memory.Span(memory.Start, Size).ToArray();
@@ -183,7 +184,7 @@ public sealed class CfiFlashFuzzTests(ITestOutputHelper output)
     private static void AssertRoundTrip(CfiFlash flash, bool keeps, string name)
     {
         using var memory = new GuestMemory(new GuestPhysicalAddress(0x0400_0000), Size, readOnly: true);
-        var other = new CfiFlash("flash", memory, readOnly: false, keepsContents: keeps);
+        var other = new CfiFlash("flash", memory, readOnly: false, keeps ? new SafeFileHandle() : null);
         using var saved = new MemoryStream();
         SnapshotFormat.Save(saved, [flash]);
         saved.Position = 0;

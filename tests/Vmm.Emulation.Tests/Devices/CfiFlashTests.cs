@@ -1,3 +1,4 @@
+using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Devices.CfiFlash;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.Snapshot;
@@ -220,7 +221,7 @@ public sealed class CfiFlashTests : DeviceFixture, IDisposable
             memory.Span(memory.Start, Size).Fill(fill);
         }
 
-        var flash = new CfiFlash("flash", memory, readOnly, keeps);
+        var flash = new CfiFlash("flash", memory, readOnly, keeps ? new SafeFileHandle() : null);
         flash.Reset();
         return (flash, memory);
     }

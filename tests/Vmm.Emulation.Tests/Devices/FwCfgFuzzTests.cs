@@ -49,7 +49,8 @@ public sealed class FwCfgFuzzTests(ITestOutputHelper output)
         bus.AddMemory(flash);
         bus.Map(untouched, new GuestPhysicalAddress(Device), 0x1000);
         random.NextBytes(ram.Span(ram.Start, RamSize));
-        var device = new FwCfg(new FwCfgItems(s_items.Select(i => new KeyValuePair<ushort, ReadOnlyMemory<byte>>(i.Key, i.Value)), []), bus);
+        var device = new FwCfg(bus);
+        device.Offer(new FwCfgItems(s_items.Select(i => new KeyValuePair<ushort, ReadOnlyMemory<byte>>(i.Key, i.Value)), []));
         device.Reset();
         var model = new Model(ram.Span(ram.Start, RamSize).ToArray());
         long transfers = 0;

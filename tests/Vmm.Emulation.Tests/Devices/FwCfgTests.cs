@@ -37,7 +37,8 @@ public sealed class FwCfgTests : DeviceFixture, IDisposable
 
     internal override Subject Create()
     {
-        var device = new FwCfg(_items, _bus);
+        var device = new FwCfg(_bus);
+        device.Offer(_items);
         return new Subject(device, [device], [0x18], device.Reset, device);
     }
 
@@ -164,7 +165,8 @@ public sealed class FwCfgTests : DeviceFixture, IDisposable
 
     private FwCfg Device()
     {
-        var device = new FwCfg(_items, _bus);
+        var device = new FwCfg(_bus);
+        device.Offer(_items);
         device.Reset();
         return device;
     }

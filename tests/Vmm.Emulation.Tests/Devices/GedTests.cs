@@ -7,7 +7,7 @@ public sealed class GedTests : DeviceFixture
 {
     internal override Subject Create()
     {
-        var ged = new Ged(InterruptLine.Unconnected);
+        var ged = new Ged(InterruptLine.Unconnected) { CpuScanMethod = "SCAN" };
         return new Subject(ged, [ged], [4], ged.Reset, ged);
     }
 
@@ -24,7 +24,7 @@ public sealed class GedTests : DeviceFixture
     public void Ged_events_gather_until_read_and_each_pulses_the_line()
     {
         var sink = new Sink();
-        var ged = new Ged(new InterruptLine(sink, new IntId(41)));
+        var ged = new Ged(new InterruptLine(sink, new IntId(41))) { CpuScanMethod = "SCAN" };
         ged.Raise(GedEvents.CpuHotplug);
         ged.Raise(GedEvents.PowerButton);
         Assert.Equal([true, false, true, false], sink.Levels);

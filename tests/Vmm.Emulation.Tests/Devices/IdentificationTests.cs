@@ -72,7 +72,7 @@ public sealed class IdentificationTests : IPsciEvents, IDisposable
     public unsafe void Firmware_call_answers(uint function, uint argument, long result)
     {
         CpuState* s = _machine.Cpus[0].State;
-        _machine.Reset();
+        _machine.PowerOn();
         const ulong code = 0x4000_1000;
         *(uint*)_machine.Bus.WritablePointer(code) = 0xD400_0002; // hvc #0
         s->Pc = code;

@@ -22,7 +22,12 @@ internal sealed unsafe class GicHarness : IDisposable
             Words[i] = new CpuInterruptWord(_states[i]);
         }
 
-        Core = new GicCore(Words);
+        Core = new GicCore(cpus);
+        for (int i = 0; i < cpus; i++)
+        {
+            Core.CpuInterfaces[i].Connect(Words[i]);
+        }
+
         if (configure)
         {
             Configure();

@@ -92,8 +92,8 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
             ulong at = _random.Next(16) switch
             {
                 0 => Nothing | (any & 0xFFFF_F000),
-                1 => VirtMemoryMap.GicDistributor.Value,
-                2 => VirtMemoryMap.Uart.Value,
+                1 => VirtMap.Board.Distributor.Value,
+                2 => VirtMap.Board.Uart.Address,
                 3 => any,
                 4 => Garbage + ((ulong)i * 8),
                 < 9 => Data + (any & 0x3F_F000),
@@ -132,7 +132,7 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
         {
             0 => any,
             1 => Nothing,
-            2 => VirtMemoryMap.GicDistributor.Value,
+            2 => VirtMap.Board.Distributor.Value,
             _ => Garbage + (any & (GarbageSize - 1)),
         };
         ulong sctlr = Sctlr.Reset | Sctlr.M | (1ul << 26);

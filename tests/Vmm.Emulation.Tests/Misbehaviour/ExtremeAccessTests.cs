@@ -45,8 +45,8 @@ public sealed unsafe class ExtremeAccessTests(ITestOutputHelper output) : IDispo
         pages[3] = (HostileMachine.RamEnd - 0x1000) | Device;
         pages[4] = HostileMachine.RamEnd | Device;
         pages[6] = (HostileMachine.RamEnd - 0x1000) | Normal;
-        pages[7] = VirtMemoryMap.Uart.Value | Device;
-        pages[9] = VirtMemoryMap.Uart.Value | Device;
+        pages[7] = VirtMap.Board.Uart.Address | Device;
+        pages[9] = VirtMap.Board.Uart.Address | Device;
         pages[10] = (HostileMachine.RamEnd - 0x1000) | Normal;
         pages[12] = (HostileMachine.RamEnd - 0x1000) | Device;
     }
@@ -127,7 +127,7 @@ public sealed unsafe class ExtremeAccessTests(ITestOutputHelper output) : IDispo
         const int Cases = 60_000;
         var garbage = new GarbageCode(Seed);
         uint[] rows = [.. Cpu.Decoding.EncodingTable.Rows.Where(r => r.AccessesMemory).Select(r => r.Value)];
-        ulong[] edges = [NormalEnd, DeviceEnd, IntoDevice, OutOfDevice, DeviceRam, HostileMachine.RamEnd, 0, ulong.MaxValue, 1ul << 48, VirtMemoryMap.Uart.Value];
+        ulong[] edges = [NormalEnd, DeviceEnd, IntoDevice, OutOfDevice, DeviceRam, HostileMachine.RamEnd, 0, ulong.MaxValue, 1ul << 48, VirtMap.Board.Uart.Address];
         int done = 0;
         for (int i = 0; i < Cases; i++)
         {

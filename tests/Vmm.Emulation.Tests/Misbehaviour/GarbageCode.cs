@@ -57,8 +57,8 @@ internal sealed unsafe class GarbageCode(int seed)
             8 => 0x8400_0000 | (any & 0x4000_001F),
             0 => any,
             1 => any & 0xFFFF,
-            2 => VirtMemoryMap.Uart.Value + (any & 0xFFF),
-            3 => VirtMemoryMap.GicDistributor.Value + (any & 0x1F_FFFF),
+            2 => VirtMap.Board.Uart.Address + (any & 0xFFF),
+            3 => VirtMap.Board.Distributor.Value + (any & 0x1F_FFFF),
             4 => HostileMachine.RamEnd - 64 + (any & 63),
             _ => HostileMachine.RamEnd - 1 - (any & ((HostileMachine.RamSize / 2) - 1) & (Random.Next(2) == 0 ? ~0ul : ~15ul)),
         };

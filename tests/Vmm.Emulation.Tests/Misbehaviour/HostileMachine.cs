@@ -97,7 +97,7 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
         var text = new StringBuilder();
         long deadline = Environment.TickCount64 + (long)Patience.Limit.TotalMilliseconds;
         Drain(null);
-        Machine.Reset();
+        Machine.PowerOn();
         while (Environment.TickCount64 < deadline)
         {
             VcpuExit exit = Core.Run(1_000_000);
@@ -120,7 +120,7 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
     public void Drain(StringBuilder? text)
     {
         Span<byte> buffer = stackalloc byte[4096];
-        while (Machine.Uart.Drain(buffer) is var count and > 0)
+        while (Machine.Board.Uart.Drain(buffer) is var count and > 0)
         {
             text?.Append(Encoding.Latin1.GetString(buffer[..count]));
         }

@@ -3,6 +3,7 @@ using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
+using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Tests.SystemOracle;
 using Xunit.Abstractions;
 
@@ -79,7 +80,7 @@ public sealed unsafe partial class ManyPossibleCpusTests(ITestOutputHelper outpu
     {
         using var program = new SystemPayload("eret");
         using VirtMachine machine = Make(MachineConfig.MaxCpus, new BootConfig(File.ReadAllBytes(program.Image), null, ""), acpi);
-        machine.Reset();
+        machine.PowerOn();
         VcpuExit exit;
         do
         {
@@ -89,12 +90,12 @@ public sealed unsafe partial class ManyPossibleCpusTests(ITestOutputHelper outpu
 
         Assert.Equal(VcpuExit.SystemOff, exit);
         byte[] text = new byte[1 << 16];
-        int length = machine.Uart.Drain(text);
+        int length = machine.Board.Uart.Drain(text);
         Assert.EndsWith(SystemPayload.LastLine, System.Text.Encoding.Latin1.GetString(text, 0, length), StringComparison.Ordinal);
 
         // The redistributor of the last CPU, in the second region, says so: GICR_TYPER.Last and its processor number.
-        ulong last = VirtMemoryMap.GicRedistributorHigh.Value
-            + ((ulong)(MachineConfig.MaxCpus - 1 - VirtMemoryMap.GicRedistributorCount) * VirtMemoryMap.GicRedistributorStride);
+        ulong last = VirtMap.Board.Redistributors[1].Address.Value
+            + ((ulong)(MachineConfig.MaxCpus - 1 - VirtMap.LowRedistributors) * GicSpec.RedistributorStride);
         Assert.True(machine.Bus.TryRead(last + 8, 4, out ulong typer));
         Assert.Equal((1ul << 4) | ((MachineConfig.MaxCpus - 1ul) << 8), typer);
     }

@@ -45,8 +45,8 @@ public sealed unsafe class ManyVcpusTests(ITestOutputHelper output) : IDisposabl
             // What other threads of a host do meanwhile: ask vCPUs to leave, drain the console, change lines.
             _machine.Machine.Cpus[other.Random.Next(Cpus)].RequestExit();
             _machine.Drain(null);
-            _machine.Machine.Uart.Receive([(byte)other.Any()]);
-            _machine.Machine.Ged.Raise(Emulation.Devices.Ged.GedEvents.PowerButton);
+            _machine.Machine.Board.Uart.Receive([(byte)other.Any()]);
+            _machine.Machine.Board.Ged.Raise(Emulation.Devices.Ged.GedEvents.PowerButton);
             Thread.Sleep(1);
             AssertNoneHangs();
         }

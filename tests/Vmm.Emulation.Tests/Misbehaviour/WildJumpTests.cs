@@ -139,7 +139,7 @@ public sealed unsafe class WildJumpTests(ITestOutputHelper output) : IDisposable
         middle[3] = 0xC000_0000 | Good;                      // nothing there
         middle[4] = (HostileMachine.Ram | Good) & ~(1ul << 7); // writable by EL0: never for EL1
         middle[5] = HostileMachine.Ram | Good | (1ul << 54); // UXN
-        middle[6] = VirtMemoryMap.Uart.Value & ~0xFFFul | 3; // table in a device
+        middle[6] = VirtMap.Board.Uart.Address & ~0xFFFul | 3; // table in a device
         middle[7] = (1ul << 45) | Good;
         middle[8] = HostileMachine.Ram | Good | (1ul << 53); // PXN
         for (ulong i = 0; i < 8; i++)
@@ -154,7 +154,7 @@ public sealed unsafe class WildJumpTests(ITestOutputHelper output) : IDisposable
             ulong at = _random.Next(4) switch
             {
                 0 => 1ul << 43,
-                1 => VirtMemoryMap.GicDistributor.Value,
+                1 => VirtMap.Board.Distributor.Value,
                 _ => HostileMachine.RamEnd - 0x10_0000,
             };
             pages[i] = at | ((ulong)_random.NextInt64() & 0x0060_0000_0000_0FFF & ~0x1Cul) | (_random.Next(4) == 0 ? 0 : 0x403ul);
@@ -172,7 +172,7 @@ public sealed unsafe class WildJumpTests(ITestOutputHelper output) : IDisposable
         {
             0 => any,
             1 => svc,
-            2 => VirtMemoryMap.Uart.Value + (any & 0xFFC),
+            2 => VirtMap.Board.Uart.Address + (any & 0xFFC),
             3 => HostileMachine.RamEnd + (any & 0xFF_FFFC),
             4 => any & 0x3FFF_FFFC,
             5 => ((any >> 40) & 0xF) << 30 | (svc & 0x3FFF_FFFF),

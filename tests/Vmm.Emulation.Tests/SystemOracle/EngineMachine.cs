@@ -40,7 +40,7 @@ internal sealed class EngineMachine(Accelerator accelerator) : IMachineRunner
 
         public string Run()
         {
-            _machine.Reset();
+            _machine.PowerOn();
             Start(new CpuIndex(0));
             DateTime deadline = DateTime.UtcNow + Patience.Limit;
             while (!_ended.Wait(2) && DateTime.UtcNow < deadline)
@@ -108,7 +108,7 @@ internal sealed class EngineMachine(Accelerator accelerator) : IMachineRunner
         private void Drain()
         {
             Span<byte> buffer = stackalloc byte[4096];
-            while (_machine.Uart.Drain(buffer) is var count and > 0)
+            while (_machine.Board.Uart.Drain(buffer) is var count and > 0)
             {
                 _console.Append(Encoding.Latin1.GetString(buffer[..count]));
             }

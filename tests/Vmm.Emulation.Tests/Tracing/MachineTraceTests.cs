@@ -43,14 +43,14 @@ public sealed unsafe class MachineTraceTests : IPsciEvents
             using var machine = new VirtMachine(config, this);
             Program.AsSpan().CopyTo(new Span<uint>(machine.Ram.Host, Program.Length));
             VcpuCore core = machine.Cpus[0];
-            core.Reset(Code, VirtMemoryMap.Uart.Value);
-            core.State->X[1] = VirtMemoryMap.Ged.Value;
-            core.State->X[2] = VirtMemoryMap.CpuHotplug.Value;
+            core.Reset(Code, VirtMap.Board.Uart.Address);
+            core.State->X[1] = VirtMap.Ged.Address;
+            core.State->X[2] = VirtMap.CpuHotplug.Address;
             core.State->X[3] = 0x8400_0000;
             core.State->X[4] = 'A';
             core.State->X[7] = 3ul << 24;
             core.State->X[8] = 27;
-            machine.Ged.Raise(Vmm.Emulation.Devices.Ged.GedEvents.PowerButton);
+            machine.Board.Ged.Raise(Vmm.Emulation.Devices.Ged.GedEvents.PowerButton);
             core.Run(Program.Length);
             registers = [.. Enumerable.Range(0, 31).Select(i => core.State->X[i]), core.State->Pc];
         }

@@ -1,6 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
-using Vmm.Emulation.Boards.Virt;
+using Vmm.Emulation.Boards;
 
 namespace Vmm.Emulation.Boot.Efi;
 
@@ -63,15 +63,15 @@ public static class EfiHandoff
     /// <param name="smbios">Address of the SMBIOS 3.0 entry point. The ACPI tables are directly behind the hand-off.</param>
     /// <param name="tablesEnd">Address after the ACPI and SMBIOS tables, a multiple of <see cref="Granule"/>.</param>
     /// <param name="ramEnd">Address after the last byte of RAM.</param>
-    public static (IReadOnlyList<BootBlob> Blobs, EfiPointers Pointers) Build(ulong address, ulong smbios, ulong tablesEnd, ulong ramEnd)
+    public static (IReadOnlyList<BootBlob> Blobs, EfiPointers Pointers) Build(BoardMap map, ulong address, ulong smbios, ulong tablesEnd, ulong ramEnd)
     {
         ulong acpi = address + Size;
         ulong data = address + Granule;
         ulong code = data + Granule;
-        byte[] map = EfiMemoryDescriptor.ToArray(
+        byte[] memory = EfiMemoryDescriptor.ToArray(
         [
-            new(EfiMemoryType.MemoryMappedIo, VirtMemoryMap.Rtc.Value, Granule, EfiMemoryAttributes.Uncacheable | EfiMemoryAttributes.Runtime),
-            new(EfiMemoryType.Conventional, VirtMemoryMap.Ram.Value, data - VirtMemoryMap.Ram.Value, EfiMemoryAttributes.WriteBack),
+            new(EfiMemoryType.MemoryMappedIo, map.Rtc.Address, Granule, EfiMemoryAttributes.Uncacheable | EfiMemoryAttributes.Runtime),
+            new(EfiMemoryType.Conventional, map.Ram.Value, data - map.Ram.Value, EfiMemoryAttributes.WriteBack),
             new(EfiMemoryType.RuntimeServicesData, data, Granule, EfiMemoryAttributes.WriteBack | EfiMemoryAttributes.Runtime),
             new(EfiMemoryType.RuntimeServicesCode, code, Granule, EfiMemoryAttributes.WriteBack | EfiMemoryAttributes.Runtime),
             new(EfiMemoryType.AcpiReclaim, acpi, tablesEnd - acpi, EfiMemoryAttributes.WriteBack),
@@ -79,11 +79,11 @@ public static class EfiHandoff
         ]);
         BootBlob[] blobs =
         [
-            new("EFI memory map", address, map),
+            new("EFI memory map", address, memory),
             new("EFI tables", data, Data(data, code, acpi, smbios)),
             new("EFI runtime services", code, RuntimeServicesCode.ToArray()),
         ];
-        return (blobs, new EfiPointers(data, address, (uint)map.Length));
+        return (blobs, new EfiPointers(data, address, (uint)memory.Length));
     }
 
     // The system table at the beginning, and behind it what it leads to.

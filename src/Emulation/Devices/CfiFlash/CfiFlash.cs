@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Memory;
 using static Vmm.Emulation.Devices.CfiFlash.CfiFlashSpec;
@@ -56,8 +57,8 @@ public sealed partial class CfiFlash : IMmioDevice
     /// <param name="name">Of the bank, in traces.</param>
     /// <param name="memory">The array: read-only memory of whole sectors at the address of the bank.</param>
     /// <param name="readOnly">Programming and erasing fail.</param>
-    /// <param name="keepsContents">An owner writes back what changes.</param>
-    public CfiFlash(string name, GuestMemory memory, bool readOnly, bool keepsContents)
+    /// <param name="store">Where the owner writes back what changes, of the size of the bank; null for nowhere.</param>
+    public CfiFlash(string name, GuestMemory memory, bool readOnly, SafeFileHandle? store = null)
     {
         if (!memory.IsReadOnly || memory.Size % SectorSize != 0 || memory.Size > int.MaxValue)
         {
@@ -65,7 +66,7 @@ public sealed partial class CfiFlash : IMmioDevice
         }
 
         Name = name;
-        KeepsContents = keepsContents;
+        Store = readOnly ? null : store;
         _memory = memory;
         _readOnly = readOnly;
         _query = Query(memory.Size);
@@ -74,8 +75,11 @@ public sealed partial class CfiFlash : IMmioDevice
 
     public string Name { get; }
 
-    /// <summary>Whether changes wait for <see cref="CompleteWriteBack"/>.</summary>
-    public bool KeepsContents { get; }
+    /// <summary>Where the owner writes back what changes; each change waits for <see cref="CompleteWriteBack"/> then. Null for a bank that keeps nothing.</summary>
+    public SafeFileHandle? Store { get; }
+
+    /// <summary>The array.</summary>
+    public GuestMemory Memory => _memory;
 
     /// <summary>Bytes of the bank.</summary>
     public int Size => (int)_memory.Size;
@@ -340,7 +344,7 @@ public sealed partial class CfiFlash : IMmioDevice
 
     private void Changed(int start, int length)
     {
-        if (KeepsContents)
+        if (Store != null)
         {
             (_dirtyStart, _dirtyLength) = (start, length);
         }

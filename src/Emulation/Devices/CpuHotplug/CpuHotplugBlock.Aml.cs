@@ -1,6 +1,23 @@
+using Vmm.Emulation.Snapshot;
 using static Vmm.Acpi.Aml.Asl;
 
 namespace Vmm.Emulation.Devices.CpuHotplug;
+
+/// <content>The board's view.</content>
+public sealed partial class CpuHotplugBlock : IDevice
+{
+    private const ulong Size = 12;
+
+    public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Size)];
+
+    public ISnapshotUnit StateUnit => this;
+
+    public void Describe(IAmlSink acpi, Placement at)
+    {
+        acpi.Add(CpuHotplugAml.DescribeBlock(at.Address, Size));
+        acpi.Add(CpuHotplugAml.DescribeCpus(_slots.Length));
+    }
+}
 
 /// <summary>
 /// The CPU hotplug block and the CPUs in the DSDT. Fields are written with WriteAsZeros: Preserve would write the pending bits

@@ -12,14 +12,18 @@ namespace Vmm.Emulation.Devices.FwCfg;
 /// DMA reaches RAM only, checked as a whole before a byte moves: a range that is not wholly in it, or in flash or at a device, ends with the error bit. A descriptor
 /// outside RAM is dropped, for there is nowhere to say so. No item can be written.
 /// </remarks>
-public sealed partial class FwCfg(FwCfgItems items, PhysicalAddressSpace bus) : IMmioDevice
+public sealed partial class FwCfg(PhysicalAddressSpace bus) : IMmioDevice
 {
     private readonly Lock _lock = new();
     private ushort _key;
     private uint _offset;
     private uint _dmaHigh;
+    private FwCfgItems _items = FwCfgItems.None;
 
     public string Name => "fw_cfg";
+
+    /// <summary>Says what there is to read. The board calls it once, before the machine runs, when it can describe itself.</summary>
+    public void Offer(FwCfgItems items) => _items = items;
 
     public void Reset()
     {
@@ -82,7 +86,7 @@ public sealed partial class FwCfg(FwCfgItems items, PhysicalAddressSpace bus) : 
     // What of the item is yet to be read.
     private ReadOnlySpan<byte> Rest()
     {
-        ReadOnlySpan<byte> item = items.Find(_key).Span;
+        ReadOnlySpan<byte> item = _items.Find(_key).Span;
         return _offset < (uint)item.Length ? item[(int)_offset..] : default;
     }
 

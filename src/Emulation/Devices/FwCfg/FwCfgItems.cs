@@ -7,6 +7,9 @@ namespace Vmm.Emulation.Devices.FwCfg;
 /// <summary>What <see cref="FwCfg"/> offers: items by selector, and files, which get theirs in the order of their names.</summary>
 public sealed class FwCfgItems
 {
+    /// <summary>Nothing but the signature, the interface's id and an empty directory.</summary>
+    public static readonly FwCfgItems None = new([], []);
+
     private readonly Dictionary<ushort, ReadOnlyMemory<byte>> _items = [];
 
     /// <param name="fixedItems">By <see cref="FwCfgKey"/>, apart from the signature, the interface's id and the directory.</param>

@@ -3,6 +3,9 @@ namespace Vmm.Emulation.Devices.Pl011;
 /// <summary>Registers and bits of the PrimeCell UART (DDI 0183).</summary>
 internal static class Pl011Spec
 {
+    /// <summary>Bytes of the window.</summary>
+    public const ulong Size = 0x1000;
+
     public const ulong UARTDR = 0x000;
     public const ulong UARTRSR = 0x004;
     public const ulong UARTFR = 0x018;

@@ -3,6 +3,9 @@ namespace Vmm.Emulation.Devices.Pl031;
 /// <summary>Registers of the PrimeCell real time clock (DDI 0224, chapter 3).</summary>
 internal static class Pl031Spec
 {
+    /// <summary>Bytes of the window.</summary>
+    public const ulong Size = 0x1000;
+
     public const ulong RTCDR = 0x00;
     public const ulong RTCMR = 0x04;
     public const ulong RTCLR = 0x08;

@@ -3,6 +3,9 @@ namespace Vmm.Emulation.Devices.Pl061;
 /// <summary>Registers of the PrimeCell GPIO (DDI 0190, chapter 3).</summary>
 internal static class Pl061Spec
 {
+    /// <summary>Bytes of the window.</summary>
+    public const ulong Size = 0x1000;
+
     /// <summary>GPIODATA: address bits 9:2 are the mask of the pins that an access means.</summary>
     public const ulong DataEnd = 0x400;
     public const ulong GPIODIR = 0x400;

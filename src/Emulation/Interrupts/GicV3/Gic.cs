@@ -1,4 +1,3 @@
-using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.Tracing;
@@ -29,21 +28,13 @@ public sealed partial class Gic : IInterruptSink
     private readonly ulong[] _router = new ulong[Interrupts];
     private uint _control;
 
-    public Gic(IReadOnlyList<CpuInterruptWord> cpus)
+    /// <param name="redistributors">How many redistributors each region has; there is one for each possible CPU.</param>
+    public Gic(params IReadOnlyList<int> redistributors)
     {
-        CpuInterfaces = new GicCpuInterface[cpus.Count];
-        for (int i = 0; i < cpus.Count; i++)
-        {
-            CpuInterfaces[i] = new GicCpuInterface(this, new CpuIndex(i), cpus[i]);
-        }
-
+        CpuInterfaces = [.. Enumerable.Range(0, redistributors.Sum()).Select(i => new GicCpuInterface(this, new CpuIndex(i)))];
         Distributor = new DistributorFrame(this);
-        int low = Math.Min(cpus.Count, VirtMemoryMap.GicRedistributorCount);
-        RedistributorRegions =
-        [
-            new RedistributorFrames(this, 0, low),
-            .. cpus.Count > low ? [new RedistributorFrames(this, low, cpus.Count - low)] : Array.Empty<RedistributorFrames>(),
-        ];
+        int first = 0;
+        RedistributorRegions = [.. redistributors.Select(count => new RedistributorRegion(this, (first += count) - count, count))];
     }
 
     internal Lock Lock { get; } = new();
@@ -54,8 +45,8 @@ public sealed partial class Gic : IInterruptSink
     /// <summary>The 64 KiB distributor frame.</summary>
     public IMmioDevice Distributor { get; }
 
-    /// <summary>Contiguous redistributors: the first <see cref="VirtMemoryMap.GicRedistributorCount"/>, and the rest if there are more.</summary>
-    public IReadOnlyList<IMmioDevice> RedistributorRegions { get; }
+    /// <summary>Redistributors that follow each other.</summary>
+    public IReadOnlyList<RedistributorRegion> RedistributorRegions { get; }
 
     /// <summary>A private peripheral interrupt of one CPU.</summary>
     public InterruptLine PpiLine(CpuIndex cpu, IntId id) => new(Traced(CpuInterfaces[cpu.Value], $"cpu{cpu.Value} ppi"), id);
@@ -438,22 +429,34 @@ public sealed partial class Gic : IInterruptSink
         }
     }
 
-    // Each redistributor: RD_base and SGI_base, 64 KiB each.
-    private sealed class RedistributorFrames(Gic gic, int first, int count) : IMmioDevice
+    /// <summary>The windows of redistributors that follow each other.</summary>
+    public sealed class RedistributorRegion : IMmioDevice
     {
+        private readonly Gic _gic;
+        private readonly int _first;
+
+        internal RedistributorRegion(Gic gic, int first, int count)
+        {
+            _gic = gic;
+            _first = first;
+            Count = count;
+        }
+
+        public int Count { get; }
+
         public string Name => "gicv3-redistributors";
 
         public ulong Read(ulong offset, int size)
         {
-            int index = (int)(offset / VirtMemoryMap.GicRedistributorStride);
-            if (index >= count)
+            int index = (int)(offset / GicSpec.RedistributorStride);
+            if (index >= Count)
             {
                 return 0;
             }
 
-            GicCpuInterface cpu = gic.CpuInterfaces[first + index];
-            ulong inner = offset % VirtMemoryMap.GicRedistributorStride & ~3ul;
-            bool last = index == count - 1;
+            GicCpuInterface cpu = _gic.CpuInterfaces[_first + index];
+            ulong inner = offset % GicSpec.RedistributorStride & ~3ul;
+            bool last = index == Count - 1;
             ulong value = cpu.ReadRedistributor(inner, last);
             if (size == 8)
             {
@@ -465,14 +468,14 @@ public sealed partial class Gic : IInterruptSink
 
         public void Write(ulong offset, int size, ulong value)
         {
-            int index = (int)(offset / VirtMemoryMap.GicRedistributorStride);
-            if (index >= count)
+            int index = (int)(offset / GicSpec.RedistributorStride);
+            if (index >= Count)
             {
                 return;
             }
 
-            GicCpuInterface cpu = gic.CpuInterfaces[first + index];
-            ulong inner = offset % VirtMemoryMap.GicRedistributorStride;
+            GicCpuInterface cpu = _gic.CpuInterfaces[_first + index];
+            ulong inner = offset % GicSpec.RedistributorStride;
             if (inner is >= 0x1_0400 and < 0x1_0420)
             {
                 for (int i = 0; i < size; i++)

@@ -18,7 +18,7 @@ public sealed partial class GicCpuInterface : IInterruptSink
 
     private readonly Gic _gic;
     private readonly CpuIndex _cpu;
-    private readonly CpuInterruptWord _word;
+    private CpuInterruptWord? _word;
     private readonly byte[] _priority = new byte[32];
     private uint _group;
     private uint _enabled;
@@ -40,16 +40,18 @@ public sealed partial class GicCpuInterface : IInterruptSink
     private uint _activePriorities0;
     private uint _activePriorities1;
 
-    internal GicCpuInterface(Gic gic, CpuIndex cpu, CpuInterruptWord word)
+    internal GicCpuInterface(Gic gic, CpuIndex cpu)
     {
         _gic = gic;
         _cpu = cpu;
-        _word = word;
         ResetLocked();
     }
 
     /// <summary>Whether the CPU is attached: a detached one takes no interrupts.</summary>
     public bool Accessible { get; private set; }
+
+    /// <summary>Wires IRQ and FIQ to the CPU; once, before anything runs.</summary>
+    public void Connect(CpuInterruptWord word) => _word = word;
 
     /// <summary>Attaches or detaches the CPU.</summary>
     public void SetAccessible(bool value)
@@ -120,10 +122,15 @@ public sealed partial class GicCpuInterface : IInterruptSink
     internal void UpdateLocked()
     {
         int id = HighestPendingLocked(out int priority);
+        if (_word is not { } word)
+        {
+            return;
+        }
+
         bool signal = id != IntId.Spurious.Value && Preempts(priority, IsGroup1(id));
         bool group1 = signal && IsGroup1(id);
-        _word.SetInput(CpuInterruptWord.Irq, signal && group1);
-        _word.SetInput(CpuInterruptWord.Fiq, signal && !group1);
+        word.SetInput(CpuInterruptWord.Irq, signal && group1);
+        word.SetInput(CpuInterruptWord.Fiq, signal && !group1);
     }
 
     private bool IsGroup1(int id) => id < 32 ? ((_group >> id) & 1) != 0 : _gic.IsGroup1Locked(id);

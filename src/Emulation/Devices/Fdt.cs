@@ -1,11 +1,25 @@
 using System.Buffers.Binary;
 using System.Text;
 
-namespace Vmm.Emulation.Boot;
+namespace Vmm.Emulation.Devices;
 
 /// <summary>Writes a flattened device tree (Devicetree Specification 0.4, chapter 5), version 17.</summary>
 public sealed class Fdt
 {
+    /// <summary>First cell of an interrupt of a GICv3: shared or private; the second is the INTID less that of the first of the kind.</summary>
+    public const uint Spi = 0;
+    public const uint Ppi = 1;
+    public const uint FirstSpi = 32;
+    public const uint FirstPpi = 16;
+
+    /// <summary>Third cell of an interrupt: a level that is high while the interrupt is pending.</summary>
+    public const uint LevelHigh = 4;
+
+    // Phandles of the nodes that others refer to, as QEMU's virt numbers them.
+    public const uint ClockHandle = 0x8000;
+    public const uint GicHandle = 0x8001;
+    public const uint GpioHandle = 0x8002;
+
     private const uint Magic = 0xD00D_FEED;
     private const uint BeginNode = 1;
     private const uint EndNode = 2;

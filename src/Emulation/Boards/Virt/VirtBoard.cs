@@ -1,0 +1,109 @@
+using Vmm.Emulation.Boot;
+using Vmm.Emulation.Cpu.Timers;
+using Vmm.Emulation.Devices;
+using Vmm.Emulation.Devices.CfiFlash;
+using Vmm.Emulation.Devices.CpuHotplug;
+using Vmm.Emulation.Devices.FwCfg;
+using Vmm.Emulation.Devices.Ged;
+using Vmm.Emulation.Devices.InterruptController;
+using Vmm.Emulation.Devices.Pl011;
+using Vmm.Emulation.Devices.Pl031;
+using Vmm.Emulation.Devices.Pl061;
+using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Interrupts.GicV3;
+using Vmm.Emulation.Memory;
+
+namespace Vmm.Emulation.Boards.Virt;
+
+/// <summary>
+/// The devices of QEMU's <c>virt</c> on their bus, without CPUs and RAM: <see cref="VirtMachine"/> adds those. A board alone is enough to describe a machine
+/// that is to be made.
+/// </summary>
+public sealed class VirtBoard : IBoard, IDisposable
+{
+    private readonly List<PlacedDevice> _devices = [];
+
+    /// <exception cref="InsufficientMemoryException">The host refuses to reserve the flash.</exception>
+    public VirtBoard(MachineConfig config)
+    {
+        Config = config;
+        (GuestPhysicalAddress Address, int Count)[] redistributors = [.. Map.SpreadRedistributors(config.PossibleCpus)];
+        Gic = new Gic([.. redistributors.Select(r => r.Count)]) { Trace = config.Trace };
+        Add("gic", new GicV3Device(Gic), new Placement([Map.Distributor, .. redistributors.Select(r => r.Address)], []));
+        Uart = Add("uart", new Pl011(Line(Map.Uart)), Map.Uart);
+        Add("rtc", new Pl031(Line(Map.Rtc), RtcTime.Create(config.Rtc, TimeProvider.System, Clock)), Map.Rtc);
+        FwCfg = Add("fw_cfg", new FwCfg(Bus), VirtMap.FwCfg);
+        if (config.Firmware is { } firmware)
+        {
+            FlashBanks = [AddFlash(0, firmware.Code), AddFlash(1, firmware.Variables)];
+        }
+
+        // With ACPI the power button is the GED's, and no description has the GPIO port.
+        Add("gpio", new Pl061(Line(VirtMap.Gpio)), VirtMap.Gpio, inTree: !config.Acpi);
+        Ged = Add("ged", new Ged(Line(VirtMap.Ged)) { CpuScanMethod = CpuHotplugAml.ScanMethod }, VirtMap.Ged);
+        CpuHotplug = Add(
+            "cpu_hotplug",
+            new CpuHotplugBlock(config.PossibleCpus) { FixedCpus = config.ColdPluggedCpusOnlineCapable ? 1 : config.EnabledCpus },
+            VirtMap.CpuHotplug);
+    }
+
+    public MachineConfig Config { get; }
+
+    public BoardMap Map => VirtMap.Board;
+
+    public IReadOnlyList<PlacedDevice> Devices => _devices;
+
+    public PhysicalAddressSpace Bus { get; } = new();
+
+    /// <summary>The guest's time.</summary>
+    public VirtualClock Clock { get; } = new();
+
+    public Gic Gic { get; }
+
+    public Pl011 Uart { get; }
+
+    public FwCfg FwCfg { get; }
+
+    /// <summary>Two with firmware, else none.</summary>
+    public IReadOnlyList<CfiFlash> FlashBanks { get; } = [];
+
+    public Ged Ged { get; }
+
+    public CpuHotplugBlock CpuHotplug { get; }
+
+    /// <summary>Frees the memory on the bus.</summary>
+    public void Dispose()
+    {
+        foreach (GuestMemory memory in Bus.Memories)
+        {
+            memory.Dispose();
+        }
+    }
+
+    private InterruptLine Line(Placement at) => Gic.SpiLine(at.Interrupts[0]);
+
+    private T Add<T>(string id, T device, Placement at, bool inTree = true)
+        where T : IDevice
+    {
+        _devices.Add(new PlacedDevice(id, device, at, inTree));
+        foreach ((DeviceRegion region, GuestPhysicalAddress address) in device.Regions.Zip(at.Addresses))
+        {
+            Bus.Map(region.Registers, address, region.Size);
+            if (region.Memory != null)
+            {
+                Bus.AddMemory(region.Memory);
+            }
+        }
+
+        return device;
+    }
+
+    // The array is memory, and behind it, for stores and commands, the chips. The contents come with the machine.
+    private CfiFlash AddFlash(int bank, FlashImage image)
+    {
+        GuestPhysicalAddress address = Map.FlashBanks[bank];
+        var memory = new GuestMemory(address, Map.FlashBankSize, readOnly: true);
+        var flash = new CfiFlash($"flash{bank}", memory, image.ReadOnly, image.File) { NodeOf = bank == 0 ? Map.FlashBanks : [] };
+        return Add(flash.Name, flash, new Placement(address));
+    }
+}

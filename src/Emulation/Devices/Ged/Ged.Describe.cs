@@ -1,0 +1,38 @@
+using Vmm.Emulation.Snapshot;
+using static Vmm.Acpi.Aml.Asl;
+
+namespace Vmm.Emulation.Devices.Ged;
+
+/// <content>The board's view: ACPI alone knows the device, and the power button that it speaks for.</content>
+public sealed partial class Ged : IDevice
+{
+    private const int Size = 4;
+
+    /// <summary>Path of the method that looks for CPU events.</summary>
+    public required string CpuScanMethod { get; init; }
+
+    public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Size)];
+
+    public ISnapshotUnit StateUnit => this;
+
+    public void Describe(IAmlSink acpi, Placement at)
+    {
+        acpi.Add(Device(
+            "GED",
+            Name("_HID", Text("ACPI0013")),
+            Name("_UID", Zero),
+            Name("_CRS", ResourceTemplate(Interrupt(at.Gsiv, edge: true))),
+            OperationRegion("EREG", at.Address, Size),
+            Field("EREG", Access.DWord, Update.WriteAsZeros, new FieldUnit("ESEL", 32)),
+            Method(
+                "_EVT",
+                1,
+                serialized: true,
+                Store(Path("ESEL"), Local(0)),
+                If(LEqual(And(Local(0), Integer((ulong)GedEvents.CpuHotplug), Zero), Integer((ulong)GedEvents.CpuHotplug)), Call(CpuScanMethod)),
+                If(
+                    LEqual(And(Local(0), Integer((ulong)GedEvents.PowerButton), Zero), Integer((ulong)GedEvents.PowerButton)),
+                    Notify(Path(@"\_SB.PWRB"), Integer(0x80))))));
+        acpi.Add(Device("PWRB", Name("_HID", Text("PNP0C0C")), Name("_UID", Zero)));
+    }
+}

@@ -1,0 +1,13 @@
+using Vmm.Acpi;
+
+namespace Vmm.Emulation.Devices;
+
+/// <summary>Takes what devices say of themselves in ACPI, in the order in which they say it.</summary>
+public interface IAmlSink
+{
+    /// <summary>Adds an object, in AML, to the scope \_SB of the DSDT.</summary>
+    void Add(byte[] aml);
+
+    /// <summary>Adds a table beside the DSDT.</summary>
+    void AddTable(AcpiTable table);
+}

@@ -1,0 +1,32 @@
+using Vmm.Emulation.Interrupts.GicV3;
+using Vmm.Emulation.Memory;
+using Vmm.Emulation.Snapshot;
+
+namespace Vmm.Emulation.Devices.InterruptController;
+
+/// <summary>
+/// The GICv3 as a board lists it: the window of the distributor, and one for each run of redistributors that follow each other. The MADT has what ACPI says of
+/// it, together with the CPUs.
+/// </summary>
+public sealed class GicV3Device(Gic gic) : IDevice
+{
+    public Gic Gic { get; } = gic;
+
+    public string Name => Gic.Name;
+
+    public IReadOnlyList<DeviceRegion> Regions { get; } =
+    [
+        new DeviceRegion(gic.Distributor, GicSpec.DistributorSize),
+        .. gic.RedistributorRegions.Select(r => new DeviceRegion(r, (ulong)r.Count * GicSpec.RedistributorStride)),
+    ];
+
+    public ISnapshotUnit StateUnit => Gic;
+
+    public void Reset() => Gic.Reset();
+
+    public void Describe(Fdt tree, Placement at) => tree.Node($"intc@{at.Address:x}", intc => intc
+        .Text("compatible", "arm,gic-v3").Cells("#address-cells", 2).Cells("#size-cells", 2).Flag("ranges").Cells("#interrupt-cells", 3)
+        .Flag("interrupt-controller").Cells("phandle", Fdt.GicHandle)
+        .Cells("#redistributor-regions", (uint)Regions.Count - 1)
+        .Cells64("reg", [.. Regions.Zip(at.Addresses, (region, address) => new[] { address.Value, region.Size }).SelectMany(pair => pair)]));
+}

@@ -1,0 +1,18 @@
+using Vmm.Emulation.Snapshot;
+
+namespace Vmm.Emulation.Devices.Pl061;
+
+/// <content>The board's view. What is connected to the pins, the board describes.</content>
+public sealed partial class Pl061 : IDevice
+{
+    public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Pl061Spec.Size)];
+
+    public ISnapshotUnit StateUnit => this;
+
+    public void Describe(Fdt tree, Placement at) => tree.Node($"pl061@{at.Address:x}", gpio => gpio
+        .Text("compatible", "arm,pl061", "arm,primecell")
+        .Cells64("reg", at.Address, Pl061Spec.Size)
+        .Cells("interrupts", at.InterruptCells)
+        .Flag("gpio-controller").Cells("#gpio-cells", 2)
+        .Cells("clocks", Fdt.ClockHandle).Text("clock-names", "apb_pclk").Cells("phandle", Fdt.GpioHandle));
+}
