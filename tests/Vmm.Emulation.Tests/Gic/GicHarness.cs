@@ -1,3 +1,4 @@
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Interrupts;
 using GicCore = Vmm.Emulation.Interrupts.GicV3.Gic;
@@ -22,7 +23,7 @@ internal sealed unsafe class GicHarness : IDisposable
             Words[i] = new CpuInterruptWord(_states[i]);
         }
 
-        Core = new GicCore(cpus);
+        Core = new GicCore([.. VirtMap.Board.SpreadRedistributors(cpus).Select(r => r.Count)]);
         for (int i = 0; i < cpus; i++)
         {
             Core.CpuInterfaces[i].Connect(Words[i]);
