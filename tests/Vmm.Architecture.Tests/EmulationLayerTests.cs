@@ -14,7 +14,7 @@ public sealed class EmulationLayerTests
     [Theory]
     [InlineData("Devices", "Boards|Boot")]
     [InlineData("Boot", "Boards\\.Virt")]
-    [InlineData("Interrupts", "Devices|Boards|Boot")]
+    [InlineData("Interrupts", "Cpu|Devices|Boards|Boot")]
     [InlineData("Memory", "Interrupts|Devices|Boards|Boot")]
     [InlineData("Cpu", "Devices|Boards|Boot")]
     public void Layers_refer_one_way(string layer, string above) =>

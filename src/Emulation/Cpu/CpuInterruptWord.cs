@@ -9,10 +9,10 @@ namespace Vmm.Emulation.Cpu;
 /// parker publishes Parked, fences, and looks again at what happened. Whichever comes second sees the other, so no wake-up is lost.
 /// </para>
 /// </summary>
-public sealed unsafe class CpuInterruptWord(CpuState* state)
+public sealed unsafe class CpuInterruptWord(CpuState* state) : ICpuInputs
 {
-    public const int Irq = 1;
-    public const int Fiq = 2;
+    public const int Irq = ICpuInputs.Irq;
+    public const int Fiq = ICpuInputs.Fiq;
 
     private const int Runnable = 0;
     private const int Parked = 1;

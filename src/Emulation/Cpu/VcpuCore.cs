@@ -60,7 +60,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     public CpuInterruptWord Interrupts { get; }
 
     /// <summary>The GIC CPU interface behind the ICC_* registers; without one they are UNDEFINED.</summary>
-    public GicCpuInterface? Gic { get; set; }
+    public CpuInterface? Gic { get; set; }
 
     /// <summary>The generic timer; without one its registers are UNDEFINED.</summary>
     public GenericTimer? Timer { get; set; }

@@ -2,7 +2,7 @@ using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Interrupts;
 using GicCore = Vmm.Emulation.Interrupts.GicV3.Gic;
-using GicCpu = Vmm.Emulation.Interrupts.GicV3.GicCpuInterface;
+using GicCpu = Vmm.Emulation.Interrupts.GicV3.CpuInterface;
 
 namespace Vmm.Emulation.Tests.Gic;
 

@@ -6,9 +6,9 @@ namespace Vmm.Emulation.Cpu.SystemRegisters;
 /// <summary>The GIC CPU interface (IHI 0069, chapter 12.2).</summary>
 internal static unsafe class GicRegisters
 {
-    private delegate ulong ReadGic(GicCpuInterface gic);
+    private delegate ulong ReadGic(CpuInterface gic);
 
-    private delegate void WriteGic(GicCpuInterface gic, ulong value);
+    private delegate void WriteGic(CpuInterface gic, ulong value);
 
     public static void Add(AddRow row)
     {

@@ -6,29 +6,18 @@ namespace Vmm.Emulation.Interrupts.GicV3;
 /// <content>The state as text.</content>
 public sealed partial class Gic
 {
-    private const int FirstSpi = 32;
-
-    // GICD_IROUTER.Interrupt_Routing_Mode.
-    private const ulong AnyTarget = 1ul << 31;
-
     /// <summary>Interrupts that are enabled, pending or active, a line each; private ones of the CPUs that are attached. Any thread.</summary>
     public string DescribeInterrupts()
     {
         var text = new StringBuilder("INTID  target  state                    priority  trigger");
         lock (Lock)
         {
-            foreach (GicCpuInterface cpu in CpuInterfaces.Where(c => c.Accessible))
+            foreach (CpuInterface cpu in CpuInterfaces.Where(c => c.Accessible))
             {
-                cpu.DescribeInterruptsLocked(text);
+                cpu.Redistributor.DescribeInterruptsLocked(text);
             }
 
-            for (int id = FirstSpi; id < Interrupts; id++)
-            {
-                uint bit = 1u << (id & 31);
-                int word = id >> 5;
-                string target = (_router[id] & AnyTarget) != 0 ? "any" : $"{_router[id] & 0xFF_00FF_FFFF:x}";
-                AppendInterrupt(text, id, target, (_enabled[word] & bit) != 0, (PendingLocked(word) & bit) != 0, (_active[word] & bit) != 0, _priority[id], (_edge[word] & bit) != 0);
-            }
+            Distributor.DescribeInterruptsLocked(text);
         }
 
         return text.ToString();
@@ -40,8 +29,8 @@ public sealed partial class Gic
         var text = new StringBuilder();
         lock (Lock)
         {
-            text.Append(CultureInfo.InvariantCulture, $"arm-gicv3: GICD_CTLR={_control:x8}");
-            foreach (GicCpuInterface cpu in CpuInterfaces.Where(c => c.Accessible))
+            text.Append(Distributor.DescribeLocked());
+            foreach (CpuInterface cpu in CpuInterfaces.Where(c => c.Accessible))
             {
                 text.Append('\n').Append(cpu.DescribeLocked());
             }

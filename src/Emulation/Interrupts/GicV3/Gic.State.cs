@@ -10,18 +10,11 @@ public sealed partial class Gic : ISnapshotUnit
     {
         lock (Lock)
         {
-            writer.Write("control", _control);
-            writer.Write<uint>("group", _group);
-            writer.Write<uint>("enabled", _enabled);
-            writer.Write<uint>("latch", _latch);
-            writer.Write<uint>("level", _level);
-            writer.Write<uint>("active", _active);
-            writer.Write<uint>("edge", _edge);
-            writer.Write<byte>("priority", _priority);
-            writer.Write<ulong>("router", _router);
+            Distributor.SaveLocked(writer);
             writer.Write("cpus", CpuInterfaces.Length);
-            foreach (GicCpuInterface cpu in CpuInterfaces)
+            foreach (CpuInterface cpu in CpuInterfaces)
             {
+                cpu.Redistributor.SaveLocked(writer);
                 cpu.SaveLocked(writer);
             }
         }
@@ -33,17 +26,10 @@ public sealed partial class Gic : ISnapshotUnit
         lock (Lock)
         {
             reader.Require(reader.Read<int>("cpus") == CpuInterfaces.Length, "cpus");
-            _control = reader.Read<uint>("control") & DistributorControlMask;
-            reader.Read("group", _group.AsSpan());
-            reader.Read("enabled", _enabled.AsSpan());
-            reader.Read("latch", _latch.AsSpan());
-            reader.Read("level", _level.AsSpan());
-            reader.Read("active", _active.AsSpan());
-            reader.Read("edge", _edge.AsSpan());
-            reader.Read("priority", _priority.AsSpan());
-            reader.Read("router", _router.AsSpan());
-            foreach (GicCpuInterface cpu in CpuInterfaces)
+            Distributor.LoadLocked(reader);
+            foreach (CpuInterface cpu in CpuInterfaces)
             {
+                cpu.Redistributor.LoadLocked(reader);
                 cpu.LoadLocked(reader);
             }
 

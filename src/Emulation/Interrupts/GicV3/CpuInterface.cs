@@ -1,36 +1,23 @@
 using System.Numerics;
-using Vmm.Emulation.Cpu;
+using static Vmm.Emulation.Interrupts.GicV3.GicSpec;
 
 namespace Vmm.Emulation.Interrupts.GicV3;
 
 /// <summary>
-/// One CPU's side of the GIC: its redistributor with the SGIs and PPIs, and its CPU interface, the ICC_* system registers. All
-/// state is under the lock of the <see cref="Gic"/>.
+/// One CPU's interface to the GIC, the ICC_* system registers, and what decides whether IRQ or FIQ is signalled. Its state is under the lock of the
+/// <see cref="Gic"/>.
 /// </summary>
-public sealed partial class GicCpuInterface : IInterruptSink
+public sealed partial class CpuInterface
 {
-    /// <summary>Five bits of priority are implemented.</summary>
-    internal const int PriorityMask = 0xF8;
-
-    private const int IdlePriority = 0xFF;
-    private const int MinimumBinaryPoint0 = 2;
-    private const int MinimumBinaryPoint1 = 3;
-
     private readonly Gic _gic;
-    private readonly CpuIndex _cpu;
-    private CpuInterruptWord? _word;
-    private readonly byte[] _priority = new byte[32];
-    private uint _group;
-    private uint _enabled;
-    private uint _latch;
-    private uint _level;
-    private uint _active;
-    private uint _edge;
-    private uint _waker;
+    private readonly Distributor _distributor;
+
+    // Null only before the machine is wired.
+    private ICpuInputs? _inputs;
 
     private byte _mask;
-    private int _binaryPoint0;
-    private int _binaryPoint1;
+    private int _binaryPoint0 = MinimumBinaryPoint0;
+    private int _binaryPoint1 = MinimumBinaryPoint1;
     private bool _endOfInterruptMode;
     private bool _commonBinaryPoint;
     private bool _group0Enabled;
@@ -40,18 +27,23 @@ public sealed partial class GicCpuInterface : IInterruptSink
     private uint _activePriorities0;
     private uint _activePriorities1;
 
-    internal GicCpuInterface(Gic gic, CpuIndex cpu)
+    internal CpuInterface(Gic gic, CpuIndex cpu)
     {
         _gic = gic;
-        _cpu = cpu;
-        ResetLocked();
+        _distributor = gic.Distributor;
+        Index = cpu;
+        Redistributor = new Redistributor(gic, this);
     }
+
+    public CpuIndex Index { get; }
+
+    public Redistributor Redistributor { get; }
 
     /// <summary>Whether the CPU is attached: a detached one takes no interrupts.</summary>
     public bool Accessible { get; private set; }
 
     /// <summary>Wires IRQ and FIQ to the CPU; once, before anything runs.</summary>
-    public void Connect(CpuInterruptWord word) => _word = word;
+    public void Connect(ICpuInputs inputs) => _inputs = inputs;
 
     /// <summary>Attaches or detaches the CPU.</summary>
     public void SetAccessible(bool value)
@@ -63,25 +55,16 @@ public sealed partial class GicCpuInterface : IInterruptSink
         }
     }
 
-    internal void ResetLocked()
-    {
-        Array.Clear(_priority);
-        _group = _enabled = _latch = _active = 0;
-        _edge = 0xFFFF;
-        _waker = 6;
-        ResetCpuInterfaceLocked();
-    }
-
     /// <summary>What a reset of the CPU alone resets: the ICC_* registers.</summary>
     public void ResetCpuInterface()
     {
         lock (_gic.Lock)
         {
-            ResetCpuInterfaceLocked();
+            ResetLocked();
         }
     }
 
-    private void ResetCpuInterfaceLocked()
+    internal void ResetLocked()
     {
         _mask = 0;
         _binaryPoint0 = MinimumBinaryPoint0;
@@ -91,74 +74,42 @@ public sealed partial class GicCpuInterface : IInterruptSink
         UpdateLocked();
     }
 
-    void IInterruptSink.SetInput(IntId id, bool level)
-    {
-        uint bit = 1u << id.Value;
-        lock (_gic.Lock)
-        {
-            if (level && (_level & bit) == 0 && (_edge & bit) != 0)
-            {
-                _latch |= bit;
-            }
+    internal bool GroupEnabledLocked(bool group1) => (group1 ? _group1Enabled : _group0Enabled) && _distributor.IsGroupEnabledLocked(group1);
 
-            _level = level ? _level | bit : _level & ~bit;
-            UpdateLocked();
-        }
-    }
-
-    internal void PendSgiLocked(int id, bool group1)
-    {
-        if (Accessible && ((_group >> id) & 1) != 0 == group1)
-        {
-            _latch |= 1u << id;
-            UpdateLocked();
-        }
-    }
-
-    internal bool GroupEnabledLocked(bool group1) =>
-        group1 ? _group1Enabled && (_gic.ControlLocked & 2) != 0 : _group0Enabled && (_gic.ControlLocked & 1) != 0;
-
-    /// <summary>Drives IRQ and FIQ of the CPU from what is pending.</summary>
+    /// <summary>Drives IRQ and FIQ of the CPU from what is pending. Only this writes them, so what they are now is known.</summary>
     internal void UpdateLocked()
     {
         int id = HighestPendingLocked(out int priority);
-        if (_word is not { } word)
+        int wanted = id == IntId.Spurious.Value || !Preempts(priority, IsGroup1(id)) ? 0 : IsGroup1(id) ? ICpuInputs.Irq : ICpuInputs.Fiq;
+        if (_inputs is not { } inputs)
         {
             return;
         }
 
-        bool signal = id != IntId.Spurious.Value && Preempts(priority, IsGroup1(id));
-        bool group1 = signal && IsGroup1(id);
-        word.SetInput(CpuInterruptWord.Irq, signal && group1);
-        word.SetInput(CpuInterruptWord.Fiq, signal && !group1);
+        int changed = inputs.Inputs ^ wanted;
+        if ((changed & ICpuInputs.Irq) != 0)
+        {
+            inputs.SetInput(ICpuInputs.Irq, (wanted & ICpuInputs.Irq) != 0);
+        }
+
+        if ((changed & ICpuInputs.Fiq) != 0)
+        {
+            inputs.SetInput(ICpuInputs.Fiq, (wanted & ICpuInputs.Fiq) != 0);
+        }
     }
 
-    private bool IsGroup1(int id) => id < 32 ? ((_group >> id) & 1) != 0 : _gic.IsGroup1Locked(id);
-
-    private uint PendingLocked => _latch | (_level & ~_edge);
+    private bool IsGroup1(int id) => id < FirstSpi ? Redistributor.IsGroup1Locked(id) : _distributor.IsGroup1Locked(id);
 
     private int HighestPendingLocked(out int priority)
     {
         priority = 0x100;
         int best = IntId.Spurious.Value;
-        if (!Accessible)
+        if (Accessible)
         {
-            return best;
+            Redistributor.BestLocked(ref best, ref priority);
+            _distributor.BestLocked(this, ref best, ref priority);
         }
 
-        uint candidates = PendingLocked & _enabled & ~_active;
-        while (candidates != 0)
-        {
-            int id = BitOperations.TrailingZeroCount(candidates);
-            candidates &= candidates - 1;
-            if (_priority[id] < priority && GroupEnabledLocked(IsGroup1(id)))
-            {
-                best = id;
-                priority = _priority[id];
-            }
-        }
-
-        _gic.BestSpiLocked(this, ref best, ref priority);
         return best;
     }
 
@@ -200,14 +151,13 @@ public sealed partial class GicCpuInterface : IInterruptSink
                 _activePriorities0 |= level;
             }
 
-            if (id < 32)
+            if (id < FirstSpi)
             {
-                _active |= 1u << id;
-                _latch &= ~(1u << id);
+                Redistributor.AcknowledgeLocked(id);
             }
             else
             {
-                _gic.AcknowledgeSpiLocked(id);
+                _distributor.AcknowledgeLocked(id);
             }
 
             UpdateLocked();
@@ -259,13 +209,13 @@ public sealed partial class GicCpuInterface : IInterruptSink
 
     private void DeactivateLocked(int id)
     {
-        if (id < 32)
+        if (id < FirstSpi)
         {
-            _active &= ~(1u << id);
+            Redistributor.DeactivateLocked(id);
         }
         else
         {
-            _gic.DeactivateSpiLocked(id);
+            _distributor.DeactivateLocked(id, this);
         }
     }
 
@@ -332,16 +282,16 @@ public sealed partial class GicCpuInterface : IInterruptSink
         }
     }
 
-    /// <summary>ICC_CTLR_EL1: PRIbits = 4 (five), IDbits = 0 (16), A3V; EOImode and CBPR are writable.</summary>
+    /// <summary>ICC_CTLR_EL1, of which EOImode and CBPR are writable.</summary>
     internal ulong Control
     {
-        get => (_commonBinaryPoint ? 1ul : 0) | (_endOfInterruptMode ? 2ul : 0) | (4ul << 8) | (1ul << 15);
+        get => (_commonBinaryPoint ? CommonBinaryPoint : 0) | (_endOfInterruptMode ? EndOfInterruptMode : 0) | FixedCpuControl;
         set
         {
             lock (_gic.Lock)
             {
-                _commonBinaryPoint = (value & 1) != 0;
-                _endOfInterruptMode = (value & 2) != 0;
+                _commonBinaryPoint = (value & CommonBinaryPoint) != 0;
+                _endOfInterruptMode = (value & EndOfInterruptMode) != 0;
                 UpdateLocked();
             }
         }
@@ -391,80 +341,4 @@ public sealed partial class GicCpuInterface : IInterruptSink
     }
 
     internal void SendSgi(ulong value, bool group1) => _gic.SendSgi(this, value, group1);
-
-    internal uint ReadRedistributor(ulong offset, bool last)
-    {
-        ulong affinity = Mpidr.FromIndex(_cpu).Affinity;
-        lock (_gic.Lock)
-        {
-            return offset switch
-            {
-                0x0004 => 0x43B,
-                0x0008 => (last ? 1u << 4 : 0) | ((uint)_cpu.Value << 8),
-                0x000C => (uint)((affinity & 0xFF_FFFF) | ((affinity >> 32) << 24)),
-                0x0014 => _waker,
-                >= Gic.IdentificationOffset and < 0x1_0000 => Gic.Identification(offset, Gic.RedistributorPart),
-                0x1_0080 => _group,
-                0x1_0100 or 0x1_0180 => _enabled,
-                0x1_0200 or 0x1_0280 => PendingLocked,
-                0x1_0300 or 0x1_0380 => _active,
-                >= 0x1_0400 and < 0x1_0420 => BitConverter.ToUInt32(_priority, (int)offset - 0x1_0400),
-                0x1_0C00 => Gic.SpreadConfiguration(0xFFFF),
-                0x1_0C04 => Gic.SpreadConfiguration((ushort)(_edge >> 16)),
-                _ => 0,
-            };
-        }
-    }
-
-    internal void WriteRedistributor(ulong offset, uint value)
-    {
-        lock (_gic.Lock)
-        {
-            switch (offset)
-            {
-                case 0x0014:
-                    // ChildrenAsleep follows ProcessorSleep at once.
-                    _waker = (value & 2) != 0 ? 6u : 0;
-                    break;
-                case 0x1_0080:
-                    _group = value;
-                    break;
-                case 0x1_0100:
-                    _enabled |= value;
-                    break;
-                case 0x1_0180:
-                    _enabled &= ~value;
-                    break;
-                case 0x1_0200:
-                    _latch |= value;
-                    break;
-                case 0x1_0280:
-                    _latch &= ~value;
-                    break;
-                case 0x1_0300:
-                    _active |= value;
-                    break;
-                case 0x1_0380:
-                    _active &= ~value;
-                    break;
-                case 0x1_0C04:
-                    _edge = 0xFFFF | ((uint)Gic.GatherConfiguration(value) << 16);
-                    break;
-            }
-
-            UpdateLocked();
-        }
-    }
-
-    internal void WritePriority(int id, byte value)
-    {
-        lock (_gic.Lock)
-        {
-            if (id < 32)
-            {
-                _priority[id] = (byte)(value & PriorityMask);
-                UpdateLocked();
-            }
-        }
-    }
 }

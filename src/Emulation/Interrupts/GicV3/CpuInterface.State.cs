@@ -1,8 +1,10 @@
+using System.Globalization;
 using Vmm.Emulation.Snapshot;
 
 namespace Vmm.Emulation.Interrupts.GicV3;
 
-public sealed partial class GicCpuInterface
+/// <content>Saved state, and the state as text.</content>
+public sealed partial class CpuInterface
 {
     private const byte SavedAccessible = 1;
     private const byte SavedEndOfInterruptMode = 2;
@@ -12,11 +14,8 @@ public sealed partial class GicCpuInterface
 
     internal void SaveLocked(SnapshotWriter writer)
     {
-        string cpu = _cpu.ToString();
-        writer.Write<byte>($"{cpu}.priority", _priority);
-        writer.Write<uint>($"{cpu}.redistributor", [_group, _enabled, _latch, _level, _active, _edge, _waker]);
-        writer.Write<uint>($"{cpu}.interface", [_mask, (uint)_binaryPoint0, (uint)_binaryPoint1, _activePriorities0, _activePriorities1]);
-        writer.Write($"{cpu}.flags", (byte)(
+        writer.Write<uint>($"{Index}.interface", [_mask, (uint)_binaryPoint0, (uint)_binaryPoint1, _activePriorities0, _activePriorities1]);
+        writer.Write($"{Index}.flags", (byte)(
             (Accessible ? SavedAccessible : 0)
             | (_endOfInterruptMode ? SavedEndOfInterruptMode : 0)
             | (_commonBinaryPoint ? SavedCommonBinaryPoint : 0)
@@ -26,25 +25,29 @@ public sealed partial class GicCpuInterface
 
     internal void LoadLocked(SnapshotReader reader)
     {
-        string cpu = _cpu.ToString();
-        reader.Read($"{cpu}.priority", _priority.AsSpan());
-        Span<uint> redistributor = stackalloc uint[7];
-        reader.Read($"{cpu}.redistributor", redistributor);
-        (_group, _enabled, _latch, _level) = (redistributor[0], redistributor[1], redistributor[2], redistributor[3]);
-        (_active, _edge, _waker) = (redistributor[4], redistributor[5], redistributor[6]);
-
         Span<uint> registers = stackalloc uint[5];
-        reader.Read($"{cpu}.interface", registers);
-        reader.Require(registers[1] <= 7 && registers[2] <= 7, $"{cpu}.interface");
+        reader.Read($"{Index}.interface", registers);
+        reader.Require(registers[1] <= 7 && registers[2] <= 7, $"{Index}.interface");
         _mask = (byte)registers[0];
         (_binaryPoint0, _binaryPoint1) = ((int)registers[1], (int)registers[2]);
         (_activePriorities0, _activePriorities1) = (registers[3], registers[4]);
 
-        byte flags = reader.Read<byte>($"{cpu}.flags");
+        byte flags = reader.Read<byte>($"{Index}.flags");
         Accessible = (flags & SavedAccessible) != 0;
         _endOfInterruptMode = (flags & SavedEndOfInterruptMode) != 0;
         _commonBinaryPoint = (flags & SavedCommonBinaryPoint) != 0;
         _group0Enabled = (flags & SavedGroup0Enabled) != 0;
         _group1Enabled = (flags & SavedGroup1Enabled) != 0;
+    }
+
+    internal string DescribeLocked()
+    {
+        int id = HighestPendingLocked(out int priority);
+        string highest = id == IntId.Spurious.Value ? "none" : string.Create(CultureInfo.InvariantCulture, $"{id} (priority {priority:x2})");
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"cpu{Index.Value}: PMR={_mask:x2} BPR0={_binaryPoint0} BPR1={_binaryPoint1} IGRPEN0={(_group0Enabled ? 1 : 0)} IGRPEN1={(_group1Enabled ? 1 : 0)} "
+            + $"EOImode={(_endOfInterruptMode ? 1 : 0)} AP0R0={_activePriorities0:x8} AP1R0={_activePriorities1:x8} {Redistributor.DescribeLocked()} "
+            + $"highest pending: {highest}");
     }
 }

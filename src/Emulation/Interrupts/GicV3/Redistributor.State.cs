@@ -1,0 +1,43 @@
+using System.Globalization;
+using System.Text;
+using Vmm.Emulation.Snapshot;
+
+namespace Vmm.Emulation.Interrupts.GicV3;
+
+/// <content>Saved state, and the state as text.</content>
+public sealed partial class Redistributor
+{
+    internal void SaveLocked(SnapshotWriter writer)
+    {
+        writer.Write<byte>($"{_cpu.Index}.priority", _priority);
+        writer.Write<uint>($"{_cpu.Index}.redistributor", [_group, _enabled, _latch, _level, _active, _edge, _waker]);
+    }
+
+    internal void LoadLocked(SnapshotReader reader)
+    {
+        reader.Read($"{_cpu.Index}.priority", _priority.AsSpan());
+        Span<uint> saved = stackalloc uint[7];
+        reader.Read($"{_cpu.Index}.redistributor", saved);
+        (_group, _enabled, _latch, _level) = (saved[0], saved[1], saved[2], saved[3]);
+        (_active, _edge, _waker) = (saved[4], saved[5], saved[6]);
+    }
+
+    internal string DescribeLocked() => string.Create(CultureInfo.InvariantCulture, $"GICR_WAKER={_waker:x}");
+
+    internal void DescribeInterruptsLocked(StringBuilder text)
+    {
+        for (int id = 0; id < GicSpec.FirstSpi; id++)
+        {
+            uint bit = 1u << id;
+            Gic.AppendInterrupt(
+                text,
+                id,
+                $"cpu{_cpu.Index.Value}",
+                (_enabled & bit) != 0,
+                (PendingLocked & bit) != 0,
+                (_active & bit) != 0,
+                _priority[id],
+                (_edge & bit) != 0);
+        }
+    }
+}
