@@ -288,7 +288,7 @@ public sealed class DeviceTests : VmTestKit
         vm.Tell(new StopVm(), TestActor);
         ExpectMsg<VmStatus>(s_patience);
         vm.Tell(new LoadDeviceState("rtc", State(vm, "ged").Bytes), TestActor);
-        ExpectMsg(new VmCommandRejected(RejectionCode.InvalidState, "the snapshot has no unit 'pl031'"), s_patience);
+        ExpectMsg(new VmCommandRejected(RejectionCode.InvalidState, "the archive has no unit 'pl031'"), s_patience);
         vm.Tell(new LoadDeviceState("rtc", [1, 2, 3]), TestActor);
         Assert.DoesNotContain('\n', ExpectMsg<VmCommandRejected>(s_patience).Reason);
         vm.Tell(new GetDeviceState("tape"), TestActor);

@@ -2,7 +2,7 @@ using Akka.Actor;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Devices;
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Actors.Devices;
 
@@ -23,29 +23,32 @@ public class DeviceActor : MessageActor
             ResetCore();
             Sender.Tell(new DevicesReset(""));
         });
-        Receive<GetDeviceState>(get => Sender.Tell(new DeviceState(get.Device, Save(device.StateUnit))));
-        Receive<LoadDeviceState>(load => Sender.Tell(Load(device.StateUnit, load)));
+        Receive<GetDeviceState>(get => Sender.Tell(new DeviceState(get.Device, Save())));
+        Receive<LoadDeviceState>(load => Sender.Tell(Load(load)));
     }
 
     /// <summary>Brings the core to its power-on state.</summary>
     protected virtual void ResetCore() => _device.Reset();
 
-    private static byte[] Save(ISnapshotUnit unit)
+    /// <summary>What is saved: the core, and what the actor itself holds.</summary>
+    protected virtual IReadOnlyList<IStateUnit> StateUnits => [_device.StateUnit];
+
+    private byte[] Save()
     {
         using var stream = new MemoryStream();
-        SnapshotFormat.Save(stream, [unit]);
+        Archive.Save(stream, StateUnits);
         return stream.ToArray();
     }
 
-    private static IProtocolMessage Load(ISnapshotUnit unit, LoadDeviceState load)
+    private IProtocolMessage Load(LoadDeviceState load)
     {
         try
         {
             using var stream = new MemoryStream(load.Bytes);
-            SnapshotFormat.Load(stream, [unit]);
+            Archive.Load(stream, StateUnits);
             return new DeviceStateLoaded(load.Device);
         }
-        catch (SnapshotException e)
+        catch (StateException e)
         {
             return new VmCommandRejected(RejectionCode.InvalidState, e.Message);
         }

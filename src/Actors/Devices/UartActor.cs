@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Devices.Pl011;
+using Vmm.Emulation.State;
 
 namespace Vmm.Actors.Devices;
 
@@ -84,6 +85,8 @@ public sealed class UartActor : DeviceActor, IWithTimers
         Feed();
     }
 
+    protected override IReadOnlyList<IStateUnit> StateUnits => [.. base.StateUnits, new InputUnit(this)];
+
     private void Drain()
     {
         _port.OutputReady.Acknowledge();
@@ -106,6 +109,29 @@ public sealed class UartActor : DeviceActor, IWithTimers
 
             _input.Dequeue();
             _sent = 0;
+        }
+    }
+
+    /// <summary>Input that waits for the guest.</summary>
+    private sealed class InputUnit(UartActor actor) : IStateUnit
+    {
+        private const int LongestInput = 1 << 24;
+
+        public string Id => "uart-input";
+
+        public void Save(StateWriter writer) => writer.Write<byte>("input", [.. actor._input.SelectMany(b => b).Skip(actor._sent)]);
+
+        public void Load(StateReader reader)
+        {
+            byte[] input = reader.ReadArray<byte>("input", LongestInput);
+            actor._input.Clear();
+            actor._sent = 0;
+            if (input.Length > 0)
+            {
+                actor._input.Enqueue(input);
+            }
+
+            actor.Feed();
         }
     }
 }

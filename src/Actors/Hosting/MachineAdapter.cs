@@ -24,7 +24,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
     public MachineAdapter(MachineConfig config)
     {
         _machine = new VirtMachine(config, this);
-        _cpus = [.. _machine.Cpus.Select(c => new Cpu(c, _machine.Psci, config.Trace))];
+        _cpus = [.. _machine.Cpus.Select(c => new Cpu(c, _machine, config.Trace))];
         Hotplug = config.Acpi ? HotplugTrace.Of(new HotplugPort(_machine), config.Trace) : null;
     }
 
@@ -128,7 +128,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     public void Dispose() => _machine.Dispose();
 
-    private sealed class Cpu(VcpuCore core, PsciController psci, TraceLog? trace) : IVcpu
+    private sealed class Cpu(VcpuCore core, VirtMachine machine, TraceLog? trace) : IVcpu
     {
         // It is powered on and has executed nothing yet; the vCPU actor's alone.
         private bool _fresh;
@@ -143,7 +143,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
                 trace?.Write(TraceCategories.Psci, $"cpu{core.Index.Value} executes its first instruction");
             }
 
-            return core.Run(budget);
+            return machine.Run(core, budget);
         }
 
         public void RequestExit() => core.RequestExit();
@@ -159,7 +159,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         public void PowerOn(ulong entryPoint, ulong context)
         {
             core.Reset(entryPoint, context);
-            psci.SetPower(core.Index, PowerState.On);
+            machine.Psci.SetPower(core.Index, PowerState.On);
             _fresh = trace != null && trace.Traces(TraceCategories.Psci);
         }
 

@@ -20,7 +20,7 @@ public sealed record DevicesReset(string Failure) : IProtocolMessage;
 public sealed record GetDeviceState(string Device) : IProtocolMessage;
 
 /// <param name="Device">As in <see cref="GetDeviceState"/>.</param>
-/// <param name="Bytes">A snapshot of one unit (Emulation's SnapshotFormat).</param>
+/// <param name="Bytes">An archive of the units of the device and its actor (Emulation's Archive).</param>
 public sealed record DeviceState(string Device, byte[] Bytes) : IProtocolMessage;
 
 /// <summary>

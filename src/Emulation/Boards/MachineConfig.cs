@@ -35,6 +35,11 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// </summary>
     public bool DualMapping { get; init; }
 
+    /// <summary>
+    /// Guest time is counted in instructions of 2^N ns (<c>-icount shift=N</c>): for one possible CPU, interpreted. Null for host time.
+    /// </summary>
+    public int? InstructionShift { get; init; }
+
     public int PossibleCpus => Topology.Count;
 
     /// <summary>So many CPUs after the enabled ones are administratively disabled at power-on: present, and enabled by <c>device_set</c>. The rest is to be plugged.</summary>

@@ -21,6 +21,9 @@ public sealed unsafe partial class VcpuCore : IDisposable
 {
     private readonly CodeCache _code;
     private CpuState* _state;
+
+    // What the current Run may execute; after it, what it has left over.
+    private long _budget;
     private TraceLog? _trace;
     private bool _tracingInstructions;
 
@@ -95,6 +98,20 @@ public sealed unsafe partial class VcpuCore : IDisposable
     /// <summary>Instructions executed since creation, up to the end of the last <see cref="Run"/>. Written by the owner, read by any thread.</summary>
     public long InstructionCount { get; private set; }
 
+    /// <summary>As <see cref="InstructionCount"/>, also while instructions are executed: up to the last branch that was taken. Owner only.</summary>
+    internal long InstructionsNow => InstructionCount + _budget - _state->Remaining;
+
+    /// <summary>Lets the loop be left after so many more instructions at most, counted from the last branch that was taken. Owner only, also from a handler.</summary>
+    internal void LimitBudget(long instructions)
+    {
+        long less = _state->Remaining - Math.Max(instructions, 0);
+        if (less > 0)
+        {
+            _state->Remaining -= less;
+            _budget -= less;
+        }
+    }
+
     internal VcpuCounters Counters { get; } = new();
 
     /// <summary>What RNDR reads.</summary>
@@ -145,6 +162,12 @@ public sealed unsafe partial class VcpuCore : IDisposable
         s->X[0] = x0;
         s->Pc = pc;
         Timer?.Reset();
+        StateReplaced();
+    }
+
+    // Makes what follows from the architectural state anew: another one stands there.
+    private void StateReplaced()
+    {
         UpdateFpEnabled();
         SwitchContext();
         FlushTlb();
@@ -159,7 +182,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     public VcpuExit Run(long budget)
     {
         CpuState* s = _state;
-        s->Remaining = budget;
+        s->Remaining = _budget = budget;
         Volatile.Write(ref _executing, true);
         Interlocked.MemoryBarrier();
         _lockstep?.TakeTurn();
@@ -180,7 +203,8 @@ public sealed unsafe partial class VcpuCore : IDisposable
             _lockstep?.GiveTurn();
         }
 
-        InstructionCount += budget - s->Remaining;
+        InstructionCount += _budget - s->Remaining;
+        _budget = s->Remaining;
         VcpuExit exit = ExitReason;
         if (exit == VcpuExit.PoweredOff)
         {

@@ -1,5 +1,5 @@
 using Vmm.Emulation.Memory;
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Devices;
 
@@ -16,7 +16,7 @@ public interface IDevice
     IReadOnlyList<DeviceRegion> Regions { get; }
 
     /// <summary>What is saved of it.</summary>
-    ISnapshotUnit StateUnit { get; }
+    IStateUnit StateUnit { get; }
 
     /// <summary>Brings the registers to their values at power-on. The levels of inputs that other parts drive stay.</summary>
     void Reset();

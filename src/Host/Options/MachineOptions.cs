@@ -44,6 +44,9 @@ public sealed record MachineOptions
     /// <summary>The real time clock.</summary>
     public RtcConfig Rtc { get; init; } = RtcOption.Default;
 
+    /// <summary>An instruction takes 2^N ns of guest time (<c>-icount</c>); null where the host's time counts.</summary>
+    public int? InstructionShift { get; init; }
+
     /// <summary>What the VM is called (<c>-name</c>).</summary>
     public string Name { get; init; } = "";
 
@@ -74,6 +77,11 @@ public sealed record MachineOptions
         }
 
         AcceleratorOption accelerator = Accelerator;
+        if (InstructionShift != null && (smp.Topology.Count > 1 || accelerator.Accelerator != Emulation.Boards.Accelerator.Interpreter))
+        {
+            throw new OptionException("-icount counts the instructions of one CPU that is interpreted: give -smp 1 and -accel interp");
+        }
+
         FirmwareConfig? firmware = FirmwareOption.Open(Bios, Drives);
         if (Kernel == null && firmware == null && !Machine.IsEmpty)
         {
@@ -96,6 +104,7 @@ public sealed record MachineOptions
             Acpi = Machine.Acpi && (firmware != null || Arm64Image.IsImage(kernel.ReadHead().Span)),
             DtbRandomness = Machine.DtbRandomness,
             Rtc = Rtc,
+            InstructionShift = InstructionShift,
             Name = Name,
             Uuid = Uuid,
             DisabledCpus = smp.DisabledCpus,

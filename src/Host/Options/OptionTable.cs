@@ -64,6 +64,8 @@ public static class OptionTable
 
         new("rtc", RtcOption.Syntax, "what the real time clock shows, and what drives it (base=utc,clock=host)", OptionValue.Text, (o, v) =>
             OfMachine(o, m => m with { Rtc = RtcOption.Add(m.Rtc, v) })) { Choices = ["base=utc", "base=localtime", "clock=host", "clock=rt", "clock=vm"] },
+        new("icount", IcountOption.Syntax, "count guest time in instructions of 2^N ns, so that a run repeats: with one CPU, interpreted", OptionValue.Text, (o, v) =>
+            OfMachine(o, m => m with { InstructionShift = IcountOption.Parse(v) })) { Choices = ["shift=4,sleep=off"] },
         new("S", "", "execute nothing before the monitor's cont", OptionValue.None, (o, _) => o with { Stopped = true }),
         new("no-reboot", "", "end the program where the machine would be reset", OptionValue.None, (o, _) => o with { ShutdownOnReset = true }),
         new("no-shutdown", "", "the program stays when the guest has powered off", OptionValue.None, (o, _) => o with { StayAfterShutdown = true }),

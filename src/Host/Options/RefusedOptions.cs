@@ -37,7 +37,7 @@ internal static class RefusedOptions
         // The run.
         OptionRow.Refused("daemonize", "start it in the background with your shell or service manager", takesValue: false), OptionRow.Refused("preconfig", "the machine is configured by this command line", takesValue: false),
         OptionRow.Refused("incoming", Migration), OptionRow.Refused("loadvm", "there are no snapshots"), OptionRow.Refused("only-migratable", Migration, takesValue: false), OptionRow.Refused("dump-vmstate", Migration),
-        OptionRow.Refused("icount", "guest time follows the host's clock"), OptionRow.Refused("seed", "random numbers are the host's; -machine dtb-randomness=off leaves out the kernel's seeds"),
+        OptionRow.Refused("seed", "random numbers are the host's; -machine dtb-randomness=off leaves out the kernel's seeds"),
         OptionRow.Refused("dfilter", "everything is traced"), OptionRow.Refused("singlestep", "use --accel interp", takesValue: false), OptionRow.Refused("one-insn-per-tb", "use --accel interp", takesValue: false),
         OptionRow.Refused("perfmap", "give it as -accel jit,perfmap=on", takesValue: false), OptionRow.Refused("jitdump", "-accel jit,perfmap=on names translated code", takesValue: false),
         OptionRow.Refused("tb-size", "give it as -accel jit,tb-size=MiB"), OptionRow.Refused("plugin", "there are no plugins"), OptionRow.Refused("enable-sync-profile", "locks are not profiled", takesValue: false),

@@ -1,7 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Devices.CfiFlash;
 using Vmm.Emulation.Memory;
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 using Vmm.Emulation.Tests.Jit;
 using Xunit.Abstractions;
 
@@ -186,11 +186,11 @@ public sealed class CfiFlashFuzzTests(ITestOutputHelper output)
         using var memory = new GuestMemory(new GuestPhysicalAddress(0x0400_0000), Size, readOnly: true);
         var other = new CfiFlash("flash", memory, readOnly: false, keeps ? new SafeFileHandle() : null);
         using var saved = new MemoryStream();
-        SnapshotFormat.Save(saved, [flash]);
+        Archive.Save(saved, [flash]);
         saved.Position = 0;
-        SnapshotFormat.Load(saved, [other]);
+        Archive.Load(saved, [other]);
         using var again = new MemoryStream();
-        SnapshotFormat.Save(again, [other]);
+        Archive.Save(again, [other]);
         Assert.True(saved.ToArray().AsSpan().SequenceEqual(again.ToArray()), $"{name}: saved, loaded and saved, it differs");
     }
 }

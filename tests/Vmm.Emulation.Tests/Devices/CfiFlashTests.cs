@@ -1,7 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Devices.CfiFlash;
 using Vmm.Emulation.Memory;
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Tests.Devices;
 
@@ -206,7 +206,7 @@ public sealed class CfiFlashTests : DeviceFixture, IDisposable
         memory.Span(memory.Start + (2 * Sector), 1)[0] = 0x5A;
         byte[] snapshot = Save(new Subject(flash, [], [], () => { }, flash));
         (CfiFlash loaded, GuestMemory other) = Bank(fill: 0xFF, keeps: true);
-        SnapshotFormat.Load(new MemoryStream(snapshot), [loaded]);
+        Archive.Load(new MemoryStream(snapshot), [loaded]);
         Assert.True(memory.Span(memory.Start, Size).SequenceEqual(other.Span(other.Start, Size)));
         Assert.True(loaded.TryGetWriteBack(out int start, out int length));
         Assert.Equal((0, Size), (start, length));

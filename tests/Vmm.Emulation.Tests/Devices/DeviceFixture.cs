@@ -1,5 +1,5 @@
 using Vmm.Emulation.Memory;
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Tests.Devices;
 
@@ -12,7 +12,7 @@ public abstract class DeviceFixture
     /// <summary>Guest and host actions after which the state is far from that at reset.</summary>
     internal abstract void Disturb(Subject subject);
 
-    internal sealed record Subject(ISnapshotUnit Unit, IMmioDevice[] Frames, ulong[] FrameSizes, Action Reset, object Device);
+    internal sealed record Subject(IStateUnit Unit, IMmioDevice[] Frames, ulong[] FrameSizes, Action Reset, object Device);
 
     [Fact]
     public void Device_reset_after_use_reads_as_at_power_on()
@@ -35,7 +35,7 @@ public abstract class DeviceFixture
         byte[] snapshot = Save(saved);
         Subject loaded = Create();
 
-        SnapshotFormat.Load(new MemoryStream(snapshot), [loaded.Unit]);
+        Archive.Load(new MemoryStream(snapshot), [loaded.Unit]);
 
         Assert.Equal(snapshot, Save(loaded));
         Assert.Equal(Registers(saved), Registers(loaded));
@@ -76,14 +76,14 @@ public abstract class DeviceFixture
 
         byte[] snapshot = Save(subject);
         Subject loaded = Create();
-        SnapshotFormat.Load(new MemoryStream(snapshot), [loaded.Unit]);
+        Archive.Load(new MemoryStream(snapshot), [loaded.Unit]);
         Assert.Equal(snapshot, Save(loaded));
     }
 
     internal static byte[] Save(Subject subject)
     {
         using var stream = new MemoryStream();
-        SnapshotFormat.Save(stream, [subject.Unit]);
+        Archive.Save(stream, [subject.Unit]);
         return stream.ToArray();
     }
 

@@ -8,6 +8,7 @@ using Vmm.Emulation.Cpu.Timers;
 using Vmm.Emulation.Devices.CfiFlash;
 using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Memory;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Boards.Virt;
 
@@ -20,6 +21,9 @@ public sealed class VirtMachine : IDisposable
     private readonly CodeCache _code;
     private readonly TranslationCache? _translations;
     private readonly TimerQueue _timers;
+
+    // Where instructions count the time; null where the host's does.
+    private readonly InstructionClock? _instructionClock;
 
     /// <exception cref="InsufficientMemoryException">The host refuses to reserve the RAM, or the room for translated code.</exception>
     /// <exception cref="IOException">The perf map cannot be written.</exception>
@@ -56,6 +60,16 @@ public sealed class VirtMachine : IDisposable
                 Clock, _timers, Gic.PpiLine(cpu.Index, interrupts.PhysicalTimer), Gic.PpiLine(cpu.Index, interrupts.VirtualTimer));
         }
 
+        if (config.InstructionShift is int shift)
+        {
+            _instructionClock = new InstructionClock(Cpus[0], _timers, shift);
+            Clock.CountInstructions(_instructionClock);
+        }
+
+        StateUnits =
+        [
+            Psci, .. Cpus, Clock, .. Cpus.Select(cpu => cpu.Timer!.StateUnitOf(cpu.Index)), .. Board.Devices.Select(d => d.Device.StateUnit),
+        ];
         Board.CpuHotplug.Ejecting = cpu => Psci.SetEnabled(cpu, false);
         Board.FwCfg.Offer(FirmwareBoot.Items(Board));
         if (config.Firmware is { } firmware)
@@ -86,6 +100,12 @@ public sealed class VirtMachine : IDisposable
     public IReadOnlyList<VcpuCore> Cpus { get; }
 
     public PsciController Psci { get; }
+
+    /// <summary>All that is saved of the machine but RAM, in the order in which it is loaded: CPUs, then the clock and what depends on it, then what drives interrupts.</summary>
+    public IReadOnlyList<IStateUnit> StateUnits { get; }
+
+    /// <summary>Executes a vCPU, as <see cref="VcpuCore.Run"/> does.</summary>
+    public VcpuExit Run(VcpuCore cpu, long budget) => _instructionClock == null ? cpu.Run(budget) : _instructionClock.Run(budget);
 
     /// <summary>Makes a CPU part of the machine, powered off, or takes it out. Nothing runs it.</summary>
     public void SetEnabled(CpuIndex cpu, bool enabled)

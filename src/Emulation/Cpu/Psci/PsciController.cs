@@ -21,7 +21,7 @@ public interface IPsciEvents
 /// PSCI 1.1 (DEN0022) and the SMC Calling Convention's version calls, for all possible CPUs. The power words are compared and
 /// swapped; the enabled flags belong to the hotplug protocol.
 /// </summary>
-public sealed class PsciController(int possibleCpus, IPsciEvents events)
+public sealed partial class PsciController(int possibleCpus, IPsciEvents events)
 {
     private const long Success = 0;
     private const long NotSupported = -1;

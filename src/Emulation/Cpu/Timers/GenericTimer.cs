@@ -3,7 +3,7 @@ using Vmm.Emulation.Interrupts;
 namespace Vmm.Emulation.Cpu.Timers;
 
 /// <summary>The EL1 physical and virtual timers of one CPU; CNTVOFF is zero.</summary>
-public sealed class GenericTimer(VirtualClock clock, TimerQueue queue, InterruptLine physical, InterruptLine @virtual)
+public sealed partial class GenericTimer(VirtualClock clock, TimerQueue queue, InterruptLine physical, InterruptLine @virtual)
 {
     public VirtualClock Clock { get; } = clock;
 
@@ -22,7 +22,7 @@ public sealed class GenericTimer(VirtualClock clock, TimerQueue queue, Interrupt
 /// One timer: CTL, CVAL and TVAL (Arm ARM D12.2.4). Registers belong to the vCPU's thread, the queue's thread only re-evaluates
 /// the output; the lock is between these two.
 /// </summary>
-public sealed class TimerChannel(VirtualClock clock, TimerQueue queue, InterruptLine line)
+public sealed partial class TimerChannel(VirtualClock clock, TimerQueue queue, InterruptLine line)
 {
     private const uint Enable = 1;
     private const uint InterruptMask = 2;

@@ -31,6 +31,45 @@ public sealed class TimerQueue : IDisposable
         _thread.Start();
     }
 
+    /// <summary>Called with each deadline that is set, on the thread that sets it; set before anything runs.</summary>
+    internal Action<ulong>? Scheduled { get; set; }
+
+    /// <summary>The earliest deadline; null for none.</summary>
+    internal ulong? Earliest
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _count == 0 ? null : _heap[0].Deadline;
+            }
+        }
+    }
+
+    /// <summary>Expires the timers whose deadline the clock has reached, for a clock that does not follow host time.</summary>
+    internal void ExpireDue()
+    {
+        while (TakeDue() is { } due)
+        {
+            due.Expire();
+        }
+    }
+
+    private TimerChannel? TakeDue()
+    {
+        lock (_lock)
+        {
+            if (_count == 0 || _heap[0].Deadline > _clock.Count)
+            {
+                return null;
+            }
+
+            TimerChannel due = _heap[0];
+            Remove(0);
+            return due;
+        }
+    }
+
     /// <summary>Timers that have a deadline.</summary>
     internal int Count
     {
@@ -74,6 +113,8 @@ public sealed class TimerQueue : IDisposable
                 _wait.Signal();
             }
         }
+
+        Scheduled?.Invoke(deadline);
     }
 
     /// <summary>Forgets the deadline of a channel, if it has one.</summary>

@@ -1,9 +1,13 @@
 using System.Diagnostics;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Cpu.Timers;
 
-/// <summary>The system counter of a machine: host time since its start, less the time it was stopped.</summary>
-public sealed class VirtualClock
+/// <summary>
+/// The system counter of a machine: host time since its start, less the time it was stopped. Or, with <see cref="CountInstructions"/>, a time that passes with
+/// the instructions of the one vCPU, so that a run repeats.
+/// </summary>
+public sealed class VirtualClock : IStateUnit
 {
     /// <summary>CNTFRQ_EL0: 62.5 MHz, as QEMU's CPUs.</summary>
     public const ulong Frequency = 62_500_000;
@@ -13,6 +17,12 @@ public sealed class VirtualClock
     // Replaced as a whole and read without the lock, so that a reader sees the clock as it was before or after a change and never between.
     private Phase _phase = new(Stopwatch.GetTimestamp(), null);
 
+    // Null where host time counts.
+    private InstructionClock? _instructions;
+
+    /// <summary>Lets instructions count from here on; once, before anything runs.</summary>
+    internal void CountInstructions(InstructionClock instructions) => _instructions = instructions;
+
     /// <summary>Called after the clock was stopped or started, on that thread: host times of counts are others now.</summary>
     public Action? Changed { get; set; }
 
@@ -21,13 +31,19 @@ public sealed class VirtualClock
     {
         get
         {
+            if (_instructions != null)
+            {
+                return _instructions.Count;
+            }
+
             Phase phase = Volatile.Read(ref _phase);
             long now = phase.StoppedAt ?? Stopwatch.GetTimestamp();
             return (ulong)((Int128)(now - phase.Base) * (long)Frequency / Stopwatch.Frequency);
         }
     }
 
-    public bool IsStopped => Volatile.Read(ref _phase).StoppedAt != null;
+    /// <summary>No host time brings a deadline nearer.</summary>
+    public bool IsStopped => _instructions != null || Volatile.Read(ref _phase).StoppedAt != null;
 
     /// <summary>Host time (<see cref="Stopwatch.GetTimestamp"/>) at which the counter reaches a value, if it runs till then.</summary>
     public long HostTimeOf(ulong count)
@@ -56,6 +72,31 @@ public sealed class VirtualClock
             if (_phase.StoppedAt is long stoppedAt)
             {
                 Volatile.Write(ref _phase, new Phase(_phase.Base + (Stopwatch.GetTimestamp() - stoppedAt), null));
+            }
+        }
+
+        Changed?.Invoke();
+    }
+
+    public string Id => "clock";
+
+    public void Save(StateWriter writer) => writer.Write("count", Count);
+
+    /// <summary>Sets the counter; whether it runs stays. The vCPU whose instructions count is loaded before.</summary>
+    public void Load(StateReader reader)
+    {
+        ulong count = reader.Read<ulong>("count");
+        reader.Require(count < long.MaxValue / 1000, "count");
+        if (_instructions != null)
+        {
+            _instructions.Count = count;
+        }
+        else
+        {
+            lock (_lock)
+            {
+                long now = _phase.StoppedAt ?? Stopwatch.GetTimestamp();
+                Volatile.Write(ref _phase, _phase with { Base = now - (long)((Int128)count * Stopwatch.Frequency / (long)Frequency) });
             }
         }
 

@@ -1,4 +1,4 @@
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Devices.CfiFlash;
 
@@ -10,7 +10,7 @@ public sealed partial class CfiFlash : IDevice
 
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, _memory.Size, _memory)];
 
-    public ISnapshotUnit StateUnit => this;
+    public IStateUnit StateUnit => this;
 
     public void Describe(Fdt tree, Placement at)
     {

@@ -1,12 +1,14 @@
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 using static Vmm.Emulation.Devices.CfiFlash.CfiFlashSpec;
 
 namespace Vmm.Emulation.Devices.CfiFlash;
 
-public sealed partial class CfiFlash : ISnapshotUnit
+public sealed partial class CfiFlash : IStateUnit
 {
+    string IStateUnit.Id => Name;
+
     /// <summary>With the sectors that hold anything; those of a read-only bank are the machine's configuration.</summary>
-    public void Save(SnapshotWriter writer)
+    public void Save(StateWriter writer)
     {
         lock (_lock)
         {
@@ -27,7 +29,7 @@ public sealed partial class CfiFlash : ISnapshotUnit
     }
 
     /// <summary>What is kept elsewhere is written back whole.</summary>
-    public void Load(SnapshotReader reader)
+    public void Load(StateReader reader)
     {
         lock (_lock)
         {

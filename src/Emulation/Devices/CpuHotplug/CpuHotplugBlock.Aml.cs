@@ -1,4 +1,4 @@
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 using static Vmm.Acpi.Aml.Asl;
 
 namespace Vmm.Emulation.Devices.CpuHotplug;
@@ -10,7 +10,7 @@ public sealed partial class CpuHotplugBlock : IDevice
 
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Size)];
 
-    public ISnapshotUnit StateUnit => this;
+    public IStateUnit StateUnit => this;
 
     public void Describe(IAmlSink acpi, Placement at)
     {

@@ -1,10 +1,18 @@
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Devices.CpuHotplug;
 
-public sealed partial class CpuHotplugBlock : ISnapshotUnit
+public sealed partial class CpuHotplugBlock : IStateUnit
 {
-    public void Save(SnapshotWriter writer)
+    // Of an event: CPU, kind, source event, status.
+    private const int EventWords = 4;
+
+    // 2: events.
+    int IStateUnit.SchemaVersion => 2;
+
+    string IStateUnit.Id => Name;
+
+    public void Save(StateWriter writer)
     {
         lock (_lock)
         {
@@ -13,11 +21,12 @@ public sealed partial class CpuHotplugBlock : ISnapshotUnit
             writer.Write<byte>("flags", Array.ConvertAll(_slots, SaveFlags));
             writer.Write<uint>("ost-event", Array.ConvertAll(_slots, s => s.OstEvent));
             writer.Write<uint>("ost-status", Array.ConvertAll(_slots, s => s.OstStatus));
+            writer.Write<uint>("events", [.. _events.SelectMany(e => new[] { (uint)e.Cpu.Value, (uint)e.Kind, e.Event, e.Status })]);
         }
     }
 
     /// <summary>The flags come back, the CPUs themselves do not: who loads makes the machine's enabled CPUs those of the snapshot first.</summary>
-    public void Load(SnapshotReader reader)
+    public void Load(StateReader reader)
     {
         var flags = new byte[_slots.Length];
         var events = new uint[_slots.Length];
@@ -25,6 +34,8 @@ public sealed partial class CpuHotplugBlock : ISnapshotUnit
         reader.Read("flags", flags.AsSpan());
         reader.Read("ost-event", events.AsSpan());
         reader.Read("ost-status", statuses.AsSpan());
+        uint[] happened = reader.Version >= 2 ? reader.ReadArray<uint>("events", EventWords * (EventCapacity + _slots.Length)) : [];
+        reader.Require(IsEvents(happened), "events");
         lock (_lock)
         {
             _selector = reader.Read<uint>("selector");
@@ -42,7 +53,26 @@ public sealed partial class CpuHotplugBlock : ISnapshotUnit
                     OstStatus = statuses[i],
                 };
             }
+
+            for (int i = 0; i < happened.Length; i += EventWords)
+            {
+                _events.Enqueue(
+                    new CpuHotplugEvent(new CpuIndex((int)happened[i]), (CpuHotplugEventKind)happened[i + 1], happened[i + 2], happened[i + 3]));
+            }
         }
+
+        Doorbell.Ring();
+    }
+
+    private bool IsEvents(uint[] words)
+    {
+        bool valid = words.Length % EventWords == 0;
+        for (int i = 0; valid && i < words.Length; i += EventWords)
+        {
+            valid = words[i] < (uint)_slots.Length && words[i + 1] <= (uint)CpuHotplugEventKind.Ost;
+        }
+
+        return valid;
     }
 
     private static byte SaveFlags(Slot slot) => (byte)FlagsOf(slot);

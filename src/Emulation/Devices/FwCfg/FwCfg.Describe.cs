@@ -1,4 +1,4 @@
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 using static Vmm.Acpi.Aml.Asl;
 
 namespace Vmm.Emulation.Devices.FwCfg;
@@ -8,7 +8,7 @@ public sealed partial class FwCfg : IDevice
 {
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, FwCfgSpec.Size)];
 
-    public ISnapshotUnit StateUnit => this;
+    public IStateUnit StateUnit => this;
 
     public void Describe(IAmlSink acpi, Placement at) => acpi.Add(Device(
         "FWCF",

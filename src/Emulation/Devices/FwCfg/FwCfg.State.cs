@@ -1,10 +1,12 @@
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Devices.FwCfg;
 
-public sealed partial class FwCfg : ISnapshotUnit
+public sealed partial class FwCfg : IStateUnit
 {
-    public void Save(SnapshotWriter writer)
+    string IStateUnit.Id => Name;
+
+    public void Save(StateWriter writer)
     {
         lock (_lock)
         {
@@ -14,7 +16,7 @@ public sealed partial class FwCfg : ISnapshotUnit
         }
     }
 
-    public void Load(SnapshotReader reader)
+    public void Load(StateReader reader)
     {
         lock (_lock)
         {

@@ -1,10 +1,12 @@
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Devices.Ged;
 
-public sealed partial class Ged : ISnapshotUnit
+public sealed partial class Ged : IStateUnit
 {
-    public void Save(SnapshotWriter writer)
+    string IStateUnit.Id => Name;
+
+    public void Save(StateWriter writer)
     {
         lock (_lock)
         {
@@ -12,7 +14,7 @@ public sealed partial class Ged : ISnapshotUnit
         }
     }
 
-    public void Load(SnapshotReader reader)
+    public void Load(StateReader reader)
     {
         lock (_lock)
         {

@@ -1,6 +1,6 @@
 using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Memory;
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Devices.InterruptController;
 
@@ -12,7 +12,7 @@ public sealed class GicV3Device(Gic gic) : IDevice
 {
     public Gic Gic { get; } = gic;
 
-    public string Name => Gic.Name;
+    public string Name => Gic.Id;
 
     public IReadOnlyList<DeviceRegion> Regions { get; } =
     [
@@ -20,7 +20,7 @@ public sealed class GicV3Device(Gic gic) : IDevice
         .. gic.RedistributorRegions.Select(r => new DeviceRegion(r, (ulong)r.Count * GicSpec.RedistributorStride)),
     ];
 
-    public ISnapshotUnit StateUnit => Gic;
+    public IStateUnit StateUnit => Gic;
 
     public void Reset() => Gic.Reset();
 

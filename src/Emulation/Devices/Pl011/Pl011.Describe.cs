@@ -1,5 +1,5 @@
 using Vmm.Acpi.Tables;
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 using static Vmm.Acpi.Aml.Asl;
 
 namespace Vmm.Emulation.Devices.Pl011;
@@ -9,7 +9,7 @@ public sealed partial class Pl011 : IDevice
 {
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Pl011Spec.Size)];
 
-    public ISnapshotUnit StateUnit => this;
+    public IStateUnit StateUnit => this;
 
     public void Describe(IAmlSink acpi, Placement at)
     {

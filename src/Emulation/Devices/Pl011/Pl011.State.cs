@@ -1,11 +1,16 @@
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 using static Vmm.Emulation.Devices.Pl011.Pl011Spec;
 
 namespace Vmm.Emulation.Devices.Pl011;
 
-public sealed partial class Pl011 : ISnapshotUnit
+public sealed partial class Pl011 : IStateUnit
 {
-    public void Save(SnapshotWriter writer)
+    // 2: polls.
+    int IStateUnit.SchemaVersion => 2;
+
+    string IStateUnit.Id => Name;
+
+    public void Save(StateWriter writer)
     {
         lock (_lock)
         {
@@ -20,6 +25,7 @@ public sealed partial class Pl011 : ISnapshotUnit
             writer.Write("dma", _dma);
             writer.Write("overrun", (byte)(_overrun ? 1 : 0));
             writer.Write("listens", (byte)(_listens ? 1 : 0));
+            writer.Write("polls", _polls);
             writer.Write<byte>("input", _input.ToArray());
             var output = new byte[_outputCount];
             for (int i = 0; i < output.Length; i++)
@@ -31,7 +37,7 @@ public sealed partial class Pl011 : ISnapshotUnit
         }
     }
 
-    public void Load(SnapshotReader reader)
+    public void Load(StateReader reader)
     {
         lock (_lock)
         {
@@ -46,6 +52,7 @@ public sealed partial class Pl011 : ISnapshotUnit
             _dma = reader.Read<uint>("dma");
             _overrun = reader.Read<byte>("overrun") != 0;
             _listens = reader.Read<byte>("listens") != 0;
+            _polls = reader.Version >= 2 ? reader.Read<int>("polls") : 0;
             _input.Clear();
             foreach (byte b in reader.ReadArray<byte>("input", FifoDepth))
             {

@@ -1,4 +1,4 @@
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Devices.Pl031;
 
@@ -7,7 +7,7 @@ public sealed partial class Pl031 : IDevice
 {
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Pl031Spec.Size)];
 
-    public ISnapshotUnit StateUnit => this;
+    public IStateUnit StateUnit => this;
 
     public void Describe(Fdt tree, Placement at) => tree.Node($"pl031@{at.Address:x}", rtc => rtc
         .Text("compatible", "arm,pl031", "arm,primecell")

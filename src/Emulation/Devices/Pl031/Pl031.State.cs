@@ -1,10 +1,12 @@
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Devices.Pl031;
 
-public sealed partial class Pl031 : ISnapshotUnit
+public sealed partial class Pl031 : IStateUnit
 {
-    public void Save(SnapshotWriter writer)
+    string IStateUnit.Id => Name;
+
+    public void Save(StateWriter writer)
     {
         lock (_lock)
         {
@@ -17,7 +19,7 @@ public sealed partial class Pl031 : ISnapshotUnit
         }
     }
 
-    public void Load(SnapshotReader reader)
+    public void Load(StateReader reader)
     {
         lock (_lock)
         {

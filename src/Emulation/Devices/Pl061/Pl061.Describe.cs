@@ -1,4 +1,4 @@
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Devices.Pl061;
 
@@ -7,7 +7,7 @@ public sealed partial class Pl061 : IDevice
 {
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Pl061Spec.Size)];
 
-    public ISnapshotUnit StateUnit => this;
+    public IStateUnit StateUnit => this;
 
     public void Describe(Fdt tree, Placement at) => tree.Node($"pl061@{at.Address:x}", gpio => gpio
         .Text("compatible", "arm,pl061", "arm,primecell")

@@ -1,10 +1,15 @@
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Devices.Pl061;
 
-public sealed partial class Pl061 : ISnapshotUnit
+public sealed partial class Pl061 : IStateUnit
 {
-    public void Save(SnapshotWriter writer)
+    // 2: noticed.
+    int IStateUnit.SchemaVersion => 2;
+
+    string IStateUnit.Id => Name;
+
+    public void Save(StateWriter writer)
     {
         lock (_lock)
         {
@@ -17,10 +22,11 @@ public sealed partial class Pl061 : ISnapshotUnit
             writer.Write("enabled", _enabled);
             writer.Write("alternate", _alternate);
             writer.Write("edges", _edges);
+            writer.Write("noticed", _noticed);
         }
     }
 
-    public void Load(SnapshotReader reader)
+    public void Load(StateReader reader)
     {
         lock (_lock)
         {
@@ -33,6 +39,7 @@ public sealed partial class Pl061 : ISnapshotUnit
             _enabled = reader.Read<byte>("enabled");
             _alternate = reader.Read<byte>("alternate");
             _edges = reader.Read<byte>("edges");
+            _noticed = reader.Version >= 2 ? reader.Read<byte>("noticed") : (byte)0;
             Update();
         }
     }

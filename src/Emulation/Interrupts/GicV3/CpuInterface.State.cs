@@ -1,5 +1,5 @@
 using System.Globalization;
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Interrupts.GicV3;
 
@@ -12,7 +12,7 @@ public sealed partial class CpuInterface
     private const byte SavedGroup0Enabled = 8;
     private const byte SavedGroup1Enabled = 16;
 
-    internal void SaveLocked(SnapshotWriter writer)
+    internal void SaveLocked(StateWriter writer)
     {
         writer.Write<uint>($"{Index}.interface", [_mask, (uint)_binaryPoint0, (uint)_binaryPoint1, _activePriorities0, _activePriorities1]);
         writer.Write($"{Index}.flags", (byte)(
@@ -23,7 +23,7 @@ public sealed partial class CpuInterface
             | (_group1Enabled ? SavedGroup1Enabled : 0)));
     }
 
-    internal void LoadLocked(SnapshotReader reader)
+    internal void LoadLocked(StateReader reader)
     {
         Span<uint> registers = stackalloc uint[5];
         reader.Read($"{Index}.interface", registers);

@@ -1,13 +1,13 @@
 using System.Globalization;
 using System.Text;
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Interrupts.GicV3;
 
 /// <content>Saved state, and the state as text.</content>
 public sealed partial class Distributor
 {
-    internal void SaveLocked(SnapshotWriter writer)
+    internal void SaveLocked(StateWriter writer)
     {
         writer.Write("control", _control);
         writer.Write<uint>("group", _group);
@@ -20,7 +20,7 @@ public sealed partial class Distributor
         writer.Write<ulong>("router", _router);
     }
 
-    internal void LoadLocked(SnapshotReader reader)
+    internal void LoadLocked(StateReader reader)
     {
         _control = reader.Read<uint>("control") & (GicSpec.EnableGroup0 | GicSpec.EnableGroup1);
         reader.Read("group", _group.AsSpan());

@@ -1,12 +1,12 @@
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Interrupts.GicV3;
 
-public sealed partial class Gic : ISnapshotUnit
+public sealed partial class Gic : IStateUnit
 {
-    public string Name => "gicv3";
+    public string Id => "gicv3";
 
-    public void Save(SnapshotWriter writer)
+    public void Save(StateWriter writer)
     {
         lock (Lock)
         {
@@ -21,7 +21,7 @@ public sealed partial class Gic : ISnapshotUnit
     }
 
     /// <summary>Also attaches and detaches CPUs as they were. Devices loaded before or after may drive their lines.</summary>
-    public void Load(SnapshotReader reader)
+    public void Load(StateReader reader)
     {
         lock (Lock)
         {

@@ -1,19 +1,19 @@
 using System.Globalization;
 using System.Text;
-using Vmm.Emulation.Snapshot;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Interrupts.GicV3;
 
 /// <content>Saved state, and the state as text.</content>
 public sealed partial class Redistributor
 {
-    internal void SaveLocked(SnapshotWriter writer)
+    internal void SaveLocked(StateWriter writer)
     {
         writer.Write<byte>($"{_cpu.Index}.priority", _priority);
         writer.Write<uint>($"{_cpu.Index}.redistributor", [_group, _enabled, _latch, _level, _active, _edge, _waker]);
     }
 
-    internal void LoadLocked(SnapshotReader reader)
+    internal void LoadLocked(StateReader reader)
     {
         reader.Read($"{_cpu.Index}.priority", _priority.AsSpan());
         Span<uint> saved = stackalloc uint[7];

@@ -1,10 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
-namespace Vmm.Emulation.Snapshot;
+namespace Vmm.Emulation.State;
 
 /// <summary>Collects the named fields of one unit.</summary>
-public sealed class SnapshotWriter
+public sealed class StateWriter
 {
     private readonly Dictionary<string, byte[]> _fields = new(StringComparer.Ordinal);
 
@@ -21,24 +21,28 @@ public sealed class SnapshotWriter
 }
 
 /// <summary>Gives the named fields of one unit back; each must be read exactly as it was written, and all must be read.</summary>
-public sealed class SnapshotReader
+public sealed class StateReader
 {
     private readonly string _unit;
     private readonly IReadOnlyDictionary<string, byte[]> _fields;
     private readonly HashSet<string> _read = new(StringComparer.Ordinal);
 
-    internal SnapshotReader(string unit, IReadOnlyDictionary<string, byte[]> fields)
+    internal StateReader(string unit, int version, IReadOnlyDictionary<string, byte[]> fields)
     {
         _unit = unit;
+        Version = version;
         _fields = fields;
     }
 
-    /// <exception cref="SnapshotException">The field is missing or of another size.</exception>
+    /// <summary>The <see cref="IStateUnit.SchemaVersion"/> of who wrote the fields: at most that of who reads them.</summary>
+    public int Version { get; }
+
+    /// <exception cref="StateException">The field is missing or of another size.</exception>
     public T Read<T>(string name)
         where T : unmanaged => MemoryMarshal.Read<T>(Field(name, Unsafe.SizeOf<T>()));
 
     /// <summary>Fills <paramref name="destination"/>, which must be as long as the array that was written.</summary>
-    /// <exception cref="SnapshotException">The field is missing or of another size.</exception>
+    /// <exception cref="StateException">The field is missing or of another size.</exception>
     public void Read<T>(string name, Span<T> destination)
         where T : unmanaged
     {
@@ -47,7 +51,7 @@ public sealed class SnapshotReader
     }
 
     /// <summary>An array whose length is part of the state, such as a queue.</summary>
-    /// <exception cref="SnapshotException">The field is missing, longer than <paramref name="maximum"/> elements, or not a whole number of them.</exception>
+    /// <exception cref="StateException">The field is missing, longer than <paramref name="maximum"/> elements, or not a whole number of them.</exception>
     public T[] ReadArray<T>(string name, int maximum)
         where T : unmanaged
     {
@@ -58,12 +62,12 @@ public sealed class SnapshotReader
     }
 
     /// <summary>Refuses a field that holds what the unit can never have saved.</summary>
-    /// <exception cref="SnapshotException"><paramref name="valid"/> is false.</exception>
+    /// <exception cref="StateException"><paramref name="valid"/> is false.</exception>
     public void Require(bool valid, string name)
     {
         if (!valid)
         {
-            throw new SnapshotException($"unit '{_unit}': field '{name}' holds an impossible value");
+            throw new StateException($"unit '{_unit}': field '{name}' holds an impossible value");
         }
     }
 
@@ -73,7 +77,7 @@ public sealed class SnapshotReader
         {
             if (!_read.Contains(name))
             {
-                throw new SnapshotException($"unit '{_unit}': unknown field '{name}'");
+                throw new StateException($"unit '{_unit}': unknown field '{name}'");
             }
         }
     }
@@ -82,12 +86,12 @@ public sealed class SnapshotReader
     {
         if (!_fields.TryGetValue(name, out byte[]? bytes))
         {
-            throw new SnapshotException($"unit '{_unit}': no field '{name}'");
+            throw new StateException($"unit '{_unit}': no field '{name}'");
         }
 
         if (length != null && bytes.Length != length)
         {
-            throw new SnapshotException($"unit '{_unit}': field '{name}' has {bytes.Length} bytes, expected {length}");
+            throw new StateException($"unit '{_unit}': field '{name}' has {bytes.Length} bytes, expected {length}");
         }
 
         _read.Add(name);
