@@ -294,7 +294,7 @@ public sealed unsafe partial class VcpuCore
 
         Counters.DataTlbFills++;
         Translation cached = t;
-        cached.Writable &= !memory.IsReadOnly;
+        cached.Writable = t.Writable && memory.TryCacheForWriting(t.Address, type == AccessType.Write);
         _context.Fill(view, va, cached, (nint)(memory.Host + (t.Address - memory.Start.Value) - va));
         return true;
     }

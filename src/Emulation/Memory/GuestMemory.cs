@@ -18,6 +18,9 @@ public sealed unsafe partial class GuestMemory : IDisposable
 
     private byte* _host;
     private bool _direct = true;
+
+    // Where writes are marked; null while nobody asks for them.
+    private DirtyLog? _log;
     private int _cached;
 
     /// <param name="start">Guest physical address of the first byte; page aligned.</param>
@@ -87,6 +90,42 @@ public sealed unsafe partial class GuestMemory : IDisposable
         }
     }
 
+    /// <summary>Marks writes in a log from now on; null for in none. Translations that are cached know nothing of it: see <see cref="DirtyLog"/>.</summary>
+    internal void SetLog(DirtyLog? log) => Volatile.Write(ref _log, log);
+
+    /// <summary>Bytes are to be written, or were; marks their pages.</summary>
+    internal void MarkWritten(ulong address, ulong length)
+    {
+        if (Volatile.Read(ref _log) is { } log && length > 0)
+        {
+            ulong last = (address - Start.Value + length - 1) >> PageShift;
+            for (ulong page = (address - Start.Value) >> PageShift; page <= last; page++)
+            {
+                log.Mark(page);
+            }
+        }
+    }
+
+    /// <summary>
+    /// Whether a vCPU may write a page through a translation that it caches: not while a log is kept and the page is clean. A page that is written now is marked
+    /// instead.
+    /// </summary>
+    internal bool TryCacheForWriting(ulong address, bool written)
+    {
+        if (IsReadOnly || Volatile.Read(ref _log) is not { } log)
+        {
+            return !IsReadOnly;
+        }
+
+        ulong page = (address - Start.Value) >> PageShift;
+        if (written)
+        {
+            log.Mark(page);
+        }
+
+        return written || log.IsMarked(page);
+    }
+
     /// <summary>Whether a vCPU may cache a translation of this memory now.</summary>
     internal bool TryCache()
     {
@@ -130,7 +169,11 @@ public sealed unsafe partial class GuestMemory : IDisposable
     }
 
     /// <summary>Gives every page back to the host: all bytes read zero afterwards. No vCPU may run.</summary>
-    public void Clear() => _ = Madvise(_host, (nuint)Size, MadvDontNeed);
+    public void Clear()
+    {
+        _ = Madvise(_host, (nuint)Size, MadvDontNeed);
+        MarkWritten(Start.Value, Size);
+    }
 
     public void Dispose()
     {

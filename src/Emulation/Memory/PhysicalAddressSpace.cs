@@ -4,7 +4,7 @@ namespace Vmm.Emulation.Memory;
 /// The guest's physical bus: memory and device windows. Wired once by the machine before any vCPU runs and immutable
 /// afterwards, so look-ups take no lock. An address that nothing answers is an external abort for the vCPU.
 /// </summary>
-public sealed unsafe partial class PhysicalAddressSpace
+public sealed unsafe partial class PhysicalAddressSpace : IDmaMemory
 {
     private readonly List<GuestMemory> _memories = [];
     private Window[] _windows = [];
@@ -57,15 +57,58 @@ public sealed unsafe partial class PhysicalAddressSpace
         return memory == null ? null : memory.Host + (address - memory.Start.Value);
     }
 
-    /// <summary>As <see cref="HostPointer"/>, to write; null also where memory is read-only.</summary>
+    /// <summary>As <see cref="HostPointer"/>, for a vCPU that writes there now, which marks the page; null also where memory is read-only.</summary>
     public byte* WritablePointer(ulong address)
     {
         GuestMemory? memory = FindMemory(address);
-        return memory == null || memory.IsReadOnly ? null : memory.Host + (address - memory.Start.Value);
+        if (memory == null || memory.IsReadOnly)
+        {
+            return null;
+        }
+
+        memory.MarkWritten(address, 1);
+        return memory.Host + (address - memory.Start.Value);
     }
 
-    /// <summary>The RAM that a device may read and write for the guest: null unless one memory holds the whole range and stores reach it.</summary>
-    public GuestMemory? FindRam(ulong address, ulong length) =>
+    public bool IsRam(ulong address, ulong length) => FindRam(address, length) != null;
+
+    public bool TryRead(ulong address, Span<byte> bytes)
+    {
+        if (FindRam(address, (ulong)bytes.Length) is not { } memory)
+        {
+            return false;
+        }
+
+        memory.Span(new GuestPhysicalAddress(address), bytes.Length).CopyTo(bytes);
+        return true;
+    }
+
+    public bool TryWrite(ulong address, ReadOnlySpan<byte> bytes)
+    {
+        if (FindRam(address, (ulong)bytes.Length) is not { } memory)
+        {
+            return false;
+        }
+
+        bytes.CopyTo(memory.Span(new GuestPhysicalAddress(address), bytes.Length));
+        memory.MarkWritten(address, (ulong)bytes.Length);
+        return true;
+    }
+
+    public bool TryZero(ulong address, ulong length)
+    {
+        if (FindRam(address, length) is not { } memory)
+        {
+            return false;
+        }
+
+        memory.Zero(new GuestPhysicalAddress(address), length);
+        memory.MarkWritten(address, length);
+        return true;
+    }
+
+    // One memory that holds the whole range and that stores reach.
+    private GuestMemory? FindRam(ulong address, ulong length) =>
         FindMemory(address) is { IsReadOnly: false } memory && memory.Contains(address, length) ? memory : null;
 
     /// <summary>A device read of 1, 2, 4 or 8 bytes; false when nothing answers (synchronous external abort).</summary>

@@ -1,4 +1,5 @@
 using Vmm.Emulation.Cpu.Timers;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
@@ -20,7 +21,7 @@ public static class IcountOption
                 case ("shift", "auto"):
                     throw new OptionException("shift=auto is not supported: give a number, such as shift=4");
                 case ("shift", _):
-                    shift = KeyValues.TryNumber(value ?? "", out long number) && number is >= 0 and <= InstructionClock.MaxShift
+                    shift = QemuNumber.TryParse(value ?? "", out long number) && number is >= 0 and <= InstructionClock.MaxShift
                         ? (int)number
                         : throw new OptionException($"shift must be between 0 and {InstructionClock.MaxShift}");
                     break;

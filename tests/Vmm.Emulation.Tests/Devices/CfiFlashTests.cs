@@ -160,7 +160,7 @@ public sealed class CfiFlashTests : DeviceFixture, IDisposable
         bus.AddMemory(memory);
         bus.Map(flash, memory.Start, memory.Size);
         Assert.Same(memory, bus.FindMemory(memory.Start.Value + 4));
-        Assert.Null(bus.FindRam(memory.Start.Value, 4));
+        Assert.False(bus.IsRam(memory.Start.Value, 4));
         int withdrawn = 0;
         memory.Withdrawn += () => withdrawn++;
 

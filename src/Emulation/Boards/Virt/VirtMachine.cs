@@ -48,6 +48,7 @@ public sealed class VirtMachine : IDisposable
         Cpus = [.. Enumerable.Range(0, config.PossibleCpus).Select(i => new VcpuCore(new CpuIndex(i), config.Cpu, Bus, _code, _translations))];
         Psci = new PsciController(config.PossibleCpus, events);
         var broadcast = new TlbBroadcast(Cpus);
+        DirtyLog = new DirtyLog(Ram, broadcast.ForgetAll);
         CpuInterrupts interrupts = Board.Map.CpuInterrupts;
         foreach (VcpuCore cpu in Cpus)
         {
@@ -95,6 +96,9 @@ public sealed class VirtMachine : IDisposable
     public Gic Gic => Board.Gic;
 
     public GuestMemory Ram { get; }
+
+    /// <summary>Which pages of RAM are written, for who copies it while the vCPUs run.</summary>
+    public DirtyLog DirtyLog { get; }
 
     /// <summary>All possible CPUs.</summary>
     public IReadOnlyList<VcpuCore> Cpus { get; }

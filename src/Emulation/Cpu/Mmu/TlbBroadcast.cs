@@ -35,6 +35,20 @@ public sealed class TlbBroadcast(IReadOnlyList<VcpuCore> cores)
         }
     }
 
+    /// <summary>Every vCPU forgets its translations; returns when those that execute have. For a thread that no vCPU waits for.</summary>
+    internal void ForgetAll()
+    {
+        RequestAll(TlbRequest.All);
+        var spin = default(SpinWait);
+        for (int i = 0; i < cores.Count; i++)
+        {
+            while (cores[i].HasOpenTlbRequests)
+            {
+                spin.SpinOnce(sleep1Threshold: -1);
+            }
+        }
+    }
+
     /// <summary>DSB: returns when no executing vCPU has a request open. The caller serves its own meanwhile, so two may wait for each other.</summary>
     internal void Wait(VcpuCore from)
     {

@@ -12,7 +12,7 @@ namespace Vmm.Emulation.Devices.FwCfg;
 /// DMA reaches RAM only, checked as a whole before a byte moves: a range that is not wholly in it, or in flash or at a device, ends with the error bit. A descriptor
 /// outside RAM is dropped, for there is nowhere to say so. No item can be written.
 /// </remarks>
-public sealed partial class FwCfg(PhysicalAddressSpace bus) : IMmioDevice
+public sealed partial class FwCfg(IDmaMemory ram) : IMmioDevice
 {
     private readonly Lock _lock = new();
     private ushort _key;
@@ -93,12 +93,12 @@ public sealed partial class FwCfg(PhysicalAddressSpace bus) : IMmioDevice
     private void Transfer(ulong descriptor)
     {
         _dmaHigh = 0;
-        if (bus.FindRam(descriptor, DescriptorSize) is not { } memory)
+        Span<byte> bytes = stackalloc byte[DescriptorSize];
+        if (!ram.TryRead(descriptor, bytes))
         {
             return;
         }
 
-        Span<byte> bytes = memory.Span(new GuestPhysicalAddress(descriptor), DescriptorSize);
         uint control = BinaryPrimitives.ReadUInt32BigEndian(bytes);
         uint length = BinaryPrimitives.ReadUInt32BigEndian(bytes[4..]);
         ulong address = BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]);
@@ -123,19 +123,20 @@ public sealed partial class FwCfg(PhysicalAddressSpace bus) : IMmioDevice
         }
 
         BinaryPrimitives.WriteUInt32BigEndian(bytes, done ? 0 : DmaError);
+        ram.TryWrite(descriptor, bytes[..sizeof(uint)]);
     }
 
     private bool TryCopy(ulong address, uint length)
     {
-        if (bus.FindRam(address, length) is not { } memory)
+        if (!ram.IsRam(address, length))
         {
             return false;
         }
 
         ReadOnlySpan<byte> rest = Rest();
         rest = rest[..(int)Math.Min((uint)rest.Length, length)];
-        rest.CopyTo(memory.Span(new GuestPhysicalAddress(address), rest.Length));
-        memory.Zero(new GuestPhysicalAddress(address + (uint)rest.Length), length - (uint)rest.Length);
+        ram.TryWrite(address, rest);
+        ram.TryZero(address + (uint)rest.Length, length - (uint)rest.Length);
         Advance(length);
         return true;
     }

@@ -1,0 +1,20 @@
+namespace Vmm.Emulation.Memory;
+
+/// <summary>
+/// RAM as a device, or who boots a machine, reads and writes it: never device registers nor flash. A range is checked as a whole before a byte moves, and what is
+/// written is marked in the <see cref="DirtyLog"/>. Any thread.
+/// </summary>
+public interface IDmaMemory
+{
+    /// <summary>Whether all bytes of a range are RAM.</summary>
+    bool IsRam(ulong address, ulong length);
+
+    /// <summary>Copies from RAM; false when not all of the range is RAM.</summary>
+    bool TryRead(ulong address, Span<byte> bytes);
+
+    /// <summary>Copies to RAM; false when not all of the range is RAM, and then nothing is written.</summary>
+    bool TryWrite(ulong address, ReadOnlySpan<byte> bytes);
+
+    /// <summary>Zeros RAM; whole pages of it take no room of the host afterwards. False when not all of the range is RAM, and then nothing is written.</summary>
+    bool TryZero(ulong address, ulong length);
+}
