@@ -27,6 +27,9 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
         new("host", 0x000F_0510, 48, Armv82 | Feature.E0pd | Feature.Rng, CpuCache.NeoverseN1),
     ];
 
+    /// <summary>Whether the model has all of the features.</summary>
+    public bool Has(Feature features) => (Features & features) == features;
+
     /// <summary>The model of a name, or null.</summary>
     public static CpuModel? Find(string name) => All.FirstOrDefault(m => m.Name == name);
 }

@@ -51,7 +51,7 @@ public unsafe struct CpuState
     public uint Pstate;
 
     /// <summary>Translated code: entries by virtual address, for the current exception level and translation tables.</summary>
-    public Jit.JumpCacheEntry* JumpCache;
+    public Mmu.JumpCacheEntry* JumpCache;
 
     /// <summary>Translations for loads and stores in the current PSTATE: one of the TLB sets of the MMU.</summary>
     public TlbEntry* Tlb;

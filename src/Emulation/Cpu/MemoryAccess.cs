@@ -25,7 +25,7 @@ public enum AccessKind
 }
 
 /// <summary>
-/// Guest loads and stores as handlers make them: the fast path through the TLB inline, the rest in <see cref="VcpuCore"/>. False
+/// Guest loads and stores as handlers make them: the fast path through the TLB inline, the rest in <see cref="DataPath"/>. False
 /// means that an exception was taken; the handler returns <see cref="VcpuCore.Resume"/> without having changed anything.
 /// </summary>
 internal static unsafe class MemoryAccess
@@ -43,7 +43,7 @@ internal static unsafe class MemoryAccess
             return true;
         }
 
-        return core.LoadSlow(op, va, AccessKind.Plain, out value);
+        return core.Data.LoadSlow(op, va, AccessKind.Plain, out value);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -57,7 +57,7 @@ internal static unsafe class MemoryAccess
             return true;
         }
 
-        return core.StoreSlow(op, va, AccessKind.Plain, value);
+        return core.Data.StoreSlow(op, va, AccessKind.Plain, value);
     }
 
     public static bool LoadUnprivileged<T>(VcpuCore core, CpuState* s, Op* op, ulong va, out T value)
@@ -70,7 +70,7 @@ internal static unsafe class MemoryAccess
             return true;
         }
 
-        return core.LoadSlow(op, va, AccessKind.Unprivileged, out value);
+        return core.Data.LoadSlow(op, va, AccessKind.Unprivileged, out value);
     }
 
     public static bool StoreUnprivileged<T>(VcpuCore core, CpuState* s, Op* op, ulong va, T value)
@@ -83,7 +83,7 @@ internal static unsafe class MemoryAccess
             return true;
         }
 
-        return core.StoreSlow(op, va, AccessKind.Unprivileged, value);
+        return core.Data.StoreSlow(op, va, AccessKind.Unprivileged, value);
     }
 
     /// <summary>LDAR, LDAPR: aligned, and ordered before all that follows.</summary>
@@ -92,7 +92,7 @@ internal static unsafe class MemoryAccess
     {
         bool ok = (va & (ulong)(sizeof(T) - 1)) == 0
             ? Load(core, s, op, va, out value)
-            : core.LoadSlow(op, va, AccessKind.Aligned, out value);
+            : core.Data.LoadSlow(op, va, AccessKind.Aligned, out value);
         if (!System.Runtime.Intrinsics.X86.X86Base.IsSupported)
         {
             Interlocked.MemoryBarrier();
@@ -108,7 +108,7 @@ internal static unsafe class MemoryAccess
         Interlocked.MemoryBarrier();
         bool ok = (va & (ulong)(sizeof(T) - 1)) == 0
             ? Store(core, s, op, va, value)
-            : core.StoreSlow(op, va, AccessKind.Aligned, value);
+            : core.Data.StoreSlow(op, va, AccessKind.Aligned, value);
         Interlocked.MemoryBarrier();
         return ok;
     }
@@ -133,6 +133,6 @@ internal static unsafe class MemoryAccess
             return true;
         }
 
-        return core.HostPointerSlow(op, va, size, write, out pointer);
+        return core.Data.HostPointerSlow(op, va, size, write, out pointer);
     }
 }

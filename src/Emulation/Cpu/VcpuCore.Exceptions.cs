@@ -13,7 +13,7 @@ public sealed unsafe partial class VcpuCore
     private const ulong FiqVector = 0x100;
 
     /// <summary>Whether the model has all of the features.</summary>
-    internal bool Has(Feature features) => (Model.Features & features) == features;
+    internal bool Has(Feature features) => Model.Has(features);
 
     /// <summary>PSTATE as SPSR_EL1 holds it.</summary>
     public uint SavedPstate => _state->Pstate | _state->Nzcv;
@@ -125,8 +125,8 @@ public sealed unsafe partial class VcpuCore
         }
 
         UpdateFpEnabled();
-        UpdateView();
-        UpdateDebug();
+        Mmu.UpdateView();
+        Debug.Update();
     }
 
     // SP_EL0 or SP_EL1, whichever the mode selects.
@@ -157,7 +157,7 @@ public sealed unsafe partial class VcpuCore
         uint kept = Pstate.DaifMask | Pstate.Il
             | (Has(Feature.Pan) ? Pstate.Pan : 0) | (Has(Feature.Uao) ? Pstate.Uao : 0) | (Has(Feature.Ssbs) ? Pstate.Ssbs : 0);
         uint mode = spsr & Pstate.ModeMask;
-        uint step = StepAfterReturn(spsr);
+        uint step = Debug.StepAfterReturn(spsr);
         _pstateReplacements++;
         _stepSyndrome = 0;
         s->Remaining -= op - s->RunStart + 1;

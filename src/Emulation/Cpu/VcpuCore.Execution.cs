@@ -9,11 +9,13 @@ namespace Vmm.Emulation.Cpu;
 /// <content>Moving between pages of code, and the work that waits there.</content>
 public sealed unsafe partial class VcpuCore
 {
-    // False when the run loop was left only to go on one instruction at a time.
-    private bool _leaving;
+    private const ulong PageMask = ~(ulong)(GuestMemory.PageSize - 1);
 
-    // Holds the executing page alive while its ops are.
-    private CodePage? _page;
+    /// <summary>False when the run loop was left only to go on one instruction at a time.</summary>
+    internal bool Leaving { get; set; }
+
+    /// <summary>The page that executes; holds it alive while its ops are.</summary>
+    internal CodePage? Page { get; set; }
 
     // With a translator pages have no ops. These are the vCPU's own: where execution goes on, decoded only if it is executed from here, and what translated code left for. Behind each is room for
     // the next one, which is compared with and never read.
@@ -22,7 +24,8 @@ public sealed unsafe partial class VcpuCore
 
     private Op* EntryOp => _ownOps;
 
-    private Op* LeftOp => _ownOps + 2;
+    /// <summary>Where what translated code leaves for is executed.</summary>
+    internal Op* LeftOp => _ownOps + 2;
 
     /// <summary>The op at a virtual address, after pending work; null to leave the run loop. Takes the exception if the fetch faults.</summary>
     internal Op* EnterAt(ulong pc)
@@ -46,10 +49,10 @@ public sealed unsafe partial class VcpuCore
                 return Leave(WithoutTag(pc), VcpuExit.BudgetSpent);
             }
 
-            ref TlbContext.InstructionEntry entry = ref _context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);
+            ref TlbContext.InstructionEntry entry = ref Mmu.Context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);
             if (entry.Tag == (pc & PageMask) && entry.Page is { Stale: false } page && (pc & 3) == 0 && (s->Pstate & Pstate.Il) == 0)
             {
-                _page = page;
+                Page = page;
                 s->CodePageVa = pc & PageMask;
                 s->RunStart = page.First != null ? page.First + ((pc & ~PageMask) >> 2) : OwnOp((int)(pc & ~PageMask));
                 return s->RunStart;
@@ -61,8 +64,8 @@ public sealed unsafe partial class VcpuCore
         }
     }
 
-    // Undecoded: for most it is only a place, of which code is looked up.
-    private Op* OwnOp(int offset)
+    /// <summary>An op of the vCPU's own at an offset of the page, undecoded: mostly only a place, of which code is looked up.</summary>
+    internal Op* OwnOp(int offset)
     {
         Op* op = EntryOp;
         *op = new Op { Handler = &Flow.Undecoded, Offset = (ushort)offset };
@@ -86,8 +89,10 @@ public sealed unsafe partial class VcpuCore
         }
         else
         {
-            if (!FillInstructionTlb(pc))
+            if (!Mmu.FillInstruction(pc, out int status))
             {
+                TakeInstructionAbort(pc, status);
+
                 // Counted, so that a vector that faults in turn spends its budget.
                 s->Remaining--;
             }
@@ -99,8 +104,8 @@ public sealed unsafe partial class VcpuCore
         }
     }
 
-    // AArch64.BranchAddr: with TCR_EL1.TBIx, the top byte of a branch target is replaced by copies of bit 55.
-    private ulong WithoutTag(ulong pc)
+    /// <summary>AArch64.BranchAddr: with TCR_EL1.TBIx, the top byte of a branch target is replaced by copies of bit 55.</summary>
+    internal ulong WithoutTag(ulong pc)
     {
         bool upper = ((pc >> 55) & 1) != 0;
         return ((_state->TcrEl1 >> (upper ? 38 : 37)) & 1) == 0 ? pc : (ulong)((long)(pc << 8) >> 8);
@@ -121,21 +126,21 @@ public sealed unsafe partial class VcpuCore
         return Leave(PcOf(op) + 4, reason);
     }
 
-    internal void DecodeCurrent(Op* op) => _code.Decode(_page!, op);
+    internal void DecodeCurrent(Op* op) => _code.Decode(Page!, op);
 
     // Does what the attention bits ask; Pc is where execution goes on. False to leave the run loop.
     private bool ServiceAttention()
     {
-        if (_executingOne)
+        if (ExecutingOne)
         {
-            _leaving = false;
+            Leaving = false;
             return false;
         }
 
         AttentionBits bits = Interrupts.Take(AttentionBits.Exit | AttentionBits.TlbMaintenance | AttentionBits.CodeChange | AttentionBits.Interrupts);
         if ((bits & AttentionBits.TlbMaintenance) != 0)
         {
-            ServiceTlbRequests();
+            Mmu.ServiceRequests();
         }
 
         if ((bits & AttentionBits.Exit) != 0)
@@ -153,7 +158,7 @@ public sealed unsafe partial class VcpuCore
 
         if (!_fetchingOne && (_state->Attention & (int)AttentionBits.Debug) != 0)
         {
-            _leaving = false;
+            Leaving = false;
             return false;
         }
 

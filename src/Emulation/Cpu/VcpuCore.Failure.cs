@@ -15,7 +15,7 @@ public sealed unsafe partial class VcpuCore
     private string DescribePlace()
     {
         Op* op = _state->RunStart;
-        bool isKnown = _translations != null ? op == EntryOp || op == LeftOp : _page is { } page && op >= page.First && op < page.First + CodePage.Words;
+        bool isKnown = _translations != null ? op == EntryOp || op == LeftOp : Page is { } page && op >= page.First && op < page.First + CodePage.Words;
         if (!isKnown)
         {
             return $"guest PC 0x{_state->Pc:x16}";

@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Cpu.Debugging;
+using Vmm.Emulation.Cpu.Engines;
 using Vmm.Emulation.Cpu.Lockstep;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Cpu.Psci;
@@ -20,12 +22,19 @@ namespace Vmm.Emulation.Cpu;
 public sealed unsafe partial class VcpuCore : IDisposable
 {
     private readonly CodeCache _code;
+    private readonly TranslationCache? _translations;
     private CpuState* _state;
+    private readonly IEngine _engine;
 
     // What the current Run may execute; after it, what it has left over.
     private long _budget;
     private TraceLog? _trace;
-    private bool _tracingInstructions;
+
+    // Whether the owner is inside Run.
+    private bool _executing;
+
+    // Whether this vCPU has invalidated code that had changed since its last DSB.
+    private bool _codeChanged;
 
     /// <param name="code">The machine's predecoded code.</param>
     /// <param name="translations">The machine's translated code; null to interpret.</param>
@@ -39,9 +48,14 @@ public sealed unsafe partial class VcpuCore : IDisposable
         _state = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
         NativeMemory.Clear(_state, (nuint)sizeof(CpuState));
         Interrupts = new CpuInterruptWord(_state);
+        Debug = new DebugUnit(_state, Interrupts);
+        Mmu = new VcpuMmu(_state, model, bus, code, Interrupts, Counters, hasJumps: translations != null);
         _translations = translations;
         translations?.Register(this);
-        _lockstep = translations?.Turn is { } turn ? new LockstepCpu(turn) : null;
+        _engine = translations == null ? new InterpreterEngine(this)
+            : translations.Turn == null ? new TranslatedEngine(this, translations)
+            : new LockstepEngine(this, translations);
+        Data = new DataPath(this) { Replay = _engine as IAccessReplay };
     }
 
     public VcpuCore(CpuIndex index, CpuModel model, PhysicalAddressSpace bus, CodeCache code)
@@ -78,8 +92,8 @@ public sealed unsafe partial class VcpuCore : IDisposable
         set
         {
             _trace = value;
-            _tracingInstructions = value != null && value.Traces(TraceCategories.Insn);
-            UpdateDebug();
+            Debug.Tracing = value != null && value.Traces(TraceCategories.Insn);
+            Debug.Update();
         }
     }
 
@@ -89,8 +103,31 @@ public sealed unsafe partial class VcpuCore : IDisposable
     /// <summary>Whether execution state exists: the CPU is enabled for the guest.</summary>
     public bool IsEnabled { get; private set; }
 
-    /// <summary>The size of a physical address, in bits: ID_AA64MMFR0_EL1.PARange.</summary>
-    internal int PhysicalAddressBits => Model.PhysicalAddressBits;
+    internal VcpuMmu Mmu { get; }
+
+    internal DataPath Data { get; }
+
+    /// <summary>The machine's other vCPUs, for maintenance that is broadcast; null for a vCPU that is tested alone.</summary>
+    public TlbBroadcast? Broadcast { get; set; }
+
+    /// <summary>Whether the owner is inside <see cref="Run"/>. Any thread.</summary>
+    internal bool IsExecuting => Volatile.Read(ref _executing);
+
+    /// <summary>Whether others wait for this vCPU in a DSB. Any thread.</summary>
+    internal bool HasOpenTlbRequests => Mmu.HasOpenRequests && Volatile.Read(ref _executing);
+
+    /// <summary>Whether the owner's thread is in translated code, or about to look whether it may enter. Any thread.</summary>
+    internal bool InTranslatedCode => _engine.InTranslatedCode;
+
+    /// <summary>Lockstep: instructions that both engines executed and agreed on, since creation. Any thread, roughly.</summary>
+    public long LockstepInstructions => _engine is LockstepEngine lockstep ? lockstep.Instructions : 0;
+
+    /// <summary>Lockstep: runs of translated code that were repeated by the interpreter, since creation. Any thread, roughly.</summary>
+    public long LockstepRuns => _engine is LockstepEngine lockstep ? lockstep.Runs : 0;
+
+    /// <summary>SCTLR_EL1.SA or SA0, for the current exception level.</summary>
+    internal bool StackAlignmentChecked =>
+        (_state->SctlrEl1 & (Pstate.ExceptionLevel(_state->Pstate) == 0 ? Sctlr.Sa0 : Sctlr.Sa)) != 0;
 
     /// <summary>Why the last <see cref="Run"/> returned; a handler that returns null has set it.</summary>
     internal VcpuExit ExitReason { get; set; }
@@ -122,7 +159,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     {
         if (!IsEnabled)
         {
-            SwitchContext();
+            Mmu.SwitchContext();
             IsEnabled = true;
         }
     }
@@ -131,18 +168,8 @@ public sealed unsafe partial class VcpuCore : IDisposable
     public void Disable()
     {
         IsEnabled = false;
-        _page = null;
-        _context = null!;
-        _state->Tlb = null;
-        _state->TlbUnprivileged = null;
-        for (int i = 0; i < Contexts; i++)
-        {
-            _contexts[i]?.Dispose();
-            _contexts[i] = null;
-        }
-
-        _jumpsEl1?.Dispose();
-        _jumpsEl1 = null;
+        Page = null;
+        Mmu.Release();
     }
 
     /// <summary>
@@ -169,10 +196,9 @@ public sealed unsafe partial class VcpuCore : IDisposable
     private void StateReplaced()
     {
         UpdateFpEnabled();
-        SwitchContext();
-        FlushTlb();
-        UpdateDebug();
-        UpdateWatchpoints();
+        Mmu.SwitchContext();
+        Mmu.Flush();
+        UpdateDebugRegisters();
     }
 
     /// <summary>Executes from <see cref="CpuState.Pc"/> until the budget, in instructions, is spent or something else needs the owner. Translated code looks at the budget
@@ -185,10 +211,10 @@ public sealed unsafe partial class VcpuCore : IDisposable
         s->Remaining = _budget = budget;
         Volatile.Write(ref _executing, true);
         Interlocked.MemoryBarrier();
-        _lockstep?.TakeTurn();
+        _engine.TakeTurn();
         try
         {
-            ServiceTlbRequests();
+            Mmu.ServiceRequests();
             RunLoop(s);
         }
         catch (Exception e) when (e is not LockstepException)
@@ -198,9 +224,9 @@ public sealed unsafe partial class VcpuCore : IDisposable
         finally
         {
             // Also when something threw: other vCPUs may wait for this one in a DSB, or to give up code.
-            Volatile.Write(ref _inTranslatedCode, false);
+            _engine.Abandon();
             Volatile.Write(ref _executing, false);
-            _lockstep?.GiveTurn();
+            _engine.GiveTurn();
         }
 
         InstructionCount += _budget - s->Remaining;
@@ -219,31 +245,60 @@ public sealed unsafe partial class VcpuCore : IDisposable
     {
         do
         {
-            _leaving = true;
+            Leaving = true;
             Op* op = EnterAt(s->Pc);
-            if (_lockstep != null)
-            {
-                RunLockstep(_lockstep, s, op);
-            }
-            else if (_translations != null)
-            {
-                RunTranslated(s, op);
-            }
-            else
-            {
-                while (op != null)
-                {
-                    op = op->Handler(this, s, op);
-                }
-            }
-
-            if (!_leaving)
+            _engine.Run(s, op);
+            if (!Leaving)
             {
                 ExecuteOne();
             }
         }
-        while (!_leaving);
+        while (!Leaving);
     }
+
+    /// <summary>A TLBI of this vCPU.</summary>
+    internal void InvalidateTlb(TlbRequest request, bool broadcast)
+    {
+        Counters.TlbInvalidations[(int)request.Scope]++;
+        Mmu.Invalidate(request);
+        if (broadcast && Broadcast is { } others)
+        {
+            others.Request(this, request);
+            _state->BroadcastOpen = 1;
+        }
+    }
+
+    /// <summary>After an IC instruction of this vCPU: whether it found code changed.</summary>
+    internal void NoteCodeChange(bool changed) => _codeChanged |= changed;
+
+    /// <summary>DSB: completes the maintenance that this vCPU broadcast.</summary>
+    internal void CompleteBroadcast()
+    {
+        Interlocked.MemoryBarrier();
+        if (_codeChanged)
+        {
+            _translations?.FenceOthers(this);
+            _codeChanged = false;
+        }
+
+        if (_state->BroadcastOpen != 0)
+        {
+            // In lockstep the others need their turn to do it.
+            _engine.GiveTurn();
+            Broadcast!.Wait(this);
+            _engine.TakeTurn();
+            _state->BroadcastOpen = 0;
+        }
+    }
+
+    /// <summary>
+    /// Copies memory at virtual addresses as EL1 reads it, up to where none is mapped; see <see cref="VcpuMmu.Peek"/>. Owner only, or while
+    /// the vCPU does not run.
+    /// </summary>
+    public int Peek(ulong address, Span<byte> bytes) => Mmu.Peek(address, bytes);
+
+    /// <summary>The cached data translations of the current translation tables, a line each. Owner only, or while the vCPU does not run.</summary>
+    public string DescribeTlb() => Mmu.Describe();
 
     /// <summary>Makes <see cref="Run"/> return <see cref="VcpuExit.Requested"/> soon, or at once when it is next called. Any thread.</summary>
     public void RequestExit() => Interrupts.Raise(AttentionBits.Exit);
@@ -251,7 +306,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     public void Dispose()
     {
         Disable();
-        _lockstep?.Dispose();
+        _engine.Dispose();
         NativeMemory.Free(_ownOps);
         _ownOps = null;
         NativeMemory.AlignedFree(_state);

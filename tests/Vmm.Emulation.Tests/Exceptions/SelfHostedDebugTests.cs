@@ -38,7 +38,7 @@ public sealed unsafe class SelfHostedDebugTests : IDisposable
         State->SpsrEl1 = Pstate.ModeEl0t | Pstate.Ss;
         State->ElrEl1 = BareCore.Code + 0x100;
         State->Pc = BareCore.Code;
-        _core.Core.UpdateDebug();
+        _core.Core.Debug.Update();
         _core.Core.Run(budget);
     }
 
@@ -189,7 +189,7 @@ public sealed unsafe class SelfHostedDebugTests : IDisposable
         State->Dbgwvr[3] = address;
         State->Dbgwcr[3] = control;
         State->MdscrEl1 = Mdscr.Mde;
-        _core.Core.UpdateWatchpoints();
+        _core.Core.UpdateDebugRegisters();
     }
 
     // One level-1 block of normal memory for EL0, with AP[2:1]; what EL0 may write, EL1 may not execute.
@@ -200,7 +200,7 @@ public sealed unsafe class SelfHostedDebugTests : IDisposable
         State->TcrEl1 = 25 | (1ul << 23);
         State->Ttbr0El1 = BareCore.Tables;
         State->SctlrEl1 = Sctlr.Reset | Sctlr.M;
-        _core.Core.SwitchContext();
-        _core.Core.FlushTlb();
+        _core.Core.Mmu.SwitchContext();
+        _core.Core.Mmu.Flush();
     }
 }

@@ -46,7 +46,7 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         s->Ttbr0El1 = TableAddress;
         s->SctlrEl1 = Sctlr.Reset | Sctlr.M | Sctlr.Uci | Sctlr.Uct | Sctlr.Dze | Sctlr.NTwe | Sctlr.NTwi;
         s->CpacrEl1 = 3 << 20;
-        _core.SwitchContext();
+        _core.Mmu.SwitchContext();
 
         FillPattern(0, (int)OracleRecord.RegionSize);
 

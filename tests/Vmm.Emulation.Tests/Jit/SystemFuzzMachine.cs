@@ -125,8 +125,8 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
         s->SctlrEl1 = Sctlr.Reset | Sctlr.M | Sctlr.Uci | Sctlr.Uct | Sctlr.Dze | Sctlr.NTwe | Sctlr.NTwi | Sctlr.Span
             | (random.Next(6) == 0 ? Sctlr.A : 0) | (random.Next(3) == 0 ? Sctlr.Sa | Sctlr.Sa0 : 0);
         s->CpacrEl1 = random.Next(8) == 0 ? 1ul << 20 : 3ul << 20;
-        _core.SwitchContext();
-        _core.FlushTlb();
+        _core.Mmu.SwitchContext();
+        _core.Mmu.Flush();
         _core.SetPstate(Pstate.DaifMask | (el1 ? Pstate.ModeEl1h : Pstate.ModeEl0t));
         new Span<ulong>(record.X, 31).CopyTo(new Span<ulong>(s->X, 31));
         new Span<ulong>(record.V, 64).CopyTo(new Span<ulong>(s->V, 64));

@@ -60,7 +60,7 @@ public sealed unsafe class ExtremeAccessTests(ITestOutputHelper output) : IDispo
         _machine.Place(_machine.Core, HostileMachine.Code);
         _machine.SetRegime(HostileMachine.Untranslated(25 | (2ul << 32)) with { Sctlr = Sctlr.Reset | (mmu ? Sctlr.M : 0) | sctlr, Ttbr0 = Root });
         _machine.State->MairEl1 = 0xFF;
-        _machine.Core.FlushTlb();
+        _machine.Core.Mmu.Flush();
         for (int i = 0; i < 31; i++)
         {
             _machine.State->X[i] = 0x0101_0101_0101_0101ul * (uint)i;

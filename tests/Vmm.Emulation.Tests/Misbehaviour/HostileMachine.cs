@@ -86,8 +86,8 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
         State->Ttbr0El1 = regime.Ttbr0;
         State->Ttbr1El1 = regime.Ttbr1;
         State->MairEl1 = 0x4444_4444_4444_44FF;
-        Core.SwitchContext();
-        Core.FlushTlb();
+        Core.Mmu.SwitchContext();
+        Core.Mmu.Flush();
     }
 
     /// <summary>Resets the machine and runs CPU 0 until the boot image powers it off; returns what it printed.</summary>

@@ -119,7 +119,7 @@ public sealed unsafe partial class ManyPossibleCpusTests(ITestOutputHelper outpu
             for (ulong asid = 1; asid <= 8; asid++)
             {
                 core.State->Ttbr0El1 = asid << 48;
-                core.SwitchContext();
+                core.Mmu.SwitchContext();
                 core.Run(10);
             }
 

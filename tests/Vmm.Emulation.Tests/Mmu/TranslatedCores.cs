@@ -121,7 +121,7 @@ internal sealed unsafe class TranslatedCores : IDisposable
     {
         core.State->Ttbr0El1 = root | (asid << 48);
         core.State->Ttbr1El1 = _upper | (asid << 48);
-        core.SwitchContext();
+        core.Mmu.SwitchContext();
     }
 
     /// <summary>Executes one instruction at EL1; false if it took an exception.</summary>

@@ -1,6 +1,7 @@
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit.X64;
+using Vmm.Emulation.Cpu.Mmu;
 
 namespace Vmm.Emulation.Cpu.Jit;
 

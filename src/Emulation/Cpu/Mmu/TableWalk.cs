@@ -12,9 +12,9 @@ internal static unsafe class TableWalk
     public readonly record struct View(int ExceptionLevel, bool Pan);
 
     /// <summary>Translates an address for an access. False: <paramref name="status"/> is the fault status code.</summary>
-    public static bool Translate(VcpuCore core, ulong va, AccessType access, View view, out Translation result, out int status)
+    public static bool Translate(VcpuMmu mmu, ulong va, AccessType access, View view, out Translation result, out int status)
     {
-        CpuState* s = core.State;
+        CpuState* s = mmu.State;
         result = default;
         bool upper = ((va >> 55) & 1) != 0;
         ulong tcr = s->TcrEl1;
@@ -22,7 +22,7 @@ internal static unsafe class TableWalk
 
         if ((s->SctlrEl1 & Sctlr.M) == 0)
         {
-            return TranslateFlat(core, va, access, topByteIgnored, ref result, out status);
+            return TranslateFlat(mmu, va, access, topByteIgnored, ref result, out status);
         }
 
         // The region of the address, and whether the tables of that region may be walked.
@@ -31,17 +31,17 @@ internal static unsafe class TableWalk
         ulong high = topByteIgnored ? (ulong)((long)(va << 8) >> 8) : va;
         ulong expected = upper ? ulong.MaxValue << inputSize : 0;
         bool walkDisabled = ((tcr >> (upper ? 23 : 7)) & 1) != 0;
-        bool el0Disabled = view.ExceptionLevel == 0 && ((tcr >> (upper ? 56 : 55)) & 1) != 0 && core.Has(Decoding.Feature.E0pd);
+        bool el0Disabled = view.ExceptionLevel == 0 && ((tcr >> (upper ? 56 : 55)) & 1) != 0 && mmu.Model.Has(Decoding.Feature.E0pd);
         if ((high & (ulong.MaxValue << inputSize)) != expected || walkDisabled || el0Disabled)
         {
             status = FaultStatus.Translation;
             return false;
         }
 
-        int granule = GranuleBits(core, tcr, upper);
+        int granule = GranuleBits(mmu, tcr, upper);
         int stride = granule - 3;
         int level = 4 - ((inputSize - granule + stride - 1) / stride);
-        int outputSize = Math.Min(core.PhysicalAddressBits, IntermediateSize((int)(tcr >> 32) & 7));
+        int outputSize = Math.Min(mmu.Model.PhysicalAddressBits, IntermediateSize((int)(tcr >> 32) & 7));
 
         ulong ttbr = (upper ? s->Ttbr1El1 : s->Ttbr0El1) & 0x0000_FFFF_FFFF_FFFE;
         int indexBits = inputSize - granule - ((3 - level) * stride);
@@ -60,7 +60,7 @@ internal static unsafe class TableWalk
         {
             int shift = granule + ((3 - level) * stride);
             ulong index = ((va & ((1ul << inputSize) - 1)) >> shift) & ((1ul << indexBits) - 1);
-            byte* host = core.Bus.HostPointer(table + (index * 8));
+            byte* host = mmu.Bus.HostPointer(table + (index * 8));
             if (host == null)
             {
                 status = FaultStatus.ExternalAbortOnWalk | level;
@@ -151,10 +151,10 @@ internal static unsafe class TableWalk
     }
 
     // MMU off: addresses pass unchanged, data is Device-nGnRnE, instructions Normal (Arm ARM D8.2.8).
-    private static bool TranslateFlat(VcpuCore core, ulong va, AccessType access, bool topByteIgnored, ref Translation result, out int status)
+    private static bool TranslateFlat(VcpuMmu mmu, ulong va, AccessType access, bool topByteIgnored, ref Translation result, out int status)
     {
         ulong address = topByteIgnored ? va & 0x00FF_FFFF_FFFF_FFFF : va;
-        if (address >> core.PhysicalAddressBits != 0)
+        if (address >> mmu.Model.PhysicalAddressBits != 0)
         {
             status = FaultStatus.AddressSize;
             return false;
@@ -172,13 +172,13 @@ internal static unsafe class TableWalk
     }
 
     // log2 of the granule of the half of the address space that upper names. One that is reserved or not supported is taken for 4 KiB.
-    private static int GranuleBits(VcpuCore core, ulong tcr, bool upper)
+    private static int GranuleBits(VcpuMmu mmu, ulong tcr, bool upper)
     {
         int field = (int)(tcr >> (upper ? 30 : 14)) & 3;
         int bits = upper
             ? field switch { 1 => 14, 3 => 16, _ => 12 }
             : field switch { 1 => 16, 2 => 14, _ => 12 };
-        return bits == 14 && !core.Has(Decoding.Feature.Granule16K) ? 12 : bits;
+        return bits == 14 && !mmu.Model.Has(Decoding.Feature.Granule16K) ? 12 : bits;
     }
 
     // TCR_EL1.IPS.

@@ -18,7 +18,7 @@ public sealed class TlbBroadcast(IReadOnlyList<VcpuCore> cores)
             VcpuCore core = cores[i];
             if (core != from && core.IsEnabled)
             {
-                core.FileTlbRequest(request);
+                core.Mmu.File(request);
             }
         }
     }
@@ -30,7 +30,7 @@ public sealed class TlbBroadcast(IReadOnlyList<VcpuCore> cores)
         {
             if (cores[i].IsEnabled)
             {
-                cores[i].FileTlbRequest(request);
+                cores[i].Mmu.File(request);
             }
         }
     }
@@ -58,7 +58,7 @@ public sealed class TlbBroadcast(IReadOnlyList<VcpuCore> cores)
             VcpuCore core = cores[i];
             while (core != from && core.HasOpenTlbRequests)
             {
-                from.ServiceTlbRequests();
+                from.Mmu.ServiceRequests();
                 spin.SpinOnce(sleep1Threshold: -1);
             }
         }

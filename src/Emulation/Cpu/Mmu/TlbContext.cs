@@ -1,5 +1,4 @@
 using Vmm.Emulation.Cpu.Interpreter;
-using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu.Mmu;

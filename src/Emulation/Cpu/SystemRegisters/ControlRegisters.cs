@@ -11,7 +11,7 @@ internal static unsafe class ControlRegisters
         {
             ulong writable = Sctlr.WritableOn(core.Model.Features);
             s->SctlrEl1 = (v & writable) | (Sctlr.Reset & ~writable);
-            core.FlushTlb();
+            core.Mmu.Flush();
         }));
         row(3, 0, 1, 0, 1, new("ACTLR_EL1", (_, s) => s->ActlrEl1, (_, _, _) => { }));
         row(3, 0, 1, 0, 2, new("CPACR_EL1", (_, s) => s->CpacrEl1, (core, s, v) =>
@@ -23,12 +23,12 @@ internal static unsafe class ControlRegisters
         row(3, 0, 2, 0, 0, new("TTBR0_EL1", (_, s) => s->Ttbr0El1, (core, s, v) =>
         {
             s->Ttbr0El1 = v;
-            core.SwitchContext();
+            core.Mmu.SwitchContext();
         }));
         row(3, 0, 2, 0, 1, new("TTBR1_EL1", (_, s) => s->Ttbr1El1, (core, s, v) =>
         {
             s->Ttbr1El1 = v;
-            core.SwitchContext();
+            core.Mmu.SwitchContext();
         }));
         row(3, 0, 2, 0, 2, new("TCR_EL1", (_, s) => s->TcrEl1, WriteTranslation((s, v) => s->TcrEl1 = v)));
         row(3, 0, 10, 2, 0, new("MAIR_EL1", (_, s) => s->MairEl1, WriteTranslation((s, v) => s->MairEl1 = v)));
@@ -60,7 +60,7 @@ internal static unsafe class ControlRegisters
         row(3, 3, 4, 2, 1, new("DAIF", (_, s) => s->Pstate & Pstate.DaifMask, (core, s, v) =>
         {
             s->Pstate = (s->Pstate & ~Pstate.DaifMask) | ((uint)v & Pstate.DaifMask);
-            core.UpdateDebug();
+            core.Debug.Update();
             core.InterruptsMayBeUnmasked();
         })
         { El0Read = true, El0Write = true, TrapEl0 = (_, s, _) => (s->SctlrEl1 & Sctlr.Uma) == 0 });
@@ -74,7 +74,7 @@ internal static unsafe class ControlRegisters
     private static WriteRegister WriteTranslation(Store store) => (core, s, v) =>
     {
         store(s, v);
-        core.FlushTlb();
+        core.Mmu.Flush();
     };
 
     private delegate void Store(CpuState* s, ulong value);

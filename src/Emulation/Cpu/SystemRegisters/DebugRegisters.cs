@@ -82,7 +82,6 @@ internal static unsafe class DebugRegisters
 
     private static void Changed(VcpuCore core)
     {
-        core.UpdateDebug();
-        core.UpdateWatchpoints();
+        core.UpdateDebugRegisters();
     }
 }

@@ -95,7 +95,7 @@ internal static unsafe class SystemOperations
 
     private static Op* InvalidateCode(VcpuCore core, CpuState* s, Op* op, ulong va)
     {
-        if (!core.TranslateForMaintenance(op, va, AccessType.Read, out Translation t))
+        if (!core.Data.TranslateForMaintenance(op, va, AccessType.Read, out Translation t))
         {
             return core.Resume(op);
         }
@@ -109,11 +109,11 @@ internal static unsafe class SystemOperations
     }
 
     private static Op* MaintainData(VcpuCore core, CpuState* s, Op* op, ulong va, AccessType type) =>
-        core.TranslateForMaintenance(op, va, type, out _) ? op + 1 : core.Resume(op);
+        core.Data.TranslateForMaintenance(op, va, type, out _) ? op + 1 : core.Resume(op);
 
     private static Op* Zero(VcpuCore core, CpuState* s, Op* op, ulong va)
     {
-        if (!MemoryAccess.IsWritablePage(s, va) && !core.CheckZero(op, va))
+        if (!MemoryAccess.IsWritablePage(s, va) && !core.Data.CheckZero(op, va))
         {
             return core.Resume(op);
         }
@@ -134,7 +134,7 @@ internal static unsafe class SystemOperations
     private static Op* Translate(VcpuCore core, CpuState* s, Op* op, ulong va, AccessType type, int exceptionLevel, bool withPan)
     {
         var view = new TableWalk.View(exceptionLevel, withPan && (s->Pstate & Pstate.Pan) != 0);
-        if (TableWalk.Translate(core, va, type, view, out Translation t, out int status))
+        if (core.Mmu.Translate(va, type, view, out Translation t, out int status))
         {
             // What is not cacheable is outer shareable whatever the descriptor says.
             int shareability = t.IsDevice || t.Attributes == NonCacheable ? OuterShareable : t.Shareability;

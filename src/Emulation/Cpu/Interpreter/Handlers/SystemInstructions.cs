@@ -130,7 +130,7 @@ internal static unsafe class SystemInstructions
         s->Pstate |= Crm(op) << 6;
         if ((Crm(op) & 8) != 0)
         {
-            core.UpdateDebug();
+            core.Debug.Update();
         }
 
         return op + 1;
@@ -144,7 +144,7 @@ internal static unsafe class SystemInstructions
         }
 
         s->Pstate &= ~(Crm(op) << 6);
-        core.UpdateDebug();
+        core.Debug.Update();
         core.InterruptsMayBeUnmasked();
         return s->Attention == 0 ? op + 1 : Flow.TakenTo(core, s, op, core.PcOf(op) + 4);
     }

@@ -1,9 +1,8 @@
 using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu.Interpreter;
-using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Memory;
 
-namespace Vmm.Emulation.Cpu.Jit;
+namespace Vmm.Emulation.Cpu.Mmu;
 
 /// <summary>An entry of the jump cache: code for an instruction, by its virtual address.</summary>
 [StructLayout(LayoutKind.Sequential)]

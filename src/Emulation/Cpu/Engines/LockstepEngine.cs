@@ -1,0 +1,256 @@
+using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Cpu.Lockstep;
+using Vmm.Emulation.Cpu.Mmu;
+using Vmm.Emulation.Memory;
+
+namespace Vmm.Emulation.Cpu.Engines;
+
+/// <summary>
+/// Lockstep: both engines side by side. Each run of translated code, of about <see cref="LockstepCpu.Quantum"/> instructions, is undone and repeated by the interpreter from
+/// the same state; registers, flags, all other state and every byte stored must then be the same, and execution goes on from the interpreter's. That is possible because
+/// translated code changes nothing but <see cref="CpuState"/> and guest memory: whatever else an instruction does, it leaves to the interpreter, which does it once, outside
+/// such a pair.
+/// <para>What it cannot see. Translated code is made with all flags wanted and with a log of its stores, so the leaving out of flags nobody reads, where plain translated code
+/// differs in SPSR_EL1 by design, is not covered; the random programs of the tests compare that. One vCPU executes at a time (<see cref="LockstepTurn"/>), so neither is memory
+/// ordering between vCPUs. An instruction that the interpreter does in both engines is not compared with anything.</para>
+/// </summary>
+internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache translations) : TranslatedEngine(core, translations), IAccessReplay
+{
+    private readonly LockstepCpu _lockstep = new(translations.Turn!);
+
+    /// <summary>Instructions that both engines executed and agreed on, since creation. Any thread, roughly.</summary>
+    public long Instructions => _lockstep.Instructions;
+
+    /// <summary>Runs of translated code that were repeated by the interpreter, since creation. Any thread, roughly.</summary>
+    public long Runs => _lockstep.Runs;
+
+    public override void TakeTurn() => _lockstep.TakeTurn();
+
+    public override void GiveTurn() => _lockstep.GiveTurn();
+
+    public override void Dispose()
+    {
+        base.Dispose();
+        _lockstep.Dispose();
+    }
+
+    // Both engines from an address on.
+    protected override bool Enter(CpuState* s, ulong pc, byte* code, int charged, long generation, Op* op, out Exit exit)
+    {
+        _lockstep.PassTurn();
+        long remaining = s->Remaining;
+        CodePage page = Core.Page!;
+        s->Pc = pc;
+        StateComparison.Copy(s, _lockstep.Before);
+        long budget = Math.Min(remaining, LockstepCpu.Quantum);
+        if (!RunOnce(s, code, budget, charged, generation, op, out exit, out long count))
+        {
+            s->Remaining = remaining;
+            return false;
+        }
+
+        ulong stopped = Repeat(s, page, pc, count);
+        if (Differs(s, exit.Pc, stopped))
+        {
+            ReportDifference(s, page, pc, code, charged, exit.Pc, stopped, generation);
+        }
+
+        _lockstep.Instructions += count;
+        _lockstep.Runs++;
+        s->Remaining = remaining - count;
+        if (exit.Kind != ExitKind.Lookup)
+        {
+            s->CodePageVa = exit.Pc & PageMask;
+        }
+
+        return true;
+    }
+
+    // Runs translated code, notes what it made of state and memory, and undoes it.
+    private bool RunOnce(
+        CpuState* s, byte* code, long budget, int charged, long generation, Op* op, out Exit exit, out long count)
+    {
+        count = 0;
+        s->Remaining = budget + charged;
+        s->StoreLog = _lockstep.TranslatedStores.First;
+        if (!EnterCode(s, code, generation, op, out exit))
+        {
+            return false;
+        }
+
+        count = budget - s->Remaining + exit.Count;
+        StateComparison.Copy(s, _lockstep.Translated);
+        StateComparison.Copy(_lockstep.Before, s);
+        StateComparison.CopyLookups(_lockstep.Translated, s);
+        _lockstep.TakeBackStores(_lockstep.Translated->StoreLog);
+        exit.Pc = Core.WithoutTag(exit.Pc);
+        return true;
+    }
+
+    // Interprets a number of instructions, whatever other threads ask for meanwhile; where it stopped. It stops early at an address that translated code cannot have gone to.
+    private ulong Repeat(CpuState* s, CodePage page, ulong pc, long count)
+    {
+        CodePage? last = Core.Page;
+        Core.Page = page;
+        (bool leaving, VcpuExit reason) = (Core.Leaving, Core.ExitReason);
+        _lockstep.Tlb = s->Tlb;
+        _lockstep.TlbUnprivileged = s->TlbUnprivileged;
+        s->Tlb = s->TlbUnprivileged = _lockstep.NoTlb;
+        _lockstep.InterpretedStores.Clear();
+        _lockstep.BeginPath();
+        _lockstep.Repeating = true;
+        Core.ExecutingOne = true;
+
+        // Behind the last instruction of a page the next one is looked up.
+        bool isHere = (pc & PageMask) == s->CodePageVa;
+        for (long i = 0; i < count; i++)
+        {
+            if (!isHere && !TryFindPage(s, pc))
+            {
+                break;
+            }
+
+            Op* op = Core.OwnOp((int)(pc & ~PageMask));
+            _lockstep.Decode(Core.Code, Core.Page!, op);
+            s->RunStart = op;
+            s->Remaining = 1;
+            int level = Pstate.ExceptionLevel(s->Pstate);
+            uint word = op->Word;
+            Op* next = op->Handler(Core, s, op);
+            _lockstep.NotePath(pc, word);
+            if (s->Tlb != _lockstep.NoTlb)
+            {
+                // PSTATE has chosen others.
+                _lockstep.Tlb = s->Tlb;
+                _lockstep.TlbUnprivileged = s->TlbUnprivileged;
+                s->Tlb = s->TlbUnprivileged = _lockstep.NoTlb;
+            }
+
+            // A branch has found the budget spent, or attention, and left with the address.
+            pc = next == op + 1 ? pc + sizeof(uint) : s->Pc;
+            isHere = (pc & PageMask) == s->CodePageVa && (pc & 3) == 0 && level == Pstate.ExceptionLevel(s->Pstate);
+        }
+
+        Core.ExecutingOne = false;
+        _lockstep.Repeating = false;
+        s->Tlb = _lockstep.Tlb;
+        s->TlbUnprivileged = _lockstep.TlbUnprivileged;
+        (Core.Leaving, Core.ExitReason) = (leaving, reason);
+        Core.Page = last;
+        s->Pc = pc;
+        return pc;
+    }
+
+    // Goes to the page of an address that translated code may have gone to by itself: one that executes, or that the jump cache knows. False for others.
+    private bool TryFindPage(CpuState* s, ulong pc)
+    {
+        if ((pc & 3) != 0)
+        {
+            return false;
+        }
+
+        ref TlbContext.InstructionEntry entry = ref Core.Mmu.Context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);
+        CodePage? page = entry.Tag == (pc & PageMask) ? entry.Page : null;
+        if (page == null)
+        {
+            byte* code = JumpCache.Find(s->JumpCache, pc);
+            if (code != null)
+            {
+                Translations.BlockAt(code, out page);
+            }
+        }
+
+        if (page == null)
+        {
+            return false;
+        }
+
+        Core.Page = page;
+        s->CodePageVa = pc & PageMask;
+        return true;
+    }
+
+    // An access of the interpreter that repeats: to where the real TLB says, or what translated code kept of it. False for a page that translated code cannot have accessed.
+    public bool TryFind(ulong va, int size, AccessKind kind, bool write, out byte* host)
+    {
+        host = null;
+        if (!_lockstep.Repeating || ((kind & AccessKind.Aligned) != 0 && (va & (ulong)(size - 1)) != 0))
+        {
+            return false;
+        }
+
+        bool unprivileged = (kind & AccessKind.Unprivileged) != 0;
+        TlbEntry* entry = (unprivileged ? _lockstep.TlbUnprivileged : _lockstep.Tlb) + ((va >> GuestMemory.PageShift) & (TlbEntry.Count - 1));
+        ulong tag = (va + (ulong)(size - 1)) & PageMask;
+        if (tag != (va & PageMask))
+        {
+            return false;
+        }
+
+        if ((write ? entry->WriteTag : entry->ReadTag) == tag && ((kind & AccessKind.Atomic) == 0 || entry->ReadTag == tag))
+        {
+            host = (byte*)(va + (nuint)entry->Addend);
+        }
+        else if ((kind & (AccessKind.Unprivileged | AccessKind.Atomic)) == 0
+            && new ReadOnlySpan<ulong>(write ? _lockstep.Before->BaseWriteTag : _lockstep.Before->BaseReadTag, CpuState.Bases).IndexOf(tag) is var index && index >= 0)
+        {
+            host = (byte*)(va + (nuint)_lockstep.Before->BaseAddend[index]);
+        }
+        else
+        {
+            return false;
+        }
+
+        NoteStore(host, write ? size : 0);
+        return true;
+    }
+
+    public void NoteStore(byte* host, int size)
+    {
+        if (_lockstep.Repeating)
+        {
+            _lockstep.InterpretedStores.Note(host, size);
+        }
+    }
+
+    // Throws what differs; undoes it before, and looks for the block in which it first does.
+    private void ReportDifference(CpuState* s, CodePage page, ulong pc, byte* code, int charged, ulong end, ulong stopped, long generation)
+    {
+        const int patience = 4 * LockstepCpu.Quantum;
+        string report = LockstepReport.Of(Core, _lockstep, Translations, code, end, stopped);
+        _lockstep.InterpretedStores.Undo();
+        StateComparison.Copy(_lockstep.Before, s);
+        for (int block = 0; block < patience; block++)
+        {
+            Core.Page = page;
+            StateComparison.Copy(s, _lockstep.Before);
+            if (!RunOnce(s, code, 1, charged, generation, Core.LeftOp, out Exit exit, out long count))
+            {
+                break;
+            }
+
+            end = exit.Pc;
+            stopped = Repeat(s, page, pc, count);
+            if (Differs(s, end, stopped))
+            {
+                report = LockstepReport.Of(Core, _lockstep, Translations, code, end, stopped);
+                break;
+            }
+
+            pc = stopped;
+            if (count == 0 || !TryFindPage(s, pc) || (code = Translations.EntryOf(Core.Page!, (int)(pc & ~PageMask) / sizeof(uint))) == null)
+            {
+                break;
+            }
+
+            page = Core.Page!;
+            charged = 0;
+        }
+
+        throw new LockstepException(report);
+    }
+
+    private bool Differs(CpuState* s, ulong end, ulong stopped) =>
+        stopped != end || !StateComparison.AreEqual(s, _lockstep.Translated) || _lockstep.DifferentBytes() != null;
+}

@@ -1,0 +1,205 @@
+using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Cpu.Mmu;
+using Vmm.Emulation.Memory;
+
+namespace Vmm.Emulation.Cpu.Engines;
+
+/// <summary>Translated code: in, out, and what to do about why it left. What has no translation is executed by the interpreter's handlers.</summary>
+internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translations) : IEngine
+{
+    protected const ulong PageMask = ~(ulong)(GuestMemory.PageSize - 1);
+
+    private bool _inTranslatedCode;
+    private long _jumpsGeneration;
+
+    /// <summary>How a run of translated code ended.</summary>
+    protected struct Exit
+    {
+        public ExitKind Kind;
+
+        /// <summary>Where to go on; of <see cref="ExitKind.Interpret"/> the instruction that is left for.</summary>
+        public ulong Pc;
+
+        /// <summary>What the code says of the exit; null for <see cref="ExitKind.Lookup"/>.</summary>
+        public ExitInfo* Info;
+
+        /// <summary>Of <see cref="ExitCounters"/>.</summary>
+        public int Counter;
+
+        /// <summary>Instructions executed that the code at <see cref="Place"/> charges.</summary>
+        public int Count;
+
+        /// <summary>The code at <see cref="Place"/> is for translations as they were.</summary>
+        public bool Relies;
+
+        /// <summary>Where the code goes on behind the instruction.</summary>
+        public byte* Place;
+    }
+
+    public bool InTranslatedCode => Volatile.Read(ref _inTranslatedCode);
+
+    protected VcpuCore Core => core;
+
+    protected TranslationCache Translations => translations;
+
+    public virtual void TakeTurn()
+    {
+    }
+
+    public virtual void GiveTurn()
+    {
+    }
+
+    public void Abandon() => Volatile.Write(ref _inTranslatedCode, false);
+
+    public virtual void Dispose()
+    {
+    }
+
+    public void Run(CpuState* s, Op* op)
+    {
+        // Made when the vCPU first runs: a machine may have hundreds that never do.
+        long[] exits = core.Counters.Exits ??= new long[ExitCounters.Count];
+        while (op != null)
+        {
+            byte* code = translations.Find(core, core.Page!, op->Offset / sizeof(uint), out long generation);
+            if (code == null)
+            {
+                op = core.EnterAt(core.PcOf(op));
+                continue;
+            }
+
+            NoteJump(s, op, code, generation);
+            op = Execute(exits, s, core.PcOf(op), code, generation);
+        }
+    }
+
+    // Enters code again and again until it needs what EnterAt does; the code is that of an address.
+    private Op* Execute(long[] exits, CpuState* s, ulong pc, byte* code, long generation)
+    {
+        Op* op = core.LeftOp;
+
+        // What was taken off the budget here, and is charged by the code when it goes on.
+        int charged = 0;
+        while (true)
+        {
+            if (!Enter(s, pc, code, charged, generation, op, out Exit exit))
+            {
+                return core.EnterAt(pc);
+            }
+
+            pc = exit.Pc;
+            exits[exit.Counter]++;
+            switch (exit.Kind)
+            {
+                case ExitKind.Lookup:
+                    return core.EnterAt(s->Pc);
+                case ExitKind.Attention:
+                    return core.EnterAt(pc);
+                case ExitKind.Link or ExitKind.Apart:
+                    charged = 0;
+                    code = translations.Link(core, core.Page!, exit.Info, generation, apart: exit.Kind == ExitKind.Apart);
+                    if (code == null)
+                    {
+                        return core.EnterAt(pc);
+                    }
+
+                    break;
+                default:
+                    s->RunStart = op;
+                    core.Mmu.Changed = false;
+                    Op* next = op->Handler(core, s, op);
+                    if (next != op + 1)
+                    {
+                        return next;
+                    }
+
+                    s->Remaining--;
+                    pc += sizeof(uint);
+                    if (exit.Relies && core.Mmu.Changed)
+                    {
+                        return core.EnterAt(pc);
+                    }
+
+                    charged = exit.Count + 1;
+                    code = exit.Place;
+                    break;
+            }
+        }
+    }
+
+    /// <summary>Runs translated code until it leaves; the budget has then been charged. False when the code was given up: nothing has happened.</summary>
+    /// <param name="pc">The address that the code is of.</param>
+    /// <param name="charged">Instructions that are taken off the budget already, and that the code takes off again.</param>
+    /// <param name="op">Where the instruction goes that the code leaves for.</param>
+    protected virtual bool Enter(CpuState* s, ulong pc, byte* code, int charged, long generation, Op* op, out Exit exit)
+    {
+        s->Remaining += charged;
+        if (!EnterCode(s, code, generation, op, out exit))
+        {
+            s->Remaining -= charged;
+            return false;
+        }
+
+        s->Remaining -= exit.Count;
+        return true;
+    }
+
+    /// <summary>Enters and leaves. False when the code was given up.</summary>
+    protected bool EnterCode(CpuState* s, byte* code, long generation, Op* op, out Exit exit)
+    {
+        exit = default;
+        Volatile.Write(ref _inTranslatedCode, true);
+        if (translations.Generation != generation)
+        {
+            Volatile.Write(ref _inTranslatedCode, false);
+            return false;
+        }
+
+        exit.Kind = (ExitKind)translations.Enter(s, code);
+        if (exit.Kind == ExitKind.Lookup)
+        {
+            Volatile.Write(ref _inTranslatedCode, false);
+            exit.Counter = s->Remaining > 0 ? ExitCounters.Lookup : ExitCounters.Attention;
+            exit.Pc = s->Pc;
+            return true;
+        }
+
+        ExitInfo* info = s->Exit;
+        exit.Info = info;
+        int where = info->Where;
+        if (exit.Kind == ExitKind.Interpret)
+        {
+            *op = *(Op*)((byte*)&info->Where + where);
+            where = op->Offset;
+            exit.Count = info->Count;
+        }
+
+        exit.Relies = info->Relies;
+        exit.Counter = info->Counter;
+        exit.Place = (byte*)&info->Place + info->Place;
+        exit.Pc = s->CodePageVa + (uint)where;
+        core.Page = translations.PageAt(info->Page);
+        Volatile.Write(ref _inTranslatedCode, false);
+        return true;
+    }
+
+    // The next time a jump to the op's address stays in translated code.
+    private void NoteJump(CpuState* s, Op* op, byte* code, long generation)
+    {
+        if (_jumpsGeneration != generation)
+        {
+            core.Mmu.ClearJumps();
+            _jumpsGeneration = generation;
+        }
+
+        // A handler that goes on inside a page may have taken its translation away.
+        ulong pc = core.PcOf(op);
+        ref TlbContext.InstructionEntry entry = ref core.Mmu.Context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);
+        if (entry.Tag == (pc & PageMask) && entry.Page == core.Page)
+        {
+            core.Mmu.Jumps().Note(pc, entry.SizeBits, entry.Global, code);
+        }
+    }
+}
