@@ -14,7 +14,7 @@ using Vmm.Emulation.Tracing;
 namespace Vmm.Emulation.Cpu;
 
 /// <summary>
-/// The engine of one possible vCPU: architectural state and the loop that executes instructions. It exists, passive, for a
+/// One possible vCPU: architectural state, its parts, and the loop that executes instructions. It exists, passive, for a
 /// disabled CPU too; translations and other execution state are made when it is enabled.
 /// <para>Threads: <see cref="Run"/> and everything that reads or writes state belong to one thread at a time, the owner;
 /// <see cref="RequestExit"/> and <see cref="Interrupts"/> are for all.</para>

@@ -13,7 +13,7 @@ namespace Vmm.Emulation.Cpu.Jit;
 /// <see cref="CpuState.HostFlags"/>, in both, or told by the registers that were compared, and for V registers, which may be in XMM registers. An instruction without an emitter, and a memory access that misses the TLB, leave for the
 /// interpreter and come back behind the instruction.</para>
 /// </summary>
-/// <param name="lockstep">Whether stores are logged and no flags left out: see <see cref="VcpuCore"/>.</param>
+/// <param name="lockstep">Whether stores are logged and no flags left out: see <see cref="Engines.LockstepEngine"/>.</param>
 internal sealed unsafe partial class Translator(TranslationCache cache, CodeCache code, bool lockstep) : IDisposable
 {
     /// <summary>Instructions of a block at most.</summary>
