@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Cpu.Mmu;
@@ -147,6 +148,7 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
     }
 
     /// <summary>Enters and leaves. False when the code was given up.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     protected bool EnterCode(CpuState* s, byte* code, long generation, Op* op, out Exit exit)
     {
         exit = default;
