@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Vmm.Tests;
 
 /// <summary>
-/// How long a test waits for what must come. The limit is there for a hang only: a host that is thirty times too busy must not make a test fail, so no
-/// test measures by it, and none has a shorter one.
+/// How long a test waits for what must come. The limit is there for a hang only: a host that is thirty times too busy must not make a test
+/// fail, so no test measures by it, and none has a shorter one.
 /// </summary>
 internal static class Patience
 {
@@ -17,7 +17,9 @@ internal static class Patience
         akka.logger-startup-timeout = 10m
         """;
 
-    /// <summary>How long the calling thread has run on a CPU, for what must not take long: wall time counts what other programs do.</summary>
+    /// <summary>
+    /// How long the calling thread has run on a CPU, for what must not take long: wall time counts what other programs do.
+    /// </summary>
     public static TimeSpan CpuTime()
     {
         // Linux, Documentation/scheduler/sched-stats.rst, "/proc/<pid>/schedstat": the first number is the time on the CPU, in ns.

@@ -5,7 +5,8 @@ using Vmm.Actors.Protocol;
 namespace Vmm.Host;
 
 /// <summary>
-/// Sends one request to plug, unplug, enable or disable a CPU, and waits for how it ends: for as long as the guest runs and can answer. It ends with the request.
+/// Sends one request to plug, unplug, enable or disable a CPU, and waits for how it ends: for as long as the guest runs and can answer. It
+/// ends with the request.
 /// </summary>
 internal sealed class HotplugRequest : MessageActor
 {
@@ -36,7 +37,8 @@ internal sealed class HotplugRequest : MessageActor
         Receive<VmStatus>(
             status => accepted != null && status.RunState != VmRunState.Running,
             _ => End(new HotplugOutcome(
-                accepted!.Id, accepted.Cpu, request is PlugVcpu or SetVcpuAdmin { Enabled: true }, HotplugOutcomeKind.TimedOut, 0, request is SetVcpuAdmin)));
+                accepted!.Id, accepted.Cpu, request is PlugVcpu
+                    or SetVcpuAdmin { Enabled: true }, HotplugOutcomeKind.TimedOut, 0, request is SetVcpuAdmin)));
         Receive<VmStatus>(_ => { });
         Receive<Terminated>(_ => End(new VmCommandRejected(RejectionCode.VmEnded, VmSession.Ending)));
         Receive<IProtocolMessage>(End);

@@ -6,8 +6,9 @@ using Vmm.Emulation.Boards.Virt;
 namespace Vmm.Host;
 
 /// <summary>
-/// Gives back to the host what only the start of the VM has used, once, when it is over: translated code of the guest's boot, garbage, and the room that the heaps have grown by.
-/// The start is over with the first ten seconds in which the program uses less than one second of CPU time. It takes some tens of milliseconds of one core of the host.
+/// Gives back to the host what only the start of the VM has used, once, when it is over: translated code of the guest's boot, garbage, and
+/// the room that the heaps have grown by. The start is over with the first ten seconds in which the program uses less than one second of
+/// CPU time. It takes some tens of milliseconds of one core of the host.
 /// </summary>
 internal sealed class IdleTrim : IAsyncDisposable
 {

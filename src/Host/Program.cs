@@ -41,9 +41,11 @@ static async Task<int> Run(string[] args)
         return await RunCommand.Run(args).ConfigureAwait(false);
     }
 
-    var root = new RootCommand("Vmm: an AArch64 virtual machine monitor that plugs and unplugs vCPUs of a running guest; vmm -help lists the options of run")
+    var root = new RootCommand(
+        "Vmm: an AArch64 virtual machine monitor that plugs and unplugs vCPUs of a running guest; vmm -help lists the options of run")
     {
-        new Command(RunCommand.Name, RunCommand.Description), RemoteCommand.Create(), DemoCommand.Create(), AcpiCommand.Create(), GuestFetch.Create(),
+        new Command(RunCommand.Name, RunCommand.Description), RemoteCommand.Create(), DemoCommand.Create(), AcpiCommand.Create(),
+        GuestFetch.Create(),
     };
     root.Add(CompletionCommand.Create(root));
     ParseResult parsed = root.Parse(args);

@@ -55,7 +55,8 @@ public sealed class VmSession : IAsyncDisposable
         Config = config;
         IHotplugJournal journal = PowerOn(config, state);
         _machine = new MachineAdapter(config);
-        var options = new VmOptions(VcpuManager.VcpuDispatcher, s_hotplugTimeout, serialOutput) { Journal = journal, ShutdownOnReset = shutdownOnReset };
+        var options = new VmOptions(VcpuManager.VcpuDispatcher, s_hotplugTimeout, serialOutput) { Journal = journal,
+            ShutdownOnReset = shutdownOnReset };
 
         _system = OpenSystem(remote);
         _vm = VmHosting.StartVm(_system, _machine, options);
@@ -133,7 +134,8 @@ public sealed class VmSession : IAsyncDisposable
     public void Tell(IProtocolMessage message) => _vm.Tell(message);
 
     /// <summary>
-    /// The answer to a command or query, however long the host takes for it; what was published before it has been heard. A VM that is no more answers with <see cref="VmCommandRejected"/>.
+    /// The answer to a command or query, however long the host takes for it; what was published before it has been heard. A VM that is no
+    /// more answers with <see cref="VmCommandRejected"/>.
     /// </summary>
     public async Task<IProtocolMessage> Ask(IProtocolMessage message)
     {
@@ -149,7 +151,10 @@ public sealed class VmSession : IAsyncDisposable
         }
     }
 
-    /// <summary>How a request to plug, unplug, enable or disable a CPU ended, or why it was rejected. Without an end of its own it is timed out when the guest does not run.</summary>
+    /// <summary>
+    /// How a request to plug, unplug, enable or disable a CPU ended, or why it was rejected. Without an end of its own it is timed out when
+    /// the guest does not run.
+    /// </summary>
     public Task<IProtocolMessage> AskOutcome(IProtocolMessage request)
     {
         var ended = new TaskCompletionSource<IProtocolMessage>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -205,12 +210,14 @@ public sealed class VmSession : IAsyncDisposable
                     Sender.Tell(message);
                     break;
                 case Terminated:
-                    _session._ended.TrySetResult(new VmStatus(VmRunState.InternalError, "the VM's supervisor has failed; the log says why"));
+                    _session._ended.TrySetResult(
+                        new VmStatus(VmRunState.InternalError, "the VM's supervisor has failed; the log says why"));
                     _session._gone.Cancel();
                     break;
                 case VmStatus status:
                     Log.Information("VM {State} {Detail}", RunStateNames.Of(status.RunState), status.Detail);
-                    if (status.RunState == VmRunState.InternalError || (status.RunState == VmRunState.Shutdown && !_session.StaysAfterShutdown))
+                    if (status.RunState == VmRunState.InternalError
+                        || (status.RunState == VmRunState.Shutdown && !_session.StaysAfterShutdown))
                     {
                         _session._ended.TrySetResult(status);
                     }

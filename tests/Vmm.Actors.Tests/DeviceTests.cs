@@ -252,7 +252,8 @@ public sealed class DeviceTests : VmTestKit
     {
         IActorRef vm = Start(_ => throw new InvalidOperationException("defect"));
         _machine.Uart.Write(UARTDR, 4, 'a');
-        Assert.StartsWith("devices: System.InvalidOperationException: defect", AwaitStatus(vm, VmRunState.InternalError), StringComparison.Ordinal);
+        Assert.StartsWith("devices: System.InvalidOperationException: defect", AwaitStatus(vm, VmRunState.InternalError),
+            StringComparison.Ordinal);
     }
 
     [Theory]

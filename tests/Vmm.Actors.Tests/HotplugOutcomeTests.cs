@@ -5,8 +5,8 @@ using Vmm.Actors.Protocol;
 namespace Vmm.Actors.Tests;
 
 /// <summary>
-/// A request ends in exactly one way, and that is told exactly once to who asked and once to all: done, refused by the guest, timed out, cancelled by a reset. CPUs 1 and 2 may leave, 3
-/// is disabled, 4 and 5 can be plugged.
+/// A request ends in exactly one way, and that is told exactly once to who asked and once to all: done, refused by the guest, timed out,
+/// cancelled by a reset. CPUs 1 and 2 may leave, 3 is disabled, 4 and 5 can be plugged.
 /// </summary>
 public sealed class HotplugOutcomeTests : HotplugTestKit
 {
@@ -22,7 +22,8 @@ public sealed class HotplugOutcomeTests : HotplugTestKit
         var cases = new TheoryData<string, string>();
         foreach (string operation in (string[])["plug", "unplug", "enable", "disable"])
         {
-            foreach (string kind in (string[])["done", "refused", "timed out", "reset", "done twice", "refused, then done", "done before a reset"])
+            foreach (string kind in (string[])["done", "refused", "timed out", "reset", "done twice", "refused, then done",
+                "done before a reset"])
             {
                 cases.Add(operation, kind);
             }
@@ -79,7 +80,8 @@ public sealed class HotplugOutcomeTests : HotplugTestKit
                 Refuse();
                 break;
             case "refused, then done":
-                // What a guest says of its own accord afterwards is no second end of the request; a CPU that it gives back is told of as such.
+                // What a guest says of its own accord afterwards is no second end of the request; a CPU that it gives back is told of as
+                // such.
                 Refuse();
                 _machine.Port.Ost(cpu, comes ? 1 : 3, 0);
                 break;
@@ -100,7 +102,8 @@ public sealed class HotplugOutcomeTests : HotplugTestKit
             "reset" when !comes => HotplugOutcomeKind.Cancelled,
             _ => HotplugOutcomeKind.Done,
         };
-        var outcome = new HotplugOutcome(id, cpu, comes, expected, expected == HotplugOutcomeKind.Refused ? 0x82 : 0, Standby: operation is "enable" or "disable");
+        var outcome = new HotplugOutcome(id, cpu, comes, expected, expected == HotplugOutcomeKind.Refused ? 0x82
+            : 0, Standby: operation is "enable" or "disable");
         ExpectMsg(outcome);
         all.ExpectMsg(outcome);
         if (kind is "reset" or "done before a reset")

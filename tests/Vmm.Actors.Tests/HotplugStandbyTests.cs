@@ -5,7 +5,8 @@ using Vmm.Actors.Protocol;
 namespace Vmm.Actors.Tests;
 
 /// <summary>
-/// <c>-smp cpus=3,disabledcpus=2,maxcpus=6</c>: CPU 0 is the boot CPU, 1 and 2 are enabled and may leave, 3 and 4 are disabled, 5 can be plugged.
+/// <c>-smp cpus=3,disabledcpus=2,maxcpus=6</c>: CPU 0 is the boot CPU, 1 and 2 are enabled and may leave, 3 and 4 are disabled, 5 can be
+/// plugged.
 /// </summary>
 public sealed class HotplugStandbyTests : HotplugTestKit
 {
@@ -14,7 +15,8 @@ public sealed class HotplugStandbyTests : HotplugTestKit
     {
     }
 
-    private static HotplugOutcome Outcome(string id, int cpu, bool enabled, HotplugOutcomeKind kind, int status = 0) => new(id, cpu, enabled, kind, status, Standby: true);
+    private static HotplugOutcome Outcome(string id, int cpu, bool enabled, HotplugOutcomeKind kind, int status = 0) =>
+        new(id, cpu, enabled, kind, status, Standby: true);
 
     private void Enable(IActorRef coordinator, int cpu, int times = 1)
     {
@@ -244,7 +246,8 @@ public sealed class HotplugFixedTests : HotplugTestKit
 public sealed class HotplugFromPowerOnTests : HotplugTestKit
 {
     public HotplugFromPowerOnTests()
-        : base(new FakeMachine(4, 6) { PowerOnCpus = FakeMachine.Cpus(4, 0, 6, false) with { Plugged = [new PlugVcpu("core5", 5), new PlugVcpu("core4", 4)] } })
+        : base(new FakeMachine(4,
+            6) { PowerOnCpus = FakeMachine.Cpus(4, 0, 6, false) with { Plugged = [new PlugVcpu("core5", 5), new PlugVcpu("core4", 4)] } })
     {
     }
 

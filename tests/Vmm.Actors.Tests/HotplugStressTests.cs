@@ -5,9 +5,9 @@ using Vmm.Actors.Protocol;
 namespace Vmm.Actors.Tests;
 
 /// <summary>
-/// Random requests, resets and restarts of the coordinator against a guest that answers at random: at once, late, twice, wrongly or not at all, and
-/// ejects unasked. What holds then: a request ends once, and when all is quiet a CPU is plugged, has its actor and its GIC interface if and
-/// only if it is enabled.
+/// Random requests, resets and restarts of the coordinator against a guest that answers at random: at once, late, twice, wrongly or not at
+/// all, and ejects unasked. What holds then: a request ends once, and when all is quiet a CPU is plugged, has its actor and its GIC
+/// interface if and only if it is enabled.
 /// </summary>
 public sealed class HotplugStressTests : HotplugTestKit
 {
@@ -63,8 +63,8 @@ public sealed class HotplugStressTests : HotplugTestKit
 
         Assert.True(_accepted.Values.Sum() > Steps / 50, $"only {_accepted.Values.Sum()} requests were accepted");
 
-        // What could not be written is, in a moment; then it is told. A coordinator that is stopped before it has told what is written does not get to; that is all that a
-        // restart may lose.
+        // What could not be written is, in a moment; then it is told. A coordinator that is stopped before it has told what is written does
+        // not get to; that is all that a restart may lose.
         AwaitAssert(
             () =>
             {
@@ -154,7 +154,8 @@ public sealed class HotplugStressTests : HotplugTestKit
                     _accepted[accepted.Id] = _accepted.GetValueOrDefault(accepted.Id) + 1;
                     break;
                 case null:
-                    throw new TimeoutException($"no {typeof(T).Name}; pending {string.Join(", ", _journal.State.Pending)}; {string.Join(", ", _machine.Log.TakeLast(20))}");
+                    throw new TimeoutException($"no {typeof(T).Name}; pending {string.Join(", ", _journal.State.Pending)}; "
+                        + $"{string.Join(", ", _machine.Log.TakeLast(20))}");
             }
         }
     }
@@ -168,10 +169,12 @@ public sealed class HotplugStressTests : HotplugTestKit
         int accepted = _accepted.GetValueOrDefault(id);
         int plugs = ends.Count(o => o.Plug);
         Assert.True(plugs <= 1 && ends.Length - plugs <= _unplugs.GetValueOrDefault(id) + 1, story);
-        bool complete = ends.Length + heard.Count(o => o.Kind == HotplugOutcomeKind.TimedOut) >= accepted && (heard.Length == 0 || plugs == 1);
+        bool complete = ends.Length + heard.Count(o => o.Kind == HotplugOutcomeKind.TimedOut) >= accepted
+            && (heard.Length == 0 || plugs == 1);
         for (int i = 0; i < heard.Length; i++)
         {
-            // What is heard of the plug comes first, the CPU's end last; a time-out is followed by the end of the same request, or of the same asked again.
+            // What is heard of the plug comes first, the CPU's end last; a time-out is followed by the end of the same request, or of the
+            // same asked again.
             Assert.True(heard[i].Plug == (i <= Array.FindLastIndex(heard, o => o.Plug)), story);
             Assert.True(heard[i] is not { Plug: false, Kind: HotplugOutcomeKind.Done } || i == heard.Length - 1, story);
             complete &= heard[i].Kind != HotplugOutcomeKind.TimedOut || (i + 1 < heard.Length && heard[i + 1].Plug == heard[i].Plug);

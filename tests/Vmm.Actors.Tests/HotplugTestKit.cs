@@ -56,7 +56,9 @@ public abstract class HotplugTestKit : PatientTestKit
         Assert.Equal(new HotplugOutcome(id, cpu, true, HotplugOutcomeKind.Done, 0), NextButTimedOut());
     }
 
-    /// <summary>How a request ended: where the coordinator has a short time-out, the test may have been too slow with the guest's answer.</summary>
+    /// <summary>
+    /// How a request ended: where the coordinator has a short time-out, the test may have been too slow with the guest's answer.
+    /// </summary>
     protected HotplugOutcome NextButTimedOut()
     {
         HotplugOutcome outcome = ExpectMsg<HotplugOutcome>();

@@ -74,14 +74,19 @@ public sealed class JournalFileTests : IDisposable
     {
         Change(
             """
-            CREATE TABLE [journal] ([ordering] INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, [created] INTEGER NOT NULL, [deleted] Bit NOT NULL,
-                [persistence_id] NVarChar(255) NOT NULL, [sequence_number] INTEGER NOT NULL, [message] VarBinary NOT NULL, [manifest] NVarChar(500) NULL,
+            CREATE TABLE [journal] ([ordering] INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, [created] INTEGER NOT NULL,
+                [deleted] Bit NOT NULL, [persistence_id] NVarChar(255) NOT NULL, [sequence_number] INTEGER NOT NULL,
+                [message] VarBinary NOT NULL, [manifest] NVarChar(500) NULL,
                 [identifier] INTEGER NULL, [writer_uuid] NVarChar(128) NULL);
             CREATE UNIQUE INDEX journal_uq ON journal (persistence_id, sequence_number);
-            CREATE TABLE [tags] ([ordering_id] INTEGER NOT NULL, [tag] NVarChar(64) NOT NULL, [sequence_nr] INTEGER NOT NULL, [persistence_id] NVarChar(255) NOT NULL);
-            INSERT INTO journal VALUES (1, 639314511094390550, 0, 'hotplug', 1, CAST('{"Id":"c2","Cpu":2,"At":1795854309433}' AS BLOB), 'jp', 7001, '2d14');
-            INSERT INTO journal VALUES (2, 639314511095754932, 0, 'hotplug', 2, CAST('{"Id":"c2","Cpu":2,"At":1795854309574}' AS BLOB), 'jt', 7001, '2d14');
-            INSERT INTO journal VALUES (3, 639314511095754932, 0, 'hotplug', 3, CAST('{"Id":"c2","Cpu":2,"At":1795854309574}' AS BLOB), 'jc', 7001, '2d14');
+            CREATE TABLE [tags] ([ordering_id] INTEGER NOT NULL, [tag] NVarChar(64) NOT NULL, [sequence_nr] INTEGER NOT NULL,
+                [persistence_id] NVarChar(255) NOT NULL);
+            INSERT INTO journal VALUES (1, 639314511094390550, 0, 'hotplug', 1,
+                CAST('{"Id":"c2","Cpu":2,"At":1795854309433}' AS BLOB), 'jp', 7001, '2d14');
+            INSERT INTO journal VALUES (2, 639314511095754932, 0, 'hotplug', 2,
+                CAST('{"Id":"c2","Cpu":2,"At":1795854309574}' AS BLOB), 'jt', 7001, '2d14');
+            INSERT INTO journal VALUES (3, 639314511095754932, 0, 'hotplug', 3,
+                CAST('{"Id":"c2","Cpu":2,"At":1795854309574}' AS BLOB), 'jc', 7001, '2d14');
             """);
         using (JournalFile journal = JournalFile.Open(File))
         {
@@ -95,7 +100,8 @@ public sealed class JournalFileTests : IDisposable
 
     [Theory]
     [InlineData("DROP TABLE journal; CREATE TABLE other (a)", "is a database of something else: it has no table 'journal'")]
-    [InlineData("DROP TABLE journal; CREATE TABLE journal (a)", "is a database of something else: its table 'journal' has no column 'ordering'")]
+    [InlineData("DROP TABLE journal; CREATE TABLE journal (a)",
+        "is a database of something else: its table 'journal' has no column 'ordering'")]
     [InlineData("UPDATE journal SET persistence_id = 'payroll'", "is a database of something else: it has events of 'payroll'")]
     [InlineData("DELETE FROM journal WHERE sequence_number = 2", "is damaged: event 2 is missing")]
     [InlineData("DELETE FROM journal WHERE sequence_number = 1", "is damaged: event 1 is missing")]
@@ -104,9 +110,11 @@ public sealed class JournalFileTests : IDisposable
     [InlineData("UPDATE journal SET manifest = NULL WHERE sequence_number = 2", "is damaged: event 2 does not say what happened")]
     [InlineData("UPDATE journal SET manifest = 'hp' WHERE sequence_number = 2", "is damaged: event 2 is none of a CPU")]
     [InlineData("UPDATE journal SET message = x'00ff' WHERE sequence_number = 3", "is damaged: event 3 does not say what happened")]
-    [InlineData("UPDATE journal SET message = CAST('{}' AS BLOB) WHERE sequence_number = 3", "is damaged: event 3 does not say what happened")]
+    [InlineData("UPDATE journal SET message = CAST('{}' AS BLOB) WHERE sequence_number = 3",
+        "is damaged: event 3 does not say what happened")]
     [InlineData("UPDATE journal SET message = 7 WHERE sequence_number = 3", "is damaged: event 3 does not say what happened")]
-    [InlineData("UPDATE journal SET message = CAST('{\"Id\":\"a\",\"Cpu\":-1,\"At\":0}' AS BLOB) WHERE sequence_number = 3", "is damaged: event 3 is none of a CPU")]
+    [InlineData("UPDATE journal SET message = CAST('{\"Id\":\"a\",\"Cpu\":-1,\"At\":0}' AS BLOB) WHERE sequence_number = 3",
+        "is damaged: event 3 is none of a CPU")]
     [InlineData("UPDATE journal SET manifest = 'jt' WHERE sequence_number = 1", "is damaged: event 1 does not say what happened")]
     public void What_is_wrong_with_it_is_said(string change, string said)
     {
@@ -173,7 +181,8 @@ public sealed class JournalFileTests : IDisposable
         {
             hold.CommandText = "BEGIN IMMEDIATE";
             hold.ExecuteNonQuery();
-            Assert.Contains("database is locked", Assert.Throws<JournalException>(() => journal.Append([s_plug])).Message, StringComparison.Ordinal);
+            Assert.Contains("database is locked", Assert.Throws<JournalException>(() => journal.Append([s_plug])).Message,
+                StringComparison.Ordinal);
             hold.CommandText = "ROLLBACK";
             hold.ExecuteNonQuery();
         }

@@ -171,12 +171,14 @@ public sealed class JournalTests : IDisposable
             await first.Receive<HotplugAccepted>();
             await first.Logged("insert 2");
             first.Machine.Port.Ost(2, 1, 0);
-            Assert.Equal(new HotplugOutcome("cpu-2", 2, true, HotplugOutcomeKind.Done, 0, Standby: true), await first.Receive<HotplugOutcome>());
+            Assert.Equal(new HotplugOutcome("cpu-2", 2, true, HotplugOutcomeKind.Done, 0, Standby: true),
+                await first.Receive<HotplugOutcome>());
             first.Send(new SetVcpuAdmin(1, false));
             await first.Receive<HotplugAccepted>();
             await first.Logged("remove 1");
             first.Machine.Port.Eject(1);
-            Assert.Equal(new HotplugOutcome("cpu-1", 1, false, HotplugOutcomeKind.Done, 0, Standby: true), await first.Receive<HotplugOutcome>());
+            Assert.Equal(new HotplugOutcome("cpu-1", 1, false, HotplugOutcomeKind.Done, 0, Standby: true),
+                await first.Receive<HotplugOutcome>());
         }
 
         await using (var second = new Run(_folder, 2, 4, disabled: 1, canLeave: true))

@@ -8,5 +8,6 @@ namespace Vmm.Actors.Tests;
 public abstract class PatientTestKit() : TestKit(ConfigurationFactory.ParseString(Patience.Akka).WithFallback(VmConfiguration.Load()))
 {
     /// <summary>Waits until a condition holds. Akka's own asks ten times in all, which would be once a minute.</summary>
-    protected static void AwaitCondition(Func<bool> condition, TimeSpan? max = null) => Patience.Until(condition, "the condition holds", max);
+    protected static void AwaitCondition(Func<bool> condition, TimeSpan? max = null) =>
+        Patience.Until(condition, "the condition holds", max);
 }

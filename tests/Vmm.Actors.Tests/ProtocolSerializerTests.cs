@@ -78,7 +78,8 @@ public sealed class ProtocolSerializerTests : TestKit
     public void Machine_description_of_version_1_is_read()
     {
         const string json = """
-            {"CpuModel":"max","EnabledCpus":1,"Sockets":1,"Clusters":1,"Cores":2,"Threads":1,"MemoryBytes":1,"Acpi":true,"Name":"","Uuid":"","More":1}
+            {"CpuModel":"max","EnabledCpus":1,"Sockets":1,"Clusters":1,"Cores":2,"Threads":1,
+            "MemoryBytes":1,"Acpi":true,"Name":"","Uuid":"","More":1}
             """;
         Assert.Equal(1, ((MachineDescription)ProtocolSerializer.Decode(Encoding.UTF8.GetBytes(json), "mD")).Protocol);
     }

@@ -27,9 +27,11 @@ public sealed class VmFailureTests : VmTestKit
 
         // Requests are answered, not lost, until the reset.
         vm.Tell(new PlugVcpu("core3", 3), TestActor);
-        ExpectMsg(new HotplugRejected("core3", RejectionCode.ResetRequired, $"Resetting the Virtual Machine is required ({part} has failed)"), s_patience);
+        ExpectMsg(new HotplugRejected("core3", RejectionCode.ResetRequired,
+            $"Resetting the Virtual Machine is required ({part} has failed)"), s_patience);
         vm.Tell(new GetPluggedVcpus(), TestActor);
-        ExpectMsg(new VmCommandRejected(RejectionCode.ResetRequired, $"Resetting the Virtual Machine is required ({part} has failed)"), s_patience);
+        ExpectMsg(new VmCommandRejected(RejectionCode.ResetRequired, $"Resetting the Virtual Machine is required ({part} has failed)"),
+            s_patience);
         vm.Tell(new ContinueVm(), TestActor);
         ExpectMsg<VmCommandRejected>(s_patience);
         Assert.Equal(runs, _machine.Vcpu(0).Runs);
@@ -127,8 +129,10 @@ public sealed class VmFailureTests : VmTestKit
         vm.Tell(new GetVcpuRegisters(cpu), TestActor);
         ExpectMsg(new VcpuRegisters(cpu, ""), s_patience);
         vm.Tell(new PlugVcpu("core9", cpu), TestActor);
-        ExpectMsg(new HotplugRejected("core9", RejectionCode.InvalidArgument, $"Invalid core-id {cpu} specified, correct range 0:3"), s_patience);
-        IProtocolMessage[] toVcpus = [new CreateVcpu(cpu), new RemoveVcpu(cpu), new PowerOnVcpu(cpu, 0, 0), new VcpuStateChanged(cpu, VcpuState.Running)];
+        ExpectMsg(new HotplugRejected("core9", RejectionCode.InvalidArgument, $"Invalid core-id {cpu} specified, correct range 0:3"),
+            s_patience);
+        IProtocolMessage[] toVcpus =
+            [new CreateVcpu(cpu), new RemoveVcpu(cpu), new PowerOnVcpu(cpu, 0, 0), new VcpuStateChanged(cpu, VcpuState.Running)];
         foreach (IProtocolMessage message in toVcpus)
         {
             Sys.ActorSelection(vm.Path / "vcpus").Tell(message, TestActor);

@@ -13,7 +13,8 @@ public abstract class VmTestKit : PatientTestKit
 
     protected IActorRef Make(Action<ReadOnlyMemory<byte>>? serialOutput = null, bool shutdownOnReset = false)
     {
-        var options = new VmOptions(VcpuManager.VcpuDispatcher, Patience.Limit, serialOutput ?? (_ => { })) { ShutdownOnReset = shutdownOnReset };
+        var options =
+            new VmOptions(VcpuManager.VcpuDispatcher, Patience.Limit, serialOutput ?? (_ => { })) { ShutdownOnReset = shutdownOnReset };
         return Sys.ActorOf(Props.Create(() => new VmSupervisor(_machine, options)));
     }
 

@@ -6,8 +6,8 @@ using Vmm.Emulation.Boot;
 namespace Vmm.Architecture.Tests;
 
 /// <summary>
-/// Which namespace of Emulation may refer to which: one way only (ARCHITECTURE.md). The instructions are read here because ArchUnitNET does not load an assembly
-/// that has function pointers.
+/// Which namespace of Emulation may refer to which: one way only (ARCHITECTURE.md). The instructions are read here because ArchUnitNET does
+/// not load an assembly that has function pointers.
 /// </summary>
 public sealed class EmulationLayerTests
 {
@@ -19,7 +19,8 @@ public sealed class EmulationLayerTests
 
     static EmulationLayerTests()
     {
-        foreach (OpCode opcode in typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static).Select(f => (OpCode)f.GetValue(null)!))
+        foreach (OpCode opcode in typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
+            .Select(f => (OpCode)f.GetValue(null)!))
         {
             (opcode.Size == 1 ? s_short : s_long)[opcode.Value & 0xFF] = opcode;
         }
@@ -51,12 +52,14 @@ public sealed class EmulationLayerTests
     private static IEnumerable<(Type By, Type Used)> Uses(Func<Type, bool> by) =>
         s_emulation.GetTypes().Where(by).SelectMany(t => TypesUsedBy(t).Select(used => (t, used)));
 
-    private static bool IsIn(Type type, string prefix) => type.Namespace == prefix || type.Namespace?.StartsWith(prefix + ".", StringComparison.Ordinal) == true;
+    private static bool IsIn(Type type, string prefix) =>
+        type.Namespace == prefix || type.Namespace?.StartsWith(prefix + ".", StringComparison.Ordinal) == true;
 
     // What a type names in its signatures, its bases and its code.
     private static IEnumerable<Type> TypesUsedBy(Type type)
     {
-        const BindingFlags All = BindingFlags.Instance | BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
+        const BindingFlags All =
+            BindingFlags.Instance | BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
         MethodBase[] methods = [.. type.GetMethods(All), .. type.GetConstructors(All)];
         return type.GetFields(All).Select(f => f.FieldType)
             .Concat(type.GetInterfaces())
@@ -69,7 +72,8 @@ public sealed class EmulationLayerTests
     }
 
     private static IEnumerable<Type> Parts(Type type) =>
-        type.HasElementType ? Parts(type.GetElementType()!) : type.IsGenericType ? type.GetGenericArguments().SelectMany(Parts).Append(type) : [type];
+        type.HasElementType ? Parts(type.GetElementType()!) : type.IsGenericType ? type.GetGenericArguments().SelectMany(Parts).Append(type)
+            : [type];
 
     // The types, and the types of the methods and fields, that instructions name (ECMA-335, III.1.9).
     private static IEnumerable<Type> InCode(MethodBase method)
@@ -86,7 +90,8 @@ public sealed class EmulationLayerTests
         {
             OpCode opcode = code[at] == 0xFE ? s_long[code[at + 1]] : s_short[code[at]];
             at += opcode.Size;
-            if (opcode.OperandType is OperandType.InlineType or OperandType.InlineMethod or OperandType.InlineField or OperandType.InlineTok)
+            if (opcode.OperandType is OperandType.InlineType or OperandType.InlineMethod or OperandType.InlineField
+                or OperandType.InlineTok)
             {
                 MemberInfo? member = method.Module.ResolveMember(BitConverter.ToInt32(code, at), ofType, ofMethod);
                 if ((member as Type ?? member?.DeclaringType) is { } used)

@@ -22,17 +22,20 @@ public sealed class ReferenceTests
     private static readonly Assembly s_management = typeof(MonitorCommands).Assembly;
     private static readonly Assembly s_host = typeof(VmSession).Assembly;
 
-    private static readonly Lazy<ArchUnitNET.Domain.Architecture> s_managementTypes = new(() => new ArchLoader().LoadAssemblies(s_management).Build());
+    private static readonly Lazy<ArchUnitNET.Domain.Architecture> s_managementTypes =
+        new(() => new ArchLoader().LoadAssemblies(s_management).Build());
 
     private static string[] References(Assembly assembly, params string[] prefixes) =>
-        [.. assembly.GetReferencedAssemblies().Select(a => a.Name!).Where(n => prefixes.Any(p => n.StartsWith(p, StringComparison.Ordinal))).Order()];
+        [.. assembly.GetReferencedAssemblies().Select(a => a.Name!).Where(n => prefixes.Any(p => n.StartsWith(p, StringComparison.Ordinal)))
+            .Order()];
 
     [Fact]
     public void Acpi_refers_to_nothing_but_the_runtime() =>
         Assert.All(s_acpi.GetReferencedAssemblies(), a => Assert.StartsWith("System.", a.Name, StringComparison.Ordinal));
 
     [Fact]
-    public void Emulation_refers_to_Acpi_alone_and_to_no_Akka() => Assert.Equal(["Vmm.Acpi"], References(s_emulation, "Vmm", "vmm", "Akka"));
+    public void Emulation_refers_to_Acpi_alone_and_to_no_Akka() =>
+        Assert.Equal(["Vmm.Acpi"], References(s_emulation, "Vmm", "vmm", "Akka"));
 
     [Fact]
     public void Actors_refer_to_neither_management_nor_host() =>
@@ -66,7 +69,8 @@ public sealed class ReferenceTests
     [Fact]
     public void Management_has_the_rooms_of_the_design() => Assert.Equal(
         new[] { "CharacterDevices", "Commands", "Hmp", "Json", "Qapi", "Qmp", "Text" }.Select(room => $"Vmm.Management.{room}"),
-        s_management.GetTypes().Select(t => t.Namespace).Where(n => n?.StartsWith("Vmm.", StringComparison.Ordinal) == true).Distinct().Order());
+        s_management.GetTypes().Select(t => t.Namespace).Where(n => n?.StartsWith("Vmm.", StringComparison.Ordinal) == true).Distinct()
+            .Order());
 
     /// <summary>What carries the commands knows none of them: the next protocol needs no other.</summary>
     [Theory]
@@ -84,7 +88,8 @@ public sealed class ReferenceTests
     {
         foreach (Assembly assembly in (Assembly[])[s_acpi, s_actors, s_management, s_host])
         {
-            const BindingFlags All = BindingFlags.Instance | BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
+            const BindingFlags All =
+                BindingFlags.Instance | BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
             IEnumerable<MethodInfo> withPointers = assembly.GetTypes().SelectMany(t => t.GetMethods(All))
                 .Where(m => m.ReturnType.IsPointer || m.GetParameters().Any(p => p.ParameterType.IsPointer));
             Assert.Empty(withPointers);
@@ -97,14 +102,16 @@ public sealed class ReferenceTests
     [Fact]
     public void Protocol_messages_are_sealed_records_of_primitives_and_enums_of_theirs()
     {
-        Type[] allowed = [typeof(int), typeof(long), typeof(ulong), typeof(bool), typeof(string), typeof(string[]), typeof(int[]), typeof(byte[])];
+        Type[] allowed =
+            [typeof(int), typeof(long), typeof(ulong), typeof(bool), typeof(string), typeof(string[]), typeof(int[]), typeof(byte[])];
         Type[] messages = [.. s_actors.GetTypes().Where(t => t.IsClass && t.IsAssignableTo(typeof(Actors.Protocol.IProtocolMessage)))];
         Assert.NotEmpty(messages);
         Assert.All(messages, m => Assert.True(m.IsSealed, m.Name));
         Assert.All(messages.SelectMany(m => m.GetProperties(BindingFlags.Instance | BindingFlags.Public)), p =>
         {
             Type one = p.PropertyType.GetElementType() ?? p.PropertyType;
-            Assert.True(allowed.Contains(p.PropertyType) || (one.IsEnum && one.Namespace == typeof(Actors.Protocol.IProtocolMessage).Namespace), $"{p}");
+            Assert.True(allowed.Contains(p.PropertyType)
+                || (one.IsEnum && one.Namespace == typeof(Actors.Protocol.IProtocolMessage).Namespace), $"{p}");
         });
     }
 }

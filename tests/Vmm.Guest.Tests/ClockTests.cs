@@ -18,8 +18,10 @@ public sealed class ClockTests
     public async Task Guest_has_the_date_of_the_real_time_clock_and_sets_it(GuestFlavour flavour, bool acpi, string driver)
     {
         GuestFiles files = TestGuest.Files(flavour);
-        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), TestGuest.Patient);
-        await using ShellVm vm = await ShellVm.StartAsync(new MachineConfig(CpuModel.Find("max")!, 2, new CpuTopology(1, 1, 2, 1), 512 << 20, boot)
+        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs),
+            TestGuest.Patient);
+        await using ShellVm vm =
+            await ShellVm.StartAsync(new MachineConfig(CpuModel.Find("max")!, 2, new CpuTopology(1, 1, 2, 1), 512 << 20, boot)
         {
             Acpi = acpi,
             Rtc = new RtcConfig(new DateTimeOffset(2024, 2, 29, 12, 0, 0, TimeSpan.Zero), RtcClock.Host),
@@ -30,7 +32,8 @@ public sealed class ClockTests
         Assert.StartsWith("Thu Feb 29 12:", await vm.Shell.RunAsync("hwclock -r -u"), StringComparison.Ordinal);
 
         const uint Set = 4107542400;
-        Assert.Equal("", await vm.Shell.RunAsync("date -u -s '2100-03-01 00:00:00' >/dev/null; hwclock -w -u; date -u -s '2000-01-01 00:00:00' >/dev/null"));
+        Assert.Equal("", await vm.Shell.RunAsync(
+            "date -u -s '2100-03-01 00:00:00' >/dev/null; hwclock -w -u; date -u -s '2000-01-01 00:00:00' >/dev/null"));
         Assert.True(vm.Machine.Bus.TryRead(Rtcdr, 4, out ulong seconds));
         Assert.InRange(seconds, Set, Set + 3600);
 

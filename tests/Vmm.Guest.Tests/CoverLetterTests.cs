@@ -33,7 +33,8 @@ public sealed class CoverLetterTests
     public async Task Enable_kvm_names_the_choice_in_one_line()
     {
         (int code, string answer, string errors) = await VmmProcess.RunAsync(["--enable-kvm", .. Line(null).Skip(2)]);
-        Assert.Equal((1, "", "vmm: there is no KVM for Arm guests here: use -accel jit (kvm:jit falls back to it)\n"), (code, answer, errors));
+        Assert.Equal((1, "", "vmm: there is no KVM for Arm guests here: use -accel jit (kvm:jit falls back to it)\n"),
+            (code, answer, errors));
     }
 
     /// <summary>The program with its terminal: Ctrl-A c goes to the monitor and back.</summary>

@@ -43,7 +43,8 @@ public sealed class CpuDescriptionTests
     {
         GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
         var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), "");
-        ShellVm vm = await ShellVm.StartAsync(new MachineConfig(CpuModel.Find(cpu)!, topology.Count, topology, 300 << 20, boot) { Acpi = acpi });
+        ShellVm vm =
+            await ShellVm.StartAsync(new MachineConfig(CpuModel.Find(cpu)!, topology.Count, topology, 300 << 20, boot) { Acpi = acpi });
         await vm.AwaitShellAsync();
         return vm;
     }

@@ -42,7 +42,8 @@ public sealed class EngineTests
     [Fact]
     public void Kernel_boots_with_little_translated_code_mapped_twice()
     {
-        using var guest = new BareRunner(Config("max", 2, 2, "rdinit=/init") with { Accelerator = Accelerator.Jit, DualMapping = true, TranslationBytes = 1 << 20 });
+        using var guest = new BareRunner(
+            Config("max", 2, 2, "rdinit=/init") with { Accelerator = Accelerator.Jit, DualMapping = true, TranslationBytes = 1 << 20 });
         guest.Start();
         guest.Expect("guest is up");
         AssertSets(guest, enabled: "0-1", online: "0-1", offline: "");
@@ -82,7 +83,8 @@ public sealed class EngineTests
     {
         guest.Type("sets");
         guest.Expect("sets");
-        string[] lines = [.. guest.Expect("end of sets").Split('\n').Select(l => l.Trim().TrimStart('#', ' ')).Where(l => l.Contains('=', StringComparison.Ordinal))];
+        string[] lines = [.. guest.Expect("end of sets").Split('\n').Select(l => l.Trim().TrimStart('#', ' '))
+            .Where(l => l.Contains('=', StringComparison.Ordinal))];
         Assert.Contains($"possible=0{(guest.Machine.Config.PossibleCpus == 1 ? "" : $"-{guest.Machine.Config.PossibleCpus - 1}")}", lines);
         Assert.Contains($"enabled={enabled}", lines);
         Assert.Contains($"online={online}", lines);

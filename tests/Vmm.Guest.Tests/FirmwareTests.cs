@@ -15,7 +15,8 @@ public sealed class FirmwareTests
     // What the kernel calls a fault of the firmware or of ACPI tables, by their prefixes, and what it logs as a warning or worse. That it
     // lacks a seed is one: EDK2 has none to give, and the kernel reads RNDR. That something took long is said of a busy host.
     private const string Complaints =
-        "dmesg -r | grep -E '^<[0-4]>|Firmware Bug|Firmware Warn|ACPI (BIOS )?(Error|Warning|Exception)|ACPI: .*([Ii]nvalid|[Ff]ail)' | grep -vE 'hrtimer: interrupt took|hogged CPU for|sched: (RT throttling|DL replenish)'; echo end";
+        "dmesg -r | grep -E '^<[0-4]>|Firmware Bug|Firmware Warn|ACPI (BIOS )?(Error|Warning|Exception)|ACPI: .*([Ii]nvalid|[Ff]ail)' | "
+            + "grep -vE 'hrtimer: interrupt took|hogged CPU for|sched: (RT throttling|DL replenish)'; echo end";
 
     [Fact]
     public async Task Firmware_without_a_kernel_comes_to_its_shell_and_powers_off()
@@ -39,7 +40,8 @@ public sealed class FirmwareTests
     public async Task Kernel_that_firmware_boots_plugs_and_unplugs_and_keeps_the_CPU_over_reboot_and_reset()
     {
         await using ShellVm vm = await ShellVm.BootAsync(
-            "max", 4, 6, append: "console=ttyAMA0 root=/dev/ram rdinit=/init maxcpus=2 acpi=force", firmware: FirmwareOption.Open(Bios, []));
+            "max", 4, 6, append: "console=ttyAMA0 root=/dev/ram rdinit=/init maxcpus=2 acpi=force",
+            firmware: FirmwareOption.Open(Bios, []));
         Assert.Equal("/sys/firmware/efi/systab", await vm.Shell.RunAsync("ls /sys/firmware/efi/systab"));
         Assert.Equal("enabled:0-3\nonline:0-1\noffline:2-5", await vm.Shell.RunAsync(Sets));
         Assert.Equal("done", await vm.HotplugAsync("device_add max-arm-cpu,id=core4,core-id=4"));
@@ -68,7 +70,8 @@ public sealed class FirmwareTests
     [InlineData(false)]
     public async Task Kernel_finds_no_fault_in_firmware_and_tables(bool firmware)
     {
-        await using ShellVm vm = await ShellVm.BootAsync("max", 2, 4, append: "ignore_loglevel", firmware: firmware ? FirmwareOption.Open(Bios, []) : null);
+        await using ShellVm vm =
+            await ShellVm.BootAsync("max", 2, 4, append: "ignore_loglevel", firmware: firmware ? FirmwareOption.Open(Bios, []) : null);
         Assert.Equal("end", await vm.Shell.RunAsync(Complaints));
         Assert.Equal("Vmm Virtual Machine", await vm.Shell.RunAsync("cat /sys/class/dmi/id/product_name"));
         await vm.PowerOffAsync();
@@ -101,10 +104,12 @@ public sealed class FirmwareTests
     [InlineData(false)]
     public async Task Fw_cfg_driver_of_the_kernel_finds_the_device_and_its_files(bool acpi)
     {
-        await using ShellVm vm = await ShellVm.BootAsync("max", 2, 2, acpi: acpi, firmware: FirmwareOption.Open(Bios, []), moreInitramfs: TestPackages.FirmwareModules);
+        await using ShellVm vm = await ShellVm.BootAsync("max", 2, 2, acpi: acpi, firmware: FirmwareOption.Open(Bios, []),
+            moreInitramfs: TestPackages.FirmwareModules);
         Assert.Equal("", await vm.Shell.RunAsync("insmod /qemu_fw_cfg.ko; cd /sys/firmware/qemu_fw_cfg/by_name"));
         Assert.Equal("_SM3_", await vm.Shell.RunAsync("head -c 5 etc/smbios/smbios-anchor/raw; echo"));
-        Assert.Equal(acpi ? "3" : "0", await vm.Shell.RunAsync("ls etc/acpi/tables/raw etc/acpi/rsdp/raw etc/table-loader/raw 2>/dev/null | wc -l"));
+        Assert.Equal(acpi ? "3"
+            : "0", await vm.Shell.RunAsync("ls etc/acpi/tables/raw etc/acpi/rsdp/raw etc/table-loader/raw 2>/dev/null | wc -l"));
         if (acpi)
         {
             Assert.Equal("CPUS DSDT FACP", await vm.Shell.RunAsync("grep -aoE 'DSDT|FACP|CPUS' etc/acpi/tables/raw | sort -u | xargs"));
@@ -120,7 +125,8 @@ public sealed class FirmwareTests
         Assert.Equal("2", await vm.Shell.RunAsync("nproc"));
         Assert.Equal("", await vm.Shell.RunAsync("dmesg | grep -i 'acpi: rsdp'"));
         Assert.Equal("1", await vm.Shell.RunAsync("dmesg | grep -c 'PL061 GPIO chip registered'"));
-        Assert.Equal("3", await vm.Shell.RunAsync("ls -d /sys/firmware/devicetree/base/flash@0 /sys/firmware/devicetree/base/pl061@9030000 /sys/firmware/efi | wc -l"));
+        Assert.Equal("3", await vm.Shell.RunAsync(
+            "ls -d /sys/firmware/devicetree/base/flash@0 /sys/firmware/devicetree/base/pl061@9030000 /sys/firmware/efi | wc -l"));
         await vm.PowerOffAsync();
     }
 
@@ -134,17 +140,20 @@ public sealed class FirmwareTests
         archive.AddFile("vmlinuz", kernel);
         archive.AddFile("initramfs.cpio", await File.ReadAllBytesAsync(TestGuest.Files(Host.Guest.GuestFlavour.Cloud).Initramfs));
         await using ShellVm vm = await ShellVm.BootAsync(
-            "max", 2, 4, mebibytes: 768, firmware: firmware ? FirmwareOption.Open(Bios, []) : null, moreInitramfs: [.. TestPackages.Kexec, .. archive.ToArray()]);
+            "max", 2, 4, mebibytes: 768, firmware: firmware ? FirmwareOption.Open(Bios, [])
+                : null, moreInitramfs: [.. TestPackages.Kexec, .. archive.ToArray()]);
         Assert.Equal("done", await vm.HotplugAsync("device_add max-arm-cpu,id=core3,core-id=3"));
         Assert.Equal("", await vm.Shell.RunAsync("echo 1 > /sys/devices/system/cpu/cpu3/online"));
-        Assert.Equal("0", await vm.Shell.RunAsync("/sbin/kexec -c -l /vmlinuz --initrd=/initramfs.cpio --append='console=ttyAMA0 kexeced' >/tmp/log 2>&1; echo $?"));
+        Assert.Equal("0", await vm.Shell.RunAsync(
+            "/sbin/kexec -c -l /vmlinuz --initrd=/initramfs.cpio --append='console=ttyAMA0 kexeced' >/tmp/log 2>&1; echo $?"));
         vm.Shell.Type("/sbin/kexec -e");
         await vm.AwaitShellAsync();
         Assert.Equal("1", await vm.Shell.RunAsync("grep -c kexeced /proc/cmdline"));
 
         // Runtime services serve the second kernel where the first one had them.
         Assert.Equal("rtc-efi rtc-efi.0", await vm.Shell.RunAsync("cat /sys/class/rtc/rtc0/name"));
-        Assert.Equal(DateTime.UtcNow.ToString("yyyy-MM", CultureInfo.InvariantCulture), await vm.Shell.RunAsync("hwclock -s -u; date -u +%Y-%m"));
+        Assert.Equal(DateTime.UtcNow.ToString("yyyy-MM", CultureInfo.InvariantCulture),
+            await vm.Shell.RunAsync("hwclock -s -u; date -u +%Y-%m"));
         Assert.Equal("enabled:0-1,3\nonline:0-1,3\noffline:2", await vm.Shell.RunAsync(Sets));
         Assert.Equal("done", await vm.HotplugAsync("device_del core3"));
         Assert.Equal("done", await vm.HotplugAsync("device_add max-arm-cpu,id=core2,core-id=2"));
@@ -156,7 +165,8 @@ public sealed class FirmwareTests
     private static async Task WithVariablesAsync(string path, Func<ShellVm, Task> use)
     {
         FirmwareConfig firmware = FirmwareOption.Open(
-            null, ["if=pflash,format=raw,unit=0,file=/usr/share/AAVMF/AAVMF_CODE.fd,readonly=on", $"if=pflash,format=raw,unit=1,file={path}"])!;
+            null, ["if=pflash,format=raw,unit=0,file=/usr/share/AAVMF/AAVMF_CODE.fd,readonly=on",
+                $"if=pflash,format=raw,unit=1,file={path}"])!;
         try
         {
             await using ShellVm vm = await ShellVm.BootAsync("max", 2, 2, firmware: firmware, moreInitramfs: TestPackages.FirmwareModules);

@@ -5,7 +5,8 @@ using Xunit.Abstractions;
 namespace Vmm.Guest.Tests;
 
 /// <summary>
-/// The soaks of <c>bench/hotplug</c>, shorter: <c>VMM_SOAK</c> multiplies their length (50 is that of the bench). A failure prints the seed and the rounds that lead to it.
+/// The soaks of <c>bench/hotplug</c>, shorter: <c>VMM_SOAK</c> multiplies their length (50 is that of the bench). A failure prints the seed
+/// and the rounds that lead to it.
 /// </summary>
 public sealed class HotplugSoakTests(ITestOutputHelper output)
 {
@@ -14,13 +15,15 @@ public sealed class HotplugSoakTests(ITestOutputHelper output)
 
     private static readonly string[] s_vmm = ["dotnet", Path.Combine(AppContext.BaseDirectory, "vmm.dll")];
 
-    private static int Factor => int.TryParse(Environment.GetEnvironmentVariable("VMM_SOAK"), NumberStyles.None, CultureInfo.InvariantCulture, out int factor) ? factor : 1;
+    private static int Factor => int.TryParse(Environment.GetEnvironmentVariable("VMM_SOAK"), NumberStyles.None,
+        CultureInfo.InvariantCulture, out int factor) ? factor : 1;
 
     [LongFact]
     public async Task Requests_at_random_moments_of_boot_reset_stop_and_cont_end_once()
     {
         var said = new StringWriter();
-        int failed = await new HotplugSoak(s_vmm, Random.Shared.Next(1_000_000), s_patience, said, log: null).RunAsync(first: 0, rounds: 10 * Factor, resets: 4 * Factor);
+        int failed = await new HotplugSoak(s_vmm, Random.Shared.Next(1_000_000), s_patience, said, log: null)
+            .RunAsync(first: 0, rounds: 10 * Factor, resets: 4 * Factor);
         output.WriteLine(said.ToString());
         Assert.True(failed == 0, said.ToString());
     }

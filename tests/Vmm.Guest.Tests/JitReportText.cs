@@ -7,7 +7,8 @@ namespace Vmm.Guest.Tests;
 internal static partial class JitReportText
 {
     /// <summary>How often a part of the code cache was given up because its room was full.</summary>
-    public static long CodeGivenUp(this string report) => long.Parse(CodeCache().Match(report).Groups[1].Value, NumberStyles.AllowThousands, CultureInfo.InvariantCulture);
+    public static long CodeGivenUp(this string report) =>
+        long.Parse(CodeCache().Match(report).Groups[1].Value, NumberStyles.AllowThousands, CultureInfo.InvariantCulture);
 
     [GeneratedRegex(@"a part given up ([\d,]+) times")]
     private static partial Regex CodeCache();

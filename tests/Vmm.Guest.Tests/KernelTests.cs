@@ -7,8 +7,8 @@ using Vmm.Host.Options;
 namespace Vmm.Guest.Tests;
 
 /// <summary>
-/// The scenario on other kernels than stable's: Linux 7.2 and later have CPUs <c>present</c> only that the firmware has enabled or that were plugged, where older ones have all
-/// possible CPUs present.
+/// The scenario on other kernels than stable's: Linux 7.2 and later have CPUs <c>present</c> only that the firmware has enabled or that
+/// were plugged, where older ones have all possible CPUs present.
 /// </summary>
 public sealed class KernelTests
 {
@@ -33,7 +33,8 @@ public sealed class KernelTests
     [Fact]
     public async Task Demo_takes_a_kernel_and_an_initial_RAM_disk_of_the_user()
     {
-        const string Init = "#!/bin/busybox sh\nbusybox mount -t proc p /proc\nbusybox mount -t sysfs s /sys\nbusybox --install -s /bin\nPS1='/ # ' setsid cttyhack sh\n";
+        const string Init = "#!/bin/busybox sh\nbusybox mount -t proc p /proc\nbusybox mount -t sysfs s /sys\nbusybox --install -s "
+            + "/bin\nPS1='/ # ' setsid cttyhack sh\n";
         GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
         var archive = new CpioArchive();
         archive.AddFile("init", Encoding.ASCII.GetBytes(Init), 0x1ED);
@@ -63,7 +64,8 @@ public sealed class KernelTests
     private static async Task AssertScenarioAsync(GuestKernel kernel, string? firmware, int rounds)
     {
         GuestFiles files = TestGuest.Files(kernel);
-        IReadOnlyList<string> line = CoverLetter.LaunchLine(files.Kernel, files.Initramfs, Accelerators.CanTranslate ? "jit" : "interp", firmware);
+        IReadOnlyList<string> line =
+            CoverLetter.LaunchLine(files.Kernel, files.Initramfs, Accelerators.CanTranslate ? "jit" : "interp", firmware);
         var said = new List<string>();
         IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(CommandLine.Parse(line).Machine.ToConfig(), rounds, said.Add);
         string release = TestGuest.ReleaseOf(await File.ReadAllBytesAsync(files.Kernel));

@@ -24,7 +24,10 @@ public sealed class LockstepTests(ITestOutputHelper output)
 
         long compared = vm.Machine.Cpus.Sum(c => c.LockstepInstructions);
         long runs = vm.Machine.Cpus.Sum(c => c.LockstepRuns);
-        output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"[figure] lockstep, {cpus} vCPUs of {cpu}: {compared / 1e6:F0} million instructions in {runs / 1e6:F1} million runs compared, boot in {boot:F1} s"));
+        output.WriteLine(
+            string.Create(CultureInfo.InvariantCulture,
+                $"[figure] lockstep, {cpus} vCPUs of {cpu}: {compared / 1e6:F0} million instructions in {runs / 1e6:F1} million runs "
+                    + $"compared, boot in {boot:F1} s"));
         Assert.True(compared > 100_000_000);
     }
 }

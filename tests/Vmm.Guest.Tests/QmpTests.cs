@@ -30,9 +30,12 @@ public sealed partial class QmpTests
         }
 
         Assert.Equal("{}", (await Ask(client, "device_add", arguments))!.ToJsonString());
-        Assert.Equal("""{"info":{"device":"new","slot":"2","slot-type":"CPU","source":1,"status":0}}""", (await Event(client, "ACPI_DEVICE_OST")).ToJsonString());
         Assert.Equal(
-            """{"device":"new","path":"/machine/peripheral/new","cpu-index":2,"operation":"plug","result":"done"}""", (await Event(client, Outcome)).ToJsonString());
+            """{"info":{"device":"new","slot":"2","slot-type":"CPU","source":1,"status":0}}""",
+            (await Event(client, "ACPI_DEVICE_OST")).ToJsonString());
+        Assert.Equal(
+            """{"device":"new","path":"/machine/peripheral/new","cpu-index":2,"operation":"plug","result":"done"}""",
+            (await Event(client, Outcome)).ToJsonString());
         Assert.Equal("0-2", await vm.Shell.RunAsync("echo 1 > /sys/devices/system/cpu/cpu2/online; cat /sys/devices/system/cpu/online"));
         JsonArray cpus = (await Ask(client, "query-cpus-fast"))!.AsArray();
         Assert.Equal("/machine/peripheral/new", cpus[2]!["qom-path"]!.ToString());
@@ -61,7 +64,8 @@ public sealed partial class QmpTests
     {
         string address = (await vm.Shell.RunAsync("grep ' linux_banner$' /proc/kallsyms")).Split(' ')[0];
         string dump = await Human(client, $"x /16xb 0x{address}");
-        byte[] bytes = [.. HexadecimalByte().Matches(dump).Select(m => byte.Parse(m.Groups[1].ValueSpan, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
+        byte[] bytes = [.. HexadecimalByte().Matches(dump)
+            .Select(m => byte.Parse(m.Groups[1].ValueSpan, NumberStyles.HexNumber, CultureInfo.InvariantCulture))];
         Assert.StartsWith("Linux version ", System.Text.Encoding.ASCII.GetString(bytes), StringComparison.Ordinal);
         Assert.Contains("Cannot access memory", await Human(client, "x /4xw 0"), StringComparison.Ordinal);
         Assert.Matches(@"\n +27  cpu0 +enabled", await Human(client, "info irq"));
@@ -84,7 +88,8 @@ public sealed partial class QmpTests
         string source = Path.Combine(TestGuest.Root, "tests/payloads/go-qemu/main.go");
         try
         {
-            await Run("sh", ["-c", "[ -d /usr/share/gocode/src/github.com/digitalocean/go-qemu ] && command -v go || apt-get install -y --no-install-recommends golang-go golang-github-digitalocean-go-qemu-dev"]);
+            await Run("sh", ["-c", "[ -d /usr/share/gocode/src/github.com/digitalocean/go-qemu ] && command -v go || apt-get install -y "
+                + "--no-install-recommends golang-go golang-github-digitalocean-go-qemu-dev"]);
             await Run("go", ["build", "-o", program, source]);
             Assert.EndsWith("plugged and unplugged\n", await Run(program, [path]), StringComparison.Ordinal);
             Assert.Equal("0-1", await vm.Shell.RunAsync("cat /sys/devices/system/cpu/enabled"));

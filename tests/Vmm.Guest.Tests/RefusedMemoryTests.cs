@@ -4,7 +4,9 @@ using Vmm.Host.Guest;
 
 namespace Vmm.Guest.Tests;
 
-/// <summary>The program on hosts that refuse executable memory; <c>tests/payloads/refuse-executable.c</c> makes this one such a host.</summary>
+/// <summary>
+/// The program on hosts that refuse executable memory; <c>tests/payloads/refuse-executable.c</c> makes this one such a host.
+/// </summary>
 public sealed class RefusedMemoryTests : IDisposable
 {
     private readonly string _wrapper = TestGuest.BuildHostProgram("refuse-executable");
@@ -33,7 +35,8 @@ public sealed class RefusedMemoryTests : IDisposable
     }
 
     [Theory]
-    [InlineData("all", "vmm: this host cannot run translated code (it takes x86-64 with BMI2, LZCNT, AVX2 and FMA3, and memory that may be written and executed): use --accel interp")]
+    [InlineData("all", "vmm: this host cannot run translated code (it takes x86-64 with BMI2, LZCNT, AVX2 and FMA3, and memory that may "
+        + "be written and executed): use --accel interp")]
     [InlineData("large", "vmm: the host refuses 128 MiB for translated code: use less tb-size, or --accel interp")]
     public async Task Translation_that_is_asked_for_and_cannot_be_is_one_line(string refused, string line)
     {
@@ -49,7 +52,8 @@ public sealed class RefusedMemoryTests : IDisposable
         GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
         string program = Path.Combine(AppContext.BaseDirectory, "vmm");
         string[] quit = input.Length == 0 ? ["--append", "console=none"] : ["--append", "console=ttyAMA0 quiet"];
-        var start = new ProcessStartInfo(_wrapper, [refused, program, "run", .. options.Split(' ', StringSplitOptions.RemoveEmptyEntries), "--kernel", files.Kernel, "--initrd", files.Initramfs, .. quit])
+        var start = new ProcessStartInfo(_wrapper, [refused, program, "run", .. options.Split(' ', StringSplitOptions.RemoveEmptyEntries),
+            "--kernel", files.Kernel, "--initrd", files.Initramfs, .. quit])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

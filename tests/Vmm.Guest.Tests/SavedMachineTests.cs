@@ -36,7 +36,8 @@ public sealed class SavedMachineTests(ITestOutputHelper output)
         Archive.Load(archive, second.Units);
         Assert.Equal(first.State, second.State);
 
-        // By the least steps that there are, from one branch that is taken to the next; then by larger ones, in which the copy is cut into other slices.
+        // By the least steps that there are, from one branch that is taken to the next; then by larger ones, in which the copy is cut into
+        // other slices.
         for (int i = 0; i < 1000; i++)
         {
             long until = first.Instructions + 1;
@@ -79,7 +80,8 @@ public sealed class SavedMachineTests(ITestOutputHelper output)
         public CountedMachine()
         {
             var config = new MachineConfig(
-                CpuModel.Find("neoverse-n1")!, 1, new CpuTopology(1, 1, 1, 1), 256 << 20, new BootConfig(TestGuest.CloudKernel, TestGuest.BareInitrd, "console=ttyAMA0 earlycon nokaslr"))
+                CpuModel.Find("neoverse-n1")!, 1, new CpuTopology(1, 1, 1, 1), 256 << 20,
+                new BootConfig(TestGuest.CloudKernel, TestGuest.BareInitrd, "console=ttyAMA0 earlycon nokaslr"))
             {
                 Accelerator = Accelerator.Interpreter,
                 InstructionShift = 4,
@@ -109,7 +111,10 @@ public sealed class SavedMachineTests(ITestOutputHelper output)
             }
         }
 
-        /// <summary>Executes until so many instructions have been executed in all. The console's bytes are taken at the end alone, for taking them is an event for the guest.</summary>
+        /// <summary>
+        /// Executes until so many instructions have been executed in all. The console's bytes are taken at the end alone, for taking them
+        /// is an event for the guest.
+        /// </summary>
         public void Run(long until, long slice)
         {
             while (Instructions < until)

@@ -35,7 +35,8 @@ public sealed class ShellTests
     public async Task Hotplug_scenario_holds_in_every_finding(Accelerator accelerator)
     {
         GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
-        IReadOnlyList<string> line = CoverLetter.LaunchLine(files.Kernel, files.Initramfs, accelerator == Accelerator.Jit ? "jit" : "interp", firmware: null);
+        IReadOnlyList<string> line =
+            CoverLetter.LaunchLine(files.Kernel, files.Initramfs, accelerator == Accelerator.Jit ? "jit" : "interp", firmware: null);
         IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(CommandLine.Parse(line).Machine.ToConfig(), rounds: 5, _ => { });
         Assert.True(findings.Count > 30);
         Assert.All(findings, f => Assert.Equal(f.Expected, f.Seen));

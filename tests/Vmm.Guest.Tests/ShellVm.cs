@@ -37,7 +37,8 @@ internal sealed class ShellVm : IAsyncDisposable
     public static async Task<ShellVm> BootStandbyAsync(int enabled, int disabled, int possible)
     {
         GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
-        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), TestGuest.Patient);
+        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs),
+            TestGuest.Patient);
         var vm = new ShellVm(new MachineConfig(CpuModel.Find("max")!, enabled, new CpuTopology(1, 1, possible, 1), 300 << 20, boot)
         {
             DisabledCpus = disabled,
@@ -50,18 +51,23 @@ internal sealed class ShellVm : IAsyncDisposable
 
     /// <summary>Boots to the prompt.</summary>
     public static async Task<ShellVm> BootAsync(
-        string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true, ulong mebibytes = 300,
-        Accelerator? accelerator = null, long translationBytes = Accelerators.DefaultTranslationBytes, FirmwareConfig? firmware = null, byte[]? moreInitramfs = null)
+        string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true,
+        ulong mebibytes = 300,
+        Accelerator? accelerator = null, long translationBytes = Accelerators.DefaultTranslationBytes, FirmwareConfig? firmware = null,
+        byte[]? moreInitramfs = null)
     {
-        ShellVm vm = await StartAsync(cpu, enabled, possible, append, flavour, acpi, mebibytes, accelerator, translationBytes, firmware, moreInitramfs);
+        ShellVm vm = await StartAsync(cpu, enabled, possible, append, flavour, acpi, mebibytes, accelerator, translationBytes, firmware,
+            moreInitramfs);
         await vm.AwaitShellAsync();
         return vm;
     }
 
     /// <summary>Powers the VM on and waits for nothing.</summary>
     public static async Task<ShellVm> StartAsync(
-        string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true, ulong mebibytes = 300,
-        Accelerator? accelerator = null, long translationBytes = Accelerators.DefaultTranslationBytes, FirmwareConfig? firmware = null, byte[]? moreInitramfs = null)
+        string cpu, int enabled, int possible, string append = "", GuestFlavour flavour = GuestFlavour.Cloud, bool acpi = true,
+        ulong mebibytes = 300,
+        Accelerator? accelerator = null, long translationBytes = Accelerators.DefaultTranslationBytes, FirmwareConfig? firmware = null,
+        byte[]? moreInitramfs = null)
     {
         // Linux unpacks archives that follow each other over each other.
         GuestFiles files = TestGuest.Files(flavour);
@@ -119,7 +125,8 @@ internal sealed class ShellVm : IAsyncDisposable
     public async Task<string> PowerStateAsync()
     {
         var state = (CpusPowerState)await _session.Ask(new GetCpusPowerState());
-        return string.Join(' ', state.Admin.Zip(state.Oper, (admin, oper) => $"{admin}/{(oper == CpuOperationalState.Standby ? CpuOperationalState.On : oper)}"));
+        return string.Join(' ', state.Admin.Zip(state.Oper, (admin, oper) =>
+            $"{admin}/{(oper == CpuOperationalState.Standby ? CpuOperationalState.On : oper)}"));
     }
 
     /// <summary>Waits until a CPU that has nothing to do is seen in WFI.</summary>

@@ -13,7 +13,10 @@ public sealed class StressTests(ITestOutputHelper output)
     private const int Rounds = 2;
     private const int FewestCollections = 10;
 
-    /// <summary>All generations are collected and compacted, one after the other with a pause of twenty milliseconds, while four vCPUs sort and hash.</summary>
+    /// <summary>
+    /// All generations are collected and compacted, one after the other with a pause of twenty milliseconds, while four vCPUs sort and
+    /// hash.
+    /// </summary>
     [Theory]
     [InlineData(Accelerators.DefaultTranslationBytes)]
     [InlineData(1 << 20)]
@@ -34,11 +37,14 @@ public sealed class StressTests(ITestOutputHelper output)
         await stop.CancelAsync();
         collector.Join();
         collections = GC.CollectionCount(2) - collections;
-        output.WriteLine($"[figure] {rounds * 4} pipelines right during {collections} full collections, {translationBytes >> 20} MiB of translated code");
+        output.WriteLine($"[figure] {rounds * 4} pipelines right during {collections} full collections, {translationBytes >> 20} MiB of "
+            + $"translated code");
         await vm.PowerOffAsync();
     }
 
-    /// <summary>All translated code is given up and its memory given back, every five milliseconds, while four vCPUs sort and hash.</summary>
+    /// <summary>
+    /// All translated code is given up and its memory given back, every five milliseconds, while four vCPUs sort and hash.
+    /// </summary>
     [Fact]
     public async Task Giving_translated_code_back_again_and_again_leaves_results_right()
     {
@@ -81,7 +87,8 @@ public sealed class StressTests(ITestOutputHelper output)
     // So many pipelines at once, each of three processes.
     private static async Task AssertPipelinesAsync(ShellVm vm, int count)
     {
-        string expected = Convert.ToHexStringLower(SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(Enumerable.Range(1, 5000).Select(i => $"{i}\n")))));
+        string expected = Convert.ToHexStringLower(
+            SHA256.HashData(Encoding.ASCII.GetBytes(string.Concat(Enumerable.Range(1, 5000).Select(i => $"{i}\n")))));
         string answer = await vm.Shell.RunAsync($"for i in $(seq {count}); do seq 5000 -1 1 | sort -n | sha256sum & done; wait");
         string[] sums = [.. answer.Split('\n').Select(line => line.Split(' ')[0].Trim()).Where(word => word.Length == 64)];
         Assert.Equal(Enumerable.Repeat(expected, count), sums);

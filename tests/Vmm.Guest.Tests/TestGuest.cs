@@ -10,8 +10,8 @@ internal static class TestGuest
     private static readonly Lazy<byte[]> s_bareInitrd = new(BuildBareInitrd);
 
     /// <summary>
-    /// Words for the kernel's command line, against what it says of a host that leaves it no time: a CPU counts as locked up after 120 s instead of 20, as stalled for RCU after
-    /// 300 s instead of 21 (Linux, Documentation/admin-guide/kernel-parameters.txt).
+    /// Words for the kernel's command line, against what it says of a host that leaves it no time: a CPU counts as locked up after 120 s
+    /// instead of 20, as stalled for RCU after 300 s instead of 21 (Linux, Documentation/admin-guide/kernel-parameters.txt).
     /// </summary>
     public const string Patient = "watchdog_thresh=60 rcupdate.rcu_cpu_stall_timeout=300";
 
@@ -26,7 +26,8 @@ internal static class TestGuest
     public static GuestFiles Files(GuestKernel kernel) => GuestAssets.EnsureAsync(kernel).GetAwaiter().GetResult();
 
     /// <summary>The newest of the kernels that Debian serves: of what stable takes from backports and what is in unstable.</summary>
-    public static GuestKernel Newest { get; } = ((GuestKernel[])[new(Suite: "trixie-backports"), new(Suite: "sid")]).MaxBy(k => Version.Parse(NumberOf(k)))!;
+    public static GuestKernel Newest { get; } = ((GuestKernel[])[new(Suite: "trixie-backports"), new(Suite: "sid")])
+        .MaxBy(k => Version.Parse(NumberOf(k)))!;
 
     /// <summary>What <c>uname -r</c> says, read from a kernel's image.</summary>
     public static string ReleaseOf(ReadOnlySpan<byte> kernel)
@@ -60,7 +61,8 @@ internal static class TestGuest
         {
             Run(
                 "aarch64-linux-gnu-gcc",
-                $"-O1 -mgeneral-regs-only -nostdlib -static -ffreestanding -fno-builtin -o {output} {Path.Combine(Root, "tests/payloads/hotplug-init.c")}");
+                $"-O1 -mgeneral-regs-only -nostdlib -static -ffreestanding -fno-builtin -o {output} "
+                    + $"{Path.Combine(Root, "tests/payloads/hotplug-init.c")}");
             var archive = new CpioArchive();
             archive.AddDirectory("dev");
             archive.AddCharacterDevice("dev/console", 5, 1);

@@ -4,26 +4,30 @@ using Vmm.Host.Guest;
 namespace Vmm.Guest.Tests;
 
 /// <summary>
-/// More of Debian's arm64 packages, each as a cpio archive to append to the initial RAM disk: fetched once, as the kernel is, and kept in the cache.
+/// More of Debian's arm64 packages, each as a cpio archive to append to the initial RAM disk: fetched once, as the kernel is, and kept in
+/// the cache.
 /// </summary>
 internal static class TestPackages
 {
     // What kexec is linked with.
     private static readonly string[] s_kexecPackages =
     [
-        "kexec-tools", "libc6", "zlib1g", "libxenmisc4.20", "libxencall1", "libxendevicemodel1", "libxenevtchn1", "libxenforeignmemory1", "libxengnttab1",
+        "kexec-tools", "libc6", "zlib1g", "libxenmisc4.20", "libxencall1", "libxendevicemodel1", "libxenevtchn1", "libxenforeignmemory1",
+        "libxengnttab1",
         "libxentoolcore1", "libxentoollog1",
     ];
 
     private static readonly string[] s_kexecLibraries =
     [
-        "ld-linux-aarch64.so.1", "libc.so.6", "libz.so.1", "libxenctrl.so.4.20", "libxencall.so.1", "libxendevicemodel.so.1", "libxenevtchn.so.1",
+        "ld-linux-aarch64.so.1", "libc.so.6", "libz.so.1", "libxenctrl.so.4.20", "libxencall.so.1", "libxendevicemodel.so.1",
+        "libxenevtchn.so.1",
         "libxenforeignmemory.so.1", "libxengnttab.so.1", "libxentoolcore.so.1", "libxentoollog.so.1",
     ];
 
     private static readonly string[] s_modules = ["efivarfs.ko", "qemu_fw_cfg.ko"];
 
-    private static readonly Lazy<byte[]> s_firmwareModules = new(() => Cached($"modules-{KernelVersion()}", BuildModulesAsync).GetAwaiter().GetResult());
+    private static readonly Lazy<byte[]> s_firmwareModules =
+        new(() => Cached($"modules-{KernelVersion()}", BuildModulesAsync).GetAwaiter().GetResult());
     private static readonly Lazy<byte[]> s_kexec = new(() => Cached("kexec", BuildKexecAsync).GetAwaiter().GetResult());
 
     /// <summary>Modules of the cloud kernel that show what firmware has: <c>/efivarfs.ko</c>, <c>/qemu_fw_cfg.ko</c>.</summary>

@@ -15,7 +15,8 @@ public sealed class AcpiDumpTests : IDisposable
         string[] expected = ["apic", "dbg2", "dsdt", "facp", "gtdt", "pptt", "rsdp", "spcr", "xsdt"];
         Assert.Equal(expected, Directory.EnumerateFiles(_folder, "*.dat").Select(f => Path.GetFileNameWithoutExtension(f)!).Order());
 
-        var iasl = new ProcessStartInfo("iasl", ["-d", Path.Combine(_folder, "dsdt.dat")]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var iasl = new ProcessStartInfo("iasl", ["-d", Path.Combine(_folder, "dsdt.dat")]) { RedirectStandardOutput = true,
+            RedirectStandardError = true };
         using (Process process = Process.Start(iasl)!)
         {
             Task<string> output = process.StandardOutput.ReadToEndAsync();

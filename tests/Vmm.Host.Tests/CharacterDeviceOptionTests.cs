@@ -61,13 +61,15 @@ public sealed class CharacterDeviceOptionTests
     [InlineData("null,id=c,path=x", "Invalid parameter 'path'")]
     [InlineData("ringbuf,id=c", "not supported")]
     public void Chardev_wrong_is_said_in_one_line(string text, string message) =>
-        Assert.Contains(message, Assert.Throws<OptionException>(() => CharacterDeviceOption.ParseChardev(text)).Message, StringComparison.Ordinal);
+        Assert.Contains(message, Assert.Throws<OptionException>(() => CharacterDeviceOption.ParseChardev(text)).Message,
+            StringComparison.Ordinal);
 
     [Theory]
     [InlineData("c0,mode=control,pretty=on", true, true)]
     [InlineData("chardev=c0,mode=readline", false, false)]
     [InlineData("mode=control,chardev=c0", true, false)]
-    public void Mon_names_a_device_and_a_mode(string text, bool control, bool pretty) => Assert.Equal(new MonitorOption("c0", control, pretty), MonitorOption.Parse(text));
+    public void Mon_names_a_device_and_a_mode(string text, bool control, bool pretty) =>
+        Assert.Equal(new MonitorOption("c0", control, pretty), MonitorOption.Parse(text));
 
     [Theory]
     [InlineData("-serial stdio -monitor stdio", "cannot use stdio by multiple character devices")]
@@ -89,7 +91,8 @@ public sealed class CharacterDeviceOptionTests
     {
         string path = Path.Combine(Path.GetTempPath(), $"vmm-socket-{Guid.NewGuid():N}");
         var target = new SocketTarget(path, "", 0, Server: true, Wait: false);
-        using (var left = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified))
+        using (var left = new System.Net.Sockets.Socket(System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream,
+            System.Net.Sockets.ProtocolType.Unspecified))
         {
             left.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint(path));
             left.Listen();

@@ -8,8 +8,9 @@ using Xunit.Abstractions;
 namespace Vmm.Host.Tests;
 
 /// <summary>
-/// Random command lines: each is understood or refused in one line, and nothing else happens. A short run of a fixed seed; with <c>VMM_FUZZ_SECONDS=600</c> as many
-/// seconds, from a random seed or from <c>VMM_FUZZ_SEED</c>, and some of the lines to the program itself.
+/// Random command lines: each is understood or refused in one line, and nothing else happens. A short run of a fixed seed; with
+/// <c>VMM_FUZZ_SECONDS=600</c> as many seconds, from a random seed or from <c>VMM_FUZZ_SEED</c>, and some of the lines to the program
+/// itself.
 /// </summary>
 public sealed class CommandLineFuzzTests(ITestOutputHelper output)
 {
@@ -24,12 +25,18 @@ public sealed class CommandLineFuzzTests(ITestOutputHelper output)
     private static readonly string[] s_words =
     [
         .. OptionTable.Supported.SelectMany(r => r.Choices),
-        "", "on", "off", "help", "?", "0", "1", "-1", "2", "4", "512", "513", "65536", "2147483647", "2147483648", "99999999999999999999", "1.5", "0x10", "K", "300M", "16M", "1G", "4096T",
-        "=", ",", ",,", ":", "=,", "a=b", "id=core4", "core-id=4", "socket-id=0", "file=/dev/null", "if=pflash", "unit=0", "unit=1", "readonly=on", "format=raw", "server", "wait=off", "server=on",
-        "unix:", "unix:sock", "tcp:", "tcp:127.0.0.1:", "tcp:127.0.0.1:99999", "stdio", "mon:stdio", "null", "none", "file:", "chardev:", "chardev:a", "socket", "mode=control", "pretty=on",
-        "/dev/null", "/nonexistent", "/", "\0", "\n", "\r\n", "\u001b[2J", "\u2028", "\ud800", "é", "日本", new string('x', 10_000), new string(',', 1_000), new string('=', 100),
-        "cpus=4", "maxcpus=6", "disabledcpus=2", "sockets=2", "clusters=65536", "threads=2147483647", "dies=2", "size=1G", "slots=2", "base=2006-06-17", "base=", "clock=vm", "virt", "type=virt", "its=on",
-        "max-arm-cpu", "host-arm-cpu", "cortex-a57-arm-cpu.pmu=off", "driver=a,property=b,value=c", "12345678-9abc-def0-1234-56789abcdef0", "127.0.0.1:5555", "99999", "in_asm", "exec,int",
+        "", "on", "off", "help", "?", "0", "1", "-1", "2", "4", "512", "513", "65536", "2147483647", "2147483648", "99999999999999999999",
+        "1.5", "0x10", "K", "300M", "16M", "1G", "4096T",
+        "=", ",", ",,", ":", "=,", "a=b", "id=core4", "core-id=4", "socket-id=0", "file=/dev/null", "if=pflash", "unit=0", "unit=1",
+        "readonly=on", "format=raw", "server", "wait=off", "server=on",
+        "unix:", "unix:sock", "tcp:", "tcp:127.0.0.1:", "tcp:127.0.0.1:99999", "stdio", "mon:stdio", "null", "none", "file:", "chardev:",
+        "chardev:a", "socket", "mode=control", "pretty=on",
+        "/dev/null", "/nonexistent", "/", "\0", "\n", "\r\n", "\u001b[2J", "\u2028", "\ud800", "é", "日本", new string('x', 10_000),
+        new string(',', 1_000), new string('=', 100),
+        "cpus=4", "maxcpus=6", "disabledcpus=2", "sockets=2", "clusters=65536", "threads=2147483647", "dies=2", "size=1G", "slots=2",
+        "base=2006-06-17", "base=", "clock=vm", "virt", "type=virt", "its=on",
+        "max-arm-cpu", "host-arm-cpu", "cortex-a57-arm-cpu.pmu=off", "driver=a,property=b,value=c", "12345678-9abc-def0-1234-56789abcdef0",
+        "127.0.0.1:5555", "99999", "in_asm", "exec,int",
     ];
 
     [Fact]
@@ -46,7 +53,8 @@ public sealed class CommandLineFuzzTests(ITestOutputHelper output)
             string name = $"seed {seed}, line {lines}: {string.Join(' ', line.Select(a => $"'{UserText.Legible(a)}'"))}";
             bool machine = false;
             understood += Check(line, name, ref machine) ? 1 : 0;
-            if (lines % ProcessEvery == ProcessEvery - 1 && !machine && Array.TrueForAll(line, a => !a.Contains('\0', StringComparison.Ordinal) && a.Length < 5_000))
+            if (lines % ProcessEvery == ProcessEvery - 1 && !machine
+                && Array.TrueForAll(line, a => !a.Contains('\0', StringComparison.Ordinal) && a.Length < 5_000))
             {
                 await CheckProcess(line, folder, name);
                 processes++;
@@ -56,11 +64,13 @@ public sealed class CommandLineFuzzTests(ITestOutputHelper output)
         Directory.Delete(folder, recursive: true);
         output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
-            $"[figure] fuzz command line: seed {seed}, {lines} lines, {understood} understood, {processes} by the program itself, {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s"));
+            $"[figure] fuzz command line: seed {seed}, {lines} lines, {understood} understood, {processes} by the program itself, "
+                + $"{Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s"));
         Assert.InRange(understood, lines / 1000, lines - 1);
     }
 
-    // What the program does before there is a VM. True: the line is right, but for the kernel, which there never is; `-machine none` needs none.
+    // What the program does before there is a VM. True: the line is right, but for the kernel, which there never is; `-machine none` needs
+    // none.
     private static bool Check(string[] line, string name, ref bool machine)
     {
         RunOptions options;
@@ -111,7 +121,8 @@ public sealed class CommandLineFuzzTests(ITestOutputHelper output)
     {
         (int code, string answer, string errors) = await VmmProcess.RunAsync(["run", .. line], folder);
         Assert.True(code is 0 or 1, $"exit code {code}, {errors}: {name}");
-        Assert.True(code == 0 ? answer.Length > 0 && errors.Length == 0 : answer.Length == 0 && errors.TrimEnd('\n').Split('\n').Length == 1, $"'{answer}', '{errors}': {name}");
+        Assert.True(code == 0 ? answer.Length > 0 && errors.Length == 0 : answer.Length == 0
+            && errors.TrimEnd('\n').Split('\n').Length == 1, $"'{answer}', '{errors}': {name}");
     }
 
     private static string[] Generate(Random random)
@@ -165,5 +176,6 @@ public sealed class CommandLineFuzzTests(ITestOutputHelper output)
     }
 
     private static double? Number(string variable) =>
-        double.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.Float, CultureInfo.InvariantCulture, out double value) ? value : null;
+        double.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+            ? value : null;
 }

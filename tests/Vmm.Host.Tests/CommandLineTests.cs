@@ -30,7 +30,8 @@ public sealed class CommandLineTests
     [Fact]
     public void Machine_options_merge()
     {
-        MachineOption machine = Parse("-machine acpi=off,gic-version=3 -M virt,dtb-randomness=off -machine acpi=auto,its=off").Machine.Machine;
+        MachineOption machine =
+            Parse("-machine acpi=off,gic-version=3 -M virt,dtb-randomness=off -machine acpi=auto,its=off").Machine.Machine;
         Assert.True(machine.Acpi);
         Assert.False(machine.DtbRandomness);
         Assert.False(machine.OnlineCapable);
@@ -71,7 +72,8 @@ public sealed class CommandLineTests
     {
         AcceleratorOption engine = Parse(line).Machine.Accelerator;
         Assert.Equal(Accelerator.Jit, engine.Accelerator);
-        Assert.Equal(notice ? "there is no KVM for Arm guests here: use -accel jit (kvm:jit falls back to it): falling back to jit" : null, engine.Notice);
+        Assert.Equal(notice ? "there is no KVM for Arm guests here: use -accel jit (kvm:jit falls back to it): falling back to jit"
+            : null, engine.Notice);
     }
 
     [Fact]
@@ -118,7 +120,8 @@ public sealed class CommandLineTests
     [Theory]
     [InlineData("-d cpu", "-d cpu: 'cpu' is not supported; -d help lists what is")]
     [InlineData("-d in_asm,foo", "-d in_asm,foo: 'foo' is no log item; -d help lists them")]
-    [InlineData("-rtc base=foo", "-rtc base=foo: invalid datetime format: valid formats are '2006-06-17T16:01:21' and '2006-06-17', from 1970 to 2105")]
+    [InlineData("-rtc base=foo",
+        "-rtc base=foo: invalid datetime format: valid formats are '2006-06-17T16:01:21' and '2006-06-17', from 1970 to 2105")]
     [InlineData("-rtc foo=1", "-rtc foo=1: Invalid parameter 'foo'")]
     [InlineData("-rtc clock=sun", "-rtc clock=sun: invalid option value 'sun': clock is host, rt or vm")]
     public void Values_that_are_wrong_are_named_with_their_option(string line, string message) => Assert.Equal(message, Refuse(line));
@@ -129,7 +132,8 @@ public sealed class CommandLineTests
     [InlineData("clock=rt,driftfix=none", null, RtcClock.Monotonic)]
     public void Real_time_clock_starts_where_it_is_told(string text, string? start, RtcClock clock)
     {
-        DateTimeOffset? expected = start == null ? null : DateTimeOffset.Parse(start, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
+        DateTimeOffset? expected = start == null ? null
+            : DateTimeOffset.Parse(start, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal);
         Assert.Equal(new RtcConfig(expected, clock), RtcOption.Add(RtcOption.Default, text));
     }
 
@@ -141,17 +145,20 @@ public sealed class CommandLineTests
         {
             using Process cat = Process.Start(new ProcessStartInfo("cat", path) { RedirectStandardOutput = true })!;
             Assert.Equal($"{Environment.ProcessId}\n", cat.StandardOutput.ReadToEnd());
-            Assert.Equal($"cannot create PID file '{path}': another process uses it", Assert.Throws<OptionException>(() => PidFile.Create(path)).Message);
+            Assert.Equal($"cannot create PID file '{path}': another process uses it",
+                Assert.Throws<OptionException>(() => PidFile.Create(path)).Message);
         }
 
         Assert.False(File.Exists(path));
-        Assert.Equal("cannot create PID file '/nonexistent/a': No such file or directory", Assert.Throws<OptionException>(() => PidFile.Create("/nonexistent/a")).Message);
+        Assert.Equal("cannot create PID file '/nonexistent/a': No such file or directory",
+            Assert.Throws<OptionException>(() => PidFile.Create("/nonexistent/a")).Message);
     }
 
     [Fact]
     public void Run_options_say_what_happens_at_the_ends()
     {
-        RunOptions options = Parse("-S -no-reboot -no-shutdown -name guest=vm1,debug-threads=on -uuid 12345678-9abc-def0-1234-56789abcdef0");
+        RunOptions options =
+            Parse("-S -no-reboot -no-shutdown -name guest=vm1,debug-threads=on -uuid 12345678-9abc-def0-1234-56789abcdef0");
         Assert.True(options.Stopped && options.ShutdownOnReset && options.StayAfterShutdown);
         Assert.Equal(("vm1", Guid.Parse("12345678-9abc-def0-1234-56789abcdef0")), (options.Machine.Name, options.Machine.Uuid));
         options = Parse("-no-reboot -action reboot=reset,shutdown=pause,panic=none,watchdog=reset");
@@ -167,7 +174,8 @@ public sealed class CommandLineTests
     [InlineData("-device max-arm-cpu,core-id=x", "-device max-arm-cpu,core-id=x: Parameter 'core-id' expects a number")]
     [InlineData("-device max-arm-cpu,foo=1", "-device max-arm-cpu,foo=1: Property 'max-arm-cpu.foo' not found")]
     [InlineData("-global foo", "-global foo: give DRIVER.PROPERTY=VALUE")]
-    [InlineData("-deviceset max-arm-cpu,core-id=1,admin-state=disabled", "-deviceset: not supported: -smp disabledcpus= says how many CPUs are disabled at power-on")]
+    [InlineData("-deviceset max-arm-cpu,core-id=1,admin-state=disabled",
+        "-deviceset: not supported: -smp disabledcpus= says how many CPUs are disabled at power-on")]
     public void More_values_that_are_wrong(string line, string message) => Assert.Equal(message, Refuse(line));
 
     private static IReadOnlyList<PluggedCpu> Place(string line, bool acpi = true)
@@ -195,7 +203,8 @@ public sealed class CommandLineTests
     [InlineData("-device max-arm-cpu,id=1,core-id=5", "-device max-arm-cpu: Parameter 'id' expects an identifier")]
     [InlineData("-device cortex-a57-arm-cpu,core-id=5", "-device cortex-a57-arm-cpu: Invalid CPU type, expected cpu type: 'max-arm-cpu'")]
     [InlineData("-device max-arm-cpu,id=a,core-id=5 -device max-arm-cpu,id=a,core-id=4", "-device max-arm-cpu: Duplicate device ID 'a'")]
-    [InlineData("-device max-arm-cpu,core-id=5 -device max-arm-cpu,core-id=5", "-device max-arm-cpu: cpu(id5=0:0:5:0) with arch-id 5 exist")]
+    [InlineData("-device max-arm-cpu,core-id=5 -device max-arm-cpu,core-id=5",
+        "-device max-arm-cpu: cpu(id5=0:0:5:0) with arch-id 5 exist")]
     public void Devices_that_cannot_be_there_are_refused(string devices, string message) =>
         Assert.Equal(message, Assert.Throws<OptionException>(() => Place($"-smp 3,disabledcpus=1,maxcpus=6 {devices}")).Message);
 
@@ -230,8 +239,10 @@ public sealed class CommandLineTests
         }
 
         string[] lines = File.ReadAllLines(Path.Combine(folder!, "docs", "from-qemu.md"));
-        Assert.All(OptionTable.Supported.SelectMany(r => r.Names), name => Assert.Contains(lines, l => l.Contains($"`-{name}", StringComparison.Ordinal)));
+        Assert.All(OptionTable.Supported.SelectMany(r => r.Names), name =>
+            Assert.Contains(lines, l => l.Contains($"`-{name}", StringComparison.Ordinal)));
         Assert.All(OptionTable.Refused, row => Assert.Contains(
-            lines, l => l.StartsWith('|') && l.Contains($"`-{row.Name}`", StringComparison.Ordinal) && l.EndsWith($"| {row.Refusal} |", StringComparison.Ordinal)));
+            lines, l => l.StartsWith('|') && l.Contains($"`-{row.Name}`", StringComparison.Ordinal)
+                && l.EndsWith($"| {row.Refusal} |", StringComparison.Ordinal)));
     }
 }

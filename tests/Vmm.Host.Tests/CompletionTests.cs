@@ -10,7 +10,8 @@ public sealed class CompletionTests
 
     private static System.CommandLine.RootCommand CreateRoot()
     {
-        var root = new System.CommandLine.RootCommand { new System.CommandLine.Command(RunCommand.Name), RemoteCommand.Create(), DemoCommand.Create(), AcpiCommand.Create() };
+        var root = new System.CommandLine.RootCommand { new System.CommandLine.Command(RunCommand.Name), RemoteCommand.Create(),
+            DemoCommand.Create(), AcpiCommand.Create() };
         root.Add(CompletionCommand.Create(root));
         return root;
     }

@@ -8,7 +8,8 @@ public sealed class EndpointOptionTests
     [InlineData("7777", "127.0.0.1", 7777)]
     [InlineData("0.0.0.0:1", "0.0.0.0", 1)]
     [InlineData("vm-1.example:65535", "vm-1.example", 65535)]
-    public void Endpoint_is_taken(string text, string host, int port) => Assert.Equal(new EndpointOption(host, port), EndpointOption.Parse(text));
+    public void Endpoint_is_taken(string text, string host, int port) =>
+        Assert.Equal(new EndpointOption(host, port), EndpointOption.Parse(text));
 
     [Theory]
     [InlineData("")]

@@ -35,7 +35,8 @@ public sealed class FirmwareOptionTests : IDisposable
     public void Drives_are_banks_by_unit_and_one_that_is_written_is_open_for_this_VM_alone()
     {
         string other = Write("other.fd", VirtMap.FlashBankSize, 5);
-        FirmwareConfig firmware = FirmwareOption.Open(null, [$"if=pflash,format=raw,unit=1,file={_bank}", $"if=pflash,unit=0,file={other},readonly=on"])!;
+        FirmwareConfig firmware =
+            FirmwareOption.Open(null, [$"if=pflash,format=raw,unit=1,file={_bank}", $"if=pflash,unit=0,file={other},readonly=on"])!;
         Assert.True(firmware.Code.ReadOnly);
         Assert.Null(firmware.Code.File);
         Assert.Equal(6, firmware.Code.Contents.Length);

@@ -84,7 +84,8 @@ public sealed class OptionTests
     [InlineData("virt", "max", "/bin/sh", "ELF")]
     public void Config_wrong_says_what_in_one_line(string machine, string cpu, string? kernel, string message, string? accel = null)
     {
-        string[] line = ["-machine", machine, "-cpu", cpu, .. kernel == null ? [] : new[] { "-kernel", kernel }, .. accel == null ? [] : new[] { "-accel", accel }];
+        string[] line = ["-machine", machine, "-cpu", cpu, .. kernel == null ? [] : new[] { "-kernel", kernel }, .. accel == null ? []
+            : new[] { "-accel", accel }];
         string said = Assert.Throws<OptionException>(() => CommandLine.Parse(line).Machine.ToConfig()).Message;
         Assert.Contains(message, said, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', said);
@@ -105,7 +106,8 @@ public sealed class OptionTests
     [InlineData("jit,tb-size=x", "tb-size is a number of MiB from 1 to 1024, not 'x'")]
     public void Accelerator_wrong_says_what(string accel, string message)
     {
-        string said = Assert.Throws<OptionException>(() => CommandLine.Parse(["-kernel", "/dev/null", "-accel", accel]).Machine.ToConfig()).Message;
+        string said =
+            Assert.Throws<OptionException>(() => CommandLine.Parse(["-kernel", "/dev/null", "-accel", accel]).Machine.ToConfig()).Message;
 
         // What this host cannot is said when no other engine was asked for.
         Assert.Equal(message.StartsWith("there is no", StringComparison.Ordinal) ? message : $"-accel {accel}: {message}", said);

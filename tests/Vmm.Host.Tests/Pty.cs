@@ -32,7 +32,8 @@ internal sealed class Pty : IDisposable
 
         // A session of its own takes the first terminal that it opens for its controlling one.
         string name = $"/dev/pts/{Path.GetFileName(File.ResolveLinkTarget($"/proc/self/fd/{_slave}", returnFinalTarget: false)!.FullName)}";
-        var start = new ProcessStartInfo("setsid", ["sh", "-c", $"exec \"$@\" <>{name} >&0 2>&0", "sh", "dotnet", VmmProcess.Program, .. arguments]);
+        var start = new ProcessStartInfo("setsid",
+            ["sh", "-c", $"exec \"$@\" <>{name} >&0 2>&0", "sh", "dotnet", VmmProcess.Program, .. arguments]);
         _process = Process.Start(start)!;
         new Thread(Read) { IsBackground = true }.Start();
     }

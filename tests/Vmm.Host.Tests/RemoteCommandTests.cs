@@ -20,8 +20,10 @@ public sealed class RemoteCommandTests
     public async Task Nobody_there_is_said_in_one_line()
     {
         int port = FreePort();
-        Assert.Equal((1, "", $"vmm: no VM answers at 127.0.0.1:{port}: Connection refused\n"), await VmmProcess.RunAsync(["remote", $"{port}", "info", "status"]));
-        Assert.Equal((1, "", "vmm: no VM answers at nohost.invalid:4: Name or service not known\n"), await VmmProcess.RunAsync(["remote", "nohost.invalid:4", "info", "status"]));
+        Assert.Equal((1, "", $"vmm: no VM answers at 127.0.0.1:{port}: Connection refused\n"),
+            await VmmProcess.RunAsync(["remote", $"{port}", "info", "status"]));
+        Assert.Equal((1, "", "vmm: no VM answers at nohost.invalid:4: Name or service not known\n"),
+            await VmmProcess.RunAsync(["remote", "nohost.invalid:4", "info", "status"]));
     }
 
     /// <summary>A peer that is no Vmm: it hangs up, greets as others do, or answers a few bytes that are no frame.</summary>
@@ -62,11 +64,14 @@ public sealed class RemoteCommandTests
         using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
         int port = ((IPEndPoint)taken.LocalEndpoint).Port;
-        Assert.Equal((1, "", $"vmm: cannot listen at 127.0.0.1:{port}: Address already in use\n"), await VmmProcess.RunAsync(["-machine", "none", "-remote", $"{port}"]));
-        Assert.Equal((1, "", "vmm: cannot listen at nohost.invalid:4000: Name or service not known\n"), await VmmProcess.RunAsync(["-machine", "none", "-remote", "nohost.invalid:4000"]));
+        Assert.Equal((1, "", $"vmm: cannot listen at 127.0.0.1:{port}: Address already in use\n"),
+            await VmmProcess.RunAsync(["-machine", "none", "-remote", $"{port}"]));
+        Assert.Equal((1, "", "vmm: cannot listen at nohost.invalid:4000: Name or service not known\n"),
+            await VmmProcess.RunAsync(["-machine", "none", "-remote", "nohost.invalid:4000"]));
 
         // TEST-NET-1 of RFC 5737: nobody's.
-        Assert.Equal((1, "", "vmm: cannot listen at 192.0.2.1:4000: Cannot assign requested address\n"), await VmmProcess.RunAsync(["-machine", "none", "-remote", "192.0.2.1:4000"]));
+        Assert.Equal((1, "", "vmm: cannot listen at 192.0.2.1:4000: Cannot assign requested address\n"),
+            await VmmProcess.RunAsync(["-machine", "none", "-remote", "192.0.2.1:4000"]));
     }
 
     /// <summary>A guest without an operating system whose CPU waits for an interrupt, or does not.</summary>
@@ -101,7 +106,9 @@ public sealed class RemoteCommandTests
         }
     }
 
-    /// <summary>Exit codes say whether a command was done, and bytes that are no message cost the VM nothing and its terminal no line.</summary>
+    /// <summary>
+    /// Exit codes say whether a command was done, and bytes that are no message cost the VM nothing and its terminal no line.
+    /// </summary>
     [Fact]
     public async Task Commands_that_fail_are_told_by_the_exit_code_and_garbage_by_no_line()
     {
@@ -119,7 +126,8 @@ public sealed class RemoteCommandTests
             Assert.Equal("VM status: running\n", answer.Output);
             byte[] random = new byte[300];
             new Random(1).NextBytes(random);
-            foreach (byte[] garbage in (byte[][])[random, "GET / HTTP/1.1\r\n\r\n"u8.ToArray(), "\u0005\0\0\0hello\u0005\0\0\0world"u8.ToArray(), [.. Enumerable.Repeat((byte)0xFF, 1000)], []])
+            foreach (byte[] garbage in (byte[][])[random, "GET / HTTP/1.1\r\n\r\n"u8.ToArray(),
+                "\u0005\0\0\0hello\u0005\0\0\0world"u8.ToArray(), [.. Enumerable.Repeat((byte)0xFF, 1000)], []])
             {
                 using var client = new TcpClient("127.0.0.1", port);
                 try
@@ -135,9 +143,11 @@ public sealed class RemoteCommandTests
             }
 
             foreach ((string command, string said) in ((string, string)[])[
-                ("frobnicate", "unknown command: 'frobnicate'"), ("info frobnicate", "unknown command: 'info frobnicate'"), ("help frobnicate", "unknown command: 'frobnicate'"),
+                ("frobnicate", "unknown command: 'frobnicate'"), ("info frobnicate", "unknown command: 'info frobnicate'"),
+                ("help frobnicate", "unknown command: 'frobnicate'"),
                 ("xp /4xw 0", "0000000000000000: Cannot access memory"), ("cpu 7", "invalid CPU index"),
-                ("info registers 9", "CPU#9 not available"), ("info registers -1", "CPU#-1 not available"), ("device_del frobnicate", "Error: Device 'frobnicate' not found")])
+                ("info registers 9", "CPU#9 not available"), ("info registers -1", "CPU#-1 not available"),
+                ("device_del frobnicate", "Error: Device 'frobnicate' not found")])
             {
                 Assert.Equal((1, $"{said}\n", ""), await VmmProcess.RunAsync(["remote", $"{port}", .. command.Split(' ')]));
             }

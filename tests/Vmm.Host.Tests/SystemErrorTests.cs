@@ -24,11 +24,13 @@ public sealed class SystemErrorTests
     [Fact]
     public void Full_disk_and_file_in_use()
     {
-        Assert.Equal("No space left on device", SystemError.Describe(Assert.ThrowsAny<Exception>(() => File.WriteAllText("/dev/full", "x")), "/dev/full"));
+        Assert.Equal("No space left on device",
+            SystemError.Describe(Assert.ThrowsAny<Exception>(() => File.WriteAllText("/dev/full", "x")), "/dev/full"));
         string path = Path.GetTempFileName();
         using (new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None))
         {
-            Assert.Equal("another process uses it", SystemError.Describe(Assert.ThrowsAny<Exception>(() => new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None)), path));
+            Assert.Equal("another process uses it", SystemError.Describe(
+                Assert.ThrowsAny<Exception>(() => new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None)), path));
         }
 
         File.Delete(path);

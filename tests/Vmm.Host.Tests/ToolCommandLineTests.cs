@@ -6,8 +6,8 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Tests;
 
 /// <summary>
-/// What programs type that start QEMU: the command lines of tools that kernels are tested with, as those tools make them, with IMAGE for a kernel. Each gives a
-/// machine, or is refused for the device that there is none of.
+/// What programs type that start QEMU: the command lines of tools that kernels are tested with, as those tools make them, with IMAGE for a
+/// kernel. Each gives a machine, or is refused for the device that there is none of.
 /// </summary>
 public sealed class ToolCommandLineTests : IDisposable
 {
@@ -17,21 +17,45 @@ public sealed class ToolCommandLineTests : IDisposable
 
     public void Dispose() => File.Delete(_image);
 
-    private string[] Words(string line) => [.. Regex.Matches(line, "'([^']*)'|(\\S+)").Select(m => m.Value.Trim('\'').Replace("IMAGE", _image, StringComparison.Ordinal))];
+    private string[] Words(string line) =>
+        [.. Regex.Matches(line, "'([^']*)'|(\\S+)").Select(m => m.Value.Trim('\'').Replace("IMAGE", _image, StringComparison.Ordinal))];
 
     private MachineConfig Make(string line) => CommandLine.Parse(Words(line)).Machine.ToConfig();
 
     [Theory]
-    [InlineData("kunit.py, arm64", "-nodefaults -m 1024 -kernel IMAGE -append 'mem=1G console=tty kunit_shutdown=halt console=ttyAMA0 kunit_shutdown=reboot' -no-reboot -nographic -accel kvm -accel hvf -accel tcg -serial stdio -machine virt -cpu max,pauth-impdef=true")]
-    [InlineData("virtme-ng --disable-microvm, console", "-m 1G -M virt -cpu cortex-a57 -parallel none -net none -echr 1 -chardev stdio,id=console,signal=off,mux=on -serial chardev:console -mon chardev=console -vga none -display none -smp 2 -kernel IMAGE -append x -no-reboot")]
-    [InlineData("syzkaller, without network and image", "-m 2048 -smp 2 -chardev socket,id=SOCKSYZ,server=on,wait=off,host=localhost,port=4801 -mon chardev=SOCKSYZ,mode=control -display none -serial stdio -no-reboot -name VM-0 -machine virt,gic-version=max -cpu cortex-a57 -accel tcg,thread=multi,tb-size=4096 -kernel IMAGE -append x -snapshot")]
-    [InlineData("kvm-unit-tests, without its devices", "-nodefaults -machine virt,gic-version=host -accel kvm,dirty-ring-size=65536 -accel tcg -cpu host -display none -serial stdio -kernel IMAGE -smp 4 -machine gic-version=3 -append 'its-migration'")]
-    [InlineData("kselftest, vmtest.sh", "-machine virt,kernel_irqchip=off,accel=kvm:tcg -cpu max -nodefaults -display none -serial mon:stdio -no-reboot -m 256M -kernel IMAGE -append 'console=ttyAMA0'")]
-    [InlineData("libvirt, probing", "-S -no-user-config -nodefaults -nographic -machine none,accel=kvm:tcg -qmp unix:/tmp/x,server=on,wait=off -pidfile /tmp/y")]
-    [InlineData("libvirt, a guest without PCI", "-name guest=armtest,debug-threads=on -S -object '{\"qom-type\":\"secret\",\"id\":\"masterKey0\",\"format\":\"raw\",\"file\":\"/x\"}' -machine virt-10.0,usb=off,gic-version=3,dump-guest-core=on,memory-backend=mach-virt.ram,acpi=on -accel tcg -cpu cortex-a57 -m size=1048576k -object '{\"qom-type\":\"memory-backend-ram\",\"id\":\"mach-virt.ram\",\"size\":1073741824}' -overcommit mem-lock=off -smp 2,sockets=2,cores=1,threads=1 -uuid 37b053b1-3fc1-4a84-8baa-2d07cc0d764a -no-user-config -nodefaults -display none -chardev socket,id=charmonitor,path=/tmp/x,server=on,wait=off -mon chardev=charmonitor,id=monitor,mode=control -rtc base=utc -no-shutdown -boot strict=on -kernel IMAGE -audiodev '{\"id\":\"audio1\",\"driver\":\"none\"}' -sandbox off -msg timestamp=off")]
-    [InlineData("packer", "-machine type=virt,accel=tcg -cpu max,sve=off,sve-max-vq=4,pauth-impdef=on -smp cpus=2,sockets=1 -m 2048M -boot once=d -vnc none -monitor none -global virtio-mmio.force-legacy=false -kernel IMAGE")]
-    [InlineData("hexadecimal", "-smp 0x2,maxcpus=0x4 -device max-arm-cpu,id=c3,core-id=0x3 -device '{\"driver\":\"max-arm-cpu\",\"id\":\"c2\",\"core-id\":2}' -accel tcg,tb-size=0x20 -kernel IMAGE")]
-    [InlineData("one NUMA node", "-numa node,nodeid=0,memdev=m -object memory-backend-ram,id=m,size=512M -display '{\"type\":\"none\"}' -compat '{\"deprecated-output\":\"hide\"}' -watchdog-action none -gdb none -k en-us -kernel IMAGE")]
+    [InlineData("kunit.py, arm64",
+        "-nodefaults -m 1024 -kernel IMAGE -append 'mem=1G console=tty kunit_shutdown=halt console=ttyAMA0 kunit_shutdown=reboot' "
+            + "-no-reboot -nographic -accel kvm -accel hvf -accel tcg -serial stdio -machine virt -cpu max,pauth-impdef=true")]
+    [InlineData("virtme-ng --disable-microvm, console",
+        "-m 1G -M virt -cpu cortex-a57 -parallel none -net none -echr 1 -chardev stdio,id=console,signal=off,mux=on -serial "
+            + "chardev:console -mon chardev=console -vga none -display none -smp 2 -kernel IMAGE -append x -no-reboot")]
+    [InlineData("syzkaller, without network and image",
+        "-m 2048 -smp 2 -chardev socket,id=SOCKSYZ,server=on,wait=off,host=localhost,port=4801 -mon chardev=SOCKSYZ,mode=control -display "
+            + "none -serial stdio -no-reboot -name VM-0 -machine virt,gic-version=max -cpu cortex-a57 -accel "
+            + "tcg,thread=multi,tb-size=4096 -kernel IMAGE -append x -snapshot")]
+    [InlineData("kvm-unit-tests, without its devices",
+        "-nodefaults -machine virt,gic-version=host -accel kvm,dirty-ring-size=65536 -accel tcg -cpu host -display none -serial stdio "
+            + "-kernel IMAGE -smp 4 -machine gic-version=3 -append 'its-migration'")]
+    [InlineData("kselftest, vmtest.sh",
+        "-machine virt,kernel_irqchip=off,accel=kvm:tcg -cpu max -nodefaults -display none -serial mon:stdio -no-reboot -m 256M -kernel "
+            + "IMAGE -append 'console=ttyAMA0'")]
+    [InlineData("libvirt, probing",
+        "-S -no-user-config -nodefaults -nographic -machine none,accel=kvm:tcg -qmp unix:/tmp/x,server=on,wait=off -pidfile /tmp/y")]
+    [InlineData("libvirt, a guest without PCI",
+        "-name guest=armtest,debug-threads=on -S -object "
+            + "'{\"qom-type\":\"secret\",\"id\":\"masterKey0\",\"format\":\"raw\",\"file\":\"/x\"}' -machine "
+            + "virt-10.0,usb=off,gic-version=3,dump-guest-core=on,memory-backend=mach-virt.ram,acpi=on -accel tcg -cpu cortex-a57 -m "
+            + "size=1048576k -object '{\"qom-type\":\"memory-backend-ram\",\"id\":\"mach-virt.ram\",\"size\":1073741824}' -overcommit "
+            + "mem-lock=off -smp 2,sockets=2,cores=1,threads=1 -uuid 37b053b1-3fc1-4a84-8baa-2d07cc0d764a -no-user-config -nodefaults "
+            + "-display none -chardev socket,id=charmonitor,path=/tmp/x,server=on,wait=off -mon "
+            + "chardev=charmonitor,id=monitor,mode=control -rtc base=utc -no-shutdown -boot strict=on -kernel IMAGE -audiodev "
+            + "'{\"id\":\"audio1\",\"driver\":\"none\"}' -sandbox off -msg timestamp=off")]
+    [InlineData("packer", "-machine type=virt,accel=tcg -cpu max,sve=off,sve-max-vq=4,pauth-impdef=on -smp cpus=2,sockets=1 -m 2048M "
+        + "-boot once=d -vnc none -monitor none -global virtio-mmio.force-legacy=false -kernel IMAGE")]
+    [InlineData("hexadecimal", "-smp 0x2,maxcpus=0x4 -device max-arm-cpu,id=c3,core-id=0x3 -device "
+        + "'{\"driver\":\"max-arm-cpu\",\"id\":\"c2\",\"core-id\":2}' -accel tcg,tb-size=0x20 -kernel IMAGE")]
+    [InlineData("one NUMA node", "-numa node,nodeid=0,memdev=m -object memory-backend-ram,id=m,size=512M -display '{\"type\":\"none\"}' "
+        + "-compat '{\"deprecated-output\":\"hide\"}' -watchdog-action none -gdb none -k en-us -kernel IMAGE")]
     public void Lines_of_tools_give_a_machine(string tool, string line) => Assert.True(Make(line).PossibleCpus > 0, tool);
 
     [Theory]
@@ -39,20 +63,28 @@ public sealed class ToolCommandLineTests : IDisposable
         "-cpu cortex-a53: unable to find CPU model 'cortex-a53'; there are cortex-a57, cortex-a72, neoverse-n1, max, host")]
     [InlineData("buildroot", "-M virt -cpu cortex-a57 -nographic -smp 1 -kernel IMAGE -append x -netdev user,id=eth0",
         "-netdev: not supported: there are no network devices")]
-    [InlineData("kvm-unit-tests", "-nodefaults -machine virt -accel tcg -cpu cortex-a57 -device virtio-serial-device -kernel IMAGE", "-device virtio-serial-device: 'virtio-serial-device' is not a valid device model name; -device help lists those there are")]
-    [InlineData("LAVA", "-cpu max,pauth-impdef=on -machine virt,gic-version=3,mte=on,accel=tcg -nographic -m 4096 -kernel IMAGE", "-machine virt,gic-version=3,mte=on,accel=tcg: mte=on is not supported: there is no memory tagging")]
-    [InlineData("syzkaller", "-machine virt,virtualization=on,gic-version=max -cpu cortex-a57 -kernel IMAGE", "-machine virt,virtualization=on,gic-version=max: virtualization=on is not supported: the CPUs have no EL2")]
-    [InlineData("a folder shared", "-fsdev local,id=r,path=/ -kernel IMAGE", "-fsdev: not supported: there are no file systems of the host's")]
+    [InlineData("kvm-unit-tests", "-nodefaults -machine virt -accel tcg -cpu cortex-a57 -device virtio-serial-device -kernel IMAGE",
+        "-device virtio-serial-device: 'virtio-serial-device' is not a valid device model name; -device help lists those there are")]
+    [InlineData("LAVA", "-cpu max,pauth-impdef=on -machine virt,gic-version=3,mte=on,accel=tcg -nographic -m 4096 -kernel IMAGE",
+        "-machine virt,gic-version=3,mte=on,accel=tcg: mte=on is not supported: there is no memory tagging")]
+    [InlineData("syzkaller", "-machine virt,virtualization=on,gic-version=max -cpu cortex-a57 -kernel IMAGE",
+        "-machine virt,virtualization=on,gic-version=max: virtualization=on is not supported: the CPUs have no EL2")]
+    [InlineData("a folder shared", "-fsdev local,id=r,path=/ -kernel IMAGE",
+        "-fsdev: not supported: there are no file systems of the host's")]
     [InlineData("a host's GIC", "-machine virt,gic-version=host -cpu max -kernel IMAGE", "gic-version=host takes -cpu host")]
     [InlineData("no guest", "-machine none -kernel IMAGE", "-machine none has no guest: give -machine virt to boot one")]
-    [InlineData("backend", "-machine memory-backend=m -object memory-backend-ram,id=m,size=1G -m 2G -kernel IMAGE", "machine memory size does not match the size of the memory backend")]
+    [InlineData("backend", "-machine memory-backend=m -object memory-backend-ram,id=m,size=1G -m 2G -kernel IMAGE",
+        "machine memory size does not match the size of the memory backend")]
     [InlineData("backend", "-machine memory-backend=n -object secret,id=n,data=x -kernel IMAGE", "-machine: Memory backend 'n' not found")]
-    [InlineData("JSON", "-device '{\"driver\":\"max-arm-cpu\"' -kernel IMAGE", "-device {\"driver\":\"max-arm-cpu\": JSON parse error, premature EOI")]
-    [InlineData("JSON", "-device '{\"driver\":\"max-arm-cpu\",\"core-id\":[]}' -kernel IMAGE", "-device {\"driver\":\"max-arm-cpu\",\"core-id\":[]}: Invalid parameter type for 'core-id'")]
+    [InlineData("JSON", "-device '{\"driver\":\"max-arm-cpu\"' -kernel IMAGE",
+        "-device {\"driver\":\"max-arm-cpu\": JSON parse error, premature EOI")]
+    [InlineData("JSON", "-device '{\"driver\":\"max-arm-cpu\",\"core-id\":[]}' -kernel IMAGE",
+        "-device {\"driver\":\"max-arm-cpu\",\"core-id\":[]}: Invalid parameter type for 'core-id'")]
     [InlineData("JSON", "-device '{}{}' -kernel IMAGE", "-device {}{}: JSON parse error, stray text")]
     [InlineData("second node", "-numa node -numa node", "-numa node: not supported: a second one: there is one NUMA node")]
     [InlineData("drives", "-snapshot -drive if=pflash,file=/dev/null -kernel IMAGE", "-snapshot: not supported: drives are written to")]
-    [InlineData("accelerators", "-accel kvm -accel hvf -kernel IMAGE", "there is no KVM for Arm guests here: use -accel jit (kvm:jit falls back to it)")]
+    [InlineData("accelerators", "-accel kvm -accel hvf -kernel IMAGE",
+        "there is no KVM for Arm guests here: use -accel jit (kvm:jit falls back to it)")]
     [InlineData("accelerators", "-accel whpx -kernel IMAGE", "there is no whpx for Arm guests here: use -accel jit")]
     public void Lines_that_need_what_there_is_not_say_so(string what, string line, string message) =>
         Assert.Equal((what, message), (what, Assert.Throws<OptionException>(() => Make(line)).Message));
@@ -125,10 +157,12 @@ public sealed class ToolCommandLineTests : IDisposable
 
     [Fact]
     public void Backend_alone_says_how_much_memory_there_is() =>
-        Assert.Equal(3ul << 28, Make("-machine memory-backend=m -object memory-backend-memfd,id=m,size=768M,share=on -kernel IMAGE").MemoryBytes);
+        Assert.Equal(3ul << 28,
+            Make("-machine memory-backend=m -object memory-backend-memfd,id=m,size=768M,share=on -kernel IMAGE").MemoryBytes);
 
     [Theory]
-    [InlineData("-global virtio-mmio.force-legacy=false", "-global virtio-mmio.force-legacy=false makes no difference: there is no such device")]
+    [InlineData("-global virtio-mmio.force-legacy=false",
+        "-global virtio-mmio.force-legacy=false makes no difference: there is no such device")]
     [InlineData("-global max-arm-cpu.pmu=off", null)]
     public void Properties_of_devices_that_there_are_none_of_are_noticed(string line, string? notice) =>
         Assert.Equal(notice, CommandLine.Parse(Words(line)).Notices.SingleOrDefault());

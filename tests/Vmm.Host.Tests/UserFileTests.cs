@@ -6,7 +6,10 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Tests;
 
-/// <summary>Files that are named on the command line and are no files to read: each is refused in one line, and what would wait or never end is not opened.</summary>
+/// <summary>
+/// Files that are named on the command line and are no files to read: each is refused in one line, and what would wait or never end is not
+/// opened.
+/// </summary>
 public sealed class UserFileTests : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("vmm-user-file").FullName;
@@ -54,7 +57,8 @@ public sealed class UserFileTests : IDisposable
     public void No_regular_file_is_refused_wherever_it_is_given(string name, string reason)
     {
         // Standard input may be a file where the tests run.
-        if (name == "/dev/stdin" && !(new FileInfo(name).ResolveLinkTarget(returnFinalTarget: true)?.FullName.Contains("pipe:", StringComparison.Ordinal) ?? false))
+        if (name == "/dev/stdin" && !(new FileInfo(name)
+            .ResolveLinkTarget(returnFinalTarget: true)?.FullName.Contains("pipe:", StringComparison.Ordinal) ?? false))
         {
             return;
         }

@@ -38,7 +38,8 @@ public sealed class MonitorTests
             GetVcpuRegisters get => new VcpuRegisters(get.Cpu, ""),
             PlugVcpu { Cpu: 4 } plug => new HotplugRejected(plug.Id, RejectionCode.SlotInUse, "cpu(id4=0:0:4:0) with arch-id 4 exist"),
             PlugVcpu plug => new HotplugAccepted(plug.Id, plug.Cpu),
-            SetVcpuAdmin { Cpu: 5 } => new HotplugRejected("cpu-5", RejectionCode.DeviceNotFound, "No device found for driver 'cortex-a57-arm-cpu'"),
+            SetVcpuAdmin { Cpu: 5 } =>
+                new HotplugRejected("cpu-5", RejectionCode.DeviceNotFound, "No device found for driver 'cortex-a57-arm-cpu'"),
             SetVcpuAdmin set => new HotplugAccepted($"cpu-{set.Cpu}", set.Cpu),
             UnplugVcpu unplug => new HotplugRejected(unplug.Id, RejectionCode.DeviceNotFound, $"Device '{unplug.Id}' not found"),
             _ => new VmStatus(VmRunState.Running, ""),
@@ -63,7 +64,8 @@ public sealed class MonitorTests
     [InlineData("info registers", "\nCPU#0\n PC=1")]
     [InlineData("info status", "VM status: running")]
     [InlineData("info jit", "Blocks 1")]
-    [InlineData("info cpus", "* CPU #0: thread_id=100 (Running)\n  CPU #1: thread_id=101 (Parked)\n  CPU #2: thread_id=102 (PoweredOff)\n  CPU #3: thread_id=103 (PoweredOff)\n  CPU #4: thread_id=104 (PoweredOff)")]
+    [InlineData("info cpus", "* CPU #0: thread_id=100 (Running)\n  CPU #1: thread_id=101 (Parked)\n  CPU #2: thread_id=102 (PoweredOff)\n "
+        + " CPU #3: thread_id=103 (PoweredOff)\n  CPU #4: thread_id=104 (PoweredOff)")]
     [InlineData("", "")]
     public async Task Command_answers_in_QEMUs_words(string line, string answer) => Assert.Equal(answer, await _monitor.Execute(line));
 
@@ -80,7 +82,8 @@ public sealed class MonitorTests
 
     [Theory]
     [InlineData("device_set host-arm-cpu,core-id=3", "Error: no device state change specified for device host-arm-cpu")]
-    [InlineData("device_set host-arm-cpu,core-id=3,admin-state=removed", "Error: unrecognized specified state *removed* for device host-arm-cpu")]
+    [InlineData("device_set host-arm-cpu,core-id=3,admin-state=removed",
+        "Error: unrecognized specified state *removed* for device host-arm-cpu")]
     [InlineData("device_set host-arm-cpu,core-id=5,admin-state=enabled", "Error: No device found for driver 'cortex-a57-arm-cpu'")]
     [InlineData("device_set host-arm-cpu,id=nosuch,admin-state=enabled", "Error: No device found for driver 'host-arm-cpu'")]
     [InlineData("device_set host-arm-cpu,core-id=6,admin-state=enabled", "Error: Invalid core-id 6 specified, correct range 0:5")]
@@ -121,11 +124,14 @@ public sealed class MonitorTests
     {
         string text = await _monitor.Execute("info cpus-powerstate");
         Assert.StartsWith(
-            "CPUs Power State Info:\n  CPU ID: 0\n    socket-id: 0\n    cluster-id: 0\n    core-id: 0\n    thread-id: 0\n    vcpus-count: 1\n    qom-path: \"/machine/",
+            "CPUs Power State Info:\n  CPU ID: 0\n    socket-id: 0\n    cluster-id: 0\n    core-id: 0\n    thread-id: 0\n    vcpus-count: "
+                + "1\n    qom-path: \"/machine/",
             text,
             StringComparison.Ordinal);
-        Assert.EndsWith("core-id: 5\n    thread-id: 0\n    vcpus-count: 1\n    admin-state: \"removed\"\n    oper-state: \"off\"", text, StringComparison.Ordinal);
-        Assert.Contains("core-id: 1\n    thread-id: 0\n    vcpus-count: 1\n    qom-path: \"/machine/unattached/device[1]\"\n    admin-state: \"enabled\"\n    oper-state: \"standby\"", text, StringComparison.Ordinal);
+        Assert.EndsWith("core-id: 5\n    thread-id: 0\n    vcpus-count: 1\n    admin-state: \"removed\"\n    oper-state: \"off\"", text,
+            StringComparison.Ordinal);
+        Assert.Contains("core-id: 1\n    thread-id: 0\n    vcpus-count: 1\n    qom-path: \"/machine/unattached/device[1]\"\n    "
+            + "admin-state: \"enabled\"\n    oper-state: \"standby\"", text, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -140,7 +146,8 @@ public sealed class MonitorTests
     [Fact]
     public async Task InfoJit_of_a_machine_that_interprets_is_an_error()
     {
-        var monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, _ => Task.FromResult<IProtocolMessage>(new JitDescription("")), () => { })));
+        var monitor = new HmpMonitor(
+            new MonitorCommands(new MonitorVm(s_config, _ => Task.FromResult<IProtocolMessage>(new JitDescription("")), () => { })));
         Assert.Equal("Error: JIT information is only available with accel=jit", await monitor.Execute("info jit"));
     }
 
@@ -159,7 +166,8 @@ public sealed class MonitorTests
     [InlineData("info jit")]
     public async Task Query_that_the_VM_cannot_answer_is_an_error_in_one_line(string line)
     {
-        var rejecting = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, _ => Task.FromResult<IProtocolMessage>(new VmCommandRejected(RejectionCode.WrongRunState, "the reason")), () => { })));
+        var rejecting = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, _ =>
+            Task.FromResult<IProtocolMessage>(new VmCommandRejected(RejectionCode.WrongRunState, "the reason")), () => { })));
         Assert.Equal("Error: the reason", await rejecting.Execute(line));
         var silent = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, _ => throw new TimeoutException("late"), () => { })));
         Assert.Equal("Error: the VM does not answer", await silent.Execute(line));

@@ -3,7 +3,8 @@ using Akka.Actor;
 namespace Vmm.Actors.Hosting;
 
 /// <summary>
-/// <see cref="Props"/> of an actor that a function makes. Akka's own, <c>Props.Create(() => new …)</c>, takes an expression tree, and compiles it each time.
+/// <see cref="Props"/> of an actor that a function makes. Akka's own, <c>Props.Create(() => new …)</c>, takes an expression tree, and
+/// compiles it each time.
 /// </summary>
 public static class ActorProps
 {

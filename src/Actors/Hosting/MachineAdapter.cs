@@ -37,7 +37,8 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
             MachineConfig config = _machine.Config;
             CpuTopology t = config.Topology;
             return new MachineDescription(
-                config.Cpu.Name, config.EnabledCpus, t.Sockets, t.Clusters, t.Cores, t.Threads, config.MemoryBytes, config.Acpi, config.Name, config.Uuid.ToString(),
+                config.Cpu.Name, config.EnabledCpus, t.Sockets, t.Clusters, t.Cores, t.Threads, config.MemoryBytes, config.Acpi,
+                config.Name, config.Uuid.ToString(),
                 ProtocolVersion.Current);
         }
     }
@@ -102,7 +103,8 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     public void SetInterfaceAccessible(int cpu, bool value)
     {
-        HotplugTrace.Step(_machine.Config.Trace, cpu, value ? "GIC CPU interface becomes accessible" : "GIC CPU interface becomes inaccessible");
+        HotplugTrace.Step(_machine.Config.Trace, cpu, value ? "GIC CPU interface becomes accessible"
+            : "GIC CPU interface becomes inaccessible");
         _machine.Gic.CpuInterfaces[cpu].SetAccessible(value);
     }
 

@@ -3,8 +3,9 @@ using Akka.Actor;
 namespace Vmm.Actors.Hosting;
 
 /// <summary>
-/// An actor whose behaviour is a list of handlers by type of message, of which the first that fits takes the message: as Akka's <see cref="ReceiveActor"/>, but without
-/// expression trees. Those would be compiled while the VM starts, and again at the first use of each behaviour, which is when the guest is waiting for it.
+/// An actor whose behaviour is a list of handlers by type of message, of which the first that fits takes the message: as Akka's
+/// <see cref="ReceiveActor"/>, but without expression trees. Those would be compiled while the VM starts, and again at the first use of
+/// each behaviour, which is when the guest is waiting for it.
 /// </summary>
 public abstract class MessageActor : UntypedActor
 {

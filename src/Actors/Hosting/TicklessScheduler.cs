@@ -7,12 +7,13 @@ using Akka.Event;
 namespace Vmm.Actors.Hosting;
 
 /// <summary>
-/// Akka's scheduler with one .NET timer for each thing that is scheduled. Nothing runs while nothing is due: Akka's own scheduler wakes at each tick of
-/// a wheel, which costs an idle VM more host CPU time than its guest does. A VM has few timers, all of seconds.
+/// Akka's scheduler with one .NET timer for each thing that is scheduled. Nothing runs while nothing is due: Akka's own scheduler wakes at
+/// each tick of a wheel, which costs an idle VM more host CPU time than its guest does. A VM has few timers, all of seconds.
 /// </summary>
 /// <param name="config">The section <c>akka.scheduler</c>, of which nothing is used.</param>
 /// <param name="log">Hears of what a scheduled action threw.</param>
-public sealed class TicklessScheduler(Config config, ILoggingAdapter log) : SchedulerBase(config, log), IDateTimeOffsetNowTimeProvider, IDisposable
+public sealed class TicklessScheduler(Config config, ILoggingAdapter log)
+    : SchedulerBase(config, log), IDateTimeOffsetNowTimeProvider, IDisposable
 {
     private volatile bool _disposed;
 
@@ -22,21 +23,25 @@ public sealed class TicklessScheduler(Config config, ILoggingAdapter log) : Sche
 
     protected override DateTimeOffset TimeNow => DateTimeOffset.UtcNow;
 
-    protected override void InternalScheduleTellOnce(TimeSpan delay, ICanTell receiver, object message, IActorRef sender, ICancelable? cancelable) =>
+    protected override void InternalScheduleTellOnce(TimeSpan delay, ICanTell receiver, object message, IActorRef sender,
+        ICancelable? cancelable) =>
         Start(delay, null, () => receiver.Tell(message, sender), cancelable);
 
     protected override void InternalScheduleTellRepeatedly(
         TimeSpan initialDelay, TimeSpan interval, ICanTell receiver, object message, IActorRef sender, ICancelable? cancelable) =>
         Start(initialDelay, interval, () => receiver.Tell(message, sender), cancelable);
 
-    protected override void InternalScheduleOnce(TimeSpan delay, Action action, ICancelable? cancelable) => Start(delay, null, action, cancelable);
+    protected override void InternalScheduleOnce(TimeSpan delay, Action action, ICancelable? cancelable) =>
+        Start(delay, null, action, cancelable);
 
-    protected override void InternalScheduleOnce(TimeSpan delay, IRunnable action, ICancelable? cancelable) => Start(delay, null, action.Run, cancelable);
+    protected override void InternalScheduleOnce(TimeSpan delay, IRunnable action, ICancelable? cancelable) =>
+        Start(delay, null, action.Run, cancelable);
 
     protected override void InternalScheduleRepeatedly(TimeSpan initialDelay, TimeSpan interval, Action action, ICancelable? cancelable) =>
         Start(initialDelay, interval, action, cancelable);
 
-    protected override void InternalScheduleRepeatedly(TimeSpan initialDelay, TimeSpan interval, IRunnable action, ICancelable? cancelable) =>
+    protected override void InternalScheduleRepeatedly(TimeSpan initialDelay, TimeSpan interval, IRunnable action,
+        ICancelable? cancelable) =>
         Start(initialDelay, interval, action.Run, cancelable);
 
     /// <summary>Nothing that was scheduled runs any more.</summary>

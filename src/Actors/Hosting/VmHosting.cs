@@ -5,7 +5,10 @@ using Vmm.Actors.Vm;
 
 namespace Vmm.Actors.Hosting;
 
-/// <summary>A VM in an actor system: one that Akka.Hosting makes for a program with a generic host, or one of <c>vmm run</c>, which does without such a host to start sooner.</summary>
+/// <summary>
+/// A VM in an actor system: one that Akka.Hosting makes for a program with a generic host, or one of <c>vmm run</c>, which does without
+/// such a host to start sooner.
+/// </summary>
 public static class VmHosting
 {
     /// <summary>Name of the supervisor, a child of the user guardian.</summary>
@@ -14,7 +17,9 @@ public static class VmHosting
     /// <summary>Name of the actor system of <c>vmm run</c>.</summary>
     public const string SystemName = "vmm";
 
-    /// <summary>Adds the configuration of <c>hocon/</c> and a VM, whose supervisor is in the registry under <see cref="VmSupervisor"/>.</summary>
+    /// <summary>
+    /// Adds the configuration of <c>hocon/</c> and a VM, whose supervisor is in the registry under <see cref="VmSupervisor"/>.
+    /// </summary>
     /// <param name="builder">Of the actor system.</param>
     /// <param name="machine">Outlives the actor system.</param>
     /// <param name="options">How the VM's actors are set up.</param>

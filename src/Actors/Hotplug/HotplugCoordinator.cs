@@ -6,29 +6,27 @@ using Vmm.Actors.Vm;
 namespace Vmm.Actors.Hotplug;
 
 /// <summary>
-/// Carries out plug and unplug, of different CPUs independently of each other, and reports how each ended; it is also the actor of the CPU hotplug block, whose doorbell
-/// it hears and which it resets. What has happened is in the journal (<see cref="JournalActor"/>), so a restarted coordinator goes on where it was: every step towards the
-/// machine may be repeated.
+/// Carries out plug and unplug, of different CPUs independently of each other, and reports how each ended; it is also the actor of the CPU
+/// hotplug block, whose doorbell it hears and which it resets. What has happened is in the journal (<see cref="JournalActor"/>), so a
+/// restarted coordinator goes on where it was: every step towards the machine may be repeated.
 /// <code>
 /// plug, enable:    vCPU actor (PSCI off) → GIC attach → Enabled, insert pending → GED → guest's _OST → done
 /// unplug, disable: remove pending → GED → guest offlines (CPU_OFF), _EJ0 → GIC detach → vCPU actor stops → done
 /// </code>
-/// A plug and an enabling, an unplug and a disabling are the same for the guest; they differ in what the CPU is for the administrator afterwards
-/// (<see cref="HotplugState"/>).
+/// A plug and an enabling, an unplug and a disabling are the same for the guest; they differ in what the CPU is for the administrator
+/// afterwards (<see cref="HotplugState"/>).
 /// <para>
-/// <b>Requests are answered at once</b>: whether the machine runs, and what other requests wait for, does not matter. They wait for two things that are short: the one write
-/// that is under way, and a reset. A request that cannot be written is rejected, and has no effect.
+/// <b>Requests are answered at once</b>: whether the machine runs, and what other requests wait for, does not matter. They wait for two
+/// things that are short: the one write that is under way, and a reset. A request that cannot be written is rejected, and has no effect.
 /// </para>
 /// <para>
-/// <b>Order of what is told.</b> Of one CPU everything is told in the order in which the guest did it, each outcome when it is in the journal: the _OST that answers a plug before the
-/// plug's outcome, the _OST in which the guest says that it ejects before the unplug's outcome, and the _OST after _EJ0 behind it, as with QEMU.
+/// <b>Order of what is told.</b> Of one CPU everything is told in the order in which the guest did it, each outcome when it is in the
+/// journal: the _OST that answers a plug before the plug's outcome, the _OST in which the guest says that it ejects before the unplug's
+/// outcome, and the _OST after _EJ0 behind it, as with QEMU.
 /// </para>
 /// </summary>
 public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnboundedStash
 {
-    // More events of one CPU than that do not wait: a guest that says so much says nothing.
-    private const int MostWaitingEvents = 64;
-
     private sealed record PortRang;
 
     private sealed record Deadline(int Cpu, long StartedAt);
@@ -59,8 +57,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
     // They wait for a journal that cannot be written.
     private bool _factsWait;
 
-    // What the guest did with a CPU of which something is still to be told.
-    private readonly Dictionary<int, Queue<CpuHotplugEvent>> _waiting = [];
+    private readonly WaitingEvents _waiting = new();
 
     // What is in the journal, and may be told.
     private HotplugState _written = HotplugState.Empty;
@@ -75,9 +72,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
     // The guest has its time for an answer only while it runs.
     private bool _running = true;
 
-    // The last _OST of each CPU.
-    private readonly int[] _ostSources;
-    private readonly int[] _ostStatuses;
+    private readonly LastOst _lastOst;
 
     /// <param name="journal">A <see cref="JournalActor"/>, which outlives this actor.</param>
     /// <param name="devices">Passes <see cref="AnnounceCpuEvent"/> to the GED.</param>
@@ -99,8 +94,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         _poweredOn = poweredOn;
         _cpus = machine.PowerOnCpus;
         _untold = new int[machine.PossibleCpus];
-        _ostSources = new int[machine.PossibleCpus];
-        _ostStatuses = new int[machine.PossibleCpus];
+        _lastOst = new LastOst(machine.PossibleCpus);
         Become(Reading);
     }
 
@@ -208,7 +202,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
     {
         _request = null;
         Become(Ready);
-        foreach (int cpu in _waiting.Keys)
+        foreach (int cpu in _waiting.Cpus)
         {
             TakeWaiting(cpu);
         }
@@ -219,11 +213,14 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
     // Of what is in the journal.
     private void Queries()
     {
-        Receive<GetCpusPowerState>(_ => DescribePower());
+        Receive<GetCpusPowerState>(_ => _vcpus.Forward(_written.DescribePower(_cpus)));
         Receive<GetVcpuStatus>(get => _vcpus.Forward(new DescribeVcpuStatus(get.Cpu, _written.AdminOf(get.Cpu, _cpus))));
         Receive<GetPluggedVcpus>(_ => Sender.Tell(new PluggedVcpus([.. _written.Plugged.Values], [.. _written.Plugged.Keys])));
-        Receive<GetAcpiOspmStatus>(_ => Sender.Tell(
-            new AcpiOspmStatus([.. Enumerable.Range(0, _machine.PossibleCpus).Select(cpu => IdOf(_written, cpu))], [.. _ostSources], [.. _ostStatuses])));
+        Receive<GetAcpiOspmStatus>(_ =>
+        {
+            string[] ids = [.. Enumerable.Range(0, _machine.PossibleCpus).Select(cpu => IdOf(_written, cpu))];
+            Sender.Tell(new AcpiOspmStatus(ids, _lastOst.Sources, _lastOst.Statuses));
+        });
     }
 
     private static string IdOf(HotplugState state, int cpu) => state.Plugged.GetValueOrDefault(cpu, "");
@@ -234,60 +231,42 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
 
     private bool IsThere(int cpu) => ShouldBeEnabled(cpu) && !_leaving.Contains(cpu);
 
-    private void Plug(PlugVcpu plug)
-    {
-        if (_state.RefusePlug(plug, _cpus) is { } why)
-        {
-            Sender.Tell(HotplugRejected.Of(HotplugState.Legible(plug.Id), why));
-        }
-        else
-        {
-            Begin(new PlugStarted(plug.Id, plug.Cpu, Now));
-        }
-    }
+    private void Plug(PlugVcpu plug) =>
+        Begin(_state.RefusePlug(plug, _cpus), HotplugState.Legible(plug.Id), new PlugStarted(plug.Id, plug.Cpu, Now));
 
     private void Unplug(UnplugVcpu unplug)
     {
-        if ((_state.RefuseUnplug(unplug, _cpus, out int cpu) ?? RefuseLeaving(cpu)) is { } why)
-        {
-            Sender.Tell(HotplugRejected.Of(HotplugState.Legible(unplug.Id), why));
-        }
-        else
-        {
-            Begin(new UnplugStarted(unplug.Id, cpu, Now));
-        }
+        Rejection? why = _state.RefuseUnplug(unplug, _cpus, out int cpu) ?? RefuseLeaving(cpu);
+        Begin(why, HotplugState.Legible(unplug.Id), new UnplugStarted(unplug.Id, cpu, Now));
     }
 
     private void Set(SetVcpuAdmin set)
     {
         int cpu = set.Cpu;
         string id = _state.NameOf(cpu);
-        if ((_state.RefuseSet(set, _cpus) ?? RefuseLeaving(cpu)) is { } why)
-        {
-            Sender.Tell(HotplugRejected.Of(id, why));
-        }
-        else if (ShouldBeEnabled(cpu) == set.Enabled && !_state.Pending.ContainsKey(cpu))
+        Rejection? why = _state.RefuseSet(set, _cpus) ?? RefuseLeaving(cpu);
+        if (why == null && ShouldBeEnabled(cpu) == set.Enabled && !_state.Pending.ContainsKey(cpu))
         {
             Sender.Tell(new HotplugAccepted(id, cpu));
             Tell(new HotplugOutcome(id, cpu, set.Enabled, HotplugOutcomeKind.Done, 0, Standby: true), Sender);
         }
         else
         {
-            Begin(set.Enabled ? new EnableStarted(id, cpu, Now) : new DisableStarted(id, cpu, Now));
+            Begin(why, id, set.Enabled ? new EnableStarted(id, cpu, Now) : new DisableStarted(id, cpu, Now));
         }
     }
 
     private Rejection? RefuseLeaving(int cpu) => _leaving.Contains(cpu) ? _state.AlreadyLeaving(cpu) : null;
 
-    private void DescribePower()
+    // Unless it is refused.
+    private void Begin(Rejection? why, string id, IHotplugEvent started)
     {
-        CpuAdminState[] admin = [.. Enumerable.Range(0, _cpus.Possible).Select(cpu => _written.AdminOf(cpu, _cpus))];
-        _vcpus.Forward(new DescribeCpusPower(
-            [.. admin.Select((state, cpu) => state == CpuAdminState.Removed ? "" : _written.NameOf(cpu))], admin));
-    }
+        if (why != null)
+        {
+            Sender.Tell(HotplugRejected.Of(id, why));
+            return;
+        }
 
-    private void Begin(IHotplugEvent started)
-    {
         if (_resetter != null)
         {
             Stash.Stash();
@@ -379,7 +358,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
     {
         // A CPU that the guest has given back before this actor was made anew is not enabled again.
         TakeEvents();
-        if (!IsComing(cpu) || (_waiting.TryGetValue(cpu, out Queue<CpuHotplugEvent>? waiting) && waiting.Any(e => e.Ejected)))
+        if (!IsComing(cpu) || _waiting.HasEject(cpu))
         {
             return;
         }
@@ -465,15 +444,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
                 continue;
             }
 
-            if (!_waiting.TryGetValue(happened.Cpu, out Queue<CpuHotplugEvent>? waiting))
-            {
-                _waiting[happened.Cpu] = waiting = [];
-            }
-
-            if (happened.Ejected || waiting.Count < MostWaitingEvents)
-            {
-                waiting.Enqueue(happened);
-            }
+            _waiting.Add(happened);
         }
     }
 
@@ -483,7 +454,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
     private void TakeWaiting(int cpu)
     {
         // What is being written was decided without it.
-        while (_request == null && !IsSettling(cpu) && _waiting.TryGetValue(cpu, out Queue<CpuHotplugEvent>? waiting) && waiting.TryDequeue(out CpuHotplugEvent happened))
+        while (_request == null && !IsSettling(cpu) && _waiting.TryTake(cpu, out CpuHotplugEvent happened))
         {
             Take(happened);
         }
@@ -494,8 +465,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         int cpu = happened.Cpu;
         if (!happened.Ejected)
         {
-            _ostSources[cpu] = happened.OstSource;
-            _ostStatuses[cpu] = happened.OstStatus;
+            _lastOst.Note(cpu, happened.OstSource, happened.OstStatus);
             Context.System.EventStream.Publish(new AcpiDeviceOst(IdOf(_state, cpu), cpu, happened.OstSource, happened.OstStatus));
             if (_state.DecideOst(cpu, happened.OstSource, happened.OstStatus, Now) is { } decided)
             {
@@ -514,14 +484,15 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         }
     }
 
-    // What the guest did before the reset counts; what it was asked is forgotten. The machine goes on when each plugged CPU is enabled, and no other.
+    // What the guest did before the reset counts; what it was asked is forgotten. The machine goes on when each plugged CPU is enabled, and
+    // no other.
     private void Reset()
     {
         TakeEvents();
-        foreach (Queue<CpuHotplugEvent> waiting in _waiting.Values)
+        foreach (int cpu in _waiting.Cpus)
         {
             // Not even an eject waits now for the journal.
-            while (waiting.TryDequeue(out CpuHotplugEvent happened))
+            while (_waiting.TryTake(cpu, out CpuHotplugEvent happened))
             {
                 Take(happened);
             }
@@ -529,8 +500,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
 
         _resetter = Sender;
         _port.Reset();
-        Array.Clear(_ostSources);
-        Array.Clear(_ostStatuses);
+        _lastOst.Clear();
         foreach ((int cpu, PendingOperation pending) in _state.Pending)
         {
             // A CPU that the guest ejected just before is gone whatever the guest does now; one that is not enabled yet will be.

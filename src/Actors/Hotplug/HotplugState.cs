@@ -61,6 +61,13 @@ public sealed record HotplugState(
     /// <summary>The name of a CPU that is there.</summary>
     public string NameOf(int cpu) => Plugged.TryGetValue(cpu, out string? id) ? id : $"{NumberPrefix}{cpu}";
 
+    /// <summary>The names and administrative states of all possible CPUs.</summary>
+    public DescribeCpusPower DescribePower(PowerOnCpus cpus)
+    {
+        CpuAdminState[] admin = [.. Enumerable.Range(0, cpus.Possible).Select(cpu => AdminOf(cpu, cpus))];
+        return new DescribeCpusPower([.. admin.Select((state, cpu) => state == CpuAdminState.Removed ? "" : NameOf(cpu))], admin);
+    }
+
     /// <summary>Why a plug is impossible; null when it is not.</summary>
     public Rejection? RefusePlug(PlugVcpu plug, PowerOnCpus cpus)
     {
@@ -86,7 +93,8 @@ public sealed record HotplugState(
 
     // The guest has not answered the same plug in time.
     private bool IsPlugAskedAgain(PlugVcpu plug) =>
-        Pending.TryGetValue(plug.Cpu, out PendingOperation? pending) && pending is { Plug: true, TimedOut: true, Standby: false } && pending.Id == plug.Id;
+        Pending.TryGetValue(plug.Cpu, out PendingOperation? pending) && pending is { Plug: true, TimedOut: true, Standby: false }
+            && pending.Id == plug.Id;
 
     /// <summary>Why an unplug is impossible; null when it is not.</summary>
     /// <param name="cpu">The CPU to unplug; -1 where there is none of that name.</param>
@@ -150,12 +158,15 @@ public sealed record HotplugState(
 
         return id != null && id.StartsWith(NumberPrefix, StringComparison.Ordinal)
             && int.TryParse(id.AsSpan(NumberPrefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out int number)
-            && number < cpus.Possible && !Plugged.ContainsKey(number) && AdminOf(number, cpus) != CpuAdminState.Removed && NameOf(number) == id
+            && number < cpus.Possible && !Plugged.ContainsKey(number) && AdminOf(number, cpus) != CpuAdminState.Removed
+            && NameOf(number) == id
             ? number
             : null;
     }
 
-    /// <summary>What happens at power-on to the CPUs that the machine is made with and that are not there from its predecessor: they are plugged.</summary>
+    /// <summary>
+    /// What happens at power-on to the CPUs that the machine is made with and that are not there from its predecessor: they are plugged.
+    /// </summary>
     /// <param name="refusal">Why the machine cannot have the CPUs that its predecessor had and those; null when it can.</param>
     public IReadOnlyList<IHotplugEvent> PowerOn(PowerOnCpus cpus, long now, out string? refusal)
     {
@@ -195,7 +206,8 @@ public sealed record HotplugState(
 
         foreach (int cpu in Missing.Where(cpu => cpu < cpus.Possible && cpus.IsFixed(cpu)))
         {
-            return $"the saved state has CPU {cpu} unplugged, which this machine has for good; start with the -smp and -machine of that time";
+            return $"the saved state has CPU {cpu} unplugged, which this machine has for good; start with the -smp and -machine of that "
+                + $"time";
         }
 
         foreach ((int cpu, CpuAdminState state) in Admin.Where(a => !Plugged.ContainsKey(a.Key)))
@@ -205,7 +217,8 @@ public sealed record HotplugState(
                 : null;
             if (why != null)
             {
-                return $"the saved state has CPU {cpu} {state.ToString().ToLowerInvariant()}, which this machine {why}; start with the -smp and -machine of that time";
+                return $"the saved state has CPU {cpu} {state.ToString().ToLowerInvariant()}, which this machine {why}; start with the "
+                    + $"-smp and -machine of that time";
             }
         }
 
@@ -218,7 +231,8 @@ public sealed record HotplugState(
 
     // As QEMU has it: letters, digits, '-', '.', '_', starting with a letter.
     private static bool IsIdentifier([NotNullWhen(true)] string? id) =>
-        id is { Length: > 0 and <= LongestId } && char.IsAsciiLetter(id[0]) && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_');
+        id is { Length: > 0 and <= LongestId } && char.IsAsciiLetter(id[0])
+            && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_');
 
     /// <summary>What the guest's _OST means; null when it means nothing to a pending request, or not the end of one.</summary>
     public IHotplugEvent? DecideOst(int cpu, int source, int status, long now)
@@ -266,7 +280,8 @@ public sealed record HotplugState(
         PlugRefused e => this with { Pending = Pending.Remove(e.Cpu) },
         UnplugRefused e => this with { Pending = Pending.Remove(e.Cpu) },
         HotplugCancelled e => this with { Pending = Pending.Remove(e.Cpu) },
-        HotplugTimedOut e when Pending.TryGetValue(e.Cpu, out PendingOperation? late) => this with { Pending = Pending.SetItem(e.Cpu, late with { TimedOut = true }) },
+        HotplugTimedOut e when Pending.TryGetValue(e.Cpu, out PendingOperation? late) =>
+            this with { Pending = Pending.SetItem(e.Cpu, late with { TimedOut = true }) },
         DisableCompleted e => this with { Pending = Pending.Remove(e.Cpu), Admin = Admin.SetItem(e.Cpu, CpuAdminState.Disabled) },
 
         UnplugCompleted e => new HotplugState(

@@ -13,7 +13,9 @@ internal sealed record ReadJournal;
 /// <param name="Unwritten">Facts that are to be written, in their order.</param>
 internal sealed record JournalContents(HotplugState Written, ImmutableList<IHotplugEvent> Unwritten);
 
-/// <summary>Events of a request, which can be refused. Answer: <see cref="EventsWritten"/> or <see cref="RequestNotWritten"/>, after one attempt.</summary>
+/// <summary>
+/// Events of a request, which can be refused. Answer: <see cref="EventsWritten"/> or <see cref="RequestNotWritten"/>, after one attempt.
+/// </summary>
 internal sealed record WriteRequest(IReadOnlyList<IHotplugEvent> Events);
 
 /// <summary>Nothing of the request is kept.</summary>
@@ -30,8 +32,9 @@ internal sealed record FactsNotWritten;
 internal sealed record EventsWritten(IReadOnlyList<IHotplugEvent> Events, bool OfRequest);
 
 /// <summary>
-/// The journal's actor: writing may take long, and may fail. A request that cannot be written is refused, and has no effect. A fact, such as that the guest has ejected
-/// a CPU, waits until it can be written, and is tried again ever more rarely. The order is kept: a request is written with the facts before it, or not at all.
+/// The journal's actor: writing may take long, and may fail. A request that cannot be written is refused, and has no effect. A fact, such
+/// as that the guest has ejected a CPU, waits until it can be written, and is tried again ever more rarely. The order is kept: a request is
+/// written with the facts before it, or not at all.
 /// </summary>
 public sealed class JournalActor : MessageActor, IWithTimers
 {

@@ -6,11 +6,11 @@ using Vmm.Actors.Serialization;
 namespace Vmm.Actors.Hotplug;
 
 /// <summary>
-/// A journal in a file: an SQLite database whose table <c>journal</c> has a row for each event, numbered from 1 without a gap. The layout is that of Akka.Persistence.Sql,
-/// which wrote it in earlier versions.
+/// A journal in a file: an SQLite database whose table <c>journal</c> has a row for each event, numbered from 1 without a gap. The layout
+/// is that of Akka.Persistence.Sql, which wrote it in earlier versions.
 /// <para>
-/// What was appended outlives a kill of the process and a loss of power: each transaction is in the file, and the file's folder is, before <see cref="Append"/> returns
-/// (<c>synchronous=EXTRA</c>).
+/// What was appended outlives a kill of the process and a loss of power: each transaction is in the file, and the file's folder is, before
+/// <see cref="Append"/> returns (<c>synchronous=EXTRA</c>).
 /// </para>
 /// </summary>
 public sealed class JournalFile : IHotplugJournal, IDisposable
@@ -27,8 +27,9 @@ public sealed class JournalFile : IHotplugJournal, IDisposable
     private const string Schema =
         """
         CREATE TABLE journal (
-            ordering INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, created INTEGER NOT NULL, deleted Bit NOT NULL, persistence_id NVarChar(255) NOT NULL,
-            sequence_number INTEGER NOT NULL, message VarBinary NOT NULL, manifest NVarChar(500) NULL, identifier INTEGER NULL, writer_uuid NVarChar(128) NULL);
+            ordering INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, created INTEGER NOT NULL, deleted Bit NOT NULL,
+            persistence_id NVarChar(255) NOT NULL, sequence_number INTEGER NOT NULL, message VarBinary NOT NULL,
+            manifest NVarChar(500) NULL, identifier INTEGER NULL, writer_uuid NVarChar(128) NULL);
         CREATE UNIQUE INDEX journal_uq ON journal (persistence_id, sequence_number);
         """;
 
@@ -101,7 +102,8 @@ public sealed class JournalFile : IHotplugJournal, IDisposable
     {
         try
         {
-            return Convert.ToInt64(Query($"SELECT max(sequence_number) FROM journal WHERE persistence_id = '{MachineId}'"), null) == _last + events;
+            return Convert.ToInt64(Query($"SELECT max(sequence_number) FROM journal WHERE persistence_id = '{MachineId}'"), null) == _last
+                + events;
         }
         catch (SqliteException)
         {
@@ -175,7 +177,8 @@ public sealed class JournalFile : IHotplugJournal, IDisposable
         {
             if (rows.GetValue(0) is not MachineId)
             {
-                throw new JournalException($"'{_path}' is a database of something else: it has events of '{HotplugState.Legible($"{rows.GetValue(0)}")}'");
+                throw new JournalException(
+                    $"'{_path}' is a database of something else: it has events of '{HotplugState.Legible($"{rows.GetValue(0)}")}'");
             }
 
             if (rows.GetValue(1) is not long number || number != _last + 1)
@@ -202,7 +205,8 @@ public sealed class JournalFile : IHotplugJournal, IDisposable
         }
     }
 
-    private JournalException Damaged(string how) => new($"the journal '{_path}' is damaged: {how}; without the file the machine starts as its options say");
+    private JournalException Damaged(string how) =>
+        new($"the journal '{_path}' is damaged: {how}; without the file the machine starts as its options say");
 
     private SqliteConnection Connection()
     {

@@ -8,7 +8,8 @@ namespace Vmm.Actors.Hotplug;
 /// <param name="Enabled">How many are enabled.</param>
 /// <param name="Disabled">How many are disabled.</param>
 /// <param name="Topology">How all of them are arranged.</param>
-/// <param name="CanLeave">Whether the enabled ones but the boot CPU can be disabled and unplugged: the MADT has them as online-capable.</param>
+/// <param name="CanLeave">Whether the enabled ones but the boot CPU can be disabled and unplugged: the MADT has them as
+/// online-capable.</param>
 /// <param name="Model">The model of all CPUs, such as cortex-a57.</param>
 public sealed record PowerOnCpus(int Enabled, int Disabled, CpuTopology Topology, bool CanLeave, string Model)
 {

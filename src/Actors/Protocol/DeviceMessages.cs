@@ -9,13 +9,17 @@ public sealed record PressPowerButton : IProtocolMessage;
 /// <summary>Tell the guest, through the GED, to look for what has happened to its CPUs.</summary>
 public sealed record AnnounceCpuEvent : IProtocolMessage;
 
-/// <summary>Bring the devices of the receiver to their power-on state. No vCPU runs. Answer: <see cref="DevicesReset"/>, when that is done.</summary>
+/// <summary>
+/// Bring the devices of the receiver to their power-on state. No vCPU runs. Answer: <see cref="DevicesReset"/>, when that is done.
+/// </summary>
 public sealed record ResetDevices : IProtocolMessage;
 
 /// <param name="Failure">Why the machine must not start, in one line; empty when it may.</param>
 public sealed record DevicesReset(string Failure) : IProtocolMessage;
 
-/// <summary>Query, for a VM that does not run: the saved state of one device. Answer: <see cref="DeviceState"/> or <see cref="VmCommandRejected"/>.</summary>
+/// <summary>
+/// Query, for a VM that does not run: the saved state of one device. Answer: <see cref="DeviceState"/> or <see cref="VmCommandRejected"/>.
+/// </summary>
 /// <param name="Device">as the board names it: gic, uart, rtc, ged, gpio, fw_cfg, cpu_hotplug, flash0 or flash1.</param>
 public sealed record GetDeviceState(string Device) : IProtocolMessage;
 
@@ -24,8 +28,8 @@ public sealed record GetDeviceState(string Device) : IProtocolMessage;
 public sealed record DeviceState(string Device, byte[] Bytes) : IProtocolMessage;
 
 /// <summary>
-/// Put a device of a VM that does not run into a saved state. Answer: <see cref="DeviceStateLoaded"/>, or <see cref="VmCommandRejected"/>; after one
-/// about the bytes the device is to be reset.
+/// Put a device of a VM that does not run into a saved state. Answer: <see cref="DeviceStateLoaded"/>, or <see cref="VmCommandRejected"/>;
+/// after one about the bytes the device is to be reset.
 /// </summary>
 public sealed record LoadDeviceState(string Device, byte[] Bytes) : IProtocolMessage;
 

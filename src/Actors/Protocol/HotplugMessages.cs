@@ -1,6 +1,8 @@
 namespace Vmm.Actors.Protocol;
 
-/// <summary>Plug a CPU. Answer: <see cref="HotplugAccepted"/> and later <see cref="HotplugOutcome"/>, or <see cref="HotplugRejected"/>.</summary>
+/// <summary>
+/// Plug a CPU. Answer: <see cref="HotplugAccepted"/> and later <see cref="HotplugOutcome"/>, or <see cref="HotplugRejected"/>.
+/// </summary>
 /// <param name="Id">The name that the CPU is to have.</param>
 public sealed record PlugVcpu(string Id, int Cpu) : IProtocolMessage;
 
@@ -8,8 +10,8 @@ public sealed record PlugVcpu(string Id, int Cpu) : IProtocolMessage;
 public sealed record UnplugVcpu(string Id) : IProtocolMessage;
 
 /// <summary>
-/// Enable or disable a CPU that is there, by the administrator (<c>device_set … admin-state=</c>). Answers as for <see cref="PlugVcpu"/>; a CPU that is so
-/// already is done at once.
+/// Enable or disable a CPU that is there, by the administrator (<c>device_set … admin-state=</c>). Answers as for <see cref="PlugVcpu"/>; a
+/// CPU that is so already is done at once.
 /// </summary>
 public sealed record SetVcpuAdmin(int Cpu, bool Enabled) : IProtocolMessage;
 
@@ -27,8 +29,10 @@ public sealed record HotplugRejected(string Id, RejectionCode Code, string Reaso
 /// <summary>How a request ended: told to the requester and published.</summary>
 /// <param name="Plug">The CPU came (a plug, or enabled), else it left (an unplug, or disabled).</param>
 /// <param name="OstStatus">The guest's _OST status (ACPI 6.5, section 6.3.5), 0 without one.</param>
-/// <param name="Standby">The administrator enabled or disabled a CPU (<see cref="SetVcpuAdmin"/>), which stays part of the machine; else it was plugged or unplugged.</param>
-public sealed record HotplugOutcome(string Id, int Cpu, bool Plug, HotplugOutcomeKind Kind, int OstStatus, bool Standby = false) : IProtocolMessage;
+/// <param name="Standby">The administrator enabled or disabled a CPU (<see cref="SetVcpuAdmin"/>), which stays part of the machine; else it
+/// was plugged or unplugged.</param>
+public sealed record HotplugOutcome(string Id, int Cpu, bool Plug, HotplugOutcomeKind Kind, int OstStatus, bool Standby = false)
+    : IProtocolMessage;
 
 public enum HotplugOutcomeKind
 {
@@ -57,7 +61,9 @@ public enum CpuAdminState
     Enabled,
     Disabled,
 
-    /// <summary>To be plugged. For the guest there is no difference to <see cref="Disabled"/>: on Arm every possible CPU is present.</summary>
+    /// <summary>
+    /// To be plugged. For the guest there is no difference to <see cref="Disabled"/>: on Arm every possible CPU is present.
+    /// </summary>
     Removed,
 }
 
@@ -98,7 +104,10 @@ public sealed record AcpiDeviceOst(string Id, int Cpu, int Source, int Status) :
 /// <summary>Query: what the guest said last of each CPU by _OST. Answer: <see cref="AcpiOspmStatus"/>.</summary>
 public sealed record GetAcpiOspmStatus : IProtocolMessage;
 
-/// <summary>The last _OST of each possible CPU, in parallel arrays; zeros where there was none since the last reset, an empty id for a CPU that was not plugged.</summary>
+/// <summary>
+/// The last _OST of each possible CPU, in parallel arrays; zeros where there was none since the last reset, an empty id for a CPU that was
+/// not plugged.
+/// </summary>
 public sealed record AcpiOspmStatus(string[] Ids, int[] Sources, int[] Statuses) : IProtocolMessage;
 
 /// <summary>What the hotplug journal holds, and <see cref="HotplugTimedOut"/>.</summary>
@@ -134,7 +143,10 @@ public sealed record DisableStarted(string Id, int Cpu, long At) : IHotplugEvent
 
 public sealed record DisableCompleted(string Id, int Cpu, long At) : IHotplugEvent;
 
-/// <summary>The guest has not answered in time. It changes nothing that a next run would begin with, so that only earlier versions have journalled it.</summary>
+/// <summary>
+/// The guest has not answered in time. It changes nothing that a next run would begin with, so that only earlier versions have journalled
+/// it.
+/// </summary>
 public sealed record HotplugTimedOut(string Id, int Cpu, long At) : IHotplugEvent;
 
 /// <summary>Something came first: of a plug an unplug or an eject; of an unplug a reset, after which the CPU stays plugged.</summary>

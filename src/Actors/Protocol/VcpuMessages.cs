@@ -70,7 +70,9 @@ public sealed record GetVcpuStates : IProtocolMessage;
 /// <param name="States">By CPU number.</param>
 public sealed record VcpuStates(VcpuState[] States) : IProtocolMessage;
 
-/// <summary>Query: where one possible CPU (0 to one less than the possible CPUs) stands in each of the protocols. Answer: <see cref="VcpuStatus"/>.</summary>
+/// <summary>
+/// Query: where one possible CPU (0 to one less than the possible CPUs) stands in each of the protocols. Answer: <see cref="VcpuStatus"/>.
+/// </summary>
 public sealed record GetVcpuStatus(int Cpu) : IProtocolMessage;
 
 /// <param name="Admin">Where the administrator has the CPU, as in <see cref="CpusPowerState"/>.</param>
@@ -80,7 +82,9 @@ public sealed record GetVcpuStatus(int Cpu) : IProtocolMessage;
 public sealed record VcpuStatus(
     int Cpu, CpuAdminState Admin, bool AcpiEnabled, bool GicAccessible, PsciPowerState Psci, VcpuState Actor) : IProtocolMessage;
 
-/// <summary><see cref="GetVcpuStatus"/> with the administrative state, on its way to who knows the rest and answers with <see cref="VcpuStatus"/>.</summary>
+/// <summary>
+/// <see cref="GetVcpuStatus"/> with the administrative state, on its way to who knows the rest and answers with <see cref="VcpuStatus"/>.
+/// </summary>
 public sealed record DescribeVcpuStatus(int Cpu, CpuAdminState Admin) : IProtocolMessage;
 
 /// <summary>What PSCI AFFINITY_INFO answers (Arm DEN 0022, section 5.7).</summary>

@@ -7,7 +7,10 @@ namespace Vmm.Actors.Serialization;
 internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: null, allowIntegerValues: false)
     where T : struct, Enum;
 
-/// <summary>How messages become JSON and back, made when Vmm is compiled: all members, none of them null. A line for each message and each enumeration.</summary>
+/// <summary>
+/// How messages become JSON and back, made when Vmm is compiled: all members, none of them null. A line for each message and each
+/// enumeration.
+/// </summary>
 [JsonSourceGenerationOptions(
     RespectNullableAnnotations = true,
     RespectRequiredConstructorParameters = true,

@@ -17,7 +17,8 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
     public ProtocolSerializer(ExtendedActorSystem system, Config settings)
         : this(system) => ArgumentNullException.ThrowIfNull(settings);
 
-    // Manifests are on disk and on the wire: never change or reuse one. A message whose members change gets its old one with the next number behind it.
+    // Manifests are on disk and on the wire: never change or reuse one. A message whose members change gets its old one with the next
+    // number behind it.
     private static readonly (string Manifest, Type Type)[] s_messages =
     [
         ("vc", typeof(CreateVcpu)), ("vr", typeof(VcpuReady)), ("vx", typeof(RemoveVcpu)), ("vg", typeof(VcpuRemoved)),
@@ -31,13 +32,16 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("mw", typeof(PressPowerButton)), ("mg", typeof(GetVcpuRegisters)), ("mG", typeof(VcpuRegisters)),
         ("ga", typeof(AttachCpuInterface)), ("gA", typeof(CpuInterfaceAttached)), ("gd", typeof(DetachCpuInterface)),
         ("gD", typeof(CpuInterfaceDetached)), ("ds", typeof(SendSerial)), ("mf", typeof(PartFailed)),
-        ("md", typeof(GetMachineDescription)), ("mD", typeof(MachineDescription)), ("mj", typeof(GetJitDescription)), ("mJ", typeof(JitDescription)),
+        ("md", typeof(GetMachineDescription)), ("mD", typeof(MachineDescription)), ("mj", typeof(GetJitDescription)),
+        ("mJ", typeof(JitDescription)),
         ("dz", typeof(ResetDevices)), ("dZ", typeof(DevicesReset)), ("dc", typeof(AnnounceCpuEvent)), ("d?", typeof(GetDeviceState)),
         ("d!", typeof(DeviceState)), ("dl", typeof(LoadDeviceState)), ("dL", typeof(DeviceStateLoaded)),
         ("hp", typeof(PlugVcpu)), ("hu", typeof(UnplugVcpu)), ("ha", typeof(HotplugAccepted)), ("hx2", typeof(HotplugRejected)),
         ("ho", typeof(HotplugOutcome)), ("h?", typeof(GetPluggedVcpus)), ("h!", typeof(PluggedVcpus)),
-        ("ro", typeof(AcpiDeviceOst)), ("r?", typeof(GetAcpiOspmStatus)), ("r!", typeof(AcpiOspmStatus)), ("rz2", typeof(VmReset)), ("rs2", typeof(VmShutdown)),
-        ("rw", typeof(PowerButtonPressed)), ("rm", typeof(ReadGuestMemory)), ("rM", typeof(GuestMemoryRead)), ("rd2", typeof(GetMachineReport)),
+        ("ro", typeof(AcpiDeviceOst)), ("r?", typeof(GetAcpiOspmStatus)), ("r!", typeof(AcpiOspmStatus)), ("rz2", typeof(VmReset)),
+        ("rs2", typeof(VmShutdown)),
+        ("rw", typeof(PowerButtonPressed)), ("rm", typeof(ReadGuestMemory)), ("rM", typeof(GuestMemoryRead)),
+        ("rd2", typeof(GetMachineReport)),
         ("rD", typeof(MachineReport)), ("rt", typeof(VcpuThreadStarted)), ("rq", typeof(GetVcpuThreads)), ("rT", typeof(VcpuThreads)),
         ("jp", typeof(PlugStarted)), ("jc", typeof(PlugConfirmed)), ("jr", typeof(PlugRefused)), ("ju", typeof(UnplugStarted)),
         ("ja", typeof(EnableStarted)), ("jb", typeof(DisableStarted)), ("jz", typeof(DisableCompleted)), ("hs", typeof(SetVcpuAdmin)),
@@ -61,7 +65,8 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
 
     /// <exception cref="SerializationException">It is no protocol message.</exception>
     public static string ManifestOf(object message) =>
-        s_manifests.TryGetValue(message.GetType(), out string? manifest) ? manifest : throw new SerializationException($"{message.GetType()} is no protocol message");
+        s_manifests.TryGetValue(message.GetType(), out string? manifest) ? manifest
+            : throw new SerializationException($"{message.GetType()} is no protocol message");
 
     /// <summary>The primitives of a message as JSON.</summary>
     /// <exception cref="SerializationException">It is no protocol message.</exception>
@@ -82,7 +87,8 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
 
         try
         {
-            return (IProtocolMessage?)JsonSerializer.Deserialize(bytes, type, ProtocolJson.Default) ?? throw new SerializationException($"'{manifest}' is null");
+            return (IProtocolMessage?)JsonSerializer.Deserialize(bytes, type, ProtocolJson.Default)
+                ?? throw new SerializationException($"'{manifest}' is null");
         }
         catch (JsonException e)
         {

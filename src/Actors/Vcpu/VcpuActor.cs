@@ -270,7 +270,8 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
             }
         });
 
-        // Parked and Running alternate thousands of times a second: the manager hears of Running, and looks at the CPU when it is asked which it is.
+        // Parked and Running alternate thousands of times a second: the manager hears of Running, and looks at the CPU when it is asked
+        // which it is.
         if (state != VcpuState.Parked && _published != state)
         {
             _published = state;

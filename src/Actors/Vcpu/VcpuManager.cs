@@ -97,7 +97,8 @@ public sealed class VcpuManager : MessageActor
         return Directive.Stop;
     });
 
-    // Parked and Running alternate thousands of times a second, without a message: the CPU's word is asked which of them it is at this moment.
+    // Parked and Running alternate thousands of times a second, without a message: the CPU's word is asked which of them it is at this
+    // moment.
     private VcpuState StateOf(int cpu) => _states[cpu] == VcpuState.Running && _machine.Cpu(cpu).IsParked ? VcpuState.Parked : _states[cpu];
 
     private CpuOperationalState OperationalState(int cpu) => _machine.Status(cpu).Psci switch

@@ -20,7 +20,8 @@ public static class AcpiCommand
         OptionRow row = OptionTable.Find("smp")!;
         var smp = new Option<string>($"--{row.Name}", $"-{row.Name}") { Description = row.Syntax, DefaultValueFactory = _ => "1" };
         OptionRow machineRow = OptionTable.Find("machine")!;
-        var machine = new Option<string>($"--{machineRow.Name}", $"-{machineRow.Name}") { Description = machineRow.Syntax, DefaultValueFactory = _ => "virt" };
+        var machine = new Option<string>($"--{machineRow.Name}", $"-{machineRow.Name}") { Description = machineRow.Syntax,
+            DefaultValueFactory = _ => "virt" };
         var folder = new Option<string>("--out") { Description = "folder for the files", DefaultValueFactory = _ => "." };
         var dump = new Command("dump", "Write the ACPI tables of a machine, one file each") { smp, machine, folder };
         dump.SetAction(parsed => Dump(parsed.GetValue(smp)!, parsed.GetValue(machine)!, parsed.GetValue(folder)!));

@@ -6,7 +6,10 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Commands;
 
-/// <summary><c>vmm completion bash|zsh|fish</c>: what makes a shell complete commands and options of vmm; made of <see cref="OptionTable"/> and the commands.</summary>
+/// <summary>
+/// <c>vmm completion bash|zsh|fish</c>: what makes a shell complete commands and options of vmm; made of <see cref="OptionTable"/> and the
+/// commands.
+/// </summary>
 public static class CompletionCommand
 {
     private static readonly string[] s_shells = ["bash", "zsh", "fish"];
@@ -39,7 +42,8 @@ public static class CompletionCommand
 
     private static IEnumerable<Command> Commands(RootCommand root) => root.Subcommands.Where(c => !c.Hidden);
 
-    private static string Options(string dashes) => string.Join(' ', OptionTable.Supported.SelectMany(r => r.Names).Select(n => dashes + n));
+    private static string Options(string dashes) =>
+        string.Join(' ', OptionTable.Supported.SelectMany(r => r.Names).Select(n => dashes + n));
 
     // Words of a command but run: its subcommands, options and what its arguments can be.
     private static string WordsOf(Command command) => string.Join(' ', command.Subcommands.Select(c => c.Name)
@@ -58,9 +62,12 @@ public static class CompletionCommand
               [[ $command == -* || ${#words[@]} -lt 2 ]] && command=run
 
             """);
-        AppendValues(script, "prev", f => $"COMPREPLY=($(compgen -{f} -- \"$cur\")); compopt -o filenames; return", w => $"_vmm_words '{w}'; return");
-        script.Append($"  if ((${{#words[@]}} < 2)) && [[ $cur != -* ]]; then\n    _vmm_words '{string.Join(' ', Commands(root).Select(c => c.Name))}'\n    return\n  fi\n");
-        script.Append("  case $command in\n    run)\n      if [[ $cur == --* ]]; then _vmm_words '").Append(Options("--")).Append("'; else _vmm_words '").Append(Options("-")).Append("'; fi ;;\n");
+        AppendValues(script, "prev", f => $"COMPREPLY=($(compgen -{f} -- \"$cur\")); compopt -o filenames; return", w =>
+            $"_vmm_words '{w}'; return");
+        script.Append($"  if ((${{#words[@]}} < 2)) && [[ $cur != -* ]]; then\n    _vmm_words "
+            + $"'{string.Join(' ', Commands(root).Select(c => c.Name))}'\n    return\n  fi\n");
+        script.Append("  case $command in\n    run)\n      if [[ $cur == --* ]]; then _vmm_words '").Append(Options("--"))
+            .Append("'; else _vmm_words '").Append(Options("-")).Append("'; fi ;;\n");
         foreach (Command command in Commands(root).Where(c => c.Name != RunCommand.Name))
         {
             script.Append($"    {command.Name}) _vmm_words '{WordsOf(command)}' ;;\n");
@@ -91,8 +98,10 @@ public static class CompletionCommand
 
             """);
         AppendValues(script, "prev", f => $"_files{(f == "d" ? " -/" : "")}; return", w => $"compadd -- {w}; return");
-        script.Append($"  if (( CURRENT == 2 )) && [[ $cur != -* ]]; then\n    compadd -- {string.Join(' ', Commands(root).Select(c => c.Name))}\n    return\n  fi\n");
-        script.Append("  case $command in\n    run)\n      if [[ $cur == --* ]]; then compadd -- ").Append(Options("--")).Append("; else compadd -- ").Append(Options("-")).Append("; fi ;;\n");
+        script.Append($"  if (( CURRENT == 2 )) && [[ $cur != -* ]]; then\n    compadd -- "
+            + $"{string.Join(' ', Commands(root).Select(c => c.Name))}\n    return\n  fi\n");
+        script.Append("  case $command in\n    run)\n      if [[ $cur == --* ]]; then compadd -- ").Append(Options("--"))
+            .Append("; else compadd -- ").Append(Options("-")).Append("; fi ;;\n");
         foreach (Command command in Commands(root).Where(c => c.Name != RunCommand.Name))
         {
             string words = WordsOf(command);
@@ -161,5 +170,6 @@ public static class CompletionCommand
         return script.ToString();
     }
 
-    private static string Quote(string text) => $"'{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "\\'", StringComparison.Ordinal)}'";
+    private static string Quote(string text) =>
+        $"'{text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("'", "\\'", StringComparison.Ordinal)}'";
 }

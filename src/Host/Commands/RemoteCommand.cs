@@ -15,7 +15,10 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Commands;
 
-/// <summary><c>vmm remote [HOST:]PORT COMMAND…</c>: one monitor command for a VM that runs with <c>--remote</c>; waits for how a plug or unplug ends.</summary>
+/// <summary>
+/// <c>vmm remote [HOST:]PORT COMMAND…</c>: one monitor command for a VM that runs with <c>--remote</c>; waits for how a plug or unplug
+/// ends.
+/// </summary>
 public static class RemoteCommand
 {
     // What may be carried out is waited for: a VM that has gone is known by its connection.
@@ -27,8 +30,11 @@ public static class RemoteCommand
     public static Command Create()
     {
         var endpoint = new Argument<string>("endpoint") { Description = $"{EndpointOption.Syntax} of vmm run --remote" };
-        var words = new Argument<string[]>("command") { Description = "a monitor command, such as device_add, device_del or info cpus", Arity = ArgumentArity.OneOrMore };
-        var wait = new Option<bool>("--wait") { Description = "wait for how a plug, unplug, enabling or disabling ends, as it does without; the exit code tells: 0 done, 4 refused by the guest, 5 timed out, 6 cancelled" };
+        var words = new Argument<string[]>("command") { Description = "a monitor command, such as device_add, device_del or info cpus",
+            Arity = ArgumentArity.OneOrMore };
+        var wait = new Option<bool>(
+            "--wait") { Description = "wait for how a plug, unplug, enabling or disabling ends, as it does without; the exit code tells: "
+                + "0 done, 4 refused by the guest, 5 timed out, 6 cancelled" };
         var command = new Command("remote", "Send a monitor command to a VM that runs with --remote") { endpoint, words, wait };
         command.SetAction(parsed => Run(parsed.GetValue(endpoint)!, string.Join(' ', parsed.GetValue(words)!)));
         return command;
@@ -175,7 +181,8 @@ public static class RemoteCommand
         public async Task<T> AskAsync<T>(IProtocolMessage message)
         {
             _vm.Tell(message, _inbox.Receiver);
-            T answer = await Receive<T>(message is PlugVcpu or UnplugVcpu or SetVcpuAdmin ? s_requestPatience : s_patience).ConfigureAwait(false);
+            T answer = await Receive<T>(message is PlugVcpu or UnplugVcpu or SetVcpuAdmin ? s_requestPatience : s_patience)
+                .ConfigureAwait(false);
             _request = message;
             _accepted = answer as HotplugAccepted;
             return answer;
@@ -194,7 +201,8 @@ public static class RemoteCommand
                         return outcome;
                     case VmStatus status when status.RunState != VmRunState.Running:
                         bool comes = _request is PlugVcpu or SetVcpuAdmin { Enabled: true };
-                        return new HotplugOutcome(_accepted!.Id, _accepted.Cpu, comes, HotplugOutcomeKind.TimedOut, 0, _request is SetVcpuAdmin);
+                        return new HotplugOutcome(_accepted!.Id, _accepted.Cpu, comes, HotplugOutcomeKind.TimedOut, 0,
+                            _request is SetVcpuAdmin);
                 }
 
                 try

@@ -9,7 +9,10 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Commands;
 
-/// <summary><c>vmm run</c>, and <c>vmm -…</c> as QEMU is called: a VM whose serial line is the terminal. The options are those of <see cref="OptionTable"/>.</summary>
+/// <summary>
+/// <c>vmm run</c>, and <c>vmm -…</c> as QEMU is called: a VM whose serial line is the terminal. The options are those of
+/// <see cref="OptionTable"/>.
+/// </summary>
 public static class RunCommand
 {
     public const string Name = "run";
@@ -79,7 +82,8 @@ public static class RunCommand
             config = config with { Trace = traceOption.Open() };
             monitors = MonitorHost.Open(options, () => Quit(ShutdownCause.HostUi));
             pidFile = options.PidFile == null ? null : PidFile.Create(options.PidFile);
-            opened = new VmSession(config, monitors.Console.Write, monitors.Report, endpoint, options.State == null ? null : StateFolder.Open(options.State), options.ShutdownOnReset)
+            opened = new VmSession(config, monitors.Console.Write, monitors.Report, endpoint, options.State == null ? null
+                : StateFolder.Open(options.State), options.ShutdownOnReset)
             {
                 StaysAfterShutdown = options.StayAfterShutdown,
             };
@@ -103,7 +107,8 @@ public static class RunCommand
         await using (new IdleTrim(session))
         {
             session.Published += monitors.Publish;
-            monitors.Start(new MonitorVm(config, session.Ask, () => Quit(ShutdownCause.HostQuit)) { Outcomes = session.AskOutcome }, session.SendSerial);
+            monitors.Start(new MonitorVm(config, session.Ask, () => Quit(ShutdownCause.HostQuit)) { Outcomes = session.AskOutcome },
+                session.SendSerial);
             await Task.WhenAny(monitors.WaitForClientsAsync(), quit.Task).ConfigureAwait(false);
             if (!quit.Task.IsCompleted)
             {
@@ -131,7 +136,9 @@ public static class RunCommand
         config.Trace?.Dispose();
         if (config.Trace is { Lost: > 0 } lossy)
         {
-            await System.Console.Error.WriteLineAsync($"vmm: {lossy.Lost} trace lines were lost: {lossy.Failure ?? "the file was too slow"}").ConfigureAwait(false);
+            await System.Console.Error.WriteLineAsync(
+                $"vmm: {lossy.Lost} trace lines were lost: {lossy.Failure ?? "the file was too slow"}")
+                .ConfigureAwait(false);
         }
 
         if (ended?.RunState == VmRunState.InternalError)

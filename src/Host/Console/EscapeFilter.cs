@@ -9,7 +9,9 @@ public enum ConsoleAction
     Help,
 }
 
-/// <summary>Finds sequences of an escape key, Ctrl-A, in what is typed: x quits, c switches to the monitor and back, h helps, the key sends itself.</summary>
+/// <summary>
+/// Finds sequences of an escape key, Ctrl-A, in what is typed: x quits, c switches to the monitor and back, h helps, the key sends itself.
+/// </summary>
 public sealed class EscapeFilter(byte escapeKey = EscapeFilter.ControlA)
 {
     public const byte ControlA = 1;
@@ -17,7 +19,8 @@ public sealed class EscapeFilter(byte escapeKey = EscapeFilter.ControlA)
     private bool _escaped;
 
     /// <summary>What is written on a key, for people.</summary>
-    public static string NameOf(byte key) => key is > 0 and < 32 ? $"Ctrl-{(char)(key + '@')}" : key is >= 32 and < 127 ? $"{(char)key}" : $"0x{key:x2}";
+    public static string NameOf(byte key) =>
+        key is > 0 and < 32 ? $"Ctrl-{(char)(key + '@')}" : key is >= 32 and < 127 ? $"{(char)key}" : $"0x{key:x2}";
 
     /// <summary>Takes one byte. True: <paramref name="key"/> is to be sent on; otherwise <paramref name="action"/> may be one.</summary>
     public bool Take(byte key, out ConsoleAction action)

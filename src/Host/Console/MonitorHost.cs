@@ -158,7 +158,8 @@ public sealed class MonitorHost : IAsyncDisposable
             CharacterDeviceOption device = Resolve(monitor.Device, chardevs);
 
             // `-chardev …,mux=on`, named by -serial and -mon: the monitor is behind Ctrl-A c.
-            if (device.Kind != CharacterDeviceKind.Null && !(device.Id.Length > 0 && device.Id == serial.Id && serial.Multiplexed && !monitor.Control))
+            if (device.Kind != CharacterDeviceKind.Null
+                && !(device.Id.Length > 0 && device.Id == serial.Id && serial.Multiplexed && !monitor.Control))
             {
                 _monitors.Add((OpenOne(device, $"compat_monitor{count++}", used), monitor.Control, monitor.Pretty));
             }

@@ -4,8 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Vmm.Host.Console;
 
 /// <summary>
-/// The terminal in raw mode from creation to disposal, also when a signal ends the program. A shell that stops the program has its terminal as it was, and
-/// <c>fg</c> makes it raw again. Nothing if stdin is no terminal.
+/// The terminal in raw mode from creation to disposal, also when a signal ends the program. A shell that stops the program has its terminal
+/// as it was, and <c>fg</c> makes it raw again. Nothing if stdin is no terminal.
 /// </summary>
 public sealed class RawTerminal : IDisposable
 {
@@ -21,20 +21,23 @@ public sealed class RawTerminal : IDisposable
     private readonly List<PosixSignalRegistration> _signals = [];
     private readonly Lock _lock = new();
 
-    // The settings before and after; null where there is nothing to set. Under the lock: they are set by signals and by the end of the program.
+    // The settings before and after; null where there is nothing to set. Under the lock: they are set by signals and by the end of the
+    // program.
     private byte[]? _cooked;
     private byte[]? _raw;
 
     /// <summary>
     /// The bytes of stdin as they come. The runtime's own stream reads a terminal by lines, echoes them, and sets its modes.
     /// </summary>
-    public static Stream OpenInput() => new FileStream(new SafeFileHandle(StandardInput, ownsHandle: false), FileAccess.Read, bufferSize: 0);
+    public static Stream OpenInput() =>
+        new FileStream(new SafeFileHandle(StandardInput, ownsHandle: false), FileAccess.Read, bufferSize: 0);
 
     /// <param name="raw">False: the terminal stays as it is, for nothing reads it.</param>
     /// <param name="terminate">Called on SIGTERM, SIGHUP, SIGINT and SIGQUIT: end the program in good order.</param>
     public RawTerminal(bool raw, Action terminate)
     {
-        foreach (PosixSignal signal in (ReadOnlySpan<PosixSignal>)[PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGINT, PosixSignal.SIGQUIT])
+        foreach (PosixSignal signal in (ReadOnlySpan<PosixSignal>)[PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGINT,
+            PosixSignal.SIGQUIT])
         {
             On(signal, () =>
             {

@@ -40,8 +40,8 @@ public sealed class SerialConsole(bool multiplexed, Action quit, byte escapeKey 
     }
 
     /// <summary>
-    /// Bytes from the guest, in order. A terminal, a pipe and a file are waited for; what the client of a socket is too slow for is lost, and so is what comes
-    /// while there is none.
+    /// Bytes from the guest, in order. A terminal, a pipe and a file are waited for; what the client of a socket is too slow for is lost,
+    /// and so is what comes while there is none.
     /// </summary>
     public void Write(ReadOnlyMemory<byte> bytes)
     {

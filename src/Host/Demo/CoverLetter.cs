@@ -3,8 +3,8 @@ using Vmm.Host.Options;
 namespace Vmm.Host.Demo;
 
 /// <summary>
-/// What the cover letter of the series "Support of Virtual CPU Hotplug for ARMv8 Arch" types (V5, section "Commands Used"): its launch line, with the files of
-/// this host, and with an engine that there is in place of KVM.
+/// What the cover letter of the series "Support of Virtual CPU Hotplug for ARMv8 Arch" types (V5, section "Commands Used"): its launch
+/// line, with the files of this host, and with an engine that there is in place of KVM.
 /// </summary>
 public static class CoverLetter
 {

@@ -29,10 +29,12 @@ public static class DemoCommand
         var kernel = new Option<string?>("--kernel") { Description = "a kernel in place of Debian's: an arm64 Image" };
         var initrd = new Option<string?>("--initrd")
         {
-            Description = "an initial RAM disk in place of ours, whose first process gives a root shell on ttyAMA0, with /proc and /sys mounted, grep, awk, taskset and dmesg",
+            Description = "an initial RAM disk in place of ours, whose first process gives a root shell on ttyAMA0, with /proc and /sys "
+                + "mounted, grep, awk, taskset and dmesg",
         };
         var command = new Command("demo", "Boot Debian's kernel, plug a vCPU into it and take it out again") { rounds, kernel, initrd };
-        command.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(rounds), parsed.GetValue(kernel), parsed.GetValue(initrd), cancellation));
+        command.SetAction((parsed, cancellation) =>
+            RunAsync(parsed.GetValue(rounds), parsed.GetValue(kernel), parsed.GetValue(initrd), cancellation));
         return command;
     }
 
@@ -49,10 +51,12 @@ public static class DemoCommand
             }
 
             initrd ??= await GuestAssets.EnsureInitramfsAsync(progress, cancellation).ConfigureAwait(false);
-            IReadOnlyList<string> line = CoverLetter.LaunchLine(kernel, initrd, Accelerators.CanTranslate ? "jit" : "interp", firmware: null);
+            IReadOnlyList<string> line =
+                CoverLetter.LaunchLine(kernel, initrd, Accelerators.CanTranslate ? "jit" : "interp", firmware: null);
             System.Console.WriteLine(CoverLetter.Quote(line));
             MachineConfig config = CommandLine.Parse(line).Machine.ToConfig();
-            IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(config, rounds, System.Console.WriteLine).WaitAsync(cancellation).ConfigureAwait(false);
+            IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(config, rounds, System.Console.WriteLine)
+                .WaitAsync(cancellation).ConfigureAwait(false);
             return Judge(findings);
         }
         catch (Exception e) when (e is GuestAssetsException or GuestSilentException or OptionException)
@@ -67,11 +71,13 @@ public static class DemoCommand
         System.Console.WriteLine();
         foreach (Finding f in findings)
         {
-            System.Console.WriteLine(f.Holds ? $"ok      {f.What}: {Quote(f.Seen)}" : $"FAILED  {f.What}: expected {Quote(f.Expected)}, the guest said {Quote(f.Seen)}");
+            System.Console.WriteLine(f.Holds ? $"ok      {f.What}: {Quote(f.Seen)}"
+                : $"FAILED  {f.What}: expected {Quote(f.Expected)}, the guest said {Quote(f.Seen)}");
         }
 
         int failed = findings.Count(f => !f.Holds);
-        System.Console.WriteLine(failed == 0 ? $"demo: all {findings.Count} checks hold" : $"demo: {failed} of {findings.Count} checks FAILED");
+        System.Console.WriteLine(failed == 0 ? $"demo: all {findings.Count} checks hold"
+            : $"demo: {failed} of {findings.Count} checks FAILED");
         return failed == 0 ? ExitCode.Success : ExitCode.DemoFailed;
     }
 

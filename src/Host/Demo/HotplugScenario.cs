@@ -40,7 +40,8 @@ public sealed partial class HotplugScenario
     private readonly HmpMonitor _monitor;
     private TaskCompletionSource<HotplugOutcome> _outcome = new();
 
-    // Linux before 7.2 has all possible CPUs present from boot; later the present ones are those that the firmware has enabled or that were plugged. Seen at boot.
+    // Linux before 7.2 has all possible CPUs present from boot; later the present ones are those that the firmware has enabled or that were
+    // plugged. Seen at boot.
     private bool _presentFollowsEnabled;
 
     private HotplugScenario(MachineConfig config, Action<string> print)
@@ -76,7 +77,8 @@ public sealed partial class HotplugScenario
         // In two parts, so that the echo of the command is not taken for the prompt.
         await _shell.RunAsync($"PS1='{Initramfs.Prompt[..3]}''{Initramfs.Prompt[3..]}'").ConfigureAwait(false);
 
-        // What the kernel prints in the middle of an echo would be taken for output, such as that a busy host made an interrupt late; its log is read below.
+        // What the kernel prints in the middle of an echo would be taken for output, such as that a busy host made an interrupt late; its
+        // log is read below.
         await _shell.RunAsync("dmesg -n 1").ConfigureAwait(false);
 
         // A wide terminal, so that the shell's line editing does not fold the echo of a long command.
@@ -148,11 +150,13 @@ public sealed partial class HotplugScenario
     // The architected timer's line of /proc/interrupts, in the column of the CPU.
     private async Task<long> TimerTicks()
     {
-        string[] lines = (await _shell.RunAsync("head -1 /proc/interrupts; grep arch_timer /proc/interrupts").ConfigureAwait(false)).Split('\n');
+        string[] lines = (await _shell.RunAsync("head -1 /proc/interrupts; grep arch_timer /proc/interrupts").ConfigureAwait(false))
+            .Split('\n');
         const StringSplitOptions trimmed = StringSplitOptions.RemoveEmptyEntries;
         int column = Array.IndexOf(lines[0].Split(' ', trimmed), $"CPU{Cpu}");
         string[] cells = lines.Length > 1 ? lines[1].Split(' ', trimmed) : [];
-        return column >= 0 && column + 1 < cells.Length && long.TryParse(cells[column + 1], CultureInfo.InvariantCulture, out long ticks) ? ticks : -1;
+        return column >= 0 && column + 1 < cells.Length && long.TryParse(cells[column + 1], CultureInfo.InvariantCulture, out long ticks)
+            ? ticks : -1;
     }
 
     private async Task Repeat(int rounds)

@@ -19,7 +19,8 @@ internal sealed class AptArchive
 
     private AptArchive(string[] options) => _options = options;
 
-    /// <param name="folder">Apt's private state, of this suite alone: apt deletes the lists of other sources from it. Made when missing.</param>
+    /// <param name="folder">Apt's private state, of this suite alone: apt deletes the lists of other sources from it. Made when
+    /// missing.</param>
     /// <param name="suite">A suite of the archive, such as <c>trixie-backports</c>.</param>
     /// <param name="cancellation">Ends the running apt.</param>
     public static async Task<AptArchive> OpenAsync(string folder, string suite, CancellationToken cancellation)
@@ -49,8 +50,8 @@ internal sealed class AptArchive
     }
 
     /// <summary>
-    /// The package that a package depends on now, among those whose names have a prefix: meta packages name the newest point release, and since Linux 6.19
-    /// Debian's linux-image packages hold nothing themselves and depend on a linux-binary package.
+    /// The package that a package depends on now, among those whose names have a prefix: meta packages name the newest point release, and
+    /// since Linux 6.19 Debian's linux-image packages hold nothing themselves and depend on a linux-binary package.
     /// </summary>
     /// <returns>Null when it depends on none of that prefix.</returns>
     public async Task<string?> ResolveAsync(string package, string prefix, CancellationToken cancellation) =>
@@ -58,7 +59,8 @@ internal sealed class AptArchive
 
     /// <summary>The names of the suite's packages that begin with a prefix.</summary>
     public async Task<string[]> NamesAsync(string prefix, CancellationToken cancellation) =>
-        (await RunAsync("apt-cache", [.. _options, "pkgnames", prefix], null, cancellation)).Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        (await RunAsync("apt-cache", [.. _options, "pkgnames", prefix], null, cancellation))
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>Downloads and unpacks a package.</summary>
     /// <returns>The folder it was unpacked into.</returns>
@@ -82,11 +84,13 @@ internal sealed class AptArchive
         return tree;
     }
 
-    /// <returns>The first main archive in lines "URI RELEASE COMPONENT"; security updates live in an archive apart without our suite.</returns>
+    /// <returns>The first main archive in lines "URI RELEASE COMPONENT"; security updates live in an archive apart without our
+    /// suite.</returns>
     internal static string? ArchiveUri(string targets) =>
         targets.Split('\n').Select(line => line.Split(' '))
             .FirstOrDefault(f => f is [var uri, var release, "main", ..]
-                && uri.TrimEnd('/').EndsWith("/debian", StringComparison.Ordinal) && !release.Contains("security", StringComparison.Ordinal))?[0];
+                && uri.TrimEnd('/').EndsWith("/debian", StringComparison.Ordinal)
+                && !release.Contains("security", StringComparison.Ordinal))?[0];
 
     /// <returns>The first dependency with that prefix in a package's stanza, without its version.</returns>
     internal static string? Dependency(string stanza, string prefix) =>

@@ -24,7 +24,8 @@ public static class GuestAssets
 
     /// <summary>Fetches what the cache lacks of a kernel and the initial RAM disk. Safe to call from several processes at once.</summary>
     /// <exception cref="GuestAssetsException">The assets cannot be had.</exception>
-    public static async Task<GuestFiles> EnsureAsync(GuestKernel kernel, IProgress<FetchProgress>? progress = null, CancellationToken cancellation = default)
+    public static async Task<GuestFiles> EnsureAsync(GuestKernel kernel, IProgress<FetchProgress>? progress = null,
+        CancellationToken cancellation = default)
     {
         string path = Path.Combine(CacheFolder, kernel.FileName);
         Directory.CreateDirectory(CacheFolder);
@@ -32,7 +33,8 @@ public static class GuestAssets
         {
             if (!File.Exists(path))
             {
-                await FetchAsync(kernel.Suite, (apt, work) => FetchKernelAsync(apt, kernel, path, work, progress, cancellation), cancellation);
+                await FetchAsync(kernel.Suite, (apt, work) =>
+                    FetchKernelAsync(apt, kernel, path, work, progress, cancellation), cancellation);
             }
         }
 
@@ -42,7 +44,8 @@ public static class GuestAssets
     /// <summary>Fetches busybox when the cache lacks it. Safe to call from several processes at once.</summary>
     /// <returns>The path of the initial RAM disk.</returns>
     /// <exception cref="GuestAssetsException">Busybox cannot be had.</exception>
-    public static async Task<string> EnsureInitramfsAsync(IProgress<FetchProgress>? progress = null, CancellationToken cancellation = default)
+    public static async Task<string> EnsureInitramfsAsync(IProgress<FetchProgress>? progress = null,
+        CancellationToken cancellation = default)
     {
         Directory.CreateDirectory(CacheFolder);
         await using FileStream held = await LockAsync(cancellation);
@@ -95,7 +98,8 @@ public static class GuestAssets
         Keep(Directory.EnumerateFiles(tree, "vmlinuz*", SearchOption.AllDirectories).FirstOrDefault(), path, package);
     }
 
-    private static async Task FetchBusyboxAsync(AptArchive apt, string work, IProgress<FetchProgress>? progress, CancellationToken cancellation)
+    private static async Task FetchBusyboxAsync(AptArchive apt, string work, IProgress<FetchProgress>? progress,
+        CancellationToken cancellation)
     {
         string tree = await apt.FetchAsync("busybox-static", work, progress, cancellation);
         string[] places = [Path.Combine(tree, "usr/bin/busybox"), Path.Combine(tree, "bin/busybox")];
@@ -105,7 +109,8 @@ public static class GuestAssets
     // The copy may cross file systems; the rename that makes it visible does not.
     private static void Keep(string? file, string destination, string package)
     {
-        File.Copy(file ?? throw new GuestAssetsException($"package {package} lacks the expected file"), destination + ".new", overwrite: true);
+        File.Copy(file ?? throw new GuestAssetsException($"package {package} lacks the expected file"), destination
+            + ".new", overwrite: true);
         File.Move(destination + ".new", destination, overwrite: true);
     }
 

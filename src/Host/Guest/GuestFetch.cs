@@ -15,11 +15,15 @@ public static class GuestFetch
     {
         var flavour = new Option<string>("--flavour") { Description = Choices(s_flavours.Keys), DefaultValueFactory = _ => "cloud" };
         flavour.CompletionSources.Add([.. s_flavours.Keys]);
-        var suite = new Option<string>("--suite") { Description = $"Debian's suite: {Choices(GuestKernel.Suites)}", DefaultValueFactory = _ => GuestKernel.DefaultSuite };
+        var suite = new Option<string>("--suite") { Description = $"Debian's suite: {Choices(GuestKernel.Suites)}",
+            DefaultValueFactory = _ => GuestKernel.DefaultSuite };
         suite.CompletionSources.Add([.. GuestKernel.Suites]);
-        var release = new Option<string?>("--release") { Description = "a kernel release of the suite, such as 7.0, in place of its newest" };
-        var fetch = new Command("fetch", "Fetch a kernel of Debian's and busybox into the cache, and print their paths") { flavour, suite, release };
-        fetch.SetAction((parsed, cancellation) => RunAsync(parsed.GetValue(flavour)!, parsed.GetValue(suite)!, parsed.GetValue(release), cancellation));
+        var release =
+            new Option<string?>("--release") { Description = "a kernel release of the suite, such as 7.0, in place of its newest" };
+        var fetch = new Command("fetch", "Fetch a kernel of Debian's and busybox into the cache, and print their paths") { flavour, suite,
+            release };
+        fetch.SetAction((parsed, cancellation) =>
+            RunAsync(parsed.GetValue(flavour)!, parsed.GetValue(suite)!, parsed.GetValue(release), cancellation));
         return new Command("guest", "Guest assets") { fetch };
     }
 

@@ -17,8 +17,10 @@ public enum GuestFlavour
 
 /// <summary>One of Debian's arm64 kernels.</summary>
 /// <param name="Suite">One of <see cref="Suites"/>.</param>
-/// <param name="Release">The beginning of a kernel release, such as 7.0: the newest package of it is taken. Null for the kernel that the suite installs.</param>
-public sealed partial record GuestKernel(GuestFlavour Flavour = GuestFlavour.Cloud, string Suite = GuestKernel.DefaultSuite, string? Release = null)
+/// <param name="Release">The beginning of a kernel release, such as 7.0: the newest package of it is taken. Null for the kernel that the
+/// suite installs.</param>
+public sealed partial record GuestKernel(GuestFlavour Flavour = GuestFlavour.Cloud, string Suite = GuestKernel.DefaultSuite,
+    string? Release = null)
 {
     public const string DefaultSuite = "trixie";
 
@@ -27,7 +29,8 @@ public sealed partial record GuestKernel(GuestFlavour Flavour = GuestFlavour.Clo
 
     /// <summary>The file in the cache: <c>vmlinuz-cloud</c>, <c>vmlinuz-cloud-sid</c>, <c>vmlinuz-cloud-trixie-backports-7.0</c>.</summary>
     public string FileName =>
-        string.Join('-', ((string?[])["vmlinuz", Flavour.ToString().ToLowerInvariant(), Suite == DefaultSuite ? null : Suite, Release]).OfType<string>());
+        string.Join('-', ((string?[])["vmlinuz", Flavour.ToString().ToLowerInvariant(), Suite == DefaultSuite ? null : Suite, Release])
+            .OfType<string>());
 
     /// <summary>The package that depends on the newest kernel of the suite.</summary>
     public string MetaPackage => $"linux-image-{Architecture}";

@@ -14,7 +14,9 @@ public sealed class GuestSilentException(string message) : Exception(message);
 /// <param name="send">Types bytes at the serial line.</param>
 public sealed partial class GuestShell(Action<byte[]> send)
 {
-    /// <summary>How long a guest may be silent: no measure of a guest, since a busy host makes one slow, but the end of one that hangs.</summary>
+    /// <summary>
+    /// How long a guest may be silent: no measure of a guest, since a busy host makes one slow, but the end of one that hangs.
+    /// </summary>
     public static readonly TimeSpan DefaultPatience = TimeSpan.FromMinutes(10);
 
     // The last words of Linux's panic() (kernel/panic.c).
@@ -55,7 +57,10 @@ public sealed partial class GuestShell(Action<byte[]> send)
         waiter.SetResult();
     }
 
-    /// <summary>Says that nothing more will come, such as since the VM has ended: who waits for a text that has not come is told at once. Any thread.</summary>
+    /// <summary>
+    /// Says that nothing more will come, such as since the VM has ended: who waits for a text that has not come is told at once. Any
+    /// thread.
+    /// </summary>
     public void End(string reason)
     {
         TaskCompletionSource waiter;

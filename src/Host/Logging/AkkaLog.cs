@@ -11,8 +11,8 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Logging;
 
 /// <summary>
-/// Akka's log events to Serilog's <see cref="Log.Logger"/>. What Akka.Remote complains of is what somebody has sent to the port of <c>-remote</c>, which anybody
-/// may do: it is information of one line, without a trace, whatever Akka thinks of it.
+/// Akka's log events to Serilog's <see cref="Log.Logger"/>. What Akka.Remote complains of is what somebody has sent to the port of
+/// <c>-remote</c>, which anybody may do: it is information of one line, without a trace, whatever Akka thinks of it.
 /// </summary>
 public sealed class AkkaLog : UntypedActor, IRequiresMessageQueue<ILoggerMessageQueueSemantics>
 {

@@ -1,6 +1,8 @@
 namespace Vmm.Host.Options;
 
-/// <summary>The first engine that this host can, of those that are asked for: by several <c>-accel</c>, or by one with colons between the names.</summary>
+/// <summary>
+/// The first engine that this host can, of those that are asked for: by several <c>-accel</c>, or by one with colons between the names.
+/// </summary>
 public sealed record AcceleratorChoice
 {
     private AcceleratorChoice()

@@ -9,10 +9,13 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
     public const string Syntax = "ENGINE[:ENGINE...][,property=value[,...]]";
 
     public const string Help =
-        "engine, the first that this host can: jit[,tb-size=MiB][,stats=on][,perfmap=on][,dual=on], interp, or lockstep, which runs both and stops where they differ (the fastest that this host can). "
+        "engine, the first that this host can: jit[,tb-size=MiB][,stats=on][,perfmap=on][,dual=on], interp, or lockstep, which runs both "
+            + "and stops where they differ (the fastest that this host can). "
         + "tb-size: room for translated code. stats: print info jit at the end. "
-        + "perfmap: name translated code for Linux's perf in /tmp/perf-PID.map, as guest:ADDRESS+INSTRUCTIONS; with DOTNET_PerfMapEnabled=1 "
-        + "DOTNET_EnableWriteXorExecute=0 the .NET runtime adds names of its own (not with dual=on). dual: map translated code twice, as is done where the host refuses memory that is both written and executed. "
+        + "perfmap: name translated code for Linux's perf in /tmp/perf-PID.map, as guest:ADDRESS+INSTRUCTIONS; with "
+        + "DOTNET_PerfMapEnabled=1 "
+        + "DOTNET_EnableWriteXorExecute=0 the .NET runtime adds names of its own (not with dual=on). dual: map translated code twice, as "
+        + "is done where the host refuses memory that is both written and executed. "
         + "tcg is QEMU's name of the fastest; kvm there is none of, so that kvm:jit is jit";
 
     private const long LargestTranslationMebibytes = 1024;
@@ -57,10 +60,16 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
             "jit" when Accelerators.CanTranslate => Accelerator.Jit,
             "lockstep" when Accelerators.CanTranslate => Accelerator.Lockstep,
             "tcg" => Accelerators.Default,
-            "jit" or "lockstep" => throw new UnavailableException("this host cannot run translated code (it takes x86-64 with BMI2, LZCNT, AVX2 and FMA3, and memory that may be written and executed): use --accel interp"),
-            "kvm" => throw new UnavailableException($"there is no KVM for Arm guests here: use -accel {Fastest} (kvm:{Fastest} falls back to it)"),
-            _ when s_absent.Contains(name) => throw new UnavailableException($"there is no {name} for Arm guests here: use -accel {Fastest}"),
-            _ => throw new OptionException($"unsupported accelerator '{UserText.Legible(text.Split(',')[0])}'; there are jit, interp and lockstep"),
+            "jit" or "lockstep" =>
+                throw new UnavailableException(
+                    "this host cannot run translated code (it takes x86-64 with BMI2, LZCNT, AVX2 and FMA3, and memory that may be "
+                        + "written and executed): use --accel interp"),
+            "kvm" => throw new UnavailableException(
+                $"there is no KVM for Arm guests here: use -accel {Fastest} (kvm:{Fastest} falls back to it)"),
+            _ when s_absent.Contains(name) =>
+                throw new UnavailableException($"there is no {name} for Arm guests here: use -accel {Fastest}"),
+            _ => throw new OptionException(
+                $"unsupported accelerator '{UserText.Legible(text.Split(',')[0])}'; there are jit, interp and lockstep"),
         });
         for (int i = 1; i < pairs.Count; i++)
         {
@@ -69,12 +78,14 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
             {
                 (_, "tb-size") when name == "tcg" => option with { TranslationBytes = ParseSizeOfQemu(value ?? "") },
                 (Accelerator.Interpreter, "split-wx") when name == "tcg" => OnlyChecked(option, key, value),
-                (_, "one-insn-per-tb") when name == "tcg" => KeyValues.Switch(key, value) ? throw new OptionException("one-insn-per-tb=on is not supported: use --accel interp") : option,
+                (_, "one-insn-per-tb") when name == "tcg" => KeyValues.Switch(key, value)
+                    ? throw new OptionException("one-insn-per-tb=on is not supported: use --accel interp") : option,
                 (Accelerator.Jit or Accelerator.Lockstep, "tb-size") => option with { TranslationBytes = ParseSize(value ?? "") },
                 (Accelerator.Jit or Accelerator.Lockstep, "stats") => option with { Statistics = ParseSwitch(key, value) },
                 (Accelerator.Jit, "perfmap") => option with { PerfMap = ParseSwitch(key, value) },
                 (Accelerator.Jit, "dual" or "split-wx") => option with { DualMapping = ParseSwitch(key, value) },
-                (_, "thread") when name == "tcg" => value == "multi" ? option : throw new OptionException("thread is multi: each CPU has a thread of its own"),
+                (_, "thread") when name == "tcg" =>
+                    value == "multi" ? option : throw new OptionException("thread is multi: each CPU has a thread of its own"),
                 _ => throw new OptionException($"accelerator {name} has no property '{UserText.Legible(key)}'"),
             };
         }
@@ -99,7 +110,8 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
         long smallest = Accelerators.SmallestTranslationBytes >> 20;
         return QemuNumber.TryParse(value, out long mebibytes) && mebibytes >= smallest && mebibytes <= LargestTranslationMebibytes
             ? mebibytes << 20
-            : throw new OptionException($"tb-size is a number of MiB from {smallest} to {LargestTranslationMebibytes}, not '{UserText.Legible(value)}'");
+            : throw new OptionException(
+                $"tb-size is a number of MiB from {smallest} to {LargestTranslationMebibytes}, not '{UserText.Legible(value)}'");
     }
 
     private static bool ParseSwitch(string name, string? value) => value switch

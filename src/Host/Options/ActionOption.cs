@@ -22,7 +22,8 @@ public static class ActionOption
                 ("reboot", "reset" or "shutdown") => options with { ShutdownOnReset = value == "shutdown" },
                 ("shutdown", "poweroff" or "pause") => options with { StayAfterShutdown = value == "pause" },
                 _ when Array.Find(s_idle, i => i.Event == key).Actions?.Contains(value) == true => options,
-                ("reboot" or "shutdown" or "panic" or "watchdog", _) => throw new OptionException($"Parameter '{key}' does not accept value '{value}'"),
+                ("reboot" or "shutdown" or "panic" or "watchdog", _) =>
+                    throw new OptionException($"Parameter '{key}' does not accept value '{value}'"),
                 _ => throw new OptionException($"Invalid parameter '{key}'"),
             };
         }

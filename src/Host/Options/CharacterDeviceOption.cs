@@ -18,24 +18,27 @@ public enum CharacterDeviceKind
 }
 
 /// <summary>
-/// A character device of the command line: <c>-chardev BACKEND,id=ID,…</c>, and what <c>-serial</c>, <c>-monitor</c> and <c>-qmp</c> take, with QEMU's
-/// spelling.
+/// A character device of the command line: <c>-chardev BACKEND,id=ID,…</c>, and what <c>-serial</c>, <c>-monitor</c> and <c>-qmp</c> take,
+/// with QEMU's spelling.
 /// </summary>
 /// <param name="Id">The id; empty for a device without one.</param>
 /// <param name="Multiplexed">Serial line and monitor share it (<c>mon:</c>, <c>mux=on</c>): Ctrl-A c switches.</param>
 public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id = "", bool Multiplexed = false)
 {
-    public const string Syntax = "none, null, stdio, mon:stdio, file:FILE, unix:PATH[,server=on][,wait=off], tcp:[HOST]:PORT[,server=on][,wait=off] or chardev:ID";
+    public const string Syntax = "none, null, stdio, mon:stdio, file:FILE, unix:PATH[,server=on][,wait=off], "
+        + "tcp:[HOST]:PORT[,server=on][,wait=off] or chardev:ID";
 
     public const string ChardevSyntax =
-        "socket,id=ID,path=PATH|port=PORT[,host=HOST][,server=on][,wait=off], stdio,id=ID[,mux=on], null,id=ID or file,id=ID,path=FILE[,append=on]";
+        "socket,id=ID,path=PATH|port=PORT[,host=HOST][,server=on][,wait=off], stdio,id=ID[,mux=on], null,id=ID or "
+            + "file,id=ID,path=FILE[,append=on]";
 
     // sun_path of unix(7) with its terminating zero is 108 bytes.
     private const int LongestPath = 107;
 
     private static readonly string[] s_refused =
     [
-        "pty", "vc", "udp", "telnet", "tn3270", "websocket", "ws", "pipe", "COM", "braille", "msmouse", "fdset", "serial", "tty", "parallel", "parport", "memory",
+        "pty", "vc", "udp", "telnet", "tn3270", "websocket", "ws", "pipe", "COM", "braille", "msmouse", "fdset", "serial", "tty",
+        "parallel", "parport", "memory",
         "ringbuf", "mux", "hub", "testdev", "wctablet", "spicevmc", "spiceport", "qemu-vdagent", "dbus", "stream",
     ];
 
@@ -70,7 +73,8 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
             ("file", true) => new CharacterDeviceOption(CharacterDeviceKind.File) { Path = rest },
             ("chardev", true) => new CharacterDeviceOption(CharacterDeviceKind.Reference, rest),
             ("unix", true) => Socket(Values(rest, "path")),
-            ("tcp", true) when rest.Split(',')[0].LastIndexOf(':') is >= 0 and int port => Socket(Values($"host={rest[..port]},port={rest[(port + 1)..]}", "host")),
+            ("tcp", true) when rest.Split(',')[0].LastIndexOf(':') is >= 0 and int port =>
+                Socket(Values($"host={rest[..port]},port={rest[(port + 1)..]}", "host")),
             _ => throw Unknown(type, Syntax),
         };
     }
@@ -96,13 +100,15 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
             "stdio" => new CharacterDeviceOption(CharacterDeviceKind.Stdio),
             "file" => new CharacterDeviceOption(CharacterDeviceKind.File)
             {
-                Path = values.Remove("path", out string? path) && path.Length > 0 ? path : throw new OptionException("Parameter 'path' is missing"),
+                Path = values.Remove("path", out string? path) && path.Length > 0 ? path
+                    : throw new OptionException("Parameter 'path' is missing"),
                 Append = Switch(values, "append", false),
             },
             "socket" => Socket(values),
             _ => throw Unknown(backend ?? "", ChardevSyntax),
         };
-        return values.Count == 0 ? device with { Id = id, Multiplexed = multiplexed } : throw new OptionException($"Invalid parameter '{values.Keys.First()}'");
+        return values.Count == 0 ? device with { Id = id, Multiplexed = multiplexed }
+            : throw new OptionException($"Invalid parameter '{values.Keys.First()}'");
     }
 
     private static OptionException Unknown(string type, string syntax) => new(s_refused.Contains(type)
@@ -133,7 +139,8 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
         }
 
         // A server may leave the port to the host.
-        if (hasPort && (!int.TryParse(portText, NumberStyles.None, CultureInfo.InvariantCulture, out port) || port > IPEndPoint.MaxPort || (port == 0 && !server)))
+        if (hasPort && (!int.TryParse(portText, NumberStyles.None, CultureInfo.InvariantCulture, out port) || port > IPEndPoint.MaxPort
+            || (port == 0 && !server)))
         {
             throw new OptionException($"'{portText}' is no port from 1 to {IPEndPoint.MaxPort}");
         }

@@ -3,8 +3,8 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// The options of <c>vmm run</c>, as QEMU takes them: one dash or two, the value in the next argument; <c>--name=value</c> is understood too.
-/// A later option of the same name adds to an earlier one or replaces it, as QEMU has it.
+/// The options of <c>vmm run</c>, as QEMU takes them: one dash or two, the value in the next argument; <c>--name=value</c> is understood
+/// too. A later option of the same name adds to an earlier one or replaces it, as QEMU has it.
 /// </summary>
 public static class CommandLine
 {
@@ -20,7 +20,8 @@ public static class CommandLine
             (OptionRow row, string? value) = Find(arguments[i]);
             if (row.TakesValue && value == null)
             {
-                value = ++i < arguments.Count ? arguments[i] : throw new OptionException($"{UserText.Legible(arguments[i - 1])}: requires an argument");
+                value = ++i < arguments.Count ? arguments[i]
+                    : throw new OptionException($"{UserText.Legible(arguments[i - 1])}: requires an argument");
             }
 
             try

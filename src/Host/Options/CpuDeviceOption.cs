@@ -7,21 +7,26 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
-/// <summary><c>-device MODEL-arm-cpu[,id=NAME][,socket-id=n]…[,core-id=n]…</c>, or the same as a JSON object: a CPU that is plugged from power-on, at a place that <c>-smp maxcpus=</c> leaves free.</summary>
+/// <summary>
+/// <c>-device MODEL-arm-cpu[,id=NAME][,socket-id=n]…[,core-id=n]…</c>, or the same as a JSON object: a CPU that is plugged from power-on,
+/// at a place that <c>-smp maxcpus=</c> leaves free.
+/// </summary>
 /// <param name="Location">Members of its place, by their names.</param>
 public sealed record CpuDeviceOption(string Driver, string? Id, IReadOnlyDictionary<string, int> Location)
 {
     public const string Syntax = "MODEL-arm-cpu[,id=NAME][,socket-id=n][,cluster-id=n][,core-id=n][,thread-id=n], also as a JSON object";
 
     /// <summary>What <c>-device help</c> prints.</summary>
-    public static string Describe => "CPU devices:\n" + string.Join('\n', CpuModel.All.Select(m => $"name \"{m.Name}{CpuOption.DeviceSuffix}\""));
+    public static string Describe =>
+        "CPU devices:\n" + string.Join('\n', CpuModel.All.Select(m => $"name \"{m.Name}{CpuOption.DeviceSuffix}\""));
 
     /// <summary>What <c>-device MODEL-arm-cpu,help</c> prints.</summary>
     public static string DescribeProperties(string driver) =>
         $"{UserText.Legible(driver)} options:\n  id=<str>\n" + string.Join('\n', CpuTopology.LocationMembers.Select(m => $"  {m}=<int32>"));
 
     public static bool IsCpu(string driver) =>
-        driver.EndsWith(CpuOption.DeviceSuffix, StringComparison.Ordinal) && CpuModel.Find(driver[..^CpuOption.DeviceSuffix.Length]) != null;
+        driver.EndsWith(CpuOption.DeviceSuffix, StringComparison.Ordinal)
+            && CpuModel.Find(driver[..^CpuOption.DeviceSuffix.Length]) != null;
 
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static CpuDeviceOption Parse(string text)
@@ -72,7 +77,8 @@ public sealed record CpuDeviceOption(string Driver, string? Id, IReadOnlyDiction
         foreach (CpuDeviceOption device in devices)
         {
             string model = device.Driver[..^CpuOption.DeviceSuffix.Length];
-            string? wrong = model != config.Cpu.Name && model != "host" ? $"Invalid CPU type, expected cpu type: '{config.Cpu.Name}{CpuOption.DeviceSuffix}'" : null;
+            string? wrong = model != config.Cpu.Name && model != "host"
+                ? $"Invalid CPU type, expected cpu type: '{config.Cpu.Name}{CpuOption.DeviceSuffix}'" : null;
             int cpu = -1;
             wrong ??= config.Topology.Find(device.Location, out cpu);
             var plug = new PlugVcpu(device.Id ?? $"cpu-{cpu}", cpu);

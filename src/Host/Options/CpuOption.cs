@@ -37,17 +37,20 @@ public static class CpuOption
     private static readonly string[] s_idleSwitches =
     [
         "pauth-impdef", "pauth-qarma3", "pauth-qarma5", "sme_fa64",
-        .. Enumerable.Range(1, LongestVector).Select(n => $"sve{n * VectorStep}"), .. Enumerable.Range(0, 5).Select(n => $"sme{VectorStep << n}"),
+        .. Enumerable.Range(1, LongestVector).Select(n => $"sve{n * VectorStep}"),
+        .. Enumerable.Range(0, 5).Select(n => $"sme{VectorStep << n}"),
     ];
 
-    private static readonly string[] s_idleNumbers = ["sve-max-vq", "sve-default-vector-length", "sme-default-vector-length", "l0gptsz", "x-l0gptsz"];
+    private static readonly string[] s_idleNumbers =
+        ["sve-max-vq", "sve-default-vector-length", "sme-default-vector-length", "l0gptsz", "x-l0gptsz"];
 
     // Of SVE: bits of a step, and steps.
     private const int VectorStep = 128;
     private const int LongestVector = 16;
 
     /// <summary>What <c>-cpu help</c> prints.</summary>
-    public static string Describe => "Available CPUs:\n" + string.Join('\n', CpuModel.All.Select(m => $"  {m.Name}{(m.Name == "host" ? "  (the fastest: max)" : "")}"));
+    public static string Describe =>
+        "Available CPUs:\n" + string.Join('\n', CpuModel.All.Select(m => $"  {m.Name}{(m.Name == "host" ? "  (the fastest: max)" : "")}"));
 
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static CpuModel Parse(string text)
@@ -55,7 +58,8 @@ public static class CpuOption
         IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.Parse(text, "model");
         string name = pairs[0].Value ?? "";
         CpuModel model = (pairs[0].Key == "model" ? CpuModel.Find(name) : null)
-            ?? throw new OptionException($"unable to find CPU model '{UserText.Legible(pairs[0].Key == "model" ? name : pairs[0].Key)}'; there are {string.Join(", ", CpuModel.All.Select(m => m.Name))}");
+            ?? throw new OptionException($"unable to find CPU model '{UserText.Legible(pairs[0].Key == "model" ? name : pairs[0].Key)}'; "
+                + $"there are {string.Join(", ", CpuModel.All.Select(m => m.Name))}");
         for (int i = 1; i < pairs.Count; i++)
         {
             (string key, string? value) = pairs[i];
@@ -82,7 +86,8 @@ public static class CpuOption
 
         if (key == "cntfrq")
         {
-            _ = QemuNumber.TryParse(value, out long hertz) && hertz == (long)VirtualClock.Frequency ? 0 : throw new OptionException($"cntfrq is {VirtualClock.Frequency}");
+            _ = QemuNumber.TryParse(value, out long hertz) && hertz == (long)VirtualClock.Frequency ? 0
+                : throw new OptionException($"cntfrq is {VirtualClock.Frequency}");
             return;
         }
 

@@ -3,14 +3,16 @@ using System.Buffers.Binary;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// <c>-machine none</c>: a machine for programs that ask a monitor what there is and boot nothing, as libvirt does. It is <c>virt</c>, and in place of a guest
-/// its CPU waits for interrupts, of which none comes.
+/// <c>-machine none</c>: a machine for programs that ask a monitor what there is and boot nothing, as libvirt does. It is <c>virt</c>, and
+/// in place of a guest its CPU waits for interrupts, of which none comes.
 /// </summary>
 internal static class EmptyMachine
 {
     private const int ImageSize = 4096;
 
-    /// <summary>An arm64 Image (Linux, Documentation/arch/arm64/booting.rst, "Call the kernel image"): WFI and a branch back to it, and the header.</summary>
+    /// <summary>
+    /// An arm64 Image (Linux, Documentation/arch/arm64/booting.rst, "Call the kernel image"): WFI and a branch back to it, and the header.
+    /// </summary>
     public static ReadOnlyMemory<byte> Program { get; } = Make();
 
     private static byte[] Make()

@@ -16,9 +16,11 @@ public sealed record EndpointOption(string Host, int Port)
         int colon = text.LastIndexOf(':');
         string host = colon < 0 ? Loopback : text[..colon];
         bool isHost = Uri.CheckHostName(host) is UriHostNameType.Dns or UriHostNameType.IPv4;
-        if (!isHost || !int.TryParse(text[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out int port) || port is 0 or > IPEndPoint.MaxPort)
+        if (!isHost || !int.TryParse(text[(colon + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out int port) || port is 0
+            or > IPEndPoint.MaxPort)
         {
-            throw new OptionException($"'{text}' is no {Syntax}: an IPv4 address or a host name, and a port from 1 to {IPEndPoint.MaxPort}");
+            throw new OptionException(
+                $"'{text}' is no {Syntax}: an IPv4 address or a host name, and a port from 1 to {IPEndPoint.MaxPort}");
         }
 
         return new EndpointOption(host, port);

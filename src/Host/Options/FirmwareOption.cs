@@ -6,7 +6,9 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
-/// <summary>Firmware: <c>-bios FILE</c>, and the banks of flash by <c>-drive if=pflash,format=raw,unit=0|1,file=F[,readonly=on]</c>.</summary>
+/// <summary>
+/// Firmware: <c>-bios FILE</c>, and the banks of flash by <c>-drive if=pflash,format=raw,unit=0|1,file=F[,readonly=on]</c>.
+/// </summary>
 public static class FirmwareOption
 {
     // Bytes: four instructions.
@@ -34,7 +36,8 @@ public static class FirmwareOption
         {
             if (banks[0] != null)
             {
-                throw new OptionException("The contents of the first flash device may be specified with -bios or with -drive if=pflash... but you cannot use both options at once");
+                throw new OptionException("The contents of the first flash device may be specified with -bios or with -drive if=pflash... "
+                    + "but you cannot use both options at once");
             }
 
             banks[0] = new FlashImage(ReadBank("firmware", Find(bios), exact: false), ReadOnly: true);
@@ -42,7 +45,8 @@ public static class FirmwareOption
 
         if (banks[0] == null)
         {
-            return banks[1] == null ? null : throw new OptionException("a drive of pflash unit 1 without firmware: give -bios, or a drive of unit 0");
+            return banks[1] == null ? null
+                : throw new OptionException("a drive of pflash unit 1 without firmware: give -bios, or a drive of unit 0");
         }
 
         return new FirmwareConfig(banks[0]!, banks[1] ?? new FlashImage(default, ReadOnly: false));
@@ -82,7 +86,8 @@ public static class FirmwareOption
                     readOnly = KeyValues.Switch(key, value);
                     break;
                 default:
-                    throw new OptionException($"-drive: '{UserText.Legible(value == null ? key : $"{key}={value}")}' is not supported; there is {DriveSyntax}");
+                    throw new OptionException($"-drive: '{UserText.Legible(value == null ? key : $"{key}={value}")}' is not supported; "
+                        + $"there is {DriveSyntax}");
             }
         }
 
@@ -132,7 +137,8 @@ public static class FirmwareOption
         if (length > Bank || (exact && length != Bank))
         {
             throw new OptionException(
-                $"the {what} '{UserText.Legible(path)}' has {length} bytes: {(exact ? "" : "at most ")}{Bank >> 20} MiB, the size of a bank of flash, {(exact ? "are needed" : "fit")}");
+                $"the {what} '{UserText.Legible(path)}' has {length} bytes: {(exact ? "" : "at most ")}{Bank >> 20} MiB, the size of a "
+                    + $"bank of flash, {(exact ? "are needed" : "fit")}");
         }
 
         try
@@ -164,7 +170,8 @@ public static class FirmwareOption
         }
     }
 
-    // EDK2's file is a firmware volume, which begins in its first or second page and says how long it is (UEFI Platform Initialization 1.8, volume 3, 3.2.1.1).
+    // EDK2's file is a firmware volume, which begins in its first or second page and says how long it is (UEFI Platform Initialization 1.8,
+    // volume 3, 3.2.1.1).
     private static void RequireWhole(ReadOnlySpan<byte> bank, long length, string what, string path)
     {
         const int Page = 4096;
@@ -177,7 +184,8 @@ public static class FirmwareOption
                 ulong end = BinaryPrimitives.ReadUInt64LittleEndian(bank[(at + LengthOffset)..]) + (ulong)at;
                 if (end > (ulong)length)
                 {
-                    throw new OptionException($"the {what} '{UserText.Legible(path)}' is truncated: it has {length} bytes, and the header of its volume tells of {end}");
+                    throw new OptionException($"the {what} '{UserText.Legible(path)}' is truncated: it has {length} bytes, and the header "
+                        + $"of its volume tells of {end}");
                 }
             }
         }

@@ -30,9 +30,12 @@ public sealed record GlobalOption(string Driver, string Property, string Value)
     public static RunOptions Apply(RunOptions options, string text)
     {
         GlobalOption global = Parse(text);
-        return global.Driver == "arm-cpu" || CpuDeviceOption.IsCpu(global.Driver) ? options with { Machine = options.Machine with { Globals = [.. options.Machine.Globals, global] } }
-            : s_devices.Contains(global.Driver) ? throw new OptionException($"not supported: '{global.Driver}' is as it is: only CPUs have properties")
-            : options with { Notices = [.. options.Notices, $"-global {UserText.Legible(text)} makes no difference: there is no such device"] };
+        return global.Driver == "arm-cpu" || CpuDeviceOption.IsCpu(global.Driver)
+            ? options with { Machine = options.Machine with { Globals = [.. options.Machine.Globals, global] } }
+            : s_devices.Contains(global.Driver)
+            ? throw new OptionException($"not supported: '{global.Driver}' is as it is: only CPUs have properties")
+            : options with { Notices = [.. options.Notices,
+                $"-global {UserText.Legible(text)} makes no difference: there is no such device"] };
     }
 
     /// <summary>Checks that it says what is so, of the CPUs of the machine.</summary>

@@ -3,8 +3,8 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// Options of QEMU's about what the machine does not have, and scripts give all the same: a value that changes nothing is accepted, any other is refused by
-/// name.
+/// Options of QEMU's about what the machine does not have, and scripts give all the same: a value that changes nothing is accepted, any
+/// other is refused by name.
 /// </summary>
 internal static class IdleOptions
 {
@@ -27,8 +27,10 @@ internal static class IdleOptions
         Words("parallel", "there is no parallel port", "none", "null"), Words("gdb", "there is no gdbstub", "none"),
         None("audio", "driver", NoSound), None("audiodev", "driver", NoSound),
         Words("watchdog-action", "there is no watchdog", "reset", "shutdown", "poweroff", "inject-nmi", "pause", "debug", "none"),
-        Members("boot", "[order=]DRIVES[,once=DRIVES][,menu=off][,strict=on|off]", "there is nothing to choose from: the firmware or -kernel is booted", "order",
-            new Member("order"), new Member("once"), new Member("menu", "off"), new Member("strict", "on", "off"), new Member("reboot-timeout", "-1")),
+        Members("boot", "[order=]DRIVES[,once=DRIVES][,menu=off][,strict=on|off]",
+            "there is nothing to choose from: the firmware or -kernel is booted", "order",
+            new Member("order"), new Member("once"), new Member("menu", "off"), new Member("strict", "on", "off"),
+            new Member("reboot-timeout", "-1")),
         OneNode(),
         Members("overcommit", "[mem-lock=off][,cpu-pm=off]", "memory and CPUs are as the host's scheduler gives them", null,
             new Member("mem-lock", "off"), new Member("cpu-pm", "off")),
@@ -44,11 +46,13 @@ internal static class IdleOptions
     ];
 
     // One of some words.
-    private static OptionRow Words(string name, string why, params string[] words) => new(name, string.Join('|', words), why, OptionValue.Text, (o, v) =>
+    private static OptionRow Words(string name, string why, params string[] words) =>
+        new(name, string.Join('|', words), why, OptionValue.Text, (o, v) =>
         words.Contains(v) ? o : throw Refused(why)) { Choices = words };
 
     // A thing of the kind none, whatever else is said of it.
-    private static OptionRow None(string name, string kind, string why) => new(name, $"[{kind}=]none[,...]", why, OptionValue.Text, (o, v) =>
+    private static OptionRow None(string name, string kind, string why) =>
+        new(name, $"[{kind}=]none[,...]", why, OptionValue.Text, (o, v) =>
         KeyValues.ParseOrJson(v, kind).Any(m => m == (kind, "none")) ? o : throw Refused(why)) { Choices = ["none"] };
 
     private static OptionRow Members(string name, string syntax, string why, string? impliedKey, params Member[] members) =>
@@ -70,8 +74,10 @@ internal static class IdleOptions
     private static OptionRow OneNode()
     {
         const string Why = "there is one NUMA node";
-        OptionRow row = Members("numa", "node[,nodeid=0]", Why, "type", new Member("type", "node"), new Member("nodeid", "0"), new Member("cpus"), new Member("memdev"));
-        return row with { Apply = (o, v) => o.HasNumaNode ? throw Refused($"a second one: {Why}") : row.Apply(o, v) with { HasNumaNode = true } };
+        OptionRow row = Members("numa", "node[,nodeid=0]", Why, "type", new Member("type", "node"), new Member("nodeid", "0"),
+            new Member("cpus"), new Member("memdev"));
+        return row with { Apply = (o, v) =>
+            o.HasNumaNode ? throw Refused($"a second one: {Why}") : row.Apply(o, v) with { HasNumaNode = true } };
     }
 
     private static OptionException Refused(string reason) => new($"not supported: {reason}");

@@ -7,12 +7,14 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// An option's value as QEMU writes them: <c>key=value,key=value</c>, where <c>,,</c> stands for a comma in a value, and the first may lack its key.
+/// An option's value as QEMU writes them: <c>key=value,key=value</c>, where <c>,,</c> stands for a comma in a value, and the first may lack
+/// its key.
 /// </summary>
 public static class KeyValues
 {
     /// <summary>The pairs in their order; a key without a value has null.</summary>
-    /// <param name="impliedKey">The key of a first member that has none, such as <c>type</c> of <c>-machine</c>; null where there is none.</param>
+    /// <param name="impliedKey">The key of a first member that has none, such as <c>type</c> of <c>-machine</c>; null where there is
+    /// none.</param>
     /// <exception cref="OptionException">A key is empty.</exception>
     public static IReadOnlyList<(string Key, string? Value)> Parse(string text, string? impliedKey)
     {
@@ -29,7 +31,9 @@ public static class KeyValues
         return pairs;
     }
 
-    /// <summary>The same of an option that takes a JSON object, too (<c>json-cli</c> in QEMU's schema): each member as text, switches as on and off.</summary>
+    /// <summary>
+    /// The same of an option that takes a JSON object, too (<c>json-cli</c> in QEMU's schema): each member as text, switches as on and off.
+    /// </summary>
     /// <exception cref="OptionException">A key is empty, or the object none.</exception>
     public static IReadOnlyList<(string Key, string? Value)> ParseOrJson(string text, string? impliedKey)
     {
@@ -42,7 +46,8 @@ public static class KeyValues
         (JsonNode? Message, JsonMessageException? Error)[] read = [.. reader.Feed(Encoding.UTF8.GetBytes(text))];
         if (read is not [(JsonObject members, null)] || reader.HasPart)
         {
-            throw new OptionException(Array.Find(read, r => r.Error != null).Error?.Message ?? (read.Length > 0 ? "JSON parse error, stray text" : "JSON parse error, premature EOI"));
+            throw new OptionException(Array.Find(read, r => r.Error != null).Error?.Message
+                ?? (read.Length > 0 ? "JSON parse error, stray text" : "JSON parse error, premature EOI"));
         }
 
         return [.. members.Select(m => (m.Key, (string?)TextOf(m.Key, m.Value)))];

@@ -19,7 +19,8 @@ public static class LogItems
     ];
 
     // Items of QEMU's that there are no categories for.
-    private static readonly string[] s_refused = ["op_opt", "op_ind", "op_plugin", "cpu", "fpu", "mmu", "pcall", "cpu_reset", "unimp", "page", "plugin", "strace", "tid", "vpu", "all"];
+    private static readonly string[] s_refused = ["op_opt", "op_ind", "op_plugin", "cpu", "fpu", "mmu", "pcall", "cpu_reset", "unimp",
+        "page", "plugin", "strace", "tid", "vpu", "all"];
 
     /// <summary>What <c>-d help</c> prints.</summary>
     public static string Describe => "Log items (comma separated):\n" + string.Join('\n', s_items.Select(i => $"{i.Name,-15} {i.Help}"))

@@ -51,17 +51,24 @@ public sealed record MachineOption
 
     private static readonly Property[] s_properties =
     [
-        new("accel", "NAME[:NAME...]", "engines to try, in this order (see -accel help)", (o, v) => o with { Accel = AcceleratorChoice.None.Or(v ?? "") }),
-        new("acpi", "on|off|auto", "ACPI tables, and with them CPU hotplug; off: a device tree", (o, v) => o with { Acpi = v == "auto" || Switch("acpi", v) }),
-        new("dtb-randomness", "on|off", "seeds for the kernel's random numbers; off for boots that repeat", (o, v) => o with { DtbRandomness = Switch("dtb-randomness", v) }),
+        new("accel", "NAME[:NAME...]", "engines to try, in this order (see -accel help)", (o, v) =>
+            o with { Accel = AcceleratorChoice.None.Or(v ?? "") }),
+        new("acpi", "on|off|auto", "ACPI tables, and with them CPU hotplug; off: a device tree", (o, v) =>
+            o with { Acpi = v == "auto" || Switch("acpi", v) }),
+        new("dtb-randomness", "on|off", "seeds for the kernel's random numbers; off for boots that repeat", (o, v) =>
+            o with { DtbRandomness = Switch("dtb-randomness", v) }),
         new("dtb-kaslr-seed", "on|off", "the same", (o, v) => o with { DtbRandomness = Switch("dtb-kaslr-seed", v) }),
-        new("gic-version", "3|max|host", "version of the interrupt controller, 3 in each case; host takes -cpu host", (o, v) => v is "3" or "max" or "host"
+        new("gic-version", "3|max|host", "version of the interrupt controller, 3 in each case; host takes -cpu host", (o, v) =>
+            v is "3" or "max" or "host"
             ? o with { HostGic = v == "host" }
             : throw new OptionException($"gic-version={v} is not supported: virt has a GICv3 (gic-version=3)")),
         new("highmem", "on|off", "use of addresses above 4 GiB", (o, v) => o with { Highmem = Switch("highmem", v) }),
-        new("highmem-redists", "on|off", "redistributors above 4 GiB, for more than 123 CPUs", (o, v) => o with { HighmemRedists = Switch("highmem-redists", v) }),
+        new("highmem-redists", "on|off", "redistributors above 4 GiB, for more than 123 CPUs", (o, v) =>
+            o with { HighmemRedists = Switch("highmem-redists", v) }),
         new("memory-backend", "ID", "an -object of RAM", (o, v) => o with { MemoryBackend = v ?? "" }),
-        new("online-capable-cpus", "on|off", "CPUs of power-on but the first can be unplugged and disabled; Linux 7.2 and later then boots with the first alone, and user space brings up the others", (o, v) => o with { OnlineCapable = Switch("online-capable-cpus", v) }),
+        new("online-capable-cpus", "on|off",
+            "CPUs of power-on but the first can be unplugged and disabled; Linux 7.2 and later then boots with the first alone, and user "
+                + "space brings up the others", (o, v) => o with { OnlineCapable = Switch("online-capable-cpus", v) }),
 
         // Of a machine that has no such thing: what is so anyhow is accepted.
         Only("its", "off", "there is no GICv3 ITS"),
@@ -86,16 +93,21 @@ public sealed record MachineOption
     // Properties of QEMU's machine that are refused, and why.
     private static readonly (string Name, string Reason)[] s_refused =
     [
-        ("kernel", "give it as -kernel"), ("initrd", "give it as -initrd"), ("append", "give it as -append"), ("firmware", "give it as -bios"),
-        ("smp", "give it as -smp"), ("memory", "give it as -m"), ("boot", "give it as -boot"), ("dtb", "the machine describes itself"), ("dumpdtb", "the device tree is not written to files"),
-        ("dt-compatible", "the machine describes itself"), ("phandle-start", "the machine describes itself"), ("shim", "kernels start without one"),
+        ("kernel", "give it as -kernel"), ("initrd", "give it as -initrd"), ("append", "give it as -append"),
+        ("firmware", "give it as -bios"),
+        ("smp", "give it as -smp"), ("memory", "give it as -m"), ("boot", "give it as -boot"), ("dtb", "the machine describes itself"),
+        ("dumpdtb", "the device tree is not written to files"),
+        ("dt-compatible", "the machine describes itself"), ("phandle-start", "the machine describes itself"),
+        ("shim", "kernels start without one"),
         ("memory-encryption", "memory is not encrypted"), ("confidential-guest-support", "memory is not encrypted"),
-        ("highmem-mmio-size", "there is no PCI"), ("smp-cache", "caches are not described"), ("x-oem-id", "ACPI tables have their own"), ("x-oem-table-id", "ACPI tables have their own"),
+        ("highmem-mmio-size", "there is no PCI"), ("smp-cache", "caches are not described"), ("x-oem-id", "ACPI tables have their own"),
+        ("x-oem-table-id", "ACPI tables have their own"),
         ("pflash0", "give it as -drive if=pflash"), ("pflash1", "give it as -drive if=pflash"),
     ];
 
     /// <summary>Names and values of the properties, for shells.</summary>
-    public static IEnumerable<string> Choices => s_properties.SelectMany(p => p.Syntax.Contains('|', StringComparison.Ordinal) ? p.Syntax.Split('|').Select(v => $"virt,{p.Name}={v}") : []).Prepend("virt");
+    public static IEnumerable<string> Choices => s_properties.SelectMany(p =>
+        p.Syntax.Contains('|', StringComparison.Ordinal) ? p.Syntax.Split('|').Select(v => $"virt,{p.Name}={v}") : []).Prepend("virt");
 
     /// <summary>What <c>-machine virt,help</c> prints.</summary>
     public static string DescribeProperties =>
@@ -113,7 +125,8 @@ public sealed record MachineOption
             {
                 option = value is "virt" or Version or None
                     ? option with { IsEmpty = value == None }
-                    : throw new OptionException($"unsupported machine type '{UserText.Legible(value ?? "")}'; there are virt, which is {Version}, and none");
+                    : throw new OptionException(
+                        $"unsupported machine type '{UserText.Legible(value ?? "")}'; there are virt, which is {Version}, and none");
             }
             else if (Array.Find(s_properties, p => p.Name == name) is { } property)
             {
@@ -122,7 +135,8 @@ public sealed record MachineOption
             else
             {
                 string? reason = Array.Find(s_refused, r => r.Name == name.Split('.')[0]).Reason;
-                throw new OptionException(reason == null ? $"Property 'virt-machine.{key}' not found" : $"{key} is not supported: {reason}");
+                throw new OptionException(reason == null ? $"Property 'virt-machine.{key}' not found"
+                    : $"{key} is not supported: {reason}");
             }
         }
 
@@ -148,14 +162,16 @@ public sealed record MachineOption
 
         if (!(Highmem && HighmemRedists) && possibleCpus > LowRedistributors)
         {
-            throw new OptionException($"Number of SMP CPUs requested ({possibleCpus}) exceeds max CPUs supported by machine 'virt' ({LowRedistributors}) without high redistributors");
+            throw new OptionException($"Number of SMP CPUs requested ({possibleCpus}) exceeds max CPUs supported by machine 'virt' "
+                + $"({LowRedistributors}) without high redistributors");
         }
     }
 
     private static bool Switch(string key, string? value) => KeyValues.Switch(key, value);
 
     private static Property Only(string name, string value, string why) => new(name, value, why, (o, v) =>
-        v == value || (value is "on" or "off" && Switch(name, v) == (value == "on")) ? o : throw new OptionException($"{name}={v} is not supported: {why}"));
+        v == value || (value is "on" or "off" && Switch(name, v) == (value == "on")) ? o
+            : throw new OptionException($"{name}={v} is not supported: {why}"));
 
     private static Property Idle(string name, string why) => new(name, "on|off", $"makes no difference: {why}", (o, v) =>
     {

@@ -7,7 +7,8 @@ using Vmm.Emulation.Devices.Pl031;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// What the command line says about the machine. Each option is checked by itself when it is read; <see cref="ToConfig"/> checks what must fit together.
+/// What the command line says about the machine. Each option is checked by itself when it is read; <see cref="ToConfig"/> checks what must
+/// fit together.
 /// </summary>
 public sealed record MachineOptions
 {

@@ -38,7 +38,8 @@ public static class MemoryOption
         ulong host = Field(hostMemory, "MemTotal") + Field(hostMemory, "SwapTotal");
         return host == 0 || bytes <= host
             ? null
-            : $"warning: the guest's RAM of {bytes >> 20} MiB is more than this host's memory and swap, {host >> 20} MiB: the host ends the VM when the guest uses more than there is";
+            : $"warning: the guest's RAM of {bytes >> 20} MiB is more than this host's memory and swap, {host >> 20} MiB: the host ends "
+            + $"the VM when the guest uses more than there is";
     }
 
     // In bytes; 0 when there is no such line.
@@ -54,9 +55,11 @@ public static class MemoryOption
     {
         string digits = text.TrimEnd('k', 'K', 'm', 'M', 'g', 'G');
         int shift = text[digits.Length..].ToUpperInvariant() switch { "K" => 10, "M" or "" => 20, "G" => 30, _ => 64 };
-        if (shift == 64 || !ulong.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value) || value > (LargestMemory >> shift))
+        if (shift == 64 || !ulong.TryParse(digits, NumberStyles.None, CultureInfo.InvariantCulture, out ulong value)
+            || value > (LargestMemory >> shift))
         {
-            throw new OptionException($"'{UserText.Legible(text)}' is no memory size: give a number of MiB, or one with K, M or G, up to {LargestMemory >> 30}G");
+            throw new OptionException($"'{UserText.Legible(text)}' is no memory size: give a number of MiB, or one with K, M or G, up to "
+                + $"{LargestMemory >> 30}G");
         }
 
         return Check(value << shift, text);
@@ -69,5 +72,6 @@ public static class MemoryOption
     public static ulong Check(ulong bytes, string? text = null) => bytes >= SmallestMemory && bytes <= LargestMemory && (bytes & 0xFFF) == 0
         ? bytes
         : throw new OptionException(
-            $"memory size '{UserText.Legible(text ?? $"{bytes >> 10}K")}' is not a multiple of 4 KiB of at least {SmallestMemory >> 20} MiB");
+            $"memory size '{UserText.Legible(text ?? $"{bytes >> 10}K")}' is not a multiple of 4 KiB of at least {SmallestMemory >> 20} "
+                + $"MiB");
 }

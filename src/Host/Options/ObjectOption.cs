@@ -3,31 +3,38 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// <c>-object TYPE,id=ID[,property=value…]</c>, or the same as a JSON object. Objects are there for devices to name, of which none does; and RAM is of the kind
-/// of memory that a backend describes, which <c>-machine memory-backend=ID</c> names.
+/// <c>-object TYPE,id=ID[,property=value…]</c>, or the same as a JSON object. Objects are there for devices to name, of which none does;
+/// and RAM is of the kind of memory that a backend describes, which <c>-machine memory-backend=ID</c> names.
 /// </summary>
 /// <param name="Bytes">The size of a memory backend; 0 for another object.</param>
 public sealed record ObjectOption(string Id, ulong Bytes)
 {
-    public const string Syntax = "memory-backend-ram,id=ID,size=SIZE, or secret, iothread, rng-random, rng-builtin, throttle-group, thread-context, each with id=ID";
+    public const string Syntax = "memory-backend-ram,id=ID,size=SIZE, or secret, iothread, rng-random, rng-builtin, throttle-group, "
+        + "thread-context, each with id=ID";
 
     private const string Ram = "memory-backend-ram";
     private const string SharedRam = "memory-backend-memfd";
 
-    private static readonly string[] s_types = [Ram, SharedRam, "secret", "iothread", "rng-random", "rng-builtin", "throttle-group", "thread-context"];
+    private static readonly string[] s_types =
+        [Ram, SharedRam, "secret", "iothread", "rng-random", "rng-builtin", "throttle-group", "thread-context"];
 
     // QEMU's others: each does something by itself, or keeps what is to be somewhere else.
     private static readonly string[] s_refused =
     [
-        "acpi-generic-initiator", "acpi-generic-port", "authz-list", "authz-list-file", "authz-pam", "authz-simple", "can-bus", "can-host-socketcan", "colo-compare",
-        "cryptodev-backend", "cryptodev-backend-builtin", "cryptodev-backend-lkcf", "cryptodev-vhost-user", "dbus-vmstate", "filter-buffer", "filter-dump", "filter-mirror",
-        "filter-redirector", "filter-replay", "filter-rewriter", "input-barrier", "input-linux", "iommufd", "main-loop", "memory-backend-epc", "memory-backend-file",
-        "memory-backend-shm", "pef-guest", "pr-manager-helper", "qtest", "rng-egd", "s390-pv-guest", "secret_keyring", "sev-guest", "sev-snp-guest", "tdx-guest",
+        "acpi-generic-initiator", "acpi-generic-port", "authz-list", "authz-list-file", "authz-pam", "authz-simple", "can-bus",
+        "can-host-socketcan", "colo-compare",
+        "cryptodev-backend", "cryptodev-backend-builtin", "cryptodev-backend-lkcf", "cryptodev-vhost-user", "dbus-vmstate", "filter-buffer",
+        "filter-dump", "filter-mirror",
+        "filter-redirector", "filter-replay", "filter-rewriter", "input-barrier", "input-linux", "iommufd", "main-loop",
+        "memory-backend-epc", "memory-backend-file",
+        "memory-backend-shm", "pef-guest", "pr-manager-helper", "qtest", "rng-egd", "s390-pv-guest", "secret_keyring", "sev-guest",
+        "sev-snp-guest", "tdx-guest",
         "tls-cipher-suites", "tls-creds-anon", "tls-creds-psk", "tls-creds-x509", "x-remote-object", "x-vfio-user-server", "arm-rme-guest",
     ];
 
     /// <summary>What <c>-object help</c> prints.</summary>
-    public static string Describe => "List of user creatable objects:\n" + string.Join('\n', s_types.Order(StringComparer.Ordinal).Select(t => $"  {t}"));
+    public static string Describe =>
+        "List of user creatable objects:\n" + string.Join('\n', s_types.Order(StringComparer.Ordinal).Select(t => $"  {t}"));
 
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static ObjectOption Parse(string text)

@@ -15,7 +15,8 @@ public enum OptionValue
 /// <param name="Syntax">Of the value, as the help prints it; empty for an option that stands alone.</param>
 /// <param name="Help">One line.</param>
 /// <param name="Value">What the value is.</param>
-/// <param name="Apply">What the options say with this one, from what they said before it and the value, "" for one that stands alone.</param>
+/// <param name="Apply">What the options say with this one, from what they said before it and the value, "" for one that stands
+/// alone.</param>
 public sealed record OptionRow(string Name, string Syntax, string Help, OptionValue Value, Func<RunOptions, string, RunOptions> Apply)
 {
     /// <summary>Other names.</summary>
@@ -32,9 +33,12 @@ public sealed record OptionRow(string Name, string Syntax, string Help, OptionVa
 
     public bool TakesValue => Value != OptionValue.None;
 
-    /// <summary>An option of QEMU's that Vmm lacks: it is known, so that it is refused by name and its value is not taken for another option.</summary>
+    /// <summary>
+    /// An option of QEMU's that Vmm lacks: it is known, so that it is refused by name and its value is not taken for another option.
+    /// </summary>
     /// <param name="reason">Why, after "not supported: ".</param>
     /// <param name="takesValue">Whether it has a value in QEMU.</param>
     public static OptionRow Refused(string name, string reason, bool takesValue = true) =>
-        new(name, "", reason, takesValue ? OptionValue.Text : OptionValue.None, (_, _) => throw new OptionException($"not supported: {reason}")) { Refusal = reason };
+        new(name, "", reason, takesValue ? OptionValue.Text : OptionValue.None, (_, _) =>
+            throw new OptionException($"not supported: {reason}")) { Refusal = reason };
 }

@@ -5,8 +5,9 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// Every option of <c>vmm run</c>, which is every option of <c>vmm -…</c>: what it is called, what its value is, what it does. The help, the completion of
-/// shells and both forms of the command line are made of it. Options that QEMU has and Vmm lacks are in <see cref="Refused"/>.
+/// Every option of <c>vmm run</c>, which is every option of <c>vmm -…</c>: what it is called, what its value is, what it does. The help,
+/// the completion of shells and both forms of the command line are made of it. Options that QEMU has and Vmm lacks are in
+/// <see cref="Refused"/>.
 /// </summary>
 public static class OptionTable
 {
@@ -15,30 +16,42 @@ public static class OptionTable
         new("help", "", "print this help", OptionValue.None, (o, _) => o with { Answer = OptionHelp.Text }) { Aliases = ["h"] },
         new("version", "", "print the version", OptionValue.None, (o, _) => o with { Answer = OptionHelp.Version }),
 
-        new("machine", MachineOption.Syntax, "the machine; -machine virt,help lists its properties", OptionValue.Text, ApplyMachine) { Aliases = ["M"], Choices = [.. MachineOption.Choices] },
+        new("machine", MachineOption.Syntax, "the machine; -machine virt,help lists its properties", OptionValue.Text,
+            ApplyMachine) { Aliases = ["M"], Choices = [.. MachineOption.Choices] },
         new("cpu", CpuOption.Syntax, "CPU model (max); -cpu help lists them", OptionValue.Text, (o, v) =>
-            v is "help" or "?" ? o with { Answer = CpuOption.Describe } : OfMachine(o, m => m with { Cpu = CpuOption.Parse(v) })) { Choices = [.. CpuModel.All.Select(m => m.Name)] },
-        new("smp", SmpOption.Syntax, "CPUs: enabled at power-on, possible at all, disabled by the administrator, and how they are arranged (1)", OptionValue.Text, (o, v) =>
+            v is "help" or "?" ? o with { Answer = CpuOption.Describe }
+                : OfMachine(o, m => m with { Cpu = CpuOption.Parse(v) })) { Choices = [.. CpuModel.All.Select(m => m.Name)] },
+        new("smp", SmpOption.Syntax,
+            "CPUs: enabled at power-on, possible at all, disabled by the administrator, and how they are arranged (1)", OptionValue.Text,
+            (o, v) =>
             OfMachine(o, m => m with { Smp = SmpOption.Add(m.Smp, v) })),
         new("m", MemoryOption.Syntax, $"size of RAM, in MiB without a suffix ({MemoryOption.Default >> 20}M)", OptionValue.Text, (o, v) =>
             OfMachine(o, m => m with { Memory = MemoryOption.Parse(v) })) { Aliases = ["memory"] },
         new("accel", AcceleratorOption.Syntax, AcceleratorOption.Help, OptionValue.Text, ApplyAccelerator)
             { Choices = ["jit", "interp", "lockstep", "kvm:jit", "tcg"] },
-        new("enable-kvm", "", "ask for KVM before other engines; there is none for Arm guests here", OptionValue.None, (o, _) => ApplyAccelerator(o, "kvm")),
+        new("enable-kvm", "", "ask for KVM before other engines; there is none for Arm guests here", OptionValue.None, (o, _) =>
+            ApplyAccelerator(o, "kvm")),
 
-        new("device", CpuDeviceOption.Syntax, "a CPU that is plugged from power-on and can be unplugged; -device help lists the models", OptionValue.Text, ApplyDevice)
+        new("device", CpuDeviceOption.Syntax, "a CPU that is plugged from power-on and can be unplugged; -device help lists the models",
+            OptionValue.Text, ApplyDevice)
             { Choices = [.. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix)] },
-        new("global", "DRIVER.PROPERTY=VALUE", "a property of the CPUs, as in -cpu; of a device that there is none of it makes no difference", OptionValue.Text, GlobalOption.Apply),
-        new("object", ObjectOption.Syntax, "an object for others to name; RAM may be a memory backend (-machine memory-backend=ID)", OptionValue.Text, (o, v) =>
-            v is "help" or "?" ? o with { Answer = ObjectOption.Describe } : o with { Objects = [.. o.Objects, Named(o.Objects, ObjectOption.Parse(v))] }),
+        new("global", "DRIVER.PROPERTY=VALUE",
+            "a property of the CPUs, as in -cpu; of a device that there is none of it makes no difference", OptionValue.Text,
+            GlobalOption.Apply),
+        new("object", ObjectOption.Syntax, "an object for others to name; RAM may be a memory backend (-machine memory-backend=ID)",
+            OptionValue.Text, (o, v) =>
+            v is "help" or "?" ? o with { Answer = ObjectOption.Describe }
+                : o with { Objects = [.. o.Objects, Named(o.Objects, ObjectOption.Parse(v))] }),
 
         new("kernel", "FILE", "arm64 Linux Image to boot", OptionValue.File, (o, v) => OfMachine(o, m => m with { Kernel = v })),
         new("initrd", "FILE", "initial RAM disk", OptionValue.File, (o, v) => OfMachine(o, m => m with { Initrd = v })),
         new("append", "TEXT", "kernel command line", OptionValue.Text, (o, v) => OfMachine(o, m => m with { Append = v })),
 
-        new("bios", "FILE", "firmware, such as EDK2's QEMU_EFI.fd: it boots the kernel, if there is one", OptionValue.File, (o, v) => OfMachine(o, m => m with { Bios = v })),
+        new("bios", "FILE", "firmware, such as EDK2's QEMU_EFI.fd: it boots the kernel, if there is one", OptionValue.File, (o, v) =>
+            OfMachine(o, m => m with { Bios = v })),
         new("L", "FOLDER", "where -bios is looked for, too", OptionValue.Folder, (o, v) => o with { DataFolders = [.. o.DataFolders, v] }),
-        new("drive", FirmwareOption.DriveSyntax, "a bank of flash: unit 0 has the firmware, unit 1 its variables", OptionValue.Text, (o, v) =>
+        new("drive", FirmwareOption.DriveSyntax, "a bank of flash: unit 0 has the firmware, unit 1 its variables", OptionValue.Text,
+            (o, v) =>
             OfMachine(o, m => m with { Drives = [.. m.Drives, v] })),
         new("pflash", "FILE", "the next bank of flash", OptionValue.File, (o, v) =>
             OfMachine(o, m => m with { Drives = [.. m.Drives, $"if=pflash,file={v.Replace(",", ",,", StringComparison.Ordinal)}"] })),
@@ -50,40 +63,59 @@ public static class OptionTable
                 : device.Kind == CharacterDeviceKind.Null ? o
                 : throw new OptionException("not supported: more than one serial line")) { Choices = ["mon:stdio", "stdio", "none"] },
         new("monitor", CharacterDeviceOption.Syntax, "a monitor for people", OptionValue.Text, (o, v) =>
-            o with { Monitors = [.. o.Monitors, new MonitorTarget(CharacterDeviceOption.Parse(v), Control: false, Pretty: false)] }) { Choices = ["none", "stdio"] },
+            o with { Monitors = [.. o.Monitors,
+                new MonitorTarget(CharacterDeviceOption.Parse(v), Control: false, Pretty: false)] }) { Choices = ["none", "stdio"] },
         new("qmp", CharacterDeviceOption.Syntax, "a monitor for programs (QMP)", OptionValue.Text, (o, v) =>
-            o with { Monitors = [.. o.Monitors, new MonitorTarget(CharacterDeviceOption.Parse(v), Control: true, Pretty: false)] }) { Choices = ["stdio"] },
-        new("qmp-pretty", CharacterDeviceOption.Syntax, "a monitor for programs whose answers are laid out for people", OptionValue.Text, (o, v) =>
-            o with { Monitors = [.. o.Monitors, new MonitorTarget(CharacterDeviceOption.Parse(v), Control: true, Pretty: true)] }) { Choices = ["stdio"] },
+            o with { Monitors = [.. o.Monitors,
+                new MonitorTarget(CharacterDeviceOption.Parse(v), Control: true, Pretty: false)] }) { Choices = ["stdio"] },
+        new("qmp-pretty", CharacterDeviceOption.Syntax, "a monitor for programs whose answers are laid out for people", OptionValue.Text,
+            (o, v) =>
+            o with { Monitors = [.. o.Monitors,
+                new MonitorTarget(CharacterDeviceOption.Parse(v), Control: true, Pretty: true)] }) { Choices = ["stdio"] },
         new("echr", "NUMBER", "the key before those of the terminal, as its number: 1, Ctrl-A, without", OptionValue.Text, (o, v) =>
-            o with { EscapeKey = QemuNumber.TryParse(v, out long key) && key is >= 0 and <= byte.MaxValue ? (byte)key : throw new OptionException("give a number from 0 to 255, such as 0x14 for Ctrl-T") }),
+            o with { EscapeKey = QemuNumber.TryParse(v, out long key) && key is >= 0 and <= byte.MaxValue ? (byte)key
+                : throw new OptionException("give a number from 0 to 255, such as 0x14 for Ctrl-T") }),
         new("chardev", CharacterDeviceOption.ChardevSyntax, "a character device, for -mon and chardev:ID", OptionValue.Text, (o, v) =>
             o with { Chardevs = [.. o.Chardevs, CharacterDeviceOption.ParseChardev(v)] }) { Choices = ["socket", "stdio", "file", "null"] },
         new("mon", MonitorOption.Syntax, "a monitor at a character device: for people, or QMP (mode=control)", OptionValue.Text, (o, v) =>
             o with { Monitors = [.. o.Monitors, MonitorTarget.Of(MonitorOption.Parse(v))] }),
 
         new("rtc", RtcOption.Syntax, "what the real time clock shows, and what drives it (base=utc,clock=host)", OptionValue.Text, (o, v) =>
-            OfMachine(o, m => m with { Rtc = RtcOption.Add(m.Rtc, v) })) { Choices = ["base=utc", "base=localtime", "clock=host", "clock=rt", "clock=vm"] },
-        new("icount", IcountOption.Syntax, "count guest time in instructions of 2^N ns, so that a run repeats: with one CPU, interpreted", OptionValue.Text, (o, v) =>
+            OfMachine(o, m => m with { Rtc = RtcOption.Add(m.Rtc, v) })) { Choices =
+                ["base=utc", "base=localtime", "clock=host", "clock=rt", "clock=vm"] },
+        new("icount", IcountOption.Syntax, "count guest time in instructions of 2^N ns, so that a run repeats: with one CPU, interpreted",
+            OptionValue.Text, (o, v) =>
             OfMachine(o, m => m with { InstructionShift = IcountOption.Parse(v) })) { Choices = ["shift=4,sleep=off"] },
         new("S", "", "execute nothing before the monitor's cont", OptionValue.None, (o, _) => o with { Stopped = true }),
-        new("no-reboot", "", "end the program where the machine would be reset", OptionValue.None, (o, _) => o with { ShutdownOnReset = true }),
-        new("no-shutdown", "", "the program stays when the guest has powered off", OptionValue.None, (o, _) => o with { StayAfterShutdown = true }),
+        new("no-reboot", "", "end the program where the machine would be reset", OptionValue.None, (o, _) =>
+            o with { ShutdownOnReset = true }),
+        new("no-shutdown", "", "the program stays when the guest has powered off", OptionValue.None, (o, _) =>
+            o with { StayAfterShutdown = true }),
         new("action", ActionOption.Syntax, "the same by the name of the event", OptionValue.Text, ActionOption.Apply)
             { Choices = ["reboot=reset", "reboot=shutdown", "shutdown=poweroff", "shutdown=pause"] },
-        new("name", NameOption.Syntax, "what the VM is called: the monitors tell it", OptionValue.Text, (o, v) => OfMachine(o, m => m with { Name = NameOption.Parse(v) ?? m.Name })),
-        new("uuid", "UUID", "the VM's UUID: monitors and SMBIOS tables tell it", OptionValue.Text, (o, v) => OfMachine(o, m => m with { Uuid = NameOption.ParseUuid(v) })),
+        new("name", NameOption.Syntax, "what the VM is called: the monitors tell it", OptionValue.Text, (o, v) =>
+            OfMachine(o, m => m with { Name = NameOption.Parse(v) ?? m.Name })),
+        new("uuid", "UUID", "the VM's UUID: monitors and SMBIOS tables tell it", OptionValue.Text, (o, v) =>
+            OfMachine(o, m => m with { Uuid = NameOption.ParseUuid(v) })),
         new("snapshot", "", "no drive is written to: there must be none", OptionValue.None, (o, _) => o with { Snapshot = true }),
-        new("pidfile", "FILE", "write the process id there, and remove the file at the end", OptionValue.File, (o, v) => o with { PidFile = v }),
+        new("pidfile", "FILE", "write the process id there, and remove the file at the end", OptionValue.File, (o, v) =>
+            o with { PidFile = v }),
 
-        new("d", "ITEM[,ITEM...]", "what to trace, as QEMU names it, to stderr or to the file of -D; -d help lists the items", OptionValue.Text, (o, v) =>
-            v is "help" or "?" ? o with { Answer = LogItems.Describe } : o with { LogItems = [.. o.LogItems, Checked(v, LogItems.Parse)] }) { Choices = LogItems.Names },
+        new("d", "ITEM[,ITEM...]", "what to trace, as QEMU names it, to stderr or to the file of -D; -d help lists the items",
+            OptionValue.Text, (o, v) =>
+            v is "help" or "?" ? o with { Answer = LogItems.Describe }
+                : o with { LogItems = [.. o.LogItems, Checked(v, LogItems.Parse)] }) { Choices = LogItems.Names },
         new("D", "FILE", "where -d goes", OptionValue.File, (o, v) => o with { TraceFile = v }),
-        new("trace", "CATEGORIES", $"what to trace: {TraceCategoryNames.All}", OptionValue.Text, (o, v) => o with { Trace = v }) { Choices = TraceCategoryNames.All.Split(',') },
-        new("trace-file", "FILE", $"where the trace goes ({TraceOption.DefaultFile})", OptionValue.File, (o, v) => o with { TraceFile = v }),
-        new("log", "LEVEL[,FILE]", "log to stderr, or to a file", OptionValue.Text, (o, v) => o with { Log = v }) { Choices = ["verbose", "debug", "information", "warning", "error", "fatal"] },
-        new("remote", EndpointOption.Syntax, "take monitor commands of vmm remote; whoever reaches the port controls the VM (127.0.0.1)", OptionValue.Text, (o, v) => o with { Remote = v }),
-        new("state", "FOLDER", "keep there which CPUs are plugged and disabled: they are so from power-on in the next run", OptionValue.Folder, (o, v) => o with { State = v }),
+        new("trace", "CATEGORIES", $"what to trace: {TraceCategoryNames.All}", OptionValue.Text, (o, v) =>
+            o with { Trace = v }) { Choices = TraceCategoryNames.All.Split(',') },
+        new("trace-file", "FILE", $"where the trace goes ({TraceOption.DefaultFile})", OptionValue.File, (o, v) =>
+            o with { TraceFile = v }),
+        new("log", "LEVEL[,FILE]", "log to stderr, or to a file", OptionValue.Text, (o, v) =>
+            o with { Log = v }) { Choices = ["verbose", "debug", "information", "warning", "error", "fatal"] },
+        new("remote", EndpointOption.Syntax, "take monitor commands of vmm remote; whoever reaches the port controls the VM (127.0.0.1)",
+            OptionValue.Text, (o, v) => o with { Remote = v }),
+        new("state", "FOLDER", "keep there which CPUs are plugged and disabled: they are so from power-on in the next run",
+            OptionValue.Folder, (o, v) => o with { State = v }),
     ];
 
     private static readonly Dictionary<string, OptionRow> s_byName = ByName();
@@ -115,7 +147,8 @@ public static class OptionTable
         return rows;
     }
 
-    private static RunOptions OfMachine(RunOptions options, Func<MachineOptions, MachineOptions> change) => options with { Machine = change(options.Machine) };
+    private static RunOptions OfMachine(RunOptions options, Func<MachineOptions, MachineOptions> change) =>
+        options with { Machine = change(options.Machine) };
 
     private static RunOptions ApplyMachine(RunOptions options, string value) => value switch
     {
@@ -141,5 +174,6 @@ public static class OptionTable
     }
 
     private static ObjectOption Named(IReadOnlyList<ObjectOption> earlier, ObjectOption added) =>
-        earlier.All(o => o.Id != added.Id) ? added : throw new OptionException($"attempt to add duplicate property '{UserText.Legible(added.Id)}' to object");
+        earlier.All(o => o.Id != added.Id) ? added
+            : throw new OptionException($"attempt to add duplicate property '{UserText.Legible(added.Id)}' to object");
 }

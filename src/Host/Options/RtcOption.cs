@@ -22,7 +22,8 @@ public static class RtcOption
             config = (key, value) switch
             {
                 ("base", "utc") => config with { Start = null },
-                ("base", "localtime") => config with { Start = new DateTimeOffset(DateTime.SpecifyKind(DateTime.Now, DateTimeKind.Unspecified), TimeSpan.Zero) },
+                ("base", "localtime") =>
+                    config with { Start = new DateTimeOffset(DateTime.SpecifyKind(DateTime.Now, DateTimeKind.Unspecified), TimeSpan.Zero) },
                 ("base", _) => config with { Start = ParseDate(value ?? "") },
                 ("clock", "host") => config with { Clock = RtcClock.Host },
                 ("clock", "rt") => config with { Clock = RtcClock.Monotonic },
@@ -38,7 +39,9 @@ public static class RtcOption
     }
 
     private static DateTimeOffset ParseDate(string text) =>
-        DateTimeOffset.TryParseExact(text, s_dateFormats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal, out DateTimeOffset date) && date.Year is >= 1970 and < 2106
+        DateTimeOffset.TryParseExact(text, s_dateFormats, CultureInfo.InvariantCulture, DateTimeStyles.AssumeUniversal,
+            out DateTimeOffset date) && date.Year is >= 1970 and < 2106
             ? date
-            : throw new OptionException("invalid datetime format: valid formats are '2006-06-17T16:01:21' and '2006-06-17', from 1970 to 2105");
+            : throw new OptionException(
+                "invalid datetime format: valid formats are '2006-06-17T16:01:21' and '2006-06-17', from 1970 to 2105");
 }

@@ -2,7 +2,9 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
-/// <summary>What the command line of <c>vmm run</c> says, option by option; <see cref="MachineOptions.ToConfig"/> checks what must fit together.</summary>
+/// <summary>
+/// What the command line of <c>vmm run</c> says, option by option; <see cref="MachineOptions.ToConfig"/> checks what must fit together.
+/// </summary>
 public sealed record RunOptions
 {
     public MachineOptions Machine { get; init; } = new();

@@ -5,8 +5,9 @@ namespace Vmm.Host.Options;
 
 /// <summary>
 /// <c>-smp [cpus=]n[,maxcpus=][,disabledcpus=][,sockets=][,clusters=][,cores=][,threads=]</c>, with QEMU's rules for omitted members
-/// (hw/core/machine-smp.c, "prefer cores over sockets"): clusters and threads are 1; missing maxcpus is the product, or cpus and disabledcpus. <c>disabledcpus</c>
-/// is of the later drafts of the series (RFC V6): CPUs after those of <c>cpus</c> that are present and administratively disabled.
+/// (hw/core/machine-smp.c, "prefer cores over sockets"): clusters and threads are 1; missing maxcpus is the product, or cpus and
+/// disabledcpus. <c>disabledcpus</c> is of the later drafts of the series (RFC V6): CPUs after those of <c>cpus</c> that are present and
+/// administratively disabled.
 /// </summary>
 /// <param name="Cpus">Enabled at power-on.</param>
 public sealed record SmpOption(int Cpus, CpuTopology Topology)
@@ -92,12 +93,14 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
         string topology = $"sockets ({sockets}) * clusters ({clusters}) * cores ({cores}) * threads ({threads})";
         if (product != maxCpus)
         {
-            throw new OptionException($"Invalid CPU topology: product of the hierarchy must match maxcpus: {topology} != maxcpus ({maxCpus})");
+            throw new OptionException(
+                $"Invalid CPU topology: product of the hierarchy must match maxcpus: {topology} != maxcpus ({maxCpus})");
         }
 
         if (maxCpus < cpus)
         {
-            throw new OptionException($"Invalid CPU topology: maxcpus must be equal to or greater than smp: {topology} == maxcpus ({maxCpus}) < smp_cpus ({cpus})");
+            throw new OptionException($"Invalid CPU topology: maxcpus must be equal to or greater than smp: {topology} == maxcpus "
+                + $"({maxCpus}) < smp_cpus ({cpus})");
         }
 
         if (maxCpus > MachineConfig.MaxCpus)
@@ -106,12 +109,15 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
         }
 
         return cpus < 1 || disabled > maxCpus - cpus
-            ? throw new OptionException($"Invalid CPU topology: maxcpus must be greater than disabledcpus, and have room for cpus beside: {topology} == maxcpus ({maxCpus}), disabledcpus ({disabled})")
+            ? throw new OptionException($"Invalid CPU topology: maxcpus must be greater than disabledcpus, and have room for cpus beside: "
+            + $"{topology} == maxcpus ({maxCpus}), disabledcpus ({disabled})")
             : new SmpOption(cpus, new CpuTopology(sockets, clusters, cores, threads)) { DisabledCpus = disabled };
     }
 
     // A product that is too large for a number is the largest one: it is no number of CPUs.
-    private static long Product(int sockets, int clusters, int cores, int threads) => Times(Times(Times(sockets, clusters), cores), threads);
+    private static long Product(int sockets, int clusters, int cores, int threads) =>
+        Times(Times(Times(sockets, clusters), cores), threads);
 
-    private static long Times(long product, long factor) => factor != 0 && product > long.MaxValue / factor ? long.MaxValue : product * factor;
+    private static long Times(long product, long factor) =>
+        factor != 0 && product > long.MaxValue / factor ? long.MaxValue : product * factor;
 }

@@ -3,7 +3,9 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
-/// <summary><c>--state DIR</c>: what a machine keeps from one run to the next, the journal of its plugged CPUs. One process at a time has it.</summary>
+/// <summary>
+/// <c>--state DIR</c>: what a machine keeps from one run to the next, the journal of its plugged CPUs. One process at a time has it.
+/// </summary>
 public sealed class StateFolder : IDisposable
 {
     private const string JournalName = "hotplug.db";
@@ -31,7 +33,8 @@ public sealed class StateFolder : IDisposable
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            throw new OptionException($"cannot keep the state in '{UserText.Legible(path)}', or another VM does: {SystemError.Describe(e)}");
+            throw new OptionException(
+                $"cannot keep the state in '{UserText.Legible(path)}', or another VM does: {SystemError.Describe(e)}");
         }
 
         try

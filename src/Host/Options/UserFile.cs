@@ -67,7 +67,8 @@ public static class UserFile
                 }
             }
 
-            return length == 0 ? throw new OptionException($"the {what} '{UserText.Legible(path)}' is empty") : contents.AsMemory(0, length);
+            return length == 0 ? throw new OptionException($"the {what} '{UserText.Legible(path)}' is empty")
+                : contents.AsMemory(0, length);
         }
         catch (IOException e)
         {
@@ -103,7 +104,8 @@ public static class UserFile
         return Read(what, path, largest);
     }
 
-    private static string Complaint(string what, string path, string reason) => $"cannot read the {what} '{UserText.Legible(path)}': {reason}";
+    private static string Complaint(string what, string path, string reason) =>
+        $"cannot read the {what} '{UserText.Legible(path)}': {reason}";
 
     // Why it must not be opened; null for a regular file.
     private static string? RefusalOf(string path)

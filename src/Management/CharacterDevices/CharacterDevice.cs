@@ -20,8 +20,8 @@ public sealed record CharacterConnection(Stream Input, Stream Output, string Pee
 }
 
 /// <summary>
-/// The host's side of a byte stream (QEMU's character device): a terminal, a socket, a file. Whoever serves it is called for each connection; a socket that
-/// listens has many, one after another or at once.
+/// The host's side of a byte stream (QEMU's character device): a terminal, a socket, a file. Whoever serves it is called for each
+/// connection; a socket that listens has many, one after another or at once.
 /// </summary>
 public abstract class CharacterDevice(string label) : IAsyncDisposable
 {

@@ -3,14 +3,15 @@ using System.Threading.Channels;
 namespace Vmm.Management.CharacterDevices;
 
 /// <summary>
-/// What waits to be written to somebody who may read slowly or not at all: bounded in bytes, written in order by one task. Whoever adds decides what a full
-/// queue means.
+/// What waits to be written to somebody who may read slowly or not at all: bounded in bytes, written in order by one task. Whoever adds
+/// decides what a full queue means.
 /// </summary>
 public sealed class OutputQueue
 {
     private readonly Stream _stream;
     private readonly int _capacity;
-    private readonly Channel<ReadOnlyMemory<byte>> _pieces = Channel.CreateUnbounded<ReadOnlyMemory<byte>>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<ReadOnlyMemory<byte>> _pieces =
+        Channel.CreateUnbounded<ReadOnlyMemory<byte>>(new UnboundedChannelOptions { SingleReader = true });
     private TaskCompletionSource _room = NewSignal();
     private long _bytes;
 

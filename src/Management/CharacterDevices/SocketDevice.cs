@@ -39,7 +39,8 @@ public sealed class SocketDevice : CharacterDevice
         catch (Exception e) when (e is SocketException or ArgumentException or IOException or UnauthorizedAccessException)
         {
             _socket?.Dispose();
-            throw new CharacterDeviceException($"cannot {(target.Server ? "listen at" : "connect to")} {target}: {SystemError.Describe(e, target.Path)}");
+            throw new CharacterDeviceException(
+                $"cannot {(target.Server ? "listen at" : "connect to")} {target}: {SystemError.Describe(e, target.Path)}");
         }
     }
 
@@ -181,7 +182,8 @@ public sealed class SocketDevice : CharacterDevice
     }
 
     private static Socket New(EndPoint address) =>
-        new(address.AddressFamily, SocketType.Stream, address.AddressFamily == AddressFamily.Unix ? ProtocolType.Unspecified : ProtocolType.Tcp);
+        new(address.AddressFamily, SocketType.Stream, address.AddressFamily == AddressFamily.Unix ? ProtocolType.Unspecified
+            : ProtocolType.Tcp);
 
     // A socket file that nobody listens at any more is one's own of last time, as a rule: it is replaced.
     private static void Bind(ref Socket socket, EndPoint address)

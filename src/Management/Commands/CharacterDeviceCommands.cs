@@ -14,7 +14,8 @@ public sealed class CharacterDeviceCommands(Func<IEnumerable<CharacterDevice>> d
     public void Register(QmpCommandTable table)
     {
         table.AddQuery("query-chardev", () => Task.FromResult(Query()));
-        table.AddQuery("query-chardev-backends", () => Task.FromResult<ChardevBackendInfo[]>([new("file"), new("socket"), new("null"), new("stdio")]));
+        table.AddQuery("query-chardev-backends", () =>
+            Task.FromResult<ChardevBackendInfo[]>([new("file"), new("socket"), new("null"), new("stdio")]));
     }
 
     public ChardevInfo[] Query() => [.. devices().Select(d => new ChardevInfo(d.Label, d.FileName, FrontendOpen: true))];

@@ -23,8 +23,10 @@ public sealed class ControlCommands(MonitorCommands commands)
     {
         // Each session answers it; here it is for the lists of commands.
         table.Add<QmpCapabilitiesArguments>("qmp_capabilities", _ => Task.CompletedTask);
-        table.AddQuery("query-commands", () => Task.FromResult<CommandInfo[]>([.. table.Commands.Select(c => new CommandInfo(c.Shape.Name))]));
-        table.AddQuery("query-qmp-schema", typeof(SchemaInfo[]), () => QapiSchema.Describe(table.Commands.Select(c => c.Shape), QmpEvents.Shapes));
+        table.AddQuery("query-commands", () =>
+            Task.FromResult<CommandInfo[]>([.. table.Commands.Select(c => new CommandInfo(c.Shape.Name))]));
+        table.AddQuery("query-qmp-schema", typeof(SchemaInfo[]), () =>
+            QapiSchema.Describe(table.Commands.Select(c => c.Shape), QmpEvents.Shapes));
         table.AddQuery<HumanMonitorCommandArguments, string>("human-monitor-command", HumanMonitorCommand, "savevm-monitor-nodes");
         table.Add<ScreendumpArguments>("screendump", _ => throw new QapiException("There is no console to take a screendump from"));
     }

@@ -37,9 +37,12 @@ public sealed record CpuInfoS390(S390CpuState CpuState, bool? Dedicated, S390Cpu
 [QapiBranch("s390x", typeof(CpuInfoS390))]
 public sealed record CpuInfoFast(long CpuIndex, string QomPath, long ThreadId, CpuInstanceProperties? Props, SysEmuTarget Target);
 
-/// <summary>Where a possible CPU stands for the administrator and for the guest ("query-cpus-power-state" of the later drafts of QEMU's series).</summary>
+/// <summary>
+/// Where a possible CPU stands for the administrator and for the guest ("query-cpus-power-state" of the later drafts of QEMU's series).
+/// </summary>
 public sealed record CpuPowerStateInfo(
-    long Id, long SocketId, long ClusterId, long CoreId, long ThreadId, long VcpusCount, string? QomPath, CpuAdminState AdminState, CpuOperationalState OperState);
+    long Id, long SocketId, long ClusterId, long CoreId, long ThreadId, long VcpusCount, string? QomPath, CpuAdminState AdminState,
+    CpuOperationalState OperState);
 
 public sealed record HotpluggableCpu(string Type, long VcpusCount, CpuInstanceProperties Props, string? QomPath);
 
@@ -82,7 +85,8 @@ public sealed class CpuCommands(MonitorVm vm)
         table.AddQuery("query-cpus-power-state", QueryPowerState);
         table.AddQuery("query-acpi-ospm-status", QueryOspmStatus);
         table.AddQuery("query-cpu-definitions", () => Task.FromResult(Definitions()));
-        table.AddQuery<CpuModelExpansionArguments, CpuModelExpansionInfo>("query-cpu-model-expansion", arguments => Task.FromResult(Expand(arguments)));
+        table.AddQuery<CpuModelExpansionArguments,
+        CpuModelExpansionInfo>("query-cpu-model-expansion", arguments => Task.FromResult(Expand(arguments)));
     }
 
     /// <summary>The type of every CPU.</summary>
@@ -115,7 +119,9 @@ public sealed class CpuCommands(MonitorVm vm)
             : name == $"cpu-{cpu}" && cpu < vm.Config.EnabledCpus + vm.Config.DisabledCpus ? PathOfColdBooted(cpu)
             : PathOf(name))];
 
-    /// <summary>The name of each possible CPU that is there: that of a plugged one, else cpu- and its number; empty for the others.</summary>
+    /// <summary>
+    /// The name of each possible CPU that is there: that of a plugged one, else cpu- and its number; empty for the others.
+    /// </summary>
     public async Task<string[]> Names() => (await vm.Ask<CpusPowerState>(new GetCpusPowerState()).ConfigureAwait(false)).Ids;
 
     /// <summary>The path of a CPU that was plugged.</summary>

@@ -29,7 +29,8 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
         table.AddOpen<DeviceAddArguments>("device_add", DeviceAdd, features: ["json-cli", "json-cli-hotplug"]);
         table.AddOpen<DeviceSetArguments>("device_set", given => DeviceSet(given, textual: false, wait: false));
         table.Add<DeviceDelArguments>("device_del", arguments => DeviceDel(arguments.Id));
-        table.AddQuery<DeviceListPropertiesArguments, ObjectPropertyInfo[]>("device-list-properties", arguments => Task.FromResult(ListProperties(arguments.Typename)));
+        table.AddQuery<DeviceListPropertiesArguments,
+        ObjectPropertyInfo[]>("device-list-properties", arguments => Task.FromResult(ListProperties(arguments.Typename)));
     }
 
     private static ObjectPropertyInfo[] ListProperties(string type)
@@ -46,11 +47,14 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
 
     private static bool IsCpuType(string driver, out CpuModel model)
     {
-        model = driver.EndsWith(CpuCommands.Suffix, StringComparison.Ordinal) ? CpuModel.Find(driver[..^CpuCommands.Suffix.Length])! : null!;
+        model = driver.EndsWith(CpuCommands.Suffix, StringComparison.Ordinal) ? CpuModel.Find(driver[..^CpuCommands.Suffix.Length])!
+            : null!;
         return model != null;
     }
 
-    /// <summary>Plugs a CPU: driver, id and its place, as strings or numbers. Returns when the request is accepted; how it ends, an event tells.</summary>
+    /// <summary>
+    /// Plugs a CPU: driver, id and its place, as strings or numbers. Returns when the request is accepted; how it ends, an event tells.
+    /// </summary>
     /// <param name="given">Numbers are numbers (QMP) or text (HMP).</param>
     /// <exception cref="QapiException">It cannot be, in QEMU's words.</exception>
     public Task DeviceAdd(JsonObject given) => DeviceAdd(given, textual: false, wait: false);
@@ -60,7 +64,8 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
     public Task<string> DeviceAdd(string text, bool wait) => DeviceAdd(ReadText(text), textual: true, wait);
 
     /// <summary>
-    /// Enables or disables a CPU that is there: <c>driver,core-id=n,admin-state=enabled|disabled</c> (RFC V6 of QEMU's series). Its id names it too.
+    /// Enables or disables a CPU that is there: <c>driver,core-id=n,admin-state=enabled|disabled</c> (RFC V6 of QEMU's series). Its id
+    /// names it too.
     /// </summary>
     /// <param name="wait">As for <see cref="DeviceAdd(string, bool)"/>.</param>
     /// <exception cref="QapiException">It cannot be, in the series' words.</exception>
@@ -90,7 +95,8 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
     private async Task<string> DeviceSet(JsonObject given, bool textual, bool wait)
     {
         (string driver, string? id, Dictionary<string, int> location, string? state) = Read(given, textual, adminState: true);
-        int cpu = location.Count > 0 || id == null ? Locate(location) : Array.IndexOf((await vm.Ask<CpusPowerState>(new GetCpusPowerState()).ConfigureAwait(false)).Ids, id);
+        int cpu = location.Count > 0 || id == null ? Locate(location)
+            : Array.IndexOf((await vm.Ask<CpusPowerState>(new GetCpusPowerState()).ConfigureAwait(false)).Ids, id);
         if (cpu < 0)
         {
             throw new QapiException($"No device found for driver '{driver}'", QapiErrorClass.DeviceNotFound);
@@ -120,12 +126,15 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
         return outcome.Kind == HotplugOutcomeKind.Done ? said : throw new QapiException(said);
     }
 
-    private (string Driver, string? Id, Dictionary<string, int> Location, string? AdminState) Read(JsonObject given, bool textual, bool adminState)
+    private (string Driver, string? Id, Dictionary<string, int> Location, string? AdminState) Read(JsonObject given, bool textual,
+        bool adminState)
     {
-        string driver = given["driver"] is JsonValue d && d.TryGetValue(out string? name) ? name : throw new QapiException("Parameter 'driver' is missing");
+        string driver = given["driver"] is JsonValue d && d.TryGetValue(out string? name) ? name
+            : throw new QapiException("Parameter 'driver' is missing");
         if (!IsCpuType(driver, out CpuModel model))
         {
-            throw new QapiException(QomTypes.Exists(driver) ? "Parameter 'driver' expects a pluggable device type" : $"'{driver}' is not a valid device model name");
+            throw new QapiException(QomTypes.Exists(driver) ? "Parameter 'driver' expects a pluggable device type"
+                : $"'{driver}' is not a valid device model name");
         }
 
         // `host` stands for the machine's own model, whatever it is.
@@ -144,15 +153,18 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
                 case "driver":
                     break;
                 case "id":
-                    id = value is JsonValue v && v.TryGetValue(out string? text) && text.Length > 0 ? text : throw new QapiException("Parameter 'id' expects an identifier");
+                    id = value is JsonValue v && v.TryGetValue(out string? text) && text.Length > 0 ? text
+                        : throw new QapiException("Parameter 'id' expects an identifier");
                     break;
                 case "admin-state" when adminState:
-                    state = value is JsonValue s && s.TryGetValue(out string? wanted) ? wanted : throw new QapiException("Invalid parameter type for 'admin-state', expected: string");
+                    state = value is JsonValue s && s.TryGetValue(out string? wanted) ? wanted
+                        : throw new QapiException("Invalid parameter type for 'admin-state', expected: string");
                     break;
                 case "bus":
                     throw new QapiException($"Device '{driver}' can't go on a bus");
                 default:
-                    location[key] = s_levels.Contains(key) ? ReadLevel(key, value, textual) : throw new QapiException($"Property '{driver}.{key}' not found");
+                    location[key] = s_levels.Contains(key) ? ReadLevel(key, value, textual)
+                        : throw new QapiException($"Property '{driver}.{key}' not found");
                     break;
             }
         }
@@ -177,7 +189,9 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
     private int Locate(Dictionary<string, int> given) =>
         vm.Config.Topology.Find(given, out int cpu) is { } wrong ? throw new QapiException(wrong) : cpu;
 
-    /// <summary>Asks the guest to give a CPU back, by its id or QOM path. Returns when the request is accepted; how it ends, an event tells.</summary>
+    /// <summary>
+    /// Asks the guest to give a CPU back, by its id or QOM path. Returns when the request is accepted; how it ends, an event tells.
+    /// </summary>
     /// <param name="wait">As for <see cref="DeviceAdd(string, bool)"/>.</param>
     /// <exception cref="QapiException">It cannot be, in QEMU's words.</exception>
     public async Task<string> DeviceDel(string id, bool wait = false)

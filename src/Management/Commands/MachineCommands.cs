@@ -95,15 +95,18 @@ public sealed class MachineCommands(MonitorVm vm)
         table.AddQuery("query-uuid", () => Task.FromResult(new UuidInfo(vm.Config.Uuid.ToString())));
         table.AddQuery("query-kvm", () => Task.FromResult(new KvmInfo(Enabled: false, Present: false)));
         table.AddQuery("query-target", () => Task.FromResult(new TargetInfo(SysEmuTarget.Aarch64)));
-        table.AddQuery<QueryMachinesArguments, MachineInfo[]>("query-machines", arguments => Task.FromResult<MachineInfo[]>([Machine(arguments.CompatProps == true)]));
+        table.AddQuery<QueryMachinesArguments,
+        MachineInfo[]>("query-machines", arguments => Task.FromResult<MachineInfo[]>([Machine(arguments.CompatProps == true)]));
         table.AddQuery("query-current-machine", () => Task.FromResult(new CurrentMachineParams(WakeupSuspendSupport: false)));
         table.AddQuery("query-memory-size-summary", () => Task.FromResult(MemorySummary));
-        table.AddQuery("query-gic-capabilities", () => Task.FromResult<GicCapability[]>([new GicCapability(3, Emulated: true, Kernel: false)]));
+        table.AddQuery("query-gic-capabilities", () =>
+            Task.FromResult<GicCapability[]>([new GicCapability(3, Emulated: true, Kernel: false)]));
     }
 
     public MemoryInfo MemorySummary => new((long)vm.Config.MemoryBytes, 0);
 
     private static MachineInfo Machine(bool compatProps) => new(
-        "virt", null, null, MachineConfig.MaxCpus, HotpluggableCpus: true, NumaMemSupported: false, Deprecated: false, $"max{CpuCommands.Suffix}", "mach-virt.ram", Acpi: true,
+        "virt", null, null, MachineConfig.MaxCpus, HotpluggableCpus: true, NumaMemSupported: false, Deprecated: false,
+        $"max{CpuCommands.Suffix}", "mach-virt.ram", Acpi: true,
         compatProps ? [] : null);
 }

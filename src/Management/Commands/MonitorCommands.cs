@@ -6,8 +6,8 @@ using Vmm.Management.Qmp;
 namespace Vmm.Management.Commands;
 
 /// <summary>
-/// All commands of one VM, for programs (<see cref="Qmp"/>) and for people (<see cref="Hmp"/>): what both have is done by the same family. The two tables are made
-/// when they are first asked for: a VM whose monitor nobody uses starts without them, and without JSON.
+/// All commands of one VM, for programs (<see cref="Qmp"/>) and for people (<see cref="Hmp"/>): what both have is done by the same family.
+/// The two tables are made when they are first asked for: a VM whose monitor nobody uses starts without them, and without JSON.
 /// </summary>
 public sealed class MonitorCommands
 {

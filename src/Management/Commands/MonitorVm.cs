@@ -15,7 +15,10 @@ public sealed class MonitorVm(MachineConfig config, Func<IProtocolMessage, Task<
     /// <summary>Ends the program in good order; returns before that.</summary>
     public void Quit() => quit();
 
-    /// <summary>Sends a request to plug, unplug, enable or disable a CPU and gives how it ended, or why it was rejected; null where that cannot be waited for.</summary>
+    /// <summary>
+    /// Sends a request to plug, unplug, enable or disable a CPU and gives how it ended, or why it was rejected; null where that cannot be
+    /// waited for.
+    /// </summary>
     public Func<IProtocolMessage, Task<IProtocolMessage>>? Outcomes { get; init; }
 
     /// <summary>The answer to a command or query.</summary>

@@ -58,7 +58,8 @@ public sealed class QomCommands(MonitorVm vm, CpuCommands cpus)
     public async Task<string> Describe(string path) => await _tree.Describe(path).ConfigureAwait(false) ?? throw NotFound(path);
 
     private static ObjectTypeInfo[] ListTypes(QomListTypesArguments arguments) =>
-        [.. QomTypes.Of(arguments.Implements, arguments.Abstract == true).Select(t => new ObjectTypeInfo(t.Name, t.Abstract ? true : null, t.Parent))];
+        [.. QomTypes.Of(arguments.Implements, arguments.Abstract == true)
+            .Select(t => new ObjectTypeInfo(t.Name, t.Abstract ? true : null, t.Parent))];
 
     private async Task<QomTree.Node> Find(string path) => await _tree.Find(path).ConfigureAwait(false) ?? throw NotFound(path);
 

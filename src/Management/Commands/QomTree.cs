@@ -12,7 +12,8 @@ internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
     private static readonly string[] s_devices = ["arm-gicv3", "pl011", "pl031", "pl061", "acpi-ged"];
 
     /// <param name="Properties">All but the children, with their values.</param>
-    internal sealed record Node(string Type, List<(string Name, Node Child)> Children, List<(string Name, string Type, JsonNode? Value)> Properties);
+    internal sealed record Node(string Type, List<(string Name, Node Child)> Children,
+        List<(string Name, string Type, JsonNode? Value)> Properties);
 
     /// <summary>The object at a path; null when there is none.</summary>
     public async Task<Node?> Find(string path)
@@ -72,7 +73,8 @@ internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
 
         foreach (string device in s_devices.Where(d => vm.Config.Acpi || d != "acpi-ged"))
         {
-            unattached.Children.Add(($"device[{vm.Config.EnabledCpus + unattached.Children.Count - CountCpus(unattached)}]", Device(device, hotplugged: false, [])));
+            unattached.Children.Add(($"device[{vm.Config.EnabledCpus + unattached.Children.Count - CountCpus(unattached)}]",
+                Device(device, hotplugged: false, [])));
         }
 
         MachineConfig config = vm.Config;
@@ -130,5 +132,6 @@ internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
     }
 
     private static Node Device(string type, bool hotplugged, List<(string, string, JsonNode?)> properties) => new(
-        type, [], [("realized", "bool", true), ("hotplugged", "bool", hotplugged), ("hotpluggable", "bool", QomTypes.Implements(type, "cpu")), .. properties]);
+        type, [], [("realized", "bool", true), ("hotplugged", "bool", hotplugged),
+            ("hotpluggable", "bool", QomTypes.Implements(type, "cpu")), .. properties]);
 }

@@ -42,7 +42,8 @@ public sealed class HmpArguments
     public bool Has(string name) => _values.ContainsKey(name);
 
     /// <exception cref="HmpException">The line does not fit.</exception>
-    internal static HmpArguments Parse(string command, IReadOnlyList<HmpParameter> parameters, string line, int position, HmpFormat lastFormat, IReadOnlyDictionary<string, ulong> registers)
+    internal static HmpArguments Parse(string command, IReadOnlyList<HmpParameter> parameters, string line, int position,
+        HmpFormat lastFormat, IReadOnlyDictionary<string, ulong> registers)
     {
         var arguments = new HmpArguments { Format = lastFormat };
         foreach (HmpParameter parameter in parameters)

@@ -6,7 +6,8 @@ namespace Vmm.Management.Hmp;
 /// <param name="Help">What it does.</param>
 /// <param name="Parameters">What its line is read by.</param>
 /// <param name="Run">Gives the text of the answer, without a final line end.</param>
-public sealed record HmpCommand(string Names, string Syntax, string Help, IReadOnlyList<HmpParameter> Parameters, Func<HmpArguments, HmpContext, Task<string>> Run)
+public sealed record HmpCommand(string Names, string Syntax, string Help, IReadOnlyList<HmpParameter> Parameters, Func<HmpArguments,
+    HmpContext, Task<string>> Run)
 {
     /// <summary>What may stand where its arguments do, for completion; null for nothing that is known.</summary>
     public Func<Task<IEnumerable<string>>>? Complete { get; init; }
@@ -44,8 +45,10 @@ public sealed class HmpCommandTable
     public void Add(HmpCommand command) => _commands.Add(command);
 
     /// <summary>A command without arguments.</summary>
-    public void Add(string names, string help, Func<HmpContext, Task<string>> run) => Add(new HmpCommand(names, "", help, [], (_, context) => run(context)));
+    public void Add(string names, string help, Func<HmpContext, Task<string>> run) =>
+        Add(new HmpCommand(names, "", help, [], (_, context) => run(context)));
 
-    public void Add(string names, string syntax, string help, HmpParameter[] parameters, Func<HmpArguments, HmpContext, Task<string>> run, Func<Task<IEnumerable<string>>>? complete = null) =>
+    public void Add(string names, string syntax, string help, HmpParameter[] parameters, Func<HmpArguments, HmpContext, Task<string>> run,
+        Func<Task<IEnumerable<string>>>? complete = null) =>
         Add(new HmpCommand(names, syntax, help, parameters, run) { Complete = complete });
 }

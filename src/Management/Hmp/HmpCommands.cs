@@ -10,9 +10,11 @@ internal static class HmpCommands
     public static HmpCommandTable Create(MonitorCommands commands)
     {
         var table = new HmpCommandTable();
-        table.Add("help|?", "[cmd]", "show the help", [new("name", HmpParameterKind.Text, Optional: true), new("sub", HmpParameterKind.Text, Optional: true)],
+        table.Add("help|?", "[cmd]", "show the help",
+            [new("name", HmpParameterKind.Text, Optional: true), new("sub", HmpParameterKind.Text, Optional: true)],
             (arguments, _) => Task.FromResult(Help(table, arguments.TextOrNull("name"), arguments.TextOrNull("sub"))));
-        table.Add(new HmpCommand("info", "[subcommand]", "show various information about the system state", [], (_, _) => Task.FromResult(""))
+        table.Add(new HmpCommand("info", "[subcommand]", "show various information about the system state", [], (_, _) =>
+            Task.FromResult(""))
         {
             Subcommands = HmpInfoCommands.Create(commands),
         });
@@ -39,7 +41,8 @@ internal static class HmpCommands
             return command.Describe("");
         }
 
-        return sub == null ? HmpMonitor.HelpOf(subcommands, $"{name} ") : subcommands.Find(sub)?.Describe($"{name} ") ?? throw new HmpException($"unknown command: '{name} {sub}'");
+        return sub == null ? HmpMonitor.HelpOf(subcommands, $"{name} ") : subcommands.Find(sub)?.Describe($"{name} ")
+            ?? throw new HmpException($"unknown command: '{name} {sub}'");
     }
 
     private static readonly HmpParameter s_wait = new("--wait", HmpParameterKind.Flag);
@@ -52,21 +55,24 @@ internal static class HmpCommands
             "add device, like -device on the command line, such as cortex-a57-arm-cpu,id=core4,core-id=4 (--wait: say how it ends)",
             [s_wait, new("device", HmpParameterKind.Text)],
             (arguments, _) => commands.Devices.DeviceAdd(arguments.Text("device"), arguments.Has(s_wait.Name)),
-            () => Task.FromResult<IEnumerable<string>>([commands.Cpus.TypeName, .. CpuModel.All.Where(m => m.Name == "host").Select(m => m.Name + CpuCommands.Suffix)]));
+            () => Task.FromResult<IEnumerable<string>>(
+                [commands.Cpus.TypeName, .. CpuModel.All.Where(m => m.Name == "host").Select(m => m.Name + CpuCommands.Suffix)]));
         table.Add(
             "device_set",
             "[--wait] driver,prop=value[,...],admin-state=enabled|disabled",
             "enable or disable a CPU that is there, such as cortex-a57-arm-cpu,core-id=4,admin-state=disabled (--wait: say how it ends)",
             [s_wait, new("device", HmpParameterKind.Text)],
             (arguments, _) => commands.Devices.DeviceSet(arguments.Text("device"), arguments.Has(s_wait.Name)),
-            () => Task.FromResult<IEnumerable<string>>([commands.Cpus.TypeName, .. CpuModel.All.Where(m => m.Name == "host").Select(m => m.Name + CpuCommands.Suffix)]));
+            () => Task.FromResult<IEnumerable<string>>(
+                [commands.Cpus.TypeName, .. CpuModel.All.Where(m => m.Name == "host").Select(m => m.Name + CpuCommands.Suffix)]));
         table.Add(
             "device_del",
             "[--wait] device",
             "remove device: ask the guest to give a CPU back (--wait: say how it ends)",
             [s_wait, new("device", HmpParameterKind.Text)],
             (arguments, _) => commands.Devices.DeviceDel(arguments.Text("device"), arguments.Has(s_wait.Name)),
-            async () => (await commands.Cpus.QomPaths().ConfigureAwait(false)).Where(p => p?.StartsWith(CpuCommands.PathOf(""), StringComparison.Ordinal) == true)
+            async () => (await commands.Cpus.QomPaths().ConfigureAwait(false))
+                .Where(p => p?.StartsWith(CpuCommands.PathOf(""), StringComparison.Ordinal) == true)
                 .Select(p => p![CpuCommands.PathOf("").Length..]));
     }
 
@@ -95,8 +101,10 @@ internal static class HmpCommands
             arguments.TextOrNull("path") is { } path
                 ? string.Join('\n', (await commands.Qom.List(path).ConfigureAwait(false)).Select(p => $"{p.Name} ({p.Type})"))
                 : "/");
-        table.Add("qom-get", "path property", "print QOM property", [new("path", HmpParameterKind.Text), new("property", HmpParameterKind.Text)], async (arguments, _) =>
-            Json.JsonMessageWriter.Write(await commands.Qom.Get(arguments.Text("path"), arguments.Text("property")).ConfigureAwait(false), pretty: true).ReplaceLineEndings("\n"));
+        table.Add("qom-get", "path property", "print QOM property",
+            [new("path", HmpParameterKind.Text), new("property", HmpParameterKind.Text)], async (arguments, _) =>
+            Json.JsonMessageWriter.Write(await commands.Qom.Get(arguments.Text("path"), arguments.Text("property")).ConfigureAwait(false),
+                pretty: true).ReplaceLineEndings("\n"));
     }
 
     /// <summary>A command that says nothing unless it fails.</summary>

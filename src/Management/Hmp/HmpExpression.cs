@@ -3,8 +3,8 @@ using System.Globalization;
 namespace Vmm.Management.Hmp;
 
 /// <summary>
-/// Expressions of the monitor as QEMU evaluates them (monitor/hmp.c): 64-bit integers with C's prefixes, a character in quotes, <c>$register</c>,
-/// parentheses, <c>+ - ~</c> before a value, and between them <c>* / % &amp; | ^</c> before <c>+ -</c>.
+/// Expressions of the monitor as QEMU evaluates them (monitor/hmp.c): 64-bit integers with C's prefixes, a character in quotes,
+/// <c>$register</c>, parentheses, <c>+ - ~</c> before a value, and between them <c>* / % &amp; | ^</c> before <c>+ -</c>.
 /// </summary>
 /// <param name="text">The command line.</param>
 /// <param name="registers">Values of registers by name, in lower case.</param>
@@ -166,7 +166,8 @@ internal sealed class HmpExpression(string text, IReadOnlyDictionary<string, ulo
     private long Number()
     {
         int start = Position;
-        bool hexadecimal = Next == '0' && Position + 2 < text.Length && text[Position + 1] is 'x' or 'X' && char.IsAsciiHexDigit(text[Position + 2]);
+        bool hexadecimal = Next == '0' && Position + 2 < text.Length && text[Position + 1] is 'x' or 'X'
+            && char.IsAsciiHexDigit(text[Position + 2]);
         if (hexadecimal)
         {
             Position += 2;
@@ -198,5 +199,6 @@ internal sealed class HmpExpression(string text, IReadOnlyDictionary<string, ulo
         return (long)(ulong)value;
     }
 
-    private static int DigitOf(char c) => char.IsAsciiHexDigit(c) ? int.Parse(c.ToString(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) : int.MaxValue;
+    private static int DigitOf(char c) =>
+        char.IsAsciiHexDigit(c) ? int.Parse(c.ToString(), NumberStyles.HexNumber, CultureInfo.InvariantCulture) : int.MaxValue;
 }

@@ -28,7 +28,8 @@ public readonly record struct HmpFormat(int Count, char Letter, int Size)
         }
 
         int count = 1;
-        if (position > start && (!int.TryParse(line[start..position], NumberStyles.None, CultureInfo.InvariantCulture, out count) || count > MostValues))
+        if (position > start
+            && (!int.TryParse(line[start..position], NumberStyles.None, CultureInfo.InvariantCulture, out count) || count > MostValues))
         {
             throw new HmpException($"at most {MostValues} values are shown at once");
         }

@@ -19,7 +19,8 @@ internal static class HmpInfoCommands
         table.Add("uuid", "show the current VM UUID", _ => Task.FromResult(vm.Config.Uuid.ToString()));
         table.Add("kvm", "show KVM information", _ => Task.FromResult("kvm support: not compiled"));
         table.Add("cpus", "show infos for each CPU", context => Cpus(commands, context.Cpu));
-        table.Add("cpus-powerstate", "show where each possible CPU stands for the administrator and for the guest", _ => PowerState(commands.Cpus));
+        table.Add("cpus-powerstate", "show where each possible CPU stands for the administrator and for the guest", _ =>
+            PowerState(commands.Cpus));
         table.Add("hotpluggable-cpus", "show information about hotpluggable CPUs", _ => Hotpluggable(commands.Cpus));
         table.Add(
             "registers",
@@ -32,13 +33,16 @@ internal static class HmpInfoCommands
             (arguments, _) => Report(vm, arguments.Has("-f") ? ReportSubject.FlatView : ReportSubject.MemoryTree, 0));
         table.Add("irq", "show interrupts that are enabled, pending or active", _ => Report(vm, ReportSubject.Interrupts, 0));
         table.Add("pic", "show PIC state: the GIC's CPU interfaces", _ => Report(vm, ReportSubject.CpuInterfaces, 0));
-        table.Add("tlb", "show virtual to physical memory mappings that the default CPU has cached", context => Report(vm, ReportSubject.Tlb, context.Cpu));
+        table.Add("tlb", "show virtual to physical memory mappings that the default CPU has cached", context =>
+            Report(vm, ReportSubject.Tlb, context.Cpu));
         table.Add("roms", "show roms: what is loaded into RAM at power-on", _ => Report(vm, ReportSubject.Roms, 0));
         table.Add("acpi", "show what the guest answered to the last event of each CPU (_OST)", _ => Ospm(commands.Cpus));
         table.Add("chardev", "show the character devices", _ =>
             Task.FromResult(string.Join('\n', commands.CharacterDevices.Query().Select(d => $"{d.Label}: filename={d.Filename}"))));
-        table.Add("memory_size_summary", "show the amount of initially allocated and present hotpluggable (if enabled) memory in bytes.", _ =>
-            Task.FromResult($"base memory: {commands.Machine.MemorySummary.BaseMemory}\nplugged memory: {commands.Machine.MemorySummary.PluggedMemory}"));
+        table.Add("memory_size_summary", "show the amount of initially allocated and present hotpluggable (if enabled) memory in bytes.",
+            _ =>
+            Task.FromResult($"base memory: {commands.Machine.MemorySummary.BaseMemory}\nplugged memory: "
+                + $"{commands.Machine.MemorySummary.PluggedMemory}"));
         table.Add("qom-tree", "[path]", "show QOM composition tree", [new("path", HmpParameterKind.Text, Optional: true)],
             (arguments, _) => commands.Qom.Describe(arguments.TextOrNull("path") ?? "/machine"));
         table.Add("history", "show the command line history", context =>
@@ -47,7 +51,8 @@ internal static class HmpInfoCommands
     }
 
     /// <summary>In QEMU's layout: the version, and the package behind it.</summary>
-    public static string Version => $"{MachineCommands.Qemu.Major}.{MachineCommands.Qemu.Minor}.{MachineCommands.Qemu.Micro} ({MachineCommands.Package})";
+    public static string Version =>
+        $"{MachineCommands.Qemu.Major}.{MachineCommands.Qemu.Minor}.{MachineCommands.Qemu.Micro} ({MachineCommands.Package})";
 
     private static async Task<string> Status(RunStateCommands runState)
     {
@@ -61,7 +66,8 @@ internal static class HmpInfoCommands
     {
         CpuInfoFast[] cpus = await commands.Cpus.QueryCpus().ConfigureAwait(false);
         VcpuState[] states = (await commands.Vm.Ask<VcpuStates>(new GetVcpuStates()).ConfigureAwait(false)).States;
-        return string.Join('\n', cpus.Select(c => $"{(c.CpuIndex == current ? '*' : ' ')} CPU #{c.CpuIndex}: thread_id={c.ThreadId} ({states[c.CpuIndex]})"));
+        return string.Join('\n',
+            cpus.Select(c => $"{(c.CpuIndex == current ? '*' : ' ')} CPU #{c.CpuIndex}: thread_id={c.ThreadId} ({states[c.CpuIndex]})"));
     }
 
     // In the layout of the series (RFC V6).
@@ -70,10 +76,12 @@ internal static class HmpInfoCommands
         var text = new StringBuilder("CPUs Power State Info:");
         foreach (CpuPowerStateInfo cpu in await cpus.QueryPowerState().ConfigureAwait(false))
         {
-            text.Append(CultureInfo.InvariantCulture, $"\n  CPU ID: {cpu.Id}\n    socket-id: {cpu.SocketId}\n    cluster-id: {cpu.ClusterId}\n    core-id: {cpu.CoreId}");
+            text.Append(CultureInfo.InvariantCulture,
+                $"\n  CPU ID: {cpu.Id}\n    socket-id: {cpu.SocketId}\n    cluster-id: {cpu.ClusterId}\n    core-id: {cpu.CoreId}");
             text.Append(CultureInfo.InvariantCulture, $"\n    thread-id: {cpu.ThreadId}\n    vcpus-count: {cpu.VcpusCount}");
             text.Append(cpu.QomPath == null ? "" : $"\n    qom-path: \"{cpu.QomPath}\"");
-            text.Append(CultureInfo.InvariantCulture, $"\n    admin-state: \"{Name(cpu.AdminState)}\"\n    oper-state: \"{Name(cpu.OperState)}\"");
+            text.Append(CultureInfo.InvariantCulture,
+                $"\n    admin-state: \"{Name(cpu.AdminState)}\"\n    oper-state: \"{Name(cpu.OperState)}\"");
         }
 
         return text.ToString();
@@ -91,7 +99,8 @@ internal static class HmpInfoCommands
             text.Append(CultureInfo.InvariantCulture, $"\n  type: \"{cpu.Type}\"\n  vcpus_count: \"{cpu.VcpusCount}\"");
             text.Append(cpu.QomPath == null ? "" : $"\n  qom_path: \"{cpu.QomPath}\"");
             text.Append(CultureInfo.InvariantCulture, $"\n  CPUInstance Properties:\n    socket-id: \"{at.SocketId}\"");
-            text.Append(CultureInfo.InvariantCulture, $"\n    cluster-id: \"{at.ClusterId}\"\n    core-id: \"{at.CoreId}\"\n    thread-id: \"{at.ThreadId}\"");
+            text.Append(CultureInfo.InvariantCulture,
+                $"\n    cluster-id: \"{at.ClusterId}\"\n    core-id: \"{at.CoreId}\"\n    thread-id: \"{at.ThreadId}\"");
         }
 
         return text.ToString();
@@ -138,6 +147,8 @@ internal static class HmpInfoCommands
     private static async Task<string> Report(MonitorVm vm, ReportSubject subject, int cpu) =>
         (await vm.Ask<MachineReport>(new GetMachineReport(subject, cpu)).ConfigureAwait(false)).Text;
 
-    private static async Task<string> Ospm(CpuCommands cpus) => string.Join('\n', (await cpus.QueryOspmStatus().ConfigureAwait(false)).Select(
-        o => string.Create(CultureInfo.InvariantCulture, $"slot {o.Slot}: source 0x{o.Source:x}, status 0x{o.Status:x}{(o.Device == null ? "" : $", device {o.Device}")}")));
+    private static async Task<string> Ospm(CpuCommands cpus) =>
+        string.Join('\n', (await cpus.QueryOspmStatus().ConfigureAwait(false)).Select(
+        o => string.Create(CultureInfo.InvariantCulture,
+            $"slot {o.Slot}: source 0x{o.Source:x}, status 0x{o.Status:x}{(o.Device == null ? "" : $", device {o.Device}")}")));
 }

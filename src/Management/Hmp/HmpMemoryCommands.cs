@@ -19,13 +19,19 @@ internal static class HmpMemoryCommands
             (arguments, context) => Dump(commands.Vm, context.Cpu, (ulong)arguments.Number("addr"), arguments.Format));
         table.Add("xp", "/fmt addr", "physical memory dump starting at 'addr'; devices are not read", dump,
             (arguments, _) => Dump(commands.Vm, Physical, (ulong)arguments.Number("addr"), arguments.Format));
-        table.Add("print|p", "/fmt expr", "print expression value (use $reg for CPU register access)", [new("fmt", HmpParameterKind.Format), new("val", HmpParameterKind.Expression)],
+        table.Add("print|p", "/fmt expr", "print expression value (use $reg for CPU register access)",
+            [new("fmt", HmpParameterKind.Format), new("val", HmpParameterKind.Expression)],
             (arguments, _) => Task.FromResult(arguments.Format.Print(arguments.Number("val"))));
-        HmpParameter[] save = [new("val", HmpParameterKind.Expression), new("size", HmpParameterKind.Expression), new("filename", HmpParameterKind.Text)];
-        table.Add("memsave", "addr size file", "save to disk virtual memory dump starting at 'addr' of size 'size'", save, (arguments, context) => HmpCommands.Silently(
-            commands.Memory.Memsave(new MemsaveArguments((ulong)arguments.Number("val"), (ulong)arguments.Number("size"), arguments.Text("filename"), context.Cpu))));
-        table.Add("pmemsave", "addr size file", "save to disk physical memory dump starting at 'addr' of size 'size'", save, (arguments, _) => HmpCommands.Silently(
-            commands.Memory.Pmemsave(new PmemsaveArguments((ulong)arguments.Number("val"), (ulong)arguments.Number("size"), arguments.Text("filename")))));
+        HmpParameter[] save =
+            [new("val", HmpParameterKind.Expression), new("size", HmpParameterKind.Expression), new("filename", HmpParameterKind.Text)];
+        table.Add("memsave", "addr size file", "save to disk virtual memory dump starting at 'addr' of size 'size'", save,
+            (arguments, context) => HmpCommands.Silently(
+            commands.Memory.Memsave(new MemsaveArguments((ulong)arguments.Number("val"), (ulong)arguments.Number("size"),
+                arguments.Text("filename"), context.Cpu))));
+        table.Add("pmemsave", "addr size file", "save to disk physical memory dump starting at 'addr' of size 'size'", save,
+            (arguments, _) => HmpCommands.Silently(
+            commands.Memory.Pmemsave(
+                new PmemsaveArguments((ulong)arguments.Number("val"), (ulong)arguments.Number("size"), arguments.Text("filename")))));
     }
 
     private static async Task<string> Dump(MonitorVm vm, int cpu, ulong address, HmpFormat format)

@@ -126,7 +126,8 @@ public sealed partial class HmpMonitor(MonitorCommands commands, HmpContext cont
         return await command.Run(arguments, context).ConfigureAwait(false);
     }
 
-    internal static string HelpOf(HmpCommandTable table, string prefix) => string.Join('\n', table.Commands.Select(c => c.Describe(prefix)));
+    internal static string HelpOf(HmpCommandTable table, string prefix) =>
+        string.Join('\n', table.Commands.Select(c => c.Describe(prefix)));
 
     // By name in lower case: pc, x0 to x30, sp, pstate, elr_el1 and so on.
     private async Task<Dictionary<string, ulong>> Registers()

@@ -18,7 +18,8 @@ public sealed class HmpServer(MonitorCommands commands)
     private readonly ConcurrentDictionary<HmpSession, byte> _sessions = [];
 
     /// <summary>Serves a device until <paramref name="stop"/>.</summary>
-    public Task RunAsync(CharacterDevice device, CancellationToken stop) => device.RunAsync(connection => Serve(connection, stop), MostClients, stop);
+    public Task RunAsync(CharacterDevice device, CancellationToken stop) =>
+        device.RunAsync(connection => Serve(connection, stop), MostClients, stop);
 
     /// <summary>Tells all monitors how a plug or unplug ended. Any thread.</summary>
     public void Report(HotplugOutcome outcome)
@@ -32,7 +33,8 @@ public sealed class HmpServer(MonitorCommands commands)
     private async Task Serve(CharacterConnection connection, CancellationToken stop)
     {
         var output = new OutputQueue(connection.Output, LargestOutput);
-        var session = new HmpSession(commands, text => output.TryAdd(Encoding.UTF8.GetBytes(text.Replace("\n", "\r\n", StringComparison.Ordinal))));
+        var session =
+            new HmpSession(commands, text => output.TryAdd(Encoding.UTF8.GetBytes(text.Replace("\n", "\r\n", StringComparison.Ordinal))));
         output.TryAdd(Encoding.UTF8.GetBytes(HmpSession.Banner.ReplaceLineEndings("\r\n")));
         session.Show();
         _sessions[session] = 0;

@@ -29,7 +29,9 @@ public sealed class HmpSession
     /// <summary>Shows the prompt.</summary>
     public void Show() => _editor.Show();
 
-    /// <summary>Prints something that nobody has asked for, above the line that is being edited, when no command is under way. Any thread.</summary>
+    /// <summary>
+    /// Prints something that nobody has asked for, above the line that is being edited, when no command is under way. Any thread.
+    /// </summary>
     public Task Interrupt(string text) => InTurn(() =>
     {
         _editor.Interrupt(text);
@@ -52,7 +54,8 @@ public sealed class HmpSession
     {
         lock (_lock)
         {
-            return _last = _last.ContinueWith(_ => step(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).Unwrap();
+            return _last = _last.ContinueWith(_ => step(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default)
+                .Unwrap();
         }
     }
 }

@@ -3,8 +3,9 @@ using System.Text;
 namespace Vmm.Management.Hmp;
 
 /// <summary>
-/// Edits a command line of bytes as they are typed, as QEMU's readline does: arrows, Home, End, Delete, Ctrl-A B D E F H K L N P U W, Tab completes, and a
-/// history; Ctrl-C gives up the line, as in a shell. What the person sees is sent as text; the other side is a terminal without echo.
+/// Edits a command line of bytes as they are typed, as QEMU's readline does: arrows, Home, End, Delete, Ctrl-A B D E F H K L N P U W, Tab
+/// completes, and a history; Ctrl-C gives up the line, as in a shell. What the person sees is sent as text; the other side is a terminal
+/// without echo.
 /// </summary>
 /// <param name="prompt">Before each line.</param>
 /// <param name="print">Sends text; line ends are \n.</param>

@@ -1,8 +1,9 @@
 namespace Vmm.Management.Json;
 
 /// <summary>
-/// Cuts bytes into tokens as QEMU's qobject/json-lexer does: RFC 8259, and strings in single quotes with <c>\'</c> in both kinds. After bytes that
-/// begin no token it skips to a control character, 0xFE, 0xFF or one of <c>{}[]:,</c>: QEMU's clients send 0xFF to be understood again.
+/// Cuts bytes into tokens as QEMU's qobject/json-lexer does: RFC 8259, and strings in single quotes with <c>\'</c> in both kinds. After
+/// bytes that begin no token it skips to a control character, 0xFE, 0xFF or one of <c>{}[]:,</c>: QEMU's clients send 0xFF to be understood
+/// again.
 /// </summary>
 /// <param name="largest">Bytes that a token may have.</param>
 internal sealed class JsonLexer(int largest)

@@ -55,7 +55,8 @@ internal ref struct JsonMessageParser(List<JsonToken> tokens, ReadOnlySpan<byte>
 
         while (true)
         {
-            if (_next < _tokens.Count && _tokens[_next].Kind is JsonTokenKind.ObjectEnd or JsonTokenKind.ArrayEnd or JsonTokenKind.Colon or JsonTokenKind.Comma)
+            if (_next < _tokens.Count && _tokens[_next].Kind is JsonTokenKind.ObjectEnd or JsonTokenKind.ArrayEnd or JsonTokenKind.Colon
+                or JsonTokenKind.Comma)
             {
                 throw Error("expecting value");
             }
@@ -197,7 +198,8 @@ internal ref struct JsonMessageParser(List<JsonToken> tokens, ReadOnlySpan<byte>
 
         int unit = Hexadecimal(body[2..]);
         int length = 6;
-        if (unit >= 0 && char.IsHighSurrogate((char)unit) && body.Length >= 8 && body[6] == '\\' && body[7] == 'u' && Hexadecimal(body[8..]) is >= 0xDC00 and <= 0xDFFF and int low)
+        if (unit >= 0 && char.IsHighSurrogate((char)unit) && body.Length >= 8 && body[6] == '\\' && body[7] == 'u'
+            && Hexadecimal(body[8..]) is >= 0xDC00 and <= 0xDFFF and int low)
         {
             result.Append((char)unit).Append((char)low);
             return body[12..];
@@ -205,7 +207,8 @@ internal ref struct JsonMessageParser(List<JsonToken> tokens, ReadOnlySpan<byte>
 
         if (unit < 0 || char.IsSurrogate((char)unit))
         {
-            throw Error(unit < 0 ? "invalid escape sequence in string" : $"{Encoding.ASCII.GetString(body[..6])} is not a valid Unicode character");
+            throw Error(unit < 0 ? "invalid escape sequence in string"
+                : $"{Encoding.ASCII.GetString(body[..6])} is not a valid Unicode character");
         }
 
         result.Append((char)unit);
@@ -214,5 +217,6 @@ internal ref struct JsonMessageParser(List<JsonToken> tokens, ReadOnlySpan<byte>
 
     // The value of four digits; -1 where they are none.
     private static int Hexadecimal(ReadOnlySpan<byte> digits) =>
-        digits.Length >= 4 && ushort.TryParse(digits[..4], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ushort unit) ? unit : -1;
+        digits.Length >= 4 && ushort.TryParse(digits[..4], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ushort unit)
+            ? unit : -1;
 }

@@ -5,8 +5,8 @@ using System.Text.Json.Nodes;
 namespace Vmm.Management.Json;
 
 /// <summary>
-/// Finds the messages in a stream of bytes that comes in pieces of any size: JSON values one after another, with or without line ends between them
-/// (QEMU's qobject/json-streamer). What is no JSON costs one error and is skipped.
+/// Finds the messages in a stream of bytes that comes in pieces of any size: JSON values one after another, with or without line ends
+/// between them (QEMU's qobject/json-streamer). What is no JSON costs one error and is skipped.
 /// </summary>
 public sealed class JsonMessageReader
 {
@@ -56,7 +56,8 @@ public sealed class JsonMessageReader
         }
     }
 
-    private string Quote() => Encoding.Latin1.GetString(CollectionsMarshal.AsSpan(_lexer.Text)[..Math.Min(_lexer.Text.Count, LongestQuote)]);
+    private string Quote() =>
+        Encoding.Latin1.GetString(CollectionsMarshal.AsSpan(_lexer.Text)[..Math.Min(_lexer.Text.Count, LongestQuote)]);
 
     private bool Push(out JsonNode? message, out JsonMessageException? error)
     {

@@ -6,8 +6,8 @@ using System.Text.Json.Nodes;
 namespace Vmm.Management.Json;
 
 /// <summary>
-/// JSON as QEMU's monitor writes it, which scripts look for as text: <c>{"return": {}, "id": 1}</c>, all but ASCII escaped; pretty with an indentation of
-/// four spaces.
+/// JSON as QEMU's monitor writes it, which scripts look for as text: <c>{"return": {}, "id": 1}</c>, all but ASCII escaped; pretty with an
+/// indentation of four spaces.
 /// </summary>
 public static class JsonMessageWriter
 {

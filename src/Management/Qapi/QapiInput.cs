@@ -4,7 +4,9 @@ using System.Text.Json.Nodes;
 
 namespace Vmm.Management.Qapi;
 
-/// <summary>Arguments as a client sends them to the record that a command takes, with the errors of QEMU's qapi/qobject-input-visitor.</summary>
+/// <summary>
+/// Arguments as a client sends them to the record that a command takes, with the errors of QEMU's qapi/qobject-input-visitor.
+/// </summary>
 public static class QapiInput
 {
     /// <exception cref="QapiException">A member is missing, of another type, or not known.</exception>
@@ -78,7 +80,8 @@ public static class QapiInput
 
         if (type == typeof(bool))
         {
-            return value?.GetValueKind() is JsonValueKind.True or JsonValueKind.False ? value.GetValue<bool>() : throw WrongType(name, "boolean");
+            return value?.GetValueKind() is JsonValueKind.True or JsonValueKind.False ? value.GetValue<bool>()
+                : throw WrongType(name, "boolean");
         }
 
         if (type == typeof(long))
@@ -118,5 +121,6 @@ public static class QapiInput
 
     private static string? Text(JsonNode? value) => value?.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : null;
 
-    private static QapiException WrongType(string name, string expected) => new($"Invalid parameter type for '{name}', expected: {expected}");
+    private static QapiException WrongType(string name, string expected) =>
+        new($"Invalid parameter type for '{name}', expected: {expected}");
 }

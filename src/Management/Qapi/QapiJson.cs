@@ -7,8 +7,9 @@ using System.Text.Json.Serialization;
 namespace Vmm.Management.Qapi;
 
 /// <summary>
-/// How C# types stand for QAPI's (QEMU, docs/devel/qapi-code-gen): a record for a struct, its members in kebab case and optional where they may be null; an
-/// enum likewise; arrays; <see cref="JsonNode"/> for <c>any</c>. So what is sent and what <c>query-qmp-schema</c> says of it have one source.
+/// How C# types stand for QAPI's (QEMU, docs/devel/qapi-code-gen): a record for a struct, its members in kebab case and optional where they
+/// may be null; an enum likewise; arrays; <see cref="JsonNode"/> for <c>any</c>. So what is sent and what <c>query-qmp-schema</c> says of
+/// it have one source.
 /// </summary>
 public static class QapiJson
 {
@@ -18,7 +19,8 @@ public static class QapiJson
     /// <summary>A result as JSON; an empty object for none.</summary>
     public static JsonNode? Write(object? value) => value == null ? new JsonObject() : WriteValue(value);
 
-    // By reflection, as arguments are read: System.Text.Json's serializer would have some two hundred methods compiled for the first event of a plug.
+    // By reflection, as arguments are read: System.Text.Json's serializer would have some two hundred methods compiled for the first event
+    // of a plug.
     private static JsonNode? WriteValue(object value)
     {
         switch (value)
@@ -63,7 +65,8 @@ public static class QapiJson
         member.GetCustomAttribute<JsonPropertyNameAttribute>()?.Name ?? JsonNamingPolicy.KebabCaseLower.ConvertName(member.Name);
 
     internal static string NameOf(Type enumeration, string value) =>
-        enumeration.GetField(value)!.GetCustomAttribute<JsonStringEnumMemberNameAttribute>()?.Name ?? JsonNamingPolicy.KebabCaseLower.ConvertName(value);
+        enumeration.GetField(value)!.GetCustomAttribute<JsonStringEnumMemberNameAttribute>()?.Name
+            ?? JsonNamingPolicy.KebabCaseLower.ConvertName(value);
 
     /// <summary>The branches of a union that have members, by the value of its tag.</summary>
     internal static Dictionary<string, Type> BranchesOf(Type type) =>
@@ -93,7 +96,9 @@ public sealed class QapiFeatureAttribute(string feature) : Attribute
     public string Feature { get; } = feature;
 }
 
-/// <summary>A QAPI union: the member that tells the branches apart. Branches without <see cref="QapiBranchAttribute"/> have no members.</summary>
+/// <summary>
+/// A QAPI union: the member that tells the branches apart. Branches without <see cref="QapiBranchAttribute"/> have no members.
+/// </summary>
 [AttributeUsage(AttributeTargets.Class)]
 public sealed class QapiUnionAttribute(string tag) : Attribute
 {

@@ -4,8 +4,8 @@ using System.Text.Json.Nodes;
 namespace Vmm.Management.Qapi;
 
 /// <summary>
-/// What <c>query-qmp-schema</c> answers (QEMU, qapi/introspect.json): commands, events and their types. Names of types are no part of the interface, so they
-/// are numbers, as QEMU's are, but for those of built-in types.
+/// What <c>query-qmp-schema</c> answers (QEMU, qapi/introspect.json): commands, events and their types. Names of types are no part of the
+/// interface, so they are numbers, as QEMU's are, but for those of built-in types.
 /// </summary>
 public sealed class QapiSchema
 {
@@ -48,7 +48,8 @@ public sealed class QapiSchema
 
         foreach (QapiEventShape shape in events)
         {
-            schema._entries.Add(new JsonObject { ["name"] = shape.Name, ["meta-type"] = "event", ["arg-type"] = schema.NameOf(shape.Data ?? typeof(Nothing)) });
+            schema._entries.Add(new JsonObject { ["name"] = shape.Name, ["meta-type"] = "event",
+                ["arg-type"] = schema.NameOf(shape.Data ?? typeof(Nothing)) });
         }
 
         foreach (JsonNode? type in schema._types)
@@ -62,7 +63,8 @@ public sealed class QapiSchema
     private string NameOf(Type type)
     {
         // Integers of all sizes are one type to a client.
-        type = type == typeof(ulong) || type == typeof(int) ? typeof(long) : type.IsAssignableTo(typeof(JsonNode)) ? typeof(JsonNode) : type;
+        type = type == typeof(ulong) || type == typeof(int) ? typeof(long) : type.IsAssignableTo(typeof(JsonNode)) ? typeof(JsonNode)
+            : type;
         if (_names.TryGetValue(type, out string? known))
         {
             return known;

@@ -41,10 +41,12 @@ public sealed class QmpCommandTable
 
     /// <summary>A query with arguments.</summary>
     public void AddQuery<TArguments, TResult>(string name, Func<TArguments, Task<TResult>> run, params string[] features) =>
-        Add(new QapiCommandShape(name, typeof(TArguments), typeof(TResult), false, features), async arguments => await run(QapiInput.Read<TArguments>(arguments)).ConfigureAwait(false));
+        Add(new QapiCommandShape(name, typeof(TArguments), typeof(TResult), false, features), async arguments =>
+            await run(QapiInput.Read<TArguments>(arguments)).ConfigureAwait(false));
 
     /// <summary>A query without arguments whose result is made as JSON, in the shape of a type.</summary>
-    public void AddQuery(string name, Type result, Func<JsonNode> run, bool outOfBand = false) => Add(new QapiCommandShape(name, null, result, outOfBand), arguments =>
+    public void AddQuery(string name, Type result, Func<JsonNode> run, bool outOfBand = false) =>
+        Add(new QapiCommandShape(name, null, result, outOfBand), arguments =>
     {
         RefuseArguments(arguments);
         return Task.FromResult<object?>(run());

@@ -60,7 +60,8 @@ public enum HotplugResult
 /// <summary>How a request to plug, unplug, enable or disable a CPU has ended.</summary>
 /// <param name="Device">The id of the CPU.</param>
 /// <param name="OstStatus">Of a refusal: the status of _OST (ACPI 6.5, section 6.3.5).</param>
-public sealed record HotplugOutcomeEvent(string Device, string Path, long CpuIndex, HotplugOperation Operation, HotplugResult Result, long? OstStatus);
+public sealed record HotplugOutcomeEvent(string Device, string Path, long CpuIndex, HotplugOperation Operation, HotplugResult Result,
+    long? OstStatus);
 
 /// <summary>What the VM publishes, as QMP events. One thread at a time.</summary>
 public sealed class QmpEvents
@@ -92,7 +93,8 @@ public sealed class QmpEvents
             case VmStatus status:
                 bool running = status.RunState == VmRunState.Running;
 
-                // A machine that has not been started has not been stopped, nor has a guest that has shut down: SHUTDOWN says it all, as in QEMU.
+                // A machine that has not been started has not been stopped, nor has a guest that has shut down: SHUTDOWN says it all, as in
+                // QEMU.
                 if (running != _running && (running || status.RunState is not (VmRunState.Prelaunch or VmRunState.Shutdown)))
                 {
                     yield return (running ? "RESUME" : "STOP", null);

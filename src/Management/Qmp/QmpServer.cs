@@ -18,7 +18,8 @@ public sealed class QmpServer(QmpCommandTable commands)
     private readonly Lock _sending = new();
 
     /// <summary>Serves clients of a device until <paramref name="stop"/>.</summary>
-    public Task RunAsync(CharacterDevice device, bool pretty, CancellationToken stop) => device.RunAsync(connection => Serve(connection, pretty, stop), MostClients, stop);
+    public Task RunAsync(CharacterDevice device, bool pretty, CancellationToken stop) =>
+        device.RunAsync(connection => Serve(connection, pretty, stop), MostClients, stop);
 
     /// <summary>Sends the events that something which the VM has published stands for. Any thread.</summary>
     public void Publish(IProtocolMessage happened)

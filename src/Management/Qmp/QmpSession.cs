@@ -19,8 +19,8 @@ public enum QmpCapability
 public sealed record QmpCapabilitiesArguments(QmpCapability[]? Enable);
 
 /// <summary>
-/// One client of the QMP server (QEMU, docs/interop/qmp-spec). Commands are executed one after another; those sent with <c>exec-oob</c> at once, while others
-/// wait. A client that does not read is not read from either, and loses its connection when events pile up.
+/// One client of the QMP server (QEMU, docs/interop/qmp-spec). Commands are executed one after another; those sent with <c>exec-oob</c> at
+/// once, while others wait. A client that does not read is not read from either, and loses its connection when events pile up.
 /// </summary>
 internal sealed class QmpSession
 {
@@ -40,7 +40,8 @@ internal sealed class QmpSession
     private readonly OutputQueue _output;
     private readonly JsonMessageReader _reader = new();
     private readonly Channel<(JsonNode? Message, JsonMessageException? Error)> _waiting =
-        Channel.CreateBounded<(JsonNode? Message, JsonMessageException? Error)>(new BoundedChannelOptions(MostWaiting) { SingleReader = true });
+        Channel.CreateBounded<(JsonNode? Message,
+            JsonMessageException? Error)>(new BoundedChannelOptions(MostWaiting) { SingleReader = true });
 
     private volatile bool _negotiated;
     private volatile bool _outOfBand;
@@ -58,7 +59,8 @@ internal sealed class QmpSession
     {
         await Send(new JsonObject
         {
-            ["QMP"] = new JsonObject { ["version"] = QapiJson.Write(Commands.MachineCommands.Version), ["capabilities"] = new JsonArray("oob") },
+            ["QMP"] = new JsonObject { ["version"] = QapiJson.Write(Commands.MachineCommands.Version),
+                ["capabilities"] = new JsonArray("oob") },
         }).ConfigureAwait(false);
         Task working = Work();
         try
@@ -69,7 +71,8 @@ internal sealed class QmpSession
         {
             // What the client has asked for before it went away is done; at the end of the program, what can be done in a moment.
             _waiting.Writer.TryComplete();
-            Task done = working.ContinueWith(_ => _output.Complete(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
+            Task done = working.ContinueWith(_ =>
+                _output.Complete(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
             await Task.WhenAny(Task.WhenAll(done, _output.Completion), Farewell(stop)).ConfigureAwait(false);
         }
     }
@@ -85,7 +88,8 @@ internal sealed class QmpSession
     }
 
     /// <summary>A message as it goes over the wire.</summary>
-    public static byte[] Encode(JsonNode message, bool pretty) => Encoding.ASCII.GetBytes(JsonMessageWriter.Write(message, pretty) + "\r\n");
+    public static byte[] Encode(JsonNode message, bool pretty) =>
+        Encoding.ASCII.GetBytes(JsonMessageWriter.Write(message, pretty) + "\r\n");
 
     private async Task Read(CancellationToken stop)
     {
@@ -109,7 +113,8 @@ internal sealed class QmpSession
 
     private static async Task Farewell(CancellationToken stop)
     {
-        await Task.Delay(Timeout.Infinite, stop).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).ConfigureAwait(false);
+        await Task.Delay(Timeout.Infinite, stop)
+            .ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default).ConfigureAwait(false);
         await Task.Delay(s_farewell, CancellationToken.None).ConfigureAwait(false);
     }
 
@@ -137,7 +142,8 @@ internal sealed class QmpSession
         JsonObject answer;
         try
         {
-            answer = new JsonObject { ["return"] = await Execute(message as JsonObject ?? throw new QapiException("QMP input must be a JSON object")).ConfigureAwait(false) };
+            answer = new JsonObject { ["return"] = await Execute(message as JsonObject
+                ?? throw new QapiException("QMP input must be a JSON object")).ConfigureAwait(false) };
             if (hasId)
             {
                 answer["id"] = id;
@@ -171,7 +177,8 @@ internal sealed class QmpSession
 
     private async Task<JsonNode?> Run(string name, bool outOfBand, JsonObject arguments)
     {
-        QmpCommand command = _commands.Find(name) ?? throw new QapiException($"The command {name} has not been found", QapiErrorClass.CommandNotFound);
+        QmpCommand command = _commands.Find(name)
+            ?? throw new QapiException($"The command {name} has not been found", QapiErrorClass.CommandNotFound);
         if (outOfBand && !command.Shape.OutOfBand)
         {
             throw new QapiException($"The command {name} does not support OOB");
@@ -200,7 +207,8 @@ internal sealed class QmpSession
         {
             if (key == "execute" || (key == "exec-oob" && _outOfBand))
             {
-                name = value?.GetValueKind() == JsonValueKind.String ? value.GetValue<string>() : throw new QapiException($"QMP input member '{key}' must be a string");
+                name = value?.GetValueKind() == JsonValueKind.String ? value.GetValue<string>()
+                    : throw new QapiException($"QMP input member '{key}' must be a string");
                 verb = verb == null ? key : throw new QapiException($"QMP input member '{verb}' clashes with '{key}'");
             }
             else if (key == "arguments")

@@ -9,7 +9,8 @@ public static class QemuNumber
         number = 0;
         bool negative = text is ['-', ..];
         string digits = text is ['-' or '+', ..] ? text[1..] : text ?? "";
-        (string value, int radix) = digits is ['0', 'x' or 'X', ..] ? (digits[2..], 16) : digits is ['0', _, ..] ? (digits[1..], 8) : (digits, 10);
+        (string value, int radix) = digits is ['0', 'x' or 'X', ..] ? (digits[2..], 16) : digits is ['0', _, ..] ? (digits[1..], 8)
+            : (digits, 10);
         if (value.Length == 0)
         {
             return false;

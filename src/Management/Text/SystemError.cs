@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Vmm.Management.Text;
 
 /// <summary>
-/// Why the system has refused something, in the words of strerror(3), as every other program on the host says it. .NET's own words repeat the path, name types
-/// and parameters, and call a folder that is opened as a file "denied".
+/// Why the system has refused something, in the words of strerror(3), as every other program on the host says it. .NET's own words repeat
+/// the path, name types and parameters, and call a folder that is opened as a file "denied".
 /// </summary>
 public static class SystemError
 {
@@ -27,7 +27,8 @@ public static class SystemError
         FileNotFoundException or DirectoryNotFoundException => Words(IsBelowFile(path) ? NotADirectory : NoSuchFile),
         PathTooLongException => Words(NameTooLong),
         UnauthorizedAccessException when Directory.Exists(path) => Words(IsADirectory),
-        UnauthorizedAccessException => Words(error.InnerException is IOException { HResult: > 0 and <= Last } inner ? inner.HResult : PermissionDenied),
+        UnauthorizedAccessException =>
+            Words(error.InnerException is IOException { HResult: > 0 and <= Last } inner ? inner.HResult : PermissionDenied),
 
         // A Unix socket in a folder that is not there, and one that is not there itself, are "address not available" to .NET.
         SocketException when IsBelowFile(path) => Words(NotADirectory),
@@ -39,7 +40,8 @@ public static class SystemError
         // .NET locks what it opens, and so does another Vmm.
         IOException { HResult: TryAgain } => "another process uses it",
         IOException { HResult: > 0 and <= Last } => Words(error.HResult),
-        ArgumentException argument when argument.ParamName != null => argument.Message.Replace($" (Parameter '{argument.ParamName}')", "", StringComparison.Ordinal),
+        ArgumentException argument when argument.ParamName != null =>
+            argument.Message.Replace($" (Parameter '{argument.ParamName}')", "", StringComparison.Ordinal),
         _ => error.Message,
     };
 

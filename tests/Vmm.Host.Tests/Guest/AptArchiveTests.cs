@@ -24,7 +24,8 @@ public sealed class AptArchiveTests
         Assert.Equal(
             "linux-image-6.12.1+deb13-cloud-arm64",
             AptArchive.Dependency(
-                "Package: linux-image-cloud-arm64\nDepends: base (>= 1), linux-image-6.12.1+deb13-cloud-arm64 (= 6.12.1-1)\n", "linux-image-"));
+                "Package: linux-image-cloud-arm64\nDepends: base (>= 1), linux-image-6.12.1+deb13-cloud-arm64 (= 6.12.1-1)\n",
+                "linux-image-"));
 
     [Fact]
     public void DownloadSize_of_an_apt_listing_is_in_bytes() =>

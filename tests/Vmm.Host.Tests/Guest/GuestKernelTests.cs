@@ -37,6 +37,7 @@ public sealed class GuestKernelTests
         [
             "linux-image-7.0.9+deb13-cloud-arm64", "linux-image-7.0.13+deb13-cloud-arm64", "linux-image-7.0.13+deb13-cloud-arm64-dbg",
             "linux-image-7.0.14+deb13-cloud-arm64-unsigned", "linux-image-7.0.9+deb13-arm64", "linux-image-7.0.10+deb13-arm64-16k",
-            "linux-image-7.0.14+deb13-rt-arm64", "linux-image-7.1.2+deb13-cloud-arm64", "linux-image-7.10.1+deb13-cloud-arm64", "linux-image-cloud-arm64",
+            "linux-image-7.0.14+deb13-rt-arm64", "linux-image-7.1.2+deb13-cloud-arm64", "linux-image-7.10.1+deb13-cloud-arm64",
+            "linux-image-cloud-arm64",
         ]));
 }

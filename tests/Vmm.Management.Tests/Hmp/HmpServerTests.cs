@@ -43,7 +43,8 @@ public sealed class HmpServerTests : IDisposable
         person.Send("device_del cpu9\n"u8);
         Assert.Equal("device_del cpu9\r\nError: Device 'cpu9' not found\r\n(vmm) ", await Until(person, "(vmm) "));
         person.Send("info history\r"u8);
-        Assert.Equal("info history\r\n0: 'info name '\r\n1: 'device_del cpu9'\r\n2: 'info history'\r\n(vmm) ", await Until(person, "(vmm) "));
+        Assert.Equal("info history\r\n0: 'info name '\r\n1: 'device_del cpu9'\r\n2: 'info history'\r\n(vmm) ",
+            await Until(person, "(vmm) "));
     }
 
     [Fact]

@@ -14,7 +14,8 @@ public sealed class LineEditorTests
     private readonly LineEditor _editor;
 
     public LineEditorTests() => _editor = new LineEditor("> ", text => _seen.Append(text), line => Task.FromResult<IReadOnlyList<string>>(
-        [.. new[] { "stop", "system_reset", "system_powerdown" }.Where(c => c.StartsWith(line[(line.LastIndexOf(' ') + 1)..], StringComparison.Ordinal))]));
+        [.. new[] { "stop", "system_reset", "system_powerdown" }.Where(c =>
+            c.StartsWith(line[(line.LastIndexOf(' ') + 1)..], StringComparison.Ordinal))]));
 
     [Theory]
     [InlineData("stop\r", "stop")]

@@ -7,11 +7,15 @@ using Vmm.Management.Qmp;
 
 namespace Vmm.Management.Tests.Qmp;
 
-/// <summary>A VM without a guest, as QEMU was started for the transcript: four CPUs of six, one of them plugged, 300 MiB; and a QMP server for it at a socket.</summary>
+/// <summary>
+/// A VM without a guest, as QEMU was started for the transcript: four CPUs of six, one of them plugged, 300 MiB; and a QMP server for it at
+/// a socket.
+/// </summary>
 internal sealed class FakeVm : IAsyncDisposable
 {
     // The words that stand at the start of RAM.
-    private static readonly byte[] s_memory = [.. new uint[] { 0xedfe0dd0, 0x1000, 0x40000000, 0xa01d0000, 0x30000000, 0x11000000, 0x10000000, 0, 0xf7010000 }.SelectMany(BitConverter.GetBytes)];
+    private static readonly byte[] s_memory = [.. new uint[] { 0xedfe0dd0, 0x1000, 0x40000000, 0xa01d0000, 0x30000000, 0x11000000,
+        0x10000000, 0, 0xf7010000 }.SelectMany(BitConverter.GetBytes)];
 
     private readonly CancellationTokenSource _stop = new();
     private readonly Task _serving;
@@ -21,8 +25,10 @@ internal sealed class FakeVm : IAsyncDisposable
     {
         Path = System.IO.Path.Combine(System.IO.Path.GetTempPath(), $"vmm-qmp-{Guid.NewGuid():N}");
         Device = new SocketDevice("compat_monitor0", new SocketTarget(Path, "", 0, Server: true, Wait: false));
-        var config = new MachineConfig(CpuModel.Find("cortex-a57")!, 4, new CpuTopology(1, 1, 6, 1), 300 << 20, new BootConfig(default, null, "")) { Name = "guest" };
-        Commands = new MonitorCommands(new MonitorVm(config, Answer, () => Server!.Publish(new VmShutdown(Guest: false, ShutdownCause.HostQuit))), () => [Device, new NullDevice("serial0")]);
+        var config = new MachineConfig(CpuModel.Find("cortex-a57")!, 4, new CpuTopology(1, 1, 6, 1), 300 << 20,
+            new BootConfig(default, null, "")) { Name = "guest" };
+        Commands = new MonitorCommands(new MonitorVm(config, Answer, () =>
+            Server!.Publish(new VmShutdown(Guest: false, ShutdownCause.HostQuit))), () => [Device, new NullDevice("serial0")]);
         Server = new QmpServer(Commands.Qmp);
         _serving = Server.RunAsync(Device, pretty: false, _stop.Token);
     }

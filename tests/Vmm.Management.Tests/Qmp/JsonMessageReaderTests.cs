@@ -13,16 +13,20 @@ public sealed class JsonMessageReaderTests
     [InlineData("[9223372036854775807, 9223372036854775808, 1e3]", "[9223372036854775807, 9223372036854775808, 1000]")]
     [InlineData("{}", "{}")]
     [InlineData("[ ]", "[]")]
-    public void Message_is_read_and_written(string text, string expected) => Assert.Equal(expected, JsonMessageWriter.Write(Assert.Single(Read(text)).Message));
+    public void Message_is_read_and_written(string text, string expected) =>
+        Assert.Equal(expected, JsonMessageWriter.Write(Assert.Single(Read(text)).Message));
 
     [Theory]
     [InlineData("[\"\u00e9\"]", """["\u00E9"]""")]
     [InlineData("[\"\U0001F600\"]", """["\uD83D\uDE00"]""")]
-    public void Text_beyond_ASCII_is_escaped(string text, string expected) => Assert.Equal(expected, JsonMessageWriter.Write(Assert.Single(Read(text)).Message));
+    public void Text_beyond_ASCII_is_escaped(string text, string expected) =>
+        Assert.Equal(expected, JsonMessageWriter.Write(Assert.Single(Read(text)).Message));
 
     [Fact]
     public void Pretty_has_a_line_for_each_member() =>
-        Assert.Equal("{\r\n    \"a\": [\r\n        1,\r\n        2\r\n    ],\r\n    \"b\": {}\r\n}", JsonMessageWriter.Write(JsonNode.Parse("""{"a":[1,2],"b":{}}"""), pretty: true));
+        Assert.Equal(
+            "{\r\n    \"a\": [\r\n        1,\r\n        2\r\n    ],\r\n    \"b\": {}\r\n}",
+            JsonMessageWriter.Write(JsonNode.Parse("""{"a":[1,2],"b":{}}"""), pretty: true));
 
     [Theory]
     [InlineData("x\n{}", "invalid keyword 'x'")]
@@ -41,7 +45,8 @@ public sealed class JsonMessageReaderTests
 
     [Fact]
     public void Invalid_UTF8_is_an_error() =>
-        Assert.Equal("JSON parse error, invalid UTF-8 sequence in string", Assert.Single(Read("[\"\u00c3(\"]", Encoding.Latin1)).Error!.Message);
+        Assert.Equal("JSON parse error, invalid UTF-8 sequence in string",
+            Assert.Single(Read("[\"\u00c3(\"]", Encoding.Latin1)).Error!.Message);
 
     [Fact]
     public void Pieces_of_any_size_make_the_same_messages()
@@ -71,7 +76,8 @@ public sealed class JsonMessageReaderTests
         var read = new List<string>();
         for (int start = 0; start < text.Length; start += size)
         {
-            foreach ((JsonNode? message, JsonMessageException? error) in reader.Feed(text.AsMemory(start, Math.Min(size, text.Length - start))))
+            foreach ((JsonNode? message,
+                JsonMessageException? error) in reader.Feed(text.AsMemory(start, Math.Min(size, text.Length - start))))
             {
                 read.Add(error?.Message ?? JsonMessageWriter.Write(message));
             }

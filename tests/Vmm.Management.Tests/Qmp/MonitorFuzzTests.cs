@@ -10,8 +10,8 @@ namespace Vmm.Management.Tests.Qmp;
 public sealed class MemoryMeasurement;
 
 /// <summary>
-/// Random and mutilated input to both monitors. Whatever was sent, the next good request is answered, the session lives, and the process does not grow. A short run of a
-/// fixed seed; <c>VMM_FUZZ_SECONDS=600 ./test --filter Fuzz</c> for long ones (<see cref="FuzzRun"/>).
+/// Random and mutilated input to both monitors. Whatever was sent, the next good request is answered, the session lives, and the process
+/// does not grow. A short run of a fixed seed; <c>VMM_FUZZ_SECONDS=600 ./test --filter Fuzz</c> for long ones (<see cref="FuzzRun"/>).
 /// </summary>
 [Collection(nameof(MemoryMeasurement))]
 public sealed class MonitorFuzzTests
@@ -20,20 +20,26 @@ public sealed class MonitorFuzzTests
     private static readonly string[] s_corpus =
     [
         .. File.ReadLines(Path.Combine(AppContext.BaseDirectory, "Qmp", "requests.txt"))
-            .Where(l => l.Length > 0 && l[0] != '#' && !l.Contains("memsave", StringComparison.Ordinal) && !l.Contains("quit", StringComparison.Ordinal)),
+            .Where(l => l.Length > 0 && l[0] != '#' && !l.Contains("memsave", StringComparison.Ordinal)
+                && !l.Contains("quit", StringComparison.Ordinal)),
     ];
 
     private static readonly string[] s_pieces =
     [
-        "{", "}", "[", "]", ":", ",", "\"", "'", "\\", "\\u", "\\ud800", "\\udc00", "null", "true", "false", "0", "-", "1e", "1e99999", "0.", "99999999999999999999", "\n", "\r", "\t", "\0", "\u00ff", "\u00fe",
-        "\u00c3", "\u00f0\u009f", "{\"execute\":", "\"exec-oob\":", "\"arguments\":", "\"id\":", "qmp_capabilities", "[[[[[[[[", "]]]]]]]]", "{\"a\":{\"a\":{\"a\":",
+        "{", "}", "[", "]", ":", ",", "\"", "'", "\\", "\\u", "\\ud800", "\\udc00", "null", "true", "false", "0", "-", "1e", "1e99999",
+        "0.", "99999999999999999999", "\n", "\r", "\t", "\0", "\u00ff", "\u00fe",
+        "\u00c3", "\u00f0\u009f", "{\"execute\":", "\"exec-oob\":", "\"arguments\":", "\"id\":", "qmp_capabilities", "[[[[[[[[", "]]]]]]]]",
+        "{\"a\":{\"a\":{\"a\":",
     ];
 
     private static readonly string[] s_words =
     [
-        "info", "help", "registers", "-a", "x", "xp", "print", "p", "/", "/4xw", "/99999999999999x", "/65536xb", "0x40000000", "$pc", "$x0", "(", ")", "+", "-", "~", "*", "/", "%", "&", "|", "^", "'a'", "'", "\"", "\\",
-        "0x", "08", "18446744073709551616", "-1", "cpu", "device_add", "device_del", "cortex-a57-arm-cpu,id=a,core-id=5", ",", "=", "qom-list", "qom-get", "/machine", "stop", "s", "cont", "mtree", "-f", "history",
-        "hotpluggable-cpus", "cpus-powerstate", "system_reset", "\t", "\u0001", "\e[A", "\e[3~", "\u00ff", "((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((",
+        "info", "help", "registers", "-a", "x", "xp", "print", "p", "/", "/4xw", "/99999999999999x", "/65536xb", "0x40000000", "$pc", "$x0",
+        "(", ")", "+", "-", "~", "*", "/", "%", "&", "|", "^", "'a'", "'", "\"", "\\",
+        "0x", "08", "18446744073709551616", "-1", "cpu", "device_add", "device_del", "cortex-a57-arm-cpu,id=a,core-id=5", ",", "=",
+        "qom-list", "qom-get", "/machine", "stop", "s", "cont", "mtree", "-f", "history",
+        "hotpluggable-cpus", "cpus-powerstate", "system_reset", "\t", "\u0001", "\e[A", "\e[3~", "\u00ff",
+        "((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((((",
     ];
 
     [Fact]
@@ -120,7 +126,8 @@ public sealed class MonitorFuzzTests
         var text = new StringBuilder();
         for (int i = random.Next(1, 6); i > 0; i--)
         {
-            text.Append(random.Next(3) == 0 ? s_pieces[random.Next(s_pieces.Length)] : s_corpus[random.Next(s_corpus.Length)]).Append(random.Next(2) == 0 ? "\n" : "");
+            text.Append(random.Next(3) == 0 ? s_pieces[random.Next(s_pieces.Length)] : s_corpus[random.Next(s_corpus.Length)])
+                .Append(random.Next(2) == 0 ? "\n" : "");
         }
 
         for (int i = random.Next(8); i > 0 && text.Length > 0; i--)

@@ -3,7 +3,9 @@ using Vmm.Management.Qmp;
 
 namespace Vmm.Management.Tests.Qmp;
 
-/// <summary>What <c>query-qmp-schema</c> says of commands and events that QEMU 10.0.2 has too is what QEMU says of them, type by type.</summary>
+/// <summary>
+/// What <c>query-qmp-schema</c> says of commands and events that QEMU 10.0.2 has too is what QEMU says of them, type by type.
+/// </summary>
 public sealed class QmpSchemaTests
 {
     // Commands and events that QEMU 10.0.2 has not.
@@ -14,7 +16,8 @@ public sealed class QmpSchemaTests
     {
         await using var vm = new FakeVm();
         JsonArray ours = (JsonArray)(await vm.Commands.Qmp.Find("query-qmp-schema")!.Run([]))!;
-        JsonArray theirs = JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "Qmp", "schema.json")))!.AsArray();
+        JsonArray theirs =
+            JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "Qmp", "schema.json")))!.AsArray();
         Dictionary<string, JsonNode> ourTypes = ByName(ours);
         Dictionary<string, JsonNode> theirTypes = ByName(theirs);
         var differences = new List<string>();
@@ -74,16 +77,24 @@ public sealed class QmpSchemaTests
         }
 
         string TypeOf(string key, JsonNode of) => Expand(types[of[key]!.ToString()], types, open);
-        string List(string key, Func<JsonNode, string> text) => entry[key] is JsonArray all ? string.Join(", ", all.Select(m => text(m!)).Order(StringComparer.Ordinal)) : "";
+        string List(string key, Func<JsonNode, string> text) =>
+            entry[key] is JsonArray all ? string.Join(", ", all.Select(m => text(m!)).Order(StringComparer.Ordinal)) : "";
+        string Member(JsonNode m)
+        {
+            string optional = m.AsObject().ContainsKey("default") ? "?" : "";
+            return $"{m["name"]}{optional}: {TypeOf("type", m)}{m["features"]?.ToJsonString()}";
+        }
+
         string features = entry["features"] is JsonArray f ? $" features {f.ToJsonString()}" : "";
         string expanded = kind switch
         {
-            "command" => $"{TypeOf("arg-type", entry)} -> {TypeOf("ret-type", entry)} oob {entry["allow-oob"]?.GetValue<bool>() ?? false}{features}",
+            "command" => $"{TypeOf("arg-type", entry)} -> {TypeOf("ret-type", entry)} oob "
+                + $"{entry["allow-oob"]?.GetValue<bool>() ?? false}{features}",
             "event" => TypeOf("arg-type", entry),
             "array" => $"[{TypeOf("element-type", entry)}]",
             "builtin" => $"{name}:{entry["json-type"]}",
             "enum" => $"enum({List("members", m => m["name"]!.ToString())}; {List("values", v => v.ToString())})",
-            _ => $"{{{List("members", m => $"{m["name"]}{(m.AsObject().ContainsKey("default") ? "?" : "")}: {TypeOf("type", m)}{m["features"]?.ToJsonString()}")}"
+            _ => $"{{{List("members", Member)}"
                 + (entry["tag"] is { } tag ? $" by {tag}: {List("variants", v => $"{v["case"]}: {TypeOf("type", v)}")}" : "") + "}",
         };
         open.Remove(name);

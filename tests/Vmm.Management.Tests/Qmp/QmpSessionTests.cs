@@ -55,7 +55,8 @@ public sealed class QmpSessionTests : IDisposable
     [InlineData(false, HotplugOutcomeKind.Refused, 0x81, "unplug", "refused", "DEVICE_UNPLUG_GUEST_ERROR")]
     [InlineData(true, HotplugOutcomeKind.TimedOut, 0, "plug", "timed-out", null)]
     [InlineData(false, HotplugOutcomeKind.Cancelled, 0, "unplug", "cancelled", null)]
-    public async Task Each_outcome_of_a_request_is_one_event_of_ours(bool plug, HotplugOutcomeKind kind, int status, string operation, string result, string? before)
+    public async Task Each_outcome_of_a_request_is_one_event_of_ours(bool plug, HotplugOutcomeKind kind, int status, string operation,
+        string result, string? before)
     {
         using QmpTestClient client = await QmpTestClient.NegotiateAsync(_vm.Path);
         _vm.Server.Publish(new HotplugOutcome("core4", 4, plug, kind, status));
@@ -141,7 +142,8 @@ public sealed class QmpSessionTests : IDisposable
         }
 
         int seen = 0;
-        while (seen < Events && await deaf.ReceiveAsync().ContinueWith(t => t.IsCompletedSuccessfully ? t.Result : null, TaskScheduler.Default) != null)
+        while (seen < Events
+            && await deaf.ReceiveAsync().ContinueWith(t => t.IsCompletedSuccessfully ? t.Result : null, TaskScheduler.Default) != null)
         {
             seen++;
         }

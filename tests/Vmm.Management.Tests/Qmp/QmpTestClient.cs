@@ -40,7 +40,8 @@ internal sealed class QmpTestClient : IDisposable
     public void Send(byte[] bytes) => Socket.Send(bytes);
 
     /// <summary>The next message; null at the end.</summary>
-    public async Task<JsonNode?> ReceiveAsync() => await _lines.ReadLineAsync().WaitAsync(Patience.Limit) is { } line ? JsonNode.Parse(line) : null;
+    public async Task<JsonNode?> ReceiveAsync() =>
+        await _lines.ReadLineAsync().WaitAsync(Patience.Limit) is { } line ? JsonNode.Parse(line) : null;
 
     /// <summary>Sends a line, and a request behind it; what is answered before the answer to that.</summary>
     public async Task<List<JsonNode>> AskAsync(string line)

@@ -6,8 +6,8 @@ using Vmm.Management.Commands;
 namespace Vmm.Management.Tests.Qmp;
 
 /// <summary>
-/// What is asked in <c>requests.txt</c> is answered as QEMU 10.0.2 did when <c>record</c> wrote <c>transcript.txt</c>: the same number of messages in the same
-/// order, the same members and types, and errors and texts for people word by word.
+/// What is asked in <c>requests.txt</c> is answered as QEMU 10.0.2 did when <c>record</c> wrote <c>transcript.txt</c>: the same number of
+/// messages in the same order, the same members and types, and errors and texts for people word by word.
 /// </summary>
 public sealed class QmpTranscriptTests
 {
@@ -36,7 +36,8 @@ public sealed class QmpTranscriptTests
             compared++;
             if (answers.Count != expected.Length)
             {
-                differences.Add($"{request}\n  QEMU: {string.Join<JsonNode>("\n        ", expected)}\n  Vmm:  {string.Join("\n        ", answers.Select(a => a.ToJsonString()))}");
+                differences.Add($"{request}\n  QEMU: {string.Join<JsonNode>("\n        ", expected)}\n  Vmm:  "
+                    + $"{string.Join("\n        ", answers.Select(a => a.ToJsonString()))}");
                 continue;
             }
 
@@ -74,7 +75,8 @@ public sealed class QmpTranscriptTests
     }
 
     // Without the name of the socket.
-    private static string[] Stable(string path) => [.. File.ReadAllLines(path).Where(l => !l.Contains("compat_monitor0", StringComparison.Ordinal) || l.Contains("yank", StringComparison.Ordinal))];
+    private static string[] Stable(string path) => [.. File.ReadAllLines(path)
+        .Where(l => !l.Contains("compat_monitor0", StringComparison.Ordinal) || l.Contains("yank", StringComparison.Ordinal))];
 
     internal static string SourceFolder()
     {
@@ -145,17 +147,22 @@ public sealed class QmpTranscriptTests
                 return null;
             case JsonArray { Count: > 0 } elements when ours!.AsArray().Count > 0:
                 // Lists of other things of the same kind: one of theirs is like ours.
-                return ours.AsArray().Select(o => elements.Select(e => Difference(e, o, $"{path}[]")).FirstOrDefault(d => d == null, "no element in QEMU's is like ours")).FirstOrDefault(d => d != null) is { } different
+                return ours.AsArray().Select(o => elements.Select(e => Difference(e, o, $"{path}[]"))
+                    .FirstOrDefault(d => d == null, "no element in QEMU's is like ours")).FirstOrDefault(d => d != null) is { } different
                     ? $"{path}: {different}"
                     : null;
             case JsonArray elements:
-                return elements.Count == ours!.AsArray().Count || path != ".return" ? null : $"{path}: {elements.Count} elements in QEMU, {ours.AsArray().Count} here";
-            case JsonValue value when kind == JsonValueKind.String && path is ".error.class" or ".error.desc" or ".event" or ".data.reason" or ".return" or ".return.status":
-                return value.ToString() == ours!.ToString() || (path == ".return" && value.ToString().StartsWith("virt-", StringComparison.Ordinal)) || (path == ".return" && value.ToString() == "auto")
+                return elements.Count == ours!.AsArray().Count || path != ".return" ? null
+                    : $"{path}: {elements.Count} elements in QEMU, {ours.AsArray().Count} here";
+            case JsonValue value when kind == JsonValueKind.String && path is ".error.class" or ".error.desc" or ".event" or ".data.reason"
+                or ".return" or ".return.status":
+                return value.ToString() == ours!.ToString() || (path == ".return"
+                    && value.ToString().StartsWith("virt-", StringComparison.Ordinal)) || (path == ".return" && value.ToString() == "auto")
                     ? null
                     : $"{path}: '{value}' in QEMU, '{ours}' here";
             default:
-                return path.StartsWith(".id", StringComparison.Ordinal) && theirs?.ToJsonString() != ours?.ToJsonString() ? $"{path}: another id" : null;
+                return path.StartsWith(".id", StringComparison.Ordinal) && theirs?.ToJsonString() != ours?.ToJsonString()
+                    ? $"{path}: another id" : null;
         }
     }
 }
