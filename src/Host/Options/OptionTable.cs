@@ -23,8 +23,7 @@ public static class OptionTable
                 : OfMachine(o, m => m with { Cpu = CpuOption.Parse(v) })) { Choices = [.. CpuModel.All.Select(m => m.Name)] },
         new("smp", SmpOption.Syntax,
             "CPUs: enabled at power-on, possible at all, disabled by the administrator, and how they are arranged (1)", OptionValue.Text,
-            (o, v) =>
-            OfMachine(o, m => m with { Smp = SmpOption.Add(m.Smp, v) })),
+            (o, v) => OfMachine(o, m => m with { Smp = SmpOption.Add(m.Smp, v) })),
         new("m", MemoryOption.Syntax, $"size of RAM, in MiB without a suffix ({MemoryOption.Default >> 20}M)", OptionValue.Text, (o, v) =>
             OfMachine(o, m => m with { Memory = MemoryOption.Parse(v) })) { Aliases = ["memory"] },
         new("accel", AcceleratorOption.Syntax, AcceleratorOption.Help, OptionValue.Text, ApplyAccelerator)
@@ -51,8 +50,7 @@ public static class OptionTable
             OfMachine(o, m => m with { Bios = v })),
         new("L", "FOLDER", "where -bios is looked for, too", OptionValue.Folder, (o, v) => o with { DataFolders = [.. o.DataFolders, v] }),
         new("drive", FirmwareOption.DriveSyntax, "a bank of flash: unit 0 has the firmware, unit 1 its variables", OptionValue.Text,
-            (o, v) =>
-            OfMachine(o, m => m with { Drives = [.. m.Drives, v] })),
+            (o, v) => OfMachine(o, m => m with { Drives = [.. m.Drives, v] })),
         new("pflash", "FILE", "the next bank of flash", OptionValue.File, (o, v) =>
             OfMachine(o, m => m with { Drives = [.. m.Drives, $"if=pflash,file={v.Replace(",", ",,", StringComparison.Ordinal)}"] })),
 
