@@ -34,6 +34,8 @@ public sealed class EmulationLayerTests
     [InlineData("Memory", "Interrupts,Devices,Boards,Boot")]
     [InlineData("Cpu", "Devices,Boards,Boot")]
     [InlineData("State", "Memory,Interrupts,Cpu,Devices,Boards,Boot")]
+    [InlineData("Cpu.Mmu", "Cpu.Engines,Cpu.Jit,Cpu.Lockstep")]
+    [InlineData("Cpu.Jit.Plan", "Cpu.Jit.X64,Cpu.Engines")]
     public void Layers_refer_one_way(string layer, string above) => Assert.DoesNotContain(
         Uses(t => IsIn(t, Root + layer)),
         pair => above.Split(',').Any(prefix => IsIn(pair.Used, Root + prefix)));

@@ -300,6 +300,9 @@ public sealed unsafe partial class VcpuCore : IDisposable
     /// <summary>The cached data translations of the current translation tables, a line each. Owner only, or while the vCPU does not run.</summary>
     public string DescribeTlb() => Mmu.Describe();
 
+    /// <summary>The general registers, as QEMU's <c>info registers</c> lays them out. Owner only, or while the vCPU does not run.</summary>
+    public string DumpRegisters() => RegisterDump.Of(_state);
+
     /// <summary>Makes <see cref="Run"/> return <see cref="VcpuExit.Requested"/> soon, or at once when it is next called. Any thread.</summary>
     public void RequestExit() => Interrupts.Raise(AttentionBits.Exit);
 

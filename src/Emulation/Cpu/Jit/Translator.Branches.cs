@@ -1,4 +1,5 @@
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit.Plan;
 using Vmm.Emulation.Cpu.Jit.X64;
 
 namespace Vmm.Emulation.Cpu.Jit;
@@ -14,7 +15,7 @@ internal sealed unsafe partial class Translator
 
     private static bool BranchLink(Translator t, Op* op)
     {
-        t.SettleFlags(t._wanted[t._index]);
+        t.SettleFlags(t._plan.AreFlagsWanted(t._index));
         t.Link(op);
         t.Taken(op, null);
         return true;
@@ -26,7 +27,7 @@ internal sealed unsafe partial class Translator
 
     private bool Indirect(Op* op, bool link)
     {
-        SettleFlags(_wanted[_index]);
+        SettleFlags(_plan.AreFlagsWanted(_index));
         StoreVectors();
         if (link)
         {
@@ -124,5 +125,5 @@ internal sealed unsafe partial class Translator
         }
     }
 
-    private bool WantedByTarget(Op* op) => TargetWord(op) is var word && (word < 0 || WantedAtWord(word));
+    private bool WantedByTarget(Op* op) => BlockPlan.TargetWord(op) is var word && (word < 0 || _plan.FlagsWantedAtWord(word));
 }

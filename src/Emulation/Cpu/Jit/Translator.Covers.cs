@@ -1,6 +1,7 @@
 using System.Numerics;
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit.Plan;
 using Vmm.Emulation.Cpu.Jit.X64;
 
 namespace Vmm.Emulation.Cpu.Jit;
@@ -180,7 +181,7 @@ internal sealed unsafe partial class Translator
         (int from, int to) = (offset, offset + size);
         bool keep = !_apart && Reach(op, write, ref from, ref to);
         int length = to - from;
-        bool inBase = op->Rn == CpuState.Sp || _inLoop[_index];
+        bool inBase = op->Rn == CpuState.Sp || _plan.IsInLoop(_index);
         int by = OpEffects.MayWrite(op, op->Rn) && Moves(op, op->Rn, out int moved) ? moved : 0;
         var miss = new Miss(0, 0, length, Together: length > size, keep, op->Rn, from - by, index);
         Address(op->Rn, from);
@@ -224,13 +225,13 @@ internal sealed unsafe partial class Translator
         int slot = leader->Rn;
         bool any = false;
         int moved = 0;
-        int end = Math.Min(_length, _index + MaxAhead);
+        int end = Math.Min(_plan.Length, _index + MaxAhead);
         for (int i = _index; i < end; i++)
         {
-            Op* op = OpAt(i);
+            Op* op = _plan.At(i);
             if (i > _index)
             {
-                if (_isLabel[i] || !op->IsAllocated || s_emitters[op->Row] == null)
+                if (_plan.IsLabel(i) || !op->IsAllocated || s_emitters[op->Row] == null)
                 {
                     break;
                 }

@@ -1,5 +1,6 @@
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit.Plan;
 using Vmm.Emulation.Cpu.Jit.X64;
 
 namespace Vmm.Emulation.Cpu.Jit;
@@ -51,7 +52,7 @@ internal sealed unsafe partial class Translator
         _flagsInHost = true;
         _flagsInMemory = false;
         _borrow = borrow;
-        Op* op = OpAt(_index);
+        Op* op = _plan.At(_index);
         _flagSource = CanRemake(op) ? op : null;
     }
 
@@ -60,7 +61,7 @@ internal sealed unsafe partial class Translator
     {
         if (_flagSource == null)
         {
-            SettleFlags(_wanted[_index]);
+            SettleFlags(_plan.AreFlagsWanted(_index));
             _flagsInMemory = true;
         }
 
@@ -76,7 +77,7 @@ internal sealed unsafe partial class Translator
     }
 
     // Whose registers tell flags that are wanted and in neither place; 0 for none.
-    private nint UnsettledFlags() => !_flagsInHost && !_flagsInMemory && _wanted[_index] ? (nint)_flagSource : 0;
+    private nint UnsettledFlags() => !_flagsInHost && !_flagsInMemory && _plan.AreFlagsWanted(_index) ? (nint)_flagSource : 0;
 
     // In a stub: flags that UnsettledFlags told of go to memory.
     private void SettleFlagsOf(Op* source)
@@ -183,7 +184,7 @@ internal sealed unsafe partial class Translator
 
         if (!_flagsInHost)
         {
-            SettleFlags(_wanted[_index]);
+            SettleFlags(_plan.AreFlagsWanted(_index));
             _flagsInMemory = true;
             _flagsInHost = false;
         }

@@ -110,7 +110,7 @@ internal sealed unsafe partial class Translator
         t.CheckArithmetic(op, rounds: false);
         t.CompareScalars(op, withZero: (op->Word & 8) != 0);
         t.FlagsSet(borrow: true);
-        t.SettleFlags(t._wanted[t._index + 1]);
+        t.SettleFlags(t._plan.AreFlagsWanted(t._index + 1));
         t.ForgetHostFlags();
         return true;
     }
@@ -161,7 +161,7 @@ internal sealed unsafe partial class Translator
         }
 
         t.FlagsSet(borrow: true);
-        t.SettleFlags(t._wanted[t._index + 1]);
+        t.SettleFlags(t._plan.AreFlagsWanted(t._index + 1));
         t.ForgetHostFlags();
         return true;
     }

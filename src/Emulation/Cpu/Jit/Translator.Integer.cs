@@ -241,7 +241,7 @@ internal sealed unsafe partial class Translator
         bool borrow = operation == Alu.Sbb;
         if (!sets)
         {
-            SettleFlags(_wanted[_index + 1]);
+            SettleFlags(_plan.AreFlagsWanted(_index + 1));
         }
 
         NeedHostFlags();
@@ -398,7 +398,7 @@ internal sealed unsafe partial class Translator
     private bool MoveChain(Op* op, ulong value)
     {
         int after = _index + 1;
-        bool again = after < _length && !_isLabel[after] && IsMoveKeep(OpAt(after)) && OpAt(after)->Rd == op->Rd && Wide(OpAt(after)) == Wide(op);
+        bool again = after < _plan.Length && !_plan.IsLabel(after) && IsMoveKeep(_plan.At(after)) && _plan.At(after)->Rd == op->Rd && Wide(_plan.At(after)) == Wide(op);
         _constant = value;
         _constantFor = again ? after : -1;
         if (!again)

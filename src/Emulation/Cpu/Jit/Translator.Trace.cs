@@ -1,6 +1,7 @@
 using System.Globalization;
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit.Plan;
 using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Cpu.Jit;
@@ -19,9 +20,9 @@ internal sealed unsafe partial class Translator
     /// <param name="executableOffset">From where its code is to where it is executed.</param>
     public void Trace(TraceLog trace, ulong address, BlockCode block, nint executableOffset)
     {
-        for (int i = 0; i < _length; i++)
+        for (int i = 0; i < _plan.Length; i++)
         {
-            string line = string.Create(CultureInfo.InvariantCulture, $"0x{address + (ulong)(i * 4):x16} {OpAt(i)->Word:x8} {NameOf(OpAt(i))}");
+            string line = string.Create(CultureInfo.InvariantCulture, $"0x{address + (ulong)(i * 4):x16} {_plan.At(i)->Word:x8} {NameOf(_plan.At(i))}");
             Write(trace, TraceCategories.InAsm, line);
             if (trace.Traces(TraceCategories.Op))
             {
@@ -47,20 +48,20 @@ internal sealed unsafe partial class Translator
 
     private string Describe(int index)
     {
-        Op* op = OpAt(index);
+        Op* op = _plan.At(index);
         var said = new List<string> { _became[index].Emitted ? "emitted" : "interpreted", $"{_became[index + 1].Position - _became[index].Position} bytes" };
-        if (_isEntry[index])
+        if (_plan.IsEntry(index))
         {
             said.Add("entry");
         }
-        else if (_isLabel[index])
+        else if (_plan.IsLabel(index))
         {
             said.Add("label");
         }
 
         if (op->IsAllocated && FlagEffects.OfRow(op->Row) == FlagEffect.Sets)
         {
-            said.Add(_wanted[index + 1] ? "flags wanted" : "flags dead");
+            said.Add(_plan.AreFlagsWanted(index + 1) ? "flags wanted" : "flags dead");
         }
 
         int probes = 0;
@@ -94,9 +95,9 @@ internal sealed unsafe partial class Translator
         int instruction = 0;
         HostDisassembler.Disassemble(cache, block.Hot + executableOffset, block.HotEnd + executableOffset, (at, text) =>
         {
-            while (instruction < _length && _became[instruction].Position + executableOffset <= (nint)at)
+            while (instruction < _plan.Length && _became[instruction].Position + executableOffset <= (nint)at)
             {
-                trace.Write(TraceCategories.OutAsm, string.Create(CultureInfo.InvariantCulture, $"0x{address + (ulong)(instruction * 4):x16} {NameOf(OpAt(instruction++))}"));
+                trace.Write(TraceCategories.OutAsm, string.Create(CultureInfo.InvariantCulture, $"0x{address + (ulong)(instruction * 4):x16} {NameOf(_plan.At(instruction++))}"));
             }
 
             trace.Write(TraceCategories.OutAsm, string.Create(CultureInfo.InvariantCulture, $"  0x{(nint)at:x} {text}"));

@@ -1,5 +1,6 @@
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit.Plan;
 using Vmm.Emulation.Cpu.Jit.X64;
 using Vmm.Emulation.Cpu.Mmu;
 
@@ -16,8 +17,7 @@ namespace Vmm.Emulation.Cpu.Jit;
 /// <param name="lockstep">Whether stores are logged and no flags left out: see <see cref="Engines.LockstepEngine"/>.</param>
 internal sealed unsafe partial class Translator(TranslationCache cache, CodeCache code, bool lockstep) : IDisposable
 {
-    /// <summary>Instructions of a block at most.</summary>
-    public const int MaxBlock = 128;
+    private const int MaxBlock = BlockPlan.MaxLength;
 
     /// <summary>Host bytes that a block can take in each of its two places, at most.</summary>
     public const int MaxBytes = MaxBlock * 2048;
@@ -31,7 +31,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
 
     private static readonly int s_entryTestLength = MeasureEntryTest();
 
-    private readonly PageDecoder _decoder = new(code);
+    private readonly BlockPlan _plan = new(code, allFlags: lockstep);
     private readonly Sequence<Stub> _stubs = new();
 
     // What the instruction leaves for that is being emitted: its stubs, but for what is known at its end.
@@ -44,17 +44,10 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     // The copy of each instruction that is left for, in the block's cold part.
     private readonly nint[] _copies = new nint[MaxBlock];
     private readonly byte*[] _labels = new byte*[MaxBlock];
-    private readonly bool[] _isLabel = new bool[MaxBlock];
-    private readonly bool[] _isEntry = new bool[MaxBlock];
-    private readonly bool[] _wanted = new bool[MaxBlock + 1];
-    private readonly bool[] _inLoop = new bool[MaxBlock];
 
-    private bool _hasLoop;
     private Assembler _a;
     private CodePage _page = null!;
     private byte* _cold;
-    private int _first;
-    private int _length;
     private int _index;
 
     // Instructions since the budget was last charged, this one not among them.
@@ -80,10 +73,10 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         Miss Led = default);
 
     /// <summary>Lines of its page, by bit, that the block depends on that was translated last.</summary>
-    public ulong Lines => _decoder.Lines;
+    public ulong Lines => _plan.Lines;
 
     /// <summary>Forgets what was decoded of lines of a page.</summary>
-    public void Forget(CodePage page, ulong lines) => _decoder.Forget(page, lines);
+    public void Forget(CodePage page, ulong lines) => _plan.Forget(page, lines);
 
     /// <summary>Makes an entry of a block leave always. Where vCPUs execute it, they do so now or next time.</summary>
     public static void CloseEntry(byte* entry) => Volatile.Write(ref entry[s_entryTestLength - 1], Closed);
@@ -100,25 +93,26 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         // After all code was given up places come again.
         _pageInRaxAt = _addendAt = null;
         _page = page;
-        _decoder.Open(page);
-        _first = word;
+        _plan.Make(page, word, apart);
         _cold = cold;
         _a = new Assembler(hot);
         _stubs.Clear();
         _forward.Clear();
         _linked.Clear();
-        Delimit();
-        FindLabels();
-        FindWantedFlags();
+        for (int i = 0; i < _plan.Length; i++)
+        {
+            _labels[i] = null;
+        }
+
         bool ends = false;
-        for (_index = 0; _index < _length; _index++)
+        for (_index = 0; _index < _plan.Length; _index++)
         {
             nint begin = (nint)_a.Position;
             int stubs = _stubs.Count;
             BeginInstruction();
             _inUse = 0;
             _accessed = NoCover;
-            Op* op = OpAt(_index);
+            Op* op = _plan.At(_index);
             KeepFlagsFrom(op);
             var emitter = op->IsAllocated ? s_emitters[op->Row] : null;
             bool emitted = emitter != null && emitter(this, op);
@@ -131,15 +125,15 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             ComeBack();
             _uncounted++;
             _became[_index] = (begin, stubs, emitted);
-            ends = emitted && IsUnconditional(op->Word);
+            ends = emitted && BlockPlan.IsUnconditional(op->Word);
         }
 
-        _became[_length] = ((nint)_a.Position, _stubs.Count, false);
+        _became[_plan.Length] = ((nint)_a.Position, _stubs.Count, false);
 
         if (!ends)
         {
-            SettleFlags(_wanted[_length]);
-            GoTo((_first + _length) * 4);
+            SettleFlags(_plan.AreFlagsWanted(_plan.Length));
+            GoTo((_plan.First + _plan.Length) * 4);
         }
 
         byte* hotEnd = _a.Position;
@@ -162,11 +156,11 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             cache.LinkJump(page, (byte*)_linked[i].Displacement, cache.At(_linked[i].Entry));
         }
 
-        for (int i = 0; i < _length; i++)
+        for (int i = 0; i < _plan.Length; i++)
         {
-            if (_isEntry[i] && !apart)
+            if (_plan.IsEntry(i) && !apart)
             {
-                page.SetEntry(_first + i, cache.OffsetOf(_labels[i]));
+                page.SetEntry(_plan.First + i, cache.OffsetOf(_labels[i]));
             }
         }
 
@@ -174,166 +168,19 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     }
 
     /// <summary>Instructions of the block that was translated last.</summary>
-    public int Length => _length;
-
-    private Op* OpAt(int index) => _decoder.First + _first + index;
-
-    // How long the block is. All its ops are decoded after.
-    private void Delimit()
-    {
-        _length = 0;
-        while (_length < MaxBlock && _first + _length < CodePage.Words)
-        {
-            if (_length > 0 && _page.Entry(_first + _length) != 0)
-            {
-                return;
-            }
-
-            Op* op = _decoder.At(_first + _length++);
-            if (SeldomFallsThrough(op) || IsUnconditional(op->Word))
-            {
-                return;
-            }
-        }
-    }
-
-    // B, BL, BR, BLR, RET.
-    private static bool IsUnconditional(uint word) => (word & 0x7C00_0000) == 0x1400_0000 || (word & 0xFF9F_0000) == 0xD61F_0000;
-
-    // SVC, HVC, SMC, BRK and what is UNDEFINED; ERET.
-    private static bool SeldomFallsThrough(Op* op) => !op->IsAllocated || (op->Word & 0xFF00_0000) == 0xD400_0000 || op->Word == 0xD69F_03E0;
-
-    // Where branches of the block go inside it. A backward one makes an entry, at which attention is looked at; where accesses are checked apart it leads back to the code that does not.
-    private void FindLabels()
-    {
-        for (int i = 0; i < _length; i++)
-        {
-            _labels[i] = null;
-            _isLabel[i] = _isEntry[i] = i == 0;
-            _inLoop[i] = false;
-        }
-
-        _hasLoop = false;
-
-        for (int i = 0; i < _length; i++)
-        {
-            int target = TargetWord(OpAt(i)) - _first;
-            if (target >= 0 && target < _length)
-            {
-                if (target <= i)
-                {
-                    _hasLoop = true;
-                    Array.Fill(_inLoop, true, target, i + 1 - target);
-                }
-
-                if (target > i || !_apart)
-                {
-                    _isLabel[target] = true;
-                    _isEntry[target] |= target <= i;
-                }
-            }
-        }
-    }
-
-    // The word of the page that a direct branch goes to; -1 for what is none, or goes elsewhere.
-    private static int TargetWord(Op* op)
-    {
-        if (!op->IsAllocated || !EncodingTable.Rows[op->Row].May(Effects.Jump) || op->Word >> 25 == 0b1101011)
-        {
-            return -1;
-        }
-
-        ulong offset = op->Offset + op->Imm;
-        return offset < CodePage.Words * 4 ? (int)(offset >> 2) : -1;
-    }
-
-    // Backwards, from what the ways out of the block want: whether flags are wanted before each instruction. Again where a loop wants what its head had not told yet.
-    private void FindWantedFlags()
-    {
-        if (lockstep)
-        {
-            Array.Fill(_wanted, true);
-            return;
-        }
-
-        Array.Clear(_wanted, 0, _length);
-        while (PropagateWantedFlags())
-        {
-        }
-    }
-
-    private bool PropagateWantedFlags()
-    {
-        bool changed = false;
-        bool wanted = true;
-        Op* last = OpAt(_length - 1);
-        if (!SeldomFallsThrough(last) && !IsUnconditional(last->Word))
-        {
-            wanted = WantedAtWord(_first + _length);
-        }
-
-        _wanted[_length] = wanted;
-        for (int i = _length - 1; i >= 0; i--)
-        {
-            Op* op = OpAt(i);
-            int target = TargetWord(op);
-            if (!op->IsAllocated)
-            {
-                wanted = true;
-            }
-            else
-            {
-                switch (FlagEffects.OfRow(op->Row))
-                {
-                    case FlagEffect.Reads:
-                        wanted = true;
-                        break;
-                    case FlagEffect.Sets:
-                        wanted = false;
-                        break;
-                    default:
-                        if (IsUnconditional(op->Word))
-                        {
-                            wanted = target < 0 || WantedAtWord(target);
-                        }
-                        else if (target >= 0)
-                        {
-                            wanted |= WantedAtWord(target);
-                        }
-                        else if (EncodingTable.Rows[op->Row].May(Effects.Jump))
-                        {
-                            wanted = true;
-                        }
-
-                        break;
-                }
-            }
-
-            // Of a backward branch the target comes later in this pass.
-            changed |= wanted && !_wanted[i];
-            _wanted[i] = wanted;
-        }
-
-        return changed && _hasLoop;
-    }
-
-    private bool WantedAtWord(int word)
-    {
-        int index = word - _first;
-        return lockstep || word >= CodePage.Words || (index >= 0 && index < _length ? _wanted[index] : FlagEffects.WantedAt(_decoder, word));
-    }
+    public int Length => _plan.Length;
 
     // What stands at a label: from here on flags are in memory, since several ways lead here.
     private void BeginInstruction()
     {
-        if (!_isLabel[_index])
+        if (!_plan.IsLabel(_index))
         {
             return;
         }
 
         if (_index > 0)
         {
-            SettleFlags(_wanted[_index]);
+            SettleFlags(_plan.AreFlagsWanted(_index));
             StoreVectors();
             if (_uncounted > 0)
             {
@@ -346,10 +193,10 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         ForgetChecks();
         ForgetVectors();
         _labels[_index] = _a.Position;
-        if (_isEntry[_index])
+        if (_plan.IsEntry(_index))
         {
             EmitEntryTest(ref _a);
-            _stubs.Add(new Stub(ExitKind.Attention, (nint)_a.JumpForward(Condition.NotEqual), (nint)OpAt(_index), 0, 0));
+            _stubs.Add(new Stub(ExitKind.Attention, (nint)_a.JumpForward(Condition.NotEqual), (nint)_plan.At(_index), 0, 0));
         }
     }
 
@@ -369,7 +216,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     // Executes this one instruction in the interpreter; the code goes on behind it.
     private void LeaveToInterpret(Op* op)
     {
-        SettleFlags(_wanted[_index]);
+        SettleFlags(_plan.AreFlagsWanted(_index));
         StoreVectors();
         byte* call = _a.JumpForward();
         _stubs.Add(new Stub(ExitKind.Interpret, (nint)call, (nint)op, _uncounted, (nint)_a.Position));
@@ -418,10 +265,10 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         }
 
         int word = (int)(offset >> 2);
-        int index = word - _first;
+        int index = word - _plan.First;
         Charge(count);
-        Op* op = _decoder.First + word;
-        if (index >= 0 && index < _length && _isLabel[index] && (index > _index || !_apart))
+        Op* op = _plan.OfWord(word);
+        if (index >= 0 && index < _plan.Length && _plan.IsLabel(index) && (index > _index || !_apart))
         {
             if (_labels[index] == null)
             {
@@ -492,7 +339,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     // Copies of the instructions that are left for, aligned.
     private void CopyOps()
     {
-        Array.Clear(_copies, 0, _length);
+        Array.Clear(_copies, 0, _plan.Length);
         for (int i = 0; i < _stubs.Count; i++)
         {
             if (_stubs[i].Kind != ExitKind.Interpret)
@@ -501,7 +348,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             }
 
             var op = (Op*)_stubs[i].Op;
-            ref nint copy = ref _copies[op - OpAt(0)];
+            ref nint copy = ref _copies[op - _plan.At(0)];
             if (copy == 0)
             {
                 copy = (nint)_a.Position;
@@ -555,7 +402,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     {
         var op = (Op*)stub.Op;
         nint start = (nint)_a.Position;
-        _a.Int32(stub.Kind == ExitKind.Interpret ? (int)(_copies[op - OpAt(0)] - start) : op->Offset);
+        _a.Int32(stub.Kind == ExitKind.Interpret ? (int)(_copies[op - _plan.At(0)] - start) : op->Offset);
         _a.Int32(stub.Count | (stub.Relies ? 1 << 8 : 0) | (CounterOf(stub) << 16));
         _a.Int32((int)((place == 0 ? start + ExitInfo.CommonSize : place) - (nint)_a.Position));
         _a.Int32(_page.Number);
@@ -604,5 +451,5 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         _ => ExitCounters.Attention,
     };
 
-    public void Dispose() => _decoder.Dispose();
+    public void Dispose() => _plan.Dispose();
 }

@@ -42,10 +42,10 @@ internal static unsafe class LockstepReport
         void AddHostCode(byte* at, string line) => text.Append(culture, $"{(at == code ? "=>" : "  ")}{(nuint)at:x12}  {line}\n");
         HostDisassembler.Disassemble(translations, block.Hot + offset, block.HotEnd + offset, AddHostCode);
         HostDisassembler.Disassemble(translations, block.Ways + offset, block.ColdEnd + offset, AddHostCode);
-        text.Append(culture, $"before:\n{VcpuCore.DumpRegisters(run.Before)}\n");
+        text.Append(culture, $"before:\n{RegisterDump.Of(run.Before)}\n");
         run.Translated->Pc = end;
-        text.Append(culture, $"after, translated:\n{VcpuCore.DumpRegisters(run.Translated)}\n");
-        text.Append(culture, $"after, interpreted:\n{VcpuCore.DumpRegisters(core.State)}\n");
+        text.Append(culture, $"after, translated:\n{RegisterDump.Of(run.Translated)}\n");
+        text.Append(culture, $"after, interpreted:\n{RegisterDump.Of(core.State)}\n");
         return text.ToString();
     }
 

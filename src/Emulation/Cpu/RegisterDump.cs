@@ -3,12 +3,11 @@ using System.Text;
 
 namespace Vmm.Emulation.Cpu;
 
-public sealed unsafe partial class VcpuCore
+/// <summary>Registers for people, as QEMU's <c>info registers</c> lays them out.</summary>
+internal static unsafe class RegisterDump
 {
-    /// <summary>The general registers, as QEMU's <c>info registers</c> lays them out. Owner only, or while the vCPU does not run.</summary>
-    public string DumpRegisters() => DumpRegisters(_state);
-
-    internal static string DumpRegisters(CpuState* s)
+    /// <summary>The general registers, PSTATE and what the last exception left.</summary>
+    public static string Of(CpuState* s)
     {
         uint pstate = s->Pstate | s->Nzcv;
         var text = new StringBuilder();

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu.Interpreter;
 
-namespace Vmm.Emulation.Cpu.Jit;
+namespace Vmm.Emulation.Cpu.Jit.Plan;
 
 /// <summary>
 /// The decoded instructions of the pages that were translated last, for the translator alone. Owner: whoever holds the lock of the code cache.

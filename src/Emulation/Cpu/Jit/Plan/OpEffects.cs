@@ -1,7 +1,7 @@
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
 
-namespace Vmm.Emulation.Cpu.Jit;
+namespace Vmm.Emulation.Cpu.Jit.Plan;
 
 /// <summary>What an instruction may do to general registers, by the <see cref="Effects"/> of its row.</summary>
 internal static unsafe class OpEffects

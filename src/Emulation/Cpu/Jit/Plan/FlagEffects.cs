@@ -1,7 +1,7 @@
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
 
-namespace Vmm.Emulation.Cpu.Jit;
+namespace Vmm.Emulation.Cpu.Jit.Plan;
 
 /// <summary>What an instruction does with NZCV.</summary>
 internal enum FlagEffect : byte

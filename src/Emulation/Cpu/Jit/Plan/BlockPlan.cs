@@ -1,0 +1,220 @@
+using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Interpreter;
+
+namespace Vmm.Emulation.Cpu.Jit.Plan;
+
+/// <summary>
+/// What is known of a block before code is made of it, whatever the host: how long it is, where its branches go inside it, and where flags
+/// are wanted. A block goes from its first instruction on, past conditional branches, to an unconditional one, the end of the page, or code
+/// that is there already. Owner: whoever holds the lock of the translation cache.
+/// </summary>
+/// <param name="allFlags">Whether flags are wanted everywhere: lockstep compares them.</param>
+internal sealed unsafe class BlockPlan(CodeCache code, bool allFlags) : IDisposable
+{
+    /// <summary>Instructions of a block at most.</summary>
+    public const int MaxLength = 128;
+
+    private readonly PageDecoder _decoder = new(code);
+    private readonly bool[] _isLabel = new bool[MaxLength];
+    private readonly bool[] _isEntry = new bool[MaxLength];
+    private readonly bool[] _wanted = new bool[MaxLength + 1];
+    private readonly bool[] _inLoop = new bool[MaxLength];
+    private CodePage _page = null!;
+    private bool _hasLoop;
+
+    // Each access is checked for itself.
+    private bool _apart;
+
+    /// <summary>The word of the page that the block begins with.</summary>
+    public int First { get; private set; }
+
+    /// <summary>Instructions of the block.</summary>
+    public int Length { get; private set; }
+
+    /// <summary>Lines of the page, by bit, that the block depends on: those that have a word of it, or were looked at for wanted flags.</summary>
+    public ulong Lines => _decoder.Lines;
+
+    /// <summary>The decoded op of an instruction of the block.</summary>
+    public Op* At(int index) => _decoder.First + First + index;
+
+    /// <summary>The op of a word of the page: its offset holds, the rest if the word is in the block.</summary>
+    public Op* OfWord(int word) => _decoder.First + word;
+
+    /// <summary>Whether a branch of the block goes to an instruction, or it is the first.</summary>
+    public bool IsLabel(int index) => _isLabel[index];
+
+    /// <summary>Whether code from outside may enter there: the first instruction, and the target of a backward branch.</summary>
+    public bool IsEntry(int index) => _isEntry[index];
+
+    /// <summary>Whether an instruction is between a backward branch and its target.</summary>
+    public bool IsInLoop(int index) => _inLoop[index];
+
+    /// <summary>Whether flags are wanted before an instruction; of <see cref="Length"/>, behind the last.</summary>
+    public bool AreFlagsWanted(int index) => _wanted[index];
+
+    /// <summary>Plans a block from a word of a page on.</summary>
+    /// <param name="page">Has its number.</param>
+    /// <param name="apart">Each access is checked for itself.</param>
+    public void Make(CodePage page, int word, bool apart)
+    {
+        _page = page;
+        _apart = apart;
+        _decoder.Open(page);
+        First = word;
+        Delimit();
+        FindLabels();
+        FindWantedFlags();
+    }
+
+    /// <summary>Forgets what was decoded of lines of a page.</summary>
+    public void Forget(CodePage page, ulong lines) => _decoder.Forget(page, lines);
+
+    public void Dispose() => _decoder.Dispose();
+
+    // How long the block is. All its ops are decoded after.
+    private void Delimit()
+    {
+        Length = 0;
+        while (Length < MaxLength && First + Length < CodePage.Words)
+        {
+            if (Length > 0 && _page.Entry(First + Length) != 0)
+            {
+                return;
+            }
+
+            Op* op = _decoder.At(First + Length++);
+            if (SeldomFallsThrough(op) || IsUnconditional(op->Word))
+            {
+                return;
+            }
+        }
+    }
+
+    /// <summary>B, BL, BR, BLR, RET.</summary>
+    public static bool IsUnconditional(uint word) => (word & 0x7C00_0000) == 0x1400_0000 || (word & 0xFF9F_0000) == 0xD61F_0000;
+
+    /// <summary>SVC, HVC, SMC, BRK and what is UNDEFINED; ERET.</summary>
+    public static bool SeldomFallsThrough(Op* op) => !op->IsAllocated || (op->Word & 0xFF00_0000) == 0xD400_0000 || op->Word == 0xD69F_03E0;
+
+    // Where branches of the block go inside it. A backward one makes an entry, at which attention is looked at; where accesses are checked
+    // apart it leads back to the code that does not.
+    private void FindLabels()
+    {
+        for (int i = 0; i < Length; i++)
+        {
+            _isLabel[i] = _isEntry[i] = i == 0;
+            _inLoop[i] = false;
+        }
+
+        _hasLoop = false;
+
+        for (int i = 0; i < Length; i++)
+        {
+            int target = TargetWord(At(i)) - First;
+            if (target >= 0 && target < Length)
+            {
+                if (target <= i)
+                {
+                    _hasLoop = true;
+                    Array.Fill(_inLoop, true, target, i + 1 - target);
+                }
+
+                if (target > i || !_apart)
+                {
+                    _isLabel[target] = true;
+                    _isEntry[target] |= target <= i;
+                }
+            }
+        }
+    }
+
+    /// <summary>The word of the page that a direct branch goes to; -1 for what is none, or goes elsewhere.</summary>
+    public static int TargetWord(Op* op)
+    {
+        if (!op->IsAllocated || (EncodingTable.Rows[op->Row].Effects & Effects.Jump) == 0 || op->Word >> 25 == 0b1101011)
+        {
+            return -1;
+        }
+
+        ulong offset = op->Offset + op->Imm;
+        return offset < CodePage.Words * 4 ? (int)(offset >> 2) : -1;
+    }
+
+    // Backwards, from what the ways out of the block want: whether flags are wanted before each instruction. Again where a loop wants what
+    // its head had not told yet.
+    private void FindWantedFlags()
+    {
+        if (allFlags)
+        {
+            Array.Fill(_wanted, true);
+            return;
+        }
+
+        Array.Clear(_wanted, 0, Length);
+        while (PropagateWantedFlags())
+        {
+        }
+    }
+
+    private bool PropagateWantedFlags()
+    {
+        bool changed = false;
+        bool wanted = true;
+        Op* last = At(Length - 1);
+        if (!SeldomFallsThrough(last) && !IsUnconditional(last->Word))
+        {
+            wanted = FlagsWantedAtWord(First + Length);
+        }
+
+        _wanted[Length] = wanted;
+        for (int i = Length - 1; i >= 0; i--)
+        {
+            Op* op = At(i);
+            int target = TargetWord(op);
+            if (!op->IsAllocated)
+            {
+                wanted = true;
+            }
+            else
+            {
+                switch (FlagEffects.OfRow(op->Row))
+                {
+                    case FlagEffect.Reads:
+                        wanted = true;
+                        break;
+                    case FlagEffect.Sets:
+                        wanted = false;
+                        break;
+                    default:
+                        if (IsUnconditional(op->Word))
+                        {
+                            wanted = target < 0 || FlagsWantedAtWord(target);
+                        }
+                        else if (target >= 0)
+                        {
+                            wanted |= FlagsWantedAtWord(target);
+                        }
+                        else if (EncodingTable.Rows[op->Row].May(Effects.Jump))
+                        {
+                            wanted = true;
+                        }
+
+                        break;
+                }
+            }
+
+            // Of a backward branch the target comes later in this pass.
+            changed |= wanted && !_wanted[i];
+            _wanted[i] = wanted;
+        }
+
+        return changed && _hasLoop;
+    }
+
+    /// <summary>Whether flags are wanted at a word of the page, in the block or outside.</summary>
+    public bool FlagsWantedAtWord(int word)
+    {
+        int index = word - First;
+        return allFlags || word >= CodePage.Words || (index >= 0 && index < Length ? _wanted[index] : FlagEffects.WantedAt(_decoder, word));
+    }
+}
