@@ -1,6 +1,8 @@
 namespace Vmm.Acpi.Tables;
 
-/// <summary>Generic Timer Description Table (ACPI 6.5, 5.2.25); the timers are level-triggered, active low as QEMU says it, and always on.</summary>
+/// <summary>
+/// Generic Timer Description Table (ACPI 6.5, 5.2.25); the timers are level-triggered, active low as QEMU says it, and always on.
+/// </summary>
 public static class Gtdt
 {
     private const uint LevelAlwaysOn = 4;

@@ -15,7 +15,8 @@ public readonly record struct PpttCache(int Level, PpttCacheType Type, int Sets,
 
 /// <summary>
 /// Processor Properties Topology Table (ACPI 6.5, 5.2.30): sockets hold clusters, clusters cores, cores threads. A level with one child
-/// throughout is left out, except sockets and the leaves, which are the processors. Caches are private resources of a core's node or of the node above.
+/// throughout is left out, except sockets and the leaves, which are the processors. Caches are private resources of a core's node or of the
+/// node above.
 /// </summary>
 public sealed class Pptt
 {
@@ -83,7 +84,8 @@ public sealed class Pptt
         return at;
     }
 
-    // Where the caches of a node are. Each leads to the next level of the same node; what another node has, Linux would take for this one's.
+    // Where the caches of a node are. Each leads to the next level of the same node; what another node has, Linux would take for this
+    // one's.
     private uint[] Caches(PpttCache[] caches)
     {
         var places = new List<uint>();

@@ -7,8 +7,8 @@ using Vmm.Emulation.State;
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// The actor of a device: it alone resets the device, saves and loads it, and does its asynchronous work, of which a device whose work is all done within the
-/// guest's accesses has none. The core, which is handed in, serves the guest meanwhile and outlives the actor.
+/// The actor of a device: it alone resets the device, saves and loads it, and does its asynchronous work, of which a device whose work is
+/// all done within the guest's accesses has none. The core, which is handed in, serves the guest meanwhile and outlives the actor.
 /// </summary>
 public class DeviceActor : MessageActor
 {

@@ -42,7 +42,8 @@ internal sealed class DeviceActors(IVmMachine machine, Action<ReadOnlyMemory<byt
             case Ged ged:
                 ICpuHotplugPort? hotplug = machine.Hotplug;
                 Func<bool> cpuEventsUnseen = () => hotplug is { HasUnseen: true };
-                return (ActorProps.Of(() => new GedActor(ged, cpuEventsUnseen)), Acpi ? [typeof(PressPowerButton), typeof(AnnounceCpuEvent)] : s_none);
+                Type[] events = Acpi ? [typeof(PressPowerButton), typeof(AnnounceCpuEvent)] : s_none;
+                return (ActorProps.Of(() => new GedActor(ged, cpuEventsUnseen)), events);
             case CpuHotplugBlock block when Acpi:
                 return (ActorProps.Of(() => new HotplugBlockActor(block)), s_none);
             default:
@@ -50,7 +51,10 @@ internal sealed class DeviceActors(IVmMachine machine, Action<ReadOnlyMemory<byt
         }
     }
 
-    /// <summary>Saves and loads the CPU hotplug block. What is to be done about what the guest does there, and its reset, is the hotplug coordinator's.</summary>
+    /// <summary>
+    /// Saves and loads the CPU hotplug block. What is to be done about what the guest does there, and its reset, is the hotplug
+    /// coordinator's.
+    /// </summary>
     private sealed class HotplugBlockActor(CpuHotplugBlock block) : DeviceActor(block)
     {
         protected override void ResetCore()

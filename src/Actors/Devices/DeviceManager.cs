@@ -7,8 +7,8 @@ using Vmm.Emulation.Boards;
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// Makes the actor of each device of the board (<see cref="DeviceActors"/>) and speaks for all of them. What a device's host stream throws restarts its actor, for the core is
-/// untouched by that; when it goes on, and on any other failure, the supervisor hears of it.
+/// Makes the actor of each device of the board (<see cref="DeviceActors"/>) and speaks for all of them. What a device's host stream throws
+/// restarts its actor, for the core is untouched by that; when it goes on, and on any other failure, the supervisor hears of it.
 /// <para>The GIC's actor is <see cref="Interrupts.GicSupervisor"/>.</para>
 /// </summary>
 public sealed class DeviceManager : MessageActor

@@ -5,9 +5,10 @@ using Vmm.Emulation.Devices.Ged;
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// The Generic Event Device: whatever the guest is to be told through it comes here as a message. A guest that was not ready for the interrupt, because it was booting
-/// or had not set it up as an edge, does not notice it; so it is repeated, ever more rarely, until the guest has read the selector and, for CPUs, has taken note
-/// of each mark in the hotplug block; also after a reset, when a mark came just before. When there is nothing unread there is no timer.
+/// The Generic Event Device: whatever the guest is to be told through it comes here as a message. A guest that was not ready for the
+/// interrupt, because it was booting or had not set it up as an edge, does not notice it; so it is repeated, ever more rarely, until the
+/// guest has read the selector and, for CPUs, has taken note of each mark in the hotplug block; also after a reset, when a mark came just
+/// before. When there is nothing unread there is no timer.
 /// </summary>
 public sealed class GedActor : DeviceActor, IWithTimers
 {

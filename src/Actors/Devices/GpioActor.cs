@@ -5,8 +5,8 @@ using Vmm.Emulation.Devices.Pl061;
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// The GPIO port, whose pins the host drives by message: the power button of a machine without ACPI. A guest that does not listen yet does not notice the press; so the
-/// button is pressed again, ever more rarely, until it does.
+/// The GPIO port, whose pins the host drives by message: the power button of a machine without ACPI. A guest that does not listen yet does
+/// not notice the press; so the button is pressed again, ever more rarely, until it does.
 /// </summary>
 public sealed class GpioActor : DeviceActor, IWithTimers
 {

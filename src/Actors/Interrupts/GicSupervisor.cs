@@ -6,7 +6,9 @@ using Vmm.Emulation.Devices.InterruptController;
 
 namespace Vmm.Actors.Interrupts;
 
-/// <summary>The GIC's actor: attaches and detaches CPU interfaces, resets it, saves and loads it. Interrupts themselves never pass through it.</summary>
+/// <summary>
+/// The GIC's actor: attaches and detaches CPU interfaces, resets it, saves and loads it. Interrupts themselves never pass through it.
+/// </summary>
 public sealed class GicSupervisor : DeviceActor
 {
     private readonly IVmMachine _machine;

@@ -6,7 +6,9 @@ using Vmm.Emulation.Interrupts;
 
 namespace Vmm.Actors.Vm;
 
-/// <summary>What the actors need of one vCPU's engine. Everything but <see cref="RequestExit"/> and <see cref="IsParked"/> is for the vCPU's actor.</summary>
+/// <summary>
+/// What the actors need of one vCPU's engine. Everything but <see cref="RequestExit"/> and <see cref="IsParked"/> is for the vCPU's actor.
+/// </summary>
 public interface IVcpu
 {
     VcpuExit Run(long budget);
@@ -20,7 +22,9 @@ public interface IVcpu
     /// <summary>False: do not wait. True: one <see cref="IVcpuWaker.Wake"/> comes.</summary>
     bool TryPark();
 
-    /// <summary>Whether the CPU waits in WFI at this moment, between <see cref="TryPark"/> and its wake-up or <see cref="Unpark"/>. Any thread.</summary>
+    /// <summary>
+    /// Whether the CPU waits in WFI at this moment, between <see cref="TryPark"/> and its wake-up or <see cref="Unpark"/>. Any thread.
+    /// </summary>
     bool IsParked { get; }
 
     void Unpark();
@@ -55,7 +59,9 @@ public interface IVmMachine
     /// <summary>What the translator has done, as text; empty without one. Any thread, while vCPUs run.</summary>
     string DescribeJit();
 
-    /// <summary>A part of the machine as text for people: any <see cref="ReportSubject"/> but those of a CPU. Any thread, while vCPUs run.</summary>
+    /// <summary>
+    /// A part of the machine as text for people: any <see cref="ReportSubject"/> but those of a CPU. Any thread, while vCPUs run.
+    /// </summary>
     string Describe(ReportSubject subject);
 
     /// <summary>RAM at physical addresses, up to where it ends. Any thread, while vCPUs run.</summary>

@@ -15,7 +15,9 @@ namespace Vmm.Actors.Vm;
 /// <param name="SerialOutput">Takes the guest's serial output.</param>
 public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, Action<ReadOnlyMemory<byte>> SerialOutput)
 {
-    /// <summary>The hotplug journal, after <see cref="HotplugState.PowerOn"/>: a file for a machine that goes on in another process.</summary>
+    /// <summary>
+    /// The hotplug journal, after <see cref="HotplugState.PowerOn"/>: a file for a machine that goes on in another process.
+    /// </summary>
     public IHotplugJournal Journal { get; init; } = new MemoryJournal();
 
     /// <summary>What would reset the machine shuts it down (<c>-no-reboot</c>).</summary>
@@ -23,8 +25,9 @@ public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, 
 }
 
 /// <summary>
-/// The run state of the VM, and the parent of everything in it. Pausing stops the vCPUs first. A fault of a vCPU, and the end of any other part,
-/// pauses the VM as internal-error with a report; nothing is restarted behind the guest's back. The way out is a reset, which makes the parts anew.
+/// The run state of the VM, and the parent of everything in it. Pausing stops the vCPUs first. A fault of a vCPU, and the end of any other
+/// part, pauses the VM as internal-error with a report; nothing is restarted behind the guest's back. The way out is a reset, which makes
+/// the parts anew.
 /// <code>
 /// reset: vCPUs paused → GIC, devices and hotplug reset by their actors → RAM and CPUs → vCPUs resume
 /// </code>
@@ -460,7 +463,8 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         Become(Running);
     }
 
-    // Commands that come while the vCPUs are being stopped wait; nothing here waits for a guest access. A reset makes void what vCPUs asked for before it.
+    // Commands that come while the vCPUs are being stopped wait; nothing here waits for a guest access. A reset makes void what vCPUs asked
+    // for before it.
     private void WhenPaused(bool keepGuestEvents, Action then)
     {
         if (_vcpusLost)

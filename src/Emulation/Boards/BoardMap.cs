@@ -31,7 +31,9 @@ public sealed record BoardMap
     /// <summary>The pin of the GPIO port that has the power button of a machine without ACPI.</summary>
     public required int PowerButtonPin { get; init; }
 
-    /// <summary>How the redistributors of so many CPUs are spread over <see cref="Redistributors"/>: as many in each region as there is room for.</summary>
+    /// <summary>
+    /// How the redistributors of so many CPUs are spread over <see cref="Redistributors"/>: as many in each region as there is room for.
+    /// </summary>
     public IEnumerable<(GuestPhysicalAddress Address, int Count)> SpreadRedistributors(int cpus)
     {
         foreach ((GuestPhysicalAddress address, int room) in Redistributors)

@@ -31,7 +31,8 @@ public sealed record CpuTopology(int Sockets, int Clusters, int Cores, int Threa
     public static IReadOnlyList<string> LocationMembers { get; } = ["socket-id", "cluster-id", "core-id", "thread-id"];
 
     /// <summary>
-    /// The CPU at a position of which every member is given that has more than one value; with one CPU per core, <c>core-id</c> alone may number all CPUs.
+    /// The CPU at a position of which every member is given that has more than one value; with one CPU per core, <c>core-id</c> alone may
+    /// number all CPUs.
     /// </summary>
     /// <param name="cpu">Its index; -1 where there is none.</param>
     /// <returns>Why there is none, in QEMU's words; null when there is one.</returns>

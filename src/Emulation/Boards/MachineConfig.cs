@@ -31,7 +31,8 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     public bool PerfMap { get; init; }
 
     /// <summary>
-    /// Translated code is written at other addresses than it is executed at (<c>--accel jit,dual=on</c>), also where the host allows memory to be both.
+    /// Translated code is written at other addresses than it is executed at (<c>--accel jit,dual=on</c>), also where the host allows memory
+    /// to be both.
     /// </summary>
     public bool DualMapping { get; init; }
 
@@ -42,7 +43,10 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
 
     public int PossibleCpus => Topology.Count;
 
-    /// <summary>So many CPUs after the enabled ones are administratively disabled at power-on: present, and enabled by <c>device_set</c>. The rest is to be plugged.</summary>
+    /// <summary>
+    /// So many CPUs after the enabled ones are administratively disabled at power-on: present, and enabled by <c>device_set</c>. The rest
+    /// is to be plugged.
+    /// </summary>
     public int DisabledCpus { get; init; }
 
     /// <summary>CPUs of the others that are plugged from power-on (<c>-device</c>).</summary>
@@ -60,7 +64,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// <summary>ACPI tables and the EFI hand-off (<c>-machine acpi=on</c>), or a full device tree.</summary>
     public bool Acpi { get; init; } = true;
 
-    /// <summary>Random seeds for the kernel in /chosen, new at each reset; false for boots that repeat (<c>-machine dtb-randomness=off</c>).</summary>
+    /// <summary>
+    /// Random seeds for the kernel in /chosen, new at each reset; false for boots that repeat (<c>-machine dtb-randomness=off</c>).
+    /// </summary>
     public bool DtbRandomness { get; init; } = true;
 
     /// <summary>What the real time clock shows (<c>-rtc</c>).</summary>
@@ -68,7 +74,8 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
 
     /// <summary>
     /// False: every CPU enabled at power-on is Enabled in the MADT and can never be unplugged (V5 of the series). True: only the
-    /// boot CPU is, and all others are online-capable (<c>-machine online-capable-cpus=on</c>, after <c>has_online_capable_cpus</c> of RFC V6).
+    /// boot CPU is, and all others are online-capable (<c>-machine online-capable-cpus=on</c>, after <c>has_online_capable_cpus</c> of RFC
+    /// V6).
     /// </summary>
     public bool ColdPluggedCpusOnlineCapable { get; init; }
 }

@@ -5,8 +5,8 @@ using Vmm.Acpi;
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// ACPI tables for firmware that finds them through fw_cfg: two files and the script by which it places them, patches their pointers and makes their
-/// checksums (QEMU, hw/acpi/bios-linker-loader.c; EDK2, OvmfPkg/AcpiPlatformDxe/QemuLoader.h).
+/// ACPI tables for firmware that finds them through fw_cfg: two files and the script by which it places them, patches their pointers and
+/// makes their checksums (QEMU, hw/acpi/bios-linker-loader.c; EDK2, OvmfPkg/AcpiPlatformDxe/QemuLoader.h).
 /// </summary>
 public static class AcpiLoader
 {

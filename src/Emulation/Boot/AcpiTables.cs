@@ -38,13 +38,17 @@ public static class AcpiTables
 
     private static AcpiTable Apic(IBoard board) => Madt.Build(
         board.Map.Distributor.Value,
-        [.. Enumerable.Range(0, board.Config.PossibleCpus).Select(i => new MadtCpu(Mpidr.FromIndex(new CpuIndex(i)).Affinity, State(board.Config, i)))],
-        board.Map.SpreadRedistributors(board.Config.PossibleCpus).Select(r => (r.Address.Value, (uint)((ulong)r.Count * GicSpec.RedistributorStride))),
+        [.. Enumerable.Range(0, board.Config.PossibleCpus).Select(i => Cpu(board.Config, i))],
+        board.Map.SpreadRedistributors(board.Config.PossibleCpus)
+            .Select(r => (r.Address.Value, (uint)((ulong)r.Count * GicSpec.RedistributorStride))),
         Gsiv(board.Map.CpuInterrupts.Pmu),
         Gsiv(board.Map.CpuInterrupts.VirtualGicMaintenance));
 
     private static AcpiTable Timers(CpuInterrupts interrupts) => Gtdt.Build(
-        Gsiv(interrupts.SecurePhysicalTimer), Gsiv(interrupts.PhysicalTimer), Gsiv(interrupts.VirtualTimer), Gsiv(interrupts.HypervisorTimer));
+        Gsiv(interrupts.SecurePhysicalTimer),
+        Gsiv(interrupts.PhysicalTimer),
+        Gsiv(interrupts.VirtualTimer),
+        Gsiv(interrupts.HypervisorTimer));
 
     private static PpttCache Describe(CpuCache cache) => new(cache.Level, cache.Kind switch
     {
@@ -52,6 +56,8 @@ public static class AcpiTables
         CacheKind.Instruction => PpttCacheType.Instruction,
         _ => PpttCacheType.Unified,
     }, cache.Sets, cache.Ways, CpuCache.LineBytes, cache.Shared);
+
+    private static MadtCpu Cpu(MachineConfig config, int cpu) => new(Mpidr.FromIndex(new CpuIndex(cpu)).Affinity, State(config, cpu));
 
     private static GiccState State(MachineConfig config, int cpu) =>
         cpu == 0 || (cpu < config.EnabledCpus && !config.ColdPluggedCpusOnlineCapable) ? GiccState.Enabled : GiccState.OnlineCapable;

@@ -3,8 +3,9 @@ using Vmm.Emulation.Boards;
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// Starts a program that is not Linux as QEMU's <c>virt</c> does (docs/system/arm/virt.rst, "Hardware configuration information for bare-metal programming"): an
-/// ELF file, or a flat binary without a header. It finds the machine described by its device tree, whose address is in X0.
+/// Starts a program that is not Linux as QEMU's <c>virt</c> does (docs/system/arm/virt.rst, "Hardware configuration information for
+/// bare-metal programming"): an ELF file, or a flat binary without a header. It finds the machine described by its device tree, whose
+/// address is in X0.
 /// </summary>
 public static class BareMetalBoot
 {
@@ -31,7 +32,9 @@ public static class BareMetalBoot
         (0x202, [(byte)'H', (byte)'d', (byte)'r', (byte)'S'], "a Linux kernel for x86: give one for arm64"),
     ];
 
-    /// <exception cref="InvalidDataException">The file is nothing that runs here, or the RAM is too small; the message says which.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The file is nothing that runs here, or the RAM is too small; the message says which.
+    /// </exception>
     public static BootPlan Plan(IBoard board)
     {
         MachineConfig config = board.Config;

@@ -3,8 +3,9 @@ using Microsoft.Win32.SafeHandles;
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// Something that is loaded into guest RAM at each reset: bytes in memory, or a file, which is read anew each time, as a boot loader does. So the host keeps no
-/// copy of a kernel of 30 MiB beside the one in RAM, and a kernel that is written over its predecessor starts at the next reset.
+/// Something that is loaded into guest RAM at each reset: bytes in memory, or a file, which is read anew each time, as a boot loader does.
+/// So the host keeps no copy of a kernel of 30 MiB beside the one in RAM, and a kernel that is written over its predecessor starts at the
+/// next reset.
 /// </summary>
 public abstract class BootFile
 {

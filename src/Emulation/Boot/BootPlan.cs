@@ -9,9 +9,12 @@ public readonly record struct BootBlob(string Name, ulong Address, BootFile Cont
 public sealed record BootPlan(IReadOnlyList<BootBlob> Blobs, ulong EntryPoint, ulong DeviceTreeAddress)
 {
     /// <summary>
-    /// How the machine starts: by its firmware, or directly with a Linux kernel or another program. It is the same at each reset, but for the random seeds.
+    /// How the machine starts: by its firmware, or directly with a Linux kernel or another program. It is the same at each reset, but for
+    /// the random seeds.
     /// </summary>
-    /// <exception cref="InvalidDataException">The kernel is nothing that runs here, or the RAM is too small; the message says which.</exception>
+    /// <exception cref="InvalidDataException">
+    /// The kernel is nothing that runs here, or the RAM is too small; the message says which.
+    /// </exception>
     public static BootPlan Make(IBoard board)
     {
         MachineConfig config = board.Config;

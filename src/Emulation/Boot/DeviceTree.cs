@@ -4,7 +4,10 @@ using Vmm.Emulation.Devices;
 
 namespace Vmm.Emulation.Boot;
 
-/// <summary>The device tree of the machine, as QEMU's <c>virt</c> describes itself: for kernels without ACPI (<c>-machine acpi=off</c>), and for firmware.</summary>
+/// <summary>
+/// The device tree of the machine, as QEMU's <c>virt</c> describes itself: for kernels without ACPI (<c>-machine acpi=off</c>), and for
+/// firmware.
+/// </summary>
 public static class DeviceTree
 {
     private const uint KeyPower = 116; // Linux, input-event-codes.h
@@ -13,6 +16,7 @@ public static class DeviceTree
     public static byte[] Build(IBoard board, (ulong Start, ulong End)? initrd) => new Fdt().Node("", root =>
     {
         (MachineConfig config, BoardMap map) = (board.Config, board.Map);
+        CpuInterrupts interrupts = map.CpuInterrupts;
         root.Cells("interrupt-parent", Fdt.GicHandle).Cells("#address-cells", 2).Cells("#size-cells", 2)
             .Text("model", "linux,dummy-virt").Text("compatible", "linux,dummy-virt");
         root.Node("chosen", chosen =>
@@ -26,7 +30,7 @@ public static class DeviceTree
         root.Node("cpus", cpus => DeviceTreeCpus.Add(cpus, config));
         root.Node("timer", timer => timer.Text("compatible", "arm,armv8-timer").Flag("always-on").Cells(
             "interrupts",
-            [.. new[] { map.CpuInterrupts.SecurePhysicalTimer, map.CpuInterrupts.PhysicalTimer, map.CpuInterrupts.VirtualTimer, map.CpuInterrupts.HypervisorTimer }
+            [.. new[] { interrupts.SecurePhysicalTimer, interrupts.PhysicalTimer, interrupts.VirtualTimer, interrupts.HypervisorTimer }
                 .SelectMany(id => new[] { Fdt.Ppi, (uint)id.Value - Fdt.FirstPpi, Fdt.LevelHigh })]));
         PlacedDevice[] devices = [.. board.Devices.Where(d => d.InTree)];
         devices[0].Device.Describe(root, devices[0].At);

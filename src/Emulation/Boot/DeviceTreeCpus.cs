@@ -6,8 +6,9 @@ using PlacedCpu = (Vmm.Emulation.Boards.CpuLocation At, uint Handle);
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// The /cpus node: the CPUs that are enabled, for without ACPI there is no way to plug the others; and, for kernels without ACPI, where they sit and what caches they have
-/// (Devicetree Specification 0.4, 3.8 and 3.9; Linux, Documentation/devicetree/bindings/cpu/cpu-topology.txt).
+/// The /cpus node: the CPUs that are enabled, for without ACPI there is no way to plug the others; and, for kernels without ACPI, where
+/// they sit and what caches they have (Devicetree Specification 0.4, 3.8 and 3.9; Linux,
+/// Documentation/devicetree/bindings/cpu/cpu-topology.txt).
 /// </summary>
 internal static class DeviceTreeCpus
 {

@@ -10,7 +10,10 @@ namespace Vmm.Emulation.Boot;
 /// <param name="End">Address after the last byte, .bss included.</param>
 public sealed record LoadedProgram(IReadOnlyList<BootBlob> Segments, ulong EntryPoint, ulong Start, ulong End);
 
-/// <summary>Reads programs in ELF files ("ELF for the Arm 64-bit Architecture"; System V ABI, chapters 4 and 5). They are linked for physical addresses in RAM.</summary>
+/// <summary>
+/// Reads programs in ELF files ("ELF for the Arm 64-bit Architecture"; System V ABI, chapters 4 and 5). They are linked for physical
+/// addresses in RAM.
+/// </summary>
 public static class ElfFile
 {
     private const int HeaderSize = 64;

@@ -5,7 +5,9 @@ using Vmm.Emulation.Devices.FwCfg;
 
 namespace Vmm.Emulation.Boot;
 
-/// <summary>A boot by firmware in flash: a device tree at the start of RAM, and everything else by fw_cfg, as QEMU's <c>virt</c> offers it.</summary>
+/// <summary>
+/// A boot by firmware in flash: a device tree at the start of RAM, and everything else by fw_cfg, as QEMU's <c>virt</c> offers it.
+/// </summary>
 public static class FirmwareBoot
 {
     /// <summary>What the boot CPU finds: the reset vector is the first instruction of flash.</summary>

@@ -5,8 +5,8 @@ using System.Text;
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// The forms in which distributions ship an arm64 kernel: a plain <c>Image</c>, the same compressed with gzip, or in an EFI zboot image, which is a PE file that
-/// unpacks itself (Linux, drivers/firmware/efi/libstub/zboot-header.S).
+/// The forms in which distributions ship an arm64 kernel: a plain <c>Image</c>, the same compressed with gzip, or in an EFI zboot image,
+/// which is a PE file that unpacks itself (Linux, drivers/firmware/efi/libstub/zboot-header.S).
 /// </summary>
 public static class KernelFile
 {

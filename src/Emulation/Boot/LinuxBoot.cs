@@ -8,7 +8,10 @@ namespace Vmm.Emulation.Boot;
 /// <summary>Places a Linux kernel, its initial RAM disk and its device tree in RAM (booting.rst).</summary>
 public static class LinuxBoot
 {
-    /// <summary>Bytes of the longest command line that an arm64 kernel takes, with the NUL at its end (arch/arm64/include/uapi/asm/setup.h, COMMAND_LINE_SIZE).</summary>
+    /// <summary>
+    /// Bytes of the longest command line that an arm64 kernel takes, with the NUL at its end (arch/arm64/include/uapi/asm/setup.h,
+    /// COMMAND_LINE_SIZE).
+    /// </summary>
     public const int CommandLineSize = 2048;
 
     private const ulong Alignment = 2ul << 20;

@@ -6,8 +6,8 @@ using Vmm.Emulation.Boards;
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// SMBIOS structures, with the contents that QEMU's <c>virt</c> gives them (DMTF DSP0134 3.0: 5.2.2, 7): for firmware, which finds them through fw_cfg and adds its
-/// own type 0, and for kernels that are entered directly.
+/// SMBIOS structures, with the contents that QEMU's <c>virt</c> gives them (DMTF DSP0134 3.0: 5.2.2, 7): for firmware, which finds them
+/// through fw_cfg and adds its own type 0, and for kernels that are entered directly.
 /// </summary>
 public static class Smbios
 {

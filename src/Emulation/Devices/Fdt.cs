@@ -6,7 +6,9 @@ namespace Vmm.Emulation.Devices;
 /// <summary>Writes a flattened device tree (Devicetree Specification 0.4, chapter 5), version 17.</summary>
 public sealed class Fdt
 {
-    /// <summary>First cell of an interrupt of a GICv3: shared or private; the second is the INTID less that of the first of the kind.</summary>
+    /// <summary>
+    /// First cell of an interrupt of a GICv3: shared or private; the second is the INTID less that of the first of the kind.
+    /// </summary>
     public const uint Spi = 0;
     public const uint Ppi = 1;
     public const uint FirstSpi = 32;
@@ -91,7 +93,8 @@ public sealed class Fdt
         byte[] blob = new byte[(stringsOffset + _strings.Count + 7) & ~7];
         uint[] header =
         [
-            Magic, (uint)blob.Length, (uint)structureOffset, (uint)stringsOffset, HeaderSize, 17, 16, 0, (uint)_strings.Count, (uint)_structure.Count,
+            Magic, (uint)blob.Length, (uint)structureOffset, (uint)stringsOffset, HeaderSize,
+            17, 16, 0, (uint)_strings.Count, (uint)_structure.Count,
         ];
         for (int i = 0; i < header.Length; i++)
         {

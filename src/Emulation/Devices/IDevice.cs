@@ -4,8 +4,8 @@ using Vmm.Emulation.State;
 namespace Vmm.Emulation.Devices;
 
 /// <summary>
-/// A device core as a board lists it. The board gives it its place and its interrupt lines; the bus, the descriptions of the machine, reset, saved state and
-/// the actors iterate the board's list and know nothing else of it.
+/// A device core as a board lists it. The board gives it its place and its interrupt lines; the bus, the descriptions of the machine,
+/// reset, saved state and the actors iterate the board's list and know nothing else of it.
 /// </summary>
 public interface IDevice
 {

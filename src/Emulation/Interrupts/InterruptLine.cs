@@ -16,7 +16,7 @@ public sealed class InterruptLine(IInterruptSink? sink, IntId id)
     /// <summary>A line that ends nowhere, for a device that is tested alone.</summary>
     public static InterruptLine Unconnected => new(null, default);
 
-    /// <summary>The last level that was set; read by tests and by <c>info irq</c>.</summary>
+    /// <summary>The last level that was set.</summary>
     public bool Level { get; private set; }
 
     /// <summary>Drives the line. Setting the level that it has is free.</summary>

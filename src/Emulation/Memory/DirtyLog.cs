@@ -3,14 +3,16 @@ using System.Numerics;
 namespace Vmm.Emulation.Memory;
 
 /// <summary>
-/// Which pages of RAM have been written since they were last asked for. While it is off it costs the run path nothing; while it is on, the MMU grants no write tag
-/// to a clean page, so the first store to each page after a <see cref="Harvest"/> takes the slow path, which marks it.
+/// Which pages of RAM have been written since they were last asked for. While it is off it costs the run path nothing; while it is on, the
+/// MMU grants no write tag to a clean page, so the first store to each page after a <see cref="Harvest"/> takes the slow path, which marks
+/// it.
 /// </summary>
 /// <remarks>
-/// Ordering. A vCPU marks a page before it writes it, or is granted the tag to. <see cref="Harvest"/> takes the marks and then waits until each vCPU that executes
-/// has forgotten its translations, at the end of an instruction. So a write is either over when Harvest returns, and its page among those of this harvest or of the
-/// next; or it begins later and marks its page anew. A device marks after it has written (<see cref="IDmaMemory"/>): a page that is copied in between is
-/// reported once more. Harvest and Stop have one caller at a time, who may be any thread that no vCPU waits for.
+/// Ordering. A vCPU marks a page before it writes it, or is granted the tag to. <see cref="Harvest"/> takes the marks and then waits until
+/// each vCPU that executes has forgotten its translations, at the end of an instruction. So a write is either over when Harvest returns,
+/// and its page among those of this harvest or of the next; or it begins later and marks its page anew. A device marks after it has written
+/// (<see cref="IDmaMemory"/>): a page that is copied in between is reported once more. Harvest and Stop have one caller at a time, who may
+/// be any thread that no vCPU waits for.
 /// </remarks>
 public sealed class DirtyLog
 {
@@ -42,7 +44,9 @@ public sealed class DirtyLog
     /// <summary>Reports nothing any more. Pages get their write tags back as they are next written.</summary>
     public void Stop() => _memory.SetLog(null);
 
-    /// <summary>Takes the pages that were written since the log was started or last asked: their numbers from the start of RAM, in order.</summary>
+    /// <summary>
+    /// Takes the pages that were written since the log was started or last asked: their numbers from the start of RAM, in order.
+    /// </summary>
     public IReadOnlyList<int> Harvest()
     {
         var pages = new List<int>();

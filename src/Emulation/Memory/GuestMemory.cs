@@ -7,8 +7,8 @@ namespace Vmm.Emulation.Memory;
 /// A contiguous piece of guest physical memory backed by host memory, reserved at creation and populated on first touch.
 /// Guest threads access it without locks, through the addends of their TLBs.
 /// <para>
-/// As the array of a flash chip (<paramref name="readOnly"/>) it is read and executed like RAM while the chip is in array mode; all stores, and reads in other
-/// modes, are for the chip's device window, which lies at the same addresses.
+/// As the array of a flash chip (<paramref name="readOnly"/>) it is read and executed like RAM while the chip is in array mode; all stores,
+/// and reads in other modes, are for the chip's device window, which lies at the same addresses.
 /// </para>
 /// </summary>
 public sealed unsafe partial class GuestMemory : IDisposable
@@ -80,7 +80,9 @@ public sealed unsafe partial class GuestMemory : IDisposable
         return new Span<byte>(_host + (address.Value - Start.Value), length);
     }
 
-    /// <summary>Changes <see cref="IsDirect"/>. A vCPU that is about to cache a translation sees the change, or is told to forget it.</summary>
+    /// <summary>
+    /// Changes <see cref="IsDirect"/>. A vCPU that is about to cache a translation sees the change, or is told to forget it.
+    /// </summary>
     public void SetDirect(bool value)
     {
         Volatile.Write(ref _direct, value);
@@ -90,7 +92,9 @@ public sealed unsafe partial class GuestMemory : IDisposable
         }
     }
 
-    /// <summary>Marks writes in a log from now on; null for in none. Translations that are cached know nothing of it: see <see cref="DirtyLog"/>.</summary>
+    /// <summary>
+    /// Marks writes in a log from now on; null for in none. Translations that are cached know nothing of it: see <see cref="DirtyLog"/>.
+    /// </summary>
     internal void SetLog(DirtyLog? log) => Volatile.Write(ref _log, log);
 
     /// <summary>Bytes are to be written, or were; marks their pages.</summary>
@@ -107,8 +111,8 @@ public sealed unsafe partial class GuestMemory : IDisposable
     }
 
     /// <summary>
-    /// Whether a vCPU may write a page through a translation that it caches: not while a log is kept and the page is clean. A page that is written now is marked
-    /// instead.
+    /// Whether a vCPU may write a page through a translation that it caches: not while a log is kept and the page is clean. A page that is
+    /// written now is marked instead.
     /// </summary>
     internal bool TryCacheForWriting(ulong address, bool written)
     {

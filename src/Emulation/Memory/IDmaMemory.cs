@@ -1,8 +1,8 @@
 namespace Vmm.Emulation.Memory;
 
 /// <summary>
-/// RAM as a device, or who boots a machine, reads and writes it: never device registers nor flash. A range is checked as a whole before a byte moves, and what is
-/// written is marked in the <see cref="DirtyLog"/>. Any thread.
+/// RAM as a device, or who boots a machine, reads and writes it: never device registers nor flash. A range is checked as a whole before a
+/// byte moves, and what is written is marked in the <see cref="DirtyLog"/>. Any thread.
 /// </summary>
 public interface IDmaMemory
 {
@@ -15,6 +15,9 @@ public interface IDmaMemory
     /// <summary>Copies to RAM; false when not all of the range is RAM, and then nothing is written.</summary>
     bool TryWrite(ulong address, ReadOnlySpan<byte> bytes);
 
-    /// <summary>Zeros RAM; whole pages of it take no room of the host afterwards. False when not all of the range is RAM, and then nothing is written.</summary>
+    /// <summary>
+    /// Zeros RAM; whole pages of it take no room of the host afterwards. False when not all of the range is RAM, and then nothing is
+    /// written.
+    /// </summary>
     bool TryZero(ulong address, ulong length);
 }

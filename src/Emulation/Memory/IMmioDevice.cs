@@ -9,7 +9,9 @@ public interface IMmioDevice
     /// <summary>The name in traces and in <c>info mtree</c>, such as <c>pl011@9000000</c>.</summary>
     string Name { get; }
 
-    /// <summary>Reads <paramref name="size"/> (1, 2, 4 or 8) bytes at <paramref name="offset"/> from the base of the device, zero-extended.</summary>
+    /// <summary>
+    /// Reads <paramref name="size"/> (1, 2, 4 or 8) bytes at <paramref name="offset"/> from the base of the device, zero-extended.
+    /// </summary>
     ulong Read(ulong offset, int size);
 
     /// <summary>Writes the low <paramref name="size"/> (1, 2, 4 or 8) bytes of <paramref name="value"/>.</summary>

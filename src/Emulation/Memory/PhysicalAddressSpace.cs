@@ -29,7 +29,8 @@ public sealed unsafe partial class PhysicalAddressSpace : IDmaMemory
         {
             if (start.Value < other.End && other.Start < start.Value + size)
             {
-                throw new ArgumentException($"{device.Name} at {start}+0x{size:x} overlaps {other.Device.Name} at 0x{other.Start:x}+0x{other.Size:x}");
+                throw new ArgumentException(
+                    $"{device.Name} at {start}+0x{size:x} overlaps {other.Device.Name} at 0x{other.Start:x}+0x{other.Size:x}");
             }
         }
 
@@ -57,7 +58,9 @@ public sealed unsafe partial class PhysicalAddressSpace : IDmaMemory
         return memory == null ? null : memory.Host + (address - memory.Start.Value);
     }
 
-    /// <summary>As <see cref="HostPointer"/>, for a vCPU that writes there now, which marks the page; null also where memory is read-only.</summary>
+    /// <summary>
+    /// As <see cref="HostPointer"/>, for a vCPU that writes there now, which marks the page; null also where memory is read-only.
+    /// </summary>
     public byte* WritablePointer(ulong address)
     {
         GuestMemory? memory = FindMemory(address);

@@ -3,8 +3,9 @@ using System.Runtime.InteropServices;
 namespace Vmm.Emulation.Memory;
 
 /// <summary>
-/// Native memory for a large table of which few parts are used. It reads zero until it is written, and takes room of the host only where it has been
-/// written. Who writes an entry says so first (<see cref="Touch"/>), so that clearing the table visits only those parts. Owner: that of the table.
+/// Native memory for a large table of which few parts are used. It reads zero until it is written, and takes room of the host only where it
+/// has been written. Who writes an entry says so first (<see cref="Touch"/>), so that clearing the table visits only those parts. Owner:
+/// that of the table.
 /// </summary>
 internal sealed unsafe partial class SparseTable : IDisposable
 {

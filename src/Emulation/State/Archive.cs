@@ -3,9 +3,9 @@ using System.Text;
 namespace Vmm.Emulation.State;
 
 /// <summary>
-/// Saved units, little-endian: eight bytes of magic, a 32-bit version of this format, a 32-bit number of units; of each unit its id, the 32-bit version of its
-/// schema, a 32-bit number of fields, and of each field its name, a 32-bit length and its bytes. Names are UTF-8 behind a 7-bit-encoded length. Version 1 of the
-/// format had no schemas; those of its units are 1.
+/// Saved units, little-endian: eight bytes of magic, a 32-bit version of this format, a 32-bit number of units; of each unit its id, the
+/// 32-bit version of its schema, a 32-bit number of fields, and of each field its name, a 32-bit length and its bytes. Names are UTF-8
+/// behind a 7-bit-encoded length. Version 1 of the format had no schemas; those of its units are 1.
 /// </summary>
 public static class Archive
 {
@@ -43,7 +43,9 @@ public static class Archive
     /// Loads all units. The file is read and its units are matched by name before any is touched; a unit that refuses its
     /// fields leaves the machine half loaded, to be reset or discarded.
     /// </summary>
-    /// <exception cref="StateException">The file is damaged or of another version, or its units or their fields are not those of this machine.</exception>
+    /// <exception cref="StateException">
+    /// The file is damaged or of another version, or its units or their fields are not those of this machine.
+    /// </exception>
     public static void Load(Stream stream, IReadOnlyCollection<IStateUnit> units)
     {
         Dictionary<string, SavedUnit> saved = Parse(stream);

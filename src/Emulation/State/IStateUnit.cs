@@ -1,23 +1,28 @@
 namespace Vmm.Emulation.State;
 
 /// <summary>
-/// A part of the machine whose state outlives a pause: a vCPU, a device core, the GIC, or what an actor holds. Saved and loaded only while no vCPU runs. RAM is no
-/// unit.
+/// A part of the machine whose state outlives a pause: a vCPU, a device core, the GIC, or what an actor holds. Saved and loaded only while
+/// no vCPU runs. RAM is no unit.
 /// </summary>
 public interface IStateUnit
 {
-    /// <summary>The name that matches the unit in an archive with the one in this machine; unique in a machine, and never changed.</summary>
+    /// <summary>
+    /// The name that matches the unit in an archive with the one in this machine; unique in a machine, and never changed.
+    /// </summary>
     string Id { get; }
 
     /// <summary>
-    /// The version of the fields that <see cref="Save"/> writes, from 1. It grows by one with each change of them, and <see cref="Load"/> reads all versions up to it.
+    /// The version of the fields that <see cref="Save"/> writes, from 1. It grows by one with each change of them, and <see cref="Load"/>
+    /// reads all versions up to it.
     /// </summary>
     int SchemaVersion => 1;
 
     /// <summary>Writes every field of the unit.</summary>
     void Save(StateWriter writer);
 
-    /// <summary>Reads every field of the version that <see cref="StateReader.Version"/> tells, and drives the unit's outputs accordingly.</summary>
+    /// <summary>
+    /// Reads every field of the version that <see cref="StateReader.Version"/> tells, and drives the unit's outputs accordingly.
+    /// </summary>
     /// <exception cref="StateException">A field is missing, of another length, or holds what cannot be.</exception>
     void Load(StateReader reader);
 }

@@ -51,7 +51,9 @@ public sealed class StateReader
     }
 
     /// <summary>An array whose length is part of the state, such as a queue.</summary>
-    /// <exception cref="StateException">The field is missing, longer than <paramref name="maximum"/> elements, or not a whole number of them.</exception>
+    /// <exception cref="StateException">
+    /// The field is missing, longer than <paramref name="maximum"/> elements, or not a whole number of them.
+    /// </exception>
     public T[] ReadArray<T>(string name, int maximum)
         where T : unmanaged
     {

@@ -16,8 +16,8 @@ using Vmm.Emulation.Memory;
 namespace Vmm.Emulation.Boards.Virt;
 
 /// <summary>
-/// The devices of QEMU's <c>virt</c> on their bus, without CPUs and RAM: <see cref="VirtMachine"/> adds those. A board alone is enough to describe a machine
-/// that is to be made.
+/// The devices of QEMU's <c>virt</c> on their bus, without CPUs and RAM: <see cref="VirtMachine"/> adds those. A board alone is enough to
+/// describe a machine that is to be made.
 /// </summary>
 public sealed class VirtBoard : IBoard, IDisposable
 {

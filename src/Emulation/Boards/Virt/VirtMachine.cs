@@ -37,15 +37,21 @@ public sealed class VirtMachine : IDisposable
         _timers = new TimerQueue(Clock);
         if (config.Accelerator != Accelerator.Interpreter)
         {
-            _translations = TranslationCache.TryCreate(_code, config.TranslationBytes, config.DualMapping, config.Accelerator == Accelerator.Lockstep)
+            _translations = TranslationCache.TryCreate(
+                    _code, config.TranslationBytes, config.DualMapping, config.Accelerator == Accelerator.Lockstep)
                 ?? throw (TranslationCache.IsSupported
-                    ? new InsufficientMemoryException($"the host refuses {config.TranslationBytes >> 20} MiB for translated code: use less tb-size, or --accel interp")
+                    ? new InsufficientMemoryException(
+                        $"the host refuses {config.TranslationBytes >> 20} MiB for translated code: use less tb-size, or --accel interp")
                     : new NotSupportedException("this host cannot run translated code: use --accel interp"));
             _translations.PerfMap = config.PerfMap ? PerfMap.Open() : null;
             _translations.Trace = config.Trace is { } trace && trace.Traces(Translator.Traced) ? trace : null;
         }
 
-        Cpus = [.. Enumerable.Range(0, config.PossibleCpus).Select(i => new VcpuCore(new CpuIndex(i), config.Cpu, Bus, _code, _translations))];
+        Cpus =
+        [
+            .. Enumerable.Range(0, config.PossibleCpus)
+                .Select(i => new VcpuCore(new CpuIndex(i), config.Cpu, Bus, _code, _translations)),
+        ];
         Psci = new PsciController(config.PossibleCpus, events);
         var broadcast = new TlbBroadcast(Cpus);
         DirtyLog = new DirtyLog(Ram, broadcast.ForgetAll);
@@ -69,7 +75,9 @@ public sealed class VirtMachine : IDisposable
 
         StateUnits =
         [
-            Psci, .. Cpus, Clock, .. Cpus.Select(cpu => cpu.Timer!.StateUnitOf(cpu.Index)), .. Board.Devices.Select(d => d.Device.StateUnit),
+            Psci, .. Cpus,
+            Clock, .. Cpus.Select(cpu => cpu.Timer!.StateUnitOf(cpu.Index)),
+            .. Board.Devices.Select(d => d.Device.StateUnit),
         ];
         Board.CpuHotplug.Ejecting = cpu => Psci.SetEnabled(cpu, false);
         Board.FwCfg.Offer(FirmwareBoot.Items(Board));
@@ -105,7 +113,10 @@ public sealed class VirtMachine : IDisposable
 
     public PsciController Psci { get; }
 
-    /// <summary>All that is saved of the machine but RAM, in the order in which it is loaded: CPUs, then the clock and what depends on it, then what drives interrupts.</summary>
+    /// <summary>
+    /// All that is saved of the machine but RAM, in the order in which it is loaded: CPUs, then the clock and what depends on it, then what
+    /// drives interrupts.
+    /// </summary>
     public IReadOnlyList<IStateUnit> StateUnits { get; }
 
     /// <summary>Executes a vCPU, as <see cref="VcpuCore.Run"/> does.</summary>
@@ -130,8 +141,8 @@ public sealed class VirtMachine : IDisposable
     }
 
     /// <summary>
-    /// Power-on or reset of what is no device: boot files in RAM, the boot CPU at their entry, all others off. The devices are reset before, by whoever owns
-    /// them. No vCPU runs.
+    /// Power-on or reset of what is no device: boot files in RAM, the boot CPU at their entry, all others off. The devices are reset
+    /// before, by whoever owns them. No vCPU runs.
     /// </summary>
     /// <exception cref="InvalidDataException">The kernel or the RAM size is wrong; the message says how.</exception>
     public void Boot()
@@ -153,10 +164,15 @@ public sealed class VirtMachine : IDisposable
         Psci.SetPower(Cpus[0].Index, PowerState.On);
     }
 
-    /// <summary>What the translator has done and what it left to the interpreter, as text; empty for a machine that interprets. Any thread, while the vCPUs run.</summary>
-    /// <summary>Gives up all translated code. Most of it is of the guest's boot, and is never run again. Any thread, before <see cref="Dispose"/>.</summary>
+    /// <summary>
+    /// Gives up all translated code. Most of it is of the guest's boot, and is never run again. Any thread, before <see cref="Dispose"/>.
+    /// </summary>
     public void TrimTranslations() => _translations?.Trim();
 
+    /// <summary>
+    /// What the translator has done and what it left to the interpreter, as text; empty for a machine that interprets. Any thread, while
+    /// the vCPUs run.
+    /// </summary>
     public string DescribeJit() => _translations == null ? "" : JitReport.Describe(_translations.Statistics, Cpus, _code);
 
     /// <summary>What is in RAM at power-on, as QEMU's <c>info roms</c> lists it. Any thread.</summary>

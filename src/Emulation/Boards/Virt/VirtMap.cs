@@ -41,7 +41,11 @@ public static class VirtMap
         FlashBanks = [new GuestPhysicalAddress(0), new GuestPhysicalAddress(0x0400_0000)],
         FlashBankSize = FlashBankSize,
         Distributor = new GuestPhysicalAddress(0x0800_0000),
-        Redistributors = [(new GuestPhysicalAddress(0x080A_0000), LowRedistributors), (s_highRedistributors, MachineConfig.MaxCpus - LowRedistributors)],
+        Redistributors =
+        [
+            (new GuestPhysicalAddress(0x080A_0000), LowRedistributors),
+            (s_highRedistributors, MachineConfig.MaxCpus - LowRedistributors),
+        ],
         CpuInterrupts = new CpuInterrupts(
             Pmu: new IntId(23),
             VirtualGicMaintenance: new IntId(25),

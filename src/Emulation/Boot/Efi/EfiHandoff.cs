@@ -5,9 +5,9 @@ using Vmm.Emulation.Boards;
 namespace Vmm.Emulation.Boot.Efi;
 
 /// <summary>
-/// What firmware and an EFI stub would have left behind, so that Linux takes ACPI without either: a memory map, an EFI system table with ACPI and SMBIOS in its
-/// configuration tables, and runtime services for the time and for reset (UEFI 2.10, chapters 4, 7 and 8). Boot services have ended, and the virtual address map
-/// is set: every virtual address is the physical one.
+/// What firmware and an EFI stub would have left behind, so that Linux takes ACPI without either: a memory map, an EFI system table with
+/// ACPI and SMBIOS in its configuration tables, and runtime services for the time and for reset (UEFI 2.10, chapters 4, 7 and 8). Boot
+/// services have ended, and the virtual address map is set: every virtual address is the physical one.
 /// <code>
 /// +0x0_0000  memory map                         ordinary memory, which the kernel reserves
 /// +0x1_0000  system table and what it leads to  EfiRuntimeServicesData
@@ -63,7 +63,8 @@ public static class EfiHandoff
     /// <param name="smbios">Address of the SMBIOS 3.0 entry point. The ACPI tables are directly behind the hand-off.</param>
     /// <param name="tablesEnd">Address after the ACPI and SMBIOS tables, a multiple of <see cref="Granule"/>.</param>
     /// <param name="ramEnd">Address after the last byte of RAM.</param>
-    public static (IReadOnlyList<BootBlob> Blobs, EfiPointers Pointers) Build(BoardMap map, ulong address, ulong smbios, ulong tablesEnd, ulong ramEnd)
+    public static (IReadOnlyList<BootBlob> Blobs, EfiPointers Pointers) Build(
+        BoardMap map, ulong address, ulong smbios, ulong tablesEnd, ulong ramEnd)
     {
         ulong acpi = address + Size;
         ulong data = address + Granule;

@@ -24,8 +24,8 @@ public enum EfiMemoryAttributes : ulong
 }
 
 /// <summary>
-/// A piece of the address space in an EFI memory map. What runtime services use has its physical address as its virtual one, so that nothing that
-/// points to it had to be converted.
+/// A piece of the address space in an EFI memory map. What runtime services use has its physical address as its virtual one, so that
+/// nothing that points to it had to be converted.
 /// </summary>
 /// <param name="Start">Physical address, a multiple of 4 KiB.</param>
 /// <param name="Length">Bytes, a multiple of 4 KiB.</param>

@@ -3,7 +3,8 @@ using System.Runtime.InteropServices;
 namespace Vmm.Emulation.Boot.Efi;
 
 /// <summary>
-/// What <c>RuntimeServices.s</c> assembles to: <c>aarch64-linux-gnu-as</c> and <c>objdump -d</c> print these lines. A test assembles the file and compares.
+/// What <c>RuntimeServices.s</c> assembles to: <c>aarch64-linux-gnu-as</c> and <c>objdump -d</c> print these lines. A test assembles the
+/// file and compares.
 /// </summary>
 internal static class RuntimeServicesCode
 {

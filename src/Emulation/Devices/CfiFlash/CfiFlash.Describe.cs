@@ -5,7 +5,10 @@ namespace Vmm.Emulation.Devices.CfiFlash;
 /// <content>The board's view.</content>
 public sealed partial class CfiFlash : IDevice
 {
-    /// <summary>Addresses of the banks that this bank's node of a device tree lists: one node is of all chips. Empty where the node of another bank lists it.</summary>
+    /// <summary>
+    /// Addresses of the banks that this bank's node of a device tree lists: one node is of all chips. Empty where the node of another bank
+    /// lists it.
+    /// </summary>
     public IReadOnlyList<GuestPhysicalAddress> NodeOf { get; init; } = [];
 
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, _memory.Size, _memory)];

@@ -40,7 +40,7 @@ public sealed partial class CfiFlash : IStateUnit
             _errors = reader.Read<byte>("errors");
             reader.Require((_errors & Ready) == 0, "errors");
             _count = reader.Read<int>("count");
-            reader.Require(_count >= 0 && (_count > 0 || _step != Step.BufferData) && (_count <= BufferSize / BusWidth || _step != Step.BufferData), "count");
+            reader.Require(_count >= 0 && (_step != Step.BufferData || _count is > 0 and <= BufferSize / BusWidth), "count");
             _block = reader.Read<int>("block");
             reader.Require(_block == -1 || (_block >= 0 && _block <= Size - BufferSize && _block % BufferSize == 0), "block");
             reader.Require(_block >= 0 || _step != Step.BufferConfirm, "block");

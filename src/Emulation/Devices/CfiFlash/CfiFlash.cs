@@ -10,7 +10,8 @@ namespace Vmm.Emulation.Devices.CfiFlash;
 /// A bank of flash with the Intel command set. In array mode the guest reads and executes its bytes as memory; a command makes the bank a
 /// device until the array is read again. Programming clears bits, erasing sets those of a sector.
 /// <para>
-/// A bank whose contents are kept elsewhere stays busy (status bit 7 is 0, commands but Read Status Register are ignored) from a change until its owner, whom
+/// A bank whose contents are kept elsewhere stays busy (status bit 7 is 0, commands but Read Status Register are ignored) from a change
+/// until its owner, whom
 /// <see cref="WriteBackReady"/> tells, has written it back: what the guest has seen completed is kept.
 /// </para>
 /// </summary>
@@ -75,7 +76,10 @@ public sealed partial class CfiFlash : IMmioDevice
 
     public string Name { get; }
 
-    /// <summary>Where the owner writes back what changes; each change waits for <see cref="CompleteWriteBack"/> then. Null for a bank that keeps nothing.</summary>
+    /// <summary>
+    /// Where the owner writes back what changes; each change waits for <see cref="CompleteWriteBack"/> then. Null for a bank that keeps
+    /// nothing.
+    /// </summary>
     public SafeFileHandle? Store { get; }
 
     /// <summary>The array.</summary>
@@ -100,7 +104,9 @@ public sealed partial class CfiFlash : IMmioDevice
     /// <summary>Copies bytes of the array.</summary>
     public void CopyContents(int start, Span<byte> destination) => Bytes(start, destination.Length).CopyTo(destination);
 
-    /// <summary>The owner has written back what was to be; or it could not, which the guest sees as an error of programming and erasing.</summary>
+    /// <summary>
+    /// The owner has written back what was to be; or it could not, which the guest sees as an error of programming and erasing.
+    /// </summary>
     public void CompleteWriteBack(bool written)
     {
         lock (_lock)

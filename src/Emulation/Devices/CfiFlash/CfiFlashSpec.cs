@@ -1,8 +1,8 @@
 namespace Vmm.Emulation.Devices.CfiFlash;
 
 /// <summary>
-/// The Intel command set of flash chips (JESD68.01 CFI, command set 1; Intel StrataFlash P30, 9 to 12), and the bank: two 16-bit chips side by side on a
-/// 32-bit bus, as QEMU's <c>virt</c> wires them.
+/// The Intel command set of flash chips (JESD68.01 CFI, command set 1; Intel StrataFlash P30, 9 to 12), and the bank: two 16-bit chips side
+/// by side on a 32-bit bus, as QEMU's <c>virt</c> wires them.
 /// </summary>
 internal static class CfiFlashSpec
 {

@@ -47,7 +47,8 @@ public static class CpuHotplugAml
         Field(
             "PRST", Access.Byte, Update.WriteAsZeros,
             new FieldUnit(null, 32),
-            new FieldUnit("CPEN", 1), new FieldUnit("CINS", 1), new FieldUnit("CRMV", 1), new FieldUnit("CEJ0", 1), new FieldUnit("CEJF", 1),
+            new FieldUnit("CPEN", 1), new FieldUnit("CINS", 1), new FieldUnit("CRMV", 1), new FieldUnit("CEJ0", 1),
+            new FieldUnit("CEJF", 1),
             new FieldUnit(null, 3),
             new FieldUnit("CCMD", 8)),
         Field("PRST", Access.DWord, Update.WriteAsZeros, new FieldUnit("CSEL", 32), new FieldUnit(null, 32), new FieldUnit("CDAT", 32)));
@@ -59,7 +60,10 @@ public static class CpuHotplugAml
             Name("_HID", Text("ACPI0010")),
             Name("_CID", EisaId("PNP0A05")),
             Method("CTFY", 2, serialized: false,
-                [.. Enumerable.Range(0, possibleCpus).Select(i => If(LEqual(Arg(0), Integer((ulong)i)), Notify(Path(DeviceName(i)), Arg(1))))]),
+                [
+                    .. Enumerable.Range(0, possibleCpus)
+                        .Select(i => If(LEqual(Arg(0), Integer((ulong)i)), Notify(Path(DeviceName(i)), Arg(1)))),
+                ]),
             Status(),
             EjectCpu(),
             Scan(),

@@ -25,7 +25,9 @@ public sealed partial class CpuHotplugBlock : IStateUnit
         }
     }
 
-    /// <summary>The flags come back, the CPUs themselves do not: who loads makes the machine's enabled CPUs those of the snapshot first.</summary>
+    /// <summary>
+    /// The flags come back, the CPUs themselves do not: who loads makes the machine's enabled CPUs those of the snapshot first.
+    /// </summary>
     public void Load(StateReader reader)
     {
         var flags = new byte[_slots.Length];
@@ -56,8 +58,8 @@ public sealed partial class CpuHotplugBlock : IStateUnit
 
             for (int i = 0; i < happened.Length; i += EventWords)
             {
-                _events.Enqueue(
-                    new CpuHotplugEvent(new CpuIndex((int)happened[i]), (CpuHotplugEventKind)happened[i + 1], happened[i + 2], happened[i + 3]));
+                var cpu = new CpuIndex((int)happened[i]);
+                _events.Enqueue(new CpuHotplugEvent(cpu, (CpuHotplugEventKind)happened[i + 1], happened[i + 2], happened[i + 3]));
             }
         }
 

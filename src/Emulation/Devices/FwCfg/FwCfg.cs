@@ -5,12 +5,13 @@ using static Vmm.Emulation.Devices.FwCfg.FwCfgSpec;
 namespace Vmm.Emulation.Devices.FwCfg;
 
 /// <summary>
-/// QEMU's firmware configuration device: the guest selects an item and reads its bytes, one access after the other or by DMA into its RAM. A
-/// transfer is over when the write that started it is, and takes no longer than copying what the item has left: bytes beyond its end are zeros.
+/// QEMU's firmware configuration device: the guest selects an item and reads its bytes, one access after the other or by DMA into its RAM.
+/// A transfer is over when the write that started it is, and takes no longer than copying what the item has left: bytes beyond its end are
+/// zeros.
 /// </summary>
 /// <remarks>
-/// DMA reaches RAM only, checked as a whole before a byte moves: a range that is not wholly in it, or in flash or at a device, ends with the error bit. A descriptor
-/// outside RAM is dropped, for there is nowhere to say so. No item can be written.
+/// DMA reaches RAM only, checked as a whole before a byte moves: a range that is not wholly in it, or in flash or at a device, ends with
+/// the error bit. A descriptor outside RAM is dropped, for there is nowhere to say so. No item can be written.
 /// </remarks>
 public sealed partial class FwCfg(IDmaMemory ram) : IMmioDevice
 {

@@ -14,7 +14,8 @@ public sealed class FwCfgItems
 
     /// <param name="fixedItems">By <see cref="FwCfgKey"/>, apart from the signature, the interface's id and the directory.</param>
     /// <param name="files">By name, such as <c>etc/acpi/rsdp</c>.</param>
-    public FwCfgItems(IEnumerable<KeyValuePair<ushort, ReadOnlyMemory<byte>>> fixedItems, IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> files)
+    public FwCfgItems(
+        IEnumerable<KeyValuePair<ushort, ReadOnlyMemory<byte>>> fixedItems, IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> files)
     {
         _items[FwCfgKey.Signature] = "QEMU"u8.ToArray();
         byte[] id = new byte[4];

@@ -1,6 +1,9 @@
 namespace Vmm.Emulation.Devices.FwCfg;
 
-/// <summary>QEMU's firmware configuration device, in its form with memory-mapped registers (QEMU, docs/specs/fw_cfg.rst). What has more than one byte is big-endian.</summary>
+/// <summary>
+/// QEMU's firmware configuration device, in its form with memory-mapped registers (QEMU, docs/specs/fw_cfg.rst). What has more than one
+/// byte is big-endian.
+/// </summary>
 internal static class FwCfgSpec
 {
     public const ulong Data = 0x00;

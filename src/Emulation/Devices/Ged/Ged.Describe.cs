@@ -29,10 +29,10 @@ public sealed partial class Ged : IDevice
                 1,
                 serialized: true,
                 Store(Path("ESEL"), Local(0)),
-                If(LEqual(And(Local(0), Integer((ulong)GedEvents.CpuHotplug), Zero), Integer((ulong)GedEvents.CpuHotplug)), Call(CpuScanMethod)),
-                If(
-                    LEqual(And(Local(0), Integer((ulong)GedEvents.PowerButton), Zero), Integer((ulong)GedEvents.PowerButton)),
-                    Notify(Path(@"\_SB.PWRB"), Integer(0x80))))));
+                If(Happened(GedEvents.CpuHotplug), Call(CpuScanMethod)),
+                If(Happened(GedEvents.PowerButton), Notify(Path(@"\_SB.PWRB"), Integer(0x80))))));
         acpi.Add(Device("PWRB", Name("_HID", Text("PNP0C0C")), Name("_UID", Zero)));
     }
+
+    private static byte[] Happened(GedEvents which) => LEqual(And(Local(0), Integer((ulong)which), Zero), Integer((ulong)which));
 }

@@ -5,8 +5,8 @@ using Vmm.Emulation.State;
 namespace Vmm.Emulation.Devices.InterruptController;
 
 /// <summary>
-/// The GICv3 as a board lists it: the window of the distributor, and one for each run of redistributors that follow each other. The MADT has what ACPI says of
-/// it, together with the CPUs.
+/// The GICv3 as a board lists it: the window of the distributor, and one for each run of redistributors that follow each other. The MADT
+/// has what ACPI says of it, together with the CPUs.
 /// </summary>
 public sealed class GicV3Device(Gic gic) : IDevice
 {
@@ -28,5 +28,5 @@ public sealed class GicV3Device(Gic gic) : IDevice
         .Text("compatible", "arm,gic-v3").Cells("#address-cells", 2).Cells("#size-cells", 2).Flag("ranges").Cells("#interrupt-cells", 3)
         .Flag("interrupt-controller").Cells("phandle", Fdt.GicHandle)
         .Cells("#redistributor-regions", (uint)Regions.Count - 1)
-        .Cells64("reg", [.. Regions.Zip(at.Addresses, (region, address) => new[] { address.Value, region.Size }).SelectMany(pair => pair)]));
+        .Cells64("reg", [.. at.Addresses.Zip(Regions).SelectMany(placed => new[] { placed.First.Value, placed.Second.Size })]));
 }

@@ -6,7 +6,8 @@ namespace Vmm.Emulation.Devices.Pl031;
 
 /// <summary>
 /// The real time clock: seconds since 1970 by the host's clock plus what the guest set it forward or back, modulo 2³², and an alarm when
-/// they equal RTCMR. It counts from power-on, as if firmware had enabled it. The owner keeps a timer for the alarm: it hears of a new one through
+/// they equal RTCMR. It counts from power-on, as if firmware had enabled it. The owner keeps a timer for the alarm: it hears of a new one
+/// through
 /// <see cref="AlarmChanged"/>, asks <see cref="UntilAlarm"/> and calls <see cref="CheckAlarm"/> when that has passed.
 /// </summary>
 public sealed partial class Pl031(InterruptLine line, TimeProvider clock) : IMmioDevice

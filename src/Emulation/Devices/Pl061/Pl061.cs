@@ -5,8 +5,8 @@ using static Vmm.Emulation.Devices.Pl061.Pl061Spec;
 namespace Vmm.Emulation.Devices.Pl061;
 
 /// <summary>
-/// The GPIO port: eight pins, each an input that may interrupt on an edge or a level, or an output that nothing is connected to. Inputs are low
-/// unless <see cref="SetInput"/> says otherwise.
+/// The GPIO port: eight pins, each an input that may interrupt on an edge or a level, or an output that nothing is connected to. Inputs are
+/// low unless <see cref="SetInput"/> says otherwise.
 /// </summary>
 public sealed partial class Pl061(InterruptLine line) : IMmioDevice
 {

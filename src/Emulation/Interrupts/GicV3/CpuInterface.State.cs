@@ -43,11 +43,14 @@ public sealed partial class CpuInterface
     internal string DescribeLocked()
     {
         int id = HighestPendingLocked(out int priority);
-        string highest = id == IntId.Spurious.Value ? "none" : string.Create(CultureInfo.InvariantCulture, $"{id} (priority {priority:x2})");
+        string highest = id == IntId.Spurious.Value
+            ? "none"
+            : string.Create(CultureInfo.InvariantCulture, $"{id} (priority {priority:x2})");
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"cpu{Index.Value}: PMR={_mask:x2} BPR0={_binaryPoint0} BPR1={_binaryPoint1} IGRPEN0={(_group0Enabled ? 1 : 0)} IGRPEN1={(_group1Enabled ? 1 : 0)} "
-            + $"EOImode={(_endOfInterruptMode ? 1 : 0)} AP0R0={_activePriorities0:x8} AP1R0={_activePriorities1:x8} {Redistributor.DescribeLocked()} "
+            $"cpu{Index.Value}: PMR={_mask:x2} BPR0={_binaryPoint0} BPR1={_binaryPoint1} "
+            + $"IGRPEN0={(_group0Enabled ? 1 : 0)} IGRPEN1={(_group1Enabled ? 1 : 0)} EOImode={(_endOfInterruptMode ? 1 : 0)} "
+            + $"AP0R0={_activePriorities0:x8} AP1R0={_activePriorities1:x8} {Redistributor.DescribeLocked()} "
             + $"highest pending: {highest}");
     }
 }

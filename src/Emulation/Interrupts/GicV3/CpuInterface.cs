@@ -4,7 +4,8 @@ using static Vmm.Emulation.Interrupts.GicV3.GicSpec;
 namespace Vmm.Emulation.Interrupts.GicV3;
 
 /// <summary>
-/// One CPU's interface to the GIC, the ICC_* system registers, and what decides whether IRQ or FIQ is signalled. Its state is under the lock of the
+/// One CPU's interface to the GIC, the ICC_* system registers, and what decides whether IRQ or FIQ is signalled. Its state is under the
+/// lock of the
 /// <see cref="Gic"/>.
 /// </summary>
 public sealed partial class CpuInterface
@@ -74,7 +75,8 @@ public sealed partial class CpuInterface
         UpdateLocked();
     }
 
-    internal bool GroupEnabledLocked(bool group1) => (group1 ? _group1Enabled : _group0Enabled) && _distributor.IsGroupEnabledLocked(group1);
+    internal bool GroupEnabledLocked(bool group1) =>
+        (group1 ? _group1Enabled : _group0Enabled) && _distributor.IsGroupEnabledLocked(group1);
 
     /// <summary>Drives IRQ and FIQ of the CPU from what is pending. Only this writes them, so what they are now is known.</summary>
     internal void UpdateLocked()

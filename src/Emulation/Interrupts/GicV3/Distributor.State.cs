@@ -43,7 +43,14 @@ public sealed partial class Distributor
             int word = id >> 5;
             string target = (_router[id] & GicSpec.RouteToAny) != 0 ? "any" : $"{_router[id] & Mpidr.AffinityMask:x}";
             Gic.AppendInterrupt(
-                text, id, target, (_enabled[word] & bit) != 0, (PendingLocked(word) & bit) != 0, (_active[word] & bit) != 0, _priority[id], (_edge[word] & bit) != 0);
+                text,
+                id,
+                target,
+                (_enabled[word] & bit) != 0,
+                (PendingLocked(word) & bit) != 0,
+                (_active[word] & bit) != 0,
+                _priority[id],
+                (_edge[word] & bit) != 0);
         }
     }
 }

@@ -5,8 +5,8 @@ using static Vmm.Emulation.Interrupts.GicV3.GicSpec;
 namespace Vmm.Emulation.Interrupts.GicV3;
 
 /// <summary>
-/// The distributor: the SPIs and where each goes. Its state is under the lock of the <see cref="Gic"/>. Only CPUs that a change concerns are updated: the target of
-/// each interrupt that changed, before and after.
+/// The distributor: the SPIs and where each goes. Its state is under the lock of the <see cref="Gic"/>. Only CPUs that a change concerns
+/// are updated: the target of each interrupt that changed, before and after.
 /// </summary>
 public sealed partial class Distributor : IMmioDevice, IInterruptSink
 {
@@ -112,7 +112,9 @@ public sealed partial class Distributor : IMmioDevice, IInterruptSink
 
     internal bool IsGroup1Locked(int id) => (_group[id >> 5] & (1u << (id & 31))) != 0;
 
-    /// <summary>The best SPI for a CPU: pending, enabled, not active, of an enabled group, routed there. Keeps a better candidate.</summary>
+    /// <summary>
+    /// The best SPI for a CPU: pending, enabled, not active, of an enabled group, routed there. Keeps a better candidate.
+    /// </summary>
     internal void BestLocked(CpuInterface cpu, ref int best, ref int bestPriority)
     {
         for (int word = 1; word < Words; word++)

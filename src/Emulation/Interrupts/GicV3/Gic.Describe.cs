@@ -6,7 +6,9 @@ namespace Vmm.Emulation.Interrupts.GicV3;
 /// <content>The state as text.</content>
 public sealed partial class Gic
 {
-    /// <summary>Interrupts that are enabled, pending or active, a line each; private ones of the CPUs that are attached. Any thread.</summary>
+    /// <summary>
+    /// Interrupts that are enabled, pending or active, a line each; private ones of the CPUs that are attached. Any thread.
+    /// </summary>
     public string DescribeInterrupts()
     {
         var text = new StringBuilder("INTID  target  state                    priority  trigger");
@@ -39,12 +41,14 @@ public sealed partial class Gic
         return text.ToString();
     }
 
-    internal static void AppendInterrupt(StringBuilder text, int id, string target, bool enabled, bool pending, bool active, byte priority, bool edge)
+    internal static void AppendInterrupt(
+        StringBuilder text, int id, string target, bool enabled, bool pending, bool active, byte priority, bool edge)
     {
         if (enabled || pending || active)
         {
-            string state = string.Join(' ', new[] { enabled ? "enabled" : "disabled", pending ? "pending" : "", active ? "active" : "" }.Where(s => s.Length > 0));
-            text.Append(CultureInfo.InvariantCulture, $"\n{id,5}  {target,-6}  {state,-23}  {priority:x2}        {(edge ? "edge" : "level")}");
+            string state = $"{(enabled ? "enabled" : "disabled")}{(pending ? " pending" : "")}{(active ? " active" : "")}";
+            text.Append(
+                CultureInfo.InvariantCulture, $"\n{id,5}  {target,-6}  {state,-23}  {priority:x2}        {(edge ? "edge" : "level")}");
         }
     }
 }

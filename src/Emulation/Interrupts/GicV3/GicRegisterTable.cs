@@ -7,7 +7,9 @@ namespace Vmm.Emulation.Interrupts.GicV3;
 /// <param name="Count">How many.</param>
 /// <param name="Read">Gives the value of one, by its number from 0.</param>
 /// <param name="Write">Takes a value for one; null where writes are ignored.</param>
-/// <param name="WriteByte">Takes a byte, by its number from the first register's: for registers that are written in accesses of any size.</param>
+/// <param name="WriteByte">
+/// Takes a byte, by its number from the first register's: for registers that are written in accesses of any size.
+/// </param>
 /// <typeparam name="T">Whose registers they are.</typeparam>
 internal sealed record GicRegister<T>(
     ulong Offset, int Count, Func<T, int, uint> Read, Action<T, int, uint>? Write = null, Action<T, int, byte>? WriteByte = null);

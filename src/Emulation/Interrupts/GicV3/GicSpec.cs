@@ -1,6 +1,8 @@
 namespace Vmm.Emulation.Interrupts.GicV3;
 
-/// <summary>Registers and limits of the GICv3 (GIC architecture specification, IHI 0069): one security state, affinity routing always on, no LPIs.</summary>
+/// <summary>
+/// Registers and limits of the GICv3 (GIC architecture specification, IHI 0069): one security state, affinity routing always on, no LPIs.
+/// </summary>
 public static class GicSpec
 {
     /// <summary>Bytes of the distributor frame (12.8).</summary>
