@@ -120,6 +120,8 @@ public sealed unsafe class DirtyLogTests
         const int Writers = 3;
         const ulong Region = 64 * Page;
         const int Harvests = 400;
+        const long Pages = 5000;
+        const ulong Rounds = 1000;
         using TranslatedCores machine = Machine(Writers, jit, out DirtyLog log);
         machine.Write(TranslatedCores.Code, s_writer);
         for (int i = 0; i < Writers; i++)
@@ -161,10 +163,10 @@ public sealed unsafe class DirtyLogTests
         Array.ForEach(threads, t => t.Start());
         var watch = Stopwatch.StartNew();
         long reported = 0;
-        for (int i = 0; i < Harvests; i++)
+        for (int i = 0; i < Harvests || reported < Pages || !Array.TrueForAll(machine.Cores, core => Volatile.Read(ref core.State->X[10]) > Rounds); i++)
         {
             reported += Copy();
-            Assert.True(watch.Elapsed < Patience.Limit);
+            Assert.True(watch.Elapsed < Patience.Limit, $"{reported} pages in {i} harvests");
         }
 
         Volatile.Write(ref stop, true);
@@ -172,8 +174,6 @@ public sealed unsafe class DirtyLogTests
         Copy();
         Assert.True(machine.Memory.Span(machine.Memory.Start, copy.Length).SequenceEqual(copy), "a page that was written was not reported");
         Assert.Empty(log.Harvest());
-        Assert.True(reported > Harvests, $"only {reported} pages in {Harvests} harvests");
-        Assert.All(machine.Cores, core => Assert.True(core.State->X[10] > 1000, $"{core.Index} made {core.State->X[10]} rounds"));
 
         int Copy()
         {
