@@ -15,7 +15,7 @@ namespace Vmm.Emulation.Cpu.Engines;
 /// differs in SPSR_EL1 by design, is not covered; the random programs of the tests compare that. One vCPU executes at a time (<see cref="LockstepTurn"/>), so neither is memory
 /// ordering between vCPUs. An instruction that the interpreter does in both engines is not compared with anything.</para>
 /// </summary>
-internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache translations) : TranslatedEngine(core, translations), IAccessReplay
+internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache translations) : TranslatedEngine(core, translations, entersItself: true), IAccessReplay
 {
     private readonly LockstepCpu _lockstep = new(translations.Turn!);
 
@@ -36,7 +36,7 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
     }
 
     // Both engines from an address on.
-    protected override bool Enter(CpuState* s, ulong pc, byte* code, int charged, long generation, Op* op, out Exit exit)
+    protected override bool EnterItself(CpuState* s, ulong pc, byte* code, int charged, long generation, Op* op, out Exit exit)
     {
         _lockstep.PassTurn();
         long remaining = s->Remaining;

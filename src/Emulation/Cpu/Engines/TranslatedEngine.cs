@@ -7,7 +7,8 @@ using Vmm.Emulation.Memory;
 namespace Vmm.Emulation.Cpu.Engines;
 
 /// <summary>Translated code: in, out, and what to do about why it left. What has no translation is executed by the interpreter's handlers.</summary>
-internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translations) : IEngine
+/// <param name="entersItself">A derived engine has its own <see cref="EnterItself"/>.</param>
+internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translations, bool entersItself = false) : IEngine
 {
     protected const ulong PageMask = ~(ulong)(GuestMemory.PageSize - 1);
 
@@ -85,9 +86,27 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
         int charged = 0;
         while (true)
         {
-            if (!Enter(s, pc, code, charged, generation, op, out Exit exit))
+            Exit exit;
+            if (entersItself)
             {
-                return core.EnterAt(pc);
+                // By way of another local: the address of the first is never taken, so its fields live in registers.
+                if (!EnterItself(s, pc, code, charged, generation, op, out Exit own))
+                {
+                    return core.EnterAt(pc);
+                }
+
+                exit = own;
+            }
+            else
+            {
+                s->Remaining += charged;
+                if (!EnterCode(s, code, generation, op, out exit))
+                {
+                    s->Remaining -= charged;
+                    return core.EnterAt(pc);
+                }
+
+                s->Remaining -= exit.Count;
             }
 
             pc = exit.Pc;
@@ -134,18 +153,8 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
     /// <param name="pc">The address that the code is of.</param>
     /// <param name="charged">Instructions that are taken off the budget already, and that the code takes off again.</param>
     /// <param name="op">Where the instruction goes that the code leaves for.</param>
-    protected virtual bool Enter(CpuState* s, ulong pc, byte* code, int charged, long generation, Op* op, out Exit exit)
-    {
-        s->Remaining += charged;
-        if (!EnterCode(s, code, generation, op, out exit))
-        {
-            s->Remaining -= charged;
-            return false;
-        }
-
-        s->Remaining -= exit.Count;
-        return true;
-    }
+    protected virtual bool EnterItself(CpuState* s, ulong pc, byte* code, int charged, long generation, Op* op, out Exit exit) =>
+        throw new NotSupportedException();
 
     /// <summary>Enters and leaves. False when the code was given up.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
