@@ -14,7 +14,11 @@ namespace Vmm.Benchmarks;
 internal sealed class StartBenchmark(string vmm, IReadOnlyList<string> qemu, TextWriter output)
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
-    private static readonly string[] s_machine = ["-M", "virt,gic-version=3", "-cpu", "max", "-smp", "1", "-m", "512M", "-nographic", "-append", "console=ttyAMA0 quiet"];
+    private static readonly string[] s_machine =
+    [
+        "-M", "virt,gic-version=3", "-cpu", "max", "-smp", "1", "-m", "512M", "-append", "console=ttyAMA0 quiet",
+        "-nodefaults", "-display", "none", "-monitor", "none", "-serial", "stdio",
+    ];
 
     public async Task<int> RunAsync(int runs)
     {

@@ -8,7 +8,7 @@ public enum GiccState : uint
 }
 
 /// <summary>One possible CPU in the MADT; the position in the list is its ACPI processor UID.</summary>
-public readonly record struct MadtCpu(ulong Mpidr, GiccState State);
+public sealed record MadtCpu(ulong Mpidr, GiccState State);
 
 /// <summary>Multiple APIC Description Table (ACPI 6.5, 5.2.12) of a GICv3: GICD, a GICC for each possible CPU, GICR ranges.</summary>
 public static class Madt

@@ -11,7 +11,7 @@ public enum PpttCacheType
 /// <summary>A cache that each core has, or each cluster.</summary>
 /// <param name="Level">1 is nearest to the core.</param>
 /// <param name="Shared">One for each cluster, or for each socket where clusters are left out; else one for each core.</param>
-public readonly record struct PpttCache(int Level, PpttCacheType Type, int Sets, int Ways, int LineBytes, bool Shared);
+public sealed record PpttCache(int Level, PpttCacheType Type, int Sets, int Ways, int LineBytes, bool Shared);
 
 /// <summary>
 /// Processor Properties Topology Table (ACPI 6.5, 5.2.30): sockets hold clusters, clusters cores, cores threads. A level with one child

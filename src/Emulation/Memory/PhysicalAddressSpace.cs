@@ -34,7 +34,8 @@ public sealed unsafe partial class PhysicalAddressSpace : IDmaMemory
             }
         }
 
-        _windows = [.. _windows.Append(new Window(start.Value, size, device)).OrderBy(w => w.Start)];
+        int before = Array.FindAll(_windows, w => w.Start < start.Value).Length;
+        _windows = [.. _windows[..before], new Window(start.Value, size, device), .. _windows[before..]];
     }
 
     /// <summary>The memory that the guest reads at an address, or null where it is a device or nothing.</summary>

@@ -86,9 +86,10 @@ public sealed class VirtBoard : IBoard, IDisposable
         where T : IDevice
     {
         _devices.Add(new PlacedDevice(id, device, at, inTree));
-        foreach ((DeviceRegion region, GuestPhysicalAddress address) in device.Regions.Zip(at.Addresses))
+        for (int i = 0; i < device.Regions.Count; i++)
         {
-            Bus.Map(region.Registers, address, region.Size);
+            DeviceRegion region = device.Regions[i];
+            Bus.Map(region.Registers, at.Addresses[i], region.Size);
             if (region.Memory != null)
             {
                 Bus.AddMemory(region.Memory);
