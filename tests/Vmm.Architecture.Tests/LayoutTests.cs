@@ -9,8 +9,7 @@ public sealed class LayoutTests
     // Where lines are still longer. The list only shrinks: a folder whose last long line is gone leaves it.
     private static readonly string[] s_stillLong =
     [
-        "src/Acpi/", "src/Emulation/", "src/Actors/Vm/",
-        "tests/Vmm.Emulation.Tests/", "tests/Vmm.Benchmarks/",
+        "src/Emulation/Cpu/Jit/",
     ];
 
     // Files that are still longer.

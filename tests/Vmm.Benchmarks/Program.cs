@@ -5,9 +5,11 @@ using Vmm.Benchmarks.Hotplug;
 const string Usage =
     """
     usage: Vmm.Benchmarks interp [SECONDS]      the interpreter's speed
-           Vmm.Benchmarks start [--runs N] [--vmm PROGRAM] [--qemu COMMAND]   how long until the guest's first instruction, and to a kernel's init
+           Vmm.Benchmarks start [--runs N] [--vmm PROGRAM] [--qemu COMMAND]
+               how long until the guest's first instruction, and to a kernel's init
            Vmm.Benchmarks hotplug [--rounds N] [--vmm PROGRAM]   how long each stage of a plug and an unplug takes
-           Vmm.Benchmarks hotplug-soak [--rounds N] [--resets N] [--seed N] [--first ROUND] [--patience SECONDS] [--log FILE] [--vmm PROGRAM]
+           Vmm.Benchmarks hotplug-soak [--rounds N] [--resets N] [--seed N] [--first ROUND] [--patience SECONDS]
+               [--log FILE] [--vmm PROGRAM]
            Vmm.Benchmarks hotplug-kill [--kills N] [--seed N] [--vmm PROGRAM]
     """;
 
@@ -18,19 +20,27 @@ switch (args)
     case ["interp", var seconds] when double.TryParse(seconds, out double s) && s > 0:
         return InterpreterBenchmark.Run(s);
     case ["start", ..] when Options(args, "runs", "vmm", "qemu") is { } o:
-        return await new StartBenchmark(VmmBuild.Program(o.GetValueOrDefault("vmm"))[0], o.GetValueOrDefault("qemu")?.Split('\n') ?? [], Console.Out)
+        return await new StartBenchmark(
+            VmmBuild.Program(o.GetValueOrDefault("vmm"))[0], o.GetValueOrDefault("qemu")?.Split('\n') ?? [], Console.Out)
             .RunAsync(Math.Max(Number(o, "runs", 11), 1)).ConfigureAwait(false);
     case ["hotplug", ..] when Options(args, "rounds", "vmm") is { } o:
-        return await new HotplugStages(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out).RunAsync(Math.Max(Number(o, "rounds", 20), 1)).ConfigureAwait(false);
+        return await new HotplugStages(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out)
+            .RunAsync(Math.Max(Number(o, "rounds", 20), 1)).ConfigureAwait(false);
     case ["hotplug-soak", ..] when Options(args, "rounds", "resets", "seed", "first", "patience", "log", "vmm") is { } o:
     {
         using StreamWriter? log = o.TryGetValue("log", out string? file) ? new StreamWriter(file) { AutoFlush = true } : null;
-        var soak = new HotplugSoak(VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)), TimeSpan.FromSeconds(Number(o, "patience", 10)), Console.Out, log);
-        return await soak.RunAsync(Number(o, "first", 0), Number(o, "rounds", 500), Number(o, "resets", 200)).ConfigureAwait(false) == 0 ? 0 : 1;
+        var soak = new HotplugSoak(
+            VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)),
+            TimeSpan.FromSeconds(Number(o, "patience", 10)), Console.Out, log);
+        return await soak.RunAsync(Number(o, "first", 0), Number(o, "rounds", 500), Number(o, "resets", 200)).ConfigureAwait(false) == 0
+            ? 0
+            : 1;
     }
 
     case ["hotplug-kill", ..] when Options(args, "kills", "seed", "vmm") is { } o:
-        return await new KillSoak(VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out).RunAsync(Number(o, "kills", 200)).ConfigureAwait(false) == 0 ? 0 : 1;
+        return await new KillSoak(
+            VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out)
+            .RunAsync(Number(o, "kills", 200)).ConfigureAwait(false) == 0 ? 0 : 1;
     default:
         Console.Error.WriteLine(Usage);
         return 2;
@@ -43,7 +53,8 @@ static Dictionary<string, string>? Options(string[] args, params string[] names)
     for (int i = 1; i < args.Length; i += 2)
     {
         string name = args[i].StartsWith("--", StringComparison.Ordinal) ? args[i][2..] : "";
-        if (!names.Contains(name) || i + 1 == args.Length || (name is not ("log" or "vmm" or "qemu") && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
+        if (!names.Contains(name) || i + 1 == args.Length
+            || (name is not ("log" or "vmm" or "qemu") && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
         {
             return null;
         }

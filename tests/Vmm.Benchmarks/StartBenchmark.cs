@@ -7,8 +7,8 @@ using Vmm.Host.Guest;
 namespace Vmm.Benchmarks;
 
 /// <summary>
-/// How long the host needs until a guest executes its first instruction, how many methods the .NET runtime compiles meanwhile, and how long Debian's cloud kernel takes to
-/// its init: Vmm and QEMU in turn.
+/// How long the host needs until a guest executes its first instruction, how many methods the .NET runtime compiles meanwhile, and how long
+/// Debian's cloud kernel takes to its init: Vmm and QEMU in turn.
 /// </summary>
 /// <param name="qemu">QEMU's command; empty for Vmm alone.</param>
 internal sealed class StartBenchmark(string vmm, IReadOnlyList<string> qemu, TextWriter output)
@@ -29,10 +29,14 @@ internal sealed class StartBenchmark(string vmm, IReadOnlyList<string> qemu, Tex
             string speaks = Path.Combine(folder, "Image");
             await File.WriteAllBytesAsync(speaks, FirstInstruction()).ConfigureAwait(false);
             await output.WriteLineAsync($"| milliseconds, {runs} runs | least | median | worst |\n|---|--:|--:|--:|").ConfigureAwait(false);
-            await CompareAsync("to the guest's first instruction", runs, [.. s_machine, "-kernel", speaks, "-initrd", files.Initramfs], "G").ConfigureAwait(false);
-            await CompareAsync("to the init of Debian's kernel", runs, [.. s_machine, "-kernel", files.Kernel, "-initrd", files.Initramfs], Initramfs.Banner).ConfigureAwait(false);
-            int compiled = await CountCompiledAsync(Path.Combine(folder, "compiled"), [.. s_machine, "-kernel", speaks, "-initrd", files.Initramfs]).ConfigureAwait(false);
-            await output.WriteLineAsync($"\nMethods that the runtime compiles before the guest's first instruction: {compiled}").ConfigureAwait(false);
+            await CompareAsync("to the guest's first instruction", runs, [.. s_machine, "-kernel", speaks, "-initrd", files.Initramfs], "G")
+                .ConfigureAwait(false);
+            await CompareAsync("to the init of Debian's kernel", runs,
+                [.. s_machine, "-kernel", files.Kernel, "-initrd", files.Initramfs], Initramfs.Banner).ConfigureAwait(false);
+            int compiled = await CountCompiledAsync(Path.Combine(folder, "compiled"),
+                [.. s_machine, "-kernel", speaks, "-initrd", files.Initramfs]).ConfigureAwait(false);
+            await output.WriteLineAsync($"\nMethods that the runtime compiles before the guest's first instruction: {compiled}")
+                .ConfigureAwait(false);
             return 0;
         }
         finally
@@ -55,7 +59,8 @@ internal sealed class StartBenchmark(string vmm, IReadOnlyList<string> qemu, Tex
         if (qemu.Count > 0)
         {
             double other = await ReportAsync($"QEMU {what}", theirs).ConfigureAwait(false);
-            await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"| Vmm ÷ QEMU | | {mine / other:F2} | |")).ConfigureAwait(false);
+            await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"| Vmm ÷ QEMU | | {mine / other:F2} | |"))
+                .ConfigureAwait(false);
         }
     }
 
@@ -63,7 +68,8 @@ internal sealed class StartBenchmark(string vmm, IReadOnlyList<string> qemu, Tex
     {
         Array.Sort(milliseconds);
         double median = milliseconds[milliseconds.Length / 2];
-        await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture, $"| {what} | {milliseconds[0]:F0} | {median:F0} | {milliseconds[^1]:F0} |")).ConfigureAwait(false);
+        await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
+            $"| {what} | {milliseconds[0]:F0} | {median:F0} | {milliseconds[^1]:F0} |")).ConfigureAwait(false);
         return median;
     }
 
@@ -74,9 +80,13 @@ internal sealed class StartBenchmark(string vmm, IReadOnlyList<string> qemu, Tex
     }
 
     // Milliseconds from the start of the process until it has printed the text.
-    private static async Task<double> MeasureAsync(IReadOnlyList<string> program, string[] arguments, string until, params (string Name, string Value)[] environment)
+    private static async Task<double> MeasureAsync(
+        IReadOnlyList<string> program, string[] arguments, string until, params (string Name, string Value)[] environment)
     {
-        var start = new ProcessStartInfo(program[0], [.. program.Skip(1), .. arguments]) { RedirectStandardInput = true, RedirectStandardOutput = true };
+        var start = new ProcessStartInfo(program[0], [.. program.Skip(1), .. arguments])
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true,
+        };
         foreach ((string name, string value) in environment)
         {
             start.Environment[name] = value;
@@ -92,7 +102,9 @@ internal sealed class StartBenchmark(string vmm, IReadOnlyList<string> qemu, Tex
             while (!said.ToString().Contains(until, StringComparison.Ordinal))
             {
                 int count = await guest.StandardOutput.BaseStream.ReadAsync(buffer, timeout.Token).ConfigureAwait(false);
-                said.Append(count > 0 ? Encoding.UTF8.GetString(buffer, 0, count) : throw new InvalidOperationException($"{program[0]} ended too early: {said}"));
+                said.Append(count > 0
+                    ? Encoding.UTF8.GetString(buffer, 0, count)
+                    : throw new InvalidOperationException($"{program[0]} ended too early: {said}"));
             }
 
             return clock.Elapsed.TotalMilliseconds;

@@ -20,7 +20,10 @@ internal static class VmmBuild
         }
     }
 
-    /// <summary>The command that starts a build: a program, or an assembly for <c>dotnet</c>; of null this clone's, built first if need be, outside of what is measured.</summary>
+    /// <summary>
+    /// The command that starts a build: a program, or an assembly for <c>dotnet</c>. Null stands for the build of this clone, which is
+    /// made first if need be, outside of what is measured.
+    /// </summary>
     public static string[] Program(string? build = null)
     {
         if (build != null)
@@ -28,9 +31,12 @@ internal static class VmmBuild
             return build.EndsWith(".dll", StringComparison.Ordinal) ? ["dotnet", build] : [build];
         }
 
-        using Process builder = Process.Start(new ProcessStartInfo(Path.Combine(Root, "vmm"), ["--version"]) { RedirectStandardOutput = true })!;
+        using Process builder = Process.Start(
+            new ProcessStartInfo(Path.Combine(Root, "vmm"), ["--version"]) { RedirectStandardOutput = true })!;
         builder.StandardOutput.ReadToEnd();
         builder.WaitForExit();
-        return builder.ExitCode == 0 ? [Path.Combine(Root, "artifacts/vmm/vmm")] : throw new InvalidOperationException("vmm does not build");
+        return builder.ExitCode == 0
+            ? [Path.Combine(Root, "artifacts/vmm/vmm")]
+            : throw new InvalidOperationException("vmm does not build");
     }
 }

@@ -104,8 +104,8 @@ public sealed class Pptt
     {
         int allocation = cache.Type == PpttCacheType.Instruction ? 0 : ReadAndWriteAllocate;
         uint at = Place(CacheSize);
-        _table.U8(1).U8(CacheSize).U16(0).U32(AllValid).U32(nextLevel).U32((uint)(cache.Sets * cache.Ways * cache.LineBytes)).U32((uint)cache.Sets)
-            .U8((byte)cache.Ways).U8((byte)(allocation | ((int)cache.Type << 2))).U16((ushort)cache.LineBytes);
+        _table.U8(1).U8(CacheSize).U16(0).U32(AllValid).U32(nextLevel).U32((uint)(cache.Sets * cache.Ways * cache.LineBytes))
+            .U32((uint)cache.Sets).U8((byte)cache.Ways).U8((byte)(allocation | ((int)cache.Type << 2))).U16((ushort)cache.LineBytes);
         return at;
     }
 

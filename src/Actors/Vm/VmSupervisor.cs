@@ -89,9 +89,11 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         if (_machine.Hotplug != null)
         {
             _journal ??= Context.Watch(Context.ActorOf(ActorProps.Of(() => new JournalActor(_options.Journal)), Journal));
-            (IActorRef journal, IActorRef vcpus, IActorRef gic, IActorRef devices, bool poweredOn) = (_journal, _vcpus, _gic, _devices, _poweredOn);
+            (IActorRef journal, IActorRef vcpus, IActorRef gic, IActorRef devices, bool poweredOn) =
+                (_journal, _vcpus, _gic, _devices, _poweredOn);
             _hotplug = Part(
-                ActorProps.Of(() => new HotplugCoordinator(journal, _machine, vcpus, gic, devices, _options.HotplugTimeout, poweredOn)), "hotplug");
+                ActorProps.Of(() => new HotplugCoordinator(journal, _machine, vcpus, gic, devices, _options.HotplugTimeout, poweredOn)),
+                "hotplug");
         }
     }
 
@@ -126,7 +128,8 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
             if (_status.RunState != VmRunState.Paused && !(_status.RunState == VmRunState.Prelaunch && _poweredOn))
             {
                 Sender.Tell(new VmCommandRejected(
-                    RejectionCode.WrongRunState, $"Resetting the Virtual Machine is required (status: {RunStateNames.Of(_status.RunState)})"));
+                    RejectionCode.WrongRunState,
+                    $"Resetting the Virtual Machine is required (status: {RunStateNames.Of(_status.RunState)})"));
                 return;
             }
 
@@ -266,7 +269,9 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         Pause(VmRunState.Shutdown, "", ActorRefs.Nobody);
     }
 
-    private string LostReason => _lost == null ? "a part of the VM has failed" : $"Resetting the Virtual Machine is required ({_lost.Part} has failed)";
+    private string LostReason => _lost == null
+        ? "a part of the VM has failed"
+        : $"Resetting the Virtual Machine is required ({_lost.Part} has failed)";
 
     private void ForwardToVcpus(object query)
     {
@@ -284,7 +289,8 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
     {
         if (_hotplug == null)
         {
-            Sender.Tell(new HotplugRejected(HotplugState.Legible(id), RejectionCode.NotSupported, "CPU hotplug is not supported without ACPI"));
+            Sender.Tell(new HotplugRejected(HotplugState.Legible(id), RejectionCode.NotSupported,
+                "CPU hotplug is not supported without ACPI"));
         }
         else if (_lost != null)
         {

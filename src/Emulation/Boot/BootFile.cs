@@ -53,7 +53,8 @@ public abstract class BootFile
     {
         public override long Length => bytes.Length;
 
-        public override void Read(long offset, Span<byte> destination) => bytes.Span.Slice((int)offset, destination.Length).CopyTo(destination);
+        public override void Read(long offset, Span<byte> destination) =>
+            bytes.Span.Slice((int)offset, destination.Length).CopyTo(destination);
 
         public override ReadOnlyMemory<byte> ReadAll() => bytes;
     }

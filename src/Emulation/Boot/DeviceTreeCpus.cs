@@ -57,11 +57,13 @@ internal static class DeviceTreeCpus
     {
         foreach (CpuCache cache in config.Cpu.Caches.Where(c => c.Level > 1))
         {
-            foreach (CpuIndex cpu in Enumerable.Range(0, config.EnabledCpus).Select(i => new CpuIndex(i)).DistinctBy(i => Owner(cache, config.Topology, i)))
+            foreach (CpuIndex cpu in Enumerable.Range(0, config.EnabledCpus).Select(i => new CpuIndex(i))
+                .DistinctBy(i => Owner(cache, config.Topology, i)))
             {
                 cpus.Node($"l{cache.Level}-cache{Owner(cache, config.Topology, cpu)}", node =>
                 {
-                    node.Text("compatible", "cache").Cells("cache-level", (uint)cache.Level).Flag("cache-unified").Cells("phandle", Handle(cache, config.Topology, cpu));
+                    node.Text("compatible", "cache").Cells("cache-level", (uint)cache.Level)
+                        .Flag("cache-unified").Cells("phandle", Handle(cache, config.Topology, cpu));
                     Shape(node, cache, "");
                     Next(node, config, cpu, cache.Level);
                 });
@@ -70,7 +72,8 @@ internal static class DeviceTreeCpus
     }
 
     private static void Shape(Fdt node, CpuCache cache, string prefix) => node
-        .Cells($"{prefix}cache-size", (uint)cache.Bytes).Cells($"{prefix}cache-line-size", CpuCache.LineBytes).Cells($"{prefix}cache-sets", (uint)cache.Sets);
+        .Cells($"{prefix}cache-size", (uint)cache.Bytes).Cells($"{prefix}cache-line-size", CpuCache.LineBytes)
+        .Cells($"{prefix}cache-sets", (uint)cache.Sets);
 
     private static void Next(Fdt node, MachineConfig config, CpuIndex cpu, int level)
     {
@@ -84,11 +87,13 @@ internal static class DeviceTreeCpus
         CacheHandle + (uint)((cache.Level * HandlesOfLevel) + Owner(cache, topology, cpu));
 
     // The number of the core or cluster.
-    private static int Owner(CpuCache cache, CpuTopology topology, CpuIndex cpu) => cpu.Value / (cache.Shared ? topology.Threads * topology.Cores : topology.Threads);
+    private static int Owner(CpuCache cache, CpuTopology topology, CpuIndex cpu) =>
+        cpu.Value / (cache.Shared ? topology.Threads * topology.Cores : topology.Threads);
 
     private static void Map(Fdt cpus, MachineConfig config) => cpus.Node("cpu-map", map =>
     {
-        PlacedCpu[] all = [.. Enumerable.Range(0, config.EnabledCpus).Select(i => (config.Topology.Locate(new CpuIndex(i)), CpuHandle + (uint)i))];
+        PlacedCpu[] all = [.. Enumerable.Range(0, config.EnabledCpus)
+            .Select(i => (config.Topology.Locate(new CpuIndex(i)), CpuHandle + (uint)i))];
         foreach (IGrouping<int, PlacedCpu> socket in all.GroupBy(c => c.At.Socket))
         {
             map.Node($"socket{socket.Key}", package =>

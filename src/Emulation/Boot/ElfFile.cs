@@ -23,7 +23,8 @@ public static class ElfFile
     private const ushort Aarch64 = 183;
     private const uint Load = 1;
 
-    private static readonly (ushort Machine, string Name)[] s_machines = [(3, "i386"), (8, "MIPS"), (20, "PowerPC"), (40, "32-bit Arm"), (62, "x86-64"), (243, "RISC-V")];
+    private static readonly (ushort Machine, string Name)[] s_machines =
+        [(3, "i386"), (8, "MIPS"), (20, "PowerPC"), (40, "32-bit Arm"), (62, "x86-64"), (243, "RISC-V")];
 
     /// <summary>Whether the file begins as an ELF file does.</summary>
     public static bool IsElf(ReadOnlySpan<byte> file) => file is [0x7F, (byte)'E', (byte)'L', (byte)'F', ..];
@@ -40,7 +41,9 @@ public static class ElfFile
         ulong table = BinaryPrimitives.ReadUInt64LittleEndian(header[32..]);
         int entrySize = BinaryPrimitives.ReadUInt16LittleEndian(header[54..]);
         int count = BinaryPrimitives.ReadUInt16LittleEndian(header[56..]);
-        if (count > 0 && (entrySize < ProgramHeaderSize || table > (ulong)header.Length || (ulong)count * (ulong)entrySize > (ulong)header.Length - table))
+        if (count > 0 && (entrySize < ProgramHeaderSize
+            || table > (ulong)header.Length
+            || (ulong)count * (ulong)entrySize > (ulong)header.Length - table))
         {
             throw Truncated;
         }
@@ -76,7 +79,8 @@ public static class ElfFile
 
         return segments.Count == 0 ? throw new InvalidDataException("the kernel is an ELF file without a segment to load")
             : physicalEntry < start || physicalEntry >= end || physicalEntry % 4 != 0
-                ? throw new InvalidDataException($"the kernel is an ELF file with its entry point at 0x{entry:x}, where it has no instruction")
+                ? throw new InvalidDataException(
+                    $"the kernel is an ELF file with its entry point at 0x{entry:x}, where it has no instruction")
             : new LoadedProgram(segments, physicalEntry, start, end);
     }
 
@@ -91,7 +95,9 @@ public static class ElfFile
 
         bool bigEndian = header[5] == 2;
         ushort type = BinaryPrimitives.ReadUInt16LittleEndian(header[16..]);
-        ushort machine = bigEndian ? BinaryPrimitives.ReadUInt16BigEndian(header[18..]) : BinaryPrimitives.ReadUInt16LittleEndian(header[18..]);
+        ushort machine = bigEndian
+            ? BinaryPrimitives.ReadUInt16BigEndian(header[18..])
+            : BinaryPrimitives.ReadUInt16LittleEndian(header[18..]);
         if (machine != Aarch64)
         {
             string name = Array.Find(s_machines, m => m.Machine == machine).Name ?? $"machine {machine}";
@@ -120,7 +126,8 @@ public static class ElfFile
         if (offset >= memoryBytes || segment.MemorySize > memoryBytes - offset)
         {
             throw new InvalidDataException(
-                $"the kernel is an ELF file with 0x{segment.MemorySize:x} bytes at 0x{segment.Address:x}, which is not in RAM (0x{ram:x} to 0x{ram + memoryBytes - 1:x}); "
+                $"the kernel is an ELF file with 0x{segment.MemorySize:x} bytes at 0x{segment.Address:x}, "
+                + $"which is not in RAM (0x{ram:x} to 0x{ram + memoryBytes - 1:x}); "
                 + "of Linux give the Image, not vmlinux");
         }
 

@@ -52,7 +52,9 @@ public static class KernelFile
 
         return compression == "gzip"
             ? Gunzip(file.Slice((int)offset, (int)size))
-            : throw new InvalidDataException($"the kernel is an EFI zboot image compressed with '{string.Concat(compression.Where(char.IsAsciiLetterOrDigit))}'; only gzip is unpacked (give the plain Image, or boot it with -bios)");
+            : throw new InvalidDataException(
+                $"the kernel is an EFI zboot image compressed with '{string.Concat(compression.Where(char.IsAsciiLetterOrDigit))}'; "
+                + "only gzip is unpacked (give the plain Image, or boot it with -bios)");
     }
 
     private static byte[] Gunzip(ReadOnlyMemory<byte> packed)
@@ -77,7 +79,9 @@ public static class KernelFile
         }
         catch (Exception e) when (e is InvalidDataException or EndOfStreamException)
         {
-            throw new InvalidDataException(e.Message.StartsWith("the kernel", StringComparison.Ordinal) ? e.Message : $"the kernel is compressed with gzip and damaged: {e.Message}");
+            throw new InvalidDataException(e.Message.StartsWith("the kernel", StringComparison.Ordinal)
+                ? e.Message
+                : $"the kernel is compressed with gzip and damaged: {e.Message}");
         }
     }
 }

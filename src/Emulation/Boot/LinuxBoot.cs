@@ -47,7 +47,8 @@ public static class LinuxBoot
         if (needed > config.MemoryBytes)
         {
             throw new InvalidDataException(
-                $"{config.MemoryBytes >> 20} MiB of RAM do not hold the kernel ({image.ImageSize >> 20} MiB) and the initrd ({initrdSize >> 20} MiB): "
+                $"{config.MemoryBytes >> 20} MiB of RAM do not hold the kernel ({image.ImageSize >> 20} MiB) "
+                + $"and the initrd ({initrdSize >> 20} MiB): "
                 + $"give at least {(needed >> 20) + 1} MiB");
         }
 

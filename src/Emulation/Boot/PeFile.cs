@@ -42,7 +42,9 @@ public static class PeFile
             int sections = BinaryPrimitives.ReadUInt16LittleEndian(fields[6..]);
             long table = end + BinaryPrimitives.ReadUInt16LittleEndian(fields[20..]);
             end = table + (sections * SectionHeaderSize);
-            for (long at = table; at < table + (sections * SectionHeaderSize) && at + SectionHeaderSize <= file.Length; at += SectionHeaderSize)
+            for (long at = table;
+                at < table + (sections * SectionHeaderSize) && at + SectionHeaderSize <= file.Length;
+                at += SectionHeaderSize)
             {
                 ReadOnlySpan<byte> section = file[(int)at..];
                 long size = BinaryPrimitives.ReadUInt32LittleEndian(section[16..]);

@@ -30,7 +30,8 @@ public static class Smbios
     public static byte[] Build(IBoard board, ulong address)
     {
         byte[] bios = new Structure(0, 0, 24).Text(0x04, "Vmm").Text(0x05, "direct boot").Text(0x08, "01/01/2026")
-            .U64(0x0A, 8).Set(0x13, 0x1C).Set(0x16, 0xFF).Set(0x17, 0xFF).ToArray(); // characteristics: none; UEFI, virtual machine, targeted content
+            // Characteristics: none but UEFI, virtual machine, and targeted content distribution.
+            .U64(0x0A, 8).Set(0x13, 0x1C).Set(0x16, 0xFF).Set(0x17, 0xFF).ToArray();
         byte[] tables = [.. bios, .. Structures(board).SelectMany(s => s)];
         byte[] anchor = Anchor(tables.Length);
         BinaryPrimitives.WriteUInt64LittleEndian(anchor.AsSpan(16), address + AnchorRoom);
@@ -54,9 +55,12 @@ public static class Smbios
     {
         MachineConfig config = board.Config;
         CpuTopology topology = config.Topology;
-        yield return new Structure(1, 0x100, 27).Text(0x04, "Vmm").Text(0x05, "Vmm Virtual Machine").Text(0x06, "virt").Bytes(0x08, config.Uuid.ToByteArray()).Set(0x18, 6).ToArray(); // power switch
-        yield return new Structure(3, 0x300, 22).Text(0x04, "Vmm").Set(0x05, 1).Text(0x06, "virt")                                              // other
-            .Set(0x09, 3).Set(0x0A, 3).Set(0x0B, 3).Set(0x0C, 2).ToArray();                                                                     // safe, safe, safe, unknown
+        // Wake-up type 6: the power switch.
+        yield return new Structure(1, 0x100, 27).Text(0x04, "Vmm").Text(0x05, "Vmm Virtual Machine")
+            .Text(0x06, "virt").Bytes(0x08, config.Uuid.ToByteArray()).Set(0x18, 6).ToArray();
+        // Type 1: other. The states are safe (3), the security status is unknown (2).
+        yield return new Structure(3, 0x300, 22).Text(0x04, "Vmm").Set(0x05, 1).Text(0x06, "virt")
+            .Set(0x09, 3).Set(0x0A, 3).Set(0x0B, 3).Set(0x0C, 2).ToArray();
         int cores = topology.Clusters * topology.Cores;
         for (int socket = 0; socket < topology.Sockets; socket++)
         {
@@ -75,7 +79,8 @@ public static class Smbios
 
         ulong start = board.Map.Ram.Value;
         ulong end = start + config.MemoryBytes - 1;
-        yield return new Structure(19, 0x1300, 31).U32(0x04, (uint)(start >> 10)).U32(0x08, (uint)(end >> 10)).U16(0x0C, MemoryArray).Set(0x0E, 1).ToArray();
+        yield return new Structure(19, 0x1300, 31).U32(0x04, (uint)(start >> 10)).U32(0x08, (uint)(end >> 10))
+            .U16(0x0C, MemoryArray).Set(0x0E, 1).ToArray();
         yield return new Structure(32, 0x2000, 11).ToArray();
         yield return new Structure(127, 0x7F00, 4).ToArray();
     }
@@ -147,6 +152,7 @@ public static class Smbios
             return Set(offset, (byte)_strings.Count);
         }
 
-        public byte[] ToArray() => [.. _area, .. Encoding.ASCII.GetBytes(string.Concat(_strings.Select(s => s + '\0')) + (_strings.Count == 0 ? "\0\0" : "\0"))];
+        public byte[] ToArray() =>
+            [.. _area, .. Encoding.ASCII.GetBytes(string.Concat(_strings.Select(s => s + '\0')) + (_strings.Count == 0 ? "\0\0" : "\0"))];
     }
 }

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Vmm.Emulation;
 
 /// <summary>
-/// Random bytes from the host's kernel (getrandom(2)). .NET's own generator loads the libraries of OpenSSL for them, which cost 6 MiB and some
-/// milliseconds of the start.
+/// Random bytes from the host's kernel (getrandom(2)). .NET's own generator loads the libraries of OpenSSL for them, which cost 6 MiB and
+/// some milliseconds of the start.
 /// </summary>
 internal static unsafe partial class HostRandom
 {
@@ -22,7 +22,9 @@ internal static unsafe partial class HostRandom
                 filled = GetRandom(start, (nuint)Math.Min(bytes.Length, MostAtOnce), 0);
             }
 
-            bytes = filled > 0 ? bytes[(int)filled..] : throw new PlatformNotSupportedException("the host gives no random numbers (getrandom)");
+            bytes = filled > 0
+                ? bytes[(int)filled..]
+                : throw new PlatformNotSupportedException("the host gives no random numbers (getrandom)");
         }
     }
 

@@ -9,7 +9,8 @@ public enum CacheKind
 }
 
 /// <summary>
-/// A cache that a CPU model says it has, for CLIDR_EL1, CCSIDR_EL1 and the ACPI tables; guests lay out work by them. Lines have <see cref="LineBytes"/>.
+/// A cache that a CPU model says it has, for CLIDR_EL1, CCSIDR_EL1 and the ACPI tables; guests lay out work by them. Lines have
+/// <see cref="LineBytes"/>.
 /// </summary>
 /// <param name="Level">1 is nearest to the CPU.</param>
 /// <param name="Shared">One for all cores of a cluster, or of a socket where those are not in clusters; else one for each core.</param>
@@ -19,7 +20,10 @@ public sealed record CpuCache(int Level, CacheKind Kind, int Sets, int Ways, boo
 
     public int Bytes => Sets * Ways * LineBytes;
 
-    /// <summary>CCSIDR_EL1 (Arm ARM D24.2.25): what allocates and how it writes as the TRMs have it, sets and ways less one, log2 of the words of a line less two.</summary>
+    /// <summary>
+    /// CCSIDR_EL1 (Arm ARM D24.2.25): what allocates and how it writes as the TRMs have it, sets and ways less one, log2 of the words of a
+    /// line less two.
+    /// </summary>
     public uint Ccsidr => (Kind == CacheKind.Instruction ? 2u : 7u) << 28 | (uint)(Sets - 1) << 13 | (uint)(Ways - 1) << 3 | 2;
 
     /// <summary>Cortex-A57 (TRM 6.1): 48 KiB of instructions, 32 KiB of data; the cores of a cluster share 2 MiB.</summary>
@@ -30,7 +34,9 @@ public sealed record CpuCache(int Level, CacheKind Kind, int Sets, int Ways, boo
     public static IReadOnlyList<CpuCache> CortexA72 { get; } =
         [new(1, CacheKind.Instruction, 256, 3), new(1, CacheKind.Data, 256, 2), new(2, CacheKind.Unified, 1024, 16, Shared: true)];
 
-    /// <summary>Neoverse N1 (TRM A1.3) in a DynamIQ cluster: 64 KiB and 64 KiB, and 1 MiB for each core; the cores of a cluster share 4 MiB.</summary>
+    /// <summary>
+    /// Neoverse N1 (TRM A1.3) in a DynamIQ cluster: 64 KiB and 64 KiB, and 1 MiB for each core; the cores of a cluster share 4 MiB.
+    /// </summary>
     public static IReadOnlyList<CpuCache> NeoverseN1 { get; } =
     [
         new(1, CacheKind.Instruction, 256, 4), new(1, CacheKind.Data, 256, 4), new(2, CacheKind.Unified, 2048, 8),

@@ -35,7 +35,10 @@ public unsafe struct CpuState
     /// </summary>
     public int Attention;
 
-    /// <summary>The interrupt inputs that are asserted: <see cref="CpuInterruptWord.Inputs"/>. Written like <see cref="Attention"/>, but by nobody else.</summary>
+    /// <summary>
+    /// The interrupt inputs that are asserted: <see cref="CpuInterruptWord.Inputs"/>. Written like <see cref="Attention"/>, but by nobody
+    /// else.
+    /// </summary>
     public int InterruptInputs;
 
     /// <summary>Instructions left in the slice, less those executed since <see cref="RunStart"/>.</summary>
@@ -84,14 +87,16 @@ public unsafe struct CpuState
     public TlbEntry* TlbUnprivileged;
 
     /// <summary>
-    /// Translated code: the TLB entry that each base register of a load or store used last, by slot, with <see cref="Sp"/> at 31. They hold only what
-    /// <see cref="Tlb"/> held since the translations in force were last changed.
+    /// Translated code: the TLB entry that each base register of a load or store used last, by slot, with <see cref="Sp"/> at 31. They hold
+    /// only what <see cref="Tlb"/> held since the translations in force were last changed.
     /// </summary>
     public fixed ulong BaseReadTag[Bases];
     public fixed ulong BaseWriteTag[Bases];
     public fixed ulong BaseAddend[Bases];
 
-    /// <summary>Translated code: addends that a block has looked up for several accesses at a base register, for loads and then for stores.</summary>
+    /// <summary>
+    /// Translated code: addends that a block has looked up for several accesses at a base register, for loads and then for stores.
+    /// </summary>
     public fixed ulong CoverAddend[2 * Bases];
 
     // Exclusive monitor (Arm ARM B2.12): the address and the value that the last LDXR/LDXP saw.
@@ -164,6 +169,8 @@ public enum AttentionBits
     /// <summary>Code has changed: leave it, and look it up anew.</summary>
     CodeChange = 16,
 
-    /// <summary>Software step or a breakpoint can fire in the current state: one instruction at a time. Set and cleared by the owner.</summary>
+    /// <summary>
+    /// Software step or a breakpoint can fire in the current state: one instruction at a time. Set and cleared by the owner.
+    /// </summary>
     Debug = 8,
 }

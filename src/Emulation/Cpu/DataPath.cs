@@ -220,12 +220,14 @@ internal sealed unsafe class DataPath(VcpuCore core)
             return false;
         }
 
-        if ((write && !Access(op, va, size, kind, AccessType.Read, size, out _)) || !Access(op, va, size, kind, type, size, out Translation t))
+        if ((write && !Access(op, va, size, kind, AccessType.Read, size, out _))
+            || !Access(op, va, size, kind, type, size, out Translation t))
         {
             return false;
         }
 
-        if (core.Debug.Watching && ((write && core.TakeWatchpoint(op, va, size, kind, AccessType.Read)) || core.TakeWatchpoint(op, va, size, kind, type)))
+        if (core.Debug.Watching
+            && ((write && core.TakeWatchpoint(op, va, size, kind, AccessType.Read)) || core.TakeWatchpoint(op, va, size, kind, type)))
         {
             return false;
         }
@@ -254,7 +256,8 @@ internal sealed unsafe class DataPath(VcpuCore core)
         return true;
     }
 
-    // Translates a data access inside one page, takes its fault, and gives the page to the TLB where a plain host access will do from now on.
+    // Translates a data access inside one page, takes its fault, and gives the page to the TLB where a plain host access will do from now
+    // on.
     private bool Access(Op* op, ulong va, int size, AccessKind kind, AccessType type, int whole, out Translation t)
     {
         int view = core.Mmu.View(kind);
@@ -305,7 +308,9 @@ internal sealed unsafe class DataPath(VcpuCore core)
         return true;
     }
 
-    /// <summary>Translates the address of a cache maintenance instruction, with the permissions of the current EL and without PAN.</summary>
+    /// <summary>
+    /// Translates the address of a cache maintenance instruction, with the permissions of the current EL and without PAN.
+    /// </summary>
     public bool TranslateForMaintenance(Op* op, ulong va, AccessType type, out Translation t)
     {
         var asker = new TableWalk.View(Pstate.ExceptionLevel(core.State->Pstate), false);

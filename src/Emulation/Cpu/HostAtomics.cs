@@ -25,8 +25,8 @@ internal static unsafe partial class HostAtomics
     private static readonly delegate* unmanaged[SuppressGCTransition]<void*, UInt128*, UInt128*, int> CompareExchangeThunk = MakeThunk();
 
     /// <summary>
-    /// Stores <paramref name="desired"/> when the 16-byte aligned location holds <paramref name="expected"/>; otherwise gives what it holds.
-    /// A full barrier. Also the way to read 16 bytes at once.
+    /// Stores <paramref name="desired"/> when the 16-byte aligned location holds <paramref name="expected"/>; otherwise gives what it
+    /// holds. A full barrier. Also the way to read 16 bytes at once.
     /// </summary>
     public static bool CompareExchange128(byte* location, ref UInt128 expected, UInt128 desired)
     {

@@ -25,7 +25,9 @@ public sealed unsafe partial class VcpuCore
     /// <summary>True while one instruction executes under debug, or is repeated: what comes after it is not looked at yet.</summary>
     internal bool ExecutingOne { get; set; }
 
-    /// <summary>After a write of a debug register: chooses between full speed and one instruction at a time, and what the TLB may have.</summary>
+    /// <summary>
+    /// After a write of a debug register: chooses between full speed and one instruction at a time, and what the TLB may have.
+    /// </summary>
     internal void UpdateDebugRegisters()
     {
         Debug.Update();

@@ -109,7 +109,9 @@ public sealed unsafe partial class VcpuCore
         s->Pc = s->VbarEl1 + offset + vector;
     }
 
-    /// <summary>Writes PSTATE other than NZCV: banks the stack pointer and chooses the translations and FP access that go with it.</summary>
+    /// <summary>
+    /// Writes PSTATE other than NZCV: banks the stack pointer and chooses the translations and FP access that go with it.
+    /// </summary>
     internal void SetPstate(uint value)
     {
         CpuState* s = _state;

@@ -17,8 +17,8 @@ public sealed unsafe partial class VcpuCore
     /// <summary>The page that executes; holds it alive while its ops are.</summary>
     internal CodePage? Page { get; set; }
 
-    // With a translator pages have no ops. These are the vCPU's own: where execution goes on, decoded only if it is executed from here, and what translated code left for. Behind each is room for
-    // the next one, which is compared with and never read.
+    // With a translator pages have no ops. These are the vCPU's own: where execution goes on, decoded only if it is executed from here, and
+    // what translated code left for. Behind each is room for the next one, which is compared with and never read.
     private const int OwnOps = 4;
     private Op* _ownOps = (Op*)NativeMemory.AllocZeroed(OwnOps, (nuint)sizeof(Op));
 
@@ -27,7 +27,9 @@ public sealed unsafe partial class VcpuCore
     /// <summary>Where what translated code leaves for is executed.</summary>
     internal Op* LeftOp => _ownOps + 2;
 
-    /// <summary>The op at a virtual address, after pending work; null to leave the run loop. Takes the exception if the fetch faults.</summary>
+    /// <summary>
+    /// The op at a virtual address, after pending work; null to leave the run loop. Takes the exception if the fetch faults.
+    /// </summary>
     internal Op* EnterAt(ulong pc)
     {
         CpuState* s = _state;
@@ -137,7 +139,8 @@ public sealed unsafe partial class VcpuCore
             return false;
         }
 
-        AttentionBits bits = Interrupts.Take(AttentionBits.Exit | AttentionBits.TlbMaintenance | AttentionBits.CodeChange | AttentionBits.Interrupts);
+        AttentionBits bits = Interrupts.Take(
+            AttentionBits.Exit | AttentionBits.TlbMaintenance | AttentionBits.CodeChange | AttentionBits.Interrupts);
         if ((bits & AttentionBits.TlbMaintenance) != 0)
         {
             Mmu.ServiceRequests();

@@ -11,11 +11,14 @@ public sealed unsafe partial class VcpuCore
 {
     private VcpuExecutionException Failure(Exception cause) => new($"{cause.GetType().Name}: {cause.Message}\n{DescribePlace()}", cause);
 
-    // Translated code, and what is executed one at a time, notes each instruction that a handler executes; the interpreter where it last branched to.
+    // Translated code, and what is executed one at a time, notes each instruction that a handler executes; the interpreter where it last
+    // branched to.
     private string DescribePlace()
     {
         Op* op = _state->RunStart;
-        bool isKnown = _translations != null ? op == EntryOp || op == LeftOp : Page is { } page && op >= page.First && op < page.First + CodePage.Words;
+        bool isKnown = _translations != null
+            ? op == EntryOp || op == LeftOp
+            : Page is { } page && op >= page.First && op < page.First + CodePage.Words;
         if (!isKnown)
         {
             return $"guest PC 0x{_state->Pc:x16}";

@@ -132,13 +132,20 @@ public sealed unsafe partial class VcpuCore : IDisposable
     /// <summary>Why the last <see cref="Run"/> returned; a handler that returns null has set it.</summary>
     internal VcpuExit ExitReason { get; set; }
 
-    /// <summary>Instructions executed since creation, up to the end of the last <see cref="Run"/>. Written by the owner, read by any thread.</summary>
+    /// <summary>
+    /// Instructions executed since creation, up to the end of the last <see cref="Run"/>. Written by the owner, read by any thread.
+    /// </summary>
     public long InstructionCount { get; private set; }
 
-    /// <summary>As <see cref="InstructionCount"/>, also while instructions are executed: up to the last branch that was taken. Owner only.</summary>
+    /// <summary>
+    /// As <see cref="InstructionCount"/>, also while instructions are executed: up to the last branch that was taken. Owner only.
+    /// </summary>
     internal long InstructionsNow => InstructionCount + _budget - _state->Remaining;
 
-    /// <summary>Lets the loop be left after so many more instructions at most, counted from the last branch that was taken. Owner only, also from a handler.</summary>
+    /// <summary>
+    /// Lets the loop be left after so many more instructions at most, counted from the last branch that was taken. Owner only, also from a
+    /// handler.
+    /// </summary>
     internal void LimitBudget(long instructions)
     {
         long less = _state->Remaining - Math.Max(instructions, 0);
@@ -201,8 +208,10 @@ public sealed unsafe partial class VcpuCore : IDisposable
         UpdateDebugRegisters();
     }
 
-    /// <summary>Executes from <see cref="CpuState.Pc"/> until the budget, in instructions, is spent or something else needs the owner. Translated code looks at the budget
-    /// where it leaves a block, so it may overrun it by one.</summary>
+    /// <summary>
+    /// Executes from <see cref="CpuState.Pc"/> until the budget, in instructions, is spent or something else needs the owner.
+    /// Translated code looks at the budget where it leaves a block, so it may overrun it by one block.
+    /// </summary>
     /// <exception cref="VcpuExecutionException">Something threw; other vCPUs are not held up by it.</exception>
     /// <exception cref="LockstepException">The engines differ.</exception>
     public VcpuExit Run(long budget)
@@ -297,13 +306,17 @@ public sealed unsafe partial class VcpuCore : IDisposable
     /// </summary>
     public int Peek(ulong address, Span<byte> bytes) => Mmu.Peek(address, bytes);
 
-    /// <summary>The cached data translations of the current translation tables, a line each. Owner only, or while the vCPU does not run.</summary>
+    /// <summary>
+    /// The cached data translations of the current translation tables, a line each. Owner only, or while the vCPU does not run.
+    /// </summary>
     public string DescribeTlb() => Mmu.Describe();
 
     /// <summary>The general registers, as QEMU's <c>info registers</c> lays them out. Owner only, or while the vCPU does not run.</summary>
     public string DumpRegisters() => RegisterDump.Of(_state);
 
-    /// <summary>Makes <see cref="Run"/> return <see cref="VcpuExit.Requested"/> soon, or at once when it is next called. Any thread.</summary>
+    /// <summary>
+    /// Makes <see cref="Run"/> return <see cref="VcpuExit.Requested"/> soon, or at once when it is next called. Any thread.
+    /// </summary>
     public void RequestExit() => Interrupts.Raise(AttentionBits.Exit);
 
     public void Dispose()

@@ -1,8 +1,8 @@
 namespace Vmm.Emulation.Cpu;
 
 /// <summary>
-/// What one vCPU counts, on paths that are slow anyway, since it was made. Owner: its thread. Any thread reads, without a fence: each figure is whole and may
-/// be a little old, so sums need not agree to the last unit.
+/// What one vCPU counts, on paths that are slow anyway, since it was made. Owner: its thread. Any thread reads, without a fence: each
+/// figure is whole and may be a little old, so sums need not agree to the last unit.
 /// </summary>
 internal sealed class VcpuCounters
 {

@@ -35,7 +35,8 @@ public sealed unsafe partial class PhysicalAddressSpace
     {
         // The memory of a flash chip lies under the window of its registers: one region that is read as memory.
         var regions = _memories.Where(m => !m.IsReadOnly).Select(m => (Start: m.Start.Value, m.Size, Kind: "ram", Name: "mach-virt.ram"))
-            .Concat(_windows.Select(w => (w.Start, w.Size, Kind: _memories.Any(m => m.IsReadOnly && m.Start.Value == w.Start) ? "romd" : "i/o", w.Device.Name)))
+            .Concat(_windows.Select(w => (
+                w.Start, w.Size, Kind: _memories.Any(m => m.IsReadOnly && m.Start.Value == w.Start) ? "romd" : "i/o", w.Device.Name)))
             .OrderBy(r => r.Start);
         var text = new StringBuilder();
         foreach ((ulong start, ulong size, string kind, string name) in regions)

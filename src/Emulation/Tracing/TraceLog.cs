@@ -5,9 +5,9 @@ using System.Text;
 namespace Vmm.Emulation.Tracing;
 
 /// <summary>
-/// Trace lines of all threads, in one order, to a stream. Lines go through a buffer of <see cref="BufferSize"/> bytes that a thread of its own
-/// empties. Whoever finds it full waits for <see cref="Patience"/> at most and only once: as long as the stream takes nothing, lines are
-/// counted instead, and the trace says how many are missing. Writing never throws, so a full disk cannot stop a vCPU.
+/// Trace lines of all threads, in one order, to a stream. Lines go through a buffer of <see cref="BufferSize"/> bytes that a thread of its
+/// own empties. Whoever finds it full waits for <see cref="Patience"/> at most and only once: as long as the stream takes nothing, lines
+/// are counted instead, and the trace says how many are missing. Writing never throws, so a full disk cannot stop a vCPU.
 /// </summary>
 public sealed class TraceLog : IDisposable
 {
@@ -54,7 +54,9 @@ public sealed class TraceLog : IDisposable
     /// <summary>Adds a line: seconds since the trace began, the category, the text. Any thread; never throws.</summary>
     public void Write(TraceCategories category, string text) => Write(Stopwatch.GetTimestamp(), TraceCategoryNames.NameOf(category), text);
 
-    /// <summary>Adds a line <c>SECONDS time UTC</c>, by which the seconds of the other lines can be compared with logs that have the time of day.</summary>
+    /// <summary>
+    /// Adds a line <c>SECONDS time UTC</c>, by which the seconds of the other lines can be compared with logs that have the time of day.
+    /// </summary>
     public void WriteTimeOfDay()
     {
         // The first use of the clock takes milliseconds, which must not lie between the two readings.

@@ -3,8 +3,9 @@ using System.Diagnostics;
 namespace Vmm.Benchmarks.Hotplug;
 
 /// <summary>
-/// Plugs and unplugs two CPUs of a busy guest at random moments of boot, reboot, stop and cont, and then at random moments around resets. Every request must end
-/// exactly once and in time, no error may be false, and the kernel must find no fault. What a round does is decided by the seed and its number alone.
+/// Plugs and unplugs two CPUs of a busy guest at random moments of boot, reboot, stop and cont, and then at random moments around resets.
+/// Every request must end exactly once and in time, no error may be false, and the kernel must find no fault. What a round does is decided
+/// by the seed and its number alone.
 /// </summary>
 internal sealed class HotplugSoak(IReadOnlyList<string> vmm, int seed, TimeSpan patience, TextWriter output, TextWriter? log)
 {
@@ -40,8 +41,13 @@ internal sealed class HotplugSoak(IReadOnlyList<string> vmm, int seed, TimeSpan 
         try
         {
             string[] arguments =
-                ["-cpu", "max", "-smp", $"cpus={BootCpus},maxcpus={BootCpus + s_cpus.Length}", .. await SoakGuest.PrepareAsync(folder, 4, bringOnline: true).ConfigureAwait(false)];
-            await output.WriteLineAsync($"hotplug-soak: seed {seed}, rounds {first} to {first + rounds + resets - 1}, the last {resets} with resets").ConfigureAwait(false);
+            [
+                "-cpu", "max", "-smp", $"cpus={BootCpus},maxcpus={BootCpus + s_cpus.Length}",
+                .. await SoakGuest.PrepareAsync(folder, 4, bringOnline: true).ConfigureAwait(false),
+            ];
+            await output.WriteLineAsync(
+                $"hotplug-soak: seed {seed}, rounds {first} to {first + rounds + resets - 1}, the last {resets} with resets")
+                .ConfigureAwait(false);
             for (int round = first; round < first + rounds + resets; round++)
             {
                 lock (_roundLog)
@@ -80,7 +86,8 @@ internal sealed class HotplugSoak(IReadOnlyList<string> vmm, int seed, TimeSpan 
                 }
                 else if ((round - first) % 10 == 9)
                 {
-                    await output.WriteLineAsync($"{clock.Elapsed:hh\\:mm\\:ss}  {round - first + 1} rounds, {failed} failed").ConfigureAwait(false);
+                    await output.WriteLineAsync($"{clock.Elapsed:hh\\:mm\\:ss}  {round - first + 1} rounds, {failed} failed")
+                        .ConfigureAwait(false);
                 }
             }
         }
@@ -94,7 +101,8 @@ internal sealed class HotplugSoak(IReadOnlyList<string> vmm, int seed, TimeSpan 
             Directory.Delete(folder, recursive: true);
         }
 
-        await output.WriteLineAsync($"{rounds} rounds and {resets} with resets in {clock.Elapsed:hh\\:mm\\:ss}: {failed} failed").ConfigureAwait(false);
+        await output.WriteLineAsync($"{rounds} rounds and {resets} with resets in {clock.Elapsed:hh\\:mm\\:ss}: {failed} failed")
+            .ConfigureAwait(false);
         await output.WriteLineAsync($"disturbances: {string.Join(", ", _kinds.Select(k => $"{k.Key} {k.Value}"))}").ConfigureAwait(false);
         return failed;
     }

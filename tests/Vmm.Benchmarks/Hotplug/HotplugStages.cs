@@ -5,8 +5,9 @@ using System.Text.Json.Nodes;
 namespace Vmm.Benchmarks.Hotplug;
 
 /// <summary>
-/// How long each stage of a plug and an unplug takes, the host's and the guest's apart. The client's times are those of a QMP client, from sending a request to having read an
-/// answer or event; what happens between is read off the trace (<c>--trace hotplug,psci,acpi,irq</c>). Beside it a CPU that was there from boot goes offline and online.
+/// How long each stage of a plug and an unplug takes, the host's and the guest's apart. The client's times are those of a QMP client, from
+/// sending a request to having read an answer or event; what happens between is read off the trace (<c>--trace hotplug,psci,acpi,irq</c>).
+/// Beside it a CPU that was there from boot goes offline and online.
 /// </summary>
 internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output)
 {
@@ -39,7 +40,8 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
         {
             string trace = Path.Combine(folder, "trace");
             string[] guest = await SoakGuest.PrepareAsync(folder, 0, bringOnline: false).ConfigureAwait(false);
-            string[] arguments = ["-cpu", "max", "-smp", "cpus=2,maxcpus=3", .. guest, "--trace", "hotplug,psci,acpi,irq", "--trace-file", trace];
+            string[] arguments = ["-cpu", "max", "-smp", "cpus=2,maxcpus=3", .. guest,
+                "--trace", "hotplug,psci,acpi,irq", "--trace-file", trace];
             var marks = new List<Dictionary<string, double>>();
             using (var run = new VmRun(vmm, arguments, line => Hear($"console {line}")))
             {
@@ -79,7 +81,8 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
     {
         string id = $"c{round}";
         var mark = new Dictionary<string, double>();
-        await AskAsync(monitor, "device_add", new JsonObject { ["driver"] = "max-arm-cpu", ["id"] = id, ["core-id"] = PluggedCpu }, mark).ConfigureAwait(false);
+        await AskAsync(monitor, "device_add", new JsonObject { ["driver"] = "max-arm-cpu", ["id"] = id, ["core-id"] = PluggedCpu }, mark)
+            .ConfigureAwait(false);
         mark["plugged"] = await HeardAsync("\"result\":\"done\"", mark["device_add"]).ConfigureAwait(false);
         await TypeAsync(run, "on", PluggedCpu, "plug-on", mark).ConfigureAwait(false);
         await TypeAsync(run, "off", BootCpu, "boot-off", mark).ConfigureAwait(false);
@@ -109,7 +112,8 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
         mark[$"{name} done"] = await HeardAsync($"{SoakGuest.Answer}{name}", mark[name]).ConfigureAwait(false);
     }
 
-    // What is looked up in the trace is looked up from the last moment of it that is known; when that was for the round before, and for this one.
+    // What is looked up in the trace is looked up from the last moment of it that is known; when that was for the round before, and for
+    // this one.
     private double Measure(Dictionary<string, double> m, Trace trace, double previous)
     {
         string cpuOn = $"CPU_ON(0x{PluggedCpu:x},", bootOn = $"CPU_ON(0x{BootCpu:x},";
@@ -165,14 +169,17 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
 
     private async Task PrintAsync(int rounds)
     {
-        await output.WriteLineAsync($"| Stage ({rounds} rounds, milliseconds)                    | whose |   first |  median |   worst |").ConfigureAwait(false);
-        await output.WriteLineAsync("|----------------------------------------------------|-------|--------:|--------:|--------:|").ConfigureAwait(false);
+        await output.WriteLineAsync($"| Stage ({rounds} rounds, milliseconds)                    | whose |   first |  median |   worst |")
+            .ConfigureAwait(false);
+        await output.WriteLineAsync("|----------------------------------------------------|-------|--------:|--------:|--------:|")
+            .ConfigureAwait(false);
         foreach ((string name, bool host, List<double> all) in _stages)
         {
             double[] sorted = [.. all.Order()];
             await output.WriteLineAsync(string.Create(
                 CultureInfo.InvariantCulture,
-                $"| {name,-50} | {(host ? "host" : "guest"),-5} | {all[0],7:f2} | {sorted[sorted.Length / 2],7:f2} | {sorted[^1],7:f2} |")).ConfigureAwait(false);
+                $"| {name,-50} | {(host ? "host" : "guest"),-5} | {all[0],7:f2} | {sorted[sorted.Length / 2],7:f2} | {sorted[^1],7:f2} |"))
+                .ConfigureAwait(false);
         }
 
         string[] over = [.. _stages.Where(s => s.Host && s.Milliseconds.Max() > HostLimit).Select(s => s.Name)];

@@ -5,8 +5,9 @@ using System.Text.Json.Nodes;
 namespace Vmm.Benchmarks.Hotplug;
 
 /// <summary>
-/// Kills <c>vmm run --state DIR</c> by SIGKILL at random moments after the first write of its journal: while it starts, while it is asked for CPUs, while its guest boots
-/// and gives CPUs back. After each kill the next run must come up with every CPU that was acknowledged, and without every CPU that was said to have left.
+/// Kills <c>vmm run --state DIR</c> by SIGKILL at random moments after the first write of its journal: while it starts, while it is asked
+/// for CPUs, while its guest boots and gives CPUs back. After each kill the next run must come up with every CPU that was acknowledged, and
+/// without every CPU that was said to have left.
 /// </summary>
 internal sealed class KillSoak(IReadOnlyList<string> vmm, int seed, TextWriter output)
 {
@@ -46,7 +47,10 @@ internal sealed class KillSoak(IReadOnlyList<string> vmm, int seed, TextWriter o
         try
         {
             string[] arguments =
-                ["-cpu", "max", "-smp", $"cpus={BootCpus},maxcpus={PossibleCpus}", "--state", state, .. await SoakGuest.PrepareAsync(folder, 0, bringOnline: true).ConfigureAwait(false)];
+            [
+                "-cpu", "max", "-smp", $"cpus={BootCpus},maxcpus={PossibleCpus}", "--state", state,
+                .. await SoakGuest.PrepareAsync(folder, 0, bringOnline: true).ConfigureAwait(false),
+            ];
             await output.WriteLineAsync($"hotplug-kill: seed {seed}, {kills} kills").ConfigureAwait(false);
 
             // Writes the journal for the first time.
@@ -88,7 +92,8 @@ internal sealed class KillSoak(IReadOnlyList<string> vmm, int seed, TextWriter o
 
                 if (kill % 10 == 9)
                 {
-                    await output.WriteLineAsync($"{kill + 1} kills, {acknowledged} acknowledged requests, {failed} wrong restarts").ConfigureAwait(false);
+                    await output.WriteLineAsync($"{kill + 1} kills, {acknowledged} acknowledged requests, {failed} wrong restarts")
+                        .ConfigureAwait(false);
                 }
             }
         }
@@ -97,7 +102,9 @@ internal sealed class KillSoak(IReadOnlyList<string> vmm, int seed, TextWriter o
             Directory.Delete(folder, recursive: true);
         }
 
-        await output.WriteLineAsync($"{kills} kills ({string.Join(", ", counts.Select(c => $"{c.Key} {c.Value}"))}), {acknowledged} acknowledged requests: {failed} wrong restarts").ConfigureAwait(false);
+        await output.WriteLineAsync(
+            $"{kills} kills ({string.Join(", ", counts.Select(c => $"{c.Key} {c.Value}"))}), "
+            + $"{acknowledged} acknowledged requests: {failed} wrong restarts").ConfigureAwait(false);
         return failed;
     }
 
@@ -172,7 +179,8 @@ internal sealed class KillSoak(IReadOnlyList<string> vmm, int seed, TextWriter o
         try
         {
             QmpAnswer answer = plug
-                ? await connection.ExecuteAsync("device_add", new JsonObject { ["driver"] = "max-arm-cpu", ["id"] = id, ["core-id"] = cpu }).ConfigureAwait(false)
+                ? await connection.ExecuteAsync("device_add", new JsonObject { ["driver"] = "max-arm-cpu", ["id"] = id, ["core-id"] = cpu })
+                    .ConfigureAwait(false)
                 : await connection.ExecuteAsync("device_del", new JsonObject { ["id"] = id }).ConfigureAwait(false);
             lock (_gate)
             {
@@ -229,7 +237,8 @@ internal sealed class KillSoak(IReadOnlyList<string> vmm, int seed, TextWriter o
 
         using var run = new VmRun(vmm, [.. arguments, "-S"], _ => { });
         QmpConnection connection = await run.ConnectAsync().ConfigureAwait(false);
-        QmpAnswer answer = await connection.ExecuteAsync("query-hotpluggable-cpus").WaitAsync(TimeSpan.FromMinutes(2)).ConfigureAwait(false);
+        QmpAnswer answer = await connection.ExecuteAsync("query-hotpluggable-cpus")
+            .WaitAsync(TimeSpan.FromMinutes(2)).ConfigureAwait(false);
         if (answer.Error != null)
         {
             return answer.Error;
@@ -240,7 +249,9 @@ internal sealed class KillSoak(IReadOnlyList<string> vmm, int seed, TextWriter o
         {
             int cpu = slot!["props"]!["core-id"]!.GetValue<int>();
             string? path = slot["qom-path"]?.ToString();
-            string? id = path != null && path.StartsWith("/machine/peripheral/", StringComparison.Ordinal) ? path["/machine/peripheral/".Length..] : null;
+            string? id = path != null && path.StartsWith("/machine/peripheral/", StringComparison.Ordinal)
+                ? path["/machine/peripheral/".Length..]
+                : null;
             if (cpu < BootCpus)
             {
                 continue;
@@ -248,7 +259,8 @@ internal sealed class KillSoak(IReadOnlyList<string> vmm, int seed, TextWriter o
 
             if (!_possible[cpu].Contains(id))
             {
-                wrong.Add(string.Create(CultureInfo.InvariantCulture, $"CPU {cpu} is '{id}', not {string.Join(" or ", _possible[cpu].Select(p => $"'{p}'"))}"));
+                wrong.Add(string.Create(CultureInfo.InvariantCulture,
+                    $"CPU {cpu} is '{id}', not {string.Join(" or ", _possible[cpu].Select(p => $"'{p}'"))}"));
             }
 
             // From here on it is known.

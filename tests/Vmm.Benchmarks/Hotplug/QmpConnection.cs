@@ -106,7 +106,8 @@ internal sealed class QmpConnection : IDisposable
                 }
                 else if (message["id"] is { } id && _waiting.TryRemove(id.ToString(), out var waiting))
                 {
-                    waiting.Answer.TrySetResult(new QmpAnswer(message["return"], message["error"]?["desc"]?.ToString(), waiting.SentAt, now));
+                    waiting.Answer.TrySetResult(new QmpAnswer(
+                        message["return"], message["error"]?["desc"]?.ToString(), waiting.SentAt, now));
                 }
             }
         }

@@ -3,7 +3,9 @@ using Vmm.Host.Guest;
 
 namespace Vmm.Benchmarks.Hotplug;
 
-/// <summary>The guest of the hotplug tools: Debian's cloud kernel, busybox, and an init that keeps CPUs busy and answers lines of the console.</summary>
+/// <summary>
+/// The guest of the hotplug tools: Debian's cloud kernel, busybox, and an init that keeps CPUs busy and answers lines of the console.
+/// </summary>
 internal static class SoakGuest
 {
     /// <summary>The line that init prints when it listens.</summary>
@@ -58,7 +60,8 @@ internal static class SoakGuest
 
         // Linux unpacks archives that follow each other over each other.
         string initrd = Path.Combine(folder, "initrd");
-        await File.WriteAllBytesAsync(initrd, [.. await File.ReadAllBytesAsync(files.Initramfs).ConfigureAwait(false), .. init.ToArray()]).ConfigureAwait(false);
+        await File.WriteAllBytesAsync(initrd, [.. await File.ReadAllBytesAsync(files.Initramfs).ConfigureAwait(false), .. init.ToArray()])
+            .ConfigureAwait(false);
         return
         [
             "-m", "300M", "-kernel", files.Kernel, "-initrd", initrd,

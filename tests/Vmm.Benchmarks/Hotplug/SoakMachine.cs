@@ -4,7 +4,9 @@ using System.Text.Json.Nodes;
 
 namespace Vmm.Benchmarks.Hotplug;
 
-/// <summary>A VM under soak: what was asked of it, what was heard of it, and what that says of its CPUs. One lock guards all of it.</summary>
+/// <summary>
+/// A VM under soak: what was asked of it, what was heard of it, and what that says of its CPUs. One lock guards all of it.
+/// </summary>
 internal sealed class SoakMachine : IAsyncDisposable
 {
     private const string CpuModel = "max";
@@ -44,7 +46,8 @@ internal sealed class SoakMachine : IAsyncDisposable
 
     /// <summary>Starts the VM and connects to it; the guest is at the beginning of its boot.</summary>
     /// <param name="cpus">CPUs that will be plugged: each has a monitor of its own.</param>
-    public static async Task<SoakMachine> StartAsync(IReadOnlyList<string> vmm, IEnumerable<string> arguments, int[] cpus, Action<string> log)
+    public static async Task<SoakMachine> StartAsync(
+        IReadOnlyList<string> vmm, IEnumerable<string> arguments, int[] cpus, Action<string> log)
     {
         var machine = new SoakMachine(vmm, arguments, log);
         machine._control = await machine._run.ConnectAsync(machine.HearEvent).ConfigureAwait(false);
@@ -96,7 +99,8 @@ internal sealed class SoakMachine : IAsyncDisposable
                 _present.Remove(cpu);
             }
 
-            Log($"{request.Id}: {answer.Error ?? "accepted"} after {Stopwatch.GetElapsedTime(answer.SentAt, answer.AnsweredAt).TotalMilliseconds:f1} ms");
+            Log($"{request.Id}: {answer.Error ?? "accepted"} after "
+                + $"{Stopwatch.GetElapsedTime(answer.SentAt, answer.AnsweredAt).TotalMilliseconds:f1} ms");
             if (answer.Error != null && !MayBeRefused(request))
             {
                 _faults.Add($"a false error: {request}");
@@ -205,7 +209,8 @@ internal sealed class SoakMachine : IAsyncDisposable
         HashSet<int> enabled = await EnabledInGuestAsync().ConfigureAwait(false);
         if (!enabled.SetEquals(Enumerable.Range(0, bootCpus).Concat(expected.Keys)))
         {
-            Fault($"the guest has enabled {string.Join(',', enabled)}, the requests' ends say 0-{bootCpus - 1} and [{string.Join(' ', expected)}]");
+            Fault($"the guest has enabled {string.Join(',', enabled)}, "
+                + $"the requests' ends say 0-{bootCpus - 1} and [{string.Join(' ', expected)}]");
         }
     }
 
@@ -215,9 +220,11 @@ internal sealed class SoakMachine : IAsyncDisposable
         return ValueTask.CompletedTask;
     }
 
-    // An unplug is refused truly when another of the same CPU was under way: it is leaving already, or has left meanwhile. A plug of an absent CPU never is.
+    // An unplug may be refused when another unplug of the same CPU was under way: the CPU is leaving already, or has left meanwhile.
+    // A plug of an absent CPU may never be refused.
     private bool MayBeRefused(SoakRequest request) =>
-        !request.Plug && _requests.Any(other => other != request && other.Id == request.Id && !other.Plug && other.Error == null && !(other.EndedAt < request.SentAt));
+        !request.Plug && _requests.Any(other =>
+            other != request && other.Id == request.Id && !other.Plug && other.Error == null && !(other.EndedAt < request.SentAt));
 
     private static async Task<QmpAnswer> AskAsync(QmpConnection connection, string command, JsonObject? arguments = null)
     {

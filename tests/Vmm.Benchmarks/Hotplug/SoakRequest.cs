@@ -42,5 +42,6 @@ internal sealed class SoakRequest(string id, int cpu, bool plug, TimeSpan sentAt
     }
 
     public override string ToString() =>
-        $"{(Plug ? "device_add" : "device_del")} {Id} (CPU {Cpu}): {Error ?? (Accepted ? "accepted" : "no answer")}, outcomes [{string.Join(", ", _outcomes)}]";
+        $"{(Plug ? "device_add" : "device_del")} {Id} (CPU {Cpu}): {Error ?? (Accepted ? "accepted" : "no answer")}, "
+        + $"outcomes [{string.Join(", ", _outcomes)}]";
 }

@@ -20,8 +20,12 @@ internal sealed partial class VmRun : IDisposable
     {
         _folder = Directory.CreateTempSubdirectory("vmm-run-").FullName;
         _consoleLine = consoleLine;
-        var start = new ProcessStartInfo(vmm[0]) { RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true };
-        foreach (string argument in (string[])[.. vmm.Skip(1), "run", .. arguments, "-serial", "stdio", "-monitor", "none", "-qmp", $"unix:{SocketPath},server=on,wait=off"])
+        var start = new ProcessStartInfo(vmm[0])
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+        };
+        foreach (string argument in (string[])[.. vmm.Skip(1), "run", .. arguments,
+            "-serial", "stdio", "-monitor", "none", "-qmp", $"unix:{SocketPath},server=on,wait=off"])
         {
             start.ArgumentList.Add(argument);
         }
@@ -131,6 +135,7 @@ internal sealed partial class VmRun : IDisposable
         }
     }
 
-    [GeneratedRegex("WARNING:|BUG:|Oops|Call trace|rcu: INFO|rcu:.*stall|lockup|blocked for more than|Kernel panic|Unable to handle|Unhandled fault")]
+    [GeneratedRegex(
+        "WARNING:|BUG:|Oops|Call trace|rcu: INFO|rcu:.*stall|lockup|blocked for more than|Kernel panic|Unable to handle|Unhandled fault")]
     private static partial Regex KernelFault();
 }

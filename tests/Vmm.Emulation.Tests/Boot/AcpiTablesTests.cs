@@ -15,7 +15,8 @@ public sealed class AcpiTablesTests : IDisposable
     private static MachineConfig Config(int enabled, CpuTopology topology) =>
         new(CpuModel.Find("max")!, enabled, topology, 512 << 20, new BootConfig(new byte[64], null, ""));
 
-    private static AcpiTableSet Tables(int enabled, CpuTopology topology) => AcpiTables.Build(new VirtBoard(Config(enabled, topology)), 0x4800_0000);
+    private static AcpiTableSet Tables(int enabled, CpuTopology topology) =>
+        AcpiTables.Build(new VirtBoard(Config(enabled, topology)), 0x4800_0000);
 
     [Theory]
     [InlineData(4, 1, 1, 6, 1)]
@@ -50,7 +51,8 @@ public sealed class AcpiTablesTests : IDisposable
     {
         // acpiexec fills regions with zeros: no CPU is enabled.
         string file = Write(Tables(4, new CpuTopology(1, 1, 6, 1)).Tables.First(t => t.Signature == "DSDT"));
-        Assert.Contains("[Integer] = 000000000000000D", Run("acpiexec", $"-b \"evaluate \\_SB.CPUS.C004._STA\" {file}"), StringComparison.Ordinal);
+        Assert.Contains("[Integer] = 000000000000000D", Run("acpiexec", $"-b \"evaluate \\_SB.CPUS.C004._STA\" {file}"),
+            StringComparison.Ordinal);
         Assert.Contains("AE_NOT_FOUND", Run("acpiexec", $"-b \"evaluate \\_SB.CPUS.C000._EJ0 1\" {file}"), StringComparison.Ordinal);
     }
 

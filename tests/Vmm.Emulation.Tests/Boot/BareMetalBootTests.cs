@@ -130,7 +130,8 @@ public sealed class BareMetalBootTests : IDisposable
     {
         string elf = Path.Combine(_folder, "entry.elf");
         string source = Path.Combine(AppContext.BaseDirectory, "payloads", "bare", "entry.S");
-        Execute("aarch64-linux-gnu-gcc", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none,--no-warn-rwx-segments", $"-Wl,-N,-Ttext=0x{address:x}", "-o", elf, source);
+        Execute("aarch64-linux-gnu-gcc", "-nostdlib", "-static", "-no-pie", "-Wl,--build-id=none,--no-warn-rwx-segments",
+            $"-Wl,-N,-Ttext=0x{address:x}", "-o", elf, source);
         if (!flat)
         {
             return elf;

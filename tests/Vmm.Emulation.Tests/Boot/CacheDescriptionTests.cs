@@ -8,13 +8,16 @@ using Vmm.Emulation.Tests.Exceptions;
 
 namespace Vmm.Emulation.Tests.Boot;
 
-/// <summary>The caches of the PPTT, read as Linux reads them (drivers/acpi/pptt.c), and of the registers of the CPU: both tell the same.</summary>
+/// <summary>
+/// The caches of the PPTT, read as Linux reads them (drivers/acpi/pptt.c), and of the registers of the CPU: both tell the same.
+/// </summary>
 public sealed unsafe class CacheDescriptionTests
 {
     // Owner: the place of the processor node that has it as a private resource, by which Linux tells who shares it.
     private sealed record Cache(int Level, int Type, uint Bytes, uint Sets, byte Ways, ushort Line, uint Owner);
 
-    private static readonly CpuTopology[] s_topologies = [new(1, 1, 6, 1), new(2, 1, 2, 1), new(2, 2, 2, 2), new(1, 2, 1, 2), new(1, 1, 1, 1), new(1, 1, 300, 1)];
+    private static readonly CpuTopology[] s_topologies =
+        [new(1, 1, 6, 1), new(2, 1, 2, 1), new(2, 2, 2, 2), new(1, 2, 1, 2), new(1, 1, 1, 1), new(1, 1, 300, 1)];
 
     public static TheoryData<string> Models { get; } = [.. CpuModel.All.Select(m => m.Name)];
 
@@ -37,7 +40,8 @@ public sealed unsafe class CacheDescriptionTests
         for (int cpu = 0; cpu < shape.Count; cpu++)
         {
             Assert.Equal(
-                promised.Select(c => (c.Level, c.Kind switch { CacheKind.Data => 0, CacheKind.Instruction => 1, _ => 2 }, (uint)c.Bytes, (uint)c.Sets, (byte)c.Ways, (ushort)64)).Order(),
+                promised.Select(c => (c.Level, c.Kind switch { CacheKind.Data => 0, CacheKind.Instruction => 1, _ => 2 },
+                    (uint)c.Bytes, (uint)c.Sets, (byte)c.Ways, (ushort)64)).Order(),
                 ofCpus[cpu].Select(c => (c.Level, c.Type, c.Bytes, c.Sets, c.Ways, c.Line)).Order());
             CpuLocation at = shape.Locate(new CpuIndex(cpu));
             foreach (Cache cache in ofCpus[cpu])
@@ -48,7 +52,8 @@ public sealed unsafe class CacheDescriptionTests
                     CpuLocation place = shape.Locate(new CpuIndex(other));
                     return (place.Socket, place.Cluster) == (at.Socket, at.Cluster) && (shared || place.Core == at.Core);
                 });
-                IEnumerable<int> sharing = Enumerable.Range(0, shape.Count).Where(other => ofCpus[other].Any(c => (c.Level, c.Type, c.Owner) == (cache.Level, cache.Type, cache.Owner)));
+                IEnumerable<int> sharing = Enumerable.Range(0, shape.Count)
+                    .Where(other => ofCpus[other].Any(c => (c.Level, c.Type, c.Owner) == (cache.Level, cache.Type, cache.Owner)));
                 Assert.Equal(expected, sharing);
             }
         }
@@ -59,11 +64,13 @@ public sealed unsafe class CacheDescriptionTests
     [InlineData("cortex-a72", 0x0A20_0023ul, 0x701F_E00Aul, 0x201F_E012ul, 0x707F_E07Aul, 0ul)]
     [InlineData("neoverse-n1", 0xC300_0123ul, 0x701F_E01Aul, 0x201F_E01Aul, 0x70FF_E03Aul, 0x71FF_E07Aul)]
     [InlineData("max", 0xC300_0123ul, 0x701F_E01Aul, 0x201F_E01Aul, 0x70FF_E03Aul, 0x71FF_E07Aul)]
-    public void Registers_say_what_the_manual_of_the_model_says(string model, ulong clidr, ulong data, ulong instructions, ulong second, ulong third)
+    public void Registers_say_what_the_manual_of_the_model_says(
+        string model, ulong clidr, ulong data, ulong instructions, ulong second, ulong third)
     {
         using var bare = new BareCore(model);
         Assert.Equal(clidr, Read(bare, 0xD539_0020, 0));
-        Assert.Equal((data, instructions, second, third), (Read(bare, 0xD539_0000, 0), Read(bare, 0xD539_0000, 1), Read(bare, 0xD539_0000, 2), Read(bare, 0xD539_0000, 4)));
+        Assert.Equal((data, instructions, second, third),
+            (Read(bare, 0xD539_0000, 0), Read(bare, 0xD539_0000, 1), Read(bare, 0xD539_0000, 2), Read(bare, 0xD539_0000, 4)));
         Assert.Equal((0ul, 0ul), (Read(bare, 0xD539_0000, 3), Read(bare, 0xD539_0000, 14)));
         int levels = CpuModel.Find(model)!.Caches.Max(c => c.Level);
         Assert.Equal((ulong)levels, (clidr >> 24) & 7);
@@ -98,7 +105,8 @@ public sealed unsafe class CacheDescriptionTests
                     Assert.Equal((1, 24, 0x7Fu), (table[at], table[at + 1], U32(table, at + 4)));
                     level++;
                     var cache = new Cache(
-                        level, (table[at + 21] >> 2) & 3, U32(table, at + 12), U32(table, at + 16), table[at + 20], BinaryPrimitives.ReadUInt16LittleEndian(table.AsSpan((int)at + 22)), node);
+                        level, (table[at + 21] >> 2) & 3, U32(table, at + 12), U32(table, at + 16), table[at + 20],
+                        BinaryPrimitives.ReadUInt16LittleEndian(table.AsSpan((int)at + 22)), node);
 
                     // One that another leads to is a resource too, and not nearer for that.
                     if (!caches.TryGetValue(at, out Cache? known) || known.Level < level)

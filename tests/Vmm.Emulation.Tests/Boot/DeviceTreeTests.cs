@@ -10,14 +10,19 @@ namespace Vmm.Emulation.Tests.Boot;
 public sealed class DeviceTreeTests
 {
     private static readonly MachineConfig s_config =
-        new(CpuModel.Find("max")!, 2, new CpuTopology(1, 1, 4, 1), 512 << 20, new BootConfig(new byte[64], null, "console=ttyAMA0")) { Acpi = false };
+        new(CpuModel.Find("max")!, 2, new CpuTopology(1, 1, 4, 1), 512 << 20, new BootConfig(new byte[64], null, "console=ttyAMA0"))
+        { Acpi = false };
 
     [Fact]
     public void Tree_has_every_device_and_the_enabled_cpus_and_dtc_warns_of_nothing()
     {
         (string source, string warnings) = Decompile(DeviceTree.Build(new VirtBoard(s_config), (0x4400_0000, 0x4500_0000)));
         Assert.Equal("", warnings);
-        string[] nodes = ["chosen", "memory@40000000", "psci", "timer", "intc@8000000", "pl011@9000000", "pl031@9010000", "cpu@0", "cpu@1", "fw-cfg@9020000", "pl061@9030000", "gpio-keys"];
+        string[] nodes =
+        [
+            "chosen", "memory@40000000", "psci", "timer", "intc@8000000", "pl011@9000000", "pl031@9010000",
+            "cpu@0", "cpu@1", "fw-cfg@9020000", "pl061@9030000", "gpio-keys",
+        ];
         Assert.All(nodes, node => Assert.Contains($"{node} {{", source, StringComparison.Ordinal));
         Assert.DoesNotContain("cpu@2 {", source, StringComparison.Ordinal);
         Assert.Contains("bootargs = \"console=ttyAMA0\"", source, StringComparison.Ordinal);
@@ -45,7 +50,11 @@ public sealed class DeviceTreeTests
     [Fact]
     public void Tree_for_firmware_has_flash_and_with_ACPI_no_power_button_and_dtc_warns_of_nothing()
     {
-        MachineConfig config = s_config with { Acpi = true, Firmware = new FirmwareConfig(new FlashImage(default, true), new FlashImage(default, false)) };
+        MachineConfig config = s_config with
+        {
+            Acpi = true,
+            Firmware = new FirmwareConfig(new FlashImage(default, true), new FlashImage(default, false)),
+        };
         (string source, string warnings) = Decompile(DeviceTree.Build(new VirtBoard(config), null));
         Assert.Equal("", warnings);
         Assert.Contains("flash@0 {", source, StringComparison.Ordinal);

@@ -22,8 +22,10 @@ public sealed unsafe class EfiRuntimeServicesTests
     // The first and last seconds, leap days and the ends of years and of months, and 2100, which has no leap day.
     private static readonly uint[] s_seconds =
     [
-        0, 1, 59, 60, 3599, 3600, 86399, 86400, 5097599, 5097600, 31535999, 31536000, 68169600, 68255999, 68256000, 946684799, 951782400, 951868799, 951868800,
-        (1u << 31) - 1, 1u << 31, 4102444799, 4107455999, 4107456000, 4107542399, 4107542400, 4133980799, 4133980800, uint.MaxValue - 1, uint.MaxValue,
+        0, 1, 59, 60, 3599, 3600, 86399, 86400, 5097599, 5097600, 31535999, 31536000, 68169600, 68255999,
+        68256000, 946684799, 951782400, 951868799, 951868800, (1u << 31) - 1, 1u << 31,
+        4102444799, 4107455999, 4107456000, 4107542399, 4107542400, 4133980799, 4133980800,
+        uint.MaxValue - 1, uint.MaxValue,
     ];
 
     [Fact]
@@ -38,10 +40,12 @@ public sealed unsafe class EfiRuntimeServicesTests
             Execute("aarch64-linux-gnu-objcopy", "-O", "binary", linked, binary);
             Assert.Equal(File.ReadAllBytes(binary), RuntimeServicesCode.ToArray());
             Dictionary<string, ulong> symbols = Execute("aarch64-linux-gnu-nm", linked).Split('\n', StringSplitOptions.RemoveEmptyEntries)
-                .Select(line => line.Split(' ')).ToDictionary(f => f[2], f => ulong.Parse(f[0], NumberStyles.HexNumber, CultureInfo.InvariantCulture));
+                .Select(line => line.Split(' '))
+                .ToDictionary(f => f[2], f => ulong.Parse(f[0], NumberStyles.HexNumber, CultureInfo.InvariantCulture));
             Assert.Equal(
                 (symbols["unsupported"], symbols["get_time"], symbols["set_time"], symbols["reset_system"]),
-                (RuntimeServicesCode.Unsupported, RuntimeServicesCode.GetTime, RuntimeServicesCode.SetTime, RuntimeServicesCode.ResetSystem));
+                (RuntimeServicesCode.Unsupported, RuntimeServicesCode.GetTime, RuntimeServicesCode.SetTime,
+                    RuntimeServicesCode.ResetSystem));
         }
         finally
         {

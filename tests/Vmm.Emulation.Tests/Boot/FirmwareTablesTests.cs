@@ -13,7 +13,8 @@ namespace Vmm.Emulation.Tests.Boot;
 public sealed class FirmwareTablesTests
 {
     private static readonly MachineConfig s_config =
-        new(CpuModel.Find("max")!, 2, new CpuTopology(2, 1, 3, 1), 20ul << 30, new BootConfig(default, null, "")) { Uuid = Guid.Parse("12345678-9abc-def0-1234-56789abcdef0") };
+        new(CpuModel.Find("max")!, 2, new CpuTopology(2, 1, 3, 1), 20ul << 30, new BootConfig(default, null, ""))
+        { Uuid = Guid.Parse("12345678-9abc-def0-1234-56789abcdef0") };
 
     [Fact]
     public void AcpiLoader_script_gives_the_tables_that_are_built_for_the_addresses()
@@ -37,7 +38,8 @@ public sealed class FirmwareTablesTests
                 case 2:
                     Span<byte> pointer = files[file].AsSpan(U32(116), 8);
                     Assert.Equal(8, command[120]);
-                    BinaryPrimitives.WriteUInt64LittleEndian(pointer, BinaryPrimitives.ReadUInt64LittleEndian(pointer) + addresses[Name(command.Slice(60, 56))]);
+                    BinaryPrimitives.WriteUInt64LittleEndian(pointer,
+                        BinaryPrimitives.ReadUInt64LittleEndian(pointer) + addresses[Name(command.Slice(60, 56))]);
                     break;
                 case 3:
                     files[file][U32(60)] = AcpiTable.Checksum(files[file].AsSpan(U32(64), U32(68)));
@@ -86,8 +88,10 @@ public sealed class FirmwareTablesTests
         string[] expected =
         [
             "Manufacturer: Vmm", "Product Name: Vmm Virtual Machine", "Version: virt", "Wake-up Type: Power Switch", "Boot-up State: Safe",
-            "Socket Designation: CPU 0", "Socket Designation: CPU 1", "Version: max", "Family: ARMv8", "Core Count: 3", "Thread Count: 3", "Status: Populated, Enabled",
-            "Use: System Memory", "Maximum Capacity: 20 GB", "Number Of Devices: 2", "Size: 16 GB", "Size: 4 GB", "Locator: DIMM 1", "Range Size: 20 GB",
+            "Socket Designation: CPU 0", "Socket Designation: CPU 1", "Version: max", "Family: ARMv8",
+            "Core Count: 3", "Thread Count: 3", "Status: Populated, Enabled",
+            "Use: System Memory", "Maximum Capacity: 20 GB", "Number Of Devices: 2", "Size: 16 GB",
+            "Size: 4 GB", "Locator: DIMM 1", "Range Size: 20 GB",
             "Status: No errors detected", "End Of Table",
         ];
         Assert.All(expected, line => Assert.Contains(line, text, StringComparison.Ordinal));
@@ -118,7 +122,8 @@ public sealed class FirmwareTablesTests
 
     private static string Run(string tool, params string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo(tool, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using Process process = Process.Start(
+            new ProcessStartInfo(tool, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();

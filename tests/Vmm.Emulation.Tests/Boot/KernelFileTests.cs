@@ -38,7 +38,8 @@ public sealed class KernelFileTests
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
-    public void Gzip_is_unpacked(bool forFirmware) => Assert.Equal(s_image, KernelFile.Unpack(Gzip(s_image), forFirmware).ReadAll().ToArray());
+    public void Gzip_is_unpacked(bool forFirmware) =>
+        Assert.Equal(s_image, KernelFile.Unpack(Gzip(s_image), forFirmware).ReadAll().ToArray());
 
     [Fact]
     public void Zboot_is_unpacked_unless_firmware_starts_it()
@@ -60,5 +61,6 @@ public sealed class KernelFileTests
     [Theory]
     [MemberData(nameof(Damaged))]
     public void Damaged_or_unknown_says_what(string message, byte[] file) =>
-        Assert.Contains(message, Assert.Throws<InvalidDataException>(() => KernelFile.Unpack(file, forFirmware: false)).Message, StringComparison.Ordinal);
+        Assert.Contains(message, Assert.Throws<InvalidDataException>(() => KernelFile.Unpack(file, forFirmware: false)).Message,
+            StringComparison.Ordinal);
 }

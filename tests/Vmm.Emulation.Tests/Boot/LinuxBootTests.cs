@@ -31,13 +31,16 @@ public sealed class LinuxBootTests
 
         (string Name, uint Type)[] kinds =
         [
-            ("kernel", 7), ("initrd", 7), ("device tree", 7), ("EFI memory map", 7), ("EFI tables", 6), ("EFI runtime services", 5), ("ACPI tables", 9), ("SMBIOS", 9),
+            ("kernel", 7), ("initrd", 7), ("device tree", 7), ("EFI memory map", 7), ("EFI tables", 6),
+            ("EFI runtime services", 5), ("ACPI tables", 9), ("SMBIOS", 9),
         ];
         Assert.Equal(kinds.Select(k => k.Name).Order(), plan.Blobs.Select(b => b.Name).Order());
         Assert.All(plan.Blobs, b => Assert.Single(
-            map, r => r.Start <= b.Address && b.Address + (ulong)b.Contents.Length <= r.End && r.Type == kinds.Single(k => k.Name == b.Name).Type));
+            map, r => r.Start <= b.Address && b.Address + (ulong)b.Contents.Length <= r.End
+                && r.Type == kinds.Single(k => k.Name == b.Name).Type));
         BootBlob[] inOrder = [.. plan.Blobs.OrderBy(b => b.Address)];
-        Assert.All(inOrder.Zip(inOrder.Skip(1)), pair => Assert.True(pair.First.Address + (ulong)pair.First.Contents.Length <= pair.Second.Address));
+        Assert.All(inOrder.Zip(inOrder.Skip(1)),
+            pair => Assert.True(pair.First.Address + (ulong)pair.First.Contents.Length <= pair.Second.Address));
     }
 
     [Fact]
@@ -52,13 +55,15 @@ public sealed class LinuxBootTests
         int runtime = (int)(U64(bytes, 88) - tables.Address);
         Assert.Equal("RUNTSERV"u8, bytes.Slice(runtime, 8));
         RequireChecksum(bytes.Slice(runtime, 136));
-        ulong[] services = [.. Enumerable.Range(0, 14).Select(i => U64(tables.Contents.ReadAll().Span, runtime + 24 + (i * 8)) - code.Address)];
+        ulong[] services = [.. Enumerable.Range(0, 14)
+            .Select(i => U64(tables.Contents.ReadAll().Span, runtime + 24 + (i * 8)) - code.Address)];
         Assert.All(services, s => Assert.InRange(s, 0ul, (ulong)code.Contents.Length - 8));
         Assert.Equal([0, 1, 10], Enumerable.Range(0, 14).Where(i => services[i] != RuntimeServicesCode.Unsupported));
 
         int configuration = (int)(U64(bytes, 112) - tables.Address);
         Dictionary<Guid, ulong> found = Enumerable.Range(0, (int)U64(bytes, 104)).ToDictionary(
-            i => new Guid(tables.Contents.ReadAll().Span.Slice(configuration + (i * 24), 16)), i => U64(tables.Contents.ReadAll().Span, configuration + (i * 24) + 16));
+            i => new Guid(tables.Contents.ReadAll().Span.Slice(configuration + (i * 24), 16)),
+            i => U64(tables.Contents.ReadAll().Span, configuration + (i * 24) + 16));
         Assert.Equal(plan.Blobs.Single(b => b.Name == "ACPI tables").Address, found[new Guid("8868e871-e4f1-11d3-bc22-0080c73c8881")]);
         Assert.Equal(plan.Blobs.Single(b => b.Name == "SMBIOS").Address, found[new Guid("f2fd1544-9794-4a2c-992e-e5bbcf20e394")]);
         int properties = (int)(found[new Guid("eb66918a-7eef-402a-842e-931d21c38ae9")] - tables.Address);
@@ -89,7 +94,8 @@ public sealed class LinuxBootTests
     {
         MachineConfig config = Config(Image(), 64 << 20, 1);
         config = config with { Boot = config.Boot with { CommandLine = new string('x', length) } };
-        foreach (FirmwareConfig? firmware in (FirmwareConfig?[])[null, new FirmwareConfig(new FlashImage(default, true), new FlashImage(default, false))])
+        foreach (FirmwareConfig? firmware in (FirmwareConfig?[])
+            [null, new FirmwareConfig(new FlashImage(default, true), new FlashImage(default, false))])
         {
             Exception? said = Record.Exception(() => BootPlan.Make(new VirtBoard(config with { Firmware = firmware })));
             Assert.Equal(refused ? "the kernel command line has 2048 bytes: arm64 kernels take at most 2047" : null, said?.Message);
@@ -103,7 +109,8 @@ public sealed class LinuxBootTests
         BootPlan.Make(new VirtBoard(Config(image, 64 << 20, 1)));
         foreach (int length in (int[])[image.Length - 1, 0x1000, 0x140, 0x100, 80])
         {
-            string said = Assert.Throws<InvalidDataException>(() => BootPlan.Make(new VirtBoard(Config(image[..length], 64 << 20, 1)))).Message;
+            string said = Assert.Throws<InvalidDataException>(() =>
+                BootPlan.Make(new VirtBoard(Config(image[..length], 64 << 20, 1)))).Message;
             Assert.StartsWith($"the kernel is truncated: it has {length} bytes", said, StringComparison.Ordinal);
         }
     }
@@ -122,7 +129,8 @@ public sealed class LinuxBootTests
     }
 
     private static MachineConfig Config(byte[] kernel, ulong memory, int cpus, bool initrd = true) => new(
-        CpuModel.Find("max")!, 1, new CpuTopology(1, 1, cpus, 1), memory, new BootConfig(kernel, initrd ? new byte[1000] : default, "console=ttyAMA0"));
+        CpuModel.Find("max")!, 1, new CpuTopology(1, 1, cpus, 1), memory,
+        new BootConfig(kernel, initrd ? new byte[1000] : default, "console=ttyAMA0"));
 
     // An Image with an EFI stub: PE headers at 64, sections of code and data.
     private static byte[] Image()
@@ -152,7 +160,8 @@ public sealed class LinuxBootTests
 
     private static ulong U64(ReadOnlySpan<byte> bytes, int offset) => BinaryPrimitives.ReadUInt64LittleEndian(bytes[offset..]);
 
-    // CRC-32 of a table whose checksum is 0, by another way than the product's: bit by bit from the most significant one, with all bits mirrored.
+    // CRC-32 of a table whose checksum is 0, by another way than the product's: bit by bit from the most significant one, with all bits
+    // mirrored.
     private static void RequireChecksum(ReadOnlySpan<byte> table)
     {
         byte[] bytes = table.ToArray();

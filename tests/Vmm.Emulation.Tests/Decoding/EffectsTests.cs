@@ -9,8 +9,8 @@ using Xunit.Abstractions;
 namespace Vmm.Emulation.Tests.Decoding;
 
 /// <summary>
-/// What each row states of its effects, against random runs of the interpreter. Each case runs twice: what it changes must be stated, and when
-/// everything that is not stated as read is something else, what it writes must be the same. What is stated must be seen in some case.
+/// What each row states of its effects, against random runs of the interpreter. Each case runs twice: what it changes must be stated, and
+/// when everything that is not stated as read is something else, what it writes must be the same. What is stated must be seen in some case.
 /// </summary>
 public sealed unsafe class EffectsTests(ITestOutputHelper output)
 {
@@ -18,7 +18,8 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
     private const int StatesPerWord = 6;
 
     // MRS and MSR of the registers that EL0 has: NZCV, FPCR, FPSR, TPIDR_EL0, and RNDR, CTR_EL0, DCZID_EL0, which are only read.
-    private static readonly uint[] s_systemRegisters = [0xD51B_4200, 0xD51B_4400, 0xD51B_4420, 0xD51B_D040, 0xD53B_2400, 0xD53B_0020, 0xD53B_00E0];
+    private static readonly uint[] s_systemRegisters =
+        [0xD51B_4200, 0xD51B_4400, 0xD51B_4420, 0xD51B_D040, 0xD53B_2400, 0xD53B_0020, 0xD53B_00E0];
 
     private readonly Random _random = new(20261128);
 
@@ -93,7 +94,8 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
         const Effects Seldom = Effects.Fp | Effects.LocalState | Effects.SystemState;
         const Effects Exclusive = Effects.LocalState | Effects.Store;
 
-        // A store-exclusive stores behind its load-exclusive only. A literal is in the code, which does not change here. MRS reads and writes flags as NZCV and RNDR.
+        // A store-exclusive stores behind its load-exclusive only. A literal is in the code, which does not change here. MRS reads and
+        // writes flags as NZCV and RNDR.
         return Qualifiers | Seldom
             | ((effects & Exclusive) == Exclusive ? Effects.ReadRd | Effects.ReadRn | Effects.ReadRa | Effects.Store : 0)
             | ((effects & Effects.ReadRn) == 0 ? Effects.Load : 0)
@@ -226,7 +228,8 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
             : after.Fpcr != before.Fpcr ? "writes FPCR"
             : after.Fpsr != before.Fpsr && ((effects & Effects.WriteFpsr) == 0 || (before.Fpsr & ~after.Fpsr) != 0) ? "writes FPSR"
             : (effects & Effects.WriteFpsr) != 0 && again.Fpsr != after.Fpsr ? "FPSR depends on more than is stated"
-            : (effects & Effects.LocalState) == 0 && (monitor != 0 || events != 0) ? "changes the exclusive monitor or the event register" : null;
+            : (effects & Effects.LocalState) == 0 && (monitor != 0 || events != 0) ? "changes the exclusive monitor or the event register"
+            : null;
         if (unstated != null)
         {
             return $"{word:x8}: {unstated}";
@@ -272,7 +275,9 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
         Effects seen = 0;
         for (Effects read = Effects.ReadRd; read <= Effects.Load; read = (Effects)((uint)read << 1))
         {
-            if ((effects & read) == 0 || read is not ((>= Effects.ReadRd and <= Effects.ReadRa) or (>= Effects.ReadVd and <= Effects.ReadVa) or Effects.ReadFlags or Effects.Load))
+            if ((effects & read) == 0
+                || read is not ((>= Effects.ReadRd and <= Effects.ReadRa) or (>= Effects.ReadVd and <= Effects.ReadVa)
+                    or Effects.ReadFlags or Effects.Load))
             {
                 continue;
             }
@@ -283,7 +288,8 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
             Change(ref changed, (Effects.ReadFlags | Effects.ReadFpcr | Effects.Load) & ~read, ~general, ~vector);
             OracleRecord again = changed;
             Run(engine, ref again);
-            bool differs = again.End != after.End || again.Pc != after.Pc || again.Fpsr != after.Fpsr || again.Pstate != (changed.Pstate ^ before.Pstate ^ after.Pstate);
+            bool differs = again.End != after.End || again.Pc != after.Pc || again.Fpsr != after.Fpsr
+                || again.Pstate != (changed.Pstate ^ before.Pstate ^ after.Pstate);
             for (int i = 0; i < 31 && !differs; i++)
             {
                 differs = (again.X[i] != changed.X[i] || after.X[i] != before.X[i]) && again.X[i] != after.X[i];
@@ -301,7 +307,8 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
 
             for (int i = 0; i < OracleRecord.WindowSize && !differs; i++)
             {
-                differs = (again.Memory[i] != changed.Memory[i] || after.Memory[i] != before.Memory[i]) && again.Memory[i] != after.Memory[i];
+                differs = (again.Memory[i] != changed.Memory[i] || after.Memory[i] != before.Memory[i])
+                    && again.Memory[i] != after.Memory[i];
             }
 
             seen |= differs ? read : 0;
@@ -335,7 +342,9 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
 
         bool list = (effects & Effects.List) != 0;
         bool lookUp = (op.Word & (1u << 25)) != 0;
-        return Registers(d, op.Rd, list && !lookUp ? op.Ra : 1) | Registers(n, op.Rn, list && lookUp ? (int)(op.Imm / 16) : 1) | Registers(m, op.Rm, 1) | Registers(a, op.Ra, 1);
+        return Registers(d, op.Rd, list && !lookUp ? op.Ra : 1)
+            | Registers(n, op.Rn, list && lookUp ? (int)(op.Imm / 16) : 1)
+            | Registers(m, op.Rm, 1) | Registers(a, op.Ra, 1);
     }
 
     // The stated writes that may be meant by a change of a register.

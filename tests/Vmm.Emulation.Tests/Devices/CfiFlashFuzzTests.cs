@@ -8,8 +8,9 @@ using Xunit.Abstractions;
 namespace Vmm.Emulation.Tests.Devices;
 
 /// <summary>
-/// Random commands, at random places and of any size, most of them such as make sense. Whatever comes: bits of the array are only cleared, or a sector is erased,
-/// and only where the access was; what is read-only stays; the file has what the guest has seen completed; a reset makes a working bank.
+/// Random commands, at random places and of any size, most of them such as make sense. Whatever comes: bits of the array are only cleared,
+/// or a sector is erased, and only where the access was; what is read-only stays; the file has what the guest has seen completed; a reset
+/// makes a working bank.
 /// </summary>
 public sealed class CfiFlashFuzzTests(ITestOutputHelper output)
 {
@@ -89,7 +90,8 @@ public sealed class CfiFlashFuzzTests(ITestOutputHelper output)
         flash.Write(0x100, 4, 0x0040_0040);
         flash.Write(0x100, 4, 0x1234_5678);
         flash.CompleteWriteBack(true);
-        Assert.True(flash.Read(0, 4) == (readOnly ? 0x00B2_00B2ul : 0x0080_0080ul), $"{name}: after a reset the status is {flash.Read(0, 4):x}");
+        Assert.True(flash.Read(0, 4) == (readOnly ? 0x00B2_00B2ul : 0x0080_0080ul),
+            $"{name}: after a reset the status is {flash.Read(0, 4):x}");
         flash.Write(0, 4, 0x00FF_00FF);
         Assert.True(flash.Read(0x100, 4) == (readOnly ? 0xFFFF_FFFFul : 0x1234_5678ul) || readOnly, name);
         return changes;
@@ -153,7 +155,8 @@ public sealed class CfiFlashFuzzTests(ITestOutputHelper output)
 
             if (!now.ContainsAnyExcept((byte)0xFF))
             {
-                Assert.True(sector == offset / Sector || sector == (offset + 7) / Sector, $"{name}: sector {sector} is erased by a write at {offset:x}");
+                Assert.True(sector == offset / Sector || sector == (offset + 7) / Sector,
+                    $"{name}: sector {sector} is erased by a write at {offset:x}");
                 continue;
             }
 
@@ -164,7 +167,8 @@ public sealed class CfiFlashFuzzTests(ITestOutputHelper output)
                 last--;
             }
 
-            Assert.True(last / Buffer == first / Buffer || last - first < 8, $"{name}: {first:x} to {last:x} of sector {sector} changed at once");
+            Assert.True(last / Buffer == first / Buffer || last - first < 8,
+                $"{name}: {first:x} to {last:x} of sector {sector} changed at once");
             for (int i = first; i <= last; i++)
             {
                 Assert.True((now[i] & ~old[i]) == 0, $"{name}: a bit was set at {i:x} of sector {sector}");

@@ -6,7 +6,9 @@ using Vmm.Emulation.Tests.Misbehaviour;
 
 namespace Vmm.Emulation.Tests.Devices;
 
-/// <summary>Flash as vCPUs see it, mapped as normal memory: executed and read through TLBs, and a device from the instruction after a command.</summary>
+/// <summary>
+/// Flash as vCPUs see it, mapped as normal memory: executed and read through TLBs, and a device from the instruction after a command.
+/// </summary>
 public sealed unsafe class FlashExecutionTests
 {
     private const ulong Root = HostileMachine.Ram + 0x10_0000;
@@ -21,14 +23,16 @@ public sealed unsafe class FlashExecutionTests
     [InlineData(Accelerator.Jit, true, false)]
     [InlineData(Accelerator.Jit, false, true)]
     [InlineData(Accelerator.Jit, true, true)]
-    public void Flash_executed_by_a_vCPU_switches_modes_from_one_instruction_to_the_next(Accelerator accelerator, bool translated, bool indirect)
+    public void Flash_executed_by_a_vCPU_switches_modes_from_one_instruction_to_the_next(
+        Accelerator accelerator, bool translated, bool indirect)
     {
         if (accelerator == Accelerator.Jit && !Accelerators.CanTranslate)
         {
             return;
         }
 
-        // Reads of the array and of the status in turns, 1000 times. X7 collects what differs. Translated code looks both reads up together, in a way of its own where it sees no loop.
+        // Reads of the array and of the status in turns, 1000 times. X7 collects what differs. Translated code looks both reads up
+        // together, in a way of its own where it sees no loop.
         uint[] code =
         [
             0xB940_0020, // 0: ldr w0, [x1]

@@ -7,8 +7,8 @@ using Xunit.Abstractions;
 namespace Vmm.Emulation.Tests.Devices;
 
 /// <summary>
-/// Hostile DMA: descriptors and targets at the edges of RAM, in flash, at devices and beyond the address space, of any length and control word, between accesses of
-/// the registers. Every byte of memory is compared with a model that moves one byte at a time.
+/// Hostile DMA: descriptors and targets at the edges of RAM, in flash, at devices and beyond the address space, of any length and control
+/// word, between accesses of the registers. Every byte of memory is compared with a model that moves one byte at a time.
 /// </summary>
 public sealed class FwCfgFuzzTests(ITestOutputHelper output)
 {

@@ -67,7 +67,8 @@ public sealed class FwCfgTests : DeviceFixture, IDisposable
         byte[] directory = Read(device, 0x19, 4 + (3 * 64));
         Assert.Equal(3, BinaryPrimitives.ReadInt32BigEndian(directory));
         string[] files = [.. Enumerable.Range(0, 3).Select(i => directory.AsMemory(4 + (i * 64), 64)).Select(e =>
-            $"{BinaryPrimitives.ReadInt32BigEndian(e.Span)} {BinaryPrimitives.ReadUInt16BigEndian(e.Span[4..]):x} {Encoding.ASCII.GetString(e.Span[8..]).TrimEnd('\0')}")];
+            $"{BinaryPrimitives.ReadInt32BigEndian(e.Span)} {BinaryPrimitives.ReadUInt16BigEndian(e.Span[4..]):x} "
+            + $"{Encoding.ASCII.GetString(e.Span[8..]).TrimEnd('\0')}")];
         Assert.Equal(["0 20 Z", "3 21 etc/a", "6 22 etc/b"], files);
         Assert.Equal("second", ReadText(device, 0x22, 6));
     }

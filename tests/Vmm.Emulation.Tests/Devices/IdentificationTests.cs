@@ -6,8 +6,8 @@ using Vmm.Emulation.Cpu.Psci;
 namespace Vmm.Emulation.Tests.Devices;
 
 /// <summary>
-/// What each device says it is, held against its manual, at its place in the machine. That QEMU's say the same, the payload <c>identification</c> of the system
-/// oracle shows; flash is there with firmware only.
+/// What each device says it is, held against its manual, at its place in the machine. That QEMU's say the same, the payload
+/// <c>identification</c> of the system oracle shows; flash is there with firmware only.
 /// </summary>
 public sealed class IdentificationTests : IPsciEvents, IDisposable
 {
@@ -30,11 +30,13 @@ public sealed class IdentificationTests : IPsciEvents, IDisposable
     public static TheoryData<string, ulong, uint[]> Registers { get; } = new()
     {
         { "GICD_IIDR: implementer Arm (IHI 0069, 12.9.10)", 0x0800_0008, [0x43B] },
-        { "GICD PIDR4-7, PIDR0-3, CIDR0-3 (IHI 0069, 12.1.1; part 0x492)", 0x0800_FFD0, [0x44, 0, 0, 0, 0x92, 0xB4, 0x3B, 0, 0x0D, 0xF0, 0x05, 0xB1] },
+        { "GICD PIDR4-7, PIDR0-3, CIDR0-3 (IHI 0069, 12.1.1; part 0x492)", 0x0800_FFD0,
+            [0x44, 0, 0, 0, 0x92, 0xB4, 0x3B, 0, 0x0D, 0xF0, 0x05, 0xB1] },
         { "GICR_IIDR of CPU 1", 0x080C_0004, [0x43B] },
         { "GICR of CPU 0 (part 0x493)", 0x080A_FFD0, [0x44, 0, 0, 0, 0x93, 0xB4, 0x3B, 0, 0x0D, 0xF0, 0x05, 0xB1] },
         { "GICR of CPU 1", 0x080C_FFD0, [0x44, 0, 0, 0, 0x93, 0xB4, 0x3B, 0, 0x0D, 0xF0, 0x05, 0xB1] },
-        { "UARTPeriphID, UARTPCellID (DDI 0183, 3.3.15; revision 1: FIFOs of 16)", 0x0900_0FE0, [0x11, 0x10, 0x14, 0, 0x0D, 0xF0, 0x05, 0xB1] },
+        { "UARTPeriphID, UARTPCellID (DDI 0183, 3.3.15; revision 1: FIFOs of 16)", 0x0900_0FE0,
+            [0x11, 0x10, 0x14, 0, 0x0D, 0xF0, 0x05, 0xB1] },
         { "RTCPeriphID, RTCPCellID (DDI 0224, 3.4; revision 1)", 0x0901_0FE0, [0x31, 0x10, 0x14, 0, 0x0D, 0xF0, 0x05, 0xB1] },
         { "GPIOPeriphID, GPIOPCellID (DDI 0190, 3.3.13)", 0x0903_0FE0, [0x61, 0x10, 0x04, 0, 0x0D, 0xF0, 0x05, 0xB1] },
         { "fw_cfg DMA address: QEMU CFG (QEMU, docs/specs/fw_cfg.rst)", 0x0902_0010, [0x554D_4551, 0x4746_4320] },
@@ -82,7 +84,8 @@ public sealed class IdentificationTests : IPsciEvents, IDisposable
         Assert.Equal(result, (long)s->X[0]);
     }
 
-    private uint Read(ulong address) => _machine.Bus.TryRead(address, 4, out ulong value) ? (uint)value : throw new InvalidOperationException($"nothing at {address:x}");
+    private uint Read(ulong address) =>
+        _machine.Bus.TryRead(address, 4, out ulong value) ? (uint)value : throw new InvalidOperationException($"nothing at {address:x}");
 
     public void Dispose() => _machine.Dispose();
 }

@@ -66,6 +66,7 @@ public sealed class Pl031Tests : DeviceFixture
     public void Pl031_identification_is_that_of_the_primecell()
     {
         Pl031 rtc = Rtc();
-        Assert.Equal([0x31, 0x10, 0x14, 0x00, 0x0D, 0xF0, 0x05, 0xB1], Enumerable.Range(0, 8).Select(i => rtc.Read(0xFE0 + (ulong)(i * 4), 4)));
+        Assert.Equal([0x31, 0x10, 0x14, 0x00, 0x0D, 0xF0, 0x05, 0xB1],
+            Enumerable.Range(0, 8).Select(i => rtc.Read(0xFE0 + (ulong)(i * 4), 4)));
     }
 }

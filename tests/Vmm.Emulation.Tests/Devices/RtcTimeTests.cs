@@ -8,7 +8,8 @@ public sealed class RtcTimeTests
 {
     private static readonly DateTimeOffset s_start = new(2006, 6, 17, 16, 1, 21, TimeSpan.Zero);
 
-    private static TimeProvider Create(RtcClock clock, VirtualClock guest) => RtcTime.Create(new RtcConfig(s_start, clock), TimeProvider.System, guest);
+    private static TimeProvider Create(RtcClock clock, VirtualClock guest) =>
+        RtcTime.Create(new RtcConfig(s_start, clock), TimeProvider.System, guest);
 
     [Theory]
     [InlineData(RtcClock.Host)]

@@ -49,7 +49,8 @@ internal sealed unsafe class GicHarness : IDisposable
 
     public uint ReadGicd(ulong offset) => (uint)Core.Distributor.Read(offset, 4);
 
-    public void WriteGicr(int cpu, ulong offset, uint value) => Core.RedistributorRegions[0].Write(((ulong)cpu * 0x2_0000) + offset, 4, value);
+    public void WriteGicr(int cpu, ulong offset, uint value) =>
+        Core.RedistributorRegions[0].Write(((ulong)cpu * 0x2_0000) + offset, 4, value);
 
     public uint ReadGicr(int cpu, ulong offset) => (uint)Core.RedistributorRegions[0].Read(((ulong)cpu * 0x2_0000) + offset, 4);
 

@@ -12,7 +12,8 @@ internal sealed unsafe class CaseGenerator(int seed)
         0x1_0000_0000, 0x7FFF_FFFF_FFFF_FFFF, 0x8000_0000_0000_0000, 0xFFFF_FFFF_0000_0000, ulong.MaxValue - 1, ulong.MaxValue,
     ];
 
-    // Zero, smallest and largest denormals, smallest normal, one and its neighbours, largest, infinity, signalling and quiet NaNs, 2^15/31/63.
+    // Zero, smallest and largest denormals, smallest normal, one and its neighbours, largest, infinity, signalling and quiet NaNs,
+    // 2^15/31/63.
     private static readonly ulong[] Halves =
         [0, 1, 0x3FF, 0x400, 0x3BFF, 0x3C00, 0x3C01, 0x3800, 0x7BFF, 0x7C00, 0x7C01, 0x7DFF, 0x7E00, 0x7FFF, 0x7800, 0x4000];
 

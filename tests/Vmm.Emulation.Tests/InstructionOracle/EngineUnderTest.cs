@@ -30,7 +30,9 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         bus.AddMemory(_region);
         bus.AddMemory(_table);
         _code = new CodeCache(model.Features);
-        _translations = accelerator == Accelerator.Interpreter ? null : TranslationCache.TryCreate(_code, capacity, dual, accelerator == Accelerator.Lockstep);
+        _translations = accelerator == Accelerator.Interpreter
+            ? null
+            : TranslationCache.TryCreate(_code, capacity, dual, accelerator == Accelerator.Lockstep);
         _core = new VcpuCore(new CpuIndex(0), model, bus, _code, _translations);
         _core.Reset(0, 0);
         _core.Enable();
@@ -117,8 +119,8 @@ internal sealed unsafe class EngineUnderTest : IDisposable
     }
 
     /// <summary>
-    /// Runs a program until it waits for an interrupt, with <see cref="OracleRecord.End"/> 0, or takes an exception, with the address of that as its PC; or about as many
-    /// instructions as the budget.
+    /// Runs a program until it waits for an interrupt, with <see cref="OracleRecord.End"/> 0, or takes an exception, with the address of
+    /// that as its PC; or about as many instructions as the budget.
     /// </summary>
     public VcpuExit RunProgram(ref OracleRecord r, long budget)
     {

@@ -53,7 +53,9 @@ public sealed unsafe class InstructionOracleTests(ITestOutputHelper output)
             }
         }
 
-        output.WriteLine($"[figure] instruction oracle, {accelerator}: {covered} of {rows.Length} rows covered by {compared} cases, {skipped.Count} skipped, {failures.Count} differ");
+        output.WriteLine(
+            $"[figure] instruction oracle, {accelerator}: {covered} of {rows.Length} rows covered by {compared} cases, "
+            + $"{skipped.Count} skipped, {failures.Count} differ");
         foreach (string line in skipped)
         {
             output.WriteLine($"[figure]   skipped {line}");
@@ -112,7 +114,8 @@ public sealed unsafe class InstructionOracleTests(ITestOutputHelper output)
             if (difference != null)
             {
                 different++;
-                failure ??= $"{(uint)slots[i / StatesPerWord]:x8}{(slots[i / StatesPerWord] >> 32 == OracleRecord.Breakpoint ? "" : $" {slots[i / StatesPerWord] >> 32:x8}")}"
+                failure ??= $"{(uint)slots[i / StatesPerWord]:x8}"
+                    + $"{(slots[i / StatesPerWord] >> 32 == OracleRecord.Breakpoint ? "" : $" {slots[i / StatesPerWord] >> 32:x8}")}"
                     + $"{difference}\n    before: {Describe(before[i], (uint)slots[i / StatesPerWord])}";
             }
         }

@@ -46,7 +46,8 @@ internal sealed class QemuPeer : IDisposable
 
     /// <summary>Runs a batch of one or two instructions in each slot; the records come back with the state afterwards.</summary>
     /// <exception cref="EndOfStreamException">The peer died.</exception>
-    public void Run(ReadOnlySpan<ulong> slots, Span<OracleRecord> cases) => Run(MemoryMarshal.Cast<ulong, uint>(slots), 2, OracleRecord.SlotSize, cases);
+    public void Run(ReadOnlySpan<ulong> slots, Span<OracleRecord> cases) =>
+        Run(MemoryMarshal.Cast<ulong, uint>(slots), 2, OracleRecord.SlotSize, cases);
 
     /// <summary>The same of programs.</summary>
     /// <param name="words">Of all programs, one behind the other.</param>

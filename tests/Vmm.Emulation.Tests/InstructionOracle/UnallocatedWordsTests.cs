@@ -106,7 +106,8 @@ public sealed unsafe class UnallocatedWordsTests(ITestOutputHelper output)
             output.WriteLine($"  {count} of {feature}, which only QEMU has");
         }
 
-        Assert.True(surprises.Count == 0, $"QEMU executes {surprises.Count} words that no row matches: {string.Join(' ', surprises.Take(60))}");
+        Assert.True(surprises.Count == 0,
+            $"QEMU executes {surprises.Count} words that no row matches: {string.Join(' ', surprises.Take(60))}");
     }
 
     // A word outside SVE and exception generation, whose fixed bits are as often right as wrong: a row's value with a few bits turned.

@@ -71,7 +71,9 @@ public sealed unsafe class CodeChangeTests
         }
     }
 
-    /// <summary>A block leaves out flags that the code behind its jumps overwrites: it depends on that code, which is in another line.</summary>
+    /// <summary>
+    /// A block leaves out flags that the code behind its jumps overwrites: it depends on that code, which is in another line.
+    /// </summary>
     [Theory]
     [InlineData(Accelerator.Jit)]
     [InlineData(Accelerator.Interpreter)]

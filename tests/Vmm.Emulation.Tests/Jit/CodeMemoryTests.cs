@@ -25,7 +25,8 @@ public sealed unsafe class CodeMemoryTests
         byte* written = memory.Start + (1 << 20) - code.Length;
         code.CopyTo(new Span<byte>(written, code.Length));
         Assert.Equal(42, ((delegate* unmanaged<int>)(written + memory.ExecutableOffset))());
-        string[] maps = [.. File.ReadAllLines("/proc/self/maps").Where(line => Holds(line, (ulong)written) || Holds(line, (ulong)(written + memory.ExecutableOffset)))];
+        string[] maps = [.. File.ReadAllLines("/proc/self/maps")
+            .Where(line => Holds(line, (ulong)written) || Holds(line, (ulong)(written + memory.ExecutableOffset)))];
         Assert.Equal(dual ? ["r-xs", "rw-s"] : ["rwxp"], maps.Select(line => line.Split(' ')[1]).Order());
     }
 

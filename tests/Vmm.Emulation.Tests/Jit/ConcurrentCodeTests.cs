@@ -4,8 +4,9 @@ using Vmm.Emulation.Tests.Mmu;
 namespace Vmm.Emulation.Tests.Jit;
 
 /// <summary>
-/// One vCPU writes a function again and again, and others call it meanwhile. The writer does what the architecture wants (Arm ARM B2.4.4: DC CVAU, DSB, IC IVAU, DSB) and then
-/// stores the number that the function returns with release; a reader loads it with acquire, executes ISB, and calls. It never gets an older number.
+/// One vCPU writes a function again and again, and others call it meanwhile. The writer does what the architecture wants (Arm ARM B2.4.4:
+/// DC CVAU, DSB, IC IVAU, DSB) and then stores the number that the function returns with release; a reader loads it with acquire, executes
+/// ISB, and calls. It never gets an older number.
 /// </summary>
 public sealed unsafe class ConcurrentCodeTests
 {

@@ -6,7 +6,9 @@ using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Tests.Jit;
 
-/// <summary>Defects of the engine itself leave it as usable as before. (What is reported of one below a guest access: ThrowingDeviceTests.)</summary>
+/// <summary>
+/// Defects of the engine itself leave it as usable as before. (What is reported of one below a guest access: ThrowingDeviceTests.)
+/// </summary>
 public sealed unsafe class EngineFailureTests
 {
     // nop; nop; wfi.

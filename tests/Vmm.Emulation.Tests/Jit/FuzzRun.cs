@@ -6,9 +6,10 @@ using Vmm.Emulation.Cpu.Decoding;
 namespace Vmm.Emulation.Tests.Jit;
 
 /// <summary>
-/// How long a fuzzer runs, and from which seed. A short run of a fixed seed by default; with <c>VMM_FUZZ_SECONDS=300</c> each fuzzer runs as many seconds, from a random
-/// seed or from <c>VMM_FUZZ_SEED</c>; <c>VMM_FUZZ_FIRST</c> is the number of the first program. A program depends on the seed and its number alone, and both stand in the
-/// report of a difference: <c>VMM_FUZZ_SECONDS=1 VMM_FUZZ_SEED=… VMM_FUZZ_FIRST=… ./test --filter Fuzz</c> has it again.
+/// How long a fuzzer runs, and from which seed. A short run of a fixed seed by default; with <c>VMM_FUZZ_SECONDS=300</c> each fuzzer runs
+/// as many seconds, from a random seed or from <c>VMM_FUZZ_SEED</c>; <c>VMM_FUZZ_FIRST</c> is the number of the first program. A program
+/// depends on the seed and its number alone, and both stand in the report of a difference: <c>VMM_FUZZ_SECONDS=1 VMM_FUZZ_SEED=…
+/// VMM_FUZZ_FIRST=… ./test --filter Fuzz</c> has it again.
 /// </summary>
 internal sealed class FuzzRun
 {
@@ -52,7 +53,8 @@ internal sealed class FuzzRun
     /// <summary>What a run was.</summary>
     public string Figure(string fuzzer, string what) => string.Create(
         CultureInfo.InvariantCulture,
-        $"[figure] fuzz {fuzzer}: seed {Seed}, programs {_first} to {Next - 1}, {what}, {Stopwatch.GetElapsedTime(_start).TotalSeconds:F1} s");
+        $"[figure] fuzz {fuzzer}: seed {Seed}, programs {_first} to {Next - 1}, {what}, "
+        + $"{Stopwatch.GetElapsedTime(_start).TotalSeconds:F1} s");
 
     /// <summary>Where to find a program again.</summary>
     public string Name(int program) => $"seed {Seed}, program {program}";
@@ -64,12 +66,15 @@ internal sealed class FuzzRun
         for (int i = 0; i < words.Length; i++)
         {
             int row = EncodingTable.Find(words[i]);
-            text.Append(CultureInfo.InvariantCulture, $"  {address + ((ulong)i * 4):x}  {words[i]:x8}  {(row < 0 ? "UNDEFINED" : EncodingTable.Rows[row].Mnemonic)}\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"  {address + ((ulong)i * 4):x}  {words[i]:x8}  {(row < 0 ? "UNDEFINED" : EncodingTable.Rows[row].Mnemonic)}\n");
         }
 
         return text.ToString();
     }
 
     private static double? Number(string variable) =>
-        double.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.Float, CultureInfo.InvariantCulture, out double value) ? value : null;
+        double.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+            ? value
+            : null;
 }

@@ -49,7 +49,12 @@ public sealed unsafe partial class PerfMapTests
             first.AddBlock(new BlockCode((byte*)0x2000, (byte*)0x2010, (byte*)0x9000, (byte*)0x9010, (byte*)0x9020), 0, 0xFFFF_0000, 7);
             first.Dispose();
             Write(file, line, line.Length);
-            Assert.Equal(["1000 10 of the runtime", "2000 10 guest:00000000ffff0000+7", "9000 20 guest:00000000ffff0000:out", "1000 10 of the runtime"], File.ReadAllLines(s_path));
+            Assert.Equal(
+                [
+                    "1000 10 of the runtime", "2000 10 guest:00000000ffff0000+7",
+                    "9000 20 guest:00000000ffff0000:out", "1000 10 of the runtime",
+                ],
+                File.ReadAllLines(s_path));
         }
         finally
         {

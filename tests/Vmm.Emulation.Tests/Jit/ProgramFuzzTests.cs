@@ -9,8 +9,8 @@ using Xunit.Abstractions;
 namespace Vmm.Emulation.Tests.Jit;
 
 /// <summary>
-/// Random programs of user mode (<see cref="ProgramGenerator"/>): every register, flag and byte of the window agrees at the end, in both engines and under QEMU. How long:
-/// <see cref="FuzzRun"/>.
+/// Random programs of user mode (<see cref="ProgramGenerator"/>): every register, flag and byte of the window agrees at the end, in both
+/// engines and under QEMU. How long: <see cref="FuzzRun"/>.
 /// </summary>
 public sealed unsafe class ProgramFuzzTests(ITestOutputHelper output)
 {
@@ -64,7 +64,9 @@ public sealed unsafe class ProgramFuzzTests(ITestOutputHelper output)
                     string difference = Difference(ours, theirs, flags: theirs.End == 0, uint.MaxValue);
                     if (ourExit != theirExit || difference.Length != 0)
                     {
-                        Assert.Fail($"{run.Name(batch[i])}, state {n}: JIT left with {ourExit} {(OracleEnd)ours.End}\n{difference}{FuzzRun.List(programs[i], start.Pc)}{InLockstep(words, start)}");
+                        Assert.Fail(
+                            $"{run.Name(batch[i])}, state {n}: JIT left with {ourExit} {(OracleEnd)ours.End}\n{difference}"
+                            + $"{FuzzRun.List(programs[i], start.Pc)}{InLockstep(words, start)}");
                     }
                 }
             }
@@ -108,11 +110,13 @@ public sealed unsafe class ProgramFuzzTests(ITestOutputHelper output)
                 faulted += done ? 0 : 1;
                 string difference = done && ours.End == theirs[i].End
                     ? Difference(ours, theirs[i], flags: true, FpsrMask)
-                    : ours.Pc == theirs[i].Pc && ours.End != 0 && IsMemoryFault(ours.End) == IsMemoryFault(theirs[i].End) ? "" : $"ended at {ours.Pc:x} not {theirs[i].Pc:x}\n";
+                    : ours.Pc == theirs[i].Pc && ours.End != 0 && IsMemoryFault(ours.End) == IsMemoryFault(theirs[i].End) ? ""
+                    : $"ended at {ours.Pc:x} not {theirs[i].Pc:x}\n";
                 if (difference.Length != 0)
                 {
                     Assert.Fail(
-                        $"{run.Name(batch[i / StatesPerProgram])}, state {i % StatesPerProgram}: JIT left with {(OracleEnd)ours.End}, QEMU with {(OracleEnd)theirs[i].End}\n{difference}"
+                        $"{run.Name(batch[i / StatesPerProgram])}, state {i % StatesPerProgram}: JIT left with {(OracleEnd)ours.End}, "
+                        + $"QEMU with {(OracleEnd)theirs[i].End}\n{difference}"
                         + FuzzRun.List(programs[i / StatesPerProgram], states[i].Pc));
                 }
             }

@@ -6,10 +6,12 @@ using Vmm.Emulation.Tests.InstructionOracle;
 namespace Vmm.Emulation.Tests.Jit;
 
 /// <summary>
-/// Random programs that end by themselves: items of one instruction or a few that belong together, with branches from item to item. Every backward branch counts X28 down; X27 is
-/// the base of memory and never changes; X24–X26 are used by items of several instructions.
+/// Random programs that end by themselves: items of one instruction or a few that belong together, with branches from item to item. Every
+/// backward branch counts X28 down; X27 is the base of memory and never changes; X24–X26 are used by items of several instructions.
 /// </summary>
-/// <param name="forQemu">Without DC ZVA, of which QEMU's user mode has larger blocks, and misaligned atomics, which it executes (FEAT_LSE2).</param>
+/// <param name="forQemu">
+/// Without DC ZVA, of which QEMU's user mode has larger blocks, and misaligned atomics, which it executes (FEAT_LSE2).
+/// </param>
 internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
 {
     public const int Base = 27;
@@ -24,16 +26,19 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
     private static readonly int[] s_vector = Rows(r => IsPlain(r) && r.UsesVectors
         && r.Mnemonic != "FCVTZS, FCVTZU (scalar, fixed-point by shift) H");
 
-    private static readonly int[] s_memory = Rows(r => r.AccessesMemory && !IsExclusive(r) && !r.Mnemonic.Contains("literal", StringComparison.Ordinal));
+    private static readonly int[] s_memory = Rows(r =>
+        r.AccessesMemory && !IsExclusive(r) && !r.Mnemonic.Contains("literal", StringComparison.Ordinal));
 
     // At a base register and a constant.
-    private static readonly int[] s_near = Rows(r => r.Mnemonic.Split(' ')[0] is "LDR" or "STR" or "LDRB" or "STRB" or "LDRH" or "STRH" or "LDRSB" or "LDRSH" or "LDRSW" or "LDUR" or "STUR"
+    private static readonly int[] s_near = Rows(r => r.Mnemonic.Split(' ')[0] is "LDR" or "STR"
+        or "LDRB" or "STRB" or "LDRH" or "STRH" or "LDRSB" or "LDRSH" or "LDRSW" or "LDUR" or "STUR"
         or "LDURB" or "STURB" or "LDURH" or "STURH" or "LDURSB" or "LDURSH" or "LDURSW" or "LDP" or "STP" or "LDNP" or "STNP" or "LDPSW"
         && !r.Mnemonic.Contains("literal", StringComparison.Ordinal) && !r.Mnemonic.Contains("register offset", StringComparison.Ordinal));
 
     private static readonly int[] s_exclusives = Rows(r => IsExclusive(r) && (r.Value & (1u << 22)) != 0);
     private static readonly int[] s_literals = Rows(r => r.AccessesMemory && r.Mnemonic.Contains("literal", StringComparison.Ordinal));
-    private static readonly int[] s_branches = Rows(r => r.Mnemonic is "B" or "B.cond" or "CBZ 32" or "CBZ 64" or "CBNZ 32" or "CBNZ 64" or "TBZ" or "TBNZ");
+    private static readonly int[] s_branches = Rows(r =>
+        r.Mnemonic is "B" or "B.cond" or "CBZ 32" or "CBZ 64" or "CBNZ 32" or "CBNZ 64" or "TBZ" or "TBNZ");
 
     private enum Link
     {
@@ -107,7 +112,8 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
                     break;
                 case 30 when _items.Count > 2:
                     // SUBS X28, X28, #1; B.GT to an item before.
-                    _items.Add(([0xF100_0400 | (Counter << 5) | Counter, 0x5400_000C], Link.Branch, _items.Count - 1 - Random.Next(Math.Min(_items.Count, 12))));
+                    _items.Add(([0xF100_0400 | (Counter << 5) | Counter, 0x5400_000C], Link.Branch,
+                        _items.Count - 1 - Random.Next(Math.Min(_items.Count, 12))));
                     break;
                 default:
                     Special(items);
@@ -240,7 +246,8 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
         return [.. words];
     }
 
-    // Several at one base register, which translated code looks up together: near each other, with the base moved or written and other instructions in between.
+    // Several at one base register, which translated code looks up together: near each other, with the base moved or written and other
+    // instructions in between.
     private uint[] Accesses()
     {
         // SP keeps its value.
@@ -269,7 +276,8 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
             {
                 case 0 when !moved:
                     // ADD or SUB X26, X26, #0–31.
-                    words.Add((Random.Next(2) == 0 ? 0x9100_0000u : 0xD100_0000u) | ((uint)Random.Next(32) << 10) | (Pointer << 5) | Pointer);
+                    words.Add((Random.Next(2) == 0 ? 0x9100_0000u : 0xD100_0000u)
+                        | ((uint)Random.Next(32) << 10) | (Pointer << 5) | Pointer);
                     moved = true;
                     break;
                 case 1 when Plain() is var plain && plain != 0 && (plain & 31) != Pointer:
@@ -295,13 +303,19 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
         bool pair = ((load >> 21) & 1) != 0;
         uint rt = load & 31;
         uint rt2 = (load >> 10) & 31;
-        if (load >> 24 == 0 || !KeepsReserved(load) || rt is >= 24 and <= 28 || (pair && rt2 is >= 24 and <= 28) || status == rt || (pair && (status == rt2 || rt == rt2)))
+        if (load >> 24 == 0 || !KeepsReserved(load) || rt is >= 24 and <= 28 || (pair && rt2 is >= 24 and <= 28)
+            || status == rt || (pair && (status == rt2 || rt == rt2)))
         {
             return [];
         }
 
         uint store = (load & ~((1u << 22) | (31u << 16))) | (status << 16);
-        return [.. MakePointer(aligned: true), clearExclusive, load, .. Random.Next(3) == 0 ? new[] { 0x9100_0400 | (rt << 5) | (rt == 31 ? 0 : rt) } : [], store, clearExclusive];
+        return
+        [
+            .. MakePointer(aligned: true), clearExclusive, load,
+            .. Random.Next(3) == 0 ? new[] { 0x9100_0400 | (rt << 5) | (rt == 31 ? 0 : rt) } : [],
+            store, clearExclusive,
+        ];
     }
 
     // NZCV, FPSR and FPCR; DC ZVA.
@@ -359,7 +373,9 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
             return (word & ~0x00FF_FFE0u) | ((bits & 0x7FFFF) << 5);
         }
 
-        return ((word >> 25) & 0x3F) == 0b011011 ? (word & ~(0x3FFFu << 5)) | ((bits & 0x3FFF) << 5) : (word & ~(0x7FFFFu << 5)) | ((bits & 0x7FFFF) << 5);
+        return ((word >> 25) & 0x3F) == 0b011011
+            ? (word & ~(0x3FFFu << 5)) | ((bits & 0x3FFF) << 5)
+            : (word & ~(0x7FFFFu << 5)) | ((bits & 0x7FFFF) << 5);
     }
 
     // Not one that writes X27, X28 or SP.

@@ -9,7 +9,10 @@ using Xunit.Abstractions;
 
 namespace Vmm.Emulation.Tests.Jit;
 
-/// <summary>Random programs, with branches, loops, loads and stores, atomics and exclusives, in both engines: every register, flag and byte agrees at the end.</summary>
+/// <summary>
+/// Random programs, with branches, loops, loads and stores, atomics and exclusives, in both engines: every register, flag and byte agrees
+/// at the end.
+/// </summary>
 public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
 {
     private const int Programs = 4000;
@@ -23,7 +26,8 @@ public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
     private static readonly int[] s_vector = [.. Rows(r => IsPlain(r) && r.UsesVectors)];
     private static readonly int[] s_memory = [.. Rows(IsSimpleAccess)];
     private static readonly int[] s_atomics = [.. Rows(r => r.AccessesMemory && IsAtomic(r.Mnemonic))];
-    private static readonly int[] s_branches = [.. Rows(r => r.Mnemonic is "B" or "B.cond" or "CBZ 32" or "CBZ 64" or "CBNZ 32" or "CBNZ 64" or "TBZ" or "TBNZ")];
+    private static readonly int[] s_branches =
+        [.. Rows(r => r.Mnemonic is "B" or "B.cond" or "CBZ 32" or "CBZ 64" or "CBNZ 32" or "CBNZ 64" or "TBZ" or "TBNZ")];
 
     [Fact]
     public void Random_programs_end_alike_in_both_engines()
@@ -96,7 +100,8 @@ public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
         var words = new List<uint>();
         int length = 2 + generator.Next(60);
 
-        // A third of the programs are mostly SIMD and floating point, half of these on eight registers: then values stay in host registers across instructions.
+        // A third of the programs are mostly SIMD and floating point, half of these on eight registers: then values stay in host registers
+        // across instructions.
         bool isVector = generator.Next(3) == 0;
         bool isNarrow = generator.Next(2) == 0;
         while (words.Count < length)
@@ -227,7 +232,8 @@ public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
         Enumerable.Range(0, EncodingTable.Rows.Length).Where(i => which(EncodingTable.Rows[i]));
 
     private static bool Same(in OracleRecord left, in OracleRecord right) =>
-        MemoryMarshal.AsBytes(new ReadOnlySpan<OracleRecord>(in left)).SequenceEqual(MemoryMarshal.AsBytes(new ReadOnlySpan<OracleRecord>(in right)));
+        MemoryMarshal.AsBytes(new ReadOnlySpan<OracleRecord>(in left))
+            .SequenceEqual(MemoryMarshal.AsBytes(new ReadOnlySpan<OracleRecord>(in right)));
 
     private static string Report(int program, uint[] words, VcpuExit exit, OracleRecord ours, OracleRecord theirs)
     {

@@ -12,8 +12,9 @@ using Vmm.Emulation.Tests.InstructionOracle;
 namespace Vmm.Emulation.Tests.Jit;
 
 /// <summary>
-/// One vCPU with the MMU on, for the system fuzzer. 2 MiB of its memory are mapped at their physical address for EL1: vectors (<c>fuzz-vectors.S</c>), their log and the tables; behind
-/// them 16 pages of data, each mapped in its own way, two pages of code, and these once more, writable.
+/// One vCPU with the MMU on, for the system fuzzer. 2 MiB of its memory are mapped at their physical address for EL1: vectors
+/// (<c>fuzz-vectors.S</c>), their log and the tables; behind them 16 pages of data, each mapped in its own way, two pages of code, and
+/// these once more, writable.
 /// </summary>
 internal sealed unsafe class SystemFuzzMachine : IDisposable
 {
@@ -32,7 +33,8 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
     private const ulong DataFrames = Ram + 0x10_0000;
     private const ulong CodeFrames = Ram + 0x18_0000;
 
-    // Descriptor bits (Arm ARM D8.3): a page; AF and inner shareable; AP[1], for EL0; AP[2], read-only; memory of MAIR attribute 1; PXN; UXN.
+    // Descriptor bits (Arm ARM D8.3): a page; AF and inner shareable; AP[1], for EL0; AP[2], read-only; memory of MAIR attribute 1; PXN;
+    // UXN.
     private const ulong Page = 3;
     private const ulong Normal = (1 << 10) | (3 << 8);
     private const ulong El0 = 1 << 6;
@@ -52,7 +54,9 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(_memory);
         _code = new CodeCache(model.Features);
-        _translations = accelerator == Accelerator.Interpreter ? null : TranslationCache.TryCreate(_code, 4 << 20, lockstep: accelerator == Accelerator.Lockstep);
+        _translations = accelerator == Accelerator.Interpreter
+            ? null
+            : TranslationCache.TryCreate(_code, 4 << 20, lockstep: accelerator == Accelerator.Lockstep);
         _core = new VcpuCore(new CpuIndex(0), model, bus, _code, _translations);
         _core.Enable();
         vectors.CopyTo(Bytes(Ram, vectors.Length));
@@ -60,7 +64,10 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
 
     public CpuState* State => _core.State;
 
-    /// <summary>How data may be mapped: not, only to be read, for another exception level, as device memory, not yet accessed; mostly as the program wants it.</summary>
+    /// <summary>
+    /// How data may be mapped: not, only to be read, for another exception level, as device memory, not yet accessed; mostly as the program
+    /// wants it.
+    /// </summary>
     public static ulong RandomDescriptor(CaseGenerator random, int page, bool el1)
     {
         ulong frame = DataFrames + ((ulong)page * GuestMemory.PageSize);
@@ -102,7 +109,8 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
             Word(DataTable + ((ulong)i * 8)) = RandomDescriptor(random, i, el1);
         }
 
-        ulong start = Code + (ulong)(((random.Next(4) == 0 ? GuestMemory.PageSize / 4 : GuestMemory.PageSize / 4 - random.Next(program.Length)) - 1) * 4);
+        ulong start = Code
+            + (ulong)(((random.Next(4) == 0 ? GuestMemory.PageSize / 4 : GuestMemory.PageSize / 4 - random.Next(program.Length)) - 1) * 4);
         Span<uint> code = MemoryMarshal.Cast<byte, uint>(Bytes(CodeFrames, CodePages * GuestMemory.PageSize));
         code.Fill(0xD503_207F);
         program.CopyTo(code[(int)((start - Code) / 4)..]);
@@ -184,7 +192,8 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
 
     /// <summary>The instructions in both pages of code that are not filling.</summary>
     public string List(ulong start, int count) =>
-        FuzzRun.List(MemoryMarshal.Cast<byte, uint>(Bytes(CodeFrames, CodePages * GuestMemory.PageSize)).Slice((int)((start - Code) / 4), count), start);
+        FuzzRun.List(MemoryMarshal.Cast<byte, uint>(Bytes(CodeFrames, CodePages * GuestMemory.PageSize))
+            .Slice((int)((start - Code) / 4), count), start);
 
     private Span<byte> Bytes(ulong physical, int length) => _memory.Span(new GuestPhysicalAddress(physical), length);
 

@@ -9,8 +9,9 @@ using Xunit.Abstractions;
 namespace Vmm.Emulation.Tests.Jit;
 
 /// <summary>
-/// Random programs at EL0 and EL1 with the MMU on, which fault in the middle and change their own instructions and translations (<see cref="SystemProgramGenerator"/>): the
-/// engines agree in every register, every byte, and every exception on the way; and in lockstep, where flags nobody reads are kept too. How long: <see cref="FuzzRun"/>.
+/// Random programs at EL0 and EL1 with the MMU on, which fault in the middle and change their own instructions and translations
+/// (<see cref="SystemProgramGenerator"/>): the engines agree in every register, every byte, and every exception on the way; and in
+/// lockstep, where flags nobody reads are kept too. How long: <see cref="FuzzRun"/>.
 /// </summary>
 public sealed class SystemFuzzTests(ITestOutputHelper output)
 {
@@ -76,7 +77,8 @@ public sealed class SystemFuzzTests(ITestOutputHelper output)
             }
         }
 
-        output.WriteLine(run.Figure("system programs, JIT and lockstep against interpreter", $"{ended} end alike after {exceptions} exceptions"));
+        output.WriteLine(run.Figure("system programs, JIT and lockstep against interpreter",
+            $"{ended} end alike after {exceptions} exceptions"));
         Assert.True(ended > runs * 9 / 10);
         Assert.True(exceptions > runs);
     }

@@ -3,15 +3,18 @@ using Vmm.Emulation.Tests.InstructionOracle;
 namespace Vmm.Emulation.Tests.Jit;
 
 /// <summary>
-/// Programs for the system fuzzer: their accesses go to pages that may be missing, read-only, another exception level's or device memory, and cross from one to the next; they
-/// change their own instructions with the sequence that the Arm ARM gives (B2.4.4), at EL1 also their translations.
+/// Programs for the system fuzzer: their accesses go to pages that may be missing, read-only, another exception level's or device memory,
+/// and cross from one to the next; they change their own instructions with the sequence that the Arm ARM gives (B2.4.4), at EL1 also their
+/// translations.
 /// </summary>
 internal sealed class SystemProgramGenerator(CaseGenerator random, bool el1) : ProgramGenerator(random)
 {
     protected override uint[] MakePointer(bool aligned, int reach = 64)
     {
         // MOVZ X25, #offset; ADD X26, X27, X25: near a page's end, or anywhere in the 16 pages.
-        int offset = Random.Next(3) == 0 ? Random.Next(SystemFuzzMachine.DataSize) : (1 + Random.Next(SystemFuzzMachine.DataPages)) * 4096 - 40 + Random.Next(64);
+        int offset = Random.Next(3) == 0
+            ? Random.Next(SystemFuzzMachine.DataSize)
+            : (1 + Random.Next(SystemFuzzMachine.DataPages)) * 4096 - 40 + Random.Next(64);
         offset = Math.Min(offset, SystemFuzzMachine.DataSize - 1);
         uint immediate = (uint)(aligned ? offset & ~15 : offset);
         return [0xD280_0000 | (immediate << 5) | Second, 0x8B00_0000 | (Second << 16) | (Base << 5) | Pointer];
@@ -33,7 +36,12 @@ internal sealed class SystemProgramGenerator(CaseGenerator random, bool el1) : P
                 break;
             case 6:
                 // MSR PAN; MSR DAIFSet and DAIFClr of A, I and F.
-                AddItem([Random.Next(3) switch { 0 => 0xD500_409F | ((uint)Random.Next(2) << 8), 1 => 0xD503_40DF | ((uint)Random.Next(8) << 8), _ => 0xD503_40FF | ((uint)Random.Next(8) << 8) }]);
+                AddItem([Random.Next(3) switch
+                {
+                    0 => 0xD500_409F | ((uint)Random.Next(2) << 8),
+                    1 => 0xD503_40DF | ((uint)Random.Next(8) << 8),
+                    _ => 0xD503_40FF | ((uint)Random.Next(8) << 8),
+                }]);
                 break;
             default:
                 // MRS of ELR_EL1, ESR_EL1, FAR_EL1, PAR_EL1, DAIF, CurrentEL, TTBR0_EL1; AT S1E1R.

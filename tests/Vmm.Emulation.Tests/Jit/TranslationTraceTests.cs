@@ -41,7 +41,8 @@ public sealed unsafe class TranslationTraceTests
         Assert.Equal(s_words.Length, lines.Count(line => !line.StartsWith("out_asm  ", StringComparison.Ordinal)));
 
         // Each call that leaves has what it says behind it.
-        string[] calls = [.. lines.Where(line => line.Contains(" call ", StringComparison.Ordinal) && line.Contains(" ; ", StringComparison.Ordinal))];
+        string[] calls = [.. lines.Where(line => line.Contains(" call ", StringComparison.Ordinal)
+            && line.Contains(" ; ", StringComparison.Ordinal))];
         Assert.Equal(calls.Length, lines.Count(line => line.Contains(" .exit at ", StringComparison.Ordinal)));
         Assert.Contains(calls, line => line.EndsWith(" ; interpret", StringComparison.Ordinal));
         Assert.Contains(calls, line => line.EndsWith(" ; attention", StringComparison.Ordinal));
@@ -63,6 +64,7 @@ public sealed unsafe class TranslationTraceTests
             Assert.Equal(VcpuExit.WaitForInterrupt, jit.RunProgram(ref record, 100));
         }
 
-        return [.. Encoding.UTF8.GetString(stream.ToArray()).TrimEnd('\n').Split('\n').Select(line => line[(line.IndexOf(' ', StringComparison.Ordinal) + 1)..])];
+        return [.. Encoding.UTF8.GetString(stream.ToArray()).TrimEnd('\n').Split('\n')
+            .Select(line => line[(line.IndexOf(' ', StringComparison.Ordinal) + 1)..])];
     }
 }

@@ -14,9 +14,9 @@ internal enum Want
 
 /// <summary>
 /// Stage 1 translation as the pseudocode of the Arm ARM has it (DDI 0487, J1.1.5: AArch64.S1Translate, AArch64.S1Walk,
-/// AArch64.S1DirectBasePermissions), for a CPU with 16 KiB granules, PAN and E0PD and without the extensions that widen addresses: what tests
-/// hold the MMU against. Where the manual leaves a choice, the one of this machine: a TxSZ outside 16 … 39 counts as the nearer of the two, a
-/// reserved TGx as 4 KiB.
+/// AArch64.S1DirectBasePermissions), for a CPU with 16 KiB granules, PAN and E0PD and without the extensions that widen addresses: what
+/// tests hold the MMU against. Where the manual leaves a choice, the one of this machine: a TxSZ outside 16 … 39 counts as the nearer of
+/// the two, a reserved TGx as 4 KiB.
 /// </summary>
 internal static class ArchitectureWalk
 {
@@ -70,7 +70,8 @@ internal static class ArchitectureWalk
         int at = 3 - lowerLevels;
         int tableBits = inputSize - ((lowerLevels * stride) + granule) + 3;
         ulong table = Slice(upper ? regime.Ttbr1 : regime.Ttbr0, 47, tableBits) << tableBits;
-        int outputSize = Math.Min(regime.PhysicalBits, Slice(tcr, 34, 32) switch { 0 => 32, 1 => 36, 2 => 40, 3 => 42, 4 => 44, 5 => 48, _ => 52 });
+        int outputSize = Math.Min(regime.PhysicalBits,
+            Slice(tcr, 34, 32) switch { 0 => 32, 1 => 36, 2 => 40, 3 => 42, 4 => 44, 5 => 48, _ => 52 });
         if (table >> outputSize != 0)
         {
             return AddressSize;

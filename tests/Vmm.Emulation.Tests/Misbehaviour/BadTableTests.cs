@@ -20,7 +20,8 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
     private const ulong UpperHalf = 0xFFFF_0000_0000_0000;
     private const ulong Nothing = 0xF_0000_0000;
 
-    private sealed record Access(string Name, uint Word, Want Want, bool AtEl1, bool Unprivileged = false, bool ByAddress = false, bool Atomic = false);
+    private sealed record Access(
+        string Name, uint Word, Want Want, bool AtEl1, bool Unprivileged = false, bool ByAddress = false, bool Atomic = false);
 
     // All byte-sized, on X1, so that none can be misaligned. Those by address touch no memory.
     private static readonly Access[] Accesses =
@@ -69,7 +70,8 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
         }
 
         string[] statuses = [.. _counts.Select(c => $"{c.Key} {c.Value}")];
-        output.WriteLine($"[figure] bad page tables: seed {Seed}, {Tables} tables, {Tables * AccessesOfEach} accesses: {string.Join(", ", statuses)}");
+        output.WriteLine(
+            $"[figure] bad page tables: seed {Seed}, {Tables} tables, {Tables * AccessesOfEach} accesses: {string.Join(", ", statuses)}");
         for (int level = 0; level < 4; level++)
         {
             Assert.Contains($"status 0x{level:x}", _counts.Keys);
@@ -99,7 +101,9 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
                 < 9 => Data + (any & 0x3F_F000),
                 _ => Garbage + (any & (GarbageSize - 1)),
             };
-            ulong bits = _random.Next(4) == 0 ? any : (any & 0x7860_0000_0000_0BFC & ~(_random.Next(2) == 0 ? 0x7860_0000_0000_0000ul : 0)) | 0x403;
+            ulong bits = _random.Next(4) == 0
+                ? any
+                : (any & 0x7860_0000_0000_0BFC & ~(_random.Next(2) == 0 ? 0x7860_0000_0000_0000ul : 0)) | 0x403;
             descriptors[i] = (at & 0x0000_FFFF_FFFF_F000) | (bits & ~0x0000_FFFF_FFFF_F000ul);
             if (_random.Next(4) == 0)
             {
@@ -108,8 +112,8 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
         }
     }
 
-    // What the test itself needs, which stores through garbage may have changed. The good half: RAM one to one in a block that both levels may
-    // execute but not write.
+    // What the test itself needs, which stores through garbage may have changed. The good half: RAM one to one in a block that both levels
+    // may execute but not write.
     private void Repair()
     {
         _machine.Write(HostileMachine.Code, Words);
@@ -127,7 +131,8 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
         ulong ips = _random.Next(3) == 0 ? (any >> 16) & 7 : 5;
         ulong tcr = upperIsGarbage
             ? (size << 16) | (granule << 30) | (flags << 23) | ((any >> 20 & 1) << 38) | ((any >> 21 & any >> 22 & 1) << 56) | 16
-            : size | (granule << 14) | (flags << 7) | ((any >> 20 & 1) << 37) | ((any >> 21 & any >> 22 & 1) << 55) | (16 << 16) | (2ul << 30);
+            : size | (granule << 14) | (flags << 7) | ((any >> 20 & 1) << 37) | ((any >> 21 & any >> 22 & 1) << 55)
+                | (16 << 16) | (2ul << 30);
         ulong table = _random.Next(8) switch
         {
             0 => any,
@@ -162,14 +167,17 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
         _machine.State->VbarEl1 = HostileMachine.Vectors + (upperIsGarbage ? 0 : UpperHalf);
         _machine.SetRegime(regime);
         _machine.State->X[1] = va;
-        string what = $"{access.Name} {va:x} at EL{(access.AtEl1 ? 1 : 0)} pan {pan}, TCR {regime.Tcr:x} TTBR0 {regime.Ttbr0:x} TTBR1 {regime.Ttbr1:x}";
+        string what = $"{access.Name} {va:x} at EL{(access.AtEl1 ? 1 : 0)} pan {pan}, "
+            + $"TCR {regime.Tcr:x} TTBR0 {regime.Ttbr0:x} TTBR1 {regime.Ttbr1:x}";
         int status = Expect(regime, access, ref va, pan, out ulong address);
         Assert.Equal(VcpuExit.BudgetSpent, _machine.Core.Run(1));
         bool translates = access.Name.StartsWith("AT", StringComparison.Ordinal);
         if (translates && (status & ~3) != ArchitectureWalk.ExternalAbortOnWalk)
         {
             ulong par = _machine.State->ParEl1;
-            Assert.True(_machine.State->Pc == pc + 4, $"{what}: PC {_machine.State->Pc:x} ESR {_machine.State->EsrEl1:x} ELR {_machine.State->ElrEl1:x} FAR {_machine.State->FarEl1:x}");
+            Assert.True(_machine.State->Pc == pc + 4,
+                $"{what}: PC {_machine.State->Pc:x} ESR {_machine.State->EsrEl1:x} "
+                + $"ELR {_machine.State->ElrEl1:x} FAR {_machine.State->FarEl1:x}");
             Assert.True(
                 status == ArchitectureWalk.NoFault
                     ? (par & 1) == 0 && (par & 0x0000_FFFF_FFFF_F000) == (address & 0x0000_FFFF_FFFF_F000)
@@ -197,7 +205,8 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
         {
             bool maintenance = access.ByAddress;
             uint exceptionClass = (access.Want == Want.Execute ? 0x20u : 0x24) + (access.AtEl1 ? 1u : 0);
-            uint syndrome = (uint)status | (maintenance ? 1u << 8 | 1u << 6 : access.Want == Want.Write && !ReadFaults(access, status) ? 1u << 6 : 0);
+            uint syndrome = (uint)status
+                | (maintenance ? 1u << 8 | 1u << 6 : access.Want == Want.Write && !ReadFaults(access, status) ? 1u << 6 : 0);
             CpuState* s = _machine.State;
             s->Pc &= ~UpperHalf;
             _machine.AssertTook(exceptionClass, syndrome, pc, va, pstate, what);

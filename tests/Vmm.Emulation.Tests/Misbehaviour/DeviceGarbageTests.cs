@@ -44,7 +44,9 @@ public sealed unsafe class DeviceGarbageTests(ITestOutputHelper output) : IDispo
         long accesses = Sweep(machine.Machine.Bus);
         int instructions = Execute(machine);
         string actual = machine.Boot();
-        output.WriteLine($"[figure] device garbage: seed {Seed}, {accesses} accesses on the bus, {instructions} by instructions, then {actual.Length} bytes printed");
+        output.WriteLine(
+            $"[figure] device garbage: seed {Seed}, {accesses} accesses on the bus, {instructions} by instructions, "
+            + $"then {actual.Length} bytes printed");
         Assert.Equal(expected, actual);
     }
 
@@ -76,9 +78,12 @@ public sealed unsafe class DeviceGarbageTests(ITestOutputHelper output) : IDispo
     {
         uint[] words =
         [
-            0x3900_0020, 0x7900_0020, 0xB900_0020, 0xF900_0020, 0x3940_0020, 0x7940_0020, 0xB940_0020, 0xF940_0020, // STR and LDR of 1 to 8 bytes
-            0xA900_0C20, 0xA940_0C22, 0x3D80_0020, 0x3DC0_0020, 0xAD00_0420, 0x4C00_0020, 0x4C40_0020,               // STP, LDP, STR Q, LDR Q, STP Q, ST4, LD4
-            0xF820_0020, 0xC85F_7C20, 0x8890_FC20, 0xD50B_7421, 0xF800_8420,                                         // LDADD, LDXR, CASA, DC ZVA, STR post-index
+            // STR and LDR of 1 to 8 bytes
+            0x3900_0020, 0x7900_0020, 0xB900_0020, 0xF900_0020, 0x3940_0020, 0x7940_0020, 0xB940_0020, 0xF940_0020,
+            // STP, LDP, STR Q, LDR Q, STP Q, ST4, LD4
+            0xA900_0C20, 0xA940_0C22, 0x3D80_0020, 0x3DC0_0020, 0xAD00_0420, 0x4C00_0020, 0x4C40_0020,
+            // LDADD, LDXR, CASA, DC ZVA, STR post-index
+            0xF820_0020, 0xC85F_7C20, 0x8890_FC20, 0xD50B_7421, 0xF800_8420,
             .. SystemWords(),
         ];
         for (int i = 0; i < words.Length; i++)
@@ -124,7 +129,8 @@ public sealed unsafe class DeviceGarbageTests(ITestOutputHelper output) : IDispo
         {
             int crn = (key >> 7) & 15;
             bool debug = key >> 14 == 2;
-            bool interruptOrTimer = key >> 14 == 3 && (crn == 14 || (crn == 12 && ((key >> 3) & 15) >= 8) || (key & 0x7FF) >> 3 == ((4 << 4) | 6));
+            bool interruptOrTimer = key >> 14 == 3
+                && (crn == 14 || (crn == 12 && ((key >> 3) & 15) >= 8) || (key & 0x7FF) >> 3 == ((4 << 4) | 6));
             if ((debug || interruptOrTimer) && SystemRegisterTable.Find(key) >= 0)
             {
                 yield return 0xD510_0000 | ((uint)key << 5);

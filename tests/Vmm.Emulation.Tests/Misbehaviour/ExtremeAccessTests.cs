@@ -5,9 +5,9 @@ using Xunit.Abstractions;
 namespace Vmm.Emulation.Tests.Misbehaviour;
 
 /// <summary>
-/// Accesses across the end of RAM, from memory into a device and from a device into memory, with the MMU on and off: the fault names the first byte
-/// that nothing holds, and registers stay as they were. (An access that lies in normal memory and in a device is CONSTRAINED UNPREDICTABLE, Arm ARM
-/// K1.1.9: of those only that they end.)
+/// Accesses across the end of RAM, from memory into a device and from a device into memory, with the MMU on and off: the fault names the
+/// first byte that nothing holds, and registers stay as they were. (An access that lies in normal memory and in a device is CONSTRAINED
+/// UNPREDICTABLE, Arm ARM K1.1.9: of those only that they end.)
 /// </summary>
 public sealed unsafe class ExtremeAccessTests(ITestOutputHelper output) : IDisposable
 {
@@ -17,8 +17,8 @@ public sealed unsafe class ExtremeAccessTests(ITestOutputHelper output) : IDispo
     private const ulong Normal = (1 << 10) | (3 << 8) | (1ul << 53) | (1ul << 54) | 3;
     private const ulong Device = Normal | (1 << 2);
 
-    // Pages of the upper part of the map: the last of RAM and nothing behind it, as normal and as device memory; RAM and the UART behind it; the
-    // UART and RAM behind it; RAM as device memory.
+    // Pages of the upper part of the map: the last of RAM and nothing behind it, as normal and as device memory; RAM and the UART behind
+    // it; the UART and RAM behind it; RAM as device memory.
     private const ulong NormalEnd = 0x8000_1000;
     private const ulong DeviceEnd = 0x8000_4000;
     private const ulong IntoDevice = 0x8000_7000;
@@ -58,7 +58,8 @@ public sealed unsafe class ExtremeAccessTests(ITestOutputHelper output) : IDispo
         _machine.Write(HostileMachine.Code, word, HostileMachine.Stay);
         _machine.Core.Code.InvalidateAll();
         _machine.Place(_machine.Core, HostileMachine.Code);
-        _machine.SetRegime(HostileMachine.Untranslated(25 | (2ul << 32)) with { Sctlr = Sctlr.Reset | (mmu ? Sctlr.M : 0) | sctlr, Ttbr0 = Root });
+        _machine.SetRegime(HostileMachine.Untranslated(25 | (2ul << 32))
+            with { Sctlr = Sctlr.Reset | (mmu ? Sctlr.M : 0) | sctlr, Ttbr0 = Root });
         _machine.State->MairEl1 = 0xFF;
         _machine.Core.Mmu.Flush();
         for (int i = 0; i < 31; i++)
@@ -119,7 +120,9 @@ public sealed unsafe class ExtremeAccessTests(ITestOutputHelper output) : IDispo
     public void Access_that_ends_with_the_last_byte_is_done(string name, uint word, ulong address) =>
         Assert.True(Execute(word, address, mmu: true), $"{name}: ESR {_machine.State->EsrEl1:x} FAR {_machine.State->FarEl1:x}");
 
-    /// <summary>Every load, store and address operation at every edge, in all alignments: done or a data or stack alignment fault, nothing else.</summary>
+    /// <summary>
+    /// Every load, store and address operation at every edge, in all alignments: done or a data or stack alignment fault, nothing else.
+    /// </summary>
     [Fact]
     public void Memory_instruction_at_an_edge_is_done_or_faults()
     {
@@ -127,7 +130,11 @@ public sealed unsafe class ExtremeAccessTests(ITestOutputHelper output) : IDispo
         const int Cases = 60_000;
         var garbage = new GarbageCode(Seed);
         uint[] rows = [.. Cpu.Decoding.EncodingTable.Rows.Where(r => r.AccessesMemory).Select(r => r.Value)];
-        ulong[] edges = [NormalEnd, DeviceEnd, IntoDevice, OutOfDevice, DeviceRam, HostileMachine.RamEnd, 0, ulong.MaxValue, 1ul << 48, VirtMap.Board.Uart.Address];
+        ulong[] edges =
+        [
+            NormalEnd, DeviceEnd, IntoDevice, OutOfDevice, DeviceRam, HostileMachine.RamEnd,
+            0, ulong.MaxValue, 1ul << 48, VirtMap.Board.Uart.Address,
+        ];
         int done = 0;
         for (int i = 0; i < Cases; i++)
         {

@@ -5,7 +5,9 @@ using Vmm.Emulation.Cpu.SystemRegisters;
 
 namespace Vmm.Emulation.Tests.Misbehaviour;
 
-/// <summary>Random instructions and register values: half of the words are allocated encodings with random fields, the others anything.</summary>
+/// <summary>
+/// Random instructions and register values: half of the words are allocated encodings with random fields, the others anything.
+/// </summary>
 internal sealed unsafe class GarbageCode(int seed)
 {
     // MSR, MRS and SYS of all registers and operations that exist, which random fields rarely name; and HVC and SMC.

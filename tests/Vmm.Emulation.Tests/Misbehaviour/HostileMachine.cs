@@ -8,8 +8,8 @@ using Vmm.Emulation.Cpu.SystemRegisters;
 namespace Vmm.Emulation.Tests.Misbehaviour;
 
 /// <summary>
-/// A whole <see cref="VirtMachine"/> whose guest is the test: 16 MiB of RAM, vectors that branch to themselves at <see cref="Vectors"/>, and
-/// code at <see cref="Code"/>. CPU_ON is only counted.
+/// A whole <see cref="VirtMachine"/> whose guest is the test: 16 MiB of RAM, vectors that branch to themselves at <see cref="Vectors"/>,
+/// and code at <see cref="Code"/>. CPU_ON is only counted.
 /// </summary>
 internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
 {
@@ -28,11 +28,14 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
 
     private int _cpuOnCalls;
 
-    public HostileMachine(int cpus = 1, int possible = 0, BootConfig? boot = null, string model = "max", FirmwareConfig? firmware = null, Accelerator? accelerator = null)
+    public HostileMachine(
+        int cpus = 1, int possible = 0, BootConfig? boot = null, string model = "max",
+        FirmwareConfig? firmware = null, Accelerator? accelerator = null)
     {
         possible = Math.Max(cpus, possible);
         Machine = new VirtMachine(
-            new MachineConfig(CpuModel.Find(model)!, cpus, new CpuTopology(1, 1, possible, 1), RamSize, boot ?? new BootConfig(default, null, ""))
+            new MachineConfig(CpuModel.Find(model)!, cpus, new CpuTopology(1, 1, possible, 1), RamSize,
+                boot ?? new BootConfig(default, null, ""))
             {
                 Firmware = firmware,
                 Accelerator = accelerator ?? Accelerators.Default,
@@ -149,7 +152,8 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
     {
         const uint Fields = Pstate.ModeMask | Pstate.DaifMask | Pstate.Ssbs | Pstate.Il | Pstate.Ss | Pstate.Pan | Pstate.Uao;
         CpuState* s = core.State;
-        Assert.True((s->Pstate & Pstate.ModeMask) is Pstate.ModeEl0t or Pstate.ModeEl1t or Pstate.ModeEl1h, $"{what}: PSTATE {s->Pstate:x}");
+        Assert.True((s->Pstate & Pstate.ModeMask) is Pstate.ModeEl0t or Pstate.ModeEl1t or Pstate.ModeEl1h,
+            $"{what}: PSTATE {s->Pstate:x}");
         Assert.True((s->Pstate & ~Fields) == 0, $"{what}: PSTATE {s->Pstate:x}");
         Assert.True((s->Nzcv & 0x0FFF_FFFF) == 0, $"{what}: NZCV {s->Nzcv:x}");
         Assert.True(s->X[CpuState.Zr] == 0, $"{what}: XZR {s->X[CpuState.Zr]:x}");

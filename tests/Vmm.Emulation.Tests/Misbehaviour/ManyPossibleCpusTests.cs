@@ -13,7 +13,9 @@ namespace Vmm.Emulation.Tests.Misbehaviour;
 [CollectionDefinition(nameof(MemoryMeasurement), DisableParallelization = true)]
 public sealed class MemoryMeasurement;
 
-/// <summary>Machines with many possible CPUs: the disabled ones are passive records, and the most that can be possible still boot.</summary>
+/// <summary>
+/// Machines with many possible CPUs: the disabled ones are passive records, and the most that can be possible still boot.
+/// </summary>
 [Collection(nameof(MemoryMeasurement))]
 public sealed unsafe partial class ManyPossibleCpusTests(ITestOutputHelper output) : IPsciEvents
 {
@@ -25,7 +27,8 @@ public sealed unsafe partial class ManyPossibleCpusTests(ITestOutputHelper outpu
     }
 
     private VirtMachine Make(int possible, BootConfig? boot = null, bool acpi = true) => new(
-        new MachineConfig(CpuModel.Find("neoverse-n1")!, 1, new CpuTopology(1, 1, possible, 1), 64 << 20, boot ?? new BootConfig(default, null, ""))
+        new MachineConfig(CpuModel.Find("neoverse-n1")!, 1, new CpuTopology(1, 1, possible, 1), 64 << 20,
+            boot ?? new BootConfig(default, null, ""))
         {
             Acpi = acpi,
         },
@@ -64,7 +67,8 @@ public sealed unsafe partial class ManyPossibleCpusTests(ITestOutputHelper outpu
 
             long disabled = Allocated();
             output.WriteLine(
-                $"[figure] an enabled vCPU with eight address spaces costs {(enabled - before) / (Cpus - 1)} bytes more, {(disabled - before) / (Cpus - 1)} bytes when disabled again");
+                $"[figure] an enabled vCPU with eight address spaces costs {(enabled - before) / (Cpus - 1)} bytes more, "
+                + $"{(disabled - before) / (Cpus - 1)} bytes when disabled again");
             Assert.True(enabled - before > (long)(Cpus - 1) * Limit, "the measurement does not see the TLBs");
             kept = Math.Min(kept, disabled - before);
         }
@@ -141,7 +145,8 @@ public sealed unsafe partial class ManyPossibleCpusTests(ITestOutputHelper outpu
     /// <summary>struct mallinfo2 of glibc.</summary>
     [StructLayout(LayoutKind.Sequential)]
     private readonly record struct AllocatorStatistics(
-        nuint Arena, nuint FreeChunks, nuint FastChunks, nuint Mapped, nuint MappedBytes, nuint Highest, nuint FastFree, nuint InUse, nuint Free, nuint Trimmable);
+        nuint Arena, nuint FreeChunks, nuint FastChunks, nuint Mapped, nuint MappedBytes, nuint Highest,
+        nuint FastFree, nuint InUse, nuint Free, nuint Trimmable);
 
     [LibraryImport("libc", EntryPoint = "mallinfo2")]
     private static partial AllocatorStatistics MallInfo2();

@@ -6,7 +6,9 @@ using Xunit.Abstractions;
 
 namespace Vmm.Emulation.Tests.Misbehaviour;
 
-/// <summary>Garbage on several vCPUs of one machine at once, each on a thread: none stays inside <see cref="VcpuCore.Run"/>, nothing throws.</summary>
+/// <summary>
+/// Garbage on several vCPUs of one machine at once, each on a thread: none stays inside <see cref="VcpuCore.Run"/>, nothing throws.
+/// </summary>
 public sealed unsafe class ManyVcpusTests(ITestOutputHelper output) : IDisposable
 {
     private const int Seed = 20261128;
@@ -32,7 +34,8 @@ public sealed unsafe class ManyVcpusTests(ITestOutputHelper output) : IDisposabl
             _machine.Write(HostileMachine.Vectors + vector, GarbageCode.Skip);
         }
 
-        Thread[] threads = [.. _machine.Machine.Cpus.Take(Cpus).Select((core, i) => new Thread(() => Loop(core, i)) { IsBackground = true })];
+        Thread[] threads = [.. _machine.Machine.Cpus.Take(Cpus)
+            .Select((core, i) => new Thread(() => Loop(core, i)) { IsBackground = true })];
         foreach (Thread thread in threads)
         {
             thread.Start();
@@ -65,7 +68,8 @@ public sealed unsafe class ManyVcpusTests(ITestOutputHelper output) : IDisposabl
         }
 
         long instructions = _machine.Machine.Cpus.Sum(c => c.InstructionCount);
-        output.WriteLine($"[figure] {Cpus} vCPUs of garbage: seed {Seed}, {instructions} instructions in {_runs.Sum()} slices of at most {Slice}");
+        output.WriteLine(
+            $"[figure] {Cpus} vCPUs of garbage: seed {Seed}, {instructions} instructions in {_runs.Sum()} slices of at most {Slice}");
     }
 
     private void AssertNoneHangs()
@@ -87,7 +91,8 @@ public sealed unsafe class ManyVcpusTests(ITestOutputHelper output) : IDisposabl
             while (!_stop)
             {
                 // A new life: all code is shared, and every vCPU may write all of it.
-                _machine.Place(core, HostileMachine.Code + (garbage.Any() & 0xF_FFFC), garbage.Random.Next(2) == 0 ? Pstate.ModeEl0t : Pstate.ModeEl1h);
+                _machine.Place(core, HostileMachine.Code + (garbage.Any() & 0xF_FFFC),
+                    garbage.Random.Next(2) == 0 ? Pstate.ModeEl0t : Pstate.ModeEl1h);
                 garbage.FillRegisters(core.State);
                 _machine.Machine.Psci.SetPower(core.Index, PowerState.On);
                 for (int slice = 0; slice < 4 && !_stop; slice++)

@@ -42,7 +42,8 @@ public sealed unsafe class PsciGarbageTests(ITestOutputHelper output) : IDisposa
             results[result] = results.GetValueOrDefault(result) + 1;
         }
 
-        output.WriteLine($"[figure] PSCI garbage: seed {Seed}, {Calls} calls: {string.Join(", ", results.Select(r => $"{r.Key} {r.Value}"))}");
+        output.WriteLine(
+            $"[figure] PSCI garbage: seed {Seed}, {Calls} calls: {string.Join(", ", results.Select(r => $"{r.Key} {r.Value}"))}");
         Assert.Superset(
             new HashSet<string>(["-1", "-2", "-3", "-4", "-5", "0", "undefined", "PoweredOff", "SystemOff", "SystemReset"]),
             new HashSet<string>(results.Keys));
@@ -61,7 +62,12 @@ public sealed unsafe class PsciGarbageTests(ITestOutputHelper output) : IDisposa
             _machine.Machine.Psci.SetPower(new CpuIndex(i), power[i]);
         }
 
-        uint function = _random.Next(4) switch { 0 => (uint)Any(), 1 => 0x8400_0000 | (uint)_random.Next(32) | ((uint)_random.Next(2) << 30), _ => Known[_random.Next(Known.Length)] };
+        uint function = _random.Next(4) switch
+        {
+            0 => (uint)Any(),
+            1 => 0x8400_0000 | (uint)_random.Next(32) | ((uint)_random.Next(2) << 30),
+            _ => Known[_random.Next(Known.Length)],
+        };
         for (int i = 0; i < 31; i++)
         {
             s->X[i] = Any();
@@ -105,7 +111,9 @@ public sealed unsafe class PsciGarbageTests(ITestOutputHelper output) : IDisposa
         ulong second = wide ? x[2] : (uint)x[2];
 
         // MPIDR affinity: sixteen CPUs to a cluster (Aff0), the clusters in Aff1; all other bits zero.
-        int cpu = (first & 0xF0) == 0 && ((first >> 8) * 16) + (first & 15) < PossibleCpus && first >> 16 == 0 ? (int)(((first >> 8) * 16) + (first & 15)) : -1;
+        int cpu = (first & 0xF0) == 0 && ((first >> 8) * 16) + (first & 15) < PossibleCpus && first >> 16 == 0
+            ? (int)(((first >> 8) * 16) + (first & 15))
+            : -1;
         switch (function)
         {
             case 0x8400_0000 or 0x8000_0000:
@@ -143,7 +151,9 @@ public sealed unsafe class PsciGarbageTests(ITestOutputHelper output) : IDisposa
         }
     }
 
-    /// <summary>A CPU that is started where nothing can be executed takes the fault of the fetch, again and again, and its budget ends it.</summary>
+    /// <summary>
+    /// A CPU that is started where nothing can be executed takes the fault of the fetch, again and again, and its budget ends it.
+    /// </summary>
     [Theory]
     [InlineData(0x0000_0000_0000_0000ul, 0x10u)]
     [InlineData(0x0000_0000_0900_0000ul, 0x10u)]

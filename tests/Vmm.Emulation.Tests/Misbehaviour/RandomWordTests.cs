@@ -6,7 +6,10 @@ using Xunit.Abstractions;
 
 namespace Vmm.Emulation.Tests.Misbehaviour;
 
-/// <summary>Random instructions at EL0 and EL1 of a whole machine: each executes or takes an exception that the architecture has, and PSTATE stays legal.</summary>
+/// <summary>
+/// Random instructions at EL0 and EL1 of a whole machine: each executes or takes an exception that the architecture has, and PSTATE stays
+/// legal.
+/// </summary>
 public sealed unsafe class RandomWordTests(ITestOutputHelper output) : IDisposable
 {
     private const int Seed = 20261125;
@@ -44,7 +47,8 @@ public sealed unsafe class RandomWordTests(ITestOutputHelper output) : IDisposab
         }
 
         string classes = string.Join(", ", counts.Select((n, ec) => (n, ec)).Where(c => c.n > 0).Select(c => $"EC 0x{c.ec:x} {c.n}"));
-        output.WriteLine($"[figure] random words: seed {Seed}, {Rounds * WordsOfRound} words: {executed} executed, {left} left the loop, {classes}");
+        output.WriteLine(
+            $"[figure] random words: seed {Seed}, {Rounds * WordsOfRound} words: {executed} executed, {left} left the loop, {classes}");
         Assert.True(executed > Rounds * WordsOfRound / 10);
         foreach (int expected in new[] { 0x00, 0x15, 0x18, 0x24, 0x25, 0x26, 0x3C })
         {
@@ -65,7 +69,8 @@ public sealed unsafe class RandomWordTests(ITestOutputHelper output) : IDisposab
         ulong vectors = s->VbarEl1 + (el0 ? 0x400ul : (mode & 1) != 0 ? 0x200u : 0);
         s->EsrEl1 = ulong.MaxValue;
         VcpuExit exit = core.Run(1);
-        string what = $"{word:x8} at EL{(el0 ? 0 : 1)}, SCTLR {s->SctlrEl1:x} TCR {s->TcrEl1:x}: PC {s->Pc:x} ELR {s->ElrEl1:x} ESR {s->EsrEl1:x}";
+        string what =
+            $"{word:x8} at EL{(el0 ? 0 : 1)}, SCTLR {s->SctlrEl1:x} TCR {s->TcrEl1:x}: PC {s->Pc:x} ELR {s->ElrEl1:x} ESR {s->EsrEl1:x}";
         HostileMachine.AssertLegal(core, what);
         bool took = s->EsrEl1 != ulong.MaxValue && s->Pc == vectors;
         uint exceptionClass = (uint)(s->EsrEl1 >> 26) & 63;
@@ -172,7 +177,9 @@ public sealed unsafe class RandomWordTests(ITestOutputHelper output) : IDisposab
 
         _machine.Drain(null);
         string how = string.Join(", ", exits.Select(e => $"{e.Key} {e.Value}"));
-        output.WriteLine($"[figure] garbage from EL{(mode >> 2) & 3}: seed {Seed}, {Runs} runs, {core.InstructionCount - before} instructions, left by {how}");
+        output.WriteLine(
+            $"[figure] garbage from EL{(mode >> 2) & 3}: seed {Seed}, {Runs} runs, {core.InstructionCount - before} instructions, "
+            + $"left by {how}");
         Assert.True(core.InstructionCount - before > Runs * Budget);
     }
 }

@@ -5,8 +5,8 @@ using Xunit.Abstractions;
 namespace Vmm.Emulation.Tests.Misbehaviour;
 
 /// <summary>
-/// Branches to anywhere, at EL0 and EL1, MMU off and on: the fetch gives the fault that the Arm ARM says (D1.3.5, D8.15, D24.2.40), computed
-/// apart from the product, with the target in FAR_EL1 and ELR_EL1.
+/// Branches to anywhere, at EL0 and EL1, MMU off and on: the fetch gives the fault that the Arm ARM says (D1.3.5, D8.15, D24.2.40),
+/// computed apart from the product, with the target in FAR_EL1 and ELR_EL1.
 /// </summary>
 public sealed unsafe class WildJumpTests(ITestOutputHelper output) : IDisposable
 {
@@ -47,11 +47,14 @@ public sealed unsafe class WildJumpTests(ITestOutputHelper output) : IDisposable
         output.WriteLine($"[figure] wild jumps: seed {Seed}, {Cases} cases: {string.Join(", ", counts.Select(c => $"{c.Key} {c.Value}"))}");
         Assert.Superset(new HashSet<string>(["executed", "PC alignment", "IFSC 0x0", "IFSC 0x10"]), new HashSet<string>(counts.Keys));
         Assert.Superset(
-            new HashSet<string>(["IFSC 0x4", "IFSC 0x5", "IFSC 0x6", "IFSC 0x7", "IFSC 0x9", "IFSC 0xd", "IFSC 0xf", "IFSC 0x14", "IFSC 0x15"]),
+            new HashSet<string>(
+                ["IFSC 0x4", "IFSC 0x5", "IFSC 0x6", "IFSC 0x7", "IFSC 0x9", "IFSC 0xd", "IFSC 0xf", "IFSC 0x14", "IFSC 0x15"]),
             new HashSet<string>(counts.Keys));
     }
 
-    /// <summary>The PC never holds a tag (AArch64.BranchTo), so neither does the return address of an interrupt that comes right then.</summary>
+    /// <summary>
+    /// The PC never holds a tag (AArch64.BranchTo), so neither does the return address of an interrupt that comes right then.
+    /// </summary>
     [Fact]
     public void Interrupt_at_a_tagged_branch_target_returns_to_the_address_without_tag()
     {
@@ -161,7 +164,8 @@ public sealed unsafe class WildJumpTests(ITestOutputHelper output) : IDisposable
         }
 
         ulong tcr = 16 | (16 << 16) | (2ul << 30) | (2ul << 32) | Tags();
-        return HostileMachine.Untranslated() with { Sctlr = Cpu.Sctlr.Reset | 1, Tcr = tcr, Ttbr0 = Root, Ttbr1 = _random.Next(8) == 0 ? Nothing : Root };
+        return HostileMachine.Untranslated()
+            with { Sctlr = Cpu.Sctlr.Reset | 1, Tcr = tcr, Ttbr0 = Root, Ttbr1 = _random.Next(8) == 0 ? Nothing : Root };
     }
 
     private ulong Target()

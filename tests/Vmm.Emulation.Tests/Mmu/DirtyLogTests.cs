@@ -111,7 +111,10 @@ public sealed unsafe class DirtyLogTests
         0x9100_054A, 0x17FF_FFE8, // add x10, x10, #1; b to the start
     ];
 
-    /// <summary>As a migration does: what is reported is copied while vCPUs and a device write. In the end the copy is the memory, or a page was lost.</summary>
+    /// <summary>
+    /// As a migration does: what is reported is copied while vCPUs and a device write. In the end the copy is the memory, or a page was
+    /// lost.
+    /// </summary>
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -156,14 +159,18 @@ public sealed unsafe class DirtyLogTests
                 {
                     random.NextBytes(bytes);
                     ulong at = Data + (3 * Region) + (ulong)random.Next((int)Region);
-                    Assert.True(random.Next(4) == 0 ? ram.TryZero(at, (ulong)random.Next(1, 9000)) : ram.TryWrite(at, bytes.AsSpan(0, random.Next(1, bytes.Length))));
+                    Assert.True(random.Next(4) == 0
+                        ? ram.TryZero(at, (ulong)random.Next(1, 9000))
+                        : ram.TryWrite(at, bytes.AsSpan(0, random.Next(1, bytes.Length))));
                 }
             }),
         ];
         Array.ForEach(threads, t => t.Start());
         var watch = Stopwatch.StartNew();
         long reported = 0;
-        for (int i = 0; i < Harvests || reported < Pages || !Array.TrueForAll(machine.Cores, core => Volatile.Read(ref core.State->X[10]) > Rounds); i++)
+        for (int i = 0;
+            i < Harvests || reported < Pages || !Array.TrueForAll(machine.Cores, core => Volatile.Read(ref core.State->X[10]) > Rounds);
+            i++)
         {
             reported += Copy();
             Assert.True(watch.Elapsed < Patience.Limit, $"{reported} pages in {i} harvests");

@@ -3,8 +3,8 @@ using Vmm.Emulation.Cpu;
 namespace Vmm.Emulation.Tests.Mmu;
 
 /// <summary>
-/// Accesses of which a part lies in the next page, and what of them is done when that page faults: no register changes, nor does the element that
-/// crosses. An element of a pair that lies wholly before it may have been stored, as the architecture allows.
+/// Accesses of which a part lies in the next page, and what of them is done when that page faults: no register changes, nor does the
+/// element that crosses. An element of a pair that lies wholly before it may have been stored, as the architecture allows.
 /// </summary>
 public abstract unsafe class PageCrossingTests : IDisposable
 {
@@ -99,7 +99,8 @@ public abstract unsafe class PageCrossingTests : IDisposable
         }
     }
 
-    private ulong[] Registers() => [.. Enumerable.Range(0, 32).Select(i => State->X[i]), .. Enumerable.Range(0, 16).Select(i => State->V[i])];
+    private ulong[] Registers() =>
+        [.. Enumerable.Range(0, 32).Select(i => State->X[i]), .. Enumerable.Range(0, 16).Select(i => State->V[i])];
 
     [Fact]
     public void Both_pages_there_the_access_is_whole()
@@ -171,7 +172,8 @@ public abstract unsafe class PageCrossingTests : IDisposable
         for (ulong i = 0; i < 16; i++)
         {
             // Frames in reverse: a CPU that believed the hint would go wrong, as this would be a programming error.
-            _machine.Map(_machine.Root, First + (i * 0x1000), FirstFrame + ((15 - i) * 0x1000), TranslatedCores.Normal | TranslatedCores.NonGlobal | Contiguous);
+            _machine.Map(_machine.Root, First + (i * 0x1000), FirstFrame + ((15 - i) * 0x1000),
+                TranslatedCores.Normal | TranslatedCores.NonGlobal | Contiguous);
             *_machine.Host(FirstFrame + ((15 - i) * 0x1000)) = i;
         }
 

@@ -181,7 +181,8 @@ public abstract unsafe class TlbMaintenanceTests : IDisposable
         {
             core.State->Pc = PageA;
             core.Run(1);
-            Assert.True(core.State->Pc == PageA + 4, $"ESR 0x{core.State->EsrEl1:x} FAR 0x{core.State->FarEl1:x} ELR 0x{core.State->ElrEl1:x}");
+            Assert.True(core.State->Pc == PageA + 4,
+                $"ESR 0x{core.State->EsrEl1:x} FAR 0x{core.State->FarEl1:x} ELR 0x{core.State->ElrEl1:x}");
             Assert.Equal(expected, core.State->X[1]);
         }
 

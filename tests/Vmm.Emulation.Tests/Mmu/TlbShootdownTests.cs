@@ -4,7 +4,8 @@ using Vmm.Emulation.Cpu;
 namespace Vmm.Emulation.Tests.Mmu;
 
 /// <summary>
-/// Break-before-make on one vCPU while others, each on its own thread, use the page: after TLBI …IS and DSB nobody uses the old translation.
+/// Break-before-make on one vCPU while others, each on its own thread, use the page: after TLBI …IS and DSB nobody uses the old
+/// translation.
 /// </summary>
 public abstract unsafe class TlbShootdownTests : IDisposable
 {
@@ -218,7 +219,8 @@ public abstract unsafe class TlbShootdownTests : IDisposable
         }
 
         Assert.Null(_failure);
-        Assert.True(Enough(), string.Join("; ", _machine.Cores.Take(3).Select(c => $"cpu{c.Index.Value} X1 {c.State->X[1]} X2 {c.State->X[2]} X4 {c.State->X[4]}")));
+        Assert.True(Enough(), string.Join("; ",
+            _machine.Cores.Take(3).Select(c => $"cpu{c.Index.Value} X1 {c.State->X[1]} X2 {c.State->X[2]} X4 {c.State->X[4]}")));
     }
 
     private void Start(Action turn)

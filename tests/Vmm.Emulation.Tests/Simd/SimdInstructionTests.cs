@@ -265,7 +265,8 @@ public sealed unsafe class SimdInstructionTests : IDisposable
         }
 
         s->Fpsr = (uint)record.Fpsr;
-        new ReadOnlySpan<byte>(record.Memory, InstructionRecord.MemorySize).CopyTo(new Span<byte>(_memory.Host, InstructionRecord.MemorySize));
+        new ReadOnlySpan<byte>(record.Memory, InstructionRecord.MemorySize)
+            .CopyTo(new Span<byte>(_memory.Host, InstructionRecord.MemorySize));
         fixed (TlbEntry* tlb = _tlb)
         {
             s->Tlb = tlb;
@@ -289,7 +290,8 @@ public sealed unsafe class SimdInstructionTests : IDisposable
         }
 
         record.Fpsr = s->Fpsr;
-        new ReadOnlySpan<byte>(_memory.Host, InstructionRecord.MemorySize).CopyTo(new Span<byte>(record.Memory, InstructionRecord.MemorySize));
+        new ReadOnlySpan<byte>(_memory.Host, InstructionRecord.MemorySize)
+            .CopyTo(new Span<byte>(record.Memory, InstructionRecord.MemorySize));
         return record;
     }
 

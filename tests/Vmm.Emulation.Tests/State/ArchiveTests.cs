@@ -95,7 +95,8 @@ public sealed class ArchiveTests
         var port = new Pl061(InterruptLine.Unconnected);
         string[] fields = ["inputs", "outputs", "direction", "sense", "bothEdges", "event", "enabled", "alternate", "edges"];
         using var stream = new MemoryStream();
-        Archive.Save(stream, [new Unit("pl061", w => Array.ForEach(fields, f => w.Write(f, f == "direction" ? (byte)0x5A : (byte)0)), null)]);
+        Archive.Save(stream,
+            [new Unit("pl061", w => Array.ForEach(fields, f => w.Write(f, f == "direction" ? (byte)0x5A : (byte)0)), null)]);
         stream.Position = 0;
         Archive.Load(stream, [port]);
         Assert.Equal(0x5Au, port.Read(0x400, 4));

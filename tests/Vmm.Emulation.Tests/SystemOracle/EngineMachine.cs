@@ -31,7 +31,8 @@ internal sealed class EngineMachine(Accelerator accelerator) : IMachineRunner
             _threads = new Thread?[cpus];
             _machine = new VirtMachine(
                 new MachineConfig(
-                    CpuModel.Find(cpuModel)!, cpus, new CpuTopology(1, 1, cpus, 1), 128 << 20, new BootConfig(File.ReadAllBytes(image), null, ""))
+                    CpuModel.Find(cpuModel)!, cpus, new CpuTopology(1, 1, cpus, 1), 128 << 20,
+                    new BootConfig(File.ReadAllBytes(image), null, ""))
                 {
                     Accelerator = accelerator,
                 },

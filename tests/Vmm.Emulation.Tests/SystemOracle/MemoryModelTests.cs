@@ -5,11 +5,12 @@ using Xunit.Abstractions;
 namespace Vmm.Emulation.Tests.SystemOracle;
 
 /// <summary>
-/// The memory model with several vCPUs on threads of their own, in both engines: litmus tests, in which a forbidden outcome is never seen, and
-/// atomics, exclusives and locks under contention, which come out exactly. <c>VMM_LITMUS=N</c> makes the runs N times as long.
+/// The memory model with several vCPUs on threads of their own, in both engines: litmus tests, in which a forbidden outcome is never seen,
+/// and atomics, exclusives and locks under contention, which come out exactly. <c>VMM_LITMUS=N</c> makes the runs N times as long.
 /// </summary>
 /// <remarks>
-/// What the hosts' own model (x86-TSO) allows is seen in plain code, which shows that the tests can fail: store buffering. QEMU 7.2 fails SB+stlr-ldar.
+/// What the hosts' own model (x86-TSO) allows is seen in plain code, which shows that the tests can fail: store buffering. QEMU 7.2 fails
+/// SB+stlr-ldar.
 /// </remarks>
 public sealed class MemoryModelTests(ITestOutputHelper output)
 {
@@ -19,7 +20,9 @@ public sealed class MemoryModelTests(ITestOutputHelper output)
     private static readonly string[] Visible = ["SB", "SB+dmb.ishst", "SB+dmb.ishld", "R"];
 
     private static int Longer { get; } =
-        int.TryParse(Environment.GetEnvironmentVariable("VMM_LITMUS"), NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n > 0 ? n : 1;
+        int.TryParse(Environment.GetEnvironmentVariable("VMM_LITMUS"), NumberStyles.None, CultureInfo.InvariantCulture, out int n) && n > 0
+            ? n
+            : 1;
 
     [Theory]
     [InlineData(Accelerator.Interpreter, 2, 20_480)]
@@ -42,7 +45,9 @@ public sealed class MemoryModelTests(ITestOutputHelper output)
             // Not an assertion: on a busy host the vCPUs may hardly ever run at the same time.
             Litmus[] visible = [.. tests.Where(t => Visible.Contains(t.Name))];
             output.WriteLine(
-                $"[figure] litmus, {accelerator}: store buffering where it is allowed seen in {visible.Sum(t => t.Weak)} of {visible.Sum(t => t.Rounds)} rounds; forbidden outcomes in 0 of {tests.Where(t => t.Forbidden).Sum(t => t.Rounds)}");
+                $"[figure] litmus, {accelerator}: store buffering where it is allowed seen "
+                + $"in {visible.Sum(t => t.Weak)} of {visible.Sum(t => t.Rounds)} rounds; "
+                + $"forbidden outcomes in 0 of {tests.Where(t => t.Forbidden).Sum(t => t.Rounds)}");
         }
     }
 
@@ -73,7 +78,8 @@ public sealed class MemoryModelTests(ITestOutputHelper output)
         public static Litmus Parse(string line)
         {
             string[] parts = line.Split(' ');
-            return new Litmus(parts[0], parts[1] == "forbidden", long.Parse(parts[2], CultureInfo.InvariantCulture), long.Parse(parts[3], CultureInfo.InvariantCulture));
+            return new Litmus(parts[0], parts[1] == "forbidden", long.Parse(parts[2], CultureInfo.InvariantCulture),
+                long.Parse(parts[3], CultureInfo.InvariantCulture));
         }
 
         public override string ToString() => $"{Name}: {Weak} of {Rounds}, {(Forbidden ? "forbidden" : "allowed")}";

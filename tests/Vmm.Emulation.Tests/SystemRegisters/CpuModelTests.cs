@@ -4,8 +4,8 @@ using Vmm.Emulation.Tests.Exceptions;
 namespace Vmm.Emulation.Tests.SystemRegisters;
 
 /// <summary>
-/// What the ID registers of a model promise, it executes; what they do not promise is UNDEFINED on it. The fields and their values are those of
-/// Arm ARM D24.2, whether or not any model has them.
+/// What the ID registers of a model promise, it executes; what they do not promise is UNDEFINED on it. The fields and their values are
+/// those of Arm ARM D24.2, whether or not any model has them.
 /// </summary>
 public sealed unsafe class CpuModelTests
 {
@@ -136,12 +136,15 @@ public sealed unsafe class CpuModelTests
         }
     }
 
-    // Of the real CPU: Cortex-A57 r1p0 and A72 r0p3 TRM 4.3, Neoverse N1 TRM 2. What they have beyond is left out, and so are EL2, EL3 and AArch32.
+    // Of the real CPU: Cortex-A57 r1p0 and A72 r0p3 TRM 4.3, Neoverse N1 TRM 2. What they have beyond is left out, and so are EL2, EL3 and
+    // AArch32.
     [Theory]
     [InlineData("cortex-a57", 0x411F_D070u, 0x0000_0011ul, 0ul, 0x0001_1120ul, 0ul, 0x0000_0124ul, 0ul, 0ul)]
     [InlineData("cortex-a72", 0x410F_D083u, 0x0000_0011ul, 0ul, 0x0001_1120ul, 0ul, 0x0000_0124ul, 0ul, 0ul)]
-    [InlineData("neoverse-n1", 0x414F_D0C1u, 0x1100_0000_0011_0011ul, 0x20ul, 0x1000_1021_1120ul, 0x0010_0001ul, 0x0010_0125ul, 0x0020_0000ul, 0x10ul)]
-    [InlineData("max", 0x000F_0510u, 0x1100_0000_0011_0011ul, 0x20ul, 0x1000_1000_1021_1120ul, 0x0010_0001ul, 0x0010_0125ul, 0x0020_0000ul, 0x1000_0000_0000_0010ul)]
+    [InlineData("neoverse-n1", 0x414F_D0C1u, 0x1100_0000_0011_0011ul, 0x20ul, 0x1000_1021_1120ul,
+        0x0010_0001ul, 0x0010_0125ul, 0x0020_0000ul, 0x10ul)]
+    [InlineData("max", 0x000F_0510u, 0x1100_0000_0011_0011ul, 0x20ul, 0x1000_1000_1021_1120ul,
+        0x0010_0001ul, 0x0010_0125ul, 0x0020_0000ul, 0x1000_0000_0000_0010ul)]
     public void Model_is_what_its_name_says(
         string model, uint midr, ulong pfr0, ulong pfr1, ulong isar0, ulong isar1, ulong mmfr0, ulong mmfr1, ulong mmfr2)
     {

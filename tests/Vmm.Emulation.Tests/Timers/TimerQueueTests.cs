@@ -81,7 +81,8 @@ public sealed class TimerQueueTests : IDisposable
         }
 
         late.Sort();
-        _output.WriteLine($"[figure] timer lateness: median {late[Shots / 2]:f1} µs, 90 % below {late[Shots * 9 / 10]:f1} µs, worst {late[^1]:f1} µs");
+        _output.WriteLine(
+            $"[figure] timer lateness: median {late[Shots / 2]:f1} µs, 90 % below {late[Shots * 9 / 10]:f1} µs, worst {late[^1]:f1} µs");
     }
 
     [Fact]
@@ -119,7 +120,8 @@ public sealed class TimerQueueTests : IDisposable
         timer.Control = On;
         foreach (ulong compare in new[]
         {
-            ulong.MaxValue, ulong.MaxValue - 1, 1ul << 63, (1ul << 63) - 1, (ulong)long.MaxValue / 16, ((ulong)long.MaxValue / 16) + 1, 1ul << 60, 1ul << 58,
+            ulong.MaxValue, ulong.MaxValue - 1, 1ul << 63, (1ul << 63) - 1, (ulong)long.MaxValue / 16,
+            ((ulong)long.MaxValue / 16) + 1, 1ul << 60, 1ul << 58,
         })
         {
             timer.CompareValue = compare;
@@ -131,7 +133,8 @@ public sealed class TimerQueueTests : IDisposable
 
         Assert.Equal(0, line.Rises);
 
-        // TVAL is signed: the largest is 34 s away, the smallest passed 34 s ago, and around zero CVAL wraps to the end of time or does not.
+        // TVAL is signed: the largest is 34 s away, the smallest passed 34 s ago, and around zero CVAL wraps to the end of time or does
+        // not.
         timer.TimerValue = int.MaxValue;
         Assert.Equal(0ul, timer.Control & 4);
         timer.TimerValue = 0x8000_0000;
@@ -207,7 +210,9 @@ public sealed class TimerQueueTests : IDisposable
         Assert.Null(fault);
     }
 
-    /// <summary>Threads that set, mask and await their timers while the clock is stopped and started: every one that is awaited fires, none early.</summary>
+    /// <summary>
+    /// Threads that set, mask and await their timers while the clock is stopped and started: every one that is awaited fires, none early.
+    /// </summary>
     [Fact]
     public void Timers_of_racing_threads_all_fire()
     {
@@ -282,6 +287,8 @@ public sealed class TimerQueueTests : IDisposable
         stopper.Join();
         Assert.All(faults, f => Assert.True(f == null, f));
         Assert.Equal(0, _queue.Count);
-        _output.WriteLine($"[figure] racing timers: {Threads} threads, {Threads * Rounds} rounds, {awaited.Sum()} awaited, all fired; the queue's thread woke {_queue.Turns} times");
+        _output.WriteLine(
+            $"[figure] racing timers: {Threads} threads, {Threads * Rounds} rounds, {awaited.Sum()} awaited, all fired; "
+            + $"the queue's thread woke {_queue.Turns} times");
     }
 }

@@ -36,7 +36,8 @@ public sealed unsafe class MachineTraceTests : IPsciEvents
         var output = new MemoryStream();
         using (var trace = new TraceLog(output, categories))
         {
-            var config = new MachineConfig(CpuModel.Find("max")!, 1, new CpuTopology(1, 1, 2, 1), 16 << 20, new BootConfig(default, null, ""))
+            var config = new MachineConfig(CpuModel.Find("max")!, 1, new CpuTopology(1, 1, 2, 1), 16 << 20,
+                new BootConfig(default, null, ""))
             {
                 Trace = categories == TraceCategories.None ? null : trace,
             };
@@ -55,7 +56,8 @@ public sealed unsafe class MachineTraceTests : IPsciEvents
             registers = [.. Enumerable.Range(0, 31).Select(i => core.State->X[i]), core.State->Pc];
         }
 
-        return [.. Encoding.UTF8.GetString(output.ToArray()).Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(l => l[(l.IndexOf(' ') + 1)..])];
+        return [.. Encoding.UTF8.GetString(output.ToArray()).Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .Select(l => l[(l.IndexOf(' ') + 1)..])];
     }
 
     [Theory]

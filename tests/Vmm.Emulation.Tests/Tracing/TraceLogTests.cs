@@ -116,7 +116,8 @@ public sealed class TraceLogTests
 
     [Theory]
     [InlineData("insn", TraceCategories.Insn)]
-    [InlineData("mmio,irq,psci,acpi,hotplug", TraceCategories.Mmio | TraceCategories.Irq | TraceCategories.Psci | TraceCategories.Acpi | TraceCategories.Hotplug)]
+    [InlineData("mmio,irq,psci,acpi,hotplug",
+        TraceCategories.Mmio | TraceCategories.Irq | TraceCategories.Psci | TraceCategories.Acpi | TraceCategories.Hotplug)]
     public void Names_make_categories(string list, TraceCategories categories) => Assert.Equal(categories, TraceCategoryNames.Parse(list));
 
     [Theory]

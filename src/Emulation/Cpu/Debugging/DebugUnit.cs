@@ -5,8 +5,8 @@ namespace Vmm.Emulation.Cpu.Debugging;
 
 /// <summary>
 /// The debug registers of a vCPU at work (Arm ARM D2): whether software step, breakpoints and watchpoints can fire, and which do. It takes
-/// no exceptions. While step or a breakpoint can fire, <see cref="AttentionBits.Debug"/> stays set and the vCPU executes one instruction at a
-/// time; pages with watchpoints are kept out of the TLB. Otherwise none of it costs anything. Owner: the vCPU's thread.
+/// no exceptions. While step or a breakpoint can fire, <see cref="AttentionBits.Debug"/> stays set and the vCPU executes one instruction at
+/// a time; pages with watchpoints are kept out of the TLB. Otherwise none of it costs anything. Owner: the vCPU's thread.
 /// </summary>
 internal sealed unsafe class DebugUnit(CpuState* state, CpuInterruptWord interrupts)
 {
@@ -21,7 +21,9 @@ internal sealed unsafe class DebugUnit(CpuState* state, CpuInterruptWord interru
     /// <summary>Whether the instruction at the current state is to be stepped.</summary>
     public bool IsStepping => (_state->MdscrEl1 & Mdscr.Ss) != 0 && IsEnabled(_state->Pstate);
 
-    /// <summary>Whether debug exceptions are enabled at an exception level with PSTATE.D as in <paramref name="pstate"/> (Arm ARM D2.4).</summary>
+    /// <summary>
+    /// Whether debug exceptions are enabled at an exception level with PSTATE.D as in <paramref name="pstate"/> (Arm ARM D2.4).
+    /// </summary>
     public bool IsEnabled(uint pstate)
     {
         CpuState* s = _state;
@@ -33,7 +35,9 @@ internal sealed unsafe class DebugUnit(CpuState* state, CpuInterruptWord interru
     public uint StepAfterReturn(uint spsr) =>
         (_state->MdscrEl1 & Mdscr.Ss) != 0 && !IsEnabled(_state->Pstate) && IsEnabled(spsr) ? spsr & Pstate.Ss : 0;
 
-    /// <summary>Chooses between full speed and one instruction at a time. After every change of PSTATE.D, the EL, or a debug register.</summary>
+    /// <summary>
+    /// Chooses between full speed and one instruction at a time. After every change of PSTATE.D, the EL, or a debug register.
+    /// </summary>
     public void Update()
     {
         CpuState* s = _state;
@@ -49,7 +53,9 @@ internal sealed unsafe class DebugUnit(CpuState* state, CpuInterruptWord interru
         }
     }
 
-    /// <summary>After a write of a watchpoint register or of what enables watchpoints: whether translations in the TLB no longer hold.</summary>
+    /// <summary>
+    /// After a write of a watchpoint register or of what enables watchpoints: whether translations in the TLB no longer hold.
+    /// </summary>
     public bool UpdateWatchpoints()
     {
         CpuState* s = _state;

@@ -233,7 +233,9 @@ public static unsafe partial class Operands
         op->Rn = OrStackPointer(op->Word, 5);
     }
 
-    /// <summary>MRS, MSR, SYS: Rd = Rt as destination, Rn = Rt as source, Imm = the index of the register's or operation's row, or all ones.</summary>
+    /// <summary>
+    /// MRS, MSR, SYS: Rd = Rt as destination, Rn = Rt as source, Imm = the index of the register's or operation's row, or all ones.
+    /// </summary>
     public static void SystemRegister(Op* op)
     {
         op->Rd = Destination(op->Word, 0);
@@ -248,7 +250,10 @@ public static unsafe partial class Operands
     /// <summary>The low <paramref name="bits"/> of a value as a signed number.</summary>
     public static long SignExtend(uint value, int bits) => (long)((ulong)value << (64 - bits)) >> (64 - bits);
 
-    /// <summary>The mask of a logical immediate (Arm ARM, DecodeBitMasks): N is bit 22, immr 21:16, imms 15:10. The caller has excluded reserved values.</summary>
+    /// <summary>
+    /// The mask of a logical immediate (Arm ARM, DecodeBitMasks): N is bit 22, immr 21:16, imms 15:10. The caller has excluded reserved
+    /// values.
+    /// </summary>
     public static ulong BitMask(uint word)
     {
         uint imms = Bits(word, 10, 6);

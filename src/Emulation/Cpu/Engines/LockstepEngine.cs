@@ -7,15 +7,17 @@ using Vmm.Emulation.Memory;
 namespace Vmm.Emulation.Cpu.Engines;
 
 /// <summary>
-/// Lockstep: both engines side by side. Each run of translated code, of about <see cref="LockstepCpu.Quantum"/> instructions, is undone and repeated by the interpreter from
-/// the same state; registers, flags, all other state and every byte stored must then be the same, and execution goes on from the interpreter's. That is possible because
-/// translated code changes nothing but <see cref="CpuState"/> and guest memory: whatever else an instruction does, it leaves to the interpreter, which does it once, outside
-/// such a pair.
-/// <para>What it cannot see. Translated code is made with all flags wanted and with a log of its stores, so the leaving out of flags nobody reads, where plain translated code
-/// differs in SPSR_EL1 by design, is not covered; the random programs of the tests compare that. One vCPU executes at a time (<see cref="LockstepTurn"/>), so neither is memory
-/// ordering between vCPUs. An instruction that the interpreter does in both engines is not compared with anything.</para>
+/// Lockstep: both engines side by side. Each run of translated code, of about <see cref="LockstepCpu.Quantum"/> instructions, is undone and
+/// repeated by the interpreter from the same state; registers, flags, all other state and every byte stored must then be the same, and
+/// execution goes on from the interpreter's. That is possible because translated code changes nothing but <see cref="CpuState"/> and guest
+/// memory: whatever else an instruction does, it leaves to the interpreter, which does it once, outside such a pair.
+/// <para>What it cannot see. Translated code is made with all flags wanted and with a log of its stores, so the leaving out of flags nobody
+/// reads, where plain translated code differs in SPSR_EL1 by design, is not covered; the random programs of the tests compare that. One
+/// vCPU executes at a time (<see cref="LockstepTurn"/>), so neither is memory ordering between vCPUs. An instruction that the interpreter
+/// does in both engines is not compared with anything.</para>
 /// </summary>
-internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache translations) : TranslatedEngine(core, translations, entersItself: true), IAccessReplay
+internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache translations)
+    : TranslatedEngine(core, translations, entersItself: true), IAccessReplay
 {
     private readonly LockstepCpu _lockstep = new(translations.Turn!);
 
@@ -88,7 +90,8 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
         return true;
     }
 
-    // Interprets a number of instructions, whatever other threads ask for meanwhile; where it stopped. It stops early at an address that translated code cannot have gone to.
+    // Interprets a number of instructions, whatever other threads ask for meanwhile; where it stopped. It stops early at an address that
+    // translated code cannot have gone to.
     private ulong Repeat(CpuState* s, CodePage page, ulong pc, long count)
     {
         CodePage? last = Core.Page;
@@ -142,7 +145,8 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
         return pc;
     }
 
-    // Goes to the page of an address that translated code may have gone to by itself: one that executes, or that the jump cache knows. False for others.
+    // Goes to the page of an address that translated code may have gone to by itself: one that executes, or that the jump cache knows.
+    // False for others.
     private bool TryFindPage(CpuState* s, ulong pc)
     {
         if ((pc & 3) != 0)
@@ -171,7 +175,8 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
         return true;
     }
 
-    // An access of the interpreter that repeats: to where the real TLB says, or what translated code kept of it. False for a page that translated code cannot have accessed.
+    // An access of the interpreter that repeats: to where the real TLB says, or what translated code kept of it. False for a page that
+    // translated code cannot have accessed.
     public bool TryFind(ulong va, int size, AccessKind kind, bool write, out byte* host)
     {
         host = null;
@@ -181,7 +186,8 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
         }
 
         bool unprivileged = (kind & AccessKind.Unprivileged) != 0;
-        TlbEntry* entry = (unprivileged ? _lockstep.TlbUnprivileged : _lockstep.Tlb) + ((va >> GuestMemory.PageShift) & (TlbEntry.Count - 1));
+        TlbEntry* entry = (unprivileged ? _lockstep.TlbUnprivileged : _lockstep.Tlb)
+            + ((va >> GuestMemory.PageShift) & (TlbEntry.Count - 1));
         ulong tag = (va + (ulong)(size - 1)) & PageMask;
         if (tag != (va & PageMask))
         {
@@ -193,7 +199,8 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
             host = (byte*)(va + (nuint)entry->Addend);
         }
         else if ((kind & (AccessKind.Unprivileged | AccessKind.Atomic)) == 0
-            && new ReadOnlySpan<ulong>(write ? _lockstep.Before->BaseWriteTag : _lockstep.Before->BaseReadTag, CpuState.Bases).IndexOf(tag) is var index && index >= 0)
+            && new ReadOnlySpan<ulong>(write ? _lockstep.Before->BaseWriteTag : _lockstep.Before->BaseReadTag, CpuState.Bases)
+                .IndexOf(tag) is var index && index >= 0)
         {
             host = (byte*)(va + (nuint)_lockstep.Before->BaseAddend[index]);
         }
@@ -239,7 +246,8 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
             }
 
             pc = stopped;
-            if (count == 0 || !TryFindPage(s, pc) || (code = Translations.EntryOf(Core.Page!, (int)(pc & ~PageMask) / sizeof(uint))) == null)
+            if (count == 0 || !TryFindPage(s, pc)
+                || (code = Translations.EntryOf(Core.Page!, (int)(pc & ~PageMask) / sizeof(uint))) == null)
             {
                 break;
             }

@@ -6,7 +6,9 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu.Engines;
 
-/// <summary>Translated code: in, out, and what to do about why it left. What has no translation is executed by the interpreter's handlers.</summary>
+/// <summary>
+/// Translated code: in, out, and what to do about why it left. What has no translation is executed by the interpreter's handlers.
+/// </summary>
 /// <param name="entersItself">A derived engine has its own <see cref="EnterItself"/>.</param>
 internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translations, bool entersItself = false) : IEngine
 {
@@ -149,7 +151,9 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
         }
     }
 
-    /// <summary>Runs translated code until it leaves; the budget has then been charged. False when the code was given up: nothing has happened.</summary>
+    /// <summary>
+    /// Runs translated code until it leaves; the budget has then been charged. False when the code was given up: nothing has happened.
+    /// </summary>
     /// <param name="pc">The address that the code is of.</param>
     /// <param name="charged">Instructions that are taken off the budget already, and that the code takes off again.</param>
     /// <param name="op">Where the instruction goes that the code leaves for.</param>

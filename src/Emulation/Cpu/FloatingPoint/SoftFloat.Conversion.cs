@@ -5,7 +5,9 @@ namespace Vmm.Emulation.Cpu.FloatingPoint;
 /// <summary>Conversions between formats, to and from integers and fixed point, and rounding to integral values.</summary>
 internal static partial class SoftFloat
 {
-    /// <summary>FPConvert, in the rounding mode of FPCR or in that given (FCVTXN: <see cref="Rounding.Odd"/>). FZ16 plays no part.</summary>
+    /// <summary>
+    /// FPConvert, in the rounding mode of FPCR or in that given (FCVTXN: <see cref="Rounding.Odd"/>). FZ16 plays no part.
+    /// </summary>
     public static ulong Convert<From, To>(ulong value, uint fpcr, ref uint fpsr, Rounding? rounding = null)
         where From : struct, IFloatFormat
         where To : struct, IFloatFormat
@@ -52,7 +54,9 @@ internal static partial class SoftFloat
             : Round<To>(x.Sign, x.Exponent, x.Significand, fpcr, rounding ?? Fpcr.Mode(fpcr), ref fpsr, toAlternative);
     }
 
-    /// <summary>FixedToFP: an integer of 64 bits (narrower ones extended by the caller) with <paramref name="fractionBits"/> of fraction.</summary>
+    /// <summary>
+    /// FixedToFP: an integer of 64 bits (narrower ones extended by the caller) with <paramref name="fractionBits"/> of fraction.
+    /// </summary>
     public static ulong FromFixed<F>(ulong value, int fractionBits, bool signed, uint fpcr, ref uint fpsr)
         where F : struct, IFloatFormat
     {

@@ -15,10 +15,12 @@ internal interface ICodeTranslator
 }
 
 /// <summary>
-/// The code of a machine, by physical page: what the architecture calls the instruction cache. It is not coherent with stores, as CTR_EL0.DIC = 0 tells the guest, which
-/// therefore executes IC instructions after changing code; a vCPU sees the new code when it next enters the page or passes a context synchronisation event.
-/// <para>Memory ordering: what was read of memory, and what was made of it, changes under the lock. A store of the guest is before its DSB, a full barrier, and that before its IC
-/// instruction, which takes the lock; so a line that was read before the store is found changed by it, and one that is read later, under the lock, is read anew.</para>
+/// The code of a machine, by physical page: what the architecture calls the instruction cache. It is not coherent with stores, as
+/// CTR_EL0.DIC = 0 tells the guest, which therefore executes IC instructions after changing code; a vCPU sees the new code when it next
+/// enters the page or passes a context synchronisation event.
+/// <para>Memory ordering: what was read of memory, and what was made of it, changes under the lock. A store of the guest is before its DSB,
+/// a full barrier, and that before its IC instruction, which takes the lock; so a line that was read before the store is found changed by
+/// it, and one that is read later, under the lock, is read anew.</para>
 /// </summary>
 public sealed unsafe class CodeCache(Feature features)
 {
@@ -91,26 +93,29 @@ public sealed unsafe class CodeCache(Feature features)
     }
 
     /// <summary>
-    /// IC IVAU: forgets the line of code that holds a physical address, if what was read of it is not what memory holds. Whether that is so.
+    /// IC IVAU: forgets the line of code that holds a physical address, if what was read of it is not what memory holds. Whether that is
+    /// so.
     /// </summary>
     public bool Invalidate(GuestMemory memory, ulong address)
     {
         int index = IndexOf(memory, address);
         if (Volatile.Read(ref memory.CodePages[index]) == null)
         {
-            // Whoever makes the page does so before it reads memory, with a full barrier between, and the guest's stores were before its DSB.
+            // Whoever makes the page does so before it reads memory, with a full barrier between, and the guest's stores were before its
+            // DSB.
             return false;
         }
 
         lock (Lock)
         {
-            return memory.CodePages[index] is { } page && Replace(page, page.ChangedLines(1ul << (int)((address >> LineShift) & (CodePage.Lines - 1))));
+            return memory.CodePages[index] is { } page
+                && Replace(page, page.ChangedLines(1ul << (int)((address >> LineShift) & (CodePage.Lines - 1))));
         }
     }
 
     /// <summary>
-    /// IC IALLU, IC IALLUIS: forgets the lines of which something was read that memory holds no more; whether there are any. Linux does this on each CPU that it brings up,
-    /// when hardly any has changed.
+    /// IC IALLU, IC IALLUIS: forgets the lines of which something was read that memory holds no more; whether there are any. Linux does
+    /// this on each CPU that it brings up, when hardly any has changed.
     /// </summary>
     public bool InvalidateAll()
     {

@@ -5,13 +5,15 @@ using Vmm.Emulation.Memory;
 namespace Vmm.Emulation.Cpu.Interpreter;
 
 /// <summary>
-/// What the instruction cache holds of one 4 KiB page of guest memory, shared by all vCPUs: lines of 16 instruction words, each word read from memory when
-/// it is first decoded and kept until its line is invalidated.
-/// <para>For the interpreter it also holds an op for each word, decoded when first executed, and one more that goes on to the next page. Ops change only once, from undecoded to
-/// decoded, because vCPUs execute them without a lock: where a line changes the interpreter's page is replaced by a copy without that line, and the garbage collector
-/// frees the old one when the last vCPU has left it. For the translator a page has no ops but entries, the addresses of translated code by word; a line that changes is
-/// forgotten in place, for translated code never looks at the page.</para>
-/// <para>Owner of all that changes: whoever holds the lock of the code cache. <see cref="Entry"/> and <see cref="Stale"/> are read by any thread.</para>
+/// What the instruction cache holds of one 4 KiB page of guest memory, shared by all vCPUs: lines of 16 instruction words, each word read
+/// from memory when it is first decoded and kept until its line is invalidated.
+/// <para>For the interpreter it also holds an op for each word, decoded when first executed, and one more that goes on to the next page.
+/// Ops change only once, from undecoded to decoded, because vCPUs execute them without a lock: where a line changes the interpreter's page
+/// is replaced by a copy without that line, and the garbage collector frees the old one when the last vCPU has left it. For the translator
+/// a page has no ops but entries, the addresses of translated code by word; a line that changes is forgotten in place, for translated code
+/// never looks at the page.</para>
+/// <para>Owner of all that changes: whoever holds the lock of the code cache. <see cref="Entry"/> and <see cref="Stale"/> are read by any
+/// thread.</para>
 /// </summary>
 internal sealed unsafe class CodePage
 {
@@ -88,7 +90,10 @@ internal sealed unsafe class CodePage
     /// <summary>The translation cache's: blocks of the page whose code is there, in force or not.</summary>
     public int Blocks { get; set; }
 
-    /// <summary>The translated code of a word, as an offset in the translation cache; 0 for none. Any thread: it may find none where one is just being made.</summary>
+    /// <summary>
+    /// The translated code of a word, as an offset in the translation cache; 0 for none. Any thread: it may find none where one is just
+    /// being made.
+    /// </summary>
     public int Entry(int word)
     {
         // The slot is written last when a line is made, after the arrays that have room for it.

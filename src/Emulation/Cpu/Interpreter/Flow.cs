@@ -26,7 +26,10 @@ internal static unsafe class Flow
     public static Op* FpSimdGate(VcpuCore core, CpuState* s, Op* op) =>
         s->FpEnabled != 0 ? EncodingTable.Rows[op->Row].Handler(core, s, op) : core.TakeFpAccessTrap(op);
 
-    /// <summary>A taken branch by a displacement in bytes: <see cref="Op.Imm"/> of every direct branch. Where it leaves it looks at no op but its own, for it may be the only one.</summary>
+    /// <summary>
+    /// A taken branch by a displacement in bytes: <see cref="Op.Imm"/> of every direct branch. Where it leaves it looks at no op but its
+    /// own, for it may be the only one.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Op* TakenBy(VcpuCore core, CpuState* s, Op* op, long displacement)
     {

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Vmm.Emulation.Cpu.Interpreter;
 
 /// <summary>
-/// One decoded instruction: 32 bytes. In a <see cref="CodePage"/> of the interpreter there is one for each word, written once, under the code cache's lock, with <see cref="Handler"/> last.
-/// Translated code has copies of those that it leaves for behind its ways out.
+/// One decoded instruction: 32 bytes. In a <see cref="CodePage"/> of the interpreter there is one for each word, written once, under the
+/// code cache's lock, with <see cref="Handler"/> last. Translated code has copies of those that it leaves for behind its ways out.
 /// </summary>
 [StructLayout(LayoutKind.Sequential, Size = 32)]
 public unsafe struct Op
@@ -21,7 +21,10 @@ public unsafe struct Op
     /// <summary>The instruction word.</summary>
     public uint Word;
 
-    /// <summary>Slots in <see cref="CpuState.X"/>, with ZR and SP resolved by the operand form; Rt is <see cref="Rd"/>, Rt2 and Rs are <see cref="Ra"/>.</summary>
+    /// <summary>
+    /// Slots in <see cref="CpuState.X"/>, with ZR and SP resolved by the operand form; Rt is <see cref="Rd"/>, Rt2 and Rs are
+    /// <see cref="Ra"/>.
+    /// </summary>
     public byte Rd;
     public byte Rn;
     public byte Rm;
@@ -39,7 +42,9 @@ public unsafe struct Op
     /// <summary>A second small operand.</summary>
     public byte Extra;
 
-    /// <summary>Not 0 once the fields above are filled, <see cref="Unallocated"/> where the word is UNDEFINED; the code cache's, under its lock.</summary>
+    /// <summary>
+    /// Not 0 once the fields above are filled, <see cref="Unallocated"/> where the word is UNDEFINED; the code cache's, under its lock.
+    /// </summary>
     public byte Decoded;
 
     public const byte Allocated = 1;

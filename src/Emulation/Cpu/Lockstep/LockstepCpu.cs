@@ -6,11 +6,15 @@ using Vmm.Emulation.Cpu.Mmu;
 namespace Vmm.Emulation.Cpu.Lockstep;
 
 /// <summary>
-/// What a vCPU in lockstep keeps of a run: the state before, as translated code left it, what both engines stored, and the way the interpreter took. Owner: the vCPU's.
+/// What a vCPU in lockstep keeps of a run: the state before, as translated code left it, what both engines stored, and the way the
+/// interpreter took. Owner: the vCPU's.
 /// </summary>
 internal sealed unsafe class LockstepCpu : IDisposable
 {
-    /// <summary>Instructions after which a run of translated code ends, at the end of a block: a difference is known to be among them, and then looked for block by block.</summary>
+    /// <summary>
+    /// Instructions after which a run of translated code ends, at the end of a block: a difference is known to be among them, and then
+    /// looked for block by block.
+    /// </summary>
     public const int Quantum = 128;
 
     // A quantum and a block, with room to spare.
@@ -49,7 +53,10 @@ internal sealed unsafe class LockstepCpu : IDisposable
 
     public StoreLog InterpretedStores { get; } = new();
 
-    /// <summary>A TLB without entries: while the interpreter repeats a run, its accesses miss in it, and the slow path does and logs them by the real one.</summary>
+    /// <summary>
+    /// A TLB without entries: while the interpreter repeats a run, its accesses miss in it, and the slow path does and logs them by the
+    /// real one.
+    /// </summary>
     public TlbEntry* NoTlb { get; private set; }
 
     /// <summary>Whether the interpreter repeats a run.</summary>

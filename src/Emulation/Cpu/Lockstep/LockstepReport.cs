@@ -22,7 +22,9 @@ internal static unsafe class LockstepReport
         CultureInfo culture = CultureInfo.InvariantCulture;
         var text = new StringBuilder();
         ReadOnlySpan<(ulong Pc, uint Word)> path = run.Path;
-        text.Append(culture, $"lockstep: the engines differ on cpu{core.Index.Value} after {path.Length} instructions from 0x{run.Before->Pc:x16} ({run.Instructions} agreed before)\n");
+        text.Append(culture,
+            $"lockstep: the engines differ on cpu{core.Index.Value} after {path.Length} instructions "
+            + $"from 0x{run.Before->Pc:x16} ({run.Instructions} agreed before)\n");
         if (end != stopped)
         {
             text.Append(culture, $"  PC           translated 0x{end:x16}, interpreted 0x{stopped:x16}\n");
@@ -60,7 +62,8 @@ internal static unsafe class LockstepReport
                 return;
             }
 
-            text.Append(CultureInfo.InvariantCulture, $"  memory 0x{GuestAddress(core.Bus, (byte*)host):x} translated {translated:x2}, interpreted {interpreted:x2}\n");
+            text.Append(CultureInfo.InvariantCulture,
+                $"  memory 0x{GuestAddress(core.Bus, (byte*)host):x} translated {translated:x2}, interpreted {interpreted:x2}\n");
         }
     }
 

@@ -3,10 +3,10 @@ using System.Diagnostics;
 namespace Vmm.Emulation.Cpu.Lockstep;
 
 /// <summary>
-/// Which vCPU of a machine in lockstep executes: one at a time, so that nobody else writes guest memory while two engines are compared. Who has the turn waits for nothing but
-/// short locks of devices; a DSB, which waits for other vCPUs, gives the turn back meanwhile.
-/// <para>Any thread takes it with a compare-and-exchange. Waking a thread takes long on a busy host, so the turn is offered to who is there and looks for it; nobody there, who has
-/// it goes on. One that has waited for long is given the time to come.</para>
+/// Which vCPU of a machine in lockstep executes: one at a time, so that nobody else writes guest memory while two engines are compared. Who
+/// has the turn waits for nothing but short locks of devices; a DSB, which waits for other vCPUs, gives the turn back meanwhile.
+/// <para>Any thread takes it with a compare-and-exchange. Waking a thread takes long on a busy host, so the turn is offered to who is there
+/// and looks for it; nobody there, who has it goes on. One that has waited for long is given the time to come.</para>
 /// </summary>
 internal sealed class LockstepTurn
 {

@@ -8,14 +8,16 @@ using Vmm.Emulation.Cpu.Jit;
 namespace Vmm.Emulation.Cpu.Lockstep;
 
 /// <summary>
-/// Which fields of <see cref="CpuState"/> both engines must agree on: all but those with which each finds its way, and the two words that other threads write.
+/// Which fields of <see cref="CpuState"/> both engines must agree on: all but those with which each finds its way, and the two words that
+/// other threads write.
 /// </summary>
 internal static unsafe class StateComparison
 {
     private static readonly string[] s_ignored =
     [
-        nameof(CpuState.Attention), nameof(CpuState.InterruptInputs), nameof(CpuState.Remaining), nameof(CpuState.RunStart), nameof(CpuState.CodePageVa),
-        nameof(CpuState.Pc), nameof(CpuState.HostFlags), nameof(CpuState.Exit), nameof(CpuState.StoreLog),
+        nameof(CpuState.Attention), nameof(CpuState.InterruptInputs), nameof(CpuState.Remaining),
+        nameof(CpuState.RunStart), nameof(CpuState.CodePageVa), nameof(CpuState.Pc), nameof(CpuState.HostFlags), nameof(CpuState.Exit),
+        nameof(CpuState.StoreLog),
         nameof(CpuState.BaseReadTag), nameof(CpuState.BaseWriteTag), nameof(CpuState.BaseAddend),
         nameof(CpuState.CoverAddend),
     ];
@@ -48,7 +50,8 @@ internal static unsafe class StateComparison
     {
         const int words = 2 * sizeof(int);
         Unsafe.CopyBlockUnaligned(to, from, (uint)s_wordsOfOthers);
-        Unsafe.CopyBlockUnaligned((byte*)to + s_wordsOfOthers + words, (byte*)from + s_wordsOfOthers + words, (uint)(sizeof(CpuState) - s_wordsOfOthers - words));
+        Unsafe.CopyBlockUnaligned((byte*)to + s_wordsOfOthers + words, (byte*)from + s_wordsOfOthers + words,
+            (uint)(sizeof(CpuState) - s_wordsOfOthers - words));
     }
 
     /// <summary>Copies what translated code has looked up, and relies on where it goes on.</summary>

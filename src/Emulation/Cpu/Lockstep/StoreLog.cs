@@ -24,7 +24,9 @@ public unsafe struct StoreLogEntry
     public fixed byte Old[MaxBytes];
 }
 
-/// <summary>The stores of one engine, in order, so that they can be undone. Translated code writes entries itself: <see cref="CpuState.StoreLog"/>.</summary>
+/// <summary>
+/// The stores of one engine, in order, so that they can be undone. Translated code writes entries itself: <see cref="CpuState.StoreLog"/>.
+/// </summary>
 internal sealed unsafe class StoreLog : IDisposable
 {
     /// <summary>A run of translated code ends after some hundred instructions: <see cref="LockstepCpu.Quantum"/> and a block.</summary>
@@ -43,7 +45,9 @@ internal sealed unsafe class StoreLog : IDisposable
 
     /// <summary>Takes over what translated code has written, up to an entry.</summary>
     public void SetEnd(StoreLogEntry* end) =>
-        _end = end >= _first && end <= _first + Capacity ? end : throw new InvalidOperationException("the store log of translated code overflowed");
+        _end = end >= _first && end <= _first + Capacity
+            ? end
+            : throw new InvalidOperationException("the store log of translated code overflowed");
 
     /// <summary>Before a store to host memory.</summary>
     public void Note(byte* host, int size)

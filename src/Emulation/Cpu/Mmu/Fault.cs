@@ -12,7 +12,9 @@ internal static class FaultStatus
     public const int Alignment = 0b100001;
     public const int Debug = 0b100010;
 
-    /// <summary>An exclusive or atomic access to memory that has none: IMPLEMENTATION DEFINED in the manual, this value as on most CPUs.</summary>
+    /// <summary>
+    /// An exclusive or atomic access to memory that has none: IMPLEMENTATION DEFINED in the manual, this value as on most CPUs.
+    /// </summary>
     public const int UnsupportedExclusive = 0b110101;
 }
 

@@ -20,7 +20,10 @@ public unsafe struct JumpCacheEntry
     /// <summary>From bits 16 up to bits 2 up.</summary>
     public const int SecondShift = 14;
 
-    /// <summary>Or <see cref="NoAddress"/>. Zero in an entry that was never written: address 0 is looked for at two places, which always hold something else.</summary>
+    /// <summary>
+    /// Or <see cref="NoAddress"/>. Zero in an entry that was never written: address 0 is looked for at two places, which always hold
+    /// something else.
+    /// </summary>
     public ulong Va;
     public byte* Code;
 
@@ -29,14 +32,18 @@ public unsafe struct JumpCacheEntry
     /// <summary>The other place, in the same array.</summary>
     public static int SecondIndexOf(ulong va) => Count + ((int)((va ^ (va >> SecondShift)) >> 2) & (SecondCount - 1));
 
-    /// <summary>What an empty entry holds: no address of an instruction, and of the misaligned ones, to which a branch may go, one that is looked for elsewhere.</summary>
+    /// <summary>
+    /// What an empty entry holds: no address of an instruction, and of the misaligned ones, to which a branch may go, one that is looked
+    /// for elsewhere.
+    /// </summary>
     public static ulong NoAddress(int index) => ~((ulong)index << 2);
 }
 
 /// <summary>
-/// Where jumps to other pages, and indirect ones, find translated code by virtual address. One for each address space at EL0, and one for EL1, which all address spaces
-/// share while what it holds is global. An address has two places: translated code looks at the first itself, which holds what was asked for last, and a thunk at the
-/// second. Functions of Linux that run together are megabytes apart: with one place a fork misses 260 times, an exec 1,000 times. Owner: the thread of the vCPU.
+/// Where jumps to other pages, and indirect ones, find translated code by virtual address. One for each address space at EL0, and one for
+/// EL1, which all address spaces share while what it holds is global. An address has two places: translated code looks at the first itself,
+/// which holds what was asked for last, and a thunk at the second. Functions of Linux that run together are megabytes apart: with one place
+/// a fork misses 260 times, an exec 1,000 times. Owner: the thread of the vCPU.
 /// </summary>
 internal sealed unsafe class JumpCache : IDisposable
 {
@@ -59,7 +66,9 @@ internal sealed unsafe class JumpCache : IDisposable
 
     public JumpCacheEntry* Entries => _entries;
 
-    /// <summary>Whether it holds code that is not global, or in the lower half of the address space: it is of one pair of translation tables only.</summary>
+    /// <summary>
+    /// Whether it holds code that is not global, or in the lower half of the address space: it is of one pair of translation tables only.
+    /// </summary>
     public bool AnyLocal { get; private set; }
 
     /// <summary>Whether it holds code in global pages.</summary>
@@ -143,7 +152,8 @@ internal sealed unsafe class JumpCache : IDisposable
             bool page = _sizes.SizeBits(i) == GuestMemory.PageShift;
             if (page)
             {
-                // In each of its two places the instructions of a page have a stretch of the entries to themselves, in one order or another.
+                // In each of its two places the instructions of a page have a stretch of the entries to themselves, in one order or
+                // another.
                 Forget(va, region, JumpCacheEntry.IndexOf(va) & ~(CodePage.Words - 1), CodePage.Words);
                 Forget(va, region, JumpCacheEntry.SecondIndexOf(va) & ~(CodePage.Words - 1), CodePage.Words);
             }

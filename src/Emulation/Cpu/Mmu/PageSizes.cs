@@ -1,8 +1,9 @@
 namespace Vmm.Emulation.Cpu.Mmu;
 
 /// <summary>
-/// Which sizes of pages and blocks a cache holds pieces of, and roughly where: a filter, which may say yes to an address that nothing is cached of, never no to one
-/// that something is cached of. So invalidating an address looks for pieces of a block only where there may be some. Owner: that of the cache.
+/// Which sizes of pages and blocks a cache holds pieces of, and roughly where: a filter, which may say yes to an address that nothing is
+/// cached of, never no to one that something is cached of. So invalidating an address looks for pieces of a block only where there may be
+/// some. Owner: that of the cache.
 /// </summary>
 internal sealed class PageSizes
 {

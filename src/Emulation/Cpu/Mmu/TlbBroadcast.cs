@@ -49,7 +49,9 @@ public sealed class TlbBroadcast(IReadOnlyList<VcpuCore> cores)
         }
     }
 
-    /// <summary>DSB: returns when no executing vCPU has a request open. The caller serves its own meanwhile, so two may wait for each other.</summary>
+    /// <summary>
+    /// DSB: returns when no executing vCPU has a request open. The caller serves its own meanwhile, so two may wait for each other.
+    /// </summary>
     internal void Wait(VcpuCore from)
     {
         var spin = default(SpinWait);

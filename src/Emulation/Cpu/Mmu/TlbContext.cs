@@ -26,8 +26,8 @@ internal sealed unsafe class TlbContext : IDisposable
     public const int Views = 3;
     private const int InstructionEntries = 1024;
 
-    // A context with no more local entries than this forgets them by its list of them: one that is passed through on the way to another (Linux
-    // changes TTBR0 and TTBR1 in three steps) costs next to nothing.
+    // A context with no more local entries than this forgets them by its list of them: one that is passed through on the way to another
+    // (Linux changes TTBR0 and TTBR1 in three steps) costs next to nothing.
     private const int RememberedFills = 1024;
     private const int PageShift = 12;
 
@@ -47,8 +47,8 @@ internal sealed unsafe class TlbContext : IDisposable
 
     private const int EntriesOfPart = SparseTable.PartSize / TlbEntry.Size;
 
-    // Entries that were never written are zeros. Only accesses to page 0 have that tag, which look at entry 0, and accesses that go on from the last page of the address space
-    // into page 0, which look at the last entry: these two of each view always have another tag.
+    // Entries that were never written are zeros. Only accesses to page 0 have that tag, which look at entry 0, and accesses that go on from
+    // the last page of the address space into page 0, which look at the last entry: these two of each view always have another tag.
     private readonly SparseTable _table = new(Views * TlbEntry.Count * TlbEntry.Size);
     private readonly TlbEntry* _entries;
     private readonly InstructionEntry[] _instructions = new InstructionEntry[2 * InstructionEntries];
@@ -86,7 +86,9 @@ internal sealed unsafe class TlbContext : IDisposable
     private static int InstructionIndex(int exceptionLevel, ulong va) =>
         (exceptionLevel * InstructionEntries) + (int)((va >> PageShift) & (InstructionEntries - 1));
 
-    /// <summary>Caches a data translation: the piece at the page of <paramref name="va"/>, at <paramref name="addend"/> from host memory.</summary>
+    /// <summary>
+    /// Caches a data translation: the piece at the page of <paramref name="va"/>, at <paramref name="addend"/> from host memory.
+    /// </summary>
     public void Fill(int view, ulong va, in Translation translation, nint addend)
     {
         int index = (view * TlbEntry.Count) + (int)((va >> PageShift) & (TlbEntry.Count - 1));
@@ -219,7 +221,10 @@ internal sealed unsafe class TlbContext : IDisposable
         }
     }
 
-    /// <summary>TLBI by address: forgets every piece of the page or block that holds it, or with <paramref name="globalOnly"/> those that are global.</summary>
+    /// <summary>
+    /// TLBI by address: forgets every piece of the page or block that holds it, or with <paramref name="globalOnly"/> those that are
+    /// global.
+    /// </summary>
     public void Invalidate(ulong va, bool globalOnly)
     {
         for (int i = 0; i < _sizes.Count; i++)

@@ -10,7 +10,9 @@ namespace Vmm.Emulation.Cpu.Mmu;
 [StructLayout(LayoutKind.Sequential, Size = TlbEntry.Size)]
 public struct TlbEntry
 {
-    /// <summary>A tag no address can have: not a multiple of the page size, nor with the low bits that misaligned accesses leave in it.</summary>
+    /// <summary>
+    /// A tag no address can have: not a multiple of the page size, nor with the low bits that misaligned accesses leave in it.
+    /// </summary>
     public const ulong Invalid = 0x800;
 
     /// <summary>Bytes of an entry.</summary>

@@ -7,8 +7,8 @@ namespace Vmm.Emulation.Cpu.Mmu;
 
 /// <summary>
 /// The memory management unit of a vCPU: its cached translations, one <see cref="TlbContext"/> for each of the last pairs of translation
-/// tables, and what forgets them. It knows no engine; what engines keep by virtual address (<see cref="JumpCache"/>, and the base registers'
-/// last translations in <see cref="CpuState"/>) is forgotten with the translations that it was made of.
+/// tables, and what forgets them. It knows no engine; what engines keep by virtual address (<see cref="JumpCache"/>, and the base
+/// registers' last translations in <see cref="CpuState"/>) is forgotten with the translations that it was made of.
 /// <para>Owner: the vCPU's thread, but for requests of other vCPUs, which any thread files under a lock.</para>
 /// </summary>
 /// <param name="hasJumps">Whether an engine keeps code by virtual address.</param>
@@ -50,7 +50,9 @@ internal sealed unsafe class VcpuMmu(
     /// <summary>The translations of the current tables. None before <see cref="SwitchContext"/>.</summary>
     public TlbContext Context { get; private set; } = null!;
 
-    /// <summary>Set when translations in force were forgotten, or others came into force; whoever relies on them clears it before.</summary>
+    /// <summary>
+    /// Set when translations in force were forgotten, or others came into force; whoever relies on them clears it before.
+    /// </summary>
     public bool Changed { get; set; }
 
     /// <summary>Whether requests of other vCPUs are open. Any thread.</summary>
@@ -68,7 +70,9 @@ internal sealed unsafe class VcpuMmu(
     public bool Translate(ulong va, AccessType type, TableWalk.View view, out Translation t, out int status) =>
         TableWalk.Translate(this, va, type, view, out t, out status);
 
-    /// <summary>Caches the translation of the page of code at <paramref name="pc"/>. False: <paramref name="status"/> is the fault status code.</summary>
+    /// <summary>
+    /// Caches the translation of the page of code at <paramref name="pc"/>. False: <paramref name="status"/> is the fault status code.
+    /// </summary>
     public bool FillInstruction(ulong pc, out int status)
     {
         int level = Pstate.ExceptionLevel(_state->Pstate);
@@ -88,7 +92,9 @@ internal sealed unsafe class VcpuMmu(
         return true;
     }
 
-    /// <summary>Caches a data translation, where the address is plain memory. Writes are cached where memory lets them be made unseen.</summary>
+    /// <summary>
+    /// Caches a data translation, where the address is plain memory. Writes are cached where memory lets them be made unseen.
+    /// </summary>
     public void FillData(int view, ulong va, in Translation translation, AccessType type)
     {
         if (bus.FindMemory(translation.Address) is not { } memory || !memory.TryCache())
@@ -340,8 +346,8 @@ internal sealed unsafe class VcpuMmu(
     // ---- What a monitor looks at ----
 
     /// <summary>
-    /// Copies memory at virtual addresses as EL1 reads it, up to where none is mapped. Devices are not read and no cache changes. Owner only, or while the
-    /// vCPU does not run.
+    /// Copies memory at virtual addresses as EL1 reads it, up to where none is mapped. Devices are not read and no cache changes. Owner
+    /// only, or while the vCPU does not run.
     /// </summary>
     /// <returns>Bytes copied.</returns>
     public int Peek(ulong address, Span<byte> bytes)
@@ -366,7 +372,9 @@ internal sealed unsafe class VcpuMmu(
         return done;
     }
 
-    /// <summary>The cached data translations of the current translation tables, a line each. Owner only, or while the vCPU does not run.</summary>
+    /// <summary>
+    /// The cached data translations of the current translation tables, a line each. Owner only, or while the vCPU does not run.
+    /// </summary>
     public string Describe()
     {
         if (Context == null)
@@ -380,8 +388,10 @@ internal sealed unsafe class VcpuMmu(
         foreach ((ulong va, string view, ulong pa, TlbEntry entry) in CachedTranslations())
         {
             count++;
-            text.Append(CultureInfo.InvariantCulture, $"\n{va:x16}: {pa:x16} {(entry.ReadTag == va ? 'r' : '-')}{(entry.WriteTag == va ? 'w' : '-')} ");
-            text.Append(CultureInfo.InvariantCulture, $"{view,-8} {(entry.Global != 0 ? "global" : "asid  ")} of {1ul << entry.SizeBits >> 10} KiB");
+            text.Append(CultureInfo.InvariantCulture,
+                $"\n{va:x16}: {pa:x16} {(entry.ReadTag == va ? 'r' : '-')}{(entry.WriteTag == va ? 'w' : '-')} ");
+            text.Append(CultureInfo.InvariantCulture,
+                $"{view,-8} {(entry.Global != 0 ? "global" : "asid  ")} of {1ul << entry.SizeBits >> 10} KiB");
         }
 
         text.Append(CultureInfo.InvariantCulture, $"\n{count} translations");

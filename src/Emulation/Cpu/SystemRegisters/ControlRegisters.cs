@@ -56,7 +56,8 @@ internal static unsafe class ControlRegisters
         row(3, 0, 4, 2, 3, Field("PAN", Pstate.Pan, Feature.Pan));
         row(3, 0, 4, 2, 4, Field("UAO", Pstate.Uao, Feature.Uao));
         row(3, 3, 4, 2, 6, Field("SSBS", Pstate.Ssbs, Feature.Ssbs) with { El0Read = true, El0Write = true });
-        row(3, 3, 4, 2, 0, new("NZCV", (_, s) => s->Nzcv, (_, s, v) => s->Nzcv = (uint)v & Pstate.NzcvMask) { El0Read = true, El0Write = true });
+        row(3, 3, 4, 2, 0,
+            new("NZCV", (_, s) => s->Nzcv, (_, s, v) => s->Nzcv = (uint)v & Pstate.NzcvMask) { El0Read = true, El0Write = true });
         row(3, 3, 4, 2, 1, new("DAIF", (_, s) => s->Pstate & Pstate.DaifMask, (core, s, v) =>
         {
             s->Pstate = (s->Pstate & ~Pstate.DaifMask) | ((uint)v & Pstate.DaifMask);
@@ -66,8 +67,10 @@ internal static unsafe class ControlRegisters
         { El0Read = true, El0Write = true, TrapEl0 = (_, s, _) => (s->SctlrEl1 & Sctlr.Uma) == 0 });
 
         row(3, 3, 4, 4, 0, new("FPCR", (_, s) => s->Fpcr, (core, s, v) =>
-            s->Fpcr = (uint)v & (0x07C0_0000u | (core.Has(Feature.Fp16) ? 1u << 19 : 0))) { El0Read = true, El0Write = true, FpSimd = true });
-        row(3, 3, 4, 4, 1, new("FPSR", (_, s) => s->Fpsr, (_, s, v) => s->Fpsr = (uint)v & 0x0800_009F) { El0Read = true, El0Write = true, FpSimd = true });
+            s->Fpcr = (uint)v & (0x07C0_0000u | (core.Has(Feature.Fp16) ? 1u << 19 : 0)))
+            { El0Read = true, El0Write = true, FpSimd = true });
+        row(3, 3, 4, 4, 1, new("FPSR", (_, s) => s->Fpsr, (_, s, v) =>
+            s->Fpsr = (uint)v & 0x0800_009F) { El0Read = true, El0Write = true, FpSimd = true });
     }
 
     // A write after which cached translations no longer hold.

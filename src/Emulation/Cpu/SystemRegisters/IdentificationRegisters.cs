@@ -9,7 +9,8 @@ namespace Vmm.Emulation.Cpu.SystemRegisters;
 internal static unsafe class IdentificationRegisters
 {
     /// <summary>
-    /// IDC = 1: cleaning data to unify it is not needed, on any model; DIC = 0: the predecoded code must be invalidated. 64-byte lines. Otherwise as the TRMs have it.
+    /// IDC = 1: cleaning data to unify it is not needed, on any model; DIC = 0: the predecoded code must be invalidated. 64-byte lines.
+    /// Otherwise as the TRMs have it.
     /// </summary>
     public const ulong CtrEl0 = 0x9444_C004;
 
@@ -33,10 +34,12 @@ internal static unsafe class IdentificationRegisters
                     (4, 1) => new("ID_AA64PFR1_EL1", (core, _) => core.Has(Feature.Ssbs) ? 2ul << 4 : 0),
                     (5, 0) => new("ID_AA64DFR0_EL1", (_, _) => 0x6ul | (5ul << 12) | (3ul << 20) | (1ul << 28)),
                     (6, 0) => new("ID_AA64ISAR0_EL1", (core, _) => Isar0(core)),
-                    (6, 1) => new("ID_AA64ISAR1_EL1", (core, _) => (core.Has(Feature.Dpb) ? 1ul : 0) | (core.Has(Feature.Lrcpc) ? 1ul << 20 : 0)),
+                    (6, 1) => new("ID_AA64ISAR1_EL1", (core, _) =>
+                        (core.Has(Feature.Dpb) ? 1ul : 0) | (core.Has(Feature.Lrcpc) ? 1ul << 20 : 0)),
                     (7, 0) => new("ID_AA64MMFR0_EL1", (core, _) => Mmfr0(core)),
                     (7, 1) => new("ID_AA64MMFR1_EL1", (core, _) => core.Has(Feature.Pan) ? 2ul << 20 : 0),
-                    (7, 2) => new("ID_AA64MMFR2_EL1", (core, _) => (core.Has(Feature.Uao) ? 1ul << 4 : 0) | (core.Has(Feature.E0pd) ? 1ul << 60 : 0)),
+                    (7, 2) => new("ID_AA64MMFR2_EL1", (core, _) =>
+                        (core.Has(Feature.Uao) ? 1ul << 4 : 0) | (core.Has(Feature.E0pd) ? 1ul << 60 : 0)),
                     _ => new($"ID_{crm}_{op2}_EL1", (_, _) => 0),
                 };
                 row(3, 0, 0, crm, op2, register);
@@ -72,11 +75,13 @@ internal static unsafe class IdentificationRegisters
         return core.Model.Caches.FirstOrDefault(c => c.Level == level && instructions == (c.Kind == CacheKind.Instruction));
     }
 
-    // CLIDR_EL1 as the TRMs have it: the types; LoC is the last level; with two levels LoUU and LoUIS are 1, with three they are 0 and ICB is 3.
+    // CLIDR_EL1 as the TRMs have it: the types; LoC is the last level; with two levels LoUU and LoUIS are 1, with three they are 0 and ICB
+    // is 3.
     private static ulong Levels(IReadOnlyList<CpuCache> caches)
     {
         int last = caches.Max(c => c.Level);
-        ulong types = caches.Aggregate(0ul, (all, c) => all | ((c.Kind switch { CacheKind.Instruction => 1ul, CacheKind.Data => 2ul, _ => 4ul }) << (3 * (c.Level - 1))));
+        ulong types = caches.Aggregate(0ul,
+            (all, c) => all | ((c.Kind switch { CacheKind.Instruction => 1ul, CacheKind.Data => 2ul, _ => 4ul }) << (3 * (c.Level - 1))));
         return types | ((ulong)last << 24) | (last < 3 ? (1ul << 21) | (1ul << 27) : 3ul << 30);
     }
 
@@ -105,5 +110,6 @@ internal static unsafe class IdentificationRegisters
 
     // PARange; 16-bit ASIDs; mixed endianness at EL0 and EL1; TGran64 and TGran4 are supported (0), TGran16 is on some.
     private static ulong Mmfr0(VcpuCore core) =>
-        (core.Model.PhysicalAddressBits switch { 40 => 2ul, 44 => 4ul, _ => 5ul }) | (2ul << 4) | (1ul << 8) | (core.Has(Feature.Granule16K) ? 1ul << 20 : 0);
+        (core.Model.PhysicalAddressBits switch { 40 => 2ul, 44 => 4ul, _ => 5ul })
+            | (2ul << 4) | (1ul << 8) | (core.Has(Feature.Granule16K) ? 1ul << 20 : 0);
 }

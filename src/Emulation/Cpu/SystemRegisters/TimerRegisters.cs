@@ -23,7 +23,8 @@ internal static unsafe class TimerRegisters
     }
 
     // el0Enable: bits of CNTKCTL_EL1 of which any gives the register to EL0.
-    private static SystemRegister Register(string name, ulong el0Enable, Func<GenericTimer, ulong> read, Action<GenericTimer, ulong>? write) =>
+    private static SystemRegister Register(
+        string name, ulong el0Enable, Func<GenericTimer, ulong> read, Action<GenericTimer, ulong>? write) =>
         new(name, (core, _) => read(core.Timer!), write == null ? null : (core, _, v) => write(core.Timer!, v))
         {
             El0Read = true,

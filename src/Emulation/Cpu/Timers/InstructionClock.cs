@@ -1,8 +1,9 @@
 namespace Vmm.Emulation.Cpu.Timers;
 
 /// <summary>
-/// The time of a machine with one interpreted vCPU, counted in its instructions (<c>-icount shift=N,sleep=off</c>, as QEMU has it): each takes 2^N ns. It is read, and
-/// timers fire, at branches that are taken, wherever the run was cut into slices. While the vCPU waits for an interrupt the time goes on at once to the next deadline.
+/// The time of a machine with one interpreted vCPU, counted in its instructions (<c>-icount shift=N,sleep=off</c>, as QEMU has it): each
+/// takes 2^N ns. It is read, and timers fire, at branches that are taken, wherever the run was cut into slices. While the vCPU waits for an
+/// interrupt the time goes on at once to the next deadline.
 /// </summary>
 /// <remarks>All of it belongs to the thread that runs the vCPU.</remarks>
 public sealed class InstructionClock

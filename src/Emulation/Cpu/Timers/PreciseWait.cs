@@ -27,7 +27,9 @@ internal sealed unsafe partial class PreciseWait : IDisposable
         }
     }
 
-    /// <summary>Lets the calling thread wake without the slack of 50 µs that Linux adds to save power (prctl(2), PR_SET_TIMERSLACK).</summary>
+    /// <summary>
+    /// Lets the calling thread wake without the slack of 50 µs that Linux adds to save power (prctl(2), PR_SET_TIMERSLACK).
+    /// </summary>
     public static void PrepareThread() => _ = Prctl(SetTimerSlack, 1, 0, 0, 0);
 
     /// <summary>Ends the wait that is going on or the one to come. Any thread.</summary>
@@ -40,8 +42,8 @@ internal sealed unsafe partial class PreciseWait : IDisposable
     }
 
     /// <summary>
-    /// Sleeps until a host time (<see cref="Stopwatch.GetTimestamp"/>; <see cref="long.MaxValue"/> for ever) or a signal, of which it takes all that
-    /// there are. It may return early.
+    /// Sleeps until a host time (<see cref="Stopwatch.GetTimestamp"/>; <see cref="long.MaxValue"/> for ever) or a signal, of which it takes
+    /// all that there are. It may return early.
     /// </summary>
     public void Until(long hostTime)
     {

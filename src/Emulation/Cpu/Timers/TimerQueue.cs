@@ -2,7 +2,8 @@ namespace Vmm.Emulation.Cpu.Timers;
 
 /// <summary>
 /// The deadlines of all timers of a machine, and the thread that waits for the earliest. A timer has one deadline at most, which setting
-/// it again replaces, so the queue never holds more than there are timers. While the clock is stopped nothing is due, and the thread sleeps.
+/// it again replaces, so the queue never holds more than there are timers. While the clock is stopped nothing is due, and the thread
+/// sleeps.
 /// </summary>
 /// <remarks>Lock order: a timer, then the queue. A timer that is due is called with no lock held.</remarks>
 public sealed class TimerQueue : IDisposable
@@ -85,7 +86,9 @@ public sealed class TimerQueue : IDisposable
     /// <summary>How often the thread has looked at the queue.</summary>
     internal long Turns => Volatile.Read(ref _turns);
 
-    /// <summary>Calls <see cref="TimerChannel.Expire"/> when the counter reaches a value, instead of what was asked for this channel before.</summary>
+    /// <summary>
+    /// Calls <see cref="TimerChannel.Expire"/> when the counter reaches a value, instead of what was asked for this channel before.
+    /// </summary>
     internal void Schedule(TimerChannel channel, ulong deadline)
     {
         lock (_lock)

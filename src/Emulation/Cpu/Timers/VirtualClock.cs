@@ -4,8 +4,8 @@ using Vmm.Emulation.State;
 namespace Vmm.Emulation.Cpu.Timers;
 
 /// <summary>
-/// The system counter of a machine: host time since its start, less the time it was stopped. Or, with <see cref="CountInstructions"/>, a time that passes with
-/// the instructions of the one vCPU, so that a run repeats.
+/// The system counter of a machine: host time since its start, less the time it was stopped. Or, with <see cref="CountInstructions"/>, a
+/// time that passes with the instructions of the one vCPU, so that a run repeats.
 /// </summary>
 public sealed class VirtualClock : IStateUnit
 {

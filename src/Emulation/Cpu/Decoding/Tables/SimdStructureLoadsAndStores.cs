@@ -56,9 +56,11 @@ internal static unsafe class SimdStructureLoadsAndStores
             {
                 // A structure of several elements with one doubleword in a register is reserved: Q is 1 there.
                 string q = size == "11" && opcode is ("0000" or "0100" or "1000") ? "1" : "q";
-                to.Add(Row($"ST{name} (multiple structures{indexName}) {bits}", $"0 {q} 001100 {index} 0 0 {rm} {opcode} {size} nnnnn ttttt",
+                to.Add(Row($"ST{name} (multiple structures{indexName}) {bits}",
+                    $"0 {q} 001100 {index} 0 0 {rm} {opcode} {size} nnnnn ttttt",
                     store, Store | ReadVd | addressing, &Operands.SimdMultipleStructures, &SimdStructures.StoreMultiple<T>));
-                to.Add(Row($"LD{name} (multiple structures{indexName}) {bits}", $"0 {q} 001100 {index} 1 0 {rm} {opcode} {size} nnnnn ttttt",
+                to.Add(Row($"LD{name} (multiple structures{indexName}) {bits}",
+                    $"0 {q} 001100 {index} 1 0 {rm} {opcode} {size} nnnnn ttttt",
                     load, Load | WriteVd | addressing, &Operands.SimdMultipleStructures, &SimdStructures.LoadMultiple<T>));
             }
         }

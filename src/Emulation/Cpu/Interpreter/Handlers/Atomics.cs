@@ -187,7 +187,8 @@ internal static unsafe class Atomics
     }
 
     // Two registers as memory is to hold them, the first at the lower address.
-    private static UInt128 Pair(CpuState* s, int first, int second) => new(Endianness.Ordered(s, s->X[second]), Endianness.Ordered(s, s->X[first]));
+    private static UInt128 Pair(CpuState* s, int first, int second) =>
+        new(Endianness.Ordered(s, s->X[second]), Endianness.Ordered(s, s->X[first]));
 
     private static int Writable(int register) => register == CpuState.Zr ? CpuState.Sink : register;
 

@@ -102,7 +102,8 @@ internal readonly struct FMls : IFloatOperation
 internal readonly struct FNMla : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => SoftFloat.MultiplyAdd<F>(accumulator ^ SoftFloat.SignBit<F>(), a ^ SoftFloat.SignBit<F>(), b, fpcr, ref fpsr);
+        where F : struct, IFloatFormat =>
+        SoftFloat.MultiplyAdd<F>(accumulator ^ SoftFloat.SignBit<F>(), a ^ SoftFloat.SignBit<F>(), b, fpcr, ref fpsr);
 }
 
 internal readonly struct FNMls : IFloatOperation
@@ -302,7 +303,8 @@ internal readonly struct FRintI : IFloatOperation
 internal readonly struct SCvtF : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => SoftFloat.FromFixed<F>((ulong)((long)(a << (64 - F.Width)) >> (64 - F.Width)), 0, true, fpcr, ref fpsr);
+        where F : struct, IFloatFormat =>
+        SoftFloat.FromFixed<F>((ulong)((long)(a << (64 - F.Width)) >> (64 - F.Width)), 0, true, fpcr, ref fpsr);
 }
 
 internal readonly struct UCvtF : IFloatOperation

@@ -3,7 +3,9 @@ using Vmm.Emulation.Cpu.FloatingPoint;
 
 namespace Vmm.Emulation.Cpu.Interpreter.Handlers;
 
-/// <summary>Scalar floating point (Arm ARM C4.1.96.29 and following). Rd, Rn, Rm and Ra are V register numbers unless said otherwise.</summary>
+/// <summary>
+/// Scalar floating point (Arm ARM C4.1.96.29 and following). Rd, Rn, Rm and Ra are V register numbers unless said otherwise.
+/// </summary>
 internal static unsafe class FloatingPointScalar
 {
     /// <summary>The register fields as they stand.</summary>
@@ -119,7 +121,9 @@ internal static unsafe class FloatingPointScalar
         return op + 1;
     }
 
-    /// <summary>FCVT[NPMZA][SU] to a general register: rmode is bits 20:19, opcode bits 18:16 (1xx to nearest, ties away; bit 16 unsigned).</summary>
+    /// <summary>
+    /// FCVT[NPMZA][SU] to a general register: rmode is bits 20:19, opcode bits 18:16 (1xx to nearest, ties away; bit 16 unsigned).
+    /// </summary>
     public static Op* ToInteger<F>(VcpuCore core, CpuState* s, Op* op)
         where F : struct, IFloatFormat
     {

@@ -3,7 +3,9 @@ using System.Runtime.Intrinsics;
 
 namespace Vmm.Emulation.Cpu.Interpreter.Handlers.Simd;
 
-/// <summary>AES single-round instructions (Arm ARM C7.2, AESE and following; FIPS 197), by tables that are computed from the field.</summary>
+/// <summary>
+/// AES single-round instructions (Arm ARM C7.2, AESE and following; FIPS 197), by tables that are computed from the field.
+/// </summary>
 internal static unsafe class SimdAes
 {
     private static readonly byte[] SubstitutionTable = BuildSubstitution();
@@ -213,7 +215,8 @@ internal static unsafe class SimdSha
         return op + 1;
     }
 
-    private static void Sha256(CpuState* s, Vector128<uint> x, Vector128<uint> y, Op* op, out Vector128<uint> abcd, out Vector128<uint> efgh)
+    private static void Sha256(CpuState* s, Vector128<uint> x, Vector128<uint> y, Op* op,
+        out Vector128<uint> abcd, out Vector128<uint> efgh)
     {
         Vector128<uint> w = VectorAccess.Read<uint>(s, op->Rm);
         (uint a, uint b, uint c, uint d) = (x[0], x[1], x[2], x[3]);
