@@ -9,8 +9,8 @@ public enum CacheKind
 }
 
 /// <summary>
-/// A cache that a CPU model says it has, for CLIDR_EL1, CCSIDR_EL1 and the ACPI tables; guests lay out work by them. Lines have
-/// <see cref="LineBytes"/>.
+/// A cache that a CPU model says it has. CLIDR_EL1, CCSIDR_EL1 and the ACPI tables tell of it, and guests lay out work by that. A line has
+/// <see cref="LineBytes"/> bytes.
 /// </summary>
 /// <param name="Level">1 is nearest to the CPU.</param>
 /// <param name="Shared">One for all cores of a cluster, or of a socket where those are not in clusters; else one for each core.</param>
@@ -21,8 +21,8 @@ public sealed record CpuCache(int Level, CacheKind Kind, int Sets, int Ways, boo
     public int Bytes => Sets * Ways * LineBytes;
 
     /// <summary>
-    /// CCSIDR_EL1 (Arm ARM D24.2.25): what allocates and how it writes as the TRMs have it, sets and ways less one, log2 of the words of a
-    /// line less two.
+    /// CCSIDR_EL1 (Arm ARM D24.2.25). The allocation and write policy are those of the TRMs. Then come the sets less one, the ways less
+    /// one, and log2 of the words of a line less two.
     /// </summary>
     public uint Ccsidr => (Kind == CacheKind.Instruction ? 2u : 7u) << 28 | (uint)(Sets - 1) << 13 | (uint)(Ways - 1) << 3 | 2;
 

@@ -21,8 +21,8 @@ public sealed unsafe class CpuInterruptWord(CpuState* state) : ICpuInputs
     private IVcpuWaker? _waker;
 
     /// <summary>
-    /// The inputs that are asserted now: <see cref="Irq"/> | <see cref="Fiq"/>; written by the GIC under the lock of this CPU's interface.
-    /// Whether they are masked, PSTATE says.
+    /// The inputs that are asserted now: <see cref="Irq"/> | <see cref="Fiq"/>, masked by PSTATE or not. The GIC writes them under the lock
+    /// of this CPU's interface.
     /// </summary>
     public int Inputs => Volatile.Read(ref state->InterruptInputs);
 

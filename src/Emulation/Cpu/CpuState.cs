@@ -36,8 +36,8 @@ public unsafe struct CpuState
     public int Attention;
 
     /// <summary>
-    /// The interrupt inputs that are asserted: <see cref="CpuInterruptWord.Inputs"/>. Written like <see cref="Attention"/>, but by nobody
-    /// else.
+    /// The interrupt inputs that are asserted (<see cref="CpuInterruptWord.Inputs"/>). <see cref="CpuInterruptWord"/> alone writes them,
+    /// with interlocked operations.
     /// </summary>
     public int InterruptInputs;
 

@@ -256,8 +256,8 @@ internal sealed unsafe class DataPath(VcpuCore core)
         return true;
     }
 
-    // Translates a data access inside one page, takes its fault, and gives the page to the TLB where a plain host access will do from now
-    // on.
+    // Translates a data access inside one page and takes its fault. It gives the page to the TLB if plain host accesses
+    // will do from now on.
     private bool Access(Op* op, ulong va, int size, AccessKind kind, AccessType type, int whole, out Translation t)
     {
         int view = core.Mmu.View(kind);

@@ -3,9 +3,9 @@ using System.Runtime.CompilerServices;
 namespace Vmm.Emulation.Cpu;
 
 /// <summary>
-/// Mixed endianness (Arm ARM B2.10; ID_AA64MMFR0_EL1.BigEnd): SCTLR_EL1.E0E makes data accesses at EL0 big-endian, SCTLR_EL1.EE those at
-/// EL1 and table walks. Unprivileged ones at EL1 are EL1's. While either is set no data page is in a TLB, so that all accesses take the
-/// slow path, which looks here.
+/// Mixed endianness (Arm ARM B2.10; ID_AA64MMFR0_EL1.BigEnd). SCTLR_EL1.E0E makes data accesses at EL0 big-endian. SCTLR_EL1.EE makes table
+/// walks and data accesses at EL1 big-endian, the unprivileged ones too. While either is set, no data page is in a TLB. So all accesses
+/// take the slow path, which looks here.
 /// </summary>
 internal static unsafe class Endianness
 {

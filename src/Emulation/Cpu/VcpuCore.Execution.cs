@@ -17,8 +17,9 @@ public sealed unsafe partial class VcpuCore
     /// <summary>The page that executes; holds it alive while its ops are.</summary>
     internal CodePage? Page { get; set; }
 
-    // With a translator pages have no ops. These are the vCPU's own: where execution goes on, decoded only if it is executed from here, and
-    // what translated code left for. Behind each is room for the next one, which is compared with and never read.
+    // With a translator pages have no ops, so the vCPU has two of its own. One is the place where execution goes on, and is decoded only if
+    // it is executed from here. The other is the instruction for which translated code left. Behind each is room for a next op, whose
+    // address is compared and which is never read.
     private const int OwnOps = 4;
     private Op* _ownOps = (Op*)NativeMemory.AllocZeroed(OwnOps, (nuint)sizeof(Op));
 

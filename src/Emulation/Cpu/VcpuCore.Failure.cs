@@ -11,8 +11,7 @@ public sealed unsafe partial class VcpuCore
 {
     private VcpuExecutionException Failure(Exception cause) => new($"{cause.GetType().Name}: {cause.Message}\n{DescribePlace()}", cause);
 
-    // Translated code, and what is executed one at a time, notes each instruction that a handler executes; the interpreter where it last
-    // branched to.
+    // With a translator, each instruction that a handler executes is noted. The interpreter notes only the target of its last branch.
     private string DescribePlace()
     {
         Op* op = _state->RunStart;

@@ -143,8 +143,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     internal long InstructionsNow => InstructionCount + _budget - _state->Remaining;
 
     /// <summary>
-    /// Lets the loop be left after so many more instructions at most, counted from the last branch that was taken. Owner only, also from a
-    /// handler.
+    /// Limits the instructions until the loop is left, counted from the last branch that was taken. Owner only; a handler may call it.
     /// </summary>
     internal void LimitBudget(long instructions)
     {

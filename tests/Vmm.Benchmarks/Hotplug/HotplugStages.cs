@@ -112,8 +112,8 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
         mark[$"{name} done"] = await HeardAsync($"{SoakGuest.Answer}{name}", mark[name]).ConfigureAwait(false);
     }
 
-    // What is looked up in the trace is looked up from the last moment of it that is known; when that was for the round before, and for
-    // this one.
+    // Looks up each moment of a round in the trace, from the last moment on that is known. That was `previous` at the end of the round
+    // before, and is the result for this one.
     private double Measure(Dictionary<string, double> m, Trace trace, double previous)
     {
         string cpuOn = $"CPU_ON(0x{PluggedCpu:x},", bootOn = $"CPU_ON(0x{BootCpu:x},";

@@ -160,8 +160,8 @@ public sealed class LinuxBootTests
 
     private static ulong U64(ReadOnlySpan<byte> bytes, int offset) => BinaryPrimitives.ReadUInt64LittleEndian(bytes[offset..]);
 
-    // CRC-32 of a table whose checksum is 0, by another way than the product's: bit by bit from the most significant one, with all bits
-    // mirrored.
+    // CRC-32 of a table with its checksum taken as 0. It is computed in another way than the product's: bit by bit from the most
+    // significant one, with all bits mirrored.
     private static void RequireChecksum(ReadOnlySpan<byte> table)
     {
         byte[] bytes = table.ToArray();

@@ -94,8 +94,8 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
         const Effects Seldom = Effects.Fp | Effects.LocalState | Effects.SystemState;
         const Effects Exclusive = Effects.LocalState | Effects.Store;
 
-        // A store-exclusive stores behind its load-exclusive only. A literal is in the code, which does not change here. MRS reads and
-        // writes flags as NZCV and RNDR.
+        // A store-exclusive stores only behind its load-exclusive. A literal is in the code, which does not change here. MRS of NZCV reads
+        // flags, and MRS of RNDR writes them.
         return Qualifiers | Seldom
             | ((effects & Exclusive) == Exclusive ? Effects.ReadRd | Effects.ReadRn | Effects.ReadRa | Effects.Store : 0)
             | ((effects & Effects.ReadRn) == 0 ? Effects.Load : 0)

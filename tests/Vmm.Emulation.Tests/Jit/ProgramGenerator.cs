@@ -246,8 +246,8 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
         return [.. words];
     }
 
-    // Several at one base register, which translated code looks up together: near each other, with the base moved or written and other
-    // instructions in between.
+    // Several accesses near each other at one base register, which translated code looks up together. In between the base is moved or
+    // written, or other instructions come.
     private uint[] Accesses()
     {
         // SP keeps its value.

@@ -10,8 +10,8 @@ using Xunit.Abstractions;
 namespace Vmm.Emulation.Tests.Jit;
 
 /// <summary>
-/// Random programs, with branches, loops, loads and stores, atomics and exclusives, in both engines: every register, flag and byte agrees
-/// at the end.
+/// Random programs with branches, loops, loads and stores, atomics and exclusives, in both engines. At the end every register, flag and
+/// byte agrees.
 /// </summary>
 public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
 {
@@ -100,8 +100,8 @@ public sealed unsafe class RandomProgramTests(ITestOutputHelper output)
         var words = new List<uint>();
         int length = 2 + generator.Next(60);
 
-        // A third of the programs are mostly SIMD and floating point, half of these on eight registers: then values stay in host registers
-        // across instructions.
+        // A third of the programs are mostly SIMD and floating point. Half of these use eight registers only, so that values stay in host
+        // registers across instructions.
         bool isVector = generator.Next(3) == 0;
         bool isNarrow = generator.Next(2) == 0;
         while (words.Count < length)

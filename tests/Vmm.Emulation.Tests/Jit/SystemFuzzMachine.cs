@@ -65,8 +65,8 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
     public CpuState* State => _core.State;
 
     /// <summary>
-    /// How data may be mapped: not, only to be read, for another exception level, as device memory, not yet accessed; mostly as the program
-    /// wants it.
+    /// A descriptor of a page of data, mostly as the program wants it. Else the page is not mapped, read-only, another exception level's,
+    /// device memory, or without the access flag.
     /// </summary>
     public static ulong RandomDescriptor(CaseGenerator random, int page, bool el1)
     {

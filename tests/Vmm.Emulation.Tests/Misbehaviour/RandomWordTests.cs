@@ -7,7 +7,7 @@ using Xunit.Abstractions;
 namespace Vmm.Emulation.Tests.Misbehaviour;
 
 /// <summary>
-/// Random instructions at EL0 and EL1 of a whole machine: each executes or takes an exception that the architecture has, and PSTATE stays
+/// Random instructions at EL0 and EL1 of a whole machine. Each executes or takes an exception that the architecture has. PSTATE stays
 /// legal.
 /// </summary>
 public sealed unsafe class RandomWordTests(ITestOutputHelper output) : IDisposable

@@ -112,8 +112,8 @@ public sealed unsafe class DirtyLogTests
     ];
 
     /// <summary>
-    /// As a migration does: what is reported is copied while vCPUs and a device write. In the end the copy is the memory, or a page was
-    /// lost.
+    /// Copies as a migration does: reported pages are copied while vCPUs and a device write. In the end the copy equals the memory, or the
+    /// log has lost a page.
     /// </summary>
     [Theory]
     [InlineData(false)]

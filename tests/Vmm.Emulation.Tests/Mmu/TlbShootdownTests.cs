@@ -4,7 +4,7 @@ using Vmm.Emulation.Cpu;
 namespace Vmm.Emulation.Tests.Mmu;
 
 /// <summary>
-/// Break-before-make on one vCPU while others, each on its own thread, use the page: after TLBI …IS and DSB nobody uses the old
+/// Break-before-make on one vCPU while others, each on its own thread, use the page. After TLBI …IS and DSB no vCPU uses the old
 /// translation.
 /// </summary>
 public abstract unsafe class TlbShootdownTests : IDisposable

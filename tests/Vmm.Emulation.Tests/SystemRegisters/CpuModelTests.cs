@@ -136,8 +136,8 @@ public sealed unsafe class CpuModelTests
         }
     }
 
-    // Of the real CPU: Cortex-A57 r1p0 and A72 r0p3 TRM 4.3, Neoverse N1 TRM 2. What they have beyond is left out, and so are EL2, EL3 and
-    // AArch32.
+    // The values are those of the real CPUs: Cortex-A57 r1p0 and A72 r0p3 TRM 4.3, Neoverse N1 TRM 2. EL2, EL3, AArch32 and other features
+    // that no model has are left out.
     [Theory]
     [InlineData("cortex-a57", 0x411F_D070u, 0x0000_0011ul, 0ul, 0x0001_1120ul, 0ul, 0x0000_0124ul, 0ul, 0ul)]
     [InlineData("cortex-a72", 0x410F_D083u, 0x0000_0011ul, 0ul, 0x0001_1120ul, 0ul, 0x0000_0124ul, 0ul, 0ul)]

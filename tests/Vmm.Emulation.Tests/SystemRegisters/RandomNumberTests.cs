@@ -8,8 +8,8 @@ public sealed unsafe class RandomNumberTests
 {
     private const int Rounds = 200;
 
-    // MRS of X2, in which CMP X0, X0 before has set Z and C, and CSET X3, EQ and CSET X4, CS behind see what it has left of them; each
-    // round adds to X5 to X8.
+    // MRS to X2. CMP X0, X0 before it sets Z and C. CSET X3, EQ and CSET X4, CS after it show what MRS has left of them. Each round adds
+    // to X5 to X8.
     private static uint[] Program(uint read) =>
     [
         0xD280_0000 | (Rounds << 5),   // mov x0, #Rounds

@@ -133,8 +133,7 @@ public sealed class TimerQueueTests : IDisposable
 
         Assert.Equal(0, line.Rises);
 
-        // TVAL is signed: the largest is 34 s away, the smallest passed 34 s ago, and around zero CVAL wraps to the end of time or does
-        // not.
+        // TVAL is signed: the largest is 34 s away, and the smallest passed 34 s ago. Around zero CVAL may wrap to the end of time.
         timer.TimerValue = int.MaxValue;
         Assert.Equal(0ul, timer.Control & 4);
         timer.TimerValue = 0x8000_0000;

@@ -251,8 +251,8 @@ public static unsafe partial class Operands
     public static long SignExtend(uint value, int bits) => (long)((ulong)value << (64 - bits)) >> (64 - bits);
 
     /// <summary>
-    /// The mask of a logical immediate (Arm ARM, DecodeBitMasks): N is bit 22, immr 21:16, imms 15:10. The caller has excluded reserved
-    /// values.
+    /// The mask of a logical immediate (Arm ARM, DecodeBitMasks): N is bit 22, immr 21:16, imms 15:10. Reserved values are the caller's to
+    /// exclude.
     /// </summary>
     public static ulong BitMask(uint word)
     {

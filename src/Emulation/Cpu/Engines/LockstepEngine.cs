@@ -7,14 +7,15 @@ using Vmm.Emulation.Memory;
 namespace Vmm.Emulation.Cpu.Engines;
 
 /// <summary>
-/// Lockstep: both engines side by side. Each run of translated code, of about <see cref="LockstepCpu.Quantum"/> instructions, is undone and
-/// repeated by the interpreter from the same state; registers, flags, all other state and every byte stored must then be the same, and
-/// execution goes on from the interpreter's. That is possible because translated code changes nothing but <see cref="CpuState"/> and guest
-/// memory: whatever else an instruction does, it leaves to the interpreter, which does it once, outside such a pair.
-/// <para>What it cannot see. Translated code is made with all flags wanted and with a log of its stores, so the leaving out of flags nobody
-/// reads, where plain translated code differs in SPSR_EL1 by design, is not covered; the random programs of the tests compare that. One
-/// vCPU executes at a time (<see cref="LockstepTurn"/>), so neither is memory ordering between vCPUs. An instruction that the interpreter
-/// does in both engines is not compared with anything.</para>
+/// Lockstep: both engines side by side. Translated code runs for about <see cref="LockstepCpu.Quantum"/> instructions. Then the run is
+/// undone, and the interpreter repeats it from the same state. Registers, flags, all other state and every byte stored must then be the
+/// same, and execution goes on from the interpreter's state. That is possible because translated code changes nothing but
+/// <see cref="CpuState"/> and guest memory. An instruction that does anything else is left to the interpreter, which executes it once,
+/// outside such a pair.
+/// <para>Lockstep cannot see three things. First, translated code is made here with all flags and with a log of its stores. Plain
+/// translated code leaves out flags that nobody reads, and so differs in SPSR_EL1 by design; the random programs of the tests compare it.
+/// Second, one vCPU executes at a time (<see cref="LockstepTurn"/>), so memory ordering between vCPUs is not tested. Third, an instruction
+/// that the interpreter executes for both engines is compared with nothing.</para>
 /// </summary>
 internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache translations)
     : TranslatedEngine(core, translations, entersItself: true), IAccessReplay
@@ -90,8 +91,8 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
         return true;
     }
 
-    // Interprets a number of instructions, whatever other threads ask for meanwhile; where it stopped. It stops early at an address that
-    // translated code cannot have gone to.
+    // Interprets a number of instructions and returns the address where it stopped. Requests of other threads do not stop it. It stops
+    // early at an address that translated code cannot have gone to.
     private ulong Repeat(CpuState* s, CodePage page, ulong pc, long count)
     {
         CodePage? last = Core.Page;
@@ -145,8 +146,8 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
         return pc;
     }
 
-    // Goes to the page of an address that translated code may have gone to by itself: one that executes, or that the jump cache knows.
-    // False for others.
+    // Makes the page of an address the current one. False when translated code cannot have gone there by itself: the address is neither
+    // in the TLB of instructions nor in the jump cache.
     private bool TryFindPage(CpuState* s, ulong pc)
     {
         if ((pc & 3) != 0)
@@ -175,8 +176,8 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
         return true;
     }
 
-    // An access of the interpreter that repeats: to where the real TLB says, or what translated code kept of it. False for a page that
-    // translated code cannot have accessed.
+    // An access of the interpreter while it repeats a run. It goes where the real TLB says, or where the base registers' lookups of
+    // translated code say. False for a page that translated code cannot have accessed.
     public bool TryFind(ulong va, int size, AccessKind kind, bool write, out byte* host)
     {
         host = null;
@@ -221,7 +222,7 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
         }
     }
 
-    // Throws what differs; undoes it before, and looks for the block in which it first does.
+    // Throws a report of the difference. Before, it undoes the run and repeats it by single blocks, to find the first that differs.
     private void ReportDifference(CpuState* s, CodePage page, ulong pc, byte* code, int charged, ulong end, ulong stopped, long generation)
     {
         const int patience = 4 * LockstepCpu.Quantum;

@@ -15,12 +15,12 @@ internal interface ICodeTranslator
 }
 
 /// <summary>
-/// The code of a machine, by physical page: what the architecture calls the instruction cache. It is not coherent with stores, as
-/// CTR_EL0.DIC = 0 tells the guest, which therefore executes IC instructions after changing code; a vCPU sees the new code when it next
-/// enters the page or passes a context synchronisation event.
-/// <para>Memory ordering: what was read of memory, and what was made of it, changes under the lock. A store of the guest is before its DSB,
-/// a full barrier, and that before its IC instruction, which takes the lock; so a line that was read before the store is found changed by
-/// it, and one that is read later, under the lock, is read anew.</para>
+/// The code of a machine, by physical page: the architecture's instruction cache. It is not coherent with stores, and CTR_EL0.DIC = 0 tells
+/// the guest so. The guest therefore executes IC instructions after it has changed code. A vCPU sees the new code when it next enters the
+/// page or passes a context synchronisation event.
+/// <para>Memory ordering: the words that were read, and the code that was made of them, change under the lock. A store of the guest comes
+/// before its DSB, which is a full barrier. The DSB comes before the IC instruction, which takes the lock. So the IC instruction finds a
+/// line changed that was read before the store, and a line that is read after it, under the lock, has the new words.</para>
 /// </summary>
 public sealed unsafe class CodeCache(Feature features)
 {
@@ -93,16 +93,14 @@ public sealed unsafe class CodeCache(Feature features)
     }
 
     /// <summary>
-    /// IC IVAU: forgets the line of code that holds a physical address, if what was read of it is not what memory holds. Whether that is
-    /// so.
+    /// IC IVAU: forgets the line of code at a physical address if memory holds other words than were read. True when it forgot the line.
     /// </summary>
     public bool Invalidate(GuestMemory memory, ulong address)
     {
         int index = IndexOf(memory, address);
         if (Volatile.Read(ref memory.CodePages[index]) == null)
         {
-            // Whoever makes the page does so before it reads memory, with a full barrier between, and the guest's stores were before its
-            // DSB.
+            // A thread that makes the page reads memory only later, with a full barrier between. The guest's stores came before its DSB.
             return false;
         }
 
@@ -114,8 +112,8 @@ public sealed unsafe class CodeCache(Feature features)
     }
 
     /// <summary>
-    /// IC IALLU, IC IALLUIS: forgets the lines of which something was read that memory holds no more; whether there are any. Linux does
-    /// this on each CPU that it brings up, when hardly any has changed.
+    /// IC IALLU, IC IALLUIS: forgets each line of which memory holds other words than were read. True when there was such a line. Linux
+    /// does this on each CPU that it brings up, when hardly any line has changed.
     /// </summary>
     public bool InvalidateAll()
     {

@@ -5,15 +5,15 @@ using Vmm.Emulation.Memory;
 namespace Vmm.Emulation.Cpu.Interpreter;
 
 /// <summary>
-/// What the instruction cache holds of one 4 KiB page of guest memory, shared by all vCPUs: lines of 16 instruction words, each word read
-/// from memory when it is first decoded and kept until its line is invalidated.
-/// <para>For the interpreter it also holds an op for each word, decoded when first executed, and one more that goes on to the next page.
-/// Ops change only once, from undecoded to decoded, because vCPUs execute them without a lock: where a line changes the interpreter's page
-/// is replaced by a copy without that line, and the garbage collector frees the old one when the last vCPU has left it. For the translator
-/// a page has no ops but entries, the addresses of translated code by word; a line that changes is forgotten in place, for translated code
-/// never looks at the page.</para>
-/// <para>Owner of all that changes: whoever holds the lock of the code cache. <see cref="Entry"/> and <see cref="Stale"/> are read by any
-/// thread.</para>
+/// The contents of the instruction cache for one 4 KiB page of guest memory. All vCPUs share the page. It has lines of 16 instruction
+/// words. A word is read from memory when it is first decoded, and is kept until its line is invalidated.
+/// <para>A page of the interpreter also has an op for each word, which is decoded when it is first executed, and one more op that goes on
+/// to the next page. vCPUs execute ops without a lock, so an op changes only once, from undecoded to decoded. When a line changes, a copy
+/// without that line replaces the page. The garbage collector frees the old page when the last vCPU has left it.</para>
+/// <para>A page of the translator has no ops. It has an entry for each word instead: the place of the word's translated code. Translated
+/// code never looks at the page, so a line that changes is forgotten in place.</para>
+/// <para>Owner of all that changes: the holder of the code cache's lock. Any thread reads <see cref="Entry"/> and
+/// <see cref="Stale"/>.</para>
 /// </summary>
 internal sealed unsafe class CodePage
 {
@@ -91,8 +91,8 @@ internal sealed unsafe class CodePage
     public int Blocks { get; set; }
 
     /// <summary>
-    /// The translated code of a word, as an offset in the translation cache; 0 for none. Any thread: it may find none where one is just
-    /// being made.
+    /// The translated code of a word, as an offset in the translation cache; 0 for none. Any thread may call it. Code that is just being
+    /// made may not be found yet.
     /// </summary>
     public int Entry(int word)
     {

@@ -27,8 +27,8 @@ internal static unsafe class Flow
         s->FpEnabled != 0 ? EncodingTable.Rows[op->Row].Handler(core, s, op) : core.TakeFpAccessTrap(op);
 
     /// <summary>
-    /// A taken branch by a displacement in bytes: <see cref="Op.Imm"/> of every direct branch. Where it leaves it looks at no op but its
-    /// own, for it may be the only one.
+    /// A taken branch by a displacement in bytes: <see cref="Op.Imm"/> of every direct branch. A branch that leaves the page, or leaves for
+    /// pending work, reads no op but its own: with a translator there is no other.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Op* TakenBy(VcpuCore core, CpuState* s, Op* op, long displacement)

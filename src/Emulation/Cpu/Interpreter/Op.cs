@@ -3,8 +3,9 @@ using System.Runtime.InteropServices;
 namespace Vmm.Emulation.Cpu.Interpreter;
 
 /// <summary>
-/// One decoded instruction: 32 bytes. In a <see cref="CodePage"/> of the interpreter there is one for each word, written once, under the
-/// code cache's lock, with <see cref="Handler"/> last. Translated code has copies of those that it leaves for behind its ways out.
+/// One decoded instruction: 32 bytes. A <see cref="CodePage"/> of the interpreter has one for each word. It is written once, under the code
+/// cache's lock, with <see cref="Handler"/> last. Translated code leaves some instructions to their handlers. It keeps copies of their ops
+/// behind its exits.
 /// </summary>
 [StructLayout(LayoutKind.Sequential, Size = 32)]
 public unsafe struct Op
@@ -43,13 +44,14 @@ public unsafe struct Op
     public byte Extra;
 
     /// <summary>
-    /// Not 0 once the fields above are filled, <see cref="Unallocated"/> where the word is UNDEFINED; the code cache's, under its lock.
+    /// 0 until the fields above are filled; <see cref="Unallocated"/> when the word is UNDEFINED. Owner: the holder of the code cache's
+    /// lock.
     /// </summary>
     public byte Decoded;
 
     public const byte Allocated = 1;
     public const byte Unallocated = 2;
 
-    /// <summary>Of a decoded op.</summary>
+    /// <summary>Whether the word is an instruction that the CPU has. False also while the op is not decoded.</summary>
     public readonly bool IsAllocated => Decoded == Allocated;
 }

@@ -6,13 +6,13 @@ using Vmm.Emulation.Cpu.Mmu;
 namespace Vmm.Emulation.Cpu.Lockstep;
 
 /// <summary>
-/// What a vCPU in lockstep keeps of a run: the state before, as translated code left it, what both engines stored, and the way the
-/// interpreter took. Owner: the vCPU's.
+/// What a vCPU in lockstep keeps of a run: the state before it, the state after translated code, the stores of both engines, and the path
+/// of the interpreter. Owner: the owner of the vCPU.
 /// </summary>
 internal sealed unsafe class LockstepCpu : IDisposable
 {
     /// <summary>
-    /// Instructions after which a run of translated code ends, at the end of a block: a difference is known to be among them, and then
+    /// Instructions after which a run of translated code ends, at the end of a block. A difference is first known to lie in a run, and then
     /// looked for block by block.
     /// </summary>
     public const int Quantum = 128;
@@ -54,15 +54,15 @@ internal sealed unsafe class LockstepCpu : IDisposable
     public StoreLog InterpretedStores { get; } = new();
 
     /// <summary>
-    /// A TLB without entries: while the interpreter repeats a run, its accesses miss in it, and the slow path does and logs them by the
-    /// real one.
+    /// A TLB without entries, for the interpreter while it repeats a run. Every access misses in it, so the slow path makes the access by
+    /// the real TLB, and logs it.
     /// </summary>
     public TlbEntry* NoTlb { get; private set; }
 
     /// <summary>Whether the interpreter repeats a run.</summary>
     public bool Repeating { get; set; }
 
-    // The real TLBs, meanwhile.
+    // The real TLBs, while the interpreter repeats a run.
     public TlbEntry* Tlb { get; set; }
 
     public TlbEntry* TlbUnprivileged { get; set; }

@@ -3,14 +3,16 @@ using System.Diagnostics;
 namespace Vmm.Emulation.Cpu.Lockstep;
 
 /// <summary>
-/// Which vCPU of a machine in lockstep executes: one at a time, so that nobody else writes guest memory while two engines are compared. Who
-/// has the turn waits for nothing but short locks of devices; a DSB, which waits for other vCPUs, gives the turn back meanwhile.
-/// <para>Any thread takes it with a compare-and-exchange. Waking a thread takes long on a busy host, so the turn is offered to who is there
-/// and looks for it; nobody there, who has it goes on. One that has waited for long is given the time to come.</para>
+/// The turn of a machine in lockstep: the one vCPU that has it executes, and the others wait. So nobody else writes guest memory while two
+/// engines are compared. The holder waits for nothing but short locks of devices. A DSB waits for other vCPUs, so it gives the turn back
+/// meanwhile.
+/// <para>Any thread takes the turn with a compare-and-exchange. Waking a thread takes long on a busy host, so the holder offers the turn
+/// only while another thread spins for it, and otherwise goes on. A thread that has slept for long gets a longer offer, in which it can
+/// wake.</para>
 /// </summary>
 internal sealed class LockstepTurn
 {
-    // In runs of translated code: about 50 µs and some milliseconds.
+    // Both are numbers of runs of translated code. They take about 50 µs and some milliseconds.
     private const int RunsPerTurn = 50;
     private const int Patience = 5000;
 
@@ -20,11 +22,11 @@ internal sealed class LockstepTurn
 
     private int _taken;
 
-    // Who wants the turn, and who of them looks for it right now.
+    // The number of threads that want the turn, and the number of those that spin for it right now. Any thread, interlocked.
     private int _waiting;
     private int _looking;
 
-    // Of who has the turn: runs since it began, and since it was last offered.
+    // The holder's runs since it took the turn, and since it last offered it. Owner: the holder.
     private int _runs;
     private int _runsSinceOffer;
 

@@ -8,8 +8,8 @@ using Vmm.Emulation.Cpu.Jit;
 namespace Vmm.Emulation.Cpu.Lockstep;
 
 /// <summary>
-/// Which fields of <see cref="CpuState"/> both engines must agree on: all but those with which each finds its way, and the two words that
-/// other threads write.
+/// The fields of <see cref="CpuState"/> on which both engines must agree: all but an engine's own (lookups, budget, exits) and the two
+/// words that other threads write.
 /// </summary>
 internal static unsafe class StateComparison
 {

@@ -21,8 +21,8 @@ public unsafe struct JumpCacheEntry
     public const int SecondShift = 14;
 
     /// <summary>
-    /// Or <see cref="NoAddress"/>. Zero in an entry that was never written: address 0 is looked for at two places, which always hold
-    /// something else.
+    /// The virtual address, or <see cref="NoAddress"/> in an empty entry. An entry that was never written holds 0. That is never taken for
+    /// address 0, because the two places of address 0 are always written.
     /// </summary>
     public ulong Va;
     public byte* Code;
@@ -33,17 +33,17 @@ public unsafe struct JumpCacheEntry
     public static int SecondIndexOf(ulong va) => Count + ((int)((va ^ (va >> SecondShift)) >> 2) & (SecondCount - 1));
 
     /// <summary>
-    /// What an empty entry holds: no address of an instruction, and of the misaligned ones, to which a branch may go, one that is looked
-    /// for elsewhere.
+    /// The address in an empty entry. It is misaligned, so no instruction is there. A branch may go to a misaligned address, but this one
+    /// is looked for in another entry.
     /// </summary>
     public static ulong NoAddress(int index) => ~((ulong)index << 2);
 }
 
 /// <summary>
-/// Where jumps to other pages, and indirect ones, find translated code by virtual address. One for each address space at EL0, and one for
-/// EL1, which all address spaces share while what it holds is global. An address has two places: translated code looks at the first itself,
-/// which holds what was asked for last, and a thunk at the second. Functions of Linux that run together are megabytes apart: with one place
-/// a fork misses 260 times, an exec 1,000 times. Owner: the thread of the vCPU.
+/// Translated code by virtual address, for indirect jumps and for jumps to other pages. Each address space has a jump cache for EL0. EL1
+/// has one, which all address spaces share while it holds only global code. An address has two places. The first holds the address that
+/// was noted last, and translated code looks there itself; a thunk looks at the second. Two places are needed because functions of Linux
+/// that run together are megabytes apart: with one place a fork misses 260 times, an exec 1,000 times. Owner: the vCPU's thread.
 /// </summary>
 internal sealed unsafe class JumpCache : IDisposable
 {
@@ -67,7 +67,8 @@ internal sealed unsafe class JumpCache : IDisposable
     public JumpCacheEntry* Entries => _entries;
 
     /// <summary>
-    /// Whether it holds code that is not global, or in the lower half of the address space: it is of one pair of translation tables only.
+    /// Whether it holds code that belongs to one pair of translation tables: code that is not global, or lies in the lower half of the
+    /// address space.
     /// </summary>
     public bool AnyLocal { get; private set; }
 
@@ -152,8 +153,8 @@ internal sealed unsafe class JumpCache : IDisposable
             bool page = _sizes.SizeBits(i) == GuestMemory.PageShift;
             if (page)
             {
-                // In each of its two places the instructions of a page have a stretch of the entries to themselves, in one order or
-                // another.
+                // The first places of a page's instructions are one stretch of entries, and so are the second places. The order inside
+                // a stretch may differ.
                 Forget(va, region, JumpCacheEntry.IndexOf(va) & ~(CodePage.Words - 1), CodePage.Words);
                 Forget(va, region, JumpCacheEntry.SecondIndexOf(va) & ~(CodePage.Words - 1), CodePage.Words);
             }

@@ -1,9 +1,9 @@
 namespace Vmm.Emulation.Cpu.Mmu;
 
 /// <summary>
-/// Which sizes of pages and blocks a cache holds pieces of, and roughly where: a filter, which may say yes to an address that nothing is
-/// cached of, never no to one that something is cached of. So invalidating an address looks for pieces of a block only where there may be
-/// some. Owner: that of the cache.
+/// The sizes of the pages and blocks of which a cache holds pieces, and roughly their places. It is a filter. It may say yes for an address
+/// of which nothing is cached, but never no for an address of which something is. So invalidating an address looks for pieces of a block
+/// only where there may be some. Owner: the owner of the cache.
 /// </summary>
 internal sealed class PageSizes
 {

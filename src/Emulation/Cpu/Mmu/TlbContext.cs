@@ -26,8 +26,8 @@ internal sealed unsafe class TlbContext : IDisposable
     public const int Views = 3;
     private const int InstructionEntries = 1024;
 
-    // A context with no more local entries than this forgets them by its list of them: one that is passed through on the way to another
-    // (Linux changes TTBR0 and TTBR1 in three steps) costs next to nothing.
+    // A context with no more local entries than this has a list of them, and forgets them one by one. So a context that is only passed
+    // through costs next to nothing: Linux changes TTBR0 and TTBR1 in three steps.
     private const int RememberedFills = 1024;
     private const int PageShift = 12;
 
@@ -47,8 +47,9 @@ internal sealed unsafe class TlbContext : IDisposable
 
     private const int EntriesOfPart = SparseTable.PartSize / TlbEntry.Size;
 
-    // Entries that were never written are zeros. Only accesses to page 0 have that tag, which look at entry 0, and accesses that go on from
-    // the last page of the address space into page 0, which look at the last entry: these two of each view always have another tag.
+    // An entry that was never written has the tag 0. Two kinds of access look for that tag. An access to page 0 looks at entry 0. An access
+    // that goes on from the last page of the address space into page 0 looks at the last entry. So these two entries of each view are
+    // always written.
     private readonly SparseTable _table = new(Views * TlbEntry.Count * TlbEntry.Size);
     private readonly TlbEntry* _entries;
     private readonly InstructionEntry[] _instructions = new InstructionEntry[2 * InstructionEntries];
@@ -222,8 +223,8 @@ internal sealed unsafe class TlbContext : IDisposable
     }
 
     /// <summary>
-    /// TLBI by address: forgets every piece of the page or block that holds it, or with <paramref name="globalOnly"/> those that are
-    /// global.
+    /// TLBI by address: forgets every piece of the page or block that holds the address. With <paramref name="globalOnly"/> it forgets
+    /// only the global pieces.
     /// </summary>
     public void Invalidate(ulong va, bool globalOnly)
     {

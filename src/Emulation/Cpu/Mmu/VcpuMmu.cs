@@ -346,8 +346,8 @@ internal sealed unsafe class VcpuMmu(
     // ---- What a monitor looks at ----
 
     /// <summary>
-    /// Copies memory at virtual addresses as EL1 reads it, up to where none is mapped. Devices are not read and no cache changes. Owner
-    /// only, or while the vCPU does not run.
+    /// Copies memory at virtual addresses as EL1 reads it, up to the first page that is not mapped. It reads no device and changes no
+    /// cache. Owner only, or while the vCPU does not run.
     /// </summary>
     /// <returns>Bytes copied.</returns>
     public int Peek(ulong address, Span<byte> bytes)

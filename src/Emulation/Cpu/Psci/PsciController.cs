@@ -125,8 +125,8 @@ public sealed partial class PsciController(int possibleCpus, IPsciEvents events)
         _ => NotSupported,
     };
 
-    // SMCCC_ARCH_FEATURES (DEN0028, 7.3): of the calls of this service there are the mandatory ones; the workarounds are not known to be
-    // needed or not.
+    // SMCCC_ARCH_FEATURES (DEN0028, 7.3): this service has its mandatory calls only. NOT_SUPPORTED for a workaround says that it is not
+    // known whether the CPU needs it.
     private static long ArchFeatures(uint function) => function is 0x8000_0000 or 0x8000_0001 ? Success : NotSupported;
 
     // Bits outside the affinity fields must be zero (PSCI 1.1, section 5.6.2).

@@ -9,8 +9,8 @@ namespace Vmm.Emulation.Cpu.SystemRegisters;
 internal static unsafe class IdentificationRegisters
 {
     /// <summary>
-    /// IDC = 1: cleaning data to unify it is not needed, on any model; DIC = 0: the predecoded code must be invalidated. 64-byte lines.
-    /// Otherwise as the TRMs have it.
+    /// CTR_EL0. IDC = 1: no model needs data cleaned to the point of unification. DIC = 0: decoded code must be invalidated. Lines have
+    /// 64 bytes. The rest is as the TRMs have it.
     /// </summary>
     public const ulong CtrEl0 = 0x9444_C004;
 
@@ -75,8 +75,8 @@ internal static unsafe class IdentificationRegisters
         return core.Model.Caches.FirstOrDefault(c => c.Level == level && instructions == (c.Kind == CacheKind.Instruction));
     }
 
-    // CLIDR_EL1 as the TRMs have it: the types; LoC is the last level; with two levels LoUU and LoUIS are 1, with three they are 0 and ICB
-    // is 3.
+    // CLIDR_EL1 as the TRMs have it: the types of the caches, and LoC, the last level. With two levels LoUU and LoUIS are 1. With three
+    // levels they are 0, and ICB is 3.
     private static ulong Levels(IReadOnlyList<CpuCache> caches)
     {
         int last = caches.Max(c => c.Level);

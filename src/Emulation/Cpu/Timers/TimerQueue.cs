@@ -2,8 +2,8 @@ namespace Vmm.Emulation.Cpu.Timers;
 
 /// <summary>
 /// The deadlines of all timers of a machine, and the thread that waits for the earliest. A timer has one deadline at most, which setting
-/// it again replaces, so the queue never holds more than there are timers. While the clock is stopped nothing is due, and the thread
-/// sleeps.
+/// it again replaces, so the queue never holds more than there are timers. The thread
+/// sleeps while the clock is stopped, for nothing is due then.
 /// </summary>
 /// <remarks>Lock order: a timer, then the queue. A timer that is due is called with no lock held.</remarks>
 public sealed class TimerQueue : IDisposable
