@@ -85,11 +85,11 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
         return given;
     }
 
-    private async Task<string> DeviceAdd(JsonObject given, bool textual, bool wait)
+    private Task<string> DeviceAdd(JsonObject given, bool textual, bool wait)
     {
         (_, string? id, Dictionary<string, int> location, _) = Read(given, textual, adminState: false);
         int cpu = Locate(location);
-        return await Submit(new PlugVcpu(id ?? $"cpu-{cpu}", cpu), wait).ConfigureAwait(false);
+        return Submit(new PlugVcpu(id ?? $"cpu-{cpu}", cpu), wait);
     }
 
     private async Task<string> DeviceSet(JsonObject given, bool textual, bool wait)
@@ -113,14 +113,16 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
     }
 
     // What is to be said of it: nothing without waiting.
-    private async Task<string> Submit(IProtocolMessage request, bool wait)
-    {
-        if (!wait)
-        {
-            await vm.Ask<HotplugAccepted>(request).ConfigureAwait(false);
-            return "";
-        }
+    private Task<string> Submit(IProtocolMessage request, bool wait) => wait ? Outcome(request) : Acceptance(request);
 
+    private async Task<string> Acceptance(IProtocolMessage request)
+    {
+        await vm.Ask<HotplugAccepted>(request).ConfigureAwait(false);
+        return "";
+    }
+
+    private async Task<string> Outcome(IProtocolMessage request)
+    {
         HotplugOutcome outcome = await vm.AskOutcome(request).ConfigureAwait(false);
         string said = OutcomeText.Of(outcome);
         return outcome.Kind == HotplugOutcomeKind.Done ? said : throw new QapiException(said);
