@@ -6,7 +6,7 @@ namespace Vmm.Acpi;
 /// <summary>Tables laid out in memory: RSDP, XSDT, FADT with its DSDT, and the others.</summary>
 public sealed class AcpiTableSet
 {
-    /// <summary>Of each table; the first is so far from <see cref="Address"/>.</summary>
+    /// <summary>Alignment of each table, in bytes. The RSDP takes the first such unit.</summary>
     public const int Alignment = 64;
 
     /// <summary>Bytes of the RSDP, with which <see cref="Bytes"/> begins.</summary>
@@ -58,17 +58,17 @@ public sealed class AcpiTableSet
         }
     }
 
-    /// <summary>Where the bytes go; the RSDP is the first of them.</summary>
+    /// <summary>Guest physical address of <see cref="Bytes"/>, and so of the RSDP.</summary>
     public ulong Address { get; }
 
     public byte[] Bytes { get; }
 
     public IEnumerable<AcpiTable> Tables => _tables.Select(t => t.Table);
 
-    /// <summary>Each table and where it is.</summary>
+    /// <summary>Each table and its guest physical address.</summary>
     public IEnumerable<(AcpiTable Table, ulong Address)> Placed => _tables;
 
-    /// <summary>Where 64-bit addresses of tables are: in the FADT, the XSDT and the RSDP.</summary>
+    /// <summary>Guest physical addresses of the 64-bit pointers to tables: in the FADT, the XSDT and the RSDP.</summary>
     public IEnumerable<ulong> Pointers => _pointers;
 
     // ACPI 6.5, 5.2.5.3: revision 2, two checksums.

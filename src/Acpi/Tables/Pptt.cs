@@ -70,7 +70,7 @@ public sealed class Pptt
         return new AcpiTable("PPTT", 2, pptt._table.ToArray());
     }
 
-    // Where the node is. Its caches stand before it, and so does every parent.
+    // Writes a node and returns its offset in the table. Its caches stand before it, and so does every parent.
     private uint Node(uint flags, uint parent, uint id, PpttCache[] caches)
     {
         uint[] resources = Caches(caches);
@@ -84,8 +84,8 @@ public sealed class Pptt
         return at;
     }
 
-    // Where the caches of a node are. Each leads to the next level of the same node; what another node has, Linux would take for this
-    // one's.
+    // Writes the caches of a node and returns their offsets in the table. A cache refers to the next level of the same node only: Linux
+    // would take another node's cache for this node's.
     private uint[] Caches(PpttCache[] caches)
     {
         var places = new List<uint>();

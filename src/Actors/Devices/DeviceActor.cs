@@ -7,8 +7,9 @@ using Vmm.Emulation.State;
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// The actor of a device: it alone resets the device, saves and loads it, and does its asynchronous work, of which a device whose work is
-/// all done within the guest's accesses has none. The core, which is handed in, serves the guest meanwhile and outlives the actor.
+/// The actor of a device. It alone resets, saves and loads the device, and does the device's asynchronous work. A device that does all its
+/// work within the guest's accesses needs no more than this class. The core is handed in; it serves the guest meanwhile and outlives the
+/// actor.
 /// </summary>
 public class DeviceActor : MessageActor
 {
@@ -30,7 +31,7 @@ public class DeviceActor : MessageActor
     /// <summary>Brings the core to its power-on state.</summary>
     protected virtual void ResetCore() => _device.Reset();
 
-    /// <summary>What is saved: the core, and what the actor itself holds.</summary>
+    /// <summary>The units of state to save and load: the core's, and those of the actor itself.</summary>
     protected virtual IReadOnlyList<IStateUnit> StateUnits => [_device.StateUnit];
 
     private byte[] Save()

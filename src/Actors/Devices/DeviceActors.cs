@@ -13,14 +13,14 @@ using Vmm.Emulation.Devices.Pl061;
 
 namespace Vmm.Actors.Devices;
 
-/// <summary>Which actor a device has, by the type of its core.</summary>
-/// <param name="machine">Of the devices.</param>
+/// <summary>The table of actors: the actor of a device by the type of its core.</summary>
+/// <param name="machine">The machine that has the devices.</param>
 /// <param name="serialOutput">Takes the guest's serial output.</param>
 internal sealed class DeviceActors(IVmMachine machine, Action<ReadOnlyMemory<byte>> serialOutput)
 {
     private static readonly Type[] s_none = [];
 
-    // With ACPI the power button is the GED's, without it a pin of the GPIO port.
+    // The power button is an event of the GED with ACPI, and a pin of the GPIO port without.
     private bool Acpi => machine.Hotplug != null;
 
     /// <summary>The actor of a device and the messages for the VM that it takes; null for a device whose actor is made elsewhere.</summary>
@@ -52,8 +52,7 @@ internal sealed class DeviceActors(IVmMachine machine, Action<ReadOnlyMemory<byt
     }
 
     /// <summary>
-    /// Saves and loads the CPU hotplug block. What is to be done about what the guest does there, and its reset, is the hotplug
-    /// coordinator's.
+    /// Saves and loads the CPU hotplug block. The hotplug coordinator resets the block, and acts on what the guest does there.
     /// </summary>
     private sealed class HotplugBlockActor(CpuHotplugBlock block) : DeviceActor(block)
     {

@@ -7,8 +7,9 @@ using Vmm.Emulation.Boards;
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// Makes the actor of each device of the board (<see cref="DeviceActors"/>) and speaks for all of them. What a device's host stream throws
-/// restarts its actor, for the core is untouched by that; when it goes on, and on any other failure, the supervisor hears of it.
+/// Makes the actor of each device of the board (<see cref="DeviceActors"/>) and passes messages on to them. An exception of a device's host
+/// stream restarts the device's actor, because the core is untouched by it. When such exceptions go on, and on any other failure, the
+/// supervisor is told.
 /// <para>The GIC's actor is <see cref="Interrupts.GicSupervisor"/>.</para>
 /// </summary>
 public sealed class DeviceManager : MessageActor
@@ -79,7 +80,7 @@ public sealed class DeviceManager : MessageActor
         }
     }
 
-    // Restarted too often.
+    // A device's actor has stopped: it failed too often to be restarted again.
     private void OnStopped(Terminated stopped)
     {
         Exception? cause = _failures.GetValueOrDefault(stopped.ActorRef);

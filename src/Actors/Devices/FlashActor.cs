@@ -6,8 +6,8 @@ using Vmm.Emulation.Devices.CfiFlash;
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// A bank of flash: writes what the guest changes to a file. The guest sees the bank busy meanwhile, so what it has seen completed is with
-/// the host's kernel and survives the end of this process, however it ends.
+/// A bank of flash: writes the guest's changes to a file. The guest sees the bank busy until a change is written. So a change that the
+/// guest has seen completed is with the host's kernel, and survives the end of this process, however it ends.
 /// </summary>
 public sealed class FlashActor : DeviceActor
 {

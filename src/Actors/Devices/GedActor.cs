@@ -5,16 +5,16 @@ using Vmm.Emulation.Devices.Ged;
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// The Generic Event Device: whatever the guest is to be told through it comes here as a message. A guest that was not ready for the
-/// interrupt, because it was booting or had not set it up as an edge, does not notice it; so it is repeated, ever more rarely, until the
-/// guest has read the selector and, for CPUs, has taken note of each mark in the hotplug block; also after a reset, when a mark came just
-/// before. When there is nothing unread there is no timer.
+/// The Generic Event Device: each event that the guest is to be told comes here as a message. A guest that is booting, or has not set up
+/// the interrupt as an edge, does not notice the interrupt. So the interrupt is repeated, ever more rarely, until the guest has read the
+/// selector. For CPU events it is repeated until the guest has taken note of each mark in the hotplug block, also across a reset. No timer
+/// runs while nothing is unread.
 /// </summary>
 public sealed class GedActor : DeviceActor, IWithTimers
 {
     private static readonly TimeSpan s_firstReminder = TimeSpan.FromMilliseconds(100);
 
-    // A guest that listens at last hears of it within this time.
+    // A guest that begins to listen is told of the event within this time.
     private static readonly TimeSpan s_rarestReminder = TimeSpan.FromSeconds(3);
 
     private readonly Ged _ged;

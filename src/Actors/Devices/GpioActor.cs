@@ -5,12 +5,12 @@ using Vmm.Emulation.Devices.Pl061;
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// The GPIO port, whose pins the host drives by message: the power button of a machine without ACPI. A guest that does not listen yet does
-/// not notice the press; so the button is pressed again, ever more rarely, until it does.
+/// The GPIO port: the host drives its pins by message. One pin is the power button of a machine without ACPI. A guest that does not listen
+/// yet does not notice a press, so the button is pressed again, ever more rarely, until the guest notices it.
 /// </summary>
 public sealed class GpioActor : DeviceActor, IWithTimers
 {
-    // Linux looks at the pin when it has stopped bouncing.
+    // A press is long, because Linux reads the pin only after its debounce interval.
     private static readonly TimeSpan s_press = TimeSpan.FromMilliseconds(100);
 
     private static readonly TimeSpan s_longestPress = TimeSpan.FromSeconds(3);
@@ -23,7 +23,7 @@ public sealed class GpioActor : DeviceActor, IWithTimers
 
     private sealed record ButtonReleased;
 
-    /// <param name="powerButton">The pin that has it.</param>
+    /// <param name="powerButton">The pin of the power button.</param>
     public GpioActor(Pl061 gpio, int powerButton)
         : base(gpio)
     {
@@ -51,7 +51,7 @@ public sealed class GpioActor : DeviceActor, IWithTimers
         base.ResetCore();
     }
 
-    // An edge, also where it is pressed already.
+    // The pin is released first, so that there is an edge even if it was pressed.
     private void Press(TimeSpan time)
     {
         _gpio.SetInput(_powerButton, false);

@@ -6,7 +6,7 @@ namespace Vmm.Actors.Devices;
 /// <summary>The real time clock: keeps the host timer of the guest's alarm.</summary>
 public sealed class RtcActor : DeviceActor, IWithTimers
 {
-    // The host's clock may be set: look again now and then.
+    // The host's clock may be set, so the actor looks at the time again after at most this long.
     private static readonly TimeSpan s_longestWait = TimeSpan.FromMinutes(1);
     private static readonly TimeSpan s_shortestWait = TimeSpan.FromMilliseconds(1);
 

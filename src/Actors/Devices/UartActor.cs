@@ -77,7 +77,7 @@ public sealed class UartActor : DeviceActor, IWithTimers
         Drain();
     }
 
-    // What was sent before the reset has been sent; input waits on the line.
+    // Output from before the reset still goes out. Input waits on the line.
     protected override void ResetCore()
     {
         Drain();

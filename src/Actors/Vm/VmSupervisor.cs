@@ -16,18 +16,18 @@ namespace Vmm.Actors.Vm;
 public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, Action<ReadOnlyMemory<byte>> SerialOutput)
 {
     /// <summary>
-    /// The hotplug journal, after <see cref="HotplugState.PowerOn"/>: a file for a machine that goes on in another process.
+    /// The hotplug journal, after <see cref="HotplugState.PowerOn"/>. It is a file when another process may go on with the machine.
     /// </summary>
     public IHotplugJournal Journal { get; init; } = new MemoryJournal();
 
-    /// <summary>What would reset the machine shuts it down (<c>-no-reboot</c>).</summary>
+    /// <summary>A reset request powers the machine off instead (<c>-no-reboot</c>).</summary>
     public bool ShutdownOnReset { get; init; }
 }
 
 /// <summary>
-/// The run state of the VM, and the parent of everything in it. Pausing stops the vCPUs first. A fault of a vCPU, and the end of any other
-/// part, pauses the VM as internal-error with a report; nothing is restarted behind the guest's back. The way out is a reset, which makes
-/// the parts anew.
+/// The VM: it owns the run state and is the parent of all actors of the VM. Pausing stops the vCPUs first. A fault of a vCPU, or the end of
+/// any other part, pauses the VM as internal-error with a report. No part is restarted behind the guest's back. A reset leaves
+/// internal-error and makes the parts anew.
 /// <code>
 /// reset: vCPUs paused → GIC, devices and hotplug reset by their actors → RAM and CPUs → vCPUs resume
 /// </code>
@@ -50,10 +50,10 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
     private IActorRef _devices = ActorRefs.Nobody;
     private IActorRef? _hotplug;
 
-    // No part of those that are made anew together: it holds what is still to be written.
+    // The journal is not made anew with the parts, because it may still have entries to write. Null without hotplug, or once it has ended.
     private IActorRef? _journal;
 
-    // A part is gone or going.
+    // The first child that stopped or failed; null while all children run.
     private PartFailed? _lost;
     private bool _vcpusLost;
     private bool _poweredOn;
@@ -104,7 +104,7 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         return part;
     }
 
-    // Running, paused, shutdown, internal-error: what is allowed differs, what is always answered does not.
+    // The commands that are allowed depend on the run state. The queries of Always() are answered in each.
     private void Running()
     {
         Receive<StopVm>(_ => Pause(VmRunState.Paused, "", Sender));
@@ -137,7 +137,7 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
             Sender.Tell(_status);
         });
 
-        // What vCPUs had on their way when they were stopped.
+        // These messages were on their way from a vCPU when it was stopped.
         Receive<GuestPoweredOff>(_ => PowerOff());
         Receive<GuestReset>(_ => Reset(ActorRefs.Nobody, resume: false, s_guestReset));
         Receive<GetDeviceState>(get => (get.Device == "gic" ? _gic : _devices).Forward(get));
@@ -208,7 +208,7 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         }
     }
 
-    // What a part did not come to answer before it ended.
+    // Answers a request that a part did not answer before it ended.
     private void AnswerFor(DeadLetter unheard)
     {
         switch (unheard.Message)
@@ -249,7 +249,7 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         }
     }
 
-    // Of a machine that is running or was.
+    // Allowed in every state after the first power-on.
     private void Reset(IActorRef requester, bool resume, VmReset reset)
     {
         if (_options.ShutdownOnReset)
@@ -302,7 +302,7 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         }
     }
 
-    // The administrative states are the hotplug coordinator's; without one they are those of power-on for good.
+    // The hotplug coordinator owns the administrative states. Without one they stay as at power-on.
     private void DescribeCpus(IProtocolMessage query, Func<IProtocolMessage> fromPowerOn)
     {
         if (_lost != null)
@@ -338,7 +338,7 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
 
     private void Pause(VmRunState runState, string detail, IActorRef requester) => WhenPaused(keepGuestEvents: true, () =>
     {
-        // What made the VM fail first is what counts.
+        // The first failure is the one to report.
         if (_status.RunState != VmRunState.InternalError)
         {
             SetStatus(_lost == null ? runState : VmRunState.InternalError, _lost == null ? detail : _lost.Report);
@@ -348,7 +348,7 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         Become(Stopped);
     });
 
-    // What happened is published when it is done; null for the power-on.
+    // `happened` is published when the reset is done; it is null for the power-on.
     private void PauseThenReset(IActorRef requester, bool resume, VmReset? happened) => WhenPaused(keepGuestEvents: false, () =>
     {
         if (_lost == null)
@@ -357,7 +357,7 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
             return;
         }
 
-        // They hold each other's references: all are made anew.
+        // The parts hold references to each other, so all are made anew.
         foreach (IActorRef part in _parts)
         {
             Context.Stop(part);
@@ -469,8 +469,8 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         Become(Running);
     }
 
-    // Commands that come while the vCPUs are being stopped wait; nothing here waits for a guest access. A reset makes void what vCPUs asked
-    // for before it.
+    // Pauses the vCPUs, and then acts. Commands that come meanwhile wait in the stash; nothing here waits for a guest access. A reset drops
+    // the requests that vCPUs made before it.
     private void WhenPaused(bool keepGuestEvents, Action then)
     {
         if (_vcpusLost)
@@ -506,7 +506,7 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
                 Receive<GuestReset>(_ => { });
             }
 
-            // CPU_ON that was under way: the vCPU remembers it until it is resumed.
+            // A CPU_ON may be under way. The vCPU keeps it until it is resumed.
             Receive<PowerOnVcpu>(_vcpus.Forward);
             ReceiveAny(_ => Stash.Stash());
         });
