@@ -2,7 +2,7 @@ using Vmm.Emulation.Devices;
 
 namespace Vmm.Emulation.Boards;
 
-/// <summary>Where the parts of a board are that a boot or a description names by what they are for.</summary>
+/// <summary>The addresses and interrupts of a board's parts that a boot or a description of the hardware names.</summary>
 public sealed record BoardMap
 {
     /// <summary>First byte of RAM.</summary>
@@ -17,7 +17,7 @@ public sealed record BoardMap
     /// <summary>The GICv3's distributor frame.</summary>
     public required GuestPhysicalAddress Distributor { get; init; }
 
-    /// <summary>Where redistributors are, one after the other, and how many have room; CPUs fill the regions in this order.</summary>
+    /// <summary>The regions of redistributors: address, and number of redistributors that fit. CPUs fill them in this order.</summary>
     public required IReadOnlyList<(GuestPhysicalAddress Address, int Room)> Redistributors { get; init; }
 
     public required CpuInterrupts CpuInterrupts { get; init; }

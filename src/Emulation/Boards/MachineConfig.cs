@@ -18,7 +18,7 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// <summary>The most CPUs that can be possible: QEMU's limit for <c>virt</c> with GICv3.</summary>
     public const int MaxCpus = 512;
 
-    /// <summary>Where the machine traces what it does; null for nowhere. Whoever made it disposes it, after the machine.</summary>
+    /// <summary>The machine's trace; null for none. Its maker disposes it, after the machine.</summary>
     public TraceLog? Trace { get; init; }
 
     /// <summary>How instructions are executed.</summary>
@@ -118,7 +118,7 @@ public sealed record FirmwareConfig(FlashImage Code, FlashImage Variables);
 /// <param name="Contents">At most <see cref="BoardMap.FlashBankSize"/> bytes; what follows is zeros.</param>
 /// <param name="ReadOnly">The guest cannot change it.</param>
 /// <param name="File">
-/// Where changes are kept, of the size of the bank; null for nowhere. Whoever made it disposes it, after the machine.
+/// The file that keeps changes. It has the size of the bank; null for none. Its maker disposes it, after the machine.
 /// </param>
 public sealed record FlashImage(ReadOnlyMemory<byte> Contents, bool ReadOnly, SafeFileHandle? File = null);
 

@@ -14,7 +14,7 @@ internal sealed unsafe class DataPath(VcpuCore core)
 {
     private const ulong PageMask = ~(ulong)(GuestMemory.PageSize - 1);
 
-    /// <summary>Who repeats accesses that were made before, to compare them; mostly nobody.</summary>
+    /// <summary>Repeats accesses that were made before, to compare them (lockstep); null without.</summary>
     public IAccessReplay? Replay { get; init; }
 
     public bool LoadSlow<T>(Op* op, ulong va, AccessKind kind, out T value)

@@ -4,7 +4,7 @@ namespace Vmm.Emulation.Cpu;
 internal unsafe interface IAccessReplay
 {
     /// <summary>
-    /// Where an access that is repeated goes in host memory. False while none is repeated, and for a place that it cannot have gone to.
+    /// The place in host memory of an access that is repeated. False while none is repeated, and when the access cannot have gone there.
     /// </summary>
     bool TryFind(ulong va, int size, AccessKind kind, bool write, out byte* host);
 

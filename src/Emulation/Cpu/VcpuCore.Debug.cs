@@ -16,7 +16,7 @@ public sealed unsafe partial class VcpuCore
     // Counts exception entries and returns: each replaces PSTATE, with a PSTATE.SS of its own.
     private long _pstateReplacements;
 
-    // Of the instruction stepped last, for ESR: that there was one, and that it was a load-exclusive.
+    // For ESR: whether an instruction was stepped, and whether it was a load-exclusive.
     private uint _stepSyndrome;
 
     /// <summary>Step, breakpoints and watchpoints.</summary>

@@ -25,7 +25,7 @@ public sealed unsafe partial class VcpuCore
 
     private Op* EntryOp => _ownOps;
 
-    /// <summary>Where what translated code leaves for is executed.</summary>
+    /// <summary>The op for which translated code left: a handler executes it.</summary>
     internal Op* LeftOp => _ownOps + 2;
 
     /// <summary>

@@ -11,7 +11,7 @@ public sealed unsafe partial class VcpuCore : IStateUnit
 
     public string Id => Index.ToString();
 
-    /// <summary>With whether the CPU is enabled: <see cref="Load"/> enables or disables it.</summary>
+    /// <summary>Saves the state, and whether the CPU is enabled: <see cref="Load"/> enables or disables it.</summary>
     public void Save(StateWriter writer)
     {
         CpuState* s = _state;

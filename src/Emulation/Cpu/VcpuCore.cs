@@ -85,7 +85,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     /// <summary>What HVC calls; without one HVC is UNDEFINED.</summary>
     public PsciController? Psci { get; set; }
 
-    /// <summary>Where what this vCPU does is traced; null for nowhere. Set before it runs.</summary>
+    /// <summary>The trace of this vCPU; null for none. Set before it runs.</summary>
     public TraceLog? Trace
     {
         get => _trace;

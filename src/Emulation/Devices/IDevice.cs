@@ -50,7 +50,7 @@ public sealed record Placement(IReadOnlyList<GuestPhysicalAddress> Addresses, IR
     {
     }
 
-    /// <summary>Of the first region.</summary>
+    /// <summary>Guest physical address of the first region.</summary>
     public ulong Address => Addresses[0].Value;
 
     /// <summary>The GSIV of the first line, which is its INTID (ACPI 6.5, 5.2.12.14).</summary>

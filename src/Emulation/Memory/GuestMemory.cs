@@ -19,7 +19,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
     private byte* _host;
     private bool _direct = true;
 
-    // Where writes are marked; null while nobody asks for them.
+    // The log of written pages; null while nobody asks for it.
     private DirtyLog? _log;
     private int _cached;
 

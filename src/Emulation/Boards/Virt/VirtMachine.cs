@@ -22,7 +22,7 @@ public sealed class VirtMachine : IDisposable
     private readonly TranslationCache? _translations;
     private readonly TimerQueue _timers;
 
-    // Where instructions count the time; null where the host's does.
+    // The clock that counts instructions; null when host time passes.
     private readonly InstructionClock? _instructionClock;
 
     /// <exception cref="InsufficientMemoryException">The host refuses to reserve the RAM, or the room for translated code.</exception>

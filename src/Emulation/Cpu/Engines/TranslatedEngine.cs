@@ -22,13 +22,13 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
     {
         public ExitKind Kind;
 
-        /// <summary>Where to go on; of <see cref="ExitKind.Interpret"/> the instruction that is left for.</summary>
+        /// <summary>Address to go on at. For <see cref="ExitKind.Interpret"/> that of the instruction to interpret.</summary>
         public ulong Pc;
 
         /// <summary>What the code says of the exit; null for <see cref="ExitKind.Lookup"/>.</summary>
         public ExitInfo* Info;
 
-        /// <summary>Of <see cref="ExitCounters"/>.</summary>
+        /// <summary>Index of the exit in <see cref="ExitCounters"/>.</summary>
         public int Counter;
 
         /// <summary>Instructions executed that the code at <see cref="Place"/> charges.</summary>
@@ -37,7 +37,7 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
         /// <summary>The code at <see cref="Place"/> is for translations as they were.</summary>
         public bool Relies;
 
-        /// <summary>Where the code goes on behind the instruction.</summary>
+        /// <summary>The place at which the code goes on behind the instruction.</summary>
         public byte* Place;
     }
 

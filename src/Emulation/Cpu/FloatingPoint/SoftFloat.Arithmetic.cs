@@ -368,7 +368,7 @@ internal static partial class SoftFloat
         return ProductSum<F>(x, y, z, 0, fpcr, ref fpsr);
     }
 
-    // Of finite operands.
+    // The operands must be finite.
     private static ulong ProductSum<F>(in Unpacked x, in Unpacked y, in Unpacked z, int scale, uint fpcr, ref uint fpsr)
         where F : struct, IFloatFormat
     {

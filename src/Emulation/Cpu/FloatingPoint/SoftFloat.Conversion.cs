@@ -103,7 +103,7 @@ internal static partial class SoftFloat
         return (x.Sign ? 0 - magnitude : magnitude) & mask;
     }
 
-    // Of a number below 2^64.
+    // The number must be below 2^64.
     private static ulong RoundedMagnitude(in Unpacked x, int exponent, Rounding mode, out bool inexact)
     {
         ulong whole;

@@ -4,7 +4,7 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu.Interpreter;
 
-/// <summary>Who makes code of what the code cache holds. Both are called with the cache's lock held.</summary>
+/// <summary>A translator of the code cache's pages. Both methods are called with the cache's lock held.</summary>
 internal interface ICodeTranslator
 {
     /// <summary>Some lines of a page, by bit, hold other instructions now.</summary>
@@ -46,7 +46,7 @@ public sealed unsafe class CodeCache(Feature features)
     /// <summary>How often all pages were given up because there were too many.</summary>
     public long GivenUp { get; private set; }
 
-    /// <summary>Of all pages, and of what is translated of them.</summary>
+    /// <summary>Guards all pages, and the code translated from them.</summary>
     internal Lock Lock { get; } = new();
 
     /// <summary>Has the code translated, not interpreted. Before there is any.</summary>

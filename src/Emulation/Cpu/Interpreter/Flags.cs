@@ -11,7 +11,7 @@ internal static class Flags
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint Logical32(uint r) => (r & Pstate.N) | (r == 0 ? Pstate.Z : 0);
 
-    /// <summary>Of <paramref name="r"/> = a + b.</summary>
+    /// <summary>The flags of <paramref name="r"/> = a + b.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint Add64(ulong a, ulong b, ulong r) =>
         Logical64(r) | (r < a ? Pstate.C : 0) | ((uint)(((a ^ r) & (b ^ r)) >> 63) << 28);
@@ -20,7 +20,7 @@ internal static class Flags
     public static uint Add32(uint a, uint b, uint r) =>
         Logical32(r) | (r < a ? Pstate.C : 0) | ((((a ^ r) & (b ^ r)) >> 31) << 28);
 
-    /// <summary>Of <paramref name="r"/> = a - b.</summary>
+    /// <summary>The flags of <paramref name="r"/> = a - b.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint Sub64(ulong a, ulong b, ulong r) =>
         Logical64(r) | (a >= b ? Pstate.C : 0) | ((uint)(((a ^ b) & (a ^ r)) >> 63) << 28);
@@ -29,7 +29,7 @@ internal static class Flags
     public static uint Sub32(uint a, uint b, uint r) =>
         Logical32(r) | (a >= b ? Pstate.C : 0) | ((((a ^ b) & (a ^ r)) >> 31) << 28);
 
-    /// <summary>Of <paramref name="r"/> = a + b + carry.</summary>
+    /// <summary>The flags of <paramref name="r"/> = a + b + carry.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static uint AddCarry64(ulong a, ulong b, ulong r, bool carry) =>
         Logical64(r) | (r < a || (carry && r == a) ? Pstate.C : 0) | ((uint)(((a ^ r) & (b ^ r)) >> 63) << 28);

@@ -6,14 +6,14 @@ namespace Vmm.Emulation.Cpu.Interpreter;
 /// <summary>How execution moves between ops: the handlers that belong to no instruction, and what branch handlers share.</summary>
 internal static unsafe class Flow
 {
-    /// <summary>Of an op that nobody has executed yet.</summary>
+    /// <summary>The handler of an op that was not executed yet: decodes it and executes it.</summary>
     public static Op* Undecoded(VcpuCore core, CpuState* s, Op* op)
     {
         core.DecodeCurrent(op);
         return op->Handler(core, s, op);
     }
 
-    /// <summary>Of the op after the last of a page: not an instruction.</summary>
+    /// <summary>The handler of the op after the last of a page. It is no instruction, and goes on to the next page.</summary>
     public static Op* PageEnd(VcpuCore core, CpuState* s, Op* op)
     {
         s->Remaining -= op - s->RunStart;

@@ -21,7 +21,7 @@ public struct TlbEntry
     /// <summary>Entries in a set, indexed by bits 23:12 of the virtual address.</summary>
     public const int Count = 4096;
 
-    // Where translated code finds the fields.
+    // Offsets of the fields, in bytes, for translated code.
     public const int ReadTagOffset = 0;
     public const int WriteTagOffset = 8;
     public const int AddendOffset = 16;

@@ -30,7 +30,7 @@ public sealed partial class PsciController(int possibleCpus, IPsciEvents events)
     private const long AlreadyOn = -4;
     private const long OnPendingError = -5;
 
-    // Of power_state: the reserved bits, and the power level, which may only be the CPU's own (PSCI 1.1, section 5.4.2).
+    // Bits of power_state that must be zero: the reserved ones, and the power level, as only the CPU's own is allowed (PSCI 1.1, 5.4.2).
     private const uint PowerStateReserved = 0xFFFE_0000;
 
     private readonly int[] _power = new int[possibleCpus];

@@ -7,7 +7,7 @@ public sealed partial class CfiFlash : IStateUnit
 {
     string IStateUnit.Id => Name;
 
-    /// <summary>With the sectors that hold anything; those of a read-only bank are the machine's configuration.</summary>
+    /// <summary>Saves the registers and the sectors that hold anything. A read-only bank's sectors belong to the configuration.</summary>
     public void Save(StateWriter writer)
     {
         lock (_lock)

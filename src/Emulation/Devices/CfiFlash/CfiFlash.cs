@@ -27,7 +27,7 @@ public sealed partial class CfiFlash : IMmioDevice
     private Step _step;
     private byte _errors;
 
-    // Of buffered programming: words yet to come, and the block of BufferSize bytes that takes them; -1 before the first.
+    // Buffered programming: the number of words yet to come, and the block of BufferSize bytes that takes them (-1 before the first word).
     private int _count;
     private int _block;
 
@@ -58,7 +58,7 @@ public sealed partial class CfiFlash : IMmioDevice
     /// <param name="name">Of the bank, in traces.</param>
     /// <param name="memory">The array: read-only memory of whole sectors at the address of the bank.</param>
     /// <param name="readOnly">Programming and erasing fail.</param>
-    /// <param name="store">Where the owner writes back what changes, of the size of the bank; null for nowhere.</param>
+    /// <param name="store">The file of the bank's size to which the owner writes changes back; null for none.</param>
     public CfiFlash(string name, GuestMemory memory, bool readOnly, SafeFileHandle? store = null)
     {
         if (!memory.IsReadOnly || memory.Size % SectorSize != 0 || memory.Size > int.MaxValue)
@@ -77,8 +77,8 @@ public sealed partial class CfiFlash : IMmioDevice
     public string Name { get; }
 
     /// <summary>
-    /// Where the owner writes back what changes; each change waits for <see cref="CompleteWriteBack"/> then. Null for a bank that keeps
-    /// nothing.
+    /// The file to which the owner writes changes back. With a file each change waits for <see cref="CompleteWriteBack"/>. Null for a bank
+    /// that keeps nothing.
     /// </summary>
     public SafeFileHandle? Store { get; }
 
@@ -221,7 +221,7 @@ public sealed partial class CfiFlash : IMmioDevice
                 SetLock(offset / SectorSize, (byte)value);
                 break;
             case Step.BufferCount:
-                // Of words of each chip, less one.
+                // The value is the number of words for each chip, less one.
                 _count = (ushort)value + 1;
                 _block = -1;
                 if (_count <= BufferSize / BusWidth)

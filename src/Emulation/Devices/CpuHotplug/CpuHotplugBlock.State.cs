@@ -4,7 +4,7 @@ namespace Vmm.Emulation.Devices.CpuHotplug;
 
 public sealed partial class CpuHotplugBlock : IStateUnit
 {
-    // Of an event: CPU, kind, source event, status.
+    // The words of an event: CPU, kind, source event, status.
     private const int EventWords = 4;
 
     // 2: events.

@@ -108,7 +108,7 @@ public sealed partial class FwCfg(IDmaMemory ram) : IMmioDevice
             Select((ushort)(control >> 16));
         }
 
-        // Of several, the first that QEMU looks for.
+        // If several operations are asked for, the first in QEMU's order is done.
         bool done = true;
         if (length > 0 && (control & DmaRead) != 0)
         {

@@ -234,7 +234,7 @@ public sealed partial class Distributor : IMmioDevice, IInterruptSink
         }
     }
 
-    // Of interrupts of a word, by bit. Most go to the same CPU.
+    // Updates the targets of the interrupts of a word, given by bit. Most go to the same CPU.
     private void UpdateTargetsLocked(int word, uint changed)
     {
         CpuInterface? last = null;

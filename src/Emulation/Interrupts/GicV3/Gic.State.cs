@@ -20,7 +20,7 @@ public sealed partial class Gic : IStateUnit
         }
     }
 
-    /// <summary>Also attaches and detaches CPUs as they were. Devices loaded before or after may drive their lines.</summary>
+    /// <summary>Loads the state; attaches and detaches CPUs as they were. Devices loaded before or after may drive their lines.</summary>
     public void Load(StateReader reader)
     {
         lock (Lock)

@@ -28,7 +28,7 @@ public sealed partial class Gic
     /// <summary>Redistributors that follow each other.</summary>
     public IReadOnlyList<RedistributorRegion> RedistributorRegions { get; }
 
-    /// <summary>Where changes of the lines made from now on are traced; null for nowhere.</summary>
+    /// <summary>The trace of changes of the lines that are made from now on; null for none.</summary>
     public TraceLog? Trace { get; init; }
 
     /// <summary>A private peripheral interrupt of one CPU.</summary>
