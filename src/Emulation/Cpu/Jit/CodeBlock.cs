@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// What the translation cache knows of a block, at the start of its cold part. Places are offsets from the start of the memory for code. Owner: whoever holds the
-/// lock of the translation cache.
+/// What the translation cache knows of a block, at the start of its cold part. Places are offsets from the start of the memory for code.
+/// Owner: whoever holds the lock of the translation cache.
 /// </summary>
 [StructLayout(LayoutKind.Sequential)]
 internal struct CodeBlock

@@ -1,8 +1,8 @@
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// A part of the memory for code that is filled block by block and given up as a whole: hot parts of blocks from one place on, cold parts from
-/// another. Owner: whoever holds the lock of the translation cache.
+/// A part of the memory for code that is filled block by block and given up as a whole: hot parts of blocks from one place on, cold parts
+/// from another. Owner: whoever holds the lock of the translation cache.
 /// </summary>
 internal sealed unsafe class CodeSegment
 {

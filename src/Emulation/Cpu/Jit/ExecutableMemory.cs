@@ -3,8 +3,9 @@ using System.Runtime.InteropServices;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// Host memory for code, reserved at once and populated as it is touched. It is one mapping that can be written and executed; where the host refuses that (SELinux
-/// execmem, PR_SET_MDWE), or when asked for, a memory file that is mapped twice: to write, and to read and execute.
+/// Host memory for code, reserved at once and populated as it is touched. It is one mapping that can be written and executed; where the
+/// host refuses that (SELinux execmem, PR_SET_MDWE), or when asked for, a memory file that is mapped twice: to write, and to read and
+/// execute.
 /// </summary>
 internal sealed unsafe partial class ExecutableMemory : IDisposable
 {
@@ -48,7 +49,8 @@ internal sealed unsafe partial class ExecutableMemory : IDisposable
             return null;
         }
 
-        // A process of the guest is made by code in 800 small pages, more than the host's TLB holds: with huge ones it takes 5 % less time. A host that has none goes on without.
+        // A process of the guest is made by code in 800 small pages, more than the host's TLB holds: with huge ones it takes 5 % less time.
+        // A host that has none goes on without.
         _ = Madvise(start, size, MadvHugePage);
         return new ExecutableMemory(start, start, size);
     }

@@ -18,7 +18,10 @@ internal enum ExitKind
     /// <summary>Attention or the end of the budget before an instruction.</summary>
     Attention,
 
-    /// <summary>Accesses that were to be checked together lie in two pages: code that checks each is to be translated, and the jump to be pointed there.</summary>
+    /// <summary>
+    /// Accesses that were to be checked together lie in two pages: code that checks each is to be translated, and the jump to be pointed
+    /// there.
+    /// </summary>
     Apart,
 }
 
@@ -26,7 +29,9 @@ internal enum ExitKind
 [StructLayout(LayoutKind.Sequential, Pack = 4)]
 public unsafe struct ExitInfo
 {
-    /// <summary>Interpret: where the decoded instruction is, from the address of this field. Others: the offset in the page to go on at, in bytes.</summary>
+    /// <summary>
+    /// Interpret: where the decoded instruction is, from the address of this field. Others: the offset in the page to go on at, in bytes.
+    /// </summary>
     public int Where;
 
     /// <summary>Interpret: instructions executed before it that are not yet taken off the budget.</summary>

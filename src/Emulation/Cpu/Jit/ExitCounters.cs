@@ -18,8 +18,8 @@ internal enum ExitReason
 }
 
 /// <summary>
-/// The counters of <see cref="VcpuCounters.Exits"/>: one for each other kind of exit, and for each reason to interpret one for each encoding, with system
-/// registers and operations told apart. An exit knows the number of its counter since it was translated.
+/// The counters of <see cref="VcpuCounters.Exits"/>: one for each other kind of exit, and for each reason to interpret one for each
+/// encoding, with system registers and operations told apart. An exit knows the number of its counter since it was translated.
 /// </summary>
 internal static unsafe class ExitCounters
 {

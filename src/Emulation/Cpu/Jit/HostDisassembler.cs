@@ -39,7 +39,8 @@ internal static unsafe class HostDisassembler
     }
 
     /// <summary>The title of a guest instruction's encoding.</summary>
-    public static string Mnemonic(uint word) => EncodingTable.Find(word) is var row && row < 0 ? "UNDEFINED" : EncodingTable.Rows[row].Mnemonic;
+    public static string Mnemonic(uint word) =>
+        EncodingTable.Find(word) is var row && row < 0 ? "UNDEFINED" : EncodingTable.Rows[row].Mnemonic;
 
     private static string Describe(ExitInfo* exit, ExitKind kind)
     {
@@ -47,7 +48,9 @@ internal static unsafe class HostDisassembler
         string op = kind == ExitKind.Interpret
             ? string.Create(CultureInfo.InvariantCulture, $"+{left->Offset:x3} {left->Word:x8} {Mnemonic(left->Word)}")
             : string.Create(CultureInfo.InvariantCulture, $"+{exit->Where:x3}");
-        return string.Create(CultureInfo.InvariantCulture, $".exit at {op}, {exit->Count} to charge, place 0x{(nuint)((byte*)&exit->Place + exit->Place):x}");
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $".exit at {op}, {exit->Count} to charge, place 0x{(nuint)((byte*)&exit->Place + exit->Place):x}");
     }
 
     private static string NameOfThunk(TranslationCache cache, in Instruction instruction)
@@ -69,7 +72,8 @@ internal static unsafe class HostDisassembler
         };
     }
 
-    private static byte* Target(TranslationCache cache, in Instruction instruction) => (byte*)((nint)instruction.NearBranchTarget - cache.ExecutableOffset);
+    private static byte* Target(TranslationCache cache, in Instruction instruction) =>
+        (byte*)((nint)instruction.NearBranchTarget - cache.ExecutableOffset);
 
     // Of the thunks that are called; Lookup for what is none.
     private static ExitKind KindOf(in Thunks thunks, byte* target) =>

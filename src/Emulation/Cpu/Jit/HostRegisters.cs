@@ -4,8 +4,8 @@ using Vmm.Emulation.Cpu.Jit.X64;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// Where translated code keeps what. RBP points into <see cref="CpuState"/>; RAX, RCX and RDX are scratch; the other registers hold the guest
-/// registers that compiled code uses most, in every block alike, so that blocks can jump to each other.
+/// Where translated code keeps what. RBP points into <see cref="CpuState"/>; RAX, RCX and RDX are scratch; the other registers hold the
+/// guest registers that compiled code uses most, in every block alike, so that blocks can jump to each other.
 /// </summary>
 internal static unsafe class HostRegisters
 {
@@ -87,7 +87,8 @@ internal static unsafe class HostRegisters
         Field(&Origin->V[(register * 2) + half]);
 
     /// <summary>A V register from a byte on.</summary>
-    public static Operand VectorByte(int register, int offset) => Vector(register) with { Displacement = Vector(register).Displacement + offset };
+    public static Operand VectorByte(int register, int offset) =>
+        Vector(register) with { Displacement = Vector(register).Displacement + offset };
 
     private static Reg[] MakePins()
     {

@@ -39,7 +39,10 @@ internal sealed class JitReport
         report.AddTranslations(translations);
         report.AddExits();
         report.AddTlbs();
-        report.Line("Code lines", $"{code.LinesInvalidated:N0} changed by the guest, {translations.BlocksGivenUp:N0} blocks given up for it; all looked through {code.AllInvalidated:N0} times");
+        report.Line(
+            "Code lines",
+            $"{code.LinesInvalidated:N0} changed by the guest, {translations.BlocksGivenUp:N0} blocks given up for it; "
+            + $"all looked through {code.AllInvalidated:N0} times");
         report.Line("Code pages", $"{translations.Pages:N0}, given up {code.GivenUp:N0} times");
         return report._text.ToString().TrimEnd();
     }
@@ -49,10 +52,19 @@ internal sealed class JitReport
         double seconds = t.Translating.TotalSeconds;
         Line("Blocks", $"{t.Blocks:N0} translated, of {Ratio(t.Instructions, t.Blocks):F1} guest instructions");
         Line("Guest instructions", $"{t.Instructions:N0} translated");
-        Line("Host bytes", $"{t.HotBytes:N0}, {Ratio(t.HotBytes, t.Instructions):F1} per guest instruction, and {t.ColdBytes:N0} of ways out, {Ratio(t.ColdBytes, t.Instructions):F1}");
-        Line("Translating", $"{seconds * 1000:N1} ms, {Ratio(t.Translating.TotalNanoseconds, t.Instructions):F0} ns per guest instruction, {Ratio(t.Blocks, seconds):N0} blocks a second");
+        Line(
+            "Host bytes",
+            $"{t.HotBytes:N0}, {Ratio(t.HotBytes, t.Instructions):F1} per guest instruction, "
+            + $"and {t.ColdBytes:N0} of ways out, {Ratio(t.ColdBytes, t.Instructions):F1}");
+        Line(
+            "Translating",
+            $"{seconds * 1000:N1} ms, {Ratio(t.Translating.TotalNanoseconds, t.Instructions):F0} ns per guest instruction, "
+            + $"{Ratio(t.Blocks, seconds):N0} blocks a second");
         Line("Waiting for it", $"{t.Waits:N0} times, {t.Waiting.TotalMilliseconds:N1} ms");
-        Line("Code cache", $"{t.Used / Mebibyte:F1} of {t.Capacity / Mebibyte:F0} MiB used, {t.Live / Mebibyte:F1} in force, a part given up {t.GivenUp:N0} times, in {t.LongestGiveUp.TotalMilliseconds:F2} ms at most{(t.MappedTwice ? "; mapped twice" : "")}");
+        Line(
+            "Code cache",
+            $"{t.Used / Mebibyte:F1} of {t.Capacity / Mebibyte:F0} MiB used, {t.Live / Mebibyte:F1} in force, "
+            + $"a part given up {t.GivenUp:N0} times, in {t.LongestGiveUp.TotalMilliseconds:F2} ms at most{(t.MappedTwice ? "; mapped twice" : "")}");
         if (t.PerfMapFailure != null)
         {
             Line("Perf map", $"not complete: {t.PerfMapFailure}");
@@ -95,12 +107,18 @@ internal sealed class JitReport
         long data = Sum(c => c.DataTlbFills);
         long code = Sum(c => c.InstructionTlbFills);
         Line("TLB fills", $"{data:N0} data, {code:N0} code, {Ratio(1000.0 * (data + code), _executed):F2} per 1000 instructions");
-        Line("TLBI", $"all {Invalidations(TlbScope.All):N0}, ASID {Invalidations(TlbScope.Asid):N0}, address {Invalidations(TlbScope.Address):N0}, address of all ASIDs {Invalidations(TlbScope.AddressAllAsids):N0}");
-        Line("TLBI of other vCPUs", $"{Sum(c => c.BroadcastsServed):N0} carried out, {Sum(c => c.BroadcastFlushes):N0} times so many that all was forgotten");
+        Line(
+            "TLBI",
+            $"all {Invalidations(TlbScope.All):N0}, ASID {Invalidations(TlbScope.Asid):N0}, address {Invalidations(TlbScope.Address):N0}, "
+            + $"address of all ASIDs {Invalidations(TlbScope.AddressAllAsids):N0}");
+        Line(
+            "TLBI of other vCPUs",
+            $"{Sum(c => c.BroadcastsServed):N0} carried out, {Sum(c => c.BroadcastFlushes):N0} times so many that all was forgotten");
         Line("Table changes", $"{Sum(c => c.ContextsMade):N0} that found no TLBs kept");
     }
 
-    private void AddShare(string title, long count, string comment) => Line(title, $"{count,15:N0} {100 * Ratio(count, _executed),8:F4} %{comment}");
+    private void AddShare(string title, long count, string comment) =>
+        Line(title, $"{count,15:N0} {100 * Ratio(count, _executed),8:F4} %{comment}");
 
     private static double Ratio(double part, double whole) => whole == 0 ? 0 : part / whole;
 

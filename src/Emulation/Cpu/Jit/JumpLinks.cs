@@ -1,8 +1,8 @@
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// The jumps between blocks, a list for each page: each can be made again what it was before it was linked, a jump to a stub that leaves. Owner: whoever holds the lock of the
-/// translation cache. Places are offsets from the start of the memory for code.
+/// The jumps between blocks, a list for each page: each can be made again what it was before it was linked, a jump to a stub that leaves.
+/// Owner: whoever holds the lock of the translation cache. Places are offsets from the start of the memory for code.
 /// </summary>
 internal sealed class JumpLinks
 {

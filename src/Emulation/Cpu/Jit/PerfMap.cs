@@ -5,10 +5,10 @@ using System.Text;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// Names of translated code for Linux's <c>perf</c>: lines <c>start size name</c> in /tmp/perf-PID.map, numbers in hexadecimal. Owner: whoever holds the lock of
-/// the translation cache.
-/// <para>The .NET runtime keeps a file of that name open, when DOTNET_PerfMapEnabled=1, and writes at its own place in it. So lines go through the runtime's
-/// descriptor where there is one: both then write at the same place.</para>
+/// Names of translated code for Linux's <c>perf</c>: lines <c>start size name</c> in /tmp/perf-PID.map, numbers in hexadecimal. Owner:
+/// whoever holds the lock of the translation cache.
+/// <para>The .NET runtime keeps a file of that name open, when DOTNET_PerfMapEnabled=1, and writes at its own place in it. So lines go
+/// through the runtime's descriptor where there is one: both then write at the same place.</para>
 /// <para>When all translated code was given up, its addresses are used again: perf then takes either name.</para>
 /// </summary>
 internal sealed unsafe partial class PerfMap : IDisposable
@@ -41,7 +41,9 @@ internal sealed unsafe partial class PerfMap : IDisposable
         }
 
         int file = OpenFile(path, WriteOnly | Create | Truncate | CloseOnExec, Mode);
-        return file >= 0 ? new PerfMap(file, owned: true) : throw new IOException($"cannot write {path}: {Marshal.GetLastPInvokeErrorMessage()}");
+        return file >= 0
+            ? new PerfMap(file, owned: true)
+            : throw new IOException($"cannot write {path}: {Marshal.GetLastPInvokeErrorMessage()}");
     }
 
     /// <summary>Names the ways into translated code and out of it.</summary>

@@ -1,7 +1,8 @@
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// What the translator collects for a block. As List, but in this assembly: the instances of the framework's for types of our own are not compiled ahead of time, and would be slow while a guest boots.
+/// What the translator collects for a block. As List, but in this assembly: the instances of the framework's for types of our own are not
+/// compiled ahead of time, and would be slow while a guest boots.
 /// </summary>
 internal sealed class Sequence<T>
 {

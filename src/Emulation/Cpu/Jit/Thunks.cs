@@ -4,8 +4,8 @@ using Vmm.Emulation.Cpu.Mmu;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// The ways into translated code and out of it (System V AMD64 ABI, 3.2): pinned registers are loaded and stored, and NZCV changes between PSTATE's form and
-/// that of LAHF and SETO. About 4 ns for both ways.
+/// The ways into translated code and out of it (System V AMD64 ABI, 3.2): pinned registers are loaded and stored, and NZCV changes between
+/// PSTATE's form and that of LAHF and SETO. About 4 ns for both ways.
 /// </summary>
 internal readonly unsafe struct Thunks
 {
@@ -53,7 +53,10 @@ internal readonly unsafe struct Thunks
     /// <summary>The end that the others have in common.</summary>
     public byte* Leave { get; }
 
-    /// <summary>Jumped to with the virtual address in RAX that the first place of the jump cache does not hold: goes to its code, or leaves. 11 instructions.</summary>
+    /// <summary>
+    /// Jumped to with the virtual address in RAX that the first place of the jump cache does not hold: goes to its code, or leaves. 11
+    /// instructions.
+    /// </summary>
     public byte* LookUpSecond { get; }
 
     /// <summary>Jumped to with the virtual address of the next instruction in RAX.</summary>
@@ -67,15 +70,18 @@ internal readonly unsafe struct Thunks
 
     public byte* LeaveForApart { get; }
 
-    /// <summary>Called: RAX = an address, RDX = the page of its last byte. Returns ZF = 1 where the TLB has the page for loads: RCX = the addend.</summary>
+    /// <summary>
+    /// Called: RAX = an address, RDX = the page of its last byte. Returns ZF = 1 where the TLB has the page for loads: RCX = the addend.
+    /// </summary>
     public byte* LookUpRead { get; }
 
     /// <summary>The same for stores.</summary>
     public byte* LookUpWrite { get; }
 
     /// <summary>
-    /// Called by a load or store whose base register used another page last, by <see cref="HostRegisters.BaseIndex"/>: RAX = the address, RDX = the page of its last byte.
-    /// Returns ZF = 1 where the TLB has the page: RCX = the addend, and the base register has that entry now. 14 instructions.
+    /// Called by a load or store whose base register used another page last, by <see cref="HostRegisters.BaseIndex"/>: RAX = the address,
+    /// RDX = the page of its last byte. Returns ZF = 1 where the TLB has the page: RCX = the addend, and the base register has that entry
+    /// now. 14 instructions.
     /// </summary>
     public byte*[] RefillRead { get; }
 

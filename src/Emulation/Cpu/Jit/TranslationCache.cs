@@ -9,16 +9,20 @@ using Vmm.Emulation.Tracing;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// The translated code of a machine, shared by its vCPUs: found by page and instruction, made when first asked for. A block is given up when the guest has invalidated a line
-/// that it was made of and that has changed; when the memory is full, a segment of it is given up with all its blocks.
-/// <para>Threads: translating, linking and giving up hold the lock, which is that of the code cache. A vCPU says that it is in translated code by a flag of its own, which it sets before
-/// it looks at <see cref="Generation"/>; who empties a segment changes the generation, has every thread fenced, and waits until no flag is set.</para>
-/// <para>A block of a changed line is given up while vCPUs may be in it, and its memory stays what it is until its segment is emptied. Each entry of a block begins with a test of
-/// <see cref="CpuState.Attention"/>; one byte of it is changed so that it always leaves. So whatever leads there, jump caches of all vCPUs among it, leads
-/// to <see cref="Find"/>, which knows the block no more. Jumps of other blocks into it become again what they were before they were linked: that is for speed alone. Each change is
-/// one aligned store, or one of a byte: a vCPU that executes the instruction executes it as it was or as it is. The architecture wants the new instructions after the invalidation has completed, by DSB,
-/// and the other vCPU has passed a context synchronisation event. All vCPUs have been given <see cref="AttentionBits.CodeChange"/> by then, so an ISB leaves translated code, as an exception does; and the DSB
-/// has every thread fenced (<see cref="VcpuCore.CompleteBroadcast"/>), so that no host CPU still has the old bytes in its pipeline.</para>
+/// The translated code of a machine, shared by its vCPUs: found by page and instruction, made when first asked for. A block is given up
+/// when the guest has invalidated a line that it was made of and that has changed; when the memory is full, a segment of it is given up
+/// with all its blocks.
+/// <para>Threads: translating, linking and giving up hold the lock, which is that of the code cache. A vCPU says that it is in translated
+/// code by a flag of its own, which it sets before it looks at <see cref="Generation"/>; who empties a segment changes the generation, has
+/// every thread fenced, and waits until no flag is set.</para>
+/// <para>A block of a changed line is given up while vCPUs may be in it, and its memory stays what it is until its segment is emptied. Each
+/// entry of a block begins with a test of <see cref="CpuState.Attention"/>; one byte of it is changed so that it always leaves. So whatever
+/// leads there, jump caches of all vCPUs among it, leads to <see cref="Find"/>, which knows the block no more. Jumps of other blocks into
+/// it become again what they were before they were linked: that is for speed alone. Each change is one aligned store, or one of a byte: a
+/// vCPU that executes the instruction executes it as it was or as it is. The architecture wants the new instructions after the invalidation
+/// has completed, by DSB, and the other vCPU has passed a context synchronisation event. All vCPUs have been given
+/// <see cref="AttentionBits.CodeChange"/> by then, so an ISB leaves translated code, as an exception does; and the DSB has every thread
+/// fenced (<see cref="VcpuCore.CompleteBroadcast"/>), so that no host CPU still has the old bytes in its pipeline.</para>
 /// </summary>
 internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
 {
@@ -76,11 +80,15 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     }
 
     /// <summary>
-    /// Whether this host can run translated code: x86-64 with LZCNT, BMI2, AVX2 and FMA3, and memory that may be both written and executed, at one address or at two.
+    /// Whether this host can run translated code: x86-64 with LZCNT, BMI2, AVX2 and FMA3, and memory that may be both written and executed,
+    /// at one address or at two.
     /// </summary>
-    public static bool IsSupported { get; } = Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported && Avx2.IsSupported && Fma.IsSupported && CanExecute();
+    public static bool IsSupported { get; } =
+        Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported && Avx2.IsSupported && Fma.IsSupported && CanExecute();
 
-    /// <summary>At the addresses where they are written, as all that the translator has; whoever runs code adds <see cref="ExecutableOffset"/>.</summary>
+    /// <summary>
+    /// At the addresses where they are written, as all that the translator has; whoever runs code adds <see cref="ExecutableOffset"/>.
+    /// </summary>
     public Thunks Thunks { get; }
 
     /// <summary>From where code is written to where it is executed; see <see cref="ExecutableMemory"/>.</summary>
@@ -104,7 +112,8 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     public TraceLog? Trace { get; set; }
 
     /// <summary>
-    /// Changes when a segment is emptied, before and after: addresses of code of another generation are not to be entered, and while it is odd none is.
+    /// Changes when a segment is emptied, before and after: addresses of code of another generation are not to be entered, and while it is
+    /// odd none is.
     /// </summary>
     public long Generation => Volatile.Read(ref _generation);
 
@@ -119,7 +128,9 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     /// <param name="lockstep">Whether the code is for vCPUs that run both engines side by side.</param>
     /// <returns>Null where the host lacks what it takes, or the memory.</returns>
     public static TranslationCache? TryCreate(CodeCache code, long capacity, bool dual = false, bool lockstep = false) =>
-        IsSupported && ExecutableMemory.TryReserve((nuint)capacity, dual) is { } memory ? new TranslationCache(memory, code, lockstep) : null;
+        IsSupported && ExecutableMemory.TryReserve((nuint)capacity, dual) is { } memory
+            ? new TranslationCache(memory, code, lockstep)
+            : null;
 
     private static bool CanExecute()
     {
@@ -169,7 +180,9 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     /// <summary>The code of a word of a page; null for none.</summary>
     public byte* EntryOf(CodePage page, int word) => page.Entry(word) is var entry and not 0 ? Executable(entry) : null;
 
-    /// <summary>As <see cref="Find"/>, and lets the jump that an exit speaks of go there. Null also when the exit is of code that was given up.</summary>
+    /// <summary>
+    /// As <see cref="Find"/>, and lets the jump that an exit speaks of go there. Null also when the exit is of code that was given up.
+    /// </summary>
     /// <param name="exit">Of a generation.</param>
     /// <param name="apart">To code of its own, which checks each access for itself.</param>
     public byte* Link(VcpuCore cpu, CodePage page, ExitInfo* exit, long generation, bool apart)
@@ -252,8 +265,8 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     }
 
     /// <summary>
-    /// After code was given up: has every host CPU interrupted that executes another vCPU, so that it fetches instructions anew. One that begins to execute meanwhile does so behind a
-    /// barrier of its own.
+    /// After code was given up: has every host CPU interrupted that executes another vCPU, so that it fetches instructions anew. One that
+    /// begins to execute meanwhile does so behind a barrier of its own.
     /// </summary>
     public void FenceOthers(VcpuCore from)
     {
@@ -308,7 +321,8 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
             BlockCode block = _translator.Translate(page, word, apart, _segment.Hot, _segment.Cold);
             if (block.HotEnd - block.Hot > Translator.MaxBytes || block.ColdEnd - block.Cold > Translator.MaxBytes)
             {
-                throw new InvalidOperationException($"a block of {_translator.Length} instructions takes more than {Translator.MaxBytes} bytes of host code");
+                throw new InvalidOperationException(
+                    $"a block of {_translator.Length} instructions takes more than {Translator.MaxBytes} bytes of host code");
             }
 
             Keep(page, block);
@@ -495,7 +509,8 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     }
 
     /// <summary>
-    /// Gives up all code and its memory; what is run again is translated again, at about a microsecond an instruction. Any thread; waits until no vCPU is in translated code.
+    /// Gives up all code and its memory; what is run again is translated again, at about a microsecond an instruction. Any thread; waits
+    /// until no vCPU is in translated code.
     /// </summary>
     public void Trim()
     {
@@ -514,7 +529,8 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         }
     }
 
-    // Goes on in an empty segment, or empties one: that with least in force if that is little, which code that is written again and again leaves behind; else the one filled first.
+    // Goes on in an empty segment, or empties one: that with least in force if that is little, which code that is written again and again
+    // leaves behind; else the one filled first.
     private void MakeRoom()
     {
         CodeSegment sparse = _segments.Where(segment => segment.Filled != 0).MinBy(segment => segment.Live)!;
@@ -529,7 +545,8 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         _segment.Filled = ++_segmentsFilled;
     }
 
-    // The calling vCPU, if one calls, is not in translated code. Others may be on their way in: they look at the generation with their flag set.
+    // The calling vCPU, if one calls, is not in translated code. Others may be on their way in: they look at the generation with their flag
+    // set.
     private void Empty(CodeSegment[] segments)
     {
         long start = Stopwatch.GetTimestamp();

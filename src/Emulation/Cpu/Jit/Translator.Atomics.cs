@@ -5,8 +5,9 @@ using Vmm.Emulation.Cpu.Mmu;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <content>
-/// Ordered accesses, atomics and exclusives (Arm ARM B2.3, B2.12) on a host with x86-TSO: loads acquire by themselves, a store that releases is an XCHG, and the
-/// rest are locked operations, sequentially consistent in every variant. One such operation costs about 5 ns. What is misaligned misses the TLB.
+/// Ordered accesses, atomics and exclusives (Arm ARM B2.3, B2.12) on a host with x86-TSO: loads acquire by themselves, a store that
+/// releases is an XCHG, and the rest are locked operations, sequentially consistent in every variant. One such operation costs about 5 ns.
+/// What is misaligned misses the TLB.
 /// </content>
 internal sealed unsafe partial class Translator
 {
@@ -124,7 +125,8 @@ internal sealed unsafe partial class Translator
         return true;
     }
 
-    // CMPXCHG16B wants RBX, and the place in a register of its own: the pins of X0 and X2 are lent to it, RSI for the place that is in RAX and RCX.
+    // CMPXCHG16B wants RBX, and the place in a register of its own: the pins of X0 and X2 are lent to it, RSI for the place that is in RAX
+    // and RCX.
     private void LendPins()
     {
         _a.Store(true, HostRegisters.Slot(0), Reg.Rsi);

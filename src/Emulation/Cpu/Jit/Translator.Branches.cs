@@ -28,7 +28,7 @@ internal sealed unsafe partial class Translator
     private bool Indirect(Op* op, bool link)
     {
         SettleFlags(_plan.AreFlagsWanted(_index));
-        StoreVectors();
+        _vectors.Store(ref _a);
         if (link)
         {
             // The target may be X30 itself.

@@ -1,5 +1,4 @@
 using System.Numerics;
-using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit.Plan;
 using Vmm.Emulation.Cpu.Jit.X64;
@@ -7,25 +6,26 @@ using Vmm.Emulation.Cpu.Jit.X64;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <content>
-/// Loads and stores at a base register and a constant. The first of those that follow each other at one base register, the leader, looks up the translation of all their bytes; the others
-/// then are one host instruction, behind a load of the addend where it is not in RCX still. At SP and in loops a leader compares the page that its base register used last, in five to seven
-/// instructions for which the address of the host does not wait; elsewhere that page is another half of the time, and it looks the TLB up, in nine. Where the bytes lie in two pages the code
-/// goes on in a block of its own that checks each access for itself.
-/// <para>A cover holds while the register keeps its value, or moves by a constant, and translations stay as they are: up to a label, or an instruction for the interpreter that changes them
-/// (<see cref="ExitInfo.Relies"/>). After whatever exit of a leader its cover is looked up again.</para>
+/// Loads and stores at a base register and a constant. The first of those that follow each other at one base register, the leader, looks up
+/// the translation of all their bytes; the others then are one host instruction, behind a load of the addend where it is not in RCX still.
+/// At SP and in loops a leader compares the page that its base register used last, in five to seven instructions for which the address of
+/// the host does not wait; elsewhere that page is another half of the time, and it looks the TLB up, in nine. Where the bytes lie in two
+/// pages the code goes on in a block of its own that checks each access for itself.
+/// <para>A cover holds while the register keeps its value, or moves by a constant, and translations stay as they are: up to a label, or an
+/// instruction for the interpreter that changes them (<see cref="ExitInfo.Relies"/>). After whatever exit of a leader its cover is looked
+/// up again.</para>
 /// </content>
 internal sealed unsafe partial class Translator
 {
-    // More bytes than this are not checked together: they would lie in two pages too often.
-    private const int MaxReach = 256;
-    private const int MaxAhead = 32;
     private const int NoCover = -1;
 
-    // The bytes from base + From up to base + To; none where these are equal. The addend is that of the base register's last page, or in CoverAddend.
+    // The bytes from base + From up to base + To; none where these are equal. The addend is that of the base register's last page, or in
+    // CoverAddend.
     private record struct Cover(int From, int To, bool InBase);
 
-    // What to do about a miss before the instruction is left to the interpreter, and after. Refill: the thunk that looks the TLB up, and Back, where the code then goes on. Together: several
-    // accesses are checked, which may lie in two pages. Kept: what follows relies on the check; Slot and From say of which bytes, Cover where the addend goes.
+    // What to do about a miss before the instruction is left to the interpreter, and after. Refill: the thunk that looks the TLB up, and
+    // Back, where the code then goes on. Together: several accesses are checked, which may lie in two pages. Kept: what follows relies on
+    // the check; Slot and From say of which bytes, Cover where the addend goes.
     private readonly record struct Miss(nint Refill, nint Back, int Length, bool Together, bool Kept, int Slot, int From, int Cover);
 
     // By CoverIndex; and the set of those that are not empty.
@@ -73,7 +73,7 @@ internal sealed unsafe partial class Translator
                 continue;
             }
 
-            if (Moves(op, slot, out int by))
+            if (BaseAccess.Moves(op, slot, out int by))
             {
                 _covers[index].From -= by;
                 _covers[index].To -= by;
@@ -105,35 +105,6 @@ internal sealed unsafe partial class Translator
 
         return default;
     }
-
-    // Whether an instruction adds a constant to a register, and what else it writes is another.
-    private static bool Moves(Op* op, int slot, out int by)
-    {
-        by = 0;
-        if (op->Rn != slot)
-        {
-            return false;
-        }
-
-        (Form form, Mode mode) = s_forms[op->Row];
-        if (form != Form.None)
-        {
-            by = (int)op->Imm;
-            bool loads = form is Form.General or Form.Pair && (op->Rd == slot || (form == Form.Pair && op->Ra == slot));
-            return mode is Mode.PreIndex or Mode.PostIndex && !loads;
-        }
-
-        int sign = s_additions[op->Row];
-        by = sign * (int)op->Imm;
-        return sign != 0 && op->Rd == slot && Wide(op);
-    }
-
-    private static readonly int[] s_additions = [.. EncodingTable.Rows.Select(row => row.Operation switch
-    {
-        Operation.AddImmediate or Operation.AddsImmediate => 1,
-        Operation.SubImmediate or Operation.SubsImmediate => -1,
-        _ => 0,
-    })];
 
     // The place in host memory of an access at base + offset.
     private Operand AtBase(Op* op, int offset, int size, bool write)
@@ -167,7 +138,7 @@ internal sealed unsafe partial class Translator
         }
 
         // The first register of a pair may be the base.
-        bool keeps = s_forms[op->Row].Form == Form.Pair && op->Rd == op->Rn;
+        bool keeps = BaseAccess.Of(op).Form == AccessForm.Pair && op->Rd == op->Rn;
         if (keeps)
         {
             Copy(Rax, op->Rn);
@@ -179,10 +150,10 @@ internal sealed unsafe partial class Translator
     private Operand Lead(Op* op, int offset, int size, bool write, int index)
     {
         (int from, int to) = (offset, offset + size);
-        bool keep = !_apart && Reach(op, write, ref from, ref to);
+        bool keep = !_apart && _plan.Reach(_index, write, ref from, ref to);
         int length = to - from;
         bool inBase = op->Rn == CpuState.Sp || _plan.IsInLoop(_index);
-        int by = OpEffects.MayWrite(op, op->Rn) && Moves(op, op->Rn, out int moved) ? moved : 0;
+        int by = OpEffects.MayWrite(op, op->Rn) && BaseAccess.Moves(op, op->Rn, out int moved) ? moved : 0;
         var miss = new Miss(0, 0, length, Together: length > size, keep, op->Rn, from - by, index);
         Address(op->Rn, from);
         if (inBase)
@@ -219,50 +190,6 @@ internal sealed unsafe partial class Translator
         return Operand.At(Rax, Rcx, 0);
     }
 
-    // Takes in what the accesses behind the leader need, of the same kind and at the same base register; whether there are any.
-    private bool Reach(Op* leader, bool write, ref int from, ref int to)
-    {
-        int slot = leader->Rn;
-        bool any = false;
-        int moved = 0;
-        int end = Math.Min(_plan.Length, _index + MaxAhead);
-        for (int i = _index; i < end; i++)
-        {
-            Op* op = _plan.At(i);
-            if (i > _index)
-            {
-                if (_plan.IsLabel(i) || !op->IsAllocated || s_emitters[op->Row] == null)
-                {
-                    break;
-                }
-
-                (Form form, Mode mode) = s_forms[op->Row];
-                if (op->Rn == slot && form != Form.None && mode != Mode.Register && IsStore(op, form) == write)
-                {
-                    int first = moved + OffsetOf(op, mode);
-                    int low = Math.Min(from, first);
-                    int high = Math.Max(to, first + SizeOf(op, form));
-                    if (high - low <= MaxReach)
-                    {
-                        (from, to, any) = (low, high, true);
-                    }
-                }
-            }
-
-            if (OpEffects.MayWrite(op, slot))
-            {
-                if (!Moves(op, slot, out int by))
-                {
-                    break;
-                }
-
-                moved += by;
-            }
-        }
-
-        return any;
-    }
-
     // ---- Out of the way ----
 
     // On a miss, RAX = the first byte: goes back where the TLB knows the page. Returns the jump of bytes that lie in two pages, or null.
@@ -296,7 +223,8 @@ internal sealed unsafe partial class Translator
         return apart;
     }
 
-    // Behind a leader that the interpreter has executed; returns the jump where the TLB does not know the page now, as of a device, or null where nothing relies on it.
+    // Behind a leader that the interpreter has executed; returns the jump where the TLB does not know the page now, as of a device, or null
+    // where nothing relies on it.
     private byte* CoverAgain(in Miss miss)
     {
         if (!miss.Kept)

@@ -6,9 +6,9 @@ using Vmm.Emulation.Cpu.Jit.X64;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <content>
-/// NZCV: SF, ZF and OF are N, Z and V; CF is C after an addition and its opposite after a subtraction. What is wanted and about to be overwritten goes to
-/// memory in four instructions, and comes back in three. Neither is needed while the registers that flags were made of still tell them: then they are made again where
-/// they are read, mostly by one comparison.
+/// NZCV: SF, ZF and OF are N, Z and V; CF is C after an addition and its opposite after a subtraction. What is wanted and about to be
+/// overwritten goes to memory in four instructions, and comes back in three. Neither is needed while the registers that flags were made of
+/// still tell them: then they are made again where they are read, mostly by one comparison.
 /// </content>
 internal sealed unsafe partial class Translator
 {
@@ -25,7 +25,8 @@ internal sealed unsafe partial class Translator
     private static readonly Condition[] s_conditions =
     [
         Condition.Equal, Condition.NotEqual, Condition.AboveOrEqual, Condition.Below, Condition.Sign, Condition.NotSign, Condition.Overflow,
-        Condition.NotOverflow, Condition.Above, Condition.BelowOrEqual, Condition.GreaterOrEqual, Condition.Less, Condition.Greater, Condition.LessOrEqual,
+        Condition.NotOverflow, Condition.Above, Condition.BelowOrEqual, Condition.GreaterOrEqual, Condition.Less,
+        Condition.Greater, Condition.LessOrEqual,
     ];
 
     private static readonly Recipe[] s_recipes = [.. EncodingTable.Rows.Select(row => row.Operation switch
@@ -165,7 +166,8 @@ internal sealed unsafe partial class Translator
     private static bool IsImmediate(Op* op) =>
         EncodingTable.Rows[op->Row].Operation is Operation.SubsImmediate or Operation.AddsImmediate or Operation.AndsImmediate;
 
-    // Whether flags that an instruction has set can be told by registers: by its sources; by the result and what was added to it; of ANDS by the result.
+    // Whether flags that an instruction has set can be told by registers: by its sources; by the result and what was added to it; of ANDS
+    // by the result.
     private static bool CanRemake(Op* op) => s_recipes[op->Row] switch
     {
         Recipe.None => false,

@@ -5,9 +5,10 @@ using Vmm.Emulation.Cpu.Jit.X64;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <content>
-/// Scalar floating point of single and double precision. The host computes what cannot differ: FPCR is 0; FPSR.IXC is set already, and it is sticky, so whether a
-/// result is inexact does not show; and the result tells that nothing else was raised. NaNs, infinities, what may underflow, and the first inexact results of a
-/// program are the interpreter's. The conditions are looked at once in a stretch of code; an addition is 7 instructions, of which 5 look at the result.
+/// Scalar floating point of single and double precision. The host computes what cannot differ: FPCR is 0; FPSR.IXC is set already, and it
+/// is sticky, so whether a result is inexact does not show; and the result tells that nothing else was raised. NaNs, infinities, what may
+/// underflow, and the first inexact results of a program are the interpreter's. The conditions are looked at once in a stretch of code; an
+/// addition is 7 instructions, of which 5 look at the result.
 /// </content>
 internal sealed unsafe partial class Translator
 {
@@ -314,8 +315,8 @@ internal sealed unsafe partial class Translator
         Inexact = 2,
     }
 
-    // What has been looked at in this stretch of code. Nothing undoes it: the interpreter of an instruction in between, arithmetic or memory, only sets flags, and who writes FPCR or FPSR
-    // ends the stretch.
+    // What has been looked at in this stretch of code. Nothing undoes it: the interpreter of an instruction in between, arithmetic or
+    // memory, only sets flags, and who writes FPCR or FPSR ends the stretch.
     private FloatConditions _met;
 
     // Once in a stretch of code. The interpreter, which executes the instruction otherwise, comes back to another look.

@@ -5,8 +5,9 @@ using Vmm.Emulation.Cpu.Jit.X64;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <content>
-/// Floating point on vectors of 16 and 8 bytes, and scalar floating point that the host has for vectors only, under the conditions of scalar floating point; where one element does not meet
-/// them, the interpreter does the whole instruction. Looking at the result takes 12 instructions for all elements, looking for NaNs among the sources four.
+/// Floating point on vectors of 16 and 8 bytes, and scalar floating point that the host has for vectors only, under the conditions of
+/// scalar floating point; where one element does not meet them, the interpreter does the whole instruction. Looking at the result takes 12
+/// instructions for all elements, looking for NaNs among the sources four.
 /// </content>
 internal sealed unsafe partial class Translator
 {
@@ -44,7 +45,8 @@ internal sealed unsafe partial class Translator
         Narrow,
     }
 
-    // What an encoding does. Argument: the operation, the condition, or the host's rounding mode. Plain: of scalar floating point proper, where Op.Shift is something else.
+    // What an encoding does. Argument: the operation, the condition, or the host's rounding mode. Plain: of scalar floating point proper,
+    // where Op.Shift is something else.
     private readonly record struct FloatOp(FloatShape Shape, int Argument = 0, bool Element = false, bool Plain = false);
 
     private static readonly FloatOp[] s_floatOps = [.. EncodingTable.Rows.Select(row => OfFloatOperation(row.Operation))];

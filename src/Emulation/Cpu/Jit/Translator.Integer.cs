@@ -398,7 +398,8 @@ internal sealed unsafe partial class Translator
     private bool MoveChain(Op* op, ulong value)
     {
         int after = _index + 1;
-        bool again = after < _plan.Length && !_plan.IsLabel(after) && IsMoveKeep(_plan.At(after)) && _plan.At(after)->Rd == op->Rd && Wide(_plan.At(after)) == Wide(op);
+        bool again = after < _plan.Length && !_plan.IsLabel(after) && IsMoveKeep(_plan.At(after))
+            && _plan.At(after)->Rd == op->Rd && Wide(_plan.At(after)) == Wide(op);
         _constant = value;
         _constantFor = again ? after : -1;
         if (!again)

@@ -1,12 +1,14 @@
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit.Plan;
 using Vmm.Emulation.Cpu.Jit.X64;
 using Vmm.Emulation.Cpu.Mmu;
 
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <content>
-/// Loads and stores. The address goes to RAX. At a base register and a constant, as most are, several are looked up together (Translator.Covers.cs). Others look the TLB up inline in nine
-/// instructions, about 2 ns where something waits for the load. A miss leaves the whole instruction to the interpreter, before anything has changed.
+/// Loads and stores. The address goes to RAX. At a base register and a constant, as most are, several are looked up together
+/// (Translator.Covers.cs). Others look the TLB up inline in nine instructions, about 2 ns where something waits for the load. A miss leaves
+/// the whole instruction to the interpreter, before anything has changed.
 /// </content>
 internal sealed unsafe partial class Translator
 {
@@ -15,14 +17,6 @@ internal sealed unsafe partial class Translator
 
     // CPACR_EL1.FPEN has been looked at in this stretch of code.
     private bool _fpChecked;
-
-    private enum Mode
-    {
-        Offset,
-        PreIndex,
-        PostIndex,
-        Register,
-    }
 
     private void ForgetChecks()
     {
@@ -49,30 +43,30 @@ internal sealed unsafe partial class Translator
         }
     }
 
-    private static bool LoadStoreOffset(Translator t, Op* op) => t.LoadStore(op, Mode.Offset);
+    private static bool LoadStoreOffset(Translator t, Op* op) => t.LoadStore(op, AddressMode.Offset);
 
-    private static bool LoadStorePreIndex(Translator t, Op* op) => t.LoadStore(op, Mode.PreIndex);
+    private static bool LoadStorePreIndex(Translator t, Op* op) => t.LoadStore(op, AddressMode.PreIndex);
 
-    private static bool LoadStorePostIndex(Translator t, Op* op) => t.LoadStore(op, Mode.PostIndex);
+    private static bool LoadStorePostIndex(Translator t, Op* op) => t.LoadStore(op, AddressMode.PostIndex);
 
-    private static bool LoadStoreRegister(Translator t, Op* op) => t.LoadStore(op, Mode.Register);
+    private static bool LoadStoreRegister(Translator t, Op* op) => t.LoadStore(op, AddressMode.Register);
 
     // LDTR, STTR: with the permissions of EL0.
-    private static bool LoadStoreUnprivileged(Translator t, Op* op) => t.LoadStore(op, Mode.Offset, HostRegisters.TlbUnprivileged);
+    private static bool LoadStoreUnprivileged(Translator t, Op* op) => t.LoadStore(op, AddressMode.Offset, HostRegisters.TlbUnprivileged);
 
-    private bool LoadStore(Op* op, Mode mode) => LoadStore(op, mode, HostRegisters.Tlb);
+    private bool LoadStore(Op* op, AddressMode mode) => LoadStore(op, mode, HostRegisters.Tlb);
 
-    private bool LoadStore(Op* op, Mode mode, Operand tlb)
+    private bool LoadStore(Op* op, AddressMode mode, Operand tlb)
     {
-        int size = SizeOf(op, Form.General);
+        int size = BaseAccess.SizeOf(op, AccessForm.General);
         int opc = (int)(op->Word >> 22) & 3;
-        if (mode is Mode.PreIndex or Mode.PostIndex && op->Rd == op->Rn)
+        if (mode is AddressMode.PreIndex or AddressMode.PostIndex && op->Rd == op->Rn)
         {
             // CONSTRAINED UNPREDICTABLE: as the interpreter has it.
             return false;
         }
 
-        bool write = IsStore(op, Form.General);
+        bool write = BaseAccess.IsStore(op, AccessForm.General);
         Operand place = Access(op, mode, size, write, tlb);
         if (write)
         {
@@ -110,18 +104,18 @@ internal sealed unsafe partial class Translator
         return true;
     }
 
-    private static bool PairOffset(Translator t, Op* op) => t.Pair(op, Mode.Offset);
+    private static bool PairOffset(Translator t, Op* op) => t.Pair(op, AddressMode.Offset);
 
-    private static bool PairPreIndex(Translator t, Op* op) => t.Pair(op, Mode.PreIndex);
+    private static bool PairPreIndex(Translator t, Op* op) => t.Pair(op, AddressMode.PreIndex);
 
-    private static bool PairPostIndex(Translator t, Op* op) => t.Pair(op, Mode.PostIndex);
+    private static bool PairPostIndex(Translator t, Op* op) => t.Pair(op, AddressMode.PostIndex);
 
-    private bool Pair(Op* op, Mode mode)
+    private bool Pair(Op* op, AddressMode mode)
     {
-        int size = SizeOf(op, Form.Pair) / 2;
-        bool load = !IsStore(op, Form.Pair);
+        int size = BaseAccess.SizeOf(op, AccessForm.Pair) / 2;
+        bool load = !BaseAccess.IsStore(op, AccessForm.Pair);
         bool signed = ((op->Word >> 30) & 1) != 0;
-        if ((load && op->Rd == op->Ra) || (mode != Mode.Offset && (op->Rd == op->Rn || op->Ra == op->Rn)))
+        if ((load && op->Rd == op->Ra) || (mode != AddressMode.Offset && (op->Rd == op->Rn || op->Ra == op->Rn)))
         {
             return false;
         }
@@ -143,18 +137,18 @@ internal sealed unsafe partial class Translator
         return true;
     }
 
-    private static bool VectorOffset(Translator t, Op* op) => t.Vector(op, Mode.Offset);
+    private static bool VectorOffset(Translator t, Op* op) => t.Vector(op, AddressMode.Offset);
 
-    private static bool VectorPreIndex(Translator t, Op* op) => t.Vector(op, Mode.PreIndex);
+    private static bool VectorPreIndex(Translator t, Op* op) => t.Vector(op, AddressMode.PreIndex);
 
-    private static bool VectorPostIndex(Translator t, Op* op) => t.Vector(op, Mode.PostIndex);
+    private static bool VectorPostIndex(Translator t, Op* op) => t.Vector(op, AddressMode.PostIndex);
 
-    private static bool VectorRegister(Translator t, Op* op) => t.Vector(op, Mode.Register);
+    private static bool VectorRegister(Translator t, Op* op) => t.Vector(op, AddressMode.Register);
 
-    private bool Vector(Op* op, Mode mode)
+    private bool Vector(Op* op, AddressMode mode)
     {
-        int size = SizeOf(op, Form.Vector);
-        bool load = !IsStore(op, Form.Vector);
+        int size = BaseAccess.SizeOf(op, AccessForm.Vector);
+        bool load = !BaseAccess.IsStore(op, AccessForm.Vector);
         CheckFp(op);
         Operand place = Access(op, mode, size, !load);
         VectorTransfer(op->Rd, place, size, load);
@@ -162,16 +156,16 @@ internal sealed unsafe partial class Translator
         return true;
     }
 
-    private static bool VectorPairOffset(Translator t, Op* op) => t.VectorPair(op, Mode.Offset);
+    private static bool VectorPairOffset(Translator t, Op* op) => t.VectorPair(op, AddressMode.Offset);
 
-    private static bool VectorPairPreIndex(Translator t, Op* op) => t.VectorPair(op, Mode.PreIndex);
+    private static bool VectorPairPreIndex(Translator t, Op* op) => t.VectorPair(op, AddressMode.PreIndex);
 
-    private static bool VectorPairPostIndex(Translator t, Op* op) => t.VectorPair(op, Mode.PostIndex);
+    private static bool VectorPairPostIndex(Translator t, Op* op) => t.VectorPair(op, AddressMode.PostIndex);
 
-    private bool VectorPair(Op* op, Mode mode)
+    private bool VectorPair(Op* op, AddressMode mode)
     {
-        int size = SizeOf(op, Form.VectorPair) / 2;
-        bool load = !IsStore(op, Form.VectorPair);
+        int size = BaseAccess.SizeOf(op, AccessForm.VectorPair) / 2;
+        bool load = !BaseAccess.IsStore(op, AccessForm.VectorPair);
         if (load && op->Rd == op->Ra)
         {
             return false;
@@ -235,30 +229,19 @@ internal sealed unsafe partial class Translator
         }
     }
 
-    // Bytes that a load or store moves in all.
-    private static int SizeOf(Op* op, Form form) => form switch
-    {
-        Form.General => 1 << (int)(op->Word >> 30),
-        Form.Pair => op->Word >> 31 != 0 ? 16 : 8,
-        Form.Vector => 1 << (int)((op->Word >> 30) | ((op->Word >> 21) & 4)),
-        _ => 8 << (int)(op->Word >> 30),
-    };
-
-    private static bool IsStore(Op* op, Form form) => ((op->Word >> 22) & (form == Form.General ? 3u : 1u)) == 0;
-
     // RAX = the address; returns the place in host memory.
-    private Operand Access(Op* op, Mode mode, int size, bool write) => Access(op, mode, size, write, HostRegisters.Tlb);
+    private Operand Access(Op* op, AddressMode mode, int size, bool write) => Access(op, mode, size, write, HostRegisters.Tlb);
 
-    private Operand Access(Op* op, Mode mode, int size, bool write, Operand tlb)
+    private Operand Access(Op* op, AddressMode mode, int size, bool write, Operand tlb)
     {
-        if (mode != Mode.Register && tlb == HostRegisters.Tlb)
+        if (mode != AddressMode.Register && tlb == HostRegisters.Tlb)
         {
-            return AtBase(op, OffsetOf(op, mode), size, write);
+            return AtBase(op, BaseAccess.OffsetOf(op, mode), size, write);
         }
 
         LoseHostFlags();
         CheckStack(op);
-        if (mode == Mode.Register)
+        if (mode == AddressMode.Register)
         {
             Reg index = Rcx;
             if (op->Extra == 3)
@@ -285,8 +268,8 @@ internal sealed unsafe partial class Translator
             Address(op->Rn, (int)op->Imm);
         }
 
-        // Tables are often larger than a page, and then the base register's last page tells nothing. Where the index gives way to what is loaded, as when one look-up leads to
-        // the next, something waits for it, and the table is mostly small.
+        // Tables are often larger than a page, and then the base register's last page tells nothing. Where the index gives way to what is
+        // loaded, as when one look-up leads to the next, something waits for it, and the table is mostly small.
         bool byTlb = tlb != HostRegisters.Tlb || write || op->Rd != op->Rm;
         if (byTlb)
         {
@@ -296,9 +279,6 @@ internal sealed unsafe partial class Translator
         ProbeBase(op, size, size, write, default);
         return Operand.At(Rax, Rcx, 0);
     }
-
-    // From the base register.
-    private static int OffsetOf(Op* op, Mode mode) => mode == Mode.PostIndex ? 0 : (int)op->Imm;
 
     // RAX = base + offset.
     private void Address(int slot, int offset)
@@ -324,8 +304,9 @@ internal sealed unsafe partial class Translator
         }
     }
 
-    // The TLB entry that the base register used last, for the bytes from the address in RAX on: five to seven instructions, and the address of the host waits for none of them. On
-    // another page, or where an access may cross pages, the TLB is looked up out of the way; leaves on a miss. RCX = the addend.
+    // The TLB entry that the base register used last, for the bytes from the address in RAX on: five to seven instructions, and the address
+    // of the host waits for none of them. On another page, or where an access may cross pages, the TLB is looked up out of the way; leaves
+    // on a miss. RCX = the addend.
     private void ProbeBase(Op* op, int size, int length, bool write, Miss miss)
     {
         ForgetBaseCovers(op->Rn);
@@ -337,7 +318,8 @@ internal sealed unsafe partial class Translator
         }
         else
         {
-            // Vectors and pairs are often aligned to less than their size. What crosses pages is compared by its address, which then is no tag.
+            // Vectors and pairs are often aligned to less than their size. What crosses pages is compared by its address, which then is no
+            // tag.
             PageOfLast(length);
             _a.Alu(Alu.Cmp, true, Rax, Rdx);
             _a.ConditionalMove(Condition.Sign, true, Rdx, Rax);
@@ -443,9 +425,9 @@ internal sealed unsafe partial class Translator
         }
     }
 
-    private void WriteBack(Op* op, Mode mode)
+    private void WriteBack(Op* op, AddressMode mode)
     {
-        if (mode is not (Mode.PreIndex or Mode.PostIndex))
+        if (mode is not (AddressMode.PreIndex or AddressMode.PostIndex))
         {
             return;
         }

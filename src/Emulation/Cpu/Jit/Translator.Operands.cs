@@ -37,7 +37,9 @@ internal sealed unsafe partial class Translator
     /// <summary>Where a result is to be made: the guest register's own host register, or a scratch that <see cref="Out"/> stores.</summary>
     private static Reg Target(int slot, Reg scratch) => HostRegisters.Pin(slot) is var pin && pin != Reg.None ? pin : scratch;
 
-    /// <summary>Gives a result made in <see cref="Target"/> to its guest register. 64 bits, of which 32-bit operations have cleared the upper half.</summary>
+    /// <summary>
+    /// Gives a result made in <see cref="Target"/> to its guest register. 64 bits, of which 32-bit operations have cleared the upper half.
+    /// </summary>
     private void Out(int slot, Reg result)
     {
         if (slot != CpuState.Sink && !Place(slot).Is(result))
@@ -85,4 +87,13 @@ internal sealed unsafe partial class Translator
         _a.AluImmediate(operation, wide, target, value);
         Out(result, target);
     }
+
+    // The XMM register that holds a V register, to be read only.
+    private int Vec(int vector) => _vectors.Read(ref _a, vector);
+
+    // The XMM register for all 16 bytes of a V register, made by the next host instruction. No leaving behind this.
+    private int Result(int vector) => _vectors.Overwrite(ref _a, vector);
+
+    // The XMM register that holds a V register of which a part will be written.
+    private int Update(int vector) => _vectors.Update(ref _a, vector);
 }

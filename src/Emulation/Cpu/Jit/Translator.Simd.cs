@@ -6,8 +6,9 @@ using Vmm.Emulation.Cpu.Jit.X64;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <content>
-/// Integer SIMD with the host's packed instructions, where one to twenty of them do it. Operands are read where they are; results are made in XMM0, XMM1–XMM3 help, and all 16 bytes of the
-/// destination are written. One instruction of the host where it has the same on 16 bytes, two on 8. Host flags stay, unless FPSR.QC is to be looked after.
+/// Integer SIMD with the host's packed instructions, where one to twenty of them do it. Operands are read where they are; results are made
+/// in XMM0, XMM1–XMM3 help, and all 16 bytes of the destination are written. One instruction of the host where it has the same on 16 bytes,
+/// two on 8. Host flags stay, unless FPSR.QC is to be looked after.
 /// </content>
 internal sealed unsafe partial class Translator
 {
@@ -18,7 +19,8 @@ internal sealed unsafe partial class Translator
     // Whether there is an emitter for this size of elements.
     private static bool Declines(Op* op, VectorOp what) => what.Shape switch
     {
-        Shape.Same or Shape.MultiplyAdd or Shape.MultiplySub or Shape.Difference or Shape.DifferenceAccumulate or Shape.HalvingAdd or Shape.SaturatingAdd
+        Shape.Same or Shape.MultiplyAdd or Shape.MultiplySub or Shape.Difference or Shape.DifferenceAccumulate
+            or Shape.HalvingAdd or Shape.SaturatingAdd
             or Shape.SaturatingSub or Shape.MultiplyHighDoubling or Shape.MultiplyHighRounding => what.At(op->Extra) == Packed.None,
         Shape.ShiftByRegister => op->Extra < 2 || (op->Extra == 3 && what.Signed),
         Shape.NarrowSigned or Shape.NarrowUnsigned or Shape.NarrowSignedToUnsigned => op->Extra > 1,
@@ -336,7 +338,8 @@ internal sealed unsafe partial class Translator
         _a.AluTo(Alu.Or, false, HostRegisters.Fpsr, Rdx);
     }
 
-    // AESE: ShiftRows(SubBytes(d ^ n)), the host's last round with a key of zero; MixColumns alone is its round behind its inverse last round.
+    // AESE: ShiftRows(SubBytes(d ^ n)), the host's last round with a key of zero; MixColumns alone is its round behind its inverse last
+    // round.
     private void CryptBlock(Op* op, Shape shape)
     {
         int n = Vec(op->Rn);

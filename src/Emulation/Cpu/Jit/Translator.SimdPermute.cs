@@ -132,7 +132,8 @@ internal sealed unsafe partial class Translator
         _a.Packed(Packed.Or, 0, 1);
     }
 
-    // PSHUFB gives zero for an index with the top bit: 70h added with saturation gives that to 16 and above. Five instructions for each register of the table.
+    // PSHUFB gives zero for an index with the top bit: 70h added with saturation gives that to 16 and above. Five instructions for each
+    // register of the table.
     private void LookUpTable(Op* op, bool extends)
     {
         int indices = Vec(op->Rm);

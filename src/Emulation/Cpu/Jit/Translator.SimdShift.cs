@@ -3,7 +3,10 @@ using Vmm.Emulation.Cpu.Jit.X64;
 
 namespace Vmm.Emulation.Cpu.Jit;
 
-/// <content>SIMD shifts, by an immediate and by a register, and narrowing. The host lacks shifts of bytes and signed ones of doublewords: two to four instructions more.</content>
+/// <content>
+/// SIMD shifts, by an immediate and by a register, and narrowing. The host lacks shifts of bytes and signed ones of doublewords: two to
+/// four instructions more.
+/// </content>
 internal sealed unsafe partial class Translator
 {
     // XMM0 = n shifted, with d as the shape says.
@@ -96,7 +99,8 @@ internal sealed unsafe partial class Translator
         }
     }
 
-    // By the low byte of each element of m, to the right where it is negative. Counts of all bits and more give zero or the sign on the host too.
+    // By the low byte of each element of m, to the right where it is negative. Counts of all bits and more give zero or the sign on the
+    // host too.
     private void ShiftEach(Op* op, int n, bool signed, int size)
     {
         bool wide = size == 3;

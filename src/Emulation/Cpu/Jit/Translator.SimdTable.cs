@@ -140,9 +140,11 @@ internal sealed unsafe partial class Translator
     private static readonly VectorOp s_minSigned = new(Shape.Same, Packed.MinSignedB, Packed.MinSignedH, Packed.MinSignedS, Signed: true);
     private static readonly VectorOp s_multiply = new(Shape.Multiply, Packed.MultiplyH, Packed.MultiplyH, Packed.MultiplyS);
     private static readonly VectorOp s_multiplyLong = new(Shape.Long, Packed.MultiplyH, Packed.MultiplyS, Packed.MultiplyLongUnsigned);
-    private static readonly VectorOp s_multiplyLongSigned = new(Shape.Long, Packed.MultiplyH, Packed.MultiplyS, Packed.MultiplyLongSigned, Signed: true);
+    private static readonly VectorOp s_multiplyLongSigned =
+        new(Shape.Long, Packed.MultiplyH, Packed.MultiplyS, Packed.MultiplyLongSigned, Signed: true);
     private static readonly VectorOp s_zeroExtend = new(Shape.Lengthen, Packed.ZeroExtendB, Packed.ZeroExtendH, Packed.ZeroExtendS);
-    private static readonly VectorOp s_signExtend = new(Shape.Lengthen, Packed.SignExtendB, Packed.SignExtendH, Packed.SignExtendS, Signed: true);
+    private static readonly VectorOp s_signExtend =
+        new(Shape.Lengthen, Packed.SignExtendB, Packed.SignExtendH, Packed.SignExtendS, Signed: true);
 
     // By the size of the narrow elements.
     private static readonly VectorOp s_addLong = new(Shape.Long, Packed.AddH, Packed.AddS, Packed.AddD);

@@ -3,7 +3,10 @@ using Vmm.Emulation.Cpu.Jit.X64;
 
 namespace Vmm.Emulation.Cpu.Jit;
 
-/// <content>SIMD with results of twice the size: long, wide, pairs and dot products. The half that counts is extended first: one or two instructions for each source.</content>
+/// <content>
+/// SIMD with results of twice the size: long, wide, pairs and dot products. The half that counts is extended first: one or two instructions
+/// for each source.
+/// </content>
 internal sealed unsafe partial class Translator
 {
     private void Widen(Op* op, VectorOp what)

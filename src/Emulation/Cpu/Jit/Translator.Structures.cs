@@ -5,8 +5,8 @@ using Vmm.Emulation.Cpu.Jit.X64;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <content>
-/// LD1–LD4 and ST1–ST4, with one look at the TLB for all of a structure; one that crosses a page is the interpreter's, as are LD3 and ST3 of interleaved elements. Interleaving takes up to
-/// 7 instructions for each register of LD2 and ST2, and up to 19 of LD4 and ST4.
+/// LD1–LD4 and ST1–ST4, with one look at the TLB for all of a structure; one that crosses a page is the interpreter's, as are LD3 and ST3
+/// of interleaved elements. Interleaving takes up to 7 instructions for each register of LD2 and ST2, and up to 19 of LD4 and ST4.
 /// </content>
 internal sealed unsafe partial class Translator
 {
@@ -90,7 +90,13 @@ internal sealed unsafe partial class Translator
         Operand place = t.Structure(op, op->Ra << size);
         for (int i = 0; i < op->Ra; i++)
         {
-            Packed broadcast = size switch { 0 => Packed.BroadcastB, 1 => Packed.BroadcastH, 2 => Packed.BroadcastS, _ => Packed.BroadcastD };
+            Packed broadcast = size switch
+            {
+                0 => Packed.BroadcastB,
+                1 => Packed.BroadcastH,
+                2 => Packed.BroadcastS,
+                _ => Packed.BroadcastD,
+            };
             int vector = (op->Rd + i) % 32;
             t._a.PackedOne(broadcast, 0, place with { Displacement = i << size });
             t.StoreVector(vector, op->Shift);

@@ -4,7 +4,9 @@ using Vmm.Emulation.Cpu.SystemRegisters;
 
 namespace Vmm.Emulation.Cpu.Jit;
 
-/// <content>The system registers, PSTATE fields, system operations and barriers that kernels use at every turn; the others are the interpreter's.</content>
+/// <content>
+/// The system registers, PSTATE fields, system operations and barriers that kernels use at every turn; the others are the interpreter's.
+/// </content>
 internal sealed unsafe partial class Translator
 {
     private const int ExceptionLevelMask = 0xC;
@@ -12,7 +14,8 @@ internal sealed unsafe partial class Translator
 
     private const int ZeroBytes = 64;
 
-    // Registers that are a field of the state and nothing else, by MRS without Xt: what PSTATE must have to read and to write it, how much a write takes; 0 for read-only ones.
+    // Registers that are a field of the state and nothing else, by MRS without Xt: what PSTATE must have to read and to write it, how much
+    // a write takes; 0 for read-only ones.
     private readonly record struct PlainRegister(Operand Field, int Required, int RequiredToWrite, int Written);
 
     private static readonly Dictionary<uint, PlainRegister> s_plain = new()
@@ -36,7 +39,8 @@ internal sealed unsafe partial class Translator
         [0xD538_C000] = Plain(&HostRegisters.Origin->VbarEl1, ExceptionLevelMask, written: 0),
     };
 
-    private static PlainRegister Plain(ulong* field, int required, int written = 8) => new(HostRegisters.Field(field), required, required, written);
+    private static PlainRegister Plain(ulong* field, int required, int written = 8) =>
+        new(HostRegisters.Field(field), required, required, written);
 
     private static bool ReadSystemRegister(Translator t, Op* op)
     {
@@ -222,7 +226,8 @@ internal sealed unsafe partial class Translator
         return true;
     }
 
-    // Leaves where an interrupt waits for being unmasked, or attention is due; what comes later sets attention, whether it is masked or not.
+    // Leaves where an interrupt waits for being unmasked, or attention is due; what comes later sets attention, whether it is masked or
+    // not.
     private void RequireQuiet(Op* op)
     {
         _a.Load(false, Rax, HostRegisters.InterruptInputs);

@@ -1,12 +1,16 @@
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit.Plan;
 
 namespace Vmm.Emulation.Cpu.Jit;
 
-/// <content>Which emitter makes the code of which encoding, by the operations of <see cref="EncodingTable"/>. All others are interpreted.</content>
+/// <content>
+/// Which emitter makes the code of which encoding, by the operations of <see cref="EncodingTable"/>. All others are interpreted.
+/// </content>
 internal sealed unsafe partial class Translator
 {
     private static readonly delegate*<Translator, Op*, bool>[] s_emitters = BuildEmitters();
+    private static readonly bool[] s_translated = FindTranslated();
 
     private static delegate*<Translator, Op*, bool>[] BuildEmitters()
     {
@@ -18,6 +22,18 @@ internal sealed unsafe partial class Translator
         }
 
         return emitters;
+    }
+
+    // Of each row, whether it has an emitter.
+    private static bool[] FindTranslated()
+    {
+        var translated = new bool[s_emitters.Length];
+        for (int i = 0; i < translated.Length; i++)
+        {
+            translated[i] = s_emitters[i] != null;
+        }
+
+        return translated;
     }
 
     private static delegate*<Translator, Op*, bool> OfGeneral(Operation operation)
@@ -130,15 +146,15 @@ internal sealed unsafe partial class Translator
                 return &LoadStoreUnprivileged;
         }
 
-        return FormOf(operation) switch
+        return BaseAccess.Of(operation) switch
         {
-            (Form.General, Mode.Offset) => &LoadStoreOffset,
-            (Form.General, Mode.PreIndex) => &LoadStorePreIndex,
-            (Form.General, Mode.PostIndex) => &LoadStorePostIndex,
-            (Form.General, Mode.Register) => &LoadStoreRegister,
-            (Form.Pair, Mode.Offset) => &PairOffset,
-            (Form.Pair, Mode.PreIndex) => &PairPreIndex,
-            (Form.Pair, Mode.PostIndex) => &PairPostIndex,
+            (AccessForm.General, AddressMode.Offset) => &LoadStoreOffset,
+            (AccessForm.General, AddressMode.PreIndex) => &LoadStorePreIndex,
+            (AccessForm.General, AddressMode.PostIndex) => &LoadStorePostIndex,
+            (AccessForm.General, AddressMode.Register) => &LoadStoreRegister,
+            (AccessForm.Pair, AddressMode.Offset) => &PairOffset,
+            (AccessForm.Pair, AddressMode.PreIndex) => &PairPreIndex,
+            (AccessForm.Pair, AddressMode.PostIndex) => &PairPostIndex,
             _ => null,
         };
     }
@@ -148,75 +164,23 @@ internal sealed unsafe partial class Translator
         switch (operation)
         {
             case Operation.Ld1Multiple or Operation.St1Multiple: return &Registers;
-            case Operation.Ld2Multiple or Operation.St2Multiple or Operation.Ld4Multiple or Operation.St4Multiple: return &MultipleStructures;
+            case Operation.Ld2Multiple or Operation.St2Multiple or Operation.Ld4Multiple or Operation.St4Multiple:
+                return &MultipleStructures;
             case Operation.LdSingle or Operation.StSingle: return &SingleStructure;
             case Operation.LdReplicate: return &ReplicatedStructure;
             case Operation.LdrLiteralVector: return &VectorLiteral;
         }
 
-        return FormOf(operation) switch
+        return BaseAccess.Of(operation) switch
         {
-            (Form.Vector, Mode.Offset) => &VectorOffset,
-            (Form.Vector, Mode.PreIndex) => &VectorPreIndex,
-            (Form.Vector, Mode.PostIndex) => &VectorPostIndex,
-            (Form.Vector, Mode.Register) => &VectorRegister,
-            (Form.VectorPair, Mode.Offset) => &VectorPairOffset,
-            (Form.VectorPair, Mode.PreIndex) => &VectorPairPreIndex,
-            (Form.VectorPair, Mode.PostIndex) => &VectorPairPostIndex,
+            (AccessForm.Vector, AddressMode.Offset) => &VectorOffset,
+            (AccessForm.Vector, AddressMode.PreIndex) => &VectorPreIndex,
+            (AccessForm.Vector, AddressMode.PostIndex) => &VectorPostIndex,
+            (AccessForm.Vector, AddressMode.Register) => &VectorRegister,
+            (AccessForm.VectorPair, AddressMode.Offset) => &VectorPairOffset,
+            (AccessForm.VectorPair, AddressMode.PreIndex) => &VectorPairPreIndex,
+            (AccessForm.VectorPair, AddressMode.PostIndex) => &VectorPairPostIndex,
             _ => OfOperation(operation).Shape != Shape.None ? &VectorOperation : OfFloat(operation),
         };
     }
-
-    // What a load or store moves; None for what is not one of the common ones.
-    private enum Form : byte
-    {
-        None,
-        General,
-        Pair,
-        Vector,
-        VectorPair,
-    }
-
-    private static readonly (Form Form, Mode Mode)[] s_forms = [.. EncodingTable.Rows.Select(row => FormOf(row.Operation))];
-
-    private static (Form Form, Mode Mode) FormOf(Operation operation) => operation switch
-    {
-        Operation.StrbUnsignedOffset or Operation.LdrbUnsignedOffset or Operation.StrhUnsignedOffset or Operation.LdrhUnsignedOffset
-            or Operation.StrUnsignedOffset or Operation.LdrUnsignedOffset or Operation.LdrsbUnsignedOffset
-            or Operation.LdrshUnsignedOffset or Operation.LdrswUnsignedOffset or Operation.Sturb or Operation.Ldurb or Operation.Sturh
-            or Operation.Ldurh or Operation.Stur or Operation.Ldur or Operation.Ldursb or Operation.Ldursh or Operation.Ldursw
-            => (Form.General, Mode.Offset),
-        Operation.StrbPostIndex or Operation.LdrbPostIndex or Operation.StrhPostIndex or Operation.LdrhPostIndex
-            or Operation.StrPostIndex or Operation.LdrPostIndex or Operation.LdrsbPostIndex or Operation.LdrshPostIndex
-            or Operation.LdrswPostIndex
-            => (Form.General, Mode.PostIndex),
-        Operation.StrbPreIndex or Operation.LdrbPreIndex or Operation.StrhPreIndex or Operation.LdrhPreIndex or Operation.StrPreIndex
-            or Operation.LdrPreIndex or Operation.LdrsbPreIndex or Operation.LdrshPreIndex or Operation.LdrswPreIndex
-            => (Form.General, Mode.PreIndex),
-        Operation.StrbRegisterOffset or Operation.LdrbRegisterOffset or Operation.StrhRegisterOffset or Operation.LdrhRegisterOffset
-            or Operation.StrRegisterOffset or Operation.LdrRegisterOffset or Operation.LdrsbRegisterOffset
-            or Operation.LdrshRegisterOffset or Operation.LdrswRegisterOffset
-            => (Form.General, Mode.Register),
-        Operation.Stnp or Operation.Ldnp or Operation.StpSignedOffset or Operation.LdpSignedOffset or Operation.LdpswSignedOffset
-            => (Form.Pair, Mode.Offset),
-        Operation.StpPostIndex or Operation.LdpPostIndex or Operation.LdpswPostIndex
-            => (Form.Pair, Mode.PostIndex),
-        Operation.StpPreIndex or Operation.LdpPreIndex or Operation.LdpswPreIndex
-            => (Form.Pair, Mode.PreIndex),
-        Operation.StrUnsignedOffsetVector or Operation.SturVector or Operation.LdrUnsignedOffsetVector or Operation.LdurVector
-            => (Form.Vector, Mode.Offset),
-        Operation.StrPostIndexVector or Operation.LdrPostIndexVector
-            => (Form.Vector, Mode.PostIndex),
-        Operation.StrPreIndexVector or Operation.LdrPreIndexVector
-            => (Form.Vector, Mode.PreIndex),
-        Operation.StrRegisterOffsetVector or Operation.LdrRegisterOffsetVector
-            => (Form.Vector, Mode.Register),
-        Operation.StnpVector or Operation.LdnpVector or Operation.StpSignedOffsetVector or Operation.LdpSignedOffsetVector
-            => (Form.VectorPair, Mode.Offset),
-        Operation.StpPostIndexVector or Operation.LdpPostIndexVector
-            => (Form.VectorPair, Mode.PostIndex),
-        Operation.StpPreIndexVector or Operation.LdpPreIndexVector
-            => (Form.VectorPair, Mode.PreIndex),
-        _ => default,
-    };
 }

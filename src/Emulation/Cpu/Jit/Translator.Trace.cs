@@ -6,7 +6,10 @@ using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Cpu.Jit;
 
-/// <content>What the block that was translated last is made of, for the trace: the instructions (in_asm), what each became (op), the host's code (out_asm).</content>
+/// <content>
+/// What the block that was translated last is made of, for the trace: the instructions (in_asm), what each became (op), the host's code
+/// (out_asm).
+/// </content>
 internal sealed unsafe partial class Translator
 {
     /// <summary>The categories that are written here.</summary>
@@ -22,7 +25,9 @@ internal sealed unsafe partial class Translator
     {
         for (int i = 0; i < _plan.Length; i++)
         {
-            string line = string.Create(CultureInfo.InvariantCulture, $"0x{address + (ulong)(i * 4):x16} {_plan.At(i)->Word:x8} {NameOf(_plan.At(i))}");
+            string line = string.Create(
+                CultureInfo.InvariantCulture,
+                $"0x{address + (ulong)(i * 4):x16} {_plan.At(i)->Word:x8} {NameOf(_plan.At(i))}");
             Write(trace, TraceCategories.InAsm, line);
             if (trace.Traces(TraceCategories.Op))
             {
@@ -49,7 +54,11 @@ internal sealed unsafe partial class Translator
     private string Describe(int index)
     {
         Op* op = _plan.At(index);
-        var said = new List<string> { _became[index].Emitted ? "emitted" : "interpreted", $"{_became[index + 1].Position - _became[index].Position} bytes" };
+        var said = new List<string>
+        {
+            _became[index].Emitted ? "emitted" : "interpreted",
+            $"{_became[index + 1].Position - _became[index].Position} bytes",
+        };
         if (_plan.IsEntry(index))
         {
             said.Add("entry");
@@ -97,7 +106,10 @@ internal sealed unsafe partial class Translator
         {
             while (instruction < _plan.Length && _became[instruction].Position + executableOffset <= (nint)at)
             {
-                trace.Write(TraceCategories.OutAsm, string.Create(CultureInfo.InvariantCulture, $"0x{address + (ulong)(instruction * 4):x16} {NameOf(_plan.At(instruction++))}"));
+                string line = string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"0x{address + (ulong)(instruction * 4):x16} {NameOf(_plan.At(instruction++))}");
+                trace.Write(TraceCategories.OutAsm, line);
             }
 
             trace.Write(TraceCategories.OutAsm, string.Create(CultureInfo.InvariantCulture, $"  0x{(nint)at:x} {text}"));

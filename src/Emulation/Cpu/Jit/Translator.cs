@@ -7,12 +7,13 @@ using Vmm.Emulation.Cpu.Mmu;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// Makes x86-64 code of a run of instructions in one page, in one pass and without an intermediate form. A block goes from its first instruction on,
-/// past conditional branches, to an unconditional one, the end of the page, or code that is there already. Owner: whoever holds the lock of the
-/// translation cache.
+/// Makes x86-64 code of a run of instructions in one page, in one pass and without an intermediate form. A block goes from its first
+/// instruction on, past conditional branches, to an unconditional one, the end of the page, or code that is there already. Owner: whoever
+/// holds the lock of the translation cache.
 /// <para>Between instructions guest state is in its slots and pinned registers, but for NZCV, which may be in EFLAGS, in
-/// <see cref="CpuState.HostFlags"/>, in both, or told by the registers that were compared, and for V registers, which may be in XMM registers. An instruction without an emitter, and a memory access that misses the TLB, leave for the
-/// interpreter and come back behind the instruction.</para>
+/// <see cref="CpuState.HostFlags"/>, in both, or told by the registers that were compared, and for V registers, which may be in XMM
+/// registers. An instruction without an emitter, and a memory access that misses the TLB, leave for the interpreter and come back behind
+/// the instruction.</para>
 /// </summary>
 /// <param name="lockstep">Whether stores are logged and no flags left out: see <see cref="Engines.LockstepEngine"/>.</param>
 internal sealed unsafe partial class Translator(TranslationCache cache, CodeCache code, bool lockstep) : IDisposable
@@ -31,7 +32,8 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
 
     private static readonly int s_entryTestLength = MeasureEntryTest();
 
-    private readonly BlockPlan _plan = new(code, allFlags: lockstep);
+    private readonly BlockPlan _plan = new(code, s_translated, allFlags: lockstep);
+    private readonly VectorCache _vectors = new();
     private readonly Sequence<Stub> _stubs = new();
 
     // What the instruction leaves for that is being emitted: its stubs, but for what is known at its end.
@@ -56,7 +58,8 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     // Where RAX holds CodePageVa: no code has been emitted since.
     private byte* _pageInRaxAt;
 
-    // What is out of the way, in the block's cold part: the call that leaves, and what it says; before that, for a load or store, what else may be done about a miss.
+    // What is out of the way, in the block's cold part: the call that leaves, and what it says; before that, for a load or store, what else
+    // may be done about a miss.
     private readonly record struct Stub(
         ExitKind Kind,
         nint Displacement,
@@ -110,7 +113,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             nint begin = (nint)_a.Position;
             int stubs = _stubs.Count;
             BeginInstruction();
-            _inUse = 0;
+            _vectors.BeginInstruction();
             _accessed = NoCover;
             Op* op = _plan.At(_index);
             KeepFlagsFrom(op);
@@ -181,7 +184,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         if (_index > 0)
         {
             SettleFlags(_plan.AreFlagsWanted(_index));
-            StoreVectors();
+            _vectors.Store(ref _a);
             if (_uncounted > 0)
             {
                 _a.AluImmediate(Alu.Sub, true, HostRegisters.Remaining, _uncounted);
@@ -191,7 +194,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         _uncounted = 0;
         ForgetHostFlags();
         ForgetChecks();
-        ForgetVectors();
+        _vectors.Forget();
         _labels[_index] = _a.Position;
         if (_plan.IsEntry(_index))
         {
@@ -217,21 +220,24 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     private void LeaveToInterpret(Op* op)
     {
         SettleFlags(_plan.AreFlagsWanted(_index));
-        StoreVectors();
+        _vectors.Store(ref _a);
         byte* call = _a.JumpForward();
         _stubs.Add(new Stub(ExitKind.Interpret, (nint)call, (nint)op, _uncounted, (nint)_a.Position));
         ForgetHostFlags();
         ForgetChecks();
-        ForgetVectors();
+        _vectors.Forget();
     }
 
     // The same in a rare case, out of the way of the common one, which goes on in the meantime; state must be as before the instruction.
-    // Flags are where they are: whoever calls this has lost them from the host. What only registers tell of them is put into memory on this way.
-    private void LeaveIf(Condition condition, Op* op, ExitReason reason = ExitReason.RareCase, FloatConditions retest = FloatConditions.None) =>
+    // Flags are where they are: whoever calls this has lost them from the host. What only registers tell of them is put into memory on this
+    // way.
+    private void LeaveIf(
+        Condition condition, Op* op, ExitReason reason = ExitReason.RareCase, FloatConditions retest = FloatConditions.None) =>
         LeaveAt((nint)_a.JumpForward(condition), op, reason, default, retest);
 
     private void LeaveAt(nint displacement, Op* op, ExitReason reason, Miss miss, FloatConditions retest = FloatConditions.None) =>
-        _rare.Add(new Stub(ExitKind.Interpret, displacement, (nint)op, 0, 0, reason, UnsettledFlags(), miss, Map(), Retest: retest));
+        _rare.Add(
+            new Stub(ExitKind.Interpret, displacement, (nint)op, 0, 0, reason, UnsettledFlags(), miss, _vectors.Map(), Retest: retest));
 
     // At the end of an emitted instruction that may have left: where it goes on.
     private void ComeBack()
@@ -239,7 +245,14 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
         Miss led = Led();
         for (int i = 0; i < _rare.Count; i++)
         {
-            _stubs.Add(_rare[i] with { Count = _uncounted, Place = (nint)_a.Position, After = Map(), Relies = _covered != 0, Led = led });
+            _stubs.Add(_rare[i] with
+            {
+                Count = _uncounted,
+                Place = (nint)_a.Position,
+                After = _vectors.Map(),
+                Relies = _covered != 0,
+                Led = led,
+            });
         }
 
         _rare.Clear();
@@ -249,7 +262,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     private void GoTo(long offset)
     {
         int count = _uncounted;
-        StoreVectors();
+        _vectors.Store(ref _a);
         if (offset < 0 || offset >= CodePage.Words * 4)
         {
             if (_pageInRaxAt != _a.Position)
@@ -394,7 +407,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
             SettleFlagsOf((Op*)stub.FlagSource);
         }
 
-        StoreVectors(stub.Before);
+        VectorCache.Store(ref _a, stub.Before);
     }
 
     // The ExitInfo behind a call that leaves; 0 for a place just behind it.
@@ -417,7 +430,7 @@ internal sealed unsafe partial class Translator(TranslationCache cache, CodeCach
     {
         byte* notCovered = CoverAgain(stub.Led);
         byte* notMet = Retest(stub.Retest, out byte* either);
-        LoadVectors(stub.After);
+        VectorCache.Load(ref _a, stub.After);
         _a.Jump((byte*)stub.Place);
         if (notMet == null && either == null && notCovered == null)
         {

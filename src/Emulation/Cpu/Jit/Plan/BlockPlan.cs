@@ -4,15 +4,23 @@ using Vmm.Emulation.Cpu.Interpreter;
 namespace Vmm.Emulation.Cpu.Jit.Plan;
 
 /// <summary>
-/// What is known of a block before code is made of it, whatever the host: how long it is, where its branches go inside it, and where flags
-/// are wanted. A block goes from its first instruction on, past conditional branches, to an unconditional one, the end of the page, or code
-/// that is there already. Owner: whoever holds the lock of the translation cache.
+/// What is known of a block before code is made of it, whatever the host: how long it is, where its branches go inside it, where flags
+/// are wanted, and which accesses can be checked together. A block goes from its first instruction on, past conditional branches, to an
+/// unconditional one, the end of the page, or code that is there already. Owner: whoever holds the lock of the translation cache.
 /// </summary>
+/// <param name="translated">Of each row of <see cref="EncodingTable"/>, whether code is made of it; all others are left to the
+/// interpreter.</param>
 /// <param name="allFlags">Whether flags are wanted everywhere: lockstep compares them.</param>
-internal sealed unsafe class BlockPlan(CodeCache code, bool allFlags) : IDisposable
+internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool allFlags) : IDisposable
 {
     /// <summary>Instructions of a block at most.</summary>
     public const int MaxLength = 128;
+
+    // Bytes that are checked together at most: more would lie in two pages too often.
+    private const int MaxReach = 256;
+
+    // Instructions behind a load or store that are looked at for more of the kind.
+    private const int MaxAhead = 32;
 
     private readonly PageDecoder _decoder = new(code);
     private readonly bool[] _isLabel = new bool[MaxLength];
@@ -31,7 +39,9 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool allFlags) : IDisposa
     /// <summary>Instructions of the block.</summary>
     public int Length { get; private set; }
 
-    /// <summary>Lines of the page, by bit, that the block depends on: those that have a word of it, or were looked at for wanted flags.</summary>
+    /// <summary>
+    /// Lines of the page, by bit, that the block depends on: those that have a word of it, or were looked at for wanted flags.
+    /// </summary>
     public ulong Lines => _decoder.Lines;
 
     /// <summary>The decoded op of an instruction of the block.</summary>
@@ -216,5 +226,57 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool allFlags) : IDisposa
     {
         int index = word - First;
         return allFlags || word >= CodePage.Words || (index >= 0 && index < Length ? _wanted[index] : FlagEffects.WantedAt(_decoder, word));
+    }
+
+    /// <summary>
+    /// Widens the bytes that a load or store accesses by those that others behind it access, of the same kind and at the same base
+    /// register.
+    /// </summary>
+    /// <param name="index">The instruction: a load or store at its base register and a constant.</param>
+    /// <param name="write">Whether it is a store.</param>
+    /// <param name="from">The first of the bytes, from what the base register holds before the instruction.</param>
+    /// <param name="to">The place behind the last of them.</param>
+    /// <returns>Whether there are any others.</returns>
+    public bool Reach(int index, bool write, ref int from, ref int to)
+    {
+        int slot = At(index)->Rn;
+        bool any = false;
+        int moved = 0;
+        int end = Math.Min(Length, index + MaxAhead);
+        for (int i = index; i < end; i++)
+        {
+            Op* op = At(i);
+            if (i > index)
+            {
+                if (_isLabel[i] || !op->IsAllocated || !translated[op->Row])
+                {
+                    break;
+                }
+
+                (AccessForm form, AddressMode mode) = BaseAccess.Of(op);
+                if (op->Rn == slot && form != AccessForm.None && mode != AddressMode.Register && BaseAccess.IsStore(op, form) == write)
+                {
+                    int first = moved + BaseAccess.OffsetOf(op, mode);
+                    int low = Math.Min(from, first);
+                    int high = Math.Max(to, first + BaseAccess.SizeOf(op, form));
+                    if (high - low <= MaxReach)
+                    {
+                        (from, to, any) = (low, high, true);
+                    }
+                }
+            }
+
+            if (OpEffects.MayWrite(op, slot))
+            {
+                if (!BaseAccess.Moves(op, slot, out int by))
+                {
+                    break;
+                }
+
+                moved += by;
+            }
+        }
+
+        return any;
     }
 }

@@ -4,7 +4,8 @@ using Vmm.Emulation.Cpu.Interpreter;
 namespace Vmm.Emulation.Cpu.Jit.Plan;
 
 /// <summary>
-/// The decoded instructions of the pages that were translated last, for the translator alone. Owner: whoever holds the lock of the code cache.
+/// The decoded instructions of the pages that were translated last, for the translator alone. Owner: whoever holds the lock of the code
+/// cache.
 /// </summary>
 internal sealed unsafe class PageDecoder : IDisposable
 {

@@ -1,7 +1,8 @@
 namespace Vmm.Emulation.Cpu.Jit.X64;
 
 /// <content>
-/// Instructions on XMM registers, all in their AVX forms: three operands save copies, and there are no transitions between SSE and AVX. XMM registers are given by number.
+/// Instructions on XMM registers, all in their AVX forms: three operands save copies, and there are no transitions between SSE and AVX. XMM
+/// registers are given by number.
 /// </content>
 internal unsafe partial struct Assembler
 {
@@ -42,7 +43,8 @@ internal unsafe partial struct Assembler
     }
 
     /// <summary>A packed operation: destination = left op right.</summary>
-    public void Packed(Packed operation, int destination, int left, int right) => Mapped((int)operation, (Reg)destination, (Reg)left, (Reg)right);
+    public void Packed(Packed operation, int destination, int left, int right) =>
+        Mapped((int)operation, (Reg)destination, (Reg)left, (Reg)right);
 
     public void Packed(Packed operation, int destination, int source) => Packed(operation, destination, destination, source);
 
@@ -63,11 +65,18 @@ internal unsafe partial struct Assembler
         Byte(count);
     }
 
-    public void PackedShift(PackedShift operation, int elementSize, int register, int count) => PackedShift(operation, elementSize, register, register, count);
+    public void PackedShift(PackedShift operation, int elementSize, int register, int count) =>
+        PackedShift(operation, elementSize, register, register, count);
 
     /// <summary>VPSLLV, VPSRLV, VPSRAV: shifts of words or doublewords, each by its own count.</summary>
     public void ShiftEach(PackedShift operation, bool wide, int destination, int source, int counts) => Vex(
-        2, 1, (Reg)destination, (Reg)source, (Reg)counts, operation switch { X64.PackedShift.Left => 0x47, X64.PackedShift.Right => 0x45, _ => 0x46 }, wide);
+        2,
+        1,
+        (Reg)destination,
+        (Reg)source,
+        (Reg)counts,
+        operation switch { X64.PackedShift.Left => 0x47, X64.PackedShift.Right => 0x45, _ => 0x46 },
+        wide);
 
     /// <summary>PSRLDQ: shifts all of a register right, by bytes.</summary>
     public void ShiftBytesRight(int destination, int source, int count) => PackedShift((PackedShift)3, 8, destination, source, count);
@@ -103,7 +112,14 @@ internal unsafe partial struct Assembler
     /// <summary>PINSR: an element from a general register or memory; the other elements are those of <paramref name="others"/>.</summary>
     public void InsertElement(int sizeBits, int destination, int others, Operand source, int index)
     {
-        Vex(sizeBits == 1 ? 1 : 3, 1, (Reg)destination, (Reg)others, source, sizeBits switch { 0 => 0x20, 1 => 0xC4, _ => 0x22 }, sizeBits == 3);
+        Vex(
+            sizeBits == 1 ? 1 : 3,
+            1,
+            (Reg)destination,
+            (Reg)others,
+            source,
+            sizeBits switch { 0 => 0x20, 1 => 0xC4, _ => 0x22 },
+            sizeBits == 3);
         Byte(index);
     }
 
@@ -117,7 +133,9 @@ internal unsafe partial struct Assembler
     /// <summary>PMOVMSKB: the top bits of the sixteen bytes.</summary>
     public void TopBits(Reg destination, int source) => Vex(1, 1, destination, 0, (Reg)source, 0xD7);
 
-    /// <summary>A scalar floating-point operation: destination = left op right; what has one source takes the rest of the register from left.</summary>
+    /// <summary>
+    /// A scalar floating-point operation: destination = left op right; what has one source takes the rest of the register from left.
+    /// </summary>
     public void Scalar(Scalar operation, bool isDouble, int destination, int left, int right) =>
         Vex(1, isDouble ? 3 : 2, (Reg)destination, (Reg)left, (Reg)right, (int)operation & 0xFF);
 
@@ -146,7 +164,8 @@ internal unsafe partial struct Assembler
     public void SinglesToWords(int destination, int source) => Vex(1, 2, (Reg)destination, 0, (Reg)source, 0x5B);
 
     /// <summary>CVTPS2PD, CVTPD2PS: two elements to the other precision.</summary>
-    public void ConvertPair(bool fromDouble, int destination, int source) => Vex(1, fromDouble ? 1 : 0, (Reg)destination, 0, (Reg)source, 0x5A);
+    public void ConvertPair(bool fromDouble, int destination, int source) =>
+        Vex(1, fromDouble ? 1 : 0, (Reg)destination, 0, (Reg)source, 0x5A);
 
     /// <summary>UCOMISS, UCOMISD: ZF, PF and CF; PF = 1 when unordered. The others are 0.</summary>
     public void CompareScalar(bool isDouble, int left, int right) => Vex(1, isDouble ? 1 : 0, (Reg)left, 0, (Reg)right, 0x2E);
@@ -160,7 +179,8 @@ internal unsafe partial struct Assembler
         Vex(1, isDouble ? 3 : 2, destination, 0, (Reg)source, 0x2C, wide);
 
     /// <summary>VFMADD231 and its kin (FMA3): addend = ± (a × b) ± addend.</summary>
-    public void Fused(Fused operation, bool isDouble, int addend, int a, int b) => Vex(2, 1, (Reg)addend, (Reg)a, (Reg)b, (int)operation, isDouble);
+    public void Fused(Fused operation, bool isDouble, int addend, int a, int b) =>
+        Vex(2, 1, (Reg)addend, (Reg)a, (Reg)b, (int)operation, isDouble);
 
     /// <summary>The same on all elements of a register: the opcode below.</summary>
     public void PackedFused(Fused operation, bool isDouble, int addend, int a, int b) =>

@@ -1,8 +1,8 @@
 namespace Vmm.Emulation.Cpu.Jit.X64;
 
 /// <summary>
-/// Writes x86-64 instructions one after the other (Intel SDM, volume 2). <c>wide</c> chooses 64-bit operands; 32-bit ones clear the upper half of
-/// a destination register. The caller sees to it that there is room.
+/// Writes x86-64 instructions one after the other (Intel SDM, volume 2). <c>wide</c> chooses 64-bit operands; 32-bit ones clear the upper
+/// half of a destination register. The caller sees to it that there is room.
 /// </summary>
 internal unsafe partial struct Assembler
 {
@@ -18,9 +18,11 @@ internal unsafe partial struct Assembler
     /// <summary>Where the next byte goes.</summary>
     public byte* Position { get; private set; }
 
-    public void Alu(Alu operation, bool wide, Reg destination, Operand source) => Rm(0, wide, ((int)operation << 3) | 3, destination, source);
+    public void Alu(Alu operation, bool wide, Reg destination, Operand source) =>
+        Rm(0, wide, ((int)operation << 3) | 3, destination, source);
 
-    public void AluTo(Alu operation, bool wide, Operand destination, Reg source) => Rm(0, wide, ((int)operation << 3) | 1, source, destination);
+    public void AluTo(Alu operation, bool wide, Operand destination, Reg source) =>
+        Rm(0, wide, ((int)operation << 3) | 1, source, destination);
 
     /// <summary>With an immediate, which 64-bit operands sign-extend.</summary>
     public void AluImmediate(Alu operation, bool wide, Operand destination, int value)
@@ -94,7 +96,8 @@ internal unsafe partial struct Assembler
 
     public void ZeroExtend16(Reg destination, Operand source) => Rm(0, false, Map0F | 0xB7, destination, source);
 
-    public void SignExtend8(bool wide, Reg destination, Operand source) => Rm(0, wide, Map0F | 0xBE, destination, source, byteRegister: true);
+    public void SignExtend8(bool wide, Reg destination, Operand source) =>
+        Rm(0, wide, Map0F | 0xBE, destination, source, byteRegister: true);
 
     public void SignExtend16(bool wide, Reg destination, Operand source) => Rm(0, wide, Map0F | 0xBF, destination, source);
 
@@ -152,7 +155,8 @@ internal unsafe partial struct Assembler
     public void ConditionalMove(Condition condition, bool wide, Reg destination, Operand source) =>
         Rm(0, wide, Map0F | 0x40 | (int)condition, destination, source);
 
-    public void SetByte(Condition condition, Reg destination) => Rm(0, false, Map0F | 0x90 | (int)condition, 0, destination, byteRegister: true);
+    public void SetByte(Condition condition, Reg destination) =>
+        Rm(0, false, Map0F | 0x90 | (int)condition, 0, destination, byteRegister: true);
 
     /// <summary>CF = the bit of memory or of a register.</summary>
     public void BitTest(bool wide, Operand operand, int bit)
@@ -313,7 +317,9 @@ internal unsafe partial struct Assembler
     /// <summary>Lets the jump with its displacement there go to a target.</summary>
     public static void Link(byte* displacement, byte* target) => *(int*)displacement = (int)(target - (displacement + 4));
 
-    /// <summary>NOPs until a jump's displacement, which follows its opcode of <paramref name="opcodeBytes"/>, would be aligned to 4 bytes.</summary>
+    /// <summary>
+    /// NOPs until a jump's displacement, which follows its opcode of <paramref name="opcodeBytes"/>, would be aligned to 4 bytes.
+    /// </summary>
     public void AlignDisplacement(int opcodeBytes)
     {
         // One instruction that does nothing, of so many bytes.

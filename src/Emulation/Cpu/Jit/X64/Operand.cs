@@ -179,7 +179,9 @@ internal enum Scalar
     Maximum = 0x0F5F,
 }
 
-/// <summary>Conditions of CMPPS and CMPPD that signal an invalid operation for quiet NaNs too where Arm's do: the caller leaves for NaNs anyway.</summary>
+/// <summary>
+/// Conditions of CMPPS and CMPPD that signal an invalid operation for quiet NaNs too where Arm's do: the caller leaves for NaNs anyway.
+/// </summary>
 internal enum FloatCondition : byte
 {
     Equal = 0,
@@ -222,7 +224,8 @@ internal readonly record struct Operand(bool IsMemory, Reg Base, Reg Index, byte
 
     public static Operand At(Reg @base, int displacement = 0) => new(true, @base, Reg.None, 0, displacement);
 
-    public static Operand At(Reg @base, Reg index, int scaleBits, int displacement = 0) => new(true, @base, index, (byte)scaleBits, displacement);
+    public static Operand At(Reg @base, Reg index, int scaleBits, int displacement = 0) =>
+        new(true, @base, index, (byte)scaleBits, displacement);
 
     public bool Is(Reg register) => !IsMemory && Base == register;
 }
