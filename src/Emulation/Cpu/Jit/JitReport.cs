@@ -64,7 +64,8 @@ internal sealed class JitReport
         Line(
             "Code cache",
             $"{t.Used / Mebibyte:F1} of {t.Capacity / Mebibyte:F0} MiB used, {t.Live / Mebibyte:F1} in force, "
-            + $"a part given up {t.GivenUp:N0} times, in {t.LongestGiveUp.TotalMilliseconds:F2} ms at most{(t.MappedTwice ? "; mapped twice" : "")}");
+            + $"a part given up {t.GivenUp:N0} times, "
+            + $"in {t.LongestGiveUp.TotalMilliseconds:F2} ms at most{(t.MappedTwice ? "; mapped twice" : "")}");
         if (t.PerfMapFailure != null)
         {
             Line("Perf map", $"not complete: {t.PerfMapFailure}");

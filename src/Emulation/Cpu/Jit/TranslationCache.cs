@@ -10,8 +10,7 @@ namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
 /// The translated code of a machine, shared by its vCPUs: found by page and instruction, made when first asked for. A block is given up
-/// when the guest has invalidated a line that it was made of and that has changed; when the memory is full, a segment of it is given up
-/// with all its blocks.
+/// when the guest has invalidated a line of it that has changed; when the memory is full, a segment is given up with all its blocks.
 /// <para>Threads: translating, linking and giving up hold the lock, which is that of the code cache. A vCPU says that it is in translated
 /// code by a flag of its own, which it sets before it looks at <see cref="Generation"/>; who empties a segment changes the generation, has
 /// every thread fenced, and waits until no flag is set.</para>
@@ -86,9 +85,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     public static bool IsSupported { get; } =
         Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported && Avx2.IsSupported && Fma.IsSupported && CanExecute();
 
-    /// <summary>
-    /// At the addresses where they are written, as all that the translator has; whoever runs code adds <see cref="ExecutableOffset"/>.
-    /// </summary>
+    /// <summary>At the addresses where they are written, as all of the translator; to run add <see cref="ExecutableOffset"/>.</summary>
     public Thunks Thunks { get; }
 
     /// <summary>From where code is written to where it is executed; see <see cref="ExecutableMemory"/>.</summary>
@@ -112,8 +109,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     public TraceLog? Trace { get; set; }
 
     /// <summary>
-    /// Changes when a segment is emptied, before and after: addresses of code of another generation are not to be entered, and while it is
-    /// odd none is.
+    /// Changes before and after a segment is emptied. Code of another generation is not to be entered, and none is while it is odd.
     /// </summary>
     public long Generation => Volatile.Read(ref _generation);
 
@@ -180,9 +176,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     /// <summary>The code of a word of a page; null for none.</summary>
     public byte* EntryOf(CodePage page, int word) => page.Entry(word) is var entry and not 0 ? Executable(entry) : null;
 
-    /// <summary>
-    /// As <see cref="Find"/>, and lets the jump that an exit speaks of go there. Null also when the exit is of code that was given up.
-    /// </summary>
+    /// <summary>As <see cref="Find"/>, and links the jump that an exit names to it. Null also if the exit's code was given up.</summary>
     /// <param name="exit">Of a generation.</param>
     /// <param name="apart">To code of its own, which checks each access for itself.</param>
     public byte* Link(VcpuCore cpu, CodePage page, ExitInfo* exit, long generation, bool apart)
@@ -529,8 +523,8 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         }
     }
 
-    // Goes on in an empty segment, or empties one: that with least in force if that is little, which code that is written again and again
-    // leaves behind; else the one filled first.
+    // Goes on in an empty segment, or empties one: that with least in force if that is little, as code that is rewritten leaves it; else
+    // the one filled first.
     private void MakeRoom()
     {
         CodeSegment sparse = _segments.Where(segment => segment.Filled != 0).MinBy(segment => segment.Live)!;
@@ -545,8 +539,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         _segment.Filled = ++_segmentsFilled;
     }
 
-    // The calling vCPU, if one calls, is not in translated code. Others may be on their way in: they look at the generation with their flag
-    // set.
+    // The calling vCPU, if one calls, is not in translated code. Others may be on their way in: they look at the generation, flag set.
     private void Empty(CodeSegment[] segments)
     {
         long start = Stopwatch.GetTimestamp();
