@@ -41,8 +41,8 @@ internal sealed class JitReport
         report.AddTlbs();
         report.Line(
             "Code lines",
-            $"{code.LinesInvalidated:N0} changed by the guest, {translations.BlocksGivenUp:N0} blocks given up for it; "
-            + $"all looked through {code.AllInvalidated:N0} times");
+            $"{code.LinesInvalidated:N0} changed by the guest, {translations.BlocksGivenUp:N0} blocks given up for it; ",
+            $"all looked through {code.AllInvalidated:N0} times");
         report.Line("Code pages", $"{translations.Pages:N0}, given up {code.GivenUp:N0} times");
         return report._text.ToString().TrimEnd();
     }
@@ -54,18 +54,18 @@ internal sealed class JitReport
         Line("Guest instructions", $"{t.Instructions:N0} translated");
         Line(
             "Host bytes",
-            $"{t.HotBytes:N0}, {Ratio(t.HotBytes, t.Instructions):F1} per guest instruction, "
-            + $"and {t.ColdBytes:N0} of ways out, {Ratio(t.ColdBytes, t.Instructions):F1}");
+            $"{t.HotBytes:N0}, {Ratio(t.HotBytes, t.Instructions):F1} per guest instruction, ",
+            $"and {t.ColdBytes:N0} of ways out, {Ratio(t.ColdBytes, t.Instructions):F1}");
         Line(
             "Translating",
-            $"{seconds * 1000:N1} ms, {Ratio(t.Translating.TotalNanoseconds, t.Instructions):F0} ns per guest instruction, "
-            + $"{Ratio(t.Blocks, seconds):N0} blocks a second");
+            $"{seconds * 1000:N1} ms, {Ratio(t.Translating.TotalNanoseconds, t.Instructions):F0} ns per guest instruction, ",
+            $"{Ratio(t.Blocks, seconds):N0} blocks a second");
         Line("Waiting for it", $"{t.Waits:N0} times, {t.Waiting.TotalMilliseconds:N1} ms");
         Line(
             "Code cache",
-            $"{t.Used / Mebibyte:F1} of {t.Capacity / Mebibyte:F0} MiB used, {t.Live / Mebibyte:F1} in force, "
-            + $"a part given up {t.GivenUp:N0} times, "
-            + $"in {t.LongestGiveUp.TotalMilliseconds:F2} ms at most{(t.MappedTwice ? "; mapped twice" : "")}");
+            $"{t.Used / Mebibyte:F1} of {t.Capacity / Mebibyte:F0} MiB used, {t.Live / Mebibyte:F1} in force, ",
+            $"a part given up {t.GivenUp:N0} times, ",
+            $"in {t.LongestGiveUp.TotalMilliseconds:F2} ms at most{(t.MappedTwice ? "; mapped twice" : "")}");
         if (t.PerfMapFailure != null)
         {
             Line("Perf map", $"not complete: {t.PerfMapFailure}");
@@ -110,8 +110,8 @@ internal sealed class JitReport
         Line("TLB fills", $"{data:N0} data, {code:N0} code, {Ratio(1000.0 * (data + code), _executed):F2} per 1000 instructions");
         Line(
             "TLBI",
-            $"all {Invalidations(TlbScope.All):N0}, ASID {Invalidations(TlbScope.Asid):N0}, address {Invalidations(TlbScope.Address):N0}, "
-            + $"address of all ASIDs {Invalidations(TlbScope.AddressAllAsids):N0}");
+            $"all {Invalidations(TlbScope.All):N0}, ASID {Invalidations(TlbScope.Asid):N0}, address {Invalidations(TlbScope.Address):N0}, ",
+            $"address of all ASIDs {Invalidations(TlbScope.AddressAllAsids):N0}");
         Line(
             "TLBI of other vCPUs",
             $"{Sum(c => c.BroadcastsServed):N0} carried out, {Sum(c => c.BroadcastFlushes):N0} times so many that all was forgotten");
@@ -123,6 +123,14 @@ internal sealed class JitReport
 
     private static double Ratio(double part, double whole) => whole == 0 ? 0 : part / whole;
 
-    private void Line(string title, FormattableString text) =>
-        _text.Append(CultureInfo.InvariantCulture, $"{title,-32} ").Append(text.ToString(CultureInfo.InvariantCulture)).Append('\n');
+    private void Line(string title, params FormattableString[] parts)
+    {
+        _text.Append(CultureInfo.InvariantCulture, $"{title,-32} ");
+        foreach (FormattableString part in parts)
+        {
+            _text.Append(part.ToString(CultureInfo.InvariantCulture));
+        }
+
+        _text.Append('\n');
+    }
 }
