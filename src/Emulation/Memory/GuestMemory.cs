@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Cpu.Interpreter;
 
 namespace Vmm.Emulation.Memory;
@@ -18,6 +19,9 @@ public sealed unsafe partial class GuestMemory : IDisposable
 
     private byte* _host;
     private bool _direct = true;
+
+    // Pages that were not written yet are those of a file; see MapFile. Whoever maps or clears the memory, while no vCPU runs.
+    private bool _ofFile;
 
     // The log of written pages; null while nobody asks for it.
     private DirtyLog? _log;
@@ -168,15 +172,67 @@ public sealed unsafe partial class GuestMemory : IDisposable
         }
 
         new Span<byte>(_host + first, (int)(firstPage - first)).Clear();
-        _ = Madvise(_host + firstPage, (nuint)(endPage - firstPage), MadvDontNeed);
+        GiveBack(firstPage, endPage - firstPage);
         new Span<byte>(_host + endPage, (int)(end - endPage)).Clear();
     }
 
     /// <summary>Gives every page back to the host: all bytes read zero afterwards. No vCPU may run.</summary>
     public void Clear()
     {
-        _ = Madvise(_host, (nuint)Size, MadvDontNeed);
+        GiveBack(0, Size);
+        _ofFile = false;
         MarkWritten(Start.Value, Size);
+    }
+
+    /// <summary>
+    /// Replaces all bytes by those of a file, which is as long. A page is read from the file when it is first touched, and is copied when
+    /// it is first written: the file is never changed. It must not be changed by others either, nor be cut; it may be removed, and its
+    /// handle closed. No vCPU may run.
+    /// </summary>
+    /// <exception cref="IOException">The host refuses to map it.</exception>
+    internal void MapFile(SafeFileHandle file)
+    {
+        bool held = false;
+        try
+        {
+            file.DangerousAddRef(ref held);
+
+            // SAFETY: the new mapping takes the place of the old one, wholly and at once (mmap(2), MAP_FIXED).
+            void* p = Mmap(
+                _host, (nuint)Size, ProtRead | ProtWrite, MapPrivate | MapFixed | MapNoReserve, (int)file.DangerousGetHandle(), 0);
+            if (p == (void*)-1)
+            {
+                throw new IOException($"the host refused to map the file: error {Marshal.GetLastPInvokeError()}");
+            }
+        }
+        finally
+        {
+            if (held)
+            {
+                file.DangerousRelease();
+            }
+        }
+
+        _ofFile = true;
+        MarkWritten(Start.Value, Size);
+    }
+
+    // Whole pages, which read zero afterwards and take no room of the host. The pages of a file would only come back from it.
+    private void GiveBack(ulong offset, ulong length)
+    {
+        if (!_ofFile)
+        {
+            _ = Madvise(_host + offset, (nuint)length, MadvDontNeed);
+            return;
+        }
+
+        // SAFETY: the range is inside the mapping, and is replaced at once by memory that reads zero.
+        void* p = Mmap(
+            _host + offset, (nuint)length, ProtRead | ProtWrite, MapPrivate | MapAnonymous | MapFixed | MapNoReserve, -1, 0);
+        if (p == (void*)-1)
+        {
+            throw new InsufficientMemoryException($"the host refused {length >> 10} KiB of guest memory");
+        }
     }
 
     public void Dispose()
@@ -192,10 +248,11 @@ public sealed unsafe partial class GuestMemory : IDisposable
     private const int ProtWrite = 2;
     private const int MapPrivate = 2;
     private const int MapAnonymous = 0x20;
+    private const int MapFixed = 0x10;
     private const int MapNoReserve = 0x4000;
     private const int MadvDontNeed = 4;
 
-    [LibraryImport("libc", EntryPoint = "mmap")]
+    [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
     private static partial void* Mmap(void* address, nuint length, int protection, int flags, int fd, nint offset);
 
     [LibraryImport("libc", EntryPoint = "munmap")]

@@ -4,40 +4,23 @@ namespace Vmm.Emulation.State;
 
 /// <summary>
 /// Saved units, little-endian: eight bytes of magic, a 32-bit version of this format, a 32-bit number of units; of each unit its id, the
-/// 32-bit version of its schema, a 32-bit number of fields, and of each field its name, a 32-bit length and its bytes. Names are UTF-8
-/// behind a 7-bit-encoded length. Version 1 of the format had no schemas; those of its units are 1.
+/// 32-bit version of its schema, the 32-bit length and CRC-32C of its fields, and these (<see cref="SavedUnit.Fields"/>). Names are UTF-8
+/// behind a 7-bit-encoded length.
+/// <list type="bullet">
+/// <item>Version 1 had neither schemas (those of its units are 1) nor lengths and checksums.</item>
+/// <item>Version 2 had neither lengths nor checksums.</item>
+/// </list>
 /// </summary>
 public static class Archive
 {
-    private const uint Version = 2;
+    private const uint Version = 3;
+    private const uint VersionWithoutLengths = 2;
     private const uint VersionWithoutSchemas = 1;
-    private const int MaximumCount = 1 << 16;
-    private const int MaximumFieldBytes = 1 << 24;
 
     private static ReadOnlySpan<byte> Magic => "VMMSNAP\n"u8;
 
     /// <summary>Saves all units; <paramref name="stream"/> stays open.</summary>
-    public static void Save(Stream stream, IReadOnlyCollection<IStateUnit> units)
-    {
-        using var output = new BinaryWriter(stream, Encoding.UTF8, leaveOpen: true);
-        output.Write(Magic);
-        output.Write(Version);
-        output.Write(units.Count);
-        foreach (IStateUnit unit in units)
-        {
-            var fields = new StateWriter();
-            unit.Save(fields);
-            output.Write(unit.Id);
-            output.Write(unit.SchemaVersion);
-            output.Write(fields.Fields.Count);
-            foreach ((string name, byte[] bytes) in fields.Fields)
-            {
-                output.Write(name);
-                output.Write(bytes.Length);
-                output.Write(bytes);
-            }
-        }
-    }
+    public static void Save(Stream stream, IReadOnlyCollection<IStateUnit> units) => Write(stream, [.. units.Select(SavedUnit.Of)]);
 
     /// <summary>
     /// Loads all units. The file is read and its units are matched by name before any is touched; a unit that refuses its
@@ -48,10 +31,31 @@ public static class Archive
     /// </exception>
     public static void Load(Stream stream, IReadOnlyCollection<IStateUnit> units)
     {
-        Dictionary<string, SavedUnit> saved = Parse(stream);
+        byte[] bytes = new byte[stream.Length - stream.Position];
+        stream.ReadExactly(bytes);
+        Load(Read(bytes), units);
+    }
+
+    /// <summary>Loads units in the order in which they are given.</summary>
+    /// <inheritdoc cref="Load(Stream, IReadOnlyCollection{IStateUnit})"/>
+    public static void Load(IReadOnlyCollection<SavedUnit> saved, IReadOnlyCollection<IStateUnit> units)
+    {
+        Check(saved, units);
+        var byId = saved.ToDictionary(u => u.Id, StringComparer.Ordinal);
         foreach (IStateUnit unit in units)
         {
-            if (!saved.TryGetValue(unit.Id, out SavedUnit? found))
+            byId[unit.Id].LoadInto(unit);
+        }
+    }
+
+    /// <summary>Whether what was saved are these units, in versions that this program reads.</summary>
+    /// <exception cref="StateException">It is not: one line.</exception>
+    public static void Check(IReadOnlyCollection<SavedUnit> saved, IReadOnlyCollection<IStateUnit> units)
+    {
+        var byId = saved.ToDictionary(u => u.Id, StringComparer.Ordinal);
+        foreach (IStateUnit unit in units)
+        {
+            if (!byId.Remove(unit.Id, out SavedUnit? found))
             {
                 throw new StateException($"the archive has no unit '{unit.Id}'");
             }
@@ -62,75 +66,67 @@ public static class Archive
             }
         }
 
-        var known = units.Select(u => u.Id).ToHashSet(StringComparer.Ordinal);
-        if (saved.Keys.FirstOrDefault(name => !known.Contains(name)) is string unknown)
+        if (byId.Keys.FirstOrDefault() is { } unknown)
         {
             throw new StateException($"the archive has a unit '{unknown}' that this machine has not");
         }
-
-        foreach (IStateUnit unit in units)
-        {
-            SavedUnit found = saved[unit.Id];
-            var reader = new StateReader(unit.Id, found.Version, found.Fields);
-            unit.Load(reader);
-            reader.RequireAllRead();
-        }
     }
 
-    private sealed record SavedUnit(int Version, Dictionary<string, byte[]> Fields);
-
-    private static Dictionary<string, SavedUnit> Parse(Stream stream)
+    /// <summary>Writes an archive; <paramref name="stream"/> stays open.</summary>
+    public static void Write(Stream stream, IReadOnlyCollection<SavedUnit> units)
     {
-        var saved = new Dictionary<string, SavedUnit>(StringComparer.Ordinal);
-        using var input = new BinaryReader(stream, Encoding.UTF8, leaveOpen: true);
-        try
+        using var output = new BinaryWriter(stream, Encoding.UTF8, leaveOpen: true);
+        output.Write(Magic);
+        output.Write(Version);
+        output.Write(units.Count);
+        foreach (SavedUnit unit in units)
         {
-            if (!input.ReadBytes(Magic.Length).AsSpan().SequenceEqual(Magic))
-            {
-                throw new StateException("not an archive of saved state");
-            }
-
-            uint version = input.ReadUInt32();
-            if (version is not (Version or VersionWithoutSchemas))
-            {
-                throw new StateException($"archive version {version}, but this program reads {VersionWithoutSchemas} to {Version}");
-            }
-
-            for (int units = Bounded(input.ReadInt32(), MaximumCount); units > 0; units--)
-            {
-                string unit = input.ReadString();
-                int schema = version == VersionWithoutSchemas ? 1 : input.ReadInt32();
-                var fields = new Dictionary<string, byte[]>(StringComparer.Ordinal);
-                for (int count = Bounded(input.ReadInt32(), MaximumCount); count > 0; count--)
-                {
-                    string name = input.ReadString();
-                    int length = Bounded(input.ReadInt32(), MaximumFieldBytes);
-                    byte[] bytes = input.ReadBytes(length);
-                    if (bytes.Length != length)
-                    {
-                        throw new EndOfStreamException();
-                    }
-
-                    if (!fields.TryAdd(name, bytes))
-                    {
-                        throw new StateException($"unit '{unit}': field '{name}' twice");
-                    }
-                }
-
-                if (!saved.TryAdd(unit, new SavedUnit(schema, fields)))
-                {
-                    throw new StateException($"unit '{unit}' twice");
-                }
-            }
+            output.Write(unit.Id);
+            output.Write(unit.Version);
+            output.Write(unit.Fields.Length);
+            output.Write(Crc32C.Of(unit.Fields.Span));
+            output.Write(unit.Fields.Span);
         }
-        catch (Exception e) when (e is EndOfStreamException or FormatException or DecoderFallbackException)
-        {
-            throw new StateException("the archive is cut short or damaged", e);
-        }
-
-        return saved;
     }
 
-    private static int Bounded(int count, int maximum) =>
-        count >= 0 && count <= maximum ? count : throw new StateException($"the archive is damaged: a length of {count}");
+    /// <summary>The units of an archive, whose fields are parts of <paramref name="bytes"/>.</summary>
+    /// <exception cref="StateException">It is damaged or of another version: one line.</exception>
+    public static IReadOnlyList<SavedUnit> Read(ReadOnlyMemory<byte> bytes)
+    {
+        var input = new StateInput(bytes);
+        if (bytes.Length < Magic.Length || !input.Take(Magic.Length).Span.SequenceEqual(Magic))
+        {
+            throw new StateException("not an archive of saved state");
+        }
+
+        uint version = input.ReadUInt32();
+        if (version is not (Version or VersionWithoutLengths or VersionWithoutSchemas))
+        {
+            throw new StateException($"archive version {version}, but this program reads {VersionWithoutSchemas} to {Version}");
+        }
+
+        var units = new List<SavedUnit>();
+        var ids = new HashSet<string>(StringComparer.Ordinal);
+        for (int count = input.ReadCount(); count > 0; count--)
+        {
+            string id = input.ReadString();
+            int schema = version == VersionWithoutSchemas ? 1 : (int)input.ReadUInt32();
+            units.Add(new SavedUnit(id, schema, version == Version ? ReadChecked(input, id) : input.Span(() => input.ReadFields(id))));
+            if (!ids.Add(id))
+            {
+                throw new StateException($"unit '{id}' twice");
+            }
+        }
+
+        input.RequireEnd();
+        return units;
+    }
+
+    private static ReadOnlyMemory<byte> ReadChecked(StateInput input, string id)
+    {
+        uint length = input.ReadUInt32();
+        uint checksum = input.ReadUInt32();
+        ReadOnlyMemory<byte> fields = input.Take(length <= int.MaxValue ? (int)length : -1);
+        return Crc32C.Of(fields.Span) == checksum ? fields : throw new StateException($"unit '{id}' is damaged: its checksum is wrong");
+    }
 }

@@ -24,10 +24,10 @@ public sealed class StateWriter
 public sealed class StateReader
 {
     private readonly string _unit;
-    private readonly IReadOnlyDictionary<string, byte[]> _fields;
+    private readonly IReadOnlyDictionary<string, ReadOnlyMemory<byte>> _fields;
     private readonly HashSet<string> _read = new(StringComparer.Ordinal);
 
-    internal StateReader(string unit, int version, IReadOnlyDictionary<string, byte[]> fields)
+    internal StateReader(string unit, int version, IReadOnlyDictionary<string, ReadOnlyMemory<byte>> fields)
     {
         _unit = unit;
         Version = version;
@@ -57,7 +57,7 @@ public sealed class StateReader
     public T[] ReadArray<T>(string name, int maximum)
         where T : unmanaged
     {
-        byte[] bytes = Field(name, null);
+        ReadOnlySpan<byte> bytes = Field(name, null);
         int size = Unsafe.SizeOf<T>();
         Require(bytes.Length % size == 0 && bytes.Length / size <= maximum, name);
         return MemoryMarshal.Cast<byte, T>(bytes).ToArray();
@@ -84,9 +84,9 @@ public sealed class StateReader
         }
     }
 
-    private byte[] Field(string name, int? length)
+    private ReadOnlySpan<byte> Field(string name, int? length)
     {
-        if (!_fields.TryGetValue(name, out byte[]? bytes))
+        if (!_fields.TryGetValue(name, out ReadOnlyMemory<byte> bytes))
         {
             throw new StateException($"unit '{_unit}': no field '{name}'");
         }
@@ -97,6 +97,6 @@ public sealed class StateReader
         }
 
         _read.Add(name);
-        return bytes;
+        return bytes.Span;
     }
 }

@@ -83,10 +83,48 @@ public sealed class ArchiveTests
     {
         byte[] whole = Saved();
         int afterId = 16 + 2;
-        byte[] old = [.. whole[..8], 1, 0, 0, 0, .. whole[12..afterId], .. whole[(afterId + 4)..]];
+        byte[] old = [.. whole[..8], 1, 0, 0, 0, .. whole[12..afterId], .. whole[(afterId + 12)..]];
         int read = 0;
         Archive.Load(new MemoryStream(old), [new Unit("a", null, r => { read = r.Version; r.Read<uint>("x"); }, version: 5)]);
         Assert.Equal(1, read);
+    }
+
+    [Fact]
+    public void Archive_of_the_format_without_lengths_is_read()
+    {
+        byte[] whole = Saved(version: 3);
+        int afterSchema = 16 + 2 + 4;
+        byte[] old = [.. whole[..8], 2, 0, 0, 0, .. whole[12..afterSchema], .. whole[(afterSchema + 8)..]];
+        int read = 0;
+        Archive.Load(new MemoryStream(old), [new Unit("a", null, r => { read = r.Version; r.Read<uint>("x"); }, version: 5)]);
+        Assert.Equal(3, read);
+    }
+
+    [Fact]
+    public void Archive_any_flipped_bit_of_the_fields_is_found()
+    {
+        byte[] whole = Saved();
+        int fields = 16 + 2 + 4 + 4;
+        for (int bit = fields * 8; bit < whole.Length * 8; bit++)
+        {
+            byte[] damaged = [.. whole];
+            damaged[bit / 8] ^= (byte)(1 << (bit % 8));
+            Failure(damaged, new Unit("a", null, r => r.Read<uint>("x")));
+        }
+    }
+
+    /// <summary>What a file claims is held against its length before room is made for it.</summary>
+    [Theory]
+    [InlineData(12)]
+    [InlineData(22)]
+    [InlineData(30)]
+    public void Archive_hostile_lengths_take_no_memory(int at)
+    {
+        byte[] hostile = Saved();
+        new byte[] { 0xFF, 0xFF, 0xFF, 0x7F }.CopyTo(hostile, at);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        Failure(hostile, new Unit("a", null, r => r.Read<uint>("x")));
+        Assert.True(GC.GetAllocatedBytesForCurrentThread() - before < 1 << 20);
     }
 
     [Fact]

@@ -1,0 +1,79 @@
+using System.Text;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+
+namespace Vmm.Emulation.Snapshots;
+
+/// <summary>
+/// A manifest as JSON that ends with its own checksum: the last member is <c>"crc32c"</c>, the CRC-32C of all bytes before the comma in
+/// front of it. What follows that comma has one form alone, so that each bit of the file is checked.
+/// </summary>
+internal static class ManifestFile
+{
+    private static readonly byte[] s_end = "\n}"u8.ToArray();
+
+    private static byte[] Tail(uint checksum) => Encoding.ASCII.GetBytes($",\n  \"crc32c\": \"{SnapshotFormat.Text(checksum)}\"\n}}\n");
+
+    public static byte[] Write(SnapshotManifest manifest)
+    {
+        byte[] json = JsonSerializer.SerializeToUtf8Bytes(manifest, ManifestJson.Default.SnapshotManifest);
+        ReadOnlySpan<byte> body = json.AsSpan(0, json.Length - s_end.Length);
+        return json.AsSpan().EndsWith(s_end) ? [.. body, .. Tail(Crc32C.Of(body))]
+            : throw new InvalidOperationException("the manifest does not end as JSON with indents does");
+    }
+
+    /// <exception cref="SnapshotException">It is damaged, no manifest, or of a later format.</exception>
+    public static SnapshotManifest Read(ReadOnlySpan<byte> bytes)
+    {
+        int tail = Tail(0).Length;
+        if (bytes.Length <= tail || !bytes[^tail..].SequenceEqual(Tail(Crc32C.Of(bytes[..^tail]))))
+        {
+            throw Damaged("its checksum is wrong");
+        }
+
+        SnapshotManifest manifest;
+        try
+        {
+            byte[] json = [.. bytes[..^tail], .. s_end];
+            using var versions = JsonDocument.Parse(json);
+            if (!versions.RootElement.TryGetProperty("format", out JsonElement format) || !format.TryGetInt32(out int version))
+            {
+                throw Damaged("it names no format");
+            }
+
+            if (version != SnapshotManifest.CurrentFormat)
+            {
+                throw new SnapshotException(SnapshotFault.Mismatch,
+                    $"it has the format {version}, but this program reads {SnapshotManifest.CurrentFormat}");
+            }
+
+            manifest = JsonSerializer.Deserialize(json, ManifestJson.Default.SnapshotManifest) ?? throw Damaged("it is null");
+        }
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        {
+            throw Damaged(SnapshotFormat.Legible(e.Message), e);
+        }
+
+        bool possible = manifest.Generation > 0 && manifest.Machine.IsPossible && manifest.Cpus.LongLength == manifest.Machine.PossibleCpus
+            && manifest.State.Length >= 0 && manifest.Ram.Length >= 0 && manifest.Ram.Map.Length >= 0
+            && Array.TrueForAll(manifest.Cpus, c => c != null) && Enum.IsDefined(manifest.Ram.Compression);
+        return possible ? manifest : throw Damaged("it holds an impossible value");
+    }
+
+    private static SnapshotException Damaged(string how, Exception? cause = null) =>
+        new(SnapshotFault.Damaged, $"{SnapshotFormat.Manifest} is damaged: {how}", cause);
+}
+
+/// <summary>How the manifest becomes JSON and back, made when Vmm is compiled. Members that this program does not know are passed over.</summary>
+[JsonSourceGenerationOptions(
+    WriteIndented = true,
+    NewLine = "\n",
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase,
+    RespectNullableAnnotations = true,
+    RespectRequiredConstructorParameters = true,
+    Converters = [typeof(NamedCompression)])]
+[JsonSerializable(typeof(SnapshotManifest))]
+internal sealed partial class ManifestJson : JsonSerializerContext;
+
+/// <summary>A compression by its name, in small letters.</summary>
+internal sealed class NamedCompression() : JsonStringEnumConverter<RamCompression>(JsonNamingPolicy.CamelCase, allowIntegerValues: false);

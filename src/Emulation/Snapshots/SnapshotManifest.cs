@@ -1,0 +1,161 @@
+using System.Text.Json.Serialization;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Decoding;
+
+namespace Vmm.Emulation.Snapshots;
+
+/// <summary>What a snapshot is of, and what its files hold: <c>manifest.json</c> (docs/state.md has all members).</summary>
+/// <param name="Format">The version of the format of the folder.</param>
+/// <param name="Product">The version of the program that wrote it; for people.</param>
+/// <param name="Generation">The number in the names of its files; each save of the same tag has the next one.</param>
+/// <param name="SavedAt">The host's time, UTC.</param>
+/// <param name="Clock">The guest's system counter, in ticks of <see cref="Cpu.Timers.VirtualClock.Frequency"/>.</param>
+public sealed record SnapshotManifest(
+    int Format,
+    string Product,
+    int Generation,
+    DateTimeOffset SavedAt,
+    ulong Clock,
+    SavedMachine Machine,
+    SavedCpu[] Cpus,
+    SavedFile State,
+    SavedRam Ram)
+{
+    /// <summary>The only format that there is.</summary>
+    public const int CurrentFormat = 1;
+}
+
+/// <summary>What a machine must have in common with the one that was saved.</summary>
+/// <param name="Board">The machine type.</param>
+/// <param name="MemoryBytes">RAM.</param>
+/// <param name="MemoryStart">Guest physical address of its first byte.</param>
+/// <param name="Acpi">Whether there are ACPI tables and CPU hotplug.</param>
+/// <param name="OnlineCapable">Whether cold-booted CPUs can leave (<c>-machine online-capable-cpus=on</c>).</param>
+/// <param name="InstructionShift">2^N ns for each instruction (<c>-icount</c>); null for host time.</param>
+/// <param name="Firmware">CRC-32C of the flash bank with the firmware; null without.</param>
+/// <param name="CpuModel">For people: the model's name.</param>
+/// <param name="Midr">MIDR_EL1 of the CPUs.</param>
+/// <param name="PhysicalAddressBits">Of the CPUs.</param>
+/// <param name="Features">What the CPUs have beyond Armv8.0-A, by name.</param>
+/// <param name="EnabledCpus">How many CPUs are enabled at power-on.</param>
+/// <param name="DisabledCpus">How many after them are disabled by the administrator at power-on.</param>
+/// <param name="Sockets">With the others, how the possible CPUs are arranged: each count is per parent.</param>
+public sealed record SavedMachine(
+    string Board,
+    ulong MemoryBytes,
+    ulong MemoryStart,
+    bool Acpi,
+    bool OnlineCapable,
+    int? InstructionShift,
+    string? Firmware,
+    string CpuModel,
+    uint Midr,
+    int PhysicalAddressBits,
+    string[] Features,
+    int EnabledCpus,
+    int DisabledCpus,
+    int Sockets,
+    int Clusters,
+    int Cores,
+    int Threads)
+{
+    // More than one machine can have.
+    private const ulong MostMemory = 1ul << 40;
+
+    /// <summary>All possible CPUs; a damaged manifest may say anything.</summary>
+    [JsonIgnore]
+    public long PossibleCpus => (long)Sockets * Clusters * Cores * Threads;
+
+    /// <summary>Whether a machine can be so at all.</summary>
+    [JsonIgnore]
+    public bool IsPossible => MemoryBytes is > 0 and <= MostMemory && MemoryBytes % Memory.GuestMemory.PageSize == 0
+        && Sockets is > 0 and <= MachineConfig.MaxCpus && Clusters is > 0 and <= MachineConfig.MaxCpus
+        && Cores is > 0 and <= MachineConfig.MaxCpus && Threads is > 0 and <= MachineConfig.MaxCpus
+        && PossibleCpus <= MachineConfig.MaxCpus && Array.TrueForAll(Features, f => f != null);
+
+    public static SavedMachine Of(MachineConfig config, GuestPhysicalAddress ram) => new(
+        "virt", config.MemoryBytes, ram.Value, config.Acpi, config.ColdPluggedCpusOnlineCapable, config.InstructionShift,
+        config.Firmware is { } firmware ? SnapshotFormat.Text(Crc32C.Of(firmware.Code.Contents.Span)) : null,
+        config.Cpu.Name, config.Cpu.Midr, config.Cpu.PhysicalAddressBits, [.. FeaturesOf(config.Cpu)],
+        config.EnabledCpus, config.DisabledCpus,
+        config.Topology.Sockets, config.Topology.Clusters, config.Topology.Cores, config.Topology.Threads);
+
+    private static IEnumerable<string> FeaturesOf(CpuModel model) =>
+        Enum.GetValues<Feature>().Where(f => f != Feature.None && model.Has(f)).Select(f => f.ToString());
+
+    /// <summary>Each thing in which a machine differs from the saved one, in words; empty when it can go on from its snapshot.</summary>
+    /// <param name="here">The machine.</param>
+    public IReadOnlyList<string> DifferencesFrom(SavedMachine here)
+    {
+        var differences = new List<string>();
+        void Compare<T>(string what, T saved, T other)
+        {
+            if (!EqualityComparer<T>.Default.Equals(saved, other))
+            {
+                differences.Add($"{what} {SnapshotFormat.Legible($"{saved}")} (here {other})");
+            }
+        }
+
+        Compare("machine", Board, here.Board);
+        Compare("RAM", SnapshotFormat.Size(MemoryBytes), SnapshotFormat.Size(here.MemoryBytes));
+        Compare("RAM at", $"0x{MemoryStart:x}", $"0x{here.MemoryStart:x}");
+        Compare("acpi", OnOff(Acpi), OnOff(here.Acpi));
+        Compare("online-capable-cpus", OnOff(OnlineCapable), OnOff(here.OnlineCapable));
+        Compare("icount shift", Shift(InstructionShift), Shift(here.InstructionShift));
+        Compare("firmware", Firmware ?? "none", here.Firmware ?? "none");
+        if (Midr != here.Midr || PhysicalAddressBits != here.PhysicalAddressBits)
+        {
+            differences.Add($"CPU {SnapshotFormat.Legible(CpuModel)} (here {here.CpuModel})");
+        }
+
+        void List(string what, IEnumerable<string> features)
+        {
+            if (features.Any())
+            {
+                differences.Add($"{what} {SnapshotFormat.Legible(string.Join(' ', features))}");
+            }
+        }
+
+        List("CPUs with", Features.Except(here.Features));
+        List("CPUs without", here.Features.Except(Features));
+        Compare("enabled CPUs at power-on", EnabledCpus, here.EnabledCpus);
+        Compare("disabled CPUs at power-on", DisabledCpus, here.DisabledCpus);
+        Compare("sockets", Sockets, here.Sockets);
+        Compare("clusters", Clusters, here.Clusters);
+        Compare("cores", Cores, here.Cores);
+        Compare("threads", Threads, here.Threads);
+        return differences;
+    }
+
+    private static string OnOff(bool value) => value ? "on" : "off";
+
+    private static string Shift(int? value) => value == null ? "none" : $"{value}";
+}
+
+/// <summary>A possible CPU, for people and for tools: what goes on from it is in the state units.</summary>
+/// <param name="Cpu">Its number.</param>
+/// <param name="Id">Its name; empty for one that is not part of the machine.</param>
+/// <param name="Enabled">Whether the guest may use it.</param>
+public sealed record SavedCpu(int Cpu, string Id, bool Enabled);
+
+/// <summary>A file of a snapshot.</summary>
+/// <param name="Length">In bytes.</param>
+/// <param name="Crc32c">Its CRC-32C: eight hexadecimal digits.</param>
+public sealed record SavedFile(long Length, string Crc32c);
+
+/// <summary>The files of RAM (<see cref="RamImage"/>).</summary>
+/// <param name="Length">Of the file with the bytes.</param>
+/// <param name="Compression">Of the bytes.</param>
+/// <param name="Map">The file with the map.</param>
+public sealed record SavedRam(long Length, RamCompression Compression, SavedFile Map);
+
+/// <summary>How RAM is kept.</summary>
+public enum RamCompression
+{
+    /// <summary>As it is, with holes where it is zero: it can be mapped.</summary>
+    None,
+
+    /// <summary>Each block that is not zero is a Zstandard frame (RFC 8878).</summary>
+    Zstd,
+}

@@ -1,0 +1,130 @@
+using System.Buffers.Binary;
+using System.Text;
+
+namespace Vmm.Emulation.State;
+
+/// <summary>What one unit has saved.</summary>
+/// <param name="Id">The unit's <see cref="IStateUnit.Id"/>.</param>
+/// <param name="Version">The unit's <see cref="IStateUnit.SchemaVersion"/>.</param>
+/// <param name="Fields">
+/// Its fields, little-endian: a 32-bit number of them, and of each its name, a 32-bit length and its bytes. Names are UTF-8 behind a
+/// 7-bit-encoded length.
+/// </param>
+public sealed record SavedUnit(string Id, int Version, ReadOnlyMemory<byte> Fields)
+{
+    /// <summary>Saves a unit.</summary>
+    public static SavedUnit Of(IStateUnit unit)
+    {
+        var fields = new StateWriter();
+        unit.Save(fields);
+        using var bytes = new MemoryStream();
+        using var output = new BinaryWriter(bytes, Encoding.UTF8);
+        output.Write(fields.Fields.Count);
+        foreach ((string name, byte[] value) in fields.Fields)
+        {
+            output.Write(name);
+            output.Write(value.Length);
+            output.Write(value);
+        }
+
+        output.Flush();
+        return new SavedUnit(unit.Id, unit.SchemaVersion, bytes.ToArray());
+    }
+
+    /// <summary>Loads the unit that this was saved of, or its like.</summary>
+    /// <exception cref="StateException">The fields are damaged, or the unit refuses them.</exception>
+    public void LoadInto(IStateUnit unit)
+    {
+        var input = new StateInput(Fields);
+        var reader = new StateReader(Id, Version, input.ReadFields(Id));
+        input.RequireEnd();
+        unit.Load(reader);
+        reader.RequireAllRead();
+    }
+}
+
+/// <summary>Bytes of saved state, read from the first to the last. A length is held against what is left before anything is made of it.</summary>
+internal sealed class StateInput(ReadOnlyMemory<byte> bytes)
+{
+    private static readonly UTF8Encoding s_utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+
+    private int _at;
+
+    public ReadOnlyMemory<byte> Take(int length)
+    {
+        if (length < 0 || length > bytes.Length - _at)
+        {
+            throw Cut();
+        }
+
+        ReadOnlyMemory<byte> taken = bytes.Slice(_at, length);
+        _at += length;
+        return taken;
+    }
+
+    public uint ReadUInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(sizeof(uint)).Span);
+
+    /// <summary>A length or a number of things, each of which takes at least a byte.</summary>
+    public int ReadCount()
+    {
+        uint count = ReadUInt32();
+        return count <= (uint)(bytes.Length - _at) ? (int)count : throw Cut();
+    }
+
+    /// <summary>As <see cref="BinaryWriter.Write(string)"/> has written it.</summary>
+    public string ReadString()
+    {
+        int length = 0;
+        int shift = 0;
+        byte next;
+        do
+        {
+            next = Take(1).Span[0];
+            length |= (next & 0x7F) << shift;
+            shift += 7;
+        }
+        while ((next & 0x80) != 0 && shift < 28);
+        try
+        {
+            return s_utf8.GetString(Take((next & 0x80) == 0 ? length : -1).Span);
+        }
+        catch (ArgumentException)
+        {
+            throw Cut();
+        }
+    }
+
+    /// <summary>The fields of a unit, by name.</summary>
+    public Dictionary<string, ReadOnlyMemory<byte>> ReadFields(string unit)
+    {
+        var fields = new Dictionary<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
+        for (int count = ReadCount(); count > 0; count--)
+        {
+            string name = ReadString();
+            if (!fields.TryAdd(name, Take(ReadCount())))
+            {
+                throw new StateException($"unit '{unit}': field '{name}' twice");
+            }
+        }
+
+        return fields;
+    }
+
+    /// <summary>What <paramref name="read"/> has read.</summary>
+    public ReadOnlyMemory<byte> Span(Action read)
+    {
+        int start = _at;
+        read();
+        return bytes[start.._at];
+    }
+
+    public void RequireEnd()
+    {
+        if (_at != bytes.Length)
+        {
+            throw new StateException("the archive is damaged: it goes on behind its end");
+        }
+    }
+
+    private static StateException Cut() => new("the archive is cut short or damaged");
+}
