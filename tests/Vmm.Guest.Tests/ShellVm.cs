@@ -176,7 +176,8 @@ internal sealed class ShellVm : IAsyncDisposable
     {
         string path = Path.Combine(Path.GetTempPath(), $"vmm-qmp-{Guid.NewGuid():N}");
         _qmp = new SocketDevice("qmp", new SocketTarget(path, "", 0, Server: true, Wait: false));
-        var server = new QmpServer(new MonitorCommands(new MonitorVm(_session.Config, _session.Ask, () => { }), () => [_qmp]).Qmp);
+        var commands = new MonitorCommands(new MonitorVm(_session.Config, _session.Ask, () => { }), () => [_qmp]);
+        var server = new QmpServer(QmpCommands.Create(commands, (line, cpu) => HmpMonitor.ExecuteAlone(commands, line, cpu)));
         _session.Published += server.Publish;
         _ = server.RunAsync(_qmp, pretty: false, _stop.Token);
         return path;

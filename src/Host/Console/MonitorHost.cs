@@ -56,7 +56,8 @@ public sealed class MonitorHost : IAsyncDisposable
     public void Start(MonitorVm vm, Action<byte[]> sendToGuest)
     {
         var commands = new MonitorCommands(vm, () => _devices);
-        _qmp = _monitors.Any(m => m.Control) ? new QmpServer(commands.Qmp) : null;
+        _qmp = _monitors.Any(m => m.Control) ? new QmpServer(QmpCommands.Create(
+            commands, (line, cpu) => HmpMonitor.ExecuteAlone(commands, line, cpu))) : null;
         _hmp = new HmpServer(commands);
         Console.Connect(commands, sendToGuest);
         Run(Console.RunAsync(_serial, _stop.Token));

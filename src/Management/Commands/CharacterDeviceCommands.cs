@@ -1,5 +1,5 @@
 using Vmm.Management.CharacterDevices;
-using Vmm.Management.Qmp;
+using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Commands;
 
@@ -11,7 +11,7 @@ public sealed record ChardevBackendInfo(string Name);
 /// <param name="devices">Those that there are.</param>
 public sealed class CharacterDeviceCommands(Func<IEnumerable<CharacterDevice>> devices)
 {
-    public void Register(QmpCommandTable table)
+    public void Register(QapiCommandTable table)
     {
         table.AddQuery("query-chardev", () => Task.FromResult(Query()));
         table.AddQuery("query-chardev-backends", () =>

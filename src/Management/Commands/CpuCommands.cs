@@ -5,7 +5,6 @@ using Vmm.Emulation;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Management.Qapi;
-using Vmm.Management.Qmp;
 
 namespace Vmm.Management.Commands;
 
@@ -78,7 +77,7 @@ public sealed class CpuCommands(MonitorVm vm)
     /// <summary>Behind the name of a model, the name of its type.</summary>
     public const string Suffix = "-arm-cpu";
 
-    public void Register(QmpCommandTable table)
+    public void Register(QapiCommandTable table)
     {
         table.AddQuery("query-cpus-fast", QueryCpus);
         table.AddQuery("query-hotpluggable-cpus", QueryHotpluggable);

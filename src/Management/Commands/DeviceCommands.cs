@@ -4,7 +4,6 @@ using Vmm.Emulation;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Management.Qapi;
-using Vmm.Management.Qmp;
 using Vmm.Management.Text;
 
 namespace Vmm.Management.Commands;
@@ -24,7 +23,7 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
 {
     private static readonly IReadOnlyList<string> s_levels = CpuTopology.LocationMembers;
 
-    public void Register(QmpCommandTable table)
+    public void Register(QapiCommandTable table)
     {
         table.AddOpen<DeviceAddArguments>("device_add", DeviceAdd, features: ["json-cli", "json-cli-hotplug"]);
         table.AddOpen<DeviceSetArguments>("device_set", given => DeviceSet(given, textual: false, wait: false));

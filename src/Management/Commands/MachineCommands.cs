@@ -1,7 +1,6 @@
 using System.Text.Json.Serialization;
 using Vmm.Emulation.Boards;
 using Vmm.Management.Qapi;
-using Vmm.Management.Qmp;
 
 namespace Vmm.Management.Commands;
 
@@ -41,6 +40,14 @@ public sealed record CurrentMachineParams(bool WakeupSuspendSupport);
 public sealed record MemoryInfo(long BaseMemory, long? PluggedMemory);
 
 public sealed record GicCapability(long Version, bool Emulated, bool Kernel);
+
+public enum ImageFormat
+{
+    Ppm,
+    Png,
+}
+
+public sealed record ScreendumpArguments(string Filename, string? Device, long? Head, ImageFormat? Format);
 
 /// <summary>QEMU's targets; this machine is of one.</summary>
 public enum SysEmuTarget
@@ -88,7 +95,7 @@ public sealed class MachineCommands(MonitorVm vm)
 
     public static VersionInfo Version { get; } = new(Qemu, Package);
 
-    public void Register(QmpCommandTable table)
+    public void Register(QapiCommandTable table)
     {
         table.AddQuery("query-version", () => Task.FromResult(Version));
         table.AddQuery("query-name", () => Task.FromResult(new NameInfo(vm.Config.Name.Length == 0 ? null : vm.Config.Name)));
@@ -101,6 +108,7 @@ public sealed class MachineCommands(MonitorVm vm)
         table.AddQuery("query-memory-size-summary", () => Task.FromResult(MemorySummary));
         table.AddQuery("query-gic-capabilities", () =>
             Task.FromResult<GicCapability[]>([new GicCapability(3, Emulated: true, Kernel: false)]));
+        table.Add<ScreendumpArguments>("screendump", _ => throw new QapiException("There is no console to take a screendump from"));
     }
 
     public MemoryInfo MemorySummary => new((long)vm.Config.MemoryBytes, 0);

@@ -1,6 +1,5 @@
 using Vmm.Actors.Protocol;
 using Vmm.Management.Qapi;
-using Vmm.Management.Qmp;
 using Vmm.Management.Text;
 
 namespace Vmm.Management.Commands;
@@ -12,7 +11,7 @@ public sealed record PmemsaveArguments(ulong Val, ulong Size, string Filename);
 /// <summary>Guest memory to files.</summary>
 public sealed class MemoryCommands(MonitorVm vm)
 {
-    public void Register(QmpCommandTable table)
+    public void Register(QapiCommandTable table)
     {
         table.Add<MemsaveArguments>("memsave", Memsave);
         table.Add<PmemsaveArguments>("pmemsave", Pmemsave);

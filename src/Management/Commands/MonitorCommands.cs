@@ -1,21 +1,16 @@
 using Vmm.Management.CharacterDevices;
-using Vmm.Management.Commands;
-using Vmm.Management.Hmp;
-using Vmm.Management.Qmp;
+using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Commands;
 
 /// <summary>
-/// All commands of one VM, for programs (<see cref="Qmp"/>) and for people (<see cref="Hmp"/>): what both have is done by the same family.
-/// The two tables are made when they are first asked for: a VM whose monitor nobody uses starts without them, and without JSON.
+/// All commands of one VM, by family. A face (QMP, HMP) offers them in its own form; the families know none of the faces.
 /// </summary>
 public sealed class MonitorCommands
 {
     private readonly Func<IEnumerable<CharacterDevice>> _devices;
-    private readonly Lazy<HmpCommandTable> _hmp;
-    private readonly Lazy<QmpCommandTable> _qmp;
 
-    /// <summary>Of a VM without character devices, or of another process.</summary>
+    /// <summary>The commands of a VM without character devices, or of one in another process.</summary>
     public MonitorCommands(MonitorVm vm)
         : this(vm, () => [])
     {
@@ -34,8 +29,6 @@ public sealed class MonitorCommands
         Memory = new MemoryCommands(vm);
         CharacterDevices = new CharacterDeviceCommands(devices);
         _devices = devices;
-        _hmp = new Lazy<HmpCommandTable>(() => HmpCommands.Create(this));
-        _qmp = new Lazy<QmpCommandTable>(CreateQmp);
     }
 
     public MonitorVm Vm { get; }
@@ -54,13 +47,9 @@ public sealed class MonitorCommands
 
     public CharacterDeviceCommands CharacterDevices { get; }
 
-    public HmpCommandTable Hmp => _hmp.Value;
-
-    public QmpCommandTable Qmp => _qmp.Value;
-
-    private QmpCommandTable CreateQmp()
+    /// <summary>Adds the commands of all families as QAPI has them.</summary>
+    public void Register(QapiCommandTable table)
     {
-        var table = new QmpCommandTable();
         RunState.Register(table);
         Machine.Register(table);
         Cpus.Register(table);
@@ -69,7 +58,5 @@ public sealed class MonitorCommands
         Memory.Register(table);
         CharacterDevices.Register(table);
         new YankCommands(_devices).Register(table);
-        new ControlCommands(this).Register(table);
-        return table;
     }
 }

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using Vmm.Management.Qapi;
-using Vmm.Management.Qmp;
 
 namespace Vmm.Management.Commands;
 
@@ -19,7 +18,7 @@ public sealed class QomCommands(MonitorVm vm, CpuCommands cpus)
 {
     private readonly QomTree _tree = new(vm, cpus);
 
-    public void Register(QmpCommandTable table)
+    public void Register(QapiCommandTable table)
     {
         table.AddQuery<QomListArguments, ObjectPropertyInfo[]>("qom-list", arguments => List(arguments.Path));
         table.AddQuery<QomGetArguments, JsonNode?>("qom-get", arguments => Get(arguments.Path, arguments.Property));

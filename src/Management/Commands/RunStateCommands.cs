@@ -1,6 +1,5 @@
 using Vmm.Actors.Protocol;
 using Vmm.Management.Qapi;
-using Vmm.Management.Qmp;
 
 namespace Vmm.Management.Commands;
 
@@ -30,7 +29,7 @@ public sealed record StatusInfo(bool Running, RunState Status);
 /// <summary>Run, stop, reset, shut down.</summary>
 public sealed class RunStateCommands(MonitorVm vm)
 {
-    public void Register(QmpCommandTable table)
+    public void Register(QapiCommandTable table)
     {
         table.AddQuery("query-status", QueryStatus);
         table.Add("stop", Stop);

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using Vmm.Management.CharacterDevices;
 using Vmm.Management.Qapi;
-using Vmm.Management.Qmp;
 
 namespace Vmm.Management.Commands;
 
@@ -27,7 +26,7 @@ public sealed record YankArguments(YankInstance[] Instances);
 /// <param name="devices">The character devices; sockets can be yanked.</param>
 public sealed class YankCommands(Func<IEnumerable<CharacterDevice>> devices)
 {
-    public void Register(QmpCommandTable table)
+    public void Register(QapiCommandTable table)
     {
         table.AddQuery("query-yank", typeof(YankInstance[]), Query, outOfBand: true);
         table.AddOpen<YankArguments>("yank", Yank, outOfBand: true);

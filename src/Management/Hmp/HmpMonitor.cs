@@ -17,8 +17,18 @@ public sealed partial class HmpMonitor(MonitorCommands commands, HmpContext cont
     {
     }
 
-    // Lines are short; a client may send others.
+    // A client may send any number of characters without a line end.
     private const int LongestLine = 4096;
+
+    // The commands. They are made when the first line comes: a VM whose monitor nobody uses starts without them.
+    private HmpCommandTable? _table;
+
+    private HmpCommandTable Table => _table ??= HmpCommands.Create(commands);
+
+    /// <summary>Executes one line at a monitor of its own; the answer is as that of <see cref="Execute(string)"/>.</summary>
+    /// <param name="cpu">The CPU that commands about a CPU look at.</param>
+    public static Task<string> ExecuteAlone(MonitorCommands commands, string line, int cpu) =>
+        new HmpMonitor(commands, new HmpContext { Cpu = cpu }).Execute(line);
 
     /// <summary>Executes one line; the answer has no final line end and may be empty.</summary>
     public async Task<string> Execute(string line) => (await TryExecute(line).ConfigureAwait(false)).Answer;
@@ -33,7 +43,7 @@ public sealed partial class HmpMonitor(MonitorCommands commands, HmpContext cont
 
         try
         {
-            return (true, await Execute(commands.Hmp, line, 0, "").ConfigureAwait(false));
+            return (true, await Execute(Table, line, 0, "").ConfigureAwait(false));
         }
         catch (QapiException e)
         {
@@ -52,12 +62,12 @@ public sealed partial class HmpMonitor(MonitorCommands commands, HmpContext cont
         bool begun = line.Length > 0 && line[^1] != ' ';
         string prefix = begun ? words[^1] : "";
         string[] before = begun ? words[..^1] : words;
-        HmpCommandTable? table = commands.Hmp;
+        HmpCommandTable? table = Table;
         HmpCommand? command = null;
         foreach (string word in before)
         {
             command = table?.Find(word);
-            if (word is "help" or "?" && table == commands.Hmp)
+            if (word is "help" or "?" && table == Table)
             {
                 continue;
             }

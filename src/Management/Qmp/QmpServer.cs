@@ -3,18 +3,19 @@ using System.Text.Json.Nodes;
 using Serilog;
 using Vmm.Actors.Protocol;
 using Vmm.Management.CharacterDevices;
+using Vmm.Management.Commands;
 using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Qmp;
 
 /// <summary>The QMP server: any number of character devices, many clients at each; all of them hear the events.</summary>
-public sealed class QmpServer(QmpCommandTable commands)
+public sealed class QmpServer(QapiCommandTable commands)
 {
     /// <summary>Clients that one socket serves at once; more wait until one goes. QEMU serves one.</summary>
     public const int MostClients = 32;
 
     private readonly ConcurrentDictionary<QmpSession, byte> _sessions = [];
-    private readonly QmpEvents _events = new();
+    private readonly VmEvents _events = new();
     private readonly Lock _sending = new();
 
     /// <summary>Serves clients of a device until <paramref name="stop"/>.</summary>

@@ -4,6 +4,7 @@ using System.Text.Json.Nodes;
 using System.Threading.Channels;
 using Serilog;
 using Vmm.Management.CharacterDevices;
+using Vmm.Management.Commands;
 using Vmm.Management.Json;
 using Vmm.Management.Qapi;
 
@@ -34,7 +35,7 @@ internal sealed class QmpSession
 
     private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(1);
 
-    private readonly QmpCommandTable _commands;
+    private readonly QapiCommandTable _commands;
     private readonly CharacterConnection _connection;
     private readonly bool _pretty;
     private readonly OutputQueue _output;
@@ -46,7 +47,7 @@ internal sealed class QmpSession
     private volatile bool _negotiated;
     private volatile bool _outOfBand;
 
-    public QmpSession(QmpCommandTable commands, CharacterConnection connection, bool pretty)
+    public QmpSession(QapiCommandTable commands, CharacterConnection connection, bool pretty)
     {
         _commands = commands;
         _connection = connection;
@@ -59,7 +60,7 @@ internal sealed class QmpSession
     {
         await Send(new JsonObject
         {
-            ["QMP"] = new JsonObject { ["version"] = QapiJson.Write(Commands.MachineCommands.Version),
+            ["QMP"] = new JsonObject { ["version"] = QapiJson.Write(MachineCommands.Version),
                 ["capabilities"] = new JsonArray("oob") },
         }).ConfigureAwait(false);
         Task working = Work();
@@ -177,7 +178,7 @@ internal sealed class QmpSession
 
     private async Task<JsonNode?> Run(string name, bool outOfBand, JsonObject arguments)
     {
-        QmpCommand command = _commands.Find(name)
+        QapiCommand command = _commands.Find(name)
             ?? throw new QapiException($"The command {name} has not been found", QapiErrorClass.CommandNotFound);
         if (outOfBand && !command.Shape.OutOfBand)
         {

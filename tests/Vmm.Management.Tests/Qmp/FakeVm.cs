@@ -3,6 +3,8 @@ using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Management.CharacterDevices;
 using Vmm.Management.Commands;
+using Vmm.Management.Hmp;
+using Vmm.Management.Qapi;
 using Vmm.Management.Qmp;
 
 namespace Vmm.Management.Tests.Qmp;
@@ -29,7 +31,8 @@ internal sealed class FakeVm : IAsyncDisposable
             new BootConfig(default, null, "")) { Name = "guest" };
         Commands = new MonitorCommands(new MonitorVm(config, Answer, () =>
             Server!.Publish(new VmShutdown(Guest: false, ShutdownCause.HostQuit))), () => [Device, new NullDevice("serial0")]);
-        Server = new QmpServer(Commands.Qmp);
+        Qmp = QmpCommands.Create(Commands, (line, cpu) => HmpMonitor.ExecuteAlone(Commands, line, cpu));
+        Server = new QmpServer(Qmp);
         _serving = Server.RunAsync(Device, pretty: false, _stop.Token);
     }
 
@@ -38,6 +41,9 @@ internal sealed class FakeVm : IAsyncDisposable
     public SocketDevice Device { get; }
 
     public MonitorCommands Commands { get; }
+
+    /// <summary>The commands of the server.</summary>
+    public QapiCommandTable Qmp { get; }
 
     public QmpServer Server { get; }
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
-using Vmm.Management.Qmp;
+using Vmm.Management.Commands;
+using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Tests.Qmp;
 
@@ -9,13 +10,13 @@ namespace Vmm.Management.Tests.Qmp;
 public sealed class QmpSchemaTests
 {
     // Commands and events that QEMU 10.0.2 has not.
-    private static readonly string[] s_own = ["device_set", "query-cpus-power-state", QmpEvents.HotplugOutcomeName];
+    private static readonly string[] s_own = ["device_set", "query-cpus-power-state", VmEvents.HotplugOutcomeName];
 
     [Fact]
     public async Task Schema_of_what_QEMU_has_too_is_QEMUs()
     {
         await using var vm = new FakeVm();
-        JsonArray ours = (JsonArray)(await vm.Commands.Qmp.Find("query-qmp-schema")!.Run([]))!;
+        JsonArray ours = (JsonArray)(await vm.Qmp.Find("query-qmp-schema")!.Run([]))!;
         JsonArray theirs =
             JsonNode.Parse(await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "Qmp", "schema.json")))!.AsArray();
         Dictionary<string, JsonNode> ourTypes = ByName(ours);
@@ -53,10 +54,10 @@ public sealed class QmpSchemaTests
     public async Task Schema_has_each_command_once_and_all_types_that_it_names()
     {
         await using var vm = new FakeVm();
-        JsonArray schema = (JsonArray)(await vm.Commands.Qmp.Find("query-qmp-schema")!.Run([]))!;
+        JsonArray schema = (JsonArray)(await vm.Qmp.Find("query-qmp-schema")!.Run([]))!;
         Dictionary<string, JsonNode> types = ByName(schema);
         Assert.Equal(schema.Count, types.Count);
-        foreach (QmpCommand command in vm.Commands.Qmp.Commands)
+        foreach (QapiCommand command in vm.Qmp.Commands)
         {
             Expand(types[command.Shape.Name], types, []);
         }

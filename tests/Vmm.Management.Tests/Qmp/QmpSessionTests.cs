@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using Vmm.Actors.Protocol;
+using Vmm.Management.Commands;
 using Vmm.Management.Json;
 using Vmm.Management.Qmp;
 
@@ -30,7 +31,7 @@ public sealed class QmpSessionTests : IDisposable
             Assert.Equal("""{"device":"core4","path":"/machine/peripheral/core4"}""", deleted["data"]!.ToJsonString());
             Assert.InRange((long)deleted["timestamp"]!["seconds"]!, before, DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 1);
             Assert.InRange((long)deleted["timestamp"]!["microseconds"]!, 0, 999_999);
-            Assert.Equal(QmpEvents.HotplugOutcomeName, (await client.ReceiveAsync())!["event"]!.ToString());
+            Assert.Equal(VmEvents.HotplugOutcomeName, (await client.ReceiveAsync())!["event"]!.ToString());
         }
 
         silent.Send("""{"execute":"qmp_capabilities"}""");
@@ -46,7 +47,7 @@ public sealed class QmpSessionTests : IDisposable
     [InlineData("STOP", VmRunState.Paused)]
     public void Changes_of_the_run_state_are_events(string events, params VmRunState[] states)
     {
-        var translation = new QmpEvents();
+        var translation = new VmEvents();
         Assert.Equal(events, string.Join(' ', states.SelectMany(s => translation.Of(new VmStatus(s, ""))).Select(e => e.Name)));
     }
 
@@ -66,7 +67,7 @@ public sealed class QmpSessionTests : IDisposable
         }
 
         JsonNode outcome = (await client.ReceiveAsync())!;
-        Assert.Equal(QmpEvents.HotplugOutcomeName, outcome["event"]!.ToString());
+        Assert.Equal(VmEvents.HotplugOutcomeName, outcome["event"]!.ToString());
         Assert.Equal(operation, outcome["data"]!["operation"]!.ToString());
         Assert.Equal(result, outcome["data"]!["result"]!.ToString());
         Assert.Equal(status == 0 ? null : status, (int?)outcome["data"]!["ost-status"]);

@@ -1,8 +1,7 @@
 using Vmm.Actors.Protocol;
-using Vmm.Management.Commands;
 using Vmm.Management.Qapi;
 
-namespace Vmm.Management.Qmp;
+namespace Vmm.Management.Commands;
 
 /// <summary>QEMU's causes, of which some are ours (<see cref="Vmm.Actors.Protocol.ShutdownCause"/>).</summary>
 public enum ShutdownCauseName
@@ -63,8 +62,8 @@ public enum HotplugResult
 public sealed record HotplugOutcomeEvent(string Device, string Path, long CpuIndex, HotplugOperation Operation, HotplugResult Result,
     long? OstStatus);
 
-/// <summary>What the VM publishes, as QMP events. One thread at a time.</summary>
-public sealed class QmpEvents
+/// <summary>The events, as QAPI has them, that stand for what the VM publishes. One thread at a time.</summary>
+public sealed class VmEvents
 {
     /// <summary>Our own event, named as QAPI asks of names that are not QEMU's (docs/devel/qapi-code-gen, "Naming rules").</summary>
     public const string HotplugOutcomeName = "__org.vmm_HOTPLUG_OUTCOME";

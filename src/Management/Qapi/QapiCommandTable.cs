@@ -1,20 +1,19 @@
 using System.Text.Json.Nodes;
-using Vmm.Management.Qapi;
 
-namespace Vmm.Management.Qmp;
+namespace Vmm.Management.Qapi;
 
-/// <summary>A command of the QMP server.</summary>
-/// <param name="Run">Takes the arguments, gives the result or null for none.</param>
-public sealed record QmpCommand(QapiCommandShape Shape, Func<JsonObject, Task<object?>> Run);
+/// <summary>A command with the shape that QAPI gives it. Every face that speaks JSON can offer it.</summary>
+/// <param name="Run">Takes the arguments and gives the result, or null for none.</param>
+public sealed record QapiCommand(QapiCommandShape Shape, Func<JsonObject, Task<object?>> Run);
 
-/// <summary>The commands and events of the QMP server; each family adds its own.</summary>
-public sealed class QmpCommandTable
+/// <summary>Commands by name. Each family adds its own.</summary>
+public sealed class QapiCommandTable
 {
-    private readonly Dictionary<string, QmpCommand> _commands = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, QapiCommand> _commands = new(StringComparer.Ordinal);
 
-    public IReadOnlyCollection<QmpCommand> Commands => _commands.Values;
+    public IReadOnlyCollection<QapiCommand> Commands => _commands.Values;
 
-    public QmpCommand? Find(string name) => _commands.GetValueOrDefault(name);
+    public QapiCommand? Find(string name) => _commands.GetValueOrDefault(name);
 
     /// <summary>A command without arguments and result.</summary>
     public void Add(string name, Func<Task> run) => Add(new QapiCommandShape(name, null, null, false), arguments =>
@@ -58,7 +57,7 @@ public sealed class QmpCommandTable
         return null;
     }
 
-    private void Add(QapiCommandShape shape, Func<JsonObject, Task<object?>> run) => _commands.Add(shape.Name, new QmpCommand(shape, run));
+    private void Add(QapiCommandShape shape, Func<JsonObject, Task<object?>> run) => _commands.Add(shape.Name, new QapiCommand(shape, run));
 
     private static void RefuseArguments(JsonObject arguments)
     {
