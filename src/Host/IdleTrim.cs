@@ -1,6 +1,4 @@
 using System.Runtime.InteropServices;
-using Vmm.Actors.Protocol;
-using Vmm.Actors.Vm;
 using Vmm.Emulation.Boards.Virt;
 
 namespace Vmm.Host;
@@ -10,37 +8,14 @@ namespace Vmm.Host;
 /// the room that the heaps have grown by. The start is over with the first ten seconds in which the program uses less than one second of
 /// CPU time. It takes some tens of milliseconds of one core of the host.
 /// </summary>
-internal sealed class IdleTrim : IAsyncDisposable
+internal static class IdleTrim
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(10);
 
-    private readonly CancellationTokenSource _stop = new();
-    private readonly TaskCompletionSource _runs = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Task _trim;
-
-    /// <param name="session">Outlives this. It has not been told to run yet.</param>
-    public IdleTrim(VmSession session)
+    /// <summary>Waits for the end of the start and gives back.</summary>
+    /// <exception cref="OperationCanceledException">It was stopped before.</exception>
+    public static async Task RunAsync(VirtMachine machine, CancellationToken stop)
     {
-        session.Published += message =>
-        {
-            if (message is VmStatus { RunState: VmRunState.Running })
-            {
-                _runs.TrySetResult();
-            }
-        };
-        _trim = TrimWhenIdle(session.Machine, _runs.Task, _stop.Token);
-    }
-
-    public async ValueTask DisposeAsync()
-    {
-        await _stop.CancelAsync().ConfigureAwait(false);
-        await _trim.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        _stop.Dispose();
-    }
-
-    private static async Task TrimWhenIdle(VirtMachine machine, Task runs, CancellationToken stop)
-    {
-        await runs.WaitAsync(stop).ConfigureAwait(false);
         TimeSpan used;
         do
         {

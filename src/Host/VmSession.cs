@@ -32,6 +32,7 @@ public sealed class VmSession : IAsyncDisposable
     private readonly IActorRef _vm;
     private readonly IActorRef _listener;
     private readonly StateFolder? _state;
+    private readonly ILogger _logger;
     private readonly TaskCompletionSource<VmStatus> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     // The VM's supervisor is no more.
@@ -41,7 +42,8 @@ public sealed class VmSession : IAsyncDisposable
     /// <param name="hotplugOutcome">Hears how plugs and unplugs end.</param>
     /// <param name="remote">Where the VM takes messages from other processes; null for nowhere.</param>
     /// <param name="state">What the machine keeps for its next run, disposed with this; null for a machine that ends with this.</param>
-    /// <param name="shutdownOnReset">What would reset the machine shuts it down.</param>
+    /// <param name="shutdownOnReset">A reset request powers the machine off instead.</param>
+    /// <param name="logger">Takes what happens to the VM; null for <see cref="Log.Logger"/>.</param>
     /// <exception cref="OptionException">The port cannot be opened, or the state is of another machine.</exception>
     public VmSession(
         MachineConfig config,
@@ -49,9 +51,11 @@ public sealed class VmSession : IAsyncDisposable
         Action<HotplugOutcome> hotplugOutcome,
         EndpointOption? remote = null,
         StateFolder? state = null,
-        bool shutdownOnReset = false)
+        bool shutdownOnReset = false,
+        ILogger? logger = null)
     {
         _state = state;
+        _logger = logger ?? Log.Logger;
         Config = config;
         IHotplugJournal journal = PowerOn(config, state);
         _machine = new MachineAdapter(config);
@@ -101,7 +105,7 @@ public sealed class VmSession : IAsyncDisposable
         Config config = remote == null ? VmConfiguration.Load() : VmConfiguration.LoadRemote(remote.Host, remote.Port);
         try
         {
-            return ActorSystem.Create(VmHosting.SystemName, AkkaLog.Configuration.WithFallback(config));
+            return ActorSystem.Create(VmHosting.SystemName, AkkaLog.Configuration(_logger).WithFallback(config));
         }
         catch (Exception e) when (remote != null)
         {
@@ -215,7 +219,7 @@ public sealed class VmSession : IAsyncDisposable
                     _session._gone.Cancel();
                     break;
                 case VmStatus status:
-                    Log.Information("VM {State} {Detail}", RunStateNames.Of(status.RunState), status.Detail);
+                    _session._logger.Information("VM {State} {Detail}", RunStateNames.Of(status.RunState), status.Detail);
                     if (status.RunState == VmRunState.InternalError
                         || (status.RunState == VmRunState.Shutdown && !_session.StaysAfterShutdown))
                     {
@@ -224,7 +228,7 @@ public sealed class VmSession : IAsyncDisposable
 
                     break;
                 case HotplugOutcome outcome:
-                    Log.Information("{Outcome}", OutcomeText.Of(outcome));
+                    _session._logger.Information("{Outcome}", OutcomeText.Of(outcome));
                     _hotplugOutcome(outcome);
                     break;
             }

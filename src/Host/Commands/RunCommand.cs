@@ -104,7 +104,8 @@ public static class RunCommand
         string report = "";
         await using (monitors)
         await using (VmSession session = opened)
-        await using (new IdleTrim(session))
+        await using (new AfterStart(
+            session, stop => Rehearsal.RunAsync(config, stop), stop => IdleTrim.RunAsync(session.Machine, stop)))
         {
             session.Published += monitors.Publish;
             monitors.Start(new MonitorVm(config, session.Ask, () => Quit(ShutdownCause.HostQuit)) { Outcomes = session.AskOutcome },

@@ -18,15 +18,16 @@ public sealed class AkkaLog : UntypedActor, IRequiresMessageQueue<ILoggerMessage
 {
     private static readonly string[] s_remotePaths = ["/system/transports", "/system/endpointManager", "/system/remote"];
 
-    /// <summary>Akka's settings by which this actor gets what Serilog would write.</summary>
-    public static Config Configuration => ConfigurationFactory.ParseString(
-        $"akka {{ loglevel = {Level}, loggers = [\"{typeof(AkkaLog).FullName}, {typeof(AkkaLog).Assembly.GetName().Name}\"] }}");
+    /// <summary>Akka's settings by which this actor gets what a logger would write.</summary>
+    public static Config Configuration(ILogger logger) => ConfigurationFactory.ParseString(
+        $"akka {{ loglevel = {LevelOf(logger)}, loggers = [\"{typeof(AkkaLog).FullName}, {typeof(AkkaLog).Assembly.GetName().Name}\"] }}");
 
-    private static string Level =>
-        Log.IsEnabled(LogEventLevel.Debug) ? "DEBUG"
-        : Log.IsEnabled(LogEventLevel.Information) ? "INFO"
-        : Log.IsEnabled(LogEventLevel.Warning) ? "WARNING"
-        : "ERROR";
+    private static string LevelOf(ILogger logger) =>
+        logger.IsEnabled(LogEventLevel.Debug) ? "DEBUG"
+        : logger.IsEnabled(LogEventLevel.Information) ? "INFO"
+        : logger.IsEnabled(LogEventLevel.Warning) ? "WARNING"
+        : logger.IsEnabled(LogEventLevel.Error) ? "ERROR"
+        : "OFF";
 
     protected override void OnReceive(object message)
     {

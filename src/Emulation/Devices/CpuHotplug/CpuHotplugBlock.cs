@@ -25,24 +25,38 @@ public enum CpuHotplugEventKind
 /// </summary>
 public sealed partial class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
 {
-    private const ulong SelectorOffset = 0;
-    private const ulong FlagsOffset = 4;
-    private const ulong CommandOffset = 5;
-    private const ulong DataOffset = 8;
+    /// <summary>Selects the CPU that the other registers are about.</summary>
+    public const ulong SelectorOffset = 0;
+
+    /// <summary>Flags of the selected CPU: one of <see cref="FlagInsert"/>, <see cref="FlagRemove"/> and <see cref="FlagEject"/> to write.</summary>
+    public const ulong FlagsOffset = 4;
+
+    /// <summary>What <see cref="DataOffset"/> holds or takes.</summary>
+    public const ulong CommandOffset = 5;
+    public const ulong DataOffset = 8;
 
     private const uint FlagEnabled = 1;
-    private const uint FlagInsert = 2;
-    private const uint FlagRemove = 4;
-    private const uint FlagEject = 8;
+
+    /// <summary>OSPM has taken note of a CPU that has come.</summary>
+    public const uint FlagInsert = 2;
+
+    /// <summary>OSPM has taken note of a CPU that is to leave.</summary>
+    public const uint FlagRemove = 4;
+
+    /// <summary>_EJ0.</summary>
+    public const uint FlagEject = 8;
     private const uint FlagFirmwareEject = 16;
+
+    /// <summary>The source event of an _OST follows in the data register.</summary>
+    public const byte CommandOstEvent = 1;
+
+    /// <summary>The status of an _OST follows in the data register; it ends the report.</summary>
+    public const byte CommandOstStatus = 2;
+    private const byte CommandNextEvent = 0;
+    private const byte CommandArchId = 3;
 
     // A guest that writes faster than the coordinator listens: the oldest events stay, for they are what somebody waits for.
     private const int EventCapacity = 4096;
-
-    private const byte CommandNextEvent = 0;
-    private const byte CommandOstEvent = 1;
-    private const byte CommandOstStatus = 2;
-    private const byte CommandArchId = 3;
 
     private struct Slot
     {

@@ -1,0 +1,42 @@
+using System.Buffers.Binary;
+using Vmm.Actors.Protocol;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Cpu;
+using Vmm.Host;
+using Xunit;
+
+namespace Vmm.Host.Tests;
+
+public sealed class RehearsalTests
+{
+    // b .
+    private const uint Forever = 0x14000000;
+
+    [Fact]
+    public async Task RunAsync_goes_through_its_requests_and_touches_nothing_of_the_VM()
+    {
+        byte[] kernel = new byte[4];
+        BinaryPrimitives.WriteUInt32LittleEndian(kernel, Forever);
+        var config = new MachineConfig(CpuModel.Find("max")!, 1, new CpuTopology(1, 1, 2, 1), 16 << 20, new BootConfig(kernel, null, ""));
+        var heard = new List<IProtocolMessage>();
+        await using var session = new VmSession(config, _ => { }, heard.Add);
+        await session.Ask(new StartVm());
+
+        await Rehearsal.RunAsync(config, CancellationToken.None).WaitAsync(Patience.Limit);
+
+        var cpus = Assert.IsType<CpusPowerState>(await session.Ask(new GetCpusPowerState()));
+        Assert.Equal([CpuAdminState.Enabled, CpuAdminState.Removed], cpus.Admin);
+        Assert.Empty(heard);
+    }
+
+    [Fact]
+    public async Task RunAsync_that_is_stopped_ends()
+    {
+        var config = new MachineConfig(CpuModel.Find("max")!, 1, new CpuTopology(1, 1, 2, 1), 16 << 20, new BootConfig(null, null, ""));
+        using var stop = new CancellationTokenSource();
+        Task rehearsal = Rehearsal.RunAsync(config, stop.Token);
+        await stop.CancelAsync();
+        await rehearsal.WaitAsync(Patience.Limit).ContinueWith(_ => { }, TaskScheduler.Default);
+        Assert.True(rehearsal.IsCompleted);
+    }
+}
