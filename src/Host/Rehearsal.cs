@@ -119,7 +119,7 @@ internal static class Rehearsal
         {
             var answers = new Pipe();
             _answers = new StreamReader(answers.Reader.AsStream());
-            var server = new QmpServer(commands.Qmp);
+            var server = new QmpServer(QmpCommands.Create(commands, (line, cpu) => HmpMonitor.ExecuteAlone(commands, line, cpu)));
             session.Published += server.Publish;
             _ = server.RunAsync(new StdioDevice("rehearsal", _requests.Reader.AsStream(), answers.Writer.AsStream()), pretty: false, stop);
         }
