@@ -48,6 +48,19 @@ public sealed class EmulationLayerTests
         Assert.DoesNotContain(Uses(IsDevice), pair => IsDevice(pair.Used) && pair.Used.Namespace != pair.By.Namespace);
     }
 
+    /// <summary>
+    /// The back end for a host is a folder of its own: no type outside it names a register or an instruction of the host, but for the one
+    /// that chooses the back end.
+    /// </summary>
+    [Fact]
+    public void Only_the_choice_of_the_back_end_knows_its_host()
+    {
+        const string BackEnd = Root + "Cpu.Jit.X64";
+        IEnumerable<Type> users = Uses(t => !IsIn(t, BackEnd)).Where(pair => IsIn(pair.Used, BackEnd) || IsIn(pair.Used, "Iced"))
+            .Select(pair => pair.By);
+        Assert.Equal([Root + "Cpu.Jit.HostBackends"], users.Select(t => t.FullName).Distinct());
+    }
+
     [Fact]
     public void Types_that_code_alone_uses_are_found() => Assert.Contains(typeof(BootPlan), TypesUsedBy(typeof(VirtMachine)));
 

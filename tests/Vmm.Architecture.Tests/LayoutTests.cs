@@ -1,10 +1,13 @@
+using System.Text.RegularExpressions;
+
 namespace Vmm.Architecture.Tests;
 
-/// <summary>How long lines and files of C# may be.</summary>
-public sealed class LayoutTests
+/// <summary>How long lines, files and classes of C# may be.</summary>
+public sealed partial class LayoutTests
 {
     private const int LongestLine = 140;
     private const int MostLines = 600;
+    private const int MostLinesOfClass = 1000;
 
     // A table of encodings is as long as the architecture's.
     private const string DecodeTables = "src/Emulation/Cpu/Decoding/Tables/";
@@ -48,4 +51,18 @@ public sealed class LayoutTests
             .Select(f => f.Path)];
         Assert.Empty(large);
     }
+
+    /// <summary>A class of several files is as long as these are together.</summary>
+    [Fact]
+    public void Classes_have_at_most_1000_lines_in_all_their_parts()
+    {
+        var parts = Files().SelectMany(f => PartialType().Matches(string.Join('\n', f.Lines))
+            .Select(m => (Name: $"{Path.GetDirectoryName(f.Path)}/{m.Groups[1].Value}", f.Lines.Length))).ToArray();
+        Assert.NotEmpty(parts);
+        Assert.Empty(parts.GroupBy(part => part.Name).Where(type => type.Sum(part => part.Length) > MostLinesOfClass)
+            .Select(type => type.Key));
+    }
+
+    [GeneratedRegex(@"^[a-z ]*\bpartial (?:class|struct|record) (\w+)", RegexOptions.Multiline)]
+    private static partial Regex PartialType();
 }

@@ -99,7 +99,7 @@ public enum Accelerator
 /// <summary>What this host can do.</summary>
 public static class Accelerators
 {
-    public static bool CanTranslate => TranslationCache.IsSupported;
+    public static bool CanTranslate => HostBackends.IsSupported;
 
     public const long DefaultTranslationBytes = 128 << 20;
 

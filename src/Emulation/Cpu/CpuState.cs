@@ -47,7 +47,7 @@ public unsafe struct CpuState
     /// <summary>Virtual address of the 4 KiB page that is executing: PC = CodePageVa + op->Offset while in a handler.</summary>
     public ulong CodePageVa;
 
-    /// <summary>Translated code: the flags between blocks (<see cref="Jit.HostRegisters.HostFlags"/>), valid only while it runs.</summary>
+    /// <summary>Translated code: the flags between blocks in the form of the host, valid only while it runs.</summary>
     public uint HostFlags;
 
     /// <summary>Other bits of PSTATE at their positions in SPSR_EL1: M[4:0], DAIF 9:6, SSBS 12, IL 20, SS 21, PAN 22, UAO 23.</summary>

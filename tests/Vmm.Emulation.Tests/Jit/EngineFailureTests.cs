@@ -19,7 +19,7 @@ public sealed unsafe class EngineFailureTests
     {
         using var trace = new TraceLog(Stream.Null, TraceCategories.InAsm);
         using var jit = new EngineUnderTest(CpuModel.Find("max")!, Accelerator.Jit);
-        jit.Translations!.Trace = trace;
+        jit.Translations!.TraceTo(trace);
         jit.PlantProgram(s_words);
         Assert.Throws<NullReferenceException>(() => Translate(jit));
         long blocks = 0;

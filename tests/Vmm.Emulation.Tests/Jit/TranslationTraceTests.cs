@@ -55,7 +55,7 @@ public sealed unsafe class TranslationTraceTests
         using (var trace = new TraceLog(stream, category))
         {
             using var jit = new EngineUnderTest(CpuModel.Find("max")!, Accelerator.Jit);
-            jit.Translations!.Trace = trace;
+            jit.Translations!.TraceTo(trace);
             jit.PlantProgram(s_words);
             OracleRecord record = default;
             record.Pc = OracleRecord.Code;

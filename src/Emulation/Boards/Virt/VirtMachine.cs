@@ -39,12 +39,15 @@ public sealed class VirtMachine : IDisposable
         {
             _translations = TranslationCache.TryCreate(
                     _code, config.TranslationBytes, config.DualMapping, config.Accelerator == Accelerator.Lockstep)
-                ?? throw (TranslationCache.IsSupported
+                ?? throw (HostBackends.IsSupported
                     ? new InsufficientMemoryException(
                         $"the host refuses {config.TranslationBytes >> 20} MiB for translated code: use less tb-size, or --accel interp")
                     : new NotSupportedException("this host cannot run translated code: use --accel interp"));
             _translations.PerfMap = config.PerfMap ? PerfMap.Open() : null;
-            _translations.Trace = config.Trace is { } trace && trace.Traces(Translator.Traced) ? trace : null;
+            if (config.Trace is { } trace && trace.Traces(BlockTrace.Categories))
+            {
+                _translations.TraceTo(trace);
+            }
         }
 
         Cpus =

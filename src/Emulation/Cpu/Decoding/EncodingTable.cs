@@ -43,6 +43,9 @@ public static class EncodingTable
         return -1;
     }
 
+    /// <summary>The mnemonic of a word, for people.</summary>
+    public static string MnemonicOf(uint word) => Find(word) is var row && row < 0 ? "UNDEFINED" : Rows[row].Mnemonic;
+
     private static ushort[][] BuildBuckets()
     {
         var buckets = new List<ushort>[1 << (32 - BucketShift)];

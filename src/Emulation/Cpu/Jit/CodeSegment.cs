@@ -9,6 +9,7 @@ internal sealed unsafe class CodeSegment
     private readonly byte* _hotFirst;
     private readonly byte* _coldFirst;
     private readonly byte* _end;
+    private readonly int _maxBytes;
 
     // Where each block begins in the cold part: in the order of their hot parts.
     private readonly List<nint> _blocks = [];
@@ -16,8 +17,10 @@ internal sealed unsafe class CodeSegment
     /// <param name="start">Where hot parts begin.</param>
     /// <param name="cold">Where cold parts begin; a multiple of 8.</param>
     /// <param name="end">Where the segment ends.</param>
-    public CodeSegment(byte* start, byte* cold, byte* end)
+    /// <param name="maxBytes">Bytes that each part of a block takes at most.</param>
+    public CodeSegment(byte* start, byte* cold, byte* end, int maxBytes)
     {
+        _maxBytes = maxBytes;
         _hotFirst = Hot = start;
         _coldFirst = Cold = cold;
         _end = end;
@@ -42,7 +45,7 @@ internal sealed unsafe class CodeSegment
 
     public CodeBlock* this[int block] => (CodeBlock*)_blocks[block];
 
-    public bool HasRoom => Hot + Translator.MaxBytes <= _coldFirst && Cold + Translator.MaxBytes <= _end;
+    public bool HasRoom => Hot + _maxBytes <= _coldFirst && Cold + _maxBytes <= _end;
 
     public bool Holds(byte* place) => place >= _hotFirst && place < _end;
 

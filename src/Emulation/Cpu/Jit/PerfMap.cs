@@ -46,13 +46,13 @@ internal sealed unsafe partial class PerfMap : IDisposable
             : throw new IOException($"cannot write {path}: {Marshal.GetLastPInvokeErrorMessage()}");
     }
 
-    /// <summary>Names the ways into translated code and out of it.</summary>
-    public void AddThunks(in Thunks thunks, nint executableOffset)
+    /// <summary>Names the thunks.</summary>
+    public void AddThunks(IReadOnlyList<NamedCode> thunks, nint executableOffset)
     {
-        byte* refill = thunks.RefillRead[0];
-        Add((byte*)thunks.Enter + executableOffset, thunks.Leave + executableOffset, "vmm:enter");
-        Add(thunks.Leave + executableOffset, refill + executableOffset, "vmm:leave");
-        Add(refill + executableOffset, thunks.End + executableOffset, "vmm:refill");
+        foreach (NamedCode thunk in thunks)
+        {
+            Add((byte*)thunk.Start + executableOffset, (byte*)thunk.End + executableOffset, thunk.Name);
+        }
     }
 
     /// <summary>Names a block <c>guest:ADDRESS+INSTRUCTIONS</c>, and its ways out <c>guest:ADDRESS:out</c>.</summary>

@@ -1,8 +1,6 @@
 using System.Diagnostics;
 using System.Numerics;
-using System.Runtime.Intrinsics.X86;
 using Vmm.Emulation.Cpu.Interpreter;
-using Vmm.Emulation.Cpu.Jit.X64;
 using Vmm.Emulation.Cpu.Lockstep;
 using Vmm.Emulation.Tracing;
 
@@ -36,6 +34,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     private readonly Lock _lock;
     private readonly CodeCache _code;
     private readonly ExecutableMemory _memory;
+    private readonly IHostBackend _backend;
     private readonly Translator _translator;
     private readonly CodeSegment[] _segments;
     private readonly JumpLinks _links = new();
@@ -47,23 +46,24 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     private long _segmentsFilled = 1;
     private long _generation;
     private TranslationStatistics _statistics;
+    private BlockTrace? _trace;
 
     private TranslationCache(ExecutableMemory memory, CodeCache code, bool lockstep)
     {
         _lock = code.Lock;
         _code = code;
         _memory = memory;
-        _translator = new Translator(this, code, lockstep);
+        _backend = HostBackends.Create(memory.Start, lockstep);
+        _translator = new Translator(this, code, _backend, lockstep);
         Turn = lockstep ? new LockstepTurn() : null;
-        Thunks = new Thunks(memory.Start);
-        Enter = (delegate* unmanaged<CpuState*, byte*, int>)((byte*)Thunks.Enter + ExecutableOffset);
-        _segments = Divide(memory, Thunks.End);
+        Enter = (delegate* unmanaged<CpuState*, byte*, int>)(_backend.Enter + ExecutableOffset);
+        _segments = Divide(memory, _backend);
         _segment = _segments[0];
         _segment.Filled = _segmentsFilled;
         code.Attach(this);
     }
 
-    private static CodeSegment[] Divide(ExecutableMemory memory, byte* first)
+    private static CodeSegment[] Divide(ExecutableMemory memory, IHostBackend backend)
     {
         long capacity = (long)memory.Size;
         long count = capacity < FewSegments * SmallestSegment ? 1 : Math.Max(FewSegments, capacity / SegmentSize);
@@ -72,21 +72,12 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         for (long i = 0; i < count; i++)
         {
             byte* start = memory.Start + (i * size);
-            segments[i] = new CodeSegment(i == 0 ? first : start, start + (size / 2), start + size);
+            segments[i] = new CodeSegment(
+                i == 0 ? backend.ThunksEnd : start, start + (size / 2), start + size, backend.MaxBytes);
         }
 
         return segments;
     }
-
-    /// <summary>
-    /// Whether this host can run translated code: x86-64 with LZCNT, BMI2, AVX2 and FMA3, and memory that may be both written and executed,
-    /// at one address or at two.
-    /// </summary>
-    public static bool IsSupported { get; } =
-        Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported && Avx2.IsSupported && Fma.IsSupported && CanExecute();
-
-    /// <summary>At the addresses where they are written, as all of the translator; to run add <see cref="ExecutableOffset"/>.</summary>
-    public Thunks Thunks { get; }
 
     /// <summary>From where code is written to where it is executed; see <see cref="ExecutableMemory"/>.</summary>
     public nint ExecutableOffset => _memory.ExecutableOffset;
@@ -101,12 +92,12 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         set
         {
             field = value;
-            value?.AddThunks(Thunks, ExecutableOffset);
+            value?.AddThunks(_backend.Thunks, ExecutableOffset);
         }
     }
 
-    /// <summary>Where blocks are written when they are translated; null for nowhere. Set before anything is translated.</summary>
-    public TraceLog? Trace { get; set; }
+    /// <summary>Writes each block to a trace when it is translated. To be called before anything is translated.</summary>
+    public void TraceTo(TraceLog trace) => _trace = new BlockTrace(trace, _backend, _translator.Plan);
 
     /// <summary>
     /// Changes before and after a segment is emptied. Code of another generation is not to be entered, and none is while it is odd.
@@ -124,15 +115,9 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     /// <param name="lockstep">Whether the code is for vCPUs that run both engines side by side.</param>
     /// <returns>Null where the host lacks what it takes, or the memory.</returns>
     public static TranslationCache? TryCreate(CodeCache code, long capacity, bool dual = false, bool lockstep = false) =>
-        IsSupported && ExecutableMemory.TryReserve((nuint)capacity, dual) is { } memory
+        HostBackends.IsSupported && ExecutableMemory.TryReserve((nuint)capacity, dual) is { } memory
             ? new TranslationCache(memory, code, lockstep)
             : null;
-
-    private static bool CanExecute()
-    {
-        using ExecutableMemory? page = ExecutableMemory.TryReserve(4096, dual: false);
-        return page != null;
-    }
 
     /// <summary>What was done so far. Any thread; waits for a translation at most.</summary>
     public TranslationStatistics Statistics
@@ -144,7 +129,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
                 return _statistics with
                 {
                     GivenUp = GivenUp,
-                    Used = Thunks.End - _memory.Start + _segments.Sum(segment => segment.Used),
+                    Used = _backend.ThunksEnd - _memory.Start + _segments.Sum(segment => segment.Used),
                     Live = _segments.Sum(segment => segment.Live),
                     Pages = _pageCount - _freePages.Count,
                     Capacity = (long)_memory.Size,
@@ -190,12 +175,11 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
             }
 
             byte* place = (byte*)&exit->Place + exit->Place;
-            int displacement = *(int*)(place - ExecutableOffset);
-            int original = (int)((byte*)exit - Thunks.CallLength - (place + sizeof(int)));
-            if (displacement != original)
+            byte* target = _backend.TargetOf(place - ExecutableOffset) + ExecutableOffset;
+            if (target != (byte*)exit - _backend.CallLength)
             {
-                // Another vCPU was here first.
-                return place + sizeof(int) + displacement;
+                // It leads to the stub no more: another vCPU was here first.
+                return target;
             }
 
             var source = (CodeBlock*)((byte*)&exit->Block + exit->Block);
@@ -214,12 +198,9 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     }
 
     /// <summary>Lets a jump of a block of the page go to another, until either is given up. With the lock.</summary>
-    /// <param name="place">Its displacement, aligned, which now leads to a stub.</param>
-    public void LinkJump(CodePage page, byte* place, byte* target)
-    {
-        page.FirstLink = _links.Add(page.FirstLink, OffsetOf(place), *(int*)place, OffsetOf(target));
-        Volatile.Write(ref *(int*)place, (int)(target - (place + sizeof(int))));
-    }
+    /// <param name="jump">As <see cref="IHostBackend"/> has it. It now leads to a stub.</param>
+    public void LinkJump(CodePage page, byte* jump, byte* target) =>
+        page.FirstLink = _links.Add(page.FirstLink, OffsetOf(jump), _backend.Link(jump, target), OffsetOf(target));
 
     /// <summary>A page by the number that exits give. In translated code, or with the lock, only.</summary>
     public CodePage PageAt(int number) => Volatile.Read(ref _pages)[number]!;
@@ -274,6 +255,9 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         }
     }
 
+    /// <summary>Code as text: see <see cref="IHostBackend.Disassemble"/>.</summary>
+    public void Disassemble(byte* start, byte* end, CodeLine write) => _backend.Disassemble(start, end, ExecutableOffset, write);
+
     public void Dispose()
     {
         PerfMap?.Dispose();
@@ -313,24 +297,20 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
 
             long start = Stopwatch.GetTimestamp();
             BlockCode block = _translator.Translate(page, word, apart, _segment.Hot, _segment.Cold);
-            if (block.HotEnd - block.Hot > Translator.MaxBytes || block.ColdEnd - block.Cold > Translator.MaxBytes)
+            if (block.HotEnd - block.Hot > _backend.MaxBytes || block.ColdEnd - block.Cold > _backend.MaxBytes)
             {
                 throw new InvalidOperationException(
-                    $"a block of {_translator.Length} instructions takes more than {Translator.MaxBytes} bytes of host code");
+                    $"a block of {_translator.Plan.Length} instructions takes more than {_backend.MaxBytes} bytes of host code");
             }
 
             Keep(page, block);
             _statistics.Translating += Stopwatch.GetElapsedTime(start);
             _statistics.Blocks++;
-            _statistics.Instructions += _translator.Length;
+            _statistics.Instructions += _translator.Plan.Length;
             _statistics.HotBytes += block.HotEnd - block.Hot;
             _statistics.ColdBytes += block.ColdEnd - block.Cold;
-            PerfMap?.AddBlock(block, ExecutableOffset, cpu.State->CodePageVa + ((ulong)word * sizeof(uint)), _translator.Length);
-            if (Trace is { } trace)
-            {
-                _translator.Trace(trace, cpu.State->CodePageVa + ((ulong)word * sizeof(uint)), block, ExecutableOffset);
-            }
-
+            PerfMap?.AddBlock(block, ExecutableOffset, cpu.State->CodePageVa + ((ulong)word * sizeof(uint)), _translator.Plan.Length);
+            _trace?.Write(cpu.State->CodePageVa + ((ulong)word * sizeof(uint)), block, ExecutableOffset);
             return block.Hot + ExecutableOffset;
         }
         finally
@@ -344,7 +324,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         int cold = OffsetOf(code.Cold);
         *Block(cold) = new CodeBlock
         {
-            Lines = _translator.Lines,
+            Lines = _translator.Plan.Lines,
             Hot = OffsetOf(code.Hot),
             HotEnd = OffsetOf(code.HotEnd),
             Ways = OffsetOf(code.Ways),
@@ -446,7 +426,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     {
         CodeBlock* block = Block(cold);
         segment.Live -= block->Bytes(cold);
-        Translator.CloseEntry(At(block->Hot));
+        _backend.CloseEntry(At(block->Hot));
         for (ulong lines = block->Lines; lines != 0; lines &= lines - 1)
         {
             int first = BitOperations.TrailingZeroCount(lines) * CodePage.LineWords;
@@ -456,7 +436,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
                 if (entry >= block->Hot && entry < block->HotEnd)
                 {
                     page.ClearEntry(word);
-                    Translator.CloseEntry(At(entry));
+                    _backend.CloseEntry(At(entry));
                 }
             }
         }
@@ -477,7 +457,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
             bool from = (link.Place >= block->Hot && link.Place < block->HotEnd) || (link.Place >= cold && link.Place < block->ColdEnd);
             if (into)
             {
-                Volatile.Write(ref *(int*)At(link.Place), link.Original);
+                _backend.Unlink(At(link.Place), link.Original);
             }
 
             if (!into && !from)

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Memory;
 
@@ -35,15 +36,14 @@ internal static unsafe class LockstepReport
         text.Append("guest code, as interpreted:\n");
         foreach ((ulong pc, uint word) in path)
         {
-            text.Append(culture, $"  {pc:x16}  {word:x8}  {HostDisassembler.Mnemonic(word)}\n");
+            text.Append(culture, $"  {pc:x16}  {word:x8}  {EncodingTable.MnemonicOf(word)}\n");
         }
 
         text.Append("host code, entered at =>:\n");
         BlockCode block = translations.BlockAt(code, out _);
-        nint offset = translations.ExecutableOffset;
         void AddHostCode(byte* at, string line) => text.Append(culture, $"{(at == code ? "=>" : "  ")}{(nuint)at:x12}  {line}\n");
-        HostDisassembler.Disassemble(translations, block.Hot + offset, block.HotEnd + offset, AddHostCode);
-        HostDisassembler.Disassemble(translations, block.Ways + offset, block.ColdEnd + offset, AddHostCode);
+        translations.Disassemble(block.Hot, block.HotEnd, AddHostCode);
+        translations.Disassemble(block.Ways, block.ColdEnd, AddHostCode);
         text.Append(culture, $"before:\n{RegisterDump.Of(run.Before)}\n");
         run.Translated->Pc = end;
         text.Append(culture, $"after, translated:\n{RegisterDump.Of(run.Translated)}\n");

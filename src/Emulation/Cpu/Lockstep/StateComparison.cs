@@ -3,7 +3,6 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
-using Vmm.Emulation.Cpu.Jit;
 
 namespace Vmm.Emulation.Cpu.Lockstep;
 
@@ -30,7 +29,7 @@ internal static unsafe class StateComparison
     // The same, with neighbours joined.
     private static readonly (int Offset, int Size)[] s_ranges = Join();
 
-    private static readonly int s_wordsOfOthers = (int)((byte*)&HostRegisters.Origin->Attention - (byte*)HostRegisters.Origin);
+    private static readonly int s_wordsOfOthers = (int)Marshal.OffsetOf<CpuState>(nameof(CpuState.Attention));
 
     public static bool AreEqual(CpuState* left, CpuState* right)
     {

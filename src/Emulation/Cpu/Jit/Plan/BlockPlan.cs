@@ -27,11 +27,15 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool a
     private readonly bool[] _isEntry = new bool[MaxLength];
     private readonly bool[] _wanted = new bool[MaxLength + 1];
     private readonly bool[] _inLoop = new bool[MaxLength];
-    private CodePage _page = null!;
     private bool _hasLoop;
 
-    // Each access is checked for itself.
-    private bool _apart;
+    /// <summary>The page that the block is in.</summary>
+    public CodePage Page { get; private set; } = null!;
+
+    /// <summary>
+    /// Each access does its own look-up. Such a block is made where accesses that were looked up together turned out to lie in two pages.
+    /// </summary>
+    public bool IsApart { get; private set; }
 
     /// <summary>The word of the page that the block begins with.</summary>
     public int First { get; private set; }
@@ -64,11 +68,11 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool a
 
     /// <summary>Plans a block from a word of a page on.</summary>
     /// <param name="page">Has its number.</param>
-    /// <param name="apart">Each access is checked for itself.</param>
+    /// <param name="apart">Each access does its own look-up: see <see cref="IsApart"/>.</param>
     public void Make(CodePage page, int word, bool apart)
     {
-        _page = page;
-        _apart = apart;
+        Page = page;
+        IsApart = apart;
         _decoder.Open(page);
         First = word;
         Delimit();
@@ -87,7 +91,7 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool a
         Length = 0;
         while (Length < MaxLength && First + Length < CodePage.Words)
         {
-            if (Length > 0 && _page.Entry(First + Length) != 0)
+            if (Length > 0 && Page.Entry(First + Length) != 0)
             {
                 return;
             }
@@ -129,7 +133,7 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool a
                     Array.Fill(_inLoop, true, target, i + 1 - target);
                 }
 
-                if (target > i || !_apart)
+                if (target > i || !IsApart)
                 {
                     _isLabel[target] = true;
                     _isEntry[target] |= target <= i;

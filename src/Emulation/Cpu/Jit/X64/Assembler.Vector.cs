@@ -4,7 +4,7 @@ namespace Vmm.Emulation.Cpu.Jit.X64;
 /// Instructions on XMM registers, all in their AVX forms: three operands save copies, and there are no transitions between SSE and AVX. XMM
 /// registers are given by number.
 /// </content>
-internal unsafe partial struct Assembler
+internal sealed unsafe partial class Assembler
 {
     /// <summary>MOVDQU: 16 bytes.</summary>
     public void LoadXmm(int register, Operand source) => Vex(1, 2, (Reg)register, 0, source, 0x6F);

@@ -2,9 +2,10 @@ namespace Vmm.Emulation.Cpu.Jit.X64;
 
 /// <summary>
 /// Writes x86-64 instructions one after the other (Intel SDM, volume 2). <c>wide</c> chooses 64-bit operands; 32-bit ones clear the upper
-/// half of a destination register. The caller sees to it that there is room.
+/// half of a destination register. All parts of the back end share one assembler, so that all write to the same place. The caller sees to
+/// it that there is room.
 /// </summary>
-internal unsafe partial struct Assembler
+internal sealed unsafe partial class Assembler
 {
     /// <summary>The longest instruction.</summary>
     public const int MaxInstruction = 15;
@@ -13,10 +14,11 @@ internal unsafe partial struct Assembler
     private const int Map0F38 = 0x0F3800;
     private const int Map0F3A = 0x0F3A00;
 
-    public Assembler(byte* start) => Position = start;
-
     /// <summary>Where the next byte goes.</summary>
     public byte* Position { get; private set; }
+
+    /// <summary>Goes on writing elsewhere.</summary>
+    public void MoveTo(byte* place) => Position = place;
 
     public void Alu(Alu operation, bool wide, Reg destination, Operand source) =>
         Rm(0, wide, ((int)operation << 3) | 3, destination, source);
@@ -303,7 +305,7 @@ internal unsafe partial struct Assembler
     }
 
     /// <summary>Lets a forward jump go to the current position.</summary>
-    public readonly void Bind(byte* displacement) => Link(displacement, Position);
+    public void Bind(byte* displacement) => Link(displacement, Position);
 
     /// <summary>A jump back to less than 128 bytes away.</summary>
     public void JumpBack(Condition condition, byte* target)
@@ -312,7 +314,7 @@ internal unsafe partial struct Assembler
         Byte((int)(target - (Position + 1)));
     }
 
-    public readonly void BindShort(byte* displacement) => *displacement = checked((byte)(sbyte)(Position - (displacement + 1)));
+    public void BindShort(byte* displacement) => *displacement = checked((byte)(sbyte)(Position - (displacement + 1)));
 
     /// <summary>Lets the jump with its displacement there go to a target.</summary>
     public static void Link(byte* displacement, byte* target) => *(int*)displacement = (int)(target - (displacement + 4));
@@ -336,6 +338,49 @@ internal unsafe partial struct Assembler
                 Byte(0x0F);
                 Byte(0x1F);
                 Byte(0x00);
+                break;
+        }
+    }
+
+    /// <summary>Loads 1, 2, 4 or 8 bytes, extended to 4 bytes or, where <paramref name="wide"/>, to 8.</summary>
+    public void LoadSized(Reg target, Operand place, int size, bool signed, bool wide)
+    {
+        switch (size, signed)
+        {
+            case (1, false):
+                ZeroExtend8(target, place);
+                break;
+            case (2, false):
+                ZeroExtend16(target, place);
+                break;
+            case (1, true):
+                SignExtend8(wide, target, place);
+                break;
+            case (2, true):
+                SignExtend16(wide, target, place);
+                break;
+            case (4, true) when wide:
+                SignExtend32(target, place);
+                break;
+            default:
+                Load(size == 8, target, place);
+                break;
+        }
+    }
+
+    /// <summary>Stores the low 1, 2, 4 or 8 bytes of a register.</summary>
+    public void StoreSized(Operand place, Reg source, int size)
+    {
+        switch (size)
+        {
+            case 1:
+                Store8(place, source);
+                break;
+            case 2:
+                Store16(place, source);
+                break;
+            default:
+                Store(size == 8, place, source);
                 break;
         }
     }

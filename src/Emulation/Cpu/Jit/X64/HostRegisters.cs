@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
-using Vmm.Emulation.Cpu.Jit.X64;
 
-namespace Vmm.Emulation.Cpu.Jit;
+namespace Vmm.Emulation.Cpu.Jit.X64;
 
 /// <summary>
 /// Where translated code keeps what. RBP points into <see cref="CpuState"/>; RAX, RCX and RDX are scratch; the other registers hold the

@@ -1,193 +1,201 @@
 using Vmm.Emulation.Cpu.Decoding;
-using Vmm.Emulation.Cpu.Jit.X64;
+using Vmm.Emulation.Cpu.Interpreter;
 
-namespace Vmm.Emulation.Cpu.Jit;
+namespace Vmm.Emulation.Cpu.Jit.X64.Emitters;
 
-/// <content>Integer SIMD as a table: what each encoding does, and with which instruction of the host for each size of elements.</content>
-internal sealed unsafe partial class Translator
+/// <summary>What an instruction of integer SIMD does. The sources are n, m and the destination d.</summary>
+internal enum Shape
 {
-    private enum Shape
-    {
-        None,
+    None,
 
-        /// <summary>n op m.</summary>
-        Same,
+    /// <summary>n op m.</summary>
+    Same,
 
-        /// <summary>op n.</summary>
-        One,
+    /// <summary>op n.</summary>
+    One,
 
-        /// <summary>n × m, also of bytes; d + n × m, d - n × m.</summary>
-        Multiply,
-        MultiplyAdd,
-        MultiplySub,
+    /// <summary>n × m, also of bytes; d + n × m, d - n × m.</summary>
+    Multiply,
+    MultiplyAdd,
+    MultiplySub,
 
-        /// <summary>Not (m &gt; n).</summary>
-        GreaterOrEqual,
+    /// <summary>Not (m &gt; n).</summary>
+    GreaterOrEqual,
 
-        /// <summary>Unsigned, by maximum and equality: max(n, m) = n; not max(n, m) = m.</summary>
-        HigherOrSame,
-        Higher,
-        Test,
+    /// <summary>Unsigned, by maximum and equality: max(n, m) = n; not max(n, m) = m.</summary>
+    HigherOrSame,
+    Higher,
+    Test,
 
-        /// <summary>Comparisons with zero.</summary>
-        EqualZero,
-        GreaterZero,
-        GreaterOrEqualZero,
-        LessOrEqualZero,
-        LessZero,
-        Absolute,
-        Not,
-        Negate,
-        BitClear,
-        OrNot,
-        SelectByDestination,
-        InsertIfTrue,
-        InsertIfFalse,
+    /// <summary>Comparisons with zero.</summary>
+    EqualZero,
+    GreaterZero,
+    GreaterOrEqualZero,
+    LessOrEqualZero,
+    LessZero,
+    Absolute,
+    Not,
+    Negate,
+    BitClear,
+    OrNot,
+    SelectByDestination,
+    InsertIfTrue,
+    InsertIfFalse,
 
-        /// <summary>max(n, m) - min(n, m); the operation is the maximum.</summary>
-        Difference,
-        DifferenceAccumulate,
+    /// <summary>max(n, m) - min(n, m); the operation is the maximum.</summary>
+    Difference,
+    DifferenceAccumulate,
 
-        /// <summary>The average without its lowest bit.</summary>
-        HalvingAdd,
+    /// <summary>The average without its lowest bit.</summary>
+    HalvingAdd,
 
-        /// <summary>Saturating, with FPSR.QC where the operation differs from the wrapping one.</summary>
-        SaturatingAdd,
-        SaturatingSub,
-        MultiplyHighDoubling,
-        MultiplyHighRounding,
+    /// <summary>Saturating, with FPSR.QC where the operation differs from the wrapping one.</summary>
+    SaturatingAdd,
+    SaturatingSub,
+    MultiplyHighDoubling,
+    MultiplyHighRounding,
 
-        /// <summary>Adjacent elements of m:n.</summary>
-        Pairwise,
-        Even,
-        Odd,
-        TransposeEven,
-        TransposeOdd,
-        ZipLow,
-        ZipHigh,
-        Extract,
-        TableLookup,
-        TableExtension,
-        Reverse,
-        CountBits,
-        ReverseBits,
-        DuplicateElement,
-        DuplicateGeneral,
-        MoveUnsigned,
-        MoveSigned32,
-        MoveSigned64,
-        InsertGeneral,
-        InsertElement,
-        Immediate,
-        OrImmediate,
-        ClearImmediate,
-        ShiftLeft,
-        ShiftRight,
-        ShiftRightAccumulate,
-        ShiftLeftInsert,
-        ShiftRightInsert,
-        ShiftByRegister,
+    /// <summary>Adjacent elements of m:n.</summary>
+    Pairwise,
+    Even,
+    Odd,
+    TransposeEven,
+    TransposeOdd,
+    ZipLow,
+    ZipHigh,
+    Extract,
+    TableLookup,
+    TableExtension,
+    Reverse,
+    CountBits,
+    ReverseBits,
+    DuplicateElement,
+    DuplicateGeneral,
+    MoveUnsigned,
+    MoveSigned32,
+    MoveSigned64,
+    InsertGeneral,
+    InsertElement,
+    Immediate,
+    OrImmediate,
+    ClearImmediate,
+    ShiftLeft,
+    ShiftRight,
+    ShiftRightAccumulate,
+    ShiftLeftInsert,
+    ShiftRightInsert,
+    ShiftByRegister,
 
-        /// <summary>Elements of twice the size: of one half, shifted left; n op m of halves; n whole, op m of a half.</summary>
-        Lengthen,
-        Long,
-        LongAdd,
-        LongSub,
-        LongDifference,
-        LongDifferenceAccumulate,
-        Wide,
-        PolynomialLong,
-        PairsLong,
-        PairsLongAccumulate,
-        Dot,
+    /// <summary>Elements of twice the size: of one half, shifted left; n op m of halves; n whole, op m of a half.</summary>
+    Lengthen,
+    Long,
+    LongAdd,
+    LongSub,
+    LongDifference,
+    LongDifferenceAccumulate,
+    Wide,
+    PolynomialLong,
+    PairsLong,
+    PairsLongAccumulate,
+    Dot,
 
-        /// <summary>Elements of half the size: cut; the upper half of n op m; saturated.</summary>
-        Narrow,
-        NarrowHigh,
-        NarrowSigned,
-        NarrowUnsigned,
-        NarrowSignedToUnsigned,
-        AddPair,
-        Across,
-        AcrossLong,
-        AesEncrypt,
-        AesDecrypt,
-        AesMixColumns,
-        AesInverseMixColumns,
-    }
+    /// <summary>Elements of half the size: cut; the upper half of n op m; saturated.</summary>
+    Narrow,
+    NarrowHigh,
+    NarrowSigned,
+    NarrowUnsigned,
+    NarrowSignedToUnsigned,
+    AddPair,
+    Across,
+    AcrossLong,
+    AesEncrypt,
+    AesDecrypt,
+    AesMixColumns,
+    AesInverseMixColumns,
+}
 
-    // What an encoding does, with the host's operation by log2 of the element size; None where the host has no such operation.
-    private readonly record struct VectorOp(
-        Shape Shape,
-        Packed B = Packed.None,
-        Packed H = Packed.None,
-        Packed S = Packed.None,
-        Packed D = Packed.None,
-        bool Signed = false,
-        bool Round = false,
-        bool Element = false)
-    {
-        public Packed At(int size) => size switch { 0 => B, 1 => H, 2 => S, _ => D };
-    }
+/// <summary>
+/// What an encoding of integer SIMD does, and with which packed operation of the host for each size of elements: None where it has none.
+/// </summary>
+/// <param name="Element">The second source is one element of m.</param>
+internal readonly record struct VectorOp(
+    Shape Shape,
+    Packed B = Packed.None,
+    Packed H = Packed.None,
+    Packed S = Packed.None,
+    Packed D = Packed.None,
+    bool Signed = false,
+    bool Round = false,
+    bool Element = false)
+{
+    public Packed At(int size) => size switch { 0 => B, 1 => H, 2 => S, _ => D };
+}
 
-    private static readonly VectorOp s_equal = new(Shape.Same, Packed.EqualB, Packed.EqualH, Packed.EqualS, Packed.EqualD);
-    private static readonly VectorOp s_greater = new(Shape.Same, Packed.GreaterB, Packed.GreaterH, Packed.GreaterS, Packed.GreaterD);
-    private static readonly VectorOp s_add = new(Shape.Same, Packed.AddB, Packed.AddH, Packed.AddS, Packed.AddD);
-    private static readonly VectorOp s_sub = new(Shape.Same, Packed.SubB, Packed.SubH, Packed.SubS, Packed.SubD);
-    private static readonly VectorOp s_maxUnsigned = new(Shape.Same, Packed.MaxUnsignedB, Packed.MaxUnsignedH, Packed.MaxUnsignedS);
-    private static readonly VectorOp s_minUnsigned = new(Shape.Same, Packed.MinUnsignedB, Packed.MinUnsignedH, Packed.MinUnsignedS);
-    private static readonly VectorOp s_maxSigned = new(Shape.Same, Packed.MaxSignedB, Packed.MaxSignedH, Packed.MaxSignedS, Signed: true);
-    private static readonly VectorOp s_minSigned = new(Shape.Same, Packed.MinSignedB, Packed.MinSignedH, Packed.MinSignedS, Signed: true);
+/// <summary>The table of what the encodings of integer SIMD do.</summary>
+internal static unsafe class SimdOperations
+{
+    public static readonly VectorOp Equal = new(Shape.Same, Packed.EqualB, Packed.EqualH, Packed.EqualS, Packed.EqualD);
+    public static readonly VectorOp Greater = new(Shape.Same, Packed.GreaterB, Packed.GreaterH, Packed.GreaterS, Packed.GreaterD);
+    public static readonly VectorOp Add = new(Shape.Same, Packed.AddB, Packed.AddH, Packed.AddS, Packed.AddD);
+    public static readonly VectorOp Sub = new(Shape.Same, Packed.SubB, Packed.SubH, Packed.SubS, Packed.SubD);
+    public static readonly VectorOp MaxUnsigned = new(Shape.Same, Packed.MaxUnsignedB, Packed.MaxUnsignedH, Packed.MaxUnsignedS);
+    public static readonly VectorOp MinUnsigned = new(Shape.Same, Packed.MinUnsignedB, Packed.MinUnsignedH, Packed.MinUnsignedS);
+    public static readonly VectorOp MaxSigned = new(Shape.Same, Packed.MaxSignedB, Packed.MaxSignedH, Packed.MaxSignedS, Signed: true);
+    public static readonly VectorOp MinSigned = new(Shape.Same, Packed.MinSignedB, Packed.MinSignedH, Packed.MinSignedS, Signed: true);
     private static readonly VectorOp s_multiply = new(Shape.Multiply, Packed.MultiplyH, Packed.MultiplyH, Packed.MultiplyS);
     private static readonly VectorOp s_multiplyLong = new(Shape.Long, Packed.MultiplyH, Packed.MultiplyS, Packed.MultiplyLongUnsigned);
     private static readonly VectorOp s_multiplyLongSigned =
         new(Shape.Long, Packed.MultiplyH, Packed.MultiplyS, Packed.MultiplyLongSigned, Signed: true);
-    private static readonly VectorOp s_zeroExtend = new(Shape.Lengthen, Packed.ZeroExtendB, Packed.ZeroExtendH, Packed.ZeroExtendS);
-    private static readonly VectorOp s_signExtend =
+    public static readonly VectorOp ZeroExtend = new(Shape.Lengthen, Packed.ZeroExtendB, Packed.ZeroExtendH, Packed.ZeroExtendS);
+    public static readonly VectorOp SignExtend =
         new(Shape.Lengthen, Packed.SignExtendB, Packed.SignExtendH, Packed.SignExtendS, Signed: true);
 
     // By the size of the narrow elements.
     private static readonly VectorOp s_addLong = new(Shape.Long, Packed.AddH, Packed.AddS, Packed.AddD);
     private static readonly VectorOp s_subLong = new(Shape.Long, Packed.SubH, Packed.SubS, Packed.SubD);
 
-    private static readonly VectorOp[] s_vectorOps = [.. EncodingTable.Rows.Select(row => OfOperation(row.Operation))];
+    private static readonly VectorOp[] s_rows = [.. EncodingTable.Rows.Select(row => Of(row.Operation))];
+
+    /// <summary>What an instruction does; of no shape where it has no emitter.</summary>
+    public static VectorOp Of(Op* op) => s_rows[op->Row];
 
     private static VectorOp Bitwise(Packed operation) => new(Shape.Same, operation, operation, operation, operation);
 
-    private static VectorOp OfOperation(Operation operation)
+    /// <summary>What an operation does; of no shape for what is not integer SIMD with an emitter.</summary>
+    public static VectorOp Of(Operation operation)
     {
         Operation whole = WithoutElement(operation);
         if (whole != Operation.None)
         {
-            return OfOperation(whole) with { Element = true };
+            return Of(whole) with { Element = true };
         }
 
         return operation switch
         {
-            Operation.AddVector or Operation.AddScalar => s_add,
-            Operation.SubVector or Operation.SubScalar => s_sub,
+            Operation.AddVector or Operation.AddScalar => Add,
+            Operation.SubVector or Operation.SubScalar => Sub,
             Operation.MulVector => s_multiply,
             Operation.MlaVector => s_multiply with { Shape = Shape.MultiplyAdd },
             Operation.MlsVector => s_multiply with { Shape = Shape.MultiplySub },
-            Operation.CmeqRegister or Operation.CmeqRegisterScalar => s_equal,
-            Operation.CmgtRegister or Operation.CmgtRegisterScalar => s_greater,
-            Operation.CmgeRegister or Operation.CmgeRegisterScalar => s_greater with { Shape = Shape.GreaterOrEqual },
-            Operation.CmhsRegister or Operation.CmhsRegisterScalar => s_maxUnsigned with { Shape = Shape.HigherOrSame },
-            Operation.CmhiRegister or Operation.CmhiRegisterScalar => s_maxUnsigned with { Shape = Shape.Higher },
-            Operation.Cmtst or Operation.CmtstScalar => s_equal with { Shape = Shape.Test },
-            Operation.CmeqZero or Operation.CmeqZeroScalar => s_equal with { Shape = Shape.EqualZero },
-            Operation.CmgtZero or Operation.CmgtZeroScalar => s_greater with { Shape = Shape.GreaterZero },
-            Operation.CmgeZero or Operation.CmgeZeroScalar => s_greater with { Shape = Shape.GreaterOrEqualZero },
-            Operation.CmleZero or Operation.CmleZeroScalar => s_greater with { Shape = Shape.LessOrEqualZero },
-            Operation.CmltZero or Operation.CmltZeroScalar => s_greater with { Shape = Shape.LessZero },
-            Operation.Smax => s_maxSigned,
-            Operation.Smin => s_minSigned,
-            Operation.Umax => s_maxUnsigned,
-            Operation.Umin => s_minUnsigned,
-            Operation.Sabd => s_maxSigned with { Shape = Shape.Difference },
-            Operation.Uabd => s_maxUnsigned with { Shape = Shape.Difference },
-            Operation.Saba => s_maxSigned with { Shape = Shape.DifferenceAccumulate },
-            Operation.Uaba => s_maxUnsigned with { Shape = Shape.DifferenceAccumulate },
+            Operation.CmeqRegister or Operation.CmeqRegisterScalar => Equal,
+            Operation.CmgtRegister or Operation.CmgtRegisterScalar => Greater,
+            Operation.CmgeRegister or Operation.CmgeRegisterScalar => Greater with { Shape = Shape.GreaterOrEqual },
+            Operation.CmhsRegister or Operation.CmhsRegisterScalar => MaxUnsigned with { Shape = Shape.HigherOrSame },
+            Operation.CmhiRegister or Operation.CmhiRegisterScalar => MaxUnsigned with { Shape = Shape.Higher },
+            Operation.Cmtst or Operation.CmtstScalar => Equal with { Shape = Shape.Test },
+            Operation.CmeqZero or Operation.CmeqZeroScalar => Equal with { Shape = Shape.EqualZero },
+            Operation.CmgtZero or Operation.CmgtZeroScalar => Greater with { Shape = Shape.GreaterZero },
+            Operation.CmgeZero or Operation.CmgeZeroScalar => Greater with { Shape = Shape.GreaterOrEqualZero },
+            Operation.CmleZero or Operation.CmleZeroScalar => Greater with { Shape = Shape.LessOrEqualZero },
+            Operation.CmltZero or Operation.CmltZeroScalar => Greater with { Shape = Shape.LessZero },
+            Operation.Smax => MaxSigned,
+            Operation.Smin => MinSigned,
+            Operation.Umax => MaxUnsigned,
+            Operation.Umin => MinUnsigned,
+            Operation.Sabd => MaxSigned with { Shape = Shape.Difference },
+            Operation.Uabd => MaxUnsigned with { Shape = Shape.Difference },
+            Operation.Saba => MaxSigned with { Shape = Shape.DifferenceAccumulate },
+            Operation.Uaba => MaxUnsigned with { Shape = Shape.DifferenceAccumulate },
             Operation.Urhadd => new(Shape.Same, Packed.AverageB, Packed.AverageH),
             Operation.Srhadd => new(Shape.HalvingAdd, Packed.AverageB, Packed.AverageH, Signed: true, Round: true),
             Operation.Uhadd => new(Shape.HalvingAdd, Packed.AverageB, Packed.AverageH),
@@ -209,19 +217,19 @@ internal sealed unsafe partial class Translator
             Operation.Bit => new(Shape.InsertIfTrue),
             Operation.Bif => new(Shape.InsertIfFalse),
             Operation.Not => new(Shape.Not),
-            Operation.NegVector or Operation.NegScalar => s_sub with { Shape = Shape.Negate },
+            Operation.NegVector or Operation.NegScalar => Sub with { Shape = Shape.Negate },
             Operation.Abs or Operation.AbsScalar => new(Shape.Absolute, Packed.AbsoluteB, Packed.AbsoluteH, Packed.AbsoluteS),
-            Operation.AddpVector => s_add with { Shape = Shape.Pairwise },
-            Operation.Smaxp => s_maxSigned with { Shape = Shape.Pairwise },
-            Operation.Sminp => s_minSigned with { Shape = Shape.Pairwise },
-            Operation.Umaxp => s_maxUnsigned with { Shape = Shape.Pairwise },
-            Operation.Uminp => s_minUnsigned with { Shape = Shape.Pairwise },
+            Operation.AddpVector => Add with { Shape = Shape.Pairwise },
+            Operation.Smaxp => MaxSigned with { Shape = Shape.Pairwise },
+            Operation.Sminp => MinSigned with { Shape = Shape.Pairwise },
+            Operation.Umaxp => MaxUnsigned with { Shape = Shape.Pairwise },
+            Operation.Uminp => MinUnsigned with { Shape = Shape.Pairwise },
             Operation.AddpScalar => new(Shape.AddPair),
-            Operation.Addv => s_add with { Shape = Shape.Across },
-            Operation.Smaxv => s_maxSigned with { Shape = Shape.Across },
-            Operation.Sminv => s_minSigned with { Shape = Shape.Across },
-            Operation.Umaxv => s_maxUnsigned with { Shape = Shape.Across },
-            Operation.Uminv => s_minUnsigned with { Shape = Shape.Across },
+            Operation.Addv => Add with { Shape = Shape.Across },
+            Operation.Smaxv => MaxSigned with { Shape = Shape.Across },
+            Operation.Sminv => MinSigned with { Shape = Shape.Across },
+            Operation.Umaxv => MaxUnsigned with { Shape = Shape.Across },
+            Operation.Uminv => MinUnsigned with { Shape = Shape.Across },
             Operation.Saddlv => new(Shape.AcrossLong, Signed: true),
             Operation.Uaddlv => new(Shape.AcrossLong),
             Operation.Uzp1 => new(Shape.Even),
@@ -260,8 +268,8 @@ internal sealed unsafe partial class Translator
             Operation.Srsra or Operation.SrsraScalar => new(Shape.ShiftRightAccumulate, Signed: true, Round: true),
             Operation.Ushl or Operation.UshlScalar => new(Shape.ShiftByRegister),
             Operation.Sshl or Operation.SshlScalar => new(Shape.ShiftByRegister, Signed: true),
-            Operation.Ushll or Operation.Shll => s_zeroExtend,
-            Operation.Sshll => s_signExtend,
+            Operation.Ushll or Operation.Shll => ZeroExtend,
+            Operation.Sshll => SignExtend,
             Operation.Saddl => s_addLong with { Signed = true },
             Operation.Uaddl => s_addLong,
             Operation.Ssubl => s_subLong with { Signed = true },
@@ -270,10 +278,10 @@ internal sealed unsafe partial class Translator
             Operation.Uaddw => s_addLong with { Shape = Shape.Wide },
             Operation.Ssubw => s_subLong with { Shape = Shape.Wide, Signed = true },
             Operation.Usubw => s_subLong with { Shape = Shape.Wide },
-            Operation.Sabdl => s_maxSigned with { Shape = Shape.LongDifference },
-            Operation.Uabdl => s_maxUnsigned with { Shape = Shape.LongDifference },
-            Operation.Sabal => s_maxSigned with { Shape = Shape.LongDifferenceAccumulate },
-            Operation.Uabal => s_maxUnsigned with { Shape = Shape.LongDifferenceAccumulate },
+            Operation.Sabdl => MaxSigned with { Shape = Shape.LongDifference },
+            Operation.Uabdl => MaxUnsigned with { Shape = Shape.LongDifference },
+            Operation.Sabal => MaxSigned with { Shape = Shape.LongDifferenceAccumulate },
+            Operation.Uabal => MaxUnsigned with { Shape = Shape.LongDifferenceAccumulate },
             Operation.Smull => s_multiplyLongSigned,
             Operation.Umull => s_multiplyLong,
             Operation.Smlal => s_multiplyLongSigned with { Shape = Shape.LongAdd },

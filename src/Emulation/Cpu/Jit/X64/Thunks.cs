@@ -1,13 +1,13 @@
-using Vmm.Emulation.Cpu.Jit.X64;
 using Vmm.Emulation.Cpu.Mmu;
 
-namespace Vmm.Emulation.Cpu.Jit;
+namespace Vmm.Emulation.Cpu.Jit.X64;
 
 /// <summary>
 /// The ways into translated code and out of it (System V AMD64 ABI, 3.2): pinned registers are loaded and stored, and NZCV changes between
-/// PSTATE's form and that of LAHF and SETO. About 4 ns for both ways.
+/// PSTATE's form and that of LAHF and SETO. Both ways together take about 4 ns. The thunks are written once, at the start of the memory for
+/// code. Addresses are those at which they are written.
 /// </summary>
-internal readonly unsafe struct Thunks
+internal sealed unsafe class Thunks
 {
     // SF, ZF, CF and OF in AH:AL after LAHF and SETO AL: N, Z, C and V.
     public const uint FlagBits = 0xC101;
@@ -20,16 +20,17 @@ internal readonly unsafe struct Thunks
 
     public Thunks(byte* start)
     {
-        var a = new Assembler(start);
-        Enter = (delegate* unmanaged<CpuState*, byte*, int>)start;
-        EmitEnter(ref a);
+        var a = new Assembler();
+        a.MoveTo(start);
+        Enter = start;
+        EmitEnter(a);
 
         byte* leave = a.Position;
         Leave = leave;
-        EmitLeave(ref a);
+        EmitLeave(a);
 
         LookUpSecond = a.Position;
-        byte* miss = EmitSecondLookup(ref a);
+        byte* miss = EmitSecondLookup(a);
 
         a.BindShort(miss);
         LeaveForLookup = a.Position;
@@ -37,18 +38,19 @@ internal readonly unsafe struct Thunks
         a.LoadImmediate(Reg.Rax, (ulong)ExitKind.Lookup);
         a.Jump(leave);
 
-        LeaveForInterpreter = EmitCall(ref a, ExitKind.Interpret, leave);
-        LeaveForLink = EmitCall(ref a, ExitKind.Link, leave);
-        LeaveForAttention = EmitCall(ref a, ExitKind.Attention, leave);
-        LeaveForApart = EmitCall(ref a, ExitKind.Apart, leave);
-        LookUpRead = EmitLookUp(ref a, write: false);
-        LookUpWrite = EmitLookUp(ref a, write: true);
-        RefillRead = EmitRefills(ref a, write: false);
-        RefillWrite = EmitRefills(ref a, write: true);
+        LeaveForInterpreter = EmitCall(a, ExitKind.Interpret, leave);
+        LeaveForLink = EmitCall(a, ExitKind.Link, leave);
+        LeaveForAttention = EmitCall(a, ExitKind.Attention, leave);
+        LeaveForApart = EmitCall(a, ExitKind.Apart, leave);
+        LookUpRead = EmitLookUp(a, write: false);
+        LookUpWrite = EmitLookUp(a, write: true);
+        RefillRead = EmitRefills(a, write: false);
+        RefillWrite = EmitRefills(a, write: true);
         End = a.Position;
     }
 
-    public delegate* unmanaged<CpuState*, byte*, int> Enter { get; }
+    /// <summary>The way in: <c>int Enter(CpuState*, byte* code)</c>, which returns an <see cref="ExitKind"/>.</summary>
+    public byte* Enter { get; }
 
     /// <summary>The end that the others have in common.</summary>
     public byte* Leave { get; }
@@ -90,8 +92,16 @@ internal readonly unsafe struct Thunks
 
     public byte* End { get; }
 
+    /// <summary>The thunks as ranges with names, for profilers.</summary>
+    public IReadOnlyList<NamedCode> Names =>
+    [
+        new((nint)Enter, (nint)Leave, "vmm:enter"),
+        new((nint)Leave, (nint)RefillRead[0], "vmm:leave"),
+        new((nint)RefillRead[0], (nint)End, "vmm:refill"),
+    ];
+
     // RDI = state, RSI = code.
-    private static void EmitEnter(ref Assembler a)
+    private static void EmitEnter(Assembler a)
     {
         foreach (Reg register in s_saved)
         {
@@ -113,7 +123,7 @@ internal readonly unsafe struct Thunks
         a.JumpTo(Reg.Rax);
     }
 
-    private static byte* EmitSecondLookup(ref Assembler a)
+    private static byte* EmitSecondLookup(Assembler a)
     {
         a.Load(true, Reg.Rcx, Reg.Rax);
         a.ShiftImmediate(Shift.Shr, true, Reg.Rcx, JumpCacheEntry.SecondShift);
@@ -123,12 +133,12 @@ internal readonly unsafe struct Thunks
         a.Lea(true, Reg.Rdx, Operand.At(Reg.Rdx, Reg.Rcx, 2) with { Displacement = JumpCacheEntry.Count * sizeof(JumpCacheEntry) });
         a.Alu(Alu.Cmp, true, Reg.Rax, Operand.At(Reg.Rdx));
         byte* miss = a.JumpShort(Condition.NotEqual);
-        EmitGo(ref a);
+        EmitGo(a);
         return miss;
     }
 
     /// <summary>Goes to the code of the jump cache's entry at RDX, for the virtual address in RAX.</summary>
-    public static void EmitGo(ref Assembler a)
+    public static void EmitGo(Assembler a)
     {
         a.AluImmediate(Alu.And, true, Reg.Rax, -4096);
         a.Store(true, HostRegisters.CodePageVa, Reg.Rax);
@@ -136,7 +146,7 @@ internal readonly unsafe struct Thunks
     }
 
     // EAX = what to return.
-    private static void EmitLeave(ref Assembler a)
+    private static void EmitLeave(Assembler a)
     {
         foreach ((int slot, Reg register) in HostRegisters.Pins)
         {
@@ -156,10 +166,10 @@ internal readonly unsafe struct Thunks
         a.Return();
     }
 
-    private static byte* EmitLookUp(ref Assembler a, bool write)
+    private static byte* EmitLookUp(Assembler a, bool write)
     {
         byte* start = a.Position;
-        byte* miss = EmitCompare(ref a, write);
+        byte* miss = EmitCompare(a, write);
         a.Load(true, Reg.Rcx, Operand.At(Reg.Rcx, TlbEntry.AddendOffset));
         a.BindShort(miss);
         a.Return();
@@ -167,7 +177,7 @@ internal readonly unsafe struct Thunks
     }
 
     // RCX = the TLB entry of the address in RAX; jumps where it is not that of the page in RDX.
-    private static byte* EmitCompare(ref Assembler a, bool write)
+    private static byte* EmitCompare(Assembler a, bool write)
     {
         a.Load(false, Reg.Rcx, Reg.Rax);
         a.ShiftImmediate(Shift.Shr, false, Reg.Rcx, 7);
@@ -177,14 +187,14 @@ internal readonly unsafe struct Thunks
         return a.JumpShort(Condition.NotEqual);
     }
 
-    private static byte*[] EmitRefills(ref Assembler a, bool write)
+    private static byte*[] EmitRefills(Assembler a, bool write)
     {
         var entries = new byte*[CpuState.Bases];
         for (int i = 0; i < CpuState.Bases; i++)
         {
             int slot = i == CpuState.Bases - 1 ? CpuState.Sp : i;
             entries[i] = a.Position;
-            byte* miss = EmitCompare(ref a, write);
+            byte* miss = EmitCompare(a, write);
             foreach (bool tag in (ReadOnlySpan<bool>)[false, true])
             {
                 a.Load(true, Reg.Rdx, Operand.At(Reg.Rcx, tag ? TlbEntry.WriteTagOffset : TlbEntry.ReadTagOffset));
@@ -201,7 +211,7 @@ internal readonly unsafe struct Thunks
     }
 
     // Called: what the exit says lies behind the call.
-    private static byte* EmitCall(ref Assembler a, ExitKind kind, byte* leave)
+    private static byte* EmitCall(Assembler a, ExitKind kind, byte* leave)
     {
         byte* start = a.Position;
         a.PopTo(HostRegisters.Exit);

@@ -1,39 +1,41 @@
-using Vmm.Emulation.Cpu.Jit.X64;
-
-namespace Vmm.Emulation.Cpu.Jit;
+namespace Vmm.Emulation.Cpu.Jit.X64;
 
 /// <summary>
-/// Which V registers are in XMM4 to XMM15 within a stretch of code. A V register is loaded when it is first read. It is stored before a
-/// label, a way out and an unconditional leave, and when another needs its place. A rare leave stores in its stub what memory was behind
-/// of, from the map as it was there; behind the instruction it loads again what the main line holds. XMM registers are given by number;
-/// XMM0 to XMM3 are scratch. Owner: the translator, which hands in the assembler of the place that it writes to.
+/// Which V registers are in XMM4 to XMM15 within a stretch of code. A V register is loaded when it is first read. It is stored where
+/// another needs its place, and before a label, an instruction that is left to the interpreter and a jump out of the block. Where an
+/// instruction leaves in a rare case only, its stub stores the registers that memory is behind of, and loads all of them again on its way
+/// back: it knows them from the <see cref="VectorMap"/> of that place. XMM registers are given by number. XMM0 to XMM3 are scratch.
 /// </summary>
-internal sealed class VectorCache
+internal sealed class VectorCache(Assembler asm)
 {
     private const int FirstCached = 4;
     private const int CachedEnd = 16;
     private const int NoRegister = -1;
 
-    // The V register of each XMM register, and the XMM register of each V register.
+    // The V register that each XMM register holds, and the XMM register that holds each V register.
     private readonly int[] _holds = new int[CachedEnd];
     private readonly int[] _cachedIn = new int[32];
 
-    // Sets of XMM registers: memory is behind; this instruction has asked for it, and it must not go.
+    // The XMM registers, by bit, that hold a newer value than memory.
     private uint _dirty;
+
+    // The XMM registers, by bit, that the current instruction has asked for: they keep their V registers until it ends.
     private uint _inUse;
+
+    // The XMM register that was given to another V register last.
     private int _victim = FirstCached;
 
     /// <summary>Another guest instruction begins: none of its registers has been asked for.</summary>
     public void BeginInstruction() => _inUse = 0;
 
     /// <summary>A register that holds a V register, to be read only. May emit a store and a load.</summary>
-    public int Read(ref Assembler a, int vector)
+    public int Read(int vector)
     {
         int register = _cachedIn[vector];
         if (register == NoRegister)
         {
-            register = Assign(ref a, vector);
-            a.LoadXmm(register, HostRegisters.Vector(vector));
+            register = Assign(vector);
+            asm.LoadXmm(register, HostRegisters.Vector(vector));
         }
 
         _inUse |= 1u << register;
@@ -44,12 +46,12 @@ internal sealed class VectorCache
     /// A register for all 16 bytes of a V register, which the next host instruction makes. No way out may follow within this instruction:
     /// it would store what is not made yet. May emit a store.
     /// </summary>
-    public int Overwrite(ref Assembler a, int vector)
+    public int Overwrite(int vector)
     {
         int register = _cachedIn[vector];
         if (register == NoRegister)
         {
-            register = Assign(ref a, vector);
+            register = Assign(vector);
         }
 
         _inUse |= 1u << register;
@@ -58,14 +60,14 @@ internal sealed class VectorCache
     }
 
     /// <summary>A register that holds a V register of which a part will be written. May emit a store and a load.</summary>
-    public int Update(ref Assembler a, int vector)
+    public int Update(int vector)
     {
-        int register = Read(ref a, vector);
+        int register = Read(vector);
         _dirty |= 1u << register;
         return register;
     }
 
-    private int Assign(ref Assembler a, int vector)
+    private int Assign(int vector)
     {
         int register = FirstCached;
         while (register < CachedEnd && _holds[register] != NoRegister)
@@ -84,7 +86,7 @@ internal sealed class VectorCache
             register = _victim;
             if ((_dirty & (1u << register)) != 0)
             {
-                a.StoreXmm(HostRegisters.Vector(_holds[register]), register);
+                asm.StoreXmm(HostRegisters.Vector(_holds[register]), register);
                 _dirty &= ~(1u << register);
             }
 
@@ -96,8 +98,8 @@ internal sealed class VectorCache
         return register;
     }
 
-    /// <summary>Stores what memory is behind of, for a way out. The map stays as it is for what goes on behind.</summary>
-    public void Store(ref Assembler a) => Store(ref a, Map());
+    /// <summary>Stores the registers that memory is behind of. They keep their values, and stay dirty: this is for a way out.</summary>
+    public void Store() => Store(Map());
 
     /// <summary>From here on no register holds a V register.</summary>
     public void Forget()
@@ -124,26 +126,26 @@ internal sealed class VectorCache
         return new VectorMap(registers, valid, _dirty);
     }
 
-    /// <summary>Stores what memory was behind of where a map was made.</summary>
-    public static void Store(ref Assembler a, VectorMap map)
+    /// <summary>Stores the registers that memory was behind of at the place of a map.</summary>
+    public void Store(VectorMap map)
     {
         for (int register = FirstCached; register < CachedEnd; register++)
         {
             if ((map.Dirty & (1u << register)) != 0)
             {
-                a.StoreXmm(Slot(map, register), register);
+                asm.StoreXmm(Slot(map, register), register);
             }
         }
     }
 
-    /// <summary>Loads all that registers held where a map was made.</summary>
-    public static void Load(ref Assembler a, VectorMap map)
+    /// <summary>Loads all registers that were held at the place of a map.</summary>
+    public void Load(VectorMap map)
     {
         for (int register = FirstCached; register < CachedEnd; register++)
         {
             if ((map.Valid & (1u << register)) != 0)
             {
-                a.LoadXmm(register, Slot(map, register));
+                asm.LoadXmm(register, Slot(map, register));
             }
         }
     }
@@ -155,5 +157,5 @@ internal sealed class VectorCache
 /// <summary>Which V register is in which XMM register at a place in the code.</summary>
 /// <param name="Registers">The V register of each XMM register from XMM4 on: five bits each, from bit 0.</param>
 /// <param name="Valid">The XMM registers, by bit, that hold a V register.</param>
-/// <param name="Dirty">Those of them that memory is behind of.</param>
+/// <param name="Dirty">Those of them that hold a newer value than memory.</param>
 internal readonly record struct VectorMap(ulong Registers, uint Valid, uint Dirty);

@@ -1,0 +1,209 @@
+using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Jit.Plan;
+using Vmm.Emulation.Cpu.Jit.X64.Emitters;
+
+namespace Vmm.Emulation.Cpu.Jit.X64;
+
+/// <summary>
+/// Which emitter makes the code of which row of the <see cref="EncodingTable"/>, by the row's operation. What has none is interpreted. An
+/// emitter makes the code of one instruction, or returns false before it has written anything: then that instruction is interpreted.
+/// </summary>
+internal static unsafe class EmitterTable
+{
+    private static readonly delegate*<BlockEmitter, Op*, bool>[] s_emitters = Build();
+
+    /// <summary>Whether a row has an emitter.</summary>
+    public static bool Has(int row) => s_emitters[row] != null;
+
+    /// <summary>Makes the code of an instruction. False if it is to be interpreted.</summary>
+    public static bool TryEmit(BlockEmitter e, Op* op) => s_emitters[op->Row] is var emitter && emitter != null && emitter(e, op);
+
+    private static delegate*<BlockEmitter, Op*, bool>[] Build()
+    {
+        var emitters = new delegate*<BlockEmitter, Op*, bool>[EncodingTable.Rows.Length];
+        for (int i = 0; i < emitters.Length; i++)
+        {
+            ref EncodingRow row = ref EncodingTable.Rows[i];
+            emitters[i] = row.UsesVectors ? OfVector(row.Operation) : OfGeneral(row.Operation);
+        }
+
+        return emitters;
+    }
+
+    private static delegate*<BlockEmitter, Op*, bool> OfGeneral(Operation operation)
+    {
+        switch (operation)
+        {
+            case Operation.Adr: return &IntegerImmediateEmitters.Adr;
+            case Operation.Adrp: return &IntegerImmediateEmitters.Adrp;
+            case Operation.AddImmediate: return &IntegerImmediateEmitters.AddImmediate;
+            case Operation.SubImmediate: return &IntegerImmediateEmitters.SubImmediate;
+            case Operation.AddsImmediate: return &IntegerImmediateEmitters.AddsImmediate;
+            case Operation.SubsImmediate: return &IntegerImmediateEmitters.SubsImmediate;
+            case Operation.AddRegister or Operation.AddShiftedRegister: return &IntegerRegisterEmitters.AddRegister;
+            case Operation.SubRegister or Operation.SubShiftedRegister: return &IntegerRegisterEmitters.SubRegister;
+            case Operation.AddsRegister or Operation.AddsShiftedRegister: return &IntegerRegisterEmitters.AddsRegister;
+            case Operation.SubsRegister or Operation.SubsShiftedRegister: return &IntegerRegisterEmitters.SubsRegister;
+            case Operation.AddExtendedRegister: return &IntegerRegisterEmitters.AddExtended;
+            case Operation.SubExtendedRegister: return &IntegerRegisterEmitters.SubExtended;
+            case Operation.AddsExtendedRegister: return &IntegerRegisterEmitters.AddsExtended;
+            case Operation.SubsExtendedRegister: return &IntegerRegisterEmitters.SubsExtended;
+            case Operation.Adc or Operation.Adcs: return &IntegerRegisterEmitters.AddWithCarry;
+            case Operation.Sbc or Operation.Sbcs: return &IntegerRegisterEmitters.SubWithCarry;
+            case Operation.AndImmediate: return &IntegerImmediateEmitters.AndImmediate;
+            case Operation.OrrImmediate: return &IntegerImmediateEmitters.OrrImmediate;
+            case Operation.EorImmediate: return &IntegerImmediateEmitters.EorImmediate;
+            case Operation.AndsImmediate: return &IntegerImmediateEmitters.AndsImmediate;
+            case Operation.AndRegister or Operation.AndShiftedRegister: return &IntegerRegisterEmitters.AndRegister;
+            case Operation.BicRegister or Operation.BicShiftedRegister: return &IntegerRegisterEmitters.BicRegister;
+            case Operation.OrrRegister or Operation.OrrShiftedRegister: return &IntegerRegisterEmitters.OrrRegister;
+            case Operation.OrnRegister or Operation.OrnShiftedRegister: return &IntegerRegisterEmitters.OrnRegister;
+            case Operation.EorRegister or Operation.EorShiftedRegister: return &IntegerRegisterEmitters.EorRegister;
+            case Operation.EonRegister or Operation.EonShiftedRegister: return &IntegerRegisterEmitters.EonRegister;
+            case Operation.AndsRegister or Operation.AndsShiftedRegister: return &IntegerRegisterEmitters.AndsRegister;
+            case Operation.BicsRegister or Operation.BicsShiftedRegister: return &IntegerRegisterEmitters.BicsRegister;
+            case Operation.Movz: return &IntegerImmediateEmitters.MoveZero;
+            case Operation.Movn: return &IntegerImmediateEmitters.MoveNot;
+            case Operation.Movk: return &IntegerImmediateEmitters.MoveKeep;
+            case Operation.Ubfm: return &IntegerImmediateEmitters.UnsignedBitfield;
+            case Operation.Sbfm: return &IntegerImmediateEmitters.SignedBitfield;
+            case Operation.Bfm: return &IntegerImmediateEmitters.BitfieldMove;
+            case Operation.Extr: return &IntegerImmediateEmitters.Extract;
+            case Operation.Lslv: return &IntegerRegisterEmitters.ShiftLeft;
+            case Operation.Lsrv: return &IntegerRegisterEmitters.ShiftRight;
+            case Operation.Asrv: return &IntegerRegisterEmitters.ShiftArithmetic;
+            case Operation.Rorv: return &IntegerRegisterEmitters.RotateVariable;
+            case Operation.Madd: return &IntegerRegisterEmitters.MultiplyAdd;
+            case Operation.Msub: return &IntegerRegisterEmitters.MultiplySub;
+            case Operation.Smaddl: return &IntegerRegisterEmitters.SignedMultiplyAddLong;
+            case Operation.Smsubl: return &IntegerRegisterEmitters.SignedMultiplySubLong;
+            case Operation.Umaddl: return &IntegerRegisterEmitters.UnsignedMultiplyAddLong;
+            case Operation.Umsubl: return &IntegerRegisterEmitters.UnsignedMultiplySubLong;
+            case Operation.Smulh: return &IntegerRegisterEmitters.SignedMultiplyHigh;
+            case Operation.Umulh: return &IntegerRegisterEmitters.UnsignedMultiplyHigh;
+            case Operation.Udiv: return &IntegerRegisterEmitters.UnsignedDivide;
+            case Operation.Sdiv: return &IntegerRegisterEmitters.SignedDivide;
+            case Operation.Clz: return &IntegerRegisterEmitters.CountLeadingZeros;
+            case Operation.Rev: return &IntegerRegisterEmitters.ReverseBytes;
+            case Operation.Rev32: return &IntegerRegisterEmitters.ReverseBytes32;
+            case Operation.Rbit: return &IntegerRegisterEmitters.ReverseBits;
+            case Operation.Crc32cb or Operation.Crc32ch or Operation.Crc32cw or Operation.Crc32cx: return &IntegerRegisterEmitters.Crc32C;
+            case Operation.Csel: return &IntegerRegisterEmitters.Select;
+            case Operation.Csinc: return &IntegerRegisterEmitters.SelectIncrement;
+            case Operation.Csinv: return &IntegerRegisterEmitters.SelectInvert;
+            case Operation.Csneg: return &IntegerRegisterEmitters.SelectNegate;
+            case Operation.CcmpRegister or Operation.CcmnRegister: return &IntegerRegisterEmitters.CompareRegister;
+            case Operation.CcmpImmediate or Operation.CcmnImmediate: return &IntegerRegisterEmitters.CompareImmediate;
+
+            case Operation.B: return &BranchEmitters.Branch;
+            case Operation.Bl: return &BranchEmitters.BranchLink;
+            case Operation.Br or Operation.Ret: return &BranchEmitters.BranchRegister;
+            case Operation.Blr: return &BranchEmitters.BranchLinkRegister;
+            case Operation.BCond: return &BranchEmitters.BranchConditional;
+            case Operation.Cbz: return &BranchEmitters.CompareAndBranchZero;
+            case Operation.Cbnz: return &BranchEmitters.CompareAndBranchNotZero;
+            case Operation.Tbz: return &BranchEmitters.TestAndBranchZero;
+            case Operation.Tbnz: return &BranchEmitters.TestAndBranchNotZero;
+
+            case Operation.Ldarb or Operation.Ldarh or Operation.Ldar or Operation.Ldaprb or Operation.Ldaprh or Operation.Ldapr:
+                return &AtomicEmitters.LoadAcquire;
+            case Operation.Stlrb or Operation.Stlrh or Operation.Stlr: return &AtomicEmitters.StoreRelease;
+            case Operation.Ldaddb or Operation.Ldaddh or Operation.Ldadd: return &AtomicEmitters.AtomicAdd;
+            case Operation.Ldclrb or Operation.Ldclrh or Operation.Ldclr: return &AtomicEmitters.AtomicClear;
+            case Operation.Ldeorb or Operation.Ldeorh or Operation.Ldeor: return &AtomicEmitters.AtomicExclusiveOr;
+            case Operation.Ldsetb or Operation.Ldseth or Operation.Ldset: return &AtomicEmitters.AtomicSet;
+            case Operation.Swpb or Operation.Swph or Operation.Swp: return &AtomicEmitters.AtomicSwap;
+            case Operation.Casb or Operation.Cash or Operation.Cas: return &AtomicEmitters.CompareAndSwap;
+            case Operation.Casp64: return &AtomicEmitters.CompareAndSwapPair;
+            case Operation.Ldxp64 or Operation.Ldaxp64: return &AtomicEmitters.LoadExclusivePair;
+            case Operation.Stxp64 or Operation.Stlxp64: return &AtomicEmitters.StoreExclusivePair;
+            case Operation.Ldxrb or Operation.Ldxrh or Operation.Ldxr or Operation.Ldaxrb or Operation.Ldaxrh or Operation.Ldaxr:
+                return &AtomicEmitters.LoadExclusive;
+            case Operation.Stxrb or Operation.Stxrh or Operation.Stxr or Operation.Stlxrb or Operation.Stlxrh or Operation.Stlxr:
+                return &AtomicEmitters.StoreExclusive;
+            case Operation.Clrex: return &AtomicEmitters.ClearExclusive;
+
+            case Operation.Hint or Operation.Yield or Operation.PrfmImmediate or Operation.Prfum or Operation.PrfmRegister
+                or Operation.PrfmLiteral:
+                return &SystemInstructionEmitters.Nothing;
+            case Operation.Dmb: return &SystemInstructionEmitters.Barrier;
+            case Operation.Dsb: return &SystemInstructionEmitters.SynchronizationBarrier;
+            case Operation.Isb: return &SystemInstructionEmitters.InstructionBarrier;
+            case Operation.Sys: return &SystemInstructionEmitters.SystemOperation;
+            case Operation.Mrs: return &SystemInstructionEmitters.ReadSystemRegister;
+            case Operation.MsrRegister: return &SystemInstructionEmitters.WriteSystemRegister;
+            case Operation.MsrDAIFSet: return &SystemInstructionEmitters.SetInterruptMasks;
+            case Operation.MsrDAIFClr: return &SystemInstructionEmitters.ClearInterruptMasks;
+            case Operation.LdrLiteral or Operation.LdrswLiteral: return &LoadStoreEmitters.LoadLiteral;
+            case Operation.Sttrb or Operation.Ldtrb or Operation.Sttrh or Operation.Ldtrh or Operation.Sttr or Operation.Ldtr
+                or Operation.Ldtrsb or Operation.Ldtrsh or Operation.Ldtrsw:
+                return &LoadStoreEmitters.LoadStoreUnprivileged;
+        }
+
+        return BaseAccess.Of(operation) switch
+        {
+            (AccessForm.General, AddressMode.Offset) => &LoadStoreEmitters.LoadStoreOffset,
+            (AccessForm.General, AddressMode.PreIndex) => &LoadStoreEmitters.LoadStorePreIndex,
+            (AccessForm.General, AddressMode.PostIndex) => &LoadStoreEmitters.LoadStorePostIndex,
+            (AccessForm.General, AddressMode.Register) => &LoadStoreEmitters.LoadStoreRegister,
+            (AccessForm.Pair, AddressMode.Offset) => &LoadStoreEmitters.PairOffset,
+            (AccessForm.Pair, AddressMode.PreIndex) => &LoadStoreEmitters.PairPreIndex,
+            (AccessForm.Pair, AddressMode.PostIndex) => &LoadStoreEmitters.PairPostIndex,
+            _ => null,
+        };
+    }
+
+    private static delegate*<BlockEmitter, Op*, bool> OfVector(Operation operation)
+    {
+        switch (operation)
+        {
+            case Operation.Ld1Multiple or Operation.St1Multiple: return &SimdStructureEmitters.ConsecutiveRegisters;
+            case Operation.Ld2Multiple or Operation.St2Multiple or Operation.Ld4Multiple or Operation.St4Multiple:
+                return &SimdStructureEmitters.MultipleStructures;
+            case Operation.LdSingle or Operation.StSingle: return &SimdStructureEmitters.SingleStructure;
+            case Operation.LdReplicate: return &SimdStructureEmitters.ReplicatedStructure;
+            case Operation.LdrLiteralVector: return &LoadStoreEmitters.VectorLiteral;
+        }
+
+        return BaseAccess.Of(operation) switch
+        {
+            (AccessForm.Vector, AddressMode.Offset) => &LoadStoreEmitters.VectorOffset,
+            (AccessForm.Vector, AddressMode.PreIndex) => &LoadStoreEmitters.VectorPreIndex,
+            (AccessForm.Vector, AddressMode.PostIndex) => &LoadStoreEmitters.VectorPostIndex,
+            (AccessForm.Vector, AddressMode.Register) => &LoadStoreEmitters.VectorRegister,
+            (AccessForm.VectorPair, AddressMode.Offset) => &LoadStoreEmitters.VectorPairOffset,
+            (AccessForm.VectorPair, AddressMode.PreIndex) => &LoadStoreEmitters.VectorPairPreIndex,
+            (AccessForm.VectorPair, AddressMode.PostIndex) => &LoadStoreEmitters.VectorPairPostIndex,
+            _ => SimdOperations.Of(operation).Shape != Shape.None ? &SimdVectorEmitters.Operate : OfFloat(operation),
+        };
+    }
+
+    private static delegate*<BlockEmitter, Op*, bool> OfFloat(Operation operation) => operation switch
+    {
+        Operation.Fadd => &FloatingPointScalarEmitters.FloatAdd,
+        Operation.Fsub => &FloatingPointScalarEmitters.FloatSubtract,
+        Operation.Fmul => &FloatingPointScalarEmitters.FloatMultiply,
+        Operation.Fdiv => &FloatingPointScalarEmitters.FloatDivide,
+        Operation.Fsqrt => &FloatingPointScalarEmitters.FloatSquareRoot,
+        Operation.Fmadd => &FloatingPointScalarEmitters.FloatMultiplyAdd,
+        Operation.Fmsub => &FloatingPointScalarEmitters.FloatMultiplySubtract,
+        Operation.Fnmadd => &FloatingPointScalarEmitters.FloatNegatedMultiplyAdd,
+        Operation.Fnmsub => &FloatingPointScalarEmitters.FloatNegatedMultiplySubtract,
+        Operation.FcvtSToD or Operation.FcvtDToS => &FloatingPointScalarEmitters.FloatPrecision,
+        Operation.FcmpFcmpe => &FloatingPointScalarEmitters.FloatCompare,
+        Operation.FccmpFccmpe => &FloatingPointScalarEmitters.FloatConditionalCompare,
+        Operation.Fcsel => &FloatingPointScalarEmitters.FloatSelect,
+        Operation.Fabs => &FloatingPointScalarEmitters.FloatAbsolute,
+        Operation.Fneg => &FloatingPointScalarEmitters.FloatNegate,
+        Operation.FmovRegister => &FloatingPointScalarEmitters.FloatMove,
+        Operation.FmovImmediate => &FloatingPointScalarEmitters.FloatMoveImmediate,
+        Operation.FmovGeneralSToGeneral or Operation.FmovGeneralDToGeneral => &FloatingPointScalarEmitters.FloatToGeneral,
+        Operation.FmovGeneralTopHalfToGeneral => &FloatingPointScalarEmitters.FloatTopToGeneral,
+        Operation.FmovGeneralSFromGeneral or Operation.FmovGeneralDFromGeneral => &FloatingPointScalarEmitters.FloatFromGeneral,
+        Operation.FmovGeneralTopHalfFromGeneral => &FloatingPointScalarEmitters.FloatTopFromGeneral,
+        Operation.FcvtzsFcvtzuScalarInteger => &FloatingPointScalarEmitters.FloatToInteger,
+        Operation.ScvtfUcvtfScalarInteger => &FloatingPointScalarEmitters.FloatFromInteger,
+        _ => FloatOperations.Of(operation).Shape == FloatShape.None ? null : &FloatingPointVectorEmitters.FloatVector,
+    };
+}

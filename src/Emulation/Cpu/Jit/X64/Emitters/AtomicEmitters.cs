@@ -1,0 +1,267 @@
+using Vmm.Emulation.Cpu.Interpreter;
+using static Vmm.Emulation.Cpu.Jit.X64.GuestRegisters;
+using static Vmm.Emulation.Cpu.Jit.X64.Reg;
+
+namespace Vmm.Emulation.Cpu.Jit.X64.Emitters;
+
+/// <summary>
+/// Ordered accesses, atomics and exclusives (Arm ARM B2.3, B2.12). The memory model of the host is x86-TSO: loads acquire by themselves, a
+/// store that releases is an XCHG, and the rest are locked operations, which are sequentially consistent in every variant. One of these
+/// takes about 5 ns. A misaligned access misses the TLB.
+/// </summary>
+internal static unsafe class AtomicEmitters
+{
+    private static int AtomicSize(Op* op) => 1 << (int)(op->Word >> 30);
+
+    public static bool LoadAcquire(BlockEmitter e, Op* op)
+    {
+        int size = AtomicSize(op);
+        Operand place = AlignedAccess(e, op, size, read: true, write: false);
+        LoadStoreEmitters.LoadInto(e, op->Rd, place, size, signed: false, wide: false);
+        return true;
+    }
+
+    public static bool StoreRelease(BlockEmitter e, Op* op)
+    {
+        int size = AtomicSize(op);
+        Operand place = AlignedAccess(e, op, size, read: false, write: true);
+        e.Registers.Copy(Rdx, op->Rd);
+        e.Asm.Exchange(size, place, Rdx);
+        return true;
+    }
+
+    public static bool AtomicAdd(BlockEmitter e, Op* op)
+    {
+        int size = AtomicSize(op);
+        Operand place = AlignedAccess(e, op, size, read: true, write: true);
+        e.Registers.Copy(Rdx, op->Rm);
+        e.Asm.Lock();
+        e.Asm.ExchangeAdd(size, place, Rdx);
+        OutOld(e, op->Rd, Rdx, size);
+        return true;
+    }
+
+    public static bool AtomicSwap(BlockEmitter e, Op* op)
+    {
+        int size = AtomicSize(op);
+        Operand place = AlignedAccess(e, op, size, read: true, write: true);
+        e.Registers.Copy(Rdx, op->Rm);
+        e.Asm.Exchange(size, place, Rdx);
+        OutOld(e, op->Rd, Rdx, size);
+        return true;
+    }
+
+    public static bool AtomicClear(BlockEmitter e, Op* op) => AtomicLogical(e, op, Alu.And);
+
+    public static bool AtomicExclusiveOr(BlockEmitter e, Op* op) => AtomicLogical(e, op, Alu.Xor);
+
+    public static bool AtomicSet(BlockEmitter e, Op* op) => AtomicLogical(e, op, Alu.Or);
+
+    // The host gives no old value of these: a locked operation where nobody wants it (STCLR and its kin), else a loop around CMPXCHG.
+    private static bool AtomicLogical(BlockEmitter e, Op* op, Alu operation)
+    {
+        int size = AtomicSize(op);
+        Operand place = AlignedAccess(e, op, size, read: true, write: true);
+        if (op->Rd == CpuState.Sink)
+        {
+            e.Registers.Copy(Rdx, op->Rm);
+            if (operation == Alu.And)
+            {
+                e.Asm.Not(true, Rdx);
+            }
+
+            e.Asm.Lock();
+            e.Asm.AluTo(operation, size, place, Rdx);
+            return true;
+        }
+
+        place = e.Tlb.PlaceInRcx();
+        e.Asm.LoadSized(Rax, place, size, signed: false, wide: false);
+        byte* again = e.Asm.Position;
+        e.Asm.Load(true, Rdx, Rax);
+        if (operation == Alu.And)
+        {
+            // old & ~operand = ~(~old | operand).
+            e.Asm.Not(true, Rdx);
+            e.Asm.Alu(Alu.Or, true, Rdx, Place(op->Rm));
+            e.Asm.Not(true, Rdx);
+        }
+        else
+        {
+            e.Asm.Alu(operation, true, Rdx, Place(op->Rm));
+        }
+
+        e.Asm.Lock();
+        e.Asm.CompareExchange(size, place, Rdx);
+        e.Asm.JumpBack(Condition.NotEqual, again);
+        e.Registers.Out(op->Rd, Rax);
+        return true;
+    }
+
+    public static bool CompareAndSwap(BlockEmitter e, Op* op)
+    {
+        int size = AtomicSize(op);
+        AlignedAccess(e, op, size, read: true, write: true);
+        Operand place = e.Tlb.PlaceInRcx();
+        e.Registers.Copy(Rax, op->Rm, wide: size == 8);
+        Reg desired = e.Registers.In(op->Rd, Rdx);
+        e.Asm.Lock();
+        e.Asm.CompareExchange(size, place, desired);
+        OutOld(e, op->Ra, Rax, size);
+        return true;
+    }
+
+    public static bool CompareAndSwapPair(BlockEmitter e, Op* op)
+    {
+        AlignedAccess(e, op, 16, read: true, write: true);
+        int expected = (int)(op->Word >> 16) & 31;
+        int desired = (int)op->Word & 31;
+        LendPins(e);
+        e.Asm.Load(true, Rax, Lent(expected));
+        e.Asm.Load(true, Rdx, Lent(expected + 1));
+        CompareExchangePair(e, desired, desired + 1);
+        e.Registers.Out(expected, Rax);
+        e.Registers.Out(expected + 1 == CpuState.Zr ? CpuState.Sink : expected + 1, Rdx);
+        return true;
+    }
+
+    // CMPXCHG16B wants RBX, and the place in a register of its own: the pins of X0 and X2 are lent to it, RSI for the place that is in RAX
+    // and RCX.
+    private static void LendPins(BlockEmitter e)
+    {
+        e.Asm.Store(true, HostRegisters.Slot(0), Reg.Rsi);
+        e.Asm.Store(true, HostRegisters.Slot(2), Reg.Rbx);
+        e.Asm.Lea(true, Reg.Rsi, Operand.At(Rax, Rcx, 0));
+    }
+
+    // A guest register while pins are lent.
+    private static Operand Lent(int slot) => slot is 0 or 2 ? HostRegisters.Slot(slot) : Place(slot);
+
+    // Expects RDX:RAX at RSI; takes the pins back. ZF = 1: done. Flags stay.
+    private static void CompareExchangePair(BlockEmitter e, int low, int high)
+    {
+        e.Asm.Load(true, Reg.Rbx, Lent(low));
+        e.Asm.Load(true, Rcx, Lent(high));
+        e.Asm.Lock();
+        e.Asm.CompareExchange16(Operand.At(Reg.Rsi));
+        e.Asm.Load(true, Reg.Rsi, HostRegisters.Slot(0));
+        e.Asm.Load(true, Reg.Rbx, HostRegisters.Slot(2));
+    }
+
+    // ---- Exclusives: the monitor is that of the interpreter ----
+
+    public static bool LoadExclusive(BlockEmitter e, Op* op)
+    {
+        int size = AtomicSize(op);
+        Operand place = AlignedAccess(e, op, size, read: true, write: false);
+        e.Asm.Store(true, HostRegisters.ExclusiveAddress, Rax);
+        e.Asm.LoadSized(Rdx, place, size, signed: false, wide: false);
+        e.Asm.Store(true, HostRegisters.ExclusiveLow, Rdx);
+        e.Asm.StoreImmediate(true, HostRegisters.ExclusiveHigh, 0);
+        e.Asm.StoreImmediate(false, HostRegisters.ExclusiveSize, size);
+        e.Registers.Out(op->Rd, Rdx);
+        return true;
+    }
+
+    public static bool StoreExclusive(BlockEmitter e, Op* op)
+    {
+        int size = AtomicSize(op);
+        CheckMonitor(e, op, size);
+        e.Tlb.ProbeAligned(op, size, read: true, write: true);
+        Operand place = e.Tlb.PlaceInRcx();
+        e.Asm.Load(true, Rax, HostRegisters.ExclusiveLow);
+        Reg desired = e.Registers.In(op->Rd, Rdx);
+        e.Asm.Lock();
+        e.Asm.CompareExchange(size, place, desired);
+        FinishStoreExclusive(e, op);
+        return true;
+    }
+
+    // Two halves may be torn; the compare-and-exchange of the store then fails.
+    public static bool LoadExclusivePair(BlockEmitter e, Op* op)
+    {
+        if (op->Rd == op->Ra)
+        {
+            return false;
+        }
+
+        Operand place = AlignedAccess(e, op, 16, read: true, write: false);
+        e.Asm.Store(true, HostRegisters.ExclusiveAddress, Rax);
+        e.Asm.Load(true, Rdx, place);
+        e.Asm.Load(true, Rax, place with { Displacement = 8 });
+        e.Asm.Store(true, HostRegisters.ExclusiveLow, Rdx);
+        e.Asm.Store(true, HostRegisters.ExclusiveHigh, Rax);
+        e.Asm.StoreImmediate(false, HostRegisters.ExclusiveSize, 16);
+        e.Registers.Out(op->Rd, Rdx);
+        e.Registers.Out(op->Ra, Rax);
+        return true;
+    }
+
+    public static bool StoreExclusivePair(BlockEmitter e, Op* op)
+    {
+        CheckMonitor(e, op, 16);
+        e.Tlb.ProbeAligned(op, 16, read: true, write: true);
+        LendPins(e);
+        e.Asm.Load(true, Rax, HostRegisters.ExclusiveLow);
+        e.Asm.Load(true, Rdx, HostRegisters.ExclusiveHigh);
+        CompareExchangePair(e, op->Rd, op->Ra);
+        FinishStoreExclusive(e, op);
+        return true;
+    }
+
+    // RAX = the address in Rn. Leaves where the monitor was set by another access, or is open.
+    private static void CheckMonitor(BlockEmitter e, Op* op, int size)
+    {
+        e.Flags.GiveUp();
+        e.Cover.CheckStack(op);
+        e.Asm.AluImmediate(Alu.Cmp, false, HostRegisters.ExclusiveSize, size);
+        e.Exits.LeaveIf(Condition.NotEqual, op);
+        e.Registers.Copy(Rax, op->Rn);
+        e.Asm.Alu(Alu.Cmp, true, Rax, HostRegisters.ExclusiveAddress);
+        e.Exits.LeaveIf(Condition.NotEqual, op);
+    }
+
+    // ZF = 1: it was stored.
+    private static void FinishStoreExclusive(BlockEmitter e, Op* op)
+    {
+        e.Asm.StoreImmediate(false, HostRegisters.ExclusiveSize, 0);
+        e.Asm.SetByte(Condition.NotEqual, Rax);
+        e.Asm.ZeroExtend8(Rax, Rax);
+        e.Registers.Out(op->Rm, Rax);
+    }
+
+    public static bool ClearExclusive(BlockEmitter e, Op* op)
+    {
+        e.Asm.StoreImmediate(false, HostRegisters.ExclusiveSize, 0);
+        return true;
+    }
+
+    // RAX = the address in Rn; returns the place in host memory, by RAX and RCX.
+    private static Operand AlignedAccess(BlockEmitter e, Op* op, int size, bool read, bool write)
+    {
+        e.Flags.GiveUp();
+        e.Cover.CheckStack(op);
+        e.Registers.Copy(Rax, op->Rn);
+        return e.Tlb.ProbeAligned(op, size, read, write);
+    }
+
+    // What was in memory, zero-extended; host operations on 4 bytes have done that already.
+    private static void OutOld(BlockEmitter e, int slot, Reg old, int size)
+    {
+        if (slot == CpuState.Sink)
+        {
+            return;
+        }
+
+        if (size == 1)
+        {
+            e.Asm.ZeroExtend8(old, old);
+        }
+        else if (size == 2)
+        {
+            e.Asm.ZeroExtend16(old, old);
+        }
+
+        e.Registers.Out(slot, old);
+    }
+}

@@ -1,0 +1,291 @@
+using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.SystemRegisters;
+using static Vmm.Emulation.Cpu.Jit.X64.GuestRegisters;
+using static Vmm.Emulation.Cpu.Jit.X64.Reg;
+
+namespace Vmm.Emulation.Cpu.Jit.X64.Emitters;
+
+/// <summary>
+/// The system registers, PSTATE fields, system operations and barriers that kernels use often. All others are left to the interpreter.
+/// </summary>
+internal static unsafe class SystemInstructionEmitters
+{
+    private const int ExceptionLevelMask = 0xC;
+    private const int StackSelect = 1;
+
+    private const int ZeroBytes = 64;
+
+    // Registers that are a field of the state and nothing else, by MRS without Xt: what PSTATE must have to read and to write it, how much
+    // a write takes; 0 for read-only ones.
+    private readonly record struct PlainRegister(Operand Field, int Required, int RequiredToWrite, int Written);
+
+    private static readonly Dictionary<uint, PlainRegister> s_plain = new()
+    {
+        [0xD53B_D040] = Plain(&HostRegisters.Origin->TpidrEl0, 0),
+        [0xD53B_D060] = new(HostRegisters.Field(&HostRegisters.Origin->TpidrroEl0), 0, ExceptionLevelMask, 8),
+        [0xD538_D080] = Plain(&HostRegisters.Origin->TpidrEl1, ExceptionLevelMask),
+
+        // With SP_EL1 selected SP_EL0 has its own place.
+        [0xD538_4100] = Plain(&HostRegisters.Origin->SpEl0, StackSelect),
+        [0xD538_4000] = Plain(&HostRegisters.Origin->SpsrEl1, ExceptionLevelMask, written: 4),
+        [0xD538_4020] = Plain(&HostRegisters.Origin->ElrEl1, ExceptionLevelMask),
+        [0xD538_5200] = Plain(&HostRegisters.Origin->EsrEl1, ExceptionLevelMask),
+        [0xD538_6000] = Plain(&HostRegisters.Origin->FarEl1, ExceptionLevelMask),
+        [0xD538_7400] = Plain(&HostRegisters.Origin->ParEl1, ExceptionLevelMask),
+        [0xD538_1000] = Plain(&HostRegisters.Origin->SctlrEl1, ExceptionLevelMask, written: 0),
+        [0xD538_1040] = Plain(&HostRegisters.Origin->CpacrEl1, ExceptionLevelMask, written: 0),
+        [0xD538_2000] = Plain(&HostRegisters.Origin->Ttbr0El1, ExceptionLevelMask, written: 0),
+        [0xD538_2020] = Plain(&HostRegisters.Origin->Ttbr1El1, ExceptionLevelMask, written: 0),
+        [0xD538_2040] = Plain(&HostRegisters.Origin->TcrEl1, ExceptionLevelMask, written: 0),
+        [0xD538_C000] = Plain(&HostRegisters.Origin->VbarEl1, ExceptionLevelMask, written: 0),
+    };
+
+    private static PlainRegister Plain(ulong* field, int required, int written = 8) =>
+        new(HostRegisters.Field(field), required, required, written);
+
+    public static bool ReadSystemRegister(BlockEmitter e, Op* op)
+    {
+        uint word = op->Word & ~31u;
+        if (s_plain.TryGetValue(word, out PlainRegister plain))
+        {
+            return Transfer(e, op, plain.Field, plain.Required);
+        }
+
+        switch (word)
+        {
+            case 0xD53B_4220:
+                Transfer(e, op, HostRegisters.Pstate, ExceptionLevelMask, wide: false, mask: (int)Pstate.DaifMask);
+                return true;
+            case 0xD53B_4200:
+                return ReadFlags(e, op);
+            case 0xD53B_0020:
+                return ReadConstant(e, op, IdentificationRegisters.CtrEl0);
+            case 0xD53B_00E0:
+                return ReadConstant(e, op, IdentificationRegisters.DczidEl0);
+            default:
+                return false;
+        }
+    }
+
+    public static bool WriteSystemRegister(BlockEmitter e, Op* op)
+    {
+        // MSR lacks the bit of MRS.
+        uint word = op->Word & ~31u;
+        if (s_plain.TryGetValue(word | (1 << 21), out PlainRegister plain))
+        {
+            if (plain.Written == 0)
+            {
+                return false;
+            }
+
+            Require(e, op, plain.RequiredToWrite);
+            e.Registers.Copy(Rax, op->Rn, wide: plain.Written == 8);
+            e.Asm.Store(true, plain.Field, Rax);
+            return true;
+        }
+
+        switch (word)
+        {
+            case 0xD51B_4200:
+                return WriteFlags(e, op);
+            case 0xD51B_4220:
+                return WriteInterruptMasks(e, op);
+            default:
+                return false;
+        }
+    }
+
+    // A register that EL1 reads as a constant.
+    private static bool ReadConstant(BlockEmitter e, Op* op, ulong value)
+    {
+        Require(e, op, ExceptionLevelMask);
+        Reg target = Target(op->Rd, Rax);
+        e.Asm.LoadImmediate(target, value);
+        e.Registers.Out(op->Rd, target);
+        return true;
+    }
+
+    // ---- SYS and barriers ----
+
+    public static bool SystemOperation(BlockEmitter e, Op* op)
+    {
+        switch (op->Word & ~31u)
+        {
+            case 0xD50B_7420:
+                return ZeroBlock(e, op);
+            case 0xD50B_7A20 or 0xD50B_7B20 or 0xD50B_7E20:
+                // DC CVAC, CVAU, CIVAC: nothing to clean, where the address may be read.
+                Require(e, op, ExceptionLevelMask);
+                e.Registers.Copy(Rax, op->Rn);
+                e.Tlb.Probe(op, 1, write: false);
+                return true;
+            default:
+                return false;
+        }
+    }
+
+    // DC ZVA: 19 instructions for 64 bytes.
+    private static bool ZeroBlock(BlockEmitter e, Op* op)
+    {
+        e.Flags.GiveUp();
+        e.Asm.Load(false, Rcx, HostRegisters.Pstate);
+        e.Asm.AluImmediate(Alu.And, false, Rcx, ExceptionLevelMask);
+        e.Asm.Load(false, Rdx, HostRegisters.Field(&HostRegisters.Origin->SctlrEl1));
+        e.Asm.AluImmediate(Alu.And, false, Rdx, (int)Sctlr.Dze);
+        e.Asm.Alu(Alu.Or, false, Rcx, Rdx);
+        e.Exits.LeaveIf(Condition.Equal, op);
+        e.Registers.Copy(Rax, op->Rn);
+        e.Asm.AluImmediate(Alu.And, true, Rax, -ZeroBytes);
+        Operand place = e.Tlb.Probe(op, 1, write: true);
+        e.Tlb.LogStore(ZeroBytes);
+
+        e.Asm.Packed(Packed.Xor, 0, 0);
+        for (int offset = 0; offset < ZeroBytes; offset += 16)
+        {
+            e.Asm.StoreXmm(place with { Displacement = offset }, 0);
+        }
+
+        return true;
+    }
+
+    public static bool Nothing(BlockEmitter e, Op* op) => true;
+
+    // DMB: loads are ordered with what follows, and stores among each other, by the host itself (x86-TSO); all else takes a fence.
+    public static bool Barrier(BlockEmitter e, Op* op)
+    {
+        int type = (int)(op->Word >> 8) & 3;
+        if (type is not (1 or 2))
+        {
+            e.Flags.GiveUp();
+            e.Asm.FullBarrier();
+        }
+
+        return true;
+    }
+
+    // DSB: the interpreter waits for broadcast TLB maintenance, and does what others asked for.
+    public static bool SynchronizationBarrier(BlockEmitter e, Op* op)
+    {
+        e.Flags.GiveUp();
+        e.Asm.FullBarrier();
+        e.Asm.Load(false, Rax, HostRegisters.BroadcastOpen);
+        e.Asm.Alu(Alu.Or, false, Rax, HostRegisters.Attention);
+        e.Exits.LeaveIf(Condition.NotEqual, op);
+        return true;
+    }
+
+    // ISB: whatever it is to make visible has set attention.
+    public static bool InstructionBarrier(BlockEmitter e, Op* op)
+    {
+        e.Flags.GiveUp();
+        e.Asm.AluImmediate(Alu.Cmp, false, HostRegisters.Attention, 0);
+        e.Exits.LeaveIf(Condition.NotEqual, op);
+        return true;
+    }
+
+    public static bool SetInterruptMasks(BlockEmitter e, Op* op)
+    {
+        int masks = (int)(op->Word >> 8) & 15;
+        Require(e, op, ExceptionLevelMask);
+        if ((masks & 8) != 0)
+        {
+            RequireNoDebug(e, op);
+        }
+
+        e.Asm.AluImmediate(Alu.Or, false, HostRegisters.Pstate, masks << 6);
+        return true;
+    }
+
+    public static bool ClearInterruptMasks(BlockEmitter e, Op* op)
+    {
+        int masks = (int)(op->Word >> 8) & 15;
+        Require(e, op, ExceptionLevelMask);
+        if ((masks & 8) != 0)
+        {
+            RequireNoDebug(e, op);
+        }
+
+        RequireQuiet(e, op);
+        e.Asm.AluImmediate(Alu.And, false, HostRegisters.Pstate, ~(masks << 6));
+        return true;
+    }
+
+    private static bool WriteInterruptMasks(BlockEmitter e, Op* op)
+    {
+        Require(e, op, ExceptionLevelMask);
+        RequireNoDebug(e, op);
+        RequireQuiet(e, op);
+        e.Registers.Copy(Rdx, op->Rn, wide: false);
+        e.Asm.AluImmediate(Alu.And, false, Rdx, (int)Pstate.DaifMask);
+        e.Asm.Load(false, Rcx, HostRegisters.Pstate);
+        e.Asm.AluImmediate(Alu.And, false, Rcx, ~(int)Pstate.DaifMask);
+        e.Asm.Alu(Alu.Or, false, Rcx, Rdx);
+        e.Asm.Store(false, HostRegisters.Pstate, Rcx);
+        return true;
+    }
+
+    // Leaves where an interrupt waits for being unmasked, or attention is due; what comes later sets attention, whether it is masked or
+    // not.
+    private static void RequireQuiet(BlockEmitter e, Op* op)
+    {
+        e.Asm.Load(false, Rax, HostRegisters.InterruptInputs);
+        e.Asm.Alu(Alu.Or, false, Rax, HostRegisters.Attention);
+        e.Exits.LeaveIf(Condition.NotEqual, op);
+    }
+
+    // Leaves where PSTATE.D may matter: MDSCR_EL1 enables software step or breakpoints.
+    private static void RequireNoDebug(BlockEmitter e, Op* op)
+    {
+        e.Asm.TestImmediate(false, HostRegisters.Field(&HostRegisters.Origin->MdscrEl1), (int)(Mdscr.Ss | Mdscr.Mde));
+        e.Exits.LeaveIf(Condition.NotEqual, op);
+    }
+
+    private static bool ReadFlags(BlockEmitter e, Op* op)
+    {
+        e.Flags.Settle(true);
+        e.Flags.GiveUp();
+        e.Asm.Load(false, Rcx, HostRegisters.HostFlags);
+        e.Asm.LoadImmediate(Rdx, Thunks.FlagBits);
+        e.Asm.GatherBits(Rcx, Rcx, Rdx);
+        e.Asm.ShiftImmediate(Shift.Shl, false, Rcx, Thunks.NzcvShift);
+        e.Registers.Out(op->Rd, Rcx);
+        return true;
+    }
+
+    private static bool WriteFlags(BlockEmitter e, Op* op)
+    {
+        e.Flags.GiveUp();
+        e.Registers.Copy(Rcx, op->Rn, wide: false);
+        e.Asm.ShiftImmediate(Shift.Shr, false, Rcx, Thunks.NzcvShift);
+        e.Asm.LoadImmediate(Rdx, Thunks.FlagBits);
+        e.Asm.ScatterBits(Rcx, Rcx, Rdx);
+        e.Asm.Store(false, HostRegisters.HostFlags, Rcx);
+        e.Flags.Forget();
+        return true;
+    }
+
+    private static bool Transfer(BlockEmitter e, Op* op, Operand field, int required, bool wide = true, int mask = -1)
+    {
+        Require(e, op, required);
+        Reg target = Target(op->Rd, Rax);
+        e.Asm.Load(wide, target, field);
+        if (mask != -1)
+        {
+            e.Asm.AluImmediate(Alu.And, wide, target, mask);
+        }
+
+        e.Registers.Out(op->Rd, target);
+        return true;
+    }
+
+    // Leaves unless PSTATE has some of the bits.
+    private static void Require(BlockEmitter e, Op* op, int bits)
+    {
+        if (bits != 0)
+        {
+            e.Flags.GiveUp();
+            e.Asm.TestImmediate(false, HostRegisters.Pstate, bits);
+            e.Exits.LeaveIf(Condition.Equal, op);
+        }
+    }
+}

@@ -1,0 +1,97 @@
+using Vmm.Emulation.Cpu.Interpreter;
+
+namespace Vmm.Emulation.Cpu.Jit.X64;
+
+/// <summary>What translated floating-point arithmetic takes as met: then the host's result is the guest's.</summary>
+[Flags]
+internal enum FloatConditions
+{
+    None = 0,
+
+    /// <summary>FPCR is 0.</summary>
+    Control = 1,
+
+    /// <summary>FPSR.IXC is set. It is sticky, so whether a result is inexact does not show.</summary>
+    Inexact = 2,
+}
+
+/// <summary>
+/// Which conditions of FP and SIMD instructions have been tested at the place in the code that is being written. Each is tested once in a
+/// stretch of code. Nothing in the stretch undoes it: an instruction that the interpreter executes in a rare case only sets flags of FPSR,
+/// and an instruction that writes FPCR or FPSR ends the stretch.
+/// </summary>
+internal sealed unsafe class FloatChecks(Assembler asm, FlagCache flags, Exits exits)
+{
+    // FPSR.IXC.
+    private const int InexactFlag = 0x10;
+
+    private bool _enabled;
+    private FloatConditions _met;
+
+    /// <summary>From here on nothing has been tested.</summary>
+    public void Forget()
+    {
+        _enabled = false;
+        _met = FloatConditions.None;
+    }
+
+    /// <summary>Leaves where CPACR_EL1.FPEN disables FP and SIMD: the interpreter takes the trap.</summary>
+    public void Enabled(Op* op)
+    {
+        if (!_enabled)
+        {
+            flags.GiveUp();
+            asm.AluImmediate(Alu.Cmp, false, HostRegisters.FpEnabled, 0);
+            exits.LeaveIf(Condition.Equal, op);
+            _enabled = true;
+        }
+    }
+
+    /// <summary>
+    /// Leaves where the host's arithmetic would differ. The interpreter then executes the instruction, and its way back tests again. Gives
+    /// EFLAGS up.
+    /// </summary>
+    /// <param name="rounds">The result may be inexact.</param>
+    public void Arithmetic(Op* op, bool rounds)
+    {
+        Enabled(op);
+        flags.GiveUp();
+        FloatConditions wanted = rounds ? FloatConditions.Control | FloatConditions.Inexact : FloatConditions.Control;
+        FloatConditions missing = wanted & ~_met;
+        if ((missing & FloatConditions.Control) != 0)
+        {
+            asm.AluImmediate(Alu.Cmp, false, HostRegisters.Fpcr, 0);
+            exits.LeaveIf(Condition.NotEqual, op, retest: missing);
+        }
+
+        if ((missing & FloatConditions.Inexact) != 0)
+        {
+            asm.TestImmediate(false, HostRegisters.Fpsr, InexactFlag);
+            exits.LeaveIf(Condition.Equal, op, retest: missing);
+        }
+
+        _met |= missing;
+    }
+
+    /// <summary>In a stub: tests conditions once more.</summary>
+    /// <param name="inexact">The displacement of the jump that is taken where FPSR.IXC is not set; null where that is not tested.</param>
+    /// <returns>The displacement of the jump that is taken where FPCR is not 0; null where that is not tested.</returns>
+    public byte* Retest(FloatConditions conditions, out byte* inexact)
+    {
+        byte* control = null;
+        inexact = null;
+        if ((conditions & FloatConditions.Control) != 0)
+        {
+            asm.AluImmediate(Alu.Cmp, false, HostRegisters.Fpcr, 0);
+            control = asm.JumpForward(Condition.NotEqual);
+        }
+
+        if ((conditions & FloatConditions.Inexact) != 0)
+        {
+            asm.TestImmediate(false, HostRegisters.Fpsr, InexactFlag);
+            inexact = asm.JumpForward(Condition.Equal);
+        }
+
+        return control;
+    }
+}
