@@ -1,8 +1,8 @@
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// A part of the memory for code that is filled block by block and given up as a whole: hot parts of blocks from one place on, cold parts
-/// from another. Owner: whoever holds the lock of the translation cache.
+/// A part of the memory for code. It is filled block by block and emptied as a whole. Hot parts of blocks follow each other from one place
+/// on, cold parts from another. Owner: whoever holds the lock of the translation cache.
 /// </summary>
 internal sealed unsafe class CodeSegment
 {
@@ -40,7 +40,7 @@ internal sealed unsafe class CodeSegment
     /// <summary>Bytes of all blocks.</summary>
     public long Used => Hot - _hotFirst + (Cold - _coldFirst);
 
-    /// <summary>When it was filled last, in segments; 0 while it is empty.</summary>
+    /// <summary>A number that rises from one segment that is begun to the next; 0 while this one is empty.</summary>
     public long Filled { get; set; }
 
     public CodeBlock* this[int block] => (CodeBlock*)_blocks[block];

@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// Host memory for code, reserved at once and populated as it is touched. It is one mapping that can be written and executed; where the
-/// host refuses that (SELinux execmem, PR_SET_MDWE), or when asked for, a memory file that is mapped twice: to write, and to read and
-/// execute.
+/// Host memory for code. It is reserved at once, and taken from the host as it is touched. It is one mapping that can be written and
+/// executed. Where the host refuses that (SELinux execmem, PR_SET_MDWE), or when asked for, it is a memory file that is mapped twice: to be
+/// written, and to be read and executed.
 /// </summary>
 internal sealed unsafe partial class ExecutableMemory : IDisposable
 {

@@ -19,18 +19,18 @@ internal enum ExitKind
     Attention,
 
     /// <summary>
-    /// Accesses that were to be checked together lie in two pages: code that checks each is to be translated, and the jump to be pointed
-    /// there.
+    /// The bytes of a cover lie in two pages. A block in which each access does its own look-up is to be translated, and the jump to be
+    /// pointed there.
     /// </summary>
     Apart,
 }
 
-/// <summary>What an exit says, in the code just behind the call that leaves: its address is in <see cref="CpuState.Exit"/>.</summary>
+/// <summary>What an exit says. It lies just behind the call that leaves, and <see cref="CpuState.Exit"/> points to it.</summary>
 [StructLayout(LayoutKind.Sequential, Pack = 4)]
 public unsafe struct ExitInfo
 {
     /// <summary>
-    /// Interpret: where the decoded instruction is, from the address of this field. Others: the offset in the page to go on at, in bytes.
+    /// Interpret: the distance from this field to the decoded instruction. Others: the offset in the page to go on at, in bytes.
     /// </summary>
     public int Where;
 
@@ -43,13 +43,16 @@ public unsafe struct ExitInfo
     /// <summary>Which of <see cref="VcpuCounters.Exits"/> counts it.</summary>
     public ushort Counter;
 
-    /// <summary>Interpret: where the code goes on. Link, Apart: the displacement of the jump. From the address of this field.</summary>
+    /// <summary>
+    /// The distance from this field: for Interpret to where the code goes on, for Link and Apart to the place in the jump that is changed
+    /// when it is linked.
+    /// </summary>
     public int Place;
 
     /// <summary>The page of the instruction, by number in the translation cache.</summary>
     public int Page;
 
-    /// <summary>Link, Apart: the block, from the address of this field. Other exits end before it.</summary>
+    /// <summary>Link, Apart: the distance from this field to the <see cref="CodeBlock"/>. Other exits end before this field.</summary>
     public int Block;
 
     /// <summary>Bytes before <see cref="Block"/>.</summary>

@@ -10,10 +10,13 @@ internal enum ExitReason
     /// <summary>It has no emitter, or its emitter declined.</summary>
     NotTranslated,
 
-    /// <summary>It is translated, but not for what it came upon.</summary>
+    /// <summary>It has code, but not for this rare case.</summary>
     RareCase,
 
-    /// <summary>Its memory access missed the TLB: an address not yet translated, a device, two pages, a watchpoint.</summary>
+    /// <summary>
+    /// Its memory access missed the TLB. The address is not translated yet, or is that of a device; or the bytes lie in two pages; or there
+    /// is a watchpoint.
+    /// </summary>
     TlbMiss,
 }
 
@@ -29,7 +32,7 @@ internal static unsafe class ExitCounters
     /// <summary>Attention, or the end of the budget.</summary>
     public const int Attention = 2;
 
-    /// <summary>Accesses in two pages that were to be checked together.</summary>
+    /// <summary>The bytes of a cover lie in two pages.</summary>
     public const int Apart = 3;
 
     private const int FirstInterpreted = 4;

@@ -1,8 +1,8 @@
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// The jumps between blocks, a list for each page: each can be made again what it was before it was linked, a jump to a stub that leaves.
-/// Owner: whoever holds the lock of the translation cache. Places are offsets from the start of the memory for code.
+/// The linked jumps between blocks, a list for each page, so that a jump can be unlinked: then it leads to a stub that leaves, as before it
+/// was linked. Places are offsets from the start of the memory for code. Owner: whoever holds the lock of the translation cache.
 /// </summary>
 internal sealed class JumpLinks
 {
@@ -12,13 +12,13 @@ internal sealed class JumpLinks
     private int _count;
     private int _free = None;
 
-    /// <summary>One jump.</summary>
+    /// <summary>A linked jump.</summary>
     public struct Link
     {
-        /// <summary>Where its displacement is, aligned.</summary>
+        /// <summary>The place in the jump that is changed when it is linked.</summary>
         public int Place;
 
-        /// <summary>What the displacement was.</summary>
+        /// <summary>What was there before it was linked.</summary>
         public int Original;
 
         /// <summary>The code that it goes to.</summary>

@@ -28,7 +28,7 @@ internal sealed unsafe partial class PerfMap : IDisposable
         _owned = owned;
     }
 
-    /// <summary>Why a line could not be written, and so none is any more; null when all were.</summary>
+    /// <summary>Why a line could not be written; after that none is. Null while all could.</summary>
     public string? Failure { get; private set; }
 
     /// <exception cref="IOException">The file cannot be written; the message is one line.</exception>

@@ -1,8 +1,8 @@
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// What the translator collects for a block. As List, but in this assembly: the instances of the framework's for types of our own are not
-/// compiled ahead of time, and would be slow while a guest boots.
+/// A list that the translator fills for a block. It is a class of this assembly since those of the framework, for types of our own, are not
+/// compiled ahead of time: they would be slow while a guest boots.
 /// </summary>
 internal sealed class Sequence<T>
 {

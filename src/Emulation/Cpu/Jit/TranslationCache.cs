@@ -7,26 +7,27 @@ using Vmm.Emulation.Tracing;
 namespace Vmm.Emulation.Cpu.Jit;
 
 /// <summary>
-/// The translated code of a machine, shared by its vCPUs: found by page and instruction, made when first asked for. A block is given up
-/// when the guest has invalidated a line of it that has changed; when the memory is full, a segment is given up with all its blocks.
+/// The translated code of a machine, shared by its vCPUs. It is found by page and instruction, and made when it is first asked for. A block
+/// is given up when the guest has changed and invalidated a line that it was made of. When the memory is full, a segment is given up with
+/// all its blocks.
 /// <para>Threads: translating, linking and giving up hold the lock, which is that of the code cache. A vCPU says that it is in translated
-/// code by a flag of its own, which it sets before it looks at <see cref="Generation"/>; who empties a segment changes the generation, has
-/// every thread fenced, and waits until no flag is set.</para>
+/// code by a flag of its own, which it sets before it looks at <see cref="Generation"/>. Whoever empties a segment changes the generation,
+/// has every thread fenced, and waits until no flag is set.</para>
 /// <para>A block of a changed line is given up while vCPUs may be in it, and its memory stays what it is until its segment is emptied. Each
-/// entry of a block begins with a test of <see cref="CpuState.Attention"/>; one byte of it is changed so that it always leaves. So whatever
-/// leads there, jump caches of all vCPUs among it, leads to <see cref="Find"/>, which knows the block no more. Jumps of other blocks into
-/// it become again what they were before they were linked: that is for speed alone. Each change is one aligned store, or one of a byte: a
-/// vCPU that executes the instruction executes it as it was or as it is. The architecture wants the new instructions after the invalidation
-/// has completed, by DSB, and the other vCPU has passed a context synchronisation event. All vCPUs have been given
-/// <see cref="AttentionBits.CodeChange"/> by then, so an ISB leaves translated code, as an exception does; and the DSB has every thread
-/// fenced (<see cref="VcpuCore.CompleteBroadcast"/>), so that no host CPU still has the old bytes in its pipeline.</para>
+/// entry of a block begins with a test of <see cref="CpuState.Attention"/>, which is changed so that it always leaves. So whatever leads
+/// there, such as the jump cache of a vCPU, leads to <see cref="Find"/>, which no longer knows the block. Jumps of other blocks into it are
+/// unlinked; that is for speed alone. Each change is one store, of a byte or aligned: a vCPU that executes the instruction executes it as
+/// it was or as it is. The architecture asks for the new instructions when the invalidation has completed, by DSB, and the other vCPU has
+/// passed a context synchronisation event. By then all vCPUs have been given <see cref="AttentionBits.CodeChange"/>, so an ISB leaves
+/// translated code, as an exception does. The DSB has had every thread fenced (<see cref="VcpuCore.CompleteBroadcast"/>), so no host CPU
+/// still has the old bytes in its pipeline.</para>
 /// </summary>
 internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
 {
-    /// <summary>The least that is of use, in bytes.</summary>
+    /// <summary>The smallest capacity that is of use, in bytes.</summary>
     public const long SmallestCapacity = 1 << 20;
 
-    // Segments are as large, or there are so few of them; in less than that one segment is all.
+    // There are segments of this size, or a few smaller ones, or only one where even these would be too small.
     private const long SegmentSize = 8 << 20;
     private const int FewSegments = 4;
     private const long SmallestSegment = 1 << 20;
@@ -85,7 +86,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     /// <summary>Runs translated code; returns an <see cref="ExitKind"/>.</summary>
     public delegate* unmanaged<CpuState*, byte*, int> Enter { get; }
 
-    /// <summary>Where code is given names; null for nowhere. Set before anything is translated.</summary>
+    /// <summary>Gives names to code; null where nothing does. To be set before anything is translated.</summary>
     public PerfMap? PerfMap
     {
         get;
@@ -163,7 +164,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
 
     /// <summary>As <see cref="Find"/>, and links the jump that an exit names to it. Null also if the exit's code was given up.</summary>
     /// <param name="exit">Of a generation.</param>
-    /// <param name="apart">To code of its own, which checks each access for itself.</param>
+    /// <param name="apart">To a block of its own, in which each access does its own look-up.</param>
     public byte* Link(VcpuCore cpu, CodePage page, ExitInfo* exit, long generation, bool apart)
     {
         Lock();
@@ -337,7 +338,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         _segment.Keep(code);
     }
 
-    // Counts what it waits for others.
+    // Takes the lock, and counts how long that has waited for others.
     private void Lock()
     {
         if (_lock.TryEnter())
@@ -421,7 +422,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         }
     }
 
-    // Of a block that was taken out of its page.
+    // Gives up a block that was taken out of the list of its page.
     private void GiveUp(CodePage page, int cold, CodeSegment segment)
     {
         CodeBlock* block = Block(cold);
@@ -503,8 +504,8 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         }
     }
 
-    // Goes on in an empty segment, or empties one: that with least in force if that is little, as code that is rewritten leaves it; else
-    // the one filled first.
+    // Goes on in another segment. That is the one with least code in force, if that is little, as where the guest rewrites its code for
+    // ever; else an empty one; else the one that was filled first. A segment that is not empty is emptied.
     private void MakeRoom()
     {
         CodeSegment sparse = _segments.Where(segment => segment.Filled != 0).MinBy(segment => segment.Live)!;
@@ -519,7 +520,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         _segment.Filled = ++_segmentsFilled;
     }
 
-    // The calling vCPU, if one calls, is not in translated code. Others may be on their way in: they look at the generation, flag set.
+    // A vCPU that calls this is not in translated code. Another may be on its way in: it sets its flag and then looks at the generation.
     private void Empty(CodeSegment[] segments)
     {
         long start = Stopwatch.GetTimestamp();
@@ -553,7 +554,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         }
     }
 
-    // A block whose memory is about to be used again; the page with its last one.
+    // Removes a block whose memory is about to be used again, and its page if it was the last block of that.
     private void Remove(int cold, CodeSegment segment)
     {
         CodePage page = PageAt(Block(cold)->Page);

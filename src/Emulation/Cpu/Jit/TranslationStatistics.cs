@@ -1,6 +1,6 @@
 namespace Vmm.Emulation.Cpu.Jit;
 
-/// <summary>What the translation cache has done since it was made; the owner of each is whoever holds its lock.</summary>
+/// <summary>What the translation cache has done since it was made. Owner: whoever holds its lock.</summary>
 internal record struct TranslationStatistics
 {
     public long Blocks { get; set; }
@@ -11,7 +11,7 @@ internal record struct TranslationStatistics
     /// <summary>Bytes of host code of all blocks.</summary>
     public long HotBytes { get; set; }
 
-    /// <summary>Of the ways out, apart from it.</summary>
+    /// <summary>Bytes of their ways out, which the bytes before do not contain.</summary>
     public long ColdBytes { get; set; }
 
     /// <summary>Time in the translator, decoding included.</summary>
@@ -45,6 +45,6 @@ internal record struct TranslationStatistics
     /// <summary>Code is written at other addresses than it is executed at.</summary>
     public bool MappedTwice { get; set; }
 
-    /// <summary>Why the perf map ends before its time; null while it does not.</summary>
+    /// <summary>Why the perf map is not complete; null while it is.</summary>
     public string? PerfMapFailure { get; set; }
 }

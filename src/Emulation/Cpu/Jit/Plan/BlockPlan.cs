@@ -5,7 +5,7 @@ namespace Vmm.Emulation.Cpu.Jit.Plan;
 
 /// <summary>
 /// What is known of a block before code is made of it, whatever the host: how long it is, where its branches go inside it, where flags
-/// are wanted, and which accesses can be checked together. A block goes from its first instruction on, past conditional branches, to an
+/// are wanted, and which accesses can be looked up together. A block goes from its first instruction on, past conditional branches, to an
 /// unconditional one, the end of the page, or code that is there already. Owner: whoever holds the lock of the translation cache.
 /// </summary>
 /// <param name="translated">Of each row of <see cref="EncodingTable"/>, whether code is made of it; all others are left to the
@@ -16,10 +16,10 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool a
     /// <summary>Instructions of a block at most.</summary>
     public const int MaxLength = 128;
 
-    // Bytes that are checked together at most: more would lie in two pages too often.
+    // Bytes that are looked up together at most: more would lie in two pages too often.
     private const int MaxReach = 256;
 
-    // Instructions behind a load or store that are looked at for more of the kind.
+    // Instructions behind a load or store among which others are looked for that can share its look-up.
     private const int MaxAhead = 32;
 
     private readonly PageDecoder _decoder = new(code);
@@ -44,14 +44,14 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool a
     public int Length { get; private set; }
 
     /// <summary>
-    /// Lines of the page, by bit, that the block depends on: those that have a word of it, or were looked at for wanted flags.
+    /// Lines of the page, by bit, that the block depends on: they have a word of it, or were looked at to see whether flags are wanted.
     /// </summary>
     public ulong Lines => _decoder.Lines;
 
     /// <summary>The decoded op of an instruction of the block.</summary>
     public Op* At(int index) => _decoder.First + First + index;
 
-    /// <summary>The op of a word of the page: its offset holds, the rest if the word is in the block.</summary>
+    /// <summary>The op of a word of the page. Its offset is valid, and the rest only if the word is in the block.</summary>
     public Op* OfWord(int word) => _decoder.First + word;
 
     /// <summary>Whether a branch of the block goes to an instruction, or it is the first.</summary>
@@ -85,7 +85,7 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool a
 
     public void Dispose() => _decoder.Dispose();
 
-    // How long the block is. All its ops are decoded after.
+    // Finds how long the block is, and decodes all its ops.
     private void Delimit()
     {
         Length = 0;
@@ -110,8 +110,8 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool a
     /// <summary>SVC, HVC, SMC, BRK and what is UNDEFINED; ERET.</summary>
     public static bool SeldomFallsThrough(Op* op) => !op->IsAllocated || (op->Word & 0xFF00_0000) == 0xD400_0000 || op->Word == 0xD69F_03E0;
 
-    // Where branches of the block go inside it. A backward one makes an entry, at which attention is looked at; where accesses are checked
-    // apart it leads back to the code that does not.
+    // Where branches of the block go inside it. A backward one makes an entry, at which attention is tested. In a block that is apart it
+    // makes none: it leads to code of another block.
     private void FindLabels()
     {
         for (int i = 0; i < Length; i++)
@@ -142,7 +142,7 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool a
         }
     }
 
-    /// <summary>The word of the page that a direct branch goes to; -1 for what is none, or goes elsewhere.</summary>
+    /// <summary>The word of the page that a direct branch goes to; -1 for other instructions, and for a branch to another page.</summary>
     public static int TargetWord(Op* op)
     {
         if (!op->IsAllocated || (EncodingTable.Rows[op->Row].Effects & Effects.Jump) == 0 || op->Word >> 25 == 0b1101011)
@@ -154,8 +154,8 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool a
         return offset < CodePage.Words * 4 ? (int)(offset >> 2) : -1;
     }
 
-    // Backwards, from what the ways out of the block want: whether flags are wanted before each instruction. Again where a loop wants what
-    // its head had not told yet.
+    // Whether flags are wanted before each instruction, found backwards from the ways out of the block. The head of a loop is seen after
+    // its backward branch, so a block with a loop is gone through until nothing changes.
     private void FindWantedFlags()
     {
         if (allFlags)
@@ -217,7 +217,7 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool a
                 }
             }
 
-            // Of a backward branch the target comes later in this pass.
+            // The target of a backward branch comes later in this pass.
             changed |= wanted && !_wanted[i];
             _wanted[i] = wanted;
         }

@@ -11,13 +11,15 @@ internal enum FlagEffect : byte
     /// <summary>Writes all four and reads none.</summary>
     Sets,
 
-    /// <summary>Reads some, or may: a system instruction, behind which they are in memory, for some set them too (RNDR).</summary>
+    /// <summary>
+    /// Reads some, or may: also each system instruction. Behind these the flags are in memory, since some set them (RNDR).
+    /// </summary>
     Reads,
 }
 
 /// <summary>
-/// Whether flags are still wanted at some point. Flags count as dead where every way on writes them before it reads them; SPSR_EL1 of an
-/// exception in between then holds older ones, which the program cannot tell.
+/// Whether flags are wanted at a place: whether some way on may read them before it writes them. Where they are not, SPSR_EL1 of an
+/// exception may show older flags, of which the program that was interrupted sees nothing.
 /// </summary>
 internal static unsafe class FlagEffects
 {
@@ -27,7 +29,7 @@ internal static unsafe class FlagEffects
 
     public static FlagEffect OfRow(int row) => s_effects[row];
 
-    /// <summary>Whether flags are wanted at a word of the decoder's page; true where that is not seen soon.</summary>
+    /// <summary>Whether flags are wanted at a word of the decoder's page. True where a few instructions do not decide it.</summary>
     public static bool WantedAt(PageDecoder decoder, int word)
     {
         int budget = Horizon;
@@ -62,7 +64,7 @@ internal static unsafe class FlagEffects
                 continue;
             }
 
-            // B, CBZ, CBNZ, TBZ, TBNZ inside the page; B.cond has read, and calls and returns are not followed.
+            // B, CBZ, CBNZ, TBZ and TBNZ inside the page are followed. B.cond has read the flags; calls and returns are not followed.
             ulong offset = op->Offset + op->Imm;
             bool unconditional = op->Word >> 26 == 0b000101;
             bool conditional = ((op->Word >> 25) & 0x3F) is 0b011010 or 0b011011;

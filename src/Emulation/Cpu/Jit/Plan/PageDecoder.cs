@@ -26,7 +26,7 @@ internal sealed unsafe class PageDecoder : IDisposable
         }
     }
 
-    /// <summary>The ops of the open page, of which only the offset holds before <see cref="At"/> was asked for them.</summary>
+    /// <summary>The ops of the open page. Only the offset of one is valid before <see cref="At"/> was called for it.</summary>
     public Op* First { get; private set; }
 
     /// <summary>Lines of the open page, by bit, of which a word was asked for since it was opened.</summary>

@@ -1,8 +1,8 @@
 namespace Vmm.Emulation.Cpu.Jit.X64;
 
 /// <content>
-/// Instructions on XMM registers, all in their AVX forms: three operands save copies, and there are no transitions between SSE and AVX. XMM
-/// registers are given by number.
+/// Instructions on XMM registers, which are given by number. All are in their AVX forms: three operands save copies, and the host need not
+/// switch between SSE and AVX.
 /// </content>
 internal sealed unsafe partial class Assembler
 {

@@ -3,15 +3,16 @@ using System.Runtime.InteropServices;
 namespace Vmm.Emulation.Cpu.Jit.X64;
 
 /// <summary>
-/// Where translated code keeps what. RBP points into <see cref="CpuState"/>; RAX, RCX and RDX are scratch; the other registers hold the
-/// guest registers that compiled code uses most, in every block alike, so that blocks can jump to each other.
+/// Where translated code keeps the guest's state. RBP points into <see cref="CpuState"/>. RAX, RCX and RDX are scratch. Each of the other
+/// registers is the pin of a guest register: it holds that in every block alike, so that blocks can jump to each other. Pins are given to
+/// the guest registers that compilers use most.
 /// </summary>
 internal static unsafe class HostRegisters
 {
-    /// <summary>RBP = state + bias: what comes first in the state, up to X25, then has displacements of one byte.</summary>
+    /// <summary>RBP = state + bias. So the first fields of the state, up to X25, have displacements of one byte.</summary>
     public const int Bias = 128;
 
-    /// <summary>A state to measure where fields are.</summary>
+    /// <summary>A state that nobody uses, to compute the offsets of fields.</summary>
     public static readonly CpuState* Origin = (CpuState*)NativeMemory.AllocZeroed((nuint)sizeof(CpuState));
 
     /// <summary>The host register of each slot of <see cref="CpuState.X"/>, or None.</summary>
@@ -27,7 +28,7 @@ internal static unsafe class HostRegisters
 
     public static readonly Operand Nzcv = Field(&Origin->Nzcv);
 
-    /// <summary>The flags between blocks: <c>LAHF; SETO AL</c>, with CF as the guest's C.</summary>
+    /// <summary>The flags, where they are in memory: as <c>LAHF; SETO AL</c> have them in AX, with CF as the guest's C.</summary>
     public static readonly Operand HostFlags = Field(&Origin->HostFlags);
 
     public static readonly Operand Pstate = Field(&Origin->Pstate);

@@ -66,7 +66,9 @@ internal enum Shift : byte
     Sar = 7,
 }
 
-/// <summary>Packed integer operations by opcode, with the map in front; the letter is the element size as Arm has it.</summary>
+/// <summary>
+/// Packed integer operations by opcode, with the opcode map in front. The last letter is the element size: B, H, S or D as on Arm.
+/// </summary>
 internal enum Packed
 {
     None = 0,
@@ -164,7 +166,7 @@ internal enum Packed
     AesDecryptLast = 0x0F38DF,
 }
 
-/// <summary>Scalar floating-point operations by opcode; the prefix says of which precision.</summary>
+/// <summary>Scalar floating-point operations by opcode. The prefix of the instruction gives the precision.</summary>
 internal enum Scalar
 {
     SquareRoot = 0x0F51,
@@ -180,7 +182,7 @@ internal enum Scalar
 }
 
 /// <summary>
-/// Conditions of CMPPS and CMPPD that signal an invalid operation for quiet NaNs too where Arm's do: the caller leaves for NaNs anyway.
+/// Conditions of CMPPS and CMPPD. Which NaNs they signal an invalid operation for does not matter, since the caller leaves for NaNs.
 /// </summary>
 internal enum FloatCondition : byte
 {

@@ -9,7 +9,7 @@ namespace Vmm.Emulation.Cpu.Jit.X64;
 /// </summary>
 internal sealed unsafe class Thunks
 {
-    // SF, ZF, CF and OF in AH:AL after LAHF and SETO AL: N, Z, C and V.
+    /// <summary>The bits of SF, ZF, CF and OF in AX behind LAHF and SETO AL. They are N, Z, C and V.</summary>
     public const uint FlagBits = 0xC101;
     public const int NzcvShift = 28;
 
@@ -52,16 +52,16 @@ internal sealed unsafe class Thunks
     /// <summary>The way in: <c>int Enter(CpuState*, byte* code)</c>, which returns an <see cref="ExitKind"/>.</summary>
     public byte* Enter { get; }
 
-    /// <summary>The end that the others have in common.</summary>
+    /// <summary>Jumped to by all others that leave, with an <see cref="ExitKind"/> in EAX.</summary>
     public byte* Leave { get; }
 
     /// <summary>
-    /// Jumped to with the virtual address in RAX that the first place of the jump cache does not hold: goes to its code, or leaves. 11
-    /// instructions.
+    /// Jumped to with a virtual address in RAX that the first place of the jump cache does not hold. Goes to its code if the second place
+    /// holds it, in 11 instructions; else leaves.
     /// </summary>
     public byte* LookUpSecond { get; }
 
-    /// <summary>Jumped to with the virtual address of the next instruction in RAX.</summary>
+    /// <summary>Jumped to with the virtual address of the next instruction in RAX: leaves.</summary>
     public byte* LeaveForLookup { get; }
 
     public byte* LeaveForInterpreter { get; }

@@ -57,7 +57,8 @@ internal static unsafe class AtomicEmitters
 
     public static bool AtomicSet(BlockEmitter e, Op* op) => AtomicLogical(e, op, Alu.Or);
 
-    // The host gives no old value of these: a locked operation where nobody wants it (STCLR and its kin), else a loop around CMPXCHG.
+    // A locked operation of the host does not return the old value. Where nobody wants it (STCLR and its kin) that is enough; else a loop
+    // around CMPXCHG does it.
     private static bool AtomicLogical(BlockEmitter e, Op* op, Alu operation)
     {
         int size = AtomicSize(op);
@@ -125,8 +126,8 @@ internal static unsafe class AtomicEmitters
         return true;
     }
 
-    // CMPXCHG16B wants RBX, and the place in a register of its own: the pins of X0 and X2 are lent to it, RSI for the place that is in RAX
-    // and RCX.
+    // CMPXCHG16B uses RBX, RAX, RCX and RDX, and needs the place in yet another register. So the pins of X2 (RBX) and X0 (RSI) are stored
+    // and lent to it. RSI = the place, which was RAX + RCX.
     private static void LendPins(BlockEmitter e)
     {
         e.Asm.Store(true, HostRegisters.Slot(0), Reg.Rsi);
@@ -134,10 +135,10 @@ internal static unsafe class AtomicEmitters
         e.Asm.Lea(true, Reg.Rsi, Operand.At(Rax, Rcx, 0));
     }
 
-    // A guest register while pins are lent.
+    // Where a guest register is while pins are lent.
     private static Operand Lent(int slot) => slot is 0 or 2 ? HostRegisters.Slot(slot) : Place(slot);
 
-    // Expects RDX:RAX at RSI; takes the pins back. ZF = 1: done. Flags stay.
+    // Writes two guest registers to RSI if RDX:RAX is there: then ZF = 1. Loads the pins again, which leaves the flags alone.
     private static void CompareExchangePair(BlockEmitter e, int low, int high)
     {
         e.Asm.Load(true, Reg.Rbx, Lent(low));
@@ -148,7 +149,7 @@ internal static unsafe class AtomicEmitters
         e.Asm.Load(true, Reg.Rbx, HostRegisters.Slot(2));
     }
 
-    // ---- Exclusives: the monitor is that of the interpreter ----
+    // ---- Exclusives: the monitor is the interpreter's, in CpuState ----
 
     public static bool LoadExclusive(BlockEmitter e, Op* op)
     {
@@ -177,7 +178,7 @@ internal static unsafe class AtomicEmitters
         return true;
     }
 
-    // Two halves may be torn; the compare-and-exchange of the store then fails.
+    // Another CPU may write between the two loads. Then the compare-and-exchange of the store fails.
     public static bool LoadExclusivePair(BlockEmitter e, Op* op)
     {
         if (op->Rd == op->Ra)
@@ -209,7 +210,7 @@ internal static unsafe class AtomicEmitters
         return true;
     }
 
-    // RAX = the address in Rn. Leaves where the monitor was set by another access, or is open.
+    // RAX = the address in Rn. Leaves where the monitor is open, or was set for another address or size.
     private static void CheckMonitor(BlockEmitter e, Op* op, int size)
     {
         e.Flags.GiveUp();
@@ -221,7 +222,7 @@ internal static unsafe class AtomicEmitters
         e.Exits.LeaveIf(Condition.NotEqual, op);
     }
 
-    // ZF = 1: it was stored.
+    // Opens the monitor, and gives Rm 0 where ZF says that the store was done, else 1.
     private static void FinishStoreExclusive(BlockEmitter e, Op* op)
     {
         e.Asm.StoreImmediate(false, HostRegisters.ExclusiveSize, 0);
@@ -236,7 +237,7 @@ internal static unsafe class AtomicEmitters
         return true;
     }
 
-    // RAX = the address in Rn; returns the place in host memory, by RAX and RCX.
+    // RAX = the address in Rn. Returns the place in host memory: RAX + RCX.
     private static Operand AlignedAccess(BlockEmitter e, Op* op, int size, bool read, bool write)
     {
         e.Flags.GiveUp();
@@ -245,7 +246,7 @@ internal static unsafe class AtomicEmitters
         return e.Tlb.ProbeAligned(op, size, read, write);
     }
 
-    // What was in memory, zero-extended; host operations on 4 bytes have done that already.
+    // Gives the value that was in memory to a guest register, zero-extended. Host operations on 4 and 8 bytes have extended it already.
     private static void OutOld(BlockEmitter e, int slot, Reg old, int size)
     {
         if (slot == CpuState.Sink)

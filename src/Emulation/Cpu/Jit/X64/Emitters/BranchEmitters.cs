@@ -32,7 +32,7 @@ internal static unsafe class BranchEmitters
         e.Vectors.Store();
         if (link)
         {
-            // The target may be X30 itself.
+            // The target may be in X30, which is written next.
             e.Registers.Copy(Rdx, op->Rn);
             Link(e, op);
             e.Asm.Load(true, Rax, Rdx);

@@ -8,7 +8,7 @@ internal enum FloatShape
 {
     None,
 
-    /// <summary>n op m; of adjacent elements of m:n, of the two elements of n.</summary>
+    /// <summary>n op m; op of adjacent elements of m:n; op of the two elements of n.</summary>
     Arithmetic,
     Pairwise,
     Pair,
@@ -21,7 +21,7 @@ internal enum FloatShape
     Absolute,
     Negate,
 
-    /// <summary>The larger or the smaller, of zeros the positive or the negative one.</summary>
+    /// <summary>The larger or the smaller. Of two zeros the positive one is the larger.</summary>
     Extreme,
 
     /// <summary>n condition m, m condition n; the same with zero.</summary>

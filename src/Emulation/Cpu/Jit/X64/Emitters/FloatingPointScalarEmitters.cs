@@ -14,7 +14,7 @@ internal static unsafe class FloatingPointScalarEmitters
 {
     public static bool IsDouble(Op* op) => (op->Word & (1u << 22)) != 0;
 
-    // A sum that is finite is exact or inexact, nothing else: it does not underflow, for a subnormal one is exact.
+    // A finite sum can only be inexact. It raises no underflow, since a subnormal sum is exact.
     public static bool FloatAdd(BlockEmitter e, Op* op) => Calculate(e, op, Scalar.Add, mayUnderflow: false);
 
     public static bool FloatSubtract(BlockEmitter e, Op* op) => Calculate(e, op, Scalar.Subtract, mayUnderflow: false);
@@ -63,7 +63,7 @@ internal static unsafe class FloatingPointScalarEmitters
         return true;
     }
 
-    // From single precision nothing is rounded, and a NaN remains one.
+    // From single to double precision nothing is rounded.
     public static bool FloatPrecision(BlockEmitter e, Op* op)
     {
         bool fromDouble = IsDouble(op);
@@ -75,7 +75,7 @@ internal static unsafe class FloatingPointScalarEmitters
         return true;
     }
 
-    // NZCV goes to memory, where the interpreter puts it for NaNs.
+    // NZCV is stored: where the interpreter executes the instruction, for a NaN, it comes back with NZCV in memory.
     public static bool FloatCompare(BlockEmitter e, Op* op)
     {
         e.Floats.Arithmetic(op, rounds: false);
@@ -86,7 +86,7 @@ internal static unsafe class FloatingPointScalarEmitters
         return true;
     }
 
-    // EFLAGS as of a comparison of 1, 0 or -1 with 0: N, Z and the opposite of C are SF, ZF and CF. Leaves for NaNs.
+    // Compares (n > m) with (n < m), which gives N, Z and a borrow as the comparison of n and m has them. Leaves for NaNs.
     private static void CompareScalars(BlockEmitter e, Op* op, bool withZero)
     {
         int m = 1;
@@ -106,7 +106,7 @@ internal static unsafe class FloatingPointScalarEmitters
         e.Asm.AluTo(Alu.Cmp, 1, Rax, Rcx);
     }
 
-    // FCCMP, FCCMPE: either the comparison or NZCV as given.
+    // FCCMP, FCCMPE: where the condition holds NZCV is that of the comparison, else that of the instruction.
     public static bool FloatConditionalCompare(BlockEmitter e, Op* op)
     {
         int condition = op->Shift;
@@ -116,7 +116,7 @@ internal static unsafe class FloatingPointScalarEmitters
         byte* otherwise = null;
         if (condition < 14)
         {
-            // In memory for the comparison, which may leave.
+            // The comparison may leave, so the flags must be in memory.
             e.Flags.Settle(true);
             otherwise = e.Asm.JumpForward(FlagCache.Opposite(e.Flags.Need(condition)));
             e.Flags.Forget();
@@ -222,7 +222,7 @@ internal static unsafe class FloatingPointScalarEmitters
         return true;
     }
 
-    // FCVTZS, FCVTZU; leaves where the result would be another than the host's.
+    // FCVTZS, FCVTZU. Leaves where the host's result differs from the guest's.
     public static bool FloatToInteger(BlockEmitter e, Op* op)
     {
         bool isDouble = IsDouble(op);
@@ -232,7 +232,7 @@ internal static unsafe class FloatingPointScalarEmitters
         e.Asm.ScalarToInteger(isDouble, wide || !signed, Rdx, e.Vectors.Read(op->Rn));
         if (signed)
         {
-            // Overflows for the least integer alone.
+            // The host gives the least integer where there is no result. Only that minus 1 overflows.
             e.Asm.AluImmediate(Alu.Cmp, wide, Rdx, 1);
             e.Exits.LeaveIf(Condition.Overflow, op);
         }
@@ -265,14 +265,14 @@ internal static unsafe class FloatingPointScalarEmitters
             e.Exits.LeaveIf(Condition.Sign, op);
         }
 
-        // Without what the register held before.
+        // The host instruction keeps the rest of its destination, and waits for it.
         e.Asm.Packed(Packed.Xor, 0, 0);
         e.Asm.IntegerToScalar(isDouble, wide || !signed, 0, Rdx);
         e.Asm.CopyXmm(e.Vectors.Overwrite(op->Rd), 0);
         return true;
     }
 
-    // Leaves unless XMM0 is finite, and where it may underflow unless it is well above the least normal magnitude.
+    // Leaves unless the result in XMM0 is finite. Where it may underflow, leaves also unless it is well above the least normal magnitude.
     private static void CheckResult(BlockEmitter e, Op* op, bool isDouble, bool mayUnderflow)
     {
         int exponentMask = isDouble ? 0x7FF : 0xFF;
@@ -281,7 +281,7 @@ internal static unsafe class FloatingPointScalarEmitters
         e.Asm.ShiftImmediate(Shift.Shr, isDouble, Rdx, isDouble ? 53 : 24);
         if (mayUnderflow)
         {
-            // Exponents 2 to the last but two.
+            // Passes exponents from 2 to the last but two.
             e.Asm.AluImmediate(Alu.Add, false, Rdx, 2);
             e.Asm.TestImmediate(false, Rdx, exponentMask & ~3);
         }
@@ -293,6 +293,6 @@ internal static unsafe class FloatingPointScalarEmitters
         e.Exits.LeaveIf(Condition.Equal, op);
     }
 
-    // The low element of XMM0; the rest becomes zero.
+    // V register = the low element of XMM0. The rest becomes zero.
     private static void StoreScalar(BlockEmitter e, int vector, bool isDouble) => e.Asm.CopyLow(isDouble, e.Vectors.Overwrite(vector), 0);
 }

@@ -119,7 +119,7 @@ internal static unsafe class FloatingPointVectorEmitters
         return true;
     }
 
-    // m, or its element in every place of XMM1. An element of 8 bytes is two words.
+    // The register that holds the second source: m, or XMM1 with the element of m in every place.
     private static int FloatMultiplier(BlockEmitter e, Op* op, FloatOp what, bool isDouble)
     {
         int m = e.Vectors.Read(op->Rm);
@@ -132,7 +132,7 @@ internal static unsafe class FloatingPointVectorEmitters
         return 1;
     }
 
-    // XMM0 = the result of a comparison, or a maximum or minimum. Leaves for NaNs.
+    // XMM0 = a comparison, a maximum or a minimum. Leaves for NaNs.
     private static void Compare(BlockEmitter e, Op* op, FloatOp what, bool isDouble, int bytes)
     {
         var condition = (FloatCondition)what.Argument;
@@ -152,7 +152,7 @@ internal static unsafe class FloatingPointVectorEmitters
         switch (what.Shape)
         {
             case FloatShape.Extreme:
-                // Where they are equal they differ by the sign of zero at most.
+                // Where two elements are equal they differ at most in the sign of zero: AND makes a maximum of them, OR a minimum.
                 bool max = what.Argument == (int)Scalar.Maximum;
                 e.Asm.PackedScalar((Scalar)what.Argument, isDouble, 0, n, m);
                 e.Asm.PackedCompare(FloatCondition.Equal, isDouble, 1, n, m);
@@ -174,7 +174,7 @@ internal static unsafe class FloatingPointVectorEmitters
         }
     }
 
-    // The host converts unsigned integers as signed ones: those with the top bit leave.
+    // XMM0 = n from integers. The host converts signed integers only, so unsigned ones with the top bit set leave.
     private static void FromIntegers(BlockEmitter e, Op* op, int n, bool isDouble, int bytes, bool unsigned)
     {
         if (unsigned)
@@ -202,7 +202,7 @@ internal static unsafe class FloatingPointVectorEmitters
         }
     }
 
-    // Towards zero. The least integer is what the host gives where there is no result.
+    // XMM0 = n as integers, towards zero. Leaves where the host gives the least integer, which also stands for no result.
     private static void ToIntegers(BlockEmitter e, Op* op, int n, bool isDouble, int bytes)
     {
         if (isDouble)
@@ -220,7 +220,7 @@ internal static unsafe class FloatingPointVectorEmitters
         LeaveWhereSet(e, op, 1, bytes);
     }
 
-    // Leaves where a byte of so many has its top bit set. Uses RDX.
+    // Leaves where the top bit of one of the first bytes is set. Uses RDX.
     private static void LeaveWhereSet(BlockEmitter e, Op* op, int register, int bytes)
     {
         e.Asm.TopBits(Rdx, register);
@@ -236,7 +236,8 @@ internal static unsafe class FloatingPointVectorEmitters
         e.Exits.LeaveIf(Condition.NotEqual, op);
     }
 
-    // As CheckResult, for each element of XMM0: its exponent plus 1 or 2 wraps to zero, or to less than 4.
+    // Leaves as CheckResult of scalars does, for any element of XMM0. The exponent plus 1 wraps to 0 where the element is not finite; plus
+    // 2, it is less than 4 where the element may have underflowed too.
     private static void CheckResults(BlockEmitter e, Op* op, bool isDouble, bool mayUnderflow, int bytes)
     {
         int size = isDouble ? 8 : 4;

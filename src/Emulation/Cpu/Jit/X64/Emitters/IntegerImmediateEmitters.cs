@@ -17,7 +17,7 @@ internal static unsafe class IntegerImmediateEmitters
 
     public static bool SubImmediate(BlockEmitter e, Op* op) => AddConstantTo(e, op, -(int)op->Imm);
 
-    // LEA: one instruction, flags stay.
+    // One LEA, which leaves EFLAGS alone.
     private static bool AddConstantTo(BlockEmitter e, Op* op, int value)
     {
         e.Cover.NoteAddition(op, value);
@@ -228,7 +228,7 @@ internal static unsafe class IntegerImmediateEmitters
         int high = op->Shift;
         if (low == 0 && high is 7 or 15 or 31 && !(high == 31 && !wide))
         {
-            // UXTB, UXTH, SXTB, SXTH, SXTW: flags stay.
+            // UXTB, UXTH, SXTB, SXTH, SXTW: EFLAGS stays.
             e.Registers.Extend(target, op->Rn, (high == 7 ? 0 : high == 15 ? 1 : 2) + (signed ? 4 : 0));
             if (signed && !wide)
             {
@@ -245,7 +245,7 @@ internal static unsafe class IntegerImmediateEmitters
         return true;
     }
 
-    // The field at its place in a register that is zero, or the sign, elsewhere.
+    // The field of Rn at its place in the result. The bits above it are zero or its sign; those below it are zero.
     private static void InsertField(BlockEmitter e, Reg into, Op* op, bool wide, bool signed)
     {
         int top = wide ? 63 : 31;
@@ -288,7 +288,7 @@ internal static unsafe class IntegerImmediateEmitters
         bool wide = IsWide(op);
         if (op->Rn == op->Rm)
         {
-            // ROR (immediate): flags stay.
+            // ROR (immediate): EFLAGS stays.
             Reg target = Target(op->Rd, Rax);
             e.Asm.RotateRight(wide, target, Place(op->Rn), op->Shift);
             e.Registers.Out(op->Rd, target);

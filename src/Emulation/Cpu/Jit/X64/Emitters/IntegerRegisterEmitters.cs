@@ -24,7 +24,7 @@ internal static unsafe class IntegerRegisterEmitters
             return true;
         }
 
-        // LEA: a left shift of up to 3 is free, and flags stay.
+        // One LEA, in which a left shift of up to 3 is free. EFLAGS stays.
         Reg left = e.Registers.In(op->Rn, Rax);
         Reg index = e.Registers.In(op->Rm, Rcx);
         Reg target = Target(op->Rd, Rax);
@@ -106,7 +106,7 @@ internal static unsafe class IntegerRegisterEmitters
         return true;
     }
 
-    // The second operand with its shift, in RCX if it has one. Overwrites flags if it has one.
+    // The second operand. With a shift it is made in RCX, which overwrites EFLAGS.
     private static Operand Shifted(BlockEmitter e, Op* op, bool wide)
     {
         if (op->Shift == 0)
@@ -121,7 +121,8 @@ internal static unsafe class IntegerRegisterEmitters
 
     private static Shift ShiftOf(Op* op) => op->Extra switch { 0 => Shift.Shl, 1 => Shift.Shr, 2 => Shift.Sar, _ => Shift.Ror };
 
-    // Rd = Rn op (Rd shifted), where the order does not matter: as in x ^= x << 13, of which nothing waits for a copy then.
+    // Rd = (Rd shifted) op Rn in the place of Rd, for an operation in which the order does not matter, as in x ^= x << 13. No copy is then
+    // on the way from the old to the new value. False where Rd is not in a host register or is not what is shifted.
     private static bool ShiftInPlace(BlockEmitter e, Op* op, Alu operation)
     {
         Reg target = HostRegisters.Pin(op->Rd);
@@ -142,7 +143,7 @@ internal static unsafe class IntegerRegisterEmitters
         return true;
     }
 
-    // The second operand extended and shifted left, in RCX. Overwrites flags.
+    // The second operand extended and shifted left, in RCX. Overwrites EFLAGS.
     private static Operand Extended(BlockEmitter e, Op* op)
     {
         e.Registers.Extend(Rcx, op->Rm, op->Extra);
@@ -158,7 +159,7 @@ internal static unsafe class IntegerRegisterEmitters
 
     public static bool SubWithCarry(BlockEmitter e, Op* op) => Carry(e, op, Alu.Sbb);
 
-    // ADC, ADCS, SBC, SBCS: CF in, in the sense of the operation.
+    // ADC, ADCS, SBC, SBCS. CF goes in as C for an addition, as a borrow for a subtraction.
     private static bool Carry(BlockEmitter e, Op* op, Alu operation)
     {
         bool sets = ((op->Word >> 29) & 1) != 0;
@@ -202,7 +203,7 @@ internal static unsafe class IntegerRegisterEmitters
             return LogicRegister(e, op, Alu.Or, false);
         }
 
-        // MOV (register): flags stay.
+        // MOV (register): EFLAGS stays.
         Reg target = Target(op->Rd, Rax);
         e.Registers.Copy(target, op->Rm, IsWide(op));
         e.Registers.Out(op->Rd, target);
@@ -330,7 +331,7 @@ internal static unsafe class IntegerRegisterEmitters
 
     public static bool SignedDivide(BlockEmitter e, Op* op) => Divide(e, op, signed: true);
 
-    // By zero gives zero; the most negative by -1 gives itself: both fault on the host.
+    // A division by zero gives zero, and that of the most negative number by -1 gives that number. Both fault on the host.
     private static bool Divide(BlockEmitter e, Op* op, bool signed)
     {
         bool wide = IsWide(op);
@@ -365,7 +366,7 @@ internal static unsafe class IntegerRegisterEmitters
         return true;
     }
 
-    // ---- Shifts by a register: BMI2, flags stay ----
+    // ---- Shifts by a register: BMI2, which leaves EFLAGS alone ----
 
     public static bool ShiftLeft(BlockEmitter e, Op* op) => ShiftVariable(e, op, Shift.Shl);
 
@@ -434,7 +435,7 @@ internal static unsafe class IntegerRegisterEmitters
         return true;
     }
 
-    // RAX = each group of bits exchanged with its neighbour.
+    // Exchanges each group of bits of RAX with its neighbour.
     private static void SwapBits(BlockEmitter e, bool wide, int distance, ulong mask)
     {
         e.Asm.LoadImmediate(Rdx, wide ? mask : (uint)mask);
@@ -495,7 +496,7 @@ internal static unsafe class IntegerRegisterEmitters
 
     public static bool CompareImmediate(BlockEmitter e, Op* op) => ConditionalCompare(e, op, immediate: true);
 
-    // CCMP, CCMN: either the comparison or NZCV as given; both ways leave the flags in EFLAGS in the same sense.
+    // CCMP, CCMN: where the condition holds NZCV is that of the comparison, else that of the instruction. On both ways CF means the same.
     private static bool ConditionalCompare(BlockEmitter e, Op* op, bool immediate)
     {
         bool wide = IsWide(op);

@@ -30,7 +30,7 @@ internal static unsafe class LoadStoreEmitters
         int opc = (int)(op->Word >> 22) & 3;
         if (mode is AddressMode.PreIndex or AddressMode.PostIndex && op->Rd == op->Rn)
         {
-            // CONSTRAINED UNPREDICTABLE: as the interpreter has it.
+            // CONSTRAINED UNPREDICTABLE: the interpreter decides.
             return false;
         }
 
@@ -147,7 +147,7 @@ internal static unsafe class LoadStoreEmitters
         return true;
     }
 
-    // RAX = the address; returns the place in host memory.
+    // Looks up the bytes that an instruction accesses. Returns their place in host memory. Uses RAX, RCX and RDX.
     private static Operand Access(BlockEmitter e, Op* op, AddressMode mode, int size, bool write) =>
         Access(e, op, mode, size, write, HostRegisters.Tlb);
 
@@ -187,8 +187,8 @@ internal static unsafe class LoadStoreEmitters
             e.Registers.Address(op->Rn, (int)op->Imm);
         }
 
-        // Tables are often larger than a page, and then the base register's last page tells nothing. Where the index gives way to what is
-        // loaded, as when one look-up leads to the next, something waits for it, and the table is mostly small.
+        // A table is often larger than a page, and then the page that its base register used last is of no help. But where the loaded value
+        // replaces the index, one load often waits for another, and such a table is mostly small.
         bool byTlb = tlb != HostRegisters.Tlb || write || op->Rd != op->Rm;
         if (byTlb)
         {

@@ -22,7 +22,7 @@ internal enum Shape
     /// <summary>Not (m &gt; n).</summary>
     GreaterOrEqual,
 
-    /// <summary>Unsigned, by maximum and equality: max(n, m) = n; not max(n, m) = m.</summary>
+    /// <summary>Unsigned comparisons, by a maximum: max(n, m) = n; not max(n, m) = m.</summary>
     HigherOrSame,
     Higher,
     Test,
@@ -49,7 +49,7 @@ internal enum Shape
     /// <summary>The average without its lowest bit.</summary>
     HalvingAdd,
 
-    /// <summary>Saturating, with FPSR.QC where the operation differs from the wrapping one.</summary>
+    /// <summary>Saturating. FPSR.QC is set where the result differs from the wrapping one.</summary>
     SaturatingAdd,
     SaturatingSub,
     MultiplyHighDoubling,
@@ -86,7 +86,7 @@ internal enum Shape
     ShiftRightInsert,
     ShiftByRegister,
 
-    /// <summary>Elements of twice the size: of one half, shifted left; n op m of halves; n whole, op m of a half.</summary>
+    /// <summary>Results of twice the element size: a half of n, shifted left; n op m of halves; n op a half of m.</summary>
     Lengthen,
     Long,
     LongAdd,
@@ -99,7 +99,7 @@ internal enum Shape
     PairsLongAccumulate,
     Dot,
 
-    /// <summary>Elements of half the size: cut; the upper half of n op m; saturated.</summary>
+    /// <summary>Results of half the element size: the lower half; the upper half of n op m; saturated.</summary>
     Narrow,
     NarrowHigh,
     NarrowSigned,
@@ -150,7 +150,7 @@ internal static unsafe class SimdOperations
     public static readonly VectorOp SignExtend =
         new(Shape.Lengthen, Packed.SignExtendB, Packed.SignExtendH, Packed.SignExtendS, Signed: true);
 
-    // By the size of the narrow elements.
+    // Here the element size is that of the narrow elements.
     private static readonly VectorOp s_addLong = new(Shape.Long, Packed.AddH, Packed.AddS, Packed.AddD);
     private static readonly VectorOp s_subLong = new(Shape.Long, Packed.SubH, Packed.SubS, Packed.SubD);
 
@@ -315,7 +315,7 @@ internal static unsafe class SimdOperations
         };
     }
 
-    // Of an operation by element, the one that takes each element of the second source in turn; None of all others.
+    // For an operation by element, the operation that takes the elements of the second source in turn. None for all others.
     private static Operation WithoutElement(Operation operation) => operation switch
     {
         Operation.MlaByElement => Operation.MlaVector,

@@ -61,7 +61,7 @@ internal static unsafe class SimdPermuteEmitters
         }
     }
 
-    // XMM0 and XMM1 = n and m; both m:n where they have 8 bytes.
+    // XMM0 = n and XMM1 = m. For vectors of 8 bytes both are m:n.
     public static void LoadPair(BlockEmitter e, Op* op, int n)
     {
         if (op->Shift == 8)
@@ -76,7 +76,7 @@ internal static unsafe class SimdPermuteEmitters
         }
     }
 
-    // The even or the odd elements of n, each with the one of m behind it.
+    // XMM0 = the even or the odd elements of n, each followed by that of m.
     private static void Transpose(BlockEmitter e, int n, int m, int size, bool odd)
     {
         if (size == 3)
@@ -103,8 +103,8 @@ internal static unsafe class SimdPermuteEmitters
         e.Asm.Packed(Packed.Or, 0, 1);
     }
 
-    // PSHUFB gives zero for an index with the top bit: 70h added with saturation gives that to 16 and above. Five instructions for each
-    // register of the table.
+    // XMM0 = TBL or TBX. PSHUFB gives zero for an index with its top bit set; 70h added with saturation sets that bit of indices from 16
+    // on. Each register of the table takes five instructions.
     private static void LookUpTable(BlockEmitter e, Op* op, bool extends)
     {
         int indices = e.Vectors.Read(op->Rm);
@@ -133,7 +133,7 @@ internal static unsafe class SimdPermuteEmitters
 
         if (extends)
         {
-            // Where the index is none of the table.
+            // Where the index is outside the table, TBX keeps the byte of d.
             SimdSequences.Constant(e, 1, SimdSequences.Replicate(op->Imm, 0));
             e.Asm.Packed(Packed.MaxUnsignedB, 1, indices);
             e.Asm.Packed(Packed.EqualB, 1, indices);
@@ -154,7 +154,7 @@ internal static unsafe class SimdPermuteEmitters
         e.Asm.Packed(Packed.ShuffleB, 0, n, 1);
     }
 
-    // XMM0 and XMM1 = what two tables of 16 bytes have for the lower and the upper four bits of each byte.
+    // XMM0 = a table of 16 bytes, looked up by the lower four bits of each byte; XMM1 = another, by the upper four bits.
     private static void NibblePairs(BlockEmitter e, int n, ulong low, ulong lowUpper, ulong high, ulong highUpper)
     {
         SimdSequences.Constant(e, 2, SimdSequences.Replicate(0xF, 0));
@@ -210,7 +210,7 @@ internal static unsafe class SimdPermuteEmitters
         e.Registers.Out(op->Rd, target);
     }
 
-    // The low element of XMM0 = all of n, one after the other as a tree. Uses XMM1.
+    // The low element of XMM0 = the operation on all elements of n, pairwise as a tree. Uses XMM1.
     public static void AcrossLanes(BlockEmitter e, Op* op, Packed operation, int n, int size)
     {
         if (op->Shift == 16)
@@ -229,7 +229,7 @@ internal static unsafe class SimdPermuteEmitters
         }
     }
 
-    // The elements of the low 8 bytes.
+    // The low element of XMM0 = the operation on the elements of its low 8 bytes. Uses XMM1.
     private static void FoldLow(BlockEmitter e, Packed operation, int size)
     {
         for (int i = 2; i >= size; i--)
@@ -273,7 +273,7 @@ internal static unsafe class SimdPermuteEmitters
         SimdSequences.StoreVector(e, op->Rd, 2 << size);
     }
 
-    // Signed bytes with their top bits inverted are 128 too large.
+    // Sums unsigned bytes. A signed byte with its top bit inverted is an unsigned one that is 128 too large.
     private static void AddBytesAcross(BlockEmitter e, Op* op, int n, bool signed)
     {
         if (signed)

@@ -6,10 +6,10 @@ namespace Vmm.Emulation.Cpu.Jit.X64.Emitters;
 /// <summary>Short sequences of host instructions that several SIMD emitters use. XMM0 to XMM3 are scratch.</summary>
 internal static unsafe class SimdSequences
 {
-    // FPSR.QC.
+    /// <summary>FPSR.QC.</summary>
     private const int CumulativeSaturation = 1 << 27;
 
-    // The second source: m, or its element in every place of XMM1.
+    /// <summary>The register that holds the second source: m, or XMM1 with the element of m in every place.</summary>
     public static int Multiplier(BlockEmitter e, Op* op, VectorOp what)
     {
         int m = e.Vectors.Read(op->Rm);
@@ -22,7 +22,7 @@ internal static unsafe class SimdSequences
         return 1;
     }
 
-    // FPSR.QC is set where one of so many bytes is zero. Flags are lost; uses RDX.
+    /// <summary>Sets FPSR.QC where one of the first bytes of a register is zero. Overwrites EFLAGS. Uses RDX.</summary>
     public static void NoteSaturation(BlockEmitter e, int unsaturated, int bytes)
     {
         e.Asm.TopBits(Rdx, unsaturated);
@@ -34,7 +34,8 @@ internal static unsafe class SimdSequences
         e.Asm.AluTo(Alu.Or, false, HostRegisters.Fpsr, Rdx);
     }
 
-    // An element in every place of 64 bits.
+    /// <summary>64 bits with an element in every place.</summary>
+    /// <param name="size">log2 of the bytes of an element.</param>
     public static ulong Replicate(ulong element, int size)
     {
         for (int bits = 8 << size; bits < 64; bits *= 2)
@@ -45,9 +46,10 @@ internal static unsafe class SimdSequences
         return element;
     }
 
+    /// <summary>64 bits with the top bit of every element set.</summary>
     public static ulong SignBits(int size) => Replicate(1ul << ((8 << size) - 1), size);
 
-    // Both halves of a register. Uses RDX.
+    /// <summary>Sets both halves of a register to a constant. Uses RDX.</summary>
     public static void Constant(BlockEmitter e, int register, ulong half)
     {
         if (half == 0)
@@ -66,14 +68,14 @@ internal static unsafe class SimdSequences
         }
     }
 
-    // Uses XMM3.
+    /// <summary>Inverts all bits of a register. Uses XMM3.</summary>
     public static void Invert(BlockEmitter e, int register)
     {
         e.Asm.Packed(Packed.EqualS, 3, 3);
         e.Asm.Packed(Packed.Xor, register, 3);
     }
 
-    // XMM0 to a V register: so many low bytes, 1 to 8 or 16; the rest is zero.
+    /// <summary>V register = the low 1 to 8 or 16 bytes of XMM0. The rest becomes zero.</summary>
     public static void StoreVector(BlockEmitter e, int vector, int bytes)
     {
         switch (bytes)
@@ -85,14 +87,14 @@ internal static unsafe class SimdSequences
                 e.Asm.CopyLow(bytes == 8, e.Vectors.Overwrite(vector), 0);
                 break;
             default:
-                // Past the wanted bytes there may be anything.
+                // XMM0 may hold anything above the bytes that are wanted.
                 e.Asm.ExtractElement(bytes - 1, Rdx, 0, 0);
                 e.Asm.LoadXmmGeneral(false, e.Vectors.Overwrite(vector), Rdx);
                 break;
         }
     }
 
-    // low = the even or the odd elements of high:low. High is lost.
+    /// <summary>low = the even or the odd elements of high:low. Overwrites <paramref name="high"/>.</summary>
     public static void Deinterleave(BlockEmitter e, int low, int high, int size, bool odd)
     {
         if (size == 2)
@@ -122,7 +124,7 @@ internal static unsafe class SimdSequences
         e.Asm.Packed(size == 0 ? Packed.PackH : Packed.PackS, low, high);
     }
 
-    // Uses RDX.
+    /// <summary>Sets a register to a constant of 16 bytes. Uses RDX.</summary>
     public static void Constant(BlockEmitter e, int register, ulong low, ulong high)
     {
         e.Asm.LoadImmediate(Rdx, low);
@@ -131,7 +133,7 @@ internal static unsafe class SimdSequences
         e.Asm.InsertElement(3, register, register, Rdx, 1);
     }
 
-    // An element in every place. One or two instructions.
+    /// <summary>Puts an element of the source into every place of the destination, in one or two instructions.</summary>
     public static void Broadcast(BlockEmitter e, int destination, int source, int size, int index)
     {
         switch (size)
@@ -153,7 +155,7 @@ internal static unsafe class SimdSequences
         e.Asm.PackedOne(size == 0 ? Packed.BroadcastB : Packed.BroadcastH, destination, (Reg)source);
     }
 
-    // A V register's low bytes; a load clears the rest.
+    /// <summary>Loads or stores the low bytes of a V register. A load clears the rest. Uses RDX.</summary>
     public static void VectorTransfer(BlockEmitter e, int register, Operand place, int size, bool load)
     {
         switch (size)

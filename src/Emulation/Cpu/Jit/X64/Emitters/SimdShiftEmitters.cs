@@ -8,7 +8,7 @@ namespace Vmm.Emulation.Cpu.Jit.X64.Emitters;
 /// </summary>
 internal static unsafe class SimdShiftEmitters
 {
-    // XMM0 = n shifted, with d as the shape says.
+    /// <summary>XMM0 = n shifted, and combined with d as the shape says.</summary>
     public static void ShiftVector(BlockEmitter e, Op* op, VectorOp what, int n, int size)
     {
         int bits = 8 << size;
@@ -50,20 +50,20 @@ internal static unsafe class SimdShiftEmitters
         e.Asm.Packed(Packed.Or, 0, 1);
     }
 
-    // Logical, by 0 to all bits of an element. Uses XMM1.
+    // A logical shift by 0 to all bits of an element. Uses XMM1.
     private static void ShiftElements(BlockEmitter e, PackedShift operation, int destination, int source, int size, int count)
     {
         e.Asm.PackedShift(operation, Math.Max(2, 1 << size), destination, source, count);
         if (size == 0)
         {
-            // Bits that came from the neighbour.
+            // The host shifts halfwords: takes away the bits that came from the neighbour.
             int mask = operation == PackedShift.Left ? (0xFF << count) & 0xFF : 0xFF >> count;
             SimdSequences.Constant(e, 1, SimdSequences.Replicate((ulong)mask, 0));
             e.Asm.Packed(Packed.And, destination, 1);
         }
     }
 
-    // XMM0 = n shifted right by 1 to all bits of an element; rounded by adding the last bit that went out. Uses XMM1 and XMM2.
+    // XMM0 = n shifted right by 1 to all bits of an element. Rounding adds the last bit that went out. Uses XMM1 and XMM2.
     private static void ShiftRightElements(BlockEmitter e, int n, int size, int count, bool signed, bool round)
     {
         int bits = 8 << size;
@@ -84,7 +84,7 @@ internal static unsafe class SimdShiftEmitters
         }
         else
         {
-            // (x >> count ^ sign) - sign, where sign is what has become of the top bit.
+            // (x >> count ^ sign) - sign, where sign is the top bit, shifted likewise.
             count = Math.Min(count, bits - 1);
             ShiftElements(e, PackedShift.Right, 0, n, size, count);
             SimdSequences.Constant(e, 1, SimdSequences.Replicate(1ul << (bits - 1 - count), size));
@@ -98,8 +98,8 @@ internal static unsafe class SimdShiftEmitters
         }
     }
 
-    // By the low byte of each element of m, to the right where it is negative. Counts of all bits and more give zero or the sign on the
-    // host too.
+    // XMM0 = n, shifted by the low byte of each element of m: to the left, or to the right where that is negative. The host too gives zero
+    // or the sign for counts of all bits and more.
     private static void ShiftEach(BlockEmitter e, Op* op, int n, bool signed, int size)
     {
         bool wide = size == 3;
@@ -113,19 +113,22 @@ internal static unsafe class SimdShiftEmitters
         e.Asm.ShiftEach(signed ? PackedShift.RightSigned : PackedShift.Right, wide, 2, n, 2);
         if (signed)
         {
-            // Bit 7 of m to the top of every byte: the sign of the count.
+            // Brings bit 7 of m, the sign of the count, to the top of every byte.
             e.Asm.PackedShift(PackedShift.Left, 4, 1, m, 24);
             e.Asm.PackedShift(PackedShift.RightSigned, 4, 1, 31);
             e.Asm.Blend(0, 0, 2, 1);
         }
         else
         {
-            // A count of zero is one to the left and to the right alike; of all others one of both gives zero.
+            // One of the two shifts gives zero, unless the count is 0: then both give n.
             e.Asm.Packed(Packed.Or, 0, 2);
         }
     }
 
-    // Elements of twice the size to the lower half, the rest zero, or to the upper half alone.
+    /// <summary>
+    /// Narrows elements of twice the size. The result goes to the lower half of d, of which the rest becomes zero, or to the upper half
+    /// alone.
+    /// </summary>
     public static void Narrow(BlockEmitter e, Op* op, VectorOp what)
     {
         int size = op->Extra;
@@ -183,14 +186,14 @@ internal static unsafe class SimdShiftEmitters
         }
     }
 
-    // XMM0 = n in elements of half the size, twice; FPSR.QC where that is not what n was. Uses XMM1 and XMM2.
+    // Both halves of XMM0 = n in elements of half the size, saturated. Sets FPSR.QC where one has changed. Uses XMM1 and XMM2.
     private static void Saturate(BlockEmitter e, Shape shape, int n, int size)
     {
         bool signed = shape == Shape.NarrowSigned;
         int packed = n;
         if (shape == Shape.NarrowUnsigned)
         {
-            // The host packs signed elements: what is too large for them is cut before.
+            // The host takes its sources as signed, so elements that are too large are cut before.
             SimdSequences.Constant(e, 1, size == 0 ? 0x00FF_00FF_00FF_00FFul : 0x0000_FFFF_0000_FFFFul);
             e.Asm.Packed(size == 0 ? Packed.MinUnsignedH : Packed.MinUnsignedS, 1, n);
             packed = 1;

@@ -13,7 +13,7 @@ internal static unsafe class SimdStructureEmitters
 {
     private static bool IsLoad(Op* op) => (op->Word & (1u << 22)) != 0;
 
-    // The place in host memory of all bytes of a structure at Rn.
+    // Looks up all bytes of a structure at Rn. Returns their place in host memory: RAX + RCX.
     private static Operand Structure(BlockEmitter e, Op* op, int bytes)
     {
         e.Floats.Enabled(op);
@@ -29,7 +29,7 @@ internal static unsafe class SimdStructureEmitters
         return Operand.At(Rax, Rcx, 0);
     }
 
-    // Imm is what post-index adds; all ones: register Rm.
+    // Post-index: Imm is what is added to Rn. All ones stand for register Rm, zero for no write-back.
     private static void AdvanceBase(BlockEmitter e, Op* op)
     {
         if (op->Imm == 0)
@@ -135,7 +135,7 @@ internal static unsafe class SimdStructureEmitters
         return true;
     }
 
-    // XMM0 = each second or fourth element from the one of the index on.
+    // XMM0 = every second or fourth element of the structure, beginning with that of the index.
     private static void LoadElements(BlockEmitter e, Op* op, Operand place, int index)
     {
         int size = op->Extra;
@@ -169,7 +169,7 @@ internal static unsafe class SimdStructureEmitters
         }
     }
 
-    // Interleaves the lower or the upper halves of four registers, or two registers whole.
+    // Stores two registers interleaved, or the lower or the upper halves of four.
     private static void StoreElements(BlockEmitter e, Op* op, Operand place, bool upper)
     {
         int size = op->Extra;

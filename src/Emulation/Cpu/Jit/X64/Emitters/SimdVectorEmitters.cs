@@ -12,7 +12,7 @@ internal static unsafe class SimdVectorEmitters
 {
     public static bool Operate(BlockEmitter e, Op* op) => Vector(e, op, SimdOperations.Of(op));
 
-    // Whether there is an emitter for this size of elements.
+    // Whether there is no code for this size of elements, or this host lacks what it takes.
     private static bool Declines(Op* op, VectorOp what) => what.Shape switch
     {
         Shape.Same or Shape.MultiplyAdd or Shape.MultiplySub or Shape.Difference or Shape.DifferenceAccumulate
@@ -88,7 +88,7 @@ internal static unsafe class SimdVectorEmitters
         return true;
     }
 
-    // XMM0 = the result.
+    // XMM0 = the result of an operation on elements.
     private static void Arithmetic(BlockEmitter e, Op* op, VectorOp what, int size)
     {
         Packed operation = what.At(size);
@@ -207,7 +207,7 @@ internal static unsafe class SimdVectorEmitters
         }
     }
 
-    // XMM0 = n × m, of bytes by halfwords of which the odd bytes make the upper parts. Uses XMM2.
+    // XMM0 = n × m. The host does not multiply bytes: the odd and the even ones are multiplied as halfwords. Uses XMM2.
     private static void MultiplyElements(BlockEmitter e, int n, int m, Packed operation, int size)
     {
         if (size != 0)
@@ -226,7 +226,7 @@ internal static unsafe class SimdVectorEmitters
         e.Asm.Packed(Packed.Or, 0, 2);
     }
 
-    // Doublewords as signed ones with their top bits inverted.
+    // XMM0 = an unsigned comparison. Doublewords are compared as signed ones, with their top bits inverted.
     private static void CompareUnsigned(BlockEmitter e, int n, int m, Packed max, int size, bool orSame)
     {
         if (size == 3)
@@ -248,7 +248,7 @@ internal static unsafe class SimdVectorEmitters
         }
     }
 
-    // XMM0 = |n - m|. Uses XMM1 last.
+    /// <summary>XMM0 = |n - m|. Uses XMM1 when n and m are no longer needed.</summary>
     public static void DifferenceOf(BlockEmitter e, int n, int m, VectorOp what, int size)
     {
         e.Asm.Packed(what.At(size), 0, n, m);
@@ -256,7 +256,7 @@ internal static unsafe class SimdVectorEmitters
         e.Asm.Packed(SimdOperations.Sub.At(size), 0, 1);
     }
 
-    // The host averages unsigned elements, and rounds up.
+    // XMM0 = the average of n and m. The host averages unsigned elements, and rounds up.
     private static void Average(BlockEmitter e, int n, int m, VectorOp what, int size)
     {
         if (what.Signed)
@@ -286,7 +286,7 @@ internal static unsafe class SimdVectorEmitters
         }
     }
 
-    // Halfwords: only -1 × -1 saturates, and would give -1.
+    // XMM0 = the upper half of 2 × n × m, of halfwords. Only (-1) × (-1), in fixed point, saturates: the host gives -1 for it.
     private static void MultiplyHigh(BlockEmitter e, Op* op, VectorOp what, int n)
     {
         int m = SimdSequences.Multiplier(e, op, what);
@@ -310,8 +310,8 @@ internal static unsafe class SimdVectorEmitters
         SimdSequences.NoteSaturation(e, 1, op->Shift);
     }
 
-    // AESE: ShiftRows(SubBytes(d ^ n)), the host's last round with a key of zero; MixColumns alone is its round behind its inverse last
-    // round.
+    // AESE is ShiftRows(SubBytes(d ^ n)), which is the host's last round with a key of zero. The host has no MixColumns alone: its inverse
+    // last round and then its round do it.
     private static void CryptBlock(BlockEmitter e, Op* op, Shape shape)
     {
         int n = e.Vectors.Read(op->Rn);

@@ -61,6 +61,7 @@ internal static unsafe class SimdWideningEmitters
         SimdSequences.StoreVector(e, op->Rd, bytes);
     }
 
+    // What extends elements to twice their size.
     private static Packed Extension(VectorOp what, int size) =>
         (what.Signed ? SimdOperations.SignExtend : SimdOperations.ZeroExtend).At(size);
 
@@ -92,7 +93,7 @@ internal static unsafe class SimdWideningEmitters
         }
     }
 
-    // The sums of adjacent elements, in elements of twice the size. Uses XMM1.
+    /// <summary>The sums of adjacent elements, in elements of twice the size. Uses XMM1.</summary>
     public static void AddPairsLong(BlockEmitter e, int destination, int n, int size, bool signed)
     {
         if (size == 0)
@@ -124,7 +125,7 @@ internal static unsafe class SimdWideningEmitters
         }
     }
 
-    // Four products of bytes to a word: as halfwords, whose products PMADDWD adds in pairs.
+    // XMM0 = d + the sums of four products of bytes each. The bytes are extended to halfwords, whose products PMADDWD adds in pairs.
     private static void Dot(BlockEmitter e, Op* op, VectorOp what, int n)
     {
         Packed extension = Extension(what, 0);

@@ -15,17 +15,18 @@ internal static unsafe class SystemInstructionEmitters
 
     private const int ZeroBytes = 64;
 
-    // Registers that are a field of the state and nothing else, by MRS without Xt: what PSTATE must have to read and to write it, how much
-    // a write takes; 0 for read-only ones.
+    // A system register that is a field of the state and nothing else. Required: of these bits of PSTATE one must be set to read it, and to
+    // write it. Written: the bytes that a write takes, 0 where a write does more than that.
     private readonly record struct PlainRegister(Operand Field, int Required, int RequiredToWrite, int Written);
 
+    // By the word of MRS with Xt = 0.
     private static readonly Dictionary<uint, PlainRegister> s_plain = new()
     {
         [0xD53B_D040] = Plain(&HostRegisters.Origin->TpidrEl0, 0),
         [0xD53B_D060] = new(HostRegisters.Field(&HostRegisters.Origin->TpidrroEl0), 0, ExceptionLevelMask, 8),
         [0xD538_D080] = Plain(&HostRegisters.Origin->TpidrEl1, ExceptionLevelMask),
 
-        // With SP_EL1 selected SP_EL0 has its own place.
+        // SP_EL0 is in this field only while SP_EL1 is selected.
         [0xD538_4100] = Plain(&HostRegisters.Origin->SpEl0, StackSelect),
         [0xD538_4000] = Plain(&HostRegisters.Origin->SpsrEl1, ExceptionLevelMask, written: 4),
         [0xD538_4020] = Plain(&HostRegisters.Origin->ElrEl1, ExceptionLevelMask),
@@ -69,7 +70,7 @@ internal static unsafe class SystemInstructionEmitters
 
     public static bool WriteSystemRegister(BlockEmitter e, Op* op)
     {
-        // MSR lacks the bit of MRS.
+        // MSR differs from MRS in bit 21.
         uint word = op->Word & ~31u;
         if (s_plain.TryGetValue(word | (1 << 21), out PlainRegister plain))
         {
@@ -95,7 +96,7 @@ internal static unsafe class SystemInstructionEmitters
         }
     }
 
-    // A register that EL1 reads as a constant.
+    // A register that is constant. Leaves at EL0.
     private static bool ReadConstant(BlockEmitter e, Op* op, ulong value)
     {
         Require(e, op, ExceptionLevelMask);
@@ -114,7 +115,7 @@ internal static unsafe class SystemInstructionEmitters
             case 0xD50B_7420:
                 return ZeroBlock(e, op);
             case 0xD50B_7A20 or 0xD50B_7B20 or 0xD50B_7E20:
-                // DC CVAC, CVAU, CIVAC: nothing to clean, where the address may be read.
+                // DC CVAC, CVAU, CIVAC: there is nothing to clean, but the address must be readable.
                 Require(e, op, ExceptionLevelMask);
                 e.Registers.Copy(Rax, op->Rn);
                 e.Tlb.Probe(op, 1, write: false);
@@ -124,7 +125,7 @@ internal static unsafe class SystemInstructionEmitters
         }
     }
 
-    // DC ZVA: 19 instructions for 64 bytes.
+    // DC ZVA, in 19 host instructions for 64 bytes. At EL0 it needs SCTLR_EL1.DZE.
     private static bool ZeroBlock(BlockEmitter e, Op* op)
     {
         e.Flags.GiveUp();
@@ -150,7 +151,7 @@ internal static unsafe class SystemInstructionEmitters
 
     public static bool Nothing(BlockEmitter e, Op* op) => true;
 
-    // DMB: loads are ordered with what follows, and stores among each other, by the host itself (x86-TSO); all else takes a fence.
+    // DMB. The host itself orders loads with what follows them, and stores with each other (x86-TSO). All else takes a fence.
     public static bool Barrier(BlockEmitter e, Op* op)
     {
         int type = (int)(op->Word >> 8) & 3;
@@ -163,7 +164,7 @@ internal static unsafe class SystemInstructionEmitters
         return true;
     }
 
-    // DSB: the interpreter waits for broadcast TLB maintenance, and does what others asked for.
+    // DSB. Leaves where broadcast TLB maintenance is to be waited for, or attention is due.
     public static bool SynchronizationBarrier(BlockEmitter e, Op* op)
     {
         e.Flags.GiveUp();
@@ -174,7 +175,7 @@ internal static unsafe class SystemInstructionEmitters
         return true;
     }
 
-    // ISB: whatever it is to make visible has set attention.
+    // ISB. Leaves where attention is due: whatever an ISB makes visible has set it.
     public static bool InstructionBarrier(BlockEmitter e, Op* op)
     {
         e.Flags.GiveUp();
@@ -224,8 +225,8 @@ internal static unsafe class SystemInstructionEmitters
         return true;
     }
 
-    // Leaves where an interrupt waits for being unmasked, or attention is due; what comes later sets attention, whether it is masked or
-    // not.
+    // Leaves where an interrupt is pending that may be about to be unmasked, or attention is due. An interrupt that comes later sets
+    // attention, masked or not.
     private static void RequireQuiet(BlockEmitter e, Op* op)
     {
         e.Asm.Load(false, Rax, HostRegisters.InterruptInputs);
@@ -233,7 +234,7 @@ internal static unsafe class SystemInstructionEmitters
         e.Exits.LeaveIf(Condition.NotEqual, op);
     }
 
-    // Leaves where PSTATE.D may matter: MDSCR_EL1 enables software step or breakpoints.
+    // Leaves where PSTATE.D may matter, since MDSCR_EL1 enables software step or breakpoints.
     private static void RequireNoDebug(BlockEmitter e, Op* op)
     {
         e.Asm.TestImmediate(false, HostRegisters.Field(&HostRegisters.Origin->MdscrEl1), (int)(Mdscr.Ss | Mdscr.Mde));
@@ -278,7 +279,7 @@ internal static unsafe class SystemInstructionEmitters
         return true;
     }
 
-    // Leaves unless PSTATE has some of the bits.
+    // Leaves unless one of the bits of PSTATE is set.
     private static void Require(BlockEmitter e, Op* op, int bits)
     {
         if (bits != 0)
