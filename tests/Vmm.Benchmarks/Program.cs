@@ -7,7 +7,8 @@ const string Usage =
     usage: Vmm.Benchmarks interp [SECONDS]      the interpreter's speed
            Vmm.Benchmarks start [--runs N] [--vmm PROGRAM] [--qemu COMMAND]
                how long until the guest's first instruction, and to a kernel's init
-           Vmm.Benchmarks hotplug [--rounds N] [--vmm PROGRAM]   how long each stage of a plug and an unplug takes
+           Vmm.Benchmarks hotplug [--rounds N] [--vmm PROGRAM] [--qemu COMMAND --x86-guest FOLDER]
+               how long each stage of a plug and an unplug takes; with --qemu the whole ways beside those of QEMU's PC
            Vmm.Benchmarks hotplug-soak [--rounds N] [--resets N] [--seed N] [--first ROUND] [--patience SECONDS]
                [--log FILE] [--vmm PROGRAM]
            Vmm.Benchmarks hotplug-kill [--kills N] [--seed N] [--vmm PROGRAM]
@@ -23,9 +24,19 @@ switch (args)
         return await new StartBenchmark(
             VmmBuild.Program(o.GetValueOrDefault("vmm"))[0], o.GetValueOrDefault("qemu")?.Split('\n') ?? [], Console.Out)
             .RunAsync(Math.Max(Number(o, "runs", 11), 1)).ConfigureAwait(false);
-    case ["hotplug", ..] when Options(args, "rounds", "vmm") is { } o:
-        return await new HotplugStages(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out)
-            .RunAsync(Math.Max(Number(o, "rounds", 20), 1)).ConfigureAwait(false);
+    case ["hotplug", ..] when Options(args, "rounds", "vmm", "qemu", "x86-guest") is { } o:
+    {
+        int count = Math.Max(Number(o, "rounds", 20), 1);
+        IReadOnlyList<PlugRound> rounds =
+            await new HotplugStages(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out).RunAsync(count).ConfigureAwait(false);
+        if (o.TryGetValue("qemu", out string? qemu) && o.TryGetValue("x86-guest", out string? guest))
+        {
+            await new HotplugBesideQemu(qemu.Split('\n'), guest, Console.Out).RunAsync(rounds).ConfigureAwait(false);
+        }
+
+        return 0;
+    }
+
     case ["hotplug-soak", ..] when Options(args, "rounds", "resets", "seed", "first", "patience", "log", "vmm") is { } o:
     {
         using StreamWriter? log = o.TryGetValue("log", out string? file) ? new StreamWriter(file) { AutoFlush = true } : null;
@@ -54,7 +65,7 @@ static Dictionary<string, string>? Options(string[] args, params string[] names)
     {
         string name = args[i].StartsWith("--", StringComparison.Ordinal) ? args[i][2..] : "";
         if (!names.Contains(name) || i + 1 == args.Length
-            || (name is not ("log" or "vmm" or "qemu") && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
+            || (name is not ("log" or "vmm" or "qemu" or "x86-guest") && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
         {
             return null;
         }

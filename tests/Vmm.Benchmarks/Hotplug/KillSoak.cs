@@ -114,7 +114,7 @@ internal sealed class KillSoak(IReadOnlyList<string> vmm, int seed, TextWriter o
         int delay = random.Next(way == Way.Starting ? 1200 : way == Way.Up ? 1500 : 400);
         int toggles = random.Next();
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using var run = new VmRun(vmm, [.. arguments, .. way == Way.Paused ? (string[])["-S"] : []], line =>
+        using var run = new VmRun([.. vmm, .. arguments, .. way == Way.Paused ? (string[])["-S"] : []], line =>
         {
             if (line.Contains(SoakGuest.Ready, StringComparison.Ordinal))
             {
@@ -235,7 +235,7 @@ internal sealed class KillSoak(IReadOnlyList<string> vmm, int seed, TextWriter o
             Directory.Delete(Path.Combine(folder, "state"), recursive: true);
         }
 
-        using var run = new VmRun(vmm, [.. arguments, "-S"], _ => { });
+        using var run = new VmRun([.. vmm, .. arguments, "-S"], _ => { });
         QmpConnection connection = await run.ConnectAsync().ConfigureAwait(false);
         QmpAnswer answer = await connection.ExecuteAsync("query-hotpluggable-cpus")
             .WaitAsync(TimeSpan.FromMinutes(2)).ConfigureAwait(false);

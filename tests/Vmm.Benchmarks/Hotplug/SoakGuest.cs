@@ -55,17 +55,39 @@ internal static class SoakGuest
     public static async Task<string[]> PrepareAsync(string folder, int busy, bool bringOnline)
     {
         GuestFiles files = await GuestAssets.EnsureAsync(new GuestKernel()).ConfigureAwait(false);
-        var init = new CpioArchive();
-        init.AddFile("init", Encoding.UTF8.GetBytes(Init.ReplaceLineEndings("\n")), 0x1ED);
 
         // Linux unpacks archives that follow each other over each other.
-        string initrd = Path.Combine(folder, "initrd");
-        await File.WriteAllBytesAsync(initrd, [.. await File.ReadAllBytesAsync(files.Initramfs).ConfigureAwait(false), .. init.ToArray()])
+        byte[] initrd = [.. await File.ReadAllBytesAsync(files.Initramfs).ConfigureAwait(false), .. Pack()];
+        return await ArgumentsAsync(folder, files.Kernel, initrd, "ttyAMA0", busy, bringOnline).ConfigureAwait(false);
+    }
+
+    /// <summary>The same guest for a PC.</summary>
+    /// <param name="programs">A folder with vmlinuz and busybox of amd64.</param>
+    /// <returns>Arguments of QEMU's x86 emulator that boot it.</returns>
+    public static async Task<string[]> PrepareX86Async(string folder, string programs)
+    {
+        byte[] busybox = await File.ReadAllBytesAsync(Path.Combine(programs, "busybox")).ConfigureAwait(false);
+        byte[] initrd = [.. Initramfs.Build(busybox), .. Pack()];
+        return await ArgumentsAsync(folder, Path.Combine(programs, "vmlinuz"), initrd, "ttyS0", 0, bringOnline: false)
             .ConfigureAwait(false);
+    }
+
+    private static byte[] Pack()
+    {
+        var init = new CpioArchive();
+        init.AddFile("init", Encoding.UTF8.GetBytes(Init.ReplaceLineEndings("\n")), 0x1ED);
+        return init.ToArray();
+    }
+
+    private static async Task<string[]> ArgumentsAsync(
+        string folder, string kernel, byte[] initrd, string console, int busy, bool bringOnline)
+    {
+        string file = Path.Combine(folder, "initrd");
+        await File.WriteAllBytesAsync(file, initrd).ConfigureAwait(false);
         return
         [
-            "-m", "300M", "-kernel", files.Kernel, "-initrd", initrd,
-            "-append", $"console=ttyAMA0 loglevel=5 panic=-1 busy={busy} online={(bringOnline ? "yes" : "no")}",
+            "-m", "300M", "-kernel", kernel, "-initrd", file,
+            "-append", $"console={console} loglevel=5 panic=-1 busy={busy} online={(bringOnline ? "yes" : "no")}",
         ];
     }
 }

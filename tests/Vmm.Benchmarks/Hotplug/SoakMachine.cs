@@ -29,7 +29,7 @@ internal sealed class SoakMachine : IAsyncDisposable
     private SoakMachine(IReadOnlyList<string> vmm, IEnumerable<string> arguments, Action<string> log)
     {
         _log = log;
-        _run = new VmRun(vmm, arguments, HearConsole);
+        _run = new VmRun([.. vmm, .. arguments], HearConsole);
     }
 
     /// <summary>What went wrong so far, a line each.</summary>

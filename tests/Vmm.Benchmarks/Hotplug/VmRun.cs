@@ -13,18 +13,17 @@ internal sealed partial class VmRun : IDisposable
     private readonly StringBuilder _errors = new();
     private readonly List<QmpConnection> _connections = [];
 
-    /// <param name="vmm">The program and arguments that come before its own.</param>
-    /// <param name="arguments">Of <c>vmm run</c>; the console and QMP are added.</param>
+    /// <param name="command">The program and its arguments, as QEMU takes them; the console and QMP are added.</param>
     /// <param name="consoleLine">Hears each line of the guest's console, in order.</param>
-    public VmRun(IReadOnlyList<string> vmm, IEnumerable<string> arguments, Action<string> consoleLine)
+    public VmRun(IReadOnlyList<string> command, Action<string> consoleLine)
     {
         _folder = Directory.CreateTempSubdirectory("vmm-run-").FullName;
         _consoleLine = consoleLine;
-        var start = new ProcessStartInfo(vmm[0])
+        var start = new ProcessStartInfo(command[0])
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         };
-        foreach (string argument in (string[])[.. vmm.Skip(1), "run", .. arguments,
+        foreach (string argument in (string[])[.. command.Skip(1),
             "-serial", "stdio", "-monitor", "none", "-qmp", $"unix:{SocketPath},server=on,wait=off"])
         {
             start.ArgumentList.Add(argument);
