@@ -48,7 +48,7 @@ public sealed class CoverLetterTests
             {
                 vmm.StandardInput.BaseStream.Write(bytes);
                 vmm.StandardInput.BaseStream.Flush();
-            });
+            }) { Patience = Patience.Limit };
             Task pump = Pump(vmm.StandardOutput.BaseStream, shell);
             await shell.UntilAsync(Initramfs.Banner);
             await shell.PromptAsync();

@@ -23,7 +23,7 @@ internal sealed class ShellVm : IAsyncDisposable
     private ShellVm(MachineConfig config)
     {
         VmSession? session = null;
-        Shell = new GuestShell(bytes => session!.SendSerial(bytes));
+        Shell = new GuestShell(bytes => session!.SendSerial(bytes)) { Patience = Patience.Limit };
         _session = session = new VmSession(config, Shell.Receive, Hear);
         _ = TellOfTheEndAsync();
         _monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(config, session.Ask, () => { })));

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Text;
 using System.Text.RegularExpressions;
 
@@ -18,6 +17,9 @@ public sealed partial class GuestShell(Action<byte[]> send)
     /// How long a guest may be silent: no measure of a guest, since a busy host makes one slow, but the end of one that hangs.
     /// </summary>
     public static readonly TimeSpan DefaultPatience = TimeSpan.FromMinutes(10);
+
+    /// <summary>How long this guest may be silent where no other time is given.</summary>
+    public TimeSpan Patience { get; init; } = DefaultPatience;
 
     // The last words of Linux's panic() (kernel/panic.c).
     private const string Panic = "---[ end Kernel panic";
@@ -96,12 +98,13 @@ public sealed partial class GuestShell(Action<byte[]> send)
     public void Send(string text) => send(Encoding.ASCII.GetBytes(text));
 
     /// <summary>Waits for a text; returns what came before it since the last wait.</summary>
-    /// <param name="patience">How long the guest may take; by default <see cref="DefaultPatience"/>.</param>
+    /// <param name="patience">
+    /// How long the guest may be silent; by default <see cref="Patience"/>. Each thing that it prints gives it as long again.
+    /// </param>
     /// <exception cref="GuestSilentException">It did not come in time.</exception>
     public async Task<string> UntilAsync(string text, TimeSpan? patience = null)
     {
-        TimeSpan limit = patience ?? DefaultPatience;
-        long start = Stopwatch.GetTimestamp();
+        TimeSpan limit = patience ?? Patience;
         while (true)
         {
             Task more;
@@ -126,8 +129,7 @@ public sealed partial class GuestShell(Action<byte[]> send)
                 ended = "its kernel panicked";
             }
 
-            TimeSpan left = limit - Stopwatch.GetElapsedTime(start);
-            if (ended != null || left <= TimeSpan.Zero || await Task.WhenAny(more, Task.Delay(left)).ConfigureAwait(false) != more)
+            if (ended != null || await Task.WhenAny(more, Task.Delay(limit)).ConfigureAwait(false) != more)
             {
                 string end = ControlSequence().Replace(unseen, "");
                 throw new GuestSilentException(

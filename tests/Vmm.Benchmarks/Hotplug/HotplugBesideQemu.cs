@@ -29,8 +29,12 @@ internal sealed class HotplugBesideQemu(IReadOnlyList<string> qemu, string progr
         try
         {
             string[] guest = await SoakGuest.PrepareX86Async(folder, programs).ConfigureAwait(false);
+
+            // QEMU's TCG has a translation context for each possible CPU and never gives one back: one more plug than there are CPUs
+            // aborts it (tcg_register_thread).
+            int possible = ours.Count + 2;
             theirs = await new PlugRounds(new PlugClock(), "event ACPI_DEVICE_OST").RunAsync(
-                [.. qemu, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", PlugRounds.Smp,
+                [.. qemu, "-M", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", $"cpus=2,maxcpus={possible}",
                     "-nodefaults", "-display", "none", .. guest], ours.Count)
                 .ConfigureAwait(false);
         }

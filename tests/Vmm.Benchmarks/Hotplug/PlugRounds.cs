@@ -33,9 +33,6 @@ internal sealed class PlugRounds(PlugClock clock, string plugEnd)
     /// <summary>The CPU that comes and goes.</summary>
     public const int PluggedCpu = 2;
 
-    /// <summary>Options for these CPUs.</summary>
-    public const string Smp = "cpus=2,maxcpus=3";
-
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(2);
 
     private readonly object _gate = new();
@@ -66,11 +63,11 @@ internal sealed class PlugRounds(PlugClock clock, string plugEnd)
         return all;
     }
 
-    // The one CPU that can be plugged, as device_add takes it.
+    // The CPU to be plugged, as device_add takes it.
     private static async Task<JsonObject> FindDeviceAsync(QmpConnection monitor)
     {
         JsonArray possible = (await monitor.ExecuteAsync("query-hotpluggable-cpus").ConfigureAwait(false)).Return!.AsArray();
-        JsonNode absent = possible.Single(cpu => cpu!["qom-path"] == null)!;
+        JsonNode absent = possible.Single(cpu => cpu!["props"]!["core-id"]!.GetValue<int>() == PluggedCpu)!;
         var device = (JsonObject)absent["props"]!.DeepClone();
         device["driver"] = absent["type"]!.DeepClone();
         return device;

@@ -62,7 +62,7 @@ public sealed unsafe class ConcurrentCodeTests
 
         Thread[] threads = [.. machine.Cores.Select(core => new Thread(() => Run(core)))];
         Array.ForEach(threads, thread => thread.Start());
-        Assert.All(threads, thread => Assert.True(thread.Join(TimeSpan.FromMinutes(5))));
+        Assert.All(threads, thread => Assert.True(thread.Join(Patience.Limit)));
         for (int cpu = 1; cpu < cpus; cpu++)
         {
             CpuState* s = machine.Cores[cpu].State;

@@ -25,7 +25,7 @@ public sealed unsafe class EngineFailureTests
         long blocks = 0;
         var other = new Thread(() => blocks = jit.Translations.Statistics.Blocks);
         other.Start();
-        Assert.True(other.Join(TimeSpan.FromMinutes(2)));
+        Assert.True(other.Join(Patience.Limit));
         Assert.Equal(1, blocks);
         GoOn(jit);
     }
