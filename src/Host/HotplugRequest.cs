@@ -37,8 +37,7 @@ internal sealed class HotplugRequest : MessageActor
         Receive<VmStatus>(
             status => accepted != null && status.RunState != VmRunState.Running,
             _ => End(new HotplugOutcome(
-                accepted!.Id, accepted.Cpu, request is PlugVcpu
-                    or SetVcpuAdmin { Enabled: true }, HotplugOutcomeKind.TimedOut, 0, request is SetVcpuAdmin)));
+                accepted!.Id, accepted.Cpu, HotplugOperations.Of(request), HotplugOutcomeKind.TimedOut, 0)));
         Receive<VmStatus>(_ => { });
         Receive<Terminated>(_ => End(new VmCommandRejected(RejectionCode.VmEnded, VmSession.Ending)));
         Receive<IProtocolMessage>(End);

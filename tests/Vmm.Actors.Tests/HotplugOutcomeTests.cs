@@ -102,8 +102,9 @@ public sealed class HotplugOutcomeTests : HotplugTestKit
             "reset" when !comes => HotplugOutcomeKind.Cancelled,
             _ => HotplugOutcomeKind.Done,
         };
-        var outcome = new HotplugOutcome(id, cpu, comes, expected, expected == HotplugOutcomeKind.Refused ? 0x82
-            : 0, Standby: operation is "enable" or "disable");
+        var outcome = new HotplugOutcome(
+            id, cpu, Enum.Parse<HotplugOperation>(operation, ignoreCase: true), expected,
+            expected == HotplugOutcomeKind.Refused ? 0x82 : 0);
         ExpectMsg(outcome);
         all.ExpectMsg(outcome);
         if (kind is "reset" or "done before a reset")

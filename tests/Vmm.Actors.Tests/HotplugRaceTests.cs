@@ -19,7 +19,7 @@ public sealed class HotplugRaceTests : HotplugTestKit
         {
             Await($"insert {cpu}");
             _machine.Port.Ost(cpu, 1, 0);
-            ExpectMsg(new HotplugOutcome(id, cpu, true, HotplugOutcomeKind.Done, 0));
+            ExpectMsg(new HotplugOutcome(id, cpu, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
         }
 
         Assert.Equal(["core4", "core5"], Plugged(coordinator));
@@ -43,16 +43,16 @@ public sealed class HotplugRaceTests : HotplugTestKit
         IActorRef coordinator = Coordinator(timeoutMs: 200);
         coordinator.Tell(new PlugVcpu("core4", 4), TestActor);
         ExpectMsg(new HotplugAccepted("core4", 4));
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.TimedOut, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.TimedOut, 0));
         coordinator.Tell(new UnplugVcpu("core4"), TestActor);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Cancelled, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Cancelled, 0));
         ExpectMsg(new HotplugAccepted("core4", 4));
         Await("remove 4");
 
         // Its late answer to the plug means nothing any more.
         _machine.Port.Ost(4, 1, 0);
         _machine.Port.Eject(4);
-        Assert.Equal(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0), NextButTimedOut());
+        Assert.Equal(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0), NextButTimedOut());
         Assert.Empty(Plugged(coordinator));
     }
 
@@ -62,9 +62,9 @@ public sealed class HotplugRaceTests : HotplugTestKit
         IActorRef coordinator = Coordinator(timeoutMs: 200);
         coordinator.Tell(new PlugVcpu("core4", 4), TestActor);
         ExpectMsg(new HotplugAccepted("core4", 4));
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.TimedOut, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.TimedOut, 0));
         _machine.Port.Ost(4, 1, 0);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
         ExpectNoMsg(300);
     }
 
@@ -80,7 +80,7 @@ public sealed class HotplugRaceTests : HotplugTestKit
             _machine.Port.Ost(4, 1, i % 2);
         }
 
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
         ExpectNoMsg(100);
         Assert.Equal(["core4"], Plugged(coordinator));
     }
@@ -93,8 +93,8 @@ public sealed class HotplugRaceTests : HotplugTestKit
         coordinator.Tell(new PlugVcpu("core4", 4), ActorRefs.NoSender);
         Await("insert 4");
         _machine.Port.Eject(4);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Cancelled, 0));
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Cancelled, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
         Assert.Contains("executable 4 False", _machine.Log);
         coordinator.Tell(new PlugVcpu("again", 4), ActorRefs.NoSender);
         Await("insert 4", times: 2);
@@ -109,7 +109,7 @@ public sealed class HotplugRaceTests : HotplugTestKit
         _machine.Port.Eject(4);
         Sys.EventStream.Subscribe(TestActor, typeof(HotplugOutcome));
         IActorRef second = Coordinator();
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
         ExpectNoMsg(100);
         Assert.Empty(Plugged(second));
         second.Tell(new PlugVcpu("again", 4), ActorRefs.NoSender);
@@ -124,7 +124,7 @@ public sealed class HotplugRaceTests : HotplugTestKit
         ExpectMsg<HotplugAccepted>();
         Await("insert 4");
         coordinator.Tell(new ResetDevices(), TestActor);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
         ExpectMsg(new DevicesReset(""));
         Assert.True(_machine.IsEnabled(4));
         RequestUnplug(coordinator, "core4", 4);
@@ -141,7 +141,7 @@ public sealed class HotplugRaceTests : HotplugTestKit
         coordinator.Tell(new ResetDevices(), TestActor);
         vcpus.ExpectNoMsg(100);
         coordinator.Tell(new VcpuReady(4), ActorRefs.NoSender);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
         ExpectMsg(new DevicesReset(""));
         Assert.Contains("enable 4", _machine.Log);
         Assert.DoesNotContain("insert 4", _machine.Log);
@@ -165,7 +165,7 @@ public sealed class HotplugRaceTests : HotplugTestKit
         coordinator.Tell(new ResetDevices(), TestActor);
         ExpectNoMsg(100);
         vcpus.Reply(new VcpuRemoved(4));
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
         ExpectMsg(new DevicesReset(""));
         Assert.Empty(Plugged(coordinator));
     }
@@ -185,7 +185,7 @@ public sealed class HotplugRaceTests : HotplugTestKit
         _machine.Port.Doorbell.Connect(null);
         _machine.Port.Ost(4, 1, 0);
         coordinator.Tell(new ResetDevices(), TestActor);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
         ExpectMsg(new DevicesReset(""));
     }
 
@@ -202,7 +202,7 @@ public sealed class HotplugRaceTests : HotplugTestKit
         coordinator.Tell(new PlugVcpu("core5", 5), TestActor);
         vcpus.ExpectNoMsg(100);
         coordinator.Tell(new VcpuReady(4), ActorRefs.NoSender);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
         resetter.ExpectMsg(new DevicesReset(""));
         ExpectMsg(new HotplugAccepted("core5", 5));
         vcpus.ExpectMsg(new CreateVcpu(5));
@@ -218,7 +218,7 @@ public sealed class HotplugRaceTests : HotplugTestKit
         _machine.Port.Eject(4);
         Sys.EventStream.Subscribe(TestActor, typeof(HotplugOutcome));
         IActorRef second = Coordinator();
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
         ExpectNoMsg(100);
 
         // And it lives.

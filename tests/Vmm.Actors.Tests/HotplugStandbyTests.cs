@@ -16,7 +16,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
     }
 
     private static HotplugOutcome Outcome(string id, int cpu, bool enabled, HotplugOutcomeKind kind, int status = 0) =>
-        new(id, cpu, enabled, kind, status, Standby: true);
+        new(id, cpu, enabled ? HotplugOperation.Enable : HotplugOperation.Disable, kind, status);
 
     private void Enable(IActorRef coordinator, int cpu, int times = 1)
     {
@@ -143,7 +143,7 @@ public sealed class HotplugStandbyTests : HotplugTestKit
         // The guest has given it back before: nobody is asked.
         coordinator.Tell(new UnplugVcpu("core5"), TestActor);
         ExpectMsg(new HotplugAccepted("core5", 5));
-        ExpectMsg(new HotplugOutcome("core5", 5, false, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core5", 5, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
         Await("remove 5");
         Assert.Equal("Enabled Enabled Enabled Disabled Disabled Removed", Admin(coordinator));
     }
@@ -157,13 +157,13 @@ public sealed class HotplugStandbyTests : HotplugTestKit
             string id = round == 1 ? "cpu-1" : "core1";
             RequestUnplug(coordinator, id, 1, round);
             _machine.Port.Eject(1);
-            ExpectMsg(new HotplugOutcome(id, 1, false, HotplugOutcomeKind.Done, 0));
+            ExpectMsg(new HotplugOutcome(id, 1, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
             Assert.Equal("Enabled Removed Enabled Disabled Disabled Removed", Admin(coordinator));
             coordinator.Tell(new PlugVcpu("core1", 1), TestActor);
             ExpectMsg(new HotplugAccepted("core1", 1));
             Await("insert 1", round);
             _machine.Port.Ost(1, 1, 0);
-            ExpectMsg(new HotplugOutcome("core1", 1, true, HotplugOutcomeKind.Done, 0));
+            ExpectMsg(new HotplugOutcome("core1", 1, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
         }
     }
 
@@ -262,7 +262,7 @@ public sealed class HotplugFromPowerOnTests : HotplugTestKit
         Assert.Equal(["core4", "core5"], Plugged(first));
         RequestUnplug(first, "core5", 5);
         _machine.Port.Eject(5);
-        ExpectMsg(new HotplugOutcome("core5", 5, false, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core5", 5, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
 
         // Neither a reset nor a restart of the actor brings it back; the next power-on does.
         first.Tell(new ResetDevices(), TestActor);

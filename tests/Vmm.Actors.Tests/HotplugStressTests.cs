@@ -164,10 +164,10 @@ public sealed class HotplugStressTests : HotplugTestKit
     private bool EndedOnce(string id)
     {
         HotplugOutcome[] heard = [.. _outcomes.Where(o => o.Id == id)];
-        string story = $"{id}: {string.Join(", ", heard.Select(o => $"{(o.Plug ? "plug" : "unplug")} {o.Kind}"))}";
+        string story = $"{id}: {string.Join(", ", heard.Select(o => $"{o.Operation} {o.Kind}"))}";
         HotplugOutcome[] ends = [.. heard.Where(o => o.Kind != HotplugOutcomeKind.TimedOut)];
         int accepted = _accepted.GetValueOrDefault(id);
-        int plugs = ends.Count(o => o.Plug);
+        int plugs = ends.Count(o => o.Operation.Comes());
         Assert.True(plugs <= 1 && ends.Length - plugs <= _unplugs.GetValueOrDefault(id) + 1, story);
         bool complete = ends.Length + heard.Count(o => o.Kind == HotplugOutcomeKind.TimedOut) >= accepted
             && (heard.Length == 0 || plugs == 1);
@@ -175,9 +175,11 @@ public sealed class HotplugStressTests : HotplugTestKit
         {
             // What is heard of the plug comes first, the CPU's end last; a time-out is followed by the end of the same request, or of the
             // same asked again.
-            Assert.True(heard[i].Plug == (i <= Array.FindLastIndex(heard, o => o.Plug)), story);
-            Assert.True(heard[i] is not { Plug: false, Kind: HotplugOutcomeKind.Done } || i == heard.Length - 1, story);
-            complete &= heard[i].Kind != HotplugOutcomeKind.TimedOut || (i + 1 < heard.Length && heard[i + 1].Plug == heard[i].Plug);
+            bool mayCome = i <= Array.FindLastIndex(heard, o => o.Operation.Comes());
+            Assert.True(heard[i].Operation.Comes() == mayCome, story);
+            Assert.True(heard[i] is not { Operation: HotplugOperation.Unplug, Kind: HotplugOutcomeKind.Done } || i == heard.Length - 1, story);
+            complete &= heard[i].Kind != HotplugOutcomeKind.TimedOut
+                || (i + 1 < heard.Length && heard[i + 1].Operation == heard[i].Operation);
         }
 
         return complete;

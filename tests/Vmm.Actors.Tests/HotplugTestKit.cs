@@ -53,7 +53,7 @@ public abstract class HotplugTestKit : PatientTestKit
         ExpectMsg(new HotplugAccepted(id, cpu));
         Await($"insert {cpu}", times);
         _machine.Port.Ost(cpu, 1, 0);
-        Assert.Equal(new HotplugOutcome(id, cpu, true, HotplugOutcomeKind.Done, 0), NextButTimedOut());
+        Assert.Equal(new HotplugOutcome(id, cpu, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0), NextButTimedOut());
     }
 
     /// <summary>

@@ -35,7 +35,7 @@ public sealed class HotplugTests : HotplugTestKit
         _machine.Port.Ost(4, 3, 0x84);
         ExpectNoMsg(100);
         _machine.Port.Eject(4);
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
 
         Assert.Equal(["remove 4", "gic 4 False", "executable 4 False"], _machine.Log.Skip(3));
         Assert.Empty(Plugged(coordinator));
@@ -48,7 +48,7 @@ public sealed class HotplugTests : HotplugTestKit
         PlugAndConfirm(coordinator, "core4", 4);
         RequestUnplug(coordinator, "core4", 4);
         _machine.Port.Ost(4, 3, 0x82);
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Refused, 0x82));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Refused, 0x82));
         Assert.True(_machine.IsEnabled(4));
 
         coordinator.Tell(new UnplugVcpu("core4"), TestActor);
@@ -63,7 +63,7 @@ public sealed class HotplugTests : HotplugTestKit
         ExpectMsg<HotplugAccepted>();
         Await("insert 4");
         _machine.Port.Ost(4, 1, 1);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Refused, 1));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Refused, 1));
         RequestUnplug(coordinator, "core4", 4);
     }
 
@@ -73,10 +73,10 @@ public sealed class HotplugTests : HotplugTestKit
         IActorRef coordinator = Coordinator(timeoutMs: 300);
         PlugAndConfirm(coordinator, "core4", 4);
         RequestUnplug(coordinator, "core4", 4);
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.TimedOut, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.TimedOut, 0));
 
         _machine.Port.Eject(4);
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
     }
 
     [Fact]
@@ -89,9 +89,9 @@ public sealed class HotplugTests : HotplugTestKit
         ExpectMsg(new HotplugAccepted("core5", 5));
         Await("insert 5");
         _machine.Port.Ost(5, 1, 0);
-        ExpectMsg(new HotplugOutcome("core5", 5, true, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core5", 5, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
         _machine.Port.Eject(4);
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
     }
 
     [Fact]
@@ -103,14 +103,14 @@ public sealed class HotplugTests : HotplugTestKit
         Await("insert 4");
         TestProbe unplugger = CreateTestProbe();
         coordinator.Tell(new UnplugVcpu("core4"), unplugger);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Cancelled, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Cancelled, 0));
         unplugger.ExpectMsg(new HotplugAccepted("core4", 4));
         Await("remove 4");
 
         // Its answer to the plug means nothing any more.
         _machine.Port.Ost(4, 1, 0);
         _machine.Port.Eject(4);
-        unplugger.ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+        unplugger.ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
         ExpectNoMsg(100);
     }
 
@@ -130,10 +130,10 @@ public sealed class HotplugTests : HotplugTestKit
         IActorRef coordinator = Coordinator(timeoutMs: 300);
         PlugAndConfirm(coordinator, "core4", 4);
         RequestUnplug(coordinator, "core4", 4);
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.TimedOut, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.TimedOut, 0));
         RequestUnplug(coordinator, "core4", 4, times: 2);
         _machine.Port.Eject(4);
-        Assert.Equal(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0), NextButTimedOut());
+        Assert.Equal(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0), NextButTimedOut());
     }
 
     [Fact]
@@ -142,14 +142,14 @@ public sealed class HotplugTests : HotplugTestKit
         IActorRef coordinator = Coordinator(timeoutMs: 500);
         coordinator.Tell(new PlugVcpu("core4", 4), TestActor);
         ExpectMsg(new HotplugAccepted("core4", 4));
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.TimedOut, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.TimedOut, 0));
         coordinator.Tell(new PlugVcpu("other", 4), TestActor);
         ExpectMsg(new HotplugRejected("other", RejectionCode.SlotInUse, "cpu(id4=0:0:4:0) with arch-id 4 exist"));
         coordinator.Tell(new PlugVcpu("core4", 4), TestActor);
         ExpectMsg(new HotplugAccepted("core4", 4));
         Await("insert 4", times: 2);
         _machine.Port.Ost(4, 1, 0);
-        Assert.Equal(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Done, 0), NextButTimedOut());
+        Assert.Equal(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0), NextButTimedOut());
     }
 
     [Fact]
@@ -163,7 +163,7 @@ public sealed class HotplugTests : HotplugTestKit
         Await("insert 4");
         ExpectNoMsg(600);
         coordinator.Tell(new VmStatus(VmRunState.Running, ""), TestActor);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.TimedOut, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.TimedOut, 0));
     }
 
     // As QEMU: what the guest says, then what came of it; and what it says behind its eject, behind the end of the unplug.
@@ -181,11 +181,11 @@ public sealed class HotplugTests : HotplugTestKit
             _machine.Port.Ost(4, 3, 0x84);
             _machine.Port.Eject(4);
             _machine.Port.Ost(4, 3, 0);
-            ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+            ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
             all.ExpectMsg(new AcpiDeviceOst("core4", 4, 1, 0));
-            all.ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Done, 0));
+            all.ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
             all.ExpectMsg(new AcpiDeviceOst("core4", 4, 3, 0x84));
-            all.ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+            all.ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
             all.ExpectMsg(new AcpiDeviceOst("", 4, 3, 0));
             Sys.EventStream.Unsubscribe(all);
             StopAndWait(coordinator);
@@ -199,7 +199,7 @@ public sealed class HotplugTests : HotplugTestKit
         PlugAndConfirm(coordinator, "core4", 4);
         RequestUnplug(coordinator, "core4", 4);
         coordinator.Tell(new ResetDevices(), TestActor);
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Cancelled, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Cancelled, 0));
         ExpectMsg(new DevicesReset(""));
         Assert.True(_machine.IsEnabled(4));
         RequestUnplug(coordinator, "core4", 4, times: 2);
@@ -226,7 +226,7 @@ public sealed class HotplugTests : HotplugTestKit
         Coordinator();
         Await("insert 4", times: 2);
         _machine.Port.Ost(4, 1, 0);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
     }
 
     [Fact]
@@ -239,7 +239,7 @@ public sealed class HotplugTests : HotplugTestKit
         _machine.Port.Eject(4);
         Sys.EventStream.Subscribe(TestActor, typeof(HotplugOutcome));
         Coordinator();
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
         Assert.Contains("executable 4 False", _machine.Log);
     }
 

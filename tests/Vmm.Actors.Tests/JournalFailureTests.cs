@@ -55,9 +55,9 @@ public sealed class JournalFailureTests : HotplugTestKit
         // The request takes with it what was waiting, or the next attempt was first.
         _journal.IsFull = false;
         coordinator.Tell(new PlugVcpu("again", 4), TestActor);
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
         ExpectMsg(new HotplugAccepted("again", 4));
-        all.ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+        all.ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
         all.ExpectMsg(new AcpiDeviceOst("again", 4, 3, 0));
     }
 
@@ -72,7 +72,7 @@ public sealed class JournalFailureTests : HotplugTestKit
         _machine.Port.Ost(4, 1, 0);
         ExpectNoMsg(300);
         _journal.IsFull = false;
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
     }
 
     [Fact]
@@ -93,8 +93,8 @@ public sealed class JournalFailureTests : HotplugTestKit
         Assert.False(_machine.IsEnabled(4));
         ExpectNoMsg(100);
         _journal.IsFull = false;
-        ExpectMsg(new HotplugOutcome("core5", 5, true, HotplugOutcomeKind.Done, 0));
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core5", 5, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
     }
 
     [Fact]
@@ -111,7 +111,7 @@ public sealed class JournalFailureTests : HotplugTestKit
         IActorRef second = Coordinator();
         Assert.Equal(["core4"], Plugged(second));
         _journal.IsFull = false;
-        ExpectMsg(new HotplugOutcome("core4", 4, false, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
         Assert.Empty(Plugged(second));
     }
 
@@ -125,7 +125,7 @@ public sealed class JournalFailureTests : HotplugTestKit
         Assert.Contains("core4", _journal.State.Plugged.Values);
         Await("insert 4");
         _machine.Port.Ost(4, 1, 0);
-        ExpectMsg(new HotplugOutcome("core4", 4, true, HotplugOutcomeKind.Done, 0));
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
         Assert.Empty(_journal.State.Pending);
     }
 }

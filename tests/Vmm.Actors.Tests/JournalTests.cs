@@ -92,7 +92,8 @@ public sealed class JournalTests : IDisposable
             await first.Start();
             await first.Plug("core2", 2);
             first.Machine.Port.Ost(2, 1, 0);
-            Assert.Equal(new HotplugOutcome("core2", 2, true, HotplugOutcomeKind.Done, 0), await first.Receive<HotplugOutcome>());
+            Assert.Equal(
+                new HotplugOutcome("core2", 2, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0), await first.Receive<HotplugOutcome>());
 
             // Asked for in the last moment: the guest did not answer.
             await first.Plug("core3", 3);
@@ -110,7 +111,8 @@ public sealed class JournalTests : IDisposable
             Assert.Equal(new HotplugAccepted("core2", 2), await second.Receive<HotplugAccepted>());
             await second.Logged("remove 2");
             second.Machine.Port.Eject(2);
-            Assert.Equal(new HotplugOutcome("core2", 2, false, HotplugOutcomeKind.Done, 0), await second.Receive<HotplugOutcome>());
+            Assert.Equal(
+                new HotplugOutcome("core2", 2, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0), await second.Receive<HotplugOutcome>());
         }
 
         await using var third = new Run(_folder);
@@ -171,13 +173,13 @@ public sealed class JournalTests : IDisposable
             await first.Receive<HotplugAccepted>();
             await first.Logged("insert 2");
             first.Machine.Port.Ost(2, 1, 0);
-            Assert.Equal(new HotplugOutcome("cpu-2", 2, true, HotplugOutcomeKind.Done, 0, Standby: true),
+            Assert.Equal(new HotplugOutcome("cpu-2", 2, HotplugOperation.Enable, HotplugOutcomeKind.Done, 0),
                 await first.Receive<HotplugOutcome>());
             first.Send(new SetVcpuAdmin(1, false));
             await first.Receive<HotplugAccepted>();
             await first.Logged("remove 1");
             first.Machine.Port.Eject(1);
-            Assert.Equal(new HotplugOutcome("cpu-1", 1, false, HotplugOutcomeKind.Done, 0, Standby: true),
+            Assert.Equal(new HotplugOutcome("cpu-1", 1, HotplugOperation.Disable, HotplugOutcomeKind.Done, 0),
                 await first.Receive<HotplugOutcome>());
         }
 

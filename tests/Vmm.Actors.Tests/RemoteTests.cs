@@ -104,7 +104,7 @@ public sealed class RemoteTests : IAsyncLifetime
         Assert.Equal(new HotplugAccepted("core3", 3), await Receive<HotplugAccepted>());
         await Until(() => _machine.IsEnabled(3));
         _machine.Port.Ost(3, 1, 0);
-        Assert.Equal(new HotplugOutcome("core3", 3, true, HotplugOutcomeKind.Done, 0), await Receive<HotplugOutcome>());
+        Assert.Equal(new HotplugOutcome("core3", 3, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0), await Receive<HotplugOutcome>());
         Send(new GetPluggedVcpus());
         Assert.Equal(["core3"], (await Receive<PluggedVcpus>()).Ids);
 
@@ -112,7 +112,7 @@ public sealed class RemoteTests : IAsyncLifetime
         Assert.Equal(new HotplugAccepted("core3", 3), await Receive<HotplugAccepted>());
         await Until(() => _machine.Log.Contains("remove 3"));
         _machine.Port.Eject(3);
-        Assert.Equal(new HotplugOutcome("core3", 3, false, HotplugOutcomeKind.Done, 0), await Receive<HotplugOutcome>());
+        Assert.Equal(new HotplugOutcome("core3", 3, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0), await Receive<HotplugOutcome>());
         Send(new GetVmStatus());
         Assert.Equal(VmRunState.Running, (await Receive<VmStatus>()).RunState);
     }

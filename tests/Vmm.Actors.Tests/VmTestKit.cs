@@ -62,6 +62,6 @@ public abstract class VmTestKit : PatientTestKit
         ExpectMsg(new HotplugAccepted(id, cpu), s_patience);
         AwaitLog($"insert {cpu}");
         _machine.Port.Ost(cpu, 1, 0);
-        ExpectMsg(new HotplugOutcome(id, cpu, true, HotplugOutcomeKind.Done, 0), s_patience);
+        ExpectMsg(new HotplugOutcome(id, cpu, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0), s_patience);
     }
 }

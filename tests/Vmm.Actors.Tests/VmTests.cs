@@ -65,6 +65,15 @@ public sealed class VmTests : VmTestKit
         }
     }
 
+    [Fact]
+    public void BoardDevices_are_those_of_the_boards_list()
+    {
+        Start().Tell(new GetBoardDevices(), TestActor);
+        BoardDevices devices = ExpectMsg<BoardDevices>(s_patience);
+        Assert.Equal(["arm-gicv3", "pl011", "pl031", "acpi-ged"], devices.Types);
+        Assert.All(devices.Names, Assert.Empty);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -27,7 +27,7 @@ public sealed class MonitorTests
         {
             GetVcpuStates => new VcpuStates(
                 [VcpuState.Running, VcpuState.Parked, VcpuState.PoweredOff, VcpuState.PoweredOff, VcpuState.PoweredOff, VcpuState.None]),
-            GetPluggedVcpus => new PluggedVcpus(["core4"], [4]),
+            GetBoardDevices => new BoardDevices(["arm-gicv3", "pl011", "fw_cfg_mem"], ["", "", "fw_cfg"]),
             GetCpusPowerState => new CpusPowerState(
                 ["cpu-0", "cpu-1", "cpu-2", "cpu-3", "core4", ""],
                 [.. Enumerable.Repeat(CpuAdminState.Enabled, 5), CpuAdminState.Removed],
@@ -101,7 +101,7 @@ public sealed class MonitorTests
         Task<IProtocolMessage> Outcome(IProtocolMessage request)
         {
             Assert.Equal(new SetVcpuAdmin(2, false), request);
-            return Task.FromResult<IProtocolMessage>(new HotplugOutcome("cpu-2", 2, false, kind, 0x82, Standby: true));
+            return Task.FromResult<IProtocolMessage>(new HotplugOutcome("cpu-2", 2, HotplugOperation.Disable, kind, 0x82));
         }
 
         var monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(s_config, Answer, () => { }) { Outcomes = Outcome }));
@@ -141,6 +141,29 @@ public sealed class MonitorTests
         Assert.Equal(6, text.Split("vcpus_count").Length - 1);
         Assert.Contains("qom_path: \"/machine/peripheral/core4\"", text, StringComparison.Ordinal);
         Assert.Equal(5, text.Split("qom_path").Length - 1);
+    }
+
+    [Fact]
+    public async Task InfoQomTree_has_the_devices_of_the_VM_behind_the_cold_booted_CPUs()
+    {
+        var config = s_config with { EnabledCpus = 3, DisabledCpus = 1 };
+        var monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(config, Answer, () => { })));
+        Assert.Equal(
+            """
+            /machine (virt-machine)
+              /fw_cfg (fw_cfg_mem)
+              /peripheral (container)
+                /core4 (cortex-a57-arm-cpu)
+              /peripheral-anon (container)
+              /unattached (container)
+                /device[0] (cortex-a57-arm-cpu)
+                /device[1] (cortex-a57-arm-cpu)
+                /device[2] (cortex-a57-arm-cpu)
+                /device[3] (cortex-a57-arm-cpu)
+                /device[4] (arm-gicv3)
+                /device[5] (pl011)
+            """,
+            await monitor.Execute("info qom-tree"));
     }
 
     [Fact]

@@ -39,7 +39,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
             return new MachineDescription(
                 config.Cpu.Name, config.EnabledCpus, t.Sockets, t.Clusters, t.Cores, t.Threads, config.MemoryBytes, config.Acpi,
                 config.Name, config.Uuid.ToString(),
-                ProtocolVersion.Current);
+                ProtocolVersion.Current, config.DisabledCpus);
         }
     }
 

@@ -248,7 +248,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         if (why == null && ShouldBeEnabled(cpu) == set.Enabled && !_state.Pending.ContainsKey(cpu))
         {
             Sender.Tell(new HotplugAccepted(id, cpu));
-            Tell(new HotplugOutcome(id, cpu, set.Enabled, HotplugOutcomeKind.Done, 0, Standby: true), Sender);
+            Tell(new HotplugOutcome(id, cpu, HotplugOperations.Of(set), HotplugOutcomeKind.Done, 0), Sender);
         }
         else
         {
@@ -275,7 +275,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
 
         // A plug that the guest has not answered: now it is to give the CPU back, whatever it thinks of it.
         bool leaves = started is UnplugStarted or DisableStarted;
-        IHotplugEvent[] events = leaves && _state.Pending.TryGetValue(started.Cpu, out PendingOperation? pending) && pending.Plug
+        IHotplugEvent[] events = leaves && _state.Pending.TryGetValue(started.Cpu, out PendingOperation? pending) && pending.Comes
             ? [new HotplugCancelled(pending.Id, started.Cpu, Now), started]
             : [started];
         _request = new Request(events, Sender, started.Id, started.Cpu);
@@ -286,11 +286,11 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
     // The first step towards the machine, and the clock of the guest's answer.
     private void Drive(int cpu, PendingOperation pending)
     {
-        if (pending.Plug && _machine.IsEnabled(cpu))
+        if (pending.Comes && _machine.IsEnabled(cpu))
         {
             Announce(cpu);
         }
-        else if (pending.Plug)
+        else if (pending.Comes)
         {
             Come(cpu);
         }
@@ -364,7 +364,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         }
 
         _coming.Remove(cpu);
-        if (_resetter == null && _state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Plug)
+        if (_resetter == null && _state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Comes)
         {
             Announce(cpu);
             return;
@@ -385,7 +385,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
     // Whatever the guest has heard of it, the CPU is plugged and enabled for the guest that boots.
     private void ConfirmPlug(int cpu)
     {
-        if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Plug)
+        if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Comes)
         {
             Record(new PlugConfirmed(pending.Id, cpu, Now));
         }
@@ -475,7 +475,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         else if (IsThere(cpu))
         {
             // Also without a request: the guest may eject a CPU that it was once asked for.
-            if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Plug)
+            if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Comes)
             {
                 Record(new HotplugCancelled(pending.Id, cpu, Now));
             }
@@ -504,7 +504,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         foreach ((int cpu, PendingOperation pending) in _state.Pending)
         {
             // A CPU that the guest ejected just before is gone whatever the guest does now; one that is not enabled yet will be.
-            if (!_leaving.Contains(cpu) && !pending.Plug)
+            if (!_leaving.Contains(cpu) && !pending.Comes)
             {
                 Record(new HotplugCancelled(pending.Id, cpu, Now));
             }

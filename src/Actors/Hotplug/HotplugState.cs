@@ -6,10 +6,13 @@ using Vmm.Actors.Protocol;
 namespace Vmm.Actors.Hotplug;
 
 /// <summary>A request that the guest has not answered.</summary>
-/// <param name="Plug">The CPU comes, else it is to leave.</param>
+/// <param name="StartedAt">UTC milliseconds since 1970.</param>
 /// <param name="TimedOut">It was reported as timed out; a late answer still completes it, and it may be asked for again.</param>
-/// <param name="Standby">The administrator enables or disables a CPU, else it is plugged or unplugged.</param>
-public sealed record PendingOperation(string Id, bool Plug, long StartedAt, bool TimedOut, bool Standby);
+public sealed record PendingOperation(string Id, HotplugOperation Operation, long StartedAt, bool TimedOut)
+{
+    /// <summary>Whether the guest gets the CPU (true), or is to give it back (false).</summary>
+    public bool Comes => Operation.Comes();
+}
 
 /// <summary>
 /// What the coordinator knows, and its rules: pure functions from state and command or answer to an event, and from state and event
@@ -93,7 +96,7 @@ public sealed record HotplugState(
 
     // The guest has not answered the same plug in time.
     private bool IsPlugAskedAgain(PlugVcpu plug) =>
-        Pending.TryGetValue(plug.Cpu, out PendingOperation? pending) && pending is { Plug: true, TimedOut: true, Standby: false }
+        Pending.TryGetValue(plug.Cpu, out PendingOperation? pending) && pending is { Operation: HotplugOperation.Plug, TimedOut: true }
             && pending.Id == plug.Id;
 
     /// <summary>Why an unplug is impossible; null when it is not.</summary>
@@ -127,7 +130,7 @@ public sealed record HotplugState(
     // Enabling a CPU that the guest still may give back, even after a time-out, would leave open which of both counts.
     private Rejection? RefuseEnabling(int cpu) =>
         !Pending.TryGetValue(cpu, out PendingOperation? pending) ? null
-        : !pending.Plug ? AlreadyLeaving(cpu)
+        : !pending.Comes ? AlreadyLeaving(cpu)
         : !pending.TimedOut ? new Rejection(RejectionCode.InProgress, $"Device {NameOf(cpu)} is already in the process of plug")
         : null;
 
@@ -136,7 +139,7 @@ public sealed record HotplugState(
             RejectionCode.CannotLeave,
             $"Hot-unplug of cold-booted CPU not supported! {NameOf(cpu)} is Enabled in the MADT for good; "
             + "-machine online-capable-cpus=on makes it one that can leave")
-        : Pending.TryGetValue(cpu, out PendingOperation? pending) && pending is { Plug: false, TimedOut: false } ? AlreadyLeaving(cpu)
+        : Pending.TryGetValue(cpu, out PendingOperation? pending) && pending is { Comes: false, TimedOut: false } ? AlreadyLeaving(cpu)
         : null;
 
     /// <summary>Why nothing is asked of a CPU that is on its way out, in QEMU's words.</summary>
@@ -242,7 +245,7 @@ public sealed record HotplugState(
             return null;
         }
 
-        return pending.Plug switch
+        return pending.Comes switch
         {
             true when source is not (SourceDeviceCheck or SourceInsertion) => null,
             true when status == StatusSuccess => new PlugConfirmed(pending.Id, cpu, now),
@@ -257,9 +260,9 @@ public sealed record HotplugState(
     public IHotplugEvent? DecideLeft(int cpu, PowerOnCpus cpus, long now)
     {
         string name = NameOf(cpu);
-        if (Pending.TryGetValue(cpu, out PendingOperation? pending) && !pending.Plug)
+        if (Pending.TryGetValue(cpu, out PendingOperation? pending) && !pending.Comes)
         {
-            return pending.Standby ? new DisableCompleted(name, cpu, now) : new UnplugCompleted(name, cpu, now);
+            return pending.Operation == HotplugOperation.Disable ? new DisableCompleted(name, cpu, now) : new UnplugCompleted(name, cpu, now);
         }
 
         // The guest gave it back without having been asked.
@@ -272,10 +275,10 @@ public sealed record HotplugState(
     /// <exception cref="ArgumentException">It cannot happen in this state.</exception>
     public HotplugState Apply(IHotplugEvent happened) => happened switch
     {
-        PlugStarted e => Begin(e.Cpu, e.Id, true, e.At) with { Plugged = Plugged.SetItem(e.Cpu, e.Id), Admin = Admin.Remove(e.Cpu) },
-        UnplugStarted e => Begin(e.Cpu, e.Id, false, e.At),
-        EnableStarted e => Begin(e.Cpu, e.Id, true, e.At, standby: true) with { Admin = Admin.SetItem(e.Cpu, CpuAdminState.Enabled) },
-        DisableStarted e => Begin(e.Cpu, e.Id, false, e.At, standby: true),
+        PlugStarted e => Begin(e, HotplugOperation.Plug) with { Plugged = Plugged.SetItem(e.Cpu, e.Id), Admin = Admin.Remove(e.Cpu) },
+        UnplugStarted e => Begin(e, HotplugOperation.Unplug),
+        EnableStarted e => Begin(e, HotplugOperation.Enable) with { Admin = Admin.SetItem(e.Cpu, CpuAdminState.Enabled) },
+        DisableStarted e => Begin(e, HotplugOperation.Disable),
         PlugConfirmed e => this with { Pending = Pending.Remove(e.Cpu) },
         PlugRefused e => this with { Pending = Pending.Remove(e.Cpu) },
         UnplugRefused e => this with { Pending = Pending.Remove(e.Cpu) },
@@ -293,22 +296,23 @@ public sealed record HotplugState(
     /// <exception cref="ArgumentException">One cannot happen.</exception>
     public HotplugState Apply(IEnumerable<IHotplugEvent> happened) => happened.Aggregate(this, (state, e) => state.Apply(e));
 
-    private HotplugState Begin(int cpu, string id, bool plug, long at, bool standby = false) =>
-        this with { Pending = Pending.SetItem(cpu, new PendingOperation(id, plug, at, false, standby)) };
+    private HotplugState Begin(IHotplugEvent started, HotplugOperation operation) =>
+        this with { Pending = Pending.SetItem(started.Cpu, new PendingOperation(started.Id, operation, started.At, TimedOut: false)) };
 
     /// <summary>What a requester is told of an event, from the state before it; null for the beginnings.</summary>
     public HotplugOutcome? OutcomeOf(IHotplugEvent happened) => happened switch
     {
-        PlugConfirmed e => Outcome(e.Id, e.Cpu, true, HotplugOutcomeKind.Done),
-        PlugRefused e => Outcome(e.Id, e.Cpu, true, HotplugOutcomeKind.Refused, e.OstStatus),
-        UnplugRefused e => Outcome(e.Id, e.Cpu, false, HotplugOutcomeKind.Refused, e.OstStatus),
-        UnplugCompleted e => new HotplugOutcome(e.Id, e.Cpu, false, HotplugOutcomeKind.Done, 0),
-        DisableCompleted e => new HotplugOutcome(e.Id, e.Cpu, false, HotplugOutcomeKind.Done, 0, Standby: true),
-        HotplugTimedOut e => Outcome(e.Id, e.Cpu, Pending[e.Cpu].Plug, HotplugOutcomeKind.TimedOut),
-        HotplugCancelled e => Outcome(e.Id, e.Cpu, Pending[e.Cpu].Plug, HotplugOutcomeKind.Cancelled),
+        PlugConfirmed e => Outcome(e, HotplugOperation.Plug, HotplugOutcomeKind.Done),
+        PlugRefused e => Outcome(e, HotplugOperation.Plug, HotplugOutcomeKind.Refused, e.OstStatus),
+        UnplugRefused e => Outcome(e, HotplugOperation.Unplug, HotplugOutcomeKind.Refused, e.OstStatus),
+        UnplugCompleted e => new HotplugOutcome(e.Id, e.Cpu, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0),
+        DisableCompleted e => new HotplugOutcome(e.Id, e.Cpu, HotplugOperation.Disable, HotplugOutcomeKind.Done, 0),
+        HotplugTimedOut e => Outcome(e, Pending[e.Cpu].Operation, HotplugOutcomeKind.TimedOut),
+        HotplugCancelled e => Outcome(e, Pending[e.Cpu].Operation, HotplugOutcomeKind.Cancelled),
         _ => null,
     };
 
-    private HotplugOutcome Outcome(string id, int cpu, bool plug, HotplugOutcomeKind kind, int ostStatus = 0) =>
-        new(id, cpu, plug, kind, ostStatus, Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Standby);
+    // The events that end a request are the same for a plug and an enabling, an unplug and a disabling: what is pending tells them apart.
+    private HotplugOutcome Outcome(IHotplugEvent ended, HotplugOperation otherwise, HotplugOutcomeKind kind, int ostStatus = 0) =>
+        new(ended.Id, ended.Cpu, Pending.GetValueOrDefault(ended.Cpu)?.Operation ?? otherwise, kind, ostStatus);
 }

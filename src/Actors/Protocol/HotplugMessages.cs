@@ -27,12 +27,40 @@ public sealed record HotplugRejected(string Id, RejectionCode Code, string Reaso
 }
 
 /// <summary>How a request ended: told to the requester and published.</summary>
-/// <param name="Plug">The CPU came (a plug, or enabled), else it left (an unplug, or disabled).</param>
+/// <param name="Id">The CPU's name.</param>
+/// <param name="Operation">The request.</param>
 /// <param name="OstStatus">The guest's _OST status (ACPI 6.5, section 6.3.5), 0 without one.</param>
-/// <param name="Standby">The administrator enabled or disabled a CPU (<see cref="SetVcpuAdmin"/>), which stays part of the machine; else it
-/// was plugged or unplugged.</param>
-public sealed record HotplugOutcome(string Id, int Cpu, bool Plug, HotplugOutcomeKind Kind, int OstStatus, bool Standby = false)
+public sealed record HotplugOutcome(string Id, int Cpu, HotplugOperation Operation, HotplugOutcomeKind Kind, int OstStatus)
     : IProtocolMessage;
+
+/// <summary>What a request wants of a CPU.</summary>
+public enum HotplugOperation
+{
+    Plug,
+    Unplug,
+
+    /// <summary>The administrator enables a CPU that is there.</summary>
+    Enable,
+
+    /// <summary>The administrator disables a CPU, which stays part of the machine.</summary>
+    Disable,
+}
+
+public static class HotplugOperations
+{
+    /// <summary>The operation of a <see cref="PlugVcpu"/>, <see cref="UnplugVcpu"/> or <see cref="SetVcpuAdmin"/>.</summary>
+    /// <exception cref="ArgumentException">The message is none of them.</exception>
+    public static HotplugOperation Of(IProtocolMessage request) => request switch
+    {
+        PlugVcpu => HotplugOperation.Plug,
+        UnplugVcpu => HotplugOperation.Unplug,
+        SetVcpuAdmin set => set.Enabled ? HotplugOperation.Enable : HotplugOperation.Disable,
+        _ => throw new ArgumentException($"{request.GetType().Name} is no request of hotplug", nameof(request)),
+    };
+
+    /// <summary>Whether the guest gets the CPU (true), or is to give it back (false).</summary>
+    public static bool Comes(this HotplugOperation operation) => operation is HotplugOperation.Plug or HotplugOperation.Enable;
+}
 
 public enum HotplugOutcomeKind
 {

@@ -6,9 +6,10 @@ namespace Vmm.Actors.Protocol;
 /// <list type="bullet">
 /// <item>1: states, causes and subjects are text.</item>
 /// <item>2: they are enumerations, and rejections have a <see cref="RejectionCode"/>.</item>
+/// <item>3: the outcome of a request names its <see cref="HotplugOperation"/>, and a VM tells its devices.</item>
 /// </list>
 /// </summary>
 public static class ProtocolVersion
 {
-    public const int Current = 2;
+    public const int Current = 3;
 }

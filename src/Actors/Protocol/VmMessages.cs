@@ -62,6 +62,7 @@ public sealed record GetMachineDescription : IProtocolMessage;
 /// <param name="Name">The VM's name; empty for none.</param>
 /// <param name="Uuid">The VM's UUID; zeros for none.</param>
 /// <param name="Protocol">The <see cref="ProtocolVersion"/> of the VM; versions before 2 did not say it.</param>
+/// <param name="DisabledCpus">How many CPUs behind them are disabled at power-on; versions before 3 did not say it.</param>
 public sealed record MachineDescription(
     string CpuModel,
     int EnabledCpus,
@@ -73,7 +74,16 @@ public sealed record MachineDescription(
     bool Acpi,
     string Name,
     string Uuid,
-    int Protocol = 1) : IProtocolMessage;
+    int Protocol = 1,
+    int DisabledCpus = 0) : IProtocolMessage;
+
+/// <summary>Query: the devices of the board. Answer: <see cref="BoardDevices"/>.</summary>
+public sealed record GetBoardDevices : IProtocolMessage;
+
+/// <summary>The devices that monitors list, in the board's order, in parallel arrays.</summary>
+/// <param name="Types">The type of each in QEMU's object model (QOM).</param>
+/// <param name="Names">Its name below /machine; empty for one that QOM numbers in /machine/unattached.</param>
+public sealed record BoardDevices(string[] Types, string[] Names) : IProtocolMessage;
 
 /// <summary>Query: guest memory as it is now, without side effects. Answer: <see cref="GuestMemoryRead"/>.</summary>
 /// <param name="Cpu">The CPU whose translation tables are used; -1 for physical addresses.</param>

@@ -19,6 +19,7 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
         typeof(NamedEnum<VmRunState>), typeof(NamedEnum<ShutdownCause>), typeof(NamedEnum<ReportSubject>),
         typeof(NamedEnum<RejectionCode>), typeof(NamedEnum<VcpuState>), typeof(NamedEnum<PsciPowerState>),
         typeof(NamedEnum<CpuAdminState>), typeof(NamedEnum<CpuOperationalState>), typeof(NamedEnum<HotplugOutcomeKind>),
+        typeof(NamedEnum<HotplugOperation>),
     ])]
 [JsonSerializable(typeof(CreateVcpu))]
 [JsonSerializable(typeof(VcpuReady))]
@@ -62,6 +63,8 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
 [JsonSerializable(typeof(PartFailed))]
 [JsonSerializable(typeof(GetMachineDescription))]
 [JsonSerializable(typeof(MachineDescription))]
+[JsonSerializable(typeof(GetBoardDevices))]
+[JsonSerializable(typeof(BoardDevices))]
 [JsonSerializable(typeof(GetJitDescription))]
 [JsonSerializable(typeof(JitDescription))]
 [JsonSerializable(typeof(ResetDevices))]

@@ -6,6 +6,9 @@ using Vmm.Actors.Hotplug;
 using Vmm.Actors.Interrupts;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vcpu;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Devices;
+using Vmm.Emulation.Devices.InterruptController;
 
 namespace Vmm.Actors.Vm;
 
@@ -140,8 +143,8 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         // These messages were on their way from a vCPU when it was stopped.
         Receive<GuestPoweredOff>(_ => PowerOff());
         Receive<GuestReset>(_ => Reset(ActorRefs.Nobody, resume: false, s_guestReset));
-        Receive<GetDeviceState>(get => (get.Device == "gic" ? _gic : _devices).Forward(get));
-        Receive<LoadDeviceState>(load => (load.Device == "gic" ? _gic : _devices).Forward(load));
+        Receive<GetDeviceState>(get => OwnerOf(get.Device).Forward(get));
+        Receive<LoadDeviceState>(load => OwnerOf(load.Device).Forward(load));
         Always();
     }
 
@@ -149,6 +152,7 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
     {
         Receive<GetVmStatus>(_ => Sender.Tell(_status));
         Receive<GetMachineDescription>(_ => Sender.Tell(_machine.Description));
+        Receive<GetBoardDevices>(_ => Sender.Tell(DescribeDevices()));
         Receive<GetJitDescription>(_ => Sender.Tell(new JitDescription(_machine.DescribeJit())));
         Receive<VcpuFailed>(failed => Pause(VmRunState.InternalError, failed.Report, ActorRefs.Nobody));
         Receive<PartFailed>(failed =>
@@ -326,6 +330,16 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
             [.. cpus.Select(cpu => _machine.IsEnabled(cpu) ? HotplugState.Empty.NameOf(cpu) : "")],
             [.. cpus.Select(_machine.PowerOnCpus.AdminOf)]);
     }
+
+    private BoardDevices DescribeDevices()
+    {
+        PlacedDevice[] listed = [.. _machine.Devices.Where(d => d.InQom && QomTypeAttribute.Of(d.Device) != null)];
+        return new BoardDevices(
+            [.. listed.Select(d => QomTypeAttribute.Of(d.Device)!)], [.. listed.Select(d => d.QomName ?? "")]);
+    }
+
+    // The actor that saves and loads a device: the GIC has its own supervisor.
+    private IActorRef OwnerOf(string device) => _machine.Devices.Any(d => d.Id == device && d.Device is GicV3Device) ? _gic : _devices;
 
     private PartFailed Lose(Terminated terminated)
     {

@@ -20,5 +20,14 @@ public interface IBoard
 /// What the device is on this board, such as <c>uart</c>: the name of its actor, and of its saved state in messages.
 /// </param>
 /// <param name="At">Where it is.</param>
-/// <param name="InTree">Whether the device tree mentions it.</param>
-public sealed record PlacedDevice(string Id, IDevice Device, Placement At, bool InTree = true);
+public sealed record PlacedDevice(string Id, IDevice Device, Placement At)
+{
+    /// <summary>Whether the device tree mentions it.</summary>
+    public bool InTree { get; init; } = true;
+
+    /// <summary>Whether monitors list it among QEMU's objects (<see cref="QomTypeAttribute"/>).</summary>
+    public bool InQom { get; init; } = true;
+
+    /// <summary>Its name below <c>/machine</c> among QEMU's objects; null for a numbered one in <c>/machine/unattached</c>.</summary>
+    public string? QomName { get; init; }
+}

@@ -155,6 +155,7 @@ public static class RemoteCommand
         new BootConfig(default, null, ""))
     {
         Acpi = machine.Acpi,
+        DisabledCpus = machine.DisabledCpus,
         Name = machine.Name,
         Uuid = Guid.TryParse(machine.Uuid, out Guid uuid) ? uuid : default,
     };
@@ -200,9 +201,8 @@ public static class RemoteCommand
                     case HotplugOutcome outcome:
                         return outcome;
                     case VmStatus status when status.RunState != VmRunState.Running:
-                        bool comes = _request is PlugVcpu or SetVcpuAdmin { Enabled: true };
-                        return new HotplugOutcome(_accepted!.Id, _accepted.Cpu, comes, HotplugOutcomeKind.TimedOut, 0,
-                            _request is SetVcpuAdmin);
+                        return new HotplugOutcome(
+                            _accepted!.Id, _accepted.Cpu, HotplugOperations.Of(_request!), HotplugOutcomeKind.TimedOut, 0);
                 }
 
                 try

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Vmm.Actors.Protocol;
 using Vmm.Emulation;
 using Vmm.Emulation.Boards;
 
@@ -8,9 +9,6 @@ namespace Vmm.Management.Commands;
 /// <summary>The machine as a tree of objects with QEMU's paths, made when it is looked at.</summary>
 internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
 {
-    // Where QEMU's virt has them, behind the CPUs.
-    private static readonly string[] s_devices = ["arm-gicv3", "pl011", "pl031", "pl061", "acpi-ged"];
-
     /// <param name="Properties">All but the children, with their values.</param>
     internal sealed record Node(string Type, List<(string Name, Node Child)> Children,
         List<(string Name, string Type, JsonNode? Value)> Properties);
@@ -71,28 +69,33 @@ internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
             }
         }
 
-        foreach (string device in s_devices.Where(d => vm.Config.Acpi || d != "acpi-ged"))
-        {
-            unattached.Children.Add(($"device[{vm.Config.EnabledCpus + unattached.Children.Count - CountCpus(unattached)}]",
-                Device(device, hotplugged: false, [])));
-        }
-
         MachineConfig config = vm.Config;
-        List<(string, Node)> children =
+        List<(string Name, Node Child)> children =
         [
-            ("fw_cfg", Device("fw_cfg_mem", hotplugged: false, [])),
             ("peripheral", peripheral),
             ("peripheral-anon", new Node("container", [], [])),
             ("unattached", unattached),
         ];
-        if (config.Firmware != null)
+        BoardDevices devices = await vm.Ask<BoardDevices>(new GetBoardDevices()).ConfigureAwait(false);
+
+        // QOM numbers the objects of /machine/unattached in the order in which they are made: cold-booted CPUs come first.
+        int number = config.EnabledCpus + config.DisabledCpus;
+        foreach ((string type, string name) in devices.Types.Zip(devices.Names))
         {
-            children.AddRange(new[] { "virt.flash0", "virt.flash1" }.Select(name => (name, Device("cfi.pflash01", hotplugged: false, []))));
+            Node device = Device(type, hotplugged: false, []);
+            if (name.Length > 0)
+            {
+                children.Add((name, device));
+            }
+            else
+            {
+                unattached.Children.Add(($"device[{number++}]", device));
+            }
         }
 
         var machine = new Node(
             "virt-machine",
-            children,
+            [.. children.OrderBy(c => c.Name, StringComparer.Ordinal)],
             [
                 ("acpi", "OnOffAuto", config.Acpi ? "on" : "off"),
                 ("append", "string", config.Boot.CommandLine),
@@ -111,8 +114,6 @@ internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
             ]);
         return new Node("container", [("machine", machine)], []);
     }
-
-    private static int CountCpus(Node unattached) => unattached.Children.Count(c => QomTypes.Implements(c.Child.Type, "cpu"));
 
     private Node Cpu(int cpu, bool plugged)
     {

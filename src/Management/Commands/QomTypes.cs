@@ -1,4 +1,5 @@
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Devices;
 
 namespace Vmm.Management.Commands;
 
@@ -16,13 +17,7 @@ internal static class QomTypes
         ("cpu", "device", true),
         ("arm-cpu", "cpu", true),
         .. CpuModel.All.Select(m => (m.Name + CpuCommands.Suffix, (string?)"arm-cpu", false)),
-        ("arm-gicv3", "sys-bus-device", false),
-        ("pl011", "sys-bus-device", false),
-        ("pl031", "sys-bus-device", false),
-        ("pl061", "sys-bus-device", false),
-        ("cfi.pflash01", "sys-bus-device", false),
-        ("fw_cfg_mem", "sys-bus-device", false),
-        ("acpi-ged", "sys-bus-device", false),
+        .. QomTypeAttribute.All.Select(name => (name, (string?)"sys-bus-device", false)),
     ];
 
     public static bool Exists(string name) => s_types.Any(t => t.Name == name);

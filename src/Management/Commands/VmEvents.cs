@@ -29,37 +29,10 @@ public sealed record DeviceUnplugGuestErrorEvent(string? Device, string Path);
 
 public sealed record AcpiDeviceOstEvent(AcpiOstInfo Info);
 
-public enum HotplugOperation
-{
-    Plug,
-    Unplug,
-
-    /// <summary>The administrator enables a CPU that is there.</summary>
-    Enable,
-
-    /// <summary>The administrator disables a CPU, which stays part of the machine.</summary>
-    Disable,
-}
-
-public enum HotplugResult
-{
-    /// <summary>A plug: the guest has taken the CPU. An unplug: the CPU is gone.</summary>
-    Done,
-
-    /// <summary>The guest answered with an _OST status that is a failure.</summary>
-    Refused,
-
-    /// <summary>No answer yet: another event of this request follows if one comes.</summary>
-    TimedOut,
-
-    /// <summary>A reset came first; or, of a plug, an unplug or an eject.</summary>
-    Cancelled,
-}
-
 /// <summary>How a request to plug, unplug, enable or disable a CPU has ended.</summary>
 /// <param name="Device">The id of the CPU.</param>
 /// <param name="OstStatus">Of a refusal: the status of _OST (ACPI 6.5, section 6.3.5).</param>
-public sealed record HotplugOutcomeEvent(string Device, string Path, long CpuIndex, HotplugOperation Operation, HotplugResult Result,
+public sealed record HotplugOutcomeEvent(string Device, string Path, long CpuIndex, HotplugOperation Operation, HotplugOutcomeKind Result,
     long? OstStatus);
 
 /// <summary>The events, as QAPI has them, that stand for what the VM publishes. One thread at a time.</summary>
@@ -126,34 +99,19 @@ public sealed class VmEvents
     private static IEnumerable<(string Name, object? Data)> OfOutcome(HotplugOutcome outcome)
     {
         string path = CpuCommands.PathOf(outcome.Id);
-        HotplugResult result = outcome.Kind switch
+        switch (outcome)
         {
-            HotplugOutcomeKind.Done => HotplugResult.Done,
-            HotplugOutcomeKind.Refused => HotplugResult.Refused,
-            HotplugOutcomeKind.TimedOut => HotplugResult.TimedOut,
-            _ => HotplugResult.Cancelled,
-        };
-        switch (outcome.Plug || outcome.Standby, result)
-        {
-            case (false, HotplugResult.Done):
+            case { Operation: HotplugOperation.Unplug, Kind: HotplugOutcomeKind.Done }:
                 yield return ("DEVICE_DELETED", new DeviceDeletedEvent(outcome.Id, path));
                 break;
-            case (false, HotplugResult.Refused):
+            case { Operation: HotplugOperation.Unplug, Kind: HotplugOutcomeKind.Refused }:
                 yield return ("DEVICE_UNPLUG_GUEST_ERROR", new DeviceUnplugGuestErrorEvent(outcome.Id, path));
                 break;
         }
 
-        yield return (HotplugOutcomeName, new HotplugOutcomeEvent(
-            outcome.Id, path, outcome.Cpu, OperationOf(outcome), result, result == HotplugResult.Refused ? outcome.OstStatus : null));
+        long? status = outcome.Kind == HotplugOutcomeKind.Refused ? outcome.OstStatus : null;
+        yield return (HotplugOutcomeName, new HotplugOutcomeEvent(outcome.Id, path, outcome.Cpu, outcome.Operation, outcome.Kind, status));
     }
-
-    private static HotplugOperation OperationOf(HotplugOutcome outcome) => (outcome.Plug, outcome.Standby) switch
-    {
-        (true, false) => HotplugOperation.Plug,
-        (false, false) => HotplugOperation.Unplug,
-        (true, true) => HotplugOperation.Enable,
-        (false, true) => HotplugOperation.Disable,
-    };
 
     private static ShutdownCauseName CauseOf(ShutdownCause cause) => cause switch
     {

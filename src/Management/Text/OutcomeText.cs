@@ -5,18 +5,18 @@ namespace Vmm.Management.Text;
 /// <summary>How a plug, unplug, enabling or disabling has ended, for people.</summary>
 public static class OutcomeText
 {
-    public static string Of(HotplugOutcome outcome) => (outcome.Plug, outcome.Standby) switch
+    public static string Of(HotplugOutcome outcome) => outcome.Operation switch
     {
-        (true, false) => "plug",
-        (false, false) => "unplug",
-        (true, true) => "enabling",
-        (false, true) => "disabling",
+        HotplugOperation.Plug => "plug",
+        HotplugOperation.Unplug => "unplug",
+        HotplugOperation.Enable => "enabling",
+        _ => "disabling",
     } + $" of {outcome.Id} (CPU {outcome.Cpu}): " + outcome.Kind switch
     {
         HotplugOutcomeKind.Done => "done",
         HotplugOutcomeKind.Refused => $"refused by the guest, _OST status 0x{outcome.OstStatus:x}",
         HotplugOutcomeKind.TimedOut => "no answer from the guest yet; still pending",
-        _ when outcome.Plug => "cancelled: the CPU was given back or asked back",
+        _ when outcome.Operation.Comes() => "cancelled: the CPU was given back or asked back",
         _ => "cancelled: a reset came first",
     };
 }

@@ -54,7 +54,7 @@ public sealed class HmpServerTests : IDisposable
         using Socket second = await Connect();
         await Until(first, "(vmm) ");
         await Until(second, "(vmm) ");
-        _server.Report(new HotplugOutcome("core4", 4, Plug: true, HotplugOutcomeKind.Done, 0));
+        _server.Report(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
         Assert.Contains("plug of core4 (CPU 4): done", await Until(first, "(vmm) "), StringComparison.Ordinal);
         Assert.Contains("plug of core4 (CPU 4): done", await Until(second, "(vmm) "), StringComparison.Ordinal);
     }

@@ -23,7 +23,7 @@ public sealed class QmpSessionTests : IDisposable
         using QmpTestClient silent = await QmpTestClient.ConnectAsync(_vm.Path);
         Assert.NotNull((await silent.ReceiveAsync())!["QMP"]);
         long before = DateTimeOffset.UtcNow.ToUnixTimeSeconds();
-        _vm.Server.Publish(new HotplugOutcome("core4", 4, Plug: false, HotplugOutcomeKind.Done, 0));
+        _vm.Server.Publish(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
         foreach (QmpTestClient client in new[] { first, second })
         {
             JsonNode deleted = (await client.ReceiveAsync())!;
@@ -52,15 +52,18 @@ public sealed class QmpSessionTests : IDisposable
     }
 
     [Theory]
-    [InlineData(true, HotplugOutcomeKind.Done, 0, "plug", "done", null)]
-    [InlineData(false, HotplugOutcomeKind.Refused, 0x81, "unplug", "refused", "DEVICE_UNPLUG_GUEST_ERROR")]
-    [InlineData(true, HotplugOutcomeKind.TimedOut, 0, "plug", "timed-out", null)]
-    [InlineData(false, HotplugOutcomeKind.Cancelled, 0, "unplug", "cancelled", null)]
-    public async Task Each_outcome_of_a_request_is_one_event_of_ours(bool plug, HotplugOutcomeKind kind, int status, string operation,
-        string result, string? before)
+    [InlineData(HotplugOperation.Plug, HotplugOutcomeKind.Done, 0, "plug", "done", null)]
+    [InlineData(HotplugOperation.Enable, HotplugOutcomeKind.Done, 0, "enable", "done", null)]
+    [InlineData(HotplugOperation.Disable, HotplugOutcomeKind.Refused, 0x81, "disable", "refused", null)]
+    [InlineData(HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0, "unplug", "done", "DEVICE_DELETED")]
+    [InlineData(HotplugOperation.Unplug, HotplugOutcomeKind.Refused, 0x81, "unplug", "refused", "DEVICE_UNPLUG_GUEST_ERROR")]
+    [InlineData(HotplugOperation.Plug, HotplugOutcomeKind.TimedOut, 0, "plug", "timed-out", null)]
+    [InlineData(HotplugOperation.Unplug, HotplugOutcomeKind.Cancelled, 0, "unplug", "cancelled", null)]
+    public async Task Each_outcome_of_a_request_is_one_event_of_ours(HotplugOperation requested, HotplugOutcomeKind kind, int status,
+        string operation, string result, string? before)
     {
         using QmpTestClient client = await QmpTestClient.NegotiateAsync(_vm.Path);
-        _vm.Server.Publish(new HotplugOutcome("core4", 4, plug, kind, status));
+        _vm.Server.Publish(new HotplugOutcome("core4", 4, requested, kind, status));
         if (before != null)
         {
             Assert.Equal(before, (await client.ReceiveAsync())!["event"]!.ToString());

@@ -29,22 +29,24 @@ public sealed class VirtBoard : IBoard, IDisposable
         Config = config;
         (GuestPhysicalAddress Address, int Count)[] redistributors = [.. Map.SpreadRedistributors(config.PossibleCpus)];
         Gic = new Gic([.. redistributors.Select(r => r.Count)]) { Trace = config.Trace };
-        Add("gic", new GicV3Device(Gic), new Placement([Map.Distributor, .. redistributors.Select(r => r.Address)], []));
-        Uart = Add("uart", new Pl011(Line(Map.Uart)), Map.Uart);
-        Add("rtc", new Pl031(Line(Map.Rtc), RtcTime.Create(config.Rtc, TimeProvider.System, Clock)), Map.Rtc);
-        FwCfg = Add("fw_cfg", new FwCfg(Bus), VirtMap.FwCfg);
+        var gicAt = new Placement([Map.Distributor, .. redistributors.Select(r => r.Address)], []);
+        Add(new PlacedDevice("gic", new GicV3Device(Gic), gicAt));
+        Uart = new Pl011(Line(Map.Uart));
+        Add(new PlacedDevice("uart", Uart, Map.Uart));
+        Add(new PlacedDevice("rtc", new Pl031(Line(Map.Rtc), RtcTime.Create(config.Rtc, TimeProvider.System, Clock)), Map.Rtc));
+        FwCfg = new FwCfg(Bus);
+        Add(new PlacedDevice("fw_cfg", FwCfg, VirtMap.FwCfg) { QomName = "fw_cfg" });
         if (config.Firmware is { } firmware)
         {
             FlashBanks = [AddFlash(0, firmware.Code), AddFlash(1, firmware.Variables)];
         }
 
         // With ACPI the power button is the GED's, and no description has the GPIO port.
-        Add("gpio", new Pl061(Line(VirtMap.Gpio)), VirtMap.Gpio, inTree: !config.Acpi);
-        Ged = Add("ged", new Ged(Line(VirtMap.Ged)) { CpuScanMethod = CpuHotplugAml.ScanMethod }, VirtMap.Ged);
-        CpuHotplug = Add(
-            "cpu_hotplug",
-            new CpuHotplugBlock(config.PossibleCpus) { FixedCpus = config.ColdPluggedCpusOnlineCapable ? 1 : config.EnabledCpus },
-            VirtMap.CpuHotplug);
+        Add(new PlacedDevice("gpio", new Pl061(Line(VirtMap.Gpio)), VirtMap.Gpio) { InTree = !config.Acpi });
+        Ged = new Ged(Line(VirtMap.Ged)) { CpuScanMethod = CpuHotplugAml.ScanMethod };
+        Add(new PlacedDevice("ged", Ged, VirtMap.Ged) { InQom = config.Acpi });
+        CpuHotplug = new CpuHotplugBlock(config.PossibleCpus) { FixedCpus = config.ColdPluggedCpusOnlineCapable ? 1 : config.EnabledCpus };
+        Add(new PlacedDevice("cpu_hotplug", CpuHotplug, VirtMap.CpuHotplug));
     }
 
     public MachineConfig Config { get; }
@@ -82,21 +84,17 @@ public sealed class VirtBoard : IBoard, IDisposable
 
     private InterruptLine Line(Placement at) => Gic.SpiLine(at.Interrupts[0]);
 
-    private T Add<T>(string id, T device, Placement at, bool inTree = true)
-        where T : IDevice
+    private void Add(PlacedDevice placed)
     {
-        _devices.Add(new PlacedDevice(id, device, at, inTree));
-        for (int i = 0; i < device.Regions.Count; i++)
+        _devices.Add(placed);
+        foreach ((DeviceRegion region, GuestPhysicalAddress address) in placed.Device.Regions.Zip(placed.At.Addresses))
         {
-            DeviceRegion region = device.Regions[i];
-            Bus.Map(region.Registers, at.Addresses[i], region.Size);
+            Bus.Map(region.Registers, address, region.Size);
             if (region.Memory != null)
             {
                 Bus.AddMemory(region.Memory);
             }
         }
-
-        return device;
     }
 
     // The array is memory, and behind it, for stores and commands, the chips. The contents come with the machine.
@@ -105,6 +103,7 @@ public sealed class VirtBoard : IBoard, IDisposable
         GuestPhysicalAddress address = Map.FlashBanks[bank];
         var memory = new GuestMemory(address, Map.FlashBankSize, readOnly: true);
         var flash = new CfiFlash($"flash{bank}", memory, image.ReadOnly, image.File) { NodeOf = bank == 0 ? Map.FlashBanks : [] };
-        return Add(flash.Name, flash, new Placement(address));
+        Add(new PlacedDevice(flash.Name, flash, new Placement(address)) { QomName = $"virt.{flash.Name}" });
+        return flash;
     }
 }

@@ -3,6 +3,7 @@ using Vmm.Emulation.State;
 namespace Vmm.Emulation.Devices.CfiFlash;
 
 /// <content>The board's view.</content>
+[QomType("cfi.pflash01")]
 public sealed partial class CfiFlash : IDevice
 {
     /// <summary>

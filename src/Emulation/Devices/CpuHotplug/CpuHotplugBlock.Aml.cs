@@ -3,7 +3,7 @@ using static Vmm.Acpi.Aml.Asl;
 
 namespace Vmm.Emulation.Devices.CpuHotplug;
 
-/// <content>The board's view.</content>
+/// <content>The board's view. QEMU has the block as a part of the GED's object.</content>
 public sealed partial class CpuHotplugBlock : IDevice
 {
     private const ulong Size = 12;

@@ -4,6 +4,7 @@ using static Vmm.Acpi.Aml.Asl;
 namespace Vmm.Emulation.Devices.FwCfg;
 
 /// <content>The board's view.</content>
+[QomType("fw_cfg_mem")]
 public sealed partial class FwCfg : IDevice
 {
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, FwCfgSpec.Size)];

@@ -4,6 +4,7 @@ using static Vmm.Acpi.Aml.Asl;
 namespace Vmm.Emulation.Devices.Ged;
 
 /// <content>The board's view: ACPI alone knows the device, and the power button that it speaks for.</content>
+[QomType("acpi-ged")]
 public sealed partial class Ged : IDevice
 {
     private const int Size = 4;

@@ -8,6 +8,7 @@ namespace Vmm.Emulation.Devices.InterruptController;
 /// The GICv3 as a board lists it: the window of the distributor, and one for each run of redistributors that follow each other. The MADT
 /// has what ACPI says of it, together with the CPUs.
 /// </summary>
+[QomType("arm-gicv3")]
 public sealed class GicV3Device(Gic gic) : IDevice
 {
     public Gic Gic { get; } = gic;

@@ -5,6 +5,7 @@ using static Vmm.Acpi.Aml.Asl;
 namespace Vmm.Emulation.Devices.Pl011;
 
 /// <content>The board's view: one window, one line, and the console of ACPI and of device trees.</content>
+[QomType("pl011")]
 public sealed partial class Pl011 : IDevice
 {
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Pl011Spec.Size)];

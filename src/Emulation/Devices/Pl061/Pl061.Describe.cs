@@ -3,6 +3,7 @@ using Vmm.Emulation.State;
 namespace Vmm.Emulation.Devices.Pl061;
 
 /// <content>The board's view. What is connected to the pins, the board describes.</content>
+[QomType("pl061")]
 public sealed partial class Pl061 : IDevice
 {
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Pl061Spec.Size)];
