@@ -30,7 +30,7 @@ public sealed class DeviceTests : VmTestKit
     [Fact]
     public void Power_button_of_the_GPIO_port_is_pressed_until_the_guest_notices_and_let_go()
     {
-        var gpio = new Pl061(InterruptLine.Unconnected);
+        var gpio = new Pl061(UnconnectedLine.New());
         IActorRef actor = Sys.ActorOf(Props.Create(() => new GpioActor(gpio, 3)));
 
         // Before the guest has set the port up, and when it clears what was there before.
@@ -97,7 +97,7 @@ public sealed class DeviceTests : VmTestKit
     public void Alarm_raises_the_line_when_its_time_has_come_and_not_before()
     {
         var clock = new ManualClock(1000.95);
-        InterruptLine line = InterruptLine.Unconnected;
+        InterruptLine line = UnconnectedLine.New();
         var rtc = new Pl031(line, clock);
         Sys.ActorOf(Props.Create(() => new RtcActor(rtc)));
         rtc.Write(RTCMR, 4, 1001);
@@ -114,7 +114,7 @@ public sealed class DeviceTests : VmTestKit
     public void Alarm_that_was_set_before_the_actor_started_is_kept()
     {
         var clock = new ManualClock(1000.95);
-        InterruptLine line = InterruptLine.Unconnected;
+        InterruptLine line = UnconnectedLine.New();
         var rtc = new Pl031(line, clock);
         rtc.Write(RTCMR, 4, 1001);
         rtc.Write(RTCIMSC, 4, 1);
@@ -127,7 +127,7 @@ public sealed class DeviceTests : VmTestKit
     public void Alarm_that_is_taken_back_does_not_come()
     {
         var clock = new ManualClock(1000.9);
-        InterruptLine line = InterruptLine.Unconnected;
+        InterruptLine line = UnconnectedLine.New();
         var rtc = new Pl031(line, clock);
         IActorRef actor = Sys.ActorOf(Props.Create(() => new RtcActor(rtc)));
         rtc.Write(RTCMR, 4, 1001);

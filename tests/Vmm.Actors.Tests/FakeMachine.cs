@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
+using Vmm.Emulation;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices;
@@ -54,17 +55,17 @@ internal sealed class FakeMachine : IVmMachine
 
     public string Describe(ReportSubject subject) => $"of {subject}";
 
-    public byte[] ReadMemory(ulong address, int length) => new byte[length];
+    public byte[] ReadMemory(GuestPhysicalAddress address, int length) => new byte[length];
 
     public ICpuHotplugPort? Hotplug => Port;
 
     public Gic Gic { get; } = new();
 
-    public Pl011 Uart { get; } = new(InterruptLine.Unconnected);
+    public Pl011 Uart { get; } = new(UnconnectedLine.New());
 
-    public Pl031 Rtc { get; } = new(InterruptLine.Unconnected, TimeProvider.System);
+    public Pl031 Rtc { get; } = new(UnconnectedLine.New(), TimeProvider.System);
 
-    public Ged Ged { get; } = new(InterruptLine.Unconnected) { CpuScanMethod = "SCAN" };
+    public Ged Ged { get; } = new(UnconnectedLine.New()) { CpuScanMethod = "SCAN" };
 
     public IReadOnlyList<PlacedDevice> Devices =>
     [
@@ -173,7 +174,7 @@ internal sealed class FakeMachine : IVmMachine
 
         public void SetWaker(IVcpuWaker? waker) => Volatile.Write(ref _waker, waker);
 
-        public void PowerOn(ulong entryPoint, ulong context)
+        public void PowerOn(GuestPhysicalAddress entryPoint, ulong context)
         {
         }
 
@@ -181,7 +182,7 @@ internal sealed class FakeMachine : IVmMachine
 
         public string DescribeTlb() => "no translations";
 
-        public byte[] ReadMemory(ulong address, int length) => new byte[length];
+        public byte[] ReadMemory(GuestVirtualAddress address, int length) => new byte[length];
     }
 
     internal sealed class FakePort(FakeMachine machine) : ICpuHotplugPort

@@ -131,10 +131,9 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
         throw new TimeoutException($"no answer to a hotplug request; the guest printed:\n{Console[_mark..]}");
     }
 
-    void IPsciEvents.CpuOn(CpuIndex cpu, ulong entryPoint, ulong context)
+    void IPsciEvents.CpuOn(CpuIndex cpu, GuestPhysicalAddress entryPoint, ulong context)
     {
-        Machine.Cpus[cpu.Value].Reset(entryPoint, context);
-        Machine.Gic.CpuInterfaces[cpu.Value].ResetCpuInterface();
+        Machine.Cpus[cpu.Value].Reset(entryPoint.Value, context);
         Machine.Psci.SetPower(cpu, PowerState.On);
         StartThread(cpu);
     }

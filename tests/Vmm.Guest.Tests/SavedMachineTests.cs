@@ -127,7 +127,7 @@ public sealed class SavedMachineTests(ITestOutputHelper output)
             _console.Append(Encoding.ASCII.GetString(bytes, 0, _machine.Board.Uart.Drain(bytes)));
         }
 
-        public void CpuOn(CpuIndex cpu, ulong entryPoint, ulong context)
+        public void CpuOn(CpuIndex cpu, GuestPhysicalAddress entryPoint, ulong context)
         {
         }
 

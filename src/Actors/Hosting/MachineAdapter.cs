@@ -55,7 +55,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         _ => "",
     };
 
-    public byte[] ReadMemory(ulong address, int length)
+    public byte[] ReadMemory(GuestPhysicalAddress address, int length)
     {
         byte[] bytes = new byte[length];
         return bytes[.._machine.Bus.Peek(address, bytes)];
@@ -125,8 +125,8 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
     /// <summary>Whom CPU_ON tells; set before the VM starts.</summary>
     public void Connect(IActorRef supervisor) => Volatile.Write(ref _supervisor, supervisor);
 
-    void IPsciEvents.CpuOn(CpuIndex cpu, ulong entryPoint, ulong context) =>
-        Volatile.Read(ref _supervisor).Tell(new PowerOnVcpu(cpu.Value, entryPoint, context));
+    void IPsciEvents.CpuOn(CpuIndex cpu, GuestPhysicalAddress entryPoint, ulong context) =>
+        Volatile.Read(ref _supervisor).Tell(new PowerOnVcpu(cpu.Value, entryPoint.Value, context));
 
     public void Dispose() => _machine.Dispose();
 
@@ -158,9 +158,9 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
         public void SetWaker(IVcpuWaker? waker) => core.Interrupts.SetWaker(waker);
 
-        public void PowerOn(ulong entryPoint, ulong context)
+        public void PowerOn(GuestPhysicalAddress entryPoint, ulong context)
         {
-            core.Reset(entryPoint, context);
+            core.Reset(entryPoint.Value, context);
             machine.Psci.SetPower(core.Index, PowerState.On);
             _fresh = trace != null && trace.Traces(TraceCategories.Psci);
         }
@@ -169,7 +169,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
         public string DescribeTlb() => core.DescribeTlb();
 
-        public byte[] ReadMemory(ulong address, int length)
+        public byte[] ReadMemory(GuestVirtualAddress address, int length)
         {
             byte[] bytes = new byte[length];
             return bytes[..core.Peek(address, bytes)];

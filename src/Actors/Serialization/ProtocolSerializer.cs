@@ -53,9 +53,6 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
     private static readonly Dictionary<string, Type> s_types = s_messages.ToDictionary(m => m.Manifest, m => m.Type);
     private static readonly Dictionary<Type, string> s_manifests = s_messages.ToDictionary(m => m.Type, m => m.Manifest);
 
-    /// <summary>Every message type that has a manifest.</summary>
-    public static IReadOnlyCollection<Type> MessageTypes => s_manifests.Keys;
-
     public override int Identifier => 7001;
 
     public override string Manifest(object o) => ManifestOf(o);

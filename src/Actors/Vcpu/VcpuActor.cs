@@ -249,7 +249,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
         {
             GetVcpuRegisters => new VcpuRegisters(_index, _cpu.DumpRegisters()),
             GetMachineReport => new MachineReport(_cpu.DescribeTlb()),
-            ReadGuestMemory read => new GuestMemoryRead(_cpu.ReadMemory(read.Address, read.Length)),
+            ReadGuestMemory read => new GuestMemoryRead(_cpu.ReadMemory(new GuestVirtualAddress(read.Address), read.Length)),
             _ => null,
         };
         if (answer != null)

@@ -1,5 +1,6 @@
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
+using Vmm.Emulation;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Interrupts;
@@ -32,7 +33,7 @@ public interface IVcpu
     void SetWaker(IVcpuWaker? waker);
 
     /// <summary>PSCI CPU_ON: resets the CPU to the entry point, with the context in X0, and publishes On.</summary>
-    void PowerOn(ulong entryPoint, ulong context);
+    void PowerOn(GuestPhysicalAddress entryPoint, ulong context);
 
     /// <summary>Registers as text, for a crash report. The vCPU does not run.</summary>
     string DumpRegisters();
@@ -41,7 +42,7 @@ public interface IVcpu
     string DescribeTlb();
 
     /// <summary>Memory at virtual addresses, up to where none is mapped, without side effects. The vCPU does not run.</summary>
-    byte[] ReadMemory(ulong address, int length);
+    byte[] ReadMemory(GuestVirtualAddress address, int length);
 }
 
 /// <summary>Where a CPU stands in the protocols that the guest sees.</summary>
@@ -65,7 +66,7 @@ public interface IVmMachine
     string Describe(ReportSubject subject);
 
     /// <summary>RAM at physical addresses, up to where it ends. Any thread, while vCPUs run.</summary>
-    byte[] ReadMemory(ulong address, int length);
+    byte[] ReadMemory(GuestPhysicalAddress address, int length);
 
     bool IsEnabled(int cpu);
 

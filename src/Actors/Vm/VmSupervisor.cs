@@ -6,6 +6,7 @@ using Vmm.Actors.Hotplug;
 using Vmm.Actors.Interrupts;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vcpu;
+using Vmm.Emulation;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Devices;
 using Vmm.Emulation.Devices.InterruptController;
@@ -245,7 +246,7 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         }
         else if (read.Cpu < 0)
         {
-            Sender.Tell(new GuestMemoryRead(_machine.ReadMemory(read.Address, read.Length)));
+            Sender.Tell(new GuestMemoryRead(_machine.ReadMemory(new GuestPhysicalAddress(read.Address), read.Length)));
         }
         else
         {

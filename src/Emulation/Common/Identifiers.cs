@@ -28,12 +28,6 @@ public readonly record struct IntId(int Value)
     /// <summary>"No pending interrupt" as ICC_IAR1_EL1 reads it.</summary>
     public static readonly IntId Spurious = new(1023);
 
-    public bool IsSgi => Value < 16;
-
-    public bool IsPpi => Value is >= 16 and < 32;
-
-    public bool IsSpi => Value is >= 32 and < 1020;
-
     public override string ToString() => $"INTID {Value}";
 }
 

@@ -195,6 +195,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
         s->X[0] = x0;
         s->Pc = pc;
         Timer?.Reset();
+        Gic?.ResetCpuInterface();
         StateReplaced();
     }
 
@@ -303,7 +304,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     /// Copies memory at virtual addresses as EL1 reads it, up to where none is mapped; see <see cref="VcpuMmu.Peek"/>. Owner only, or while
     /// the vCPU does not run.
     /// </summary>
-    public int Peek(ulong address, Span<byte> bytes) => Mmu.Peek(address, bytes);
+    public int Peek(GuestVirtualAddress address, Span<byte> bytes) => Mmu.Peek(address, bytes);
 
     /// <summary>
     /// The cached data translations of the current translation tables, a line each. Owner only, or while the vCPU does not run.

@@ -11,11 +11,8 @@ public interface IInterruptSink
 /// One wire from a device to the interrupt controller. A device holds lines and never learns interrupt numbers; the machine
 /// connects each line once, before anything runs. Calls for one line are serialised by its device's lock.
 /// </summary>
-public sealed class InterruptLine(IInterruptSink? sink, IntId id)
+public sealed class InterruptLine(IInterruptSink sink, IntId id)
 {
-    /// <summary>A line that ends nowhere, for a device that is tested alone.</summary>
-    public static InterruptLine Unconnected => new(null, default);
-
     /// <summary>The last level that was set.</summary>
     public bool Level { get; private set; }
 
@@ -25,7 +22,7 @@ public sealed class InterruptLine(IInterruptSink? sink, IntId id)
         if (Level != level)
         {
             Level = level;
-            sink?.SetInput(id, level);
+            sink.SetInput(id, level);
         }
     }
 

@@ -17,14 +17,14 @@ public sealed unsafe partial class PhysicalAddressSpace
 
     /// <summary>Copies memory, up to where there is none; devices are not read. Any thread.</summary>
     /// <returns>Bytes copied.</returns>
-    public int Peek(ulong address, Span<byte> bytes)
+    public int Peek(GuestPhysicalAddress address, Span<byte> bytes)
     {
         int done = 0;
-        while (done < bytes.Length && FindMemory(address + (ulong)done) is { } memory)
+        while (done < bytes.Length && FindMemory((address + (ulong)done).Value) is { } memory)
         {
-            ulong at = address + (ulong)done;
-            int count = (int)Math.Min((ulong)(bytes.Length - done), memory.Start.Value + memory.Size - at);
-            memory.Span(new GuestPhysicalAddress(at), count).CopyTo(bytes[done..]);
+            GuestPhysicalAddress at = address + (ulong)done;
+            int count = (int)Math.Min((ulong)(bytes.Length - done), memory.Start.Value + memory.Size - at.Value);
+            memory.Span(at, count).CopyTo(bytes[done..]);
             done += count;
         }
 

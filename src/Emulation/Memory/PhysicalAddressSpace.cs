@@ -7,6 +7,8 @@ namespace Vmm.Emulation.Memory;
 public sealed unsafe partial class PhysicalAddressSpace : IDmaMemory
 {
     private readonly List<GuestMemory> _memories = [];
+
+    // By address.
     private Window[] _windows = [];
 
     /// <summary>A device window: <paramref name="Size"/> bytes at <paramref name="Start"/>.</summary>
@@ -14,9 +16,6 @@ public sealed unsafe partial class PhysicalAddressSpace : IDmaMemory
     {
         public ulong End => Start + Size;
     }
-
-    /// <summary>All device windows by address, for <c>info mtree</c>.</summary>
-    public IReadOnlyList<Window> Windows => _windows;
 
     public IReadOnlyList<GuestMemory> Memories => _memories;
 

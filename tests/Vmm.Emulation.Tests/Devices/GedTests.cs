@@ -7,7 +7,7 @@ public sealed class GedTests : DeviceFixture
 {
     internal override Subject Create()
     {
-        var ged = new Ged(InterruptLine.Unconnected) { CpuScanMethod = "SCAN" };
+        var ged = new Ged(UnconnectedLine.New()) { CpuScanMethod = "SCAN" };
         return new Subject(ged, [ged], [4], ged.Reset, ged);
     }
 

@@ -24,7 +24,7 @@ public sealed class IdentificationTests : IPsciEvents, IDisposable
             this);
     }
 
-    void IPsciEvents.CpuOn(CpuIndex cpu, ulong entryPoint, ulong context) => throw new InvalidOperationException();
+    void IPsciEvents.CpuOn(CpuIndex cpu, GuestPhysicalAddress entryPoint, ulong context) => throw new InvalidOperationException();
 
     // Words from an address on.
     public static TheoryData<string, ulong, uint[]> Registers { get; } = new()

@@ -18,11 +18,11 @@ public sealed class Pl011Tests : DeviceFixture
     private const uint Timeout = 1 << 6;
     private const uint Overrun = 1 << 10;
 
-    private readonly InterruptLine _line = InterruptLine.Unconnected;
+    private readonly InterruptLine _line = UnconnectedLine.New();
 
     internal override Subject Create()
     {
-        var uart = new Pl011(InterruptLine.Unconnected);
+        var uart = new Pl011(UnconnectedLine.New());
         return new Subject(uart, [uart], [0x1000], uart.Reset, uart);
     }
 

@@ -7,11 +7,11 @@ public sealed class Pl031Tests : DeviceFixture
 {
     private const long Start = 1_700_000_000;
     private readonly FixedClock _clock = new(Start);
-    private readonly InterruptLine _line = InterruptLine.Unconnected;
+    private readonly InterruptLine _line = UnconnectedLine.New();
 
     internal override Subject Create()
     {
-        var rtc = new Pl031(InterruptLine.Unconnected, new FixedClock(Start));
+        var rtc = new Pl031(UnconnectedLine.New(), new FixedClock(Start));
         return new Subject(rtc, [rtc], [0x1000], rtc.Reset, rtc);
     }
 

@@ -15,11 +15,11 @@ public sealed class Pl061Tests : DeviceFixture
     private const ulong GPIOIC = 0x41C;
     private const ulong AllPins = 0x3FC;
 
-    private readonly InterruptLine _line = InterruptLine.Unconnected;
+    private readonly InterruptLine _line = UnconnectedLine.New();
 
     internal override Subject Create()
     {
-        var gpio = new Pl061(InterruptLine.Unconnected);
+        var gpio = new Pl061(UnconnectedLine.New());
         return new Subject(gpio, [gpio], [0x1000], gpio.Reset, gpio);
     }
 

@@ -258,6 +258,19 @@ public sealed class GicTests : IDisposable
         Assert.Equal(27ul, _gic.Cpu(3).Acknowledge(true));
     }
 
+    /// <summary>PSCI CPU_ON resets the CPU (PSCI 1.1, 6.4), and QEMU's reset of a CPU resets its ICC registers.</summary>
+    [Fact]
+    public void Gic_cpu_interface_is_reset_with_its_CPU()
+    {
+        using var machine = new Misbehaviour.HostileMachine();
+        var gic = machine.Core.Gic!;
+        gic.PriorityMaskRegister = 0xF0;
+        gic.Group1Enable = 1;
+        machine.Core.Reset(Misbehaviour.HostileMachine.Code, 0);
+        Assert.Equal(0ul, gic.PriorityMaskRegister);
+        Assert.Equal(0ul, gic.Group1Enable);
+    }
+
     [Fact]
     public void Gic_ppi_is_private()
     {

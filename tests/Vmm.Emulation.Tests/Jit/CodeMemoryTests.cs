@@ -96,7 +96,7 @@ public sealed unsafe class CodeMemoryTests
 
     private sealed class NoEvents : Vmm.Emulation.Cpu.Psci.IPsciEvents
     {
-        public void CpuOn(CpuIndex cpu, ulong entryPoint, ulong context)
+        public void CpuOn(CpuIndex cpu, GuestPhysicalAddress entryPoint, ulong context)
         {
         }
     }

@@ -41,7 +41,7 @@ public sealed unsafe class DeviceGarbageTests(ITestOutputHelper output) : IDispo
         Assert.EndsWith(SystemPayload.LastLine, expected, StringComparison.Ordinal);
 
         using var machine = new HostileMachine(Cpus, PossibleCpus, boot, "neoverse-n1");
-        long accesses = Sweep(machine.Machine.Bus);
+        long accesses = Sweep(machine.Machine.Bus, machine.Windows);
         int instructions = Execute(machine);
         string actual = machine.Boot();
         output.WriteLine(
@@ -51,10 +51,10 @@ public sealed unsafe class DeviceGarbageTests(ITestOutputHelper output) : IDispo
     }
 
     // Every size at every offset, aligned and not, written and read in random order of the two.
-    private long Sweep(PhysicalAddressSpace bus)
+    private long Sweep(PhysicalAddressSpace bus, IReadOnlyList<PhysicalAddressSpace.Window> windows)
     {
         long count = 0;
-        foreach (PhysicalAddressSpace.Window window in bus.Windows)
+        foreach (PhysicalAddressSpace.Window window in windows)
         {
             for (ulong address = window.Start - 8; address < window.End; address++)
             {
@@ -98,7 +98,7 @@ public sealed unsafe class DeviceGarbageTests(ITestOutputHelper output) : IDispo
         Regime mapped = HostileMachine.Untranslated(25 | (2ul << 32)) with { Sctlr = Sctlr.Reset | Sctlr.M, Ttbr0 = Root };
         machine.FillVectors();
         machine.Core.Code.InvalidateAll();
-        IReadOnlyList<PhysicalAddressSpace.Window> windows = machine.Machine.Bus.Windows;
+        IReadOnlyList<PhysicalAddressSpace.Window> windows = machine.Windows;
         for (int i = 0; i < Instructions; i++)
         {
             if (i % 64 == 0)

@@ -4,6 +4,7 @@ using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Cpu.SystemRegisters;
+using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Tests.Misbehaviour;
 
@@ -50,10 +51,14 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
 
     public CpuState* State => Core.State;
 
+    /// <summary>The windows of all devices.</summary>
+    public IReadOnlyList<PhysicalAddressSpace.Window> Windows =>
+        [.. Machine.Board.Devices.SelectMany(d => d.At.Addresses).Select(address => Machine.Bus.FindDevice(address.Value)!.Value)];
+
     /// <summary>How often CPU_ON has been granted.</summary>
     public int CpuOnCalls => Volatile.Read(ref _cpuOnCalls);
 
-    void IPsciEvents.CpuOn(CpuIndex cpu, ulong entryPoint, ulong context) => Interlocked.Increment(ref _cpuOnCalls);
+    void IPsciEvents.CpuOn(CpuIndex cpu, GuestPhysicalAddress entryPoint, ulong context) => Interlocked.Increment(ref _cpuOnCalls);
 
     public void FillVectors()
     {

@@ -22,7 +22,7 @@ public sealed unsafe partial class ManyPossibleCpusTests(ITestOutputHelper outpu
     private const int Few = 8;
     private const int Limit = 65536;
 
-    void IPsciEvents.CpuOn(CpuIndex cpu, ulong entryPoint, ulong context)
+    void IPsciEvents.CpuOn(CpuIndex cpu, GuestPhysicalAddress entryPoint, ulong context)
     {
     }
 

@@ -130,7 +130,7 @@ public sealed class ArchiveTests
     [Fact]
     public void Pl061_of_schema_1_is_read_by_this_program()
     {
-        var port = new Pl061(InterruptLine.Unconnected);
+        var port = new Pl061(UnconnectedLine.New());
         string[] fields = ["inputs", "outputs", "direction", "sense", "bothEdges", "event", "enabled", "alternate", "edges"];
         using var stream = new MemoryStream();
         Archive.Save(stream,

@@ -58,12 +58,11 @@ internal sealed class EngineMachine(Accelerator accelerator) : IMachineRunner
             return _ended.IsSet ? _console.ToString() : throw new TimeoutException("the guest did not power off; it printed:\n" + _console);
         }
 
-        void IPsciEvents.CpuOn(CpuIndex cpu, ulong entryPoint, ulong context)
+        void IPsciEvents.CpuOn(CpuIndex cpu, GuestPhysicalAddress entryPoint, ulong context)
         {
             // The thread of its last life may still be on its way out.
             _threads[cpu.Value]?.Join();
-            _machine.Cpus[cpu.Value].Reset(entryPoint, context);
-            _machine.Gic.CpuInterfaces[cpu.Value].ResetCpuInterface();
+            _machine.Cpus[cpu.Value].Reset(entryPoint.Value, context);
             _machine.Psci.SetPower(cpu, PowerState.On);
             Start(cpu);
         }

@@ -26,7 +26,7 @@ public sealed unsafe class MachineTraceTests : IPsciEvents
         0x1400_0000, // b .
     ];
 
-    void IPsciEvents.CpuOn(CpuIndex cpu, ulong entryPoint, ulong context)
+    void IPsciEvents.CpuOn(CpuIndex cpu, GuestPhysicalAddress entryPoint, ulong context)
     {
     }
 

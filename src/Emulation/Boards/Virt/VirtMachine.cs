@@ -1,3 +1,4 @@
+using System.Globalization;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Interpreter;
@@ -176,7 +177,12 @@ public sealed class VirtMachine : IDisposable
     /// What the translator has done and what it left to the interpreter, as text; empty for a machine that interprets. Any thread, while
     /// the vCPUs run.
     /// </summary>
-    public string DescribeJit() => _translations == null ? "" : JitReport.Describe(_translations.Statistics, Cpus, _code);
+    public string DescribeJit() =>
+        _translations == null ? "" : JitReport.Describe(_translations.Statistics, Cpus, _code) + DescribeLockstep();
+
+    private string DescribeLockstep() => Config.Accelerator != Accelerator.Lockstep ? "" : string.Create(
+        CultureInfo.InvariantCulture,
+        $"\n{"Lockstep",-32} {Cpus.Sum(c => c.LockstepInstructions):N0} instructions compared, in {Cpus.Sum(c => c.LockstepRuns):N0} runs");
 
     /// <summary>What is in RAM at power-on, as QEMU's <c>info roms</c> lists it. Any thread.</summary>
     public string DescribeRoms() => string.Join('\n', BootPlan.Make(Board).Blobs

@@ -52,14 +52,8 @@ public readonly unsafe struct EncodingRow
 
     public Feature Feature { get; }
 
-    /// <summary>Loads or stores, by what the row states.</summary>
-    public bool AccessesMemory => (Effects & (Effects.Load | Effects.Store)) != 0;
-
     /// <summary>Uses the FP and SIMD registers: subject to CPACR_EL1.FPEN, which the decoder puts a check in front for.</summary>
     public bool UsesVectors => (Effects & AnyVector) != 0;
-
-    /// <summary>Needs EL1 or the system around it: a program in user mode cannot show what it does.</summary>
-    public bool IsSystem => Effects == Effects.Unknown || (Effects & Effects.SystemState) != 0;
 
     /// <summary>Ones at the fixed bits.</summary>
     public uint Mask { get; }

@@ -350,18 +350,18 @@ internal sealed unsafe class VcpuMmu(
     /// cache. Owner only, or while the vCPU does not run.
     /// </summary>
     /// <returns>Bytes copied.</returns>
-    public int Peek(ulong address, Span<byte> bytes)
+    public int Peek(GuestVirtualAddress address, Span<byte> bytes)
     {
         int done = 0;
         while (done < bytes.Length)
         {
-            ulong va = address + (ulong)done;
+            ulong va = address.Value + (ulong)done;
             int count = Math.Min(bytes.Length - done, GuestMemory.PageSize - (int)(va & (GuestMemory.PageSize - 1)));
 
             // A debugger reads what EL1 may not: permissions do not count where the walk itself has ended.
             bool mapped = Translate(va, AccessType.Read, new TableWalk.View(1, Pan: false), out Translation translation, out int status)
                 || (status & ~3) == FaultStatus.Permission;
-            int copied = mapped ? bus.Peek(translation.Address, bytes.Slice(done, count)) : 0;
+            int copied = mapped ? bus.Peek(new GuestPhysicalAddress(translation.Address), bytes.Slice(done, count)) : 0;
             done += copied;
             if (copied < count)
             {

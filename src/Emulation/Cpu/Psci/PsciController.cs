@@ -14,7 +14,7 @@ public enum PowerState
 public interface IPsciEvents
 {
     /// <summary>A CPU went from Off to OnPending: reset it with this entry point and context, and run it. Any vCPU's thread.</summary>
-    void CpuOn(CpuIndex cpu, ulong entryPoint, ulong context);
+    void CpuOn(CpuIndex cpu, GuestPhysicalAddress entryPoint, ulong context);
 }
 
 /// <summary>
@@ -108,7 +108,7 @@ public sealed partial class PsciController(int possibleCpus, IPsciEvents events)
             case PowerState.OnPending:
                 return OnPendingError;
             default:
-                events.CpuOn(cpu, entryPoint, context);
+                events.CpuOn(cpu, new GuestPhysicalAddress(entryPoint), context);
                 return Success;
         }
     }

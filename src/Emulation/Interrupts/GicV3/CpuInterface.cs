@@ -56,7 +56,7 @@ public sealed partial class CpuInterface
         }
     }
 
-    /// <summary>What a reset of the CPU alone resets: the ICC_* registers.</summary>
+    /// <summary>Resets the ICC_* registers, as a reset of the CPU alone does (PSCI CPU_ON).</summary>
     public void ResetCpuInterface()
     {
         lock (_gic.Lock)
