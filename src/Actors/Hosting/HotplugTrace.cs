@@ -4,14 +4,14 @@ using Vmm.Emulation.Tracing;
 
 namespace Vmm.Actors.Hosting;
 
-/// <summary>The port of CPU plug and unplug with a trace line for each step, and those lines.</summary>
+/// <summary>An <see cref="ICpuHotplugPort"/> that writes a trace line for each step of a plug or unplug.</summary>
 internal sealed class HotplugTrace(ICpuHotplugPort port, TraceLog trace) : ICpuHotplugPort
 {
     public Doorbell Doorbell => port.Doorbell;
 
     public bool HasUnseen => port.HasUnseen;
 
-    /// <summary>The port itself where nothing traces hotplug.</summary>
+    /// <summary>Wraps <paramref name="port"/>; returns it unchanged when the trace does not ask for hotplug.</summary>
     public static ICpuHotplugPort Of(ICpuHotplugPort port, TraceLog? trace) =>
         trace != null && trace.Traces(TraceCategories.Hotplug) ? new HotplugTrace(port, trace) : port;
 

@@ -14,7 +14,7 @@ using CpuHotplugEvent = Vmm.Actors.Vm.CpuHotplugEvent;
 
 namespace Vmm.Actors.Hosting;
 
-/// <summary>The real machine behind the actors' interfaces; PSCI CPU_ON becomes a message to the supervisor.</summary>
+/// <summary>The real machine behind the interfaces of the actors. PSCI CPU_ON becomes a message to the supervisor.</summary>
 public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 {
     private readonly VirtMachine _machine;
@@ -122,7 +122,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     public void Reset() => _machine.Boot();
 
-    /// <summary>Whom CPU_ON tells; set before the VM starts.</summary>
+    /// <summary>Sets the supervisor, which is told of each CPU_ON. Called once, before the VM starts.</summary>
     public void Connect(IActorRef supervisor) => Volatile.Write(ref _supervisor, supervisor);
 
     void IPsciEvents.CpuOn(CpuIndex cpu, GuestPhysicalAddress entryPoint, ulong context) =>
@@ -132,7 +132,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     private sealed class Cpu(VcpuCore core, VirtMachine machine, TraceLog? trace) : IVcpu
     {
-        // It is powered on and has executed nothing yet; the vCPU actor's alone.
+        // True from power-on to the first instruction. Only the vCPU actor uses it.
         private bool _fresh;
 
         public bool HasWakeup => core.Interrupts.HasWakeup;

@@ -10,8 +10,8 @@ namespace Vmm.Actors.Hosting;
 /// Akka's scheduler with one .NET timer for each thing that is scheduled. Nothing runs while nothing is due: Akka's own scheduler wakes at
 /// each tick of a wheel, which costs an idle VM more host CPU time than its guest does. A VM has few timers, all of seconds.
 /// </summary>
-/// <param name="config">The section <c>akka.scheduler</c>, of which nothing is used.</param>
-/// <param name="log">Hears of what a scheduled action threw.</param>
+/// <param name="config">The section <c>akka.scheduler</c>. Akka requires the parameter; nothing of it is read.</param>
+/// <param name="log">Gets the exceptions of scheduled actions.</param>
 public sealed class TicklessScheduler(Config config, ILoggingAdapter log)
     : SchedulerBase(config, log), IDateTimeOffsetNowTimeProvider, IDisposable
 {
@@ -44,7 +44,7 @@ public sealed class TicklessScheduler(Config config, ILoggingAdapter log)
         ICancelable? cancelable) =>
         Start(initialDelay, interval, action.Run, cancelable);
 
-    /// <summary>Nothing that was scheduled runs any more.</summary>
+    /// <summary>Stops the scheduler: nothing that was scheduled runs any more.</summary>
     public void Dispose() => _disposed = true;
 
     private void Start(TimeSpan delay, TimeSpan? interval, Action action, ICancelable? cancelable)
@@ -58,7 +58,7 @@ public sealed class TicklessScheduler(Config config, ILoggingAdapter log)
     /// <summary>An action, the time at which it runs next, and the timer that waits for it.</summary>
     private sealed class Scheduled : IDisposable
     {
-        // .NET's timers go up to 49 days.
+        // A .NET timer waits for at most 49 days.
         private static readonly TimeSpan s_longest = TimeSpan.FromDays(1);
 
         private readonly TicklessScheduler _scheduler;
@@ -68,7 +68,7 @@ public sealed class TicklessScheduler(Config config, ILoggingAdapter log)
         private readonly Timer _timer;
         private CancellationTokenRegistration _registration;
 
-        // Of the thread that starts it, then of the timer, which runs once each time that it is armed.
+        // Written by the thread that starts the timer, later only by the timer itself, which runs once each time that it is armed.
         private TimeSpan _deadline;
 
         public Scheduled(TicklessScheduler scheduler, TimeSpan deadline, TimeSpan? interval, Action action, CancellationToken cancelled)
@@ -91,7 +91,7 @@ public sealed class TicklessScheduler(Config config, ILoggingAdapter log)
         {
             TimeSpan left = _deadline - _scheduler.MonotonicClock;
 
-            // Rounded up: .NET cuts fractions of a millisecond off, and would fire early.
+            // The time is rounded up: .NET cuts off fractions of a millisecond, and the timer would fire early.
             long milliseconds = (long)Math.Ceiling(Math.Clamp(left.TotalMilliseconds, 0, s_longest.TotalMilliseconds));
             try
             {
@@ -99,7 +99,7 @@ public sealed class TicklessScheduler(Config config, ILoggingAdapter log)
             }
             catch (ObjectDisposedException)
             {
-                // It was cancelled meanwhile.
+                // The action was cancelled meanwhile.
             }
         }
 

@@ -7,9 +7,9 @@ public static class VmConfiguration
 {
     public static Config Load() => Read("vmm.conf").WithFallback(Read("dispatchers.conf"));
 
-    /// <summary>What <see cref="Load"/> gives, and messages over TCP.</summary>
-    /// <param name="host">Address to listen at; also the one under which others know it.</param>
-    /// <param name="port">0 for any that is free.</param>
+    /// <summary>The configuration of <see cref="Load"/>, with messages over TCP.</summary>
+    /// <param name="host">The address to listen at, by which other processes know this one.</param>
+    /// <param name="port">The TCP port; 0 chooses a free one.</param>
     public static Config LoadRemote(string host, int port) => RemoteTransport(host, port).WithFallback(Load());
 
     internal static Config RemoteTransport(string host, int port) => ConfigurationFactory

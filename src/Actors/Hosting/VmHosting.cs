@@ -20,8 +20,8 @@ public static class VmHosting
     /// <summary>
     /// Adds the configuration of <c>hocon/</c> and a VM, whose supervisor is in the registry under <see cref="VmSupervisor"/>.
     /// </summary>
-    /// <param name="builder">Of the actor system.</param>
-    /// <param name="machine">Outlives the actor system.</param>
+    /// <param name="builder">The builder of the actor system.</param>
+    /// <param name="machine">The machine. It outlives the actor system.</param>
     /// <param name="options">How the VM's actors are set up.</param>
     public static AkkaConfigurationBuilder WithVm(this AkkaConfigurationBuilder builder, IVmMachine machine, VmOptions options) =>
         builder
@@ -39,7 +39,9 @@ public static class VmHosting
         .WithRemoting(host, port)
         .AddHocon(VmConfiguration.RemoteTransport(host, port), HoconAddMode.Prepend);
 
-    /// <summary>Where a VM whose actor system was opened so is found.</summary>
+    /// <summary>
+    /// The supervisor of a VM in another process, whose port <see cref="WithRemoteControl"/> or <c>--remote</c> has opened.
+    /// </summary>
     public static ActorSelection RemoteVm(this ActorSystem system, string host, int port) =>
         system.ActorSelection($"akka.tcp://{SystemName}@{host}:{port}/user/{VmName}");
 }

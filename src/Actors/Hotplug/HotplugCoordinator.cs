@@ -6,23 +6,23 @@ using Vmm.Actors.Vm;
 namespace Vmm.Actors.Hotplug;
 
 /// <summary>
-/// Carries out plug and unplug, of different CPUs independently of each other, and reports how each ended; it is also the actor of the CPU
-/// hotplug block, whose doorbell it hears and which it resets. What has happened is in the journal (<see cref="JournalActor"/>), so a
-/// restarted coordinator goes on where it was: every step towards the machine may be repeated.
+/// Carries out plugs and unplugs, those of different CPUs independently of each other, and reports how each ended. It is also the actor of
+/// the CPU hotplug block: it hears the block's doorbell and resets the block. The journal (<see cref="JournalActor"/>) holds what has
+/// happened, so a restarted coordinator goes on where the last one was. For that every step towards the machine may be repeated.
 /// <code>
 /// plug, enable:    vCPU actor (PSCI off) → GIC attach → Enabled, insert pending → GED → guest's _OST → done
 /// unplug, disable: remove pending → GED → guest offlines (CPU_OFF), _EJ0 → GIC detach → vCPU actor stops → done
 /// </code>
-/// A plug and an enabling, an unplug and a disabling are the same for the guest; they differ in what the CPU is for the administrator
-/// afterwards (<see cref="HotplugState"/>).
+/// A plug is the same as an enabling for the guest, and an unplug the same as a disabling. They differ in what the CPU is for the
+/// administrator afterwards (<see cref="HotplugState"/>).
 /// <para>
-/// <b>Requests are answered at once</b>: whether the machine runs, and what other requests wait for, does not matter. They wait for two
-/// things that are short: the one write that is under way, and a reset. A request that cannot be written is rejected, and has no effect.
+/// <b>Requests are answered at once</b>, whether or not the machine runs, and whatever other requests wait for. A request waits only for a
+/// write that is under way and for a reset, which are both short. A request that cannot be written is rejected and has no effect.
 /// </para>
 /// <para>
-/// <b>Order of what is told.</b> Of one CPU everything is told in the order in which the guest did it, each outcome when it is in the
-/// journal: the _OST that answers a plug before the plug's outcome, the _OST in which the guest says that it ejects before the unplug's
-/// outcome, and the _OST after _EJ0 behind it, as with QEMU.
+/// <b>Events of one CPU are told in the order in which the guest caused them</b>, each outcome as soon as it is in the journal. The _OST
+/// that answers a plug comes before the plug's outcome. The _OST in which the guest says that it ejects comes before the unplug's outcome,
+/// and the _OST after _EJ0 comes behind it, as with QEMU.
 /// </para>
 /// </summary>
 public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnboundedStash
@@ -31,7 +31,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
 
     private sealed record Deadline(int Cpu, long StartedAt);
 
-    // What is being written, and for whom.
+    // A request that is being written: its events, and whoever is to be answered.
     private sealed record Request(IReadOnlyList<IHotplugEvent> Events, IActorRef Requester, string Id, int Cpu);
 
     private readonly IVmMachine _machine;
@@ -51,35 +51,36 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
     // CPUs that the guest has given back and whose teardown is under way.
     private readonly HashSet<int> _leaving = [];
 
-    // How many facts of a CPU are not in the journal yet.
+    // By CPU: how many facts are not in the journal yet.
     private readonly int[] _untold;
 
-    // They wait for a journal that cannot be written.
+    // True while the journal cannot be written and facts wait for it.
     private bool _factsWait;
 
     private readonly WaitingEvents _waiting = new();
 
-    // What is in the journal, and may be told.
+    // The state by the journal. Only this may be told.
     private HotplugState _written = HotplugState.Empty;
 
-    // That and the facts which are on their way to the journal: by it everything is decided.
+    // The state of the journal with the facts that are still to be written. Every decision is made by it.
     private HotplugState _state = HotplugState.Empty;
 
-    // Who waits for the end of a reset; requests wait for it too.
+    // The sender of the reset that is under way, or null. Requests wait for its end too.
     private IActorRef? _resetter;
     private Request? _request;
 
-    // The guest has its time for an answer only while it runs.
+    // Whether the guest runs. The time that the guest has for an answer counts only then.
     private bool _running = true;
 
     private readonly LastOst _lastOst;
 
     /// <param name="journal">A <see cref="JournalActor"/>, which outlives this actor.</param>
     /// <param name="devices">Passes <see cref="AnnounceCpuEvent"/> to the GED.</param>
-    /// <param name="timeout">After which a request that the guest has not answered is reported as timed out, still pending.</param>
+    /// <param name="timeout">How long the guest has for an answer. After that the request is reported as timed out, and stays
+    /// pending.</param>
     /// <param name="poweredOn">
-    /// True: the machine of the journal is running. False: it was another process's, and this machine's first reset makes what was plugged
-    /// there part of it.
+    /// Whether the machine that the journal tells of is running. If not, it was another process's machine, and the first reset of this one
+    /// makes the CPUs that were plugged there part of it.
     /// </param>
     public HotplugCoordinator(
         IActorRef journal, IVmMachine machine, IActorRef vcpus, IActorRef gic, IActorRef devices, TimeSpan timeout, bool poweredOn)
@@ -118,7 +119,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         Context.System.EventStream.Unsubscribe(Self);
     }
 
-    // A request that makes this actor fail is answered, too: nothing of it has been written.
+    // A request that makes this actor fail is answered too. Nothing of it has been written.
     protected override bool AroundReceive(Receive receive, object message)
     {
         try
@@ -210,7 +211,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         Stash.UnstashAll();
     }
 
-    // Of what is in the journal.
+    // Queries are answered by what is in the journal.
     private void Queries()
     {
         Receive<GetCpusPowerState>(_ => _vcpus.Forward(_written.DescribePower(_cpus)));
@@ -258,7 +259,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
 
     private Rejection? RefuseLeaving(int cpu) => _leaving.Contains(cpu) ? _state.AlreadyLeaving(cpu) : null;
 
-    // Unless it is refused.
+    // Rejects the request with `why`; if that is null, writes it to the journal.
     private void Begin(Rejection? why, string id, IHotplugEvent started)
     {
         if (why != null)
@@ -273,7 +274,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
             return;
         }
 
-        // A plug that the guest has not answered: now it is to give the CPU back, whatever it thinks of it.
+        // The guest has not answered a plug, and is now asked to give the CPU back. The unplug replaces the plug, which is cancelled.
         bool leaves = started is UnplugStarted or DisableStarted;
         IHotplugEvent[] events = leaves && _state.Pending.TryGetValue(started.Cpu, out PendingOperation? pending) && pending.Comes
             ? [new HotplugCancelled(pending.Id, started.Cpu, Now), started]
@@ -283,7 +284,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         Become(Writing);
     }
 
-    // The first step towards the machine, and the clock of the guest's answer.
+    // Takes the first step towards the machine, and starts the time that the guest has for an answer.
     private void Drive(int cpu, PendingOperation pending)
     {
         if (pending.Comes && _machine.IsEnabled(cpu))
@@ -301,7 +302,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         }
         else
         {
-            // Ejected before a restart of this actor, or never enabled.
+            // The CPU was ejected before this actor was restarted, or it was never enabled.
             Leave(cpu);
         }
 
@@ -356,7 +357,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
 
     private void Enable(int cpu)
     {
-        // A CPU that the guest has given back before this actor was made anew is not enabled again.
+        // The guest may have given the CPU back before this actor was restarted. It is not enabled again then.
         TakeEvents();
         if (!IsComing(cpu) || _waiting.HasEject(cpu))
         {
@@ -370,7 +371,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
             return;
         }
 
-        // A reset came first, or this is power-on: the guest looks at all CPUs when it boots.
+        // A reset came first, or this is the power-on. The guest looks at all CPUs when it boots, so no event tells it of this one.
         _port.Enable(cpu);
         ConfirmPlug(cpu);
         AnswerReset();
@@ -382,7 +383,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         _devices.Tell(new AnnounceCpuEvent());
     }
 
-    // Whatever the guest has heard of it, the CPU is plugged and enabled for the guest that boots.
+    // A reset ends a plug as done: the guest that boots finds the CPU enabled, whether or not the last guest had noticed it.
     private void ConfirmPlug(int cpu)
     {
         if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Comes)
@@ -427,7 +428,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
             }
             else if (ShouldBeEnabled(cpu) && !_machine.IsEnabled(cpu))
             {
-                // Given back without having been asked for, before a restart of this actor.
+                // The guest gave the CPU back without a request, before this actor was restarted.
                 Leave(cpu);
             }
         }
@@ -448,12 +449,12 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         }
     }
 
-    // Something that the guest did with the CPU before is still to be told.
+    // Whether an earlier event of the CPU is still to be told.
     private bool IsSettling(int cpu) => _leaving.Contains(cpu) || _untold[cpu] > 0;
 
     private void TakeWaiting(int cpu)
     {
-        // What is being written was decided without it.
+        // The request that is being written was decided before these events. They wait until it is written.
         while (_request == null && !IsSettling(cpu) && _waiting.TryTake(cpu, out CpuHotplugEvent happened))
         {
             Take(happened);
@@ -474,7 +475,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         }
         else if (IsThere(cpu))
         {
-            // Also without a request: the guest may eject a CPU that it was once asked for.
+            // There need not be a request: the guest may eject a CPU that it was once asked for.
             if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Comes)
             {
                 Record(new HotplugCancelled(pending.Id, cpu, Now));
@@ -484,14 +485,14 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         }
     }
 
-    // What the guest did before the reset counts; what it was asked is forgotten. The machine goes on when each plugged CPU is enabled, and
-    // no other.
+    // Takes what the guest did before the reset, and forgets what the guest was asked. The machine goes on when exactly the CPUs that
+    // should be enabled are.
     private void Reset()
     {
         TakeEvents();
         foreach (int cpu in _waiting.Cpus)
         {
-            // Not even an eject waits now for the journal.
+            // Events no longer wait for the journal, not even an eject.
             while (_waiting.TryTake(cpu, out CpuHotplugEvent happened))
             {
                 Take(happened);
@@ -503,7 +504,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         _lastOst.Clear();
         foreach ((int cpu, PendingOperation pending) in _state.Pending)
         {
-            // A CPU that the guest ejected just before is gone whatever the guest does now; one that is not enabled yet will be.
+            // A CPU that the guest ejected just before the reset leaves. A CPU that is being plugged and is not enabled yet comes.
             if (!_leaving.Contains(cpu) && !pending.Comes)
             {
                 Record(new HotplugCancelled(pending.Id, cpu, Now));
@@ -527,7 +528,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
             }
             else
             {
-                // Power-on after another process's machine: it was disabled or unplugged there.
+                // This is the power-on after another process's machine, in which the CPU was disabled or unplugged.
                 _port.Disable(cpu);
                 Leave(cpu);
             }
@@ -536,7 +537,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         AnswerReset();
     }
 
-    // What it ends is told before, unless that cannot be written.
+    // Ends the reset when every CPU is where it should be. Outcomes are told before that, unless the journal cannot be written.
     private void AnswerReset()
     {
         if (_resetter != null && _state.Pending.IsEmpty && _leaving.Count == 0 && (_factsWait || !Array.Exists(_untold, facts => facts > 0))
@@ -548,7 +549,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         }
     }
 
-    // A fact counts at once and is told when it is written.
+    // Notes a fact. It counts at once, and is told when it is written.
     private void Record(IHotplugEvent happened)
     {
         _state = _state.Apply(happened);

@@ -7,7 +7,7 @@ namespace Vmm.Actors.Hotplug;
 
 /// <summary>A request that the guest has not answered.</summary>
 /// <param name="StartedAt">UTC milliseconds since 1970.</param>
-/// <param name="TimedOut">It was reported as timed out; a late answer still completes it, and it may be asked for again.</param>
+/// <param name="TimedOut">Whether it was reported as timed out. A late answer still completes it, and it may be asked for again.</param>
 public sealed record PendingOperation(string Id, HotplugOperation Operation, long StartedAt, bool TimedOut)
 {
     /// <summary>Whether the guest gets the CPU (true), or is to give it back (false).</summary>
@@ -15,8 +15,8 @@ public sealed record PendingOperation(string Id, HotplugOperation Operation, lon
 }
 
 /// <summary>
-/// What the coordinator knows, and its rules: pure functions from state and command or answer to an event, and from state and event
-/// to the next state.
+/// The state of all CPUs for the coordinator, and the rules for it. All rules are pure functions: from a state and a command, or an answer
+/// of the guest, to an event, and from a state and an event to the next state.
 /// <code>
 ///            device_add                  device_set disable
 /// Removed ───────────────► Enabled ◄──────────────────────────► Disabled
@@ -27,7 +27,7 @@ public sealed record PendingOperation(string Id, HotplugOperation Operation, lon
 /// <param name="Plugged">CPUs that were plugged, with their names. They can be unplugged and disabled.</param>
 /// <param name="Pending">Requests under way.</param>
 /// <param name="Admin">CPUs that the administrator has enabled or disabled since power-on or since they were plugged.</param>
-/// <param name="Missing">CPUs of power-on that were unplugged; where they were can be plugged into.</param>
+/// <param name="Missing">CPUs that were there at power-on and were unplugged since. A plug can bring them back.</param>
 public sealed record HotplugState(
     ImmutableSortedDictionary<int, string> Plugged,
     ImmutableSortedDictionary<int, PendingOperation> Pending,
@@ -42,7 +42,7 @@ public sealed record HotplugState(
     private const int StatusSuccess = 0;
     private const int StatusEjectionInProgress = 0x84;
 
-    // CPUs that have no name of the user's are called by their number.
+    // A CPU to which the user gave no name is called by its number.
     private const string NumberPrefix = "cpu-";
 
     /// <summary>The longest name that a CPU may have, in characters.</summary>
@@ -54,7 +54,7 @@ public sealed record HotplugState(
         ImmutableSortedDictionary<int, CpuAdminState>.Empty,
         ImmutableSortedSet<int>.Empty);
 
-    /// <summary>Where the administrator has a CPU; one that is leaving is enabled until it has left.</summary>
+    /// <summary>The administrative state of a CPU. A CPU that is leaving is enabled until it has left.</summary>
     public CpuAdminState AdminOf(int cpu, PowerOnCpus cpus) =>
         Admin.TryGetValue(cpu, out CpuAdminState state) ? state
         : Plugged.ContainsKey(cpu) ? CpuAdminState.Enabled
@@ -71,7 +71,7 @@ public sealed record HotplugState(
         return new DescribeCpusPower([.. admin.Select((state, cpu) => state == CpuAdminState.Removed ? "" : NameOf(cpu))], admin);
     }
 
-    /// <summary>Why a plug is impossible; null when it is not.</summary>
+    /// <summary>Decides whether a CPU can be plugged: returns why not, or null if it can.</summary>
     public Rejection? RefusePlug(PlugVcpu plug, PowerOnCpus cpus)
     {
         if (!IsIdentifier(plug.Id))
@@ -94,13 +94,13 @@ public sealed record HotplugState(
             : null;
     }
 
-    // The guest has not answered the same plug in time.
+    // Whether this is the same plug as one that the guest has not answered in time.
     private bool IsPlugAskedAgain(PlugVcpu plug) =>
         Pending.TryGetValue(plug.Cpu, out PendingOperation? pending) && pending is { Operation: HotplugOperation.Plug, TimedOut: true }
             && pending.Id == plug.Id;
 
-    /// <summary>Why an unplug is impossible; null when it is not.</summary>
-    /// <param name="cpu">The CPU to unplug; -1 where there is none of that name.</param>
+    /// <summary>Decides whether a CPU can be unplugged: returns why not, or null if it can.</summary>
+    /// <param name="cpu">The CPU of that name; -1 if there is none.</param>
     public Rejection? RefuseUnplug(UnplugVcpu unplug, PowerOnCpus cpus, out int cpu)
     {
         cpu = Find(unplug.Id, cpus) ?? -1;
@@ -109,7 +109,9 @@ public sealed record HotplugState(
             : RefuseLeaving(cpu, cpus);
     }
 
-    /// <summary>Why a CPU cannot be enabled or disabled, in the words of QEMU's series; null when it can.</summary>
+    /// <summary>
+    /// Decides whether a CPU can be enabled or disabled: returns why not, in the words of QEMU's series, or null if it can.
+    /// </summary>
     public Rejection? RefuseSet(SetVcpuAdmin set, PowerOnCpus cpus)
     {
         if (set.Cpu < 0 || set.Cpu >= cpus.Possible)
@@ -127,7 +129,7 @@ public sealed record HotplugState(
             : RefuseLeaving(set.Cpu, cpus);
     }
 
-    // Enabling a CPU that the guest still may give back, even after a time-out, would leave open which of both counts.
+    // The guest may still give the CPU back, even after a time-out. If it were enabled meanwhile, nobody could say which of the two counts.
     private Rejection? RefuseEnabling(int cpu) =>
         !Pending.TryGetValue(cpu, out PendingOperation? pending) ? null
         : !pending.Comes ? AlreadyLeaving(cpu)
@@ -142,13 +144,13 @@ public sealed record HotplugState(
         : Pending.TryGetValue(cpu, out PendingOperation? pending) && pending is { Comes: false, TimedOut: false } ? AlreadyLeaving(cpu)
         : null;
 
-    /// <summary>Why nothing is asked of a CPU that is on its way out, in QEMU's words.</summary>
+    /// <summary>The rejection of a request about a CPU that is on its way out, in QEMU's words.</summary>
     public Rejection AlreadyLeaving(int cpu) => new(RejectionCode.InProgress, $"Device {NameOf(cpu)} is already in the process of unplug");
 
     private static Rejection OutOfRange(int cpu, PowerOnCpus cpus) =>
         new(RejectionCode.InvalidArgument, $"Invalid core-id {cpu} specified, correct range 0:{cpus.Possible - 1}");
 
-    // The CPU of a name: of those that were plugged, and then of the others that are there.
+    // Finds a CPU by its name: first the plugged ones, then the others that are there.
     private int? Find(string? id, PowerOnCpus cpus)
     {
         foreach ((int cpu, string name) in Plugged)
@@ -168,9 +170,9 @@ public sealed record HotplugState(
     }
 
     /// <summary>
-    /// What happens at power-on to the CPUs that the machine is made with and that are not there from its predecessor: they are plugged.
+    /// The events of a power-on: CPUs that the machine is made with, and that the state does not have from an earlier run, are plugged.
     /// </summary>
-    /// <param name="refusal">Why the machine cannot have the CPUs that its predecessor had and those; null when it can.</param>
+    /// <param name="refusal">Why the machine cannot have both these CPUs and those of the earlier run; null if it can.</param>
     public IReadOnlyList<IHotplugEvent> PowerOn(PowerOnCpus cpus, long now, out string? refusal)
     {
         var happened = new List<IHotplugEvent>();
@@ -191,7 +193,7 @@ public sealed record HotplugState(
         return happened;
     }
 
-    /// <summary>Why the machine cannot have the CPUs that its predecessor had; null when it can.</summary>
+    /// <summary>Decides whether the machine can have the CPUs of an earlier run: returns why not, or null if it can.</summary>
     public string? RefusePowerOn(PowerOnCpus cpus)
     {
         foreach ((int cpu, string id) in Plugged)
@@ -228,16 +230,18 @@ public sealed record HotplugState(
         return null;
     }
 
-    /// <summary>A name of anybody's as an answer may hold it: of bounded length and without control characters.</summary>
+    /// <summary>A name that somebody has sent, made fit for an answer: of bounded length and without control characters.</summary>
     public static string Legible(string? id) =>
         IsIdentifier(id) ? id : string.Concat((id ?? "").Where(c => c is >= ' ' and <= '~').Take(LongestId));
 
-    // As QEMU has it: letters, digits, '-', '.', '_', starting with a letter.
+    // QEMU's rule for identifiers: letters, digits, '-', '.' and '_', a letter first.
     private static bool IsIdentifier([NotNullWhen(true)] string? id) =>
         id is { Length: > 0 and <= LongestId } && char.IsAsciiLetter(id[0])
             && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_');
 
-    /// <summary>What the guest's _OST means; null when it means nothing to a pending request, or not the end of one.</summary>
+    /// <summary>
+    /// The event that the guest's _OST amounts to; null if no request is pending that it answers, or if it is not the last answer.
+    /// </summary>
     public IHotplugEvent? DecideOst(int cpu, int source, int status, long now)
     {
         if (!Pending.TryGetValue(cpu, out PendingOperation? pending))
@@ -256,7 +260,7 @@ public sealed record HotplugState(
         };
     }
 
-    /// <summary>What it means that a CPU has left; null for one that was taken out at power-on, because it is not enabled.</summary>
+    /// <summary>The event of a CPU that has left; null for a CPU that was taken out at power-on because it is disabled.</summary>
     public IHotplugEvent? DecideLeft(int cpu, PowerOnCpus cpus, long now)
     {
         string name = NameOf(cpu);
@@ -265,14 +269,14 @@ public sealed record HotplugState(
             return pending.Operation == HotplugOperation.Disable ? new DisableCompleted(name, cpu, now) : new UnplugCompleted(name, cpu, now);
         }
 
-        // The guest gave it back without having been asked.
+        // The guest gave the CPU back without a request.
         return AdminOf(cpu, cpus) != CpuAdminState.Enabled ? null
             : Plugged.ContainsKey(cpu) ? new UnplugCompleted(name, cpu, now)
             : new DisableCompleted(name, cpu, now);
     }
 
     /// <summary>The state after an event.</summary>
-    /// <exception cref="ArgumentException">It cannot happen in this state.</exception>
+    /// <exception cref="ArgumentException">The event cannot happen in this state.</exception>
     public HotplugState Apply(IHotplugEvent happened) => happened switch
     {
         PlugStarted e => Begin(e, HotplugOperation.Plug) with { Plugged = Plugged.SetItem(e.Cpu, e.Id), Admin = Admin.Remove(e.Cpu) },
@@ -293,13 +297,15 @@ public sealed record HotplugState(
     };
 
     /// <summary>The state after events.</summary>
-    /// <exception cref="ArgumentException">One cannot happen.</exception>
+    /// <exception cref="ArgumentException">One of them cannot happen.</exception>
     public HotplugState Apply(IEnumerable<IHotplugEvent> happened) => happened.Aggregate(this, (state, e) => state.Apply(e));
 
     private HotplugState Begin(IHotplugEvent started, HotplugOperation operation) =>
         this with { Pending = Pending.SetItem(started.Cpu, new PendingOperation(started.Id, operation, started.At, TimedOut: false)) };
 
-    /// <summary>What a requester is told of an event, from the state before it; null for the beginnings.</summary>
+    /// <summary>
+    /// The outcome that an event is for whoever asked, from the state before it; null for an event that begins a request.
+    /// </summary>
     public HotplugOutcome? OutcomeOf(IHotplugEvent happened) => happened switch
     {
         PlugConfirmed e => Outcome(e, HotplugOperation.Plug, HotplugOutcomeKind.Done),

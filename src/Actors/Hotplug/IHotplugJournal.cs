@@ -2,21 +2,21 @@ using Vmm.Actors.Protocol;
 
 namespace Vmm.Actors.Hotplug;
 
-/// <summary>The events of a machine's CPUs, kept for whoever goes on with the machine. One thread at a time.</summary>
+/// <summary>The events of a machine's CPUs, kept for the process that goes on with the machine. One thread at a time uses it.</summary>
 public interface IHotplugJournal
 {
-    /// <summary>What the events say, all of them.</summary>
+    /// <summary>The state after all events of the journal.</summary>
     HotplugState State { get; }
 
-    /// <summary>Adds events, all or none of them. When it returns they are kept.</summary>
-    /// <exception cref="JournalException">They are not kept.</exception>
+    /// <summary>Adds events: all of them or none. They are kept when the method returns.</summary>
+    /// <exception cref="JournalException">Nothing could be written.</exception>
     void Append(IReadOnlyList<IHotplugEvent> events);
 }
 
-/// <summary>A journal cannot be read or written: one line that says why.</summary>
+/// <summary>A journal cannot be read or written. The message is one line that says why.</summary>
 public sealed class JournalException(string message, Exception? cause = null) : Exception(message, cause);
 
-/// <summary>The journal of a machine that ends with the process: there is nothing to keep but the state.</summary>
+/// <summary>The journal of a machine that ends with the process. Only the state is kept, in memory.</summary>
 public sealed class MemoryJournal : IHotplugJournal
 {
     public HotplugState State { get; private set; } = HotplugState.Empty;

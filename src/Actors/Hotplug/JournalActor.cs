@@ -6,35 +6,36 @@ using Vmm.Actors.Protocol;
 
 namespace Vmm.Actors.Hotplug;
 
-/// <summary>Answer: <see cref="JournalContents"/>. From then on the sender hears what is written.</summary>
+/// <summary>Asks for what is written. Answer: <see cref="JournalContents"/>. From then on the sender is told of each write.</summary>
 internal sealed record ReadJournal;
 
-/// <param name="Written">What the events say that are kept.</param>
-/// <param name="Unwritten">Facts that are to be written, in their order.</param>
+/// <param name="Written">The state by the events that are in the journal.</param>
+/// <param name="Unwritten">Facts that are still to be written, in their order.</param>
 internal sealed record JournalContents(HotplugState Written, ImmutableList<IHotplugEvent> Unwritten);
 
 /// <summary>
-/// Events of a request, which can be refused. Answer: <see cref="EventsWritten"/> or <see cref="RequestNotWritten"/>, after one attempt.
+/// Writes the events of a request, which can be refused. One attempt is made. Answer: <see cref="EventsWritten"/> or <see
+/// cref="RequestNotWritten"/>.
 /// </summary>
 internal sealed record WriteRequest(IReadOnlyList<IHotplugEvent> Events);
 
-/// <summary>Nothing of the request is kept.</summary>
+/// <summary>A request could not be written, and nothing of it is in the journal.</summary>
 internal sealed record RequestNotWritten(string Reason);
 
-/// <summary>Something that has happened: it is written as soon as it can be.</summary>
+/// <summary>Writes a fact: something that has happened, and that cannot be refused. It is written as soon as that is possible.</summary>
 internal sealed record WriteFact(IHotplugEvent Event);
 
-/// <summary>Facts have to wait: the journal cannot be written.</summary>
+/// <summary>The journal cannot be written at present, and facts wait.</summary>
 internal sealed record FactsNotWritten;
 
-/// <summary>Events are kept, in the order in which they were sent; of a request also the facts before it.</summary>
-/// <param name="OfRequest">The last of them are those of a <see cref="WriteRequest"/>.</param>
+/// <summary>Events are in the journal, in the order in which they were sent. Those of a request come with the facts before it.</summary>
+/// <param name="OfRequest">Whether the last of them are those of a <see cref="WriteRequest"/>.</param>
 internal sealed record EventsWritten(IReadOnlyList<IHotplugEvent> Events, bool OfRequest);
 
 /// <summary>
-/// The journal's actor: writing may take long, and may fail. A request that cannot be written is refused, and has no effect. A fact, such
-/// as that the guest has ejected a CPU, waits until it can be written, and is tried again ever more rarely. The order is kept: a request is
-/// written with the facts before it, or not at all.
+/// The journal's actor: a write may take long, and may fail. A request that cannot be written is refused and has no effect. A fact, such as
+/// that the guest has ejected a CPU, waits until it can be written; the write is tried again, at ever longer intervals. The order is kept:
+/// a request is written with the facts before it, or not at all.
 /// </summary>
 public sealed class JournalActor : MessageActor, IWithTimers
 {
@@ -49,7 +50,7 @@ public sealed class JournalActor : MessageActor, IWithTimers
 
     private sealed record Retry;
 
-    /// <param name="journal">Outlives the actor.</param>
+    /// <param name="journal">The journal. It outlives the actor.</param>
     public JournalActor(IHotplugJournal journal)
     {
         _journal = journal;
@@ -69,7 +70,7 @@ public sealed class JournalActor : MessageActor, IWithTimers
         {
             _unwritten = _unwritten.Add(fact.Event);
 
-            // While the journal is tried again from time to time, that is soon enough.
+            // A retry that is already planned is soon enough for this fact too.
             if (!Timers.IsTimerActive(nameof(Retry)))
             {
                 WriteFacts();
@@ -97,7 +98,7 @@ public sealed class JournalActor : MessageActor, IWithTimers
         _retry = _retry * 2 < s_longestRetry ? _retry * 2 : s_longestRetry;
     }
 
-    // Why it failed, or null.
+    // Tries a write, and returns why it failed, or null.
     private string? Write(IReadOnlyList<IHotplugEvent> request)
     {
         IReadOnlyList<IHotplugEvent> events = [.. _unwritten, .. request];

@@ -9,19 +9,19 @@ namespace Vmm.Actors.Hotplug;
 /// A journal in a file: an SQLite database whose table <c>journal</c> has a row for each event, numbered from 1 without a gap. The layout
 /// is that of Akka.Persistence.Sql, which wrote it in earlier versions.
 /// <para>
-/// What was appended outlives a kill of the process and a loss of power: each transaction is in the file, and the file's folder is, before
-/// <see cref="Append"/> returns (<c>synchronous=EXTRA</c>).
+/// An appended event outlives a kill of the process and a loss of power: when <see cref="Append"/> returns, the transaction is on the disk,
+/// and so is the entry of the file in its folder (<c>synchronous=EXTRA</c>).
 /// </para>
 /// </summary>
 public sealed class JournalFile : IHotplugJournal, IDisposable
 {
-    // The machine's name in the table, which could hold more than one.
+    // The machine's name in the table, whose layout allows for more than one.
     private const string MachineId = "hotplug";
 
-    // Of the serializer that has written the rows.
+    // The identifier of the serializer that has written the rows.
     private const int SerializerId = 7001;
 
-    // Somebody who looks into the file holds a lock for a moment.
+    // A program that looks into the file holds a lock for a moment. That long a write waits.
     private const int LockedSeconds = 2;
 
     private const string Schema =
@@ -44,8 +44,8 @@ public sealed class JournalFile : IHotplugJournal, IDisposable
 
     public HotplugState State { get; private set; } = HotplugState.Empty;
 
-    /// <summary>Opens the journal, or makes one, reads all of it and tries a write.</summary>
-    /// <exception cref="JournalException">It is none, is damaged, or cannot be written.</exception>
+    /// <summary>Opens the journal, or makes a new one, reads all of it, and tries a write.</summary>
+    /// <exception cref="JournalException">The file is no journal, is damaged, or cannot be written.</exception>
     public static JournalFile Open(string path)
     {
         var journal = new JournalFile(path);
@@ -54,7 +54,7 @@ public sealed class JournalFile : IHotplugJournal, IDisposable
             journal.Check();
             journal.Read();
 
-            // The version of the layout. It is written each time, which shows that it can be.
+            // The version of the layout. Writing it each time shows that the file can be written.
             journal.Execute("PRAGMA user_version = 1");
             return journal;
         }
@@ -79,7 +79,7 @@ public sealed class JournalFile : IHotplugJournal, IDisposable
         }
         catch (SqliteException e)
         {
-            // What the connection holds of the transaction goes with it.
+            // The connection is closed, and its unfinished transaction with it.
             Dispose();
             if (!IsThere(events.Count))
             {
@@ -97,7 +97,8 @@ public sealed class JournalFile : IHotplugJournal, IDisposable
         _connection = null;
     }
 
-    // A failure behind the point of no return, such as of the folder's write to the disk.
+    // Whether the events are in the file although the write failed: the failure may come after the commit, such as when the folder is
+    // written.
     private bool IsThere(int events)
     {
         try
@@ -111,7 +112,7 @@ public sealed class JournalFile : IHotplugJournal, IDisposable
         }
         catch (InvalidCastException)
         {
-            // No row at all.
+            // The table has no row.
             return false;
         }
     }
@@ -122,7 +123,7 @@ public sealed class JournalFile : IHotplugJournal, IDisposable
         using SqliteCommand insert = _connection!.CreateCommand();
         insert.Transaction = transaction;
 
-        // Whoever asked for what an append that failed has left here was told that it failed.
+        // Rows of an append that failed are removed: whoever asked for them was told that they are not kept.
         insert.CommandText = $"DELETE FROM journal WHERE persistence_id = '{MachineId}' AND sequence_number > @number";
         insert.Parameters.AddWithValue("@number", _last);
         insert.ExecuteNonQuery();
@@ -261,7 +262,7 @@ public sealed class JournalFile : IHotplugJournal, IDisposable
         return [.. names];
     }
 
-    // "SQLite Error 13: 'database or disk is full'." without what is not of the system.
+    // The text of the operating system in SQLite's message, as in "SQLite Error 13: 'database or disk is full'."
     private static string Reason(SqliteException e)
     {
         int start = e.Message.IndexOf('\'', StringComparison.Ordinal);

@@ -3,17 +3,17 @@ using Vmm.Actors.Vm;
 namespace Vmm.Actors.Hotplug;
 
 /// <summary>
-/// What the guest did at the CPU hotplug block with CPUs of which something earlier is still to be told, in the guest's order for each CPU.
-/// The coordinator's actor owns it.
+/// Events of the CPU hotplug block that wait, because an earlier event of the same CPU is still to be told. The events of each CPU stay in
+/// the guest's order. The coordinator's actor owns it.
 /// </summary>
 internal sealed class WaitingEvents
 {
-    // More _OST of one CPU than that do not wait: a guest that says so much says nothing. An eject always waits.
+    // At most so many _OST of one CPU wait; a guest that sends more than that loses the rest. An eject always waits.
     private const int MostOfOneCpu = 64;
 
     private readonly Dictionary<int, Queue<CpuHotplugEvent>> _events = [];
 
-    /// <summary>Every CPU that something has ever waited for.</summary>
+    /// <summary>The CPUs for which an event has ever waited.</summary>
     public IReadOnlyCollection<int> Cpus => _events.Keys;
 
     public void Add(CpuHotplugEvent happened)
@@ -29,7 +29,7 @@ internal sealed class WaitingEvents
         }
     }
 
-    /// <summary>Whether an eject of the CPU waits.</summary>
+    /// <summary>Whether an eject of the CPU is waiting.</summary>
     public bool HasEject(int cpu) => _events.TryGetValue(cpu, out Queue<CpuHotplugEvent>? waiting) && waiting.Any(e => e.Ejected);
 
     /// <summary>Takes the CPU's first event; false when there is none.</summary>

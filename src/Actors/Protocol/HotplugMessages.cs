@@ -10,30 +10,30 @@ public sealed record PlugVcpu(string Id, int Cpu) : IProtocolMessage;
 public sealed record UnplugVcpu(string Id) : IProtocolMessage;
 
 /// <summary>
-/// Enable or disable a CPU that is there, by the administrator (<c>device_set … admin-state=</c>). Answers as for <see cref="PlugVcpu"/>; a
-/// CPU that is so already is done at once.
+/// Enable or disable a CPU that is there, by the administrator (<c>device_set … admin-state=</c>). Answers as for <see cref="PlugVcpu"/>. A
+/// request for the state that the CPU already has is done at once.
 /// </summary>
 public sealed record SetVcpuAdmin(int Cpu, bool Enabled) : IProtocolMessage;
 
 public sealed record HotplugAccepted(string Id, int Cpu) : IProtocolMessage;
 
-/// <summary>A request that has no effect.</summary>
+/// <summary>A request was rejected and has no effect.</summary>
 /// <param name="Id">The CPU's name; empty where the request has none.</param>
-/// <param name="Code">Why, for programs.</param>
-/// <param name="Reason">Why, for people: one line, in QEMU's words where QEMU has some.</param>
+/// <param name="Code">The reason for programs.</param>
+/// <param name="Reason">The reason for people: one line, in QEMU's words where QEMU has some.</param>
 public sealed record HotplugRejected(string Id, RejectionCode Code, string Reason) : IProtocolMessage
 {
     public static HotplugRejected Of(string id, Rejection why) => new(id, why.Code, why.Reason);
 }
 
-/// <summary>How a request ended: told to the requester and published.</summary>
+/// <summary>The end of a request: sent to the requester and published.</summary>
 /// <param name="Id">The CPU's name.</param>
 /// <param name="Operation">The request.</param>
-/// <param name="OstStatus">The guest's _OST status (ACPI 6.5, section 6.3.5), 0 without one.</param>
+/// <param name="OstStatus">The guest's _OST status (ACPI 6.5, section 6.3.5); 0 if there is none.</param>
 public sealed record HotplugOutcome(string Id, int Cpu, HotplugOperation Operation, HotplugOutcomeKind Kind, int OstStatus)
     : IProtocolMessage;
 
-/// <summary>What a request wants of a CPU.</summary>
+/// <summary>The change of a CPU that a request asks for.</summary>
 public enum HotplugOperation
 {
     Plug,
@@ -73,38 +73,39 @@ public enum HotplugOutcomeKind
     /// <summary>The guest has not answered in time. The request is still pending: another outcome may follow.</summary>
     TimedOut,
 
-    /// <summary>Something else came first: of a plug an unplug or an eject, of an unplug a reset.</summary>
+    /// <summary>Something else came first: an unplug or an eject before the end of a plug, a reset before the end of an unplug.</summary>
     Cancelled,
 }
 
 /// <summary>Query. Answer: <see cref="PluggedVcpus"/>.</summary>
 public sealed record GetPluggedVcpus : IProtocolMessage;
 
-/// <summary>Hot-plugged CPUs by id, in parallel arrays.</summary>
+/// <summary>The hot-plugged CPUs with their names, in parallel arrays.</summary>
 public sealed record PluggedVcpus(string[] Ids, int[] Cpus) : IProtocolMessage;
 
-/// <summary>Where the administrator has a CPU: usable by the guest, there but not to be used, or not there.</summary>
+/// <summary>The administrative state of a CPU.</summary>
 public enum CpuAdminState
 {
     Enabled,
     Disabled,
 
     /// <summary>
-    /// To be plugged. For the guest there is no difference to <see cref="Disabled"/>: on Arm every possible CPU is present.
+    /// The CPU is not there and can be plugged. For the guest this is the same as <see cref="Disabled"/>: on Arm every possible CPU is
+    /// present.
     /// </summary>
     Removed,
 }
 
-/// <summary>Where a CPU is for the guest (CPUOperPowerState of QEMU's series).</summary>
+/// <summary>The state of a CPU for the guest (CPUOperPowerState of QEMU's series).</summary>
 public enum CpuOperationalState
 {
     On,
 
-    /// <summary>It waits for an interrupt (WFI).</summary>
+    /// <summary>The CPU waits for an interrupt (WFI).</summary>
     Standby,
     Off,
 
-    /// <summary>It is being powered on.</summary>
+    /// <summary>The CPU is being powered on.</summary>
     Unknown,
 }
 
@@ -112,33 +113,33 @@ public enum CpuOperationalState
 public sealed record GetCpusPowerState : IProtocolMessage;
 
 /// <summary>
-/// The administrative states of all possible CPUs, on their way to who knows the operational ones and answers the query with
-/// <see cref="CpusPowerState"/>.
+/// The administrative states of all possible CPUs. The receiver adds the operational states and answers the query with <see
+/// cref="CpusPowerState"/>.
 /// </summary>
 public sealed record DescribeCpusPower(string[] Ids, CpuAdminState[] Admin) : IProtocolMessage;
 
-/// <summary>Where each possible CPU stands, by CPU number.</summary>
-/// <param name="Ids">Its name: that of a plugged one, or cpu- and its number; empty for one that is removed.</param>
-/// <param name="Admin">By the administrator.</param>
-/// <param name="Oper">For the guest.</param>
+/// <summary>The administrative and operational state of each possible CPU, by CPU number.</summary>
+/// <param name="Ids">The name: that of a plugged CPU, or cpu- and the number; empty for a removed one.</param>
+/// <param name="Admin">The state for the administrator.</param>
+/// <param name="Oper">The state for the guest.</param>
 public sealed record CpusPowerState(string[] Ids, CpuAdminState[] Admin, CpuOperationalState[] Oper) : IProtocolMessage;
 
 /// <summary>Published: the guest evaluated _OST for a CPU (ACPI 6.5, section 6.3.5).</summary>
 /// <param name="Id">The name of a CPU that was plugged; empty for others.</param>
 /// <param name="Source">The event that the guest answers.</param>
-/// <param name="Status">0 is success.</param>
+/// <param name="Status">The guest's answer; 0 is success.</param>
 public sealed record AcpiDeviceOst(string Id, int Cpu, int Source, int Status) : IProtocolMessage;
 
-/// <summary>Query: what the guest said last of each CPU by _OST. Answer: <see cref="AcpiOspmStatus"/>.</summary>
+/// <summary>Query: the last _OST of each CPU. Answer: <see cref="AcpiOspmStatus"/>.</summary>
 public sealed record GetAcpiOspmStatus : IProtocolMessage;
 
 /// <summary>
-/// The last _OST of each possible CPU, in parallel arrays; zeros where there was none since the last reset, an empty id for a CPU that was
-/// not plugged.
+/// The last _OST of each possible CPU, in parallel arrays. The numbers are 0 if there was none since the last reset, and the id is empty
+/// for a CPU that was not plugged.
 /// </summary>
 public sealed record AcpiOspmStatus(string[] Ids, int[] Sources, int[] Statuses) : IProtocolMessage;
 
-/// <summary>What the hotplug journal holds, and <see cref="HotplugTimedOut"/>.</summary>
+/// <summary>An event of the hotplug journal, or <see cref="HotplugTimedOut"/>.</summary>
 public interface IHotplugEvent : IProtocolMessage
 {
     /// <summary>The CPU's name.</summary>
@@ -154,7 +155,7 @@ public sealed record PlugStarted(string Id, int Cpu, long At) : IHotplugEvent;
 
 public sealed record PlugConfirmed(string Id, int Cpu, long At) : IHotplugEvent;
 
-/// <summary>The guest answered with a failure; the CPU stays plugged, as with QEMU, and can be removed.</summary>
+/// <summary>The guest answered a plug with a failure. The CPU stays plugged, as with QEMU, and can be removed.</summary>
 public sealed record PlugRefused(string Id, int Cpu, int OstStatus, long At) : IHotplugEvent;
 
 public sealed record UnplugStarted(string Id, int Cpu, long At) : IHotplugEvent;
@@ -172,10 +173,13 @@ public sealed record DisableStarted(string Id, int Cpu, long At) : IHotplugEvent
 public sealed record DisableCompleted(string Id, int Cpu, long At) : IHotplugEvent;
 
 /// <summary>
-/// The guest has not answered in time. It changes nothing that a next run would begin with, so that only earlier versions have journalled
-/// it.
+/// The guest has not answered in time. The state at the next start does not depend on it, so it is no longer written; journals of earlier
+/// versions have it.
 /// </summary>
 public sealed record HotplugTimedOut(string Id, int Cpu, long At) : IHotplugEvent;
 
-/// <summary>Something came first: of a plug an unplug or an eject; of an unplug a reset, after which the CPU stays plugged.</summary>
+/// <summary>
+/// Something else came first: an unplug or an eject before the end of a plug, or a reset before the end of an unplug. After a reset the CPU
+/// stays plugged.
+/// </summary>
 public sealed record HotplugCancelled(string Id, int Cpu, long At) : IHotplugEvent;

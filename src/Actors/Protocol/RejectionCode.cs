@@ -1,9 +1,9 @@
 namespace Vmm.Actors.Protocol;
 
-/// <summary>Why a command or query was rejected, for programs. The text beside it is for people and may change.</summary>
+/// <summary>The reason of a rejection, for programs. The text beside it is for people and may change.</summary>
 public enum RejectionCode
 {
-    /// <summary>The run state does not allow it, such as a device's state of a VM that runs.</summary>
+    /// <summary>The run state does not allow it. An example is the state of a device while the VM runs.</summary>
     WrongRunState,
 
     /// <summary>A part of the VM has failed: a reset is required.</summary>
@@ -12,25 +12,25 @@ public enum RejectionCode
     /// <summary>The VM has ended.</summary>
     VmEnded,
 
-    /// <summary>The machine lacks what it takes, such as CPU hotplug without ACPI.</summary>
+    /// <summary>The machine cannot do it. An example is CPU hotplug without ACPI.</summary>
     NotSupported,
 
-    /// <summary>A CPU by its number: there is none, or it has no actor.</summary>
+    /// <summary>No CPU has the number, or the CPU has no actor.</summary>
     CpuNotFound,
 
-    /// <summary>A device by its name or place.</summary>
+    /// <summary>No device has the name or the place.</summary>
     DeviceNotFound,
 
-    /// <summary>An argument is out of its range or not well formed.</summary>
+    /// <summary>An argument is out of range or not well formed.</summary>
     InvalidArgument,
 
-    /// <summary>Another device has the name.</summary>
+    /// <summary>Another device already has the name.</summary>
     DuplicateId,
 
-    /// <summary>There is a CPU at that place.</summary>
+    /// <summary>Another CPU is already at that place.</summary>
     SlotInUse,
 
-    /// <summary>The CPU can never leave: the boot CPU, or one that the MADT has as Enabled.</summary>
+    /// <summary>The CPU can never leave: it is the boot CPU, or the MADT has it as Enabled.</summary>
     CannotLeave,
 
     /// <summary>A plug, unplug, enabling or disabling of the CPU is under way.</summary>
@@ -39,14 +39,14 @@ public enum RejectionCode
     /// <summary>The journal cannot be written: nothing was changed.</summary>
     NotWritten,
 
-    /// <summary>A saved state is damaged or another machine's.</summary>
+    /// <summary>A saved state is damaged, or belongs to another machine.</summary>
     InvalidState,
 
-    /// <summary>A defect of ours.</summary>
+    /// <summary>Vmm itself has a defect.</summary>
     InternalError,
 }
 
-/// <summary>Why something cannot be.</summary>
-/// <param name="Code">For programs.</param>
-/// <param name="Reason">For people: one line, in QEMU's words where QEMU has some.</param>
+/// <summary>The reason of a rejection.</summary>
+/// <param name="Code">The reason for programs.</param>
+/// <param name="Reason">The reason for people: one line, in QEMU's words where QEMU has some.</param>
 public sealed record Rejection(RejectionCode Code, string Reason);

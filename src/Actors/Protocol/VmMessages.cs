@@ -8,10 +8,10 @@ public enum VmRunState
     Running,
     Paused,
 
-    /// <summary>The guest has powered off, or was reset where a reset powers off.</summary>
+    /// <summary>The guest has powered off, or has asked for a reset where that powers off (<c>-no-reboot</c>).</summary>
     Shutdown,
 
-    /// <summary>A part of the VM has failed; a reset is the way out.</summary>
+    /// <summary>A part of the VM has failed. A reset leads out of it.</summary>
     InternalError,
 }
 
@@ -40,29 +40,33 @@ public sealed record ContinueVm : IProtocolMessage;
 
 public sealed record ResetVm : IProtocolMessage;
 
-/// <summary>Query: the registers of one vCPU, empty for one that is not enabled. Answer: <see cref="VcpuRegisters"/>.</summary>
+/// <summary>
+/// Query: the registers of one vCPU. Answer: <see cref="VcpuRegisters"/>, whose text is empty for a CPU that is not enabled.
+/// </summary>
 public sealed record GetVcpuRegisters(int Cpu) : IProtocolMessage;
 
 public sealed record VcpuRegisters(int Cpu, string Text) : IProtocolMessage;
 
-/// <summary>Query: what the translator has done. Answered while vCPUs run. Answer: <see cref="JitDescription"/>.</summary>
+/// <summary>Query: the figures of the translator. It is answered while vCPUs run. Answer: <see cref="JitDescription"/>.</summary>
 public sealed record GetJitDescription : IProtocolMessage;
 
 /// <param name="Text">Lines of text; empty for a machine that only interprets.</param>
 public sealed record JitDescription(string Text) : IProtocolMessage;
 
-/// <summary>Query: what the machine is made of. Answer: <see cref="MachineDescription"/>.</summary>
+/// <summary>Query: the parts of the machine. Answer: <see cref="MachineDescription"/>.</summary>
 public sealed record GetMachineDescription : IProtocolMessage;
 
 /// <param name="CpuModel">The model of every CPU, such as cortex-a57.</param>
-/// <param name="EnabledCpus">How many are enabled at power-on.</param>
-/// <param name="Sockets">With the others, how the possible CPUs are arranged: each count is per parent.</param>
-/// <param name="MemoryBytes">RAM.</param>
-/// <param name="Acpi">Whether there is ACPI, and so CPU hotplug.</param>
+/// <param name="EnabledCpus">The number of CPUs that are enabled at power-on.</param>
+/// <param name="Sockets">The number of sockets. With the other three counts, each per parent, it says how the possible CPUs are
+/// arranged.</param>
+/// <param name="MemoryBytes">The size of the RAM.</param>
+/// <param name="Acpi">Whether the machine has ACPI, and so CPU hotplug.</param>
 /// <param name="Name">The VM's name; empty for none.</param>
 /// <param name="Uuid">The VM's UUID; zeros for none.</param>
-/// <param name="Protocol">The <see cref="ProtocolVersion"/> of the VM; versions before 2 did not say it.</param>
-/// <param name="DisabledCpus">How many CPUs behind them are disabled at power-on; versions before 3 did not say it.</param>
+/// <param name="Protocol">The <see cref="ProtocolVersion"/> of the VM. Versions before 2 did not have the member.</param>
+/// <param name="DisabledCpus">The number of CPUs behind the enabled ones that are disabled at power-on. Versions before 3 did not have the
+/// member.</param>
 public sealed record MachineDescription(
     string CpuModel,
     int EnabledCpus,
@@ -85,32 +89,32 @@ public sealed record GetBoardDevices : IProtocolMessage;
 /// <param name="Names">Its name below /machine; empty for one that QOM numbers in /machine/unattached.</param>
 public sealed record BoardDevices(string[] Types, string[] Names) : IProtocolMessage;
 
-/// <summary>Query: guest memory as it is now, without side effects. Answer: <see cref="GuestMemoryRead"/>.</summary>
+/// <summary>Query: guest memory at this moment, read without side effects. Answer: <see cref="GuestMemoryRead"/>.</summary>
 /// <param name="Cpu">The CPU whose translation tables are used; -1 for physical addresses.</param>
-/// <param name="Length">Bytes, up to <see cref="Longest"/>.</param>
+/// <param name="Length">The number of bytes, up to <see cref="Longest"/>.</param>
 public sealed record ReadGuestMemory(int Cpu, ulong Address, int Length) : IProtocolMessage
 {
     public const int Longest = 1 << 20;
 }
 
-/// <param name="Bytes">Fewer than asked for where memory ends, or a page that is not mapped begins.</param>
+/// <param name="Bytes">The bytes; fewer than asked for if memory ends, or a page that is not mapped begins.</param>
 public sealed record GuestMemoryRead(byte[] Bytes) : IProtocolMessage;
 
 /// <summary>Query: a part of the machine as text for people. Answer: <see cref="MachineReport"/>.</summary>
 /// <param name="Subject">The part.</param>
-/// <param name="Cpu">For subjects of a CPU.</param>
+/// <param name="Cpu">The CPU, for a subject of one CPU.</param>
 public sealed record GetMachineReport(ReportSubject Subject, int Cpu) : IProtocolMessage;
 
 /// <param name="Text">Lines of text; empty for a CPU that is not enabled.</param>
 public sealed record MachineReport(string Text) : IProtocolMessage;
 
-/// <summary>What <see cref="GetMachineReport"/> can tell.</summary>
+/// <summary>The parts that <see cref="GetMachineReport"/> can describe.</summary>
 public enum ReportSubject
 {
     /// <summary>The regions of guest physical memory.</summary>
     MemoryTree,
 
-    /// <summary>The same as a flat view.</summary>
+    /// <summary>The regions of guest physical memory as a flat view.</summary>
     FlatView,
 
     /// <summary>Interrupts that are enabled, pending or active.</summary>
@@ -119,20 +123,20 @@ public enum ReportSubject
     /// <summary>The GIC's CPU interfaces.</summary>
     CpuInterfaces,
 
-    /// <summary>What was loaded into RAM at power-on.</summary>
+    /// <summary>The files that were loaded into RAM at power-on.</summary>
     Roms,
 
-    /// <summary>The cached translations of a CPU.</summary>
+    /// <summary>The address translations that a CPU has cached.</summary>
     Tlb,
 }
 
-/// <summary>Why a machine was reset or shut down; a subset of QEMU's ShutdownCause.</summary>
+/// <summary>The cause of a reset or a shutdown, a subset of QEMU's ShutdownCause.</summary>
 public enum ShutdownCause
 {
-    /// <summary>The monitor's <c>quit</c>.</summary>
+    /// <summary>The monitor's command <c>quit</c>.</summary>
     HostQuit,
 
-    /// <summary>The monitor's <c>system_reset</c>.</summary>
+    /// <summary>The monitor's command <c>system_reset</c>.</summary>
     HostReset,
 
     /// <summary>SIGINT, SIGTERM or SIGHUP to the process.</summary>
@@ -149,11 +153,11 @@ public enum ShutdownCause
 }
 
 /// <summary>Published: the machine was reset.</summary>
-/// <param name="Guest">The guest asked for it.</param>
+/// <param name="Guest">Whether the guest asked for it.</param>
 public sealed record VmReset(bool Guest, ShutdownCause Cause) : IProtocolMessage;
 
 /// <summary>Published: the machine was shut down.</summary>
-/// <param name="Guest">The guest asked for it.</param>
+/// <param name="Guest">Whether the guest asked for it.</param>
 public sealed record VmShutdown(bool Guest, ShutdownCause Cause) : IProtocolMessage;
 
 /// <summary>Published: the guest was told to shut down (<see cref="PressPowerButton"/>).</summary>
@@ -161,17 +165,17 @@ public sealed record PowerButtonPressed : IProtocolMessage;
 
 public sealed record GetVmStatus : IProtocolMessage;
 
-/// <summary>The answer to every command and query of the supervisor, and what it publishes on each change.</summary>
-/// <param name="Detail">Why: the crash report, or empty.</param>
+/// <summary>The supervisor's answer to commands; it also publishes it at each change.</summary>
+/// <param name="Detail">The crash report of an internal error; otherwise empty.</param>
 public sealed record VmStatus(VmRunState RunState, string Detail) : IProtocolMessage;
 
-/// <summary>A part of the VM fails and is about to stop by itself; told to the supervisor.</summary>
+/// <summary>A part tells the supervisor that it fails and is about to stop.</summary>
 /// <param name="Part">The name of the part's actor.</param>
 public sealed record PartFailed(string Part, string Report) : IProtocolMessage;
 
-/// <summary>A command or query that cannot be.</summary>
-/// <param name="Code">Why, for programs.</param>
-/// <param name="Reason">Why, for people: one line, in QEMU's words where QEMU has some.</param>
+/// <summary>A command or query was rejected.</summary>
+/// <param name="Code">The reason for programs.</param>
+/// <param name="Reason">The reason for people: one line, in QEMU's words where QEMU has some.</param>
 public sealed record VmCommandRejected(RejectionCode Code, string Reason) : IProtocolMessage;
 
 public sealed record AttachCpuInterface(int Cpu) : IProtocolMessage;

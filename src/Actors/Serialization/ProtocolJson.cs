@@ -8,8 +8,7 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
     where T : struct, Enum;
 
 /// <summary>
-/// How messages become JSON and back, made when Vmm is compiled: all members, none of them null. A line for each message and each
-/// enumeration.
+/// The JSON form of messages, generated when Vmm is compiled: all members, none of them null. Each message and each enumeration has a line.
 /// </summary>
 [JsonSourceGenerationOptions(
     RespectNullableAnnotations = true,

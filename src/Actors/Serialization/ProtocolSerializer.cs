@@ -13,7 +13,7 @@ namespace Vmm.Actors.Serialization;
 /// </summary>
 public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerWithStringManifest(system)
 {
-    /// <summary>For Akka, where it stands under a name that has settings.</summary>
+    /// <summary>The constructor that Akka calls for a serializer whose name has settings in the configuration.</summary>
     public ProtocolSerializer(ExtendedActorSystem system, Config settings)
         : this(system) => ArgumentNullException.ThrowIfNull(settings);
 
@@ -61,13 +61,13 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
 
     public override object FromBinary(byte[] bytes, string manifest) => Decode(bytes, manifest);
 
-    /// <exception cref="SerializationException">It is no protocol message.</exception>
+    /// <exception cref="SerializationException">The object is no protocol message.</exception>
     public static string ManifestOf(object message) =>
         s_manifests.TryGetValue(message.GetType(), out string? manifest) ? manifest
             : throw new SerializationException($"{message.GetType()} is no protocol message");
 
     /// <summary>The primitives of a message as JSON.</summary>
-    /// <exception cref="SerializationException">It is no protocol message.</exception>
+    /// <exception cref="SerializationException">The object is no protocol message.</exception>
     public static byte[] Encode(object message)
     {
         ManifestOf(message);
@@ -75,7 +75,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
     }
 
     /// <summary>The message that <see cref="Encode"/> has written.</summary>
-    /// <exception cref="SerializationException">It is none.</exception>
+    /// <exception cref="SerializationException">The bytes are no message of that manifest.</exception>
     public static IProtocolMessage Decode(byte[] bytes, string manifest)
     {
         if (!s_types.TryGetValue(manifest, out Type? type))

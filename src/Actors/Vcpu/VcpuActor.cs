@@ -9,19 +9,19 @@ using Vmm.Emulation.Interrupts;
 
 namespace Vmm.Actors.Vcpu;
 
-/// <summary>The loop of a vCPU threw.</summary>
+/// <summary>A vCPU's run loop threw an exception.</summary>
 public sealed class VcpuFaultException(int cpu, string report, Exception inner) : Exception(inner.Message, inner)
 {
     public int Cpu { get; } = cpu;
 
-    /// <summary>What happened and the registers it left.</summary>
+    /// <summary>The exception, and the registers of the vCPU at that moment.</summary>
     public string Report { get; } = report;
 }
 
 /// <summary>
-/// One enabled vCPU: it owns the run loop on a thread of its own, in slices of about a millisecond, so that its mailbox is
-/// looked at between them. One method per state; a disabled CPU has no actor.
-/// <para>Whoever wants its attention at once calls <see cref="IVcpu.RequestExit"/> and <em>then</em> tells.</para>
+/// The actor of one enabled vCPU: it owns the run loop on a thread of its own. It runs the guest in slices of about a millisecond and looks
+/// at its mailbox between them. Each state is one method. A disabled CPU has no actor.
+/// <para>To have it read a message at once, call <see cref="IVcpu.RequestExit"/> and <em>then</em> tell it.</para>
 /// </summary>
 public sealed class VcpuActor : UntypedActor, IVcpuWaker
 {
@@ -31,7 +31,8 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
     private static readonly long s_slice = Stopwatch.Frequency / 1000;
     private static readonly long s_spin = Stopwatch.Frequency / 50_000;
 
-    // A turn of the loop; the epoch tells those of an earlier stretch of running apart.
+    // The next turn of the run loop. The epoch counts the times that the vCPU began to run, so that a turn left over from before is
+    // recognised.
     private sealed record RunSlice(int Epoch);
 
     private sealed record WakeUp
@@ -72,7 +73,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
         return dispatcher == null ? props : props.WithDispatcher(dispatcher);
     }
 
-    /// <summary>Called by whoever ends the wait of WFI; any thread.</summary>
+    /// <summary>Ends the wait of a WFI. Any thread.</summary>
     public void Wake() => _self.Tell(WakeUp.Instance);
 
     protected override void PreStart()
@@ -207,7 +208,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
         }
     }
 
-    // Waking a thread costs tens of microseconds, so look for a moment before giving the thread up.
+    // Waking a thread costs tens of microseconds, so the actor looks for a wake-up for a moment before it gives up the thread.
     private void Park()
     {
         long end = Stopwatch.GetTimestamp() + s_spin;
@@ -242,7 +243,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
         _manager.Tell(new VcpuPaused(_index));
     }
 
-    // Queries of what only the owner may look at.
+    // Answers the queries about state that only the owner of the vCPU may look at.
     private bool Answer(object message)
     {
         IProtocolMessage? answer = message switch
@@ -270,8 +271,8 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
             }
         });
 
-        // Parked and Running alternate thousands of times a second: the manager hears of Running, and looks at the CPU when it is asked
-        // which it is.
+        // A vCPU changes between Parked and Running thousands of times a second. The manager is told of Running only; when it is asked, it
+        // looks at the CPU for which of the two it is.
         if (state != VcpuState.Parked && _published != state)
         {
             _published = state;

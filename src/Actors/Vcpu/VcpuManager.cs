@@ -11,7 +11,7 @@ namespace Vmm.Actors.Vcpu;
 /// </summary>
 public sealed class VcpuManager : MessageActor
 {
-    /// <summary>Where vCPU actors run: a thread for each (hocon/dispatchers.conf).</summary>
+    /// <summary>The dispatcher of vCPU actors, which gives each a thread (hocon/dispatchers.conf).</summary>
     public const string VcpuDispatcher = "vmm.vcpu-dispatcher";
 
     private static readonly VmCommandRejected s_cpuNotFound = new(RejectionCode.CpuNotFound, "CPU not found");
@@ -20,7 +20,7 @@ public sealed class VcpuManager : MessageActor
     private readonly string? _dispatcher;
     private readonly IActorRef?[] _vcpus;
 
-    // By message from each actor, which does not tell of parking: see StateOf.
+    // The states that the actors have told of. They do not tell of parking: see StateOf.
     private readonly VcpuState[] _states;
     private readonly int[] _threads;
     private readonly Dictionary<int, IActorRef> _creators = [];
@@ -38,7 +38,7 @@ public sealed class VcpuManager : MessageActor
         _states = new VcpuState[machine.PossibleCpus];
         _threads = new int[machine.PossibleCpus];
 
-        // From elsewhere in the process, or from another.
+        // Such a message may come from another process, so the number is checked.
         Receive<CreateVcpu>(create => !IsPossible(create.Cpu), _ => RejectCpu());
         Receive<RemoveVcpu>(remove => !IsPossible(remove.Cpu), _ => RejectCpu());
         Receive<PowerOnVcpu>(on => !IsPossible(on.Cpu), _ => RejectCpu());
@@ -71,7 +71,7 @@ public sealed class VcpuManager : MessageActor
         {
             TellAll(new ResetVcpu());
 
-            // A reset is the way out of internal-error: CPUs whose actor failed get a new one.
+            // A reset leads out of internal-error: CPUs whose actor failed get a new one.
             SpawnMissing();
             _vcpus[0]?.Tell(new StartBootVcpu());
         });
@@ -90,15 +90,15 @@ public sealed class VcpuManager : MessageActor
         SpawnMissing();
     }
 
-    // The supervisor hears of it when the actor is gone, so that a reset can make another.
+    // The supervisor hears of a failure when the actor is gone, so that a reset can make another.
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(e =>
     {
         _failures[Sender] = e is VcpuFaultException fault ? new VcpuFailed(fault.Cpu, fault.Report) : new VcpuFailed(-1, e.ToString());
         return Directive.Stop;
     });
 
-    // Parked and Running alternate thousands of times a second, without a message: the CPU's word is asked which of them it is at this
-    // moment.
+    // A vCPU changes between Parked and Running thousands of times a second, without a message. The CPU itself is asked which of the two it
+    // is at this moment.
     private VcpuState StateOf(int cpu) => _states[cpu] == VcpuState.Running && _machine.Cpu(cpu).IsParked ? VcpuState.Parked : _states[cpu];
 
     private CpuOperationalState OperationalState(int cpu) => _machine.Status(cpu).Psci switch
@@ -114,7 +114,7 @@ public sealed class VcpuManager : MessageActor
         return new VcpuStatus(admin.Cpu, admin.Admin, status.AcpiEnabled, status.GicAccessible, status.Psci, StateOf(admin.Cpu));
     }
 
-    // Between two slices, on the vCPU's own thread.
+    // Passes a query to the vCPU's actor, which answers it on its own thread, between two slices.
     private void ForwardToVcpu(int cpu, object query, IProtocolMessage without)
     {
         if (IsPossible(cpu) && _vcpus[cpu] is { } vcpu)

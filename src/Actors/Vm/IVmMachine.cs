@@ -8,7 +8,7 @@ using Vmm.Emulation.Interrupts;
 namespace Vmm.Actors.Vm;
 
 /// <summary>
-/// What the actors need of one vCPU's engine. Everything but <see cref="RequestExit"/> and <see cref="IsParked"/> is for the vCPU's actor.
+/// A vCPU as the actors see it. Only <see cref="RequestExit"/> and <see cref="IsParked"/> may be used outside the vCPU's actor.
 /// </summary>
 public interface IVcpu
 {
@@ -17,10 +17,12 @@ public interface IVcpu
     /// <summary>Makes <see cref="Run"/> return soon, or at once when next called, and wakes a parked vCPU. Any thread.</summary>
     void RequestExit();
 
-    /// <summary>Whether a WFI has something to return for.</summary>
+    /// <summary>Whether there is an event that ends a WFI.</summary>
     bool HasWakeup { get; }
 
-    /// <summary>False: do not wait. True: one <see cref="IVcpuWaker.Wake"/> comes.</summary>
+    /// <summary>
+    /// Begins to wait. True: one <see cref="IVcpuWaker.Wake"/> will come. False: an event is there already, and nothing waits.
+    /// </summary>
     bool TryPark();
 
     /// <summary>
@@ -41,31 +43,34 @@ public interface IVcpu
     /// <summary>The cached translations as text. The vCPU does not run.</summary>
     string DescribeTlb();
 
-    /// <summary>Memory at virtual addresses, up to where none is mapped, without side effects. The vCPU does not run.</summary>
+    /// <summary>
+    /// Reads memory at virtual addresses, up to the first page that is not mapped, without side effects. The vCPU does not run.
+    /// </summary>
     byte[] ReadMemory(GuestVirtualAddress address, int length);
 }
 
-/// <summary>Where a CPU stands in the protocols that the guest sees.</summary>
-/// <param name="AcpiEnabled">What _STA tells the guest: present and enabled (true) or present only (false).</param>
-/// <param name="GicAccessible">Whether the GIC CPU interface can be used.</param>
+/// <summary>The state of a CPU in the protocols that the guest sees.</summary>
+/// <param name="AcpiEnabled">Whether _STA tells the guest that the CPU is enabled; present it always is.</param>
+/// <param name="GicAccessible">Whether the CPU interface of the GIC can be used.</param>
 public readonly record struct CpuStatus(bool AcpiEnabled, bool GicAccessible, PsciPowerState Psci);
 
-/// <summary>What the actors need of the machine.</summary>
+/// <summary>The machine as the actors see it.</summary>
 public interface IVmMachine
 {
     int PossibleCpus { get; }
 
     MachineDescription Description { get; }
 
-    /// <summary>What the translator has done, as text; empty without one. Any thread, while vCPUs run.</summary>
+    /// <summary>The figures of the translator as text; empty for a machine without one. Any thread, while vCPUs run.</summary>
     string DescribeJit();
 
     /// <summary>
-    /// A part of the machine as text for people: any <see cref="ReportSubject"/> but those of a CPU. Any thread, while vCPUs run.
+    /// A part of the machine as text for people, for each <see cref="ReportSubject"/> that is not about one CPU. Any thread, while vCPUs
+    /// run.
     /// </summary>
     string Describe(ReportSubject subject);
 
-    /// <summary>RAM at physical addresses, up to where it ends. Any thread, while vCPUs run.</summary>
+    /// <summary>Reads RAM at physical addresses, up to its end. Any thread, while vCPUs run.</summary>
     byte[] ReadMemory(GuestPhysicalAddress address, int length);
 
     bool IsEnabled(int cpu);
@@ -73,7 +78,7 @@ public interface IVmMachine
     /// <summary>The CPUs that the machine is made with, before anything is plugged or the administrator changes them.</summary>
     PowerOnCpus PowerOnCpus { get; }
 
-    /// <summary>Where a CPU stands for ACPI, the GIC and PSCI. Any thread, while vCPUs run.</summary>
+    /// <summary>The state of a CPU for ACPI, the GIC and PSCI. Any thread, while vCPUs run.</summary>
     CpuStatus Status(int cpu);
 
     IVcpu Cpu(int cpu);
@@ -81,19 +86,20 @@ public interface IVmMachine
     /// <summary>Makes (true) or frees (false) the execution state of a CPU that no thread runs.</summary>
     void SetExecutable(int cpu, bool value);
 
-    /// <summary>The GIC's accessible flag of one CPU interface.</summary>
+    /// <summary>Sets whether a CPU's interface of the GIC can be used.</summary>
     void SetInterfaceAccessible(int cpu, bool value);
 
     /// <summary>Lets the guest's time run (true) or stand still.</summary>
     void SetClockRunning(bool value);
 
     /// <summary>
-    /// RAM, code cache and CPUs as at power-on; keeps the enabled set. The GIC and the devices are reset by their actors. No vCPU runs.
+    /// Brings RAM, code cache and CPUs to their power-on state, and keeps the enabled set. The GIC and the devices are reset by their
+    /// actors. No vCPU runs.
     /// </summary>
-    /// <exception cref="InvalidDataException">What is to be booted does not fit.</exception>
+    /// <exception cref="InvalidDataException">The kernel or another boot file does not fit.</exception>
     void Reset();
 
-    /// <summary>CPU hotplug as ACPI offers it; null on a machine without (<c>acpi=off</c>).</summary>
+    /// <summary>The CPU hotplug of ACPI; null on a machine without it (<c>acpi=off</c>).</summary>
     ICpuHotplugPort? Hotplug { get; }
 
     /// <summary>All devices, each with its name in messages.</summary>
@@ -103,25 +109,25 @@ public interface IVmMachine
     int PowerButtonPin { get; }
 }
 
-/// <summary>The CPU hotplug block.</summary>
+/// <summary>The CPU hotplug block as the actors see it.</summary>
 public interface ICpuHotplugPort
 {
-    /// <summary>Enables the CPU for the guest, which finds it by itself when it boots.</summary>
+    /// <summary>Enables the CPU for a guest that boots, and that finds it by itself.</summary>
     void Enable(int cpu);
 
-    /// <summary>Enables the CPU for the guest and marks the insertion; the GED is then to tell the guest.</summary>
+    /// <summary>Enables the CPU for the guest and marks the insertion. The caller then has the GED tell the guest.</summary>
     void Insert(int cpu);
 
     /// <summary>Disables the CPU for the guest, which does not run.</summary>
     void Disable(int cpu);
 
-    /// <summary>Marks the removal; the GED is then to tell the guest.</summary>
+    /// <summary>Marks the removal. The caller then has the GED tell the guest.</summary>
     void RequestRemoval(int cpu);
 
-    /// <summary>System reset: marks and commands are gone, the enabled CPUs stay.</summary>
+    /// <summary>Resets the block: marks and commands go, the enabled CPUs stay.</summary>
     void Reset();
 
-    /// <summary>Whether there is a mark that the guest has not taken note of. Any thread.</summary>
+    /// <summary>Whether there is a mark that the guest has not read yet. Any thread.</summary>
     bool HasUnseen { get; }
 
     /// <summary>Rings when <see cref="TryTake"/> has something.</summary>
@@ -130,6 +136,6 @@ public interface ICpuHotplugPort
     bool TryTake(out CpuHotplugEvent happened);
 }
 
-/// <summary>What the guest did at the hotplug block.</summary>
-/// <param name="Ejected">It wrote eject: the CPU is disabled already. Otherwise it evaluated _OST.</param>
+/// <summary>An action of the guest at the hotplug block.</summary>
+/// <param name="Ejected">True: the guest ejected the CPU, which is disabled already. False: it evaluated _OST.</param>
 public readonly record struct CpuHotplugEvent(int Cpu, bool Ejected, int OstSource, int OstStatus);
