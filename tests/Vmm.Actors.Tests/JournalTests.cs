@@ -112,7 +112,8 @@ public sealed class JournalTests : IDisposable
             await second.Logged("remove 2");
             second.Machine.Port.Eject(2);
             Assert.Equal(
-                new HotplugOutcome("core2", 2, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0), await second.Receive<HotplugOutcome>());
+                new HotplugOutcome("core2", 2, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0),
+                await second.Receive<HotplugOutcome>());
         }
 
         await using var third = new Run(_folder);

@@ -266,7 +266,9 @@ public sealed record HotplugState(
         string name = NameOf(cpu);
         if (Pending.TryGetValue(cpu, out PendingOperation? pending) && !pending.Comes)
         {
-            return pending.Operation == HotplugOperation.Disable ? new DisableCompleted(name, cpu, now) : new UnplugCompleted(name, cpu, now);
+            return pending.Operation == HotplugOperation.Disable
+                ? new DisableCompleted(name, cpu, now)
+                : new UnplugCompleted(name, cpu, now);
         }
 
         // The guest gave the CPU back without a request.

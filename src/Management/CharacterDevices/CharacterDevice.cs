@@ -2,11 +2,11 @@ using Vmm.Management.Text;
 
 namespace Vmm.Management.CharacterDevices;
 
-/// <summary>Somebody at a character device: bytes from him and to him.</summary>
-/// <param name="Peer">Who, for the log.</param>
+/// <summary>A connection of a character device: a stream in each direction.</summary>
+/// <param name="Peer">The other side, as the log names it.</param>
 public sealed record CharacterConnection(Stream Input, Stream Output, string Peer) : IAsyncDisposable
 {
-    /// <summary>Whether it is over when the input is: a socket is, a terminal or a pipe goes on taking output.</summary>
+    /// <summary>Whether the connection ends with its input. A socket ends so; a terminal or a pipe goes on taking output.</summary>
     public bool EndsWithInput { get; init; }
 
     public async ValueTask DisposeAsync()
@@ -20,29 +20,30 @@ public sealed record CharacterConnection(Stream Input, Stream Output, string Pee
 }
 
 /// <summary>
-/// The host's side of a byte stream (QEMU's character device): a terminal, a socket, a file. Whoever serves it is called for each
-/// connection; a socket that listens has many, one after another or at once.
+/// The host's side of a byte stream (QEMU's character device): a terminal, a socket or a file. Each connection is served by a function that
+/// the caller gives. A socket that listens has many connections, one after another or at once.
 /// </summary>
 public abstract class CharacterDevice(string label) : IAsyncDisposable
 {
     private int _connections;
 
-    /// <summary>The id, or the name that QEMU gives to a device of the command line without one, such as serial0.</summary>
+    /// <summary>The id; without one the name that QEMU gives to such a device of the command line, such as serial0.</summary>
     public string Label { get; } = label;
 
-    /// <summary>What it is, as <c>query-chardev</c> has it.</summary>
+    /// <summary>The kind and the place of the device, in the form that <c>query-chardev</c> shows.</summary>
     public abstract string FileName { get; }
 
-    /// <summary>Whether somebody is connected; for what needs no connection, always.</summary>
+    /// <summary>Whether there is a connection. A device that needs none always has one.</summary>
     public virtual bool IsConnected => Volatile.Read(ref _connections) > 0;
 
-    /// <summary>Waits for the first client, where that is asked for (<c>wait=on</c>).</summary>
+    /// <summary>Waits for the first client, if the option <c>wait=on</c> asks for it.</summary>
     public virtual Task WaitForClientAsync(CancellationToken stop) => Task.CompletedTask;
 
     /// <summary>Serves connections until <paramref name="stop"/>.</summary>
-    /// <param name="serve">Called for each; it ends when the connection does.</param>
-    /// <param name="atOnce">How many connections there may be at once; others wait, or are closed where there are far too many.</param>
-    /// <param name="stop">Ends it.</param>
+    /// <param name="serve">Called for each connection; it ends when the connection does.</param>
+    /// <param name="atOnce">The number of connections that are served at once. Others wait, or are closed if there are far too
+    /// many.</param>
+    /// <param name="stop">Ends the service.</param>
     public abstract Task RunAsync(Func<CharacterConnection, Task> serve, int atOnce, CancellationToken stop);
 
     public virtual ValueTask DisposeAsync()

@@ -3,8 +3,8 @@ using System.Threading.Channels;
 namespace Vmm.Management.CharacterDevices;
 
 /// <summary>
-/// What waits to be written to somebody who may read slowly or not at all: bounded in bytes, written in order by one task. Whoever adds
-/// decides what a full queue means.
+/// Output for a reader that may read slowly or not at all. The queue is bounded in bytes, and one task writes its pieces in order. The
+/// caller that adds a piece decides what a full queue means.
 /// </summary>
 public sealed class OutputQueue
 {
@@ -15,8 +15,8 @@ public sealed class OutputQueue
     private TaskCompletionSource _room = NewSignal();
     private long _bytes;
 
-    /// <param name="stream">Written to until it fails; not disposed.</param>
-    /// <param name="capacity">Bytes; a piece may overrun it once.</param>
+    /// <param name="stream">The stream that is written to until it fails. It is not disposed.</param>
+    /// <param name="capacity">The capacity in bytes. One piece may go beyond it.</param>
     public OutputQueue(Stream stream, int capacity)
     {
         _stream = stream;
@@ -24,10 +24,10 @@ public sealed class OutputQueue
         Completion = Drain();
     }
 
-    /// <summary>Completes when all is written after <see cref="Complete"/>, or the stream has failed.</summary>
+    /// <summary>Completes when everything is written after <see cref="Complete"/>, or when the stream has failed.</summary>
     public Task Completion { get; }
 
-    /// <summary>Adds unless the queue is full or at its end. Any thread.</summary>
+    /// <summary>Adds a piece, unless the queue is full or completed. Any thread.</summary>
     public bool TryAdd(ReadOnlyMemory<byte> piece)
     {
         if (Interlocked.Read(ref _bytes) >= _capacity)
@@ -39,12 +39,12 @@ public sealed class OutputQueue
         return _pieces.Writer.TryWrite(piece);
     }
 
-    /// <summary>Adds when there is room. False: nothing is written any more.</summary>
+    /// <summary>Adds a piece as soon as there is room. False: nothing is written any more.</summary>
     public async Task<bool> AddAsync(ReadOnlyMemory<byte> piece, CancellationToken cancellation = default)
     {
         while (true)
         {
-            // Before it is tried, so that no signal is missed.
+            // The signal is read before the attempt, so that none is missed.
             Task room = Volatile.Read(ref _room).Task;
             if (TryAdd(piece))
             {
@@ -60,7 +60,7 @@ public sealed class OutputQueue
         }
     }
 
-    /// <summary>Nothing more is added.</summary>
+    /// <summary>Ends the queue: nothing more can be added.</summary>
     public void Complete() => _pieces.Writer.TryComplete();
 
     private async Task Drain()
@@ -82,7 +82,7 @@ public sealed class OutputQueue
         }
         catch (Exception e) when (e is IOException or ObjectDisposedException or OperationCanceledException)
         {
-            // Whoever read has gone.
+            // The reader has gone.
         }
         finally
         {

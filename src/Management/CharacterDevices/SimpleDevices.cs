@@ -2,7 +2,7 @@ using Vmm.Management.Text;
 
 namespace Vmm.Management.CharacterDevices;
 
-/// <summary>Nobody: what is written is gone, and nothing ever comes.</summary>
+/// <summary>A device without another side: output is dropped, and no input ever comes.</summary>
 public sealed class NullDevice(string label) : CharacterDevice(label)
 {
     public override string FileName => "null";
@@ -13,7 +13,7 @@ public sealed class NullDevice(string label) : CharacterDevice(label)
         ServeAsync(new CharacterConnection(Stream.Null, Stream.Null, Label), serve);
 }
 
-/// <summary>A file that takes what is written; nothing ever comes from it.</summary>
+/// <summary>A file that takes output; no input ever comes from it.</summary>
 public sealed class FileDevice : CharacterDevice
 {
     private readonly FileStream _file;
@@ -46,7 +46,7 @@ public sealed class FileDevice : CharacterDevice
     }
 }
 
-/// <summary>The terminal, or what stdin and stdout are connected to.</summary>
+/// <summary>The streams stdin and stdout: the terminal, or whatever they are connected to.</summary>
 public sealed class StdioDevice(string label, Stream input, Stream output) : CharacterDevice(label)
 {
     public override string FileName => "stdio";

@@ -51,7 +51,7 @@ public sealed class SocketDevice : CharacterDevice
     /// <summary>The port that a TCP socket listens at.</summary>
     public int Port => ((IPEndPoint)_socket.LocalEndPoint!).Port;
 
-    /// <summary>Ends the connections that there are, whatever they wait for. Any thread.</summary>
+    /// <summary>Ends all connections, whatever they are waiting for. Any thread.</summary>
     public void Yank()
     {
         foreach (Socket client in _clients.Keys)
@@ -139,7 +139,7 @@ public sealed class SocketDevice : CharacterDevice
         }
     }
 
-    // A client that is gone before it is accepted, or no descriptor left for it, is no reason to stop listening.
+    // A client that has gone before it is accepted does not end the listening, nor does a lack of file descriptors.
     private async Task<Socket> AcceptAsync(CancellationToken stop)
     {
         while (true)
@@ -185,7 +185,7 @@ public sealed class SocketDevice : CharacterDevice
         new(address.AddressFamily, SocketType.Stream, address.AddressFamily == AddressFamily.Unix ? ProtocolType.Unspecified
             : ProtocolType.Tcp);
 
-    // A socket file that nobody listens at any more is one's own of last time, as a rule: it is replaced.
+    // A socket file that nobody listens at is usually left over from an earlier run. It is replaced.
     private static void Bind(ref Socket socket, EndPoint address)
     {
         try

@@ -1,12 +1,12 @@
 namespace Vmm.Management.CharacterDevices;
 
-/// <summary>Where a socket is: a path, or a host and a port.</summary>
-/// <param name="Path">Of a Unix socket; null for TCP.</param>
-/// <param name="Host">Empty: every address to listen at, this machine to connect to.</param>
-/// <param name="Server">Listens; otherwise connects.</param>
-/// <param name="Wait">The VM starts when a client has come.</param>
+/// <summary>The address of a socket: a path, or a host and a port.</summary>
+/// <param name="Path">The path of a Unix socket; null for TCP.</param>
+/// <param name="Host">The host. Empty means every address for a listener, and this machine for a client.</param>
+/// <param name="Server">True: it listens. False: it connects.</param>
+/// <param name="Wait">Whether the VM starts only when a client has connected.</param>
 public sealed record SocketTarget(string? Path, string Host, int Port, bool Server, bool Wait)
 {
-    /// <summary>As QEMU writes it.</summary>
+    /// <summary>The address in QEMU's form.</summary>
     public override string ToString() => Path != null ? $"unix:{Path}" : $"tcp:{Host}:{Port}";
 }

@@ -7,8 +7,8 @@ public sealed record ChardevInfo(string Label, string Filename, bool FrontendOpe
 
 public sealed record ChardevBackendInfo(string Name);
 
-/// <summary>The character devices.</summary>
-/// <param name="devices">Those that there are.</param>
+/// <summary>Commands about character devices.</summary>
+/// <param name="devices">Gives the present devices.</param>
 public sealed class CharacterDeviceCommands(Func<IEnumerable<CharacterDevice>> devices)
 {
     public void Register(QapiCommandTable table)

@@ -8,7 +8,7 @@ using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Commands;
 
-/// <summary>Where a CPU is in the topology; what the machine does not have is left out.</summary>
+/// <summary>The place of a CPU in the topology. Levels that the machine does not have are null, and left out of the JSON.</summary>
 public sealed record CpuInstanceProperties(
     long? NodeId, long? DrawerId, long? BookId, long? SocketId, long? DieId, long? ClusterId, long? ModuleId, long? CoreId, long? ThreadId);
 
@@ -29,7 +29,7 @@ public enum S390CpuEntitlement
     High,
 }
 
-/// <summary>What QEMU's other machines have here, for the schema.</summary>
+/// <summary>A branch that the schema has for QEMU's s390x machines. It is never sent.</summary>
 public sealed record CpuInfoS390(S390CpuState CpuState, bool? Dedicated, S390CpuEntitlement? Entitlement);
 
 [QapiUnion("target")]
@@ -37,7 +37,7 @@ public sealed record CpuInfoS390(S390CpuState CpuState, bool? Dedicated, S390Cpu
 public sealed record CpuInfoFast(long CpuIndex, string QomPath, long ThreadId, CpuInstanceProperties? Props, SysEmuTarget Target);
 
 /// <summary>
-/// Where a possible CPU stands for the administrator and for the guest ("query-cpus-power-state" of the later drafts of QEMU's series).
+/// The administrative and operational state of a possible CPU (<c>query-cpus-power-state</c> of the later drafts of QEMU's series).
 /// </summary>
 public sealed record CpuPowerStateInfo(
     long Id, long SocketId, long ClusterId, long CoreId, long ThreadId, long VcpusCount, string? QomPath, CpuAdminState AdminState,
@@ -68,13 +68,13 @@ public enum AcpiSlotType
     Cpu,
 }
 
-/// <summary>What the guest said of a slot by _OST (ACPI 6.5, section 6.3.5).</summary>
+/// <summary>The guest's last _OST for a slot (ACPI 6.5, section 6.3.5).</summary>
 public sealed record AcpiOstInfo(string? Device, string Slot, AcpiSlotType SlotType, long Source, long Status);
 
-/// <summary>The CPUs: those there are, those there could be, and models.</summary>
+/// <summary>Commands about the CPUs that are there, those that can be plugged, and CPU models.</summary>
 public sealed class CpuCommands(MonitorVm vm)
 {
-    /// <summary>Behind the name of a model, the name of its type.</summary>
+    /// <summary>The end of the name of a QOM type of CPU; the name of the model comes before it.</summary>
     public const string Suffix = "-arm-cpu";
 
     public void Register(QapiCommandTable table)
@@ -88,10 +88,10 @@ public sealed class CpuCommands(MonitorVm vm)
         CpuModelExpansionInfo>("query-cpu-model-expansion", arguments => Task.FromResult(Expand(arguments)));
     }
 
-    /// <summary>The type of every CPU.</summary>
+    /// <summary>The QOM type of all CPUs of the machine.</summary>
     public string TypeName => vm.Config.Cpu.Name + Suffix;
 
-    /// <summary>CPUs that are enabled, with the threads that run them.</summary>
+    /// <summary>The CPUs that are enabled, with the host threads that run them.</summary>
     public async Task<CpuInfoFast[]> QueryCpus()
     {
         string?[] paths = await QomPaths().ConfigureAwait(false);
@@ -100,7 +100,7 @@ public sealed class CpuCommands(MonitorVm vm)
             .Select(i => new CpuInfoFast(i, paths[i]!, threads[i], PropertiesOf(i), SysEmuTarget.Aarch64))];
     }
 
-    /// <summary>All slots, the last first, as QEMU lists them.</summary>
+    /// <summary>All CPU slots, the last one first, as QEMU lists them.</summary>
     public async Task<HotpluggableCpu[]> QueryHotpluggable()
     {
         if (!vm.Config.Acpi)
@@ -112,21 +112,21 @@ public sealed class CpuCommands(MonitorVm vm)
         return [.. Enumerable.Range(0, paths.Length).Reverse().Select(i => new HotpluggableCpu(TypeName, 1, PropertiesOf(i), paths[i]))];
     }
 
-    /// <summary>The QOM path of each possible CPU that is there, enabled or disabled; null for the others.</summary>
+    /// <summary>The QOM paths of all possible CPUs by number; null for a CPU that is not there. Disabled CPUs are there.</summary>
     public async Task<string?[]> QomPaths() =>
         [.. (await Names().ConfigureAwait(false)).Select((name, cpu) => name.Length == 0 ? null
             : name == $"cpu-{cpu}" && cpu < vm.Config.EnabledCpus + vm.Config.DisabledCpus ? PathOfColdBooted(cpu)
             : PathOf(name))];
 
     /// <summary>
-    /// The name of each possible CPU that is there: that of a plugged one, else cpu- and its number; empty for the others.
+    /// The names of all possible CPUs by number: that of a plugged one, or cpu- and the number; empty for a CPU that is not there.
     /// </summary>
     public async Task<string[]> Names() => (await vm.Ask<CpusPowerState>(new GetCpusPowerState()).ConfigureAwait(false)).Ids;
 
-    /// <summary>The path of a CPU that was plugged.</summary>
+    /// <summary>The QOM path of a CPU that was plugged.</summary>
     public static string PathOf(string id) => $"/machine/peripheral/{id}";
 
-    /// <summary>The path of a CPU that is enabled from power-on.</summary>
+    /// <summary>The QOM path of a CPU that is there from power-on.</summary>
     public static string PathOfColdBooted(int cpu) => $"/machine/unattached/device[{cpu}]";
 
     public CpuInstanceProperties PropertiesOf(int cpu)

@@ -8,17 +8,19 @@ using Vmm.Management.Text;
 
 namespace Vmm.Management.Commands;
 
-/// <summary>What every device has; a CPU's place in the topology comes beside it.</summary>
+/// <summary>
+/// The arguments that every device has. A CPU also has members for its place in the topology, which the schema does not name.
+/// </summary>
 public sealed record DeviceAddArguments(string Driver, string? Bus, string? Id);
 
 public sealed record DeviceDelArguments(string Id);
 
-/// <summary>A device that is there, and what it is to become; a CPU's place in the topology comes beside it.</summary>
+/// <summary>The arguments of <c>device_set</c>: a device and its new state. A CPU also has members for its place in the topology.</summary>
 public sealed record DeviceSetArguments(string Driver, string? Id, string AdminState);
 
 public sealed record DeviceListPropertiesArguments(string Typename);
 
-/// <summary>Devices that come and go: CPUs.</summary>
+/// <summary>Commands that plug, unplug, enable and disable devices. The only such devices are CPUs.</summary>
 public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
 {
     private static readonly IReadOnlyList<string> s_levels = CpuTopology.LocationMembers;
@@ -52,22 +54,22 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
     }
 
     /// <summary>
-    /// Plugs a CPU: driver, id and its place, as strings or numbers. Returns when the request is accepted; how it ends, an event tells.
+    /// Plugs a CPU. Returns when the request is accepted; an event tells how it ends.
     /// </summary>
-    /// <param name="given">Numbers are numbers (QMP) or text (HMP).</param>
-    /// <exception cref="QapiException">It cannot be, in QEMU's words.</exception>
+    /// <param name="given">Driver, id, and the place in the topology, whose levels are numbers.</param>
+    /// <exception cref="QapiException">The request is rejected, in QEMU's words.</exception>
     public Task DeviceAdd(JsonObject given) => DeviceAdd(given, textual: false, wait: false);
 
-    /// <summary><c>driver,property=value,…</c>, as HMP and the command line have it.</summary>
-    /// <param name="wait">Wait for how it ends, and give that as text.</param>
+    /// <summary>Plugs a CPU by text in the form of HMP and of the command line: <c>driver,property=value,…</c>.</summary>
+    /// <param name="wait">Whether to wait for the end of the request, and to return it as text.</param>
     public Task<string> DeviceAdd(string text, bool wait) => DeviceAdd(ReadText(text), textual: true, wait);
 
     /// <summary>
-    /// Enables or disables a CPU that is there: <c>driver,core-id=n,admin-state=enabled|disabled</c> (RFC V6 of QEMU's series). Its id
-    /// names it too.
+    /// Enables or disables a CPU that is there: <c>driver,core-id=n,admin-state=enabled|disabled</c> (RFC V6 of QEMU's series). An id may
+    /// stand instead of the place.
     /// </summary>
     /// <param name="wait">As for <see cref="DeviceAdd(string, bool)"/>.</param>
-    /// <exception cref="QapiException">It cannot be, in the series' words.</exception>
+    /// <exception cref="QapiException">The request is rejected, in the series' words.</exception>
     public Task<string> DeviceSet(string text, bool wait) => DeviceSet(ReadText(text), textual: true, wait);
 
     private static JsonObject ReadText(string text)
@@ -111,7 +113,7 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
         return await Submit(new SetVcpuAdmin(cpu, enabled), wait).ConfigureAwait(false);
     }
 
-    // What is to be said of it: nothing without waiting.
+    // Sends a request and returns the text to show: nothing, unless the end of the request is waited for.
     private Task<string> Submit(IProtocolMessage request, bool wait) => wait ? Outcome(request) : Acceptance(request);
 
     private async Task<string> Acceptance(IProtocolMessage request)
@@ -138,7 +140,7 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
                 : $"'{driver}' is not a valid device model name");
         }
 
-        // `host` stands for the machine's own model, whatever it is.
+        // The model `host` stands for the machine's own model.
         if (model.Name != vm.Config.Cpu.Name && model.Name != "host")
         {
             throw new QapiException($"Invalid CPU type, expected cpu type: '{cpus.TypeName}'");
@@ -191,10 +193,11 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
         vm.Config.Topology.Find(given, out int cpu) is { } wrong ? throw new QapiException(wrong) : cpu;
 
     /// <summary>
-    /// Asks the guest to give a CPU back, by its id or QOM path. Returns when the request is accepted; how it ends, an event tells.
+    /// Asks the guest to give a CPU back. Returns when the request is accepted; an event tells how it ends.
     /// </summary>
+    /// <param name="id">The id or the QOM path of the CPU.</param>
     /// <param name="wait">As for <see cref="DeviceAdd(string, bool)"/>.</param>
-    /// <exception cref="QapiException">It cannot be, in QEMU's words.</exception>
+    /// <exception cref="QapiException">The request is rejected, in QEMU's words.</exception>
     public async Task<string> DeviceDel(string id, bool wait = false)
     {
         if (id.StartsWith('/'))

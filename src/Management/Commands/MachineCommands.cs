@@ -6,8 +6,8 @@ namespace Vmm.Management.Commands;
 
 public sealed record VersionTriple(long Major, long Minor, long Micro);
 
-/// <param name="Qemu">The QEMU whose monitor this one speaks as: programs choose commands by it.</param>
-/// <param name="Package">What this is.</param>
+/// <param name="Qemu">The version of QEMU whose monitor this one is compatible with. Programs choose commands by it.</param>
+/// <param name="Package">The name and version of this program.</param>
 public sealed record VersionInfo(VersionTriple Qemu, string Package);
 
 public sealed record NameInfo(string? Name);
@@ -49,7 +49,7 @@ public enum ImageFormat
 
 public sealed record ScreendumpArguments(string Filename, string? Device, long? Head, ImageFormat? Format);
 
-/// <summary>QEMU's targets; this machine is of one.</summary>
+/// <summary>QEMU's target architectures. The machine is always aarch64.</summary>
 public enum SysEmuTarget
 {
     Aarch64,
@@ -84,13 +84,13 @@ public enum SysEmuTarget
     Xtensaeb,
 }
 
-/// <summary>What the machine is.</summary>
+/// <summary>Commands that describe the machine.</summary>
 public sealed class MachineCommands(MonitorVm vm)
 {
-    /// <summary>The QEMU whose monitor commands, shapes and messages these are.</summary>
+    /// <summary>The version of QEMU that commands, their shapes and their messages are taken from.</summary>
     public static readonly VersionTriple Qemu = new(10, 0, 2);
 
-    /// <summary>This program.</summary>
+    /// <summary>The name and version of this program.</summary>
     public static readonly string Package = $"vmm-{typeof(MachineCommands).Assembly.GetName().Version!.ToString(3)}";
 
     public static VersionInfo Version { get; } = new(Qemu, Package);

@@ -8,7 +8,7 @@ public sealed record MemsaveArguments(ulong Val, ulong Size, string Filename, lo
 
 public sealed record PmemsaveArguments(ulong Val, ulong Size, string Filename);
 
-/// <summary>Guest memory to files.</summary>
+/// <summary>Commands that save guest memory to files.</summary>
 public sealed class MemoryCommands(MonitorVm vm)
 {
     public void Register(QapiCommandTable table)
@@ -29,7 +29,7 @@ public sealed class MemoryCommands(MonitorVm vm)
 
     public Task Pmemsave(PmemsaveArguments arguments) => Save(-1, arguments.Val, arguments.Size, arguments.Filename);
 
-    // QEMU writes zeros for physical memory that is not there, as much as is asked for; here it must be there, as virtual addresses must.
+    // QEMU writes zeros for physical memory that does not exist. Here it is an error, as unmapped virtual memory is.
     private async Task Save(int cpu, ulong start, ulong size, string path)
     {
         FileStream file;

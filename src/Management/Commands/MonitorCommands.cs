@@ -4,13 +4,13 @@ using Vmm.Management.Qapi;
 namespace Vmm.Management.Commands;
 
 /// <summary>
-/// All commands of one VM, by family. A face (QMP, HMP) offers them in its own form; the families know none of the faces.
+/// All commands of one VM, by family. A face (QMP, HMP) offers them in its own form; the families do not know the faces.
 /// </summary>
 public sealed class MonitorCommands
 {
     private readonly Func<IEnumerable<CharacterDevice>> _devices;
 
-    /// <summary>The commands of a VM without character devices, or of one in another process.</summary>
+    /// <summary>The commands of a VM without character devices, or of a VM in another process.</summary>
     public MonitorCommands(MonitorVm vm)
         : this(vm, () => [])
     {

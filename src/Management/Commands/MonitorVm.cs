@@ -4,30 +4,30 @@ using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Commands;
 
-/// <summary>The VM as monitor commands see it: what it is made of, and questions to its actors.</summary>
-/// <param name="config">The machine's.</param>
+/// <summary>The VM as commands see it: its configuration, and questions to its actors.</summary>
+/// <param name="config">The configuration of the machine.</param>
 /// <param name="ask">Sends a query or command to the VM and gives its answer.</param>
 /// <param name="quit">Ends the program.</param>
 public sealed class MonitorVm(MachineConfig config, Func<IProtocolMessage, Task<IProtocolMessage>> ask, Action quit)
 {
     public MachineConfig Config => config;
 
-    /// <summary>Ends the program in good order; returns before that.</summary>
+    /// <summary>Begins to end the program in good order, and returns at once.</summary>
     public void Quit() => quit();
 
     /// <summary>
-    /// Sends a request to plug, unplug, enable or disable a CPU and gives how it ended, or why it was rejected; null where that cannot be
-    /// waited for.
+    /// Sends a request to plug, unplug, enable or disable a CPU, and gives its outcome or its rejection. Null if this monitor cannot wait
+    /// for an outcome.
     /// </summary>
     public Func<IProtocolMessage, Task<IProtocolMessage>>? Outcomes { get; init; }
 
-    /// <summary>The answer to a command or query.</summary>
+    /// <summary>Sends a command or query to the VM and returns the answer.</summary>
     /// <exception cref="QapiException">The VM rejects it, or does not answer.</exception>
     public Task<T> Ask<T>(IProtocolMessage message)
         where T : IProtocolMessage => Expect<T>(ask, message);
 
-    /// <summary>How a request to plug, unplug, enable or disable a CPU ended.</summary>
-    /// <exception cref="QapiException">The VM rejects it, or it cannot be waited for.</exception>
+    /// <summary>Sends a request to plug, unplug, enable or disable a CPU and returns its outcome.</summary>
+    /// <exception cref="QapiException">The VM rejects it, or this monitor cannot wait for an outcome.</exception>
     public Task<HotplugOutcome> AskOutcome(IProtocolMessage request) =>
         Outcomes == null ? throw new QapiException("how it ends cannot be waited for here") : Expect<HotplugOutcome>(Outcomes, request);
 
@@ -40,7 +40,7 @@ public sealed class MonitorVm(MachineConfig config, Func<IProtocolMessage, Task<
         }
         catch (TimeoutException)
         {
-            // Of a VM in another process; a request that it has got may still be carried out.
+            // Only a VM in another process can be so silent. A request that it has received may still be carried out.
             throw new QapiException("the VM does not answer");
         }
     }
@@ -57,7 +57,7 @@ public sealed class MonitorVm(MachineConfig config, Func<IProtocolMessage, Task<
         };
     }
 
-    /// <summary>Guest memory; fewer bytes than asked for where there is no more.</summary>
+    /// <summary>Reads guest memory. The array is shorter than asked for if memory ends before.</summary>
     /// <param name="cpu">The CPU whose translation tables are used; -1 for physical addresses.</param>
     public async Task<byte[]> ReadMemory(int cpu, ulong address, int length) =>
         (await Ask<GuestMemoryRead>(new ReadGuestMemory(cpu, address, length)).ConfigureAwait(false)).Bytes;

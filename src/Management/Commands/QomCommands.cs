@@ -13,7 +13,7 @@ public sealed record ObjectPropertyInfo(string Name, string Type, string? Descri
 
 public sealed record ObjectTypeInfo(string Name, bool? Abstract, string? Parent);
 
-/// <summary>The tree of objects.</summary>
+/// <summary>Commands about QEMU's tree of objects (QOM).</summary>
 public sealed class QomCommands(MonitorVm vm, CpuCommands cpus)
 {
     private readonly QomTree _tree = new(vm, cpus);
@@ -53,7 +53,7 @@ public sealed class QomCommands(MonitorVm vm, CpuCommands cpus)
         return index >= 0 ? node.Properties[index].Value : throw new QapiException($"Property '{node.Type}.{property}' not found");
     }
 
-    /// <summary>The tree as text.</summary>
+    /// <summary>The tree below a path as text.</summary>
     public async Task<string> Describe(string path) => await _tree.Describe(path).ConfigureAwait(false) ?? throw NotFound(path);
 
     private static ObjectTypeInfo[] ListTypes(QomListTypesArguments arguments) =>

@@ -6,14 +6,14 @@ using Vmm.Emulation.Boards;
 
 namespace Vmm.Management.Commands;
 
-/// <summary>The machine as a tree of objects with QEMU's paths, made when it is looked at.</summary>
+/// <summary>The machine as a tree of objects with QEMU's paths (QOM). It is built anew for each question.</summary>
 internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
 {
-    /// <param name="Properties">All but the children, with their values.</param>
+    /// <param name="Properties">The properties that are no children, with their values.</param>
     internal sealed record Node(string Type, List<(string Name, Node Child)> Children,
         List<(string Name, string Type, JsonNode? Value)> Properties);
 
-    /// <summary>The object at a path; null when there is none.</summary>
+    /// <summary>The object at a path; null if there is none.</summary>
     public async Task<Node?> Find(string path)
     {
         if (!path.StartsWith('/'))
@@ -32,7 +32,7 @@ internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
 
     public async Task<string?> FindType(string path) => (await Find(path).ConfigureAwait(false))?.Type;
 
-    /// <summary>The tree below a path, in the layout of QEMU's <c>info qom-tree</c>; null where there is no object.</summary>
+    /// <summary>The tree below a path, in the layout of QEMU's <c>info qom-tree</c>; null if there is no object at the path.</summary>
     public async Task<string?> Describe(string path)
     {
         if (await Find(path).ConfigureAwait(false) is not { } node)

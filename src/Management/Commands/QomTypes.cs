@@ -3,7 +3,7 @@ using Vmm.Emulation.Devices;
 
 namespace Vmm.Management.Commands;
 
-/// <summary>The types of the machine's objects, with QEMU's names: each with its parent.</summary>
+/// <summary>QEMU's names for the types of the machine's objects, each with its parent.</summary>
 internal static class QomTypes
 {
     private static readonly (string Name, string? Parent, bool Abstract)[] s_types =
@@ -22,10 +22,10 @@ internal static class QomTypes
 
     public static bool Exists(string name) => s_types.Any(t => t.Name == name);
 
-    /// <summary>Whether a type is a device's, and not abstract.</summary>
+    /// <summary>Whether a type is a device, and not abstract.</summary>
     public static bool IsDevice(string name) => s_types.Any(t => t.Name == name && !t.Abstract) && Implements(name, "device");
 
-    /// <summary>Whether a type is another one or is derived from it.</summary>
+    /// <summary>Whether a type is the same as another one, or derived from it.</summary>
     public static bool Implements(string? name, string ancestor)
     {
         while (name != null && name != ancestor)
@@ -37,7 +37,7 @@ internal static class QomTypes
         return name != null;
     }
 
-    /// <summary>All types that are another one or derived from it.</summary>
+    /// <summary>All types that are derived from another one, and that type itself.</summary>
     public static IEnumerable<(string Name, string? Parent, bool Abstract)> Of(string? ancestor, bool withAbstract) =>
         s_types.Where(t => (withAbstract || !t.Abstract) && (ancestor == null || Implements(t.Name, ancestor)));
 }

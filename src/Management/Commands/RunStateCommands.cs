@@ -26,7 +26,7 @@ public enum RunState
 
 public sealed record StatusInfo(bool Running, RunState Status);
 
-/// <summary>Run, stop, reset, shut down.</summary>
+/// <summary>Commands that run, stop, reset and shut down the VM.</summary>
 public sealed class RunStateCommands(MonitorVm vm)
 {
     public void Register(QapiCommandTable table)
@@ -64,7 +64,7 @@ public sealed class RunStateCommands(MonitorVm vm)
 
     public Task PowerDown() => vm.Ask<VmStatus>(new PressPowerButton());
 
-    /// <summary>The machine has no sleep states.</summary>
+    /// <summary>The answer to a wake-up: the machine has no sleep states.</summary>
     public static QapiException WakeUp() => new("wake-up from suspend is not supported by this guest");
 
     public static QapiException InjectNmi() => new("machine does not provide NMIs");
@@ -75,7 +75,7 @@ public sealed class RunStateCommands(MonitorVm vm)
         return Task.CompletedTask;
     }
 
-    // A VM that fails on the way says why.
+    // Sends a command that starts or resets the guest. If the VM fails meanwhile, its report is the error.
     private async Task Change(IProtocolMessage command)
     {
         var status = await vm.Ask<VmStatus>(command).ConfigureAwait(false);

@@ -3,7 +3,7 @@ using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Commands;
 
-/// <summary>QEMU's causes, of which some are ours (<see cref="Vmm.Actors.Protocol.ShutdownCause"/>).</summary>
+/// <summary>QEMU's causes of a shutdown or reset. Those that occur here are in <see cref="Vmm.Actors.Protocol.ShutdownCause"/>.</summary>
 public enum ShutdownCauseName
 {
     None,
@@ -29,22 +29,24 @@ public sealed record DeviceUnplugGuestErrorEvent(string? Device, string Path);
 
 public sealed record AcpiDeviceOstEvent(AcpiOstInfo Info);
 
-/// <summary>How a request to plug, unplug, enable or disable a CPU has ended.</summary>
+/// <summary>The end of a request to plug, unplug, enable or disable a CPU.</summary>
 /// <param name="Device">The id of the CPU.</param>
-/// <param name="OstStatus">Of a refusal: the status of _OST (ACPI 6.5, section 6.3.5).</param>
+/// <param name="OstStatus">The status of the guest's _OST for a refusal (ACPI 6.5, section 6.3.5); otherwise null.</param>
 public sealed record HotplugOutcomeEvent(string Device, string Path, long CpuIndex, HotplugOperation Operation, HotplugOutcomeKind Result,
     long? OstStatus);
 
-/// <summary>The events, as QAPI has them, that stand for what the VM publishes. One thread at a time.</summary>
+/// <summary>Translates what the VM publishes into QAPI events. One thread at a time.</summary>
 public sealed class VmEvents
 {
-    /// <summary>Our own event, named as QAPI asks of names that are not QEMU's (docs/devel/qapi-code-gen, "Naming rules").</summary>
+    /// <summary>
+    /// The name of an event that QEMU does not have. QAPI asks for such a prefix (docs/devel/qapi-code-gen, "Naming rules").
+    /// </summary>
     public const string HotplugOutcomeName = "__org.vmm_HOTPLUG_OUTCOME";
 
-    // Null before anything was heard of it.
+    // Whether the VM ran at the last status; null before the first one.
     private bool? _running;
 
-    /// <summary>All events that there may be.</summary>
+    /// <summary>All events that can occur, with the shapes of their data.</summary>
     public static IReadOnlyList<QapiEventShape> Shapes { get; } =
     [
         new("STOP", null),
@@ -65,8 +67,8 @@ public sealed class VmEvents
             case VmStatus status:
                 bool running = status.RunState == VmRunState.Running;
 
-                // A machine that has not been started has not been stopped, nor has a guest that has shut down: SHUTDOWN says it all, as in
-                // QEMU.
+                // STOP is told neither of a machine that was never started nor of a guest that has shut down, for which SHUTDOWN is enough,
+                // as in QEMU.
                 if (running != _running && (running || status.RunState is not (VmRunState.Prelaunch or VmRunState.Shutdown)))
                 {
                     yield return (running ? "RESUME" : "STOP", null);

@@ -22,8 +22,8 @@ public sealed record YankInstance(YankInstanceType Type);
 
 public sealed record YankArguments(YankInstance[] Instances);
 
-/// <summary>Connections that hang are ended (QEMU, qapi/yank.json). These commands may be sent out of band.</summary>
-/// <param name="devices">The character devices; sockets can be yanked.</param>
+/// <summary>Commands that end connections which hang (QEMU, qapi/yank.json). They may be sent out of band.</summary>
+/// <param name="devices">Gives the character devices. Sockets can be yanked.</param>
 public sealed class YankCommands(Func<IEnumerable<CharacterDevice>> devices)
 {
     public void Register(QapiCommandTable table)
@@ -36,7 +36,7 @@ public sealed class YankCommands(Func<IEnumerable<CharacterDevice>> devices)
 
     private JsonArray Query() => new([.. Sockets.Select(d => new JsonObject { ["type"] = "chardev", ["id"] = d.Label })]);
 
-    // All of them or none.
+    // Ends all connections of the list, or none if one of them does not exist.
     private Task Yank(JsonObject arguments)
     {
         QapiInput.Read<YankArguments>(arguments);

@@ -1,6 +1,6 @@
 namespace Vmm.Management.Hmp;
 
-/// <summary>What a command takes at one place of its line.</summary>
+/// <summary>The kind of an argument.</summary>
 public enum HmpParameterKind
 {
     /// <summary>A word, or several in double quotes.</summary>
@@ -9,18 +9,18 @@ public enum HmpParameterKind
     /// <summary>An expression.</summary>
     Expression,
 
-    /// <summary><see cref="HmpFormat"/> behind a slash; may be left out.</summary>
+    /// <summary>An <see cref="HmpFormat"/> behind a slash. It is always optional.</summary>
     Format,
 
-    /// <summary>A flag such as -a; may be left out.</summary>
+    /// <summary>A flag such as -a. It is always optional.</summary>
     Flag,
 
-    /// <summary>What is left of the line.</summary>
+    /// <summary>The rest of the line.</summary>
     Rest,
 }
 
-/// <param name="Name">Of the parameter; of a flag, with its dash.</param>
-/// <param name="Optional">It may be left out.</param>
+/// <param name="Name">The name by which the command finds the argument. A flag's name has its dash.</param>
+/// <param name="Optional">Whether it may be left out.</param>
 public sealed record HmpParameter(string Name, HmpParameterKind Kind, bool Optional = false);
 
 /// <summary>The arguments of one command line.</summary>
@@ -28,7 +28,7 @@ public sealed class HmpArguments
 {
     private readonly Dictionary<string, object> _values = new(StringComparer.Ordinal);
 
-    /// <summary>The format that was given or is left from the last command.</summary>
+    /// <summary>The format of this command, or the one of the last command if none was given.</summary>
     public HmpFormat Format { get; private set; }
 
     public string Text(string name) => (string)_values[name];
@@ -41,7 +41,7 @@ public sealed class HmpArguments
 
     public bool Has(string name) => _values.ContainsKey(name);
 
-    /// <exception cref="HmpException">The line does not fit.</exception>
+    /// <exception cref="HmpException">The line does not fit the parameters.</exception>
     internal static HmpArguments Parse(string command, IReadOnlyList<HmpParameter> parameters, string line, int position,
         HmpFormat lastFormat, IReadOnlyDictionary<string, ulong> registers)
     {
@@ -100,7 +100,8 @@ public sealed class HmpArguments
         }
     }
 
-    // QEMU's get_str: in quotes, backslash escapes \n, \r, \\, \' and \". Null for quotes that do not end, and other escapes.
+    // A word as QEMU's get_str reads it: within quotes a backslash escapes \n, \r, \\, \' and \". Null if the quotes do not end, or at
+    // another escape.
     private static string? Word(string line, ref int position)
     {
         if (line[position] != '"')

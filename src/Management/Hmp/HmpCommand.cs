@@ -1,18 +1,18 @@
 namespace Vmm.Management.Hmp;
 
 /// <summary>A command of the monitor for people.</summary>
-/// <param name="Names">The name and its other names, with | between them.</param>
-/// <param name="Syntax">Its arguments, as help shows them.</param>
-/// <param name="Help">What it does.</param>
-/// <param name="Parameters">What its line is read by.</param>
-/// <param name="Run">Gives the text of the answer, without a final line end.</param>
+/// <param name="Names">The name and its synonyms, with | between them.</param>
+/// <param name="Syntax">The arguments in the form that help shows.</param>
+/// <param name="Help">One line about the command.</param>
+/// <param name="Parameters">The parameters that the line is parsed by.</param>
+/// <param name="Run">Executes the command and gives the text of the answer, without a final line end.</param>
 public sealed record HmpCommand(string Names, string Syntax, string Help, IReadOnlyList<HmpParameter> Parameters, Func<HmpArguments,
     HmpContext, Task<string>> Run)
 {
-    /// <summary>What may stand where its arguments do, for completion; null for nothing that is known.</summary>
+    /// <summary>Gives the candidates that complete the first argument; null if none are known.</summary>
     public Func<Task<IEnumerable<string>>>? Complete { get; init; }
 
-    /// <summary>Commands behind it (info).</summary>
+    /// <summary>The table in which the next word is a command, for info; otherwise null.</summary>
     public HmpCommandTable? Subcommands { get; init; }
 
     public bool IsNamed(string name) => Names.Split('|').Contains(name);
@@ -20,15 +20,15 @@ public sealed record HmpCommand(string Names, string Syntax, string Help, IReadO
     public string Describe(string prefix) => $"{prefix}{Names} {Syntax} -- {Help}";
 }
 
-/// <summary>What one monitor keeps between commands.</summary>
+/// <summary>The state of one monitor between commands.</summary>
 public sealed class HmpContext
 {
-    /// <summary>The CPU that is looked at (cpu N).</summary>
+    /// <summary>The CPU that commands about a CPU look at (set by cpu N).</summary>
     public int Cpu { get; set; }
 
     public HmpFormat LastFormat { get; set; } = HmpFormat.Default;
 
-    /// <summary>Lines that were entered; empty without a line editor.</summary>
+    /// <summary>The lines that were entered; empty without a line editor.</summary>
     public IReadOnlyList<string> History { get; init; } = [];
 }
 
@@ -37,7 +37,7 @@ public sealed class HmpCommandTable
 {
     private readonly List<HmpCommand> _commands = [];
 
-    /// <summary>In the order of help: by name.</summary>
+    /// <summary>All commands by name, the order of help.</summary>
     public IReadOnlyList<HmpCommand> Commands => [.. _commands.OrderBy(c => c.Names, StringComparer.Ordinal)];
 
     public HmpCommand? Find(string name) => _commands.FirstOrDefault(c => c.IsNamed(name));

@@ -4,7 +4,7 @@ using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Hmp;
 
-/// <summary>The commands of the monitor for people, but for those of info and of memory.</summary>
+/// <summary>The commands of the monitor for people, except those of info and of memory.</summary>
 internal static class HmpCommands
 {
     public static HmpCommandTable Create(MonitorCommands commands)
@@ -107,8 +107,8 @@ internal static class HmpCommands
                 pretty: true).ReplaceLineEndings("\n"));
     }
 
-    /// <summary>A command that says nothing unless it fails.</summary>
-    /// <exception cref="QapiException">It failed.</exception>
+    /// <summary>Awaits a command that prints nothing if it succeeds.</summary>
+    /// <exception cref="QapiException">The command failed.</exception>
     internal static async Task<string> Silently(Task command)
     {
         await command.ConfigureAwait(false);

@@ -13,11 +13,11 @@ internal sealed class HmpExpression(string text, IReadOnlyDictionary<string, ulo
     private const int DeepestNesting = 64;
     private int _depth;
 
-    /// <summary>Where in the line the next character is looked at.</summary>
+    /// <summary>The index in the line of the next character to read.</summary>
     public int Position { get; private set; }
 
-    /// <summary>Evaluates what begins at a position; <see cref="Position"/> is then behind it and what is white.</summary>
-    /// <exception cref="HmpException">It is no expression.</exception>
+    /// <summary>Evaluates the expression at a position. Afterwards <see cref="Position"/> is behind it and behind white space.</summary>
+    /// <exception cref="HmpException">There is no expression.</exception>
     public long Evaluate(int position)
     {
         Position = position;
@@ -53,7 +53,7 @@ internal sealed class HmpExpression(string text, IReadOnlyDictionary<string, ulo
         return value;
     }
 
-    // As in QEMU, one level for all of these, from the left: they bind closer than + and -, and * closer still.
+    // Evaluates & | ^ in one level from the left, as QEMU does. They bind closer than + and -, and * / % closer still.
     private long Logic()
     {
         long value = Product();
@@ -162,7 +162,7 @@ internal sealed class HmpExpression(string text, IReadOnlyDictionary<string, ulo
         return registers.TryGetValue(name.ToLowerInvariant(), out ulong value) ? (long)value : throw new HmpException("unknown register");
     }
 
-    // strtoull with base 0.
+    // Reads a number as strtoull with base 0 does.
     private long Number()
     {
         int start = Position;

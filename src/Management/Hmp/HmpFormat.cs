@@ -2,23 +2,23 @@ using System.Globalization;
 
 namespace Vmm.Management.Hmp;
 
-/// <summary><c>/COUNTFORMATSIZE</c> of x, xp and print: o d u x i c, and b h w g.</summary>
-/// <param name="Count">Values; of characters (c), so many times the size.</param>
-/// <param name="Letter">The format.</param>
-/// <param name="Size">Bytes of a value.</param>
+/// <summary>The format of x, xp and print, <c>/COUNTFORMATSIZE</c>. A format is one of o d u x i c, a size one of b h w g.</summary>
+/// <param name="Count">The number of values. The format c counts characters, which are COUNT times SIZE.</param>
+/// <param name="Letter">The letter of the format.</param>
+/// <param name="Size">The bytes of a value.</param>
 public readonly record struct HmpFormat(int Count, char Letter, int Size)
 {
-    /// <summary>The most values that are shown at once.</summary>
+    /// <summary>The largest number of values that one command shows.</summary>
     public const int MostValues = 1 << 16;
 
-    /// <summary>Hexadecimal words, unless the last format was another.</summary>
+    /// <summary>Hexadecimal words, the format before the first command.</summary>
     public static readonly HmpFormat Default = new(1, 'x', 4);
 
-    /// <summary>Reads one; what it does not say is as the last one was.</summary>
+    /// <summary>Parses a format. Parts that are left out are those of the last format.</summary>
     /// <param name="line">The command line.</param>
-    /// <param name="position">Behind the slash; then behind the format.</param>
+    /// <param name="position">The index behind the slash; on return the index behind the format.</param>
     /// <param name="last">The last format.</param>
-    /// <exception cref="HmpException">A letter is none of a format.</exception>
+    /// <exception cref="HmpException">A character belongs to no format.</exception>
     public static HmpFormat Parse(string line, ref int position, HmpFormat last)
     {
         int start = position;
@@ -64,7 +64,7 @@ public readonly record struct HmpFormat(int Count, char Letter, int Size)
         return new HmpFormat(count, letter, letter == 'i' ? 4 : size != 0 ? size : last.Size);
     }
 
-    /// <summary>A value as print shows it.</summary>
+    /// <summary>A value in the form of print.</summary>
     public string Print(long value) => Letter switch
     {
         'o' => value == 0 ? "0" : "0" + Convert.ToString(value, 8),
@@ -74,7 +74,7 @@ public readonly record struct HmpFormat(int Count, char Letter, int Size)
         _ => $"0x{value:x}",
     };
 
-    /// <summary>A value of memory, as wide as all of its size.</summary>
+    /// <summary>A value in the form of x and xp, padded to the width of the largest value of its size.</summary>
     public string PrintMemory(ulong value)
     {
         int bits = Size * 8;

@@ -6,7 +6,7 @@ using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Hmp;
 
-/// <summary>What info shows.</summary>
+/// <summary>The commands behind info.</summary>
 internal static class HmpInfoCommands
 {
     public static HmpCommandTable Create(MonitorCommands commands)
@@ -50,7 +50,7 @@ internal static class HmpInfoCommands
         return table;
     }
 
-    /// <summary>In QEMU's layout: the version, and the package behind it.</summary>
+    /// <summary>The version in QEMU's layout: QEMU's version, and the package behind it.</summary>
     public static string Version =>
         $"{MachineCommands.Qemu.Major}.{MachineCommands.Qemu.Minor}.{MachineCommands.Qemu.Micro} ({MachineCommands.Package})";
 
@@ -70,7 +70,7 @@ internal static class HmpInfoCommands
             cpus.Select(c => $"{(c.CpuIndex == current ? '*' : ' ')} CPU #{c.CpuIndex}: thread_id={c.ThreadId} ({states[c.CpuIndex]})"));
     }
 
-    // In the layout of the series (RFC V6).
+    // The text has the layout of QEMU's series (RFC V6).
     private static async Task<string> PowerState(CpuCommands cpus)
     {
         var text = new StringBuilder("CPUs Power State Info:");
@@ -106,7 +106,7 @@ internal static class HmpInfoCommands
         return text.ToString();
     }
 
-    // Null: of all CPUs that are enabled.
+    // The registers of one CPU; those of all enabled CPUs if `cpu` is null.
     private static async Task<string> Registers(MonitorCommands commands, long? cpu)
     {
         if (cpu is { } one)
@@ -126,7 +126,7 @@ internal static class HmpInfoCommands
         return string.Join('\n', text);
     }
 
-    // Null for a CPU that is not enabled, or that there is none of.
+    // Returns null if the CPU does not exist or is not enabled.
     private static async Task<string?> RegistersOf(MonitorVm vm, long cpu)
     {
         if (cpu < 0 || cpu >= vm.Config.PossibleCpus)

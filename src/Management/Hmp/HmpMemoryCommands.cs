@@ -7,7 +7,7 @@ using Vmm.Management.Commands;
 
 namespace Vmm.Management.Hmp;
 
-/// <summary>Memory dumps and values, in the layout of QEMU.</summary>
+/// <summary>Commands that dump memory and print values, in QEMU's layout.</summary>
 internal static class HmpMemoryCommands
 {
     private const int Physical = -1;
@@ -68,7 +68,7 @@ internal static class HmpMemoryCommands
         _ => BinaryPrimitives.ReadUInt64LittleEndian(bytes),
     };
 
-    // The word and its mnemonic: there is no disassembler of operands.
+    // Shows the word and its mnemonic. There is no disassembler for operands.
     private static string Instruction(uint word)
     {
         int row = EncodingTable.Find(word);

@@ -6,12 +6,12 @@ using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Hmp;
 
-/// <summary>The monitor for people: one command line in, its text out, in QEMU's words.</summary>
-/// <param name="commands">The VM's.</param>
-/// <param name="context">What this monitor keeps between commands.</param>
+/// <summary>The monitor for people: takes a command line and gives its answer as text, in QEMU's words.</summary>
+/// <param name="commands">The commands of the VM.</param>
+/// <param name="context">The state of this monitor between commands.</param>
 public sealed partial class HmpMonitor(MonitorCommands commands, HmpContext context)
 {
-    /// <summary>A monitor of its own.</summary>
+    /// <summary>A monitor with a state of its own.</summary>
     public HmpMonitor(MonitorCommands commands)
         : this(commands, new HmpContext())
     {
@@ -20,7 +20,7 @@ public sealed partial class HmpMonitor(MonitorCommands commands, HmpContext cont
     // A client may send any number of characters without a line end.
     private const int LongestLine = 4096;
 
-    // The commands. They are made when the first line comes: a VM whose monitor nobody uses starts without them.
+    // The table is made for the first line: a VM whose monitor nobody uses starts without it.
     private HmpCommandTable? _table;
 
     private HmpCommandTable Table => _table ??= HmpCommands.Create(commands);
@@ -33,7 +33,7 @@ public sealed partial class HmpMonitor(MonitorCommands commands, HmpContext cont
     /// <summary>Executes one line; the answer has no final line end and may be empty.</summary>
     public async Task<string> Execute(string line) => (await TryExecute(line).ConfigureAwait(false)).Answer;
 
-    /// <summary>The same, and whether it was done.</summary>
+    /// <summary>Executes one line, and also tells whether it succeeded.</summary>
     public async Task<(bool Done, string Answer)> TryExecute(string line)
     {
         if (line.Length > LongestLine)
@@ -55,7 +55,7 @@ public sealed partial class HmpMonitor(MonitorCommands commands, HmpContext cont
         }
     }
 
-    /// <summary>What may stand at the end of a line instead of the word that is begun there.</summary>
+    /// <summary>The words that can complete the last word of a line.</summary>
     public async Task<IReadOnlyList<string>> Complete(string line)
     {
         string[] words = line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
@@ -139,7 +139,7 @@ public sealed partial class HmpMonitor(MonitorCommands commands, HmpContext cont
     internal static string HelpOf(HmpCommandTable table, string prefix) =>
         string.Join('\n', table.Commands.Select(c => c.Describe(prefix)));
 
-    // By name in lower case: pc, x0 to x30, sp, pstate, elr_el1 and so on.
+    // The registers by name in lower case: pc, x0 to x30, sp, pstate, elr_el1 and so on.
     private async Task<Dictionary<string, ulong>> Registers()
     {
         var registers = await commands.Vm.Ask<VcpuRegisters>(new GetVcpuRegisters(context.Cpu)).ConfigureAwait(false);

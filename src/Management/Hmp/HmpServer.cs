@@ -7,12 +7,12 @@ using Vmm.Management.Text;
 
 namespace Vmm.Management.Hmp;
 
-/// <summary>Monitors for people at character devices, any number of them; each hears how plugs and unplugs end.</summary>
+/// <summary>Serves monitors for people at any number of character devices. Each monitor is told how plugs and unplugs end.</summary>
 public sealed class HmpServer(MonitorCommands commands)
 {
     private const int MostClients = 32;
 
-    // Text that a client has not read yet, in bytes; then its commands wait.
+    // The text in bytes that may wait for a client to read it. Beyond that its commands wait.
     private const int LargestOutput = 1 << 20;
 
     private readonly ConcurrentDictionary<HmpSession, byte> _sessions = [];
@@ -21,7 +21,7 @@ public sealed class HmpServer(MonitorCommands commands)
     public Task RunAsync(CharacterDevice device, CancellationToken stop) =>
         device.RunAsync(connection => Serve(connection, stop), MostClients, stop);
 
-    /// <summary>Tells all monitors how a plug or unplug ended. Any thread.</summary>
+    /// <summary>Tells all monitors the end of a plug or unplug. Any thread.</summary>
     public void Report(HotplugOutcome outcome)
     {
         foreach (HmpSession session in _sessions.Keys)
@@ -49,7 +49,7 @@ public sealed class HmpServer(MonitorCommands commands)
                     await session.Take(key).ConfigureAwait(false);
                 }
 
-                // Nothing is taken from a client that does not read.
+                // A client that does not read is not read from.
                 await output.AddAsync(default, stop).ConfigureAwait(false);
             }
         }

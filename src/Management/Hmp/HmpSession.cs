@@ -2,10 +2,10 @@ using Vmm.Management.Commands;
 
 namespace Vmm.Management.Hmp;
 
-/// <summary>A person at a monitor: keys in, text out.</summary>
+/// <summary>A monitor for one person: takes keys and prints text.</summary>
 public sealed class HmpSession
 {
-    /// <summary>Before each line.</summary>
+    /// <summary>The text before each line.</summary>
     public const string Prompt = "(vmm) ";
 
     private readonly Lock _lock = new();
@@ -14,8 +14,8 @@ public sealed class HmpSession
     private readonly LineEditor _editor;
     private readonly Action<string> _print;
 
-    /// <param name="commands">The VM's.</param>
-    /// <param name="print">Sends text; line ends are \n.</param>
+    /// <param name="commands">The commands of the VM.</param>
+    /// <param name="print">Prints text whose line ends are \n.</param>
     public HmpSession(MonitorCommands commands, Action<string> print)
     {
         _print = print;
@@ -23,14 +23,14 @@ public sealed class HmpSession
         _monitor = new HmpMonitor(commands, new HmpContext { History = _editor.History });
     }
 
-    /// <summary>What a monitor says first.</summary>
+    /// <summary>The first line of a monitor.</summary>
     public static string Banner => $"{HmpInfoCommands.Version} monitor - type 'help' for more information\n";
 
     /// <summary>Shows the prompt.</summary>
     public void Show() => _editor.Show();
 
     /// <summary>
-    /// Prints something that nobody has asked for, above the line that is being edited, when no command is under way. Any thread.
+    /// Prints text that no command has asked for, above the line that is being edited, once no command is being executed. Any thread.
     /// </summary>
     public Task Interrupt(string text) => InTurn(() =>
     {
@@ -49,7 +49,7 @@ public sealed class HmpSession
         }
     });
 
-    // After what came before it.
+    // Runs a step after all steps before it.
     private Task InTurn(Func<Task> step)
     {
         lock (_lock)

@@ -3,22 +3,22 @@ using System.Text;
 namespace Vmm.Management.Hmp;
 
 /// <summary>
-/// Edits a command line of bytes as they are typed, as QEMU's readline does: arrows, Home, End, Delete, Ctrl-A B D E F H K L N P U W, Tab
-/// completes, and a history; Ctrl-C gives up the line, as in a shell. What the person sees is sent as text; the other side is a terminal
-/// without echo.
+/// Edits a command line as it is typed, like QEMU's readline: arrows, Home, End, Delete, Ctrl-A B D E F H K L N P U W, completion by Tab,
+/// and a history. Ctrl-C gives up the line, as in a shell. The editor prints what the person is to see, because the terminal on the other
+/// side has no echo.
 /// </summary>
-/// <param name="prompt">Before each line.</param>
-/// <param name="print">Sends text; line ends are \n.</param>
-/// <param name="complete">What may stand at the end of a line instead of the word that is begun there.</param>
+/// <param name="prompt">The text before each line.</param>
+/// <param name="print">Prints text whose line ends are \n.</param>
+/// <param name="complete">Gives the words that can complete the last word of a line.</param>
 public sealed class LineEditor(string prompt, Action<string> print, Func<string, Task<IReadOnlyList<string>>> complete)
 {
-    /// <summary>Characters that a line may have; more are not taken.</summary>
+    /// <summary>The largest length of a line in characters. Further characters are ignored.</summary>
     public const int LongestLine = 4095;
 
     private const int MostHistory = 64;
     private const byte ControlC = 3;
 
-    // After ESC; after ESC [ or ESC O.
+    // The states within an escape sequence: after ESC, and after ESC [ or ESC O.
     private enum Escape
     {
         None,
@@ -34,23 +34,23 @@ public sealed class LineEditor(string prompt, Action<string> print, Func<string,
     private string _unfinished = "";
     private Escape _escape;
 
-    /// <summary>Lines that were entered, the oldest first.</summary>
+    /// <summary>The lines that were entered, the oldest first.</summary>
     public IReadOnlyList<string> History => _history;
 
-    /// <summary>Shows the prompt, and what is on the line already.</summary>
+    /// <summary>Prints the prompt and the line so far.</summary>
     public void Show()
     {
         print(prompt + _line + Back(_line.Length - _cursor));
     }
 
-    /// <summary>Prints something that nobody has asked for, above the line that is being edited.</summary>
+    /// <summary>Prints text that no command has asked for, above the line that is being edited.</summary>
     public void Interrupt(string text)
     {
         print($"\r\e[K{text}\n");
         Show();
     }
 
-    /// <summary>Takes one byte. Not null: a line was entered.</summary>
+    /// <summary>Takes one byte. Returns the line when it is complete, otherwise null.</summary>
     public async Task<string?> Take(byte key)
     {
         switch (_escape)
@@ -129,7 +129,7 @@ public sealed class LineEditor(string prompt, Action<string> print, Func<string,
     {
         if (key is < '@' or > '~')
         {
-            // A parameter; no sequence has many.
+            // The byte is a parameter of the sequence. No sequence has many of them.
             if (_sequence.Length < 8)
             {
                 _sequence.Append(key);
@@ -270,7 +270,7 @@ public sealed class LineEditor(string prompt, Action<string> print, Func<string,
         Redraw();
     }
 
-    // What all candidates have in common; where that is nothing new, the candidates are shown.
+    // Appends the beginning that all candidates share. If that adds nothing, the candidates are listed.
     private async Task Complete()
     {
         string before = _line.ToString(0, _cursor);

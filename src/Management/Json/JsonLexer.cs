@@ -1,11 +1,11 @@
 namespace Vmm.Management.Json;
 
 /// <summary>
-/// Cuts bytes into tokens as QEMU's qobject/json-lexer does: RFC 8259, and strings in single quotes with <c>\'</c> in both kinds. After
-/// bytes that begin no token it skips to a control character, 0xFE, 0xFF or one of <c>{}[]:,</c>: QEMU's clients send 0xFF to be understood
-/// again.
+/// Cuts bytes into tokens as QEMU's qobject/json-lexer does: by RFC 8259, with strings in single quotes too, and <c>\'</c> in both kinds of
+/// strings. After bytes that begin no token it skips to a control character, 0xFE, 0xFF or one of <c>{}[]:,</c>. QEMU's clients send 0xFF
+/// to get a lexer back into step.
 /// </summary>
-/// <param name="largest">Bytes that a token may have.</param>
+/// <param name="largest">The largest size of a token in bytes.</param>
 internal sealed class JsonLexer(int largest)
 {
     private enum State
@@ -25,19 +25,19 @@ internal sealed class JsonLexer(int largest)
         Keyword,
     }
 
-    /// <summary>What came of a byte.</summary>
+    /// <summary>The result of one byte.</summary>
     public enum Outcome
     {
-        /// <summary>It is part of a token that goes on, or of none.</summary>
+        /// <summary>No token has ended: the byte is within one, or is skipped.</summary>
         More,
 
-        /// <summary>It ends a token.</summary>
+        /// <summary>The byte ends a token.</summary>
         Token,
 
-        /// <summary>It begins something else: a token ended before it. The byte is to be given again.</summary>
+        /// <summary>A token has ended before the byte, which must be given again.</summary>
         TokenBefore,
 
-        /// <summary>With it, what was collected is no token.</summary>
+        /// <summary>The bytes so far are no token.</summary>
         Stray,
 
         /// <summary>The token is too large.</summary>
@@ -48,13 +48,13 @@ internal sealed class JsonLexer(int largest)
     private State _state = State.Start;
     private byte _quote;
 
-    /// <summary>The kind of the token that ended.</summary>
+    /// <summary>The kind of the token that has ended.</summary>
     public JsonTokenKind Kind { get; private set; }
 
-    /// <summary>The text of what ended, valid until the next byte.</summary>
+    /// <summary>The text of the token that has ended. It is valid until the next byte.</summary>
     public List<byte> Text => _text;
 
-    /// <summary>Whether nothing is half read.</summary>
+    /// <summary>Whether no token is half read.</summary>
     public bool Idle => _state is State.Start or State.Recovery;
 
     public Outcome Take(byte b)
@@ -100,10 +100,10 @@ internal sealed class JsonLexer(int largest)
         return _state == State.Start ? Begin(b) : Continue(b);
     }
 
-    /// <summary>Skips what follows, as after bytes that are no token.</summary>
+    /// <summary>Skips the following bytes, as after bytes that begin no token.</summary>
     public void Recover() => _state = State.Recovery;
 
-    // Numbers and keywords end where something else begins.
+    // A number or a keyword ends before a byte that cannot continue it.
     private bool EndsBefore(byte b) => _state switch
     {
         State.Zero => !IsDigit(b) && b != '.',

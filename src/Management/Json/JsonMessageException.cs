@@ -1,4 +1,4 @@
 namespace Vmm.Management.Json;
 
-/// <summary>What was sent is no JSON as QEMU reads it; the message is what QEMU answers.</summary>
+/// <summary>A message is no JSON as QEMU reads it. The text is QEMU's answer.</summary>
 public sealed class JsonMessageException(string message) : Exception(message);

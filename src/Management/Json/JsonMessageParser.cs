@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 
 namespace Vmm.Management.Json;
 
-/// <summary>Makes a value of the tokens of a message; errors are in the words of QEMU's qobject/json-parser.</summary>
+/// <summary>Builds the value of a message from its tokens. Errors are in the words of QEMU's qobject/json-parser.</summary>
 internal ref struct JsonMessageParser(List<JsonToken> tokens, ReadOnlySpan<byte> text)
 {
     private static readonly UTF8Encoding s_utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
@@ -14,8 +14,8 @@ internal ref struct JsonMessageParser(List<JsonToken> tokens, ReadOnlySpan<byte>
     private readonly ReadOnlySpan<byte> _text = text;
     private int _next;
 
-    /// <returns>The value; null for JSON's null.</returns>
-    /// <exception cref="JsonMessageException">It is none.</exception>
+    /// <returns>The value; null for the JSON null.</returns>
+    /// <exception cref="JsonMessageException">The tokens are no JSON value.</exception>
     public JsonNode? Parse()
     {
         JsonNode? value = Value();
@@ -61,7 +61,7 @@ internal ref struct JsonMessageParser(List<JsonToken> tokens, ReadOnlySpan<byte>
                 throw Error("expecting value");
             }
 
-            // A key that is no string is read as a value first: what is wrong with it comes before what it is.
+            // A key that is no string is read as a value first: an error within it counts before the error that it is no string.
             if (!NextIs(JsonTokenKind.String))
             {
                 Value();
@@ -130,7 +130,7 @@ internal ref struct JsonMessageParser(List<JsonToken> tokens, ReadOnlySpan<byte>
             : throw Error($"invalid keyword '{Encoding.ASCII.GetString(word.Length > 64 ? word[..64] : word)}'");
     }
 
-    // A signed integer where it can be, else an unsigned one, else a floating-point number, as QEMU has it.
+    // A number is a signed integer if it fits, then an unsigned integer, then a floating-point number, as in QEMU.
     private static JsonValue Number(JsonTokenKind kind, ReadOnlySpan<byte> digits)
     {
         if (kind == JsonTokenKind.Integer)
@@ -215,7 +215,7 @@ internal ref struct JsonMessageParser(List<JsonToken> tokens, ReadOnlySpan<byte>
         return body[length..];
     }
 
-    // The value of four digits; -1 where they are none.
+    // Returns the value of four hexadecimal digits; -1 if they are none.
     private static int Hexadecimal(ReadOnlySpan<byte> digits) =>
         digits.Length >= 4 && ushort.TryParse(digits[..4], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ushort unit)
             ? unit : -1;

@@ -5,18 +5,18 @@ using System.Text.Json.Nodes;
 namespace Vmm.Management.Json;
 
 /// <summary>
-/// Finds the messages in a stream of bytes that comes in pieces of any size: JSON values one after another, with or without line ends
-/// between them (QEMU's qobject/json-streamer). What is no JSON costs one error and is skipped.
+/// Finds the messages in a stream of bytes that comes in pieces of any size. Messages are JSON values, with or without line ends between
+/// them (QEMU's qobject/json-streamer). Bytes that are no JSON give one error and are skipped.
 /// </summary>
 public sealed class JsonMessageReader
 {
-    /// <summary>Bytes that the tokens of a message may have together. QEMU has 64 MiB.</summary>
+    /// <summary>The largest size in bytes of all tokens of a message. QEMU allows 64 MiB.</summary>
     public const int LargestMessage = 1 << 20;
 
-    /// <summary>Objects and arrays that may be open at once, as QEMU has it.</summary>
+    /// <summary>The largest depth of nested objects and arrays, as in QEMU.</summary>
     public const int DeepestNesting = 1024;
 
-    // Of stray text, so much is repeated in the answer.
+    // The number of characters of stray text that an answer repeats.
     private const int LongestQuote = 64;
 
     private readonly JsonLexer _lexer = new(LargestMessage);
@@ -28,7 +28,7 @@ public sealed class JsonMessageReader
     /// <summary>Whether a message is half read.</summary>
     public bool HasPart => _tokens.Count > 0 || !_lexer.Idle;
 
-    /// <summary>Takes bytes and gives what they complete: messages, and why something is none.</summary>
+    /// <summary>Takes bytes. Gives the messages that they complete, and an error for each part that is no message.</summary>
     public IEnumerable<(JsonNode? Message, JsonMessageException? Error)> Feed(ReadOnlyMemory<byte> bytes)
     {
         int next = 0;
@@ -122,7 +122,7 @@ public sealed class JsonMessageReader
         _tokens.Clear();
         _text.Clear();
 
-        // What a large message took is given back.
+        // The memory that a large message took is given back.
         if (_text.Capacity > 1 << 16)
         {
             _text = [];

@@ -6,8 +6,8 @@ using System.Text.Json.Nodes;
 namespace Vmm.Management.Json;
 
 /// <summary>
-/// JSON as QEMU's monitor writes it, which scripts look for as text: <c>{"return": {}, "id": 1}</c>, all but ASCII escaped; pretty with an
-/// indentation of four spaces.
+/// Writes JSON in the form of QEMU's monitor, which scripts search as text: <c>{"return": {}, "id": 1}</c>. All characters but ASCII are
+/// escaped. The pretty form is indented by four spaces.
 /// </summary>
 public static class JsonMessageWriter
 {
@@ -18,7 +18,7 @@ public static class JsonMessageWriter
         return text.ToString();
     }
 
-    // Depth below zero: all on one line.
+    // A negative depth writes everything on one line.
     private static void Append(StringBuilder text, JsonNode? value, int depth)
     {
         switch (value)

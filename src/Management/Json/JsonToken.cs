@@ -14,5 +14,5 @@ internal enum JsonTokenKind
     String,
 }
 
-/// <summary>A token of a message: its bytes are <paramref name="Length"/> at <paramref name="Start"/> of the message's text.</summary>
+/// <summary>A token: <paramref name="Length"/> bytes at <paramref name="Start"/> of the message's text.</summary>
 internal readonly record struct JsonToken(JsonTokenKind Kind, int Start, int Length);

@@ -26,7 +26,7 @@ public sealed class QapiCommandTable
     public void Add<TArguments>(string name, Func<TArguments, Task> run) =>
         Add(new QapiCommandShape(name, typeof(TArguments), null, false), arguments => Nothing(run(QapiInput.Read<TArguments>(arguments))));
 
-    /// <summary>A command whose arguments its handler reads: there are more than the schema tells.</summary>
+    /// <summary>A command whose handler reads the arguments itself, because it takes more members than the schema names.</summary>
     public void AddOpen<TArguments>(string name, Func<JsonObject, Task> run, bool outOfBand = false, string[]? features = null) =>
         Add(new QapiCommandShape(name, typeof(TArguments), null, outOfBand, features), arguments => Nothing(run(arguments)));
 
@@ -43,7 +43,7 @@ public sealed class QapiCommandTable
         Add(new QapiCommandShape(name, typeof(TArguments), typeof(TResult), false, features), async arguments =>
             await run(QapiInput.Read<TArguments>(arguments)).ConfigureAwait(false));
 
-    /// <summary>A query without arguments whose result is made as JSON, in the shape of a type.</summary>
+    /// <summary>A query without arguments that gives its result as JSON. The type describes the shape for the schema.</summary>
     public void AddQuery(string name, Type result, Func<JsonNode> run, bool outOfBand = false) =>
         Add(new QapiCommandShape(name, null, result, outOfBand), arguments =>
     {

@@ -1,6 +1,6 @@
 namespace Vmm.Management.Qapi;
 
-/// <summary>QAPI's error classes: programs look at them, people at the text.</summary>
+/// <summary>The class of an error in QAPI. Programs look at the class, people at the text.</summary>
 public enum QapiErrorClass
 {
     GenericError,
@@ -10,7 +10,7 @@ public enum QapiErrorClass
     KVMMissingCap,
 }
 
-/// <summary>A command failed; the message is QEMU's.</summary>
+/// <summary>A command failed. The message is QEMU's.</summary>
 public sealed class QapiException(string message, QapiErrorClass errorClass = QapiErrorClass.GenericError) : Exception(message)
 {
     public QapiErrorClass Class { get; } = errorClass;

@@ -5,11 +5,11 @@ using System.Text.Json.Nodes;
 namespace Vmm.Management.Qapi;
 
 /// <summary>
-/// Arguments as a client sends them to the record that a command takes, with the errors of QEMU's qapi/qobject-input-visitor.
+/// Converts the arguments that a client sends into the record that a command takes. Errors are those of QEMU's qapi/qobject-input-visitor.
 /// </summary>
 public static class QapiInput
 {
-    /// <exception cref="QapiException">A member is missing, of another type, or not known.</exception>
+    /// <exception cref="QapiException">A member is missing, unknown, or of another type.</exception>
     public static T Read<T>(JsonObject arguments) => (T)ReadStruct(typeof(T), arguments, "");
 
     private static object ReadStruct(Type type, JsonObject given, string prefix)
@@ -29,7 +29,7 @@ public static class QapiInput
             }
         }
 
-        // What only a branch of a union has is checked; no command here needs to know it.
+        // The members of a branch of a union are checked but not kept: no command needs them.
         string[] branch = type.GetCustomAttribute<QapiUnionAttribute>() is { } union ? ReadBranch(type, union.Tag, given, prefix) : [];
         foreach ((string key, _) in given)
         {

@@ -7,20 +7,20 @@ using System.Text.Json.Serialization;
 namespace Vmm.Management.Qapi;
 
 /// <summary>
-/// How C# types stand for QAPI's (QEMU, docs/devel/qapi-code-gen): a record for a struct, its members in kebab case and optional where they
-/// may be null; an enum likewise; arrays; <see cref="JsonNode"/> for <c>any</c>. So what is sent and what <c>query-qmp-schema</c> says of
-/// it have one source.
+/// How C# types stand for those of QAPI (QEMU, docs/devel/qapi-code-gen). A record is a struct whose members are in kebab case, and
+/// optional if they may be null. An enum is an enum, an array an array, and <see cref="JsonNode"/> is <c>any</c>. The JSON of an answer and
+/// the schema of <c>query-qmp-schema</c> both come from these types.
 /// </summary>
 public static class QapiJson
 {
     private static readonly ConcurrentDictionary<Type, QapiMember[]> s_members = new();
     private static readonly ConcurrentDictionary<Enum, string> s_values = new();
 
-    /// <summary>A result as JSON; an empty object for none.</summary>
+    /// <summary>Writes a result as JSON; null becomes an empty object.</summary>
     public static JsonNode? Write(object? value) => value == null ? new JsonObject() : WriteValue(value);
 
-    // By reflection, as arguments are read: System.Text.Json's serializer would have some two hundred methods compiled for the first event
-    // of a plug.
+    // Values are written by reflection, as arguments are read. With System.Text.Json's serializer the runtime would compile some two
+    // hundred methods for the first event of a plug.
     private static JsonNode? WriteValue(object value)
     {
         switch (value)
@@ -68,7 +68,7 @@ public static class QapiJson
         enumeration.GetField(value)!.GetCustomAttribute<JsonStringEnumMemberNameAttribute>()?.Name
             ?? JsonNamingPolicy.KebabCaseLower.ConvertName(value);
 
-    /// <summary>The branches of a union that have members, by the value of its tag.</summary>
+    /// <summary>The branches of a union that have members of their own, by the value of the tag.</summary>
     internal static Dictionary<string, Type> BranchesOf(Type type) =>
         type.GetCustomAttributes<QapiBranchAttribute>().ToDictionary(b => b.Value, b => b.Members, StringComparer.Ordinal);
 
@@ -85,8 +85,8 @@ public static class QapiJson
     });
 }
 
-/// <param name="Type">Without Nullable.</param>
-/// <param name="Feature">A QAPI feature of the member, such as unstable.</param>
+/// <param name="Type">The type; of a nullable one, the type within.</param>
+/// <param name="Feature">A QAPI feature of the member, such as unstable; null for none.</param>
 internal sealed record QapiMember(PropertyInfo Property, string Name, Type Type, bool Optional, string? Feature);
 
 /// <summary>A QAPI feature, such as unstable or json-cli.</summary>
@@ -97,7 +97,8 @@ public sealed class QapiFeatureAttribute(string feature) : Attribute
 }
 
 /// <summary>
-/// A QAPI union: the member that tells the branches apart. Branches without <see cref="QapiBranchAttribute"/> have no members.
+/// Makes a record a QAPI union, and names the member whose value chooses the branch. A branch without <see cref="QapiBranchAttribute"/> has
+/// no members of its own.
 /// </summary>
 [AttributeUsage(AttributeTargets.Class)]
 public sealed class QapiUnionAttribute(string tag) : Attribute
@@ -105,7 +106,7 @@ public sealed class QapiUnionAttribute(string tag) : Attribute
     public string Tag { get; } = tag;
 }
 
-/// <summary>What a QAPI union has beside its own members when its tag has a value.</summary>
+/// <summary>The members that a QAPI union has in one branch, beside its own.</summary>
 [AttributeUsage(AttributeTargets.Class, AllowMultiple = true)]
 public sealed class QapiBranchAttribute(string value, Type members) : Attribute
 {

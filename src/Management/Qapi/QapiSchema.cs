@@ -4,8 +4,8 @@ using System.Text.Json.Nodes;
 namespace Vmm.Management.Qapi;
 
 /// <summary>
-/// What <c>query-qmp-schema</c> answers (QEMU, qapi/introspect.json): commands, events and their types. Names of types are no part of the
-/// interface, so they are numbers, as QEMU's are, but for those of built-in types.
+/// The answer to <c>query-qmp-schema</c> (QEMU, qapi/introspect.json): commands, events and their types. Names of types are no part of the
+/// interface, so they are numbers, as in QEMU; only built-in types have names.
 /// </summary>
 public sealed class QapiSchema
 {
@@ -19,8 +19,8 @@ public sealed class QapiSchema
     {
     }
 
-    /// <param name="commands">Each with its arguments and result as types; null for none.</param>
-    /// <param name="events">Each with its data as a type; null for none.</param>
+    /// <param name="commands">The commands, each with the types of its arguments and result; null for none.</param>
+    /// <param name="events">The events, each with the type of its data; null for none.</param>
     public static JsonArray Describe(IEnumerable<QapiCommandShape> commands, IEnumerable<QapiEventShape> events)
     {
         var schema = new QapiSchema();
@@ -62,7 +62,7 @@ public sealed class QapiSchema
 
     private string NameOf(Type type)
     {
-        // Integers of all sizes are one type to a client.
+        // A client sees one integer type for all sizes.
         type = type == typeof(ulong) || type == typeof(int) ? typeof(long) : type.IsAssignableTo(typeof(JsonNode)) ? typeof(JsonNode)
             : type;
         if (_names.TryGetValue(type, out string? known))
@@ -86,7 +86,7 @@ public sealed class QapiSchema
             return array;
         }
 
-        // Known before its members are, which may be of it.
+        // The type gets its name before its members are described, because they may refer to it.
         string name = _names.Values.Count(n => char.IsAsciiDigit(n[0])).ToString(CultureInfo.InvariantCulture);
         _names[type] = name;
         var entry = new JsonObject { ["name"] = name };
@@ -149,7 +149,7 @@ public sealed class QapiSchema
     private static JsonArray Strings(params string[] values) => new([.. values.Select(v => JsonValue.Create(v))]);
 }
 
-/// <param name="OutOfBand">It may be sent with exec-oob.</param>
+/// <param name="OutOfBand">Whether it may be sent with exec-oob.</param>
 public sealed record QapiCommandShape(string Name, Type? Arguments, Type? Result, bool OutOfBand, string[]? Features = null);
 
 public sealed record QapiEventShape(string Name, Type? Data);

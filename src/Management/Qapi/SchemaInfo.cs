@@ -2,7 +2,8 @@ using System.Text.Json.Nodes;
 
 namespace Vmm.Management.Qapi;
 
-// The shapes of what query-qmp-schema answers (QEMU, qapi/introspect.json): QapiSchema makes it as JSON, and these describe that in itself.
+// The types of the answer to query-qmp-schema (QEMU, qapi/introspect.json). QapiSchema makes that answer as JSON; these types let the
+// schema describe itself.
 
 public enum SchemaMetaType
 {

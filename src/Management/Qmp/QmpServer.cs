@@ -8,10 +8,12 @@ using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Qmp;
 
-/// <summary>The QMP server: any number of character devices, many clients at each; all of them hear the events.</summary>
+/// <summary>
+/// The QMP server. It serves many clients at each of any number of character devices, and sends the events to all of them.
+/// </summary>
 public sealed class QmpServer(QapiCommandTable commands)
 {
-    /// <summary>Clients that one socket serves at once; more wait until one goes. QEMU serves one.</summary>
+    /// <summary>The number of clients that one socket serves at once. More of them wait. QEMU serves one.</summary>
     public const int MostClients = 32;
 
     private readonly ConcurrentDictionary<QmpSession, byte> _sessions = [];
@@ -22,10 +24,10 @@ public sealed class QmpServer(QapiCommandTable commands)
     public Task RunAsync(CharacterDevice device, bool pretty, CancellationToken stop) =>
         device.RunAsync(connection => Serve(connection, pretty, stop), MostClients, stop);
 
-    /// <summary>Sends the events that something which the VM has published stands for. Any thread.</summary>
+    /// <summary>Sends the events of a message that the VM has published. Any thread.</summary>
     public void Publish(IProtocolMessage happened)
     {
-        // One after another, so that all clients hear them in one order.
+        // One message at a time, so that all clients get the events in the same order.
         lock (_sending)
         {
             foreach ((string name, object? data) in _events.Of(happened))

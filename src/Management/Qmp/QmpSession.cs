@@ -10,27 +10,28 @@ using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Qmp;
 
-/// <summary>Capabilities that a client may ask for.</summary>
+/// <summary>The capabilities that a client can ask for.</summary>
 public enum QmpCapability
 {
-    /// <summary>Commands out of band, by <c>exec-oob</c>.</summary>
+    /// <summary>Commands out of band (<c>exec-oob</c>).</summary>
     Oob,
 }
 
 public sealed record QmpCapabilitiesArguments(QmpCapability[]? Enable);
 
 /// <summary>
-/// One client of the QMP server (QEMU, docs/interop/qmp-spec). Commands are executed one after another; those sent with <c>exec-oob</c> at
-/// once, while others wait. A client that does not read is not read from either, and loses its connection when events pile up.
+/// One client of the QMP server (QEMU, docs/interop/qmp-spec). Commands are executed one after another, except those sent with
+/// <c>exec-oob</c>, which are executed at once. A client that does not read its answers is not read from; it loses its connection when too
+/// many events wait for it.
 /// </summary>
 internal sealed class QmpSession
 {
     private const string Capabilities = "qmp_capabilities";
 
-    // As QEMU has it: more are left in the socket.
+    // The number of requests that wait, as in QEMU. More of them stay in the socket.
     private const int MostWaiting = 8;
 
-    // Answers and events that a client has not read yet, in bytes.
+    // The answers and events in bytes that may wait for a client to read them.
     private const int LargestOutput = 1 << 20;
 
     private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(1);
@@ -70,7 +71,8 @@ internal sealed class QmpSession
         }
         finally
         {
-            // What the client has asked for before it went away is done; at the end of the program, what can be done in a moment.
+            // Requests that a client has sent before it went away are still executed; at the end of the program, as many as a moment
+            // allows.
             _waiting.Writer.TryComplete();
             Task done = working.ContinueWith(_ =>
                 _output.Complete(), CancellationToken.None, TaskContinuationOptions.None, TaskScheduler.Default);
@@ -78,7 +80,7 @@ internal sealed class QmpSession
         }
     }
 
-    /// <summary>Sends an event, once the client has negotiated. Any thread; never waits.</summary>
+    /// <summary>Sends an event to a client that has negotiated. It never waits. Any thread.</summary>
     public void SendEvent(ReadOnlyMemory<byte> compact, ReadOnlyMemory<byte> pretty)
     {
         if (_negotiated && !_output.TryAdd(_pretty ? pretty : compact) && !_output.Completion.IsCompleted)
@@ -88,7 +90,7 @@ internal sealed class QmpSession
         }
     }
 
-    /// <summary>A message as it goes over the wire.</summary>
+    /// <summary>The bytes of a message on the wire.</summary>
     public static byte[] Encode(JsonNode message, bool pretty) =>
         Encoding.ASCII.GetBytes(JsonMessageWriter.Write(message, pretty) + "\r\n");
 
@@ -192,13 +194,13 @@ internal sealed class QmpSession
         }
         catch (Exception e) when (e is not QapiException)
         {
-            // A defect of ours is no reason to leave the client without an answer, or the VM without a monitor.
+            // A defect of Vmm must leave neither the client without an answer nor the VM without a monitor.
             Log.Error(e, "QMP command {Name} failed", name);
             throw new QapiException($"{name} failed: {e.Message}");
         }
     }
 
-    // The members of a request: what QEMU's qapi/qmp-dispatch says of each.
+    // Checks the members of a request, with the errors of QEMU's qapi/qmp-dispatch.
     private (string Name, bool OutOfBand, JsonObject Arguments) Check(JsonObject request)
     {
         string? verb = null;

@@ -2,7 +2,7 @@ using Vmm.Actors.Protocol;
 
 namespace Vmm.Management.Text;
 
-/// <summary>How a plug, unplug, enabling or disabling has ended, for people.</summary>
+/// <summary>The end of a plug, unplug, enabling or disabling in words for people.</summary>
 public static class OutcomeText
 {
     public static string Of(HotplugOutcome outcome) => outcome.Operation switch

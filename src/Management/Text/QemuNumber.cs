@@ -1,9 +1,9 @@
 namespace Vmm.Management.Text;
 
-/// <summary>Numbers in the values of options and of the monitor's device_add.</summary>
+/// <summary>Numbers in the values of options and of the monitor's command device_add.</summary>
 public static class QemuNumber
 {
-    /// <summary>A number as QEMU takes them: decimal, with 0x hexadecimal, with 0 octal; a sign may come first.</summary>
+    /// <summary>Parses a number by QEMU's rules: decimal, hexadecimal with 0x, or octal with 0, after an optional sign.</summary>
     public static bool TryParse(string? text, out long number)
     {
         number = 0;

@@ -4,12 +4,12 @@ using System.Runtime.InteropServices;
 namespace Vmm.Management.Text;
 
 /// <summary>
-/// Why the system has refused something, in the words of strerror(3), as every other program on the host says it. .NET's own words repeat
-/// the path, name types and parameters, and call a folder that is opened as a file "denied".
+/// The reason why the operating system has refused something, in the words of strerror(3), which every other program uses. .NET's own words
+/// repeat the path, name types and parameters, and call a folder that is opened as a file "denied".
 /// </summary>
 public static class SystemError
 {
-    // errno(3) of Linux, on every architecture that there is .NET for.
+    // Values of errno(3) on Linux, which are the same on every architecture that .NET supports.
     private const int NoSuchFile = 2;
     private const int TryAgain = 11;
     private const int PermissionDenied = 13;
@@ -18,11 +18,11 @@ public static class SystemError
     private const int NameTooLong = 36;
     private const int Last = 4095;
 
-    /// <param name="error">What opening, reading, writing, binding or connecting has thrown.</param>
-    /// <param name="path">What it was about, where that is a file, a folder or a Unix socket.</param>
+    /// <param name="error">The exception of opening, reading, writing, binding or connecting.</param>
+    /// <param name="path">The file, folder or Unix socket in question; null if it was none.</param>
     public static string Describe(Exception error, string? path = null) => error switch
     {
-        // .NET keeps the number of none of these.
+        // .NET keeps the error number of none of the following four.
         _ when path is { Length: 0 } => Words(NoSuchFile),
         FileNotFoundException or DirectoryNotFoundException => Words(IsBelowFile(path) ? NotADirectory : NoSuchFile),
         PathTooLongException => Words(NameTooLong),
@@ -30,14 +30,14 @@ public static class SystemError
         UnauthorizedAccessException =>
             Words(error.InnerException is IOException { HResult: > 0 and <= Last } inner ? inner.HResult : PermissionDenied),
 
-        // A Unix socket in a folder that is not there, and one that is not there itself, are "address not available" to .NET.
+        // .NET says "address not available" for a Unix socket that does not exist, and also for one in a folder that does not exist.
         SocketException when IsBelowFile(path) => Words(NotADirectory),
         SocketException { SocketErrorCode: SocketError.AddressNotAvailable } when path != null => Words(NoSuchFile),
 
-        // Of names that do not resolve there is no number.
+        // A name that does not resolve has no error number.
         SocketException { NativeErrorCode: > 0 and <= Last } socket => Words(socket.NativeErrorCode),
 
-        // .NET locks what it opens, and so does another Vmm.
+        // .NET locks each file that it opens, and so does another Vmm.
         IOException { HResult: TryAgain } => "another process uses it",
         IOException { HResult: > 0 and <= Last } => Words(error.HResult),
         ArgumentException argument when argument.ParamName != null =>
