@@ -5,15 +5,15 @@ using Vmm.Actors.Protocol;
 namespace Vmm.Host;
 
 /// <summary>
-/// Sends one request to plug, unplug, enable or disable a CPU, and waits for how it ends: for as long as the guest runs and can answer. It
-/// ends with the request.
+/// Sends one request to plug, unplug, enable or disable a CPU, and waits for its outcome as long as the guest runs and can answer. The
+/// actor ends with the request.
 /// </summary>
 internal sealed class HotplugRequest : MessageActor
 {
     private readonly IActorRef _vm;
     private readonly IProtocolMessage _request;
 
-    /// <param name="ended">Gets the outcome, or the rejection.</param>
+    /// <param name="ended">Gets the outcome or the rejection.</param>
     public HotplugRequest(IActorRef vm, IProtocolMessage request, TaskCompletionSource<IProtocolMessage> ended)
     {
         _vm = vm;
@@ -33,7 +33,7 @@ internal sealed class HotplugRequest : MessageActor
             vm.Tell(new GetVmStatus());
         });
 
-        // A guest that does not run does not answer; what it is asked stays pending.
+        // A guest that does not run does not answer. The request stays pending.
         Receive<VmStatus>(
             status => accepted != null && status.RunState != VmRunState.Running,
             _ => End(new HotplugOutcome(

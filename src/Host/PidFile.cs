@@ -4,19 +4,21 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host;
 
-/// <summary><c>-pidfile FILE</c>: holds the process id as long as the program runs. One process at a time has the file.</summary>
+/// <summary>
+/// The file of <c>-pidfile FILE</c>: holds the process id as long as the program runs. Only one process at a time can have it.
+/// </summary>
 public sealed class PidFile : IDisposable
 {
     private readonly FileStream _file;
 
     private PidFile(FileStream file) => _file = file;
 
-    /// <exception cref="OptionException">One line that says why there cannot be one.</exception>
+    /// <exception cref="OptionException">One line that says why the file cannot be made.</exception>
     public static PidFile Create(string path)
     {
         try
         {
-            // An advisory lock: who reads it does not care, who wants it too finds it taken.
+            // The lock is advisory: it does not hinder a reader, and another Vmm that wants the same file finds it taken.
             var file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.Write, FileShare.None);
             file.SetLength(0);
             file.Write(System.Text.Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"{Environment.ProcessId}\n")));

@@ -6,7 +6,8 @@ using Vmm.Host.Guest;
 using Vmm.Host.Options;
 using Vmm.Management.Text;
 
-// What no code expects ends the program, as one line; with --log the whole of it is in the log. Threads of their own come to the handler.
+// An exception that no code expects ends the program with one line; with --log all of it is in the log. Exceptions of other threads come
+// here.
 AppDomain.CurrentDomain.UnhandledException += (_, unexpected) => Environment.Exit(Unexpected((Exception)unexpected.ExceptionObject));
 try
 {
@@ -30,7 +31,7 @@ static int Unexpected(Exception e)
 
 static async Task<int> Run(string[] args)
 {
-    // `vmm run` and QEMU's form have options of QEMU's kind, which are in a table; everything else is System.CommandLine's.
+    // `vmm run` and `vmm -…` take options of QEMU's kind, which are in a table. System.CommandLine parses all other commands.
     if (args is [RunCommand.Name, ..])
     {
         return await RunCommand.Run(args[1..]).ConfigureAwait(false);
@@ -54,7 +55,8 @@ static async Task<int> Run(string[] args)
         return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }).ConfigureAwait(false);
     }
 
-    // One line, without the page of help in which it would drown: what was typed says more than what is missing.
+    // The message is one line, without the page of help, in which it would be overlooked. The word that is wrong says more than the word
+    // that is missing.
     var error = parsed.UnmatchedTokens.Count > 0 ? parsed.Errors[^1] : parsed.Errors[0];
     return await Complaint.Write($"{error.Message} (see vmm --help)").ConfigureAwait(false);
 }

@@ -9,10 +9,12 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Commands;
 
-/// <summary><c>vmm acpi dump</c>: the ACPI tables of a machine as files that <c>iasl -d</c> and <c>acpiexec</c> read.</summary>
+/// <summary>
+/// The command <c>vmm acpi dump</c>: writes the ACPI tables of a machine as files for <c>iasl -d</c> and <c>acpiexec</c>.
+/// </summary>
 public static class AcpiCommand
 {
-    // Where the tables point to each other; at a boot they lie below the top of RAM instead.
+    // The address for which the tables are made. At a boot they lie below the top of RAM instead.
     private static readonly ulong s_address = VirtMap.Board.Ram.Value;
 
     public static Command Create()
@@ -59,7 +61,7 @@ public static class AcpiCommand
         }
     }
 
-    // Named as acpidump -b does.
+    // The names of the files are those of acpidump -b.
     private static void Write(string folder, string signature, ReadOnlySpan<byte> bytes)
     {
         string path = Path.Combine(folder, $"{signature.ToLowerInvariant()}.dat");

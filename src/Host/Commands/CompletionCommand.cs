@@ -7,8 +7,8 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Commands;
 
 /// <summary>
-/// <c>vmm completion bash|zsh|fish</c>: what makes a shell complete commands and options of vmm; made of <see cref="OptionTable"/> and the
-/// commands.
+/// The command <c>vmm completion bash|zsh|fish</c>: prints a script with which a shell completes commands and options of vmm. It is made
+/// from <see cref="OptionTable"/> and the list of commands.
 /// </summary>
 public static class CompletionCommand
 {
@@ -30,7 +30,7 @@ public static class CompletionCommand
         return command;
     }
 
-    /// <summary>The script for a shell: bash, zsh or fish.</summary>
+    /// <summary>The script for a shell, which is bash, zsh or fish.</summary>
     public static string Script(string shell, RootCommand root) => shell switch
     {
         "bash" => Bash(root),
@@ -45,7 +45,7 @@ public static class CompletionCommand
     private static string Options(string dashes) =>
         string.Join(' ', OptionTable.Supported.SelectMany(r => r.Names).Select(n => dashes + n));
 
-    // Words of a command but run: its subcommands, options and what its arguments can be.
+    // The words that can follow a command other than run: subcommands, options, and values of its arguments.
     private static string WordsOf(Command command) => string.Join(' ', command.Subcommands.Select(c => c.Name)
         .Concat(command.Options.Concat(command.Subcommands.SelectMany(c => c.Options)).Where(o => !o.Hidden).Select(o => o.Name))
         .Concat(command.Arguments.SelectMany(a => a.GetCompletions(CompletionContext.Empty)).Select(c => c.Label)).Distinct());
@@ -73,7 +73,7 @@ public static class CompletionCommand
             script.Append($"    {command.Name}) _vmm_words '{WordsOf(command)}' ;;\n");
         }
 
-        // Bash takes = and : for ends of words: what stands before the last of them is there already.
+        // Bash ends a word at = and at :, so the text before the last of them is typed already.
         return script.Append("""
               esac
             }
@@ -111,7 +111,7 @@ public static class CompletionCommand
         return script.Append("  esac\n}\ncompdef _vmm vmm ./vmm\n").ToString();
     }
 
-    // What follows an option that takes a value.
+    // Adds the values of options that take one.
     private static void AppendValues(StringBuilder script, string previous, Func<string, string> files, Func<string, string> words)
     {
         script.Append($"  case ${previous} in\n");

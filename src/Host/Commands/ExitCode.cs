@@ -1,6 +1,6 @@
 namespace Vmm.Host.Commands;
 
-/// <summary>What the program's exit code says.</summary>
+/// <summary>The exit codes of the program.</summary>
 public static class ExitCode
 {
     /// <summary>The guest powered off, or the user quit.</summary>
@@ -12,10 +12,10 @@ public static class ExitCode
     /// <summary>The VM stopped with an internal error; a crash report is on stderr.</summary>
     public const int InternalError = 2;
 
-    /// <summary><c>vmm demo</c>: the guest did not say what it should have.</summary>
+    /// <summary><c>vmm demo</c>: the guest printed something else than expected.</summary>
     public const int DemoFailed = 3;
 
-    /// <summary><c>vmm remote</c>: the guest refused what it was asked.</summary>
+    /// <summary><c>vmm remote</c>: the guest refused the request.</summary>
     public const int Refused = 4;
 
     /// <summary><c>vmm remote</c>: the guest has not answered; the request is still pending.</summary>

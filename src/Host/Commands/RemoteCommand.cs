@@ -16,12 +16,12 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Commands;
 
 /// <summary>
-/// <c>vmm remote [HOST:]PORT COMMAND…</c>: one monitor command for a VM that runs with <c>--remote</c>; waits for how a plug or unplug
-/// ends.
+/// The command <c>vmm remote [HOST:]PORT COMMAND…</c>: executes one monitor command in a VM that runs with <c>--remote</c>. It waits for
+/// the outcome of a plug or unplug.
 /// </summary>
 public static class RemoteCommand
 {
-    // What may be carried out is waited for: a VM that has gone is known by its connection.
+    // How long a request is waited for that may be carried out. If the VM ends, the connection tells that earlier.
     private static readonly TimeSpan s_requestPatience = TimeSpan.FromMinutes(10);
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(10);
 
@@ -95,7 +95,7 @@ public static class RemoteCommand
         }
     }
 
-    // Why nobody listens there, before Akka tries, whose errors do not say; null where somebody does.
+    // Finds out why nobody listens there, before Akka tries, whose errors do not say it. Null if somebody listens.
     private static async Task<string?> Unreachable(EndpointOption endpoint, Socket probe)
     {
         using var patience = new CancellationTokenSource(s_patience);
@@ -114,7 +114,7 @@ public static class RemoteCommand
         }
     }
 
-    // A Vmm says nothing to who says nothing: what greets, or hangs up, is another program.
+    // A Vmm sends nothing to a connection on which it has received nothing. A program that greets or hangs up is another one.
     private static async Task<MachineDescription> Describe(RemoteVm vm, Socket probe)
     {
         Task<MachineDescription> answer = vm.AskAsync<MachineDescription>(new GetMachineDescription());
@@ -144,7 +144,7 @@ public static class RemoteCommand
         }
     }
 
-    // What the monitor looks at; RAM and boot files are the VM's own affair.
+    // The configuration as far as monitor commands look at it. RAM and boot files are not part of it.
     private static MachineConfig ToConfig(MachineDescription machine) => new(
         CpuModel.Find(machine.CpuModel) is { } model && machine.Protocol == ProtocolVersion.Current
             ? model
@@ -160,7 +160,7 @@ public static class RemoteCommand
         Uuid = Guid.TryParse(machine.Uuid, out Guid uuid) ? uuid : default,
     };
 
-    // One question at a time; an outcome may follow the answer. That nobody is there, or has gone, comes to the same inbox.
+    // Sends one message at a time. Its answer, a later outcome, and the loss of the connection all come to the same inbox.
     private sealed class RemoteVm : IDisposable
     {
         private readonly Inbox _inbox;
@@ -178,7 +178,7 @@ public static class RemoteCommand
 
         public bool AwaitsOutcome => _accepted != null;
 
-        /// <exception cref="TimeoutException">The VM did not answer, or not so; the message says why.</exception>
+        /// <exception cref="TimeoutException">The VM did not answer, or not with that message. The text says why.</exception>
         public async Task<T> AskAsync<T>(IProtocolMessage message)
         {
             _vm.Tell(message, _inbox.Receiver);
@@ -189,7 +189,9 @@ public static class RemoteCommand
             return answer;
         }
 
-        /// <summary>How the accepted request ended; timed out, for as long as the guest does not run and so cannot answer.</summary>
+        /// <summary>
+        /// The outcome of the accepted request. While the guest does not run, and so cannot answer, the outcome is a time-out.
+        /// </summary>
         /// <exception cref="TimeoutException">The VM no longer answers.</exception>
         public async Task<HotplugOutcome> OutcomeAsync()
         {
@@ -211,7 +213,7 @@ public static class RemoteCommand
                 }
                 catch (TimeoutException)
                 {
-                    // The guest takes its time: whether the VM is still there, its status says.
+                    // The guest takes its time. The next question shows whether the VM is still there.
                 }
             }
         }

@@ -1,6 +1,6 @@
 namespace Vmm.Host.Console;
 
-/// <summary>What a key after Ctrl-A asks for.</summary>
+/// <summary>The commands of the console, given by the key after the escape key.</summary>
 public enum ConsoleAction
 {
     None,
@@ -10,7 +10,8 @@ public enum ConsoleAction
 }
 
 /// <summary>
-/// Finds sequences of an escape key, Ctrl-A, in what is typed: x quits, c switches to the monitor and back, h helps, the key sends itself.
+/// Finds the escape key, which is Ctrl-A by default, and the key after it among typed keys: x quits, c switches to the monitor and back, h
+/// shows help, and the escape key itself is sent to the guest.
 /// </summary>
 public sealed class EscapeFilter(byte escapeKey = EscapeFilter.ControlA)
 {
@@ -18,11 +19,13 @@ public sealed class EscapeFilter(byte escapeKey = EscapeFilter.ControlA)
 
     private bool _escaped;
 
-    /// <summary>What is written on a key, for people.</summary>
+    /// <summary>The name of a key for people.</summary>
     public static string NameOf(byte key) =>
         key is > 0 and < 32 ? $"Ctrl-{(char)(key + '@')}" : key is >= 32 and < 127 ? $"{(char)key}" : $"0x{key:x2}";
 
-    /// <summary>Takes one byte. True: <paramref name="key"/> is to be sent on; otherwise <paramref name="action"/> may be one.</summary>
+    /// <summary>
+    /// Takes one byte. True: <paramref name="key"/> is for the guest. False: <paramref name="action"/> is the command, or None.
+    /// </summary>
     public bool Take(byte key, out ConsoleAction action)
     {
         action = ConsoleAction.None;

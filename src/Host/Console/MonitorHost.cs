@@ -26,13 +26,13 @@ public sealed class MonitorHost : IAsyncDisposable
     /// <summary>The guest's serial line.</summary>
     public SerialConsole Console { get; }
 
-    /// <summary>Whether somebody types keys at stdin: at a serial line or a monitor for people, not QMP.</summary>
+    /// <summary>Whether keys are typed at stdin: at a serial line or at a monitor for people, but not at QMP.</summary>
     public bool UsesTerminal => _serial is StdioDevice || _monitors.Any(m => m is { Device: StdioDevice, Control: false });
 
     /// <summary>Opens all devices; nothing is served yet.</summary>
-    /// <param name="options">Of the command line.</param>
-    /// <param name="quit">Ctrl-A x.</param>
-    /// <exception cref="OptionException">One of them cannot be: one line.</exception>
+    /// <param name="options">The options of the command line.</param>
+    /// <param name="quit">Called for Ctrl-A x.</param>
+    /// <exception cref="OptionException">A device cannot be opened: one line.</exception>
     public static MonitorHost Open(RunOptions options, Action quit)
     {
         Dictionary<string, CharacterDeviceOption> chardevs = Chardevs(options);
@@ -52,7 +52,7 @@ public sealed class MonitorHost : IAsyncDisposable
 
     /// <summary>Serves all devices.</summary>
     /// <param name="vm">The VM.</param>
-    /// <param name="sendToGuest">Takes what comes on the serial line.</param>
+    /// <param name="sendToGuest">Takes the input of the serial line.</param>
     public void Start(MonitorVm vm, Action<byte[]> sendToGuest)
     {
         var commands = new MonitorCommands(vm, () => _devices);
@@ -69,7 +69,7 @@ public sealed class MonitorHost : IAsyncDisposable
 
     private void Run(Task serving) => _running.Add(Watch(serving));
 
-    // A monitor that fails takes neither the others nor the VM with it.
+    // A monitor that fails ends neither the others nor the VM.
     private static async Task Watch(Task serving)
     {
         try
@@ -82,28 +82,28 @@ public sealed class MonitorHost : IAsyncDisposable
         }
         catch (OperationCanceledException)
         {
-            // The end of the program.
+            // The program ends.
         }
     }
 
     /// <summary>Waits for the first client of each device that was opened with wait=on.</summary>
     public Task WaitForClientsAsync() => Task.WhenAll(_devices.Select(d => d.WaitForClientAsync(_stop.Token)));
 
-    /// <summary>How a plug or unplug ended, for people. Any thread.</summary>
+    /// <summary>Tells the monitors for people how a plug or unplug ended. Any thread.</summary>
     public void Report(HotplugOutcome outcome)
     {
         Console.Report(outcome);
         _hmp?.Report(outcome);
     }
 
-    /// <summary>What the VM publishes, for programs. Any thread.</summary>
+    /// <summary>Passes what the VM publishes to the QMP server. Any thread.</summary>
     public void Publish(IProtocolMessage happened) => _qmp?.Publish(happened);
 
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(false);
 
-        // What is still to be written has a moment; a terminal that is being read from does not end by itself.
+        // Output that is still queued gets a moment. Reading from a terminal would not end by itself.
         await Task.WhenAny(Task.WhenAll(_running), Task.Delay(TimeSpan.FromSeconds(2))).ConfigureAwait(false);
         await DisposeDevices().ConfigureAwait(false);
         _stop.Dispose();
@@ -131,7 +131,7 @@ public sealed class MonitorHost : IAsyncDisposable
         return chardevs;
     }
 
-    // The terminal, unless something else has it.
+    // The serial line is at the terminal, unless a monitor is.
     private static CharacterDeviceOption DefaultSerial(RunOptions options, Dictionary<string, CharacterDeviceOption> chardevs) =>
         options.Monitors.Any(m => Resolve(m.Device, chardevs).Kind == CharacterDeviceKind.Stdio)
             ? new CharacterDeviceOption(CharacterDeviceKind.Null)
@@ -158,7 +158,7 @@ public sealed class MonitorHost : IAsyncDisposable
         {
             CharacterDeviceOption device = Resolve(monitor.Device, chardevs);
 
-            // `-chardev …,mux=on`, named by -serial and -mon: the monitor is behind Ctrl-A c.
+            // A multiplexed device that both -serial and -mon name has the monitor behind Ctrl-A c.
             if (device.Kind != CharacterDeviceKind.Null
                 && !(device.Id.Length > 0 && device.Id == serial.Id && serial.Multiplexed && !monitor.Control))
             {

@@ -4,8 +4,8 @@ using Microsoft.Win32.SafeHandles;
 namespace Vmm.Host.Console;
 
 /// <summary>
-/// The terminal in raw mode from creation to disposal, also when a signal ends the program. A shell that stops the program has its terminal
-/// as it was, and <c>fg</c> makes it raw again. Nothing if stdin is no terminal.
+/// Keeps the terminal in raw mode from creation to disposal, and restores it also when a signal ends the program. When a shell stops the
+/// program, the terminal is restored, and <c>fg</c> makes it raw again. Does nothing if stdin is no terminal.
 /// </summary>
 public sealed class RawTerminal : IDisposable
 {
@@ -15,25 +15,25 @@ public sealed class RawTerminal : IDisposable
     // SIGSTOP of signal(7), the same on x86-64 and arm64.
     private const int StopSignal = 19;
 
-    // Larger than struct termios is on any Linux: its layout differs between hosts and does not matter here.
+    // A size larger than struct termios on any Linux. Its layout differs between hosts and does not matter here.
     private const int TermiosSize = 256;
 
     private readonly List<PosixSignalRegistration> _signals = [];
     private readonly Lock _lock = new();
 
-    // The settings before and after; null where there is nothing to set. Under the lock: they are set by signals and by the end of the
-    // program.
+    // The settings in cooked and in raw mode; null if there is no terminal. Guarded by _lock, because signals and the end of the program
+    // use them.
     private byte[]? _cooked;
     private byte[]? _raw;
 
     /// <summary>
-    /// The bytes of stdin as they come. The runtime's own stream reads a terminal by lines, echoes them, and sets its modes.
+    /// Stdin as a stream of bytes as they are typed. The runtime's own stream reads a terminal by lines, echoes, and sets modes of its own.
     /// </summary>
     public static Stream OpenInput() =>
         new FileStream(new SafeFileHandle(StandardInput, ownsHandle: false), FileAccess.Read, bufferSize: 0);
 
-    /// <param name="raw">False: the terminal stays as it is, for nothing reads it.</param>
-    /// <param name="terminate">Called on SIGTERM, SIGHUP, SIGINT and SIGQUIT: end the program in good order.</param>
+    /// <param name="raw">False: nothing reads the terminal, and it stays as it is.</param>
+    /// <param name="terminate">Called on SIGTERM, SIGHUP, SIGINT and SIGQUIT, to end the program in good order.</param>
     public RawTerminal(bool raw, Action terminate)
     {
         foreach (PosixSignal signal in (ReadOnlySpan<PosixSignal>)[PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGINT,
@@ -65,21 +65,21 @@ public sealed class RawTerminal : IDisposable
         _signals.ForEach(s => s.Dispose());
     }
 
-    // The action stands in place of what the signal does otherwise; at SIGCONT the runtime would set modes of its own.
+    // The action replaces the signal's default effect. At SIGCONT the runtime would set modes of its own.
     private void On(PosixSignal signal, Action action) => _signals.Add(PosixSignalRegistration.Create(signal, context =>
     {
         context.Cancel = true;
         action();
     }));
 
-    // The shell takes the terminal as it was before.
+    // Restores the terminal for the shell, and stops the program.
     private void Stop()
     {
         Set(raw: false);
         _ = SendSignal(Environment.ProcessId, StopSignal);
     }
 
-    // A program in the background has no terminal to set; `fg` sends SIGCONT again.
+    // A program in the background must not set the terminal. `fg` sends another SIGCONT.
     private void EnterRaw()
     {
         if (ForegroundGroup(StandardInput) == ProcessGroup())
@@ -108,7 +108,7 @@ public sealed class RawTerminal : IDisposable
         }
     }
 
-    // termios(3). A child process that did this (stty) would not do: the runtime resets the terminal when a child ends.
+    // Functions of termios(3). The program stty is no way: the runtime resets the terminal whenever a child process ends.
     [DllImport("libc", EntryPoint = "tcgetattr")]
     private static extern int GetAttributes(int descriptor, byte[] settings);
 

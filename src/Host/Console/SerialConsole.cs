@@ -7,10 +7,10 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Console;
 
-/// <summary>The guest's serial line at a character device; where it is multiplexed, with the monitor behind Ctrl-A c.</summary>
-/// <param name="multiplexed">The escape key is not the guest's.</param>
+/// <summary>The guest's serial line at a character device. On a multiplexed device the monitor is behind Ctrl-A c.</summary>
+/// <param name="multiplexed">Whether the escape key belongs to the console instead of the guest.</param>
 /// <param name="quit">Ends the program.</param>
-/// <param name="escapeKey">Stands before the keys of the console.</param>
+/// <param name="escapeKey">The key before the commands of the console.</param>
 public sealed class SerialConsole(bool multiplexed, Action quit, byte escapeKey = EscapeFilter.ControlA)
 {
     private static string Help(string key) => $"""
@@ -20,7 +20,7 @@ public sealed class SerialConsole(bool multiplexed, Action quit, byte escapeKey 
         {key} {key}  send {key}
         """;
 
-    // What a client of a socket has not read yet, in bytes; the guest does not wait for it.
+    // The output in bytes that may wait for the client of a socket. The guest does not wait for a client.
     private const int LargestOutput = 4 << 20;
 
     private readonly Lock _lock = new();
@@ -31,8 +31,8 @@ public sealed class SerialConsole(bool multiplexed, Action quit, byte escapeKey 
     private HmpSession? _monitor;
     private bool _inMonitor;
 
-    /// <summary>What the line is of; before anything is served.</summary>
-    /// <param name="sendToGuest">Takes what is typed.</param>
+    /// <summary>Connects the console to the VM, before anything is served.</summary>
+    /// <param name="sendToGuest">Takes typed bytes.</param>
     public void Connect(MonitorCommands commands, Action<byte[]> sendToGuest)
     {
         _commands = commands;
@@ -40,8 +40,8 @@ public sealed class SerialConsole(bool multiplexed, Action quit, byte escapeKey 
     }
 
     /// <summary>
-    /// Bytes from the guest, in order. A terminal, a pipe and a file are waited for; what the client of a socket is too slow for is lost,
-    /// and so is what comes while there is none.
+    /// Takes bytes from the guest, in order. The guest waits for a terminal, a pipe or a file. It does not wait for the client of a socket:
+    /// bytes for which a client is too slow are lost, and so are bytes while there is no client.
     /// </summary>
     public void Write(ReadOnlyMemory<byte> bytes)
     {
@@ -52,7 +52,7 @@ public sealed class SerialConsole(bool multiplexed, Action quit, byte escapeKey 
         }
     }
 
-    /// <summary>How a plug or unplug ended, for the person at the monitor.</summary>
+    /// <summary>Tells the person at the monitor how a plug or unplug ended.</summary>
     public void Report(HotplugOutcome outcome)
     {
         lock (_lock)
@@ -64,7 +64,7 @@ public sealed class SerialConsole(bool multiplexed, Action quit, byte escapeKey 
         }
     }
 
-    /// <summary>Serves the device until <paramref name="stop"/>; one client at a time.</summary>
+    /// <summary>Serves the device until <paramref name="stop"/>, one client at a time.</summary>
     public Task RunAsync(CharacterDevice device, CancellationToken stop) => device.RunAsync(connection => Serve(connection, stop), 1, stop);
 
     private async Task Serve(CharacterConnection connection, CancellationToken stop)
@@ -84,7 +84,7 @@ public sealed class SerialConsole(bool multiplexed, Action quit, byte escapeKey 
         }
         finally
         {
-            // The guest's last words are still on their way when the VM ends: they are written before the device goes.
+            // The guest's last output is still queued when the VM ends. It is written before the device is closed.
             Volatile.Write(ref _output, null);
             output.Complete();
             await Task.WhenAny(output.Completion, Task.Delay(TimeSpan.FromSeconds(1), CancellationToken.None)).ConfigureAwait(false);
@@ -95,7 +95,7 @@ public sealed class SerialConsole(bool multiplexed, Action quit, byte escapeKey 
         }
     }
 
-    // True: the program is to end.
+    // Returns true if the program is to end.
     private async Task<bool> Pump(CharacterConnection connection, CancellationToken stop)
     {
         var filter = new EscapeFilter(escapeKey);
@@ -160,7 +160,7 @@ public sealed class SerialConsole(bool multiplexed, Action quit, byte escapeKey 
         }
     }
 
-    // The terminal is raw: a line needs its carriage return.
+    // The terminal is in raw mode, in which a line needs a carriage return.
     private void Print(string text)
     {
         if (text.Length > 0)

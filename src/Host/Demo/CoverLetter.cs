@@ -3,15 +3,15 @@ using Vmm.Host.Options;
 namespace Vmm.Host.Demo;
 
 /// <summary>
-/// What the cover letter of the series "Support of Virtual CPU Hotplug for ARMv8 Arch" types (V5, section "Commands Used"): its launch
-/// line, with the files of this host, and with an engine that there is in place of KVM.
+/// The commands in the cover letter of the series "Support of Virtual CPU Hotplug for ARMv8 Arch" (V5, section "Commands Used"). The launch
+/// line has the files of this host, and an engine that exists here in place of KVM.
 /// </summary>
 public static class CoverLetter
 {
     public const string Plug = "device_add host-arm-cpu,id=core4,core-id=4";
     public const string Unplug = "device_del core4";
 
-    /// <param name="firmware">Null to enter the kernel directly.</param>
+    /// <param name="firmware">The firmware; null to enter the kernel directly.</param>
     public static IReadOnlyList<string> LaunchLine(string kernel, string initrd, string engine, string? firmware) =>
     [
         "-accel", engine, "-machine", "virt,gic-version=3",
@@ -24,7 +24,7 @@ public static class CoverLetter
         .. firmware == null ? Array.Empty<string>() : ["-bios", firmware],
     ];
 
-    /// <summary>A line as a person types it in a shell.</summary>
+    /// <summary>A command line in the form in which a person types it in a shell.</summary>
     public static string Quote(IReadOnlyList<string> arguments) =>
         "vmm " + string.Join(' ', arguments.Select(a => a.Contains(' ', StringComparison.Ordinal) ? $"\"{a}\"" : a));
 }

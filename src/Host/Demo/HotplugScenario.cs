@@ -11,15 +11,16 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Demo;
 
-/// <summary>One thing that the scenario looked at.</summary>
+/// <summary>One observation of the scenario.</summary>
 public sealed record Finding(string What, string Expected, string Seen)
 {
     public bool Holds => Expected == Seen;
 }
 
 /// <summary>
-/// The scenario of the series "Support of Virtual CPU Hotplug for ARMv8 Arch": four of six vCPUs enabled, two online; CPU 4 is plugged,
-/// brought online, used, taken out again. What counts is what the guest prints; nothing is judged by our own state.
+/// The scenario of the series "Support of Virtual CPU Hotplug for ARMv8 Arch". Four of six vCPUs are enabled and two of them online; CPU 4
+/// is plugged, brought online, used, and taken out again. The scenario is judged by the output of the guest alone, never by the state of
+/// Vmm.
 /// </summary>
 public sealed partial class HotplugScenario
 {
@@ -28,7 +29,7 @@ public sealed partial class HotplugScenario
     private const string BootEnabled = "0-3";
     private const string Faults = "WARNING:|BUG:|Oops|Call trace|rcu: INFO|soft lockup|hung task|Unable to handle|psci: .*[Ff]ail|not shut";
 
-    // What a shell prints last when it waits for a command of root.
+    // The end of a root shell's prompt.
     private const string AnyPrompt = "# ";
 
     private readonly Stopwatch _clock = Stopwatch.StartNew();
@@ -40,8 +41,8 @@ public sealed partial class HotplugScenario
     private readonly HmpMonitor _monitor;
     private TaskCompletionSource<HotplugOutcome> _outcome = new();
 
-    // Linux before 7.2 has all possible CPUs present from boot; later the present ones are those that the firmware has enabled or that were
-    // plugged. Seen at boot.
+    // Until Linux 7.1 all possible CPUs are present from boot. Later the present CPUs are those that the firmware has enabled or that were
+    // plugged. The scenario finds out at boot which of the two holds.
     private bool _presentFollowsEnabled;
 
     private HotplugScenario(MachineConfig config, Action<string> print)
@@ -54,7 +55,7 @@ public sealed partial class HotplugScenario
     }
 
     /// <summary>Runs the scenario, then <paramref name="rounds"/> more plugs and unplugs; prints a timeline line by line.</summary>
-    /// <param name="config">A machine as <see cref="CoverLetter.LaunchLine"/> makes it.</param>
+    /// <param name="config">A machine made of <see cref="CoverLetter.LaunchLine"/>.</param>
     /// <exception cref="GuestSilentException">The guest or the VM stopped answering.</exception>
     public static async Task<IReadOnlyList<Finding>> RunAsync(MachineConfig config, int rounds, Action<string> print)
     {
@@ -74,14 +75,13 @@ public sealed partial class HotplugScenario
         await _shell.UntilAsync(AnyPrompt).ConfigureAwait(false);
         Say("vmm", "the guest's shell is up");
 
-        // In two parts, so that the echo of the command is not taken for the prompt.
+        // The prompt is set in two parts, so that the echo of the command is not taken for the prompt.
         await _shell.RunAsync($"PS1='{Initramfs.Prompt[..3]}''{Initramfs.Prompt[3..]}'").ConfigureAwait(false);
 
-        // What the kernel prints in the middle of an echo would be taken for output, such as that a busy host made an interrupt late; its
-        // log is read below.
+        // The kernel must not print to the console: a message in the middle of an echo would be taken for output. Its log is read below.
         await _shell.RunAsync("dmesg -n 1").ConfigureAwait(false);
 
-        // A wide terminal, so that the shell's line editing does not fold the echo of a long command.
+        // The terminal is declared wide, so that the line editing of the shell does not fold the echo of a long command.
         await _shell.RunAsync("stty cols 250").ConfigureAwait(false);
         await _shell.RunAsync("cd /sys/devices/system/cpu").ConfigureAwait(false);
         Say("guest", await _shell.RunAsync("uname -rm").ConfigureAwait(false));
@@ -106,7 +106,7 @@ public sealed partial class HotplugScenario
         await PowerOff().ConfigureAwait(false);
     }
 
-    // So that nobody waits for what a VM that has ended would have printed.
+    // When the VM has ended, waits for its output end at once.
     private async Task TellOfTheEndAsync()
     {
         VmStatus status = await _session.Ended.ConfigureAwait(false);
@@ -133,7 +133,7 @@ public sealed partial class HotplugScenario
         await ShowState().ConfigureAwait(false);
     }
 
-    // A process that may run on this CPU only says where it ran, and the CPU's timer ticks while another keeps it busy.
+    // The process may run only on this CPU and says where it ran. The CPU's timer ticks while another process keeps it busy.
     private async Task UseCpu()
     {
         long before = await TimerTicks().ConfigureAwait(false);
@@ -147,7 +147,7 @@ public sealed partial class HotplugScenario
         Find("timer ticks counted on CPU 4", "yes", ticks > 0 ? "yes" : "no");
     }
 
-    // The architected timer's line of /proc/interrupts, in the column of the CPU.
+    // The count of the architected timer in /proc/interrupts, in the CPU's column.
     private async Task<long> TimerTicks()
     {
         string[] lines = (await _shell.RunAsync("head -1 /proc/interrupts; grep arch_timer /proc/interrupts").ConfigureAwait(false))
@@ -222,7 +222,7 @@ public sealed partial class HotplugScenario
         Find(line, "done", said);
     }
 
-    // Executes a device_add or device_del and waits for its end.
+    // Executes a device_add or device_del and waits for its outcome.
     private async Task<(bool Done, string Said)> Request(string line)
     {
         var outcome = new TaskCompletionSource<HotplugOutcome>(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -243,7 +243,7 @@ public sealed partial class HotplugScenario
         return ended.Kind == HotplugOutcomeKind.Done ? (true, "done") : (false, OutcomeText.Of(ended));
     }
 
-    // What the kernel has logged since the last time: the lines about the CPU are shown, faults are kept.
+    // Reads the kernel's log since the last time, shows the lines about the CPU, and keeps faults.
     private async Task ReadKernelLog(bool show = true)
     {
         string log = await _shell.RunAsync($"dmesg -c | grep -E 'CPU{Cpu}|{Faults}'").ConfigureAwait(false);

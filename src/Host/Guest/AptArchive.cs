@@ -19,8 +19,8 @@ internal sealed class AptArchive
 
     private AptArchive(string[] options) => _options = options;
 
-    /// <param name="folder">Apt's private state, of this suite alone: apt deletes the lists of other sources from it. Made when
-    /// missing.</param>
+    /// <param name="folder">The folder of apt's private state. It must be for this suite alone, because apt deletes the lists of other
+    /// sources. It is made if it is missing.</param>
     /// <param name="suite">A suite of the archive, such as <c>trixie-backports</c>.</param>
     /// <param name="cancellation">Ends the running apt.</param>
     public static async Task<AptArchive> OpenAsync(string folder, string suite, CancellationToken cancellation)
@@ -50,10 +50,10 @@ internal sealed class AptArchive
     }
 
     /// <summary>
-    /// The package that a package depends on now, among those whose names have a prefix: meta packages name the newest point release, and
-    /// since Linux 6.19 Debian's linux-image packages hold nothing themselves and depend on a linux-binary package.
+    /// The name with a prefix among the packages that a package depends on. Meta packages depend on the newest point release, and since
+    /// Linux 6.19 Debian's linux-image packages are empty and depend on a linux-binary package.
     /// </summary>
-    /// <returns>Null when it depends on none of that prefix.</returns>
+    /// <returns>Null if the package depends on none with that prefix.</returns>
     public async Task<string?> ResolveAsync(string package, string prefix, CancellationToken cancellation) =>
         Dependency(await RunAsync("apt-cache", [.. _options, "show", "--no-all-versions", package], null, cancellation), prefix);
 
@@ -63,7 +63,7 @@ internal sealed class AptArchive
             .Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
     /// <summary>Downloads and unpacks a package.</summary>
-    /// <returns>The folder it was unpacked into.</returns>
+    /// <returns>The folder with the unpacked files.</returns>
     public async Task<string> FetchAsync(string package, string folder, IProgress<FetchProgress>? progress, CancellationToken cancellation)
     {
         string listing = await RunAsync("apt-get", [.. _options, "-qq", "--print-uris", "download", package], folder, cancellation);
@@ -71,7 +71,7 @@ internal sealed class AptArchive
         Task<string> download = RunAsync("apt-get", [.. _options, "-qq", "download", package], folder, cancellation);
         while (await Task.WhenAny(download, Task.Delay(250, cancellation)) != download)
         {
-            // The end is reported once, when apt has also checked what it fetched.
+            // The end of a download is reported once, after apt has checked the file.
             progress?.Report(new FetchProgress(package, Math.Min(BytesSoFar(folder, package), total - 1), total));
         }
 
@@ -84,8 +84,8 @@ internal sealed class AptArchive
         return tree;
     }
 
-    /// <returns>The first main archive in lines "URI RELEASE COMPONENT"; security updates live in an archive apart without our
-    /// suite.</returns>
+    /// <returns>The first main archive in lines "URI RELEASE COMPONENT". Security updates are in a separate archive, which does not have
+    /// the suite.</returns>
     internal static string? ArchiveUri(string targets) =>
         targets.Split('\n').Select(line => line.Split(' '))
             .FirstOrDefault(f => f is [var uri, var release, "main", ..]
@@ -99,7 +99,7 @@ internal sealed class AptArchive
             .Select(dependency => dependency.Split(' ')[0])
             .FirstOrDefault(name => name.StartsWith(prefix, StringComparison.Ordinal));
 
-    /// <returns>The size in a line "'URI' NAME SIZE HASH", 0 when there is none.</returns>
+    /// <returns>The size in a line "'URI' NAME SIZE HASH"; 0 if there is none.</returns>
     internal static long DownloadSize(string listing) =>
         listing.Split('\n').Select(line => line.Split(' ')).Where(f => f.Length >= 3 && f[0].StartsWith('\''))
             .Sum(f => long.Parse(f[2], CultureInfo.InvariantCulture));

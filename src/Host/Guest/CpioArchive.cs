@@ -4,9 +4,9 @@ using System.Text;
 namespace Vmm.Host.Guest;
 
 /// <summary>
-/// Writes a cpio archive in the "new ASCII" format (magic 070701) that Linux unpacks as its initramfs
-/// (Documentation/driver-api/early-userspace/ buffer-format.rst). The bytes depend on the calls only: times are 0, owners are root, inode
-/// numbers count up.
+/// Writes a cpio archive in the "new ASCII" format (magic 070701), which Linux unpacks as its initramfs
+/// (Documentation/driver-api/early-userspace/buffer-format.rst). The same calls always give the same bytes: times are 0, owners are root,
+/// and inode numbers count up.
 /// </summary>
 public sealed class CpioArchive
 {

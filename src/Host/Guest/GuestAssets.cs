@@ -5,10 +5,10 @@ namespace Vmm.Host.Guest;
 /// <param name="Initramfs">An uncompressed cpio archive.</param>
 public sealed record GuestFiles(string Kernel, string Initramfs);
 
-/// <summary>The assets cannot be had; the message is one line for the user.</summary>
+/// <summary>The files for a guest cannot be fetched. The message is one line for the user.</summary>
 public sealed class GuestAssetsException(string message) : Exception(message);
 
-/// <summary>Bytes of a download so far, and in total.</summary>
+/// <summary>The progress of a download: bytes so far and in total.</summary>
 public readonly record struct FetchProgress(string What, long Bytes, long TotalBytes);
 
 /// <summary>
@@ -22,8 +22,8 @@ public static class GuestAssets
 
     private static string BusyboxPath => Path.Combine(CacheFolder, "busybox");
 
-    /// <summary>Fetches what the cache lacks of a kernel and the initial RAM disk. Safe to call from several processes at once.</summary>
-    /// <exception cref="GuestAssetsException">The assets cannot be had.</exception>
+    /// <summary>Fetches the kernel and the initial RAM disk, unless they are in the cache. Several processes can call it at once.</summary>
+    /// <exception cref="GuestAssetsException">They cannot be fetched.</exception>
     public static async Task<GuestFiles> EnsureAsync(GuestKernel kernel, IProgress<FetchProgress>? progress = null,
         CancellationToken cancellation = default)
     {
@@ -41,9 +41,11 @@ public static class GuestAssets
         return new GuestFiles(path, await EnsureInitramfsAsync(progress, cancellation));
     }
 
-    /// <summary>Fetches busybox when the cache lacks it. Safe to call from several processes at once.</summary>
+    /// <summary>
+    /// Fetches busybox, unless it is in the cache, and builds the initial RAM disk. Several processes can call it at once.
+    /// </summary>
     /// <returns>The path of the initial RAM disk.</returns>
-    /// <exception cref="GuestAssetsException">Busybox cannot be had.</exception>
+    /// <exception cref="GuestAssetsException">Busybox cannot be fetched.</exception>
     public static async Task<string> EnsureInitramfsAsync(IProgress<FetchProgress>? progress = null,
         CancellationToken cancellation = default)
     {
@@ -54,7 +56,7 @@ public static class GuestAssets
             await FetchAsync(GuestKernel.DefaultSuite, (apt, work) => FetchBusyboxAsync(apt, work, progress, cancellation), cancellation);
         }
 
-        // Built anew each time, so that a cache written by an older build never serves an older init.
+        // The archive is built anew each time, so that a cache of an older version never provides an older init.
         string path = Path.Combine(CacheFolder, "initramfs.cpio");
         byte[] initramfs = Initramfs.Build(await File.ReadAllBytesAsync(BusyboxPath, cancellation));
         byte[]? present = File.Exists(path) ? await File.ReadAllBytesAsync(path, cancellation) : null;
@@ -67,7 +69,7 @@ public static class GuestAssets
         return path;
     }
 
-    // Opens a suite and lets something be fetched of it into a folder for the time being.
+    // Opens a suite, and fetches a file of it into a temporary folder.
     private static async Task FetchAsync(string suite, Func<AptArchive, string, Task> fetch, CancellationToken cancellation)
     {
         string work = Directory.CreateTempSubdirectory("vmm-fetch-").FullName;
@@ -94,7 +96,8 @@ public static class GuestAssets
         string package = await apt.ResolveAsync(image, "linux-binary-", cancellation) ?? image;
         string tree = await apt.FetchAsync(package, work, progress, cancellation);
 
-        // boot/vmlinuz-RELEASE, later usr/lib/modules/RELEASE/vmlinuz, and vmlinuz.unsigned in packages without Debian's signature.
+        // The kernel is boot/vmlinuz-RELEASE, in newer packages usr/lib/modules/RELEASE/vmlinuz, and vmlinuz.unsigned in packages without
+        // Debian's signature.
         Keep(Directory.EnumerateFiles(tree, "vmlinuz*", SearchOption.AllDirectories).FirstOrDefault(), path, package);
     }
 
@@ -106,7 +109,7 @@ public static class GuestAssets
         Keep(places.FirstOrDefault(File.Exists), BusyboxPath, "busybox-static");
     }
 
-    // The copy may cross file systems; the rename that makes it visible does not.
+    // The copy may go to another file system. The rename that makes it visible does not.
     private static void Keep(string? file, string destination, string package)
     {
         File.Copy(file ?? throw new GuestAssetsException($"package {package} lacks the expected file"), destination

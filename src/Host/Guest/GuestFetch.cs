@@ -3,7 +3,7 @@ using Vmm.Host.Commands;
 
 namespace Vmm.Host.Guest;
 
-/// <summary><c>vmm guest fetch</c>: fills the cache and prints the paths.</summary>
+/// <summary>The command <c>vmm guest fetch</c>: fills the cache and prints the paths.</summary>
 public static class GuestFetch
 {
     private static readonly Dictionary<string, GuestFlavour> s_flavours = new()
@@ -27,8 +27,8 @@ public static class GuestFetch
         return new Command("guest", "Guest assets") { fetch };
     }
 
-    /// <summary>The kernel of command line words.</summary>
-    /// <exception cref="GuestAssetsException">A word is none that is known; the message says which are.</exception>
+    /// <summary>The kernel that the words of the command line name.</summary>
+    /// <exception cref="GuestAssetsException">A word is unknown. The message lists those that are known.</exception>
     public static GuestKernel Parse(string flavour, string suite, string? release)
     {
         if (!s_flavours.TryGetValue(flavour, out GuestFlavour known))
@@ -62,6 +62,6 @@ public static class GuestFetch
         }
     }
 
-    // "a, b or c".
+    // Joins words as "a, b or c".
     private static string Choices(IEnumerable<string> words) => string.Join(", ", words.SkipLast(1)) + " or " + words.Last();
 }

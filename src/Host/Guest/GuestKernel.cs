@@ -2,23 +2,23 @@ using System.Text.RegularExpressions;
 
 namespace Vmm.Host.Guest;
 
-/// <summary>Debian's arm64 kernel flavours that we fetch.</summary>
+/// <summary>The flavours of Debian's arm64 kernels that can be fetched.</summary>
 public enum GuestFlavour
 {
-    /// <summary>For virtual machines: few drivers, 4K pages.</summary>
+    /// <summary>A kernel for virtual machines: few drivers, 4K pages.</summary>
     Cloud,
 
-    /// <summary>All drivers, 4K pages.</summary>
+    /// <summary>A kernel with all drivers and 4K pages.</summary>
     Generic,
 
-    /// <summary>All drivers, 16K pages.</summary>
+    /// <summary>A kernel with all drivers and 16K pages.</summary>
     Pages16K,
 }
 
 /// <summary>One of Debian's arm64 kernels.</summary>
 /// <param name="Suite">One of <see cref="Suites"/>.</param>
-/// <param name="Release">The beginning of a kernel release, such as 7.0: the newest package of it is taken. Null for the kernel that the
-/// suite installs.</param>
+/// <param name="Release">The beginning of a kernel release, such as 7.0; the newest package with it is taken. Null for the kernel that the
+/// suite installs by default.</param>
 public sealed partial record GuestKernel(GuestFlavour Flavour = GuestFlavour.Cloud, string Suite = GuestKernel.DefaultSuite,
     string? Release = null)
 {
@@ -27,7 +27,9 @@ public sealed partial record GuestKernel(GuestFlavour Flavour = GuestFlavour.Clo
     /// <summary>The suites of Debian's archive that have kernels with vCPU hotplug (Linux 6.11 and later).</summary>
     public static IReadOnlyList<string> Suites { get; } = [DefaultSuite, "trixie-backports", "sid", "bookworm-backports"];
 
-    /// <summary>The file in the cache: <c>vmlinuz-cloud</c>, <c>vmlinuz-cloud-sid</c>, <c>vmlinuz-cloud-trixie-backports-7.0</c>.</summary>
+    /// <summary>
+    /// The name of the file in the cache: <c>vmlinuz-cloud</c>, <c>vmlinuz-cloud-sid</c>, <c>vmlinuz-cloud-trixie-backports-7.0</c>.
+    /// </summary>
     public string FileName =>
         string.Join('-', ((string?[])["vmlinuz", Flavour.ToString().ToLowerInvariant(), Suite == DefaultSuite ? null : Suite, Release])
             .OfType<string>());
@@ -35,7 +37,7 @@ public sealed partial record GuestKernel(GuestFlavour Flavour = GuestFlavour.Clo
     /// <summary>The package that depends on the newest kernel of the suite.</summary>
     public string MetaPackage => $"linux-image-{Architecture}";
 
-    // Debian's name of the flavour, with which the names of its packages end.
+    // Debian's name of the flavour, which ends the names of its packages.
     private string Architecture => Flavour switch
     {
         GuestFlavour.Cloud => "cloud-arm64",
@@ -49,7 +51,7 @@ public sealed partial record GuestKernel(GuestFlavour Flavour = GuestFlavour.Clo
 
     /// <summary>The newest package of this flavour and release.</summary>
     /// <param name="names">Names of packages.</param>
-    /// <returns>Null when there is none.</returns>
+    /// <returns>Null if there is none.</returns>
     public string? Newest(IEnumerable<string> names)
     {
         var image = new Regex($@"^linux-image-(?<release>{Regex.Escape(Release ?? "")}(?![0-9])[0-9.]*)(\+[^-]*)?-{Architecture}$");

@@ -3,18 +3,18 @@ using System.Text.RegularExpressions;
 
 namespace Vmm.Host.Guest;
 
-/// <summary>The guest did not answer at its serial line; the message has the end of what it said.</summary>
+/// <summary>The guest did not answer at its serial line. The message has the end of its output.</summary>
 public sealed class GuestSilentException(string message) : Exception(message);
 
 /// <summary>
-/// The shell of <see cref="Initramfs"/>, driven over the serial line as a person would: a command is typed when the prompt is there,
-/// and what comes until the next prompt is its output. One command at a time.
+/// Drives the shell of <see cref="Initramfs"/> over the serial line as a person would. It types a command at the prompt, and takes
+/// everything before the next prompt as its output. One command at a time.
 /// </summary>
-/// <param name="send">Types bytes at the serial line.</param>
+/// <param name="send">Sends bytes to the serial line.</param>
 public sealed partial class GuestShell(Action<byte[]> send)
 {
     /// <summary>
-    /// How long a guest may be silent: no measure of a guest, since a busy host makes one slow, but the end of one that hangs.
+    /// How long a guest may be silent. The limit is there for a guest that hangs; a busy host can make a guest very slow.
     /// </summary>
     public static readonly TimeSpan DefaultPatience = TimeSpan.FromMinutes(10);
 
@@ -28,13 +28,13 @@ public sealed partial class GuestShell(Action<byte[]> send)
     private readonly StringBuilder _text = new();
     private TaskCompletionSource _more = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
-    // Why nothing more will come; null while something may. Guarded by _lock.
+    // The reason why no more output will come; null while some may. Guarded by _lock.
     private string? _ended;
 
-    // Position in _text up to which everything has been looked at. The caller's.
+    // The position in _text up to which output has been returned. Only the caller uses it.
     private int _mark;
 
-    /// <summary>All that the guest has sent, without terminal control sequences.</summary>
+    /// <summary>The output of the guest so far, without terminal control sequences.</summary>
     public string Text
     {
         get
@@ -46,7 +46,7 @@ public sealed partial class GuestShell(Action<byte[]> send)
         }
     }
 
-    /// <summary>Takes what the guest sends. Any thread, in order.</summary>
+    /// <summary>Takes output of the guest, in order. Any thread.</summary>
     public void Receive(ReadOnlyMemory<byte> bytes)
     {
         TaskCompletionSource waiter;
@@ -60,8 +60,7 @@ public sealed partial class GuestShell(Action<byte[]> send)
     }
 
     /// <summary>
-    /// Says that nothing more will come, such as since the VM has ended: who waits for a text that has not come is told at once. Any
-    /// thread.
+    /// Ends the output, for example because the VM has ended. Waits for text that has not come fail at once. Any thread.
     /// </summary>
     public void End(string reason)
     {
@@ -75,11 +74,11 @@ public sealed partial class GuestShell(Action<byte[]> send)
         waiter.SetResult();
     }
 
-    /// <summary>Waits for the next prompt; returns what was printed before it, line ends as \n.</summary>
-    /// <exception cref="GuestSilentException">No prompt in time.</exception>
+    /// <summary>Waits for the next prompt, and returns the output before it, with \n between lines.</summary>
+    /// <exception cref="GuestSilentException">No prompt came in time.</exception>
     public Task<string> PromptAsync(TimeSpan? patience = null) => UntilAsync(Initramfs.Prompt, patience);
 
-    /// <summary>Types a command at the prompt and waits for the next one; returns what the command printed.</summary>
+    /// <summary>Types a command at the prompt, waits for the next prompt, and returns the output of the command.</summary>
     /// <exception cref="GuestSilentException">The command did not end in time.</exception>
     public async Task<string> RunAsync(string command, TimeSpan? patience = null)
     {
@@ -94,14 +93,14 @@ public sealed partial class GuestShell(Action<byte[]> send)
     /// <summary>Types a command without waiting for its end.</summary>
     public void Type(string command) => Send(command + "\n");
 
-    /// <summary>Types text as it is.</summary>
+    /// <summary>Types text without a line end.</summary>
     public void Send(string text) => send(Encoding.ASCII.GetBytes(text));
 
-    /// <summary>Waits for a text; returns what came before it since the last wait.</summary>
+    /// <summary>Waits for a text, and returns the output before it since the last wait.</summary>
     /// <param name="patience">
-    /// How long the guest may be silent; by default <see cref="Patience"/>. Each thing that it prints gives it as long again.
+    /// How long the guest may be silent; by default <see cref="Patience"/>. Each output of the guest starts the time anew.
     /// </param>
-    /// <exception cref="GuestSilentException">It did not come in time.</exception>
+    /// <exception cref="GuestSilentException">The text did not come in time.</exception>
     public async Task<string> UntilAsync(string text, TimeSpan? patience = null)
     {
         TimeSpan limit = patience ?? Patience;
@@ -139,7 +138,7 @@ public sealed partial class GuestShell(Action<byte[]> send)
         }
     }
 
-    // Under _lock: whoever waits is to look again, and the next ones wait for what comes after.
+    // Called under _lock: returns the source that wakes the present waiters, and makes a new one for later waiters.
     private TaskCompletionSource NextWaiter()
     {
         TaskCompletionSource waiter = _more;
@@ -147,7 +146,7 @@ public sealed partial class GuestShell(Action<byte[]> send)
         return waiter;
     }
 
-    // ECMA-48 control sequences, such as busybox's question for the cursor's place, and carriage returns.
+    // Control sequences of ECMA-48, such as busybox's question for the position of the cursor, and carriage returns.
     [GeneratedRegex(@"\x1b\[[0-9;?]*[ -/]*[@-~]|\r")]
     private static partial Regex ControlSequence();
 }

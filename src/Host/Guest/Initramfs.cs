@@ -5,13 +5,13 @@ namespace Vmm.Host.Guest;
 /// <summary>The guest's user space: busybox, and an init that gives a shell on the console.</summary>
 public static class Initramfs
 {
-    /// <summary>What the shell prints when it waits for a command.</summary>
+    /// <summary>The prompt of the shell.</summary>
     public const string Prompt = "vmm# ";
 
     /// <summary>The line that init prints just before the shell.</summary>
     public const string Banner = "Vmm guest is up";
 
-    // The shell may end by ctrl-D: the machine is then powered off, since a dead init would be a kernel panic.
+    // The shell may be ended by Ctrl-D. The machine is then powered off, because the end of init would be a kernel panic.
     private const string Init =
         $"""
         #!/bin/busybox sh

@@ -1,6 +1,6 @@
 namespace Vmm.Host.Guest;
 
-/// <summary>Download progress: a bar that redraws its line on a terminal, else one line when a download begins and when it ends.</summary>
+/// <summary>Shows the progress of a download: a bar in one line on a terminal, otherwise a line at its begin and one at its end.</summary>
 public sealed class ProgressBar(TextWriter output, bool terminal) : IProgress<FetchProgress>
 {
     private const int Width = 30;

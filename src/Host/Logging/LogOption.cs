@@ -6,14 +6,14 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Logging;
 
-/// <summary><c>--log LEVEL[,FILE]</c>: how much the program says of itself, and where: to stderr, or to a file.</summary>
+/// <summary>The option <c>--log LEVEL[,FILE]</c>: the level of the program's log, and its file; stderr without one.</summary>
 public static class LogOption
 {
     public const string Default = "warning";
 
     private const string Template = "{Timestamp:HH:mm:ss.fff} {Level:u3} {Message:lj}{NewLine}{Exception}";
 
-    // The terminal is raw while a VM runs on it: a line needs its carriage return.
+    // The terminal is in raw mode while a VM runs on it, and a line needs a carriage return.
     private const string RawTemplate = "{Timestamp:HH:mm:ss.fff} {Level:u3} {Message:lj}\r{NewLine}{Exception}";
 
     private static readonly string[] s_levels = [.. Enum.GetNames<LogEventLevel>().Select(n => n.ToLowerInvariant())];
@@ -40,7 +40,7 @@ public static class LogOption
 
         try
         {
-            // The sink itself reports a file that it cannot write to nobody.
+            // The file is opened once here, because the sink reports to nobody that it cannot write to its file.
             using (File.Open(parts[1], FileMode.Append, FileAccess.Write, FileShare.ReadWrite))
             {
             }

@@ -1,7 +1,8 @@
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// The first engine that this host can, of those that are asked for: by several <c>-accel</c>, or by one with colons between the names.
+/// The first of several engines that this host can run. The engines come from several <c>-accel</c>, or from one with colons between the
+/// names.
 /// </summary>
 public sealed record AcceleratorChoice
 {
@@ -9,22 +10,22 @@ public sealed record AcceleratorChoice
     {
     }
 
-    /// <summary>Before any engine is asked for.</summary>
+    /// <summary>The choice before any engine is named.</summary>
     public static AcceleratorChoice None { get; } = new();
 
-    /// <summary>Where nothing is said.</summary>
+    /// <summary>The choice if no option names an engine.</summary>
     public static AcceleratorChoice Fastest => None.Or(AcceleratorOption.Fastest);
 
     private AcceleratorOption? Chosen { get; init; }
 
-    // Of the first one that this host cannot.
+    // Why the first engine cannot run on this host.
     private string? Refusal { get; init; }
 
-    /// <exception cref="OptionException">This host can none of them: one line.</exception>
+    /// <exception cref="OptionException">This host can run none of the engines: one line.</exception>
     public AcceleratorOption Engine => Chosen ?? throw new OptionException(Refusal!);
 
-    /// <summary>With others, which count if this host can none of the earlier ones.</summary>
-    /// <param name="text">As <see cref="AcceleratorOption.Syntax"/> has it.</param>
+    /// <summary>Adds engines, which count only if this host can run none of the earlier ones.</summary>
+    /// <param name="text">One or more engines in the form of <see cref="AcceleratorOption.Syntax"/>.</param>
     /// <exception cref="OptionException">There is no such engine, or a property is wrong: one line.</exception>
     public AcceleratorChoice Or(string text)
     {

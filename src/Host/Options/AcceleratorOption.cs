@@ -3,7 +3,7 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
-/// <summary><c>--accel</c>, checked.</summary>
+/// <summary>The value of <c>--accel</c>, checked.</summary>
 public sealed record AcceleratorOption(Accelerator Accelerator)
 {
     public const string Syntax = "ENGINE[:ENGINE...][,property=value[,...]]";
@@ -20,36 +20,36 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
 
     private const long LargestTranslationMebibytes = 1024;
 
-    /// <summary>Room for translated code, in bytes.</summary>
+    /// <summary>The room for translated code in bytes.</summary>
     public long TranslationBytes { get; private init; } = Accelerators.DefaultTranslationBytes;
 
-    /// <summary>Print what <c>info jit</c> prints when the run ends.</summary>
+    /// <summary>Whether the text of <c>info jit</c> is printed when the run ends.</summary>
     public bool Statistics { get; private init; }
 
-    /// <summary>Name translated code in /tmp/perf-PID.map.</summary>
+    /// <summary>Whether translated code is named in /tmp/perf-PID.map.</summary>
     public bool PerfMap { get; private init; }
 
-    /// <summary>Map translated code twice, whether the host needs it or not.</summary>
+    /// <summary>Whether translated code is mapped twice even if the host does not need it.</summary>
     public bool DualMapping { get; private init; }
 
-    /// <summary>What is said of an engine that was asked for first and cannot be; null where there is none.</summary>
+    /// <summary>A line about an engine that was named before this one and cannot run; null if there is none.</summary>
     public string? Notice { get; init; }
 
-    /// <summary>What <c>-accel help</c> prints.</summary>
+    /// <summary>The text of <c>-accel help</c>.</summary>
     public static string Describe => "Accelerators supported by Vmm:\n"
         + (Accelerators.CanTranslate ? "jit (tcg is another name of it)\ninterp\nlockstep" : "interp (tcg is another name of it)");
 
-    // QEMU's others, which run guests on a host of another kind, and not here.
+    // QEMU's other engines, which need a host of another kind.
     private static readonly string[] s_absent = ["hvf", "whpx", "nvmm", "xen", "hax", "mshv", "nitro", "qtest"];
 
     internal static string Fastest => Accelerators.CanTranslate ? "jit" : "interp";
 
-    // An engine that is known and that this host cannot: the next may do.
+    // The engine is known, and this host cannot run it. The next one may do.
     internal sealed class UnavailableException(string message) : Exception(message);
 
-    /// <summary>One engine, and its properties.</summary>
+    /// <summary>Parses one engine and its properties.</summary>
     /// <exception cref="OptionException">There is no such engine, or a property is wrong: one line.</exception>
-    /// <exception cref="UnavailableException">This host cannot.</exception>
+    /// <exception cref="UnavailableException">This host cannot run the engine.</exception>
     internal static AcceleratorOption Parse(string text)
     {
         IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.Parse(text, "accel");
@@ -99,7 +99,7 @@ public sealed record AcceleratorOption(Accelerator Accelerator)
         return option;
     }
 
-    // QEMU's takes what fits, and 0 for its own choice.
+    // QEMU takes any number of MiB, and 0 for its own choice.
     private static long ParseSizeOfQemu(string value) =>
         !QemuNumber.TryParse(value, out long mebibytes) || mebibytes < 0 ? ParseSize(value)
         : mebibytes == 0 ? Accelerators.DefaultTranslationBytes

@@ -1,11 +1,11 @@
 namespace Vmm.Host.Options;
 
-/// <summary><c>-action EVENT=ACTION</c>: what happens when the guest does something.</summary>
+/// <summary>The option <c>-action EVENT=ACTION</c>: the reaction to an event of the guest.</summary>
 public static class ActionOption
 {
     public const string Syntax = "reboot=reset|shutdown,shutdown=poweroff|pause";
 
-    // Events of devices that the machine does not have, and so of none that happens; and what they could lead to.
+    // Events that never happen here, because the machine does not have their devices, and the actions that QEMU knows for them.
     private static readonly (string Event, string[] Actions)[] s_idle =
     [
         ("panic", ["pause", "shutdown", "exit-failure", "none"]),

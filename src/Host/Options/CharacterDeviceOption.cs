@@ -13,16 +13,17 @@ public enum CharacterDeviceKind
     File,
     Socket,
 
-    /// <summary>One of <c>-chardev</c>, by its id in <see cref="CharacterDeviceOption.Id"/>.</summary>
+    /// <summary>A device of <c>-chardev</c>, named by its id in <see cref="CharacterDeviceOption.Id"/>.</summary>
     Reference,
 }
 
 /// <summary>
-/// A character device of the command line: <c>-chardev BACKEND,id=ID,…</c>, and what <c>-serial</c>, <c>-monitor</c> and <c>-qmp</c> take,
-/// with QEMU's spelling.
+/// A character device of the command line, in QEMU's spelling: the value of <c>-chardev BACKEND,id=ID,…</c>, <c>-serial</c>,
+/// <c>-monitor</c> or <c>-qmp</c>.
 /// </summary>
 /// <param name="Id">The id; empty for a device without one.</param>
-/// <param name="Multiplexed">Serial line and monitor share it (<c>mon:</c>, <c>mux=on</c>): Ctrl-A c switches.</param>
+/// <param name="Multiplexed">Whether the serial line and a monitor share it (<c>mon:</c>, <c>mux=on</c>); Ctrl-A c switches between
+/// them.</param>
 public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id = "", bool Multiplexed = false)
 {
     public const string Syntax = "none, null, stdio, mon:stdio, file:FILE, unix:PATH[,server=on][,wait=off], "
@@ -32,7 +33,7 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
         "socket,id=ID,path=PATH|port=PORT[,host=HOST][,server=on][,wait=off], stdio,id=ID[,mux=on], null,id=ID or "
             + "file,id=ID,path=FILE[,append=on]";
 
-    // sun_path of unix(7) with its terminating zero is 108 bytes.
+    // The path of a Unix socket and its terminating zero have room for 108 bytes (sun_path of unix(7)).
     private const int LongestPath = 107;
 
     private static readonly string[] s_refused =
@@ -42,19 +43,19 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
         "ringbuf", "mux", "hub", "testdev", "wctablet", "spicevmc", "spiceport", "qemu-vdagent", "dbus", "stream",
     ];
 
-    // Of QEMU's sockets, what must be off or 0.
+    // Properties of QEMU's sockets that are accepted if they are off or 0.
     private static readonly string[] s_plainSocket = ["telnet", "tn3270", "websocket", "reconnect", "reconnect-ms", "abstract"];
 
     /// <summary>The file of <see cref="CharacterDeviceKind.File"/>.</summary>
     public string Path { get; init; } = "";
 
-    /// <summary>Add to the file instead of replacing it.</summary>
+    /// <summary>Whether output is appended to the file instead of replacing its contents.</summary>
     public bool Append { get; init; }
 
     /// <summary>The socket of <see cref="CharacterDeviceKind.Socket"/>.</summary>
     public SocketTarget? Target { get; init; }
 
-    /// <summary>What <c>-serial</c>, <c>-monitor</c> or <c>-qmp</c> names.</summary>
+    /// <summary>Parses the value of <c>-serial</c>, <c>-monitor</c> or <c>-qmp</c>.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static CharacterDeviceOption Parse(string text)
     {
@@ -79,7 +80,7 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
         };
     }
 
-    /// <summary>What <c>-chardev</c> defines.</summary>
+    /// <summary>Parses the value of <c>-chardev</c>.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static CharacterDeviceOption ParseChardev(string text)
     {
@@ -92,7 +93,7 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
 
         bool multiplexed = Switch(values, "mux", false);
 
-        // The terminal is raw: its keys are no signals either way.
+        // The terminal is in raw mode, in which keys send no signals. The value makes no difference.
         Switch(values, "signal", false);
         CharacterDeviceOption device = backend switch
         {
@@ -115,7 +116,7 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
         ? $"not supported: a character device of type '{type}'; there are {syntax}"
         : $"'{type}' is not a valid char driver name; there are {syntax}");
 
-    // Nothing but what a socket has may be given.
+    // Parses the address of a socket. Any property that a socket does not have is an error.
     private static CharacterDeviceOption Socket(Dictionary<string, string> values)
     {
         bool server = Switch(values, "server", false);
@@ -138,7 +139,7 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
             throw new OptionException("a socket has either a path or a port");
         }
 
-        // A server may leave the port to the host.
+        // A server may leave the choice of the port to the host.
         if (hasPort && (!int.TryParse(portText, NumberStyles.None, CultureInfo.InvariantCulture, out port) || port > IPEndPoint.MaxPort
             || (port == 0 && !server)))
         {
@@ -155,7 +156,7 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
             : throw new OptionException($"Invalid parameter '{values.Keys.First()}'");
     }
 
-    // `server` alone is `server=on`, and `nowait` is `wait=off`, as they were written before QEMU 6.
+    // Splits the value. `server` alone means `server=on` and `nowait` means `wait=off`: the spelling before QEMU 6.
     private static Dictionary<string, string> Values(string text, string impliedKey)
     {
         var values = new Dictionary<string, string>(StringComparer.Ordinal);

@@ -3,12 +3,12 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// The options of <c>vmm run</c>, as QEMU takes them: one dash or two, the value in the next argument; <c>--name=value</c> is understood
-/// too. A later option of the same name adds to an earlier one or replaces it, as QEMU has it.
+/// Parses the options of <c>vmm run</c> in QEMU's form: one or two dashes, the value in the next argument. <c>--name=value</c> is accepted
+/// too. A later option of the same name adds to an earlier one or replaces it, as in QEMU.
 /// </summary>
 public static class CommandLine
 {
-    /// <summary>Whether the arguments are QEMU's form of <c>vmm run</c>: they start with an option.</summary>
+    /// <summary>Whether the arguments are QEMU's form of <c>vmm run</c>, which begins with an option.</summary>
     public static bool IsRun(IReadOnlyList<string> arguments) => arguments is [['-', ..], ..];
 
     /// <exception cref="OptionException">One line that says which argument is wrong, and how.</exception>
@@ -38,7 +38,7 @@ public static class CommandLine
         return options.Answer == null ? options.Complete() : options;
     }
 
-    // The row of an argument, and the value that stands in it.
+    // Finds the row of an argument, and its value if the argument contains one.
     private static (OptionRow Row, string? Value) Find(string argument)
     {
         if (!argument.StartsWith('-'))

@@ -8,19 +8,19 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// <c>-device MODEL-arm-cpu[,id=NAME][,socket-id=n]…[,core-id=n]…</c>, or the same as a JSON object: a CPU that is plugged from power-on,
-/// at a place that <c>-smp maxcpus=</c> leaves free.
+/// A CPU that is plugged from power-on, at a place that <c>-smp maxcpus=</c> leaves free: <c>-device
+/// MODEL-arm-cpu[,id=NAME][,socket-id=n]…[,core-id=n]…</c>, or the same as a JSON object.
 /// </summary>
-/// <param name="Location">Members of its place, by their names.</param>
+/// <param name="Location">The members of the place, by name.</param>
 public sealed record CpuDeviceOption(string Driver, string? Id, IReadOnlyDictionary<string, int> Location)
 {
     public const string Syntax = "MODEL-arm-cpu[,id=NAME][,socket-id=n][,cluster-id=n][,core-id=n][,thread-id=n], also as a JSON object";
 
-    /// <summary>What <c>-device help</c> prints.</summary>
+    /// <summary>The text of <c>-device help</c>.</summary>
     public static string Describe =>
         "CPU devices:\n" + string.Join('\n', CpuModel.All.Select(m => $"name \"{m.Name}{CpuOption.DeviceSuffix}\""));
 
-    /// <summary>What <c>-device MODEL-arm-cpu,help</c> prints.</summary>
+    /// <summary>The text of <c>-device MODEL-arm-cpu,help</c>.</summary>
     public static string DescribeProperties(string driver) =>
         $"{UserText.Legible(driver)} options:\n  id=<str>\n" + string.Join('\n', CpuTopology.LocationMembers.Select(m => $"  {m}=<int32>"));
 
@@ -61,9 +61,9 @@ public sealed record CpuDeviceOption(string Driver, string? Id, IReadOnlyDiction
         return new CpuDeviceOption(driver, id, location);
     }
 
-    /// <summary>Finds the places of CPUs in a machine.</summary>
-    /// <param name="config">The machine without them.</param>
-    /// <exception cref="OptionException">One cannot be there: one line.</exception>
+    /// <summary>Finds the CPU numbers of these devices.</summary>
+    /// <param name="config">The machine without the devices.</param>
+    /// <exception cref="OptionException">A device cannot be at its place: one line.</exception>
     public static IReadOnlyList<PluggedCpu> Place(IReadOnlyList<CpuDeviceOption> devices, MachineConfig config)
     {
         if (devices.Count > 0 && !config.Acpi)

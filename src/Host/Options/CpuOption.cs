@@ -4,15 +4,18 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
-/// <summary><c>-cpu MODEL[,property=value…]</c>. Models are what they are: a property is accepted where it says what is so.</summary>
+/// <summary>
+/// The option <c>-cpu MODEL[,property=value…]</c>. Models cannot be changed: a property is accepted if its value is the one that the model
+/// has.
+/// </summary>
 public static class CpuOption
 {
     public const string Syntax = "MODEL[,property=value[,...]]";
 
-    /// <summary>How a model is named as a device: <c>cortex-a57-arm-cpu</c>.</summary>
+    /// <summary>The end of the name of a CPU model as a device: <c>cortex-a57-arm-cpu</c>.</summary>
     public const string DeviceSuffix = "-arm-cpu";
 
-    // Of QEMU's properties those that name a feature as a whole, with the value that is so.
+    // Properties in QEMU that name a whole feature, with the value that holds here and the reason.
     private static readonly (string Name, bool Value, string Why)[] s_properties =
     [
         ("aarch64", true, "CPUs execute A64"),
@@ -33,7 +36,7 @@ public static class CpuOption
         ("kvm-no-adjvtime", false, "guest time stands still while the VM is stopped"),
     ];
 
-    // Those that say how a feature works which there is not: switches, numbers.
+    // Switches and numbers about the working of a feature that no model has. Any value is accepted.
     private static readonly string[] s_idleSwitches =
     [
         "pauth-impdef", "pauth-qarma3", "pauth-qarma5", "sme_fa64",
@@ -44,11 +47,11 @@ public static class CpuOption
     private static readonly string[] s_idleNumbers =
         ["sve-max-vq", "sve-default-vector-length", "sme-default-vector-length", "l0gptsz", "x-l0gptsz"];
 
-    // Of SVE: bits of a step, and steps.
+    // SVE vectors: bits of a step, and the largest number of steps.
     private const int VectorStep = 128;
     private const int LongestVector = 16;
 
-    /// <summary>What <c>-cpu help</c> prints.</summary>
+    /// <summary>The text of <c>-cpu help</c>.</summary>
     public static string Describe =>
         "Available CPUs:\n" + string.Join('\n', CpuModel.All.Select(m => $"  {m.Name}{(m.Name == "host" ? "  (the fastest: max)" : "")}"));
 
@@ -69,7 +72,7 @@ public static class CpuOption
         return model;
     }
 
-    /// <exception cref="OptionException">The model has no such property, or it is not so.</exception>
+    /// <exception cref="OptionException">The model has no such property, or another value of it.</exception>
     public static void RequireProperty(CpuModel model, string key, string? value)
     {
         if (s_idleSwitches.Contains(key))

@@ -3,15 +3,16 @@ using System.Buffers.Binary;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// <c>-machine none</c>: a machine for programs that ask a monitor what there is and boot nothing, as libvirt does. It is <c>virt</c>, and
-/// in place of a guest its CPU waits for interrupts, of which none comes.
+/// The machine of <c>-machine none</c>, for programs such as libvirt that ask a monitor about Vmm and boot nothing. It is a <c>virt</c>
+/// whose CPU waits for interrupts, and none ever comes.
 /// </summary>
 internal static class EmptyMachine
 {
     private const int ImageSize = 4096;
 
     /// <summary>
-    /// An arm64 Image (Linux, Documentation/arch/arm64/booting.rst, "Call the kernel image"): WFI and a branch back to it, and the header.
+    /// An arm64 Image (Linux, Documentation/arch/arm64/booting.rst, "Call the kernel image"): its header, a WFI, and a branch back to the
+    /// WFI.
     /// </summary>
     public static ReadOnlyMemory<byte> Program { get; } = Make();
 

@@ -3,7 +3,7 @@ using System.Net;
 
 namespace Vmm.Host.Options;
 
-/// <summary>Where a VM takes messages over TCP: <c>[HOST:]PORT</c>.</summary>
+/// <summary>The TCP address of <c>--remote</c>: <c>[HOST:]PORT</c>.</summary>
 public sealed record EndpointOption(string Host, int Port)
 {
     public const string Syntax = "[HOST:]PORT";

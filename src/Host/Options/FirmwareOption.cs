@@ -7,16 +7,19 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// Firmware: <c>-bios FILE</c>, and the banks of flash by <c>-drive if=pflash,format=raw,unit=0|1,file=F[,readonly=on]</c>.
+/// The options for firmware: <c>-bios FILE</c>, and <c>-drive if=pflash,format=raw,unit=0|1,file=F[,readonly=on]</c> for the banks of
+/// flash.
 /// </summary>
 public static class FirmwareOption
 {
-    // Bytes: four instructions.
+    // Bytes; four instructions.
     private const int SmallestFirmware = 16;
 
     public const string DriveSyntax = "if=pflash,format=raw,unit=0|1,file=F[,readonly=on]";
 
-    /// <summary>Opens what the options name; null for no firmware. Files of drives that are not read-only stay open and locked.</summary>
+    /// <summary>
+    /// Opens the files of the options; null for no firmware. The file of a drive that can be written to stays open and locked.
+    /// </summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static FirmwareConfig? Open(string? bios, IReadOnlyList<string> drives)
     {
@@ -52,7 +55,8 @@ public static class FirmwareOption
         return new FirmwareConfig(banks[0]!, banks[1] ?? new FlashImage(default, ReadOnly: false));
     }
 
-    // A name without a folder that is not here is looked for where Debian's qemu-efi-aarch64 puts firmware, as QEMU looks in its folder.
+    // Finds the file of -bios. A name without a folder is also looked for in the folder of Debian's qemu-efi-aarch64, as QEMU looks in its
+    // own.
     private static string Find(string bios)
     {
         string installed = Path.Combine("/usr/share/qemu-efi-aarch64", bios);
@@ -124,7 +128,7 @@ public static class FirmwareOption
         return ReadBank(what, path, handle, exact);
     }
 
-    // Without the zeros at its end: most of a bank of 64 MiB.
+    // Reads a bank without the zeros at its end: most of its 64 MiB are zeros.
     private static byte[] ReadBank(string what, string path, SafeFileHandle handle, bool exact)
     {
         const long Bank = (long)VirtMap.FlashBankSize;
@@ -170,8 +174,8 @@ public static class FirmwareOption
         }
     }
 
-    // EDK2's file is a firmware volume, which begins in its first or second page and says how long it is (UEFI Platform Initialization 1.8,
-    // volume 3, 3.2.1.1).
+    // Refuses a truncated file. EDK2's file is a firmware volume: it begins in the first or second page and states its length (UEFI
+    // Platform Initialization 1.8, volume 3, 3.2.1.1).
     private static void RequireWhole(ReadOnlySpan<byte> bank, long length, string what, string path)
     {
         const int Page = 4096;

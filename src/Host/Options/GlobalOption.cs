@@ -3,10 +3,10 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
-/// <summary><c>-global DRIVER.PROPERTY=VALUE</c>: a property of every device of a kind. CPUs are the kind that has some.</summary>
+/// <summary>The option <c>-global DRIVER.PROPERTY=VALUE</c>: a property of all devices of a type. Only CPUs have properties here.</summary>
 public sealed record GlobalOption(string Driver, string Property, string Value)
 {
-    // What the machine is made of, by QEMU's names.
+    // QEMU's types of the parts of the machine.
     private static readonly string[] s_devices =
         ["arm-gicv3", "pl011", "pl031", "pl061", "gpio-key", "cfi.pflash01", "acpi-ged", "fw_cfg_mem", "fw_cfg", "virt-machine"];
 
@@ -25,7 +25,9 @@ public sealed record GlobalOption(string Driver, string Property, string Value)
             : throw new OptionException("give DRIVER.PROPERTY=VALUE");
     }
 
-    /// <summary>Takes one; of a device that there is none of, with a word to whoever has mistyped it.</summary>
+    /// <summary>
+    /// Adds a value of the option. For a type that the machine does not have, which may be a typing error, a notice is added instead.
+    /// </summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static RunOptions Apply(RunOptions options, string text)
     {
@@ -38,7 +40,7 @@ public sealed record GlobalOption(string Driver, string Property, string Value)
                 $"-global {UserText.Legible(text)} makes no difference: there is no such device"] };
     }
 
-    /// <summary>Checks that it says what is so, of the CPUs of the machine.</summary>
+    /// <summary>Checks that the CPUs of the machine have the property with that value.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public void RequireOf(CpuModel model)
     {

@@ -3,12 +3,14 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
-/// <summary><c>-icount [shift=]N,sleep=off</c>: guest time by the number of instructions, so that a run repeats.</summary>
+/// <summary>
+/// The option <c>-icount [shift=]N,sleep=off</c>: guest time follows the number of instructions, so that a run can be repeated exactly.
+/// </summary>
 public static class IcountOption
 {
     public const string Syntax = "[shift=]N,sleep=off[,align=off]";
 
-    /// <summary>N: an instruction takes 2^N ns.</summary>
+    /// <summary>Parses N: an instruction takes 2^N ns.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static int Parse(string text)
     {

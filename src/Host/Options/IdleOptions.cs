@@ -3,7 +3,7 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// Options of QEMU's about what the machine does not have, and scripts give all the same: a value that changes nothing is accepted, any
+/// Options of QEMU about devices that the machine does not have. Scripts often give them. A value that changes nothing is accepted, and any
 /// other is refused by name.
 /// </summary>
 internal static class IdleOptions
@@ -12,7 +12,7 @@ internal static class IdleOptions
     private const string NoSound = "there is no sound";
     private const string NoDisplay = "there is no display";
 
-    /// <summary>A member of a value, and what it may be; anything where nothing is listed.</summary>
+    /// <summary>A member of a value, with the values that are accepted; all of them if none is listed.</summary>
     private sealed record Member(string Key, params string[] Values);
 
     public static IReadOnlyList<OptionRow> Rows { get; } =
@@ -45,12 +45,12 @@ internal static class IdleOptions
         Members("semihosting-config", "enable=off", "there is no semihosting", "enable", new Member("enable", "off")),
     ];
 
-    // One of some words.
+    // An option whose value is one of some words.
     private static OptionRow Words(string name, string why, params string[] words) =>
         new(name, string.Join('|', words), why, OptionValue.Text, (o, v) =>
         words.Contains(v) ? o : throw Refused(why)) { Choices = words };
 
-    // A thing of the kind none, whatever else is said of it.
+    // An option that is accepted if its kind is none, with any other members.
     private static OptionRow None(string name, string kind, string why) =>
         new(name, $"[{kind}=]none[,...]", why, OptionValue.Text, (o, v) =>
         KeyValues.ParseOrJson(v, kind).Any(m => m == (kind, "none")) ? o : throw Refused(why)) { Choices = ["none"] };

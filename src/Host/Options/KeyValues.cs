@@ -7,14 +7,14 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// An option's value as QEMU writes them: <c>key=value,key=value</c>, where <c>,,</c> stands for a comma in a value, and the first may lack
-/// its key.
+/// Splits the value of an option as QEMU does: <c>key=value,key=value</c>. A comma within a value is written twice, and the first key may
+/// be left out.
 /// </summary>
 public static class KeyValues
 {
-    /// <summary>The pairs in their order; a key without a value has null.</summary>
-    /// <param name="impliedKey">The key of a first member that has none, such as <c>type</c> of <c>-machine</c>; null where there is
-    /// none.</param>
+    /// <summary>The pairs in their order. The value is null for a key without one.</summary>
+    /// <param name="impliedKey">The key of a first member without a key, such as <c>type</c> for <c>-machine</c>; null if it must have
+    /// one.</param>
     /// <exception cref="OptionException">A key is empty.</exception>
     public static IReadOnlyList<(string Key, string? Value)> Parse(string text, string? impliedKey)
     {
@@ -32,9 +32,10 @@ public static class KeyValues
     }
 
     /// <summary>
-    /// The same of an option that takes a JSON object, too (<c>json-cli</c> in QEMU's schema): each member as text, switches as on and off.
+    /// The pairs of an option that also takes a JSON object (<c>json-cli</c> in QEMU's schema). Members of the object become text, and
+    /// booleans on and off.
     /// </summary>
-    /// <exception cref="OptionException">A key is empty, or the object none.</exception>
+    /// <exception cref="OptionException">A key is empty, or the text is no JSON object.</exception>
     public static IReadOnlyList<(string Key, string? Value)> ParseOrJson(string text, string? impliedKey)
     {
         if (!text.StartsWith('{'))
@@ -62,7 +63,7 @@ public static class KeyValues
         _ => throw new OptionException($"Invalid parameter type for '{UserText.Legible(key)}'"),
     };
 
-    /// <exception cref="OptionException">There is none: a switch is on or off.</exception>
+    /// <exception cref="OptionException">The value is neither on nor off.</exception>
     public static bool Switch(string key, string? value) => value switch
     {
         "on" or "yes" or "true" or "y" or null => true,
@@ -70,7 +71,7 @@ public static class KeyValues
         _ => throw new OptionException($"Parameter '{key}' expects 'on' or 'off'"),
     };
 
-    // At single commas; two are one that belongs to the member.
+    // Splits at single commas. Two commas are one that belongs to the member.
     private static List<string> Split(string text)
     {
         var members = new List<string>();

@@ -3,7 +3,7 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
-/// <summary><c>-d ITEM,…</c>: QEMU's names of what is to be logged, as categories of the trace.</summary>
+/// <summary>The items of <c>-d ITEM,…</c>: QEMU's names, as categories of the trace.</summary>
 public static class LogItems
 {
     private static readonly (string Name, TraceCategories Category, string Help)[] s_items =
@@ -18,17 +18,17 @@ public static class LogItems
         ("invalid_mem", TraceCategories.GuestErrors, "the same"),
     ];
 
-    // Items of QEMU's that there are no categories for.
+    // Items of QEMU for which the trace has no category.
     private static readonly string[] s_refused = ["op_opt", "op_ind", "op_plugin", "cpu", "fpu", "mmu", "pcall", "cpu_reset", "unimp",
         "page", "plugin", "strace", "tid", "vpu", "all"];
 
-    /// <summary>What <c>-d help</c> prints.</summary>
+    /// <summary>The text of <c>-d help</c>.</summary>
     public static string Describe => "Log items (comma separated):\n" + string.Join('\n', s_items.Select(i => $"{i.Name,-15} {i.Help}"))
         + $"\nand the categories of --trace: {TraceCategoryNames.All}";
 
     public static IReadOnlyList<string> Names => [.. s_items.Select(i => i.Name)];
 
-    /// <summary>The categories of a list of items; categories have their own names too.</summary>
+    /// <summary>The categories of a list of items. Names of categories are accepted too.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static TraceCategories Parse(string list)
     {

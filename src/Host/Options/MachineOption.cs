@@ -4,12 +4,12 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
-/// <summary><c>-machine [type=]virt[,property=value…]</c>, checked.</summary>
+/// <summary>The value of <c>-machine [type=]virt[,property=value…]</c>, checked.</summary>
 public sealed record MachineOption
 {
     public const string Syntax = "[type=]virt[,property=value[,...]]";
 
-    /// <summary>What <c>-machine help</c> prints.</summary>
+    /// <summary>The text of <c>-machine help</c>.</summary>
     public const string Describe = $"""
         Supported machines are:
         none                 empty machine
@@ -20,7 +20,7 @@ public sealed record MachineOption
     private const string Version = "virt-10.0";
     private const string None = "none";
 
-    // Redistributors that there is room for below 4 GiB.
+    // The number of redistributors that have room below 4 GiB.
     private const int LowRedistributors = VirtMap.LowRedistributors;
     private const ulong FourGibibytes = 4ul << 30;
 
@@ -28,16 +28,18 @@ public sealed record MachineOption
 
     public bool DtbRandomness { get; private init; } = true;
 
-    /// <summary>Whether CPUs of power-on but the first are online-capable in the MADT in place of Enabled, and so can leave.</summary>
+    /// <summary>
+    /// Whether the MADT calls the CPUs of power-on other than the first online-capable instead of Enabled, so that they can leave.
+    /// </summary>
     public bool OnlineCapable { get; private init; }
 
-    /// <summary>The engine; null where nothing was said.</summary>
+    /// <summary>The engine; null if the option does not name one.</summary>
     public AcceleratorChoice? Accel { get; private init; }
 
-    /// <summary>The object that describes RAM; null where none was named.</summary>
+    /// <summary>The id of the object that describes RAM; null if the option does not name one.</summary>
     public string? MemoryBackend { get; private init; }
 
-    /// <summary>A machine without a guest, for programs that only ask the monitor (<c>-machine none</c>).</summary>
+    /// <summary>Whether the machine has no guest, for programs that only ask a monitor (<c>-machine none</c>).</summary>
     public bool IsEmpty { get; private init; }
 
     private bool HostGic { get; init; }
@@ -46,7 +48,7 @@ public sealed record MachineOption
 
     private bool HighmemRedists { get; init; } = true;
 
-    /// <summary>What a property is, and what it does to the option.</summary>
+    /// <summary>A property, with the function that sets it.</summary>
     private sealed record Property(string Name, string Syntax, string Help, Func<MachineOption, string?, MachineOption> Apply);
 
     private static readonly Property[] s_properties =
@@ -70,7 +72,7 @@ public sealed record MachineOption
             "CPUs of power-on but the first can be unplugged and disabled; Linux 7.2 and later then boots with the first alone, and user "
                 + "space brings up the others", (o, v) => o with { OnlineCapable = Switch("online-capable-cpus", v) }),
 
-        // Of a machine that has no such thing: what is so anyhow is accepted.
+        // Properties about parts that the machine does not have. The value that changes nothing is accepted.
         Only("its", "off", "there is no GICv3 ITS"),
         Only("virtualization", "off", "the CPUs have no EL2"),
         Only("secure", "off", "the CPUs have no EL3"),
@@ -90,7 +92,7 @@ public sealed record MachineOption
         Idle("suppress-vmdesc", "there is no migration"),
     ];
 
-    // Properties of QEMU's machine that are refused, and why.
+    // Properties of QEMU's machine that are refused, with the reason.
     private static readonly (string Name, string Reason)[] s_refused =
     [
         ("kernel", "give it as -kernel"), ("initrd", "give it as -initrd"), ("append", "give it as -append"),
@@ -105,15 +107,15 @@ public sealed record MachineOption
         ("pflash0", "give it as -drive if=pflash"), ("pflash1", "give it as -drive if=pflash"),
     ];
 
-    /// <summary>Names and values of the properties, for shells.</summary>
+    /// <summary>The properties with their values, for the completion of shells.</summary>
     public static IEnumerable<string> Choices => s_properties.SelectMany(p =>
         p.Syntax.Contains('|', StringComparison.Ordinal) ? p.Syntax.Split('|').Select(v => $"virt,{p.Name}={v}") : []).Prepend("virt");
 
-    /// <summary>What <c>-machine virt,help</c> prints.</summary>
+    /// <summary>The text of <c>-machine virt,help</c>.</summary>
     public static string DescribeProperties =>
         "virt-machine options:\n" + string.Join('\n', s_properties.Select(p => $"  {p.Name}={p.Syntax}".PadRight(36) + $" - {p.Help}"));
 
-    /// <summary>What another <c>-machine</c> makes of what was said before it.</summary>
+    /// <summary>Adds another <c>-machine</c> to the values so far.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public MachineOption Add(string text)
     {
@@ -143,7 +145,7 @@ public sealed record MachineOption
         return option;
     }
 
-    /// <exception cref="OptionException">The interrupt controller is to be that of a host whose CPUs are not asked for.</exception>
+    /// <exception cref="OptionException">The option asks for the interrupt controller of a host whose CPUs are not used.</exception>
     public void RequireCpu(CpuModel cpu)
     {
         if (HostGic && cpu.Name != "host")
@@ -152,7 +154,7 @@ public sealed record MachineOption
         }
     }
 
-    /// <exception cref="OptionException">The machine needs addresses above 4 GiB that it must not use.</exception>
+    /// <exception cref="OptionException">The machine needs addresses above 4 GiB, which the option forbids.</exception>
     public void RequireRoom(ulong memoryBytes, int possibleCpus)
     {
         if (!Highmem && VirtMap.Board.Ram.Value + memoryBytes > FourGibibytes)

@@ -7,15 +7,14 @@ using Vmm.Emulation.Devices.Pl031;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// What the command line says about the machine. Each option is checked by itself when it is read; <see cref="ToConfig"/> checks what must
-/// fit together.
+/// The options about the machine. Each is checked by itself when it is read. <see cref="ToConfig"/> checks that they fit together.
 /// </summary>
 public sealed record MachineOptions
 {
-    // Of kernels and initial RAM disks, in bytes.
+    // The largest size of a kernel and of an initial RAM disk, in bytes.
     private const ulong LargestFile = 1 << 30;
 
-    /// <summary>Files as they were named; null for none.</summary>
+    /// <summary>The name of the kernel file; null for none.</summary>
     public string? Kernel { get; init; }
 
     public string? Initrd { get; init; }
@@ -23,32 +22,34 @@ public sealed record MachineOptions
     /// <summary>The kernel's command line.</summary>
     public string Append { get; init; } = "";
 
-    /// <summary>The members of all <c>-smp</c>.</summary>
+    /// <summary>The members of all <c>-smp</c> together.</summary>
     public IReadOnlyDictionary<string, int> Smp { get; init; } = new Dictionary<string, int>();
 
-    /// <summary>The size of RAM in bytes (<c>-m</c>); null where nothing was said.</summary>
+    /// <summary>The size of RAM in bytes (<c>-m</c>); null if it is not given.</summary>
     public ulong? Memory { get; init; }
 
     public CpuModel Cpu { get; init; } = CpuModel.Find("max")!;
 
     public MachineOption Machine { get; init; } = new();
 
-    /// <summary>The engine that <c>-accel</c> asks for; null where nothing was said.</summary>
+    /// <summary>The engine of <c>-accel</c>; null if it is not given.</summary>
     public AcceleratorChoice? Accel { get; init; }
 
-    /// <summary>Firmware (<c>-bios</c>); null for none.</summary>
+    /// <summary>The firmware file (<c>-bios</c>); null for none.</summary>
     public string? Bios { get; init; }
 
-    /// <summary>Drives (<see cref="FirmwareOption.DriveSyntax"/>).</summary>
+    /// <summary>The values of <c>-drive</c> (<see cref="FirmwareOption.DriveSyntax"/>).</summary>
     public IReadOnlyList<string> Drives { get; init; } = [];
 
     /// <summary>The real time clock.</summary>
     public RtcConfig Rtc { get; init; } = RtcOption.Default;
 
-    /// <summary>An instruction takes 2^N ns of guest time (<c>-icount</c>); null where the host's time counts.</summary>
+    /// <summary>
+    /// The shift N of <c>-icount</c>, by which an instruction takes 2^N ns of guest time; null if guest time follows the host's.
+    /// </summary>
     public int? InstructionShift { get; init; }
 
-    /// <summary>What the VM is called (<c>-name</c>).</summary>
+    /// <summary>The name of the VM (<c>-name</c>).</summary>
     public string Name { get; init; } = "";
 
     public Guid Uuid { get; init; }
@@ -56,10 +57,10 @@ public sealed record MachineOptions
     /// <summary>CPUs that are plugged from power-on.</summary>
     public IReadOnlyList<CpuDeviceOption> Devices { get; init; } = [];
 
-    /// <summary>Properties of CPUs that are asked for.</summary>
+    /// <summary>The values of <c>-global</c> about CPUs.</summary>
     public IReadOnlyList<GlobalOption> Globals { get; init; } = [];
 
-    /// <summary>Opens what the firmware is to keep: whoever asks for the configuration disposes the files that it names.</summary>
+    /// <summary>Checks the options and makes the configuration. It opens the files of the firmware, which the caller disposes.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public MachineConfig ToConfig()
     {
@@ -101,7 +102,7 @@ public sealed record MachineOptions
         {
             Firmware = firmware,
 
-            // A program that is not Linux finds the machine described by its device tree alone.
+            // A program that is not Linux finds the machine described by a device tree alone.
             Acpi = Machine.Acpi && (firmware != null || Arm64Image.IsImage(kernel.ReadHead().Span)),
             DtbRandomness = Machine.DtbRandomness,
             Rtc = Rtc,
@@ -129,7 +130,7 @@ public sealed record MachineOptions
         return config;
     }
 
-    /// <summary>The engine: of <c>-accel</c>, or of <c>-machine accel=</c>.</summary>
+    /// <summary>The engine of <c>-accel</c> or <c>-machine accel=</c>.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public AcceleratorOption Accelerator => Machine.Accel != null && Accel != null
         ? throw new OptionException("The -accel and \"-machine accel=\" options are incompatible")

@@ -3,7 +3,7 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
-/// <summary><c>-m [size=]megs[K|M|G]</c>: the size of RAM in bytes.</summary>
+/// <summary>The option <c>-m [size=]megs[K|M|G]</c>: the size of RAM in bytes.</summary>
 public static class MemoryOption
 {
     public const string Syntax = "[size=]megs[K|M|G]";
@@ -12,7 +12,7 @@ public static class MemoryOption
     private const ulong SmallestMemory = 16ul << 20;
     private const ulong LargestMemory = 255ul << 30;
 
-    /// <param name="text">The value of one <c>-m</c>; of several the last counts.</param>
+    /// <param name="text">The value of one <c>-m</c>. The last of several counts.</param>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static ulong Parse(string text)
     {
@@ -30,9 +30,9 @@ public static class MemoryOption
         return size;
     }
 
-    /// <summary>What the user is told about RAM that the host cannot give; null when all is well.</summary>
+    /// <summary>A notice for the user if the host cannot provide all of the RAM; null if it can.</summary>
     /// <param name="bytes">The size of RAM.</param>
-    /// <param name="hostMemory">What is in /proc/meminfo.</param>
+    /// <param name="hostMemory">The contents of /proc/meminfo.</param>
     public static string? Notice(ulong bytes, string hostMemory)
     {
         ulong host = Field(hostMemory, "MemTotal") + Field(hostMemory, "SwapTotal");
@@ -42,7 +42,7 @@ public static class MemoryOption
             + $"the VM when the guest uses more than there is";
     }
 
-    // In bytes; 0 when there is no such line.
+    // Returns a line of /proc/meminfo in bytes; 0 if there is no such line.
     private static ulong Field(string hostMemory, string name)
     {
         string? line = hostMemory.Split('\n').FirstOrDefault(l => l.StartsWith(name + ":", StringComparison.Ordinal));
@@ -50,7 +50,7 @@ public static class MemoryOption
         return ulong.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out ulong kibibytes) ? kibibytes << 10 : 0;
     }
 
-    /// <summary>A size in bytes from a number of MiB, or one with a suffix K, M or G.</summary>
+    /// <summary>Parses a size: a number of MiB, or one with a suffix K, M or G. The result is in bytes.</summary>
     private static ulong ParseSize(string text)
     {
         string digits = text.TrimEnd('k', 'K', 'm', 'M', 'g', 'G');
@@ -65,10 +65,10 @@ public static class MemoryOption
         return Check(value << shift, text);
     }
 
-    /// <summary>The size, if RAM can have it.</summary>
+    /// <summary>Checks that RAM can have a size, and returns it.</summary>
     /// <param name="bytes">The size.</param>
-    /// <param name="text">How it was given; null for in bytes.</param>
-    /// <exception cref="OptionException">It cannot: one line.</exception>
+    /// <param name="text">The size as the user gave it; null for a number of bytes.</param>
+    /// <exception cref="OptionException">RAM cannot have that size: one line.</exception>
     public static ulong Check(ulong bytes, string? text = null) => bytes >= SmallestMemory && bytes <= LargestMemory && (bytes & 0xFFF) == 0
         ? bytes
         : throw new OptionException(

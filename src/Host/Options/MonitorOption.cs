@@ -2,9 +2,9 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
-/// <summary><c>-mon chardev=ID[,mode=readline|control][,pretty=on]</c>: a monitor at a character device.</summary>
-/// <param name="Control">QMP; otherwise a monitor for people.</param>
-/// <param name="Pretty">QMP answers over several lines.</param>
+/// <summary>The option <c>-mon chardev=ID[,mode=readline|control][,pretty=on]</c>: a monitor at a character device.</summary>
+/// <param name="Control">True: QMP. False: a monitor for people.</param>
+/// <param name="Pretty">Whether QMP answers over several lines.</param>
 public sealed record MonitorOption(string Chardev, bool Control, bool Pretty)
 {
     public const string Syntax = "[chardev=]ID[,mode=readline|control][,pretty=on|off]";
@@ -29,7 +29,7 @@ public sealed record MonitorOption(string Chardev, bool Control, bool Pretty)
                     pretty = KeyValues.Switch(key, value);
                     break;
                 case "id":
-                    // A name that nothing asks for.
+                    // The id of the monitor. Nothing refers to it.
                     break;
                 default:
                     throw new OptionException($"Invalid parameter '{UserText.Legible(key)}'");
@@ -45,9 +45,9 @@ public sealed record MonitorOption(string Chardev, bool Control, bool Pretty)
     }
 }
 
-/// <summary>A monitor, and where it is.</summary>
-/// <param name="Control">QMP; otherwise a monitor for people.</param>
-/// <param name="Pretty">QMP answers over several lines.</param>
+/// <summary>A monitor and its character device.</summary>
+/// <param name="Control">True: QMP. False: a monitor for people.</param>
+/// <param name="Pretty">Whether QMP answers over several lines.</param>
 public sealed record MonitorTarget(CharacterDeviceOption Device, bool Control, bool Pretty)
 {
     public static MonitorTarget Of(MonitorOption monitor) =>

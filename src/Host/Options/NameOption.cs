@@ -1,11 +1,11 @@
 namespace Vmm.Host.Options;
 
-/// <summary><c>-name</c> and <c>-uuid</c>: what the VM is called.</summary>
+/// <summary>The options <c>-name</c> and <c>-uuid</c>.</summary>
 public static class NameOption
 {
     public const string Syntax = "[guest=]NAME[,debug-threads=on|off]";
 
-    /// <summary>The name; null where the option does not have one.</summary>
+    /// <summary>The name; null if the option has no name.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static string? Parse(string text)
     {
@@ -18,7 +18,7 @@ public static class NameOption
                     name = value ?? "";
                     break;
                 case "debug-threads":
-                    // Threads have names in any case.
+                    // Threads have names whatever the value is.
                     KeyValues.Switch(key, value);
                     break;
                 case "process":
@@ -31,7 +31,7 @@ public static class NameOption
         return name;
     }
 
-    /// <exception cref="OptionException">It is none.</exception>
+    /// <exception cref="OptionException">The text is no UUID.</exception>
     public static Guid ParseUuid(string text) =>
         Guid.TryParseExact(text, "D", out Guid uuid) ? uuid : throw new OptionException("failed to parse UUID string: wrong format");
 }

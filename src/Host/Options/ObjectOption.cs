@@ -3,10 +3,10 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// <c>-object TYPE,id=ID[,property=value…]</c>, or the same as a JSON object. Objects are there for devices to name, of which none does;
-/// and RAM is of the kind of memory that a backend describes, which <c>-machine memory-backend=ID</c> names.
+/// The option <c>-object TYPE,id=ID[,property=value…]</c>, or the same as a JSON object. No device here refers to an object. <c>-machine
+/// memory-backend=ID</c> can name a memory backend, which describes the RAM that the machine has anyway.
 /// </summary>
-/// <param name="Bytes">The size of a memory backend; 0 for another object.</param>
+/// <param name="Bytes">The size of a memory backend; 0 for an object of another type.</param>
 public sealed record ObjectOption(string Id, ulong Bytes)
 {
     public const string Syntax = "memory-backend-ram,id=ID,size=SIZE, or secret, iothread, rng-random, rng-builtin, throttle-group, "
@@ -18,7 +18,7 @@ public sealed record ObjectOption(string Id, ulong Bytes)
     private static readonly string[] s_types =
         [Ram, SharedRam, "secret", "iothread", "rng-random", "rng-builtin", "throttle-group", "thread-context"];
 
-    // QEMU's others: each does something by itself, or keeps what is to be somewhere else.
+    // QEMU's other types. They act by themselves, or keep RAM in another place, and are refused.
     private static readonly string[] s_refused =
     [
         "acpi-generic-initiator", "acpi-generic-port", "authz-list", "authz-list-file", "authz-pam", "authz-simple", "can-bus",
@@ -32,7 +32,7 @@ public sealed record ObjectOption(string Id, ulong Bytes)
         "tls-cipher-suites", "tls-creds-anon", "tls-creds-psk", "tls-creds-x509", "x-remote-object", "x-vfio-user-server", "arm-rme-guest",
     ];
 
-    /// <summary>What <c>-object help</c> prints.</summary>
+    /// <summary>The text of <c>-object help</c>.</summary>
     public static string Describe =>
         "List of user creatable objects:\n" + string.Join('\n', s_types.Order(StringComparer.Ordinal).Select(t => $"  {t}"));
 
@@ -63,7 +63,7 @@ public sealed record ObjectOption(string Id, ulong Bytes)
         return new ObjectOption(id, ParseSize(ValueOf("size") ?? throw new OptionException("Parameter 'size' is missing")));
     }
 
-    // Bytes without a suffix, unlike -m.
+    // A number without a suffix counts bytes, unlike the value of -m.
     private static ulong ParseSize(string text)
     {
         int shift = text.Length == 0 ? 0 : char.ToUpperInvariant(text[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, 'T' => 40, _ => 0 };

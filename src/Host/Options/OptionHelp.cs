@@ -3,7 +3,7 @@ using System.Text;
 
 namespace Vmm.Host.Options;
 
-/// <summary>What <c>-help</c> and <c>-version</c> print.</summary>
+/// <summary>The text of <c>-help</c> and <c>-version</c>.</summary>
 public static class OptionHelp
 {
     private const int Column = 28;

@@ -1,6 +1,6 @@
 namespace Vmm.Host.Options;
 
-/// <summary>What an option's value is, for shells that complete it.</summary>
+/// <summary>The kind of an option's value, by which shells complete it.</summary>
 public enum OptionValue
 {
     /// <summary>The option stands alone.</summary>
@@ -10,22 +10,21 @@ public enum OptionValue
     Folder,
 }
 
-/// <summary>One option of the command line: <c>vmm run --NAME</c> and <c>vmm -NAME</c> are this row.</summary>
-/// <param name="Name">Without dashes; the first of <see cref="Aliases"/> if there are several.</param>
-/// <param name="Syntax">Of the value, as the help prints it; empty for an option that stands alone.</param>
-/// <param name="Help">One line.</param>
-/// <param name="Value">What the value is.</param>
-/// <param name="Apply">What the options say with this one, from what they said before it and the value, "" for one that stands
-/// alone.</param>
+/// <summary>One option of the command line, as <c>vmm run --NAME</c> and as <c>vmm -NAME</c>.</summary>
+/// <param name="Name">The name without dashes. Other names are in <see cref="Aliases"/>.</param>
+/// <param name="Syntax">The form of the value, for the help; empty for an option without a value.</param>
+/// <param name="Help">One line about the option.</param>
+/// <param name="Value">The kind of the value.</param>
+/// <param name="Apply">Makes the new options from the options so far and the value, which is "" for an option without one.</param>
 public sealed record OptionRow(string Name, string Syntax, string Help, OptionValue Value, Func<RunOptions, string, RunOptions> Apply)
 {
-    /// <summary>Other names.</summary>
+    /// <summary>The other names.</summary>
     public IReadOnlyList<string> Aliases { get; init; } = [];
 
-    /// <summary>Values that shells offer.</summary>
+    /// <summary>The values that shells offer.</summary>
     public IReadOnlyList<string> Choices { get; init; } = [];
 
-    /// <summary>An option of QEMU's that is refused, and why; null for one that does something.</summary>
+    /// <summary>The reason for which an option of QEMU is refused; null for an option that works.</summary>
     public string? Refusal { get; init; }
 
     /// <summary>All names.</summary>
@@ -34,10 +33,11 @@ public sealed record OptionRow(string Name, string Syntax, string Help, OptionVa
     public bool TakesValue => Value != OptionValue.None;
 
     /// <summary>
-    /// An option of QEMU's that Vmm lacks: it is known, so that it is refused by name and its value is not taken for another option.
+    /// An option that QEMU has and Vmm lacks. It is in the table so that it can be refused by name, and so that its value is not taken for
+    /// another option.
     /// </summary>
-    /// <param name="reason">Why, after "not supported: ".</param>
-    /// <param name="takesValue">Whether it has a value in QEMU.</param>
+    /// <param name="reason">The reason, which stands after "not supported: ".</param>
+    /// <param name="takesValue">Whether the option has a value in QEMU.</param>
     public static OptionRow Refused(string name, string reason, bool takesValue = true) =>
         new(name, "", reason, takesValue ? OptionValue.Text : OptionValue.None, (_, _) =>
             throw new OptionException($"not supported: {reason}")) { Refusal = reason };

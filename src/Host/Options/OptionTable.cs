@@ -5,9 +5,8 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// Every option of <c>vmm run</c>, which is every option of <c>vmm -…</c>: what it is called, what its value is, what it does. The help,
-/// the completion of shells and both forms of the command line are made of it. Options that QEMU has and Vmm lacks are in
-/// <see cref="Refused"/>.
+/// The table of all options of <c>vmm run</c> and <c>vmm -…</c>: their names, their values and their effects. The help, the completion of
+/// shells and both forms of the command line are made from it. Options that QEMU has and Vmm lacks are in <see cref="Refused"/>.
 /// </summary>
 public static class OptionTable
 {
@@ -118,13 +117,13 @@ public static class OptionTable
 
     private static readonly Dictionary<string, OptionRow> s_byName = ByName();
 
-    /// <summary>What does something, in the order of the help.</summary>
+    /// <summary>The options that work, in the order of the help.</summary>
     public static IReadOnlyList<OptionRow> Supported => s_supported;
 
-    /// <summary>What QEMU has and Vmm lacks, with the reason.</summary>
+    /// <summary>The options that QEMU has and Vmm lacks, each with the reason.</summary>
     public static IReadOnlyList<OptionRow> Refused => RefusedOptions.Rows;
 
-    /// <summary>The row of a name without dashes, or null.</summary>
+    /// <summary>The row of a name without dashes; null if there is none.</summary>
     public static OptionRow? Find(string name) => s_byName.GetValueOrDefault(name);
 
     private static Dictionary<string, OptionRow> ByName()
@@ -164,7 +163,7 @@ public static class OptionTable
         : value.Split(',') is [_, .., "help" or "?"] ? options with { Answer = CpuDeviceOption.DescribeProperties(value.Split(',')[0]) }
         : OfMachine(options, m => m with { Devices = [.. m.Devices, CpuDeviceOption.Parse(value)] });
 
-    // The text, if it is right by itself.
+    // Returns the text if it parses by itself.
     private static string Checked<T>(string text, Func<string, T> parse)
     {
         parse(text);

@@ -1,6 +1,6 @@
 namespace Vmm.Host.Options;
 
-/// <summary>Options of QEMU's (qemu-options.hx of QEMU 10) that Vmm lacks. Each is refused by name.</summary>
+/// <summary>The options of QEMU (qemu-options.hx of QEMU 10) that Vmm lacks. Each is refused by name.</summary>
 internal static class RefusedOptions
 {
     private const string Disks = "there are no disks";

@@ -3,17 +3,17 @@ using Vmm.Emulation.Devices.Pl031;
 
 namespace Vmm.Host.Options;
 
-/// <summary><c>-rtc [base=utc|localtime|DATE][,clock=host|rt|vm]</c>.</summary>
+/// <summary>The option <c>-rtc [base=utc|localtime|DATE][,clock=host|rt|vm]</c>.</summary>
 public static class RtcOption
 {
     public const string Syntax = "[base=utc|localtime|DATE][,clock=host|rt|vm]";
 
     private static readonly string[] s_dateFormats = ["yyyy-MM-dd'T'HH:mm:ss", "yyyy-MM-dd"];
 
-    /// <summary>The host's time.</summary>
+    /// <summary>The clock without the option: the host's time.</summary>
     public static RtcConfig Default { get; } = new(null, RtcClock.Host);
 
-    /// <summary>What another <c>-rtc</c> makes of what was said before it.</summary>
+    /// <summary>Adds another <c>-rtc</c> to the values so far.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static RtcConfig Add(RtcConfig config, string text)
     {

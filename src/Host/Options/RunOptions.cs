@@ -3,71 +3,71 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// What the command line of <c>vmm run</c> says, option by option; <see cref="MachineOptions.ToConfig"/> checks what must fit together.
+/// The options of <c>vmm run</c>. <see cref="MachineOptions.ToConfig"/> checks that those about the machine fit together.
 /// </summary>
 public sealed record RunOptions
 {
     public MachineOptions Machine { get; init; } = new();
 
-    /// <summary>Where the serial line is; null for the terminal, with the monitor.</summary>
+    /// <summary>The character device of the serial line; null for the terminal, which is shared with the monitor.</summary>
     public CharacterDeviceOption? Serial { get; init; }
 
-    /// <summary>Character devices that others name.</summary>
+    /// <summary>The character devices of <c>-chardev</c>, to which other options refer.</summary>
     public IReadOnlyList<CharacterDeviceOption> Chardevs { get; init; } = [];
 
-    /// <summary>Monitors, beside that of the terminal.</summary>
+    /// <summary>The monitors beside that of the terminal.</summary>
     public IReadOnlyList<MonitorTarget> Monitors { get; init; } = [];
 
-    /// <summary>What is to be traced (<c>--trace</c>), and where.</summary>
+    /// <summary>The categories of the trace (<c>--trace</c>).</summary>
     public string? Trace { get; init; }
 
     public string? TraceFile { get; init; }
 
-    /// <summary>What <c>-d</c> adds to the trace.</summary>
+    /// <summary>The items that <c>-d</c> adds to the trace.</summary>
     public IReadOnlyList<string> LogItems { get; init; } = [];
 
     public string Log { get; init; } = Logging.LogOption.Default;
 
-    /// <summary>Where the VM takes messages of <c>vmm remote</c>; null for nowhere.</summary>
+    /// <summary>The address where the VM listens for <c>vmm remote</c>; null if it does not.</summary>
     public string? Remote { get; init; }
 
     /// <summary>The folder of the journal; null for a machine that ends with the program.</summary>
     public string? State { get; init; }
 
-    /// <summary>Do not execute anything before <c>cont</c> (<c>-S</c>).</summary>
+    /// <summary>Whether nothing is executed before <c>cont</c> (<c>-S</c>).</summary>
     public bool Stopped { get; init; }
 
     public string? PidFile { get; init; }
 
-    /// <summary>What happens when the guest resets itself or the machine is reset (<c>-no-reboot</c>).</summary>
+    /// <summary>Whether a reset by the guest or by a monitor powers the machine off instead (<c>-no-reboot</c>).</summary>
     public bool ShutdownOnReset { get; init; }
 
-    /// <summary>The program stays when the guest has powered off (<c>-no-shutdown</c>).</summary>
+    /// <summary>Whether the program stays when the guest has powered off (<c>-no-shutdown</c>).</summary>
     public bool StayAfterShutdown { get; init; }
 
-    /// <summary>The key that stands before those of the terminal (<c>-echr</c>).</summary>
+    /// <summary>The escape key, after which a key is a command for the console (<c>-echr</c>).</summary>
     public byte EscapeKey { get; init; } = Console.EscapeFilter.ControlA;
 
-    /// <summary>Folders where firmware without a folder of its own is looked for (<c>-L</c>).</summary>
+    /// <summary>The folders in which firmware is looked for that is named without a folder (<c>-L</c>).</summary>
     public IReadOnlyList<string> DataFolders { get; init; } = [];
 
-    /// <summary>Objects, of which memory backends can be named (<c>-object</c>).</summary>
+    /// <summary>The objects of <c>-object</c>. Memory backends can be named by the machine.</summary>
     public IReadOnlyList<ObjectOption> Objects { get; init; } = [];
 
-    /// <summary>No drive is to be written to (<c>-snapshot</c>).</summary>
+    /// <summary>Whether no drive may be written to (<c>-snapshot</c>).</summary>
     public bool Snapshot { get; init; }
 
-    /// <summary>The one NUMA node was described (<c>-numa node</c>).</summary>
+    /// <summary>Whether the one NUMA node was described (<c>-numa node</c>).</summary>
     public bool HasNumaNode { get; init; }
 
-    /// <summary>What is to be said on the terminal though nothing is wrong.</summary>
+    /// <summary>Notices for the terminal about values that are accepted and change nothing.</summary>
     public IReadOnlyList<string> Notices { get; init; } = [];
 
-    /// <summary>What an option such as <c>-cpu help</c> asked to know: it is printed, and nothing runs.</summary>
+    /// <summary>The text that an option such as <c>-cpu help</c> asked for; it is printed and nothing runs. Null for a run.</summary>
     public string? Answer { get; init; }
 
-    /// <summary>The same, when all of them are known: what one says of another.</summary>
-    /// <exception cref="OptionException">They do not fit: one line.</exception>
+    /// <summary>Completes the options when all of them are known, with what one says about another.</summary>
+    /// <exception cref="OptionException">Two options contradict each other: one line.</exception>
     public RunOptions Complete()
     {
         if (Snapshot && Machine.Drives.Count > 0)

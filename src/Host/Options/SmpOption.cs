@@ -9,20 +9,20 @@ namespace Vmm.Host.Options;
 /// disabledcpus. <c>disabledcpus</c> is of the later drafts of the series (RFC V6): CPUs after those of <c>cpus</c> that are present and
 /// administratively disabled.
 /// </summary>
-/// <param name="Cpus">Enabled at power-on.</param>
+/// <param name="Cpus">The number of CPUs that are enabled at power-on.</param>
 public sealed record SmpOption(int Cpus, CpuTopology Topology)
 {
     public const string Syntax = "[cpus=]n[,maxcpus=n][,disabledcpus=n][,sockets=n][,clusters=n][,cores=n][,threads=n]";
 
     private static readonly string[] s_members = ["cpus", "maxcpus", "disabledcpus", "sockets", "clusters", "cores", "threads"];
 
-    // Levels of other machines.
+    // Levels of the topology that only QEMU's other machines have.
     private static readonly string[] s_foreign = ["drawers", "books", "dies", "modules"];
 
-    /// <summary>Of the possible CPUs after <see cref="Cpus"/> so many are present and administratively disabled at power-on.</summary>
+    /// <summary>The number of CPUs after <see cref="Cpus"/> that are present and administratively disabled at power-on.</summary>
     public int DisabledCpus { get; init; }
 
-    /// <summary>The members of one <c>-smp</c>, and those of earlier ones that it does not repeat.</summary>
+    /// <summary>The members of one <c>-smp</c> together with those of earlier ones that it does not repeat.</summary>
     /// <exception cref="OptionException">The text is malformed: one line.</exception>
     public static IReadOnlyDictionary<string, int> Add(IReadOnlyDictionary<string, int> earlier, string text)
     {
@@ -51,7 +51,7 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
         return given;
     }
 
-    /// <summary>What the members of all <c>-smp</c> say together; one CPU where there are none.</summary>
+    /// <summary>The meaning of the members of all <c>-smp</c>; one CPU if there are none.</summary>
     /// <exception cref="OptionException">The topology does not multiply out: one line.</exception>
     public static SmpOption Of(IReadOnlyDictionary<string, int> given)
     {
@@ -114,7 +114,7 @@ public sealed record SmpOption(int Cpus, CpuTopology Topology)
             : new SmpOption(cpus, new CpuTopology(sockets, clusters, cores, threads)) { DisabledCpus = disabled };
     }
 
-    // A product that is too large for a number is the largest one: it is no number of CPUs.
+    // Multiplies the counts. A product that overflows becomes the largest number, which is no valid number of CPUs.
     private static long Product(int sockets, int clusters, int cores, int threads) =>
         Times(Times(Times(sockets, clusters), cores), threads);
 

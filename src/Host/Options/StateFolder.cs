@@ -4,7 +4,8 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// <c>--state DIR</c>: what a machine keeps from one run to the next, the journal of its plugged CPUs. One process at a time has it.
+/// The folder of <c>--state DIR</c>, which holds the journal of a machine's CPUs from one run to the next. Only one process at a time can
+/// have it.
 /// </summary>
 public sealed class StateFolder : IDisposable
 {
@@ -21,7 +22,7 @@ public sealed class StateFolder : IDisposable
 
     public IHotplugJournal Journal => _journal;
 
-    /// <summary>Makes the folder if there is none, reads what it holds, and tries whether it can be written.</summary>
+    /// <summary>Makes the folder if it is missing, reads its contents, and tries whether it can be written to.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static StateFolder Open(string path)
     {

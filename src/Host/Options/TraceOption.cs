@@ -4,13 +4,13 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
-/// <summary><c>--trace</c> and <c>--trace-file</c>, <c>-d</c> and <c>-D</c>, checked.</summary>
-/// <param name="File">Where it goes; null for stderr.</param>
+/// <summary>The values of <c>--trace</c>, <c>--trace-file</c>, <c>-d</c> and <c>-D</c>, checked.</summary>
+/// <param name="File">The file of the trace; null for stderr.</param>
 public sealed record TraceOption(TraceCategories Categories, string? File)
 {
     public const string DefaultFile = "vmm-trace.log";
 
-    /// <summary>What <c>--trace</c> and <c>-d</c> ask for together. <c>-d</c> alone goes to stderr, as QEMU's does.</summary>
+    /// <summary>Parses <c>--trace</c> and <c>-d</c> together. The output of <c>-d</c> alone goes to stderr, as in QEMU.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static TraceOption Parse(RunOptions options)
     {
@@ -25,7 +25,7 @@ public sealed record TraceOption(TraceCategories Categories, string? File)
     }
 
     /// <param name="categories">Comma-separated categories, or null for no trace.</param>
-    /// <param name="file">Where it goes, or null for <see cref="DefaultFile"/>.</param>
+    /// <param name="file">The file, or null for <see cref="DefaultFile"/>.</param>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static TraceOption Parse(string? categories, string? file)
     {
@@ -44,7 +44,7 @@ public sealed record TraceOption(TraceCategories Categories, string? File)
         }
     }
 
-    /// <exception cref="OptionException">The engine cannot trace all of it: one line.</exception>
+    /// <exception cref="OptionException">The engine cannot trace a category: one line.</exception>
     public void RequireEngine(Accelerator accelerator)
     {
         const TraceCategories Translated = TraceCategories.InAsm | TraceCategories.Op | TraceCategories.OutAsm;
@@ -54,8 +54,8 @@ public sealed record TraceOption(TraceCategories Categories, string? File)
         }
     }
 
-    /// <summary>The trace, in a file that replaces one that is there; null for no categories.</summary>
-    /// <exception cref="OptionException">One line that says why the file cannot be.</exception>
+    /// <summary>Opens the trace; null if no category is traced. An existing file is replaced.</summary>
+    /// <exception cref="OptionException">One line that says why the file cannot be opened.</exception>
     public TraceLog? Open()
     {
         if (Categories == TraceCategories.None)

@@ -8,11 +8,12 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// Files that the user names to be read. Only regular files are opened: to open a pipe would wait for a writer, and a device may never end.
+/// Opens files that the user names. Only regular files are opened, because opening a pipe would wait for a writer and a device may never
+/// end.
 /// </summary>
 public static class UserFile
 {
-    // struct statx and its constants, the same on all architectures (linux/stat.h).
+    // The struct statx and its constants, which are the same on all architectures (linux/stat.h).
     private const int StatusSize = 256;
     private const int StatusMode = 28;
     private const int CurrentFolder = -100;
@@ -40,16 +41,16 @@ public static class UserFile
         }
     }
 
-    /// <summary>The whole file, which is not empty.</summary>
+    /// <summary>Reads the whole file. An empty file is an error.</summary>
     /// <param name="what">What the file is, for the message.</param>
-    /// <param name="largest">The most bytes that it may have, less than 2 GiB.</param>
+    /// <param name="largest">The largest size in bytes, less than 2 GiB.</param>
     /// <exception cref="OptionException">One line that says why it cannot be read.</exception>
     public static ReadOnlyMemory<byte> Read(string what, string path, long largest)
     {
         using SafeFileHandle file = Open(what, path);
         try
         {
-            // A file of /proc has the length 0 and is read to its end. One byte more than there should be tells that a file is too long.
+            // A file of /proc reports the length 0, and is read to its end. One byte beyond the largest size shows that a file is too long.
             byte[] contents = new byte[Math.Min(Math.Max(RandomAccess.GetLength(file), 1 << 16), largest) + 1];
             int length = 0;
             int read;
@@ -76,9 +77,9 @@ public static class UserFile
         }
     }
 
-    /// <summary>A file to be loaded at each reset, which is not empty.</summary>
+    /// <summary>Opens a file that is loaded at each reset. An empty file is an error.</summary>
     /// <param name="what">What the file is, for messages.</param>
-    /// <param name="largest">The most bytes that it may have, less than 2 GiB.</param>
+    /// <param name="largest">The largest size in bytes, less than 2 GiB.</param>
     /// <exception cref="OptionException">One line that says why it cannot be read.</exception>
     public static BootFile OpenBootFile(string what, string path, long largest)
     {
@@ -88,7 +89,7 @@ public static class UserFile
             var kept = BootFile.Of(file, $"{what} '{UserText.Legible(path)}'");
             if (!kept.IsEmpty && kept.Length <= largest)
             {
-                // It is looked at now, so that a file that cannot be read is said before the machine is made.
+                // The head is read at once, so that a file that cannot be read is reported before the machine is made.
                 _ = kept.ReadHead();
                 return kept;
             }
@@ -99,7 +100,7 @@ public static class UserFile
             throw new OptionException(e.Message);
         }
 
-        // A file of /proc, which does not tell its length; else this says what is wrong.
+        // A file of /proc does not report its length, so it is read as a whole; any other failure is reported by that read.
         file.Dispose();
         return Read(what, path, largest);
     }
@@ -107,7 +108,7 @@ public static class UserFile
     private static string Complaint(string what, string path, string reason) =>
         $"cannot read the {what} '{UserText.Legible(path)}': {reason}";
 
-    // Why it must not be opened; null for a regular file.
+    // Why the file must not be opened; null for a regular file.
     private static string? RefusalOf(string path)
     {
         byte[] status = new byte[StatusSize];
