@@ -1,4 +1,5 @@
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Devices;
 using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
@@ -7,8 +8,7 @@ namespace Vmm.Host.Options;
 public sealed record GlobalOption(string Driver, string Property, string Value)
 {
     // QEMU's types of the parts of the machine.
-    private static readonly string[] s_devices =
-        ["arm-gicv3", "pl011", "pl031", "pl061", "gpio-key", "cfi.pflash01", "acpi-ged", "fw_cfg_mem", "fw_cfg", "virt-machine"];
+    private static readonly string[] s_types = [.. QomTypeAttribute.All, "fw_cfg", "gpio-key", "virt-machine"];
 
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static GlobalOption Parse(string text)
@@ -34,7 +34,7 @@ public sealed record GlobalOption(string Driver, string Property, string Value)
         GlobalOption global = Parse(text);
         return global.Driver == "arm-cpu" || CpuDeviceOption.IsCpu(global.Driver)
             ? options with { Machine = options.Machine with { Globals = [.. options.Machine.Globals, global] } }
-            : s_devices.Contains(global.Driver)
+            : s_types.Contains(global.Driver)
             ? throw new OptionException($"not supported: '{global.Driver}' is as it is: only CPUs have properties")
             : options with { Notices = [.. options.Notices,
                 $"-global {UserText.Legible(text)} makes no difference: there is no such device"] };
