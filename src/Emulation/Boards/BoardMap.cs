@@ -2,7 +2,7 @@ using Vmm.Emulation.Devices;
 
 namespace Vmm.Emulation.Boards;
 
-/// <summary>The addresses and interrupts of a board's parts that a boot or a description of the hardware names.</summary>
+/// <summary>The addresses and interrupts of those parts of a board that a boot or a description of the hardware names.</summary>
 public sealed record BoardMap
 {
     /// <summary>First byte of RAM.</summary>
@@ -17,7 +17,10 @@ public sealed record BoardMap
     /// <summary>The GICv3's distributor frame.</summary>
     public required GuestPhysicalAddress Distributor { get; init; }
 
-    /// <summary>The regions of redistributors: address, and number of redistributors that fit. CPUs fill them in this order.</summary>
+    /// <summary>
+    /// The regions of redistributors, each with its address and the number of redistributors for which it has room. CPUs fill them in this
+    /// order.
+    /// </summary>
     public required IReadOnlyList<(GuestPhysicalAddress Address, int Room)> Redistributors { get; init; }
 
     public required CpuInterrupts CpuInterrupts { get; init; }
@@ -32,7 +35,7 @@ public sealed record BoardMap
     public required int PowerButtonPin { get; init; }
 
     /// <summary>
-    /// How the redistributors of so many CPUs are spread over <see cref="Redistributors"/>: as many in each region as there is room for.
+    /// Spreads the redistributors of a number of CPUs over <see cref="Redistributors"/>: as many in each region as it has room for.
     /// </summary>
     public IEnumerable<(GuestPhysicalAddress Address, int Count)> SpreadRedistributors(int cpus)
     {

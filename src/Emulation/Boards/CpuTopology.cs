@@ -20,22 +20,22 @@ public sealed record CpuTopology(int Sockets, int Clusters, int Cores, int Threa
             index % Threads);
     }
 
-    /// <summary>A CPU as QEMU's messages name it: index, then socket, cluster, core and thread, as in <c>id4=0:0:4:0</c>.</summary>
+    /// <summary>A CPU in the words of QEMU's messages: index, then socket, cluster, core and thread, as in <c>id4=0:0:4:0</c>.</summary>
     public string Describe(CpuIndex cpu)
     {
         CpuLocation at = Locate(cpu);
         return $"id{cpu.Value}={at.Socket}:{at.Cluster}:{at.Core}:{at.Thread}";
     }
 
-    /// <summary>Names of the members of a position, as QEMU has them.</summary>
+    /// <summary>QEMU's names for the members of a position.</summary>
     public static IReadOnlyList<string> LocationMembers { get; } = ["socket-id", "cluster-id", "core-id", "thread-id"];
 
     /// <summary>
-    /// The CPU at a position of which every member is given that has more than one value; with one CPU per core, <c>core-id</c> alone may
-    /// number all CPUs.
+    /// Finds the CPU at a position. Each level that has more than one value must be given. With one CPU for each core, <c>core-id</c> alone
+    /// may number all CPUs.
     /// </summary>
-    /// <param name="cpu">Its index; -1 where there is none.</param>
-    /// <returns>Why there is none, in QEMU's words; null when there is one.</returns>
+    /// <param name="cpu">The index of the CPU; -1 if there is none.</param>
+    /// <returns>The reason why there is none, in QEMU's words; null if there is one.</returns>
     public string? Find(IReadOnlyDictionary<string, int> given, out int cpu)
     {
         cpu = -1;
@@ -77,5 +77,5 @@ public sealed record CpuTopology(int Sockets, int Clusters, int Cores, int Threa
     }
 }
 
-/// <summary>Where a CPU sits: <c>socket-id</c>, <c>cluster-id</c>, <c>core-id</c> and <c>thread-id</c> of QEMU.</summary>
+/// <summary>The position of a CPU: <c>socket-id</c>, <c>cluster-id</c>, <c>core-id</c> and <c>thread-id</c> of QEMU.</summary>
 public readonly record struct CpuLocation(int Socket, int Cluster, int Core, int Thread);

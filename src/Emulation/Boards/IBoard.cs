@@ -3,7 +3,7 @@ using Vmm.Emulation.Devices;
 namespace Vmm.Emulation.Boards;
 
 /// <summary>
-/// What a machine is made of apart from CPUs and RAM, as those see it who describe it to a guest, boot it, or make actors for its devices.
+/// The parts of a machine without CPUs and RAM, for code that describes the machine to a guest, boots it, or makes actors for its devices.
 /// </summary>
 public interface IBoard
 {
@@ -17,9 +17,9 @@ public interface IBoard
 
 /// <summary>A device of a board.</summary>
 /// <param name="Id">
-/// What the device is on this board, such as <c>uart</c>: the name of its actor, and of its saved state in messages.
+/// The name of the device on this board, such as <c>uart</c>. Its actor has the name, and so has its saved state in messages.
 /// </param>
-/// <param name="At">Where it is.</param>
+/// <param name="At">Its addresses and interrupts.</param>
 public sealed record PlacedDevice(string Id, IDevice Device, Placement At)
 {
     /// <summary>Whether the device tree mentions it.</summary>

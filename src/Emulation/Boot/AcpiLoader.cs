@@ -5,8 +5,8 @@ using Vmm.Acpi;
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// ACPI tables for firmware that finds them through fw_cfg: two files and the script by which it places them, patches their pointers and
-/// makes their checksums (QEMU, hw/acpi/bios-linker-loader.c; EDK2, OvmfPkg/AcpiPlatformDxe/QemuLoader.h).
+/// ACPI tables for firmware that finds them through fw_cfg: two files, and the script by which the firmware places them, patches their
+/// pointers and computes their checksums (QEMU, hw/acpi/bios-linker-loader.c; EDK2, OvmfPkg/AcpiPlatformDxe/QemuLoader.h).
 /// </summary>
 public static class AcpiLoader
 {
@@ -23,7 +23,7 @@ public static class AcpiLoader
     private const byte FSegment = 2;
     private const byte PointerSize = 8;
 
-    /// <param name="tables">Built for address 0.</param>
+    /// <param name="tables">The tables, built for address 0.</param>
     public static IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> Build(AcpiTableSet tables)
     {
         byte[] rsdp = tables.Bytes[..AcpiTableSet.RsdpSize];
@@ -33,7 +33,7 @@ public static class AcpiLoader
         script.AddRange(AllocateCommand(TablesFile, AcpiTableSet.Alignment, High));
         foreach (ulong at in tables.Pointers)
         {
-            // The tables lie behind the RSDP in the set, at 0 in the file.
+            // In the set the tables lie behind the RSDP. In the file they begin at 0.
             bool inRsdp = at < AcpiTableSet.Alignment;
             byte[] file = inRsdp ? rsdp : others;
             int offset = (int)at - (inRsdp ? 0 : AcpiTableSet.Alignment);
@@ -74,7 +74,7 @@ public static class AcpiLoader
         return command;
     }
 
-    // The sum of the bytes is made with the checksum at 0.
+    // The checksum is computed while its own byte is 0.
     private static byte[] ChecksumCommand(byte[] bytes, string file, int checksum, int start, int length)
     {
         bytes[start + checksum] = 0;

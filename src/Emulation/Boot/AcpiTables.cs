@@ -12,7 +12,7 @@ namespace Vmm.Emulation.Boot;
 /// <summary>The ACPI tables of a machine.</summary>
 public static class AcpiTables
 {
-    /// <param name="board">Its devices add what they say of themselves.</param>
+    /// <param name="board">The board. Its devices add their parts of the tables.</param>
     /// <param name="address">Guest physical address of the first byte.</param>
     public static AcpiTableSet Build(IBoard board, ulong address)
     {

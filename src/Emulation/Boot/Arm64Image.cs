@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace Vmm.Emulation.Boot;
 
 /// <summary>The header of an arm64 <c>Image</c> (Linux, Documentation/arch/arm64/booting.rst).</summary>
-/// <param name="TextOffset">Bytes from a 2 MiB boundary to where the image is loaded.</param>
-/// <param name="ImageSize">Bytes of memory it takes, from there: more than the file, for .bss.</param>
+/// <param name="TextOffset">The distance in bytes from a 2 MiB boundary to the address of the image.</param>
+/// <param name="ImageSize">The memory in bytes that the image needs from there. It is larger than the file, because of .bss.</param>
 public sealed record Arm64Image(ulong TextOffset, ulong ImageSize)
 {
     private const int HeaderSize = 64;
@@ -14,7 +14,7 @@ public sealed record Arm64Image(ulong TextOffset, ulong ImageSize)
     public static bool IsImage(ReadOnlySpan<byte> file) => file.Length >= HeaderSize && file[MagicOffset..].StartsWith("ARM\x64"u8);
 
     /// <param name="file">The first bytes of a file for which <see cref="IsImage"/> holds.</param>
-    /// <param name="length">Bytes of the file.</param>
+    /// <param name="length">The size of the file in bytes.</param>
     /// <exception cref="InvalidDataException">The kernel is a big-endian one.</exception>
     public static Arm64Image Parse(ReadOnlySpan<byte> file, long length)
     {

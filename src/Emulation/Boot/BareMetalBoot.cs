@@ -12,12 +12,12 @@ public static class BareMetalBoot
     // Where QEMU loads a flat binary, from the start of RAM (hw/arm/boot.c, KERNEL64_LOAD_ADDR).
     private const ulong FlatOffset = 0x8_0000;
 
-    // An initial RAM disk is at this distance from the start of RAM, or in the middle of RAM if that is nearer.
+    // The distance of an initial RAM disk from the start of RAM. In a small RAM the disk is in the middle instead.
     private const ulong InitrdOffset = 128ul << 20;
     private const ulong InitrdAlignment = 4096;
     private const ulong DeviceTreeAlignment = 2ul << 20;
 
-    // What people give by mistake, known by its first bytes or those at an offset.
+    // Files that people give by mistake, each known by bytes at an offset.
     private static readonly (int Offset, byte[] Magic, string What)[] s_foreign =
     [
         (0, [0xFD, (byte)'7', (byte)'z', (byte)'X', (byte)'Z'], "compressed with xz: unpack it with unxz"),
@@ -33,7 +33,7 @@ public static class BareMetalBoot
     ];
 
     /// <exception cref="InvalidDataException">
-    /// The file is nothing that runs here, or the RAM is too small; the message says which.
+    /// The file cannot run here, or the RAM is too small. The message says which.
     /// </exception>
     public static BootPlan Plan(IBoard board)
     {
@@ -46,7 +46,7 @@ public static class BareMetalBoot
         ulong initrdEnd = initrd + (ulong)config.Boot.Initrd.Length;
         byte[] tree = DeviceTree.Build(board, config.Boot.Initrd.IsEmpty ? null : (initrd, initrdEnd));
 
-        // For an ELF file at the start of RAM, where programs look for it, if there is room.
+        // The device tree of an ELF file is at the start of RAM, where programs look for it, if there is room.
         ulong treeAddress = elf && program.Start - ram >= (ulong)tree.Length ? ram : RoundUp(initrdEnd, DeviceTreeAlignment);
         if (program.End > ramEnd || initrdEnd > ramEnd || treeAddress + (ulong)tree.Length > ramEnd)
         {

@@ -3,20 +3,20 @@ using Microsoft.Win32.SafeHandles;
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// Something that is loaded into guest RAM at each reset: bytes in memory, or a file, which is read anew each time, as a boot loader does.
-/// So the host keeps no copy of a kernel of 30 MiB beside the one in RAM, and a kernel that is written over its predecessor starts at the
-/// next reset.
+/// The contents of a file that is loaded into guest RAM at each reset: bytes in memory, or a file that is read anew each time, as a boot
+/// loader does. The host keeps no copy of a kernel of 30 MiB beside the one in RAM, and a kernel that replaces its file starts at the next
+/// reset.
 /// </summary>
 public abstract class BootFile
 {
-    // What is looked at to see what a file is: headers and section tables.
+    // The size in bytes of the part that shows the kind of a file: headers and section tables.
     private const int HeadSize = 1 << 16;
 
-    /// <summary>No bytes.</summary>
+    /// <summary>A file without bytes.</summary>
     public static BootFile Empty { get; } = new InMemory(default);
 
-    /// <summary>In bytes, now.</summary>
-    /// <exception cref="InvalidDataException">The file cannot be looked at; one line.</exception>
+    /// <summary>The present length in bytes.</summary>
+    /// <exception cref="InvalidDataException">The file cannot be examined; one line.</exception>
     public abstract long Length { get; }
 
     public bool IsEmpty => Length == 0;
@@ -37,9 +37,9 @@ public abstract class BootFile
 
     public static implicit operator BootFile(byte[]? bytes) => new InMemory(bytes);
 
-    /// <summary>A regular file that stays open as long as this is used.</summary>
-    /// <param name="file">Open for reading.</param>
-    /// <param name="what">What it is to the user, for messages.</param>
+    /// <summary>A regular file that stays open as long as the object is used.</summary>
+    /// <param name="file">The file, open for reading.</param>
+    /// <param name="what">The name of the file in messages to the user.</param>
     public static BootFile Of(SafeFileHandle file, string what) => new OnDisk(file, what);
 
     private byte[] ReadFirst(long length)

@@ -5,15 +5,17 @@ namespace Vmm.Emulation.Boot;
 /// <summary>A piece of guest memory to fill before the boot CPU starts.</summary>
 public readonly record struct BootBlob(string Name, ulong Address, BootFile Contents);
 
-/// <summary>What the boot CPU starts with: PC at the entry point, X0 at the device tree, MMU off, EL1.</summary>
+/// <summary>
+/// The start of the boot CPU: PC is the entry point, X0 the address of the device tree, the MMU is off, and the level is EL1.
+/// </summary>
 public sealed record BootPlan(IReadOnlyList<BootBlob> Blobs, ulong EntryPoint, ulong DeviceTreeAddress)
 {
     /// <summary>
-    /// How the machine starts: by its firmware, or directly with a Linux kernel or another program. It is the same at each reset, but for
+    /// The start of a machine by its firmware, or directly with a Linux kernel or another program. It is the same at each reset, except for
     /// the random seeds.
     /// </summary>
     /// <exception cref="InvalidDataException">
-    /// The kernel is nothing that runs here, or the RAM is too small; the message says which.
+    /// The kernel cannot run here, or the RAM is too small. The message says which.
     /// </exception>
     public static BootPlan Make(IBoard board)
     {

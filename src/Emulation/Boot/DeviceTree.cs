@@ -5,14 +5,13 @@ using Vmm.Emulation.Devices;
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// The device tree of the machine, as QEMU's <c>virt</c> describes itself: for kernels without ACPI (<c>-machine acpi=off</c>), and for
-/// firmware.
+/// The device tree of the machine, in the form of QEMU's <c>virt</c>. Kernels without ACPI (<c>-machine acpi=off</c>) and firmware use it.
 /// </summary>
 public static class DeviceTree
 {
     private const uint KeyPower = 116; // Linux, input-event-codes.h
 
-    /// <param name="initrd">Start and end of the initial RAM disk.</param>
+    /// <param name="initrd">The addresses of the first byte of the initial RAM disk and of the byte after its last.</param>
     public static byte[] Build(IBoard board, (ulong Start, ulong End)? initrd) => new Fdt().Node("", root =>
     {
         (MachineConfig config, BoardMap map) = (board.Config, board.Map);
@@ -41,7 +40,7 @@ public static class DeviceTree
             placed.Device.Describe(root, placed.At);
         }
 
-        // With ACPI the power button is the GED's.
+        // With ACPI the GED has the power button.
         if (!config.Acpi)
         {
             PowerButton(root, map);
@@ -49,8 +48,8 @@ public static class DeviceTree
     }).ToArray();
 
     /// <summary>
-    /// The stub for ACPI: nothing but /chosen, else Linux prefers the device tree. All six uefi properties are mandatory; 2 means
-    /// that secure boot is disabled.
+    /// The device tree of a kernel with ACPI. It has only /chosen, because Linux would prefer a full device tree to ACPI. All six uefi
+    /// properties are mandatory; 2 means that secure boot is disabled.
     /// </summary>
     public static byte[] BuildChosen(MachineConfig config, (ulong Start, ulong End)? initrd, EfiPointers efi) =>
         new Fdt().Node("", root => root.Cells("#address-cells", 2).Cells("#size-cells", 2).Node("chosen", chosen =>
@@ -61,7 +60,7 @@ public static class DeviceTree
                 .Cells("linux,uefi-mmap-desc-ver", 1).Cells("linux,uefi-secure-boot", 2);
         })).ToArray();
 
-    // What /chosen has in both trees. The seeds are for KASLR and the kernel's random numbers.
+    // The properties that /chosen has in both trees. The seeds are for KASLR and the kernel's random numbers.
     private static void Common(Fdt chosen, MachineConfig config, (ulong Start, ulong End)? initrd)
     {
         chosen.Text("bootargs", config.Boot.CommandLine);

@@ -6,13 +6,13 @@ using PlacedCpu = (Vmm.Emulation.Boards.CpuLocation At, uint Handle);
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// The /cpus node: the CPUs that are enabled, for without ACPI there is no way to plug the others; and, for kernels without ACPI, where
-/// they sit and what caches they have (Devicetree Specification 0.4, 3.8 and 3.9; Linux,
+/// The node /cpus. It lists only the enabled CPUs, because without ACPI the others cannot be plugged. For kernels without ACPI it also has
+/// the topology and the caches of the CPUs (Devicetree Specification 0.4, 3.8 and 3.9; Linux,
 /// Documentation/devicetree/bindings/cpu/cpu-topology.txt).
 /// </summary>
 internal static class DeviceTreeCpus
 {
-    // Phandles: of CPUs by their index, of caches of a level by the number of the core or cluster that has them.
+    // The first phandle of CPUs, which are numbered by index. Caches of a level are numbered by the core or cluster that has them.
     private const uint CpuHandle = 0x1_0000;
     private const uint CacheHandle = 0x2_0000;
     private const int HandlesOfLevel = 0x1_0000;
@@ -52,7 +52,7 @@ internal static class DeviceTreeCpus
         Next(cpu, config, index, 1);
     }
 
-    // The unified ones, one for each of those that have one.
+    // Adds a node for each unified cache.
     private static void Caches(Fdt cpus, MachineConfig config)
     {
         foreach (CpuCache cache in config.Cpu.Caches.Where(c => c.Level > 1))
@@ -86,7 +86,7 @@ internal static class DeviceTreeCpus
     private static uint Handle(CpuCache cache, CpuTopology topology, CpuIndex cpu) =>
         CacheHandle + (uint)((cache.Level * HandlesOfLevel) + Owner(cache, topology, cpu));
 
-    // The number of the core or cluster.
+    // The number of the core or cluster that has the cache.
     private static int Owner(CpuCache cache, CpuTopology topology, CpuIndex cpu) =>
         cpu.Value / (cache.Shared ? topology.Threads * topology.Cores : topology.Threads);
 

@@ -3,8 +3,8 @@ using Vmm.Emulation.Boards;
 
 namespace Vmm.Emulation.Boot;
 
-/// <summary>A program as it lies in RAM when it starts, with the MMU off.</summary>
-/// <param name="Segments">What the file has of it; the rest of RAM is zeros.</param>
+/// <summary>A program in RAM before its start, with the MMU off.</summary>
+/// <param name="Segments">The parts that the file contains. The rest of RAM is zeros.</param>
 /// <param name="EntryPoint">Physical address of the first instruction.</param>
 /// <param name="Start">Address of the first byte.</param>
 /// <param name="End">Address after the last byte, .bss included.</param>
@@ -29,10 +29,10 @@ public static class ElfFile
     /// <summary>Whether the file begins as an ELF file does.</summary>
     public static bool IsElf(ReadOnlySpan<byte> file) => file is [0x7F, (byte)'E', (byte)'L', (byte)'F', ..];
 
-    /// <param name="file">For which <see cref="IsElf"/> holds.</param>
+    /// <param name="file">A file for which <see cref="IsElf"/> holds.</param>
     /// <param name="ram">Address of the first byte of RAM.</param>
     /// <param name="memoryBytes">Size of RAM.</param>
-    /// <exception cref="InvalidDataException">It is not for this machine, damaged, or outside RAM; the message says what.</exception>
+    /// <exception cref="InvalidDataException">The file is for another machine, damaged, or outside RAM. The message says which.</exception>
     public static LoadedProgram Parse(ReadOnlyMemory<byte> file, ulong ram, ulong memoryBytes)
     {
         ReadOnlySpan<byte> header = file.Span;
@@ -70,7 +70,7 @@ public static class ElfFile
             end = Math.Max(end, segment.Address + segment.MemorySize);
             segments.Add(new BootBlob($"kernel segment {i}", segment.Address, file.Slice((int)segment.Offset, (int)segment.FileSize)));
 
-            // The entry point is a virtual address: that of a program which will map itself elsewhere.
+            // The entry point is a virtual address. The segment that contains it may be linked for another address than it is loaded at.
             if (entry - segment.VirtualAddress < segment.MemorySize)
             {
                 physicalEntry = entry - segment.VirtualAddress + segment.Address;

@@ -6,17 +6,18 @@ using Vmm.Emulation.Devices.FwCfg;
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// A boot by firmware in flash: a device tree at the start of RAM, and everything else by fw_cfg, as QEMU's <c>virt</c> offers it.
+/// A boot by firmware in flash. The device tree is at the start of RAM, and everything else comes through fw_cfg, as with QEMU's
+/// <c>virt</c>.
 /// </summary>
 public static class FirmwareBoot
 {
-    /// <summary>What the boot CPU finds: the reset vector is the first instruction of flash.</summary>
+    /// <summary>The start of the boot CPU: the reset vector is the first instruction in flash.</summary>
     public static BootPlan Plan(IBoard board) => new(
         [new BootBlob("device tree", board.Map.Ram.Value, DeviceTree.Build(board, null))],
         board.Map.FlashBanks[0].Value,
         0);
 
-    /// <summary>The items of fw_cfg; without firmware only what describes the machine.</summary>
+    /// <summary>The items of fw_cfg. Without firmware they only describe the machine.</summary>
     public static FwCfgItems Items(IBoard board)
     {
         MachineConfig config = board.Config;

@@ -5,8 +5,8 @@ using System.Text;
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// The forms in which distributions ship an arm64 kernel: a plain <c>Image</c>, the same compressed with gzip, or in an EFI zboot image,
-/// which is a PE file that unpacks itself (Linux, drivers/firmware/efi/libstub/zboot-header.S).
+/// Unpacks the forms in which distributions ship an arm64 kernel: a plain <c>Image</c>, an <c>Image</c> compressed with gzip, and an EFI
+/// zboot image, which is a PE file that unpacks itself (Linux, drivers/firmware/efi/libstub/zboot-header.S).
 /// </summary>
 public static class KernelFile
 {
@@ -16,9 +16,9 @@ public static class KernelFile
     private const int ZbootHeaderSize = 64;
     private const int ZbootCompressionSize = 32;
 
-    /// <summary>The image in a file, or the file itself where it is none of the forms.</summary>
-    /// <param name="forFirmware">Firmware starts an EFI application: a zboot image stays what it is.</param>
-    /// <exception cref="InvalidDataException">It is compressed in a way that is not known, or damaged.</exception>
+    /// <summary>The image in a file; a file in another form is returned unchanged.</summary>
+    /// <param name="forFirmware">Whether firmware starts the kernel. It starts EFI applications, so a zboot image is not unpacked.</param>
+    /// <exception cref="InvalidDataException">The compression is unknown, or the file is damaged.</exception>
     public static BootFile Unpack(BootFile file, bool forFirmware)
     {
         ReadOnlySpan<byte> head = file.ReadHead().Span;
@@ -36,7 +36,7 @@ public static class KernelFile
     public static bool IsZboot(ReadOnlySpan<byte> file) =>
         file.Length >= ZbootHeaderSize && file is [(byte)'M', (byte)'Z', _, _, (byte)'z', (byte)'i', (byte)'m', (byte)'g', ..];
 
-    // Offset and size of the payload at 8 and 12, the name of the compression at 24.
+    // The header has the offset of the payload at 8, its size at 12, and the name of the compression at 24.
     private static ReadOnlyMemory<byte> UnpackZboot(ReadOnlyMemory<byte> file)
     {
         ReadOnlySpan<byte> header = file.Span;

@@ -9,18 +9,18 @@ namespace Vmm.Emulation.Boot;
 public static class LinuxBoot
 {
     /// <summary>
-    /// Bytes of the longest command line that an arm64 kernel takes, with the NUL at its end (arch/arm64/include/uapi/asm/setup.h,
-    /// COMMAND_LINE_SIZE).
+    /// The size in bytes of the longest command line that an arm64 kernel takes, including the NUL at its end
+    /// (arch/arm64/include/uapi/asm/setup.h, COMMAND_LINE_SIZE).
     /// </summary>
     public const int CommandLineSize = 2048;
 
     private const ulong Alignment = 2ul << 20;
     private const ulong DeviceTreeRoom = 1ul << 20;
 
-    // From the device tree.
+    // The distance of the EFI hand-off from the device tree.
     private const ulong HandoffOffset = EfiHandoff.Granule;
 
-    /// <exception cref="InvalidDataException">The kernel would cut the command line off; the message says so.</exception>
+    /// <exception cref="InvalidDataException">The kernel would cut off the command line; one line.</exception>
     public static void RequireCommandLine(string commandLine)
     {
         int length = Encoding.UTF8.GetByteCount(commandLine);
@@ -30,7 +30,7 @@ public static class LinuxBoot
         }
     }
 
-    /// <exception cref="InvalidDataException">The kernel is a big-endian one, or the RAM is too small; the message says which.</exception>
+    /// <exception cref="InvalidDataException">The kernel is big-endian, or the RAM is too small. The message says which.</exception>
     public static BootPlan Plan(IBoard board)
     {
         MachineConfig config = board.Config;
@@ -40,7 +40,7 @@ public static class LinuxBoot
         ulong kernel = start + image.TextOffset;
         ulong initrdSize = (ulong)config.Boot.Initrd.Length;
 
-        // A header can say anything: sizes are compared before they are added.
+        // A header can contain any numbers, so sizes are compared before they are added.
         ulong needed = image.TextOffset > config.MemoryBytes || image.ImageSize > config.MemoryBytes
             ? Math.Max(image.TextOffset, image.ImageSize)
             : RoundUp(kernel + image.ImageSize) + RoundUp(initrdSize) + Alignment - start;
@@ -52,7 +52,7 @@ public static class LinuxBoot
                 + $"give at least {(needed >> 20) + 1} MiB");
         }
 
-        // The last 2 MiB hold the device tree and what it leads to; the initial RAM disk is below.
+        // The last 2 MiB hold the device tree and the tables that it points to. The initial RAM disk is below.
         ulong deviceTree = (end - DeviceTreeRoom) & ~(Alignment - 1);
         ulong initrd = (deviceTree - initrdSize) & ~(Alignment - 1);
         (ulong, ulong)? range = initrdSize == 0 ? null : (initrd, initrd + initrdSize);
@@ -74,7 +74,7 @@ public static class LinuxBoot
         return new BootPlan(blobs, kernel, deviceTree);
     }
 
-    // The stub device tree, the EFI hand-off, and behind it the ACPI tables and SMBIOS.
+    // Adds the device tree for ACPI, the EFI hand-off, and behind it the ACPI tables and SMBIOS.
     private static void AddAcpi(IBoard board, List<BootBlob> blobs, ulong deviceTree, ulong end, (ulong, ulong)? initrd)
     {
         ulong handoff = deviceTree + HandoffOffset;

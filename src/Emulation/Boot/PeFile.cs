@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 
 namespace Vmm.Emulation.Boot;
 
-/// <summary>The PE file that an EFI application is, and a Linux <c>Image</c> with an EFI stub (Microsoft, "PE Format").</summary>
+/// <summary>A PE file: the form of EFI applications, and of a Linux <c>Image</c> with an EFI stub (Microsoft, "PE Format").</summary>
 public static class PeFile
 {
     private const int SignatureOffset = 0x3C;
@@ -12,9 +12,9 @@ public static class PeFile
     /// <summary>Whether the file begins as a PE file does: with the letters MZ.</summary>
     public static bool IsPe(ReadOnlySpan<byte> file) => file is [(byte)'M', (byte)'Z', ..];
 
-    /// <summary>Looks whether all sections of a PE file are there. Other files are not looked at.</summary>
-    /// <param name="file">The file as far as the end of its section table, or all of it.</param>
-    /// <param name="length">Bytes of the file.</param>
+    /// <summary>Checks that all sections of a PE file are there. A file of another kind passes.</summary>
+    /// <param name="file">The file up to the end of its section table, or all of it.</param>
+    /// <param name="length">The size of the file in bytes.</param>
     /// <exception cref="InvalidDataException">The file ends before a section does.</exception>
     public static void RequireWhole(ReadOnlySpan<byte> file, long length)
     {
@@ -26,7 +26,7 @@ public static class PeFile
         long header = BinaryPrimitives.ReadUInt32LittleEndian(file[SignatureOffset..]);
         if (header == 0)
         {
-            // A Linux Image without an EFI stub.
+            // This is a Linux Image without an EFI stub.
             return;
         }
 

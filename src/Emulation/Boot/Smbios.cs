@@ -6,8 +6,8 @@ using Vmm.Emulation.Boards;
 namespace Vmm.Emulation.Boot;
 
 /// <summary>
-/// SMBIOS structures, with the contents that QEMU's <c>virt</c> gives them (DMTF DSP0134 3.0: 5.2.2, 7): for firmware, which finds them
-/// through fw_cfg and adds its own type 0, and for kernels that are entered directly.
+/// SMBIOS structures with the contents of QEMU's <c>virt</c> (DMTF DSP0134 3.0: 5.2.2, 7). Firmware finds them through fw_cfg and adds its
+/// own type 0; a kernel that is entered directly finds them in RAM.
 /// </summary>
 public static class Smbios
 {
@@ -19,18 +19,18 @@ public static class Smbios
     private const ushort MemoryArray = 0x1000;
     private const ulong LargestModule = 16ul << 30;
 
-    /// <summary>The files for firmware.</summary>
+    /// <summary>The files that firmware reads.</summary>
     public static IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> Build(IBoard board)
     {
         byte[] tables = [.. Structures(board).SelectMany(s => s)];
         return [new(AnchorFile, Anchor(tables.Length)), new(TablesFile, tables)];
     }
 
-    /// <summary>What firmware would have placed at an address: the entry point, and the structures behind it.</summary>
+    /// <summary>The entry point and the structures behind it, for an address at which firmware would have placed them.</summary>
     public static byte[] Build(IBoard board, ulong address)
     {
         byte[] bios = new Structure(0, 0, 24).Text(0x04, "Vmm").Text(0x05, "direct boot").Text(0x08, "01/01/2026")
-            // Characteristics: none but UEFI, virtual machine, and targeted content distribution.
+            // The characteristics are UEFI, virtual machine, and targeted content distribution.
             .U64(0x0A, 8).Set(0x13, 0x1C).Set(0x16, 0xFF).Set(0x17, 0xFF).ToArray();
         byte[] tables = [.. bios, .. Structures(board).SelectMany(s => s)];
         byte[] anchor = Anchor(tables.Length);
@@ -39,7 +39,7 @@ public static class Smbios
         return [.. anchor, .. new byte[AnchorRoom - AnchorSize], .. tables];
     }
 
-    // The 64-bit entry point, without the address and the checksum.
+    // The 64-bit entry point, whose address and checksum are still to be filled in.
     private static byte[] Anchor(int length)
     {
         byte[] anchor = new byte[AnchorSize];
@@ -55,10 +55,10 @@ public static class Smbios
     {
         MachineConfig config = board.Config;
         CpuTopology topology = config.Topology;
-        // Wake-up type 6: the power switch.
+        // Wake-up type 6 is the power switch.
         yield return new Structure(1, 0x100, 27).Text(0x04, "Vmm").Text(0x05, "Vmm Virtual Machine")
             .Text(0x06, "virt").Bytes(0x08, config.Uuid.ToByteArray()).Set(0x18, 6).ToArray();
-        // Type 1: other. The states are safe (3), the security status is unknown (2).
+        // Type 1 is other. The states are safe (3), the security status is unknown (2).
         yield return new Structure(3, 0x300, 22).Text(0x04, "Vmm").Set(0x05, 1).Text(0x06, "virt")
             .Set(0x09, 3).Set(0x0A, 3).Set(0x0B, 3).Set(0x0C, 2).ToArray();
         int cores = topology.Clusters * topology.Cores;
@@ -102,7 +102,7 @@ public static class Smbios
             .Set(0x0E, 9).Text(0x10, $"DIMM {module}").Set(0x12, 7).U16(0x13, 2).Text(0x17, "Vmm").ToArray(); // DIMM, RAM, other
     }
 
-    // The formatted area and the strings behind it, each ended by 0, all of them by another.
+    // A structure: the formatted area, and behind it the strings, each of which ends with 0; another 0 ends the structure.
     private sealed class Structure
     {
         private readonly byte[] _area;

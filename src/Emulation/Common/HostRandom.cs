@@ -3,12 +3,12 @@ using System.Runtime.InteropServices;
 namespace Vmm.Emulation;
 
 /// <summary>
-/// Random bytes from the host's kernel (getrandom(2)). .NET's own generator loads the libraries of OpenSSL for them, which cost 6 MiB and
-/// some milliseconds of the start.
+/// Random bytes from the host's kernel (getrandom(2)). For these .NET's own generator would load the libraries of OpenSSL, which cost 6 MiB
+/// and some milliseconds of the start.
 /// </summary>
 internal static unsafe partial class HostRandom
 {
-    // The kernel gives up to so many bytes at once, whatever signals arrive.
+    // The number of bytes that the kernel gives at once, regardless of signals.
     private const int MostAtOnce = 256;
 
     /// <exception cref="PlatformNotSupportedException">The host has no random numbers.</exception>

@@ -8,13 +8,13 @@ public readonly record struct GuestPhysicalAddress(ulong Value)
     public override string ToString() => $"0x{Value:x}";
 }
 
-/// <summary>An address as the guest's translation regime sees it, in bytes.</summary>
+/// <summary>A virtual address in the guest's translation regime, in bytes.</summary>
 public readonly record struct GuestVirtualAddress(ulong Value)
 {
     public override string ToString() => $"0x{Value:x}";
 }
 
-/// <summary>The position of a vCPU in the machine: 0 is the boot CPU; also the ACPI processor UID and the hotplug selector.</summary>
+/// <summary>The number of a vCPU in the machine. 0 is the boot CPU. It is also the ACPI processor UID and the hotplug selector.</summary>
 public readonly record struct CpuIndex(int Value)
 {
     public override string ToString() => $"cpu{Value}";
@@ -25,16 +25,18 @@ public readonly record struct CpuIndex(int Value)
 /// </summary>
 public readonly record struct IntId(int Value)
 {
-    /// <summary>"No pending interrupt" as ICC_IAR1_EL1 reads it.</summary>
+    /// <summary>The value of ICC_IAR1_EL1 when no interrupt is pending.</summary>
     public static readonly IntId Spurious = new(1023);
 
     public override string ToString() => $"INTID {Value}";
 }
 
-/// <summary>The affinity of a vCPU as MPIDR_EL1 holds it: Aff3 in bits 39:32, Aff2–Aff0 in bits 23:0 (Arm ARM, D24.2.113).</summary>
+/// <summary>The affinity of a vCPU in the form of MPIDR_EL1: Aff3 in bits 39:32, Aff2–Aff0 in bits 23:0 (Arm ARM, D24.2.113).</summary>
 public readonly record struct Mpidr(ulong Affinity)
 {
-    /// <summary>CPUs in one Aff0 group: the target list of an SGI write names 16 (QEMU's <c>virt</c> with GICv3).</summary>
+    /// <summary>
+    /// The number of CPUs with the same Aff1: the target list of an SGI write has 16 bits (QEMU's <c>virt</c> with GICv3).
+    /// </summary>
     public const int CpusPerCluster = 16;
 
     public const ulong AffinityMask = 0xFF_00FF_FFFF;

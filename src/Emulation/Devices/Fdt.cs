@@ -7,17 +7,17 @@ namespace Vmm.Emulation.Devices;
 public sealed class Fdt
 {
     /// <summary>
-    /// First cell of an interrupt of a GICv3: shared or private; the second is the INTID less that of the first of the kind.
+    /// The first cell of a GICv3 interrupt: shared or private. The second cell counts from the first INTID of that kind.
     /// </summary>
     public const uint Spi = 0;
     public const uint Ppi = 1;
     public const uint FirstSpi = 32;
     public const uint FirstPpi = 16;
 
-    /// <summary>Third cell of an interrupt: a level that is high while the interrupt is pending.</summary>
+    /// <summary>The third cell of a GICv3 interrupt: a level that is high while the interrupt is pending.</summary>
     public const uint LevelHigh = 4;
 
-    // Phandles of the nodes that others refer to, as QEMU's virt numbers them.
+    // Phandles of nodes to which others refer, with the numbers of QEMU's virt.
     public const uint ClockHandle = 0x8000;
     public const uint GicHandle = 0x8001;
     public const uint GpioHandle = 0x8002;
@@ -33,7 +33,7 @@ public sealed class Fdt
     private readonly List<byte> _strings = [];
     private readonly Dictionary<string, int> _stringOffsets = [];
 
-    /// <summary>A node and what <paramref name="content"/> puts into it; the root's name is empty.</summary>
+    /// <summary>Adds a node with the contents that <paramref name="content"/> adds to it. The name of the root is empty.</summary>
     public Fdt Node(string name, Action<Fdt> content)
     {
         Token(BeginNode);
@@ -80,7 +80,7 @@ public sealed class Fdt
         return Property(name, bytes);
     }
 
-    /// <summary>64-bit values, two cells each.</summary>
+    /// <summary>Adds a property of 64-bit values, two cells each.</summary>
     public Fdt Cells64(string name, params ulong[] values) =>
         Cells(name, [.. values.SelectMany(v => new[] { (uint)(v >> 32), (uint)v })]);
 

@@ -2,7 +2,7 @@ using Vmm.Acpi;
 
 namespace Vmm.Emulation.Devices;
 
-/// <summary>Takes what devices say of themselves in ACPI, in the order in which they say it.</summary>
+/// <summary>Takes the ACPI descriptions of devices, in the order in which they add them.</summary>
 public interface IAmlSink
 {
     /// <summary>Adds an object, in AML, to the scope \_SB of the DSDT.</summary>

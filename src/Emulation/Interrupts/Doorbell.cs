@@ -1,15 +1,15 @@
 namespace Vmm.Emulation.Interrupts;
 
 /// <summary>
-/// A hint from a device core to its actor that there is work. Rings coalesce: until the actor calls
-/// <see cref="Acknowledge"/> further rings cost one atomic read and tell nothing more. A ring before the actor connects is kept.
+/// Tells an actor that its device core has work. Rings are merged: until the actor calls <see cref="Acknowledge"/>, further rings cost one
+/// atomic read and tell nothing more. A ring before the actor connects is kept.
 /// </summary>
 public sealed class Doorbell
 {
     private Action? _listener;
     private int _rung;
 
-    /// <summary>Any thread. Tells the listener once; what the work is, it reads from the core.</summary>
+    /// <summary>Tells the listener once that there is work. The listener finds the work in the core. Any thread.</summary>
     public void Ring()
     {
         if (Volatile.Read(ref _rung) == 0 && Interlocked.Exchange(ref _rung, 1) == 0)
@@ -18,7 +18,9 @@ public sealed class Doorbell
         }
     }
 
-    /// <summary>The actor has heard. Call before looking for work, so that a ring during the look is not lost.</summary>
+    /// <summary>
+    /// Notes that the actor has been told. It must be called before the actor looks for work, so that a ring during the look is not lost.
+    /// </summary>
     public void Acknowledge() => Interlocked.Exchange(ref _rung, 0);
 
     /// <param name="listener">Tells the actor; must not block and must not call back into the core. Null disconnects.</param>

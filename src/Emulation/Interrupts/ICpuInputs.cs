@@ -6,11 +6,12 @@ public interface ICpuInputs
     const int Irq = 1;
     const int Fiq = 2;
 
-    /// <summary>The inputs that are asserted now: <see cref="Irq"/> | <see cref="Fiq"/>. Whether they are masked, PSTATE says.</summary>
+    /// <summary>The inputs that are asserted: <see cref="Irq"/> | <see cref="Fiq"/>. PSTATE tells whether they are masked.</summary>
     int Inputs { get; }
 
     /// <summary>
-    /// Drives <see cref="Irq"/> or <see cref="Fiq"/>. Any thread; a lock of the interrupt controller may be held, so it must take none.
+    /// Drives <see cref="Irq"/> or <see cref="Fiq"/>. Any thread. The caller may hold a lock of the interrupt controller, so the method
+    /// takes no lock.
     /// </summary>
     void SetInput(int input, bool level);
 }

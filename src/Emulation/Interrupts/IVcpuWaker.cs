@@ -1,6 +1,6 @@
 namespace Vmm.Emulation.Interrupts;
 
-/// <summary>Wakes the owner of a parked vCPU; called once per transition from Parked to Runnable, on any thread.</summary>
+/// <summary>Wakes the owner of a parked vCPU. It is called once for each change from Parked to Runnable, on any thread.</summary>
 public interface IVcpuWaker
 {
     void Wake();

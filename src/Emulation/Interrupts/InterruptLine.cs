@@ -1,22 +1,22 @@
 namespace Vmm.Emulation.Interrupts;
 
-/// <summary>Where an <see cref="InterruptLine"/> ends: an input of the interrupt controller.</summary>
+/// <summary>The end of an <see cref="InterruptLine"/>: an input of the interrupt controller.</summary>
 public interface IInterruptSink
 {
-    /// <summary>The input changed to <paramref name="level"/>. Called on any thread, without a lock of the sink's held.</summary>
+    /// <summary>Tells that the input has changed to <paramref name="level"/>. Any thread, which holds no lock of the sink.</summary>
     void SetInput(IntId id, bool level);
 }
 
 /// <summary>
-/// One wire from a device to the interrupt controller. A device holds lines and never learns interrupt numbers; the machine
-/// connects each line once, before anything runs. Calls for one line are serialised by its device's lock.
+/// A wire from a device to the interrupt controller. A device holds lines and never learns interrupt numbers. The board connects each line
+/// once, before anything runs. The lock of the device serialises the calls for a line.
 /// </summary>
 public sealed class InterruptLine(IInterruptSink sink, IntId id)
 {
     /// <summary>The last level that was set.</summary>
     public bool Level { get; private set; }
 
-    /// <summary>Drives the line. Setting the level that it has is free.</summary>
+    /// <summary>Sets the level of the line. Setting the present level does nothing.</summary>
     public void Set(bool level)
     {
         if (Level != level)
@@ -26,7 +26,7 @@ public sealed class InterruptLine(IInterruptSink sink, IntId id)
         }
     }
 
-    /// <summary>A rising and a falling edge, for edge-triggered inputs.</summary>
+    /// <summary>Raises and lowers the line, for an edge-triggered input.</summary>
     public void Pulse()
     {
         Set(true);

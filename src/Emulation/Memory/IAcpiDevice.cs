@@ -1,8 +1,11 @@
 namespace Vmm.Emulation.Memory;
 
-/// <summary>A device whose registers AML or the OS's ACPI drivers use: the trace category <c>acpi</c> shows accesses by register.</summary>
+/// <summary>
+/// A device whose registers are used by AML or by the ACPI drivers of the guest. The trace category <c>acpi</c> shows its accesses by
+/// register.
+/// </summary>
 public interface IAcpiDevice : IMmioDevice
 {
-    /// <summary>The name of the register at an offset, as its manual gives it for that direction; null where there is none.</summary>
+    /// <summary>The name that the manual gives to a register at an offset, for reading or writing; null if there is none.</summary>
     string? RegisterName(ulong offset, bool write);
 }

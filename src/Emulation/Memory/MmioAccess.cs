@@ -1,6 +1,6 @@
 namespace Vmm.Emulation.Memory;
 
-/// <summary>What device cores share about sized accesses.</summary>
+/// <summary>Helpers of device cores for accesses of different sizes.</summary>
 internal static class MmioAccess
 {
     /// <summary>The low <paramref name="size"/> bytes of a register, as <see cref="IMmioDevice.Read"/> must return them.</summary>

@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace Vmm.Emulation.Memory;
 
 /// <summary>
-/// Native memory for a large table of which few parts are used. It reads zero until it is written, and takes room of the host only where it
-/// has been written. Who writes an entry says so first (<see cref="Touch"/>), so that clearing the table visits only those parts. Owner:
-/// that of the table.
+/// Native memory for a large table of which few parts are used. It reads as zero until it is written, and takes memory of the host only
+/// where it was written. The owner calls <see cref="Touch"/> before it writes an entry, so that clearing the table visits only those parts.
+/// The owner of the table alone uses it.
 /// </summary>
 internal sealed unsafe partial class SparseTable : IDisposable
 {
@@ -34,10 +34,10 @@ internal sealed unsafe partial class SparseTable : IDisposable
 
     public int Parts => _touched.Length;
 
-    /// <summary>The entry at an offset in bytes is about to be written.</summary>
+    /// <summary>Notes that the entry at an offset in bytes is about to be written.</summary>
     public void Touch(int offset) => _touched[offset >> PartShift] = true;
 
-    /// <summary>Whether anything of a part has been written since it was last cleared.</summary>
+    /// <summary>Whether a part was written since the table was last cleared.</summary>
     public bool IsTouched(int part) => _touched[part];
 
     /// <summary>Makes all bytes zero.</summary>

@@ -1,6 +1,6 @@
 namespace Vmm.Emulation.Tracing;
 
-/// <summary>What can be traced.</summary>
+/// <summary>The categories of events that can be traced.</summary>
 [Flags]
 public enum TraceCategories
 {
@@ -12,7 +12,7 @@ public enum TraceCategories
     /// <summary>Accesses to device registers.</summary>
     Mmio = 2,
 
-    /// <summary>Interrupt lines, and what CPUs acknowledge, end, deactivate and send.</summary>
+    /// <summary>Changes of interrupt lines, and the interrupts that CPUs acknowledge, end, deactivate and send.</summary>
     Irq = 4,
 
     /// <summary>PSCI and SMCCC calls.</summary>
@@ -27,17 +27,17 @@ public enum TraceCategories
     /// <summary>The instructions of each block when it is translated.</summary>
     InAsm = 64,
 
-    /// <summary>What each instruction of a block became: emitted or interpreted, its flags, its TLB probes.</summary>
+    /// <summary>The translation of each instruction of a block: emitted or interpreted, its flags, its TLB probes.</summary>
     Op = 128,
 
     /// <summary>The host's code of each block, disassembled.</summary>
     OutAsm = 256,
 
-    /// <summary>Accesses to physical addresses where there is nothing.</summary>
+    /// <summary>Accesses to physical addresses at which there is nothing.</summary>
     GuestErrors = 512,
 }
 
-/// <summary>The names of the categories: what <c>--trace</c> takes.</summary>
+/// <summary>The names of the categories, as <c>--trace</c> takes them.</summary>
 public static class TraceCategoryNames
 {
     private static readonly TraceCategories[] s_all = Enum.GetValues<TraceCategories>()[1..];
@@ -45,7 +45,7 @@ public static class TraceCategoryNames
     /// <summary>All names, comma-separated.</summary>
     public static string All { get; } = string.Join(',', s_all.Select(NameOf));
 
-    /// <summary>The name of one category, in lower case, as QEMU has it where it has one.</summary>
+    /// <summary>The name of one category in lower case, which is QEMU's name if QEMU has one.</summary>
     public static string NameOf(TraceCategories category) => category switch
     {
         TraceCategories.InAsm => "in_asm",
@@ -54,8 +54,8 @@ public static class TraceCategoryNames
         _ => category.ToString().ToLowerInvariant(),
     };
 
-    /// <summary>A comma-separated list of names.</summary>
-    /// <exception cref="FormatException">A name is none; the message is one line that lists those there are.</exception>
+    /// <summary>Parses a comma-separated list of names.</summary>
+    /// <exception cref="FormatException">A name is unknown. The message is one line that lists the known names.</exception>
     public static TraceCategories Parse(string list)
     {
         TraceCategories result = TraceCategories.None;

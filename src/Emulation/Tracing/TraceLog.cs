@@ -5,16 +5,17 @@ using System.Text;
 namespace Vmm.Emulation.Tracing;
 
 /// <summary>
-/// Trace lines of all threads, in one order, to a stream. Lines go through a buffer of <see cref="BufferSize"/> bytes that a thread of its
-/// own empties. Whoever finds it full waits for <see cref="Patience"/> at most and only once: as long as the stream takes nothing, lines
-/// are counted instead, and the trace says how many are missing. Writing never throws, so a full disk cannot stop a vCPU.
+/// Writes the trace lines of all threads to a stream, in one order. Lines go through a buffer of <see cref="BufferSize"/> bytes, which a
+/// thread of its own empties. A thread that finds the buffer full waits at most for <see cref="Patience"/>, and only once. While the stream
+/// takes nothing, lines are counted instead of written, and the trace says how many are missing. Writing never throws, so a full disk
+/// cannot stop a vCPU.
 /// </summary>
 public sealed class TraceLog : IDisposable
 {
     public const int BufferSize = 1 << 20;
     public static readonly TimeSpan Patience = TimeSpan.FromMilliseconds(200);
 
-    // The buffer must take the line that says how many are missing besides a line.
+    // The room that the buffer keeps for the line that says how many lines are missing.
     private const int Reserve = 64;
 
     private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(5);
@@ -31,8 +32,8 @@ public sealed class TraceLog : IDisposable
     private bool _ended;
     private string? _failure;
 
-    /// <param name="output">Where lines go; disposed with this.</param>
-    /// <param name="categories">Those that <see cref="Traces"/> answers for.</param>
+    /// <param name="output">The stream, disposed with the trace.</param>
+    /// <param name="categories">The categories for which <see cref="Traces"/> returns true.</param>
     public TraceLog(Stream output, TraceCategories categories)
     {
         _output = output;
@@ -43,19 +44,19 @@ public sealed class TraceLog : IDisposable
 
     public TraceCategories Categories { get; }
 
-    /// <summary>Lines that were not written so far.</summary>
+    /// <summary>The number of lines that were not written.</summary>
     public long Lost { get; private set; }
 
-    /// <summary>Why the stream takes no more; null when nothing went wrong.</summary>
+    /// <summary>The reason why the stream takes no more; null if nothing went wrong.</summary>
     public string? Failure => Volatile.Read(ref _failure);
 
     public bool Traces(TraceCategories category) => (Categories & category) != 0;
 
-    /// <summary>Adds a line: seconds since the trace began, the category, the text. Any thread; never throws.</summary>
+    /// <summary>Adds a line with the seconds since the trace began, the category and the text. It never throws. Any thread.</summary>
     public void Write(TraceCategories category, string text) => Write(Stopwatch.GetTimestamp(), TraceCategoryNames.NameOf(category), text);
 
     /// <summary>
-    /// Adds a line <c>SECONDS time UTC</c>, by which the seconds of the other lines can be compared with logs that have the time of day.
+    /// Adds a line <c>SECONDS time UTC</c>, with which the seconds of other lines can be compared with logs that have the time of day.
     /// </summary>
     public void WriteTimeOfDay()
     {
@@ -114,7 +115,7 @@ public sealed class TraceLog : IDisposable
         _used += Encoding.UTF8.GetBytes(line, _filling.AsSpan(_used));
     }
 
-    // The writer's thread.
+    // The loop of the thread that writes.
     private void Empty()
     {
         while (true)
@@ -157,7 +158,7 @@ public sealed class TraceLog : IDisposable
         }
     }
 
-    /// <summary>Writes what is left, unless the stream takes nothing for seconds. Later lines are lost.</summary>
+    /// <summary>Writes the rest, unless the stream takes nothing for seconds. Later lines are lost.</summary>
     public void Dispose()
     {
         lock (_gate)

@@ -3,7 +3,7 @@ using Vmm.Emulation.Interrupts;
 namespace Vmm.Emulation.Tracing;
 
 /// <summary>An input of the interrupt controller whose changes are traced.</summary>
-/// <param name="name">What the interrupt number is of: <c>spi</c>, or <c>cpu3 ppi</c>.</param>
+/// <param name="name">The kind of the interrupt: <c>spi</c>, or <c>cpu3 ppi</c>.</param>
 internal sealed class TracedInput(TraceLog trace, IInterruptSink sink, string name) : IInterruptSink
 {
     public void SetInput(IntId id, bool level)

@@ -41,7 +41,7 @@ public sealed class VirtBoard : IBoard, IDisposable
             FlashBanks = [AddFlash(0, firmware.Code), AddFlash(1, firmware.Variables)];
         }
 
-        // With ACPI the power button is the GED's, and no description has the GPIO port.
+        // With ACPI the GED has the power button, and no description mentions the GPIO port.
         Add(new PlacedDevice("gpio", new Pl061(Line(VirtMap.Gpio)), VirtMap.Gpio) { InTree = !config.Acpi });
         Ged = new Ged(Line(VirtMap.Ged)) { CpuScanMethod = CpuHotplugAml.ScanMethod };
         Add(new PlacedDevice("ged", Ged, VirtMap.Ged) { InQom = config.Acpi });
@@ -66,7 +66,7 @@ public sealed class VirtBoard : IBoard, IDisposable
 
     public FwCfg FwCfg { get; }
 
-    /// <summary>Two with firmware, else none.</summary>
+    /// <summary>The banks of flash: two with firmware, otherwise none.</summary>
     public IReadOnlyList<CfiFlash> FlashBanks { get; } = [];
 
     public Ged Ged { get; }
@@ -97,7 +97,7 @@ public sealed class VirtBoard : IBoard, IDisposable
         }
     }
 
-    // The array is memory, and behind it, for stores and commands, the chips. The contents come with the machine.
+    // Maps the array of a bank as memory, and behind it the chips, which take stores and commands. The machine fills in the contents.
     private CfiFlash AddFlash(int bank, FlashImage image)
     {
         GuestPhysicalAddress address = Map.FlashBanks[bank];

@@ -14,8 +14,8 @@ using Vmm.Emulation.State;
 namespace Vmm.Emulation.Boards.Virt;
 
 /// <summary>
-/// QEMU's <c>virt</c> machine: a board with RAM and CPUs. It makes and wires them; it runs nothing. Whoever runs the vCPUs
-/// calls <see cref="VcpuCore.Run"/> on a thread for each, and hears of CPU_ON through <see cref="IPsciEvents"/>.
+/// QEMU's <c>virt</c> machine: a board with RAM and CPUs. It makes and wires them, but runs nothing. The code that runs the vCPUs calls
+/// <see cref="Run"/> for each on a thread of its own, and learns of CPU_ON through <see cref="IPsciEvents"/>.
 /// </summary>
 public sealed class VirtMachine : IDisposable
 {
@@ -23,12 +23,12 @@ public sealed class VirtMachine : IDisposable
     private readonly TranslationCache? _translations;
     private readonly TimerQueue _timers;
 
-    // The clock that counts instructions; null when host time passes.
+    // The clock that counts instructions; null if guest time follows host time.
     private readonly InstructionClock? _instructionClock;
 
     /// <exception cref="InsufficientMemoryException">The host refuses to reserve the RAM, or the room for translated code.</exception>
     /// <exception cref="IOException">The perf map cannot be written.</exception>
-    /// <exception cref="NotSupportedException">The host cannot run translated code, and that is asked for.</exception>
+    /// <exception cref="NotSupportedException">The configuration asks for translated code, which this host cannot run.</exception>
     public VirtMachine(MachineConfig config, IPsciEvents events)
     {
         Board = new VirtBoard(config);
@@ -109,7 +109,7 @@ public sealed class VirtMachine : IDisposable
 
     public GuestMemory Ram { get; }
 
-    /// <summary>Which pages of RAM are written, for who copies it while the vCPUs run.</summary>
+    /// <summary>Tells which pages of RAM are written, for code that copies RAM while the vCPUs run.</summary>
     public DirtyLog DirtyLog { get; }
 
     /// <summary>All possible CPUs.</summary>
@@ -118,15 +118,15 @@ public sealed class VirtMachine : IDisposable
     public PsciController Psci { get; }
 
     /// <summary>
-    /// All that is saved of the machine but RAM, in the order in which it is loaded: CPUs, then the clock and what depends on it, then what
-    /// drives interrupts.
+    /// Everything that is saved of the machine except RAM, in the order of loading: first CPUs, then the clock and what depends on it, then
+    /// whatever drives interrupts.
     /// </summary>
     public IReadOnlyList<IStateUnit> StateUnits { get; }
 
     /// <summary>Executes a vCPU, as <see cref="VcpuCore.Run"/> does.</summary>
     public VcpuExit Run(VcpuCore cpu, long budget) => _instructionClock == null ? cpu.Run(budget) : _instructionClock.Run(budget);
 
-    /// <summary>Makes a CPU part of the machine, powered off, or takes it out. Nothing runs it.</summary>
+    /// <summary>Makes a CPU part of the machine, powered off, or removes it. No thread runs the CPU.</summary>
     public void SetEnabled(CpuIndex cpu, bool enabled)
     {
         if (enabled)
@@ -145,10 +145,10 @@ public sealed class VirtMachine : IDisposable
     }
 
     /// <summary>
-    /// Power-on or reset of what is no device: boot files in RAM, the boot CPU at their entry, all others off. The devices are reset
-    /// before, by whoever owns them. No vCPU runs.
+    /// Power-on or reset of everything but the devices: loads boot files into RAM, puts the boot CPU at their entry point, and powers all
+    /// other CPUs off. The owners of the devices reset them before. No vCPU runs.
     /// </summary>
-    /// <exception cref="InvalidDataException">The kernel or the RAM size is wrong; the message says how.</exception>
+    /// <exception cref="InvalidDataException">The kernel or the RAM size is wrong. The message says how.</exception>
     public void Boot()
     {
         BootPlan plan = BootPlan.Make(Board);
@@ -169,13 +169,12 @@ public sealed class VirtMachine : IDisposable
     }
 
     /// <summary>
-    /// Gives up all translated code. Most of it is of the guest's boot, and is never run again. Any thread, before <see cref="Dispose"/>.
+    /// Gives up all translated code. Most of it comes from the guest's boot and never runs again. Any thread, before <see cref="Dispose"/>.
     /// </summary>
     public void TrimTranslations() => _translations?.Trim();
 
     /// <summary>
-    /// What the translator has done and what it left to the interpreter, as text; empty for a machine that interprets. Any thread, while
-    /// the vCPUs run.
+    /// The figures of the translator as text; empty for a machine that interprets. Any thread, while the vCPUs run.
     /// </summary>
     public string DescribeJit() =>
         _translations == null ? "" : JitReport.Describe(_translations.Statistics, Cpus, _code) + DescribeLockstep();
@@ -184,7 +183,7 @@ public sealed class VirtMachine : IDisposable
         CultureInfo.InvariantCulture,
         $"\n{"Lockstep",-32} {Cpus.Sum(c => c.LockstepInstructions):N0} instructions compared, in {Cpus.Sum(c => c.LockstepRuns):N0} runs");
 
-    /// <summary>What is in RAM at power-on, as QEMU's <c>info roms</c> lists it. Any thread.</summary>
+    /// <summary>The files in RAM at power-on, in the layout of QEMU's <c>info roms</c>. Any thread.</summary>
     public string DescribeRoms() => string.Join('\n', BootPlan.Make(Board).Blobs
         .OrderBy(b => b.Address)
         .Select(b => $"addr={b.Address:x16} size=0x{b.Contents.Length:x6} mem=ram name=\"{b.Name}\""));
@@ -201,7 +200,7 @@ public sealed class VirtMachine : IDisposable
         Board.Dispose();
     }
 
-    // What the bank holds at power-on; and vCPUs forget what they have cached of it when a command hides it.
+    // Fills a bank with its contents at power-on. When a command hides the array, the vCPUs forget their translations of it.
     private static void Fill(CfiFlash bank, FlashImage image, TlbBroadcast broadcast)
     {
         GuestMemory memory = bank.Memory;

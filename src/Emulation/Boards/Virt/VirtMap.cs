@@ -23,7 +23,7 @@ public static class VirtMap
 {
     public const ulong FlashBankSize = 64 << 20;
 
-    /// <summary>Redistributors that there is room for below 4 GiB.</summary>
+    /// <summary>The number of redistributors that have room below 4 GiB.</summary>
     public const int LowRedistributors = 123;
 
     // QEMU puts the second region above RAM at 256 GiB, where RAM here never reaches.
@@ -34,7 +34,7 @@ public static class VirtMap
     public static readonly Placement Ged = new(new GuestPhysicalAddress(0x0908_0000), new IntId(41));
     public static readonly Placement CpuHotplug = new(new GuestPhysicalAddress(0x090D_0000));
 
-    /// <summary>The parts that a boot or a description names.</summary>
+    /// <summary>The parts that a boot or a description of the hardware names.</summary>
     public static BoardMap Board { get; } = new()
     {
         Ram = new GuestPhysicalAddress(0x4000_0000),

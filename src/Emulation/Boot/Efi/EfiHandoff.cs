@@ -5,12 +5,12 @@ using Vmm.Emulation.Boards;
 namespace Vmm.Emulation.Boot.Efi;
 
 /// <summary>
-/// What firmware and an EFI stub would have left behind, so that Linux takes ACPI without either: a memory map, an EFI system table with
-/// ACPI and SMBIOS in its configuration tables, and runtime services for the time and for reset (UEFI 2.10, chapters 4, 7 and 8). Boot
-/// services have ended, and the virtual address map is set: every virtual address is the physical one.
+/// The state that firmware and an EFI stub leave behind, so that Linux takes ACPI without either of them: a memory map, an EFI system table
+/// with ACPI and SMBIOS among its configuration tables, and runtime services for time and reset (UEFI 2.10, chapters 4, 7 and 8). Boot
+/// services have ended. The virtual address map is set, and each virtual address is the physical one.
 /// <code>
 /// +0x0_0000  memory map                         ordinary memory, which the kernel reserves
-/// +0x1_0000  system table and what it leads to  EfiRuntimeServicesData
+/// +0x1_0000  system table and its parts         EfiRuntimeServicesData
 /// +0x2_0000  runtime services                   EfiRuntimeServicesCode
 /// </code>
 /// </summary>
@@ -19,7 +19,7 @@ public static class EfiHandoff
     /// <summary>Bytes from the memory map to the end of the runtime services.</summary>
     public const ulong Size = 3 * Granule;
 
-    /// <summary>Runtime regions and tables are so aligned, for kernels with pages of 64 KiB (UEFI 2.10, 2.3.6.1).</summary>
+    /// <summary>The alignment of runtime regions and tables, for kernels with pages of 64 KiB (UEFI 2.10, 2.3.6.1).</summary>
     public const ulong Granule = 0x1_0000;
 
     private const int SystemTableSize = 120;
@@ -27,7 +27,7 @@ public static class EfiHandoff
     private const int ConfigurationEntrySize = 24;
     private const uint Revision = (2 << 16) | 100;
 
-    // In the page of runtime data.
+    // Offsets in the page of runtime data.
     private const int ConfigurationOffset = 128;
     private const int RuntimeServicesOffset = 256;
     private const int RuntimePropertiesOffset = 400;
@@ -87,7 +87,7 @@ public static class EfiHandoff
         return (blobs, new EfiPointers(data, address, (uint)memory.Length));
     }
 
-    // The system table at the beginning, and behind it what it leads to.
+    // The page of runtime data: the system table at its beginning, and the tables to which it points behind it.
     private static byte[] Data(ulong address, ulong code, ulong rsdp, ulong smbios)
     {
         byte[] bytes = new byte[DataSize];
@@ -133,7 +133,7 @@ public static class EfiHandoff
         WriteHeader(table, 0x5652_4553_544E_5552);
     }
 
-    // Version 1, length 8, and the services that are supported.
+    // The table has version 1, length 8, and the bits of the supported services.
     private static void WriteRuntimeProperties(Span<byte> table)
     {
         BinaryPrimitives.WriteUInt16LittleEndian(table, 1);
@@ -141,7 +141,7 @@ public static class EfiHandoff
         BinaryPrimitives.WriteUInt32LittleEndian(table[4..], s_services.Aggregate(0u, (mask, service) => mask | service.Supported));
     }
 
-    // Version 1: two descriptors, by which the kernel maps data that is not executed and code that is not written (4.6.4).
+    // The table has version 1 and two descriptors. By them the kernel maps data as not executable and code as not writable (4.6.4).
     private static void WriteMemoryAttributes(Span<byte> table, ulong data, ulong code)
     {
         BinaryPrimitives.WriteUInt32LittleEndian(table, 1);
@@ -154,7 +154,7 @@ public static class EfiHandoff
         ]).CopyTo(table[16..]);
     }
 
-    // EFI_TABLE_HEADER of a table that is otherwise complete (4.2).
+    // Fills in the EFI_TABLE_HEADER of a table whose other fields are complete (4.2).
     private static void WriteHeader(Span<byte> table, ulong signature)
     {
         BinaryPrimitives.WriteUInt64LittleEndian(table, signature);
@@ -179,8 +179,8 @@ public static class EfiHandoff
     }
 }
 
-/// <summary>What an EFI stub tells the kernel in /chosen (Linux, Documentation/arch/arm/uefi.rst).</summary>
-/// <param name="SystemTable">Physical address.</param>
-/// <param name="MemoryMap">Physical address.</param>
-/// <param name="MemoryMapSize">Bytes.</param>
+/// <summary>The addresses that an EFI stub passes to the kernel in /chosen (Linux, Documentation/arch/arm/uefi.rst).</summary>
+/// <param name="SystemTable">The physical address of the system table.</param>
+/// <param name="MemoryMap">The physical address of the memory map.</param>
+/// <param name="MemoryMapSize">The size of the memory map in bytes.</param>
 public readonly record struct EfiPointers(ulong SystemTable, ulong MemoryMap, uint MemoryMapSize);

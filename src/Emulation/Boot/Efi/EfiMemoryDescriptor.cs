@@ -24,17 +24,17 @@ public enum EfiMemoryAttributes : ulong
 }
 
 /// <summary>
-/// A piece of the address space in an EFI memory map. What runtime services use has its physical address as its virtual one, so that
-/// nothing that points to it had to be converted.
+/// A piece of the address space in an EFI memory map. The virtual address of memory for runtime services is its physical address, so that
+/// no pointer in it has to be converted.
 /// </summary>
-/// <param name="Start">Physical address, a multiple of 4 KiB.</param>
-/// <param name="Length">Bytes, a multiple of 4 KiB.</param>
+/// <param name="Start">The physical address, a multiple of 4 KiB.</param>
+/// <param name="Length">The length in bytes, a multiple of 4 KiB.</param>
 public readonly record struct EfiMemoryDescriptor(EfiMemoryType Type, ulong Start, ulong Length, EfiMemoryAttributes Attributes)
 {
-    /// <summary>Bytes of EFI_MEMORY_DESCRIPTOR, version 1.</summary>
+    /// <summary>The size in bytes of an EFI_MEMORY_DESCRIPTOR, version 1.</summary>
     public const int Size = 40;
 
-    /// <summary>All of them, one behind the other.</summary>
+    /// <summary>The bytes of all descriptors, one behind the other.</summary>
     public static byte[] ToArray(IReadOnlyList<EfiMemoryDescriptor> map)
     {
         byte[] bytes = new byte[map.Count * Size];

@@ -3,18 +3,18 @@ using System.Runtime.InteropServices;
 namespace Vmm.Emulation.Boot.Efi;
 
 /// <summary>
-/// What <c>RuntimeServices.s</c> assembles to: <c>aarch64-linux-gnu-as</c> and <c>objdump -d</c> print these lines. A test assembles the
-/// file and compares.
+/// The assembled code of <c>RuntimeServices.s</c>, in the lines that <c>aarch64-linux-gnu-as</c> and <c>objdump -d</c> print. A test
+/// assembles the file and compares.
 /// </summary>
 internal static class RuntimeServicesCode
 {
-    // Offsets of the procedures, in bytes.
+    // The offsets of the procedures in bytes.
     public const ulong Unsupported = 0x000;
     public const ulong GetTime = 0x014;
     public const ulong SetTime = 0x110;
     public const ulong ResetSystem = 0x250;
 
-    /// <summary>The code, little-endian, for the beginning of a page.</summary>
+    /// <summary>The code as little-endian bytes, for the beginning of a page.</summary>
     public static byte[] ToArray() => MemoryMarshal.AsBytes(s_words).ToArray();
 
     private static ReadOnlySpan<uint> s_words =>

@@ -7,8 +7,8 @@ namespace Vmm.Emulation.Devices.CfiFlash;
 public sealed partial class CfiFlash : IDevice
 {
     /// <summary>
-    /// Addresses of the banks that this bank's node of a device tree lists: one node is of all chips. Empty where the node of another bank
-    /// lists it.
+    /// The addresses of the banks that are in this bank's node of a device tree. One node describes all chips, so the list is empty for a
+    /// bank that is in another bank's node.
     /// </summary>
     public IReadOnlyList<GuestPhysicalAddress> NodeOf { get; init; } = [];
 

@@ -7,7 +7,9 @@ public sealed partial class CfiFlash : IStateUnit
 {
     string IStateUnit.Id => Name;
 
-    /// <summary>Saves the registers and the sectors that hold anything. A read-only bank's sectors belong to the configuration.</summary>
+    /// <summary>
+    /// Saves the registers and those sectors that are not empty. The contents of a read-only bank belong to the configuration.
+    /// </summary>
     public void Save(StateWriter writer)
     {
         lock (_lock)
@@ -28,7 +30,7 @@ public sealed partial class CfiFlash : IStateUnit
         }
     }
 
-    /// <summary>What is kept elsewhere is written back whole.</summary>
+    /// <summary>Loads the state. A bank with a file then writes all of it back.</summary>
     public void Load(StateReader reader)
     {
         lock (_lock)

@@ -7,12 +7,12 @@ using static Vmm.Emulation.Devices.CfiFlash.CfiFlashSpec;
 namespace Vmm.Emulation.Devices.CfiFlash;
 
 /// <summary>
-/// A bank of flash with the Intel command set. In array mode the guest reads and executes its bytes as memory; a command makes the bank a
-/// device until the array is read again. Programming clears bits, erasing sets those of a sector.
+/// A bank of flash with the Intel command set. In array mode the guest reads and executes its bytes as memory. After a command the bank is
+/// a device until the array is selected again. Programming clears bits; erasing sets all bits of a sector.
 /// <para>
-/// A bank whose contents are kept elsewhere stays busy (status bit 7 is 0, commands but Read Status Register are ignored) from a change
-/// until its owner, whom
-/// <see cref="WriteBackReady"/> tells, has written it back: what the guest has seen completed is kept.
+/// A bank with a file stays busy after a change, until its owner has written the change back: status bit 7 is 0, and commands other than
+/// Read Status Register are ignored. <see cref="WriteBackReady"/> tells the owner. So every change that the guest has seen completed is
+/// kept.
 /// </para>
 /// </summary>
 public sealed partial class CfiFlash : IMmioDevice
@@ -31,7 +31,7 @@ public sealed partial class CfiFlash : IMmioDevice
     private int _count;
     private int _block;
 
-    // What is to be written back; no bytes for nothing.
+    // The range that is still to be written back; empty if there is none.
     private int _dirtyStart;
     private int _dirtyLength;
 
@@ -43,7 +43,7 @@ public sealed partial class CfiFlash : IMmioDevice
         Query,
     }
 
-    /// <summary>What the next write is.</summary>
+    /// <summary>The meaning of the next write.</summary>
     private enum Step : byte
     {
         Command,
@@ -55,10 +55,10 @@ public sealed partial class CfiFlash : IMmioDevice
         BufferConfirm,
     }
 
-    /// <param name="name">Of the bank, in traces.</param>
+    /// <param name="name">The name of the bank in traces.</param>
     /// <param name="memory">The array: read-only memory of whole sectors at the address of the bank.</param>
-    /// <param name="readOnly">Programming and erasing fail.</param>
-    /// <param name="store">The file of the bank's size to which the owner writes changes back; null for none.</param>
+    /// <param name="readOnly">Whether programming and erasing fail.</param>
+    /// <param name="store">The file to which the owner writes changes back. It has the size of the bank; null for none.</param>
     public CfiFlash(string name, GuestMemory memory, bool readOnly, SafeFileHandle? store = null)
     {
         if (!memory.IsReadOnly || memory.Size % SectorSize != 0 || memory.Size > int.MaxValue)
@@ -88,10 +88,10 @@ public sealed partial class CfiFlash : IMmioDevice
     /// <summary>Bytes of the bank.</summary>
     public int Size => (int)_memory.Size;
 
-    /// <summary>There is something to write back.</summary>
+    /// <summary>Rings when there is a change to write back.</summary>
     public Doorbell WriteBackReady { get; } = new();
 
-    /// <summary>What is to be written back; false for nothing. It changes no more before <see cref="CompleteWriteBack"/>.</summary>
+    /// <summary>The range to write back; false if there is none. The range stays the same until <see cref="CompleteWriteBack"/>.</summary>
     public bool TryGetWriteBack(out int start, out int length)
     {
         lock (_lock)
@@ -105,7 +105,7 @@ public sealed partial class CfiFlash : IMmioDevice
     public void CopyContents(int start, Span<byte> destination) => Bytes(start, destination.Length).CopyTo(destination);
 
     /// <summary>
-    /// The owner has written back what was to be; or it could not, which the guest sees as an error of programming and erasing.
+    /// Ends a write-back. If it failed, the guest sees an error of programming and erasing.
     /// </summary>
     public void CompleteWriteBack(bool written)
     {
@@ -116,7 +116,7 @@ public sealed partial class CfiFlash : IMmioDevice
         }
     }
 
-    /// <summary>Array mode, no error, no block locked; the contents stay, and what is to be written back.</summary>
+    /// <summary>Selects array mode, and clears errors and locks. The contents stay, and so does the range to write back.</summary>
     public void Reset()
     {
         lock (_lock)
@@ -278,7 +278,7 @@ public sealed partial class CfiFlash : IMmioDevice
         SetMode(_mode);
     }
 
-    // Bytes of the buffer that the guest leaves out stay 1, which programs nothing.
+    // Bytes of the buffer that the guest does not write are all ones, which program nothing.
     private void AcceptBufferData(int offset, int size, uint value)
     {
         int block = offset & -BufferSize;

@@ -20,8 +20,8 @@ public sealed partial class CpuHotplugBlock : IDevice
 }
 
 /// <summary>
-/// The CPU hotplug block and the CPUs in the DSDT. Fields are written with WriteAsZeros: Preserve would write the pending bits
-/// back and so clear them.
+/// The ACPI description of the CPU hotplug block and of the CPUs, in the DSDT. Fields are written with WriteAsZeros, because Preserve would
+/// write pending bits back and so clear them.
 /// </summary>
 public static class CpuHotplugAml
 {
@@ -87,7 +87,7 @@ public static class CpuHotplugAml
             ]);
     }
 
-    // Present always; enabled as the block says.
+    // _STA of a CPU: always present, and enabled if the block says so.
     private static byte[] Status() => Method(
         "CSTA", 1, serialized: true,
         Acquire(Lock),
@@ -104,7 +104,7 @@ public static class CpuHotplugAml
         Store(One, Path(Eject)),
         Release(Lock));
 
-    // Command 0 finds the next CPU with an event; each round answers one, so it ends.
+    // Command 0 finds the next CPU with an event. Each round of the loop clears one event, so the loop ends.
     private static byte[] Scan() => Method(
         "CSCN", 0, serialized: true,
         Acquire(Lock),

@@ -4,7 +4,7 @@ namespace Vmm.Emulation.Devices.CpuHotplug;
 
 public sealed partial class CpuHotplugBlock : IStateUnit
 {
-    // The words of an event: CPU, kind, source event, status.
+    // The number of words of an event: CPU, kind, source event, status.
     private const int EventWords = 4;
 
     // 2: events.
@@ -26,7 +26,7 @@ public sealed partial class CpuHotplugBlock : IStateUnit
     }
 
     /// <summary>
-    /// The flags come back, the CPUs themselves do not: who loads makes the machine's enabled CPUs those of the snapshot first.
+    /// Loads the flags. It does not make CPUs: the caller has made the enabled CPUs of the machine those of the saved state before.
     /// </summary>
     public void Load(StateReader reader)
     {

@@ -5,13 +5,12 @@ using static Vmm.Emulation.Devices.FwCfg.FwCfgSpec;
 namespace Vmm.Emulation.Devices.FwCfg;
 
 /// <summary>
-/// QEMU's firmware configuration device: the guest selects an item and reads its bytes, one access after the other or by DMA into its RAM.
-/// A transfer is over when the write that started it is, and takes no longer than copying what the item has left: bytes beyond its end are
-/// zeros.
+/// QEMU's firmware configuration device. The guest selects an item and reads its bytes, by single accesses or by DMA into its RAM. A
+/// transfer is complete when the write that started it is. Bytes beyond the end of an item are zeros and take hardly any time.
 /// </summary>
 /// <remarks>
-/// DMA reaches RAM only, checked as a whole before a byte moves: a range that is not wholly in it, or in flash or at a device, ends with
-/// the error bit. A descriptor outside RAM is dropped, for there is nowhere to say so. No item can be written.
+/// DMA reaches RAM only. The whole range is checked before a byte is copied: a range that is not wholly in RAM ends with the error bit. A
+/// descriptor outside RAM is dropped, because there is no place for the error bit. No item can be written.
 /// </remarks>
 public sealed partial class FwCfg(IDmaMemory ram) : IMmioDevice
 {
@@ -23,7 +22,7 @@ public sealed partial class FwCfg(IDmaMemory ram) : IMmioDevice
 
     public string Name => "fw_cfg";
 
-    /// <summary>Says what there is to read. The board calls it once, before the machine runs, when it can describe itself.</summary>
+    /// <summary>Sets the items. The board calls it once, before the machine runs, when it can describe itself.</summary>
     public void Offer(FwCfgItems items) => _items = items;
 
     public void Reset()
@@ -84,7 +83,7 @@ public sealed partial class FwCfg(IDmaMemory ram) : IMmioDevice
         _offset = 0;
     }
 
-    // What of the item is yet to be read.
+    // The bytes of the item that are still to be read.
     private ReadOnlySpan<byte> Rest()
     {
         ReadOnlySpan<byte> item = _items.Find(_key).Span;
@@ -108,7 +107,7 @@ public sealed partial class FwCfg(IDmaMemory ram) : IMmioDevice
             Select((ushort)(control >> 16));
         }
 
-        // If several operations are asked for, the first in QEMU's order is done.
+        // If several operations are requested, only the first one in QEMU's order is done.
         bool done = true;
         if (length > 0 && (control & DmaRead) != 0)
         {
@@ -142,6 +141,6 @@ public sealed partial class FwCfg(IDmaMemory ram) : IMmioDevice
         return true;
     }
 
-    // No further than to the end of the item.
+    // Moves the position, but not beyond the end of the item.
     private void Advance(uint length) => _offset += (uint)Math.Min((ulong)Rest().Length, length);
 }

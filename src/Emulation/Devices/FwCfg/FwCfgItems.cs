@@ -4,16 +4,19 @@ using static Vmm.Emulation.Devices.FwCfg.FwCfgSpec;
 
 namespace Vmm.Emulation.Devices.FwCfg;
 
-/// <summary>What <see cref="FwCfg"/> offers: items by selector, and files, which get theirs in the order of their names.</summary>
+/// <summary>The items of <see cref="FwCfg"/>: fixed ones by selector, and files, whose selectors follow the order of their names.</summary>
 public sealed class FwCfgItems
 {
-    /// <summary>Nothing but the signature, the interface's id and an empty directory.</summary>
+    /// <summary>
+    /// The items of a machine that offers none: the signature, the identification of the interface, and an empty directory.
+    /// </summary>
     public static readonly FwCfgItems None = new([], []);
 
     private readonly Dictionary<ushort, ReadOnlyMemory<byte>> _items = [];
 
-    /// <param name="fixedItems">By <see cref="FwCfgKey"/>, apart from the signature, the interface's id and the directory.</param>
-    /// <param name="files">By name, such as <c>etc/acpi/rsdp</c>.</param>
+    /// <param name="fixedItems">Items by <see cref="FwCfgKey"/>, except the signature, the identification of the interface and the
+    /// directory.</param>
+    /// <param name="files">Files by name, such as <c>etc/acpi/rsdp</c>.</param>
     public FwCfgItems(
         IEnumerable<KeyValuePair<ushort, ReadOnlyMemory<byte>>> fixedItems, IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> files)
     {
@@ -45,6 +48,6 @@ public sealed class FwCfgItems
         _items[FwCfgKey.FileDirectory] = directory;
     }
 
-    /// <summary>The bytes of an item; none where there is none.</summary>
+    /// <summary>The bytes of an item; empty if there is no such item.</summary>
     internal ReadOnlyMemory<byte> Find(ushort key) => _items.GetValueOrDefault(key);
 }

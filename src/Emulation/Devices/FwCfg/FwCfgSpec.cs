@@ -1,8 +1,8 @@
 namespace Vmm.Emulation.Devices.FwCfg;
 
 /// <summary>
-/// QEMU's firmware configuration device, in its form with memory-mapped registers (QEMU, docs/specs/fw_cfg.rst). What has more than one
-/// byte is big-endian.
+/// QEMU's firmware configuration device, in its form with memory-mapped registers (QEMU, docs/specs/fw_cfg.rst). Numbers of several bytes
+/// are big-endian.
 /// </summary>
 internal static class FwCfgSpec
 {
@@ -13,10 +13,10 @@ internal static class FwCfgSpec
     public const ulong DmaAddressLow = 0x14;
     public const ulong Size = 0x18;
 
-    /// <summary>What the DMA address register reads, as bytes.</summary>
+    /// <summary>The value of the DMA address register when it is read, as bytes.</summary>
     public static ReadOnlySpan<byte> DmaSignature => "QEMU CFG"u8;
 
-    /// <summary>Bit of a selector that says that the item is to be written; it names the same item.</summary>
+    /// <summary>The bit of a selector that asks for writing. The rest of the selector names the item.</summary>
     public const ushort WriteChannel = 0x4000;
 
     // Control word of a DMA descriptor; the selector is in bits 31:16.
@@ -55,6 +55,6 @@ public static class FwCfgKey
     public const ushort CommandLineData = 0x15;
     public const ushort FileDirectory = 0x19;
 
-    /// <summary>The first file; the others follow in the order of the directory.</summary>
+    /// <summary>The selector of the first file. The others follow in the order of the directory.</summary>
     public const ushort FirstFile = 0x20;
 }

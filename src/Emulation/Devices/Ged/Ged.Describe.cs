@@ -3,7 +3,7 @@ using static Vmm.Acpi.Aml.Asl;
 
 namespace Vmm.Emulation.Devices.Ged;
 
-/// <content>The board's view: ACPI alone knows the device, and the power button that it speaks for.</content>
+/// <content>The board's view. Only ACPI describes the device, and with it the power button, whose events it carries.</content>
 [QomType("acpi-ged")]
 public sealed partial class Ged : IDevice
 {

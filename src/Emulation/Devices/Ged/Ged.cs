@@ -3,7 +3,7 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Devices.Ged;
 
-/// <summary>What the GED tells OSPM to look at, as bits of its selector register.</summary>
+/// <summary>The events that the GED reports to OSPM, as bits of its selector register.</summary>
 [Flags]
 public enum GedEvents : uint
 {
@@ -13,7 +13,7 @@ public enum GedEvents : uint
 }
 
 /// <summary>
-/// The Generic Event Device (ACPI 6.5, 5.6.9) with QEMU's register: 32 bits that say what happened, cleared by reading.
+/// The Generic Event Device (ACPI 6.5, 5.6.9) with QEMU's register: 32 bits of events, which a read clears.
 /// </summary>
 public sealed partial class Ged(InterruptLine line) : IAcpiDevice
 {
@@ -24,7 +24,7 @@ public sealed partial class Ged(InterruptLine line) : IAcpiDevice
 
     public string? RegisterName(ulong offset, bool write) => offset == 0 ? "selector" : null;
 
-    /// <summary>Events that the guest has not read. Any thread.</summary>
+    /// <summary>The events that the guest has not read. Any thread.</summary>
     public GedEvents Unread
     {
         get
@@ -36,7 +36,9 @@ public sealed partial class Ged(InterruptLine line) : IAcpiDevice
         }
     }
 
-    /// <summary>Adds events and pulses the interrupt; also of events that are unread, for a guest that has not noticed.</summary>
+    /// <summary>
+    /// Adds events and pulses the interrupt, also for events that are still unread: the guest may not have noticed the last pulse.
+    /// </summary>
     public void Raise(GedEvents events)
     {
         lock (_lock)

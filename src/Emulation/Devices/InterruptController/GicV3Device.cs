@@ -5,8 +5,8 @@ using Vmm.Emulation.State;
 namespace Vmm.Emulation.Devices.InterruptController;
 
 /// <summary>
-/// The GICv3 as a board lists it: the window of the distributor, and one for each run of redistributors that follow each other. The MADT
-/// has what ACPI says of it, together with the CPUs.
+/// The GICv3 as a board lists it. It has a window for the distributor, and one for each run of adjacent redistributors. ACPI describes it
+/// in the MADT, together with the CPUs.
 /// </summary>
 [QomType("arm-gicv3")]
 public sealed class GicV3Device(Gic gic) : IDevice

@@ -5,16 +5,17 @@ using static Vmm.Emulation.Devices.Pl011.Pl011Spec;
 namespace Vmm.Emulation.Devices.Pl011;
 
 /// <summary>
-/// The serial port. What the guest sends goes into a ring that the owner drains; while the ring is full the guest sees UARTFR.TXFF. It
-/// sends whether or not UARTCR.UARTEN is set, because the SBSA driver never sets it. Input waits at the owner until the guest listens:
-/// until it unmasks a receive interrupt or polls UARTFR or UARTRIS. Linux empties the FIFO when it opens the port, so what was given before
+/// The serial port. Output of the guest goes into a ring that the owner drains; while the ring is full the guest sees UARTFR.TXFF. Output
+/// does not depend on UARTCR.UARTEN, because the SBSA driver never sets it. Input waits at the owner until the guest listens, which it
+/// shows when it unmasks a receive interrupt or polls UARTFR or UARTRIS. Linux empties the FIFO when it opens the port, so earlier input
 /// would be lost.
 /// </summary>
 public sealed partial class Pl011(InterruptLine line) : IMmioDevice
 {
     private const int OutputCapacity = 64 * 1024;
 
-    // Reads of UARTFR or UARTRIS in a row that are a guest waiting for input. One that sends looks at UARTFR twice a byte.
+    // The number of reads of UARTFR or UARTRIS in a row that show a guest waiting for input. A guest that sends reads UARTFR twice for each
+    // byte.
     private const int PollsThatListen = 16;
 
     private readonly Lock _lock = new();
@@ -35,18 +36,18 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
     private uint _lowPower;
     private uint _dma;
 
-    /// <summary>There is output to drain.</summary>
+    /// <summary>Rings when there is output to drain.</summary>
     public Doorbell OutputReady { get; } = new();
 
-    /// <summary>There is room for input again.</summary>
+    /// <summary>Rings when there is room for input again.</summary>
     public Doorbell InputRoom { get; } = new();
 
-    /// <summary>The guest has begun to listen.</summary>
+    /// <summary>Rings when the guest has begun to listen.</summary>
     public Doorbell Listening { get; } = new();
 
     public string Name => "pl011";
 
-    /// <summary>Takes what the guest has sent; returns the number of bytes.</summary>
+    /// <summary>Takes output of the guest, and returns the number of bytes.</summary>
     public int Drain(Span<byte> buffer)
     {
         lock (_lock)
@@ -69,7 +70,7 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
         }
     }
 
-    /// <summary>Gives the guest input, as much as its FIFO takes; returns the number of bytes taken.</summary>
+    /// <summary>Puts as many bytes of input into the FIFO as it has room for, and returns their number.</summary>
     public int Receive(ReadOnlySpan<byte> bytes)
     {
         lock (_lock)
@@ -111,7 +112,7 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
         ulong value;
         lock (_lock)
         {
-            // EDK2 reads UARTCR in between.
+            // EDK2 reads UARTCR between two polls.
             _polls = offset is UARTFR or UARTRIS ? _polls + 1 : offset == UARTDR ? 0 : _polls;
             began = _polls >= PollsThatListen && Listen();
             value = offset switch
@@ -208,7 +209,7 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
         }
     }
 
-    // True when the guest did not listen before.
+    // Returns true if the guest did not listen before.
     private bool Listen()
     {
         bool began = !_listens;
@@ -218,7 +219,7 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
 
     private int InputDepth => (_lineControl & LineFifosEnabled) != 0 ? FifoDepth : 1;
 
-    // UARTIFLS.RXIFLSEL: an eighth, a quarter, a half, three quarters, seven eighths.
+    // UARTIFLS.RXIFLSEL: the FIFO is an eighth, a quarter, a half, three quarters or seven eighths full.
     private int ReceiveTrigger => InputDepth == 1 ? 1 : ((_fifoLevels >> 3) & 7) switch { 0 => 2, 1 => 4, 2 => 8, 3 => 12, _ => 14 };
 
     private uint FlagRegister =>
@@ -245,7 +246,7 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
         return data;
     }
 
-    // True when the owner has output to drain.
+    // Returns true if the owner has output to drain.
     private bool WriteData(byte b)
     {
         if ((_control & ControlLoopback) != 0)
@@ -274,7 +275,7 @@ public sealed partial class Pl011(InterruptLine line) : IMmioDevice
         _outputCount++;
         if (_outputCount < OutputCapacity)
         {
-            // Sent at once: the transmit FIFO is empty again.
+            // The byte is sent at once, so the transmit FIFO is empty again.
             _raw |= InterruptTransmit;
         }
 

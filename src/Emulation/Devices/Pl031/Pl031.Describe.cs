@@ -2,7 +2,7 @@ using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Devices.Pl031;
 
-/// <content>The board's view. With ACPI the EFI runtime services have the clock, and the tables do not mention it.</content>
+/// <content>The board's view. With ACPI the EFI runtime services use the clock, and the tables do not mention it.</content>
 [QomType("pl031")]
 public sealed partial class Pl031 : IDevice
 {

@@ -5,31 +5,30 @@ using static Vmm.Emulation.Devices.Pl031.Pl031Spec;
 namespace Vmm.Emulation.Devices.Pl031;
 
 /// <summary>
-/// The real time clock: seconds since 1970 by the host's clock plus what the guest set it forward or back, modulo 2³², and an alarm when
-/// they equal RTCMR. It counts from power-on, as if firmware had enabled it. The owner keeps a timer for the alarm: it hears of a new one
-/// through
-/// <see cref="AlarmChanged"/>, asks <see cref="UntilAlarm"/> and calls <see cref="CheckAlarm"/> when that has passed.
+/// The real time clock. It shows seconds since 1970 by the host's clock, plus the guest's correction, modulo 2³². Its alarm goes off when
+/// the seconds equal RTCMR. It counts from power-on, as if firmware had enabled it. The owner keeps a timer for the alarm: <see
+/// cref="AlarmChanged"/> tells it of a new alarm, <see cref="UntilAlarm"/> how long to wait, and then it calls <see cref="CheckAlarm"/>.
 /// </summary>
 public sealed partial class Pl031(InterruptLine line, TimeProvider clock) : IMmioDevice
 {
     private readonly Lock _lock = new();
 
-    // RTCDR less the host's seconds.
+    // RTCDR minus the host's seconds.
     private uint _offset;
     private uint _match;
     private uint _load;
     private bool _masked = true;
     private bool _raw;
 
-    // Host seconds at which RTCDR equals RTCMR; null when there is no alarm to come.
+    // The host seconds at which RTCDR equals RTCMR; null if no alarm is pending.
     private long? _deadline;
 
-    /// <summary>The guest set another alarm, or the time.</summary>
+    /// <summary>Rings when the guest has set another alarm, or the time.</summary>
     public Doorbell AlarmChanged { get; } = new();
 
     public string Name => "pl031";
 
-    /// <summary>How long until <see cref="CheckAlarm"/> is to be called: null for never.</summary>
+    /// <summary>The time until <see cref="CheckAlarm"/> must be called; null for never.</summary>
     public TimeSpan? UntilAlarm
     {
         get
@@ -56,7 +55,7 @@ public sealed partial class Pl031(InterruptLine line, TimeProvider clock) : IMmi
         }
     }
 
-    /// <summary>The alarm is gone; the clock, which a battery feeds, goes on.</summary>
+    /// <summary>Clears the alarm. The clock goes on, because a battery feeds it.</summary>
     public void Reset()
     {
         lock (_lock)

@@ -3,22 +3,24 @@ using Vmm.Emulation.Cpu.Timers;
 
 namespace Vmm.Emulation.Devices.Pl031;
 
-/// <summary>What drives the real time clock (<c>-rtc clock=</c>).</summary>
+/// <summary>The source of time for the real time clock (<c>-rtc clock=</c>).</summary>
 public enum RtcClock
 {
-    /// <summary>The host's clock, with whoever sets it.</summary>
+    /// <summary>The host's clock, including later changes of its time.</summary>
     Host,
 
-    /// <summary>The host's clock since power-on, whoever sets it later.</summary>
+    /// <summary>
+    /// The host's clock at power-on, and from then on the time that has passed. Later changes of the host's time do not count.
+    /// </summary>
     Monotonic,
 
     /// <summary>The guest's time, which stands still while the VM is stopped.</summary>
     Guest,
 }
 
-/// <summary>The real time clock of a machine.</summary>
-/// <param name="Start">What it shows at power-on; null for what the host's shows.</param>
-/// <param name="Clock">What drives it.</param>
+/// <summary>The configuration of the real time clock.</summary>
+/// <param name="Start">The time at power-on; null for the time of the host's clock.</param>
+/// <param name="Clock">The source of time.</param>
 public sealed record RtcConfig(DateTimeOffset? Start, RtcClock Clock);
 
 /// <summary>The time that the real time clock shows before the guest sets it.</summary>
@@ -34,7 +36,7 @@ public sealed class RtcTime : TimeProvider
     }
 
     /// <param name="host">The host's clock.</param>
-    /// <param name="guest">The guest's.</param>
+    /// <param name="guest">The guest's clock.</param>
     public static TimeProvider Create(RtcConfig config, TimeProvider host, VirtualClock guest)
     {
         DateTimeOffset now = host.GetUtcNow();

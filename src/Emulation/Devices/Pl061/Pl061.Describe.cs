@@ -2,7 +2,7 @@ using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Devices.Pl061;
 
-/// <content>The board's view. What is connected to the pins, the board describes.</content>
+/// <content>The board's view. The board describes the parts that are connected to the pins.</content>
 [QomType("pl061")]
 public sealed partial class Pl061 : IDevice
 {

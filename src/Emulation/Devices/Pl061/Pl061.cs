@@ -5,8 +5,8 @@ using static Vmm.Emulation.Devices.Pl061.Pl061Spec;
 namespace Vmm.Emulation.Devices.Pl061;
 
 /// <summary>
-/// The GPIO port: eight pins, each an input that may interrupt on an edge or a level, or an output that nothing is connected to. Inputs are
-/// low unless <see cref="SetInput"/> says otherwise.
+/// The GPIO port with eight pins. A pin is an input, which may interrupt on an edge or a level, or an output, to which nothing is
+/// connected. Inputs are low until <see cref="SetInput"/> changes them.
 /// </summary>
 public sealed partial class Pl061(InterruptLine line) : IMmioDevice
 {
@@ -20,10 +20,10 @@ public sealed partial class Pl061(InterruptLine line) : IMmioDevice
     private byte _enabled;
     private byte _alternate;
 
-    // Edges seen and not yet cleared.
+    // Edges that have occurred and are not cleared yet.
     private byte _edges;
 
-    // Inputs that have risen, and whose edge the guest has cleared since, with the interrupt enabled.
+    // Inputs that are high, and whose rising edge the guest has cleared while the interrupt was enabled.
     private byte _noticed;
 
     public string Name => "pl061";
@@ -51,7 +51,7 @@ public sealed partial class Pl061(InterruptLine line) : IMmioDevice
         }
     }
 
-    /// <summary>Whether the guest has taken the interrupt of an input's rising edge, while the input is high. Any thread.</summary>
+    /// <summary>Whether the guest has taken the interrupt of the rising edge of an input that is still high. Any thread.</summary>
     public bool IsNoticed(int pin)
     {
         lock (_lock)
@@ -99,7 +99,7 @@ public sealed partial class Pl061(InterruptLine line) : IMmioDevice
             switch (offset)
             {
                 case < DataEnd:
-                    // Only pins that are outputs, and that the address names.
+                    // Only pins that are outputs and that the address selects are written.
                     byte mask = (byte)((byte)(offset >> 2) & _direction);
                     _outputs = (byte)((_outputs & ~mask) | (b & mask));
                     break;
@@ -134,7 +134,7 @@ public sealed partial class Pl061(InterruptLine line) : IMmioDevice
     // The level of each pin.
     private byte Pin => (byte)((_outputs & _direction) | (_inputs & ~_direction));
 
-    // GPIORIS: edges that were seen; levels as they are.
+    // GPIORIS: the edges that have occurred, and the present levels.
     private byte Raw => (byte)((_edges & ~_sense) | (~(Pin ^ _event) & _sense));
 
     private void Update() => line.Set((Raw & _enabled) != 0);

@@ -6,7 +6,7 @@ internal static class Pl061Spec
     /// <summary>Bytes of the window.</summary>
     public const ulong Size = 0x1000;
 
-    /// <summary>GPIODATA: address bits 9:2 are the mask of the pins that an access means.</summary>
+    /// <summary>GPIODATA. Bits 9:2 of the address select the pins of an access.</summary>
     public const ulong DataEnd = 0x400;
     public const ulong GPIODIR = 0x400;
     public const ulong GPIOIS = 0x404;

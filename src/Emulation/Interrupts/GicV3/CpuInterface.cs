@@ -4,16 +4,15 @@ using static Vmm.Emulation.Interrupts.GicV3.GicSpec;
 namespace Vmm.Emulation.Interrupts.GicV3;
 
 /// <summary>
-/// One CPU's interface to the GIC, the ICC_* system registers, and what decides whether IRQ or FIQ is signalled. Its state is under the
-/// lock of the
-/// <see cref="Gic"/>.
+/// The CPU interface of one CPU: the ICC_* system registers, and the decision whether IRQ or FIQ is signalled. The lock of the <see
+/// cref="Gic"/> guards its state.
 /// </summary>
 public sealed partial class CpuInterface
 {
     private readonly Gic _gic;
     private readonly Distributor _distributor;
 
-    // Null only before the machine is wired.
+    // Null only until the machine is wired.
     private ICpuInputs? _inputs;
 
     private byte _mask;
@@ -24,7 +23,7 @@ public sealed partial class CpuInterface
     private bool _group0Enabled;
     private bool _group1Enabled;
 
-    // A bit for each of 32 priority levels.
+    // One bit for each of the 32 priority levels.
     private uint _activePriorities0;
     private uint _activePriorities1;
 
@@ -40,7 +39,7 @@ public sealed partial class CpuInterface
 
     public Redistributor Redistributor { get; }
 
-    /// <summary>Whether the CPU is attached: a detached one takes no interrupts.</summary>
+    /// <summary>Whether the CPU is attached. A detached CPU takes no interrupts.</summary>
     public bool Accessible { get; private set; }
 
     /// <summary>Wires IRQ and FIQ to the CPU; once, before anything runs.</summary>
@@ -78,7 +77,9 @@ public sealed partial class CpuInterface
     internal bool GroupEnabledLocked(bool group1) =>
         (group1 ? _group1Enabled : _group0Enabled) && _distributor.IsGroupEnabledLocked(group1);
 
-    /// <summary>Drives IRQ and FIQ of the CPU from what is pending. Only this writes them, so what they are now is known.</summary>
+    /// <summary>
+    /// Drives IRQ and FIQ of the CPU by the pending interrupts. Nothing else drives them, so their present levels are known.
+    /// </summary>
     internal void UpdateLocked()
     {
         int id = HighestPendingLocked(out int priority);
@@ -178,7 +179,7 @@ public sealed partial class CpuInterface
 
         lock (_gic.Lock)
         {
-            // The drop is for the highest active priority; one that belongs to the other group is a mistake of the guest's, and ignored.
+            // The highest active priority is dropped. If it belongs to the other group, the guest made a mistake, and the write is ignored.
             uint lowest = (_activePriorities0 | _activePriorities1) & (0u - (_activePriorities0 | _activePriorities1));
             ref uint active = ref group1 ? ref _activePriorities1 : ref _activePriorities0;
             if ((active & lowest) == 0 && lowest != 0)
@@ -284,7 +285,7 @@ public sealed partial class CpuInterface
         }
     }
 
-    /// <summary>ICC_CTLR_EL1, of which EOImode and CBPR are writable.</summary>
+    /// <summary>ICC_CTLR_EL1. Only EOImode and CBPR can be written.</summary>
     internal ulong Control
     {
         get => (_commonBinaryPoint ? CommonBinaryPoint : 0) | (_endOfInterruptMode ? EndOfInterruptMode : 0) | FixedCpuControl;

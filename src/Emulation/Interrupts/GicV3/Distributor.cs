@@ -5,14 +5,14 @@ using static Vmm.Emulation.Interrupts.GicV3.GicSpec;
 namespace Vmm.Emulation.Interrupts.GicV3;
 
 /// <summary>
-/// The distributor: the SPIs and where each goes. Its state is under the lock of the <see cref="Gic"/>. Only CPUs that a change concerns
-/// are updated: the target of each interrupt that changed, before and after.
+/// The distributor: the SPIs and their targets. The lock of the <see cref="Gic"/> guards its state. After a change only the CPUs are
+/// updated that it concerns: the targets of each changed interrupt, before and after the change.
 /// </summary>
 public sealed partial class Distributor : IMmioDevice, IInterruptSink
 {
     private const int Words = InterruptCount / 32;
 
-    // The rows begin with the first SPI: with affinity routing what belongs to SGIs and PPIs reads as zero here and ignores writes.
+    // The rows begin with the first SPI. With affinity routing the registers of SGIs and PPIs read as zero here and ignore writes.
     private static readonly GicRegisterTable<Distributor> s_registers = new(
         new(GICD_CTLR, 1, (d, _) => d._control | FixedControl, (d, _, v) => d.WriteControlLocked(v)),
         new(GICD_TYPER, 1, (_, _) => GicSpec.Type),
@@ -113,7 +113,8 @@ public sealed partial class Distributor : IMmioDevice, IInterruptSink
     internal bool IsGroup1Locked(int id) => (_group[id >> 5] & (1u << (id & 31))) != 0;
 
     /// <summary>
-    /// The best SPI for a CPU: pending, enabled, not active, of an enabled group, routed there. Keeps a better candidate.
+    /// Finds the best SPI for a CPU: it is pending, enabled, not active, in an enabled group, and routed to the CPU. A better candidate is
+    /// kept.
     /// </summary>
     internal void BestLocked(CpuInterface cpu, ref int best, ref int bestPriority)
     {
@@ -133,7 +134,7 @@ public sealed partial class Distributor : IMmioDevice, IInterruptSink
         }
     }
 
-    /// <summary>The target acknowledges an SPI, and updates itself.</summary>
+    /// <summary>Acknowledges an SPI for its target, which then updates itself.</summary>
     internal void AcknowledgeLocked(int id)
     {
         uint bit = 1u << (id & 31);
@@ -141,7 +142,7 @@ public sealed partial class Distributor : IMmioDevice, IInterruptSink
         _latch[id >> 5] &= ~bit;
     }
 
-    /// <summary>A CPU, which need not be the target, deactivates an SPI, and updates itself.</summary>
+    /// <summary>Deactivates an SPI for a CPU, which need not be the target and updates itself.</summary>
     internal void DeactivateLocked(int id, CpuInterface by)
     {
         if (id < InterruptCount)
@@ -156,7 +157,7 @@ public sealed partial class Distributor : IMmioDevice, IInterruptSink
 
     private uint PendingLocked(int word) => _latch[word] | (_level[word] & ~_edge[word]);
 
-    // The CPU of an SPI: by affinity, or 1-of-N the first that can take it.
+    // The target of an SPI: the CPU of its affinity, or for 1-of-N the first CPU that can take it.
     private CpuInterface? TargetLocked(int id)
     {
         ulong router = _router[id];
@@ -191,7 +192,7 @@ public sealed partial class Distributor : IMmioDevice, IInterruptSink
         UpdateTargetsLocked(word, bits[word] ^ old);
     }
 
-    // A 1-of-N interrupt may have another target in its other group.
+    // In the other group a 1-of-N interrupt may have another target.
     private void WriteGroupLocked(int word, uint value)
     {
         uint changed = _group[word] ^ value;
@@ -234,7 +235,7 @@ public sealed partial class Distributor : IMmioDevice, IInterruptSink
         }
     }
 
-    // Updates the targets of the interrupts of a word, given by bit. Most go to the same CPU.
+    // Updates the targets of the changed interrupts of a word. Most of them have the same target.
     private void UpdateTargetsLocked(int word, uint changed)
     {
         CpuInterface? last = null;

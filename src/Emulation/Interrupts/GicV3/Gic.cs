@@ -3,13 +3,13 @@ using Vmm.Emulation.Tracing;
 namespace Vmm.Emulation.Interrupts.GicV3;
 
 /// <summary>
-/// A GICv3: a distributor, and for every possible CPU a redistributor and a CPU interface.
-/// <para>One lock guards all of it; it is held for a few dozen instructions and nothing is called with it but
-/// <see cref="ICpuInputs.SetInput"/>, which takes no lock. Members whose names end in Locked are called with it.</para>
+/// A GICv3: a distributor, and for each possible CPU a redistributor and a CPU interface.
+/// <para>One lock guards all of it. It is held for a few dozen instructions, and only <see cref="ICpuInputs.SetInput"/>, which takes no
+/// lock, is called under it. A member whose name ends in Locked must be called with the lock held.</para>
 /// </summary>
 public sealed partial class Gic
 {
-    /// <param name="redistributors">How many redistributors each region has; there is one for each possible CPU.</param>
+    /// <param name="redistributors">The number of redistributors in each region. Each possible CPU has one.</param>
     public Gic(params IReadOnlyList<int> redistributors)
     {
         Distributor = new Distributor(this);
@@ -20,15 +20,15 @@ public sealed partial class Gic
 
     internal Lock Lock { get; } = new();
 
-    /// <summary>One for each possible CPU.</summary>
+    /// <summary>The CPU interfaces of all possible CPUs.</summary>
     public CpuInterface[] CpuInterfaces { get; }
 
     public Distributor Distributor { get; }
 
-    /// <summary>Redistributors that follow each other.</summary>
+    /// <summary>The regions of adjacent redistributors.</summary>
     public IReadOnlyList<RedistributorRegion> RedistributorRegions { get; }
 
-    /// <summary>The trace of changes of the lines that are made from now on; null for none.</summary>
+    /// <summary>The trace that shows changes of lines made from now on; null for none.</summary>
     public TraceLog? Trace { get; init; }
 
     /// <summary>A private peripheral interrupt of one CPU.</summary>
@@ -37,7 +37,7 @@ public sealed partial class Gic
     /// <summary>A shared peripheral interrupt.</summary>
     public InterruptLine SpiLine(IntId id) => new(Traced(Distributor, "spi"), id);
 
-    /// <summary>Back to the values of a cold reset; the levels of the lines and which CPUs are accessible stay.</summary>
+    /// <summary>Sets the values of a cold reset. Lines keep their levels, and CPU interfaces stay attached or detached.</summary>
     public void Reset()
     {
         lock (Lock)
@@ -51,7 +51,10 @@ public sealed partial class Gic
         }
     }
 
-    /// <summary>For what may concern every CPU: a group enable of the distributor's, or who takes part in 1-of-N routing.</summary>
+    /// <summary>
+    /// Updates all CPUs, for a change that may concern each of them: a group enable of the distributor, or the set of CPUs for 1-of-N
+    /// routing.
+    /// </summary>
     internal void UpdateAllLocked()
     {
         foreach (CpuInterface cpu in CpuInterfaces)
@@ -60,7 +63,7 @@ public sealed partial class Gic
         }
     }
 
-    /// <summary>Pends an SGI on CPUs by affinity: ICC_SGI1R_EL1 and its like.</summary>
+    /// <summary>Makes an SGI pending on CPUs, which are given by affinity: ICC_SGI1R_EL1 and its like.</summary>
     internal void SendSgi(CpuInterface from, ulong value, bool group1)
     {
         int id = (int)(value >> 24) & 15;
@@ -90,10 +93,10 @@ public sealed partial class Gic
         }
     }
 
-    /// <summary>The CPU with an affinity; null for none.</summary>
+    /// <summary>The CPU interface with an affinity; null if there is none.</summary>
     internal CpuInterface? FindCpu(ulong affinity)
     {
-        // Mpidr.FromIndex backwards: Aff0 below 16, Aff1 the cluster.
+        // The reverse of Mpidr.FromIndex: Aff0 is below 16, Aff1 is the cluster.
         ulong index = ((affinity >> 8) * Mpidr.CpusPerCluster) + (affinity & 0xFF);
         return (affinity & 0xFF) < Mpidr.CpusPerCluster && index < (ulong)CpuInterfaces.Length ? CpuInterfaces[index] : null;
     }

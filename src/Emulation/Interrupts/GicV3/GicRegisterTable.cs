@@ -2,19 +2,19 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Interrupts.GicV3;
 
-/// <summary>32-bit registers of one kind that follow each other.</summary>
-/// <param name="Offset">Of the first, in bytes from the start of the frame.</param>
-/// <param name="Count">How many.</param>
-/// <param name="Read">Gives the value of one, by its number from 0.</param>
-/// <param name="Write">Takes a value for one; null where writes are ignored.</param>
+/// <summary>Adjacent 32-bit registers of one kind.</summary>
+/// <param name="Offset">The offset of the first register in bytes from the start of the frame.</param>
+/// <param name="Count">The number of registers.</param>
+/// <param name="Read">Gives the value of a register, by its number from 0.</param>
+/// <param name="Write">Writes a register; null if writes are ignored.</param>
 /// <param name="WriteByte">
-/// Takes a byte, by its number from the first register's: for registers that are written in accesses of any size.
+/// Writes a byte, by its number from the first register, for registers that allow accesses of any size.
 /// </param>
-/// <typeparam name="T">Whose registers they are.</typeparam>
+/// <typeparam name="T">The part of the GIC that has the registers.</typeparam>
 internal sealed record GicRegister<T>(
     ulong Offset, int Count, Func<T, int, uint> Read, Action<T, int, uint>? Write = null, Action<T, int, byte>? WriteByte = null);
 
-/// <summary>The registers of a frame. What no row has reads as zero and ignores writes (IHI 0069, 12.1.3).</summary>
+/// <summary>The registers of a frame. An offset without a row reads as zero and ignores writes (IHI 0069, 12.1.3).</summary>
 internal sealed class GicRegisterTable<T>(params GicRegister<T>[] rows)
 {
     public ulong Read(T owner, ulong offset, int size)

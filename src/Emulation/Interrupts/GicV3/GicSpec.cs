@@ -11,7 +11,7 @@ public static class GicSpec
     /// <summary>Bytes of a redistributor: RD_base and SGI_base, 64 KiB each (12.10).</summary>
     public const ulong RedistributorStride = 0x2_0000;
 
-    /// <summary>INTIDs 0 to 287: 256 SPIs, as QEMU's <c>virt</c>.</summary>
+    /// <summary>The number of INTIDs, of which 256 are SPIs, as in QEMU's <c>virt</c>.</summary>
     internal const int InterruptCount = 288;
     internal const int FirstSpi = 32;
     internal const int FirstPpi = 16;
@@ -49,7 +49,7 @@ public static class GicSpec
     internal const ulong Identification = 0xFFD0;
     internal const int IdentificationRegisters = 12;
 
-    /// <summary>Implementer Arm, the product and revision that QEMU gives.</summary>
+    /// <summary>GICD_IIDR and GICR_IIDR: the implementer is Arm; product and revision are those of QEMU.</summary>
     internal const uint Implementer = 0x43B;
 
     /// <summary>PIDR0: the part numbers of distributor and redistributor.</summary>
@@ -66,7 +66,7 @@ public static class GicSpec
     /// <summary>GICD_TYPER: lines of 32 interrupts less one, 16 bits of INTID, affinity 3 is valid, SPIs may go to any CPU.</summary>
     internal const uint Type = ((InterruptCount / 32) - 1) | (15u << 19) | (1u << 24);
 
-    /// <summary>GICD_IROUTER.Interrupt_Routing_Mode: to any CPU that takes part.</summary>
+    /// <summary>GICD_IROUTER.Interrupt_Routing_Mode: the interrupt goes to any CPU that takes part.</summary>
     internal const ulong RouteToAny = 1ul << 31;
 
     /// <summary>GICR_WAKER: the CPU sleeps, and so do its children.</summary>
@@ -79,7 +79,7 @@ public static class GicSpec
     /// <summary>ICC_RPR_EL1 while no interrupt is active.</summary>
     internal const int IdlePriority = 0xFF;
 
-    /// <summary>Least values of ICC_BPR0_EL1 and ICC_BPR1_EL1.</summary>
+    /// <summary>The smallest values of ICC_BPR0_EL1 and ICC_BPR1_EL1.</summary>
     internal const int MinimumBinaryPoint0 = 2;
     internal const int MinimumBinaryPoint1 = 3;
 
@@ -95,7 +95,7 @@ public static class GicSpec
         return bytes[index];
     }
 
-    /// <summary>ICFGR holds two bits for each of 16 interrupts; the upper one means edge.</summary>
+    /// <summary>Spreads 16 bits over ICFGR, which has two bits for each interrupt; the upper one means edge.</summary>
     internal static uint SpreadConfiguration(ushort edge)
     {
         uint value = 0;

@@ -4,10 +4,10 @@ using static Vmm.Emulation.Interrupts.GicV3.GicSpec;
 
 namespace Vmm.Emulation.Interrupts.GicV3;
 
-/// <summary>A CPU's redistributor: its SGIs and PPIs. Its state is under the lock of the <see cref="Gic"/>.</summary>
+/// <summary>The redistributor of a CPU: its SGIs and PPIs. The lock of the <see cref="Gic"/> guards its state.</summary>
 public sealed partial class Redistributor : IInterruptSink
 {
-    // SGIs are edges, which GICR_ICFGR0 cannot change.
+    // SGIs are edge-triggered, which GICR_ICFGR0 cannot change.
     private const uint SgiEdges = 0xFFFF;
 
     private static readonly GicRegisterTable<Redistributor> s_registers = new(
@@ -52,7 +52,7 @@ public sealed partial class Redistributor : IInterruptSink
         ResetLocked();
     }
 
-    /// <summary>It is the last of its region (GICR_TYPER.Last); set once, before anything runs.</summary>
+    /// <summary>Whether it is the last redistributor of its region (GICR_TYPER.Last). Set once, before anything runs.</summary>
     internal bool IsLast { get; set; }
 
     internal ulong Read(ulong offset, int size)
@@ -87,7 +87,7 @@ public sealed partial class Redistributor : IInterruptSink
         }
     }
 
-    /// <summary>Back to the values of a cold reset; the levels of the lines stay.</summary>
+    /// <summary>Sets the values of a cold reset. Lines keep their levels.</summary>
     internal void ResetLocked()
     {
         Array.Clear(_priority);
@@ -107,7 +107,9 @@ public sealed partial class Redistributor : IInterruptSink
 
     internal bool IsGroup1Locked(int id) => ((_group >> id) & 1) != 0;
 
-    /// <summary>The best SGI or PPI: pending, enabled, not active, of an enabled group. Keeps a better candidate.</summary>
+    /// <summary>
+    /// Finds the best SGI or PPI: it is pending, enabled, not active, and in an enabled group. A better candidate is kept.
+    /// </summary>
     internal void BestLocked(ref int best, ref int bestPriority)
     {
         uint candidates = PendingLocked & _enabled & ~_active;
@@ -133,7 +135,7 @@ public sealed partial class Redistributor : IInterruptSink
 
     private uint PendingLocked => _latch | (_level & ~_edge);
 
-    // GICR_TYPER: affinity, processor number, Last.
+    // GICR_TYPER has the affinity, the processor number and Last.
     private ulong Type
     {
         get

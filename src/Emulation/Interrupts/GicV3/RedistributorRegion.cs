@@ -3,7 +3,7 @@ using static Vmm.Emulation.Interrupts.GicV3.GicSpec;
 
 namespace Vmm.Emulation.Interrupts.GicV3;
 
-/// <summary>The window of redistributors that follow each other.</summary>
+/// <summary>The window of adjacent redistributors.</summary>
 public sealed class RedistributorRegion : IMmioDevice
 {
     private readonly Redistributor[] _redistributors;
@@ -17,7 +17,7 @@ public sealed class RedistributorRegion : IMmioDevice
         }
     }
 
-    /// <summary>How many redistributors.</summary>
+    /// <summary>The number of redistributors.</summary>
     public int Count => _redistributors.Length;
 
     public string Name => "gicv3-redistributors";
