@@ -4,6 +4,7 @@ using Akka.Actor;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
+using Vmm.Emulation;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Interrupts;
 
@@ -94,7 +95,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
         switch (message)
         {
             case PowerOnVcpu on:
-                _cpu.PowerOn(on.EntryPoint, on.Context);
+                _cpu.PowerOn(new GuestPhysicalAddress(on.EntryPoint), on.Context);
                 EnterRunning();
                 break;
             case StartBootVcpu:
@@ -147,7 +148,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
                 _resume = EnterRunning;
                 break;
             case PowerOnVcpu on:
-                _cpu.PowerOn(on.EntryPoint, on.Context);
+                _cpu.PowerOn(new GuestPhysicalAddress(on.EntryPoint), on.Context);
                 _resume = EnterRunning;
                 break;
             case PauseVcpu:
