@@ -3,6 +3,7 @@ using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Devices.InterruptController;
 
 namespace Vmm.Actors.Devices;
 
@@ -23,14 +24,15 @@ public sealed class DeviceManager : MessageActor
 
     public DeviceManager(IVmMachine machine, Action<ReadOnlyMemory<byte>> serialOutput)
     {
-        var actors = new DeviceActors(machine, serialOutput);
+        var around = new DeviceSurroundings(machine, serialOutput);
         foreach (PlacedDevice placed in machine.Devices)
         {
-            if (actors.Of(placed) is not { } actor)
+            if (placed.Device is GicV3Device)
             {
                 continue;
             }
 
+            DeviceActorPlan actor = DeviceActors.Of(placed, around);
             IActorRef device = Context.Watch(Context.ActorOf(actor.Props, placed.Id));
             _devices.Add(placed.Id, device);
             foreach (Type message in actor.Takes)

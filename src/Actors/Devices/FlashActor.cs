@@ -1,6 +1,8 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using Akka.Actor;
 using Akka.Event;
+using Vmm.Actors.Hosting;
 using Vmm.Emulation.Devices.CfiFlash;
 
 namespace Vmm.Actors.Devices;
@@ -16,6 +18,10 @@ public sealed class FlashActor : DeviceActor
     private readonly CfiFlash _bank;
 
     private sealed record WriteBackReady;
+
+    [ModuleInitializer]
+    internal static void Register() => DeviceActors.Register<CfiFlash>((bank, _) =>
+        new DeviceActorPlan(ActorProps.Of(() => new FlashActor(bank))));
 
     public FlashActor(CfiFlash bank)
         : base(bank)

@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using Akka.Actor;
+using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Devices.Ged;
 
@@ -22,6 +24,11 @@ public sealed class GedActor : DeviceActor, IWithTimers
     private TimeSpan _reminder;
 
     private sealed record Remind;
+
+    [ModuleInitializer]
+    internal static void Register() => DeviceActors.Register<Ged>((ged, around) => new DeviceActorPlan(
+        ActorProps.Of(() => new GedActor(ged, () => around.Machine.Hotplug is { HasUnseen: true })),
+        around.HasAcpi ? [typeof(PressPowerButton), typeof(AnnounceCpuEvent)] : []));
 
     /// <param name="cpuEventsUnseen">Whether the guest has not taken note of a mark in the CPU hotplug block.</param>
     public GedActor(Ged ged, Func<bool> cpuEventsUnseen)

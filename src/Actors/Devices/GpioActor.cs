@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using Akka.Actor;
+using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Devices.Pl061;
 
@@ -22,6 +24,10 @@ public sealed class GpioActor : DeviceActor, IWithTimers
     private sealed record LookWhetherNoticed;
 
     private sealed record ButtonReleased;
+
+    [ModuleInitializer]
+    internal static void Register() => DeviceActors.Register<Pl061>((gpio, around) => new DeviceActorPlan(
+        ActorProps.Of(() => new GpioActor(gpio, around.Machine.PowerButtonPin)), around.HasAcpi ? [] : [typeof(PressPowerButton)]));
 
     /// <param name="powerButton">The pin of the power button.</param>
     public GpioActor(Pl061 gpio, int powerButton)

@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using Akka.Actor;
+using Vmm.Actors.Hosting;
 using Vmm.Emulation.Devices.Pl031;
 
 namespace Vmm.Actors.Devices;
@@ -15,6 +17,10 @@ public sealed class RtcActor : DeviceActor, IWithTimers
     private sealed record AlarmChanged;
 
     private sealed record AlarmDue;
+
+    [ModuleInitializer]
+    internal static void Register() => DeviceActors.Register<Pl031>((rtc, _) =>
+        new DeviceActorPlan(ActorProps.Of(() => new RtcActor(rtc))));
 
     public RtcActor(Pl031 rtc)
         : base(rtc)

@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using Akka.Actor;
+using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.State;
@@ -28,6 +30,10 @@ public sealed class UartActor : DeviceActor, IWithTimers
     private readonly byte[] _buffer = new byte[4096];
     private int _sent;
     private bool _settling;
+
+    [ModuleInitializer]
+    internal static void Register() => DeviceActors.Register<Pl011>((uart, around) =>
+        new DeviceActorPlan(ActorProps.Of(() => new UartActor(uart, around.SerialOutput)), typeof(SendSerial)));
 
     /// <param name="output">Takes the guest's bytes; called in order, on one thread at a time.</param>
     public UartActor(Pl011 port, Action<ReadOnlyMemory<byte>> output)

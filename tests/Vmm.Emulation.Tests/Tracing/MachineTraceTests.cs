@@ -3,6 +3,9 @@ using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
+using Vmm.Emulation.Devices;
+using Vmm.Emulation.Devices.CpuHotplug;
+using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Tests.Tracing;
@@ -30,6 +33,9 @@ public sealed unsafe class MachineTraceTests : IPsciEvents
     {
     }
 
+    private static ulong Address<T>(VirtMachine machine)
+        where T : IDevice => machine.Board.Devices.First(d => d.Device is T).At.Address;
+
     // Lines without their time.
     private string[] Run(TraceCategories categories, out ulong[] registers)
     {
@@ -45,13 +51,13 @@ public sealed unsafe class MachineTraceTests : IPsciEvents
             Program.AsSpan().CopyTo(new Span<uint>(machine.Ram.Host, Program.Length));
             VcpuCore core = machine.Cpus[0];
             core.Reset(Code, VirtMap.Board.Uart.Address);
-            core.State->X[1] = VirtMap.Ged.Address;
-            core.State->X[2] = VirtMap.CpuHotplug.Address;
+            core.State->X[1] = Address<Ged>(machine);
+            core.State->X[2] = Address<CpuHotplugBlock>(machine);
             core.State->X[3] = 0x8400_0000;
             core.State->X[4] = 'A';
             core.State->X[7] = 3ul << 24;
             core.State->X[8] = 27;
-            machine.Board.Ged.Raise(Vmm.Emulation.Devices.Ged.GedEvents.PowerButton);
+            machine.Board.Ged.Raise(GedEvents.PowerButton);
             core.Run(Program.Length);
             registers = [.. Enumerable.Range(0, 31).Select(i => core.State->X[i]), core.State->Pc];
         }

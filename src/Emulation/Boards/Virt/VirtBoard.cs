@@ -16,8 +16,8 @@ using Vmm.Emulation.Memory;
 namespace Vmm.Emulation.Boards.Virt;
 
 /// <summary>
-/// The devices of QEMU's <c>virt</c> on their bus, without CPUs and RAM: <see cref="VirtMachine"/> adds those. A board alone is enough to
-/// describe a machine that is to be made.
+/// The devices of QEMU's <c>virt</c> on their bus, at QEMU's addresses and interrupts, without CPUs and RAM: <see cref="VirtMachine"/> adds
+/// those. A board alone is enough to describe a machine that is to be made.
 /// </summary>
 public sealed class VirtBoard : IBoard, IDisposable
 {
@@ -29,24 +29,20 @@ public sealed class VirtBoard : IBoard, IDisposable
         Config = config;
         (GuestPhysicalAddress Address, int Count)[] redistributors = [.. Map.SpreadRedistributors(config.PossibleCpus)];
         Gic = new Gic([.. redistributors.Select(r => r.Count)]) { Trace = config.Trace };
-        var gicAt = new Placement([Map.Distributor, .. redistributors.Select(r => r.Address)], []);
-        Add(new PlacedDevice("gic", new GicV3Device(Gic), gicAt));
-        Uart = new Pl011(Line(Map.Uart));
-        Add(new PlacedDevice("uart", Uart, Map.Uart));
-        Add(new PlacedDevice("rtc", new Pl031(Line(Map.Rtc), RtcTime.Create(config.Rtc, TimeProvider.System, Clock)), Map.Rtc));
-        FwCfg = new FwCfg(Bus);
-        Add(new PlacedDevice("fw_cfg", FwCfg, VirtMap.FwCfg) { QomName = "fw_cfg" });
+        Add("gic", new Placement([Map.Distributor, .. redistributors.Select(r => r.Address)], []), _ => new GicV3Device(Gic));
+        Uart = Add("uart", Map.Uart, at => new Pl011(Line(at)));
+        Add("rtc", Map.Rtc, at => new Pl031(Line(at), RtcTime.Create(config.Rtc, TimeProvider.System, Clock)));
+        FwCfg = Add("fw_cfg", At(0x0902_0000), _ => new FwCfg(Bus), qomName: "fw_cfg");
         if (config.Firmware is { } firmware)
         {
             FlashBanks = [AddFlash(0, firmware.Code), AddFlash(1, firmware.Variables)];
         }
 
         // With ACPI the GED has the power button, and no description mentions the GPIO port.
-        Add(new PlacedDevice("gpio", new Pl061(Line(VirtMap.Gpio)), VirtMap.Gpio) { InTree = !config.Acpi });
-        Ged = new Ged(Line(VirtMap.Ged)) { CpuScanMethod = CpuHotplugAml.ScanMethod };
-        Add(new PlacedDevice("ged", Ged, VirtMap.Ged) { InQom = config.Acpi });
-        CpuHotplug = new CpuHotplugBlock(config.PossibleCpus) { FixedCpus = config.ColdPluggedCpusOnlineCapable ? 1 : config.EnabledCpus };
-        Add(new PlacedDevice("cpu_hotplug", CpuHotplug, VirtMap.CpuHotplug));
+        Add("gpio", At(0x0903_0000, 39), at => new Pl061(Line(at)), inTree: !config.Acpi);
+        Ged = Add("ged", At(0x0908_0000, 41), at => new Ged(Line(at)) { CpuScanMethod = CpuHotplugAml.ScanMethod }, inQom: config.Acpi);
+        int fixedCpus = config.ColdPluggedCpusOnlineCapable ? 1 : config.EnabledCpus;
+        CpuHotplug = Add("cpu_hotplug", At(0x090D_0000), _ => new CpuHotplugBlock(config.PossibleCpus) { FixedCpus = fixedCpus });
     }
 
     public MachineConfig Config { get; }
@@ -84,17 +80,27 @@ public sealed class VirtBoard : IBoard, IDisposable
 
     private InterruptLine Line(Placement at) => Gic.SpiLine(at.Interrupts[0]);
 
-    private void Add(PlacedDevice placed)
+    private static Placement At(ulong address) => new(new GuestPhysicalAddress(address));
+
+    private static Placement At(ulong address, int interrupt) => new(new GuestPhysicalAddress(address), new IntId(interrupt));
+
+    private T Add<T>(
+        string id, Placement at, Func<Placement, T> make, bool inTree = true, bool inQom = true, string? qomName = null)
+        where T : class, IDevice
     {
-        _devices.Add(placed);
-        foreach ((DeviceRegion region, GuestPhysicalAddress address) in placed.Device.Regions.Zip(placed.At.Addresses))
+        T device = make(at);
+        _devices.Add(new PlacedDevice(id, device, at) { InTree = inTree, InQom = inQom, QomName = qomName });
+        for (int i = 0; i < device.Regions.Count; i++)
         {
-            Bus.Map(region.Registers, address, region.Size);
+            DeviceRegion region = device.Regions[i];
+            Bus.Map(region.Registers, at.Addresses[i], region.Size);
             if (region.Memory != null)
             {
                 Bus.AddMemory(region.Memory);
             }
         }
+
+        return device;
     }
 
     // Maps the array of a bank as memory, and behind it the chips, which take stores and commands. The machine fills in the contents.
@@ -103,7 +109,6 @@ public sealed class VirtBoard : IBoard, IDisposable
         GuestPhysicalAddress address = Map.FlashBanks[bank];
         var memory = new GuestMemory(address, Map.FlashBankSize, readOnly: true);
         var flash = new CfiFlash($"flash{bank}", memory, image.ReadOnly, image.File) { NodeOf = bank == 0 ? Map.FlashBanks : [] };
-        Add(new PlacedDevice(flash.Name, flash, new Placement(address)) { QomName = $"virt.{flash.Name}" });
-        return flash;
+        return Add(flash.Name, new Placement(address), _ => flash, qomName: $"virt.{flash.Name}");
     }
 }
