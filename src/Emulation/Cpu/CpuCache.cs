@@ -1,6 +1,6 @@
 namespace Vmm.Emulation.Cpu;
 
-/// <summary>What a cache holds.</summary>
+/// <summary>The contents of a cache.</summary>
 public enum CacheKind
 {
     Data,
@@ -9,11 +9,11 @@ public enum CacheKind
 }
 
 /// <summary>
-/// A cache that a CPU model says it has. CLIDR_EL1, CCSIDR_EL1 and the ACPI tables tell of it, and guests lay out work by that. A line has
+/// A cache that a CPU model reports. Guests learn of it from CLIDR_EL1, CCSIDR_EL1 and the ACPI tables, and lay out work by it. A line has
 /// <see cref="LineBytes"/> bytes.
 /// </summary>
-/// <param name="Level">1 is nearest to the CPU.</param>
-/// <param name="Shared">One for all cores of a cluster, or of a socket where those are not in clusters; else one for each core.</param>
+/// <param name="Level">The level; 1 is nearest to the CPU.</param>
+/// <param name="Shared">True: all cores of a cluster, or of a socket without clusters, share it. False: each core has one.</param>
 public sealed record CpuCache(int Level, CacheKind Kind, int Sets, int Ways, bool Shared = false)
 {
     public const int LineBytes = 64;

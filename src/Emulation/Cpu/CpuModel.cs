@@ -3,13 +3,13 @@ using Vmm.Emulation.Cpu.Decoding;
 namespace Vmm.Emulation.Cpu;
 
 /// <summary>
-/// A named CPU model: what <c>-cpu</c> chooses. Its ID registers promise exactly its <see cref="Features"/>; what the real CPU has
-/// beyond that is left out.
+/// A CPU model, which <c>-cpu</c> chooses by name. Its ID registers report exactly its <see cref="Features"/>; further features of the real
+/// CPU are left out.
 /// </summary>
-/// <param name="Name">As on the command line.</param>
-/// <param name="Midr">MIDR_EL1.</param>
+/// <param name="Name">The name on the command line.</param>
+/// <param name="Midr">The value of MIDR_EL1.</param>
 /// <param name="PhysicalAddressBits">40, 44 or 48.</param>
-/// <param name="Caches">By level.</param>
+/// <param name="Caches">The caches, ordered by level.</param>
 public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, Feature Features, IReadOnlyList<CpuCache> Caches)
 {
     private const Feature Crypto = Feature.Aes | Feature.Pmull | Feature.Sha1 | Feature.Sha256;
@@ -17,7 +17,7 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     private const Feature Armv82 = Feature.Crc32 | Crypto | Feature.Lse | Feature.Rdm | Feature.Lrcpc | Feature.DotProd
         | Feature.Fp16 | Feature.Pan | Feature.Uao | Feature.Dpb | Feature.Ssbs | Feature.Csv | Feature.Granule16K;
 
-    /// <summary>All models, by name; <c>host</c> is the best there is.</summary>
+    /// <summary>All models. <c>host</c> is the one with the most features.</summary>
     public static IReadOnlyList<CpuModel> All { get; } =
     [
         new("cortex-a57", 0x411F_D070, 44, Feature.Crc32 | Crypto, CpuCache.CortexA57),

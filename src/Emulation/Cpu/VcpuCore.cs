@@ -26,7 +26,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     private CpuState* _state;
     private readonly IEngine _engine;
 
-    // What the current Run may execute; after it, what it has left over.
+    // The instructions that the current Run may execute; after it, those that are left over.
     private long _budget;
     private TraceLog? _trace;
 
@@ -82,7 +82,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     /// <summary>The generic timer; without one its registers are UNDEFINED.</summary>
     public GenericTimer? Timer { get; set; }
 
-    /// <summary>What HVC calls; without one HVC is UNDEFINED.</summary>
+    /// <summary>The receiver of HVC; without one HVC is UNDEFINED.</summary>
     public PsciController? Psci { get; set; }
 
     /// <summary>The trace of this vCPU; null for none. Set before it runs.</summary>
@@ -138,7 +138,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     public long InstructionCount { get; private set; }
 
     /// <summary>
-    /// As <see cref="InstructionCount"/>, also while instructions are executed: up to the last branch that was taken. Owner only.
+    /// <see cref="InstructionCount"/> while instructions are executed: up to the last branch that was taken. Owner only.
     /// </summary>
     internal long InstructionsNow => InstructionCount + _budget - _state->Remaining;
 
@@ -157,7 +157,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
 
     internal VcpuCounters Counters { get; } = new();
 
-    /// <summary>What RNDR reads.</summary>
+    /// <summary>The source of RNDR.</summary>
     internal RandomSource Random { get; } = new();
 
     /// <summary>Makes the execution state of a CPU that is to run. No thread runs it yet.</summary>
@@ -292,7 +292,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
 
         if (_state->BroadcastOpen != 0)
         {
-            // In lockstep the others need their turn to do it.
+            // In lockstep the other vCPUs need their turn to do the maintenance.
             _engine.GiveTurn();
             Broadcast!.Wait(this);
             _engine.TakeTurn();

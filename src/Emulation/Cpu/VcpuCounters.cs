@@ -1,12 +1,14 @@
 namespace Vmm.Emulation.Cpu;
 
 /// <summary>
-/// What one vCPU counts, on paths that are slow anyway, since it was made. Owner: its thread. Any thread reads, without a fence: each
-/// figure is whole and may be a little old, so sums need not agree to the last unit.
+/// The counters of one vCPU since it was made. They count on paths that are slow anyway. Owner: the thread of the vCPU. Any thread may read
+/// them without a fence: each figure is whole and may be a little old, so sums need not agree to the last unit.
 /// </summary>
 internal sealed class VcpuCounters
 {
-    /// <summary>How often translated code was left, by <see cref="Jit.ExitCounters"/>; null before the vCPU has run any.</summary>
+    /// <summary>
+    /// The number of times that translated code was left, by <see cref="Jit.ExitCounters"/>; null before the vCPU has run any.
+    /// </summary>
     public long[]? Exits { get; set; }
 
     public long DataTlbFills { get; set; }
@@ -22,6 +24,8 @@ internal sealed class VcpuCounters
     /// <summary>TLBI instructions of other vCPUs that this one carried out.</summary>
     public long BroadcastsServed { get; set; }
 
-    /// <summary>How often others had asked for more than it remembers, so that it forgot all translations.</summary>
+    /// <summary>
+    /// The number of times that other vCPUs had asked for more than the list holds, so that this one forgot all translations.
+    /// </summary>
     public long BroadcastFlushes { get; set; }
 }

@@ -1,10 +1,10 @@
 namespace Vmm.Emulation.Cpu.Decoding;
 
 /// <summary>
-/// What an instruction may read and write, beside its own word and the PC of the next instruction. A register is named by the field of
-/// <see cref="Interpreter.Op"/> that holds its number: R for general registers, V for SIMD and FP registers. What is not set does not
-/// happen, whichever way the instruction ends but by an exception; a row that states nothing (<see cref="Unknown"/>) may do everything.
-/// <c>EffectsTests</c> holds each row against random runs of the interpreter.
+/// The effects of an instruction, beside reading its own word and setting the PC to the next instruction. A register is named by the field
+/// of <see cref="Interpreter.Op"/> that holds its number: R for general registers, V for SIMD and FP registers. An effect that is not set
+/// does not happen, unless the instruction takes an exception. A row without any (<see cref="Unknown"/>) may have all effects.
+/// <c>EffectsTests</c> compares each row with random runs of the interpreter.
 /// </summary>
 [Flags]
 public enum Effects : uint

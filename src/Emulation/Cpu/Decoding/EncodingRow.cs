@@ -14,11 +14,11 @@ public readonly unsafe struct EncodingRow
     /// The 32 bits from 31 down to 0 as in the Arm ARM's diagrams: <c>0</c> and <c>1</c> are fixed; any letter is a field
     /// (a run of one letter is one field, such as <c>nnnnn</c>); spaces are ignored.
     /// </param>
-    /// <param name="mnemonic">As the Arm ARM titles it, with the variant where it matters: <c>ADD (immediate) 64</c>.</param>
-    /// <param name="operation">What it does.</param>
-    /// <param name="effects">What it may read and write.</param>
+    /// <param name="mnemonic">The title in the Arm ARM, with the variant where it matters: <c>ADD (immediate) 64</c>.</param>
+    /// <param name="operation">The operation that the encoding performs.</param>
+    /// <param name="effects">The registers, flags and memory that it may read and write.</param>
     /// <param name="form">Fills the operand fields of the op from its word; <see cref="Operands"/> holds them.</param>
-    /// <param name="handler">Executes it.</param>
+    /// <param name="handler">Executes the instruction.</param>
     /// <param name="except">Patterns of the same shape that are not this encoding: reserved values of fields.</param>
     public EncodingRow(
         string pattern,
@@ -43,7 +43,7 @@ public readonly unsafe struct EncodingRow
 
     public string Pattern { get; }
 
-    /// <summary>For people only: nothing depends on it.</summary>
+    /// <summary>The title for people. No code depends on it.</summary>
     public string Mnemonic { get; }
 
     public Operation Operation { get; }
@@ -67,7 +67,7 @@ public readonly unsafe struct EncodingRow
 
     public delegate*<VcpuCore, CpuState*, Op*, Op*> Handler { get; }
 
-    /// <summary>Whether it may do any of these; what states nothing may do all.</summary>
+    /// <summary>Whether the instruction may have one of these effects. A row that states no effects may have all.</summary>
     public bool May(Effects effects) => Effects == Effects.Unknown || (Effects & effects) != 0;
 
     public bool Matches(uint word)

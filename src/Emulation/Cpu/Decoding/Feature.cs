@@ -1,6 +1,6 @@
 namespace Vmm.Emulation.Cpu.Decoding;
 
-/// <summary>What an encoding needs beyond base Armv8.0-A; a CPU model names the set it has.</summary>
+/// <summary>The architectural features beyond base Armv8.0-A. An encoding requires one; a CPU model has a set of them.</summary>
 [Flags]
 public enum Feature
 {

@@ -50,7 +50,7 @@ public static unsafe partial class Operands
         op->Imm = 8ul << op->Extra;
     }
 
-    /// <summary>By element, same size: index in H:L:M or H:L.</summary>
+    /// <summary>Fields of an instruction by element whose result has elements of the same size. The index is H:L:M or H:L.</summary>
     public static void VectorElement(Op* op)
     {
         VectorRegisters(op);
@@ -58,7 +58,7 @@ public static unsafe partial class Operands
         op->Shift = VectorBytes(op);
     }
 
-    /// <summary>By element, scalar.</summary>
+    /// <summary>Fields of a scalar instruction by element.</summary>
     public static void VectorElementScalar(Op* op)
     {
         VectorRegisters(op);
@@ -66,7 +66,7 @@ public static unsafe partial class Operands
         op->Shift = (byte)(1 << op->Extra);
     }
 
-    /// <summary>By element, long.</summary>
+    /// <summary>Fields of an instruction by element whose result has elements of twice the size.</summary>
     public static void VectorElementLong(Op* op)
     {
         VectorRegisters(op);

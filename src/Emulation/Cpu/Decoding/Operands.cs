@@ -10,7 +10,7 @@ namespace Vmm.Emulation.Cpu.Decoding;
 /// </summary>
 public static unsafe partial class Operands
 {
-    /// <summary>For handlers that read the word themselves.</summary>
+    /// <summary>Fills no field, for a handler that reads the word itself.</summary>
     public static void None(Op* op)
     {
     }

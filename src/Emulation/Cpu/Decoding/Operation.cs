@@ -1,8 +1,8 @@
 namespace Vmm.Emulation.Cpu.Decoding;
 
 /// <summary>
-/// What an encoding does, whatever the size of its registers: rows that differ in nothing else share it. Half precision is an operation
-/// of its own. Named as the rows are titled; <c>Vector</c> at the end tells a load or store of V registers from that of general ones.
+/// The operation of an encoding. Rows that differ only in the size of registers have the same operation, except for half precision, which
+/// has operations of its own. The names follow the titles of the rows. <c>Vector</c> at the end marks a load or store of V registers.
 /// </summary>
 public enum Operation : ushort
 {

@@ -17,7 +17,7 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
     private bool _inTranslatedCode;
     private long _jumpsGeneration;
 
-    /// <summary>How a run of translated code ended.</summary>
+    /// <summary>The end of a run of translated code.</summary>
     protected struct Exit
     {
         public ExitKind Kind;
@@ -25,7 +25,7 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
         /// <summary>Address to go on at. For <see cref="ExitKind.Interpret"/> that of the instruction to interpret.</summary>
         public ulong Pc;
 
-        /// <summary>What the code says of the exit; null for <see cref="ExitKind.Lookup"/>.</summary>
+        /// <summary>The record behind the exit in the code; null for <see cref="ExitKind.Lookup"/>.</summary>
         public ExitInfo* Info;
 
         /// <summary>Index of the exit in <see cref="ExitCounters"/>.</summary>
@@ -84,14 +84,14 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
     {
         Op* op = core.LeftOp;
 
-        // What was taken off the budget here, and is charged by the code when it goes on.
+        // The instructions that were taken off the budget here. The code takes them off again when it goes on.
         int charged = 0;
         while (true)
         {
             Exit exit;
             if (entersItself)
             {
-                // By way of another local: the address of the first is never taken, so its fields live in registers.
+                // The result goes through another local. The address of `exit` is never taken, so its fields stay in registers.
                 if (!EnterItself(s, pc, code, charged, generation, op, out Exit own))
                 {
                     return core.EnterAt(pc);
@@ -154,9 +154,9 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
     /// <summary>
     /// Runs translated code until it leaves; the budget has then been charged. False when the code was given up: nothing has happened.
     /// </summary>
-    /// <param name="pc">The address that the code is of.</param>
-    /// <param name="charged">Instructions that are taken off the budget already, and that the code takes off again.</param>
-    /// <param name="op">Where the instruction goes that the code leaves for.</param>
+    /// <param name="pc">The guest address of the code.</param>
+    /// <param name="charged">The instructions that are taken off the budget already, and that the code takes off again.</param>
+    /// <param name="op">Receives the instruction for which the code leaves.</param>
     protected virtual bool EnterItself(CpuState* s, ulong pc, byte* code, int charged, long generation, Op* op, out Exit exit) =>
         throw new NotSupportedException();
 

@@ -1,6 +1,6 @@
 namespace Vmm.Emulation.Cpu.FloatingPoint;
 
-/// <summary>What an operand is, as FPUnpack of the Arm ARM classifies it.</summary>
+/// <summary>The class of an operand in FPUnpack of the Arm ARM.</summary>
 internal enum FloatKind
 {
     Zero,

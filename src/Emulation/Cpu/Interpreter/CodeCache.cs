@@ -37,13 +37,13 @@ public sealed unsafe class CodeCache(Feature features)
     private readonly delegate*<VcpuCore, CpuState*, Op*, Op*>[] _handlers = BuildHandlers();
     private ICodeTranslator? _translator;
 
-    /// <summary>Lines that the guest had invalidated after it had changed them. Any thread, as the two below.</summary>
+    /// <summary>The number of lines that the guest has invalidated after it had changed them. Any thread; so are the two below.</summary>
     public long LinesInvalidated { get; private set; }
 
-    /// <summary>How often the guest had all pages looked through.</summary>
+    /// <summary>The number of times that the guest had all pages examined.</summary>
     public long AllInvalidated { get; private set; }
 
-    /// <summary>How often all pages were given up because there were too many.</summary>
+    /// <summary>The number of times that all pages were given up because there were too many.</summary>
     public long GivenUp { get; private set; }
 
     /// <summary>Guards all pages, and the code translated from them.</summary>
@@ -209,7 +209,7 @@ public sealed unsafe class CodeCache(Feature features)
         }
     }
 
-    // What each row does: FP and SIMD behind the access check.
+    // The handlers by row. Those of FP and SIMD come after the access check.
     private static delegate*<VcpuCore, CpuState*, Op*, Op*>[] BuildHandlers()
     {
         EncodingRow[] rows = EncodingTable.Rows;

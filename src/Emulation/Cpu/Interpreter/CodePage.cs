@@ -25,7 +25,7 @@ internal sealed unsafe class CodePage
 
     private readonly Op[]? _ops;
 
-    // For each line 0, or 1 + its index in the arrays below, which have room for the lines that were read and grow with them.
+    // For each line 0, or 1 plus its index in the arrays below. The arrays grow with the number of lines that were read.
     private LineSlots _slots;
     private int _count;
     private uint[] _words = new uint[FewLines * LineWords];
@@ -136,7 +136,7 @@ internal sealed unsafe class CodePage
         return _words[at];
     }
 
-    /// <summary>Those of some lines, by bit, of which a word was read that memory holds no more.</summary>
+    /// <summary>The lines, among those given by bit, that contain a word which memory no longer holds.</summary>
     public ulong ChangedLines(ulong lines)
     {
         ulong changed = 0;

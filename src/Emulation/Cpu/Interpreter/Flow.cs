@@ -3,7 +3,7 @@ using Vmm.Emulation.Cpu.Decoding;
 
 namespace Vmm.Emulation.Cpu.Interpreter;
 
-/// <summary>How execution moves between ops: the handlers that belong to no instruction, and what branch handlers share.</summary>
+/// <summary>Handlers that move execution from op to op and belong to no instruction, and code that branch handlers share.</summary>
 internal static unsafe class Flow
 {
     /// <summary>The handler of an op that was not executed yet: decodes it and executes it.</summary>
@@ -22,7 +22,7 @@ internal static unsafe class Flow
 
     public static Op* Undefined(VcpuCore core, CpuState* s, Op* op) => core.TakeUndefined(op);
 
-    /// <summary>In front of every FP and SIMD handler: CPACR_EL1.FPEN.</summary>
+    /// <summary>The check of CPACR_EL1.FPEN before each FP and SIMD handler.</summary>
     public static Op* FpSimdGate(VcpuCore core, CpuState* s, Op* op) =>
         s->FpEnabled != 0 ? EncodingTable.Rows[op->Row].Handler(core, s, op) : core.TakeFpAccessTrap(op);
 

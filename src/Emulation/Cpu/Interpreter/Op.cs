@@ -16,7 +16,7 @@ public unsafe struct Op
     /// </summary>
     public delegate*<VcpuCore, CpuState*, Op*, Op*> Handler;
 
-    /// <summary>The immediate as the handler wants it: extended, scaled, or a branch displacement in bytes.</summary>
+    /// <summary>The immediate in the form that the handler uses: extended, scaled, or a branch displacement in bytes.</summary>
     public ulong Imm;
 
     /// <summary>The instruction word.</summary>

@@ -6,14 +6,14 @@ using Vmm.Emulation.Cpu.Mmu;
 namespace Vmm.Emulation.Cpu.Lockstep;
 
 /// <summary>
-/// What a vCPU in lockstep keeps of a run: the state before it, the state after translated code, the stores of both engines, and the path
-/// of the interpreter. Owner: the owner of the vCPU.
+/// The record of a run in lockstep: the state before it, the state after translated code, the stores of both engines, and the path of the
+/// interpreter. Owner: the owner of the vCPU.
 /// </summary>
 internal sealed unsafe class LockstepCpu : IDisposable
 {
     /// <summary>
-    /// Instructions after which a run of translated code ends, at the end of a block. A difference is first known to lie in a run, and then
-    /// looked for block by block.
+    /// The number of instructions after which a run of translated code ends, at the end of a block. A difference is found in a run first,
+    /// and is then searched for block by block.
     /// </summary>
     public const int Quantum = 128;
 
@@ -28,7 +28,7 @@ internal sealed unsafe class LockstepCpu : IDisposable
     private readonly (ulong Pc, uint Word)[] _path = new (ulong, uint)[MaxRun];
     private int _length;
 
-    // By a hash of the word: what an instruction does does not depend on where it is.
+    // Decoded instructions by a hash of the word. The effect of an instruction does not depend on its address.
     private Op* _decoded = (Op*)NativeMemory.AllocZeroed(1 << DecodedShift, (nuint)sizeof(Op));
 
     public LockstepCpu(LockstepTurn turn)
@@ -73,7 +73,7 @@ internal sealed unsafe class LockstepCpu : IDisposable
     /// <summary>Runs of translated code that were repeated.</summary>
     public long Runs { get; set; }
 
-    /// <summary>Where the instructions of the last repeated run were, in order.</summary>
+    /// <summary>The addresses and words of the instructions of the last repeated run, in order.</summary>
     public ReadOnlySpan<(ulong Pc, uint Word)> Path => _path.AsSpan(0, _length);
 
     public void TakeTurn() => _turn.Take();
@@ -84,7 +84,7 @@ internal sealed unsafe class LockstepCpu : IDisposable
 
     public void BeginPath() => _length = 0;
 
-    /// <summary>As <see cref="CodeCache.Decode"/>, for an op that is not part of a page.</summary>
+    /// <summary>Decodes an op that is not part of a page, as <see cref="CodeCache.Decode"/> does for one that is.</summary>
     public void Decode(CodeCache code, CodePage page, Op* op)
     {
         ushort offset = op->Offset;
@@ -148,7 +148,8 @@ internal sealed unsafe class LockstepCpu : IDisposable
             }
         }
 
-        // What the interpreter changed and translated code did not store to. Both mostly store in the same order.
+        // Compares the bytes that the interpreter changed and that translated code did not store to. Both engines mostly store in the same
+        // order.
         ReadOnlySpan<StoreLogEntry> translated = TranslatedStores.Entries;
         int hint = 0;
         foreach (ref readonly StoreLogEntry entry in InterpretedStores.Entries)
@@ -186,7 +187,7 @@ internal sealed unsafe class LockstepCpu : IDisposable
         return false;
     }
 
-    // What a byte was before the interpreter first stored to it.
+    // The value of a byte before the first store of the interpreter to it.
     private byte FirstOld(byte* host)
     {
         foreach (ref readonly StoreLogEntry entry in InterpretedStores.Entries)

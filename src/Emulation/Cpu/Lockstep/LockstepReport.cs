@@ -6,18 +6,20 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu.Lockstep;
 
-/// <summary>The engines differ; the message is the report.</summary>
+/// <summary>The engines differ. The message is the report.</summary>
 public sealed class LockstepException(string report) : Exception(report);
 
-/// <summary>What a difference between the engines looks like: what differs, the guest's instructions, the host's, and the states.</summary>
+/// <summary>
+/// The report of a difference between the engines: the values that differ, the instructions of guest and host, and the states.
+/// </summary>
 internal static unsafe class LockstepReport
 {
     private const int MostBytes = 64;
 
-    /// <param name="core">After the interpreter has repeated the run.</param>
-    /// <param name="code">Where translated code was entered.</param>
-    /// <param name="end">Where it stopped.</param>
-    /// <param name="stopped">Where the interpreter stopped.</param>
+    /// <param name="core">The vCPU, after the interpreter has repeated the run.</param>
+    /// <param name="code">The host address at which translated code was entered.</param>
+    /// <param name="end">The guest address at which translated code stopped.</param>
+    /// <param name="stopped">The guest address at which the interpreter stopped.</param>
     public static string Of(VcpuCore core, LockstepCpu run, TranslationCache translations, byte* code, ulong end, ulong stopped)
     {
         CultureInfo culture = CultureInfo.InvariantCulture;

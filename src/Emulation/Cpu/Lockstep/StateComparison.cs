@@ -23,10 +23,10 @@ internal static unsafe class StateComparison
 
     private readonly record struct Part(string Name, int Offset, int Size);
 
-    // In order of their places.
+    // The compared fields of the state in the order of their offsets.
     private static readonly Part[] s_parts = [.. Parts().OrderBy(part => part.Offset)];
 
-    // The same, with neighbours joined.
+    // The same fields, with adjacent ones joined.
     private static readonly (int Offset, int Size)[] s_ranges = Join();
 
     private static readonly int s_wordsOfOthers = (int)Marshal.OffsetOf<CpuState>(nameof(CpuState.Attention));

@@ -19,7 +19,7 @@ public unsafe struct StoreLogEntry
     [FieldOffset(SizeOffset)]
     public long Size;
 
-    /// <summary>What was there before.</summary>
+    /// <summary>The bytes before the store.</summary>
     [FieldOffset(OldOffset)]
     public fixed byte Old[MaxBytes];
 }

@@ -18,7 +18,7 @@ internal static class FaultStatus
     public const int UnsupportedExclusive = 0b110101;
 }
 
-/// <summary>What an access wants of a translation.</summary>
+/// <summary>The kind of an access, by which a translation is checked.</summary>
 internal enum AccessType
 {
     Read,
@@ -41,7 +41,7 @@ internal struct Translation
     /// <summary>log2 of the size of the page or block.</summary>
     public int SizeBits;
 
-    /// <summary>Whether it holds for all ASIDs: nG = 0.</summary>
+    /// <summary>Whether the translation holds for all ASIDs: nG = 0.</summary>
     public bool Global;
 
     /// <summary>Whether the view (EL, PAN) that asked may write.</summary>

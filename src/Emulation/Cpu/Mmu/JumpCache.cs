@@ -14,10 +14,13 @@ public unsafe struct JumpCacheEntry
     /// <summary>Entries of a cache, indexed by bits 15:2 of the virtual address.</summary>
     public const int Count = 16384;
 
-    /// <summary>Entries behind them, for what had to give way, indexed by bits 14:2 exclusive or 28:16.</summary>
+    /// <summary>
+    /// The number of second places behind them, for entries that had to give way. The index is bits 14:2 of the address exclusive or bits
+    /// 28:16.
+    /// </summary>
     public const int SecondCount = 8192;
 
-    /// <summary>From bits 16 up to bits 2 up.</summary>
+    /// <summary>The distance from bit 16 to bit 2 of the address.</summary>
     public const int SecondShift = 14;
 
     /// <summary>
@@ -67,7 +70,7 @@ internal sealed unsafe class JumpCache : IDisposable
     public JumpCacheEntry* Entries => _entries;
 
     /// <summary>
-    /// Whether it holds code that belongs to one pair of translation tables: code that is not global, or lies in the lower half of the
+    /// Whether the cache holds code of one pair of translation tables: code that is not global, or that lies in the lower half of the
     /// address space.
     /// </summary>
     public bool AnyLocal { get; private set; }

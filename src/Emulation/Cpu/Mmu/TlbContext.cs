@@ -3,7 +3,7 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu.Mmu;
 
-/// <summary>What is to be forgotten before a context is used again.</summary>
+/// <summary>The translations of a context that must be forgotten before it is used again.</summary>
 internal enum TlbLoss
 {
     None,
@@ -40,7 +40,7 @@ internal sealed unsafe class TlbContext : IDisposable
         public ulong Tag;
         public CodePage? Page;
 
-        /// <summary>As in <see cref="TlbEntry"/>.</summary>
+        /// <summary>The same as in <see cref="TlbEntry"/>.</summary>
         public int SizeBits;
         public bool Global;
     }
@@ -71,7 +71,7 @@ internal sealed unsafe class TlbContext : IDisposable
 
     public ulong Ttbr1 { get; set; }
 
-    /// <summary>What is to be forgotten before the context is used again.</summary>
+    /// <summary>The translations that must be forgotten before the context is used again.</summary>
     public TlbLoss Pending { get; private set; }
 
     /// <summary>When it was used last, in switches; the oldest context is given up first.</summary>

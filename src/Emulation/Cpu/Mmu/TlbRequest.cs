@@ -1,6 +1,6 @@
 namespace Vmm.Emulation.Cpu.Mmu;
 
-/// <summary>Which translations a TLBI instruction means (Arm ARM D8.13.5).</summary>
+/// <summary>The translations that a TLBI instruction concerns (Arm ARM D8.13.5).</summary>
 internal enum TlbScope
 {
     /// <summary>VMALLE1: all.</summary>
@@ -23,7 +23,7 @@ internal readonly record struct TlbRequest(TlbScope Scope, ulong Va, ushort Asid
 {
     public static TlbRequest All => new(TlbScope.All, 0, 0);
 
-    /// <summary>From the operand of the instruction: the ASID in bits 63:48, VA[55:12] in bits 43:0.</summary>
+    /// <summary>Decodes the operand of a TLBI: the ASID in bits 63:48, VA[55:12] in bits 43:0.</summary>
     public static TlbRequest FromOperand(TlbScope scope, ulong operand) =>
         new(scope, (ulong)((long)(operand << 20) >> 8), (ushort)(operand >> 48));
 }

@@ -130,10 +130,10 @@ internal sealed unsafe class VcpuMmu(
         }
     }
 
-    /// <summary>What leads to code at the current exception level.</summary>
+    /// <summary>The jump cache of the current exception level.</summary>
     public JumpCache Jumps() => Pstate.ExceptionLevel(_state->Pstate) == 0 ? Context.Jumps! : _jumpsEl1!;
 
-    /// <summary>Forgets all that leads to code.</summary>
+    /// <summary>Empties all jump caches.</summary>
     public void ClearJumps()
     {
         foreach (TlbContext? context in _contexts)

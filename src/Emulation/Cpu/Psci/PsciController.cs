@@ -10,7 +10,7 @@ public enum PowerState
     On,
 }
 
-/// <summary>What PSCI asks of whoever runs the vCPUs.</summary>
+/// <summary>Requests of PSCI to the code that runs the vCPUs.</summary>
 public interface IPsciEvents
 {
     /// <summary>A CPU went from Off to OnPending: reset it with this entry point and context, and run it. Any vCPU's thread.</summary>

@@ -55,7 +55,7 @@ internal static unsafe class DebugRegisters
         }
     }
 
-    // What an external debugger, which there is not, and software that saves the debug state of a CPU would use.
+    // Registers for an external debugger, which does not exist here, and for software that saves the debug state of a CPU.
     private static void AddUnused(AddRow row)
     {
         row(2, 0, 0, 0, 2, new("OSDTRRX_EL1", (_, _) => 0, (_, _, _) => { }));

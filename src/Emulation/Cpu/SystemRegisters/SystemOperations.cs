@@ -9,9 +9,9 @@ namespace Vmm.Emulation.Cpu.SystemRegisters;
 internal unsafe delegate Op* ExecuteOperation(VcpuCore core, CpuState* s, Op* op, ulong value);
 
 /// <summary>One operation of SYS.</summary>
-/// <param name="Name">As the assembler writes it.</param>
-/// <param name="Execute">Carries it out; <c>value</c> is Xt.</param>
-/// <param name="El0Enable">The bit of SCTLR_EL1 that gives it to EL0; 0 for EL1 only.</param>
+/// <param name="Name">The name in assembly language.</param>
+/// <param name="Execute">Performs the operation; <c>value</c> is Xt.</param>
+/// <param name="El0Enable">The bit of SCTLR_EL1 that allows it at EL0; 0 if it is for EL1 only.</param>
 internal sealed record SystemOperation(string Name, ExecuteOperation Execute, ulong El0Enable = 0, Feature Feature = Feature.None);
 
 /// <summary>Cache, TLB and address translation operations (Arm ARM C5.3 to C5.5), by encoding.</summary>
@@ -136,7 +136,7 @@ internal static unsafe class SystemOperations
         var view = new TableWalk.View(exceptionLevel, withPan && (s->Pstate & Pstate.Pan) != 0);
         if (core.Mmu.Translate(va, type, view, out Translation t, out int status))
         {
-            // What is not cacheable is outer shareable whatever the descriptor says.
+            // Memory that is not cacheable is outer shareable, whatever the descriptor says.
             int shareability = t.IsDevice || t.Attributes == NonCacheable ? OuterShareable : t.Shareability;
             s->ParEl1 = (t.Address & 0x0000_FFFF_FFFF_F000) | ((ulong)t.Attributes << 56) | (1ul << 11) | ((ulong)shareability << 7);
             return op + 1;

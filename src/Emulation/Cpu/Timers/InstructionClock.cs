@@ -36,7 +36,7 @@ public sealed class InstructionClock
         set => _skipped += value - Count;
     }
 
-    /// <summary>As <see cref="VcpuCore.Run"/>, with the timers: for whoever runs the vCPU.</summary>
+    /// <summary>Runs the vCPU as <see cref="VcpuCore.Run"/> does, and its timers.</summary>
     internal VcpuExit Run(long budget)
     {
         _timers.ExpireDue();

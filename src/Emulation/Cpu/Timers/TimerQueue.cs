@@ -19,7 +19,7 @@ public sealed class TimerQueue : IDisposable
     private TimerChannel[] _heap = new TimerChannel[InitialCapacity];
     private int _count;
 
-    // What the thread sleeps for: an earlier deadline wakes it. Zero while it is awake or has been woken.
+    // The deadline for which the thread sleeps; an earlier one wakes it. Zero while the thread is awake or was woken.
     private ulong _sleepingUntil;
     private bool _stopping;
     private long _turns;
