@@ -23,7 +23,6 @@ public sealed class AcpiTableSet
     /// <param name="others">MADT, GTDT and so on, in the order of the XSDT.</param>
     public AcpiTableSet(ulong address, AcpiTable dsdt, Func<ulong, AcpiTable> fadt, IEnumerable<AcpiTable> others)
     {
-        Address = address;
         ulong next = address + Alignment;
         ulong Place(AcpiTable table)
         {
@@ -57,9 +56,6 @@ public sealed class AcpiTableSet
             table.Bytes.CopyTo(Bytes.AsSpan((int)(at - address)));
         }
     }
-
-    /// <summary>Guest physical address of <see cref="Bytes"/>, and so of the RSDP.</summary>
-    public ulong Address { get; }
 
     public byte[] Bytes { get; }
 

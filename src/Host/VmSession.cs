@@ -56,7 +56,6 @@ public sealed class VmSession : IAsyncDisposable
     {
         _state = state;
         _logger = logger ?? Log.Logger;
-        Config = config;
         IHotplugJournal journal = PowerOn(config, state);
         _machine = new MachineAdapter(config);
         var options = new VmOptions(VcpuManager.VcpuDispatcher, s_hotplugTimeout, serialOutput) { Journal = journal,
@@ -120,8 +119,6 @@ public sealed class VmSession : IAsyncDisposable
         }
     }
 
-    public MachineConfig Config { get; }
-
     /// <summary>Hears what the VM publishes, in order, on one thread at a time.</summary>
     public event Action<IProtocolMessage>? Published;
 
@@ -134,8 +131,6 @@ public sealed class VmSession : IAsyncDisposable
     public Task<VmStatus> Ended => _ended.Task;
 
     public void SendSerial(byte[] bytes) => _vm.Tell(new SendSerial(bytes));
-
-    public void Tell(IProtocolMessage message) => _vm.Tell(message);
 
     /// <summary>
     /// The answer to a command or query, however long the host takes for it; what was published before it has been heard. A VM that is no

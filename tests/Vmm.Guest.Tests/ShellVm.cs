@@ -14,6 +14,7 @@ namespace Vmm.Guest.Tests;
 /// <summary>A VM with all its actors, a Debian kernel and a shell, and a monitor beside it.</summary>
 internal sealed class ShellVm : IAsyncDisposable
 {
+    private readonly MachineConfig _config;
     private readonly VmSession _session;
     private readonly HmpMonitor _monitor;
     private readonly CancellationTokenSource _stop = new();
@@ -22,6 +23,7 @@ internal sealed class ShellVm : IAsyncDisposable
 
     private ShellVm(MachineConfig config)
     {
+        _config = config;
         VmSession? session = null;
         Shell = new GuestShell(bytes => session!.SendSerial(bytes)) { Patience = Patience.Limit };
         _session = session = new VmSession(config, Shell.Receive, Hear);
@@ -176,7 +178,7 @@ internal sealed class ShellVm : IAsyncDisposable
     {
         string path = Path.Combine(Path.GetTempPath(), $"vmm-qmp-{Guid.NewGuid():N}");
         _qmp = new SocketDevice("qmp", new SocketTarget(path, "", 0, Server: true, Wait: false));
-        var commands = new MonitorCommands(new MonitorVm(_session.Config, _session.Ask, () => { }), () => [_qmp]);
+        var commands = new MonitorCommands(new MonitorVm(_config, _session.Ask, () => { }), () => [_qmp]);
         var server = new QmpServer(QmpCommands.Create(commands, (line, cpu) => HmpMonitor.ExecuteAlone(commands, line, cpu)));
         _session.Published += server.Publish;
         _ = server.RunAsync(_qmp, pretty: false, _stop.Token);

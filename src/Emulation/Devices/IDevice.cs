@@ -9,9 +9,6 @@ namespace Vmm.Emulation.Devices;
 /// </summary>
 public interface IDevice
 {
-    /// <summary>The name in traces, in <c>info mtree</c> and in saved state. It is unique on a board.</summary>
-    string Name { get; }
-
     /// <summary>The windows through which the guest accesses it, in the order of <see cref="Placement.Addresses"/>.</summary>
     IReadOnlyList<DeviceRegion> Regions { get; }
 

@@ -34,18 +34,6 @@ public sealed partial class GuestShell(Action<byte[]> send)
     // The position in _text up to which output has been returned. Only the caller uses it.
     private int _mark;
 
-    /// <summary>The output of the guest so far, without terminal control sequences.</summary>
-    public string Text
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return ControlSequence().Replace(_text.ToString(), "");
-            }
-        }
-    }
-
     /// <summary>Takes output of the guest, in order. Any thread.</summary>
     public void Receive(ReadOnlyMemory<byte> bytes)
     {

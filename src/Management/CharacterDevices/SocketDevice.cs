@@ -48,9 +48,6 @@ public sealed class SocketDevice : CharacterDevice
         ? IsConnected ? $"{_target}{_peer},server=on" : $"disconnected:{_target},server=on"
         : $"{_target}";
 
-    /// <summary>The port that a TCP socket listens at.</summary>
-    public int Port => ((IPEndPoint)_socket.LocalEndPoint!).Port;
-
     /// <summary>Ends all connections, whatever they are waiting for. Any thread.</summary>
     public void Yank()
     {

@@ -22,7 +22,6 @@ public sealed class TimerQueue : IDisposable
     // The deadline for which the thread sleeps; an earlier one wakes it. Zero while the thread is awake or was woken.
     private ulong _sleepingUntil;
     private bool _stopping;
-    private long _turns;
 
     public TimerQueue(VirtualClock clock)
     {
@@ -70,21 +69,6 @@ public sealed class TimerQueue : IDisposable
             return due;
         }
     }
-
-    /// <summary>Timers that have a deadline.</summary>
-    internal int Count
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _count;
-            }
-        }
-    }
-
-    /// <summary>How often the thread has looked at the queue.</summary>
-    internal long Turns => Volatile.Read(ref _turns);
 
     /// <summary>
     /// Calls <see cref="TimerChannel.Expire"/> when the counter reaches a value, instead of what was asked for this channel before.
@@ -182,7 +166,6 @@ public sealed class TimerQueue : IDisposable
                     return;
                 }
 
-                Volatile.Write(ref _turns, _turns + 1);
                 bool idle = _count == 0 || _clock.IsStopped;
                 if (!idle && _heap[0].Deadline <= _clock.Count)
                 {

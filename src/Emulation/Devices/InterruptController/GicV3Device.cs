@@ -13,8 +13,6 @@ public sealed class GicV3Device(Gic gic) : IDevice
 {
     public Gic Gic { get; } = gic;
 
-    public string Name => Gic.Id;
-
     public IReadOnlyList<DeviceRegion> Regions { get; } =
     [
         new DeviceRegion(gic.Distributor, GicSpec.DistributorSize),
