@@ -11,8 +11,8 @@ public sealed class AcpiTable
     private readonly byte[] _bytes;
 
     /// <param name="signature">Four characters.</param>
-    /// <param name="revision">Of the table's layout.</param>
-    /// <param name="body">What follows the header.</param>
+    /// <param name="revision">The revision of the table's layout.</param>
+    /// <param name="body">The bytes behind the header.</param>
     public AcpiTable(string signature, byte revision, ReadOnlySpan<byte> body)
     {
         Signature = signature;

@@ -18,10 +18,10 @@ namespace Vmm.Host;
 /// <summary>One VM with its actor system, for the console and the demo: commands in, serial bytes and events out.</summary>
 public sealed class VmSession : IAsyncDisposable
 {
-    /// <summary>What a question to a VM that is no more is answered with.</summary>
+    /// <summary>The answer to a question after the VM has ended.</summary>
     internal const string Ending = "the VM has ended";
 
-    // What the guest has for an answer to a plug or unplug.
+    // How long the guest has to answer a plug or unplug.
     private static readonly TimeSpan s_hotplugTimeout = TimeSpan.FromSeconds(30);
 
     private static readonly Type[] s_published =
@@ -40,8 +40,8 @@ public sealed class VmSession : IAsyncDisposable
 
     /// <param name="serialOutput">Takes what the guest sends on its serial line, in order.</param>
     /// <param name="hotplugOutcome">Hears how plugs and unplugs end.</param>
-    /// <param name="remote">Where the VM takes messages from other processes; null for nowhere.</param>
-    /// <param name="state">What the machine keeps for its next run, disposed with this; null for a machine that ends with this.</param>
+    /// <param name="remote">The address where the VM listens for messages of other processes; null if it does not.</param>
+    /// <param name="state">The state that the machine keeps for its next run, disposed with this; null if it keeps none.</param>
     /// <param name="shutdownOnReset">A reset request powers the machine off instead.</param>
     /// <param name="logger">Takes what happens to the VM; null for <see cref="Log.Logger"/>.</param>
     /// <exception cref="OptionException">The port cannot be opened, or the state is of another machine.</exception>
@@ -72,7 +72,7 @@ public sealed class VmSession : IAsyncDisposable
         _machine.Connect(_vm);
     }
 
-    // What is plugged from power-on is in the journal before the guest starts.
+    // Writes the CPUs that are plugged from power-on to the journal before the guest starts.
     private static IHotplugJournal PowerOn(MachineConfig config, StateFolder? state)
     {
         IHotplugJournal journal = state?.Journal ?? new MemoryJournal();

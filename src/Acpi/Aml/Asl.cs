@@ -18,7 +18,7 @@ public static class Asl
         DWord = 3,
     }
 
-    /// <summary>What happens to the bits of an access unit that a field does not cover.</summary>
+    /// <summary>The bits that a write of a field gives to the rest of the access unit.</summary>
     public enum Update
     {
         Preserve = 0,

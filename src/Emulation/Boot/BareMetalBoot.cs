@@ -9,7 +9,7 @@ namespace Vmm.Emulation.Boot;
 /// </summary>
 public static class BareMetalBoot
 {
-    // Where QEMU loads a flat binary, from the start of RAM (hw/arm/boot.c, KERNEL64_LOAD_ADDR).
+    // The distance of a flat binary from the start of RAM in QEMU (hw/arm/boot.c, KERNEL64_LOAD_ADDR).
     private const ulong FlatOffset = 0x8_0000;
 
     // The distance of an initial RAM disk from the start of RAM. In a small RAM the disk is in the middle instead.

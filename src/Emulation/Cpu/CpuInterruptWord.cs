@@ -26,7 +26,7 @@ public sealed unsafe class CpuInterruptWord(CpuState* state) : ICpuInputs
     /// </summary>
     public int Inputs => Volatile.Read(ref state->InterruptInputs);
 
-    /// <summary>Whom to wake; set by the vCPU's actor before it first runs, null when it stops.</summary>
+    /// <summary>Sets the actor to wake. The vCPU's actor sets it before the vCPU first runs, and clears it when it stops.</summary>
     public void SetWaker(IVcpuWaker? waker) => Volatile.Write(ref _waker, waker);
 
     /// <summary>Drives the input <see cref="Irq"/> or <see cref="Fiq"/>. Any thread; a lock of the GIC may be held.</summary>

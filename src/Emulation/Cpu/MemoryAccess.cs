@@ -5,7 +5,7 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu;
 
-/// <summary>What an access is besides its size and direction.</summary>
+/// <summary>The kind of an access, beside its size and direction.</summary>
 [Flags]
 public enum AccessKind
 {

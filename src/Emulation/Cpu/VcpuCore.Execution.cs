@@ -75,7 +75,7 @@ public sealed unsafe partial class VcpuCore
         return op;
     }
 
-    // What stands between a PC and its page: a tag in the top byte, a pending exception, a page not yet translated.
+    // Does the work between a PC and its page: a tag in the top byte, a pending exception, a page that is not translated yet.
     private void PrepareEntry(ulong pc)
     {
         CpuState* s = _state;

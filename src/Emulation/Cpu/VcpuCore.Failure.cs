@@ -3,10 +3,12 @@ using Vmm.Emulation.Cpu.Interpreter;
 
 namespace Vmm.Emulation.Cpu;
 
-/// <summary>Something threw while a vCPU executed: a defect of ours. The message says what, and where in the guest.</summary>
+/// <summary>
+/// An exception was thrown while a vCPU executed, which is a defect of Vmm. The message says which, and where in the guest.
+/// </summary>
 public sealed class VcpuExecutionException(string message, Exception inner) : Exception(message, inner);
 
-/// <content>Where the guest was when something threw.</content>
+/// <content>The place in the guest at which an exception was thrown.</content>
 public sealed unsafe partial class VcpuCore
 {
     private VcpuExecutionException Failure(Exception cause) => new($"{cause.GetType().Name}: {cause.Message}\n{DescribePlace()}", cause);

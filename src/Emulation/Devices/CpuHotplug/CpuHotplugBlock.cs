@@ -3,11 +3,11 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Devices.CpuHotplug;
 
-/// <summary>Something the guest did through the block, in the order it did it.</summary>
-/// <param name="Cpu">Which CPU it was about.</param>
-/// <param name="Kind">What.</param>
-/// <param name="Event">For <see cref="CpuHotplugEventKind.Ost"/>: the source event.</param>
-/// <param name="Status">For <see cref="CpuHotplugEventKind.Ost"/>: the status code.</param>
+/// <summary>An action of the guest at the block. Events are kept in the order in which they happen.</summary>
+/// <param name="Cpu">The CPU that was selected.</param>
+/// <param name="Kind">The action.</param>
+/// <param name="Event">The source event of an <see cref="CpuHotplugEventKind.Ost"/>.</param>
+/// <param name="Status">The status code of an <see cref="CpuHotplugEventKind.Ost"/>.</param>
 public readonly record struct CpuHotplugEvent(CpuIndex Cpu, CpuHotplugEventKind Kind, uint Event = 0, uint Status = 0);
 
 public enum CpuHotplugEventKind
@@ -31,7 +31,7 @@ public sealed partial class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
     /// <summary>Flags of the selected CPU: one of <see cref="FlagInsert"/>, <see cref="FlagRemove"/> and <see cref="FlagEject"/> to write.</summary>
     public const ulong FlagsOffset = 4;
 
-    /// <summary>What <see cref="DataOffset"/> holds or takes.</summary>
+    /// <summary>Selects the meaning of <see cref="DataOffset"/>.</summary>
     public const ulong CommandOffset = 5;
     public const ulong DataOffset = 8;
 

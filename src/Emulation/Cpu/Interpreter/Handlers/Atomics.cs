@@ -242,7 +242,7 @@ internal static unsafe class Atomics
     }
 }
 
-/// <summary>What an atomic instruction stores.</summary>
+/// <summary>The operation of an atomic instruction, which gives the value to store.</summary>
 internal interface IAtomicOperation
 {
     static abstract T Combine<T>(T old, T operand)

@@ -197,7 +197,9 @@ internal static unsafe class SimdPermute
     }
 }
 
-/// <summary>Where element <c>i</c> of a permute of two vectors of <c>count</c> elements comes from: Rn's elements, then Rm's.</summary>
+/// <summary>
+/// The index of the source for element <c>i</c> of a permute of two vectors of <c>count</c> elements; Rm's elements follow those of Rn.
+/// </summary>
 internal interface IPermutation
 {
     static abstract int Source(int i, int count);

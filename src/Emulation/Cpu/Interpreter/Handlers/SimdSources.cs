@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 
 namespace Vmm.Emulation.Cpu.Interpreter.Handlers.Simd;
 
-/// <summary>Where the second operand of a lane operation comes from.</summary>
+/// <summary>The source of the second operand of a lane operation.</summary>
 internal unsafe interface ISecondSource
 {
     static abstract Vector128<T> Read<T>(CpuState* s, Op* op)

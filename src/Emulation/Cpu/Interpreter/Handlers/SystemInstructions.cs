@@ -79,7 +79,7 @@ internal static unsafe class SystemInstructions
     {
         core.CompleteBroadcast();
 
-        // What others asked for while this one waited may concern the page that is executing.
+        // Maintenance that others requested while this vCPU waited may concern the page that is executing.
         return s->Attention == 0 ? op + 1 : Flow.TakenTo(core, s, op, core.PcOf(op) + 4);
     }
 
