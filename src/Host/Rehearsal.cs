@@ -52,9 +52,10 @@ internal static class Rehearsal
             var hmp = new HmpMonitor(commands);
             string driver = $"{model.Name}{CpuCommands.Suffix}";
             await qmp.Execute("""{"execute":"qmp_capabilities"}""").ConfigureAwait(false);
+            string arguments = $$"""{"driver":"{{driver}}","id":"cpu","core-id":{{PluggedCpu}}}""";
             await PlugAndUnplug(
                 session,
-                () => qmp.Execute($$$"""{"execute":"device_add","arguments":{"driver":"{{{driver}}}","id":"cpu","core-id":{{{PluggedCpu}}}}}"""),
+                () => qmp.Execute($$"""{"execute":"device_add","arguments":{{arguments}}}"""),
                 () => qmp.Execute("""{"execute":"device_del","arguments":{"id":"cpu"}}"""),
                 stop).ConfigureAwait(false);
             await PlugAndUnplug(

@@ -44,7 +44,8 @@ internal sealed class HotplugBesideQemu(IReadOnlyList<string> qemu, string progr
         }
 
         await output.WriteLineAsync(
-            $"\n| Way ({ours.Count} rounds, milliseconds)                | Vmm first |  median |   worst | QEMU first |  median |   worst |\n"
+            $"\n| Way ({ours.Count} rounds, milliseconds)                "
+            + "| Vmm first |  median |   worst | QEMU first |  median |   worst |\n"
             + "|----------------------------------------------|----------:|--------:|--------:|-----------:|--------:|--------:|")
             .ConfigureAwait(false);
         foreach ((string name, Func<PlugRound, double> seconds) in s_ways)

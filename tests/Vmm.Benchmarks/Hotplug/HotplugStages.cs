@@ -36,8 +36,11 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
             string[] guest = await SoakGuest.PrepareAsync(folder, 0, bringOnline: false).ConfigureAwait(false);
             var clock = new PlugClock();
             rounds = await new PlugRounds(clock, "\"result\":\"done\"").RunAsync(
-                [.. vmm, "-cpu", "max", "-smp", "cpus=2,maxcpus=3", .. guest, "--trace", "hotplug,psci,acpi,irq", "--trace-file", trace], count)
-                .ConfigureAwait(false);
+                [
+                    .. vmm, "-cpu", "max", "-smp", "cpus=2,maxcpus=3", .. guest, "--trace", "hotplug,psci,acpi,irq",
+                    "--trace-file", trace,
+                ],
+                count).ConfigureAwait(false);
             Trace lines = Trace.Read(trace, clock);
             double end = lines.First(rounds[0].Add - 1, "");
             foreach (PlugRound round in rounds)

@@ -82,7 +82,8 @@ internal sealed class PlugRounds(PlugClock clock, string plugEnd)
         (double bootOff, double bootOffSaid) = await TypeAsync(run, "boot-off", "off", BootCpu).ConfigureAwait(false);
         (double bootOn, double bootOnSaid) = await TypeAsync(run, "boot-on", "on", BootCpu).ConfigureAwait(false);
         await Task.Delay(100).ConfigureAwait(false);
-        (double delete, double deleteAnswered) = await AskAsync(monitor, "device_del", new JsonObject { ["id"] = id }).ConfigureAwait(false);
+        (double delete, double deleteAnswered) =
+            await AskAsync(monitor, "device_del", new JsonObject { ["id"] = id }).ConfigureAwait(false);
         double deleted = await HeardAsync("event DEVICE_DELETED", delete).ConfigureAwait(false);
         return new PlugRound(
             add, addAnswered, plugEnded, plugOn, plugOnSaid, bootOff, bootOffSaid, bootOn, bootOnSaid, delete, deleteAnswered, deleted);

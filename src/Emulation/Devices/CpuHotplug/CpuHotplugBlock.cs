@@ -28,7 +28,9 @@ public sealed partial class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
     /// <summary>Selects the CPU that the other registers are about.</summary>
     public const ulong SelectorOffset = 0;
 
-    /// <summary>Flags of the selected CPU: one of <see cref="FlagInsert"/>, <see cref="FlagRemove"/> and <see cref="FlagEject"/> to write.</summary>
+    /// <summary>
+    /// Flags of the selected CPU. A write sets one of <see cref="FlagInsert"/>, <see cref="FlagRemove"/> and <see cref="FlagEject"/>.
+    /// </summary>
     public const ulong FlagsOffset = 4;
 
     /// <summary>Selects the meaning of <see cref="DataOffset"/>.</summary>
