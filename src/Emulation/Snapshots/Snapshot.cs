@@ -5,8 +5,8 @@ using Vmm.Emulation.State;
 namespace Vmm.Emulation.Snapshots;
 
 /// <summary>
-/// A snapshot that is read. Its manifest and the lengths of its files are right; the rest is checked when it is read. All files are open, so
-/// it stays whole when another takes its place, or when it is removed. One thread at a time.
+/// A snapshot that is read. Its manifest and the lengths of its files are right; the rest is checked when it is read. All files are open,
+/// so it stays whole when another takes its place, or when it is removed. One thread at a time.
 /// </summary>
 public sealed class Snapshot : IDisposable
 {
