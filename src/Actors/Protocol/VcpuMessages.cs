@@ -3,10 +3,10 @@ namespace Vmm.Actors.Protocol;
 /// <summary>A message of the control plane: a sealed record of primitives, with a manifest in the serializer.</summary>
 public interface IProtocolMessage;
 
-/// <summary>Make the actor of a CPU that is to be enabled. Answer: <see cref="VcpuReady"/>, at once if the actor exists.</summary>
+/// <summary>Make the actor of a CPU that is to be enabled. Answer: <see cref="VcpuReady"/>.</summary>
 public sealed record CreateVcpu(int Cpu) : IProtocolMessage;
 
-/// <summary>The actor exists, powered off in the sense of PSCI.</summary>
+/// <summary>The CPU can be powered on (PSCI CPU_ON); it is off. The thread of its actor may still be about to start.</summary>
 public sealed record VcpuReady(int Cpu) : IProtocolMessage;
 
 /// <summary>Stop the actor and its thread. Answer: <see cref="VcpuRemoved"/>.</summary>

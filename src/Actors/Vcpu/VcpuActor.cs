@@ -77,11 +77,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
     /// <summary>Ends the wait of a WFI. Any thread.</summary>
     public void Wake() => _self.Tell(WakeUp.Instance);
 
-    protected override void PreStart()
-    {
-        _manager.Tell(new VcpuThreadStarted(_index, GetThreadId()));
-        _manager.Tell(new VcpuReady(_index));
-    }
+    protected override void PreStart() => _manager.Tell(new VcpuThreadStarted(_index, GetThreadId()));
 
     [DllImport("libc", EntryPoint = "gettid")]
     private static extern int GetThreadId();

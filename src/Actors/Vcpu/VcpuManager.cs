@@ -23,7 +23,6 @@ public sealed class VcpuManager : MessageActor
     // The states that the actors have told of. They do not tell of parking: see StateOf.
     private readonly VcpuState[] _states;
     private readonly int[] _threads;
-    private readonly Dictionary<int, IActorRef> _creators = [];
     private readonly Dictionary<int, IActorRef> _removers = [];
     private readonly HashSet<int> _running = [];
     private readonly Dictionary<IActorRef, VcpuFailed> _failures = [];
@@ -46,13 +45,6 @@ public sealed class VcpuManager : MessageActor
         Receive<VcpuThreadStarted>(started => !IsPossible(started.Cpu), _ => RejectCpu());
 
         Receive<CreateVcpu>(Create);
-        Receive<VcpuReady>(ready =>
-        {
-            if (_creators.Remove(ready.Cpu, out IActorRef? creator))
-            {
-                creator.Tell(ready);
-            }
-        });
         Receive<RemoveVcpu>(Remove);
         Receive<Terminated>(OnStopped);
         Receive<PowerOnVcpu>(on => _vcpus[on.Cpu]?.Tell(on));
@@ -159,7 +151,9 @@ public sealed class VcpuManager : MessageActor
         }
 
         _machine.SetExecutable(create.Cpu, true);
-        _creators[create.Cpu] = Sender;
+
+        // The thread of the actor need not run yet: who turns the CPU on does so by a message to this manager, which comes after this one.
+        Sender.Tell(new VcpuReady(create.Cpu));
         _vcpus[create.Cpu] = Spawn(create.Cpu);
     }
 
