@@ -64,13 +64,6 @@ internal sealed unsafe partial class Assembler
         Int32(value);
     }
 
-    public void StoreImmediate16(Operand destination, ushort value)
-    {
-        Rm(0x66, false, 0xC7, 0, destination);
-        Byte(value);
-        Byte(value >> 8);
-    }
-
     /// <summary>In the shortest form that leaves the flags alone.</summary>
     public void LoadImmediate(Reg destination, ulong value)
     {
@@ -148,8 +141,6 @@ internal sealed unsafe partial class Assembler
 
     public void LeadingZeros(bool wide, Reg destination, Operand source) => Rm(0xF3, wide, Map0F | 0xBD, destination, source);
 
-    public void TrailingZeros(bool wide, Reg destination, Operand source) => Rm(0xF3, wide, Map0F | 0xBC, destination, source);
-
     /// <summary>CRC32 with the Castagnoli polynomial, of <paramref name="size"/> bytes.</summary>
     public void Crc32C(int size, Reg accumulator, Operand source) =>
         Rm2(size == 2 ? 0x66 : 0, 0xF2, size == 8, Map0F38 | (size == 1 ? 0xF0 : 0xF1), accumulator, source, byteRegister: size == 1);
@@ -164,19 +155,6 @@ internal sealed unsafe partial class Assembler
     public void BitTest(bool wide, Operand operand, int bit)
     {
         Rm(0, wide, Map0F | 0xBA, (Reg)4, operand);
-        Byte(bit);
-    }
-
-    /// <summary>BTR, BTC: clears or complements a bit.</summary>
-    public void BitReset(bool wide, Operand operand, int bit)
-    {
-        Rm(0, wide, Map0F | 0xBA, (Reg)6, operand);
-        Byte(bit);
-    }
-
-    public void BitComplement(bool wide, Operand operand, int bit)
-    {
-        Rm(0, wide, Map0F | 0xBA, (Reg)7, operand);
         Byte(bit);
     }
 

@@ -36,7 +36,7 @@ internal sealed unsafe class FloatChecks(Assembler asm, FlagCache flags, Exits e
     }
 
     /// <summary>Leaves where CPACR_EL1.FPEN disables FP and SIMD: the interpreter takes the trap.</summary>
-    public void Enabled(Op* op)
+    public void CheckEnabled(Op* op)
     {
         if (!_enabled)
         {
@@ -52,9 +52,9 @@ internal sealed unsafe class FloatChecks(Assembler asm, FlagCache flags, Exits e
     /// EFLAGS up.
     /// </summary>
     /// <param name="rounds">The result may be inexact.</param>
-    public void Arithmetic(Op* op, bool rounds)
+    public void CheckArithmetic(Op* op, bool rounds)
     {
-        Enabled(op);
+        CheckEnabled(op);
         flags.GiveUp();
         FloatConditions wanted = rounds ? FloatConditions.Control | FloatConditions.Inexact : FloatConditions.Control;
         FloatConditions missing = wanted & ~_met;

@@ -86,10 +86,6 @@ internal static unsafe class HostRegisters
     public static Operand Vector(int register, int half = 0) =>
         Field(&Origin->V[(register * 2) + half]);
 
-    /// <summary>A V register from a byte on.</summary>
-    public static Operand VectorByte(int register, int offset) =>
-        Vector(register) with { Displacement = Vector(register).Displacement + offset };
-
     private static Reg[] MakePins()
     {
         var pins = new Reg[34];

@@ -26,7 +26,7 @@ internal static unsafe class FloatingPointScalarEmitters
     public static bool FloatSquareRoot(BlockEmitter e, Op* op)
     {
         bool isDouble = IsDouble(op);
-        e.Floats.Arithmetic(op, rounds: true);
+        e.Floats.CheckArithmetic(op, rounds: true);
         int n = e.Vectors.Read(op->Rn);
         e.Asm.Scalar(Scalar.SquareRoot, isDouble, 0, n, n);
         CheckResult(e, op, isDouble, mayUnderflow: false);
@@ -37,7 +37,7 @@ internal static unsafe class FloatingPointScalarEmitters
     private static bool Calculate(BlockEmitter e, Op* op, Scalar operation, bool mayUnderflow)
     {
         bool isDouble = IsDouble(op);
-        e.Floats.Arithmetic(op, rounds: true);
+        e.Floats.CheckArithmetic(op, rounds: true);
         e.Asm.Scalar(operation, isDouble, 0, e.Vectors.Read(op->Rn), e.Vectors.Read(op->Rm));
         CheckResult(e, op, isDouble, mayUnderflow);
         StoreScalar(e, op->Rd, isDouble);
@@ -55,7 +55,7 @@ internal static unsafe class FloatingPointScalarEmitters
     private static bool Fuse(BlockEmitter e, Op* op, Fused operation)
     {
         bool isDouble = IsDouble(op);
-        e.Floats.Arithmetic(op, rounds: true);
+        e.Floats.CheckArithmetic(op, rounds: true);
         e.Asm.CopyXmm(0, e.Vectors.Read(op->Ra));
         e.Asm.Fused(operation, isDouble, 0, e.Vectors.Read(op->Rn), e.Vectors.Read(op->Rm));
         CheckResult(e, op, isDouble, mayUnderflow: true);
@@ -67,7 +67,7 @@ internal static unsafe class FloatingPointScalarEmitters
     public static bool FloatPrecision(BlockEmitter e, Op* op)
     {
         bool fromDouble = IsDouble(op);
-        e.Floats.Arithmetic(op, rounds: fromDouble);
+        e.Floats.CheckArithmetic(op, rounds: fromDouble);
         int n = e.Vectors.Read(op->Rn);
         e.Asm.Scalar(Scalar.Convert, fromDouble, 0, n, n);
         CheckResult(e, op, !fromDouble, mayUnderflow: fromDouble);
@@ -78,7 +78,7 @@ internal static unsafe class FloatingPointScalarEmitters
     // NZCV is stored: where the interpreter executes the instruction, for a NaN, it comes back with NZCV in memory.
     public static bool FloatCompare(BlockEmitter e, Op* op)
     {
-        e.Floats.Arithmetic(op, rounds: false);
+        e.Floats.CheckArithmetic(op, rounds: false);
         CompareScalars(e, op, withZero: (op->Word & 8) != 0);
         e.Flags.Set(borrow: true);
         e.Flags.SettleBehind();
@@ -110,7 +110,7 @@ internal static unsafe class FloatingPointScalarEmitters
     public static bool FloatConditionalCompare(BlockEmitter e, Op* op)
     {
         int condition = op->Shift;
-        e.Floats.Arithmetic(op, rounds: false);
+        e.Floats.CheckArithmetic(op, rounds: false);
         e.Vectors.Read(op->Rn);
         e.Vectors.Read(op->Rm);
         byte* otherwise = null;
@@ -141,7 +141,7 @@ internal static unsafe class FloatingPointScalarEmitters
     {
         bool isDouble = IsDouble(op);
         int condition = op->Shift;
-        e.Floats.Enabled(op);
+        e.Floats.CheckEnabled(op);
         int n = e.Vectors.Read(op->Rn);
         if (condition >= 14)
         {
@@ -166,7 +166,7 @@ internal static unsafe class FloatingPointScalarEmitters
     {
         bool isDouble = IsDouble(op);
         ulong sign = SimdSequences.SignBits(isDouble ? 3 : 2);
-        e.Floats.Enabled(op);
+        e.Floats.CheckEnabled(op);
         SimdSequences.Constant(e, 0, negate ? sign : ~sign);
         e.Asm.Packed(negate ? Packed.Xor : Packed.And, 0, e.Vectors.Read(op->Rn));
         StoreScalar(e, op->Rd, isDouble);
@@ -175,7 +175,7 @@ internal static unsafe class FloatingPointScalarEmitters
 
     public static bool FloatMove(BlockEmitter e, Op* op)
     {
-        e.Floats.Enabled(op);
+        e.Floats.CheckEnabled(op);
         int n = e.Vectors.Read(op->Rn);
         e.Asm.CopyLow(IsDouble(op), e.Vectors.Overwrite(op->Rd), n);
         return true;
@@ -183,7 +183,7 @@ internal static unsafe class FloatingPointScalarEmitters
 
     public static bool FloatMoveImmediate(BlockEmitter e, Op* op)
     {
-        e.Floats.Enabled(op);
+        e.Floats.CheckEnabled(op);
         e.Asm.LoadImmediate(Rdx, op->Imm);
         e.Asm.LoadXmmGeneral(true, e.Vectors.Overwrite(op->Rd), Rdx);
         return true;
@@ -191,7 +191,7 @@ internal static unsafe class FloatingPointScalarEmitters
 
     public static bool FloatToGeneral(BlockEmitter e, Op* op)
     {
-        e.Floats.Enabled(op);
+        e.Floats.CheckEnabled(op);
         Reg target = Target(op->Rd, Rdx);
         e.Asm.StoreXmmGeneral(IsDouble(op), target, e.Vectors.Read(op->Rn));
         e.Registers.Out(op->Rd, target);
@@ -200,7 +200,7 @@ internal static unsafe class FloatingPointScalarEmitters
 
     public static bool FloatTopToGeneral(BlockEmitter e, Op* op)
     {
-        e.Floats.Enabled(op);
+        e.Floats.CheckEnabled(op);
         Reg target = Target(op->Rd, Rdx);
         e.Asm.ExtractElement(3, target, e.Vectors.Read(op->Rn), 1);
         e.Registers.Out(op->Rd, target);
@@ -209,14 +209,14 @@ internal static unsafe class FloatingPointScalarEmitters
 
     public static bool FloatFromGeneral(BlockEmitter e, Op* op)
     {
-        e.Floats.Enabled(op);
+        e.Floats.CheckEnabled(op);
         e.Asm.LoadXmmGeneral(IsDouble(op), e.Vectors.Overwrite(op->Rd), Place(op->Rn));
         return true;
     }
 
     public static bool FloatTopFromGeneral(BlockEmitter e, Op* op)
     {
-        e.Floats.Enabled(op);
+        e.Floats.CheckEnabled(op);
         int d = e.Vectors.Update(op->Rd);
         e.Asm.InsertElement(3, d, d, Place(op->Rn), 1);
         return true;
@@ -228,7 +228,7 @@ internal static unsafe class FloatingPointScalarEmitters
         bool isDouble = IsDouble(op);
         bool wide = op->Word >> 31 != 0;
         bool signed = (op->Word & (1u << 16)) == 0;
-        e.Floats.Arithmetic(op, rounds: true);
+        e.Floats.CheckArithmetic(op, rounds: true);
         e.Asm.ScalarToInteger(isDouble, wide || !signed, Rdx, e.Vectors.Read(op->Rn));
         if (signed)
         {
@@ -257,7 +257,7 @@ internal static unsafe class FloatingPointScalarEmitters
         bool isDouble = IsDouble(op);
         bool wide = op->Word >> 31 != 0;
         bool signed = (op->Word & (1u << 16)) == 0;
-        e.Floats.Arithmetic(op, rounds: true);
+        e.Floats.CheckArithmetic(op, rounds: true);
         e.Registers.Copy(Rdx, op->Rn, wide);
         if (wide && !signed)
         {

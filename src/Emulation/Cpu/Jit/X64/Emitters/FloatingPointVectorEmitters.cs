@@ -25,20 +25,20 @@ internal static unsafe class FloatingPointVectorEmitters
         switch (what.Shape)
         {
             case FloatShape.Absolute or FloatShape.Negate:
-                e.Floats.Enabled(op);
+                e.Floats.CheckEnabled(op);
                 ulong sign = SimdSequences.SignBits(isDouble ? 3 : 2);
                 SimdSequences.Constant(e, 0, what.Shape == FloatShape.Negate ? sign : ~sign);
                 e.Asm.Packed(what.Shape == FloatShape.Negate ? Packed.Xor : Packed.And, 0, e.Vectors.Read(op->Rn));
                 SimdSequences.StoreVector(e, op->Rd, bytes);
                 return true;
             case FloatShape.Extreme or (>= FloatShape.Compare and <= FloatShape.CompareAbsolute):
-                e.Floats.Arithmetic(op, rounds: false);
+                e.Floats.CheckArithmetic(op, rounds: false);
                 Compare(e, op, what, isDouble, bytes);
                 SimdSequences.StoreVector(e, op->Rd, bytes);
                 return true;
         }
 
-        e.Floats.Arithmetic(op, rounds: what.Shape != FloatShape.Lengthen);
+        e.Floats.CheckArithmetic(op, rounds: what.Shape != FloatShape.Lengthen);
         int n = e.Vectors.Read(op->Rn);
         switch (what.Shape)
         {

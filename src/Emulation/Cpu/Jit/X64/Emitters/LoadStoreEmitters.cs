@@ -64,7 +64,7 @@ internal static unsafe class LoadStoreEmitters
     public static bool VectorLiteral(BlockEmitter e, Op* op)
     {
         int size = 4 << (int)(op->Word >> 30);
-        e.Floats.Enabled(op);
+        e.Floats.CheckEnabled(op);
         e.Flags.GiveUp();
         e.Asm.Load(true, Rax, HostRegisters.CodePageVa);
         e.Registers.AddConstant(Rax, op->Offset + (long)op->Imm);
@@ -117,7 +117,7 @@ internal static unsafe class LoadStoreEmitters
     {
         int size = BaseAccess.SizeOf(op, AccessForm.Vector);
         bool load = !BaseAccess.IsStore(op, AccessForm.Vector);
-        e.Floats.Enabled(op);
+        e.Floats.CheckEnabled(op);
         Operand place = Access(e, op, mode, size, !load);
         SimdSequences.VectorTransfer(e, op->Rd, place, size, load);
         WriteBack(e, op, mode);
@@ -139,7 +139,7 @@ internal static unsafe class LoadStoreEmitters
             return false;
         }
 
-        e.Floats.Enabled(op);
+        e.Floats.CheckEnabled(op);
         Operand place = Access(e, op, mode, size * 2, !load);
         SimdSequences.VectorTransfer(e, op->Rd, place, size, load);
         SimdSequences.VectorTransfer(e, op->Ra, place with { Displacement = place.Displacement + size }, size, load);

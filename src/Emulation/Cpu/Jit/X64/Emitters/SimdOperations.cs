@@ -11,9 +11,6 @@ internal enum Shape
     /// <summary>n op m.</summary>
     Same,
 
-    /// <summary>op n.</summary>
-    One,
-
     /// <summary>n × m, also of bytes; d + n × m, d - n × m.</summary>
     Multiply,
     MultiplyAdd,

@@ -16,7 +16,7 @@ internal static unsafe class SimdStructureEmitters
     // Looks up all bytes of a structure at Rn. Returns their place in host memory: RAX + RCX.
     private static Operand Structure(BlockEmitter e, Op* op, int bytes)
     {
-        e.Floats.Enabled(op);
+        e.Floats.CheckEnabled(op);
         e.Flags.GiveUp();
         e.Cover.CheckStack(op);
         e.Registers.Copy(Rax, op->Rn);

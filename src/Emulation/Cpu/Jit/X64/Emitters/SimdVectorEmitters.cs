@@ -16,8 +16,8 @@ internal static unsafe class SimdVectorEmitters
     private static bool Declines(Op* op, VectorOp what) => what.Shape switch
     {
         Shape.Same or Shape.MultiplyAdd or Shape.MultiplySub or Shape.Difference or Shape.DifferenceAccumulate
-            or Shape.HalvingAdd or Shape.SaturatingAdd
-            or Shape.SaturatingSub or Shape.MultiplyHighDoubling or Shape.MultiplyHighRounding => what.At(op->Extra) == Packed.None,
+            or Shape.HalvingAdd or Shape.SaturatingAdd or Shape.SaturatingSub
+            or Shape.MultiplyHighDoubling or Shape.MultiplyHighRounding => what.At(op->Extra) == Packed.None,
         Shape.ShiftByRegister => op->Extra < 2 || (op->Extra == 3 && what.Signed),
         Shape.NarrowSigned or Shape.NarrowUnsigned or Shape.NarrowSignedToUnsigned => op->Extra > 1,
         Shape.AesEncrypt or Shape.AesDecrypt or Shape.AesMixColumns or Shape.AesInverseMixColumns => !Aes.IsSupported,
@@ -33,7 +33,7 @@ internal static unsafe class SimdVectorEmitters
         }
 
         int size = op->Extra;
-        e.Floats.Enabled(op);
+        e.Floats.CheckEnabled(op);
         switch (what.Shape)
         {
             case Shape.Same when op->Shift == 16:
