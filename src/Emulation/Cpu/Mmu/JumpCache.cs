@@ -172,11 +172,17 @@ internal sealed unsafe class JumpCache : IDisposable
     {
         for (int part = first / EntriesOfPart; part < (first + count) / EntriesOfPart; part++)
         {
-            for (int i = part * EntriesOfPart; _table.IsTouched(part) && i < (part + 1) * EntriesOfPart; i++)
+            if (!_table.IsTouched(part))
             {
-                if (((_entries[i].Va ^ va) & region) == 0)
+                continue;
+            }
+
+            JumpCacheEntry* entries = _entries;
+            for (int i = part * EntriesOfPart; i < (part + 1) * EntriesOfPart; i++)
+            {
+                if (((entries[i].Va ^ va) & region) == 0)
                 {
-                    _entries[i].Va = JumpCacheEntry.NoAddress(i);
+                    entries[i].Va = JumpCacheEntry.NoAddress(i);
                 }
             }
         }

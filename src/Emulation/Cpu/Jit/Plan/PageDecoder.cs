@@ -1,3 +1,4 @@
+using System.Numerics;
 using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu.Interpreter;
 
@@ -14,8 +15,12 @@ internal sealed unsafe class PageDecoder : IDisposable
 
     private readonly CodeCache _code;
     private readonly CodePage?[] _pages = new CodePage?[Pages];
+
+    // For each line of each page the words, by bit, whose op is valid.
+    private readonly ushort[] _decoded = new ushort[Pages * CodePage.Lines];
     private Op* _ops = (Op*)NativeMemory.AllocZeroed(Pages * CodePage.Words, (nuint)sizeof(Op));
     private CodePage _page = null!;
+    private int _place;
 
     public PageDecoder(CodeCache code)
     {
@@ -35,26 +40,30 @@ internal sealed unsafe class PageDecoder : IDisposable
     /// <summary>Begins with a page, which has its number.</summary>
     public void Open(CodePage page)
     {
-        int place = page.Number & (Pages - 1);
-        First = _ops + (place * CodePage.Words);
+        _place = page.Number & (Pages - 1);
+        First = _ops + (_place * CodePage.Words);
         Lines = 0;
         _page = page;
-        if (_pages[place] != page)
+        if (_pages[_place] != page)
         {
-            _pages[place] = page;
-            Forget(First, CodePage.AllLines);
+            _pages[_place] = page;
+            _decoded.AsSpan(_place * CodePage.Lines, CodePage.Lines).Clear();
         }
     }
 
     /// <summary>The decoded op of a word of the open page.</summary>
     public Op* At(int word)
     {
-        Lines |= 1ul << (word / CodePage.LineWords);
+        int line = word / CodePage.LineWords;
+        Lines |= 1ul << line;
         Op* op = First + word;
-        if (op->Decoded == 0)
+        ref ushort decoded = ref _decoded[(_place * CodePage.Lines) + line];
+        int bit = 1 << (word % CodePage.LineWords);
+        if ((decoded & bit) == 0)
         {
             *op = new Op { Offset = op->Offset };
             _code.Fill(op, _page.Read(word));
+            decoded |= (ushort)bit;
         }
 
         return op;
@@ -64,20 +73,14 @@ internal sealed unsafe class PageDecoder : IDisposable
     public void Forget(CodePage page, ulong lines)
     {
         int place = page.Number & (Pages - 1);
-        if (_pages[place] == page)
+        if (_pages[place] != page)
         {
-            Forget(_ops + (place * CodePage.Words), lines);
+            return;
         }
-    }
 
-    private static void Forget(Op* ops, ulong lines)
-    {
-        for (int line = 0; line < CodePage.Lines; line++)
+        for (; lines != 0; lines &= lines - 1)
         {
-            for (int i = 0; ((lines >> line) & 1) != 0 && i < CodePage.LineWords; i++)
-            {
-                ops[(line * CodePage.LineWords) + i].Decoded = 0;
-            }
+            _decoded[(place * CodePage.Lines) + BitOperations.TrailingZeroCount(lines)] = 0;
         }
     }
 

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace Vmm.Emulation.Cpu.Jit.X64;
 
 /// <summary>
@@ -363,7 +365,13 @@ internal sealed unsafe partial class Assembler
         }
     }
 
-    public void Byte(int value) => *Position++ = (byte)value;
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Byte(int value)
+    {
+        byte* at = Position;
+        *at = (byte)value;
+        Position = at + 1;
+    }
 
     /// <summary>Data of a multiple of 8 bytes.</summary>
     public void Data<T>(in T value)
@@ -385,13 +393,17 @@ internal sealed unsafe partial class Assembler
         Position += 8;
     }
 
-    private void Rex(bool wide, int reg, int index, int rm, bool force)
+    private void Rex(bool wide, int reg, int index, int rm, bool force) => Position = Rex(Position, wide, reg, index, rm, force);
+
+    private static byte* Rex(byte* at, bool wide, int reg, int index, int rm, bool force)
     {
         int rex = (wide ? 8 : 0) | (reg >> 3 << 2) | (index >> 3 << 1) | (rm >> 3);
         if (rex != 0 || force)
         {
-            Byte(0x40 | rex);
+            *at++ = (byte)(0x40 | rex);
         }
+
+        return at;
     }
 
     // An opcode that is that of bytes when even.
@@ -401,69 +413,76 @@ internal sealed unsafe partial class Assembler
     private void Rm(int prefix, bool wide, int opcode, Reg reg, Operand rm, bool byteRegister = false) =>
         Rm2(0, prefix, wide, opcode, reg, rm, byteRegister);
 
+    // The place is kept in a local while the bytes are written: nearly all instructions come through here.
     private void Rm2(int prefix66, int prefix, bool wide, int opcode, Reg reg, Operand rm, bool byteRegister)
     {
+        byte* at = Position;
         if (prefix66 != 0)
         {
-            Byte(prefix66);
+            *at++ = (byte)prefix66;
         }
 
         if (prefix != 0)
         {
-            Byte(prefix);
+            *at++ = (byte)prefix;
         }
 
         // SPL, BPL, SIL, DIL need a REX prefix to be named at all.
         bool force = byteRegister && (reg is >= Reg.Rsp and <= Reg.Rdi || (!rm.IsMemory && rm.Base is >= Reg.Rsp and <= Reg.Rdi));
-        Rex(wide, (int)reg, rm.Index == Reg.None ? 0 : (int)rm.Index, (int)rm.Base, force);
+        at = Rex(at, wide, (int)reg, rm.Index == Reg.None ? 0 : (int)rm.Index, (int)rm.Base, force);
         if (opcode >= Map0F38)
         {
-            Byte(0x0F);
-            Byte(opcode >= Map0F3A ? 0x3A : 0x38);
+            *at++ = 0x0F;
+            *at++ = (byte)(opcode >= Map0F3A ? 0x3A : 0x38);
         }
         else if (opcode >= Map0F)
         {
-            Byte(0x0F);
+            *at++ = 0x0F;
         }
 
-        Byte(opcode);
-        ModRm((int)reg & 7, rm);
+        *at++ = (byte)opcode;
+        Position = ModRm(at, (int)reg & 7, rm);
     }
 
-    private void ModRm(int reg, Operand rm)
+    private void ModRm(int reg, Operand rm) => Position = ModRm(Position, reg, rm);
+
+    private static byte* ModRm(byte* at, int reg, Operand rm)
     {
         int b = (int)rm.Base & 7;
         if (!rm.IsMemory)
         {
-            Byte(0xC0 | (reg << 3) | b);
-            return;
+            *at++ = (byte)(0xC0 | (reg << 3) | b);
+            return at;
         }
 
         // RBP and R13 as a base always have a displacement; RSP and R12 always a SIB byte.
         int mod = rm.Displacement == 0 && b != 5 ? 0 : rm.Displacement == (sbyte)rm.Displacement ? 0x40 : 0x80;
         if (rm.Index != Reg.None)
         {
-            Byte(mod | (reg << 3) | 4);
-            Byte((rm.ScaleBits << 6) | (((int)rm.Index & 7) << 3) | b);
+            *at++ = (byte)(mod | (reg << 3) | 4);
+            *at++ = (byte)((rm.ScaleBits << 6) | (((int)rm.Index & 7) << 3) | b);
         }
         else if (b == 4)
         {
-            Byte(mod | (reg << 3) | 4);
-            Byte(0x24);
+            *at++ = (byte)(mod | (reg << 3) | 4);
+            *at++ = 0x24;
         }
         else
         {
-            Byte(mod | (reg << 3) | b);
+            *at++ = (byte)(mod | (reg << 3) | b);
         }
 
         if (mod == 0x40)
         {
-            Byte(rm.Displacement);
+            *at++ = (byte)rm.Displacement;
         }
         else if (mod == 0x80)
         {
-            Int32(rm.Displacement);
+            *(int*)at = rm.Displacement;
+            at += sizeof(int);
         }
+
+        return at;
     }
 
     // VEX: map 1 is 0F, 2 is 0F 38, 3 is 0F 3A; prefix 1 is 66, 2 F3, 3 F2. Of two bytes where that can say it.
