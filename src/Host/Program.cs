@@ -46,7 +46,7 @@ static async Task<int> Run(string[] args)
         "Vmm: an AArch64 virtual machine monitor that plugs and unplugs vCPUs of a running guest; vmm -help lists the options of run")
     {
         new Command(RunCommand.Name, RunCommand.Description), RemoteCommand.Create(), DemoCommand.Create(), AcpiCommand.Create(),
-        GuestFetch.Create(),
+        GuestFetch.Create(), SnapshotCommand.Create(),
     };
     root.Add(CompletionCommand.Create(root));
     ParseResult parsed = root.Parse(args);

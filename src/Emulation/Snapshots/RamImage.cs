@@ -47,6 +47,7 @@ internal static class RamImage
         long blocks = Blocks(ram.Size);
         long end = 0;
         long mapped = 0;
+        long written = 0;
         uint checksum = 0;
         for (long block = 0; block < blocks; block++)
         {
@@ -59,13 +60,14 @@ internal static class RamImage
                 ReadOnlySpan<byte> stored = bytes;
                 if (compressor == null)
                 {
-                    WritePages(file, bytes, (long)start);
+                    written += WritePages(file, bytes, (long)start);
                     end = (long)start;
                 }
                 else
                 {
                     stored = frame.AsSpan(0, compressor.Wrap(bytes, frame));
                     RandomAccess.Write(file, stored, end);
+                    written += stored.Length;
                 }
 
                 BinaryPrimitives.WriteInt64LittleEndian(entry, end);
@@ -85,12 +87,13 @@ internal static class RamImage
 
         long length = compressor == null ? (long)ram.Size : end;
         RandomAccess.SetLength(file, length);
-        return new SavedRam(length, compression, new SavedFile(mapped, SnapshotFormat.Text(checksum)));
+        return new SavedRam(length, written, compression, new SavedFile(mapped, SnapshotFormat.Text(checksum)));
     }
 
-    // Pages of zeros become holes.
-    private static void WritePages(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset)
+    // Pages of zeros become holes. How many bytes the others have.
+    private static int WritePages(SafeFileHandle file, ReadOnlySpan<byte> bytes, long offset)
     {
+        int written = 0;
         for (int start = 0; start < bytes.Length;)
         {
             int end = start;
@@ -102,10 +105,13 @@ internal static class RamImage
             if (end > start)
             {
                 RandomAccess.Write(file, bytes[start..end], offset + start);
+                written += end - start;
             }
 
             start = end + GuestMemory.PageSize;
         }
+
+        return written;
     }
 
     /// <summary>

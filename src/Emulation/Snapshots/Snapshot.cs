@@ -24,9 +24,6 @@ public sealed class Snapshot : IDisposable
 
     public SnapshotManifest Manifest { get; }
 
-    /// <summary>Bytes of the files, without holes where they are known.</summary>
-    public long StoredBytes => Manifest.State.Length + Manifest.Ram.Map.Length + Manifest.Ram.Length;
-
     /// <exception cref="SnapshotException">There is none, or it is damaged.</exception>
     internal static Snapshot Open(string folder, string tag)
     {

@@ -2,6 +2,7 @@ using System.Text.Json.Serialization;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Timers;
 
 namespace Vmm.Emulation.Snapshots;
 
@@ -10,7 +11,7 @@ namespace Vmm.Emulation.Snapshots;
 /// <param name="Product">The version of the program that wrote it; for people.</param>
 /// <param name="Generation">The number in the names of its files; each save of the same tag has the next one.</param>
 /// <param name="SavedAt">The host's time, UTC.</param>
-/// <param name="Clock">The guest's system counter, in ticks of <see cref="Cpu.Timers.VirtualClock.Frequency"/>.</param>
+/// <param name="Clock">The guest's system counter, in ticks of <see cref="VirtualClock.Frequency"/>.</param>
 public sealed record SnapshotManifest(
     int Format,
     string Product,
@@ -24,6 +25,14 @@ public sealed record SnapshotManifest(
 {
     /// <summary>The only format that there is.</summary>
     public const int CurrentFormat = 1;
+
+    /// <summary>Bytes that the snapshot takes, but for this manifest: holes of RAM take none.</summary>
+    [JsonIgnore]
+    public long StoredBytes => State.Length + Ram.Map.Length + Ram.Stored;
+
+    /// <summary>The guest's time, from its power-on.</summary>
+    [JsonIgnore]
+    public TimeSpan GuestTime => new((long)((UInt128)Clock * (ulong)TimeSpan.TicksPerSecond / VirtualClock.Frequency % long.MaxValue));
 }
 
 /// <summary>What a machine must have in common with the one that was saved.</summary>
@@ -146,9 +155,10 @@ public sealed record SavedFile(long Length, string Crc32c);
 
 /// <summary>The files of RAM (<see cref="RamImage"/>).</summary>
 /// <param name="Length">Of the file with the bytes.</param>
+/// <param name="Stored">How many of these bytes were written: the others are holes.</param>
 /// <param name="Compression">Of the bytes.</param>
 /// <param name="Map">The file with the map.</param>
-public sealed record SavedRam(long Length, RamCompression Compression, SavedFile Map);
+public sealed record SavedRam(long Length, long Stored, RamCompression Compression, SavedFile Map);
 
 /// <summary>How RAM is kept.</summary>
 public enum RamCompression

@@ -20,11 +20,11 @@ public sealed class SnapshotStore(string folder)
             try
             {
                 using var snapshot = Snapshot.Open(Path.Combine(folder, tag), tag);
-                entries.Add(new SnapshotEntry(tag, snapshot.Manifest, null, snapshot.StoredBytes));
+                entries.Add(new SnapshotEntry(tag, snapshot.Manifest, null));
             }
             catch (SnapshotException e) when (e.Fault is SnapshotFault.Damaged or SnapshotFault.Mismatch or SnapshotFault.Host)
             {
-                entries.Add(new SnapshotEntry(tag, null, e.Message, 0));
+                entries.Add(new SnapshotEntry(tag, null, e.Message));
             }
             catch (SnapshotException)
             {
@@ -193,5 +193,4 @@ public sealed class SnapshotStore(string folder)
 /// <summary>A snapshot in a list.</summary>
 /// <param name="Manifest">Null for one that is damaged.</param>
 /// <param name="Damage">What is wrong; null for nothing that a look at the manifest shows.</param>
-/// <param name="StoredBytes">Of its files, without holes.</param>
-public sealed record SnapshotEntry(string Tag, SnapshotManifest? Manifest, string? Damage, long StoredBytes);
+public sealed record SnapshotEntry(string Tag, SnapshotManifest? Manifest, string? Damage);

@@ -4,12 +4,13 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// The folder of <c>--state DIR</c>, which holds the journal of a machine's CPUs from one run to the next. Only one process at a time can
-/// have it.
+/// The folder of <c>--state DIR</c>, which holds the journal of a machine's CPUs from one run to the next, and its snapshots. Only one
+/// process at a time can have it.
 /// </summary>
 public sealed class StateFolder : IDisposable
 {
     private const string JournalName = "hotplug.db";
+    private const string SnapshotsName = "snapshots";
 
     private readonly FileStream _lock;
     private readonly JournalFile _journal;
@@ -21,6 +22,9 @@ public sealed class StateFolder : IDisposable
     }
 
     public IHotplugJournal Journal => _journal;
+
+    /// <summary>Where in a state folder its snapshots are.</summary>
+    public static string SnapshotsOf(string path) => Path.Combine(path, SnapshotsName);
 
     /// <summary>Makes the folder if it is missing, reads its contents, and tries whether it can be written to.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>

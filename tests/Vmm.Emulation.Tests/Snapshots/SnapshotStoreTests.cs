@@ -140,6 +140,7 @@ public sealed class SnapshotStoreTests : SnapshotFixture
         long blocks = Blocks(FilesOf("one").Single(f => f.EndsWith("ram-1", StringComparison.Ordinal)));
         long data = (long)MemoryBytes - (2 * RamImage.BlockSize) + GuestMemory.PageSize;
         Assert.InRange(blocks * 512, data, data + GuestMemory.PageSize);
+        Assert.Equal(data, Assert.Single(Store.List()).Manifest!.Ram.Stored);
     }
 
     // Of 512 bytes each, that the file has on the disk (stat(1)).
