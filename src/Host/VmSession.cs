@@ -59,7 +59,7 @@ public sealed class VmSession : IAsyncDisposable
         IHotplugJournal journal = PowerOn(config, state);
         _machine = new MachineAdapter(config);
         var options = new VmOptions(VcpuManager.VcpuDispatcher, s_hotplugTimeout, serialOutput) { Journal = journal,
-            ShutdownOnReset = shutdownOnReset };
+            ShutdownOnReset = shutdownOnReset, Snapshots = state?.Snapshots };
 
         _system = OpenSystem(remote);
         _vm = VmHosting.StartVm(_system, _machine, options);

@@ -12,6 +12,9 @@ using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Interrupts.GicV3;
+using Vmm.Emulation.Memory;
+using Vmm.Emulation.Snapshots;
+using Vmm.Emulation.State;
 
 namespace Vmm.Actors.Tests;
 
@@ -105,6 +108,23 @@ internal sealed class FakeMachine : IVmMachine
         ClockRuns = value;
     }
 
+    public SavedMachine Identity =>
+        new("virt", Ram.Size, Ram.Start.Value, true, false, null, null, "max", 0xF0510, 48, [], 2, 0, 1, 1, PossibleCpus, 1);
+
+    public IReadOnlyList<IStateUnit> StateUnits => [new EnabledUnit(this)];
+
+    public GuestMemory Ram { get; } = new(new GuestPhysicalAddress(0x4000_0000), 1 << 20);
+
+    public ulong Clock => 62_500_000;
+
+    public void Load(Snapshot snapshot, IReadOnlyCollection<SavedUnit> units)
+    {
+        Break("load");
+        snapshot.LoadRam(Ram);
+        Archive.Load(units, StateUnits);
+        Log.Enqueue("loaded");
+    }
+
     public void Reset() => Interlocked.Increment(ref Resets);
 
     private void Break(string what)
@@ -113,6 +133,15 @@ internal sealed class FakeMachine : IVmMachine
         {
             throw new InvalidOperationException($"{what} is broken");
         }
+    }
+
+    private sealed class EnabledUnit(FakeMachine machine) : IStateUnit
+    {
+        public string Id => "psci";
+
+        public void Save(StateWriter writer) => writer.Write<bool>("enabled", machine._enabled);
+
+        public void Load(StateReader reader) => reader.Read("enabled", machine._enabled.AsSpan());
     }
 
     internal sealed class FakeVcpu : IVcpu

@@ -4,6 +4,7 @@ using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Host;
 using Vmm.Host.Guest;
+using Vmm.Host.Options;
 using Vmm.Management.CharacterDevices;
 using Vmm.Management.Commands;
 using Vmm.Management.Hmp;
@@ -21,12 +22,12 @@ internal sealed class ShellVm : IAsyncDisposable
     private SocketDevice? _qmp;
     private TaskCompletionSource<HotplugOutcome> _outcome = new();
 
-    private ShellVm(MachineConfig config)
+    private ShellVm(MachineConfig config, StateFolder? state = null)
     {
         _config = config;
         VmSession? session = null;
         Shell = new GuestShell(bytes => session!.SendSerial(bytes)) { Patience = Patience.Limit };
-        _session = session = new VmSession(config, Shell.Receive, Hear);
+        _session = session = new VmSession(config, Shell.Receive, Hear, state: state);
         _ = TellOfTheEndAsync();
         _monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(config, session.Ask, () => { })));
     }
@@ -84,10 +85,21 @@ internal sealed class ShellVm : IAsyncDisposable
         });
     }
 
-    /// <summary>Powers a VM on and waits for nothing.</summary>
-    public static async Task<ShellVm> StartAsync(MachineConfig config)
+    /// <summary>Goes on from a snapshot with a shell at its prompt.</summary>
+    /// <param name="look">Looks at the VM before it runs.</param>
+    public static async Task<ShellVm> LoadAsync(MachineConfig config, StateFolder state, string tag, Action<ShellVm>? look = null)
     {
-        var vm = new ShellVm(config);
+        var vm = new ShellVm(config, state);
+        Assert.Equal(new SnapshotLoaded(tag), await vm._session.Ask(new LoadSnapshot(tag)));
+        look?.Invoke(vm);
+        await vm._session.Ask(new ContinueVm());
+        return vm;
+    }
+
+    /// <summary>Powers a VM on and waits for nothing.</summary>
+    public static async Task<ShellVm> StartAsync(MachineConfig config, StateFolder? state = null)
+    {
+        var vm = new ShellVm(config, state);
         await vm._session.Ask(new StartVm());
         return vm;
     }

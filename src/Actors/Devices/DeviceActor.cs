@@ -34,6 +34,11 @@ public class DeviceActor : MessageActor
     /// <summary>The units of state to save and load: the core's, and those of the actor itself.</summary>
     protected virtual IReadOnlyList<IStateUnit> StateUnits => [_device.StateUnit];
 
+    /// <summary>The core has been loaded: the actor begins what the core's state asks of it.</summary>
+    protected virtual void Loaded()
+    {
+    }
+
     private byte[] Save()
     {
         using var stream = new MemoryStream();
@@ -47,6 +52,7 @@ public class DeviceActor : MessageActor
         {
             using var stream = new MemoryStream(load.Bytes);
             Archive.Load(stream, StateUnits);
+            Loaded();
             return new DeviceStateLoaded(load.Device);
         }
         catch (StateException e)

@@ -43,6 +43,13 @@ public sealed class GedActor : DeviceActor, IWithTimers
 
     public ITimerScheduler Timers { get; set; } = null!;
 
+    // Whether the guest has noticed what is unread is not known.
+    protected override void Loaded()
+    {
+        _reminder = s_firstReminder;
+        Timers.StartSingleTimer(nameof(Remind), new Remind(), _reminder);
+    }
+
     private void Raise(GedEvents events)
     {
         _ged.Raise(events);

@@ -57,6 +57,16 @@ public sealed class GpioActor : DeviceActor, IWithTimers
         base.ResetCore();
     }
 
+    // A button that was pressed is released in time.
+    protected override void Loaded()
+    {
+        _pressed = s_press;
+        if (_gpio.IsHigh(_powerButton))
+        {
+            Timers.StartSingleTimer(_powerButton, new LookWhetherNoticed(), _pressed);
+        }
+    }
+
     // The pin is released first, so that there is an edge even if it was pressed.
     private void Press(TimeSpan time)
     {

@@ -9,6 +9,9 @@ using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Devices.CpuHotplug;
 using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Memory;
+using Vmm.Emulation.Snapshots;
+using Vmm.Emulation.State;
 using Vmm.Emulation.Tracing;
 using CpuHotplugEvent = Vmm.Actors.Vm.CpuHotplugEvent;
 
@@ -64,6 +67,21 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
     public ICpuHotplugPort? Hotplug { get; }
 
     public IReadOnlyList<PlacedDevice> Devices => _machine.Board.Devices;
+
+    public SavedMachine Identity => SavedMachine.Of(_machine.Config, _machine.Board.Map.Ram);
+
+    public IReadOnlyList<IStateUnit> StateUnits => _machine.CpuUnits;
+
+    public GuestMemory Ram => _machine.Ram;
+
+    public ulong Clock => _machine.Clock.Count;
+
+    public void Load(Snapshot snapshot, IReadOnlyCollection<SavedUnit> units)
+    {
+        _machine.PrepareLoad();
+        snapshot.LoadRam(_machine.Ram);
+        Archive.Load(units, _machine.CpuUnits);
+    }
 
     public int PowerButtonPin => _machine.Board.Map.PowerButtonPin;
 

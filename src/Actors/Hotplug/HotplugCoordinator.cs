@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
+using Vmm.Actors.Snapshots;
 using Vmm.Actors.Vm;
 
 namespace Vmm.Actors.Hotplug;
@@ -25,7 +26,7 @@ namespace Vmm.Actors.Hotplug;
 /// and the _OST after _EJ0 comes behind it, as with QEMU.
 /// </para>
 /// </summary>
-public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnboundedStash
+public sealed partial class HotplugCoordinator : MessageActor, IWithTimers, IWithUnboundedStash
 {
     private sealed record PortRang;
 
@@ -42,6 +43,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
     private readonly IActorRef _devices;
     private readonly TimeSpan _timeout;
     private readonly bool _poweredOn;
+    private readonly bool _loaded;
     private readonly PowerOnCpus _cpus;
     private readonly Dictionary<int, IActorRef> _requesters = [];
 
@@ -78,12 +80,16 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
     /// <param name="devices">Passes <see cref="AnnounceCpuEvent"/> to the GED.</param>
     /// <param name="timeout">How long the guest has for an answer. After that the request is reported as timed out, and stays
     /// pending.</param>
+    /// <param name="loaded">
+    /// Null, or what the guest said last of each CPU in a snapshot. Its machine was loaded: all that the guest has been told is in it.
+    /// </param>
     /// <param name="poweredOn">
     /// Whether the machine that the journal tells of is running. If not, it was another process's machine, and the first reset of this one
     /// makes the CPUs that were plugged there part of it.
     /// </param>
     public HotplugCoordinator(
-        IActorRef journal, IVmMachine machine, IActorRef vcpus, IActorRef gic, IActorRef devices, TimeSpan timeout, bool poweredOn)
+        IActorRef journal, IVmMachine machine, IActorRef vcpus, IActorRef gic, IActorRef devices, TimeSpan timeout, bool poweredOn,
+        LastOst? loaded = null)
     {
         _machine = machine;
         _port = machine.Hotplug ?? throw new ArgumentException("the machine has no CPU hotplug", nameof(machine));
@@ -95,7 +101,8 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         _poweredOn = poweredOn;
         _cpus = machine.PowerOnCpus;
         _untold = new int[machine.PossibleCpus];
-        _lastOst = new LastOst(machine.PossibleCpus);
+        _loaded = loaded != null;
+        _lastOst = loaded ?? new LastOst(machine.PossibleCpus);
         Become(Reading);
     }
 
@@ -165,6 +172,8 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         Receive<Deadline>(TimeOut);
         Receive<VmStatus>(status => FollowRunState(status.RunState == VmRunState.Running));
         Receive<ResetDevices>(_ => Reset());
+        Receive<FreezeHotplug>(_ => BeginFreeze());
+        Receive<ThawHotplug>(_ => Thaw());
         Receive<EventsWritten>(TellWritten);
         Receive<FactsNotWritten>(_ => LetFactsWait());
         Queries();
@@ -268,7 +277,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
             return;
         }
 
-        if (_resetter != null)
+        if (_resetter != null || _freezer != null)
         {
             Stash.Stash();
             return;
@@ -368,6 +377,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         if (_resetter == null && _state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Comes)
         {
             Announce(cpu);
+            AnswerFreeze();
             return;
         }
 
@@ -424,64 +434,20 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
         {
             if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending))
             {
-                Drive(cpu, pending);
+                if (_loaded)
+                {
+                    StartClock(cpu, pending);
+                }
+                else
+                {
+                    Drive(cpu, pending);
+                }
             }
             else if (ShouldBeEnabled(cpu) && !_machine.IsEnabled(cpu))
             {
                 // The guest gave the CPU back without a request, before this actor was restarted.
                 Leave(cpu);
             }
-        }
-    }
-
-    private void TakeEvents()
-    {
-        _port.Doorbell.Acknowledge();
-        while (_port.TryTake(out CpuHotplugEvent happened))
-        {
-            if (!IsSettling(happened.Cpu))
-            {
-                Take(happened);
-                continue;
-            }
-
-            _waiting.Add(happened);
-        }
-    }
-
-    // Whether an earlier event of the CPU is still to be told.
-    private bool IsSettling(int cpu) => _leaving.Contains(cpu) || _untold[cpu] > 0;
-
-    private void TakeWaiting(int cpu)
-    {
-        // The request that is being written was decided before these events. They wait until it is written.
-        while (_request == null && !IsSettling(cpu) && _waiting.TryTake(cpu, out CpuHotplugEvent happened))
-        {
-            Take(happened);
-        }
-    }
-
-    private void Take(CpuHotplugEvent happened)
-    {
-        int cpu = happened.Cpu;
-        if (!happened.Ejected)
-        {
-            _lastOst.Note(cpu, happened.OstSource, happened.OstStatus);
-            Context.System.EventStream.Publish(new AcpiDeviceOst(IdOf(_state, cpu), cpu, happened.OstSource, happened.OstStatus));
-            if (_state.DecideOst(cpu, happened.OstSource, happened.OstStatus, Now) is { } decided)
-            {
-                Record(decided);
-            }
-        }
-        else if (IsThere(cpu))
-        {
-            // There need not be a request: the guest may eject a CPU that it was once asked for.
-            if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Comes)
-            {
-                Record(new HotplugCancelled(pending.Id, cpu, Now));
-            }
-
-            Leave(cpu);
         }
     }
 
@@ -540,6 +506,7 @@ public sealed class HotplugCoordinator : MessageActor, IWithTimers, IWithUnbound
     // Ends the reset when every CPU is where it should be. Outcomes are told before that, unless the journal cannot be written.
     private void AnswerReset()
     {
+        AnswerFreeze();
         if (_resetter != null && _state.Pending.IsEmpty && _leaving.Count == 0 && (_factsWait || !Array.Exists(_untold, facts => facts > 0))
             && Enumerable.Range(0, _cpus.Possible).All(cpu => ShouldBeEnabled(cpu) == _machine.IsEnabled(cpu)))
         {

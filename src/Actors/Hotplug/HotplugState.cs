@@ -235,7 +235,7 @@ public sealed record HotplugState(
         IsIdentifier(id) ? id : string.Concat((id ?? "").Where(c => c is >= ' ' and <= '~').Take(LongestId));
 
     // QEMU's rule for identifiers: letters, digits, '-', '.' and '_', a letter first.
-    private static bool IsIdentifier([NotNullWhen(true)] string? id) =>
+    internal static bool IsIdentifier([NotNullWhen(true)] string? id) =>
         id is { Length: > 0 and <= LongestId } && char.IsAsciiLetter(id[0])
             && id.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_');
 
@@ -291,6 +291,7 @@ public sealed record HotplugState(
         HotplugCancelled e => this with { Pending = Pending.Remove(e.Cpu) },
         HotplugTimedOut e when Pending.TryGetValue(e.Cpu, out PendingOperation? late) =>
             this with { Pending = Pending.SetItem(e.Cpu, late with { TimedOut = true }) },
+        CpuRestored e => Restore(e),
         DisableCompleted e => this with { Pending = Pending.Remove(e.Cpu), Admin = Admin.SetItem(e.Cpu, CpuAdminState.Disabled) },
 
         UnplugCompleted e => new HotplugState(
@@ -301,6 +302,28 @@ public sealed record HotplugState(
     /// <summary>The state after events.</summary>
     /// <exception cref="ArgumentException">One of them cannot happen.</exception>
     public HotplugState Apply(IEnumerable<IHotplugEvent> happened) => happened.Aggregate(this, (state, e) => state.Apply(e));
+
+    /// <summary>What happens when a machine goes on from a snapshot: an event for each CPU that was otherwise there.</summary>
+    /// <param name="saved">The snapshot's.</param>
+    /// <param name="cpus">How many are possible.</param>
+    internal IEnumerable<IHotplugEvent> Restore(HotplugState saved, int cpus, long now) => Enumerable.Range(0, cpus)
+        .Select(cpu => (Now: Describe(cpu, now), Then: saved.Describe(cpu, now)))
+        .Where(pair => pair.Now != pair.Then)
+        .Select(pair => pair.Then);
+
+    private CpuRestored Describe(int cpu, long now)
+    {
+        PendingOperation? pending = Pending.GetValueOrDefault(cpu);
+        bool hasAdmin = Admin.TryGetValue(cpu, out CpuAdminState admin);
+        return new CpuRestored(NameOf(cpu), cpu, Plugged.ContainsKey(cpu), Missing.Contains(cpu), hasAdmin, admin,
+            pending != null, pending?.Operation ?? HotplugOperation.Plug, now);
+    }
+
+    private HotplugState Restore(CpuRestored e) => new(
+        e.Plugged ? Plugged.SetItem(e.Cpu, e.Id) : Plugged.Remove(e.Cpu),
+        e.Pending ? Pending.SetItem(e.Cpu, new PendingOperation(e.Id, e.Operation, e.At, TimedOut: false)) : Pending.Remove(e.Cpu),
+        e.HasAdmin ? Admin.SetItem(e.Cpu, e.Admin) : Admin.Remove(e.Cpu),
+        e.Missing ? Missing.Add(e.Cpu) : Missing.Remove(e.Cpu));
 
     private HotplugState Begin(IHotplugEvent started, HotplugOperation operation) =>
         this with { Pending = Pending.SetItem(started.Cpu, new PendingOperation(started.Id, operation, started.At, TimedOut: false)) };

@@ -4,7 +4,7 @@ namespace Vmm.Actors.Hotplug;
 /// The last _OST of each possible CPU (ACPI 6.5, section 6.3.5); zeros before the first one. The coordinator's actor owns it.
 /// </summary>
 /// <param name="cpus">The number of possible CPUs.</param>
-internal sealed class LastOst(int cpus)
+public sealed class LastOst(int cpus)
 {
     private readonly int[] _sources = new int[cpus];
     private readonly int[] _statuses = new int[cpus];

@@ -183,3 +183,19 @@ public sealed record HotplugTimedOut(string Id, int Cpu, long At) : IHotplugEven
 /// stays plugged.
 /// </summary>
 public sealed record HotplugCancelled(string Id, int Cpu, long At) : IHotplugEvent;
+
+/// <summary>A snapshot was loaded, in which the CPU was so; whatever it was before is forgotten.</summary>
+/// <param name="Id">The name of one that was plugged or is to be told of.</param>
+/// <param name="Missing">It is one of power-on that was unplugged.</param>
+/// <param name="HasAdmin">The administrator has enabled or disabled it; <paramref name="Admin"/> says which.</param>
+/// <param name="Pending">The guest has not answered a request, which is <paramref name="Operation"/>.</param>
+public sealed record CpuRestored(
+    string Id,
+    int Cpu,
+    bool Plugged,
+    bool Missing,
+    bool HasAdmin,
+    CpuAdminState Admin,
+    bool Pending,
+    HotplugOperation Operation,
+    long At) : IHotplugEvent;

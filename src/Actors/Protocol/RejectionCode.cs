@@ -42,6 +42,9 @@ public enum RejectionCode
     /// <summary>A saved state is damaged, or belongs to another machine.</summary>
     InvalidState,
 
+    /// <summary>There is no snapshot of that name.</summary>
+    SnapshotNotFound,
+
     /// <summary>Vmm itself has a defect.</summary>
     InternalError,
 }

@@ -17,7 +17,7 @@ public sealed record VcpuRemoved(int Cpu) : IProtocolMessage;
 /// <summary>The guest called PSCI CPU_ON.</summary>
 public sealed record PowerOnVcpu(int Cpu, ulong EntryPoint, ulong Context) : IProtocolMessage;
 
-/// <summary>Run the boot CPU from the state that the machine's reset has left.</summary>
+/// <summary>Run from the state that the machine's reset or a snapshot has left.</summary>
 public sealed record StartBootVcpu : IProtocolMessage;
 
 /// <summary>Forget what was running: the machine was reset while it was paused.</summary>

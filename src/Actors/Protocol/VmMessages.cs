@@ -13,6 +13,12 @@ public enum VmRunState
 
     /// <summary>A part of the VM has failed. A reset leads out of it.</summary>
     InternalError,
+
+    /// <summary>It is held still to be saved, and goes on by itself.</summary>
+    SaveVm,
+
+    /// <summary>It is held still to be loaded, and goes on by itself.</summary>
+    RestoreVm,
 }
 
 /// <summary>The run states in QEMU's words, for people.</summary>
@@ -24,6 +30,8 @@ public static class RunStateNames
         VmRunState.Running => "running",
         VmRunState.Paused => "paused",
         VmRunState.Shutdown => "shutdown",
+        VmRunState.SaveVm => "save-vm",
+        VmRunState.RestoreVm => "restore-vm",
         _ => "internal-error",
     };
 }

@@ -108,4 +108,13 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
 [JsonSerializable(typeof(UnplugCompleted))]
 [JsonSerializable(typeof(HotplugTimedOut))]
 [JsonSerializable(typeof(HotplugCancelled))]
+[JsonSerializable(typeof(CpuRestored))]
+[JsonSerializable(typeof(SaveSnapshot))]
+[JsonSerializable(typeof(SnapshotSaved))]
+[JsonSerializable(typeof(LoadSnapshot))]
+[JsonSerializable(typeof(SnapshotLoaded))]
+[JsonSerializable(typeof(DeleteSnapshot))]
+[JsonSerializable(typeof(SnapshotDeleted))]
+[JsonSerializable(typeof(GetSnapshots))]
+[JsonSerializable(typeof(SnapshotList))]
 internal sealed partial class ProtocolJson : JsonSerializerContext;

@@ -48,6 +48,9 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("ja", typeof(EnableStarted)), ("jb", typeof(DisableStarted)), ("jz", typeof(DisableCompleted)), ("hs", typeof(SetVcpuAdmin)),
         ("hw", typeof(GetCpusPowerState)), ("hd2", typeof(DescribeCpusPower)), ("hW2", typeof(CpusPowerState)),
         ("jf", typeof(UnplugRefused)), ("jd", typeof(UnplugCompleted)), ("jt", typeof(HotplugTimedOut)), ("jx", typeof(HotplugCancelled)),
+        ("jl", typeof(CpuRestored)), ("ss", typeof(SaveSnapshot)), ("sS", typeof(SnapshotSaved)), ("sl", typeof(LoadSnapshot)),
+        ("sL", typeof(SnapshotLoaded)), ("sd", typeof(DeleteSnapshot)), ("sD", typeof(SnapshotDeleted)), ("s?", typeof(GetSnapshots)),
+        ("s!", typeof(SnapshotList)),
     ];
 
     private static readonly Dictionary<string, Type> s_types = s_messages.ToDictionary(m => m.Manifest, m => m.Type);

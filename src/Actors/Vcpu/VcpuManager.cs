@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
+using Vmm.Actors.Snapshots;
 using Vmm.Actors.Vm;
 
 namespace Vmm.Actors.Vcpu;
@@ -66,6 +67,16 @@ public sealed class VcpuManager : MessageActor
             // A reset leads out of internal-error: CPUs whose actor failed get a new one.
             SpawnMissing();
             _vcpus[0]?.Tell(new StartBootVcpu());
+        });
+        Receive<StartLoadedVcpus>(_ =>
+        {
+            for (int cpu = 0; cpu < _vcpus.Length; cpu++)
+            {
+                if (_machine.Status(cpu).Psci == PsciPowerState.On)
+                {
+                    _vcpus[cpu]?.Tell(new StartBootVcpu());
+                }
+            }
         });
         Receive<VcpuStateChanged>(changed => _states[changed.Cpu] = changed.State);
         Receive<GetVcpuStates>(_ => Sender.Tell(new VcpuStates([.. Enumerable.Range(0, _states.Length).Select(StateOf)])));

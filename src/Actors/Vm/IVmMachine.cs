@@ -4,6 +4,9 @@ using Vmm.Emulation;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Memory;
+using Vmm.Emulation.Snapshots;
+using Vmm.Emulation.State;
 
 namespace Vmm.Actors.Vm;
 
@@ -104,6 +107,24 @@ public interface IVmMachine
 
     /// <summary>All devices, each with its name in messages.</summary>
     IReadOnlyList<PlacedDevice> Devices { get; }
+
+    /// <summary>What a snapshot that this machine can go on from is of.</summary>
+    SavedMachine Identity { get; }
+
+    /// <summary>What is saved of the machine and of no device: CPUs, and what belongs to them. In the order in which it is loaded.</summary>
+    IReadOnlyList<IStateUnit> StateUnits { get; }
+
+    GuestMemory Ram { get; }
+
+    /// <summary>The guest's time, in ticks of its system counter.</summary>
+    ulong Clock { get; }
+
+    /// <summary>
+    /// Loads RAM and <see cref="StateUnits"/>. No vCPU runs, and no device's actor does anything. The devices are to be loaded after.
+    /// </summary>
+    /// <exception cref="SnapshotException">It is damaged; the machine is then loaded in part.</exception>
+    /// <exception cref="StateException">A unit refuses what was saved; the machine is then loaded in part.</exception>
+    void Load(Snapshot snapshot, IReadOnlyCollection<SavedUnit> units);
 
     /// <summary>The pin of the GPIO port that has the power button of a machine without ACPI.</summary>
     int PowerButtonPin { get; }

@@ -5,11 +5,13 @@ using Vmm.Actors.Hosting;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Interrupts;
 using Vmm.Actors.Protocol;
+using Vmm.Actors.Snapshots;
 using Vmm.Actors.Vcpu;
 using Vmm.Emulation;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Devices;
 using Vmm.Emulation.Devices.InterruptController;
+using Vmm.Emulation.Snapshots;
 
 namespace Vmm.Actors.Vm;
 
@@ -24,6 +26,9 @@ public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, 
     /// </summary>
     public IHotplugJournal Journal { get; init; } = new MemoryJournal();
 
+    /// <summary>Where snapshots are kept; null for a VM that has no place for them.</summary>
+    public SnapshotStore? Snapshots { get; init; }
+
     /// <summary>A reset request powers the machine off instead (<c>-no-reboot</c>).</summary>
     public bool ShutdownOnReset { get; init; }
 }
@@ -36,7 +41,7 @@ public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, 
 /// reset: vCPUs paused → GIC, devices and hotplug reset by their actors → RAM and CPUs → vCPUs resume
 /// </code>
 /// </summary>
-public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
+public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
 {
     private const string Vcpus = "vcpus";
     private const string Journal = "journal";
@@ -85,18 +90,30 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
 
     private void MakeParts()
     {
+        MakeAllButHotplug();
+        MakeHotplug(loaded: null);
+    }
+
+    private void MakeAllButHotplug()
+    {
         _lost = null;
         _vcpusLost = false;
         _vcpus = Part(ActorProps.Of(() => new VcpuManager(_machine, _options.VcpuDispatcher)), Vcpus);
         _gic = Part(ActorProps.Of(() => new GicSupervisor(_machine)), "gic");
         _devices = Part(ActorProps.Of(() => new DeviceManager(_machine, _options.SerialOutput)), "devices");
+    }
+
+    // `loaded` is null but for a machine that goes on from a snapshot.
+    private void MakeHotplug(LastOst? loaded)
+    {
         if (_machine.Hotplug != null)
         {
             _journal ??= Context.Watch(Context.ActorOf(ActorProps.Of(() => new JournalActor(_options.Journal)), Journal));
             (IActorRef journal, IActorRef vcpus, IActorRef gic, IActorRef devices, bool poweredOn) =
                 (_journal, _vcpus, _gic, _devices, _poweredOn);
             _hotplug = Part(
-                ActorProps.Of(() => new HotplugCoordinator(journal, _machine, vcpus, gic, devices, _options.HotplugTimeout, poweredOn)),
+                ActorProps.Of(() => new HotplugCoordinator(
+                    journal, _machine, vcpus, gic, devices, _options.HotplugTimeout, poweredOn, loaded)),
                 "hotplug");
         }
     }
@@ -118,6 +135,7 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         Receive<ContinueVm>(_ => Sender.Tell(_status));
         Receive<GetDeviceState>(_ => Sender.Tell(s_running));
         Receive<LoadDeviceState>(_ => Sender.Tell(s_running));
+        Receive<HoldVm>(hold => Hold(hold, resume: true));
         Always();
     }
 
@@ -146,6 +164,7 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         Receive<GuestReset>(_ => Reset(ActorRefs.Nobody, resume: false, s_guestReset));
         Receive<GetDeviceState>(get => OwnerOf(get.Device).Forward(get));
         Receive<LoadDeviceState>(load => OwnerOf(load.Device).Forward(load));
+        Receive<HoldVm>(hold => Hold(hold, resume: false));
         Always();
     }
 
@@ -192,6 +211,10 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         Receive<UnplugVcpu>(unplug => Hotplug(unplug, unplug.Id));
         Receive<SetVcpuAdmin>(set => Hotplug(set, ""));
         Receive<GetCpusPowerState>(get => DescribeCpus(get, DescribePower));
+        Receive<SaveSnapshot>(ToSnapshots);
+        Receive<LoadSnapshot>(ToSnapshots);
+        Receive<DeleteSnapshot>(ToSnapshots);
+        Receive<GetSnapshots>(ToSnapshots);
         Receive<GetPluggedVcpus>(get => ForwardToHotplug(get, new PluggedVcpus([], [])));
         Receive<GetAcpiOspmStatus>(get => ForwardToHotplug(get, new VmCommandRejected(
             RejectionCode.NotSupported, "command is not supported, missing ACPI device")));
@@ -229,7 +252,8 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
                 break;
             case GetVcpuStates or GetVcpuStatus or GetVcpuThreads or GetCpusPowerState or DescribeCpusPower or DescribeVcpuStatus
                 or GetPluggedVcpus or GetAcpiOspmStatus
-                or GetDeviceState or LoadDeviceState:
+                or GetDeviceState or LoadDeviceState
+                or SaveSnapshot or LoadSnapshot or DeleteSnapshot or GetSnapshots:
                 unheard.Sender.Tell(new VmCommandRejected(RejectionCode.ResetRequired, LostReason));
                 break;
             case GetVcpuRegisters or GetMachineReport or ReadGuestMemory:
@@ -348,6 +372,7 @@ public sealed class VmSupervisor : MessageActor, IWithUnboundedStash
         _parts.Remove(terminated.ActorRef);
         _vcpusLost |= part == Vcpus;
         _journal = part == Journal ? null : _journal;
+        _snapshots = part == Snapshots ? null : _snapshots;
         return _lost ??= new PartFailed(part, _failures.Remove(part, out Exception? cause) ? $"{part}: {cause}" : $"{part} stopped");
     }
 

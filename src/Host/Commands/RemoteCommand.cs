@@ -182,8 +182,8 @@ public static class RemoteCommand
         public async Task<T> AskAsync<T>(IProtocolMessage message)
         {
             _vm.Tell(message, _inbox.Receiver);
-            T answer = await Receive<T>(message is PlugVcpu or UnplugVcpu or SetVcpuAdmin ? s_requestPatience : s_patience)
-                .ConfigureAwait(false);
+            bool takesLong = message is PlugVcpu or UnplugVcpu or SetVcpuAdmin or SaveSnapshot or LoadSnapshot;
+            T answer = await Receive<T>(takesLong ? s_requestPatience : s_patience).ConfigureAwait(false);
             _request = message;
             _accepted = answer as HotplugAccepted;
             return answer;

@@ -82,8 +82,13 @@ public static class RunCommand
             config = config with { Trace = traceOption.Open() };
             monitors = MonitorHost.Open(options, () => Quit(ShutdownCause.HostUi));
             pidFile = options.PidFile == null ? null : PidFile.Create(options.PidFile);
-            opened = new VmSession(config, monitors.Console.Write, monitors.Report, endpoint, options.State == null ? null
-                : StateFolder.Open(options.State), options.ShutdownOnReset)
+            StateFolder? state = options.State == null ? null : StateFolder.Open(options.State);
+            foreach (string tag in state?.CutOffSaves ?? [])
+            {
+                await Complaint.Write($"a save of snapshot '{tag}' had been cut off: what it left was removed").ConfigureAwait(false);
+            }
+
+            opened = new VmSession(config, monitors.Console.Write, monitors.Report, endpoint, state, options.ShutdownOnReset)
             {
                 StaysAfterShutdown = options.StayAfterShutdown,
             };
@@ -101,6 +106,7 @@ public static class RunCommand
 
         using var terminal = new RawTerminal(monitors.UsesTerminal, () => Quit(ShutdownCause.HostSignal));
         VmStatus? ended = null;
+        VmCommandRejected? notLoaded = null;
         string report = "";
         await using (monitors)
         await using (VmSession session = opened)
@@ -113,7 +119,12 @@ public static class RunCommand
             await Task.WhenAny(monitors.WaitForClientsAsync(), quit.Task).ConfigureAwait(false);
             if (!quit.Task.IsCompleted)
             {
-                await session.Ask(options.Stopped ? new PrepareVm() : new StartVm()).ConfigureAwait(false);
+                notLoaded = await Start(session, options).ConfigureAwait(false);
+            }
+
+            if (notLoaded != null)
+            {
+                quit.TrySetResult();
             }
 
             if (await Task.WhenAny(session.Ended, quit.Task).ConfigureAwait(false) == session.Ended)
@@ -142,6 +153,11 @@ public static class RunCommand
                 .ConfigureAwait(false);
         }
 
+        if (notLoaded != null)
+        {
+            return await Complaint.Write(notLoaded.Reason).ConfigureAwait(false);
+        }
+
         if (ended?.RunState == VmRunState.InternalError)
         {
             await System.Console.Error.WriteLineAsync($"vmm: internal error: {ended.Detail}").ConfigureAwait(false);
@@ -149,5 +165,27 @@ public static class RunCommand
         }
 
         return ExitCode.Success;
+    }
+
+    // Why the snapshot was not loaded, if there was one to be.
+    private static async Task<VmCommandRejected?> Start(VmSession session, RunOptions options)
+    {
+        if (options.LoadVm is not { } tag)
+        {
+            await session.Ask(options.Stopped ? new PrepareVm() : new StartVm()).ConfigureAwait(false);
+            return null;
+        }
+
+        if (await session.Ask(new LoadSnapshot(tag)).ConfigureAwait(false) is VmCommandRejected rejected)
+        {
+            return rejected;
+        }
+
+        if (!options.Stopped)
+        {
+            await session.Ask(new ContinueVm()).ConfigureAwait(false);
+        }
+
+        return null;
     }
 }

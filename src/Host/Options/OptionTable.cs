@@ -83,6 +83,8 @@ public static class OptionTable
         new("icount", IcountOption.Syntax, "count guest time in instructions of 2^N ns, so that a run repeats: with one CPU, interpreted",
             OptionValue.Text, (o, v) =>
             OfMachine(o, m => m with { InstructionShift = IcountOption.Parse(v) })) { Choices = ["shift=4,sleep=off"] },
+        new("loadvm", "TAG", "go on from a snapshot in the folder of -state, in place of a boot", OptionValue.Text, (o, v) =>
+            o with { LoadVm = v }),
         new("S", "", "execute nothing before the monitor's cont", OptionValue.None, (o, _) => o with { Stopped = true }),
         new("no-reboot", "", "end the program where the machine would be reset", OptionValue.None, (o, _) =>
             o with { ShutdownOnReset = true }),
@@ -111,7 +113,7 @@ public static class OptionTable
             o with { Log = v }) { Choices = ["verbose", "debug", "information", "warning", "error", "fatal"] },
         new("remote", EndpointOption.Syntax, "take monitor commands of vmm remote; whoever reaches the port controls the VM (127.0.0.1)",
             OptionValue.Text, (o, v) => o with { Remote = v }),
-        new("state", "FOLDER", "keep there which CPUs are plugged and disabled: they are so from power-on in the next run",
+        new("state", "FOLDER", "keep there which CPUs are plugged and disabled, so that they are from power-on in the next run, and snapshots",
             OptionValue.Folder, (o, v) => o with { State = v }),
     ];
 

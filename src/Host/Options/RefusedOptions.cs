@@ -44,7 +44,7 @@ internal static class RefusedOptions
         // The run.
         OptionRow.Refused("daemonize", "start it in the background with your shell or service manager", takesValue: false),
         OptionRow.Refused("preconfig", "the machine is configured by this command line", takesValue: false),
-        OptionRow.Refused("incoming", Migration), OptionRow.Refused("loadvm", "there are no snapshots"),
+        OptionRow.Refused("incoming", Migration),
         OptionRow.Refused("only-migratable", Migration, takesValue: false), OptionRow.Refused("dump-vmstate", Migration),
         OptionRow.Refused("seed", "random numbers are the host's; -machine dtb-randomness=off leaves out the kernel's seeds"),
         OptionRow.Refused("dfilter", "everything is traced"), OptionRow.Refused("singlestep", "use --accel interp", takesValue: false),

@@ -34,6 +34,9 @@ public sealed record RunOptions
     /// <summary>The folder of the journal; null for a machine that ends with the program.</summary>
     public string? State { get; init; }
 
+    /// <summary>The snapshot to go on from; null for a boot.</summary>
+    public string? LoadVm { get; init; }
+
     /// <summary>Whether nothing is executed before <c>cont</c> (<c>-S</c>).</summary>
     public bool Stopped { get; init; }
 
@@ -73,6 +76,11 @@ public sealed record RunOptions
         if (Snapshot && Machine.Drives.Count > 0)
         {
             throw new OptionException("-snapshot: not supported: drives are written to");
+        }
+
+        if (LoadVm != null && State == null)
+        {
+            throw new OptionException("-loadvm: snapshots are in the folder of -state: give it, too");
         }
 
         RunOptions options = this;

@@ -1,4 +1,5 @@
 using Vmm.Actors.Hotplug;
+using Vmm.Emulation.Snapshots;
 using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
@@ -15,13 +16,19 @@ public sealed class StateFolder : IDisposable
     private readonly FileStream _lock;
     private readonly JournalFile _journal;
 
-    private StateFolder(FileStream held, JournalFile journal)
+    private StateFolder(FileStream held, JournalFile journal, SnapshotStore snapshots)
     {
+        Snapshots = snapshots;
         _lock = held;
         _journal = journal;
     }
 
     public IHotplugJournal Journal => _journal;
+
+    public SnapshotStore Snapshots { get; }
+
+    /// <summary>Snapshots of which a save was cut off; what it had left was removed.</summary>
+    public IReadOnlyList<string> CutOffSaves { get; private init; } = [];
 
     /// <summary>Where in a state folder its snapshots are.</summary>
     public static string SnapshotsOf(string path) => Path.Combine(path, SnapshotsName);
@@ -44,9 +51,11 @@ public sealed class StateFolder : IDisposable
 
         try
         {
-            return new StateFolder(held, JournalFile.Open(Path.Combine(path, JournalName)));
+            var snapshots = new SnapshotStore(SnapshotsOf(path));
+            IReadOnlyList<string> cutOff = snapshots.CleanUp();
+            return new StateFolder(held, JournalFile.Open(Path.Combine(path, JournalName)), snapshots) { CutOffSaves = cutOff };
         }
-        catch (JournalException e)
+        catch (Exception e) when (e is JournalException or SnapshotException)
         {
             held.Dispose();
             throw new OptionException(e.Message);

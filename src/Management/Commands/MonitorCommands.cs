@@ -27,6 +27,8 @@ public sealed class MonitorCommands
         Devices = new DeviceCommands(vm, Cpus);
         Qom = new QomCommands(vm, Cpus);
         Memory = new MemoryCommands(vm);
+        Jobs = new JobCommands();
+        Snapshots = new SnapshotCommands(vm, Jobs);
         CharacterDevices = new CharacterDeviceCommands(devices);
         _devices = devices;
     }
@@ -45,6 +47,10 @@ public sealed class MonitorCommands
 
     public MemoryCommands Memory { get; }
 
+    public JobCommands Jobs { get; }
+
+    public SnapshotCommands Snapshots { get; }
+
     public CharacterDeviceCommands CharacterDevices { get; }
 
     /// <summary>Adds the commands of all families as QAPI has them.</summary>
@@ -56,6 +62,8 @@ public sealed class MonitorCommands
         Devices.Register(table);
         Qom.Register(table);
         Memory.Register(table);
+        Jobs.Register(table);
+        Snapshots.Register(table);
         CharacterDevices.Register(table);
         new YankCommands(_devices).Register(table);
     }

@@ -50,6 +50,8 @@ public sealed class RunStateCommands(MonitorVm vm)
             VmRunState.Prelaunch => RunState.Prelaunch,
             VmRunState.Shutdown => RunState.Shutdown,
             VmRunState.InternalError => RunState.InternalError,
+            VmRunState.SaveVm => RunState.SaveVm,
+            VmRunState.RestoreVm => RunState.RestoreVm,
             _ => RunState.Paused,
         });
     }

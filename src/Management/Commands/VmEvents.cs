@@ -57,6 +57,7 @@ public sealed class VmEvents
         new("DEVICE_DELETED", typeof(DeviceDeletedEvent)),
         new("DEVICE_UNPLUG_GUEST_ERROR", typeof(DeviceUnplugGuestErrorEvent)),
         new("ACPI_DEVICE_OST", typeof(AcpiDeviceOstEvent)),
+        new(JobCommands.StatusChange, typeof(JobStatusChangeEvent)),
         new(HotplugOutcomeName, typeof(HotplugOutcomeEvent)),
     ];
 

@@ -20,6 +20,7 @@ internal static class HmpCommands
         });
         AddDevices(table, commands);
         AddRunState(table, commands);
+        AddSnapshots(table, commands.Snapshots);
         HmpMemoryCommands.Register(table, commands);
         return table;
     }
@@ -105,6 +106,21 @@ internal static class HmpCommands
             [new("path", HmpParameterKind.Text), new("property", HmpParameterKind.Text)], async (arguments, _) =>
             Json.JsonMessageWriter.Write(await commands.Qom.Get(arguments.Text("path"), arguments.Text("property")).ConfigureAwait(false),
                 pretty: true).ReplaceLineEndings("\n"));
+    }
+
+    private static void AddSnapshots(HmpCommandTable table, SnapshotCommands snapshots)
+    {
+        async Task<IEnumerable<string>> Tags() => (await snapshots.List().ConfigureAwait(false)).Tags;
+        var tag = new HmpParameter("name", HmpParameterKind.Text);
+        var compress = new HmpParameter("-z", HmpParameterKind.Flag);
+        table.Add(
+            "savevm", "[-z] tag", "save a VM snapshot. If no tag is provided, a new snapshot is created (-z: compress RAM)",
+            [compress, tag with { Optional = true }],
+            (arguments, _) => Silently(snapshots.Save(arguments.TextOrNull(tag.Name), arguments.Has(compress.Name))), Tags);
+        table.Add("loadvm", "tag", "restore a VM snapshot from its tag", [tag],
+            (arguments, _) => Silently(snapshots.Load(arguments.Text(tag.Name))), Tags);
+        table.Add("delvm", "tag", "delete a VM snapshot from its tag", [tag],
+            (arguments, _) => Silently(snapshots.Delete(arguments.Text(tag.Name))), Tags);
     }
 
     /// <summary>Awaits a command that prints nothing if it succeeds.</summary>

@@ -13,6 +13,12 @@ public sealed class QapiCommandTable
 
     public IReadOnlyCollection<QapiCommand> Commands => _commands.Values;
 
+    /// <summary>An event of a command's, by its name, for all clients. Any thread.</summary>
+    public event Action<string, object>? Raised;
+
+    /// <summary>Tells all clients of an event.</summary>
+    public void Raise(string name, object data) => Raised?.Invoke(name, data);
+
     public QapiCommand? Find(string name) => _commands.GetValueOrDefault(name);
 
     /// <summary>A command without arguments and result.</summary>

@@ -11,7 +11,7 @@ namespace Vmm.Management.Qmp;
 /// <summary>
 /// The QMP server. It serves many clients at each of any number of character devices, and sends the events to all of them.
 /// </summary>
-public sealed class QmpServer(QapiCommandTable commands)
+public sealed class QmpServer
 {
     /// <summary>The number of clients that one socket serves at once. More of them wait. QEMU serves one.</summary>
     public const int MostClients = 32;
@@ -19,6 +19,19 @@ public sealed class QmpServer(QapiCommandTable commands)
     private readonly ConcurrentDictionary<QmpSession, byte> _sessions = [];
     private readonly VmEvents _events = new();
     private readonly Lock _sending = new();
+    private readonly QapiCommandTable _commands;
+
+    public QmpServer(QapiCommandTable commands)
+    {
+        _commands = commands;
+        commands.Raised += (name, data) =>
+        {
+            lock (_sending)
+            {
+                Send(name, data);
+            }
+        };
+    }
 
     /// <summary>Serves clients of a device until <paramref name="stop"/>.</summary>
     public Task RunAsync(CharacterDevice device, bool pretty, CancellationToken stop) =>
@@ -61,7 +74,7 @@ public sealed class QmpServer(QapiCommandTable commands)
     private async Task Serve(CharacterConnection connection, bool pretty, CancellationToken stop)
     {
         Log.Debug("QMP client {Peer}", connection.Peer);
-        var session = new QmpSession(commands, connection, pretty);
+        var session = new QmpSession(_commands, connection, pretty);
         _sessions[session] = 0;
         try
         {

@@ -77,12 +77,8 @@ public sealed class VirtMachine : IDisposable
             Clock.CountInstructions(_instructionClock);
         }
 
-        StateUnits =
-        [
-            Psci, .. Cpus,
-            Clock, .. Cpus.Select(cpu => cpu.Timer!.StateUnitOf(cpu.Index)),
-            .. Board.Devices.Select(d => d.Device.StateUnit),
-        ];
+        CpuUnits = [Psci, .. Cpus, Clock, .. Cpus.Select(cpu => cpu.Timer!.StateUnitOf(cpu.Index))];
+        StateUnits = [.. CpuUnits, .. Board.Devices.Select(d => d.Device.StateUnit)];
         Board.CpuHotplug.Ejecting = cpu => Psci.SetEnabled(cpu, false);
         Board.FwCfg.Offer(FirmwareBoot.Items(Board));
         if (config.Firmware is { } firmware)
@@ -122,6 +118,9 @@ public sealed class VirtMachine : IDisposable
     /// whatever drives interrupts.
     /// </summary>
     public IReadOnlyList<IStateUnit> StateUnits { get; }
+
+    /// <summary>Those of them that are no device's.</summary>
+    public IReadOnlyList<IStateUnit> CpuUnits { get; }
 
     /// <summary>Executes a vCPU, as <see cref="VcpuCore.Run"/> does.</summary>
     public VcpuExit Run(VcpuCore cpu, long budget) => _instructionClock == null ? cpu.Run(budget) : _instructionClock.Run(budget);
@@ -166,6 +165,15 @@ public sealed class VirtMachine : IDisposable
 
         Cpus[0].Reset(plan.EntryPoint, plan.DeviceTreeAddress);
         Psci.SetPower(Cpus[0].Index, PowerState.On);
+    }
+
+    /// <summary>
+    /// Forgets what is known of the contents of RAM and of the devices' outputs, before RAM and then all units are loaded. No vCPU runs.
+    /// </summary>
+    public void PrepareLoad()
+    {
+        Gic.LowerLines();
+        _code.Clear();
     }
 
     /// <summary>

@@ -51,6 +51,15 @@ public sealed partial class Pl061(InterruptLine line) : IMmioDevice
         }
     }
 
+    /// <summary>Whether the host drives a pin high.</summary>
+    public bool IsHigh(int pin)
+    {
+        lock (_lock)
+        {
+            return (_inputs & (1 << pin)) != 0;
+        }
+    }
+
     /// <summary>Whether the guest has taken the interrupt of the rising edge of an input that is still high. Any thread.</summary>
     public bool IsNoticed(int pin)
     {

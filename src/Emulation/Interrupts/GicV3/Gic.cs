@@ -9,6 +9,9 @@ namespace Vmm.Emulation.Interrupts.GicV3;
 /// </summary>
 public sealed partial class Gic
 {
+    // All lines that were made.
+    private readonly List<InterruptLine> _lines = [];
+
     /// <param name="redistributors">The number of redistributors in each region. Each possible CPU has one.</param>
     public Gic(params IReadOnlyList<int> redistributors)
     {
@@ -32,10 +35,24 @@ public sealed partial class Gic
     public TraceLog? Trace { get; init; }
 
     /// <summary>A private peripheral interrupt of one CPU.</summary>
-    public InterruptLine PpiLine(CpuIndex cpu, IntId id) => new(Traced(CpuInterfaces[cpu.Value].Redistributor, $"cpu{cpu.Value} ppi"), id);
+    public InterruptLine PpiLine(CpuIndex cpu, IntId id) =>
+        Line(Traced(CpuInterfaces[cpu.Value].Redistributor, $"cpu{cpu.Value} ppi"), id);
 
     /// <summary>A shared peripheral interrupt.</summary>
-    public InterruptLine SpiLine(IntId id) => new(Traced(Distributor, "spi"), id);
+    public InterruptLine SpiLine(IntId id) => Line(Traced(Distributor, "spi"), id);
+
+    private InterruptLine Line(IInterruptSink sink, IntId id)
+    {
+        var line = new InterruptLine(sink, id);
+        _lines.Add(line);
+        return line;
+    }
+
+    /// <summary>
+    /// Lowers all lines, before GIC and devices are loaded in this order: a device then drives its lines to their levels, whatever they were.
+    /// Nothing of the machine runs.
+    /// </summary>
+    public void LowerLines() => _lines.ForEach(line => line.Set(false));
 
     /// <summary>Sets the values of a cold reset. Lines keep their levels, and CPU interfaces stay attached or detached.</summary>
     public void Reset()

@@ -1,0 +1,59 @@
+using Akka.Actor;
+using Vmm.Actors.Hotplug;
+using Vmm.Actors.Protocol;
+
+namespace Vmm.Actors.Snapshots;
+
+/// <summary>
+/// To the supervisor: hold the VM still, under a run state of its own. Answer: <see cref="VmHeld"/>, or <see cref="VmCommandRejected"/>. A
+/// guest that has just reset itself or powered off does so first.
+/// </summary>
+internal sealed record HoldVm(VmRunState State);
+
+/// <summary>
+/// No vCPU runs, time stands still, and commands wait. <see cref="ReleaseVm"/>, <see cref="RemakeVm"/> or <see cref="FailVm"/> ends it. A
+/// part that ends meanwhile ends it too, which <see cref="VmCommandRejected"/> tells.
+/// </summary>
+/// <param name="Hotplug">Null on a machine without.</param>
+internal sealed record VmHeld(IActorRef Gic, IActorRef Devices, IActorRef? Hotplug);
+
+/// <summary>To the supervisor: go on as before <see cref="HoldVm"/>.</summary>
+internal sealed record ReleaseVm;
+
+/// <summary>To the supervisor of a held VM: stop all parts, so that the machine is nobody's. Answer: <see cref="PartsStopped"/>.</summary>
+internal sealed record StopParts;
+
+internal sealed record PartsStopped;
+
+/// <summary>
+/// To the supervisor, after <see cref="StopParts"/>: RAM and CPUs have been loaded. It makes the parts anew, has each device's actor load
+/// its state, and goes on as before. Answer: <see cref="VmStatus"/>, or <see cref="VmCommandRejected"/> when a device refuses its state.
+/// </summary>
+/// <param name="Devices">In the order in which they are loaded.</param>
+/// <param name="LastOst">What the guest said last of each CPU; null on a machine without hotplug.</param>
+internal sealed record RemakeVm(IReadOnlyList<LoadDeviceState> Devices, LastOst? LastOst);
+
+/// <summary>To the supervisor, after <see cref="StopParts"/>: the machine is half loaded; a reset is the way out.</summary>
+internal sealed record FailVm(string Report);
+
+/// <summary>
+/// To the hotplug coordinator: finish what is under way between CPUs and machine, and begin nothing. Requests that the guest has not
+/// answered stay so. Answer: <see cref="HotplugFrozen"/>, or <see cref="VmCommandRejected"/> when the journal cannot be written.
+/// </summary>
+internal sealed record FreezeHotplug;
+
+/// <param name="State">All that the coordinator knows; requests wait until <see cref="ThawHotplug"/>.</param>
+internal sealed record HotplugFrozen(HotplugState State, LastOst LastOst);
+
+internal sealed record ThawHotplug;
+
+/// <summary>
+/// To a frozen coordinator: write to the journal that the CPUs are as in a snapshot. Answer: <see cref="HotplugRestored"/> or
+/// <see cref="VmCommandRejected"/>. The coordinator is to be made anew then.
+/// </summary>
+internal sealed record RestoreHotplug(HotplugState State);
+
+internal sealed record HotplugRestored;
+
+/// <summary>To the vCPU manager of a machine that was loaded while paused: the CPUs that PSCI has as on run when they are resumed.</summary>
+internal sealed record StartLoadedVcpus;
