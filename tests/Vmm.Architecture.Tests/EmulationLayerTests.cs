@@ -30,6 +30,7 @@ public sealed class EmulationLayerTests
     [Theory]
     [InlineData("Devices", "Boards,Boot")]
     [InlineData("Boot", "Boards.Virt")]
+    [InlineData("Boards", "Snapshots")]
     [InlineData("Interrupts", "Cpu,Devices,Boards,Boot")]
     [InlineData("Memory", "Interrupts,Devices,Boards,Boot")]
     [InlineData("Cpu", "Devices,Boards,Boot")]

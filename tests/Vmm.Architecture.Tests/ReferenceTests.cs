@@ -109,7 +109,10 @@ public sealed class ReferenceTests
     public void Protocol_messages_are_sealed_records_of_primitives_and_enums_of_theirs()
     {
         Type[] allowed =
-            [typeof(int), typeof(long), typeof(ulong), typeof(bool), typeof(string), typeof(string[]), typeof(int[]), typeof(byte[])];
+        [
+            typeof(int), typeof(long), typeof(ulong), typeof(bool), typeof(string), typeof(string[]), typeof(int[]), typeof(long[]),
+            typeof(byte[]),
+        ];
         Type[] messages = [.. s_actors.GetTypes().Where(t => t.IsClass && t.IsAssignableTo(typeof(Actors.Protocol.IProtocolMessage)))];
         Assert.NotEmpty(messages);
         Assert.All(messages, m => Assert.True(m.IsSealed, m.Name));

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Vmm.Benchmarks;
 using Vmm.Benchmarks.Hotplug;
+using Vmm.Benchmarks.Snapshots;
 
 const string Usage =
     """
@@ -12,6 +13,9 @@ const string Usage =
            Vmm.Benchmarks hotplug-soak [--rounds N] [--resets N] [--seed N] [--first ROUND] [--patience SECONDS]
                [--log FILE] [--vmm PROGRAM]
            Vmm.Benchmarks hotplug-kill [--kills N] [--seed N] [--vmm PROGRAM]
+           Vmm.Benchmarks snapshot [--runs N] [--memory MIB] [--vmm PROGRAM]
+               how long it takes to save a booted guest, and to go on from it
+           Vmm.Benchmarks snapshot-kill [--kills N] [--seed N] [--vmm PROGRAM]
     """;
 
 switch (args)
@@ -52,6 +56,13 @@ switch (args)
         return await new KillSoak(
             VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out)
             .RunAsync(Number(o, "kills", 200)).ConfigureAwait(false) == 0 ? 0 : 1;
+    case ["snapshot", ..] when Options(args, "runs", "memory", "vmm") is { } o:
+        return await new SnapshotTimes(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out)
+            .RunAsync(Math.Max(Number(o, "runs", 11), 1), Number(o, "memory", 512)).ConfigureAwait(false);
+    case ["snapshot-kill", ..] when Options(args, "kills", "seed", "vmm") is { } o:
+        return await new SnapshotKills(
+            VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out)
+            .RunAsync(Number(o, "kills", 300)).ConfigureAwait(false) == 0 ? 0 : 1;
     default:
         Console.Error.WriteLine(Usage);
         return 2;

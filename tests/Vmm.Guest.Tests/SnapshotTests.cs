@@ -22,11 +22,16 @@ public sealed class SnapshotTests(ITestOutputHelper output) : IDisposable
         }
     }
 
-    private static async Task<MachineConfig> ConfigAsync(bool acpi = true)
+    private static async Task<MachineConfig> ConfigAsync(bool acpi = true, bool firmware = false)
     {
         GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
-        var boot = new BootConfig(await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), TestGuest.Patient);
-        return new MachineConfig(CpuModel.Find("max")!, 2, new CpuTopology(1, 1, 4, 1), 300 << 20, boot) { Acpi = acpi };
+        var boot = new BootConfig(
+            await File.ReadAllBytesAsync(files.Kernel), await File.ReadAllBytesAsync(files.Initramfs), TestGuest.Patient);
+        return new MachineConfig(CpuModel.Find("max")!, 2, new CpuTopology(1, 1, 4, 1), 300 << 20, boot)
+        {
+            Acpi = acpi,
+            Firmware = firmware ? FirmwareOption.Open("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd", []) : null,
+        };
     }
 
     private static async Task<double> UptimeAsync(ShellVm vm) =>
@@ -111,5 +116,33 @@ public sealed class SnapshotTests(ITestOutputHelper output) : IDisposable
         Assert.Equal("", await vm.MonitorAsync("system_reset"));
         await vm.AwaitShellAsync();
         await vm.PowerOffAsync();
+    }
+
+    /// <summary>Firmware's variables are in flash, which is a device; a guest with a device tree has no hotplug to freeze.</summary>
+    [Theory]
+    [InlineData(true, true)]
+    [InlineData(false, false)]
+    public async Task Guest_of_another_kind_goes_on_in_another_vm_and_reboots_there(bool acpi, bool firmware)
+    {
+        MachineConfig config = await ConfigAsync(acpi, firmware);
+        using (StateFolder state = StateFolder.Open(_folder))
+        await using (ShellVm vm = await ShellVm.StartAsync(config, state))
+        {
+            await vm.AwaitShellAsync();
+            await vm.Shell.RunAsync("X=remembered");
+            Assert.Equal("", await vm.MonitorAsync("savevm one"));
+        }
+
+        using StateFolder other = StateFolder.Open(_folder);
+        await using ShellVm second = await ShellVm.LoadAsync(await ConfigAsync(acpi, firmware), other, "one");
+        Assert.Equal("remembered", (await second.Shell.RunAsync("echo $X")).Trim());
+        if (firmware)
+        {
+            Assert.NotEqual("0", await second.Shell.RunAsync("ls /sys/firmware/efi/efivars | wc -l"));
+        }
+
+        second.Shell.Type("reboot -f");
+        await second.AwaitShellAsync();
+        await second.PowerOffAsync();
     }
 }

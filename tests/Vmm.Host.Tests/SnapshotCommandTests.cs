@@ -41,7 +41,8 @@ public sealed class SnapshotCommandTests : IDisposable
         Save("two", RamCompression.Zstd);
         (int code, string output, string errors) = await Run("list");
         Assert.Equal((0, ""), (code, errors));
-        Assert.Matches(@"^TAG +SIZE +RAM +CPUS +SAVED +GUEST TIME\none +0\.0 MiB +1 MiB +1 of 2 +\d{4}-\S+ \S+ +01:00:00\.000\ntwo .*\n$", output);
+        Assert.Matches(
+            @"^TAG +SIZE +RAM +CPUS +SAVED +GUEST TIME\none +0\.0 MiB +1 MiB +1 of 2 +\d{4}-\S+ \S+ +01:00:00\.000\ntwo .*\n$", output);
 
         (code, output, errors) = await Run("info", "two");
         Assert.Equal((0, ""), (code, errors));

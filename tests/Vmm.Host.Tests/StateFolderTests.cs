@@ -21,6 +21,22 @@ public sealed class StateFolderTests : IDisposable
     }
 
     [Fact]
+    public void Save_that_was_cut_off_is_told_and_its_files_are_removed()
+    {
+        string snapshot = Path.Combine(StateFolder.SnapshotsOf(_path), "half");
+        Directory.CreateDirectory(snapshot);
+        File.WriteAllText(Path.Combine(snapshot, "ram-1"), "half of it");
+        using (StateFolder state = StateFolder.Open(_path))
+        {
+            Assert.Equal(["half"], state.CutOffSaves);
+            Assert.False(Directory.Exists(snapshot));
+        }
+
+        using StateFolder again = StateFolder.Open(_path);
+        Assert.Empty(again.CutOffSaves);
+    }
+
+    [Fact]
     public void File_that_is_no_journal_is_refused_and_kept()
     {
         Directory.CreateDirectory(_path);

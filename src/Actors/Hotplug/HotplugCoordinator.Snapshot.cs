@@ -5,7 +5,7 @@ using Vmm.Actors.Snapshots;
 namespace Vmm.Actors.Hotplug;
 
 /// <content>
-/// A snapshot waits until each CPU that comes is enabled, each that leaves has left, and all of it is in the journal: all that is then left of
+/// A snapshot waits until each CPU that comes is enabled, each that leaves has left, and all of it is in the journal. What is then left of
 /// a request is in the hotplug block, in the guest, and in the state that is handed over. Requests wait until it is over.
 /// </content>
 public sealed partial class HotplugCoordinator

@@ -55,5 +55,5 @@ internal sealed record RestoreHotplug(HotplugState State);
 
 internal sealed record HotplugRestored;
 
-/// <summary>To the vCPU manager of a machine that was loaded while paused: the CPUs that PSCI has as on run when they are resumed.</summary>
+/// <summary>To the vCPU manager of a machine that was loaded: the CPUs that PSCI has as on run when they are resumed.</summary>
 internal sealed record StartLoadedVcpus;

@@ -111,7 +111,7 @@ public interface IVmMachine
     /// <summary>What a snapshot that this machine can go on from is of.</summary>
     SavedMachine Identity { get; }
 
-    /// <summary>What is saved of the machine and of no device: CPUs, and what belongs to them. In the order in which it is loaded.</summary>
+    /// <summary>What is saved of CPUs and what belongs to them, but of no device; in the order in which it is loaded.</summary>
     IReadOnlyList<IStateUnit> StateUnits { get; }
 
     GuestMemory Ram { get; }

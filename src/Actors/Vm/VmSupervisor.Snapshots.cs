@@ -230,7 +230,7 @@ public sealed partial class VmSupervisor
 
     private void FailLoad(string report)
     {
-        _vcpusLost = _parts.Count == 0;
+        _vcpusLost |= _parts.Count == 0;
         _lost ??= new PartFailed(Snapshots, report);
         LoseHeld(report.Split('\n')[0]);
     }

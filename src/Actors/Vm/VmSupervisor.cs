@@ -159,6 +159,9 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
             Sender.Tell(_status);
         });
 
+        // Keys that come before the machine is powered on or loaded are for the guest that is there then.
+        Receive<SendSerial>(_ => !_poweredOn, _ => Stash.Stash());
+
         // These messages were on their way from a vCPU when it was stopped.
         Receive<GuestPoweredOff>(_ => PowerOff());
         Receive<GuestReset>(_ => Reset(ActorRefs.Nobody, resume: false, s_guestReset));

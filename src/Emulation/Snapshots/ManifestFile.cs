@@ -64,9 +64,7 @@ internal static class ManifestFile
         new(SnapshotFault.Damaged, $"{SnapshotFormat.Manifest} is damaged: {how}", cause);
 }
 
-/// <summary>
-/// The JSON form of the manifest, generated when Vmm is compiled. Members that this program does not know are passed over.
-/// </summary>
+/// <summary>How the manifest becomes JSON and back, made when Vmm is compiled. Members that are not known are passed over.</summary>
 [JsonSourceGenerationOptions(
     WriteIndented = true,
     NewLine = "\n",

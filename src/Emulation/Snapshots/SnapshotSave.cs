@@ -32,9 +32,8 @@ public sealed partial class SnapshotSave : IDisposable
     private static partial Regex FileName();
 
     /// <summary>All files of a folder whose names are those of snapshots' files, but the manifest.</summary>
-    internal static string[] OwnFiles(string folder) =>
-        [.. Directory.GetFiles(folder).Where(f => Path.GetFileName(f) is var name
-            && (name == SnapshotFormat.NewManifest || FileName().IsMatch(name)))];
+    internal static string[] OwnFiles(string folder) => [.. Directory.GetFiles(folder)
+        .Where(f => Path.GetFileName(f) is var name && (name == SnapshotFormat.NewManifest || FileName().IsMatch(name)))];
 
     /// <summary>Those of them that the manifest does not name; none when the manifest cannot be read, for then nobody knows.</summary>
     internal static string[] StrayFiles(string folder)

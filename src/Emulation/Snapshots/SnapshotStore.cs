@@ -181,8 +181,8 @@ public sealed class SnapshotStore(string folder)
         if (!SnapshotFormat.IsTag(tag))
         {
             throw new SnapshotException(SnapshotFault.BadName,
-                $"'{SnapshotFormat.Legible(tag)}' is no name for a snapshot: "
-                + "use letters, digits, '-', '.' and '_', and begin with a letter or digit");
+                $"'{SnapshotFormat.Legible(tag)}' is no name for a snapshot: use letters, digits, '-', '.' and '_', and begin with a "
+                + "letter or digit");
         }
     }
 

@@ -43,9 +43,7 @@ public sealed record SavedUnit(string Id, int Version, ReadOnlyMemory<byte> Fiel
     }
 }
 
-/// <summary>
-/// Bytes of saved state, read from the first to the last. A length is held against what is left before anything is made of it.
-/// </summary>
+/// <summary>Bytes of saved state, read in order. A length is held against what is left before anything is made of it.</summary>
 internal sealed class StateInput(ReadOnlyMemory<byte> bytes)
 {
     private static readonly UTF8Encoding s_utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);

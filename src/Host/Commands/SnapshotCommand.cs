@@ -91,8 +91,9 @@ public static class SnapshotCommand
     private static string Row(SnapshotManifest m)
     {
         string cpus = $"{m.Cpus.Count(c => c.Enabled)} of {m.Machine.PossibleCpus}";
-        return string.Create(CultureInfo.InvariantCulture, $"{Mebibytes(m.StoredBytes),10}  {SnapshotFormat.Size(m.Machine.MemoryBytes),8}  "
-            + $"{cpus,7}  {m.SavedAt.ToLocalTime():yyyy-MM-dd HH:mm:ss}  {GuestTime(m),13}");
+        return string.Create(CultureInfo.InvariantCulture, $"{Mebibytes(m.StoredBytes),10}  "
+            + $"{SnapshotFormat.Size(m.Machine.MemoryBytes),8}  {cpus,7}  "
+            + $"{m.SavedAt.ToLocalTime():yyyy-MM-dd HH:mm:ss}  {GuestTime(m),13}");
     }
 
     private static void Info(SnapshotStore store, string tag)
@@ -109,7 +110,8 @@ public static class SnapshotCommand
             ("by", $"vmm {UserText.Legible(m.Product)}, format {m.Format}"),
             ("guest time", GuestTime(m)),
             ("size", Mebibytes(m.StoredBytes)),
-            ("RAM", $"{SnapshotFormat.Size(machine.MemoryBytes)}, {(m.Ram.Compression == RamCompression.None ? "not compressed" : "zstd")}"),
+            ("RAM", $"{SnapshotFormat.Size(machine.MemoryBytes)}, "
+                + $"{(m.Ram.Compression == RamCompression.None ? "not compressed" : "zstd")}"),
             ("machine", $"{UserText.Legible(machine.Board)}, acpi={(machine.Acpi ? "on" : "off")}"
                 + $"{(machine.OnlineCapable ? ", online-capable-cpus=on" : "")}{(machine.Firmware == null ? "" : ", with firmware")}"),
             ("CPU model", UserText.Legible(machine.CpuModel)),

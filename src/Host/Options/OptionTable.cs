@@ -113,7 +113,7 @@ public static class OptionTable
             o with { Log = v }) { Choices = ["verbose", "debug", "information", "warning", "error", "fatal"] },
         new("remote", EndpointOption.Syntax, "take monitor commands of vmm remote; whoever reaches the port controls the VM (127.0.0.1)",
             OptionValue.Text, (o, v) => o with { Remote = v }),
-        new("state", "FOLDER", "keep there which CPUs are plugged and disabled, so that they are from power-on in the next run, and snapshots",
+        new("state", "FOLDER", "keep there snapshots, and which CPUs are plugged and disabled: they are so from power-on in the next run",
             OptionValue.Folder, (o, v) => o with { State = v }),
     ];
 

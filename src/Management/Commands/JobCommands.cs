@@ -38,8 +38,8 @@ public sealed record JobIdArguments(string Id);
 public sealed record JobStatusChangeEvent(string Id, JobStatus Status);
 
 /// <summary>
-/// Jobs (QEMU, qapi/job.json): commands that are answered at once, work on, and are there until they are dismissed, with how they ended. Those
-/// that there are cannot be paused or cancelled.
+/// Jobs (QEMU, qapi/job.json): commands that are answered at once, work on, and are there until they are dismissed, with how they ended.
+/// Those that there are cannot be paused or cancelled.
 /// </summary>
 public sealed class JobCommands
 {

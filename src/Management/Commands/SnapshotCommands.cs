@@ -67,9 +67,10 @@ public sealed class SnapshotCommands(MonitorVm vm, JobCommands jobs)
         for (int i = 0; i < list.Tags.Length; i++)
         {
             TimeSpan clock = TimeSpan.FromMilliseconds(list.GuestMilliseconds[i]);
+            DateTimeOffset date = DateTimeOffset.FromUnixTimeSeconds(list.SavedAt[i]).ToLocalTime();
             lines.Add(string.Format(
                 CultureInfo.InvariantCulture, Row, "--", list.Tags[i], Size(list.Bytes[i]),
-                DateTimeOffset.FromUnixTimeSeconds(list.SavedAt[i]).ToLocalTime().ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture),
+                date.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture),
                 string.Create(CultureInfo.InvariantCulture, $"{(long)clock.TotalHours:0000}:{clock:mm\\:ss\\.fff}"), "--"));
         }
 

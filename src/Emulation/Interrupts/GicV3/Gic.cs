@@ -49,8 +49,8 @@ public sealed partial class Gic
     }
 
     /// <summary>
-    /// Lowers all lines, before GIC and devices are loaded in this order: a device then drives its lines to their levels, whatever they were.
-    /// Nothing of the machine runs.
+    /// Lowers all lines, before GIC and devices are loaded in this order: a device then drives its lines to their levels, whatever they
+    /// were. Nothing of the machine runs.
     /// </summary>
     public void LowerLines() => _lines.ForEach(line => line.Set(false));
 

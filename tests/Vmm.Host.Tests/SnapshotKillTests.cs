@@ -1,0 +1,105 @@
+using System.Diagnostics;
+using Vmm.Emulation.Snapshots;
+using Vmm.Host.Options;
+
+namespace Vmm.Host.Tests;
+
+/// <summary>The program is killed while it saves: there is the old snapshot or the new one, whole.</summary>
+public sealed class SnapshotKillTests : IDisposable
+{
+    private const int Kills = 24;
+
+    // What RAM has to be written of, so that a save takes some time.
+    private const int Contents = 48 << 20;
+
+    private readonly string _folder = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+
+    public SnapshotKillTests() => Directory.CreateDirectory(_folder);
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private string StatePath => Path.Combine(_folder, "state");
+
+    private async Task<Process> StartAsync()
+    {
+        string image = Path.Combine(_folder, "Image");
+        string initrd = Path.Combine(_folder, "initrd");
+        if (!File.Exists(initrd))
+        {
+            await File.WriteAllBytesAsync(image, EmptyMachine.Program.ToArray());
+            byte[] bytes = new byte[Contents];
+            new Random(1).NextBytes(bytes);
+            await File.WriteAllBytesAsync(initrd, bytes);
+        }
+
+        Process vm = VmmProcess.Start(["-m", "128M", "-kernel", image, "-initrd", initrd, "-serial", "none", "-monitor", "stdio",
+            "-state", StatePath]);
+        await AwaitRunningAsync(vm);
+        return vm;
+    }
+
+    // Commands are executed one after another: this one when those before it are done. A VM that starts is asked again.
+    private static async Task AwaitRunningAsync(Process vm)
+    {
+        using var patience = new CancellationTokenSource(Patience.Limit);
+        string line = "";
+        while (!line.Contains("VM status: running", StringComparison.Ordinal))
+        {
+            await vm.StandardInput.WriteLineAsync("info status");
+            await vm.StandardInput.FlushAsync(patience.Token);
+            do
+            {
+                line = await vm.StandardOutput.ReadLineAsync(patience.Token) ?? throw new IOException("the program ended");
+            }
+            while (!line.Contains("VM status:", StringComparison.Ordinal));
+        }
+    }
+
+    private static async Task KillAsync(Process vm)
+    {
+        vm.Kill();
+        await vm.WaitForExitAsync().WaitAsync(Patience.Limit);
+    }
+
+    [Fact]
+    public async Task Kill_while_saving_leaves_the_old_snapshot_or_the_new_one()
+    {
+        var store = new SnapshotStore(StateFolder.SnapshotsOf(StatePath));
+        int generation = 0;
+        var saveTime = TimeSpan.Zero;
+        for (int kill = 0; kill < Kills; kill++)
+        {
+            using Process vm = await StartAsync();
+            Assert.Empty(Directory.Exists(StateFolder.SnapshotsOf(StatePath)) ? store.CleanUp() : []);
+            bool untilTheEnd = kill % 8 == 1;
+            long start = Stopwatch.GetTimestamp();
+            await vm.StandardInput.WriteLineAsync("savevm one");
+            await vm.StandardInput.FlushAsync();
+            if (untilTheEnd)
+            {
+                await AwaitRunningAsync(vm);
+                saveTime = Stopwatch.GetElapsedTime(start);
+            }
+            else
+            {
+                // From at once until what was seen to be long enough.
+                await Task.Delay(saveTime * 1.2 * (kill % 8) / 8);
+            }
+
+            await KillAsync(vm);
+            int found = 0;
+            if (store.Exists("one"))
+            {
+                using Snapshot snapshot = store.Open("one");
+                snapshot.Verify();
+                found = snapshot.Manifest.Generation;
+            }
+
+            Assert.True(found == generation + 1 || (found == generation && !untilTheEnd),
+                $"kill {kill}: generation {found} after {generation}, a save takes {saveTime.TotalMilliseconds:F0} ms");
+            generation = found;
+        }
+
+        Assert.InRange(generation, Kills / 8, Kills - 1);
+    }
+}
