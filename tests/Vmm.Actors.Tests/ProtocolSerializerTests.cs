@@ -88,6 +88,7 @@ public sealed class ProtocolSerializerTests : TestKit
         type == typeof(string) ? $"text {position} \u00e9\n"
         : type == typeof(string[]) ? new[] { "a", "b" }
         : type == typeof(int[]) ? new[] { 1, -2 }
+        : type == typeof(long[]) ? new[] { long.MaxValue, -2 }
         : type == typeof(byte[]) ? new byte[] { 0, 255 }
         : type == typeof(ulong) ? ulong.MaxValue - (ulong)position
         : type == typeof(bool) ? true

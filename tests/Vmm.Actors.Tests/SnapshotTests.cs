@@ -142,7 +142,7 @@ public sealed class SnapshotTests : VmTestKit
         ExpectMsg(new HotplugAccepted("extra", 2), s_patience);
         AwaitAssert(() => Assert.Contains("remove 2", other.Log), s_patience);
         other.Port.Eject(2);
-        ExpectMsg(new HotplugOutcome("extra", 2, false, HotplugOutcomeKind.Done, 0), s_patience);
+        ExpectMsg(new HotplugOutcome("extra", 2, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0), s_patience);
         second.Tell(new PlugVcpu("third", 3), TestActor);
         ExpectMsg(new HotplugAccepted("third", 3), s_patience);
         AwaitAssert(() => Assert.Contains("insert 3", other.Log), s_patience);
@@ -159,7 +159,7 @@ public sealed class SnapshotTests : VmTestKit
 
         // The first timeline: the guest refuses.
         _machine.Port.Ost(2, 1, 0x80);
-        ExpectMsg(new HotplugOutcome("late", 2, true, HotplugOutcomeKind.Refused, 0x80), s_patience);
+        ExpectMsg(new HotplugOutcome("late", 2, HotplugOperation.Plug, HotplugOutcomeKind.Refused, 0x80), s_patience);
 
         // The second: it takes the CPU.
         TestProbe listener = CreateTestProbe();
@@ -168,7 +168,9 @@ public sealed class SnapshotTests : VmTestKit
         ExpectMsg(new SnapshotLoaded("one"), s_patience);
         Assert.Single(_journal.State.Pending);
         _machine.Port.Ost(2, 1, 0);
-        Assert.Equal(new HotplugOutcome("late", 2, true, HotplugOutcomeKind.Done, 0), listener.ExpectMsg<HotplugOutcome>(s_patience));
+        Assert.Equal(
+            new HotplugOutcome("late", 2, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0),
+            listener.ExpectMsg<HotplugOutcome>(s_patience));
         Assert.Equal(1, _machine.Log.Count(l => l == "insert 2"));
     }
 
@@ -196,7 +198,7 @@ public sealed class SnapshotTests : VmTestKit
         AwaitLog("remove 2");
         _machine.Port.Eject(2);
         vm.Tell(Again("one"), TestActor);
-        ExpectMsg(new HotplugOutcome("extra", 2, false, HotplugOutcomeKind.Done, 0), s_patience);
+        ExpectMsg(new HotplugOutcome("extra", 2, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0), s_patience);
         ExpectMsg(new SnapshotSaved("one"), s_patience);
         using Snapshot snapshot = Store.Open("one");
         Assert.Equal(new SavedCpu(2, "", false), snapshot.Manifest.Cpus[2]);
@@ -323,7 +325,7 @@ public sealed class SnapshotTests : VmTestKit
         Assert.Contains("cannot be written", Rejection(vm, Again("two"), RejectionCode.NotWritten));
         RequireRuns(vm, _machine);
         _journal.IsFull = false;
-        ExpectMsg(new HotplugOutcome("extra", 2, false, HotplugOutcomeKind.Done, 0), s_patience);
+        ExpectMsg(new HotplugOutcome("extra", 2, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0), s_patience);
         Save(vm, "two");
     }
 
@@ -352,7 +354,7 @@ public sealed class SnapshotTests : VmTestKit
             vm.Tell(new UnplugVcpu($"c{i}"), TestActor);
             ExpectMsg(new HotplugAccepted($"c{i}", 2 + (i % 2)), s_patience);
             _machine.Port.Eject(2 + (i % 2));
-            ExpectMsg(new HotplugOutcome($"c{i}", 2 + (i % 2), false, HotplugOutcomeKind.Done, 0), s_patience);
+            ExpectMsg(new HotplugOutcome($"c{i}", 2 + (i % 2), HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0), s_patience);
         }
 
         for (int i = 9; i >= 0; i--)
