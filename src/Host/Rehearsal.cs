@@ -16,14 +16,14 @@ namespace Vmm.Host;
 /// Plugs and unplugs a CPU of a second, small machine while the guest of the VM boots, once by QMP and once by HMP. The .NET runtime loads
 /// and links code when it is first used, which takes some milliseconds of a first request; after the rehearsal the first request takes as
 /// long as later ones. No guest runs in the second machine: its hotplug registers are written from here. It has actors, monitors and a
-/// journal of its own, and nothing of it can be seen from outside. It takes some 0.1 s of CPU time.
+/// journal of its own, and nothing of it can be seen from outside. It runs beside the guest, on another core where the host has one.
 /// </summary>
 internal static class Rehearsal
 {
     private const int PluggedCpu = 1;
     private const ulong MemoryBytes = 2 << 20;
 
-    // ACPI 6.5, table 5.6.6 (device object notification values) and 6.3.5 (_OST).
+    // ACPI 6.5, sections 5.6.6 (device object notification values) and 6.3.5 (_OST).
     private const uint DeviceCheck = 1;
     private const uint EjectRequest = 3;
     private const uint Success = 0;
