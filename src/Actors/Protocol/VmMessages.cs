@@ -19,6 +19,15 @@ public enum VmRunState
 
     /// <summary>It is held still to be loaded, and goes on by itself.</summary>
     RestoreVm,
+
+    /// <summary>It was started to receive a migration, and waits for it.</summary>
+    InMigrate,
+
+    /// <summary>It is held still while the last of it is sent to another process.</summary>
+    FinishMigrate,
+
+    /// <summary>The guest was handed over to another process. What is here is the machine as it was then.</summary>
+    PostMigrate,
 }
 
 /// <summary>The run states in QEMU's words, for people.</summary>
@@ -32,6 +41,9 @@ public static class RunStateNames
         VmRunState.Shutdown => "shutdown",
         VmRunState.SaveVm => "save-vm",
         VmRunState.RestoreVm => "restore-vm",
+        VmRunState.InMigrate => "inmigrate",
+        VmRunState.FinishMigrate => "finish-migrate",
+        VmRunState.PostMigrate => "postmigrate",
         _ => "internal-error",
     };
 }

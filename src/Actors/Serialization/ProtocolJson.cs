@@ -18,7 +18,8 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
         typeof(NamedEnum<VmRunState>), typeof(NamedEnum<ShutdownCause>), typeof(NamedEnum<ReportSubject>),
         typeof(NamedEnum<RejectionCode>), typeof(NamedEnum<VcpuState>), typeof(NamedEnum<PsciPowerState>),
         typeof(NamedEnum<CpuAdminState>), typeof(NamedEnum<CpuOperationalState>), typeof(NamedEnum<HotplugOutcomeKind>),
-        typeof(NamedEnum<HotplugOperation>),
+        typeof(NamedEnum<HotplugOperation>), typeof(NamedEnum<MigrationStatus>), typeof(NamedEnum<MigrationCapability>),
+        typeof(NamedEnum<MigrationParameter>),
     ])]
 [JsonSerializable(typeof(CreateVcpu))]
 [JsonSerializable(typeof(VcpuReady))]
@@ -117,4 +118,27 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
 [JsonSerializable(typeof(SnapshotDeleted))]
 [JsonSerializable(typeof(GetSnapshots))]
 [JsonSerializable(typeof(SnapshotList))]
+[JsonSerializable(typeof(StartMigration))]
+[JsonSerializable(typeof(ReceiveMigration))]
+[JsonSerializable(typeof(MigrationStarted))]
+[JsonSerializable(typeof(PrepareIncoming))]
+[JsonSerializable(typeof(CancelMigration))]
+[JsonSerializable(typeof(ContinueMigration))]
+[JsonSerializable(typeof(PauseMigration))]
+[JsonSerializable(typeof(RecoverMigration))]
+[JsonSerializable(typeof(StartPostcopy))]
+[JsonSerializable(typeof(MigrationCommandDone))]
+[JsonSerializable(typeof(SetMigrationCapabilities))]
+[JsonSerializable(typeof(GetMigrationCapabilities))]
+[JsonSerializable(typeof(MigrationCapabilities))]
+[JsonSerializable(typeof(SetMigrationParameters))]
+[JsonSerializable(typeof(GetMigrationParameters))]
+[JsonSerializable(typeof(MigrationParameters))]
+[JsonSerializable(typeof(GetMigration))]
+[JsonSerializable(typeof(MigrationInfo))]
+[JsonSerializable(typeof(MeasureDirtyRate))]
+[JsonSerializable(typeof(GetDirtyRate))]
+[JsonSerializable(typeof(DirtyRate))]
+[JsonSerializable(typeof(MigrationChanged))]
+[JsonSerializable(typeof(MigrationPassed))]
 internal sealed partial class ProtocolJson : JsonSerializerContext;

@@ -51,6 +51,14 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("jl", typeof(CpuRestored)), ("ss", typeof(SaveSnapshot)), ("sS", typeof(SnapshotSaved)), ("sl", typeof(LoadSnapshot)),
         ("sL", typeof(SnapshotLoaded)), ("sd", typeof(DeleteSnapshot)), ("sD", typeof(SnapshotDeleted)), ("s?", typeof(GetSnapshots)),
         ("s!", typeof(SnapshotList)),
+        ("gs", typeof(StartMigration)), ("gr", typeof(ReceiveMigration)), ("gS", typeof(MigrationStarted)),
+        ("gp", typeof(PrepareIncoming)), ("gc", typeof(CancelMigration)), ("gn", typeof(ContinueMigration)),
+        ("gu", typeof(PauseMigration)), ("gv", typeof(RecoverMigration)), ("gq", typeof(StartPostcopy)),
+        ("gk", typeof(MigrationCommandDone)), ("gb", typeof(SetMigrationCapabilities)), ("g1", typeof(GetMigrationCapabilities)),
+        ("gB", typeof(MigrationCapabilities)), ("gm", typeof(SetMigrationParameters)), ("g2", typeof(GetMigrationParameters)),
+        ("gM", typeof(MigrationParameters)), ("g?", typeof(GetMigration)), ("g!", typeof(MigrationInfo)),
+        ("gt", typeof(MeasureDirtyRate)), ("g3", typeof(GetDirtyRate)), ("gT", typeof(DirtyRate)), ("ge", typeof(MigrationChanged)),
+        ("gP", typeof(MigrationPassed)),
     ];
 
     private static readonly Dictionary<string, Type> s_types = s_messages.ToDictionary(m => m.Manifest, m => m.Type);

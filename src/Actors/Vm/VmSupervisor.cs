@@ -4,6 +4,7 @@ using Vmm.Actors.Devices;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Interrupts;
+using Vmm.Actors.Migration;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Snapshots;
 using Vmm.Actors.Vcpu;
@@ -28,6 +29,9 @@ public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, 
 
     /// <summary>Where snapshots are kept; null for a VM that has no place for them.</summary>
     public SnapshotStore? Snapshots { get; init; }
+
+    /// <summary>What addresses of migrations mean; null for a VM that cannot migrate.</summary>
+    public IMigrationTransport? Migration { get; init; }
 
     /// <summary>A reset request powers the machine off instead (<c>-no-reboot</c>).</summary>
     public bool ShutdownOnReset { get; init; }

@@ -1,0 +1,59 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Vmm.Actors.Protocol;
+
+namespace Vmm.Actors.Migration;
+
+/// <summary>A parameter of migrations: its values and its default.</summary>
+/// <param name="Default">Its value at the start: a number in decimal, or text.</param>
+/// <param name="Least">The least number; of text, 0.</param>
+/// <param name="Most">The largest number; null for text.</param>
+/// <param name="Words">The words that can be its value; null for any text and for numbers.</param>
+/// <param name="Unit">For people.</param>
+public sealed record MigrationParameterRow(
+    MigrationParameter Parameter, string Default, long Least = 0, long? Most = null, string[]? Words = null, string Unit = "");
+
+/// <summary>The parameters with QEMU's limits and defaults (migration/options.c).</summary>
+public static class MigrationParameterTable
+{
+    /// <summary>QEMU's limit of <c>downtime-limit</c>, in milliseconds.</summary>
+    private const long LongestDowntime = 2_000_000;
+
+    /// <summary>In the order of the enumeration.</summary>
+    public static ImmutableArray<MigrationParameterRow> Rows { get; } =
+    [
+        new(MigrationParameter.AnnounceInitial, "50", 0, 100_000, Unit: "ms"),
+        new(MigrationParameter.AnnounceMax, "550", 0, 100_000, Unit: "ms"),
+        new(MigrationParameter.AnnounceRounds, "5", 0, 1000),
+        new(MigrationParameter.AnnounceStep, "100", 0, 10_000, Unit: "ms"),
+        new(MigrationParameter.ThrottleTriggerThreshold, "50", 1, 100),
+        new(MigrationParameter.CpuThrottleInitial, "20", 1, 99),
+        new(MigrationParameter.CpuThrottleIncrement, "10", 1, 99),
+        new(MigrationParameter.CpuThrottleTailslow, "off", Words: ["on", "off"]),
+        new(MigrationParameter.TlsCreds, ""),
+        new(MigrationParameter.TlsHostname, ""),
+        new(MigrationParameter.TlsAuthz, ""),
+        new(MigrationParameter.MaxBandwidth, "134217728", 0, long.MaxValue, Unit: "bytes/second"),
+        new(MigrationParameter.AvailSwitchoverBandwidth, "0", 0, long.MaxValue, Unit: "bytes/second"),
+        new(MigrationParameter.DowntimeLimit, "300", 0, LongestDowntime, Unit: "ms"),
+        new(MigrationParameter.MultifdChannels, "2", 1, 255),
+        new(MigrationParameter.MaxPostcopyBandwidth, "0", 0, long.MaxValue, Unit: "bytes/second"),
+        new(MigrationParameter.MaxCpuThrottle, "99", 1, 99),
+        new(MigrationParameter.MultifdCompression, "none", Words: ["none", "zstd"]),
+        new(MigrationParameter.MultifdZstdLevel, "1", 0, 20),
+        new(MigrationParameter.Mode, "normal", Words: ["normal"]),
+        new(MigrationParameter.DirectIo, "off", Words: ["off"]),
+    ];
+
+    /// <summary>A parameter in QEMU's spelling, such as <c>max-bandwidth</c>.</summary>
+    public static string NameOf(MigrationParameter parameter) => Hyphenated(parameter.ToString());
+
+    /// <summary>A capability in QEMU's spelling, such as <c>auto-converge</c>.</summary>
+    public static string NameOf(MigrationCapability capability) => Hyphenated(capability.ToString());
+
+    /// <summary>A status in QEMU's spelling, such as <c>pre-switchover</c>.</summary>
+    public static string NameOf(MigrationStatus status) => Hyphenated(status.ToString());
+
+    private static string Hyphenated(string name) => string.Concat(name.Select((c, at) =>
+        char.IsAsciiLetterUpper(c) ? (at > 0 ? "-" : "") + char.ToLowerInvariant(c) : c.ToString(CultureInfo.InvariantCulture)));
+}
