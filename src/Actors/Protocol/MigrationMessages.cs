@@ -138,7 +138,6 @@ public enum MigrationStatus
     Cancelling,
     Cancelled,
     Active,
-    PostcopyDevice,
     PostcopyActive,
 
     /// <summary>The link was lost after the guest was handed over, before all of its RAM was.</summary>
@@ -163,6 +162,7 @@ public enum MigrationCapability
     Xbzrle,
     RdmaPinAll,
     AutoConverge,
+    ZeroBlocks,
     Events,
     PostcopyRam,
     XColo,
