@@ -100,6 +100,8 @@ internal sealed class FakeMachine : IVmMachine
 
     public bool IsAccessible(int cpu) => Volatile.Read(ref _accessible[cpu]);
 
+    private DirtyLog? _dirtyLog;
+
     public bool ClockRuns { get; private set; }
 
     public void SetClockRunning(bool value)
@@ -117,13 +119,17 @@ internal sealed class FakeMachine : IVmMachine
 
     public ulong Clock => 62_500_000;
 
-    public void Load(Snapshot snapshot, IReadOnlyCollection<SavedUnit> units)
+    public DirtyLog DirtyLog => _dirtyLog ??= new DirtyLog(Ram, () => { });
+
+    public void Load(IReadOnlyCollection<SavedUnit> units, Action loadRam)
     {
         Break("load");
-        snapshot.LoadRam(Ram);
+        loadRam();
         Archive.Load(units, StateUnits);
         Log.Enqueue("loaded");
     }
+
+    public void AdvanceClock(TimeSpan by) => Log.Enqueue("clock advanced");
 
     public void Reset() => Interlocked.Increment(ref Resets);
 

@@ -76,12 +76,16 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     public ulong Clock => _machine.Clock.Count;
 
-    public void Load(Snapshot snapshot, IReadOnlyCollection<SavedUnit> units)
+    public DirtyLog DirtyLog => _machine.DirtyLog;
+
+    public void Load(IReadOnlyCollection<SavedUnit> units, Action loadRam)
     {
         _machine.PrepareLoad();
-        snapshot.LoadRam(_machine.Ram);
+        loadRam();
         Archive.Load(units, _machine.CpuUnits);
     }
+
+    public void AdvanceClock(TimeSpan by) => _machine.Clock.Advance(by);
 
     public int PowerButtonPin => _machine.Board.Map.PowerButtonPin;
 

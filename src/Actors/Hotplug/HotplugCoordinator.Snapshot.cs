@@ -58,6 +58,25 @@ public sealed partial class HotplugCoordinator
     {
         Receive<ThawHotplug>(_ => Thaw());
         Receive<RestoreHotplug>(Restore);
+        Receive<HandOverHotplug>(_ =>
+        {
+            Become(HandedOver);
+            Stash.UnstashAll();
+        });
+        Queries();
+        ReceiveAny(_ => Stash.Stash());
+    }
+
+    // The guest runs in another process, where what was asked here ends.
+    private void HandedOver()
+    {
+        void Reject(string id) => Sender.Tell(
+            new HotplugRejected(HotplugState.Legible(id), RejectionCode.WrongRunState, "the guest was handed over to another process"));
+
+        Receive<ThawHotplug>(_ => Thaw());
+        Receive<PlugVcpu>(plug => Reject(plug.Id));
+        Receive<UnplugVcpu>(unplug => Reject(unplug.Id));
+        Receive<SetVcpuAdmin>(_ => Reject(""));
         Queries();
         ReceiveAny(_ => Stash.Stash());
     }

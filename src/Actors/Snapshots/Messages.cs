@@ -5,6 +5,17 @@ using Vmm.Actors.Protocol;
 namespace Vmm.Actors.Snapshots;
 
 /// <summary>
+/// To the supervisor: one at a time saves, loads or moves the VM. Answer: <see cref="VmClaimed"/>, or <see cref="VmCommandRejected"/> with
+/// what the one who has it does. It ends with <see cref="DisclaimVm"/>, or with the sender.
+/// </summary>
+/// <param name="What">What is done with it: a sentence.</param>
+internal sealed record ClaimVm(string What);
+
+internal sealed record VmClaimed;
+
+internal sealed record DisclaimVm;
+
+/// <summary>
 /// To the supervisor: hold the VM still, under a run state of its own. Answer: <see cref="VmHeld"/>, or <see cref="VmCommandRejected"/>. A
 /// guest that has just reset itself or powered off does so first.
 /// </summary>
@@ -14,11 +25,14 @@ internal sealed record HoldVm(VmRunState State);
 /// No vCPU runs, time stands still, and commands wait. <see cref="ReleaseVm"/>, <see cref="RemakeVm"/> or <see cref="FailVm"/> ends it. A
 /// part that ends meanwhile ends it too, which <see cref="VmCommandRejected"/> tells.
 /// </summary>
+/// <param name="From">The run state before.</param>
 /// <param name="Hotplug">Null on a machine without.</param>
-internal sealed record VmHeld(IActorRef Gic, IActorRef Devices, IActorRef? Hotplug);
+internal sealed record VmHeld(VmRunState From, IActorRef Gic, IActorRef Devices, IActorRef? Hotplug);
 
-/// <summary>To the supervisor: go on as before <see cref="HoldVm"/>.</summary>
-internal sealed record ReleaseVm;
+/// <summary>To the supervisor of a held VM: go on.</summary>
+/// <param name="As">The run state; null for that before <see cref="HoldVm"/>.</param>
+/// <param name="Detail">Why, for people; only with <paramref name="As"/>.</param>
+internal sealed record ReleaseVm(VmRunState? As = null, string Detail = "");
 
 /// <summary>To the supervisor of a held VM: stop all parts, so that the machine is nobody's. Answer: <see cref="PartsStopped"/>.</summary>
 internal sealed record StopParts;
@@ -27,7 +41,7 @@ internal sealed record PartsStopped;
 
 /// <summary>
 /// To the supervisor, after <see cref="StopParts"/>: RAM and CPUs have been loaded. It makes the parts anew, has each device's actor load
-/// its state, and goes on as before. Answer: <see cref="VmStatus"/>, or <see cref="VmCommandRejected"/> when a device refuses its state.
+/// its state, and holds the VM. Answer: <see cref="VmHeld"/>, or <see cref="VmCommandRejected"/> when a device refuses its state.
 /// </summary>
 /// <param name="Devices">In the order in which they are loaded.</param>
 /// <param name="LastOst">What the guest said last of each CPU; null on a machine without hotplug.</param>
@@ -46,6 +60,12 @@ internal sealed record FreezeHotplug;
 internal sealed record HotplugFrozen(HotplugState State, LastOst LastOst);
 
 internal sealed record ThawHotplug;
+
+/// <summary>
+/// To a frozen coordinator: the guest was handed over to another process, where all requests end. New ones are rejected until
+/// <see cref="ThawHotplug"/>.
+/// </summary>
+internal sealed record HandOverHotplug;
 
 /// <summary>
 /// To a frozen coordinator: write to the journal that the CPUs are as in a snapshot. Answer: <see cref="HotplugRestored"/> or

@@ -119,12 +119,19 @@ public interface IVmMachine
     /// <summary>The guest's time, in ticks of its system counter.</summary>
     ulong Clock { get; }
 
+    /// <summary>The pages that are written, for whoever copies RAM while the vCPUs run; one user at a time.</summary>
+    DirtyLog DirtyLog { get; }
+
     /// <summary>
-    /// Loads RAM and <see cref="StateUnits"/>. No vCPU runs, and no device's actor does anything. The devices are to be loaded after.
+    /// Loads RAM and <see cref="StateUnits"/>. No vCPU runs, and no device's actor does anything. The devices are to be loaded after. What
+    /// it throws leaves the machine loaded in part.
     /// </summary>
-    /// <exception cref="SnapshotException">It is damaged; the machine is then loaded in part.</exception>
-    /// <exception cref="StateException">A unit refuses what was saved; the machine is then loaded in part.</exception>
-    void Load(Snapshot snapshot, IReadOnlyCollection<SavedUnit> units);
+    /// <param name="loadRam">Makes RAM what it is to be.</param>
+    /// <exception cref="StateException">A unit refuses what was saved.</exception>
+    void Load(IReadOnlyCollection<SavedUnit> units, Action loadRam);
+
+    /// <summary>Lets guest time, which stands still, go on from a later moment.</summary>
+    void AdvanceClock(TimeSpan by);
 
     /// <summary>The pin of the GPIO port that has the power button of a machine without ACPI.</summary>
     int PowerButtonPin { get; }

@@ -25,6 +25,9 @@ public sealed partial class VmSupervisor
     // It outlives the parts, as the journal does. Null before it is asked for, or once it has ended.
     private IActorRef? _snapshots;
 
+    // Who saves, loads or moves the VM, and what it does with it; nobody while none does.
+    private (IActorRef By, string What) _claim = (ActorRefs.Nobody, "");
+
     // While the VM is held: for whom, and as what it goes on.
     private IActorRef _holder = ActorRefs.Nobody;
     private VmStatus _heldFrom = new(VmRunState.Paused, "");
@@ -34,6 +37,30 @@ public sealed partial class VmSupervisor
         _snapshots ??= Context.Watch(
             Context.ActorOf(ActorProps.Of(() => new SnapshotCoordinator(_machine, _options.Snapshots, s_product)), Snapshots));
         _snapshots.Forward(request);
+    }
+
+    private void Claims()
+    {
+        Receive<ClaimVm>(claim =>
+        {
+            if (!_claim.By.IsNobody())
+            {
+                Sender.Tell(new VmCommandRejected(RejectionCode.InProgress, _claim.What));
+                return;
+            }
+
+            _claim = (Sender, claim.What);
+            Sender.Tell(new VmClaimed());
+        });
+        Receive<DisclaimVm>(_ => Disclaim(Sender));
+    }
+
+    private void Disclaim(IActorRef claimer)
+    {
+        if (_claim.By.Equals(claimer))
+        {
+            _claim = (ActorRefs.Nobody, "");
+        }
     }
 
     private void Hold(HoldVm hold, bool resume)
@@ -84,8 +111,8 @@ public sealed partial class VmSupervisor
                 else
                 {
                     SetStatus(hold.State, "");
-                    Become(Held);
-                    _holder.Tell(new VmHeld(_gic, _devices, _hotplug));
+                    Become(Holding);
+                    _holder.Tell(Held(_heldFrom.RunState));
                 }
 
                 Stash.UnstashAll();
@@ -96,10 +123,13 @@ public sealed partial class VmSupervisor
         });
     }
 
-    private void Held()
+    private VmHeld Held(VmRunState from) => new(from, _gic, _devices, _hotplug);
+
+    private void Holding()
     {
-        Receive<ReleaseVm>(_ =>
+        Receive<ReleaseVm>(release =>
         {
+            _heldFrom = release.As is { } state ? new VmStatus(state, release.Detail) : _heldFrom;
             GoOn();
             Stash.UnstashAll();
         });
@@ -109,6 +139,7 @@ public sealed partial class VmSupervisor
 
     private void WhileHeld()
     {
+        Claims();
         Receive<GetVmStatus>(_ => Sender.Tell(_status));
         Receive<GetMachineDescription>(_ => Sender.Tell(_machine.Description));
         Receive<GetSnapshots>(ToSnapshots);
@@ -218,13 +249,8 @@ public sealed partial class VmSupervisor
     {
         MakeHotplug(remake.LastOst);
         _vcpus.Tell(new StartLoadedVcpus());
-        if (_heldFrom.RunState == VmRunState.Shutdown)
-        {
-            _heldFrom = new VmStatus(VmRunState.Paused, "");
-        }
-
-        GoOn();
-        _holder.Tell(_status);
+        Become(Holding);
+        _holder.Tell(Held(_heldFrom.RunState));
         Stash.UnstashAll();
     }
 

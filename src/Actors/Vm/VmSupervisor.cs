@@ -177,6 +177,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
 
     private void Always()
     {
+        Claims();
         Receive<GetVmStatus>(_ => Sender.Tell(_status));
         Receive<GetMachineDescription>(_ => Sender.Tell(_machine.Description));
         Receive<GetBoardDevices>(_ => Sender.Tell(DescribeDevices()));
@@ -380,6 +381,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         _vcpusLost |= part == Vcpus;
         _journal = part == Journal ? null : _journal;
         _snapshots = part == Snapshots ? null : _snapshots;
+        Disclaim(terminated.ActorRef);
         return _lost ??= new PartFailed(part, _failures.Remove(part, out Exception? cause) ? $"{part}: {cause}" : $"{part} stopped");
     }
 

@@ -26,7 +26,7 @@ public sealed class DirtyLog
 
     /// <param name="memory">The RAM.</param>
     /// <param name="forgetTranslations">Makes every vCPU forget its translations, and returns when those that execute have.</param>
-    internal DirtyLog(GuestMemory memory, Action forgetTranslations)
+    public DirtyLog(GuestMemory memory, Action forgetTranslations)
     {
         _memory = memory;
         _forgetTranslations = forgetTranslations;

@@ -78,6 +78,17 @@ public sealed class VirtualClock : IStateUnit
         Changed?.Invoke();
     }
 
+    /// <summary>Lets the counter go on from a later moment. Time that is counted in instructions stays.</summary>
+    public void Advance(TimeSpan by)
+    {
+        lock (_lock)
+        {
+            Volatile.Write(ref _phase, _phase with { Base = _phase.Base - (by.Ticks * Stopwatch.Frequency / TimeSpan.TicksPerSecond) });
+        }
+
+        Changed?.Invoke();
+    }
+
     public string Id => "clock";
 
     public void Save(StateWriter writer) => writer.Write("count", Count);

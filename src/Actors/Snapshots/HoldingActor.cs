@@ -1,0 +1,200 @@
+using Akka.Actor;
+using Vmm.Actors.Hosting;
+using Vmm.Actors.Protocol;
+using Vmm.Actors.Vm;
+using Vmm.Emulation.Devices.InterruptController;
+
+namespace Vmm.Actors.Snapshots;
+
+/// <summary>
+/// A child of the supervisor that takes the state of the VM, or gives it another one: the steps that snapshots and migrations have in
+/// common. Each step tells what is to be done when it is over; a rejection of any ends in <see cref="Abandon"/>, an exception in
+/// <see cref="Fail"/>.
+/// <code>
+/// take: VM held → hotplug frozen → GIC, then devices asked for their state
+/// give: VM held → hotplug frozen, its journal written → parts stopped → CPUs loaded → parts made anew, devices load their state
+/// </code>
+/// Work with files and connections is done by tasks, which have the machine to themselves while the VM is held: the actor waits for the
+/// task alone.
+/// </summary>
+internal abstract class HoldingActor(IVmMachine machine) : MessageActor, IWithUnboundedStash
+{
+    private sealed record Done(object? Result);
+
+    private sealed record Failed(Exception Cause);
+
+    private VmHeld? _held;
+    private bool _frozen;
+
+    public IStash Stash { get; set; } = null!;
+
+    protected IVmMachine Machine => machine;
+
+    protected static IActorRef Supervisor => Context.Parent;
+
+    /// <summary>The VM is held, or its parts are stopped.</summary>
+    protected bool IsHolding => _held != null;
+
+    /// <summary>Ends what is under way, because a step was rejected.</summary>
+    protected abstract void Abandon(VmCommandRejected why);
+
+    /// <summary>Ends what is under way, because a task failed.</summary>
+    protected abstract void Fail(Exception cause);
+
+    /// <summary>What is answered while a step is waited for.</summary>
+    protected abstract void Queries();
+
+    /// <summary>Work with files, and with the machine while it is held. Everything but <see cref="Queries"/> waits.</summary>
+    protected void RunTask(Func<object?> work, Action<object?> then)
+    {
+        IActorRef self = Self;
+        _ = Task.Run(() =>
+        {
+            try
+            {
+                self.Tell(new Done(work()));
+            }
+            catch (Exception e)
+            {
+                self.Tell(new Failed(e));
+            }
+        });
+        Await(() =>
+        {
+            Receive<Done>(done => then(done.Result));
+            Receive<Failed>(failed => Fail(failed.Cause));
+        });
+    }
+
+    /// <summary>Waits for the next step's answer; a rejection of it is that of the request.</summary>
+    protected void Await(Action describe) => Become(() =>
+    {
+        describe();
+        Receive<VmCommandRejected>(Abandon);
+        Queries();
+        ReceiveAny(_ => Stash.Stash());
+    });
+
+    /// <summary>The VM becomes this actor's: nobody else saves, loads or moves it until <see cref="Disclaim"/>.</summary>
+    /// <param name="what">What is done with it, for whoever else wants it: a sentence.</param>
+    protected void Claim(string what, Action then)
+    {
+        Supervisor.Tell(new ClaimVm(what));
+        Await(() => Receive<VmClaimed>(_ => then()));
+    }
+
+    protected static void Disclaim() => Supervisor.Tell(new DisclaimVm());
+
+    /// <summary>Holds the VM still until <see cref="Release"/>.</summary>
+    /// <param name="state">Its run state meanwhile.</param>
+    /// <param name="then">Is given the run state from which it was held.</param>
+    protected void Hold(VmRunState state, Action<VmRunState> then)
+    {
+        Supervisor.Tell(new HoldVm(state));
+        Await(() => Receive<VmHeld>(held =>
+        {
+            _held = held;
+            then(held.From);
+        }));
+    }
+
+    /// <summary>Takes the state of the held VM.</summary>
+    protected void Collect(Action<VmState> then) => Freeze(frozen =>
+    {
+        // The levels of interrupt lines that a device drives after the GIC was saved are driven again when the device is loaded.
+        var states = new Dictionary<string, byte[]>();
+        string gic = machine.Devices.Single(d => d.Device is GicV3Device).Id;
+        string[] others = [.. machine.Devices.Select(d => d.Id).Where(id => id != gic)];
+        _held!.Gic.Tell(new GetDeviceState(gic));
+        Await(() => Receive<DeviceState>(state =>
+        {
+            states[state.Device] = state.Bytes;
+            if (state.Device == gic)
+            {
+                Array.ForEach(others, id => _held.Devices.Tell(new GetDeviceState(id)));
+            }
+
+            if (states.Count == machine.Devices.Count)
+            {
+                then(VmState.Of(machine, states, frozen));
+            }
+        }));
+    });
+
+    /// <summary>Gives the held VM another state; it stays held until <see cref="Release"/>.</summary>
+    /// <param name="loadRam">Makes RAM what it is to be, while the machine is nobody's.</param>
+    /// <param name="then">It has the state.</param>
+    protected void Give(LoadableVm state, Action loadRam, Action then) => Freeze(frozen =>
+    {
+        void Stop()
+        {
+            Supervisor.Tell(new StopParts());
+            Await(() => Receive<PartsStopped>(_ => LoadMachine(state, loadRam, then)));
+        }
+
+        if (frozen == null)
+        {
+            Stop();
+            return;
+        }
+
+        _held!.Hotplug!.Tell(new RestoreHotplug(state.Hotplug!.State));
+        Await(() => Receive<HotplugRestored>(_ => Stop()));
+    });
+
+    /// <summary>Ends the holding.</summary>
+    /// <param name="state">How the VM goes on.</param>
+    protected void Release(ReleaseVm state)
+    {
+        if (_held != null)
+        {
+            if (_frozen)
+            {
+                _held.Hotplug?.Tell(state.As == VmRunState.PostMigrate ? new HandOverHotplug() : new ThawHotplug());
+            }
+
+            Supervisor.Tell(state);
+            (_held, _frozen) = (null, false);
+        }
+    }
+
+    private void Freeze(Action<HotplugFrozen?> then)
+    {
+        if (_held!.Hotplug == null)
+        {
+            then(null);
+            return;
+        }
+
+        _held.Hotplug.Tell(new FreezeHotplug());
+        Await(() => Receive<HotplugFrozen>(frozen =>
+        {
+            _frozen = true;
+            then(frozen);
+        }));
+    }
+
+    private void LoadMachine(LoadableVm state, Action loadRam, Action then) => RunTask(
+        () =>
+        {
+            try
+            {
+                machine.Load(state.Machine, loadRam);
+                return null;
+            }
+            catch (Exception e)
+            {
+                return e;
+            }
+        },
+        failure =>
+        {
+            (_held, _frozen) = (null, false);
+            Supervisor.Tell(failure is Exception e ? new FailVm($"the machine is loaded in part: {e.Message}") : new RemakeVm(state.Devices, state.Hotplug?.LastOst));
+            Await(() => Receive<VmHeld>(held =>
+            {
+                _held = held;
+                then();
+            }));
+        });
+}

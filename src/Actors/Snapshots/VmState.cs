@@ -1,0 +1,99 @@
+using Vmm.Actors.Hotplug;
+using Vmm.Actors.Protocol;
+using Vmm.Actors.Vm;
+using Vmm.Emulation.Snapshots;
+using Vmm.Emulation.State;
+
+namespace Vmm.Actors.Snapshots;
+
+/// <summary>The state of a VM that stands still, but for its RAM.</summary>
+/// <param name="Units">Of the machine, of its devices and of hotplug; an owner other than the machine is in front of the id.</param>
+/// <param name="Cpus">Each possible CPU.</param>
+/// <param name="Clock">The guest's counter.</param>
+/// <param name="At">The host's time when it was taken.</param>
+internal sealed record VmState(IReadOnlyList<SavedUnit> Units, SavedCpu[] Cpus, ulong Clock, DateTimeOffset At)
+{
+    internal const string Hotplug = "hotplug";
+
+    /// <param name="devices">The archive of each device.</param>
+    /// <param name="frozen">Null on a machine without hotplug.</param>
+    public static VmState Of(IVmMachine machine, IReadOnlyDictionary<string, byte[]> devices, HotplugFrozen? frozen)
+    {
+        DescribeCpusPower power = (frozen?.State ?? HotplugState.Empty).DescribePower(machine.PowerOnCpus);
+        return new VmState(
+            [.. UnitsOf(machine, devices, frozen)],
+            [.. power.Ids.Select((id, cpu) => new SavedCpu(cpu, id, machine.IsEnabled(cpu)))],
+            machine.Clock, DateTimeOffset.UtcNow);
+    }
+
+    private static IEnumerable<SavedUnit> UnitsOf(
+        IVmMachine machine, IReadOnlyDictionary<string, byte[]> devices, HotplugFrozen? frozen)
+    {
+        foreach (IStateUnit unit in machine.StateUnits)
+        {
+            yield return SavedUnit.Of(unit);
+        }
+
+        foreach (string device in machine.Devices.Select(d => d.Id))
+        {
+            foreach (SavedUnit unit in Archive.Read(devices[device]))
+            {
+                yield return unit with { Id = $"{device}/{unit.Id}" };
+            }
+        }
+
+        if (frozen != null)
+        {
+            SavedUnit unit = SavedUnit.Of(new HotplugUnit(frozen.State, frozen.LastOst));
+            yield return unit with { Id = $"{Hotplug}/{unit.Id}" };
+        }
+    }
+}
+
+/// <summary>A state that was found right for a machine, sorted by who loads it.</summary>
+/// <param name="Machine">The units of CPUs and what belongs to them.</param>
+/// <param name="Devices">In the order in which they are loaded.</param>
+/// <param name="Hotplug">Null on a machine without.</param>
+internal sealed record LoadableVm(IReadOnlyList<SavedUnit> Machine, IReadOnlyList<LoadDeviceState> Devices, HotplugUnit? Hotplug)
+{
+    /// <summary>Finds all that can be wrong with the units of a state, and touches nothing.</summary>
+    /// <exception cref="StateException">It cannot be this machine's: one line.</exception>
+    public static LoadableVm Of(IVmMachine machine, IReadOnlyList<SavedUnit> saved)
+    {
+        ILookup<string, SavedUnit> units = saved.ToLookup(OwnerOf, WithoutOwner);
+        string[] owners =
+            ["", .. machine.Devices.Select(d => d.Id), .. machine.Hotplug == null ? Array.Empty<string>() : [VmState.Hotplug]];
+        if (units.Select(u => u.Key).FirstOrDefault(o => !owners.Contains(o)) is { } unknown)
+        {
+            throw new StateException($"it has a device '{HotplugState.Legible(unknown)}' that this machine has not");
+        }
+
+        SavedUnit[] ofMachine = [.. units[""]];
+        Archive.Check(ofMachine, machine.StateUnits);
+        LoadDeviceState[] devices = [.. machine.Devices.Select(d =>
+        {
+            // What the actor keeps beside the core, it checks itself.
+            IStateUnit core = d.Device.StateUnit;
+            Archive.Check([.. units[d.Id].Where(u => u.Id == core.Id)], [core]);
+            using var bytes = new MemoryStream();
+            Archive.Write(bytes, [.. units[d.Id]]);
+            return new LoadDeviceState(d.Id, bytes.ToArray());
+        })];
+        HotplugUnit? hotplug = machine.Hotplug == null ? null : new HotplugUnit(machine.PossibleCpus);
+        if (hotplug != null)
+        {
+            Archive.Load([.. units[VmState.Hotplug]], [hotplug]);
+            if (hotplug.State.RefusePowerOn(machine.PowerOnCpus) is { } why)
+            {
+                throw new StateException(why);
+            }
+        }
+
+        return new LoadableVm(ofMachine, devices, hotplug);
+    }
+
+    private static string OwnerOf(SavedUnit unit) => unit.Id.Contains('/', StringComparison.Ordinal) ? unit.Id.Split('/')[0] : "";
+
+    private static SavedUnit WithoutOwner(SavedUnit unit) =>
+        unit with { Id = unit.Id[(unit.Id.IndexOf('/', StringComparison.Ordinal) + 1)..] };
+}
