@@ -101,6 +101,7 @@ internal sealed class FakeMachine : IVmMachine
     public bool IsAccessible(int cpu) => Volatile.Read(ref _accessible[cpu]);
 
     private DirtyLog? _dirtyLog;
+    private MissingPages? _missingPages;
 
     public bool ClockRuns { get; private set; }
 
@@ -120,6 +121,8 @@ internal sealed class FakeMachine : IVmMachine
     public ulong Clock => 62_500_000;
 
     public DirtyLog DirtyLog => _dirtyLog ??= new DirtyLog(Ram, () => { });
+
+    public MissingPages MissingPages => _missingPages ??= new MissingPages(Ram, () => { }, () => { });
 
     public void Load(IReadOnlyCollection<SavedUnit> units, Action loadRam)
     {

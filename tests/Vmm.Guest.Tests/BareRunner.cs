@@ -160,7 +160,7 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
                 VcpuExit exit = core.Run(1_000_000);
                 switch (exit)
                 {
-                    case VcpuExit.WaitForInterrupt when core.Interrupts.TryPark():
+                    case VcpuExit.WaitForInterrupt or VcpuExit.PageMissing when core.Interrupts.TryPark():
                         waker.Event.WaitOne();
                         break;
                     case VcpuExit.WaitForEvent:

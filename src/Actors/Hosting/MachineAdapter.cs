@@ -78,6 +78,8 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
 
     public DirtyLog DirtyLog => _machine.DirtyLog;
 
+    public MissingPages MissingPages => _machine.MissingPages;
+
     public void Load(IReadOnlyCollection<SavedUnit> units, Action loadRam)
     {
         _machine.PrepareLoad();

@@ -74,7 +74,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
         return dispatcher == null ? props : props.WithDispatcher(dispatcher);
     }
 
-    /// <summary>Ends the wait of a WFI. Any thread.</summary>
+    /// <summary>Ends the wait of a WFI or for a missing page. Any thread.</summary>
     public void Wake() => _self.Tell(WakeUp.Instance);
 
     protected override void PreStart() => _manager.Tell(new VcpuThreadStarted(_index, GetThreadId()));
@@ -181,7 +181,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
     {
         switch (exit)
         {
-            case VcpuExit.WaitForInterrupt:
+            case VcpuExit.WaitForInterrupt or VcpuExit.PageMissing:
                 Park();
                 break;
             case VcpuExit.WaitForEvent:

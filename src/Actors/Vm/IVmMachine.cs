@@ -20,7 +20,7 @@ public interface IVcpu
     /// <summary>Makes <see cref="Run"/> return soon, or at once when next called, and wakes a parked vCPU. Any thread.</summary>
     void RequestExit();
 
-    /// <summary>Whether there is an event that ends a WFI.</summary>
+    /// <summary>Whether there is an event that ends the wait after a WFI or for a missing page.</summary>
     bool HasWakeup { get; }
 
     /// <summary>
@@ -29,7 +29,7 @@ public interface IVcpu
     bool TryPark();
 
     /// <summary>
-    /// Whether the CPU waits in WFI at this moment, between <see cref="TryPark"/> and its wake-up or <see cref="Unpark"/>. Any thread.
+    /// Whether the CPU waits in WFI or for a missing page at this moment, between <see cref="TryPark"/> and its wake-up or <see cref="Unpark"/>. Any thread.
     /// </summary>
     bool IsParked { get; }
 
@@ -121,6 +121,9 @@ public interface IVmMachine
 
     /// <summary>The pages that are written, for whoever copies RAM while the vCPUs run; one user at a time.</summary>
     DirtyLog DirtyLog { get; }
+
+    /// <summary>The pages of RAM that have not arrived, while the guest runs after a postcopy migration.</summary>
+    MissingPages MissingPages { get; }
 
     /// <summary>
     /// Loads RAM and <see cref="StateUnits"/>. No vCPU runs, and no device's actor does anything. The devices are to be loaded after. What

@@ -1,4 +1,5 @@
 using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu;
 
@@ -16,9 +17,14 @@ public sealed unsafe class CpuInterruptWord(CpuState* state) : ICpuInputs
 
     private const int Runnable = 0;
     private const int Parked = 1;
+    private const int ParkedForPage = 2;
 
     private int _parking;
     private IVcpuWaker? _waker;
+
+    // The memory and the address whose page the vCPU waits for; null while it waits for none. Owner only.
+    private GuestMemory? _awaited;
+    private ulong _awaitedAddress;
 
     /// <summary>
     /// The inputs that are asserted now: <see cref="Irq"/> | <see cref="Fiq"/>, masked by PSTATE or not. The GIC writes them under the lock
@@ -48,11 +54,35 @@ public sealed unsafe class CpuInterruptWord(CpuState* state) : ICpuInputs
     public void Raise(AttentionBits bits)
     {
         Interlocked.Or(ref state->Attention, (int)bits);
-        if (Volatile.Read(ref _parking) == Parked && Interlocked.CompareExchange(ref _parking, Runnable, Parked) == Parked)
+        Wake(Volatile.Read(ref _parking));
+    }
+
+    /// <summary>A page has arrived: wakes the vCPU if it is parked for one, so that it looks whether it is its own. Any thread.</summary>
+    public void PageArrived()
+    {
+        if (Volatile.Read(ref _parking) == ParkedForPage)
+        {
+            Wake(ParkedForPage);
+        }
+    }
+
+    private void Wake(int parking)
+    {
+        if (parking != Runnable && Interlocked.CompareExchange(ref _parking, Runnable, parking) == parking)
         {
             Volatile.Read(ref _waker)?.Wake();
         }
     }
+
+    /// <summary>The vCPU is to park until a page of memory has arrived. Owner only.</summary>
+    internal void Await(GuestMemory memory, ulong address)
+    {
+        _awaited = memory;
+        _awaitedAddress = address;
+    }
+
+    /// <summary>The vCPU runs again: if it still needs a page, it will find out. Owner only.</summary>
+    internal void AwaitNothing() => _awaited = null;
 
     /// <summary>Sets attention bits without waking: work that a parked vCPU may do when it next runs. Any thread.</summary>
     public void Note(AttentionBits bits) => Interlocked.Or(ref state->Attention, (int)bits);
@@ -60,20 +90,33 @@ public sealed unsafe class CpuInterruptWord(CpuState* state) : ICpuInputs
     /// <summary>Takes attention bits down before their work is looked at. Owner only. Returns those that were set.</summary>
     public AttentionBits Take(AttentionBits bits) => (AttentionBits)Interlocked.And(ref state->Attention, ~(int)bits) & bits;
 
-    /// <summary>Whether WFI has something to return for: an input, masked or not, or a request to leave.</summary>
-    public bool HasWakeup => Inputs != 0 || ((AttentionBits)Volatile.Read(ref state->Attention) & AttentionBits.Exit) != 0;
+    /// <summary>
+    /// Whether a parked vCPU has something to run for. After WFI that is an input, masked or not; after a missing page it is the page, or
+    /// an input that has changed and may be taken meanwhile; always a request to leave. Owner only.
+    /// </summary>
+    public bool HasWakeup
+    {
+        get
+        {
+            var attention = (AttentionBits)Volatile.Read(ref state->Attention);
+            return _awaited is { } memory
+                ? (attention & (AttentionBits.Exit | AttentionBits.Interrupts)) != 0 || memory.IsThere(_awaitedAddress)
+                : (attention & AttentionBits.Exit) != 0 || Inputs != 0;
+        }
+    }
 
     /// <summary>
     /// Owner only. True: parked, and exactly one <see cref="IVcpuWaker.Wake"/> comes when there is a wake-up. False: there is one already.
     /// </summary>
     public bool TryPark()
     {
-        Interlocked.Exchange(ref _parking, Parked);
-        return !HasWakeup || Interlocked.CompareExchange(ref _parking, Runnable, Parked) != Parked;
+        int parking = _awaited != null ? ParkedForPage : Parked;
+        Interlocked.Exchange(ref _parking, parking);
+        return !HasWakeup || Interlocked.CompareExchange(ref _parking, Runnable, parking) != parking;
     }
 
     /// <summary>Ends parking for another reason than a wake-up (power-off, reset). Owner only.</summary>
     public void Unpark() => Interlocked.Exchange(ref _parking, Runnable);
 
-    public bool IsParked => Volatile.Read(ref _parking) == Parked;
+    public bool IsParked => Volatile.Read(ref _parking) != Runnable;
 }

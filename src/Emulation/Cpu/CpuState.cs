@@ -169,6 +169,9 @@ public enum AttentionBits
     /// <summary>Code has changed: leave it, and look it up anew.</summary>
     CodeChange = 16,
 
+    /// <summary>An access needs a page that has not arrived: leave the run loop. Set and cleared by the owner.</summary>
+    PageMissing = 32,
+
     /// <summary>
     /// Software step or a breakpoint can fire in the current state: one instruction at a time. Set and cleared by the owner.
     /// </summary>

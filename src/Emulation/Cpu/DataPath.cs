@@ -173,9 +173,9 @@ internal sealed unsafe class DataPath(VcpuCore core)
             int size = Math.Min(sizeof(T) - done, 8);
             ulong part = 0;
             Unsafe.CopyBlockUnaligned(&part, (byte*)&value + done, (uint)size);
-            if (!WriteDevice(t.Address + (ulong)done, size, part))
+            if (WriteDevice(t.Address + (ulong)done, size, part) is { } fault)
             {
-                core.TakeDataAbort(op, va + (ulong)done, FaultStatus.ExternalAbort, AccessType.Write, kind);
+                core.TakeDataAbort(op, va + (ulong)done, fault, AccessType.Write, kind);
                 return false;
             }
 
@@ -275,6 +275,12 @@ internal sealed unsafe class DataPath(VcpuCore core)
             return false;
         }
 
+        if (core.Bus.FindMemory(t.Address) is { } memory && !core.Mmu.TryUse(memory, t.Address))
+        {
+            core.AbandonForPage(op);
+            return false;
+        }
+
         bool isPlain = !t.IsDevice && (core.State->SctlrEl1 & (Sctlr.A | Sctlr.E0e | Sctlr.Ee)) == 0;
         if (isPlain && !(core.Debug.Watching && core.Debug.IsPageWatched(va)))
         {
@@ -334,7 +340,8 @@ internal sealed unsafe class DataPath(VcpuCore core)
         return answered;
     }
 
-    private bool WriteDevice(ulong address, int size, ulong value)
+    // The fault status code; null when a device has taken the value.
+    private int? WriteDevice(ulong address, int size, ulong value)
     {
         // Before the device acts, so that what follows from it stands below.
         if (core.Trace != null)
@@ -342,11 +349,21 @@ internal sealed unsafe class DataPath(VcpuCore core)
             TraceDevice(address, size, value, true);
         }
 
-        bool answered = core.Bus.TryWrite(address, size, value);
+        bool answered;
+        try
+        {
+            answered = core.Bus.TryWrite(address, size, value);
+        }
+        catch (MissingPageException e)
+        {
+            // The device's own access to RAM; the store is repeated.
+            core.Mmu.NoteMissing(core.Bus.FindMemory(e.Address)!, e.Address);
+            return FaultStatus.PageMissing;
+        }
 
         // A flash chip that left array mode is read as a device by the next instruction.
         core.Mmu.ServiceRequests();
-        return answered;
+        return answered ? null : FaultStatus.ExternalAbort;
     }
 
     private void TraceDevice(ulong address, int size, ulong value, bool write)

@@ -13,7 +13,8 @@ public sealed unsafe partial class VcpuCore
     // True while that instruction is fetched: interrupts are taken, debug does not turn the fetch away.
     private bool _fetchingOne;
 
-    // Counts exception entries and returns: each replaces PSTATE, with a PSTATE.SS of its own.
+    // Counts exception entries and returns: each replaces PSTATE, with a PSTATE.SS of its own. An instruction that is to be repeated
+    // counts, too: it leaves PSTATE.SS as it was.
     private long _pstateReplacements;
 
     // For ESR: whether an instruction was stepped, and whether it was a load-exclusive.

@@ -94,6 +94,12 @@ public sealed unsafe partial class VcpuCore
         {
             if (!Mmu.FillInstruction(pc, out int status))
             {
+                if (status == FaultStatus.PageMissing)
+                {
+                    Mmu.AwaitPage();
+                    return;
+                }
+
                 TakeInstructionAbort(pc, status);
 
                 // Counted, so that a vector that faults in turn spends its budget.
@@ -141,17 +147,18 @@ public sealed unsafe partial class VcpuCore
         }
 
         AttentionBits bits = Interrupts.Take(
-            AttentionBits.Exit | AttentionBits.TlbMaintenance | AttentionBits.CodeChange | AttentionBits.Interrupts);
+            AttentionBits.Exit | AttentionBits.PageMissing | AttentionBits.TlbMaintenance | AttentionBits.CodeChange
+                | AttentionBits.Interrupts);
         if ((bits & AttentionBits.TlbMaintenance) != 0)
         {
             Mmu.ServiceRequests();
         }
 
-        if ((bits & AttentionBits.Exit) != 0)
+        if ((bits & (AttentionBits.Exit | AttentionBits.PageMissing)) != 0)
         {
             // The interrupt is looked at again when the loop is next entered.
             Interrupts.Note(bits & AttentionBits.Interrupts);
-            ExitReason = VcpuExit.Requested;
+            ExitReason = (bits & AttentionBits.Exit) != 0 ? VcpuExit.Requested : VcpuExit.PageMissing;
             return false;
         }
 

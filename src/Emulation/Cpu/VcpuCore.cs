@@ -218,6 +218,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     {
         CpuState* s = _state;
         s->Remaining = _budget = budget;
+        Interrupts.AwaitNothing();
         Volatile.Write(ref _executing, true);
         Interlocked.MemoryBarrier();
         _engine.TakeTurn();

@@ -15,6 +15,11 @@ public enum VcpuExit
     /// <summary>WFE with the event register clear: let others run for a moment, then go on.</summary>
     WaitForEvent,
 
+    /// <summary>
+    /// The next access needs a page of RAM that has not arrived, and was not made: park until it has. Interrupts are taken meanwhile.
+    /// </summary>
+    PageMissing,
+
     /// <summary>The guest called PSCI CPU_OFF on this vCPU.</summary>
     PoweredOff,
 

@@ -25,6 +25,9 @@ public sealed unsafe partial class GuestMemory : IDisposable
 
     // The log of written pages; null while nobody asks for it.
     private DirtyLog? _log;
+
+    // The pages that have not arrived; null while all are there.
+    private MissingPages? _missing;
     private int _cached;
 
     /// <param name="start">Guest physical address of the first byte; page aligned.</param>
@@ -100,6 +103,39 @@ public sealed unsafe partial class GuestMemory : IDisposable
     /// Marks writes in a log from now on; null for in none. Translations that are cached know nothing of it: see <see cref="DirtyLog"/>.
     /// </summary>
     internal void SetLog(DirtyLog? log) => Volatile.Write(ref _log, log);
+
+    /// <summary>Some pages are not there yet; null when all are.</summary>
+    internal void SetMissing(MissingPages? missing) => Volatile.Write(ref _missing, missing);
+
+    /// <summary>
+    /// The address of the first byte of a range whose page is not there yet, which is asked for; null when the range can be used.
+    /// </summary>
+    internal ulong? FindMissing(ulong address, ulong length)
+    {
+        if (Volatile.Read(ref _missing) is not { } missing || length == 0)
+        {
+            return null;
+        }
+
+        ulong last = (address - Start.Value + length - 1) >> PageShift;
+        for (ulong page = (address - Start.Value) >> PageShift; page <= last; page++)
+        {
+            if (!missing.TryUse((int)page))
+            {
+                return Math.Max(address, Start.Value + (page << PageShift));
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>Whether the page of an address is there; it is asked for when it is not.</summary>
+    internal bool TryUse(ulong address) =>
+        Volatile.Read(ref _missing) is not { } missing || missing.TryUse((int)((address - Start.Value) >> PageShift));
+
+    /// <summary>Whether the page of an address is there.</summary>
+    internal bool IsThere(ulong address) =>
+        Volatile.Read(ref _missing) is not { } missing || !missing.IsMissing((int)((address - Start.Value) >> PageShift));
 
     /// <summary>Bytes are to be written, or were; marks their pages.</summary>
     internal void MarkWritten(ulong address, ulong length)
@@ -179,6 +215,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
     /// <summary>Gives every page back to the host: all bytes read zero afterwards. No vCPU may run.</summary>
     public void Clear()
     {
+        Volatile.Read(ref _missing)?.GiveUp();
         GiveBack(0, Size);
         _ofFile = false;
         MarkWritten(Start.Value, Size);
@@ -192,6 +229,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
     /// <exception cref="IOException">The host refuses to map it.</exception>
     internal void MapFile(SafeFileHandle file)
     {
+        Volatile.Read(ref _missing)?.GiveUp();
         bool held = false;
         try
         {

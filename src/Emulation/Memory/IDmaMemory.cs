@@ -3,6 +3,10 @@ namespace Vmm.Emulation.Memory;
 /// <summary>
 /// RAM as a device, or who boots a machine, reads and writes it: never device registers nor flash. A range is checked as a whole before a
 /// byte moves, and what is written is marked in the <see cref="DirtyLog"/>. Any thread.
+/// <para>
+/// The three accesses throw <see cref="MissingPageException"/> where a page of the range has not arrived (<see cref="MissingPages"/>). A
+/// device whose access is part of a guest's store lets it pass and leaves its registers as they were: the vCPU repeats the store.
+/// </para>
 /// </summary>
 public interface IDmaMemory
 {

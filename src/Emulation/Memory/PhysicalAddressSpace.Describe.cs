@@ -15,7 +15,9 @@ public sealed unsafe partial class PhysicalAddressSpace
     /// <summary>The regions in the layout of QEMU's <c>info mtree -f</c>.</summary>
     public string DescribeFlatView() => $"FlatView #0\n AS \"memory\", root: {Name}\n Root memory region: {Name}\n{Regions("  ")}";
 
-    /// <summary>Copies memory, up to where there is none; devices are not read. Any thread.</summary>
+    /// <summary>
+    /// Copies memory, up to where there is none or it has not arrived yet, and then it is asked for; devices are not read. Any thread.
+    /// </summary>
     /// <returns>Bytes copied.</returns>
     public int Peek(GuestPhysicalAddress address, Span<byte> bytes)
     {
@@ -24,8 +26,14 @@ public sealed unsafe partial class PhysicalAddressSpace
         {
             GuestPhysicalAddress at = address + (ulong)done;
             int count = (int)Math.Min((ulong)(bytes.Length - done), memory.Start.Value + memory.Size - at.Value);
+            ulong? missing = memory.FindMissing(at.Value, (ulong)count);
+            count = missing is { } end ? (int)(end - at.Value) : count;
             memory.Span(at, count).CopyTo(bytes[done..]);
             done += count;
+            if (missing != null)
+            {
+                break;
+            }
         }
 
         return done;

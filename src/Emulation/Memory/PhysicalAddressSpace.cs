@@ -82,6 +82,7 @@ public sealed unsafe partial class PhysicalAddressSpace : IDmaMemory
             return false;
         }
 
+        ThrowIfMissing(memory, address, (ulong)bytes.Length);
         memory.Span(new GuestPhysicalAddress(address), bytes.Length).CopyTo(bytes);
         return true;
     }
@@ -93,6 +94,7 @@ public sealed unsafe partial class PhysicalAddressSpace : IDmaMemory
             return false;
         }
 
+        ThrowIfMissing(memory, address, (ulong)bytes.Length);
         bytes.CopyTo(memory.Span(new GuestPhysicalAddress(address), bytes.Length));
         memory.MarkWritten(address, (ulong)bytes.Length);
         return true;
@@ -105,9 +107,18 @@ public sealed unsafe partial class PhysicalAddressSpace : IDmaMemory
             return false;
         }
 
+        ThrowIfMissing(memory, address, length);
         memory.Zero(new GuestPhysicalAddress(address), length);
         memory.MarkWritten(address, length);
         return true;
+    }
+
+    private static void ThrowIfMissing(GuestMemory memory, ulong address, ulong length)
+    {
+        if (memory.FindMissing(address, length) is { } missing)
+        {
+            throw new MissingPageException(missing);
+        }
     }
 
     // One memory that holds the whole range and that stores reach.

@@ -59,6 +59,7 @@ public sealed class VirtMachine : IDisposable
         Psci = new PsciController(config.PossibleCpus, events);
         var broadcast = new TlbBroadcast(Cpus);
         DirtyLog = new DirtyLog(Ram, broadcast.ForgetAll);
+        MissingPages = new MissingPages(Ram, broadcast.ForgetAll, WakeForPage);
         CpuInterrupts interrupts = Board.Map.CpuInterrupts;
         foreach (VcpuCore cpu in Cpus)
         {
@@ -107,6 +108,9 @@ public sealed class VirtMachine : IDisposable
 
     /// <summary>Tells which pages of RAM are written, for code that copies RAM while the vCPUs run.</summary>
     public DirtyLog DirtyLog { get; }
+
+    /// <summary>The pages of RAM that have not arrived, while the guest runs after a postcopy migration.</summary>
+    public MissingPages MissingPages { get; }
 
     /// <summary>All possible CPUs.</summary>
     public IReadOnlyList<VcpuCore> Cpus { get; }
@@ -206,6 +210,14 @@ public sealed class VirtMachine : IDisposable
 
         _translations?.Dispose();
         Board.Dispose();
+    }
+
+    private void WakeForPage()
+    {
+        foreach (VcpuCore cpu in Cpus)
+        {
+            cpu.Interrupts.PageArrived();
+        }
     }
 
     // Fills a bank with its contents at power-on. When a command hides the array, the vCPUs forget their translations of it.

@@ -1,3 +1,5 @@
+using Vmm.Emulation.Memory;
+
 namespace Vmm.Emulation.Cpu.Mmu;
 
 /// <summary>Fault status codes of ESR_ELx.DFSC/IFSC and PAR_EL1.FST (Arm ARM D24.2.40); add the level, 0–3, where there is one.</summary>
@@ -11,6 +13,9 @@ internal static class FaultStatus
     public const int ExternalAbortOnWalk = 0b010100;
     public const int Alignment = 0b100001;
     public const int Debug = 0b100010;
+
+    /// <summary>No fault of the guest: a page has not arrived (<see cref="MissingPages"/>), and the access is to be repeated.</summary>
+    public const int PageMissing = 0b1_0000_0000;
 
     /// <summary>
     /// An exclusive or atomic access to memory that has none: IMPLEMENTATION DEFINED in the manual, this value as on most CPUs.

@@ -60,14 +60,20 @@ internal static unsafe class TableWalk
         {
             int shift = granule + ((3 - level) * stride);
             ulong index = ((va & ((1ul << inputSize) - 1)) >> shift) & ((1ul << indexBits) - 1);
-            byte* host = mmu.Bus.HostPointer(table + (index * 8));
-            if (host == null)
+            ulong address = table + (index * 8);
+            if (mmu.Bus.FindMemory(address) is not { } memory)
             {
                 status = FaultStatus.ExternalAbortOnWalk | level;
                 return false;
             }
 
-            ulong descriptor = Volatile.Read(ref *(ulong*)host);
+            if (!mmu.TryUse(memory, address))
+            {
+                status = FaultStatus.PageMissing;
+                return false;
+            }
+
+            ulong descriptor = Volatile.Read(ref *(ulong*)(memory.Host + (address - memory.Start.Value)));
             if ((s->SctlrEl1 & Sctlr.Ee) != 0)
             {
                 descriptor = BinaryPrimitives.ReverseEndianness(descriptor);

@@ -29,6 +29,10 @@ internal sealed unsafe class VcpuMmu(
     private readonly TlbContext?[] _contexts = new TlbContext?[Contexts];
     private long _switches;
 
+    // Where a page was missing last.
+    private GuestMemory? _missing;
+    private ulong _missingAddress;
+
     // Code for EL1, and the tables of the upper half that its entries are of.
     private JumpCache? _jumpsEl1;
     private ulong _jumpsTtbr1;
@@ -87,9 +91,43 @@ internal sealed unsafe class VcpuMmu(
             return false;
         }
 
+        if (!TryUse(memory, t.Address))
+        {
+            status = FaultStatus.PageMissing;
+            return false;
+        }
+
         counters.InstructionTlbFills++;
         Context.FillInstruction(level, pc, t, code.Get(memory, t.Address));
         return true;
+    }
+
+    /// <summary>
+    /// Whether the page of an address is there. One that is missing is asked for, and is what <see cref="AwaitPage"/> waits for.
+    /// </summary>
+    public bool TryUse(GuestMemory memory, ulong address)
+    {
+        if (memory.TryUse(address))
+        {
+            return true;
+        }
+
+        NoteMissing(memory, address);
+        return false;
+    }
+
+    /// <summary>The page of an address is what <see cref="AwaitPage"/> waits for.</summary>
+    public void NoteMissing(GuestMemory memory, ulong address)
+    {
+        _missing = memory;
+        _missingAddress = address;
+    }
+
+    /// <summary>The vCPU leaves its run loop, and waits for the page that was last found missing.</summary>
+    public void AwaitPage()
+    {
+        interrupts.Await(_missing!, _missingAddress);
+        interrupts.Note(AttentionBits.PageMissing);
     }
 
     /// <summary>

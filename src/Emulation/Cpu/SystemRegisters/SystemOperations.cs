@@ -142,7 +142,7 @@ internal static unsafe class SystemOperations
             return op + 1;
         }
 
-        if ((status & ~3) == FaultStatus.ExternalAbortOnWalk)
+        if ((status & ~3) == FaultStatus.ExternalAbortOnWalk || status == FaultStatus.PageMissing)
         {
             core.TakeDataAbort(op, va, status, type, AccessKind.CacheMaintenance);
             return core.Resume(op);

@@ -69,9 +69,11 @@ public sealed partial class FwCfg(IDmaMemory ram) : IMmioDevice
                     break;
                 case (DmaAddressLow, 4):
                     Transfer(((ulong)_dmaHigh << 32) | BinaryPrimitives.ReverseEndianness((uint)value));
+                    _dmaHigh = 0;
                     break;
                 case (DmaAddress, 8):
                     Transfer(BinaryPrimitives.ReverseEndianness(value));
+                    _dmaHigh = 0;
                     break;
             }
         }
@@ -90,9 +92,10 @@ public sealed partial class FwCfg(IDmaMemory ram) : IMmioDevice
         return _offset < (uint)item.Length ? item[(int)_offset..] : default;
     }
 
+    // It is done from the start again when a page of the guest's RAM was missing: until all of them are there it selects at most, and
+    // writes what it will write again.
     private void Transfer(ulong descriptor)
     {
-        _dmaHigh = 0;
         Span<byte> bytes = stackalloc byte[DescriptorSize];
         if (!ram.TryRead(descriptor, bytes))
         {
