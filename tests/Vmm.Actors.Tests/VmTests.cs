@@ -154,12 +154,14 @@ public sealed class VmTests : VmTestKit
         AwaitCondition(() => Volatile.Read(ref cpu.Runs) > runs, s_patience);
     }
 
-    [Fact]
-    public void Parked_vcpu_paused_and_resumed_parks_again()
+    [Theory]
+    [InlineData(VcpuExit.WaitForInterrupt)]
+    [InlineData(VcpuExit.PageMissing)]
+    public void Parked_vcpu_paused_and_resumed_parks_again(VcpuExit exit)
     {
         IActorRef vm = Start();
         FakeMachine.FakeVcpu cpu = _machine.Vcpu(0);
-        cpu.Script.Add(() => VcpuExit.WaitForInterrupt);
+        cpu.Script.Add(() => exit);
         AwaitCondition(() => cpu.IsParked, s_patience);
         vm.Tell(new StopVm(), TestActor);
         ExpectMsg(new VmStatus(VmRunState.Paused, ""), s_patience);

@@ -22,6 +22,7 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
     private readonly Thread _reader;
     private readonly CancellationTokenSource _stop = new();
     private int _mark;
+    private ArrivingRam? _arriving;
     private volatile Exception? _fault;
 
     public BareRunner(MachineConfig config)
@@ -47,9 +48,19 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
         }
     }
 
-    public void Start()
+    /// <summary>Pages that the guest has waited for, when its RAM arrives while it runs.</summary>
+    public int PagesAskedFor => _arriving?.Requested ?? 0;
+
+    /// <param name="ramArrives">RAM comes page by page while the guest runs, as after a postcopy migration.</param>
+    public void Start(bool ramArrives = false)
     {
         Machine.PowerOn();
+        if (ramArrives)
+        {
+            _arriving = new ArrivingRam(Machine.Ram, Machine.MissingPages, 3, burst: 2);
+            _arriving.Begin();
+        }
+
         _reader.Start();
         StartThread(new CpuIndex(0));
     }
@@ -202,6 +213,7 @@ internal sealed class BareRunner : IPsciEvents, IDisposable
     public void Dispose()
     {
         _stop.Cancel();
+        _arriving?.Dispose();
         foreach (VcpuCore cpu in Machine.Cpus)
         {
             cpu.RequestExit();

@@ -1,6 +1,7 @@
 using Vmm.Emulation;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
+using Vmm.Host.Options;
 
 namespace Vmm.Guest.Tests;
 
@@ -26,6 +27,24 @@ public sealed class EngineTests
         Assert.Contains("ACPI: Interpreter enabled", guest.Console, StringComparison.Ordinal);
         AssertSets(guest, enabled: Range(cpus), online: Range(cpus), offline: "");
         PowerOff(guest);
+    }
+
+    [Theory]
+    [InlineData(Accelerator.Jit, false)]
+    [InlineData(Accelerator.Interpreter, false)]
+    [InlineData(Accelerator.Jit, true)]
+    public void Kernel_boots_while_its_RAM_arrives(Accelerator accelerator, bool firmware)
+    {
+        using var guest = new BareRunner(Config("max", 2, 2, "rdinit=/init acpi=force") with
+        {
+            Accelerator = accelerator,
+            Firmware = firmware ? FirmwareOption.Open("/usr/share/qemu-efi-aarch64/QEMU_EFI.fd", []) : null,
+        });
+        guest.Start(ramArrives: true);
+        guest.Expect("guest is up");
+        AssertSets(guest, enabled: "0-1", online: "0-1", offline: "");
+        PowerOff(guest);
+        Assert.True(guest.PagesAskedFor > 1000, $"{guest.PagesAskedFor} pages were asked for");
     }
 
     [Fact]

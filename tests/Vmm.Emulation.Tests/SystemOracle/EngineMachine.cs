@@ -9,11 +9,12 @@ namespace Vmm.Emulation.Tests.SystemOracle;
 
 /// <summary>The machine under test: <see cref="VirtMachine"/> with a thread for each vCPU that is on, and no actors.</summary>
 /// <param name="accelerator">The engine.</param>
-internal sealed class EngineMachine(Accelerator accelerator) : IMachineRunner
+/// <param name="arrives">RAM comes page by page while the guest runs.</param>
+internal sealed class EngineMachine(Accelerator accelerator, bool arrives = false) : IMachineRunner
 {
     public string Run(string image, string cpuModel, int cpus)
     {
-        using var session = new Session(image, cpuModel, cpus, accelerator);
+        using var session = new Session(image, cpuModel, cpus, accelerator, arrives);
         return session.Run();
     }
 
@@ -23,11 +24,14 @@ internal sealed class EngineMachine(Accelerator accelerator) : IMachineRunner
         private readonly Thread?[] _threads;
         private readonly StringBuilder _console = new();
         private readonly ManualResetEventSlim _ended = new();
+        private readonly bool _arrives;
+        private ArrivingRam? _arriving;
         private volatile bool _stop;
         private volatile Exception? _fault;
 
-        public Session(string image, string cpuModel, int cpus, Accelerator accelerator)
+        public Session(string image, string cpuModel, int cpus, Accelerator accelerator, bool arrives)
         {
+            _arrives = arrives;
             _threads = new Thread?[cpus];
             _machine = new VirtMachine(
                 new MachineConfig(
@@ -42,6 +46,18 @@ internal sealed class EngineMachine(Accelerator accelerator) : IMachineRunner
         public string Run()
         {
             _machine.PowerOn();
+            if (_arrives)
+            {
+                _arriving = new ArrivingRam(_machine.Ram, _machine.MissingPages, 11, burst: 4, () =>
+                {
+                    foreach (VcpuCore cpu in _machine.Cpus)
+                    {
+                        cpu.RequestExit();
+                    }
+                });
+                _arriving.Begin();
+            }
+
             Start(new CpuIndex(0));
             DateTime deadline = DateTime.UtcNow + Patience.Limit;
             while (!_ended.Wait(2) && DateTime.UtcNow < deadline)
@@ -84,7 +100,7 @@ internal sealed class EngineMachine(Accelerator accelerator) : IMachineRunner
                 {
                     switch (core.Run(1_000_000))
                     {
-                        case VcpuExit.WaitForInterrupt when core.Interrupts.TryPark():
+                        case VcpuExit.WaitForInterrupt or VcpuExit.PageMissing when core.Interrupts.TryPark():
                             waker.Event.WaitOne();
                             break;
                         case VcpuExit.WaitForEvent:
@@ -117,6 +133,7 @@ internal sealed class EngineMachine(Accelerator accelerator) : IMachineRunner
         public void Dispose()
         {
             _stop = true;
+            _arriving?.Dispose();
             foreach (VcpuCore cpu in _machine.Cpus)
             {
                 cpu.RequestExit();

@@ -54,6 +54,27 @@ public sealed class SystemOracleTests
         }
     }
 
+    /// <summary>As after a postcopy migration.</summary>
+    [Theory]
+    [InlineData("mmu_random", 1)]
+    [InlineData("exceptions", 1)]
+    [InlineData("exclusives", 1)]
+    [InlineData("dc_zva", 1)]
+    [InlineData("step", 1)]
+    [InlineData("breakpoints", 1)]
+    [InlineData("gic_smp", 3)]
+    [InlineData("tlbi", 2)]
+    [InlineData("psci", 3)]
+    public void Payload_prints_the_same_while_its_RAM_arrives(string payload, int cpus)
+    {
+        using var program = new SystemPayload(payload);
+        string expected = new EngineMachine(Accelerator.Interpreter).Run(program.Image, "neoverse-n1", cpus);
+        foreach (Accelerator accelerator in Enum.GetValues<Accelerator>())
+        {
+            AssertSameText(expected, new EngineMachine(accelerator, arrives: true).Run(program.Image, "neoverse-n1", cpus));
+        }
+    }
+
     /// <summary>Where QEMU 7.2 is wrong, the payload itself knows what the manuals say.</summary>
     [Theory]
     [InlineData(Accelerator.Interpreter)]
