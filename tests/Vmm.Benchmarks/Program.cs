@@ -1,6 +1,7 @@
 using System.Globalization;
 using Vmm.Benchmarks;
 using Vmm.Benchmarks.Hotplug;
+using Vmm.Benchmarks.Migration;
 using Vmm.Benchmarks.Snapshots;
 
 const string Usage =
@@ -16,6 +17,10 @@ const string Usage =
            Vmm.Benchmarks snapshot [--runs N] [--memory MIB] [--vmm PROGRAM]
                how long it takes to save a booted guest, and to go on from it
            Vmm.Benchmarks snapshot-kill [--kills N] [--seed N] [--vmm PROGRAM]
+           Vmm.Benchmarks migrate [--runs N] [--memory MIB] [--load idle|write|build] [--vmm PROGRAM] [--qemu COMMAND]
+               migrations beside QEMU's
+           Vmm.Benchmarks migrate-soak [--moves N] [--seed N] [--log FILE] [--vmm PROGRAM]
+           Vmm.Benchmarks migrate-kill [--kills N] [--cuts N] [--seed N] [--vmm PROGRAM]
     """;
 
 switch (args)
@@ -63,6 +68,25 @@ switch (args)
         return await new SnapshotKills(
             VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out)
             .RunAsync(Number(o, "kills", 300)).ConfigureAwait(false) == 0 ? 0 : 1;
+    case ["migrate", ..] when Options(args, "runs", "memory", "load", "vmm", "qemu") is { } o
+        && Enum.TryParse(o.GetValueOrDefault("load", "idle"), ignoreCase: true, out GuestLoad load) && load != GuestLoad.Stress:
+        return await new MigrationBesideQemu(
+            VmmBuild.Program(o.GetValueOrDefault("vmm")), o.GetValueOrDefault("qemu")?.Split('\n') ?? [], Console.Out).RunAsync(
+                Math.Max(Number(o, "runs", 3), 1),
+                o.ContainsKey("memory") ? [Number(o, "memory", 0)] : [512, 2048],
+                o.ContainsKey("load") ? [load] : [GuestLoad.Idle, GuestLoad.Write, GuestLoad.Build]).ConfigureAwait(false) == 0 ? 0 : 1;
+    case ["migrate-soak", ..] when Options(args, "moves", "seed", "log", "vmm") is { } o:
+    {
+        using StreamWriter? log = o.TryGetValue("log", out string? file) ? new StreamWriter(file) { AutoFlush = true } : null;
+        return await new MigrationSoak(
+            VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out, log)
+            .RunAsync(Number(o, "moves", 500)).ConfigureAwait(false) == 0 ? 0 : 1;
+    }
+
+    case ["migrate-kill", ..] when Options(args, "kills", "cuts", "seed", "vmm") is { } o:
+        return await new MigrationKills(
+            VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out)
+            .RunAsync(Number(o, "kills", 300), Number(o, "cuts", 300)).ConfigureAwait(false) == 0 ? 0 : 1;
     default:
         Console.Error.WriteLine(Usage);
         return 2;
@@ -76,7 +100,7 @@ static Dictionary<string, string>? Options(string[] args, params string[] names)
     {
         string name = args[i].StartsWith("--", StringComparison.Ordinal) ? args[i][2..] : "";
         if (!names.Contains(name) || i + 1 == args.Length
-            || (name is not ("log" or "vmm" or "qemu" or "x86-guest") && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
+            || (name is not ("log" or "vmm" or "qemu" or "x86-guest" or "load") && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
         {
             return null;
         }

@@ -56,6 +56,16 @@ internal sealed partial class VmRun : IDisposable
 
     public bool HasExited => _process.HasExited;
 
+    /// <summary>How much memory of the process is in RAM; 0 when it has ended.</summary>
+    public long ResidentBytes
+    {
+        get
+        {
+            _process.Refresh();
+            return _process.HasExited ? 0 : _process.WorkingSet64;
+        }
+    }
+
     private string SocketPath => Path.Combine(_folder, "qmp");
 
     /// <summary>Whether a line of the console is a kernel's warning or worse.</summary>
