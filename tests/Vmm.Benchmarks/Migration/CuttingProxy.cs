@@ -90,7 +90,7 @@ internal sealed class CuttingProxy : IDisposable
                     sent += await to.SendAsync(buffer.AsMemory(sent, allowed - sent), cut.Token).ConfigureAwait(false);
                 }
 
-                Interlocked.Add(ref forward ? ref _forward : ref _reverse, allowed);
+                Interlocked.Add(ref (forward ? ref _forward : ref _reverse), allowed);
                 if (forward && Reverse >= _cut.AfterReverse)
                 {
                     _counted += allowed;

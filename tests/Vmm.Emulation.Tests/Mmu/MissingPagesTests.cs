@@ -113,12 +113,10 @@ public sealed unsafe class MissingPagesTests
         VcpuCore core = machine.Cores[0];
         machine.Map(machine.Root, Va, Data, TranslatedCores.Normal);
         machine.Write(TranslatedCores.Kernel + Data, 0xF940_0001, 0xD508_7800, Stay); // ldr x1, [x0]; at s1e1r, x0
-        int tables = 0;
         var pages = new List<int>();
         for (int level = 1; level <= 3; level++)
         {
             pages.Add((int)((machine.Descriptor(machine.Root, Va, level) - TranslatedCores.Physical) / Page));
-            tables++;
         }
 
         pages.Add(DataPage);
@@ -140,7 +138,7 @@ public sealed unsafe class MissingPagesTests
             missing.Arrive(requested, copies[i]);
         }
 
-        Assert.Equal((4, 0), (tables + 1, missing.Count));
+        Assert.Equal(0, missing.Count);
         core.Run(2);
         Assert.Equal(Va + 8, core.State->Pc);
         Assert.Equal(0xD508_7800_F940_0001ul, core.State->X[1]);
@@ -311,7 +309,7 @@ public sealed unsafe class MissingPagesTests
         0xD361_FC45, 0x8A01_00A5, 0x8B05_0007, 0x927C_ECE7, 0xF822_00E8, // ldadd x2, x8, [another]
         0xD369_FC45, 0x8A01_00A5, 0x8B05_0007, 0xD50B_7427, // dc zva, another
         0xD35B_FC45, 0x8A01_00A5, 0x8B05_0007, 0x3DC0_00E1, 0x3D80_00E1, // ldr q1, str q1, at another
-        0xD100_054A, 0xB5FF_FD0A, 0xD503_207F, Stay, // sub x10, x10, #1; cbnz x10 to the start; wfi
+        0xD100_054A, 0xB5FF_FD0A, 0xD503_207F, 0x17FF_FFFF, // sub x10, x10, #1; cbnz x10 to the start; wfi; b to the wfi
     ];
 
     [Theory]
