@@ -71,7 +71,8 @@ switch (args)
     case ["migrate", ..] when Options(args, "runs", "memory", "load", "vmm", "qemu") is { } o
         && Enum.TryParse(o.GetValueOrDefault("load", "idle"), ignoreCase: true, out GuestLoad load) && load != GuestLoad.Stress:
         return await new MigrationBesideQemu(
-            VmmBuild.Program(o.GetValueOrDefault("vmm")), o.GetValueOrDefault("qemu")?.Split('\n') ?? [], Console.Out).RunAsync(
+            VmmBuild.Program(o.GetValueOrDefault("vmm")), o.GetValueOrDefault("qemu")?.Split('\n') ?? [], Console.Out)
+            .RunAsync(
                 Math.Max(Number(o, "runs", 3), 1),
                 o.ContainsKey("memory") ? [Number(o, "memory", 0)] : [512, 2048],
                 o.ContainsKey("load") ? [load] : [GuestLoad.Idle, GuestLoad.Write, GuestLoad.Build]).ConfigureAwait(false) == 0 ? 0 : 1;
@@ -100,7 +101,8 @@ static Dictionary<string, string>? Options(string[] args, params string[] names)
     {
         string name = args[i].StartsWith("--", StringComparison.Ordinal) ? args[i][2..] : "";
         if (!names.Contains(name) || i + 1 == args.Length
-            || (name is not ("log" or "vmm" or "qemu" or "x86-guest" or "load") && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
+            || (name is not ("log" or "vmm" or "qemu" or "x86-guest" or "load")
+                && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
         {
             return null;
         }

@@ -29,7 +29,8 @@ public interface IVcpu
     bool TryPark();
 
     /// <summary>
-    /// Whether the CPU waits in WFI or for a missing page at this moment, between <see cref="TryPark"/> and its wake-up or <see cref="Unpark"/>. Any thread.
+    /// Whether the CPU waits in WFI or for a missing page at this moment, between <see cref="TryPark"/> and its wake-up or
+    /// <see cref="Unpark"/>. Any thread.
     /// </summary>
     bool IsParked { get; }
 

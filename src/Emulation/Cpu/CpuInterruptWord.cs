@@ -81,6 +81,9 @@ public sealed unsafe class CpuInterruptWord(CpuState* state) : ICpuInputs
         _awaitedAddress = address;
     }
 
+    /// <summary>Whether an access was not made, because a page is missing, since the vCPU began to run. Owner only.</summary>
+    internal bool AwaitsPage => _awaited != null;
+
     /// <summary>The vCPU runs again: if it still needs a page, it will find out. Owner only.</summary>
     internal void AwaitNothing() => _awaited = null;
 

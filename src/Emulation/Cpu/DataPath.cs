@@ -175,7 +175,7 @@ internal sealed unsafe class DataPath(VcpuCore core)
             Unsafe.CopyBlockUnaligned(&part, (byte*)&value + done, (uint)size);
             if (WriteDevice(t.Address + (ulong)done, size, part) is { } fault)
             {
-                core.TakeDataAbort(op, va + (ulong)done, fault, AccessType.Write, kind);
+                Fault(op, va + (ulong)done, fault, AccessType.Write, kind);
                 return false;
             }
 
@@ -264,7 +264,7 @@ internal sealed unsafe class DataPath(VcpuCore core)
         var asker = new TableWalk.View(view == TlbContext.ViewEl0 ? 0 : 1, view == TlbContext.ViewEl1Pan);
         if (!core.Mmu.Translate(va, type, asker, out t, out int status))
         {
-            core.TakeDataAbort(op, va, status, type, kind);
+            Fault(op, va, status, type, kind);
             return false;
         }
 
@@ -277,7 +277,7 @@ internal sealed unsafe class DataPath(VcpuCore core)
 
         if (core.Bus.FindMemory(t.Address) is { } memory && !core.Mmu.TryUse(memory, t.Address))
         {
-            core.AbandonForPage(op);
+            Fault(op, va, FaultStatus.PageMissing, type, kind);
             return false;
         }
 
@@ -325,8 +325,26 @@ internal sealed unsafe class DataPath(VcpuCore core)
             return true;
         }
 
-        core.TakeDataAbort(op, va, status, type, AccessKind.CacheMaintenance);
+        Fault(op, va, status, type, AccessKind.CacheMaintenance);
         return false;
+    }
+
+    /// <summary>
+    /// Takes the exception of an access; for one that lacks a page, has the instruction repeated when the vCPU next runs. The handler goes
+    /// on in the same way after both.
+    /// </summary>
+    public void Fault(Op* op, ulong va, int status, AccessType type, AccessKind kind)
+    {
+        if (status != FaultStatus.PageMissing)
+        {
+            core.TakeDataAbort(op, va, status, type, kind);
+            return;
+        }
+
+        // Resume charges the instruction, which has not been executed.
+        core.State->Pc = core.PcOf(op);
+        core.State->Remaining++;
+        core.Mmu.AwaitPage();
     }
 
     private bool ReadDevice(ulong address, int size, out ulong value)

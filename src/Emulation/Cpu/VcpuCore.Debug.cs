@@ -13,8 +13,7 @@ public sealed unsafe partial class VcpuCore
     // True while that instruction is fetched: interrupts are taken, debug does not turn the fetch away.
     private bool _fetchingOne;
 
-    // Counts exception entries and returns: each replaces PSTATE, with a PSTATE.SS of its own. An instruction that is to be repeated
-    // counts, too: it leaves PSTATE.SS as it was.
+    // Counts exception entries and returns: each replaces PSTATE, with a PSTATE.SS of its own.
     private long _pstateReplacements;
 
     // For ESR: whether an instruction was stepped, and whether it was a load-exclusive.
@@ -98,7 +97,7 @@ public sealed unsafe partial class VcpuCore
             Leaving = false;
         }
 
-        if (replacements == _pstateReplacements)
+        if (replacements == _pstateReplacements && !Interrupts.AwaitsPage)
         {
             s->Pstate &= ~Pstate.Ss;
             _stepSyndrome = DebugEventIsv | ((op->Word & 0x3FC0_0000) is 0x0840_0000 ? DebugEventExclusive : 0);

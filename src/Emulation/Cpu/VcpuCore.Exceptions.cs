@@ -50,28 +50,8 @@ public sealed unsafe partial class VcpuCore
         return Resume(op);
     }
 
-    /// <summary>
-    /// An access is not made, because its page or one of its translation tables has not arrived: the instruction is repeated when the vCPU
-    /// next runs. The handler goes on as after an exception.
-    /// </summary>
-    internal void AbandonForPage(Op* op)
-    {
-        _state->Pc = PcOf(op);
-
-        // Resume charges the instruction, which has not been executed; nor is a software step over.
-        _state->Remaining++;
-        _pstateReplacements++;
-        Mmu.AwaitPage();
-    }
-
     internal void TakeDataAbort(Op* op, ulong va, int status, AccessType type, AccessKind kind)
     {
-        if (status == FaultStatus.PageMissing)
-        {
-            AbandonForPage(op);
-            return;
-        }
-
         uint syndrome = (uint)status;
         if (type == AccessType.Write || (kind & AccessKind.CacheMaintenance) != 0)
         {

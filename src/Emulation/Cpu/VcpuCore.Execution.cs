@@ -94,18 +94,12 @@ public sealed unsafe partial class VcpuCore
         {
             if (!Mmu.FillInstruction(pc, out int status))
             {
-                if (status == FaultStatus.PageMissing)
-                {
-                    Mmu.AwaitPage();
-                    return;
-                }
-
                 TakeInstructionAbort(pc, status);
 
                 // Counted, so that a vector that faults in turn spends its budget.
                 s->Remaining--;
             }
-            else if ((s->Pstate & Pstate.Il) != 0)
+            else if ((s->Pstate & Pstate.Il) != 0 && !Interrupts.AwaitsPage)
             {
                 s->Remaining--;
                 EnterException(SynchronousVector, pc, ExceptionClass.IllegalState, 0);

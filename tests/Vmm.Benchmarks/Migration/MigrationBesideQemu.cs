@@ -37,9 +37,10 @@ internal sealed class MigrationBesideQemu(IReadOnlyList<string> vmm, IReadOnlyLi
             _guest = await MigrationGuest.PrepareAsync(folder).ConfigureAwait(false);
             await output.WriteLineAsync(
                 $"downtime-limit {DowntimeLimit} ms, max-bandwidth {Bandwidth >> 30} GiB/s; medians of {runs} runs\n\n"
-                + "| Case                | engine |  total ms | downtime ms | heard outside | clock step | real-time step | passes |  MiB |\n"
-                + "|---------------------|--------|----------:|------------:|--------------:|-----------:|---------------:|-------:|-----:|")
-                .ConfigureAwait(false);
+                + "| Case                | engine |  total ms "
+                + "| downtime ms | heard outside | clock step | real-time step | passes |  MiB |\n"
+                + "|---------------------|--------|----------:|------------:|--------------:|-----------:|---------------:|-------:|"
+                + "-----:|").ConfigureAwait(false);
             foreach (int memory in memories)
             {
                 foreach (GuestLoad load in loads)
@@ -68,7 +69,9 @@ internal sealed class MigrationBesideQemu(IReadOnlyList<string> vmm, IReadOnlyLi
     private async Task CompareAsync(int runs, int memory, GuestLoad load)
     {
         string name = $"{memory} MiB, {load.ToString().ToLowerInvariant()}";
-        Sample? theirs = qemu.Count == 0 ? null : await TryAsync(name, "QEMU", () => MoveAsync(Qemu(memory), runs, load)).ConfigureAwait(false);
+        Sample? theirs = qemu.Count == 0
+            ? null
+            : await TryAsync(name, "QEMU", () => MoveAsync(Qemu(memory), runs, load)).ConfigureAwait(false);
         Sample? ours = await TryAsync(name, "Vmm", () => MoveAsync(Ours(memory), runs, load)).ConfigureAwait(false);
         if (ours == null)
         {
@@ -140,7 +143,8 @@ internal sealed class MigrationBesideQemu(IReadOnlyList<string> vmm, IReadOnlyLi
                 samples.Add(new Sample(move, Milliseconds(report[0]), Milliseconds(report[1])));
                 if (report[4] != "0" || source.Faults.Length + target.Faults.Length > 0)
                 {
-                    throw new IOException($"the guest found {report[4]} wrong pages; {string.Join("; ", source.Faults.Concat(target.Faults))}");
+                    throw new IOException(
+                        $"the guest found {report[4]} wrong pages; {string.Join("; ", source.Faults.Concat(target.Faults))}");
                 }
 
                 source.Dispose();

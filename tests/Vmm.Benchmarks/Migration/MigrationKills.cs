@@ -183,7 +183,8 @@ internal sealed class MigrationKills(IReadOnlyList<string> vmm, int seed, TextWr
         {
             // Handed over, the guest has ended with its owner.
             string? wrong = null;
-            bool over = source == "postmigrate" && (await pair.Source!.MigrationAsync().ConfigureAwait(false))["status"]!.ToString() == "completed";
+            bool over = source == "postmigrate"
+                && (await pair.Source!.MigrationAsync().ConfigureAwait(false))["status"]!.ToString() == "completed";
             if (over)
             {
                 Count(outcome + ", handed over");
@@ -314,8 +315,8 @@ internal sealed class MigrationKills(IReadOnlyList<string> vmm, int seed, TextWr
 
         try
         {
-            return $"{await peer.StatusAsync().ConfigureAwait(false)}; {(await peer.MigrationAsync().ConfigureAwait(false)).ToJsonString()}; "
-                + peer.Errors.Trim();
+            return $"{await peer.StatusAsync().ConfigureAwait(false)}; "
+                + $"{(await peer.MigrationAsync().ConfigureAwait(false)).ToJsonString()}; " + peer.Errors.Trim();
         }
         catch (IOException e)
         {

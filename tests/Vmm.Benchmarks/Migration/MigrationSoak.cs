@@ -67,8 +67,8 @@ internal sealed class MigrationSoak(IReadOnlyList<string> vmm, int seed, TextWri
                 if (move % 10 == 9)
                 {
                     await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
-                        $"{clock.Elapsed:hh\\:mm\\:ss}  {move + 1} moves, {failed} wrong, {ended + (machine?.Ended ?? 0)} plugs and unplugs, "
-                        + $"{resident.LastOrDefault():f0} MiB resident")).ConfigureAwait(false);
+                        $"{clock.Elapsed:hh\\:mm\\:ss}  {move + 1} moves, {failed} wrong, {ended + (machine?.Ended ?? 0)} plugs and unplugs"
+                        + $", {resident.LastOrDefault():f0} MiB resident")).ConfigureAwait(false);
                 }
             }
         }
@@ -81,11 +81,12 @@ internal sealed class MigrationSoak(IReadOnlyList<string> vmm, int seed, TextWri
 
         // The first moves fill the guest's caches.
         int part = resident.Count / 6;
-        bool flat = part == 0 || Mean(resident[^part..]) <= 1.2 * Mean(resident[part..(2 * part)]);
+        double early = part == 0 ? 0 : Mean(resident[part..(2 * part)]);
+        double late = part == 0 ? 0 : Mean(resident[^part..]);
+        bool flat = late <= 1.2 * early;
         await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
-            $"{moves} moves in {clock.Elapsed:hh\\:mm\\:ss}: {failed} wrong; {ended} plugs and unplugs ended once; resident MiB of the receiver: "
-            + $"{(part == 0 ? 0 : Mean(resident[part..(2 * part)])):f0} early, {(part == 0 ? 0 : Mean(resident[^part..])):f0} at the end "
-            + $"({(flat ? "flat" : "GROWN")})")).ConfigureAwait(false);
+            $"{moves} moves in {clock.Elapsed:hh\\:mm\\:ss}: {failed} wrong; {ended} plugs and unplugs ended once; "
+            + $"resident MiB of the receiver: {early:f0} early, {late:f0} at the end ({(flat ? "flat" : "GROWN")})")).ConfigureAwait(false);
         return failed + (flat ? 0 : 1);
     }
 

@@ -67,7 +67,9 @@ internal sealed class MovingMachine : IDisposable
         }
     }
 
-    /// <summary>Moves the guest to a new process; the old one ends when all requests have been answered (<see cref="SettleAsync"/>).</summary>
+    /// <summary>
+    /// Moves the guest to a new process; the old one ends when all requests have been answered (<see cref="SettleAsync"/>).
+    /// </summary>
     public async Task MoveAsync(int downtimeLimit, long bandwidth)
     {
         lock (_gate)

@@ -76,13 +76,19 @@ internal sealed unsafe class VcpuMmu(
 
     /// <summary>
     /// Caches the translation of the page of code at <paramref name="pc"/>. False: <paramref name="status"/> is the fault status code.
+    /// True, and nothing is cached, when the vCPU is to leave and wait for a page.
     /// </summary>
     public bool FillInstruction(ulong pc, out int status)
     {
         int level = Pstate.ExceptionLevel(_state->Pstate);
         if (!Translate(pc, AccessType.Execute, new TableWalk.View(level, false), out Translation t, out status))
         {
-            return false;
+            if (status == FaultStatus.PageMissing)
+            {
+                AwaitPage();
+            }
+
+            return status == FaultStatus.PageMissing;
         }
 
         if (bus.FindMemory(t.Address) is not { } memory || !memory.TryCache())
@@ -93,8 +99,8 @@ internal sealed unsafe class VcpuMmu(
 
         if (!TryUse(memory, t.Address))
         {
-            status = FaultStatus.PageMissing;
-            return false;
+            AwaitPage();
+            return true;
         }
 
         counters.InstructionTlbFills++;

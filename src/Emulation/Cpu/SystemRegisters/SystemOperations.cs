@@ -144,7 +144,7 @@ internal static unsafe class SystemOperations
 
         if ((status & ~3) == FaultStatus.ExternalAbortOnWalk || status == FaultStatus.PageMissing)
         {
-            core.TakeDataAbort(op, va, status, type, AccessKind.CacheMaintenance);
+            core.Data.Fault(op, va, status, type, AccessKind.CacheMaintenance);
             return core.Resume(op);
         }
 
