@@ -3,6 +3,7 @@ using Akka.Configuration;
 using Serilog;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Hotplug;
+using Vmm.Actors.Migration;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vcpu;
 using Vmm.Actors.Vm;
@@ -25,7 +26,10 @@ public sealed class VmSession : IAsyncDisposable
     private static readonly TimeSpan s_hotplugTimeout = TimeSpan.FromSeconds(30);
 
     private static readonly Type[] s_published =
-        [typeof(VmStatus), typeof(HotplugOutcome), typeof(VmReset), typeof(VmShutdown), typeof(PowerButtonPressed), typeof(AcpiDeviceOst)];
+    [
+        typeof(VmStatus), typeof(HotplugOutcome), typeof(VmReset), typeof(VmShutdown), typeof(PowerButtonPressed), typeof(AcpiDeviceOst),
+        typeof(MigrationChanged), typeof(MigrationPassed), typeof(MigrationCapabilities),
+    ];
 
     private readonly MachineAdapter _machine;
     private readonly ActorSystem _system;
@@ -43,6 +47,7 @@ public sealed class VmSession : IAsyncDisposable
     /// <param name="remote">The address where the VM listens for messages of other processes; null if it does not.</param>
     /// <param name="state">The state that the machine keeps for its next run, disposed with this; null if it keeps none.</param>
     /// <param name="shutdownOnReset">A reset request powers the machine off instead.</param>
+    /// <param name="migration">What addresses of migrations mean; null for a VM that cannot migrate.</param>
     /// <param name="logger">Takes what happens to the VM; null for <see cref="Log.Logger"/>.</param>
     /// <exception cref="OptionException">The port cannot be opened, or the state is of another machine.</exception>
     public VmSession(
@@ -52,6 +57,7 @@ public sealed class VmSession : IAsyncDisposable
         EndpointOption? remote = null,
         StateFolder? state = null,
         bool shutdownOnReset = false,
+        IMigrationTransport? migration = null,
         ILogger? logger = null)
     {
         _state = state;
@@ -59,7 +65,7 @@ public sealed class VmSession : IAsyncDisposable
         IHotplugJournal journal = PowerOn(config, state);
         _machine = new MachineAdapter(config);
         var options = new VmOptions(VcpuManager.VcpuDispatcher, s_hotplugTimeout, serialOutput) { Journal = journal,
-            ShutdownOnReset = shutdownOnReset, Snapshots = state?.Snapshots };
+            ShutdownOnReset = shutdownOnReset, Snapshots = state?.Snapshots, Migration = migration };
 
         _system = OpenSystem(remote);
         _vm = VmHosting.StartVm(_system, _machine, options);
@@ -221,6 +227,9 @@ public sealed class VmSession : IAsyncDisposable
                         _session._ended.TrySetResult(status);
                     }
 
+                    break;
+                case MigrationChanged changed:
+                    _session._logger.Information("Migration {State}", MigrationParameterTable.NameOf(changed.Status));
                     break;
                 case HotplugOutcome outcome:
                     _session._logger.Information("{Outcome}", OutcomeText.Of(outcome));

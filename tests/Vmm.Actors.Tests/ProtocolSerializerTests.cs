@@ -90,6 +90,7 @@ public sealed class ProtocolSerializerTests : TestKit
         : type == typeof(int[]) ? new[] { 1, -2 }
         : type == typeof(long[]) ? new[] { long.MaxValue, -2 }
         : type == typeof(byte[]) ? new byte[] { 0, 255 }
+        : type == typeof(bool[]) ? new[] { true, false }
         : type == typeof(ulong) ? ulong.MaxValue - (ulong)position
         : type == typeof(bool) ? true
         : type.IsArray && type.GetElementType()!.IsEnum ? Enum.GetValues(type.GetElementType()!)

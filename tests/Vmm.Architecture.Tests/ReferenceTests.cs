@@ -111,7 +111,7 @@ public sealed class ReferenceTests
         Type[] allowed =
         [
             typeof(int), typeof(long), typeof(ulong), typeof(bool), typeof(string), typeof(string[]), typeof(int[]), typeof(long[]),
-            typeof(byte[]),
+            typeof(byte[]), typeof(bool[]),
         ];
         Type[] messages = [.. s_actors.GetTypes().Where(t => t.IsClass && t.IsAssignableTo(typeof(Actors.Protocol.IProtocolMessage)))];
         Assert.NotEmpty(messages);

@@ -33,7 +33,7 @@ public static class MigrationParameterTable
         new(MigrationParameter.AnnounceInitial, "50", 0, 100_000, Unit: "ms", Range: "a value between 0 and 100000"),
         new(MigrationParameter.AnnounceMax, "550", 0, 100_000, Unit: "ms", Range: "a value between 0 and 100000"),
         new(MigrationParameter.AnnounceRounds, "5", 0, 1000, Range: "a value between 0 and 1000"),
-        new(MigrationParameter.AnnounceStep, "100", 1, 10_000, Unit: "ms", Range: "a value between 1 and 10000"),
+        new(MigrationParameter.AnnounceStep, "100", 1, 10_000, Unit: "ms", Range: "a value between 0 and 10000"),
         new(MigrationParameter.ThrottleTriggerThreshold, "50", 1, 100),
         new(MigrationParameter.CpuThrottleInitial, "20", 1, 99),
         new(MigrationParameter.CpuThrottleIncrement, "10", 1, 99),

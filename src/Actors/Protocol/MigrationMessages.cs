@@ -28,7 +28,9 @@ public sealed record PrepareIncoming : IProtocolMessage;
 /// </summary>
 public sealed record CancelMigration : IProtocolMessage;
 
-/// <summary>Go on with the switch-over for which <c>pause-before-switchover</c> waits. Answer: <see cref="MigrationCommandDone"/>.</summary>
+/// <summary>
+/// Go on with the switch-over for which <c>pause-before-switchover</c> waits. Answer: <see cref="MigrationCommandDone"/>.
+/// </summary>
 /// <param name="State">The status in which the migration is.</param>
 public sealed record ContinueMigration(MigrationStatus State) : IProtocolMessage;
 
@@ -38,7 +40,9 @@ public sealed record PauseMigration : IProtocolMessage;
 /// <summary>Receiver: listen for a sender that goes on with a postcopy migration. Answer: <see cref="MigrationStarted"/>.</summary>
 public sealed record RecoverMigration(string Uri) : IProtocolMessage;
 
-/// <summary>Hand the guest over now, and send the rest of its RAM when it asks for it. Answer: <see cref="MigrationCommandDone"/>.</summary>
+/// <summary>
+/// Hand the guest over now, and send the rest of its RAM when it asks for it. Answer: <see cref="MigrationCommandDone"/>.
+/// </summary>
 public sealed record StartPostcopy : IProtocolMessage;
 
 public sealed record MigrationCommandDone : IProtocolMessage;
@@ -52,6 +56,7 @@ public sealed record SetMigrationCapabilities(MigrationCapability[] Capabilities
 /// <summary>Query. Answer: <see cref="MigrationCapabilities"/>.</summary>
 public sealed record GetMigrationCapabilities : IProtocolMessage;
 
+/// <summary>The answer; also published when one was turned on or off.</summary>
 /// <param name="On">By the number of the capability.</param>
 public sealed record MigrationCapabilities(bool[] On) : IProtocolMessage;
 

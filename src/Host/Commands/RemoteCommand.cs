@@ -78,7 +78,9 @@ public static class RemoteCommand
                 return await Complaint.Write($"no VM answers at {endpoint.Host}:{endpoint.Port}: {e.Message}").ConfigureAwait(false);
             }
 
-            var monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(config, vm.AskAsync<IProtocolMessage>, () => { })));
+            var context = new HmpContext { Progress = ShowProgress };
+            var monitor = new HmpMonitor(
+                new MonitorCommands(new MonitorVm(config, vm.AskAsync<IProtocolMessage>, () => { })), context);
             (bool done, string answer) = await monitor.TryExecute(line).ConfigureAwait(false);
             if (answer.Length > 0)
             {
@@ -92,6 +94,14 @@ public static class RemoteCommand
         finally
         {
             await system.Terminate().ConfigureAwait(false);
+        }
+    }
+
+    private static void ShowProgress(string text)
+    {
+        if (!System.Console.IsErrorRedirected)
+        {
+            System.Console.Error.Write($"\r{text}\e[K");
         }
     }
 
@@ -182,7 +192,8 @@ public static class RemoteCommand
         public async Task<T> AskAsync<T>(IProtocolMessage message)
         {
             _vm.Tell(message, _inbox.Receiver);
-            bool takesLong = message is PlugVcpu or UnplugVcpu or SetVcpuAdmin or SaveSnapshot or LoadSnapshot;
+            bool takesLong = message is PlugVcpu or UnplugVcpu or SetVcpuAdmin or SaveSnapshot or LoadSnapshot
+                or StartMigration or ReceiveMigration or RecoverMigration;
             T answer = await Receive<T>(takesLong ? s_requestPatience : s_patience).ConfigureAwait(false);
             _request = message;
             _accepted = answer as HotplugAccepted;

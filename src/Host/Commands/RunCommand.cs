@@ -3,6 +3,7 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
 using Vmm.Host.Console;
 using Vmm.Host.Logging;
+using Vmm.Host.Migration;
 using Vmm.Host.Options;
 using Vmm.Management.Commands;
 using Vmm.Management.Text;
@@ -88,7 +89,9 @@ public static class RunCommand
                 await Complaint.Write($"a save of snapshot '{tag}' had been cut off: what it left was removed").ConfigureAwait(false);
             }
 
-            opened = new VmSession(config, monitors.Console.Write, monitors.Report, endpoint, state, options.ShutdownOnReset)
+            opened = new VmSession(
+                config, monitors.Console.Write, monitors.Report, endpoint, state, options.ShutdownOnReset,
+                new MigrationTransport(options.Objects))
             {
                 StaysAfterShutdown = options.StayAfterShutdown,
             };
@@ -106,7 +109,7 @@ public static class RunCommand
 
         using var terminal = new RawTerminal(monitors.UsesTerminal, () => Quit(ShutdownCause.HostSignal));
         VmStatus? ended = null;
-        VmCommandRejected? notLoaded = null;
+        string? refusal = null;
         string report = "";
         await using (monitors)
         await using (VmSession session = opened)
@@ -114,23 +117,24 @@ public static class RunCommand
             session, stop => Rehearsal.RunAsync(config, stop), stop => IdleTrim.RunAsync(session.Machine, stop)))
         {
             session.Published += monitors.Publish;
-            monitors.Start(new MonitorVm(config, session.Ask, () => Quit(ShutdownCause.HostQuit)) { Outcomes = session.AskOutcome },
-                session.SendSerial);
+            var vm = new MonitorVm(config, session.Ask, () => Quit(ShutdownCause.HostQuit)) { Outcomes = session.AskOutcome };
+            IncomingMigration? incoming = options.Incoming == null ? null : new IncomingMigration(session, vm);
+            monitors.Start(vm, session.SendSerial);
             await Task.WhenAny(monitors.WaitForClientsAsync(), quit.Task).ConfigureAwait(false);
             if (!quit.Task.IsCompleted)
             {
-                notLoaded = await Start(session, options).ConfigureAwait(false);
+                refusal = await (incoming?.StartAsync(options) ?? StartAsync(session, options)).ConfigureAwait(false);
             }
 
-            if (notLoaded != null)
+            if (refusal != null)
             {
                 quit.TrySetResult();
             }
 
-            if (await Task.WhenAny(session.Ended, quit.Task).ConfigureAwait(false) == session.Ended)
-            {
-                ended = await session.Ended.ConfigureAwait(false);
-            }
+            Task<string> lost = incoming?.Failed ?? new TaskCompletionSource<string>().Task;
+            Task end = await Task.WhenAny(session.Ended, quit.Task, lost).ConfigureAwait(false);
+            ended = end == session.Ended ? await session.Ended.ConfigureAwait(false) : null;
+            refusal = end == lost ? await lost.ConfigureAwait(false) : refusal;
 
             report = statistics ? session.Machine.DescribeJit() : "";
         }
@@ -153,9 +157,9 @@ public static class RunCommand
                 .ConfigureAwait(false);
         }
 
-        if (notLoaded != null)
+        if (refusal != null)
         {
-            return await Complaint.Write(notLoaded.Reason).ConfigureAwait(false);
+            return await Complaint.Write(refusal).ConfigureAwait(false);
         }
 
         if (ended?.RunState == VmRunState.InternalError)
@@ -168,7 +172,7 @@ public static class RunCommand
     }
 
     // Why the snapshot was not loaded, if there was one to be.
-    private static async Task<VmCommandRejected?> Start(VmSession session, RunOptions options)
+    private static async Task<string?> StartAsync(VmSession session, RunOptions options)
     {
         if (options.LoadVm is not { } tag)
         {
@@ -178,7 +182,7 @@ public static class RunCommand
 
         if (await session.Ask(new LoadSnapshot(tag)).ConfigureAwait(false) is VmCommandRejected rejected)
         {
-            return rejected;
+            return rejected.Reason;
         }
 
         if (!options.Stopped)

@@ -32,13 +32,33 @@ public static class DemoCommand
             Description = "an initial RAM disk in place of ours, whose first process gives a root shell on ttyAMA0, with /proc and /sys "
                 + "mounted, grep, awk, taskset and dmesg",
         };
-        var command = new Command("demo", "Boot Debian's kernel, plug a vCPU into it and take it out again") { rounds, kernel, initrd };
-        command.SetAction((parsed, cancellation) =>
-            RunAsync(parsed.GetValue(rounds), parsed.GetValue(kernel), parsed.GetValue(initrd), cancellation));
+        var migrate = new Option<bool>("--migrate")
+        {
+            Description = "move a guest under load to another process and back, while CPUs are plugged and taken out",
+        };
+        var plot = new Option<string?>("--plot") { Description = "with --migrate: draw dirty pages and throughput there, as SVG" };
+        var command = new Command("demo", "Boot Debian's kernel, plug a vCPU into it and take it out again")
+        {
+            rounds, kernel, initrd, migrate, plot,
+        };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(plot) != null && !result.GetValue(migrate))
+            {
+                result.AddError("--plot goes with --migrate");
+            }
+        });
+        command.SetAction((parsed, cancellation) => RunAsync(
+            (config, line) => parsed.GetValue(migrate)
+                ? MigrationScenario.RunAsync(line, parsed.GetValue(plot), System.Console.WriteLine)
+                : HotplugScenario.RunAsync(config, parsed.GetValue(rounds), System.Console.WriteLine),
+            parsed.GetValue(kernel), parsed.GetValue(initrd), cancellation));
         return command;
     }
 
-    private static async Task<int> RunAsync(int rounds, string? kernel, string? initrd, CancellationToken cancellation)
+    private static async Task<int> RunAsync(
+        Func<MachineConfig, IReadOnlyList<string>, Task<IReadOnlyList<Finding>>> scenario, string? kernel, string? initrd,
+        CancellationToken cancellation)
     {
         try
         {
@@ -55,8 +75,7 @@ public static class DemoCommand
                 CoverLetter.LaunchLine(kernel, initrd, Accelerators.CanTranslate ? "jit" : "interp", firmware: null);
             System.Console.WriteLine(CoverLetter.Quote(line));
             MachineConfig config = CommandLine.Parse(line).Machine.ToConfig();
-            IReadOnlyList<Finding> findings = await HotplugScenario.RunAsync(config, rounds, System.Console.WriteLine)
-                .WaitAsync(cancellation).ConfigureAwait(false);
+            IReadOnlyList<Finding> findings = await scenario(config, line).WaitAsync(cancellation).ConfigureAwait(false);
             return Judge(findings);
         }
         catch (Exception e) when (e is GuestAssetsException or GuestSilentException or OptionException)

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Text.RegularExpressions;
 using Vmm.Actors.Protocol;
@@ -32,8 +31,7 @@ public sealed partial class HotplugScenario
     // The end of a root shell's prompt.
     private const string AnyPrompt = "# ";
 
-    private readonly Stopwatch _clock = Stopwatch.StartNew();
-    private readonly Action<string> _print;
+    private readonly Timeline _timeline;
     private readonly List<Finding> _findings = [];
     private readonly List<string> _faults = [];
     private readonly GuestShell _shell;
@@ -47,7 +45,7 @@ public sealed partial class HotplugScenario
 
     private HotplugScenario(MachineConfig config, Action<string> print)
     {
-        _print = print;
+        _timeline = new Timeline(print);
         VmSession? session = null;
         _shell = new GuestShell(bytes => session!.SendSerial(bytes));
         _session = session = new VmSession(config, _shell.Receive, outcome => Volatile.Read(ref _outcome).TrySetResult(outcome));
@@ -69,11 +67,11 @@ public sealed partial class HotplugScenario
 
     private async Task RunAsync(int rounds)
     {
-        Say("vmm", "power on");
+        _timeline.Say("vmm", "power on");
         _ = TellOfTheEndAsync();
         await _session.Ask(new StartVm()).ConfigureAwait(false);
         await _shell.UntilAsync(AnyPrompt).ConfigureAwait(false);
-        Say("vmm", "the guest's shell is up");
+        _timeline.Say("vmm", "the guest's shell is up");
 
         // The prompt is set in two parts, so that the echo of the command is not taken for the prompt.
         await _shell.RunAsync($"PS1='{Initramfs.Prompt[..3]}''{Initramfs.Prompt[3..]}'").ConfigureAwait(false);
@@ -84,7 +82,7 @@ public sealed partial class HotplugScenario
         // The terminal is declared wide, so that the line editing of the shell does not fold the echo of a long command.
         await _shell.RunAsync("stty cols 250").ConfigureAwait(false);
         await _shell.RunAsync("cd /sys/devices/system/cpu").ConfigureAwait(false);
-        Say("guest", await _shell.RunAsync("uname -rm").ConfigureAwait(false));
+        _timeline.Say("guest", await _shell.RunAsync("uname -rm").ConfigureAwait(false));
         await ShowState().ConfigureAwait(false);
         _presentFollowsEnabled = await _shell.RunAsync("cat present").ConfigureAwait(false) == BootEnabled;
         await Sets("before", BootEnabled, "0-1", "2-5").ConfigureAwait(false);
@@ -121,7 +119,7 @@ public sealed partial class HotplugScenario
 
     private async Task Online()
     {
-        Say("guest", $"echo 1 > cpu{Cpu}/online");
+        _timeline.Say("guest", $"echo 1 > cpu{Cpu}/online");
         string said = await _shell.RunAsync($"echo 1 > cpu{Cpu}/online").ConfigureAwait(false);
         Find($"echo 1 > cpu{Cpu}/online", "", said);
         await ShowState().ConfigureAwait(false);
@@ -139,11 +137,11 @@ public sealed partial class HotplugScenario
         long before = await TimerTicks().ConfigureAwait(false);
         string mask = (1 << Cpu).ToString("x", CultureInfo.InvariantCulture);
         string where = await _shell.RunAsync($"taskset {mask} awk '{{print $39}}' /proc/self/stat").ConfigureAwait(false);
-        Say("guest", $"a process pinned to CPU {Cpu} ran on CPU {where}");
+        _timeline.Say("guest", $"a process pinned to CPU {Cpu} ran on CPU {where}");
         Find("pinned process ran on", "4", where);
         await _shell.RunAsync($"taskset {mask} sh -c 'i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done'").ConfigureAwait(false);
         long ticks = await TimerTicks().ConfigureAwait(false) - before;
-        Say("guest", $"{ticks} timer interrupts on CPU {Cpu}");
+        _timeline.Say("guest", $"{ticks} timer interrupts on CPU {Cpu}");
         Find("timer ticks counted on CPU 4", "yes", ticks > 0 ? "yes" : "no");
     }
 
@@ -166,7 +164,7 @@ public sealed partial class HotplugScenario
             return;
         }
 
-        Say("vmm", $"{rounds} rounds of plug, online, unplug");
+        _timeline.Say("vmm", $"{rounds} rounds of plug, online, unplug");
         int lost = 0;
         for (int round = 1; round <= rounds; round++)
         {
@@ -177,13 +175,14 @@ public sealed partial class HotplugScenario
             if (!plugged || online != "0-1,4" || !unplugged || after != $"0-1\n{BootEnabled}")
             {
                 lost++;
-                Say("vmm", $"round {round}: plugged {plugged}, online {online}, unplugged {unplugged}, after {after.Replace('\n', ' ')}");
+                _timeline.Say("vmm",
+                    $"round {round}: plugged {plugged}, online {online}, unplugged {unplugged}, after {after.Replace('\n', ' ')}");
             }
 
             if (round % 20 == 0)
             {
                 await ReadKernelLog(show: false).ConfigureAwait(false);
-                Say("vmm", $"{round} rounds");
+                _timeline.Say("vmm", $"{round} rounds");
             }
         }
 
@@ -192,11 +191,11 @@ public sealed partial class HotplugScenario
 
     private async Task PowerOff()
     {
-        Say("guest", "poweroff -f");
+        _timeline.Say("guest", "poweroff -f");
         _shell.Type("poweroff -f");
         Task first = await Task.WhenAny(_session.Ended, Task.Delay(GuestShell.DefaultPatience)).ConfigureAwait(false);
         VmRunState state = first == _session.Ended ? (await _session.Ended.ConfigureAwait(false)).RunState : VmRunState.Running;
-        Say("vmm", $"run state: {RunStateNames.Of(state)}");
+        _timeline.Say("vmm", $"run state: {RunStateNames.Of(state)}");
         Find("power-off", RunStateNames.Of(VmRunState.Shutdown), RunStateNames.Of(state));
     }
 
@@ -205,7 +204,7 @@ public sealed partial class HotplugScenario
         string sets = await _shell.RunAsync("grep . possible present enabled online offline").ConfigureAwait(false);
         string present = _presentFollowsEnabled ? enabled : Possible;
         string wanted = $"possible:{Possible}\npresent:{present}\nenabled:{enabled}\nonline:{online}\noffline:{offline}";
-        Say("guest", sets.Replace('\n', ' '));
+        _timeline.Say("guest", sets.Replace('\n', ' '));
         string[] expected = wanted.Split('\n');
         string[] seen = sets.Split('\n');
         for (int i = 0; i < expected.Length; i++)
@@ -216,9 +215,9 @@ public sealed partial class HotplugScenario
 
     private async Task Hotplug(string line)
     {
-        Say("monitor", line);
+        _timeline.Say("monitor", line);
         (_, string said) = await Request(line).ConfigureAwait(false);
-        Say("vmm", said);
+        _timeline.Say("vmm", said);
         Find(line, "done", said);
     }
 
@@ -257,7 +256,7 @@ public sealed partial class HotplugScenario
 
             if (show || fault)
             {
-                Say("kernel", line);
+                _timeline.Say("kernel", line);
             }
         }
     }
@@ -268,19 +267,11 @@ public sealed partial class HotplugScenario
         var s = (VcpuStatus)await _session.Ask(new GetVcpuStatus(Cpu)).ConfigureAwait(false);
         string sta = s.AcpiEnabled ? "present and enabled" : "present";
         string gic = s.GicAccessible ? "accessible" : "inaccessible";
-        Say("vcpu4", $"admin {s.Admin}, ACPI _STA {sta}, GIC interface {gic}, PSCI {s.Psci}, actor {s.Actor}");
+        _timeline.Say("vcpu4", $"admin {s.Admin}, ACPI _STA {sta}, GIC interface {gic}, PSCI {s.Psci}, actor {s.Actor}");
     }
 
     [GeneratedRegex(Faults)]
     private static partial Regex Fault();
 
     private void Find(string what, string expected, string seen) => _findings.Add(new Finding(what, expected, seen));
-
-    private void Say(string who, string text)
-    {
-        foreach (string line in text.Split('\n'))
-        {
-            _print(string.Create(CultureInfo.InvariantCulture, $"{_clock.Elapsed.TotalSeconds,8:0.000}  {who,-8} {line}"));
-        }
-    }
 }

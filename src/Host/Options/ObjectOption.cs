@@ -4,19 +4,21 @@ namespace Vmm.Host.Options;
 
 /// <summary>
 /// The option <c>-object TYPE,id=ID[,property=value…]</c>, or the same as a JSON object. No device here refers to an object. <c>-machine
-/// memory-backend=ID</c> can name a memory backend, which describes the RAM that the machine has anyway.
+/// memory-backend=ID</c> can name a memory backend, which describes the RAM that the machine has anyway, and the parameter
+/// <c>tls-creds</c> of migrations names TLS credentials.
 /// </summary>
 /// <param name="Bytes">The size of a memory backend; 0 for an object of another type.</param>
 public sealed record ObjectOption(string Id, ulong Bytes)
 {
-    public const string Syntax = "memory-backend-ram,id=ID,size=SIZE, or secret, iothread, rng-random, rng-builtin, throttle-group, "
-        + "thread-context, each with id=ID";
+    public const string Syntax = "memory-backend-ram,id=ID,size=SIZE, "
+        + "tls-creds-x509,id=ID,dir=FOLDER[,endpoint=client|server][,verify-peer=on|off], or secret, iothread, rng-random, rng-builtin, "
+        + "throttle-group, thread-context, each with id=ID";
 
     private const string Ram = "memory-backend-ram";
     private const string SharedRam = "memory-backend-memfd";
 
     private static readonly string[] s_types =
-        [Ram, SharedRam, "secret", "iothread", "rng-random", "rng-builtin", "throttle-group", "thread-context"];
+        [Ram, SharedRam, TlsCredentialsOption.Type, "secret", "iothread", "rng-random", "rng-builtin", "throttle-group", "thread-context"];
 
     // QEMU's other types. They act by themselves, or keep RAM in another place, and are refused.
     private static readonly string[] s_refused =
@@ -29,8 +31,11 @@ public sealed record ObjectOption(string Id, ulong Bytes)
         "memory-backend-epc", "memory-backend-file",
         "memory-backend-shm", "pef-guest", "pr-manager-helper", "qtest", "rng-egd", "s390-pv-guest", "secret_keyring", "sev-guest",
         "sev-snp-guest", "tdx-guest",
-        "tls-cipher-suites", "tls-creds-anon", "tls-creds-psk", "tls-creds-x509", "x-remote-object", "x-vfio-user-server", "arm-rme-guest",
+        "tls-cipher-suites", "tls-creds-anon", "tls-creds-psk", "x-remote-object", "x-vfio-user-server", "arm-rme-guest",
     ];
+
+    /// <summary>The TLS credentials; null for an object of another type.</summary>
+    public TlsCredentialsOption? Tls { get; init; }
 
     /// <summary>The text of <c>-object help</c>.</summary>
     public static string Describe =>
@@ -50,6 +55,11 @@ public sealed record ObjectOption(string Id, ulong Bytes)
         }
 
         string id = ValueOf("id") is { Length: > 0 } given ? given : throw new OptionException("Parameter 'id' is missing");
+        if (type == TlsCredentialsOption.Type)
+        {
+            return new ObjectOption(id, 0) { Tls = TlsCredentialsOption.Parse(pairs) };
+        }
+
         if (type is not (Ram or SharedRam))
         {
             return new ObjectOption(id, 0);
@@ -64,11 +74,7 @@ public sealed record ObjectOption(string Id, ulong Bytes)
     }
 
     // A number without a suffix counts bytes, unlike the value of -m.
-    private static ulong ParseSize(string text)
-    {
-        int shift = text.Length == 0 ? 0 : char.ToUpperInvariant(text[^1]) switch { 'K' => 10, 'M' => 20, 'G' => 30, 'T' => 40, _ => 0 };
-        return QemuNumber.TryParse(shift == 0 ? text : text[..^1], out long value) && value > 0 && value <= long.MaxValue >> shift
-            ? (ulong)value << shift
-            : throw new OptionException($"Parameter 'size' expects a size, not '{UserText.Legible(text)}'");
-    }
+    private static ulong ParseSize(string text) => QemuNumber.TryParseSize(text, 'B', out long value) && value > 0
+        ? (ulong)value
+        : throw new OptionException($"Parameter 'size' expects a size, not '{UserText.Legible(text)}'");
 }

@@ -36,8 +36,9 @@ public static class OptionTable
         new("global", "DRIVER.PROPERTY=VALUE",
             "a property of the CPUs, as in -cpu; of a device that there is none of it makes no difference", OptionValue.Text,
             GlobalOption.Apply),
-        new("object", ObjectOption.Syntax, "an object for others to name; RAM may be a memory backend (-machine memory-backend=ID)",
-            OptionValue.Text, (o, v) =>
+        new("object", ObjectOption.Syntax,
+            "an object for others to name: RAM (-machine memory-backend=ID), certificates (tls-creds of migrations)", OptionValue.Text,
+            (o, v) =>
             v is "help" or "?" ? o with { Answer = ObjectOption.Describe }
                 : o with { Objects = [.. o.Objects, Named(o.Objects, ObjectOption.Parse(v))] }),
 
@@ -85,6 +86,8 @@ public static class OptionTable
             OfMachine(o, m => m with { InstructionShift = IcountOption.Parse(v) })) { Choices = ["shift=4,sleep=off"] },
         new("loadvm", "TAG", "go on from a snapshot in the folder of -state, in place of a boot", OptionValue.Text, (o, v) =>
             o with { LoadVm = v }),
+        new("incoming", IncomingOption.Syntax, "wait for a machine that another process sends, in place of a boot", OptionValue.Text,
+            (o, v) => o with { Incoming = IncomingOption.Parse(v) }) { Choices = [IncomingOption.Defer] },
         new("S", "", "execute nothing before the monitor's cont", OptionValue.None, (o, _) => o with { Stopped = true }),
         new("no-reboot", "", "end the program where the machine would be reset", OptionValue.None, (o, _) =>
             o with { ShutdownOnReset = true }),

@@ -6,7 +6,6 @@ internal static class RefusedOptions
     private const string Disks = "there are no disks";
     private const string Network = "there are no network devices";
     private const string Graphics = "there is no display";
-    private const string Migration = "there is no migration";
     private const string Usb = "there is no USB";
     private const string OtherArchitectures = "it is not for Arm machines";
 
@@ -44,8 +43,7 @@ internal static class RefusedOptions
         // The run.
         OptionRow.Refused("daemonize", "start it in the background with your shell or service manager", takesValue: false),
         OptionRow.Refused("preconfig", "the machine is configured by this command line", takesValue: false),
-        OptionRow.Refused("incoming", Migration),
-        OptionRow.Refused("only-migratable", Migration, takesValue: false), OptionRow.Refused("dump-vmstate", Migration),
+        OptionRow.Refused("dump-vmstate", "docs/state.md says what is saved"),
         OptionRow.Refused("seed", "random numbers are the host's; -machine dtb-randomness=off leaves out the kernel's seeds"),
         OptionRow.Refused("dfilter", "everything is traced"), OptionRow.Refused("singlestep", "use --accel interp", takesValue: false),
         OptionRow.Refused("one-insn-per-tb", "use --accel interp", takesValue: false),

@@ -37,6 +37,11 @@ public sealed record RunOptions
     /// <summary>The snapshot to go on from; null for a boot.</summary>
     public string? LoadVm { get; init; }
 
+    /// <summary>
+    /// Where a machine comes from that takes the place of this one: an address, or <see cref="IncomingOption.Defer"/>. Null for a boot.
+    /// </summary>
+    public string? Incoming { get; init; }
+
     /// <summary>Whether nothing is executed before <c>cont</c> (<c>-S</c>).</summary>
     public bool Stopped { get; init; }
 
@@ -81,6 +86,11 @@ public sealed record RunOptions
         if (LoadVm != null && State == null)
         {
             throw new OptionException("-loadvm: snapshots are in the folder of -state: give it, too");
+        }
+
+        if (LoadVm != null && Incoming != null)
+        {
+            throw new OptionException("'incoming' and 'loadvm' options are mutually exclusive");
         }
 
         RunOptions options = this;

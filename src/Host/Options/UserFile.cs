@@ -105,11 +105,8 @@ public static class UserFile
         return Read(what, path, largest);
     }
 
-    private static string Complaint(string what, string path, string reason) =>
-        $"cannot read the {what} '{UserText.Legible(path)}': {reason}";
-
-    // Why the file must not be opened; null for a regular file.
-    private static string? RefusalOf(string path)
+    /// <summary>Why the file must not be opened; null for a regular file.</summary>
+    internal static string? RefusalOf(string path)
     {
         byte[] status = new byte[StatusSize];
         if (Statx(CurrentFolder, [.. Encoding.UTF8.GetBytes(path), 0], 0, TypeWanted, status) != 0)
@@ -120,6 +117,9 @@ public static class UserFile
         int type = BinaryPrimitives.ReadUInt16LittleEndian(status.AsSpan(StatusMode)) & TypeMask;
         return s_kinds.TryGetValue(type, out string? kind) ? $"it is {kind}, not a regular file" : null;
     }
+
+    private static string Complaint(string what, string path, string reason) =>
+        $"cannot read the {what} '{UserText.Legible(path)}': {reason}";
 
     [DllImport("libc", EntryPoint = "statx", SetLastError = true)]
     private static extern int Statx(int folder, byte[] path, int flags, uint mask, [Out] byte[] status);

@@ -25,10 +25,9 @@ public sealed class SocketDevice : CharacterDevice
         try
         {
             EndPoint address = Resolve(target);
-            _socket = New(address);
+            _socket = target.Server ? HostSocket.Bind(address) : HostSocket.New(address);
             if (target.Server)
             {
-                Bind(ref _socket, address);
                 _socket.Listen(Backlog);
             }
             else
@@ -176,47 +175,5 @@ public sealed class SocketDevice : CharacterDevice
             : IPAddress.TryParse(target.Host, out IPAddress? literal) ? literal
             : Dns.GetHostAddresses(target.Host).OrderBy(a => a.AddressFamily == AddressFamily.InterNetwork ? 0 : 1).First();
         return new IPEndPoint(address, target.Port);
-    }
-
-    private static Socket New(EndPoint address) =>
-        new(address.AddressFamily, SocketType.Stream, address.AddressFamily == AddressFamily.Unix ? ProtocolType.Unspecified
-            : ProtocolType.Tcp);
-
-    // A socket file that nobody listens at is usually left over from an earlier run. It is replaced.
-    private static void Bind(ref Socket socket, EndPoint address)
-    {
-        try
-        {
-            socket.Bind(address);
-        }
-        catch (SocketException e) when (e.SocketErrorCode == SocketError.AddressAlreadyInUse && address is UnixDomainSocketEndPoint)
-        {
-            string path = address.ToString()!;
-            using (Socket probe = New(address))
-            {
-                if (new FileInfo(path).Length > 0 || TryConnect(probe, address))
-                {
-                    throw;
-                }
-            }
-
-            File.Delete(path);
-            socket.Dispose();
-            socket = New(address);
-            socket.Bind(address);
-        }
-    }
-
-    private static bool TryConnect(Socket socket, EndPoint address)
-    {
-        try
-        {
-            socket.Connect(address);
-            return true;
-        }
-        catch (SocketException)
-        {
-            return false;
-        }
     }
 }

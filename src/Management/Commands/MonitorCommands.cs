@@ -29,6 +29,7 @@ public sealed class MonitorCommands
         Memory = new MemoryCommands(vm);
         Jobs = new JobCommands();
         Snapshots = new SnapshotCommands(vm, Jobs);
+        Migration = new MigrationCommands(vm);
         CharacterDevices = new CharacterDeviceCommands(devices);
         _devices = devices;
     }
@@ -51,6 +52,8 @@ public sealed class MonitorCommands
 
     public SnapshotCommands Snapshots { get; }
 
+    public MigrationCommands Migration { get; }
+
     public CharacterDeviceCommands CharacterDevices { get; }
 
     /// <summary>Adds the commands of all families as QAPI has them.</summary>
@@ -64,6 +67,7 @@ public sealed class MonitorCommands
         Memory.Register(table);
         Jobs.Register(table);
         Snapshots.Register(table);
+        Migration.Register(table);
         CharacterDevices.Register(table);
         new YankCommands(_devices).Register(table);
     }

@@ -12,6 +12,12 @@ public sealed class MonitorVm(MachineConfig config, Func<IProtocolMessage, Task<
 {
     public MachineConfig Config => config;
 
+    /// <summary>
+    /// Whether the program ends when a migration that comes to it fails. A monitor sets it before it asks for such a migration; who hears
+    /// of the failure reads it, and the messages between the two order both.
+    /// </summary>
+    public bool ExitsOnFailedMigration { get; set; } = true;
+
     /// <summary>Begins to end the program in good order, and returns at once.</summary>
     public void Quit() => quit();
 

@@ -52,6 +52,9 @@ public sealed class RunStateCommands(MonitorVm vm)
             VmRunState.InternalError => RunState.InternalError,
             VmRunState.SaveVm => RunState.SaveVm,
             VmRunState.RestoreVm => RunState.RestoreVm,
+            VmRunState.InMigrate => RunState.Inmigrate,
+            VmRunState.FinishMigrate => RunState.FinishMigrate,
+            VmRunState.PostMigrate => RunState.Postmigrate,
             _ => RunState.Paused,
         });
     }

@@ -46,6 +46,9 @@ public sealed class VmEvents
     // Whether the VM ran at the last status; null before the first one.
     private bool? _running;
 
+    // Whether clients hear of migrations: the capability "events".
+    private bool _migrationEvents;
+
     /// <summary>All events that can occur, with the shapes of their data.</summary>
     public static IReadOnlyList<QapiEventShape> Shapes { get; } =
     [
@@ -58,6 +61,8 @@ public sealed class VmEvents
         new("DEVICE_UNPLUG_GUEST_ERROR", typeof(DeviceUnplugGuestErrorEvent)),
         new("ACPI_DEVICE_OST", typeof(AcpiDeviceOstEvent)),
         new(JobCommands.StatusChange, typeof(JobStatusChangeEvent)),
+        new("MIGRATION", typeof(MigrationEvent)),
+        new("MIGRATION_PASS", typeof(MigrationPassEvent)),
         new(HotplugOutcomeName, typeof(HotplugOutcomeEvent)),
     ];
 
@@ -70,7 +75,8 @@ public sealed class VmEvents
 
                 // STOP is told neither of a machine that was never started nor of a guest that has shut down, for which SHUTDOWN is enough,
                 // as in QEMU.
-                if (running != _running && (running || status.RunState is not (VmRunState.Prelaunch or VmRunState.Shutdown)))
+                if (running != _running
+                    && (running || status.RunState is not (VmRunState.Prelaunch or VmRunState.InMigrate or VmRunState.Shutdown)))
                 {
                     yield return (running ? "RESUME" : "STOP", null);
                 }
@@ -88,6 +94,15 @@ public sealed class VmEvents
                 break;
             case AcpiDeviceOst ost:
                 yield return ("ACPI_DEVICE_OST", new AcpiDeviceOstEvent(CpuCommands.OstOf(ost.Id, ost.Cpu, ost.Source, ost.Status)));
+                break;
+            case MigrationCapabilities capabilities:
+                _migrationEvents = capabilities.On[(int)MigrationCapability.Events];
+                break;
+            case MigrationChanged changed when _migrationEvents:
+                yield return ("MIGRATION", new MigrationEvent(changed.Status));
+                break;
+            case MigrationPassed passed when _migrationEvents:
+                yield return ("MIGRATION_PASS", new MigrationPassEvent(passed.Pass));
                 break;
             case HotplugOutcome outcome:
                 foreach ((string, object?) e in OfOutcome(outcome))

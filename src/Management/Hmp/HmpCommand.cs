@@ -28,6 +28,12 @@ public sealed class HmpContext
 
     public HmpFormat LastFormat { get; set; } = HmpFormat.Default;
 
+    /// <summary>
+    /// Shows how far a command is, in a line that takes the place of the one before; an empty text takes it away. Null for a monitor at
+    /// which commands do not wait.
+    /// </summary>
+    public Action<string>? Progress { get; init; }
+
     /// <summary>The lines that were entered; empty without a line editor.</summary>
     public IReadOnlyList<string> History { get; init; } = [];
 }

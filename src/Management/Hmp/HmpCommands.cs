@@ -21,6 +21,7 @@ internal static class HmpCommands
         AddDevices(table, commands);
         AddRunState(table, commands);
         AddSnapshots(table, commands.Snapshots);
+        HmpMigrationCommands.Register(table, commands.Migration);
         HmpMemoryCommands.Register(table, commands);
         return table;
     }

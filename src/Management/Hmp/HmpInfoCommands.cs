@@ -46,6 +46,7 @@ internal static class HmpInfoCommands
         table.Add("qom-tree", "[path]", "show QOM composition tree", [new("path", HmpParameterKind.Text, Optional: true)],
             (arguments, _) => commands.Qom.Describe(arguments.TextOrNull("path") ?? "/machine"));
         table.Add("snapshots", "show the currently saved VM snapshots", _ => commands.Snapshots.Describe());
+        HmpMigrationCommands.RegisterInfo(table, commands.Migration);
         table.Add("history", "show the command line history", context =>
             Task.FromResult(string.Join('\n', context.History.Select((line, i) => $"{i}: '{line}'"))));
         return table;

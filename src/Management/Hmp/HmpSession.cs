@@ -20,7 +20,11 @@ public sealed class HmpSession
     {
         _print = print;
         _editor = new LineEditor(Prompt, print, line => _monitor!.Complete(line));
-        _monitor = new HmpMonitor(commands, new HmpContext { History = _editor.History });
+        _monitor = new HmpMonitor(commands, new HmpContext
+        {
+            History = _editor.History,
+            Progress = text => print($"\r{text}\e[K"),
+        });
     }
 
     /// <summary>The first line of a monitor.</summary>

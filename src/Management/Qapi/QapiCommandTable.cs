@@ -22,15 +22,17 @@ public sealed class QapiCommandTable
     public QapiCommand? Find(string name) => _commands.GetValueOrDefault(name);
 
     /// <summary>A command without arguments and result.</summary>
-    public void Add(string name, Func<Task> run) => Add(new QapiCommandShape(name, null, null, false), arguments =>
+    public void Add(string name, Func<Task> run, bool outOfBand = false) =>
+        Add(new QapiCommandShape(name, null, null, outOfBand), arguments =>
     {
         RefuseArguments(arguments);
         return Nothing(run());
     });
 
     /// <summary>A command with arguments and without result.</summary>
-    public void Add<TArguments>(string name, Func<TArguments, Task> run) =>
-        Add(new QapiCommandShape(name, typeof(TArguments), null, false), arguments => Nothing(run(QapiInput.Read<TArguments>(arguments))));
+    public void Add<TArguments>(string name, Func<TArguments, Task> run, bool outOfBand = false) =>
+        Add(new QapiCommandShape(name, typeof(TArguments), null, outOfBand), arguments =>
+            Nothing(run(QapiInput.Read<TArguments>(arguments))));
 
     /// <summary>A command whose handler reads the arguments itself, because it takes more members than the schema names.</summary>
     public void AddOpen<TArguments>(string name, Func<JsonObject, Task> run, bool outOfBand = false, string[]? features = null) =>
@@ -56,6 +58,14 @@ public sealed class QapiCommandTable
         RefuseArguments(arguments);
         return Task.FromResult<object?>(run());
     });
+
+    /// <summary>The same for a result that takes time.</summary>
+    public void AddQuery(string name, Type result, Func<Task<JsonNode>> run) =>
+        Add(new QapiCommandShape(name, null, result, false), async arguments =>
+        {
+            RefuseArguments(arguments);
+            return await run().ConfigureAwait(false);
+        });
 
     private static async Task<object?> Nothing(Task task)
     {

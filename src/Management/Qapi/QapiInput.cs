@@ -29,7 +29,7 @@ public static class QapiInput
             }
         }
 
-        // The members of a branch of a union are checked but not kept: no command needs them.
+        // The members of a branch of a union are checked but not kept: a command that needs them reads them from the JSON itself.
         string[] branch = type.GetCustomAttribute<QapiUnionAttribute>() is { } union ? ReadBranch(type, union.Tag, given, prefix) : [];
         foreach ((string key, _) in given)
         {
@@ -63,7 +63,9 @@ public static class QapiInput
             }
         }
 
-        return [.. members.Select(m => m.Name)];
+        // A branch may be a union itself.
+        string[] inner = branch.GetCustomAttribute<QapiUnionAttribute>() is { } union ? ReadBranch(branch, union.Tag, given, prefix) : [];
+        return [.. members.Select(m => m.Name), .. inner];
     }
 
     private static object? ReadValue(Type type, JsonNode? value, string name)
@@ -76,6 +78,11 @@ public static class QapiInput
         if (type == typeof(string))
         {
             return Text(value) ?? throw WrongType(name, "string");
+        }
+
+        if (type == typeof(StrOrNull))
+        {
+            return new StrOrNull(value == null ? null : Text(value) ?? throw WrongType(name, "StrOrNull"));
         }
 
         if (type == typeof(bool))
@@ -101,7 +108,7 @@ public static class QapiInput
             string text = Text(value) ?? throw WrongType(name, "string");
             return Enum.GetNames(type).FirstOrDefault(n => QapiJson.NameOf(type, n) == text) is { } found
                 ? Enum.Parse(type, found)
-                : throw new QapiException($"Parameter '{name}' does not accept value '{text}'");
+                : throw new QapiException($"Parameter '{name[(name.LastIndexOf('.') + 1)..]}' does not accept value '{text}'");
         }
 
         if (type.IsArray)

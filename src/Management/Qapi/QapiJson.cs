@@ -35,6 +35,8 @@ public static class QapiJson
                 return number;
             case ulong number:
                 return number;
+            case double number:
+                return number;
             case Enum one:
                 return s_values.GetOrAdd(one, static e => NameOf(e.GetType(), e.ToString()));
             case Array elements:
@@ -84,6 +86,9 @@ public static class QapiJson
             p.GetCustomAttribute<QapiFeatureAttribute>()?.Feature))];
     });
 }
+
+/// <summary>QAPI's alternate of the same name: a text, or JSON's null.</summary>
+public sealed record StrOrNull(string? Text);
 
 /// <param name="Type">The type; of a nullable one, the type within.</param>
 /// <param name="Feature">A QAPI feature of the member, such as unstable; null for none.</param>

@@ -11,6 +11,8 @@ public sealed class QapiSchema
 {
     private sealed record Nothing;
 
+    private sealed record Null;
+
     private readonly JsonArray _entries = [];
     private readonly JsonArray _types = [];
     private readonly Dictionary<Type, string> _names = [];
@@ -98,6 +100,12 @@ public sealed class QapiSchema
             entry["meta-type"] = "enum";
             entry["values"] = Strings(values);
         }
+        else if (type == typeof(StrOrNull))
+        {
+            entry["members"] = new JsonArray(
+                new JsonObject { ["type"] = NameOf(typeof(string)) }, new JsonObject { ["type"] = NameOf(typeof(Null)) });
+            entry["meta-type"] = "alternate";
+        }
         else
         {
             DescribeStruct(type, entry);
@@ -143,6 +151,8 @@ public sealed class QapiSchema
         type == typeof(string) ? ("str", "string")
         : type == typeof(bool) ? ("bool", "boolean")
         : type == typeof(long) ? ("int", "int")
+        : type == typeof(double) ? ("number", "number")
+        : type == typeof(Null) ? ("null", "null")
         : type == typeof(JsonNode) ? ("any", "value")
         : null;
 

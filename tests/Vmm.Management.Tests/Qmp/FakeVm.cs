@@ -47,6 +47,8 @@ internal sealed class FakeVm : IAsyncDisposable
 
     public QmpServer Server { get; }
 
+    public FakeMigration Migration { get; } = new();
+
     /// <summary>Completed: commands that ask the VM go on.</summary>
     public Task Gate { get; set; } = Task.CompletedTask;
 
@@ -87,6 +89,7 @@ internal sealed class FakeVm : IAsyncDisposable
             ContinueVm => Change(VmRunState.Running),
             ResetVm => Reset(),
             PressPowerButton => Press(),
+            _ when Migration.Answer(message, Server.Publish) is { } answer => answer,
             _ => new VmStatus(_state, ""),
         };
     }

@@ -17,6 +17,7 @@ public sealed class QmpTranscriptTests
         ["""{"execute":"query-hotpluggable-cpus"}"""] = "CPUs can be plugged here",
         ["""{"execute":"query-acpi-ospm-status"}"""] = "CPUs can be plugged here",
         ["""{"execute":"query-cpu-model-expansion","arguments":{"type":"full","model":{"name":"cortex-a57"}}}"""] = "compared apart",
+        ["""{"execute":"query-migrate-parameters"}"""] = "those of what is not supported are missing",
         ["""{"execute":"human-monitor-command","arguments":{"command-line":"info version"}}"""] = "the package is another",
         ["""{"execute":"human-monitor-command","arguments":{"command-line":"help stop"}}"""] = "",
     };

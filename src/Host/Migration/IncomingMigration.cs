@@ -1,0 +1,74 @@
+using Vmm.Actors.Protocol;
+using Vmm.Host.Commands;
+using Vmm.Host.Options;
+using Vmm.Management.Commands;
+
+namespace Vmm.Host.Migration;
+
+/// <summary>
+/// A VM that waits for a migration (<c>-incoming</c>). A migration that fails ends the program, unless <c>migrate-incoming</c> said that it
+/// shall not.
+/// </summary>
+internal sealed class IncomingMigration
+{
+    private readonly VmSession _session;
+    private readonly MonitorVm _vm;
+    private readonly TaskCompletionSource<string> _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    /// <param name="session">It has not been told to run.</param>
+    public IncomingMigration(VmSession session, MonitorVm vm)
+    {
+        _session = session;
+        _vm = vm;
+        session.Published += message =>
+        {
+            if (message is MigrationChanged { Status: MigrationStatus.Failed })
+            {
+                _ = LookAsync();
+            }
+        };
+    }
+
+    /// <summary>Completes with the reason when the program is to end. Nobody wants that of a VM that has begun to run.</summary>
+    public Task<string> Failed => _failed.Task;
+
+    /// <summary>Begins to wait; the guest runs when it has arrived, or with <c>-S</c> stays paused.</summary>
+    /// <returns>Why it cannot; null if it does.</returns>
+    public async Task<string?> StartAsync(RunOptions options)
+    {
+        if (await _session.Ask(new PrepareIncoming()).ConfigureAwait(false) is VmCommandRejected refused)
+        {
+            return refused.Reason;
+        }
+
+        if (options.Stopped)
+        {
+            await _session.Ask(new StopVm()).ConfigureAwait(false);
+        }
+
+        if (options.Incoming is null or IncomingOption.Defer)
+        {
+            return null;
+        }
+
+        switch (await _session.Ask(new ReceiveMigration(options.Incoming)).ConfigureAwait(false))
+        {
+            case VmCommandRejected rejected:
+                return $"-incoming {options.Incoming}: {rejected.Reason}";
+            case MigrationStarted started when started.Address.Length > 0 && started.Address != options.Incoming:
+                await Complaint.Write($"a migration is waited for at {started.Address}").ConfigureAwait(false);
+                break;
+        }
+
+        return null;
+    }
+
+    private async Task LookAsync()
+    {
+        if (await _session.Ask(new GetMigration()).ConfigureAwait(false) is MigrationInfo { Incoming: true } info
+            && _vm.ExitsOnFailedMigration)
+        {
+            _failed.TrySetResult(info.Problem.Length > 0 ? info.Problem : "the migration has failed");
+        }
+    }
+}

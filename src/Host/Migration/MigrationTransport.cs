@@ -1,0 +1,50 @@
+using Vmm.Actors.Migration;
+using Vmm.Host.Options;
+using Vmm.Management.Text;
+
+namespace Vmm.Host.Migration;
+
+/// <summary>The addresses of migrations, and the TLS credentials of the command line.</summary>
+public sealed class MigrationTransport : IMigrationTransport
+{
+    // By the id of the object.
+    private readonly Dictionary<string, TlsCredentials> _credentials = new(StringComparer.Ordinal);
+
+    /// <param name="objects">Those of <c>-object</c>.</param>
+    /// <exception cref="OptionException">The files of credentials cannot be used: one line.</exception>
+    public MigrationTransport(IEnumerable<ObjectOption> objects)
+    {
+        foreach (ObjectOption credentials in objects.Where(o => o.Tls != null))
+        {
+            _credentials.Add(credentials.Id, TlsCredentials.Load(credentials.Tls!));
+        }
+    }
+
+    public IMigrationEndpoint Parse(string uri, string tlsCreds, string tlsHostname)
+    {
+        MigrationUri address = MigrationUri.Parse(uri);
+        IMigrationEndpoint endpoint = address.Kind switch
+        {
+            MigrationUriKind.Tcp => new TcpEndpoint(address.Text, (int)address.Number),
+            MigrationUriKind.Unix => new UnixEndpoint(address.Text),
+            MigrationUriKind.File => new FileEndpoint(address.Text, address.Number),
+            MigrationUriKind.Command => new CommandEndpoint(address.Text),
+            _ => new DescriptorEndpoint((int)address.Number),
+        };
+        if (tlsCreds.Length == 0)
+        {
+            return endpoint;
+        }
+
+        if (!_credentials.TryGetValue(tlsCreds, out TlsCredentials? credentials))
+        {
+            throw new FormatException($"No TLS credentials with id '{UserText.Legible(tlsCreds)}'");
+        }
+
+        return address.Kind is MigrationUriKind.File or MigrationUriKind.Command
+            ? throw new FormatException("tls-creds: TLS needs a link that goes both ways: tcp:, unix: or fd: with a socket")
+            : new TlsEndpoint(endpoint, credentials, tlsHostname.Length > 0 || address.Kind != MigrationUriKind.Tcp ? tlsHostname
+                : address.Text.Length > 0 ? address.Text
+                : TcpEndpoint.ThisMachine);
+    }
+}

@@ -1,0 +1,201 @@
+using System.Net.Security;
+using System.Text;
+using Vmm.Actors.Migration;
+using Vmm.Host.Migration;
+using Vmm.Host.Options;
+
+namespace Vmm.Host.Tests.Migration;
+
+/// <summary>Links that are encrypted, with certificates of every kind of wrongness: each ends both sides in one line.</summary>
+public sealed class TlsTests : IDisposable
+{
+    private const string Address = "tcp:127.0.0.1:0";
+
+    private readonly TestCertificates _ours = new();
+    private readonly TestCertificates _others = new();
+
+    public void Dispose()
+    {
+        _ours.Dispose();
+        _others.Dispose();
+    }
+
+    // The streams of both sides, or what each side says instead.
+    private static async Task<(object Sender, object Receiver)> LinkAsync(
+        MigrationTransport sender, MigrationTransport receiver, string hostname = "", string senderCreds = "tls")
+    {
+        await using IMigrationListener listener = receiver.Parse(Address, "tls", "").Listen();
+        Task<Stream> accepting = listener.AcceptAsync(CancellationToken.None);
+        Task<Stream> connecting = sender.Parse(listener.Address, senderCreds, hostname).ConnectAsync(CancellationToken.None);
+        return (await ResultAsync(connecting), await ResultAsync(accepting));
+    }
+
+    private static async Task<object> ResultAsync(Task<Stream> opening)
+    {
+        try
+        {
+            return await opening.WaitAsync(Patience.Limit);
+        }
+        catch (IOException e)
+        {
+            Assert.DoesNotContain('\n', e.Message);
+            return e.Message;
+        }
+    }
+
+    private MigrationTransport Receiver(string host = "127.0.0.1", string more = "") =>
+        TestCertificates.Transport(_ours.Folder("server", host), "server", more);
+
+    private MigrationTransport Sender(string more = "") => TestCertificates.Transport(_ours.Folder("client", "c.example"), "client", more);
+
+    [Theory]
+    [InlineData("127.0.0.1", "")]
+    [InlineData("vm.example", "vm.example")]
+    public async Task Both_sides_with_certificates_of_one_authority_talk_by_TLS_1_3(string host, string hostname)
+    {
+        (object sender, object receiver) = await LinkAsync(Sender(), Receiver(host), hostname);
+        await using SslStream at = Assert.IsType<SslStream>(sender), from = Assert.IsType<SslStream>(receiver);
+        Assert.Equal(System.Security.Authentication.SslProtocols.Tls13, at.SslProtocol);
+        Assert.True(from.IsMutuallyAuthenticated);
+        await at.WriteAsync(Encoding.ASCII.GetBytes("there"));
+        await from.WriteAsync(Encoding.ASCII.GetBytes("back!"));
+        byte[] read = new byte[5];
+        await from.ReadExactlyAsync(read).AsTask().WaitAsync(Patience.Limit);
+        Assert.Equal("there", Encoding.ASCII.GetString(read));
+        await at.ReadExactlyAsync(read).AsTask().WaitAsync(Patience.Limit);
+        Assert.Equal("back!", Encoding.ASCII.GetString(read));
+    }
+
+    [Fact]
+    public async Task Receiver_for_another_host_is_refused()
+    {
+        (object sender, object receiver) = await LinkAsync(Sender(), Receiver("other.example"));
+        Assert.Equal("TLS handshake with the receiver failed: the certificate of the receiver is for other.example, not for '127.0.0.1' "
+            + "(tls-hostname)", sender);
+        Assert.IsType<string>(receiver);
+    }
+
+    [Fact]
+    public async Task Receiver_of_another_authority_is_refused()
+    {
+        MigrationTransport receiver = TestCertificates.Transport(_others.Folder("server", "127.0.0.1", trusted: _ours), "server");
+        (object sender, object said) = await LinkAsync(Sender(), receiver);
+        Assert.Equal("TLS handshake with the receiver failed: the certificate of the receiver is not signed by the authority of "
+            + "ca-cert.pem", sender);
+        Assert.IsType<string>(said);
+    }
+
+    [Fact]
+    public async Task Sender_of_another_authority_is_refused_and_is_told()
+    {
+        MigrationTransport sender = TestCertificates.Transport(_others.Folder("client", "c.example", trusted: _ours), "client");
+        (object said, object receiver) = await LinkAsync(sender, Receiver());
+        Assert.Equal("TLS handshake with the sender failed: the certificate of the sender is not signed by the authority of ca-cert.pem",
+            receiver);
+        Assert.StartsWith("TLS handshake with the receiver failed: ", Assert.IsType<string>(said), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Sender_without_a_certificate_is_refused_but_where_peers_are_not_verified()
+    {
+        MigrationTransport sender = TestCertificates.Transport(_ours.Folder("client", null), "client");
+        (object said, object receiver) = await LinkAsync(sender, Receiver());
+        Assert.Equal("TLS handshake with the sender failed: the sender has no certificate", receiver);
+        Assert.StartsWith("TLS handshake with the receiver failed: ", Assert.IsType<string>(said), StringComparison.Ordinal);
+        (object let, object lets) = await LinkAsync(sender, Receiver(more: ",verify-peer=off"));
+        await using SslStream one = Assert.IsType<SslStream>(let), other = Assert.IsType<SslStream>(lets);
+    }
+
+    [Fact]
+    public async Task Sender_that_does_not_verify_takes_any_receiver()
+    {
+        MigrationTransport receiver = TestCertificates.Transport(_others.Folder("server", "other.example", trusted: _ours), "server");
+        (object sender, object said) = await LinkAsync(Sender(",verify-peer=off"), receiver);
+        await using SslStream one = Assert.IsType<SslStream>(sender), other = Assert.IsType<SslStream>(said);
+    }
+
+    [Fact]
+    public async Task Certificates_that_have_expired_are_refused()
+    {
+        DateTimeOffset yesterday = DateTimeOffset.UtcNow.AddDays(-1);
+        MigrationTransport oldReceiver = TestCertificates.Transport(_ours.Folder("server", "127.0.0.1", yesterday), "server");
+        (object sender, _) = await LinkAsync(Sender(), oldReceiver);
+        Assert.Contains("the certificate of the receiver has expired at ", Assert.IsType<string>(sender), StringComparison.Ordinal);
+        MigrationTransport oldSender = TestCertificates.Transport(_ours.Folder("client", "c.example", yesterday), "client");
+        (_, object receiver) = await LinkAsync(oldSender, Receiver());
+        Assert.Contains("the certificate of the sender has expired at ", Assert.IsType<string>(receiver), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Sender_that_speaks_no_TLS_is_refused()
+    {
+        await using IMigrationListener listener = Receiver().Parse(Address, "tls", "").Listen();
+        Task<Stream> accepting = listener.AcceptAsync(CancellationToken.None);
+        await using Stream plain = await Sender().Parse(listener.Address, "", "").ConnectAsync(CancellationToken.None);
+        await plain.WriteAsync("no ClientHello at all, but text"u8.ToArray());
+        Assert.StartsWith("TLS handshake with the sender failed: ", Assert.IsType<string>(await ResultAsync(accepting)),
+            StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Handshake_that_waits_ends_when_it_is_cancelled()
+    {
+        await using IMigrationListener listener = Receiver().Parse(Address, "tls", "").Listen();
+        using var stop = new CancellationTokenSource();
+        Task<Stream> accepting = listener.AcceptAsync(stop.Token);
+        await using Stream silent = await Sender().Parse(listener.Address, "", "").ConnectAsync(CancellationToken.None);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => accepting.WaitAsync(Patience.Limit));
+    }
+
+    [Fact]
+    public void Credentials_that_do_not_fit_are_refused()
+    {
+        MigrationTransport sender = Sender();
+        Assert.Contains("No TLS credentials with id 'other'", Refusal(() => sender.Parse(Address, "other", "")), StringComparison.Ordinal);
+        Assert.Contains("TLS needs a link that goes both ways", Refusal(() => sender.Parse("file:/tmp/x", "tls", "")),
+            StringComparison.Ordinal);
+        Assert.Contains("Expected TLS credentials for a server endpoint", Refusal(() => sender.Parse(Address, "tls", "").Listen()),
+            StringComparison.Ordinal);
+        Assert.Contains("No hostname available for TLS",
+            Refusal(() => sender.Parse("unix:/tmp/x", "tls", "").ConnectAsync(default).GetAwaiter().GetResult()), StringComparison.Ordinal);
+    }
+
+    private static string Refusal(Action action) => Record.Exception(action) is FormatException or IOException
+        ? Record.Exception(action)!.Message
+        : throw new Xunit.Sdk.XunitException("it was not refused");
+
+    [Fact]
+    public void Folders_that_lack_a_file_or_have_a_damaged_one_are_refused_at_the_start()
+    {
+        string folder = _ours.Folder("server", "h");
+        Assert.Contains("Unable to access credentials /nonexistent/ca-cert.pem: No such file or directory", Load("/nonexistent"),
+            StringComparison.Ordinal);
+        Assert.Contains("server-cert.pem: No such file or directory", Load(_ours.Folder("client", "h")), StringComparison.Ordinal);
+        File.WriteAllText(Path.Combine(folder, "ca-crl.pem"), "");
+        Assert.Contains("not supported: a list of revoked certificates", Load(folder), StringComparison.Ordinal);
+        File.Delete(Path.Combine(folder, "ca-crl.pem"));
+        File.WriteAllText(Path.Combine(folder, "server-key.pem"), "nothing");
+        Assert.Contains("Unable to import the certificates in ", Load(folder), StringComparison.Ordinal);
+    }
+
+    private static string Load(string folder)
+    {
+        string said = Assert.Throws<OptionException>(() => TestCertificates.Transport(folder, "server")).Message;
+        Assert.DoesNotContain('\n', said);
+        return said;
+    }
+
+    [Theory]
+    [InlineData("tls-creds-x509,id=a", "Missing 'dir' property value")]
+    [InlineData("tls-creds-x509,id=a,dir=/x,endpoint=foo", "Parameter 'endpoint' does not accept value 'foo'")]
+    [InlineData("tls-creds-x509,id=a,dir=/x,verify-peer=maybe", "Parameter 'verify-peer' expects 'on' or 'off'")]
+    [InlineData("tls-creds-x509,id=a,dir=/x,priority=NORMAL", "not supported: priority")]
+    [InlineData("tls-creds-x509,id=a,dir=/x,passwordid=p", "not supported: passwordid")]
+    [InlineData("tls-creds-x509,id=a,dir=/x,foo=1", "Property 'tls-creds-x509.foo' not found")]
+    [InlineData("tls-creds-psk,id=a,dir=/x", "not supported: an object of type 'tls-creds-psk'")]
+    [InlineData("tls-creds-anon,id=a", "not supported: an object of type 'tls-creds-anon'")]
+    [InlineData("authz-list,id=a", "not supported: an object of type 'authz-list'")]
+    public void Object_wrong_says_what(string value, string message) => Assert.Contains(
+        message, Assert.Throws<OptionException>(() => CommandLine.Parse(["-object", value])).Message, StringComparison.Ordinal);
+}
