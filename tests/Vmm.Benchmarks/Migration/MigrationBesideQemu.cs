@@ -166,7 +166,7 @@ internal sealed class MigrationBesideQemu(IReadOnlyList<string> vmm, IReadOnlyLi
         MigrationPeer peer = await MigrationPeer.StartAsync(command).ConfigureAwait(false);
         try
         {
-            await peer.Ready.WaitAsync(MigrationPeer.Patience).ConfigureAwait(false);
+            await peer.BootAsync().ConfigureAwait(false);
             await peer.AskAsync(load.ToString().ToLowerInvariant()).ConfigureAwait(false);
             return peer;
         }

@@ -17,7 +17,7 @@ internal sealed class MigrationPeer : IDisposable
 
     private readonly VmRun _run;
     private readonly Action<QmpEvent>? _heard;
-    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<bool> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ConcurrentDictionary<string, TaskCompletionSource<string>> _answers = new();
     private readonly ConcurrentDictionary<string, long> _firstEvents = new();
     private readonly ConcurrentQueue<string> _faults = new();
@@ -28,9 +28,6 @@ internal sealed class MigrationPeer : IDisposable
         _heard = heard;
         _run = new VmRun(command, HearConsole);
     }
-
-    /// <summary>Completes when the guest's init listens, at this end.</summary>
-    public Task Ready => _ready.Task;
 
     /// <summary>What the guest's kernel or its load found wrong.</summary>
     public string[] Faults => [.. _faults];
@@ -72,7 +69,7 @@ internal sealed class MigrationPeer : IDisposable
     /// <exception cref="IOException">It is refused, or the process has ended.</exception>
     public async Task<JsonNode> ExecuteAsync(string command, JsonObject? arguments = null)
     {
-        QmpAnswer answer = await _qmp!.ExecuteAsync(command, arguments).WaitAsync(Patience).ConfigureAwait(false);
+        QmpAnswer answer = await WithinAsync(_qmp!.ExecuteAsync(command, arguments), $"no answer to {command}").ConfigureAwait(false);
         return answer.Return ?? throw new IOException($"{command}: {answer.Error}");
     }
 
@@ -88,8 +85,11 @@ internal sealed class MigrationPeer : IDisposable
         string word = Interlocked.Increment(ref s_words).ToString(CultureInfo.InvariantCulture);
         TaskCompletionSource<string> answer = _answers.GetOrAdd(word, _ => NewAnswer());
         _run.Type($"{word} {what}");
-        return await answer.Task.WaitAsync(Patience).ConfigureAwait(false);
+        return await WithinAsync(answer.Task, $"the guest does not answer '{what}'").ConfigureAwait(false);
     }
+
+    /// <summary>Waits until the guest's init listens, at this end.</summary>
+    public Task BootAsync() => WithinAsync(_ready.Task, "the guest does not boot");
 
     /// <summary>When an event was heard first, in ticks of the stopwatch; null before it was.</summary>
     public long? HeardAt(string name) => _firstEvents.TryGetValue(name, out long at) ? at : null;
@@ -118,6 +118,18 @@ internal sealed class MigrationPeer : IDisposable
 
     public void Dispose() => _run.Dispose();
 
+    private static async Task<T> WithinAsync<T>(Task<T> what, string otherwise)
+    {
+        try
+        {
+            return await what.WaitAsync(Patience).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            throw new TimeoutException($"{otherwise} in {Patience.TotalMinutes} minutes");
+        }
+    }
+
     private static TaskCompletionSource<string> NewAnswer() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private void HearEvent(QmpEvent heard)
@@ -130,7 +142,7 @@ internal sealed class MigrationPeer : IDisposable
     {
         if (line.Contains(MigrationGuest.Ready, StringComparison.Ordinal) || line.Contains(SoakGuest.Ready, StringComparison.Ordinal))
         {
-            _ready.TrySetResult();
+            _ready.TrySetResult(true);
         }
         else if (line.IndexOf(MigrationGuest.Answer, StringComparison.Ordinal) is >= 0 and int at)
         {

@@ -56,7 +56,7 @@ internal sealed class MovingMachine : IDisposable
         machine._peer = await MigrationPeer.StartAsync(command, machine.HearEvent).ConfigureAwait(false);
         try
         {
-            await machine._peer.Ready.WaitAsync(MigrationPeer.Patience).ConfigureAwait(false);
+            await machine._peer.BootAsync().ConfigureAwait(false);
             await machine._peer.AskAsync(load.ToString().ToLowerInvariant()).ConfigureAwait(false);
             return machine;
         }
