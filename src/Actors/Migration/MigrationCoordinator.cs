@@ -58,6 +58,7 @@ internal sealed class MigrationCoordinator : MessageActor
             }
 
             Change(_settings.With(set, out string? refusal), refusal);
+            Context.System.EventStream.Publish(_settings.Describe());
         });
         Receive<SetMigrationParameters>(set => Change(_settings.With(set, out string? refusal), refusal));
         Receive<GetMigrationCapabilities>(_ => Sender.Tell(_settings.Describe()));
