@@ -91,7 +91,7 @@ internal sealed class CuttableTransport : IMigrationTransport
             base.Write(buffer[..(int)Math.Clamp(buffer.Length + Math.Min(rest, 0), 0, buffer.Length)]);
             if (rest < 0)
             {
-                socket.Shutdown(SocketShutdown.Both);
+                Socket.Shutdown(SocketShutdown.Both);
                 throw new IOException("the link is lost");
             }
         }

@@ -469,13 +469,13 @@ public sealed class MigrationTests : VmTestKit
         AwaitCondition(() => Info(_from).Status == MigrationStatus.PostcopyPaused && Info(_to).Status == MigrationStatus.PostcopyPaused);
 
         // Asked for while nobody can answer.
-        Assert.False(_target.TryRead(102, new byte[1]));
+        Assert.False(_target.TryRead(150, new byte[1]));
         Assert.Contains("Migrate recover", Rejection(_from, new RecoverMigration("tcp:nobody")));
         _to.Tell(new RecoverMigration("tcp:0"), TestActor);
         _address = ExpectMsg<MigrationStarted>(s_patience).Address;
         _from.Tell(new StartMigration(_address, Resume: true), TestActor);
         ExpectMsg<MigrationStarted>(s_patience);
-        Touch(102);
+        Touch(150);
         Done(_from, new SetMigrationParameters([MigrationParameter.MaxPostcopyBandwidth], ["0"]));
         Assert.Equal(MigrationStatus.Completed, AwaitEnd(_from).Status);
         Assert.Equal(MigrationStatus.Completed, AwaitEnd(_to).Status);

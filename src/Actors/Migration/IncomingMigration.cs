@@ -60,15 +60,14 @@ internal sealed class IncomingMigration : HoldingActor
         {
             _requester.Tell(new VmCommandRejected(RejectionCode.InvalidArgument, e.Message));
             Disclaim();
-            Context.Stop(Self);
+            Leave(null);
             return;
         }
 
         _progress.Address = listener.Address;
         _progress.Enter(MigrationStatus.Setup);
         _requester.Tell(new MigrationStarted(listener.Address));
-        _link = new IncomingLink(Self, Machine, listener, _endpoint.HasReturnPath);
-        _link.Start();
+        _link = MigrationLink.Start(new IncomingLink(Self, Machine, listener, _endpoint.HasReturnPath));
         Become(Receiving);
         Stash.UnstashAll();
     }
@@ -200,12 +199,14 @@ internal sealed class IncomingMigration : HoldingActor
                 _progress.Enter(MigrationStatus.PostcopyPaused, ended.Problem);
                 Become(WaitingForLink);
             });
-            Receive<ResumeLink>(resume => resume.Requester.Tell(new VmCommandRejected(
-                RejectionCode.WrongRunState, "Migrate recover can only be run when postcopy is paused.")));
+            Receive<ResumeLink>(NotPaused);
             Commands();
         });
         Stash.UnstashAll();
     }
+
+    private static void NotPaused(ResumeLink resume) => resume.Requester.Tell(new VmCommandRejected(
+        RejectionCode.WrongRunState, "Migrate recover can only be run when postcopy is paused."));
 
     private void WaitingForLink()
     {
@@ -214,7 +215,7 @@ internal sealed class IncomingMigration : HoldingActor
             try
             {
                 IMigrationListener listener = resume.Endpoint.Listen();
-                _resumed = new ResumedIncomingLink(Self, Machine, listener, _guest!.Session);
+                _resumed = MigrationLink.Start(new ResumedIncomingLink(Self, Machine, listener, _guest!.Session));
                 _progress.Address = listener.Address;
                 resume.Requester.Tell(new MigrationStarted(listener.Address));
             }
@@ -224,7 +225,6 @@ internal sealed class IncomingMigration : HoldingActor
                 return;
             }
 
-            _resumed.Start();
             BecomeReceiving(MigrationStatus.PostcopyRecover);
         });
         Commands();
@@ -260,7 +260,7 @@ internal sealed class IncomingMigration : HoldingActor
         if (_link == null)
         {
             _requester.Tell(why);
-            Context.Stop(Self);
+            Leave(null);
             return;
         }
 
@@ -287,8 +287,18 @@ internal sealed class IncomingMigration : HoldingActor
     {
         Disclaim();
         _progress.Enter(status, problem);
-        Context.Parent.Tell(new MigrationOver(Describe()));
-        Context.Stop(Self);
+        Leave(Describe());
+    }
+
+    private void Leave(MigrationInfo? info)
+    {
+        Context.Parent.Tell(new MigrationOver(info));
+        Become(() =>
+        {
+            Receive<ResumeLink>(NotPaused);
+            Commands();
+        });
+        Stash.UnstashAll();
     }
 
     private MigrationInfo Describe() =>

@@ -70,14 +70,16 @@ internal sealed class MigrationCoordinator : MessageActor
         Receive<MigrationAdvanced>(advanced => Context.System.EventStream.Publish(new MigrationChanged(advanced.Status)));
         Receive<MigrationOver>(over =>
         {
-            _last = over.Info;
-            _current = ActorRefs.Nobody;
-            if (over.Info.Problem.Length > 0)
+            _last = over.Info ?? _last;
+            if (over.Info is { Problem.Length: > 0 })
             {
                 _log.Warning("The migration failed: {0}", over.Info.Problem);
             }
+
+            // After what was forwarded to it.
+            _current.Tell(PoisonPill.Instance);
+            _current = ActorRefs.Nobody;
         });
-        Receive<Terminated>(ended => _current = _current.Equals(ended.ActorRef) ? ActorRefs.Nobody : _current);
         Receive<VmStatus>(Note);
     }
 
@@ -96,8 +98,8 @@ internal sealed class MigrationCoordinator : MessageActor
         }
         else if (Open(start.Uri) is { } endpoint)
         {
-            Make(requester => new OutgoingMigration(
-                _machine, Context.Parent, requester, start, endpoint, _settings, _journal, _product));
+            Make((vm, requester) => new OutgoingMigration(
+                _machine, vm, requester, start, endpoint, _settings, _journal, _product));
         }
     }
 
@@ -109,7 +111,7 @@ internal sealed class MigrationCoordinator : MessageActor
         }
         else if (Open(receive.Uri) is { } endpoint)
         {
-            Make(requester => new IncomingMigration(_machine, Context.Parent, requester, endpoint, _journal));
+            Make((vm, requester) => new IncomingMigration(_machine, vm, requester, endpoint, _journal));
         }
     }
 
@@ -173,11 +175,12 @@ internal sealed class MigrationCoordinator : MessageActor
         }
     }
 
-    // The actor is made on another thread than this one's, so it is given who asks.
-    private void Make(Func<IActorRef, MessageActor> make)
+    // The actor is made in a context of its own, so it is given the supervisor and who asks.
+    private void Make<T>(Func<IActorRef, IActorRef, T> make)
+        where T : MessageActor
     {
-        IActorRef requester = Sender;
-        _current = Context.Watch(Context.ActorOf(ActorProps.Of(() => make(requester))));
+        (IActorRef vm, IActorRef requester) = (Context.Parent, Sender);
+        _current = Context.ActorOf(ActorProps.Of(() => make(vm, requester)));
     }
 
     private void ToCurrent(IProtocolMessage message, IProtocolMessage without)

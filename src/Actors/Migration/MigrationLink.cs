@@ -32,7 +32,13 @@ internal abstract class MigrationLink : IDisposable
     /// <summary>The receiver may have been told that the guest is its own. Only the thread uses it.</summary>
     protected bool CommitSent { get; set; }
 
-    public void Start() => new Thread(RunThread) { Name = _name, IsBackground = true }.Start();
+    /// <summary>Begins the thread of a link.</summary>
+    public static T Start<T>(T link)
+        where T : MigrationLink
+    {
+        new Thread(link.RunThread) { Name = link._name, IsBackground = true }.Start();
+        return link;
+    }
 
     public void Dispose()
     {

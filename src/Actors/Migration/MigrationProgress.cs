@@ -9,8 +9,9 @@ namespace Vmm.Actors.Migration;
 /// <summary>To the coordinator: the migration has another status.</summary>
 internal sealed record MigrationAdvanced(MigrationStatus Status);
 
-/// <summary>To the coordinator, last: how the migration ended.</summary>
-internal sealed record MigrationOver(MigrationInfo Info);
+/// <summary>To the coordinator, last. The sender answers queries until it is stopped.</summary>
+/// <param name="Info">How the migration ended; null for one that has not begun.</param>
+internal sealed record MigrationOver(MigrationInfo? Info);
 
 /// <summary>How far a migration is: its status, and the figures of its passes. Its actor owns it.</summary>
 /// <param name="coordinator">Hears of each status.</param>

@@ -35,7 +35,7 @@ internal sealed class OutgoingLink : MigrationLink
     // The thread sets it.
     private long _expectedMilliseconds;
 
-    public OutgoingLink(
+    private OutgoingLink(
         IActorRef actor, IVmMachine machine, IMigrationEndpoint endpoint, MigrationHello hello, MigrationSettings settings)
         : base(actor, "migration")
     {
@@ -44,6 +44,11 @@ internal sealed class OutgoingLink : MigrationLink
         _hello = hello;
         Change(settings);
     }
+
+    /// <summary>A link that is to be started.</summary>
+    public static OutgoingLink Of(
+        IActorRef actor, IVmMachine machine, IMigrationEndpoint endpoint, MigrationHello hello, MigrationSettings settings) =>
+        new(actor, machine, endpoint, hello, settings);
 
     /// <summary>How fast pages are sent that the receiver lacks and has not asked for.</summary>
     public RateLimit PostcopyLimit { get; } = new();
@@ -110,7 +115,7 @@ internal sealed class OutgoingLink : MigrationLink
             ram.Interrupt();
         }
 
-        IReadOnlyList<int> left = SendPasses(ram);
+        int[] left = SendPasses(ram);
         Tell(new StopWanted());
         _rest.Task.Wait(Stopped);
         PageBits? missing = SendRest(ram, writer, left, _rest.Task.Result);
@@ -151,22 +156,22 @@ internal sealed class OutgoingLink : MigrationLink
         CommitSent = true;
     }
 
-    private IReadOnlyList<int> SendPasses(RamSource ram)
+    private int[] SendPasses(RamSource ram)
     {
         int throttle = 0;
         Tell(new PassBegan(1));
-        IReadOnlyList<int> dirty = Union(ram.SendAll(Stopped), _machine.DirtyLog.Harvest());
+        int[] dirty = Union(ram.SendAll(Stopped), _machine.DirtyLog.Harvest());
         long sent = ram.NormalPages;
         int last = int.MaxValue;
-        for (long pass = 2; !_postcopy && !CanStop(ram, dirty.Count, last); pass++)
+        for (long pass = 2; !_postcopy && !CanStop(ram, dirty.Length, last); pass++)
         {
-            if (sent > 0 && dirty.Count * 100L > sent * _settings.Number(MigrationParameter.ThrottleTriggerThreshold))
+            if (sent > 0 && dirty.Length * 100L > sent * _settings.Number(MigrationParameter.ThrottleTriggerThreshold))
             {
                 throttle = Throttle(throttle);
             }
 
-            last = dirty.Count;
-            sent = dirty.Count;
+            last = dirty.Length;
+            sent = dirty.Length;
             Tell(new PassBegan(pass));
             dirty = Union(ram.Send(dirty, limited: true, Stopped), _machine.DirtyLog.Harvest());
         }
@@ -200,7 +205,7 @@ internal sealed class OutgoingLink : MigrationLink
     private static int[] Union(IReadOnlyList<int> pages, IReadOnlyList<int> others) => [.. pages.Concat(others).Distinct().Order()];
 
     // The pages that the receiver has to ask for, or null when it has all.
-    private PageBits? SendRest(RamSource ram, MigrationWriter writer, IReadOnlyList<int> left, Rest rest)
+    private PageBits? SendRest(RamSource ram, MigrationWriter writer, int[] left, Rest rest)
     {
         int[] pages = Union(left, _machine.DirtyLog.Harvest());
         PageBits? missing = null;

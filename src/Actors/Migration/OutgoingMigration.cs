@@ -52,7 +52,7 @@ internal sealed class OutgoingMigration : HoldingActor
         _journal = journal;
         _product = product;
         _progress = new MigrationProgress(Context.Parent, incoming: false, (long)machine.Ram.Size);
-        _link = new OutgoingLink(Self, machine, endpoint, new MigrationHello(product, _session, Resume: false, machine.Identity), settings);
+        _link = OutgoingLink.Of(Self, machine, endpoint, new MigrationHello(product, _session, Resume: false, machine.Identity), settings);
         Claim("There's a migration process in progress", Begin);
     }
 
@@ -66,7 +66,7 @@ internal sealed class OutgoingMigration : HoldingActor
     {
         _progress.Enter(MigrationStatus.Setup);
         _requester.Tell(new MigrationStarted(""));
-        _link.Start();
+        MigrationLink.Start(_link);
         Become(Sending);
         Stash.UnstashAll();
     }
@@ -248,9 +248,9 @@ internal sealed class OutgoingMigration : HoldingActor
     {
         Receive<ResumeLink>(resume =>
         {
-            _resumed = new ResumedOutgoingLink(
-                Self, Machine, resume.Endpoint, new MigrationHello(_product, _session, Resume: true, Machine.Identity), _link.PostcopyLimit);
-            _resumed.Start();
+            _resumed = MigrationLink.Start(new ResumedOutgoingLink(
+                Self, Machine, resume.Endpoint, new MigrationHello(_product, _session, Resume: true, Machine.Identity),
+                _link.PostcopyLimit));
             resume.Requester.Tell(new MigrationStarted(""));
             BecomeServing(MigrationStatus.PostcopyRecoverSetup);
         });
@@ -331,7 +331,7 @@ internal sealed class OutgoingMigration : HoldingActor
         if (_progress.Status == MigrationStatus.None)
         {
             _requester.Tell(why);
-            Context.Stop(Self);
+            Leave(null);
             return;
         }
 
@@ -355,8 +355,21 @@ internal sealed class OutgoingMigration : HoldingActor
 
         Disclaim();
         _progress.Enter(status, problem);
-        Context.Parent.Tell(new MigrationOver(Describe()));
-        Context.Stop(Self);
+        Leave(Describe());
+    }
+
+    private void Leave(MigrationInfo? info)
+    {
+        Context.Parent.Tell(new MigrationOver(info));
+        Become(() =>
+        {
+            Receive<CancelMigration>(_ => Sender.Tell(new MigrationCommandDone()));
+            Receive<ContinueMigration>(go => Sender.Tell(new MigrationCommandDone()));
+            Receive<ResumeLink>(resume => Reject(resume.Requester, "Cannot resume if there is no paused migration"));
+            Unsupported();
+            Queries();
+        });
+        Stash.UnstashAll();
     }
 
     private MigrationInfo Describe() => _progress.Describe(

@@ -24,7 +24,7 @@ public sealed class VcpuFaultException(int cpu, string report, Exception inner) 
 /// at its mailbox between them. Each state is one method. A disabled CPU has no actor.
 /// <para>To have it read a message at once, call <see cref="IVcpu.RequestExit"/> and <em>then</em> tell it.</para>
 /// </summary>
-public sealed class VcpuActor : UntypedActor, IVcpuWaker
+public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
 {
     private const long InitialBudget = 100_000;
     private const long SmallestBudget = 1_000;
@@ -70,6 +70,8 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
             EnterPoweredOff();
         }
     }
+
+    public ITimerScheduler Timers { get; set; } = null!;
 
     public static Props Props(int index, IVcpu cpu, bool paused, string? dispatcher)
     {
@@ -218,7 +220,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
 
         // Messages are read meanwhile, so that a vCPU which gives up its time is paused as fast as another.
         TimeSpan rest = TimeSpan.FromMilliseconds((double)_throttlePercent / (100 - _throttlePercent));
-        Context.System.Scheduler.ScheduleTellOnce(rest, Self, _slice, Self);
+        Timers.StartSingleTimer(nameof(ThrottleVcpus), _slice, rest);
     }
 
     // Waking a thread costs tens of microseconds, so the actor looks for a wake-up for a moment before it gives up the thread.

@@ -32,17 +32,11 @@ public sealed partial class VmSupervisor
             Migrations));
     }
 
+    // Answered at once, also while the VM is held.
     private void Migration()
     {
         Receive<StartMigration>(ToMigrations);
         Receive<ReceiveMigration>(ToMigrations);
-        MigrationQueries();
-        Receive<ThrottleVcpus>(throttle => _vcpus.Tell(throttle));
-    }
-
-    // Answered while the VM is held, too: by then its coordinator is there.
-    private void MigrationQueries()
-    {
         Receive<GetMigration>(ToMigrations);
         Receive<CancelMigration>(ToMigrations);
         Receive<ContinueMigration>(ToMigrations);
@@ -55,6 +49,7 @@ public sealed partial class VmSupervisor
         Receive<GetMigrationParameters>(ToMigrations);
         Receive<MeasureDirtyRate>(ToMigrations);
         Receive<GetDirtyRate>(ToMigrations);
+        Receive<ThrottleVcpus>(throttle => _vcpus.Tell(throttle));
     }
 
     private void AwaitMigration(PrepareIncoming prepare)

@@ -140,7 +140,7 @@ public sealed partial class VmSupervisor
         Receive<GetVmStatus>(_ => Sender.Tell(_status));
         Receive<GetMachineDescription>(_ => Sender.Tell(_machine.Description));
         Receive<GetSnapshots>(ToSnapshots);
-        MigrationQueries();
+        Migration();
         Receive<DeadLetter>(AnswerFor);
         Receive<Terminated>(terminated =>
         {

@@ -37,6 +37,7 @@ public sealed class PageServer(GuestMemory ram, MigrationReader reader, Migratio
         while (Left > 0)
         {
             stop.ThrowIfCancellationRequested();
+            ThrowFailure();
             if (_requests.TryDequeue(out int page))
             {
                 next = Send(page);
@@ -50,6 +51,11 @@ public sealed class PageServer(GuestMemory ram, MigrationReader reader, Migratio
         writer.Write(MigrationRecordKind.Complete);
         writer.Flush();
         listener.Join();
+        ThrowFailure();
+    }
+
+    private void ThrowFailure()
+    {
         if (_failure is { } failure)
         {
             throw failure is MigrationException ? failure : new IOException(failure.Message, failure);
@@ -72,7 +78,7 @@ public sealed class PageServer(GuestMemory ram, MigrationReader reader, Migratio
             }
 
             writer.FlushPages(first);
-            writer.Write(MigrationRecordKind.ZeroPages, (ulong)page | (1ul << 32));
+            writer.Write(MigrationRecordKind.ZeroPages, (uint)page | (1ul << 32));
             first = page + 1;
         }
 
@@ -96,6 +102,7 @@ public sealed class PageServer(GuestMemory ram, MigrationReader reader, Migratio
                     case MigrationRecordKind.Request when record.Argument < (ulong)missing.Length:
                         Volatile.Write(ref _requested, _requested + 1);
                         _requests.Enqueue((int)record.Argument);
+                        limit.Wake();
                         break;
                     default:
                         throw new MigrationException($"the receiver sends a record {record.Kind} in place of a request for a page");
@@ -105,6 +112,7 @@ public sealed class PageServer(GuestMemory ram, MigrationReader reader, Migratio
         catch (Exception e) when (e is IOException or MigrationException or ObjectDisposedException)
         {
             _failure = e;
+            limit.Wake();
         }
     }
 }

@@ -137,7 +137,7 @@ public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter wri
         Volatile.Write(ref _zeroPages, _zeroPages + run.Count);
         if (send && run.Count > 0)
         {
-            writer.Write(MigrationRecordKind.ZeroPages, (ulong)run.First | ((ulong)run.Count << 32));
+            writer.Write(MigrationRecordKind.ZeroPages, (uint)run.First | ((ulong)run.Count << 32));
         }
 
         run = default;

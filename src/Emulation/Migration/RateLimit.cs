@@ -5,15 +5,16 @@ namespace Vmm.Emulation.Migration;
 /// <summary>Spreads bytes over time. The thread that sends them uses it; any thread sets the limit.</summary>
 public sealed class RateLimit
 {
-    private readonly AutoResetEvent _wake = new(initialState: false);
+    private const double LongestWait = 60_000;
 
     // What was not sent is not made up for over longer than this.
     private static readonly long s_window = Stopwatch.Frequency / 20;
 
-    // A limit that is lowered by much is not waited for longer than this at once.
-    private const double LongestWait = 60;
-
     private long _bytesPerSecond;
+
+    // A monitor; it guards _woken, which stays set until it has ended a wait.
+    private readonly object _gate = new();
+    private bool _woken;
 
     // Until then what was sent would have taken at the limit.
     private long _busyUntil;
@@ -29,8 +30,15 @@ public sealed class RateLimit
         }
     }
 
-    /// <summary>Ends the waiting under way. Any thread.</summary>
-    public void Wake() => _wake.Set();
+    /// <summary>Ends the waiting under way, or the next one. Any thread.</summary>
+    public void Wake()
+    {
+        lock (_gate)
+        {
+            _woken = true;
+            Monitor.Pulse(_gate);
+        }
+    }
 
     /// <summary>Waits until so many bytes more may have been sent.</summary>
     /// <param name="stop">Ends the waiting.</param>
@@ -53,8 +61,18 @@ public sealed class RateLimit
             return 0;
         }
 
-        double seconds = (_busyUntil - now) / (double)Stopwatch.Frequency;
-        WaitHandle.WaitAny([stop.WaitHandle, _wake], TimeSpan.FromSeconds(Math.Min(seconds, LongestWait)));
+        using CancellationTokenRegistration stopped = stop.Register(Wake);
+        lock (_gate)
+        {
+            for (long at = now; at < _busyUntil && !_woken; at = Stopwatch.GetTimestamp())
+            {
+                double milliseconds = Math.Min((_busyUntil - at) * 1000.0 / Stopwatch.Frequency, LongestWait);
+                Monitor.Wait(_gate, TimeSpan.FromMilliseconds(Math.Max(milliseconds, 1)));
+            }
+
+            _woken = false;
+        }
+
         stop.ThrowIfCancellationRequested();
         return Stopwatch.GetTimestamp() - now;
     }
