@@ -25,6 +25,7 @@ internal sealed class MigrationCoordinator : MessageActor
 
     // Nobody while no migration is under way.
     private IActorRef _current = ActorRefs.Nobody;
+    private bool _incoming;
     private MigrationInfo _last = s_none;
     private DirtyRate _rate = new(false, 0, 0, 0);
     private VmRunState _runState;
@@ -42,7 +43,8 @@ internal sealed class MigrationCoordinator : MessageActor
         _product = product;
         Receive<StartMigration>(Start);
         Receive<ReceiveMigration>(Listen);
-        Receive<RecoverMigration>(recover => Resume(recover.Uri, "Migrate recover can only be run when postcopy is paused."));
+        Receive<RecoverMigration>(recover => Resume(
+            incoming: true, recover.Uri, "Migrate recover can only be run when postcopy is paused."));
         Receive<CancelMigration>(cancel => ToCurrent(cancel, new MigrationCommandDone()));
         Receive<ContinueMigration>(go => ToCurrent(go, NotUnderWay));
         Receive<PauseMigration>(pause => ToCurrent(pause, new VmCommandRejected(
@@ -94,11 +96,11 @@ internal sealed class MigrationCoordinator : MessageActor
     {
         if (start.Resume)
         {
-            Resume(start.Uri, "Cannot resume if there is no paused migration");
+            Resume(incoming: false, start.Uri, "Cannot resume if there is no paused migration");
         }
         else if (Open(start.Uri) is { } endpoint)
         {
-            Make((vm, requester) => new OutgoingMigration(
+            Make(incoming: false, (vm, requester) => new OutgoingMigration(
                 _machine, vm, requester, start, endpoint, _settings, _journal, _product));
         }
     }
@@ -111,7 +113,7 @@ internal sealed class MigrationCoordinator : MessageActor
         }
         else if (Open(receive.Uri) is { } endpoint)
         {
-            Make((vm, requester) => new IncomingMigration(_machine, vm, requester, endpoint, _journal));
+            Make(incoming: true, (vm, requester) => new IncomingMigration(_machine, vm, requester, endpoint, _journal));
         }
     }
 
@@ -133,9 +135,9 @@ internal sealed class MigrationCoordinator : MessageActor
         }
     }
 
-    private void Resume(string uri, string notPaused)
+    private void Resume(bool incoming, string uri, string notPaused)
     {
-        if (_current.IsNobody())
+        if (_current.IsNobody() || incoming != _incoming)
         {
             Reject(RejectionCode.WrongRunState, notPaused);
         }
@@ -176,10 +178,11 @@ internal sealed class MigrationCoordinator : MessageActor
     }
 
     // The actor is made in a context of its own, so it is given the supervisor and who asks.
-    private void Make<T>(Func<IActorRef, IActorRef, T> make)
+    private void Make<T>(bool incoming, Func<IActorRef, IActorRef, T> make)
         where T : MessageActor
     {
         (IActorRef vm, IActorRef requester) = (Context.Parent, Sender);
+        _incoming = incoming;
         _current = Context.ActorOf(ActorProps.Of(() => make(vm, requester)));
     }
 
