@@ -3,6 +3,7 @@ using Akka.Configuration;
 using Serilog;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Hotplug;
+using Vmm.Actors.Journals;
 using Vmm.Actors.Migration;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vcpu;
@@ -64,8 +65,14 @@ public sealed class VmSession : IAsyncDisposable
         _logger = logger ?? Log.Logger;
         IHotplugJournal journal = PowerOn(config, state);
         _machine = new MachineAdapter(config);
-        var options = new VmOptions(VcpuManager.VcpuDispatcher, s_hotplugTimeout, serialOutput) { Journal = journal,
-            ShutdownOnReset = shutdownOnReset, Snapshots = state?.Snapshots, Migration = migration };
+        var options = new VmOptions(VcpuManager.VcpuDispatcher, s_hotplugTimeout, serialOutput)
+        {
+            Journal = journal,
+            ShutdownOnReset = shutdownOnReset,
+            Snapshots = state?.Snapshots,
+            Migration = migration,
+            MigrationJournal = state?.MigrationJournal ?? new MemoryMigrationJournal(),
+        };
 
         _system = OpenSystem(remote);
         _vm = VmHosting.StartVm(_system, _machine, options);

@@ -1,4 +1,5 @@
 using Vmm.Actors.Hotplug;
+using Vmm.Actors.Journals;
 using Vmm.Actors.Protocol;
 
 namespace Vmm.Actors.Tests;

@@ -26,6 +26,7 @@ internal sealed class FakeMachine : IVmMachine
     private readonly bool[] _enabled;
     private readonly bool[] _accessible;
     private readonly FakeVcpu[] _cpus;
+    private readonly PhysicalAddressSpace _bus = new();
 
     public FakeMachine(int enabled, int possible, int disabled = 0, bool canLeave = false)
     {
@@ -34,6 +35,9 @@ internal sealed class FakeMachine : IVmMachine
         _accessible = [.. _enabled];
         _cpus = [.. Enumerable.Range(0, possible).Select(_ => new FakeVcpu())];
         Port = new FakePort(this);
+        DirtyLog = new DirtyLog(Ram, () => { });
+        MissingPages = new MissingPages(Ram, () => { }, () => { });
+        _bus.AddMemory(Ram);
     }
 
     public static PowerOnCpus Cpus(int enabled, int disabled, int possible, bool canLeave) =>
@@ -100,9 +104,6 @@ internal sealed class FakeMachine : IVmMachine
 
     public bool IsAccessible(int cpu) => Volatile.Read(ref _accessible[cpu]);
 
-    private DirtyLog? _dirtyLog;
-    private MissingPages? _missingPages;
-
     public bool ClockRuns { get; private set; }
 
     public void SetClockRunning(bool value)
@@ -120,9 +121,12 @@ internal sealed class FakeMachine : IVmMachine
 
     public ulong Clock => 62_500_000;
 
-    public DirtyLog DirtyLog => _dirtyLog ??= new DirtyLog(Ram, () => { });
+    public DirtyLog DirtyLog { get; }
 
-    public MissingPages MissingPages => _missingPages ??= new MissingPages(Ram, () => { }, () => { });
+    public MissingPages MissingPages { get; }
+
+    /// <summary>Reads RAM at the start of a page, as a guest does that waits where it is missing.</summary>
+    public bool TryRead(int page, byte[] bytes) => _bus.Peek(Ram.Start + ((ulong)page << GuestMemory.PageShift), bytes) == bytes.Length;
 
     public void Load(IReadOnlyCollection<SavedUnit> units, Action loadRam)
     {
@@ -131,6 +135,8 @@ internal sealed class FakeMachine : IVmMachine
         Archive.Load(units, StateUnits);
         Log.Enqueue("loaded");
     }
+
+    public TimeSpan StoodStill => ClockRuns ? TimeSpan.Zero : TimeSpan.FromMilliseconds(1);
 
     public void AdvanceClock(TimeSpan by) => Log.Enqueue("clock advanced");
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Microsoft.Data.Sqlite;
 using Vmm.Actors.Hotplug;
+using Vmm.Actors.Journals;
 using Vmm.Actors.Protocol;
 
 namespace Vmm.Actors.Tests;
@@ -108,13 +109,13 @@ public sealed class JournalFileTests : IDisposable
     [InlineData("UPDATE journal SET sequence_number = 'x' WHERE sequence_number = 2", "is damaged: event 2 is missing")]
     [InlineData("UPDATE journal SET manifest = 'zz' WHERE sequence_number = 2", "is damaged: event 2 does not say what happened")]
     [InlineData("UPDATE journal SET manifest = NULL WHERE sequence_number = 2", "is damaged: event 2 does not say what happened")]
-    [InlineData("UPDATE journal SET manifest = 'hp' WHERE sequence_number = 2", "is damaged: event 2 is none of a CPU")]
+    [InlineData("UPDATE journal SET manifest = 'hp' WHERE sequence_number = 2", "is damaged: event 2 is none of hotplug")]
     [InlineData("UPDATE journal SET message = x'00ff' WHERE sequence_number = 3", "is damaged: event 3 does not say what happened")]
     [InlineData("UPDATE journal SET message = CAST('{}' AS BLOB) WHERE sequence_number = 3",
         "is damaged: event 3 does not say what happened")]
     [InlineData("UPDATE journal SET message = 7 WHERE sequence_number = 3", "is damaged: event 3 does not say what happened")]
     [InlineData("UPDATE journal SET message = CAST('{\"Id\":\"a\",\"Cpu\":-1,\"At\":0}' AS BLOB) WHERE sequence_number = 3",
-        "is damaged: event 3 is none of a CPU")]
+        "is damaged: event 3 is none of hotplug")]
     [InlineData("UPDATE journal SET manifest = 'jt' WHERE sequence_number = 1", "is damaged: event 1 does not say what happened")]
     public void What_is_wrong_with_it_is_said(string change, string said)
     {

@@ -87,6 +87,8 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         Archive.Load(units, _machine.CpuUnits);
     }
 
+    public TimeSpan StoodStill => _machine.Clock.StoodStill;
+
     public void AdvanceClock(TimeSpan by) => _machine.Clock.Advance(by);
 
     public int PowerButtonPin => _machine.Board.Map.PowerButtonPin;

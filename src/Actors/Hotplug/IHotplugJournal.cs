@@ -1,3 +1,4 @@
+using Vmm.Actors.Journals;
 using Vmm.Actors.Protocol;
 
 namespace Vmm.Actors.Hotplug;
@@ -12,9 +13,6 @@ public interface IHotplugJournal
     /// <exception cref="JournalException">Nothing could be written.</exception>
     void Append(IReadOnlyList<IHotplugEvent> events);
 }
-
-/// <summary>A journal cannot be read or written. The message is one line that says why.</summary>
-public sealed class JournalException(string message, Exception? cause = null) : Exception(message, cause);
 
 /// <summary>The journal of a machine that ends with the process. Only the state is kept, in memory.</summary>
 public sealed class MemoryJournal : IHotplugJournal

@@ -2,6 +2,7 @@ using System.Collections.Immutable;
 using Akka.Actor;
 using Akka.Event;
 using Vmm.Actors.Hosting;
+using Vmm.Actors.Journals;
 using Vmm.Actors.Protocol;
 
 namespace Vmm.Actors.Hotplug;

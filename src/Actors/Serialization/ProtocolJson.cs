@@ -141,4 +141,8 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
 [JsonSerializable(typeof(DirtyRate))]
 [JsonSerializable(typeof(MigrationChanged))]
 [JsonSerializable(typeof(MigrationPassed))]
+[JsonSerializable(typeof(MigrationLeft))]
+[JsonSerializable(typeof(MigrationGone))]
+[JsonSerializable(typeof(MigrationArrived))]
+[JsonSerializable(typeof(MigrationOwned))]
 internal sealed partial class ProtocolJson : JsonSerializerContext;

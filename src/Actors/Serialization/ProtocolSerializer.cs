@@ -59,6 +59,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("gM", typeof(MigrationParameters)), ("g?", typeof(GetMigration)), ("g!", typeof(MigrationInfo)),
         ("gt", typeof(MeasureDirtyRate)), ("g3", typeof(GetDirtyRate)), ("gT", typeof(DirtyRate)), ("ge", typeof(MigrationChanged)),
         ("gP", typeof(MigrationPassed)),
+        ("jL", typeof(MigrationLeft)), ("jG", typeof(MigrationGone)), ("jA", typeof(MigrationArrived)), ("jO", typeof(MigrationOwned)),
     ];
 
     private static readonly Dictionary<string, Type> s_types = s_messages.ToDictionary(m => m.Manifest, m => m.Type);

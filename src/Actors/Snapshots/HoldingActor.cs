@@ -7,7 +7,7 @@ using Vmm.Emulation.Devices.InterruptController;
 namespace Vmm.Actors.Snapshots;
 
 /// <summary>
-/// A child of the supervisor that takes the state of the VM, or gives it another one: the steps that snapshots and migrations have in
+/// An actor that takes the state of the VM, or gives it another one: the steps that snapshots and migrations have in
 /// common. Each step tells what is to be done when it is over; a rejection of any ends in <see cref="Abandon"/>, an exception in
 /// <see cref="Fail"/>.
 /// <code>
@@ -17,7 +17,7 @@ namespace Vmm.Actors.Snapshots;
 /// Work with files and connections is done by tasks, which have the machine to themselves while the VM is held: the actor waits for the
 /// task alone.
 /// </summary>
-internal abstract class HoldingActor(IVmMachine machine) : MessageActor, IWithUnboundedStash
+internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) : MessageActor, IWithUnboundedStash
 {
     private sealed record Done(object? Result);
 
@@ -29,8 +29,6 @@ internal abstract class HoldingActor(IVmMachine machine) : MessageActor, IWithUn
     public IStash Stash { get; set; } = null!;
 
     protected IVmMachine Machine => machine;
-
-    protected static IActorRef Supervisor => Context.Parent;
 
     /// <summary>The VM is held, or its parts are stopped.</summary>
     protected bool IsHolding => _held != null;
@@ -79,18 +77,18 @@ internal abstract class HoldingActor(IVmMachine machine) : MessageActor, IWithUn
     /// <param name="what">What is done with it, for whoever else wants it: a sentence.</param>
     protected void Claim(string what, Action then)
     {
-        Supervisor.Tell(new ClaimVm(what));
+        supervisor.Tell(new ClaimVm(what));
         Await(() => Receive<VmClaimed>(_ => then()));
     }
 
-    protected static void Disclaim() => Supervisor.Tell(new DisclaimVm());
+    protected void Disclaim() => supervisor.Tell(new DisclaimVm());
 
     /// <summary>Holds the VM still until <see cref="Release"/>.</summary>
     /// <param name="state">Its run state meanwhile.</param>
     /// <param name="then">Is given the run state from which it was held.</param>
     protected void Hold(VmRunState state, Action<VmRunState> then)
     {
-        Supervisor.Tell(new HoldVm(state));
+        supervisor.Tell(new HoldVm(state));
         Await(() => Receive<VmHeld>(held =>
         {
             _held = held;
@@ -128,7 +126,7 @@ internal abstract class HoldingActor(IVmMachine machine) : MessageActor, IWithUn
     {
         void Stop()
         {
-            Supervisor.Tell(new StopParts());
+            supervisor.Tell(new StopParts());
             Await(() => Receive<PartsStopped>(_ => LoadMachine(state, loadRam, then)));
         }
 
@@ -153,7 +151,7 @@ internal abstract class HoldingActor(IVmMachine machine) : MessageActor, IWithUn
                 _held.Hotplug?.Tell(state.As == VmRunState.PostMigrate ? new HandOverHotplug() : new ThawHotplug());
             }
 
-            Supervisor.Tell(state);
+            supervisor.Tell(state);
             (_held, _frozen) = (null, false);
         }
     }
@@ -190,7 +188,7 @@ internal abstract class HoldingActor(IVmMachine machine) : MessageActor, IWithUn
         failure =>
         {
             (_held, _frozen) = (null, false);
-            Supervisor.Tell(failure is Exception e ? new FailVm($"the machine is loaded in part: {e.Message}") : new RemakeVm(state.Devices, state.Hotplug?.LastOst));
+            supervisor.Tell(failure is Exception e ? new FailVm($"the machine is loaded in part: {e.Message}") : new RemakeVm(state.Devices, state.Hotplug?.LastOst));
             Await(() => Receive<VmHeld>(held =>
             {
                 _held = held;

@@ -34,7 +34,7 @@ internal sealed class SnapshotCoordinator : HoldingActor
     /// <param name="store">Where snapshots are; null for a VM that has no place for them.</param>
     /// <param name="product">The version of the program.</param>
     public SnapshotCoordinator(IVmMachine machine, SnapshotStore? store, string product)
-        : base(machine)
+        : base(machine, Context.Parent)
     {
         _store = store;
         _product = product;

@@ -24,7 +24,7 @@ public sealed class VcpuFaultException(int cpu, string report, Exception inner) 
 /// at its mailbox between them. Each state is one method. A disabled CPU has no actor.
 /// <para>To have it read a message at once, call <see cref="IVcpu.RequestExit"/> and <em>then</em> tell it.</para>
 /// </summary>
-public sealed class VcpuActor : UntypedActor, IVcpuWaker
+public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
 {
     private const long InitialBudget = 100_000;
     private const long SmallestBudget = 1_000;
@@ -50,6 +50,9 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
     private Action _resume;
     private VcpuState? _published;
 
+    // How much of its time the vCPU gives up.
+    private int _throttlePercent;
+
     public VcpuActor(int index, IVcpu cpu, bool paused)
     {
         _index = index;
@@ -67,6 +70,8 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
             EnterPoweredOff();
         }
     }
+
+    public ITimerScheduler Timers { get; set; } = null!;
 
     public static Props Props(int index, IVcpu cpu, bool paused, string? dispatcher)
     {
@@ -200,9 +205,22 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
                 _manager.Tell(new GuestReset(_index));
                 break;
             default:
-                Self.Tell(_slice);
+                RunOn();
                 break;
         }
+    }
+
+    private void RunOn()
+    {
+        if (_throttlePercent == 0)
+        {
+            Self.Tell(_slice);
+            return;
+        }
+
+        // Messages are read meanwhile, so that a vCPU which gives up its time is paused as fast as another.
+        TimeSpan rest = TimeSpan.FromMilliseconds((double)_throttlePercent / (100 - _throttlePercent));
+        Timers.StartSingleTimer(nameof(ThrottleVcpus), _slice, rest);
     }
 
     // Waking a thread costs tens of microseconds, so the actor looks for a wake-up for a moment before it gives up the thread.
@@ -240,9 +258,15 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker
         _manager.Tell(new VcpuPaused(_index));
     }
 
-    // Answers the queries about state that only the owner of the vCPU may look at.
+    // Answers the queries about state that only the owner of the vCPU may look at, and notes what holds in every state.
     private bool Answer(object message)
     {
+        if (message is ThrottleVcpus throttle)
+        {
+            _throttlePercent = Math.Clamp(throttle.Percent, 0, 99);
+            return true;
+        }
+
         IProtocolMessage? answer = message switch
         {
             GetVcpuRegisters => new VcpuRegisters(_index, _cpu.DumpRegisters()),

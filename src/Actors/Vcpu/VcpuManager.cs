@@ -30,6 +30,9 @@ public sealed class VcpuManager : MessageActor
     private IActorRef? _pauser;
     private bool _paused = true;
 
+    // What new vCPUs are told; null when nothing is to be given up.
+    private ThrottleVcpus? _throttle;
+
     public VcpuManager(IVmMachine machine, string? dispatcher)
     {
         _machine = machine;
@@ -88,6 +91,11 @@ public sealed class VcpuManager : MessageActor
         Receive<GetVcpuRegisters>(get => ForwardToVcpu(get.Cpu, get, new VcpuRegisters(get.Cpu, "")));
         Receive<GetMachineReport>(get => ForwardToVcpu(get.Cpu, get, new MachineReport("")));
         Receive<ReadGuestMemory>(read => ForwardToVcpu(read.Cpu, read, s_cpuNotFound));
+        Receive<ThrottleVcpus>(throttle =>
+        {
+            _throttle = throttle;
+            TellAll(throttle);
+        });
         Receive<GuestPoweredOff>(Context.Parent.Tell);
         Receive<GuestReset>(Context.Parent.Tell);
         SpawnMissing();
@@ -139,6 +147,11 @@ public sealed class VcpuManager : MessageActor
     {
         IActorRef vcpu = Context.ActorOf(VcpuActor.Props(cpu, _machine.Cpu(cpu), _paused, _dispatcher), $"vcpu{cpu}");
         Context.Watch(vcpu);
+        if (_throttle is { Percent: > 0 })
+        {
+            vcpu.Tell(_throttle);
+        }
+
         return vcpu;
     }
 

@@ -134,6 +134,9 @@ public interface IVmMachine
     /// <exception cref="StateException">A unit refuses what was saved.</exception>
     void Load(IReadOnlyCollection<SavedUnit> units, Action loadRam);
 
+    /// <summary>How long guest time has stood still; zero while it runs. Any thread.</summary>
+    TimeSpan StoodStill { get; }
+
     /// <summary>Lets guest time, which stands still, go on from a later moment.</summary>
     void AdvanceClock(TimeSpan by);
 

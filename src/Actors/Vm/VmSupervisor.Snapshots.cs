@@ -52,22 +52,14 @@ public sealed partial class VmSupervisor
             _claim = (Sender, claim.What);
             Sender.Tell(new VmClaimed());
         });
-        Receive<DisclaimVm>(_ => Disclaim(Sender));
-    }
-
-    private void Disclaim(IActorRef claimer)
-    {
-        if (_claim.By.Equals(claimer))
-        {
-            _claim = (ActorRefs.Nobody, "");
-        }
+        Receive<DisclaimVm>(_ => _claim.By.Equals(Sender), _ => _claim = (ActorRefs.Nobody, ""));
     }
 
     private void Hold(HoldVm hold, bool resume)
     {
         string? refusal = _lost != null ? LostReason
             : _status.RunState == VmRunState.InternalError ? "Resetting the Virtual Machine is required"
-            : hold.State == VmRunState.RestoreVm ? null
+            : hold.State is VmRunState.RestoreVm or VmRunState.InMigrate ? null
             : !_poweredOn ? "the VM has not been started"
             : _status.RunState == VmRunState.Shutdown ? "the guest has shut down"
             : null;
@@ -129,7 +121,12 @@ public sealed partial class VmSupervisor
     {
         Receive<ReleaseVm>(release =>
         {
-            _heldFrom = release.As is { } state ? new VmStatus(state, release.Detail) : _heldFrom;
+            if (release.As is { } state)
+            {
+                bool waits = state == VmRunState.Running && _status.RunState == VmRunState.InMigrate && !_runWhenArrived;
+                _heldFrom = new VmStatus(waits ? VmRunState.Paused : state, release.Detail);
+            }
+
             GoOn();
             Stash.UnstashAll();
         });
@@ -143,6 +140,7 @@ public sealed partial class VmSupervisor
         Receive<GetVmStatus>(_ => Sender.Tell(_status));
         Receive<GetMachineDescription>(_ => Sender.Tell(_machine.Description));
         Receive<GetSnapshots>(ToSnapshots);
+        Migration();
         Receive<DeadLetter>(AnswerFor);
         Receive<Terminated>(terminated =>
         {
@@ -175,7 +173,7 @@ public sealed partial class VmSupervisor
         }
 
         SetStatus(_heldFrom.RunState, _heldFrom.Detail);
-        Become(Stopped);
+        Become(_heldFrom.RunState == VmRunState.InMigrate ? AwaitingMigration : Stopped);
     }
 
     // That they end is no failure here.

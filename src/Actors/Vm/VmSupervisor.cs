@@ -33,6 +33,9 @@ public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, 
     /// <summary>What addresses of migrations mean; null for a VM that cannot migrate.</summary>
     public IMigrationTransport? Migration { get; init; }
 
+    /// <summary>Who owns the guest, beside other processes.</summary>
+    public IMigrationJournal MigrationJournal { get; init; } = new MemoryMigrationJournal();
+
     /// <summary>A reset request powers the machine off instead (<c>-no-reboot</c>).</summary>
     public bool ShutdownOnReset { get; init; }
 }
@@ -77,6 +80,12 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         _machine = machine;
         _options = options;
         MakeParts();
+        if (options.MigrationJournal.Elsewhere() != null)
+        {
+            // It is to hear that the guest is taken back.
+            MigrationsMade();
+        }
+
         Become(Stopped);
     }
 
@@ -147,11 +156,16 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
     {
         Receive<StartVm>(_ => PauseThenReset(Sender, resume: true, happened: null));
         Receive<PrepareVm>(_ => PauseThenReset(Sender, resume: false, happened: null));
+        Receive<PrepareIncoming>(AwaitMigration);
+
+        // The receiver of the guest still needs the RAM.
+        Receive<ContinueVm>(_ => IsServingPages, _ => RejectWhileServing());
+        Receive<ResetVm>(_ => IsServingPages, _ => RejectWhileServing());
         Receive<ResetVm>(_ => Reset(Sender, resume: false, s_hostReset));
         Receive<StopVm>(_ => Sender.Tell(_status));
         Receive<ContinueVm>(_ =>
         {
-            if (_status.RunState != VmRunState.Paused && !(_status.RunState == VmRunState.Prelaunch && _poweredOn))
+            if (_status.RunState is not (VmRunState.Paused or VmRunState.PostMigrate) && !(_status.RunState == VmRunState.Prelaunch && _poweredOn))
             {
                 Sender.Tell(new VmCommandRejected(
                     RejectionCode.WrongRunState,
@@ -219,6 +233,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         Receive<UnplugVcpu>(unplug => Hotplug(unplug, unplug.Id));
         Receive<SetVcpuAdmin>(set => Hotplug(set, ""));
         Receive<GetCpusPowerState>(get => DescribeCpus(get, DescribePower));
+        Migration();
         Receive<SaveSnapshot>(ToSnapshots);
         Receive<LoadSnapshot>(ToSnapshots);
         Receive<DeleteSnapshot>(ToSnapshots);
@@ -261,7 +276,10 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
             case GetVcpuStates or GetVcpuStatus or GetVcpuThreads or GetCpusPowerState or DescribeCpusPower or DescribeVcpuStatus
                 or GetPluggedVcpus or GetAcpiOspmStatus
                 or GetDeviceState or LoadDeviceState
-                or SaveSnapshot or LoadSnapshot or DeleteSnapshot or GetSnapshots:
+                or SaveSnapshot or LoadSnapshot or DeleteSnapshot or GetSnapshots
+                or StartMigration or ReceiveMigration or GetMigration or CancelMigration or ContinueMigration or PauseMigration
+                or RecoverMigration or StartPostcopy or SetMigrationCapabilities or GetMigrationCapabilities or SetMigrationParameters
+                or GetMigrationParameters or MeasureDirtyRate or GetDirtyRate:
                 unheard.Sender.Tell(new VmCommandRejected(RejectionCode.ResetRequired, LostReason));
                 break;
             case GetVcpuRegisters or GetMachineReport or ReadGuestMemory:
@@ -381,7 +399,12 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         _vcpusLost |= part == Vcpus;
         _journal = part == Journal ? null : _journal;
         _snapshots = part == Snapshots ? null : _snapshots;
-        Disclaim(terminated.ActorRef);
+        _migrations = part == Migrations ? null : _migrations;
+        if (_claim.By.Path.Equals(terminated.ActorRef.Path) || _claim.By.Path.Parent.Equals(terminated.ActorRef.Path))
+        {
+            _claim = (ActorRefs.Nobody, "");
+        }
+
         return _lost ??= new PartFailed(part, _failures.Remove(part, out Exception? cause) ? $"{part}: {cause}" : $"{part} stopped");
     }
 
@@ -400,6 +423,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
     // `happened` is published when the reset is done; it is null for the power-on.
     private void PauseThenReset(IActorRef requester, bool resume, VmReset? happened) => WhenPaused(keepGuestEvents: false, () =>
     {
+        TakeBack();
         if (_lost == null)
         {
             ResetParts(requester, resume, happened);
@@ -512,6 +536,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
 
     private void Resume()
     {
+        TakeBack();
         _machine.SetClockRunning(true);
         _vcpus.Tell(new ResumeVcpus());
         SetStatus(VmRunState.Running, "");
@@ -564,6 +589,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
     private void SetStatus(VmRunState runState, string detail)
     {
         _status = new VmStatus(runState, detail);
+        _migrations?.Tell(_status);
         Context.System.EventStream.Publish(_status);
     }
 }

@@ -182,6 +182,52 @@ public sealed unsafe partial class GuestMemory : IDisposable
         return IsDirect;
     }
 
+    /// <summary>
+    /// Which pages the host has memory for, by number: the others are zero. A page that is touched meanwhile may be told as not there. Any
+    /// thread (Linux, Documentation/admin-guide/mm/pagemap.rst).
+    /// </summary>
+    public bool[] PresentPages()
+    {
+        bool[] present = new bool[Size >> PageShift];
+        try
+        {
+            if (!_ofFile && Environment.SystemPageSize == PageSize)
+            {
+                ReadPresent(present);
+                return present;
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A host that does not tell.
+        }
+
+        Array.Fill(present, true);
+        return present;
+    }
+
+    private void ReadPresent(bool[] present)
+    {
+        const int EntriesAtOnce = 8192;
+        const ulong PresentOrSwapped = 3ul << 62;
+        using SafeFileHandle map = File.OpenHandle("/proc/self/pagemap");
+        ulong[] entries = new ulong[EntriesAtOnce];
+        Span<byte> bytes = MemoryMarshal.AsBytes(entries.AsSpan());
+        for (int page = 0; page < present.Length;)
+        {
+            int read = RandomAccess.Read(map, bytes, (((long)_host >> PageShift) + page) * sizeof(ulong)) / sizeof(ulong);
+            if (read == 0)
+            {
+                throw new EndOfStreamException("the map of pages ends too early");
+            }
+
+            for (int i = 0; i < read && page < present.Length; i++, page++)
+            {
+                present[page] = (entries[i] & PresentOrSwapped) != 0;
+            }
+        }
+    }
+
     /// <summary>Zeros a range; whole pages of it are given back to the host, so that neither time nor memory follow its length.</summary>
     /// <exception cref="ArgumentOutOfRangeException">The range is not wholly inside.</exception>
     public void Zero(GuestPhysicalAddress address, ulong length)

@@ -1,4 +1,5 @@
 using Serilog;
+using Vmm.Actors.Migration;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
 using Vmm.Host.Console;
@@ -60,6 +61,7 @@ public static class RunCommand
         bool statistics;
         VmSession opened;
         PidFile? pidFile = null;
+        string? elsewhere;
         try
         {
             Log.Logger = LogOption.Create(options.Log);
@@ -87,6 +89,14 @@ public static class RunCommand
             foreach (string tag in state?.CutOffSaves ?? [])
             {
                 await Complaint.Write($"a save of snapshot '{tag}' had been cut off: what it left was removed").ConfigureAwait(false);
+            }
+
+            elsewhere = state?.MigrationJournal.Elsewhere();
+            if (elsewhere != null)
+            {
+                await Complaint.Write($"{elsewhere}; " + (options.Incoming == null
+                    ? "nothing runs here before 'cont', which starts what these options say" : "it may come back"))
+                    .ConfigureAwait(false);
             }
 
             opened = new VmSession(
@@ -123,7 +133,7 @@ public static class RunCommand
             await Task.WhenAny(monitors.WaitForClientsAsync(), quit.Task).ConfigureAwait(false);
             if (!quit.Task.IsCompleted)
             {
-                refusal = await (incoming?.StartAsync(options) ?? StartAsync(session, options)).ConfigureAwait(false);
+                refusal = await (incoming?.StartAsync(options) ?? StartAsync(session, options, elsewhere)).ConfigureAwait(false);
             }
 
             if (refusal != null)
@@ -172,11 +182,11 @@ public static class RunCommand
     }
 
     // Why the snapshot was not loaded, if there was one to be.
-    private static async Task<string?> StartAsync(VmSession session, RunOptions options)
+    private static async Task<string?> StartAsync(VmSession session, RunOptions options, string? elsewhere)
     {
         if (options.LoadVm is not { } tag)
         {
-            await session.Ask(options.Stopped ? new PrepareVm() : new StartVm()).ConfigureAwait(false);
+            await session.Ask(options.Stopped || elsewhere != null ? new PrepareVm() : new StartVm()).ConfigureAwait(false);
             return null;
         }
 
@@ -185,7 +195,7 @@ public static class RunCommand
             return rejected.Reason;
         }
 
-        if (!options.Stopped)
+        if (!options.Stopped && elsewhere == null)
         {
             await session.Ask(new ContinueVm()).ConfigureAwait(false);
         }

@@ -65,7 +65,9 @@ internal sealed class IncomingMigration
 
     private async Task LookAsync()
     {
-        if (await _session.Ask(new GetMigration()).ConfigureAwait(false) is MigrationInfo { Incoming: true } info
+        // A guest that is here as a whole, though nobody knows whose it is, is a person's to decide about.
+        if (await _session.Ask(new GetVmStatus()).ConfigureAwait(false) is VmStatus { RunState: VmRunState.InMigrate }
+            && await _session.Ask(new GetMigration()).ConfigureAwait(false) is MigrationInfo { Incoming: true } info
             && _vm.ExitsOnFailedMigration)
         {
             _failed.TrySetResult(info.Problem.Length > 0 ? info.Problem : "the migration has failed");

@@ -1,4 +1,6 @@
 using Vmm.Actors.Hotplug;
+using Vmm.Actors.Journals;
+using Vmm.Actors.Migration;
 using Vmm.Emulation.Snapshots;
 using Vmm.Management.Text;
 
@@ -11,19 +13,24 @@ namespace Vmm.Host.Options;
 public sealed class StateFolder : IDisposable
 {
     private const string JournalName = "hotplug.db";
+    private const string MigrationJournalName = "migration.db";
     private const string SnapshotsName = "snapshots";
 
     private readonly FileStream _lock;
     private readonly JournalFile _journal;
+    private readonly MigrationJournalFile _migrationJournal;
 
-    private StateFolder(FileStream held, JournalFile journal, SnapshotStore snapshots)
+    private StateFolder(FileStream held, JournalFile journal, MigrationJournalFile migrationJournal, SnapshotStore snapshots)
     {
         Snapshots = snapshots;
         _lock = held;
         _journal = journal;
+        _migrationJournal = migrationJournal;
     }
 
     public IHotplugJournal Journal => _journal;
+
+    public IMigrationJournal MigrationJournal => _migrationJournal;
 
     public SnapshotStore Snapshots { get; }
 
@@ -49,14 +56,18 @@ public sealed class StateFolder : IDisposable
                 $"cannot keep the state in '{UserText.Legible(path)}', or another VM does: {SystemError.Describe(e)}");
         }
 
+        JournalFile? journal = null;
         try
         {
             var snapshots = new SnapshotStore(SnapshotsOf(path));
             IReadOnlyList<string> cutOff = snapshots.CleanUp();
-            return new StateFolder(held, JournalFile.Open(Path.Combine(path, JournalName)), snapshots) { CutOffSaves = cutOff };
+            journal = JournalFile.Open(Path.Combine(path, JournalName));
+            var migrations = MigrationJournalFile.Open(Path.Combine(path, MigrationJournalName));
+            return new StateFolder(held, journal, migrations, snapshots) { CutOffSaves = cutOff };
         }
         catch (Exception e) when (e is JournalException or SnapshotException)
         {
+            journal?.Dispose();
             held.Dispose();
             throw new OptionException(e.Message);
         }
@@ -64,6 +75,7 @@ public sealed class StateFolder : IDisposable
 
     public void Dispose()
     {
+        _migrationJournal.Dispose();
         _journal.Dispose();
         _lock.Dispose();
     }

@@ -78,6 +78,9 @@ public sealed class VirtualClock : IStateUnit
         Changed?.Invoke();
     }
 
+    /// <summary>How long the counter has stood still; zero while it runs.</summary>
+    public TimeSpan StoodStill => Volatile.Read(ref _phase).StoppedAt is { } at ? Stopwatch.GetElapsedTime(at) : TimeSpan.Zero;
+
     /// <summary>Lets the counter go on from a later moment. Time that is counted in instructions stays.</summary>
     public void Advance(TimeSpan by)
     {

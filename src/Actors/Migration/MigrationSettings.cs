@@ -1,0 +1,82 @@
+using System.Collections.Immutable;
+using System.Globalization;
+using Vmm.Actors.Hotplug;
+using Vmm.Actors.Protocol;
+
+namespace Vmm.Actors.Migration;
+
+/// <summary>The capabilities and parameters of migrations, at one moment.</summary>
+internal sealed record MigrationSettings
+{
+    // What can be turned on. Those that stand for what is always so here are among them.
+    private static readonly MigrationCapability[] s_supported =
+    [
+        MigrationCapability.AutoConverge, MigrationCapability.Events, MigrationCapability.LateBlockActivate,
+        MigrationCapability.PauseBeforeSwitchover, MigrationCapability.PostcopyRam, MigrationCapability.ReturnPath,
+    ];
+
+    public static MigrationSettings Default { get; } = new();
+
+    private ImmutableArray<bool> Capabilities { get; init; } = [.. Enum.GetValues<MigrationCapability>().Select(_ => false)];
+
+    private ImmutableArray<string> Values { get; init; } = [.. MigrationParameterTable.Rows.Select(r => r.Default)];
+
+    public bool Has(MigrationCapability capability) => Capabilities[(int)capability];
+
+    public long Number(MigrationParameter parameter) => long.Parse(Values[(int)parameter], CultureInfo.InvariantCulture);
+
+    public string Text(MigrationParameter parameter) => Values[(int)parameter];
+
+    public MigrationCapabilities Describe() => new([.. Capabilities]);
+
+    public MigrationParameters DescribeParameters() => new([.. Values]);
+
+    /// <summary>These with some capabilities turned on or off.</summary>
+    /// <param name="refusal">Why not, and then nothing is; null if they are.</param>
+    public MigrationSettings With(SetMigrationCapabilities set, out string? refusal)
+    {
+        refusal = set.Capabilities.Length != set.On.Length ? "there are not as many values as capabilities"
+            : Array.Exists(set.Capabilities, c => !Enum.IsDefined(c)) ? "there is no such capability"
+            : null;
+        MigrationSettings changed = this;
+        for (int i = 0; refusal == null && i < set.On.Length; i++)
+        {
+            refusal = set.On[i] && !s_supported.Contains(set.Capabilities[i])
+                ? $"Capability '{MigrationParameterTable.NameOf(set.Capabilities[i])}' is not supported by this VM" : null;
+            changed = changed with { Capabilities = changed.Capabilities.SetItem((int)set.Capabilities[i], set.On[i]) };
+        }
+
+        return refusal == null ? changed : this;
+    }
+
+    /// <summary>These with some parameters of other values.</summary>
+    /// <param name="refusal">Why not, and then nothing is; null if they are.</param>
+    public MigrationSettings With(SetMigrationParameters set, out string? refusal)
+    {
+        refusal = set.Parameters.Length != set.Values.Length ? "there are not as many values as parameters"
+            : Array.Exists(set.Parameters, p => !Enum.IsDefined(p)) ? "there is no such parameter"
+            : null;
+        MigrationSettings changed = this;
+        for (int i = 0; refusal == null && i < set.Values.Length; i++)
+        {
+            refusal = Refuse(MigrationParameterTable.Rows[(int)set.Parameters[i]], set.Values[i]);
+            changed = changed with { Values = changed.Values.SetItem((int)set.Parameters[i], set.Values[i]) };
+        }
+
+        return refusal == null ? changed : this;
+    }
+
+    private static string? Refuse(MigrationParameterRow row, string value)
+    {
+        string name = MigrationParameterTable.NameOf(row.Parameter);
+        if (row.Most is { } most)
+        {
+            bool right = long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out long number)
+                && number >= row.Least && number <= most;
+            return right ? null : $"Parameter '{name}' expects a number between {row.Least} and {most}";
+        }
+
+        return row.Words == null || row.Words.Contains(value) ? null
+            : $"Parameter '{name}' does not accept value '{HotplugState.Legible(value)}'; it can be {string.Join(" or ", row.Words)}";
+    }
+}

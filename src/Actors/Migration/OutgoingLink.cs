@@ -1,0 +1,234 @@
+using Akka.Actor;
+using Vmm.Actors.Protocol;
+using Vmm.Actors.Vm;
+using Vmm.Emulation.Memory;
+using Vmm.Emulation.Migration;
+using Vmm.Emulation.State;
+
+namespace Vmm.Actors.Migration;
+
+/// <summary>
+/// The sender's end. RAM is sent in passes while the guest runs: first all of it, then what has been written meanwhile. When what is left
+/// takes no longer than <c>downtime-limit</c> and another pass would not halve it, the guest is to be held, and the rest follows.
+/// </summary>
+internal sealed class OutgoingLink : MigrationLink
+{
+    // So few pages are sent in less time than a pass takes to begin.
+    private const int Few = 32;
+
+    private sealed record Rest(IReadOnlyList<SavedUnit> Units, bool Running);
+
+    private readonly IVmMachine _machine;
+    private readonly IMigrationEndpoint _endpoint;
+    private readonly MigrationHello _hello;
+    private readonly RateLimit _limit = new();
+    private readonly TaskCompletionSource<Rest> _rest = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource _commit = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+    // The actor sets them, the thread reads them.
+    private volatile MigrationSettings _settings = MigrationSettings.Default;
+    private volatile MigrationWriter? _writer;
+    private volatile RamSource? _ram;
+    private volatile PageServer? _server;
+    private volatile bool _postcopy;
+
+    // The thread sets it.
+    private long _expectedMilliseconds;
+
+    private OutgoingLink(
+        IActorRef actor, IVmMachine machine, IMigrationEndpoint endpoint, MigrationHello hello, MigrationSettings settings)
+        : base(actor, "migration")
+    {
+        _machine = machine;
+        _endpoint = endpoint;
+        _hello = hello;
+        Change(settings);
+    }
+
+    /// <summary>A link that is to be started.</summary>
+    public static OutgoingLink Of(
+        IActorRef actor, IVmMachine machine, IMigrationEndpoint endpoint, MigrationHello hello, MigrationSettings settings) =>
+        new(actor, machine, endpoint, hello, settings);
+
+    /// <summary>How fast pages are sent that the receiver lacks and has not asked for.</summary>
+    public RateLimit PostcopyLimit { get; } = new();
+
+    /// <summary>Bytes that were written. Any thread.</summary>
+    public long Written => _writer?.Written ?? 0;
+
+    /// <summary>The RAM that is sent; null before the first pass. Any thread may read its figures.</summary>
+    public RamSource? Ram => _ram;
+
+    /// <summary>How long sending what is left would take. Any thread.</summary>
+    public long ExpectedMilliseconds => Volatile.Read(ref _expectedMilliseconds);
+
+    /// <summary>The settings that hold from now on. The actor calls it.</summary>
+    public void Change(MigrationSettings settings)
+    {
+        _settings = settings;
+        _limit.BytesPerSecond = settings.Number(MigrationParameter.MaxBandwidth);
+        PostcopyLimit.BytesPerSecond = settings.Number(MigrationParameter.MaxPostcopyBandwidth);
+    }
+
+    /// <summary>
+    /// The guest is to be held now, and what is left of RAM sent when it runs at the receiver (postcopy). The actor calls it while RAM is
+    /// being sent.
+    /// </summary>
+    public void StartPostcopy()
+    {
+        _postcopy = true;
+        _ram?.Interrupt();
+    }
+
+    /// <summary>Pages that the receiver asked for. Any thread.</summary>
+    public long Requested => _server?.Requested ?? 0;
+
+    /// <summary>Pages that are still to be sent. Any thread.</summary>
+    public long Left => _server?.Left ?? _ram?.Remaining ?? 0;
+
+    /// <summary>The guest stands still; this is its state. The actor calls it once.</summary>
+    /// <param name="running">It is to run at the receiver.</param>
+    public void Finish(IReadOnlyList<SavedUnit> units, bool running) => _rest.SetResult(new Rest(units, running));
+
+    /// <summary>The guest is the receiver's. The actor calls it once, after <see cref="ReceiverReady"/>.</summary>
+    public void Commit() => _commit.SetResult();
+
+    protected override void Run()
+    {
+        Stream stream = Own(_endpoint.ConnectAsync(Stopped).GetAwaiter().GetResult());
+        var writer = new MigrationWriter(stream);
+        _writer = writer;
+        writer.WriteMagic();
+        writer.Write(MigrationRecordKind.Hello, 0, _hello.ToJson());
+        var reader = new MigrationReader(stream);
+        if (_endpoint.HasReturnPath)
+        {
+            writer.Flush();
+            reader.Expect(MigrationRecordKind.Accepted);
+        }
+
+        Tell(new LinkAccepted());
+        var ram = new RamSource(_machine.Ram, _machine.DirtyLog, writer, _limit);
+        _ram = ram;
+        if (_postcopy)
+        {
+            ram.Interrupt();
+        }
+
+        int[] left = SendPasses(ram);
+        Tell(new StopWanted());
+        _rest.Task.Wait(Stopped);
+        PageBits? missing = SendRest(ram, writer, left, _rest.Task.Result);
+        if (_endpoint.HasReturnPath)
+        {
+            reader.Expect(MigrationRecordKind.Ready);
+            HandOver();
+            writer.Write(MigrationRecordKind.Commit, (ulong)_machine.StoodStill.TotalNanoseconds);
+            writer.Flush();
+            reader.Expect(MigrationRecordKind.Running);
+            if (missing != null)
+            {
+                Tell(new ReceiverRuns());
+                var server = new PageServer(_machine.Ram, reader, writer, missing, PostcopyLimit);
+                _server = server;
+                server.Run(Stopped);
+            }
+        }
+        else
+        {
+            HandOver();
+            CloseStream();
+        }
+    }
+
+    protected override void CleanUp()
+    {
+        if (_ram != null)
+        {
+            _machine.DirtyLog.Stop();
+        }
+    }
+
+    private void HandOver()
+    {
+        Tell(new ReceiverReady());
+        _commit.Task.Wait(Stopped);
+        CommitSent = true;
+    }
+
+    private int[] SendPasses(RamSource ram)
+    {
+        int throttle = 0;
+        Tell(new PassBegan(1));
+        int[] dirty = Union(ram.SendAll(Stopped), _machine.DirtyLog.Harvest());
+        long sent = ram.NormalPages;
+        int last = int.MaxValue;
+        for (long pass = 2; !_postcopy && !CanStop(ram, dirty.Length, last); pass++)
+        {
+            if (sent > 0 && dirty.Length * 100L > sent * _settings.Number(MigrationParameter.ThrottleTriggerThreshold))
+            {
+                throttle = Throttle(throttle);
+            }
+
+            last = dirty.Length;
+            sent = dirty.Length;
+            Tell(new PassBegan(pass));
+            dirty = Union(ram.Send(dirty, limited: true, Stopped), _machine.DirtyLog.Harvest());
+        }
+
+        return dirty;
+    }
+
+    private bool CanStop(RamSource ram, int pages, int lastPages)
+    {
+        long bandwidth = _settings.Number(MigrationParameter.AvailSwitchoverBandwidth) is > 0 and var known ? known : ram.LinkBytesPerSecond;
+        long milliseconds = (long)((Int128)pages * GuestMemory.PageSize * 1000 / Math.Max(bandwidth, 1));
+        Volatile.Write(ref _expectedMilliseconds, milliseconds);
+        return milliseconds <= _settings.Number(MigrationParameter.DowntimeLimit) && (pages <= Few || pages > lastPages / 2);
+    }
+
+    private int Throttle(int percent)
+    {
+        MigrationSettings settings = _settings;
+        if (!settings.Has(MigrationCapability.AutoConverge))
+        {
+            return percent;
+        }
+
+        long wanted = percent == 0 ? settings.Number(MigrationParameter.CpuThrottleInitial)
+            : percent + settings.Number(MigrationParameter.CpuThrottleIncrement);
+        percent = (int)Math.Min(wanted, settings.Number(MigrationParameter.MaxCpuThrottle));
+        Tell(new ThrottleWanted(percent));
+        return percent;
+    }
+
+    private static int[] Union(IReadOnlyList<int> pages, IReadOnlyList<int> others) => [.. pages.Concat(others).Distinct().Order()];
+
+    // The pages that the receiver has to ask for, or null when it has all.
+    private PageBits? SendRest(RamSource ram, MigrationWriter writer, int[] left, Rest rest)
+    {
+        int[] pages = Union(left, _machine.DirtyLog.Harvest());
+        PageBits? missing = null;
+        if (_postcopy)
+        {
+            missing = new PageBits(_machine.Ram);
+            foreach (int page in pages)
+            {
+                missing[page] = true;
+            }
+
+            missing.Write(writer);
+        }
+        else
+        {
+            ram.Send(pages, limited: false, Stopped);
+        }
+
+        using var archive = new MemoryStream();
+        Archive.Write(archive, rest.Units);
+        writer.Write(MigrationRecordKind.State, 0, archive.GetBuffer().AsSpan(0, (int)archive.Length));
+        writer.Write(MigrationRecordKind.End, rest.Running ? 1ul : 0);
+        writer.Flush();
+        return missing;
+    }
+}

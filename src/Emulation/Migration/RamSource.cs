@@ -1,0 +1,160 @@
+using System.Diagnostics;
+using Vmm.Emulation.Memory;
+
+namespace Vmm.Emulation.Migration;
+
+/// <summary>
+/// Sends RAM while the guest may write it: first all of it, and then again and again what has been written meanwhile. One thread at a time.
+/// </summary>
+/// <param name="ram">The RAM.</param>
+/// <param name="log">Started by <see cref="SendAll"/>. The owner stops it.</param>
+/// <param name="writer">Where to.</param>
+/// <param name="limit">How fast, while the guest runs.</param>
+public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter writer, RateLimit limit)
+{
+    // The limit is asked once for so many bytes.
+    private const int Slice = 64 << 10;
+
+    // Bytes of a pass that tell how fast the link is.
+    private const int LongPass = 1 << 20;
+
+    private long _zeroPages;
+    private long _normalPages;
+    private long _remaining;
+    private volatile bool _interrupted;
+
+    // Of the pass under way: bytes that are still to be taken from the limit, and the time waited for it.
+    private long _unspent;
+    private long _waited;
+
+    /// <summary>Pages that were sent as zeros, or left out of the first pass because they are. Any thread.</summary>
+    public long ZeroPages => Volatile.Read(ref _zeroPages);
+
+    /// <summary>Pages that were sent whole. Any thread.</summary>
+    public long NormalPages => Volatile.Read(ref _normalPages);
+
+    /// <summary>Pages that this pass has still to send. Any thread.</summary>
+    public long Remaining => Volatile.Read(ref _remaining);
+
+    /// <summary>Bytes that the link took in a second in the last long pass. Waiting for the limit does not count.</summary>
+    public long LinkBytesPerSecond { get; private set; }
+
+    /// <summary>Ends the pass under way, and each later one that is limited, before all pages have been sent. Any thread.</summary>
+    public void Interrupt()
+    {
+        _interrupted = true;
+        limit.Wake();
+    }
+
+    /// <summary>The first pass: all of RAM. Pages of zeros are left out, because the receiver's RAM is zero.</summary>
+    /// <returns>Pages that were not sent, in order; none but after <see cref="Interrupt"/>.</returns>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public IReadOnlyList<int> SendAll(CancellationToken stop)
+    {
+        log.Start();
+        bool[] present = ram.PresentPages();
+        int[] pages = [.. Enumerable.Range(0, present.Length).Where(page => present[page])];
+        Volatile.Write(ref _zeroPages, present.Length - pages.Length);
+        return Pass(pages, limited: true, sendZeros: false, stop);
+    }
+
+    /// <summary>Another pass.</summary>
+    /// <param name="pages">Their numbers, in order (<see cref="DirtyLog.Harvest"/>).</param>
+    /// <param name="limited">The guest runs, so there is time.</param>
+    /// <returns>Pages that were not sent, in order; none but after <see cref="Interrupt"/>.</returns>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public IReadOnlyList<int> Send(IReadOnlyList<int> pages, bool limited, CancellationToken stop) =>
+        Pass(pages, limited, sendZeros: true, stop);
+
+    private IReadOnlyList<int> Pass(IReadOnlyList<int> pages, bool limited, bool sendZeros, CancellationToken stop)
+    {
+        (_unspent, _waited) = (0, 0);
+        long began = Stopwatch.GetTimestamp();
+        long written = writer.Written;
+        var whole = default(Run);
+        var zeros = default(Run);
+        int next = 0;
+        for (; next < pages.Count && !(limited && _interrupted); next++)
+        {
+            int page = pages[next];
+            ReadOnlySpan<byte> bytes = ram.Span(ram.Start + ((ulong)page * GuestMemory.PageSize), GuestMemory.PageSize);
+            if (!bytes.ContainsAnyExcept((byte)0))
+            {
+                if (!zeros.CanTake(page))
+                {
+                    WriteZeros(ref zeros, sendZeros);
+                }
+
+                zeros.Take(page);
+                continue;
+            }
+
+            if (!whole.CanTake(page))
+            {
+                WritePages(ref whole, limited, stop);
+            }
+
+            whole.Take(page);
+            if (!writer.AddPage(bytes))
+            {
+                WritePages(ref whole, limited, stop);
+            }
+
+            Volatile.Write(ref _remaining, pages.Count - next - 1);
+        }
+
+        WritePages(ref whole, limited, stop);
+        WriteZeros(ref zeros, sendZeros);
+        Volatile.Write(ref _remaining, 0);
+
+        // A short pass says nothing of the link: what it had to send is in a buffer.
+        long sent = writer.Written - written;
+        if (sent >= LongPass || LinkBytesPerSecond == 0)
+        {
+            long taken = Math.Max(Stopwatch.GetTimestamp() - began - _waited, 1);
+            LinkBytesPerSecond = Math.Max((long)((Int128)sent * Stopwatch.Frequency / taken), 1);
+        }
+
+        return [.. pages.Skip(next)];
+    }
+
+    private void WritePages(ref Run run, bool limited, CancellationToken stop)
+    {
+        stop.ThrowIfCancellationRequested();
+        writer.FlushPages(run.First);
+        Volatile.Write(ref _normalPages, _normalPages + run.Count);
+        _unspent += (long)run.Count * GuestMemory.PageSize;
+        run = default;
+        if (limited && _unspent >= Slice)
+        {
+            _waited += limit.Spend(_unspent, stop);
+            _unspent = 0;
+        }
+    }
+
+    private void WriteZeros(ref Run run, bool send)
+    {
+        Volatile.Write(ref _zeroPages, _zeroPages + run.Count);
+        if (send && run.Count > 0)
+        {
+            writer.Write(MigrationRecordKind.ZeroPages, (uint)run.First | ((ulong)run.Count << 32));
+        }
+
+        run = default;
+    }
+
+    // Pages that follow each other.
+    private struct Run
+    {
+        public int First;
+        public int Count;
+
+        public readonly bool CanTake(int page) => Count == 0 || page == First + Count;
+
+        public void Take(int page)
+        {
+            First = Count == 0 ? page : First;
+            Count++;
+        }
+    }
+}

@@ -1,0 +1,99 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Vmm.Actors.Migration;
+
+namespace Vmm.Actors.Tests;
+
+/// <summary>
+/// Real sockets on the loopback interface, whose link is lost after a number of bytes: what came before arrives. One migration at a time.
+/// </summary>
+internal sealed class CuttableTransport : IMigrationTransport
+{
+    private long _sent;
+    private long _answered;
+
+    /// <summary>Bytes of the sender after which the link is lost.</summary>
+    public long CutAfterSent { get; set; } = long.MaxValue;
+
+    /// <summary>Bytes of the receiver after which the link is lost.</summary>
+    public long CutAfterAnswered { get; set; } = long.MaxValue;
+
+    /// <summary>Bytes that the sender has written.</summary>
+    public long Sent => Volatile.Read(ref _sent);
+
+    /// <summary>Bytes that the receiver has written.</summary>
+    public long Answered => Volatile.Read(ref _answered);
+
+    public IMigrationEndpoint Parse(string uri, string tlsCreds, string tlsHostname) =>
+        uri.StartsWith("tcp:", StringComparison.Ordinal) ? new Endpoint(this, int.Parse(uri[4..], CultureInfo.InvariantCulture))
+            : throw new FormatException($"'{uri}' is no address");
+
+    private sealed class Endpoint(CuttableTransport transport, int port) : IMigrationEndpoint
+    {
+        public bool HasReturnPath => true;
+
+        public string? File => null;
+
+        public async Task<Stream> ConnectAsync(CancellationToken stop)
+        {
+            var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
+            try
+            {
+                await socket.ConnectAsync(IPAddress.Loopback, port, stop).ConfigureAwait(false);
+            }
+            catch (SocketException e)
+            {
+                socket.Dispose();
+                throw new IOException(e.Message, e);
+            }
+
+            return new CutStream(socket, bytes => transport.CutAfterSent - Interlocked.Add(ref transport._sent, bytes));
+        }
+
+        public IMigrationListener Listen() => new Listener(transport, port);
+    }
+
+    private sealed class Listener : IMigrationListener
+    {
+        private readonly CuttableTransport _transport;
+        private readonly TcpListener _listener;
+
+        public Listener(CuttableTransport transport, int port)
+        {
+            _transport = transport;
+            _listener = new TcpListener(IPAddress.Loopback, port);
+            _listener.Start();
+        }
+
+        public string Address => $"tcp:{((IPEndPoint)_listener.LocalEndpoint).Port}";
+
+        public async Task<Stream> AcceptAsync(CancellationToken stop)
+        {
+            Socket socket = await _listener.AcceptSocketAsync(stop).ConfigureAwait(false);
+            return new CutStream(
+                socket, bytes => _transport.CutAfterAnswered - Interlocked.Add(ref _transport._answered, bytes));
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            _listener.Dispose();
+            return ValueTask.CompletedTask;
+        }
+    }
+
+    // `left` counts bytes that are written and gives how many more may be; less than 0 when some of these may not.
+    private sealed class CutStream(Socket socket, Func<int, long> left) : NetworkStream(socket, ownsSocket: true)
+    {
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            long rest = left(buffer.Length);
+            base.Write(buffer[..(int)Math.Clamp(buffer.Length + Math.Min(rest, 0), 0, buffer.Length)]);
+            if (rest < 0)
+            {
+                Socket.Shutdown(SocketShutdown.Both);
+                throw new IOException("the link is lost");
+            }
+        }
+    }
+}
