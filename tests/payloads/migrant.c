@@ -1,7 +1,7 @@
 // What runs in a guest that is migrated. All of it shares one page in /tmp/migrant.
 //     migrant clock             samples both clocks, about every 200 microseconds, and keeps the largest step of each
 //     migrant write MB MIB      writes so many megabytes a second into a region of so many MiB, page after page, and checks what it wrote before
-//     migrant report            prints: largest step of CLOCK_MONOTONIC, of CLOCK_REALTIME, in nanoseconds; samples; pages written; pages found wrong.
+//     migrant report            prints: largest step of CLOCK_MONOTONIC, of CLOCK_REALTIME, in nanoseconds; samples; pages written; found wrong; the time.
 //                               The steps are counted anew from then on
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -102,8 +102,8 @@ int main(int count, char **arguments)
     } else if (count == 2 && !strcmp(arguments[1], "report")) {
         uint64_t monotonic = __atomic_exchange_n(&shared->monotonic, 0, __ATOMIC_RELAXED);
         uint64_t real = __atomic_exchange_n(&shared->real, 0, __ATOMIC_RELAXED);
-        printf("%llu %llu %llu %llu %llu\n", (unsigned long long)monotonic, (unsigned long long)real, (unsigned long long)shared->samples,
-               (unsigned long long)shared->pages, (unsigned long long)shared->wrong);
+        printf("%llu %llu %llu %llu %llu %llu\n", (unsigned long long)monotonic, (unsigned long long)real, (unsigned long long)shared->samples,
+               (unsigned long long)shared->pages, (unsigned long long)shared->wrong, (unsigned long long)now(CLOCK_MONOTONIC));
     } else {
         fprintf(stderr, "migrant: usage\n");
         return 1;

@@ -23,7 +23,9 @@ internal sealed class MigrationBesideQemu(IReadOnlyList<string> vmm, IReadOnlyLi
     /// <summary>A migration, and the guest's view of it.</summary>
     /// <param name="Monotonic">The largest step of CLOCK_MONOTONIC.</param>
     /// <param name="Real">The largest step of CLOCK_REALTIME.</param>
-    private sealed record Sample(Move Move, double Monotonic, double Real);
+    /// <param name="Lag">How much less time has passed in the guest than outside, from before the migration until after it.</param>
+    /// <param name="Off">How far the steps are from the downtime.</param>
+    private sealed record Sample(Move Move, double Monotonic, double Real, double Lag, double Off);
 
     /// <summary>Writes of RAM to a file and back, in milliseconds.</summary>
     private sealed record FileSample(double Save, double Restore, double Mebibytes);
@@ -38,9 +40,9 @@ internal sealed class MigrationBesideQemu(IReadOnlyList<string> vmm, IReadOnlyLi
             await output.WriteLineAsync(
                 $"downtime-limit {DowntimeLimit} ms, max-bandwidth {Bandwidth >> 30} GiB/s; medians of {runs} runs\n\n"
                 + "| Case                | engine |  total ms "
-                + "| downtime ms | heard outside | clock step | real-time step | passes |  MiB |\n"
-                + "|---------------------|--------|----------:|------------:|--------------:|-----------:|---------------:|-------:|"
-                + "-----:|").ConfigureAwait(false);
+                + "| downtime ms | heard outside | clock step | real-time step |    lag | passes |  MiB |\n"
+                + "|---------------------|--------|----------:|------------:|--------------:|-----------:|---------------:|-------:"
+                + "|-------:|-----:|").ConfigureAwait(false);
             foreach (int memory in memories)
             {
                 foreach (GuestLoad load in loads)
@@ -83,7 +85,7 @@ internal sealed class MigrationBesideQemu(IReadOnlyList<string> vmm, IReadOnlyLi
             await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
                 $"| {name,-19} | ratio  | {Ratio(ours.Move.Total, theirs.Move.Total),9:f2} | "
                 + $"{Ratio(ours.Move.Downtime, theirs.Move.Downtime),11:f2} | {Ratio(ours.Move.Outside, theirs.Move.Outside),13:f2} | "
-                + $"{"",10} | {"",14} | {"",6} | {Ratio(ours.Move.Bytes, theirs.Move.Bytes),4:f2} |")).ConfigureAwait(false);
+                + $"{"",10} | {"",14} | {"",6} | {"",6} | {Ratio(ours.Move.Bytes, theirs.Move.Bytes),4:f2} |")).ConfigureAwait(false);
             await JudgeAsync(name, "total at most half of QEMU's", ours.Move.Total <= theirs.Move.Total / 2).ConfigureAwait(false);
             await JudgeAsync(name, "downtime not above QEMU's", ours.Move.Downtime <= theirs.Move.Downtime).ConfigureAwait(false);
         }
@@ -94,9 +96,10 @@ internal sealed class MigrationBesideQemu(IReadOnlyList<string> vmm, IReadOnlyLi
             await JudgeAsync(name, $"downtime under {limit} ms", ours.Move.Downtime < limit).ConfigureAwait(false);
         }
 
-        await JudgeAsync(name, string.Create(CultureInfo.InvariantCulture, $"clock step equals downtime within {ClockTolerance} ms"),
-            Math.Abs(ours.Monotonic - ours.Move.Downtime) <= ClockTolerance
-            && Math.Abs(ours.Real - ours.Move.Downtime) <= ClockTolerance).ConfigureAwait(false);
+        await JudgeAsync(
+            name, string.Create(CultureInfo.InvariantCulture,
+                $"clock steps equal downtime within {ClockTolerance} ms (off by {ours.Off:f1} in the median)"),
+            ours.Off <= ClockTolerance).ConfigureAwait(false);
     }
 
     private async Task<Sample?> TryAsync(string name, string engine, Func<Task<List<Sample>>> run)
@@ -116,10 +119,11 @@ internal sealed class MigrationBesideQemu(IReadOnlyList<string> vmm, IReadOnlyLi
         var middle = new Sample(
             new Move(Median(samples, s => s.Move.Total), Median(samples, s => s.Move.Downtime), Median(samples, s => s.Move.Outside),
                 (long)Median(samples, s => s.Move.Passes), (long)Median(samples, s => s.Move.Bytes)),
-            Median(samples, s => s.Monotonic), Median(samples, s => s.Real));
+            Median(samples, s => s.Monotonic), Median(samples, s => s.Real), Median(samples, s => s.Lag), Median(samples, s => s.Off));
         await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
             $"| {name,-19} | {engine,-6} | {middle.Move.Total,9:f0} | {middle.Move.Downtime,11:f0} | {middle.Move.Outside,13:f1} | "
-            + $"{middle.Monotonic,10:f1} | {middle.Real,14:f1} | {middle.Move.Passes,6} | {middle.Move.Bytes / (double)(1 << 20),4:f0} |"))
+            + $"{middle.Monotonic,10:f1} | {middle.Real,14:f1} | {middle.Lag,6:f1} | {middle.Move.Passes,6} | "
+            + $"{middle.Move.Bytes / (double)(1 << 20),4:f0} |"))
             .ConfigureAwait(false);
         return middle;
     }
@@ -137,10 +141,16 @@ internal sealed class MigrationBesideQemu(IReadOnlyList<string> vmm, IReadOnlyLi
             {
                 target = await MigrationPeer.StartAsync([.. command, "-incoming", "defer"]).ConfigureAwait(false);
                 await Task.Delay(s_beforeMove).ConfigureAwait(false);
-                await source.AskAsync("report").ConfigureAwait(false);
+                (string Answer, long At) before = await source.AskTimedAsync("report").ConfigureAwait(false);
                 Move move = await Move.MakeAsync(source, target, DowntimeLimit, Bandwidth).ConfigureAwait(false);
-                string[] report = (await target.AskAsync("report").ConfigureAwait(false)).Split(' ');
-                samples.Add(new Sample(move, Milliseconds(report[0]), Milliseconds(report[1])));
+                (string Answer, long At) after = await target.AskTimedAsync("report").ConfigureAwait(false);
+                string[] report = after.Answer.Split(' ');
+                double inside = Milliseconds(report[5]) - Milliseconds(before.Answer.Split(' ')[5]);
+                double monotonic = Milliseconds(report[0]);
+                double real = Milliseconds(report[1]);
+                samples.Add(new Sample(
+                    move, monotonic, real, Stopwatch.GetElapsedTime(before.At, after.At).TotalMilliseconds - inside,
+                    Math.Max(Math.Abs(monotonic - move.Downtime), Math.Abs(real - move.Downtime))));
                 if (report[4] != "0" || source.Faults.Length + target.Faults.Length > 0)
                 {
                     throw new IOException(

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -18,7 +19,7 @@ internal sealed class MigrationPeer : IDisposable
     private readonly VmRun _run;
     private readonly Action<QmpEvent>? _heard;
     private readonly TaskCompletionSource<bool> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly ConcurrentDictionary<string, TaskCompletionSource<string>> _answers = new();
+    private readonly ConcurrentDictionary<string, TaskCompletionSource<(string, long)>> _answers = new();
     private readonly ConcurrentDictionary<string, long> _firstEvents = new();
     private readonly ConcurrentQueue<string> _faults = new();
     private QmpConnection? _qmp;
@@ -80,10 +81,13 @@ internal sealed class MigrationPeer : IDisposable
     public Task<JsonNode> MigrationAsync() => ExecuteAsync("query-migrate");
 
     /// <summary>Types a line at the guest's console and waits for init's answer.</summary>
-    public async Task<string> AskAsync(string what)
+    public async Task<string> AskAsync(string what) => (await AskTimedAsync(what).ConfigureAwait(false)).Answer;
+
+    /// <summary>As <see cref="AskAsync"/>, with the moment at which the answer was read, in ticks of the stopwatch.</summary>
+    public async Task<(string Answer, long At)> AskTimedAsync(string what)
     {
         string word = Interlocked.Increment(ref s_words).ToString(CultureInfo.InvariantCulture);
-        TaskCompletionSource<string> answer = _answers.GetOrAdd(word, _ => NewAnswer());
+        TaskCompletionSource<(string, long)> answer = _answers.GetOrAdd(word, _ => NewAnswer());
         _run.Type($"{word} {what}");
         return await WithinAsync(answer.Task, $"the guest does not answer '{what}'").ConfigureAwait(false);
     }
@@ -130,7 +134,7 @@ internal sealed class MigrationPeer : IDisposable
         }
     }
 
-    private static TaskCompletionSource<string> NewAnswer() => new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private static TaskCompletionSource<(string, long)> NewAnswer() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     private void HearEvent(QmpEvent heard)
     {
@@ -147,7 +151,7 @@ internal sealed class MigrationPeer : IDisposable
         else if (line.IndexOf(MigrationGuest.Answer, StringComparison.Ordinal) is >= 0 and int at)
         {
             string[] words = line[(at + MigrationGuest.Answer.Length)..].Split(' ', 2);
-            _answers.GetOrAdd(words[0], _ => NewAnswer()).TrySetResult(words[^1]);
+            _answers.GetOrAdd(words[0], _ => NewAnswer()).TrySetResult((words[^1], Stopwatch.GetTimestamp()));
         }
         else if (line.Contains(MigrationGuest.Failed, StringComparison.Ordinal) || VmRun.IsKernelFault(line))
         {
