@@ -4,9 +4,9 @@ using System.Globalization;
 namespace Vmm.Benchmarks.Migration;
 
 /// <summary>
-/// Sends a guest under stress from process to process, while two of its CPUs come and go at random moments. The kernel and the loads must
-/// find no fault, every hotplug request must end exactly once on the side that runs, and the processes must not grow. What a move does is
-/// decided by the seed and its number alone.
+/// Sends a guest under stress from process to process, a third of the times with postcopy, while two of its CPUs come and go at random
+/// moments. The kernel and the loads must find no fault, every hotplug request must end exactly once on the side that runs, and the
+/// processes must not grow. What a move does is decided by the seed and its number alone.
 /// </summary>
 internal sealed class MigrationSoak(IReadOnlyList<string> vmm, int seed, TextWriter output, TextWriter? log)
 {
@@ -103,7 +103,7 @@ internal sealed class MigrationSoak(IReadOnlyList<string> vmm, int seed, TextWri
         }
 
         await Task.Delay(random.Next(600)).ConfigureAwait(false);
-        work.Add(machine.MoveAsync(DowntimeLimit, Bandwidth));
+        work.Add(machine.MoveAsync(DowntimeLimit, Bandwidth, postcopy: random.Next(3) == 0));
         await Task.WhenAll(work).ConfigureAwait(false);
         await machine.SettleAsync(BootCpus, s_patience).ConfigureAwait(false);
     }

@@ -14,8 +14,10 @@ internal sealed record Move(double Total, double Downtime, double Outside, long 
     /// <summary>Sends the guest of one process to another, which was started with <c>-incoming defer</c>.</summary>
     /// <param name="downtimeLimit">In milliseconds.</param>
     /// <param name="bandwidth">The most bytes a second.</param>
+    /// <param name="postcopy">The guest goes over at once, and its RAM after it.</param>
     /// <exception cref="IOException">It failed; the message says how.</exception>
-    public static async Task<Move> MakeAsync(MigrationPeer source, MigrationPeer target, int downtimeLimit, long bandwidth)
+    public static async Task<Move> MakeAsync(
+        MigrationPeer source, MigrationPeer target, int downtimeLimit, long bandwidth, bool postcopy = false)
     {
         string uri = $"tcp:127.0.0.1:{MigrationPeer.FreePort()}";
         foreach (MigrationPeer peer in (MigrationPeer[])[source, target])
@@ -24,10 +26,19 @@ internal sealed record Move(double Total, double Downtime, double Outside, long 
             {
                 ["downtime-limit"] = downtimeLimit, ["max-bandwidth"] = bandwidth,
             }).ConfigureAwait(false);
+            await peer.ExecuteAsync("migrate-set-capabilities", new JsonObject
+            {
+                ["capabilities"] = new JsonArray(new JsonObject { ["capability"] = "postcopy-ram", ["state"] = postcopy }),
+            }).ConfigureAwait(false);
         }
 
         await target.ExecuteAsync("migrate-incoming", new JsonObject { ["uri"] = uri }).ConfigureAwait(false);
         await source.ExecuteAsync("migrate", new JsonObject { ["uri"] = uri }).ConfigureAwait(false);
+        if (postcopy)
+        {
+            await source.ExecuteAsync("migrate-start-postcopy").ConfigureAwait(false);
+        }
+
         JsonNode told = await CompletionAsync(source).ConfigureAwait(false);
         long resumed = await target.AwaitEventAsync("RESUME").ConfigureAwait(false);
         long stopped = await source.AwaitEventAsync("STOP").ConfigureAwait(false);

@@ -70,7 +70,7 @@ internal sealed class MovingMachine : IDisposable
     /// <summary>
     /// Moves the guest to a new process; the old one ends when all requests have been answered (<see cref="SettleAsync"/>).
     /// </summary>
-    public async Task MoveAsync(int downtimeLimit, long bandwidth)
+    public async Task MoveAsync(int downtimeLimit, long bandwidth, bool postcopy)
     {
         lock (_gate)
         {
@@ -78,8 +78,8 @@ internal sealed class MovingMachine : IDisposable
         }
 
         _target = await MigrationPeer.StartAsync([.. _command, "-incoming", "defer"], HearEvent).ConfigureAwait(false);
-        Log("migrate");
-        Move move = await Move.MakeAsync(_peer, _target, downtimeLimit, bandwidth).ConfigureAwait(false);
+        Log(postcopy ? "migrate with postcopy" : "migrate");
+        Move move = await Move.MakeAsync(_peer, _target, downtimeLimit, bandwidth, postcopy).ConfigureAwait(false);
         Log(string.Create(CultureInfo.InvariantCulture, $"moved: {move}"));
         lock (_gate)
         {
