@@ -1,4 +1,6 @@
+using Serilog;
 using Vmm.Actors.Protocol;
+using Vmm.Emulation.Boards;
 using Vmm.Host.Commands;
 using Vmm.Host.Options;
 using Vmm.Management.Commands;
@@ -13,11 +15,14 @@ internal sealed class IncomingMigration
 {
     private readonly VmSession _session;
     private readonly MonitorVm _vm;
+    private readonly MachineConfig _config;
     private readonly TaskCompletionSource<string> _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="session">It has not been told to run.</param>
-    public IncomingMigration(VmSession session, MonitorVm vm)
+    /// <param name="config">Of its machine.</param>
+    public IncomingMigration(VmSession session, MonitorVm vm, MachineConfig config)
     {
+        _config = config;
         _session = session;
         _vm = vm;
         session.Published += message =>
@@ -41,6 +46,7 @@ internal sealed class IncomingMigration
             return refused.Reason;
         }
 
+        _ = RehearseAsync();
         if (options.Stopped)
         {
             await _session.Ask(new StopVm()).ConfigureAwait(false);
@@ -61,6 +67,19 @@ internal sealed class IncomingMigration
         }
 
         return null;
+    }
+
+    // While nobody has connected. The VM waits on where it fails.
+    private async Task RehearseAsync()
+    {
+        try
+        {
+            await Task.Run(() => MigrationRehearsal.RunAsync(_config, CancellationToken.None)).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            Log.Error(e, "Work beside the VM failed");
+        }
     }
 
     private async Task LookAsync()

@@ -108,7 +108,7 @@ public sealed class MigrationStreamTests
                 from.MarkWritten(s_start.Value + ((ulong)page * GuestMemory.PageSize), 1);
             }
 
-            source.Send(log.Harvest(), limited: false, CancellationToken.None);
+            source.Send([.. log.Harvest()], limited: false, CancellationToken.None);
         }
 
         log.Stop();
