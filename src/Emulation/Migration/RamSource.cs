@@ -83,6 +83,7 @@ public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter wri
             {
                 if (!zeros.CanTake(page))
                 {
+                    WritePages(ref whole, limited, stop);
                     WriteZeros(ref zeros, sendZeros);
                 }
 
@@ -106,6 +107,7 @@ public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter wri
 
         WritePages(ref whole, limited, stop);
         WriteZeros(ref zeros, sendZeros);
+        writer.Flush();
         Volatile.Write(ref _remaining, 0);
 
         // A short pass says nothing of the link: what it had to send is in a buffer.
@@ -126,7 +128,7 @@ public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter wri
     private void WritePages(ref Run run, bool limited, CancellationToken stop)
     {
         stop.ThrowIfCancellationRequested();
-        writer.FlushPages(run.First);
+        writer.CompletePages(run.First);
         Volatile.Write(ref _normalPages, _normalPages + run.Count);
         _unspent += (long)run.Count * GuestMemory.PageSize;
         run = default;
