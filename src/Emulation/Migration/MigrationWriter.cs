@@ -99,7 +99,7 @@ public sealed class MigrationWriter(Stream stream)
     {
         if (_whole > 0)
         {
-            stream.Write(_buffer, 0, _whole);
+            stream.Write(_buffer.AsSpan(0, _whole));
             _whole = 0;
         }
     }
