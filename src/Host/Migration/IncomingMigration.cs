@@ -37,21 +37,22 @@ internal sealed class IncomingMigration
     /// <summary>Completes with the reason when the program is to end. Nobody wants that of a VM that has begun to run.</summary>
     public Task<string> Failed => _failed.Task;
 
-    /// <summary>Begins to wait; the guest runs when it has arrived, or with <c>-S</c> stays paused.</summary>
-    /// <returns>Why it cannot; null if it does.</returns>
-    public async Task<string?> StartAsync(RunOptions options)
+    /// <summary>Brings the VM into the state in which it waits, as in QEMU before a monitor can ask.</summary>
+    /// <param name="paused">The guest stays paused when it has arrived (<c>-S</c>).</param>
+    public async Task PrepareAsync(bool paused)
     {
-        if (await _session.Ask(new PrepareIncoming()).ConfigureAwait(false) is VmCommandRejected refused)
-        {
-            return refused.Reason;
-        }
-
+        await _session.Ask(new PrepareIncoming()).ConfigureAwait(false);
         _ = RehearseAsync();
-        if (options.Stopped)
+        if (paused)
         {
             await _session.Ask(new StopVm()).ConfigureAwait(false);
         }
+    }
 
+    /// <summary>Lets a sender come, if the command line says where it comes from.</summary>
+    /// <returns>Why it cannot; null if it does.</returns>
+    public async Task<string?> ReceiveAsync(RunOptions options)
+    {
         if (options.Incoming is null or IncomingOption.Defer)
         {
             return null;
