@@ -73,7 +73,9 @@ internal sealed class MigrationCoordinator : MessageActor
         Receive<MigrationOver>(over =>
         {
             _last = over.Info ?? _last;
-            if (over.Info is { Problem.Length: > 0 })
+
+            // What failed to come here is told by the program that waits for it.
+            if (over.Info is { Problem.Length: > 0, Incoming: false })
             {
                 _log.Warning("The migration failed: {0}", over.Info.Problem);
             }

@@ -85,12 +85,21 @@ internal sealed class IncomingMigration
 
     private async Task LookAsync()
     {
-        // A guest that is here as a whole, though nobody knows whose it is, is a person's to decide about.
-        if (await _session.Ask(new GetVmStatus()).ConfigureAwait(false) is VmStatus { RunState: VmRunState.InMigrate }
-            && await _session.Ask(new GetMigration()).ConfigureAwait(false) is MigrationInfo { Incoming: true } info
-            && _vm.ExitsOnFailedMigration)
+        bool waits = await _session.Ask(new GetVmStatus()).ConfigureAwait(false) is VmStatus { RunState: VmRunState.InMigrate };
+        if (await _session.Ask(new GetMigration()).ConfigureAwait(false) is not MigrationInfo { Incoming: true } info)
         {
-            _failed.TrySetResult(info.Problem.Length > 0 ? info.Problem : "the migration has failed");
+            return;
+        }
+
+        // A guest that is here as a whole, though nobody knows whose it is, is a person's to decide about.
+        string problem = info.Problem.Length > 0 ? info.Problem : "the migration has failed";
+        if (waits && _vm.ExitsOnFailedMigration)
+        {
+            _failed.TrySetResult(problem);
+        }
+        else
+        {
+            await Complaint.Write(problem).ConfigureAwait(false);
         }
     }
 }
