@@ -89,7 +89,8 @@ internal sealed class MigrationCoordinator : MessageActor
 
     private const string UnderWay = "There's a migration process in progress";
 
-    private static VmCommandRejected NotUnderWay => new(RejectionCode.WrongRunState, "There is no migration under way");
+    private VmCommandRejected NotUnderWay => new(
+        RejectionCode.WrongRunState, $"Migration not in expected state: {MigrationParameterTable.NameOf(_last.Status)}");
 
     // A defect of a migration is one of the VM's.
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(_ => Directive.Escalate);

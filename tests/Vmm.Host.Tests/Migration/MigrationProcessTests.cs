@@ -62,6 +62,11 @@ public sealed class MigrationProcessTests : IDisposable
             await sender.UntilAsync("query-status", s => s["status"]!.ToString() == "running");
             await sender.Qmp.AskAsync("migrate", To($"exec:cat > {At("stream")}; mv {At("stream")} {At("saved")}"));
             await sender.UntilMigrationAsync("completed");
+
+            // What was handed over can be handed over once more.
+            await sender.Qmp.AskAsync("migrate", To("exec:cat > /dev/null"));
+            await sender.UntilMigrationAsync("completed");
+            Assert.Equal("postmigrate", await sender.StatusAsync());
         }
 
         Assert.True(SpinWait.SpinUntil(() => File.Exists(At("saved")), Patience.Limit));
