@@ -136,6 +136,10 @@ internal sealed class FakeMachine : IVmMachine
         Log.Enqueue("loaded");
     }
 
+    public void TraceStep(string step)
+    {
+    }
+
     public TimeSpan StoodStill => ClockRuns ? TimeSpan.Zero : TimeSpan.FromMilliseconds(1);
 
     public void AdvanceClock(TimeSpan by) => Log.Enqueue("clock advanced");

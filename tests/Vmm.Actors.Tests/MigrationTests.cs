@@ -490,7 +490,7 @@ public sealed class MigrationTests : VmTestKit
             [MigrationCapability.AutoConverge, MigrationCapability.Multifd], [true, true])));
         _from.Tell(new GetMigrationCapabilities(), TestActor);
         Assert.DoesNotContain(true, ExpectMsg<MigrationCapabilities>(s_patience).On);
-        Assert.Contains("'downtime-limit' expects a number between 0 and 2000000", Rejection(_from, new SetMigrationParameters(
+        Assert.Contains("'downtime_limit' expects an integer in the range of 0 to", Rejection(_from, new SetMigrationParameters(
             [MigrationParameter.MaxBandwidth, MigrationParameter.DowntimeLimit], ["1", "2000001"])));
         Done(_from, new SetMigrationParameters([MigrationParameter.DowntimeLimit], ["7"]));
         _from.Tell(new GetMigrationParameters(), TestActor);

@@ -3,6 +3,7 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Host;
+using Vmm.Host.Migration;
 using Xunit;
 
 namespace Vmm.Host.Tests;
@@ -27,6 +28,19 @@ public sealed class RehearsalTests
         var cpus = Assert.IsType<CpusPowerState>(await session.Ask(new GetCpusPowerState()));
         Assert.Equal([CpuAdminState.Enabled, CpuAdminState.Removed], cpus.Admin);
         Assert.Empty(heard);
+    }
+
+    [Fact]
+    public async Task Move_from_machine_to_machine_ends_and_touches_nothing_of_the_VM()
+    {
+        byte[] kernel = new byte[4];
+        BinaryPrimitives.WriteUInt32LittleEndian(kernel, Forever);
+        var config = new MachineConfig(CpuModel.Find("max")!, 1, new CpuTopology(1, 1, 1, 1), 16 << 20, new BootConfig(kernel, null, ""));
+        await using var session = new VmSession(config, _ => { }, _ => { });
+        await session.Ask(new StartVm());
+        await MigrationRehearsal.RunAsync(config, CancellationToken.None).WaitAsync(Patience.Limit);
+        Assert.Equal(MigrationStatus.None, Assert.IsType<MigrationInfo>(await session.Ask(new GetMigration())).Status);
+        Assert.Equal(VmRunState.Running, Assert.IsType<VmStatus>(await session.Ask(new GetVmStatus())).RunState);
     }
 
     [Fact]

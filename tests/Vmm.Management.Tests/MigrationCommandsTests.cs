@@ -72,6 +72,16 @@ public sealed class MigrationCommandsTests : IDisposable
         Assert.Equal("""{"status":"active","socket-address":[{"type":"unix","path":"/tmp/a:b"}]}""", await Query());
     }
 
+    [Fact]
+    public async Task Passes_are_told_by_a_query_of_ours()
+    {
+        Is(s_completed with { PassPages = [700, 30], PassMilliseconds = [90, 2] });
+        using QmpTestClient client = await QmpTestClient.NegotiateAsync(_vm.Path);
+        Assert.Equal(
+            """[{"pass":1,"pages":700,"milliseconds":90},{"pass":2,"pages":30,"milliseconds":2}]""",
+            (await client.AskAsync("""{"execute":"__org.vmm_query-migrate-passes"}"""))[0]["return"]!.ToJsonString());
+    }
+
     [Theory]
     [InlineData("""{"transport":"socket","type":"inet","host":"h","port":"44"}""", "tcp:h:44")]
     [InlineData("""{"transport":"socket","type":"inet","host":"::1","port":"44","ipv4":false}""", "tcp:[::1]:44")]

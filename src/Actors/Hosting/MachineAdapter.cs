@@ -87,6 +87,14 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         Archive.Load(units, _machine.CpuUnits);
     }
 
+    public void TraceStep(string step)
+    {
+        if (_machine.Config.Trace is { } trace && trace.Traces(TraceCategories.Migration))
+        {
+            trace.Write(TraceCategories.Migration, step);
+        }
+    }
+
     public TimeSpan StoodStill => _machine.Clock.StoodStill;
 
     public void AdvanceClock(TimeSpan by) => _machine.Clock.Advance(by);

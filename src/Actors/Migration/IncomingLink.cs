@@ -74,6 +74,7 @@ internal sealed class IncomingLink : MigrationLink
             }
         }
 
+        _machine.TraceStep("all is here");
         Tell(new GuestArrived(hello.Session, units, record.Argument != 0, missing));
         _answer.Task.Wait(Stopped);
         if (_answer.Task.Result is { } refusal)
@@ -86,7 +87,9 @@ internal sealed class IncomingLink : MigrationLink
         {
             writer.Write(MigrationRecordKind.Ready);
             writer.Flush();
+            _machine.TraceStep("ready");
             record = reader.Expect(MigrationRecordKind.Commit);
+            _machine.TraceStep("the guest is handed over");
             Tell(new GuestHandedOver(TimeSpan.FromTicks((long)(record.Argument / TimeSpan.NanosecondsPerTick)), Stopwatch.GetTimestamp()));
         }
         else
@@ -95,6 +98,7 @@ internal sealed class IncomingLink : MigrationLink
         }
 
         _running.Task.Wait(Stopped);
+        _machine.TraceStep("the guest is here");
         if (_hasReturnPath)
         {
             writer.Write(MigrationRecordKind.Running);

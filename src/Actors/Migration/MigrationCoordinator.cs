@@ -73,7 +73,9 @@ internal sealed class MigrationCoordinator : MessageActor
         Receive<MigrationOver>(over =>
         {
             _last = over.Info ?? _last;
-            if (over.Info is { Problem.Length: > 0 })
+
+            // What failed to come here is told by the program that waits for it.
+            if (over.Info is { Problem.Length: > 0, Incoming: false })
             {
                 _log.Warning("The migration failed: {0}", over.Info.Problem);
             }
@@ -87,7 +89,8 @@ internal sealed class MigrationCoordinator : MessageActor
 
     private const string UnderWay = "There's a migration process in progress";
 
-    private static VmCommandRejected NotUnderWay => new(RejectionCode.WrongRunState, "There is no migration under way");
+    private VmCommandRejected NotUnderWay => new(
+        RejectionCode.WrongRunState, $"Migration not in expected state: {MigrationParameterTable.NameOf(_last.Status)}");
 
     // A defect of a migration is one of the VM's.
     protected override SupervisorStrategy SupervisorStrategy() => new OneForOneStrategy(_ => Directive.Escalate);

@@ -1,5 +1,6 @@
 using System.Collections.Immutable;
 using System.Globalization;
+using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 
 namespace Vmm.Actors.Migration;
@@ -61,7 +62,7 @@ public static class MigrationParameterTable
         string name = NameOf(parameter);
         if (row.Words is { } words)
         {
-            return words.Contains(value) ? null : $"Parameter '{name}' does not accept value '{value}'";
+            return words.Contains(value) ? null : $"Parameter '{name}' does not accept value '{HotplugState.Legible(value)}'";
         }
 
         if (row.Most is not { } most

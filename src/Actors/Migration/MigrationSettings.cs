@@ -1,6 +1,5 @@
 using System.Collections.Immutable;
 using System.Globalization;
-using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 
 namespace Vmm.Actors.Migration;
@@ -59,24 +58,10 @@ internal sealed record MigrationSettings
         MigrationSettings changed = this;
         for (int i = 0; refusal == null && i < set.Values.Length; i++)
         {
-            refusal = Refuse(MigrationParameterTable.Rows[(int)set.Parameters[i]], set.Values[i]);
+            refusal = MigrationParameterTable.RefusalOf(set.Parameters[i], set.Values[i]);
             changed = changed with { Values = changed.Values.SetItem((int)set.Parameters[i], set.Values[i]) };
         }
 
         return refusal == null ? changed : this;
-    }
-
-    private static string? Refuse(MigrationParameterRow row, string value)
-    {
-        string name = MigrationParameterTable.NameOf(row.Parameter);
-        if (row.Most is { } most)
-        {
-            bool right = long.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out long number)
-                && number >= row.Least && number <= most;
-            return right ? null : $"Parameter '{name}' expects a number between {row.Least} and {most}";
-        }
-
-        return row.Words == null || row.Words.Contains(value) ? null
-            : $"Parameter '{name}' does not accept value '{HotplugState.Legible(value)}'; it can be {string.Join(" or ", row.Words)}";
     }
 }

@@ -108,6 +108,7 @@ internal sealed class OutgoingLink : MigrationLink
         }
 
         Tell(new LinkAccepted());
+        _machine.TraceStep("the receiver takes the machine");
         var ram = new RamSource(_machine.Ram, _machine.DirtyLog, writer, _limit);
         _ram = ram;
         if (_postcopy)
@@ -116,16 +117,20 @@ internal sealed class OutgoingLink : MigrationLink
         }
 
         int[] left = SendPasses(ram);
+        _machine.TraceStep($"{left.Length} pages are left");
         Tell(new StopWanted());
         _rest.Task.Wait(Stopped);
         PageBits? missing = SendRest(ram, writer, left, _rest.Task.Result);
         if (_endpoint.HasReturnPath)
         {
+            _machine.TraceStep("all is sent");
             reader.Expect(MigrationRecordKind.Ready);
+            _machine.TraceStep("the receiver is ready");
             HandOver();
             writer.Write(MigrationRecordKind.Commit, (ulong)_machine.StoodStill.TotalNanoseconds);
             writer.Flush();
             reader.Expect(MigrationRecordKind.Running);
+            _machine.TraceStep("the receiver has the guest");
             if (missing != null)
             {
                 Tell(new ReceiverRuns());
@@ -173,6 +178,7 @@ internal sealed class OutgoingLink : MigrationLink
             last = dirty.Length;
             sent = dirty.Length;
             Tell(new PassBegan(pass));
+            _machine.TraceStep($"pass {pass}: {dirty.Length} pages");
             dirty = Union(ram.Send(dirty, limited: true, Stopped), _machine.DirtyLog.Harvest());
         }
 
@@ -202,7 +208,8 @@ internal sealed class OutgoingLink : MigrationLink
         return percent;
     }
 
-    private static int[] Union(IReadOnlyList<int> pages, IReadOnlyList<int> others) => [.. pages.Concat(others).Distinct().Order()];
+    private static int[] Union(int[] pages, IReadOnlyList<int> others) =>
+        pages.Length == 0 ? [.. others] : [.. pages.Concat(others).Distinct().Order()];
 
     // The pages that the receiver has to ask for, or null when it has all.
     private PageBits? SendRest(RamSource ram, MigrationWriter writer, int[] left, Rest rest)

@@ -63,6 +63,7 @@ internal sealed class ResumedIncomingLink(IActorRef actor, IVmMachine machine, I
         {
             const string Other = "this receiver goes on with another migration";
             writer.Write(MigrationRecordKind.Refused, Other);
+            writer.Flush();
             throw new MigrationException(Other);
         }
 

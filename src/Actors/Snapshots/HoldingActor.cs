@@ -92,6 +92,7 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
         Await(() => Receive<VmHeld>(held =>
         {
             _held = held;
+            machine.TraceStep("the VM is held");
             then(held.From);
         }));
     }
@@ -114,6 +115,7 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
 
             if (states.Count == machine.Devices.Count)
             {
+                machine.TraceStep("the devices have told their state");
                 then(VmState.Of(machine, states, frozen));
             }
         }));
@@ -127,7 +129,11 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
         void Stop()
         {
             supervisor.Tell(new StopParts());
-            Await(() => Receive<PartsStopped>(_ => LoadMachine(state, loadRam, then)));
+            Await(() => Receive<PartsStopped>(_ =>
+            {
+                machine.TraceStep("the parts are stopped");
+                LoadMachine(state, loadRam, then);
+            }));
         }
 
         if (frozen == null)
@@ -168,6 +174,7 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
         Await(() => Receive<HotplugFrozen>(frozen =>
         {
             _frozen = true;
+            machine.TraceStep("hotplug is frozen");
             then(frozen);
         }));
     }
@@ -188,10 +195,12 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
         failure =>
         {
             (_held, _frozen) = (null, false);
+            machine.TraceStep("the CPUs are loaded");
             supervisor.Tell(failure is Exception e ? new FailVm($"the machine is loaded in part: {e.Message}") : new RemakeVm(state.Devices, state.Hotplug?.LastOst));
             Await(() => Receive<VmHeld>(held =>
             {
                 _held = held;
+                machine.TraceStep("the devices are loaded");
                 then();
             }));
         });

@@ -134,6 +134,9 @@ public interface IVmMachine
     /// <exception cref="StateException">A unit refuses what was saved.</exception>
     void Load(IReadOnlyCollection<SavedUnit> units, Action loadRam);
 
+    /// <summary>Writes a step of a save, a load or a migration to the trace. Any thread.</summary>
+    void TraceStep(string step);
+
     /// <summary>How long guest time has stood still; zero while it runs. Any thread.</summary>
     TimeSpan StoodStill { get; }
 

@@ -71,6 +71,7 @@ public sealed partial class VmSupervisor
 
         _holder = Sender;
         _heldFrom = _status;
+        TakeBack();
         WhenPaused(keepGuestEvents: true, () => Settle(hold, resume));
     }
 

@@ -3,9 +3,13 @@ using System.Text;
 namespace Vmm.Emulation.Migration;
 
 /// <summary>Reads a migration stream. A length is held against its limit before anything is made of it. One thread at a time.</summary>
-/// <param name="stream">Read without more than is asked for; not closed.</param>
+/// <param name="stream">Nobody else reads it; not closed.</param>
 public sealed class MigrationReader(Stream stream)
 {
+    // Headers, and small records with them, are read many at once; large ones go past it.
+    private readonly byte[] _ahead = new byte[64 << 10];
+    private int _taken;
+    private int _there;
     private readonly byte[] _header = new byte[MigrationRecord.HeaderSize];
     private MigrationRecord _record;
     private long _read;
@@ -97,14 +101,33 @@ public sealed class MigrationReader(Stream stream)
     {
         while (bytes.Length > 0)
         {
-            int read = stream.Read(bytes);
-            if (read == 0)
+            if (_taken < _there)
             {
-                throw new EndOfStreamException("the migration stream ends too early");
+                ReadOnlySpan<byte> ahead = _ahead.AsSpan(_taken, Math.Min(_there - _taken, bytes.Length));
+                ahead.CopyTo(bytes);
+                _taken += ahead.Length;
+                bytes = bytes[ahead.Length..];
             }
-
-            bytes = bytes[read..];
-            Volatile.Write(ref _read, _read + read);
+            else if (bytes.Length >= _ahead.Length)
+            {
+                bytes = bytes[ReadSome(bytes)..];
+            }
+            else
+            {
+                (_taken, _there) = (0, ReadSome(_ahead));
+            }
         }
+    }
+
+    private int ReadSome(Span<byte> bytes)
+    {
+        int read = stream.Read(bytes);
+        if (read == 0)
+        {
+            throw new EndOfStreamException("the migration stream ends too early");
+        }
+
+        Volatile.Write(ref _read, _read + read);
+        return read;
     }
 }

@@ -3,33 +3,54 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Migration;
 
-/// <summary>Writes a migration stream: a magic and a version, and then records. One thread at a time.</summary>
-/// <param name="stream">Written to without further buffering; not closed.</param>
+/// <summary>
+/// Writes a migration stream: a magic and a version, and then records. What is written may wait in a buffer until <see cref="Flush"/>. One
+/// thread at a time.
+/// </summary>
+/// <param name="stream">Not closed.</param>
 public sealed class MigrationWriter(Stream stream)
 {
-    private readonly byte[] _buffer = new byte[MigrationRecord.HeaderSize + MigrationRecord.LargestPages];
+    // A record of pages has room behind so many bytes of other records.
+    private const int SendAt = 256 << 10;
 
-    // Of the payload of the record that is being filled.
-    private int _filled;
+    private readonly byte[] _buffer = new byte[SendAt + MigrationRecord.HeaderSize + MigrationRecord.LargestPages];
+
+    // Bytes of whole records, and of the pages of the one behind them.
+    private int _whole;
+    private int _pages;
 
     // Any thread reads it.
     private long _written;
 
-    /// <summary>Bytes that were written. Any thread.</summary>
+    /// <summary>Bytes of whole records. Any thread.</summary>
     public long Written => Volatile.Read(ref _written);
 
     internal static ReadOnlySpan<byte> Magic => "VMMMIGR\x01"u8;
 
-    /// <summary>The first bytes of a sender.</summary>
-    public void WriteMagic() => Write(Magic);
+    private Span<byte> PagesOfRecord => _buffer.AsSpan(_whole + MigrationRecord.HeaderSize);
 
-    /// <summary>Writes a record. Nobody changes the payload meanwhile.</summary>
+    /// <summary>The first bytes of a sender.</summary>
+    public void WriteMagic()
+    {
+        Magic.CopyTo(_buffer.AsSpan(_whole));
+        Complete(Magic.Length);
+    }
+
+    /// <summary>Writes a record. Nobody changes the payload meanwhile, and no record of pages is being filled.</summary>
     public void Write(MigrationRecordKind kind, ulong argument = 0, ReadOnlySpan<byte> payload = default)
     {
-        Span<byte> header = _buffer.AsSpan(0, MigrationRecord.HeaderSize);
-        new MigrationRecord(kind, payload.Length, argument, Crc32C.Of(payload)).Write(header);
-        Write(header);
-        Write(payload);
+        new MigrationRecord(kind, payload.Length, argument, Crc32C.Of(payload)).Write(_buffer.AsSpan(_whole));
+        if (payload.Length <= MigrationRecord.LargestPages)
+        {
+            payload.CopyTo(PagesOfRecord);
+            Complete(MigrationRecord.HeaderSize + payload.Length);
+            return;
+        }
+
+        Complete(MigrationRecord.HeaderSize);
+        Send();
+        stream.Write(payload);
+        Volatile.Write(ref _written, _written + payload.Length);
     }
 
     public void Write(MigrationRecordKind kind, string text) => Write(kind, 0, Encoding.UTF8.GetBytes(text));
@@ -38,32 +59,48 @@ public sealed class MigrationWriter(Stream stream)
     /// <returns>Whether there is room for another.</returns>
     public bool AddPage(ReadOnlySpan<byte> page)
     {
-        page.CopyTo(_buffer.AsSpan(MigrationRecord.HeaderSize + _filled));
-        _filled += page.Length;
-        return _filled + GuestMemory.PageSize <= MigrationRecord.LargestPages;
+        page.CopyTo(PagesOfRecord[_pages..]);
+        _pages += page.Length;
+        return _pages + GuestMemory.PageSize <= MigrationRecord.LargestPages;
     }
 
-    /// <summary>Writes the pages that were added.</summary>
+    /// <summary>Completes the record of the pages that were added.</summary>
     /// <param name="first">The number of the first one.</param>
-    public void FlushPages(long first)
+    public void CompletePages(long first)
     {
-        if (_filled > 0)
+        if (_pages > 0)
         {
-            ReadOnlySpan<byte> pages = _buffer.AsSpan(MigrationRecord.HeaderSize, _filled);
-            new MigrationRecord(MigrationRecordKind.Pages, _filled, (ulong)first, Crc32C.Of(pages)).Write(_buffer);
-            Write(_buffer.AsSpan(0, MigrationRecord.HeaderSize + _filled));
-            _filled = 0;
+            new MigrationRecord(MigrationRecordKind.Pages, _pages, (ulong)first, Crc32C.Of(PagesOfRecord[.._pages])).Write(
+                _buffer.AsSpan(_whole));
+            int length = MigrationRecord.HeaderSize + _pages;
+            _pages = 0;
+            Complete(length);
         }
     }
 
-    public void Flush() => stream.Flush();
-
-    private void Write(ReadOnlySpan<byte> bytes)
+    /// <summary>Sends what waits.</summary>
+    public void Flush()
     {
-        if (bytes.Length > 0)
+        Send();
+        stream.Flush();
+    }
+
+    private void Complete(int length)
+    {
+        _whole += length;
+        Volatile.Write(ref _written, _written + length);
+        if (_whole >= SendAt)
         {
-            stream.Write(bytes);
-            Volatile.Write(ref _written, _written + bytes.Length);
+            Send();
+        }
+    }
+
+    private void Send()
+    {
+        if (_whole > 0)
+        {
+            stream.Write(_buffer.AsSpan(0, _whole));
+            _whole = 0;
         }
     }
 }

@@ -77,12 +77,12 @@ public sealed class PageServer(GuestMemory ram, MigrationReader reader, Migratio
                 continue;
             }
 
-            writer.FlushPages(first);
+            writer.CompletePages(first);
             writer.Write(MigrationRecordKind.ZeroPages, (uint)page | (1ul << 32));
             first = page + 1;
         }
 
-        writer.FlushPages(first);
+        writer.CompletePages(first);
         writer.Flush();
         Volatile.Write(ref _left, missing.Count);
         return page;

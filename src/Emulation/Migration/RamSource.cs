@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Migration;
@@ -49,7 +50,7 @@ public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter wri
     /// <summary>The first pass: all of RAM. Pages of zeros are left out, because the receiver's RAM is zero.</summary>
     /// <returns>Pages that were not sent, in order; none but after <see cref="Interrupt"/>.</returns>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public IReadOnlyList<int> SendAll(CancellationToken stop)
+    public int[] SendAll(CancellationToken stop)
     {
         log.Start();
         bool[] present = ram.PresentPages();
@@ -63,10 +64,10 @@ public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter wri
     /// <param name="limited">The guest runs, so there is time.</param>
     /// <returns>Pages that were not sent, in order; none but after <see cref="Interrupt"/>.</returns>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public IReadOnlyList<int> Send(IReadOnlyList<int> pages, bool limited, CancellationToken stop) =>
+    public int[] Send(int[] pages, bool limited, CancellationToken stop) =>
         Pass(pages, limited, sendZeros: true, stop);
 
-    private IReadOnlyList<int> Pass(IReadOnlyList<int> pages, bool limited, bool sendZeros, CancellationToken stop)
+    private int[] Pass(int[] pages, bool limited, bool sendZeros, CancellationToken stop)
     {
         (_unspent, _waited) = (0, 0);
         long began = Stopwatch.GetTimestamp();
@@ -74,14 +75,15 @@ public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter wri
         var whole = default(Run);
         var zeros = default(Run);
         int next = 0;
-        for (; next < pages.Count && !(limited && _interrupted); next++)
+        for (; next < pages.Length && !(limited && _interrupted); next++)
         {
             int page = pages[next];
             ReadOnlySpan<byte> bytes = ram.Span(ram.Start + ((ulong)page * GuestMemory.PageSize), GuestMemory.PageSize);
-            if (!bytes.ContainsAnyExcept((byte)0))
+            if (IsZero(bytes))
             {
                 if (!zeros.CanTake(page))
                 {
+                    WritePages(ref whole, limited, stop);
                     WriteZeros(ref zeros, sendZeros);
                 }
 
@@ -100,11 +102,12 @@ public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter wri
                 WritePages(ref whole, limited, stop);
             }
 
-            Volatile.Write(ref _remaining, pages.Count - next - 1);
+            Volatile.Write(ref _remaining, pages.Length - next - 1);
         }
 
         WritePages(ref whole, limited, stop);
         WriteZeros(ref zeros, sendZeros);
+        writer.Flush();
         Volatile.Write(ref _remaining, 0);
 
         // A short pass says nothing of the link: what it had to send is in a buffer.
@@ -115,13 +118,17 @@ public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter wri
             LinkBytesPerSecond = Math.Max((long)((Int128)sent * Stopwatch.Frequency / taken), 1);
         }
 
-        return [.. pages.Skip(next)];
+        return pages[next..];
     }
+
+    // Apart, because what depends on the host's vectors is not compiled ahead, and all of a pass would not be with it.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private static bool IsZero(ReadOnlySpan<byte> page) => !page.ContainsAnyExcept((byte)0);
 
     private void WritePages(ref Run run, bool limited, CancellationToken stop)
     {
         stop.ThrowIfCancellationRequested();
-        writer.FlushPages(run.First);
+        writer.CompletePages(run.First);
         Volatile.Write(ref _normalPages, _normalPages + run.Count);
         _unspent += (long)run.Count * GuestMemory.PageSize;
         run = default;

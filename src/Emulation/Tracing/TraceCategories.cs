@@ -35,6 +35,9 @@ public enum TraceCategories
 
     /// <summary>Accesses to physical addresses at which there is nothing.</summary>
     GuestErrors = 512,
+
+    /// <summary>Steps of a save, a load and a migration.</summary>
+    Migration = 1024,
 }
 
 /// <summary>The names of the categories, as <c>--trace</c> takes them.</summary>

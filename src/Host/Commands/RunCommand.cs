@@ -124,16 +124,18 @@ public static class RunCommand
         await using (monitors)
         await using (VmSession session = opened)
         await using (new AfterStart(
-            session, stop => Rehearsal.RunAsync(config, stop), stop => IdleTrim.RunAsync(session.Machine, stop)))
+            session, stop => Rehearsal.RunAsync(config, stop),
+            stop => IdleTrim.RunAsync(session.Machine, first => MigrationRehearsal.RunAsync(config, first), stop)))
         {
             session.Published += monitors.Publish;
             var vm = new MonitorVm(config, session.Ask, () => Quit(ShutdownCause.HostQuit)) { Outcomes = session.AskOutcome };
-            IncomingMigration? incoming = options.Incoming == null ? null : new IncomingMigration(session, vm);
+            IncomingMigration? incoming = options.Incoming == null ? null : new IncomingMigration(session, vm, config);
+            await (incoming?.PrepareAsync(options.Stopped) ?? Task.CompletedTask).ConfigureAwait(false);
             monitors.Start(vm, session.SendSerial);
             await Task.WhenAny(monitors.WaitForClientsAsync(), quit.Task).ConfigureAwait(false);
             if (!quit.Task.IsCompleted)
             {
-                refusal = await (incoming?.StartAsync(options) ?? StartAsync(session, options, elsewhere)).ConfigureAwait(false);
+                refusal = await (incoming?.ReceiveAsync(options) ?? StartAsync(session, options, elsewhere)).ConfigureAwait(false);
             }
 
             if (refusal != null)

@@ -1,17 +1,20 @@
 using System.Globalization;
 using System.Text;
+using Vmm.Management.Commands;
 
 namespace Vmm.Host.Demo;
 
 /// <summary>A pass of a migration over the RAM.</summary>
 /// <param name="Trip">Which migration it belongs to.</param>
 /// <param name="Number">From 1.</param>
-/// <param name="DirtyPages">Pages that were to be sent when it began.</param>
-/// <param name="Bytes">What it sent.</param>
-internal sealed record MigrationPass(string Trip, long Number, long DirtyPages, long Bytes, TimeSpan Time)
+/// <param name="DirtyPages">Pages that it sent whole.</param>
+internal sealed record MigrationPass(string Trip, long Number, long DirtyPages, TimeSpan Time)
 {
+    /// <summary>Millions of bytes.</summary>
+    public double Megabytes => DirtyPages * MigrationCommands.PageSize / 1e6;
+
     /// <summary>Millions of bytes in a second.</summary>
-    public double Megabytes => Time > TimeSpan.Zero ? Bytes / 1e6 / Time.TotalSeconds : 0;
+    public double Speed => Megabytes / Math.Max(Time.TotalSeconds, 0.001);
 }
 
 /// <summary>Draws dirty pages and throughput of each pass of some migrations: as text and as SVG.</summary>
@@ -23,15 +26,15 @@ internal static class MigrationPicture
     public static IEnumerable<string> Text(IReadOnlyCollection<MigrationPass> passes)
     {
         long mostPages = passes.Max(p => p.DirtyPages);
-        double mostSpeed = passes.Max(p => p.Megabytes);
+        double mostSpeed = passes.Max(p => p.Speed);
         foreach (IGrouping<string, MigrationPass> trip in passes.GroupBy(p => p.Trip))
         {
-            yield return $"{trip.Key,-18} {"dirty pages",Width + 8}   {"sent",9} {"took",9} {"MB/s",7}";
+            yield return $"{trip.Key,-9}{"pages that were sent",Width + 18}   {"bytes",9} {"took",9} {"MB/s",7}";
             foreach (MigrationPass pass in trip)
             {
                 yield return string.Create(CultureInfo.InvariantCulture,
-                    $"  pass {pass.Number,-3} {Bar(pass.DirtyPages, mostPages),-Width} {pass.DirtyPages,14}   {pass.Bytes / 1e6,6:0.0} MB "
-                    + $"{pass.Time.TotalMilliseconds,6:0} ms {pass.Megabytes,7:0} {Bar(pass.Megabytes, mostSpeed)}");
+                    $"  pass {pass.Number,-3} {Bar(pass.DirtyPages, mostPages),-Width} {pass.DirtyPages,14}   {pass.Megabytes,6:0.0} MB "
+                    + $"{pass.Time.TotalMilliseconds,6:0} ms {pass.Speed,7:0} {Bar(pass.Speed, mostSpeed)}");
             }
         }
     }
@@ -41,7 +44,7 @@ internal static class MigrationPicture
     {
         const int Bars = 40, Height = 180, Left = 60, Top = 30;
         long mostPages = Math.Max(1, passes.Max(p => p.DirtyPages));
-        double mostSpeed = Math.Max(1, passes.Max(p => p.Megabytes));
+        double mostSpeed = Math.Max(1, passes.Max(p => p.Speed));
         int right = Left + (Bars * passes.Count) + 80;
         var svg = new StringBuilder();
         void Line(FormattableString line) => svg.Append(FormattableString.Invariant(line)).Append('\n');
@@ -55,7 +58,7 @@ internal static class MigrationPicture
             MigrationPass pass = passes[i];
             int x = Left + (Bars * i) + 4;
             double pages = Height * (double)pass.DirtyPages / mostPages;
-            double speed = Height * pass.Megabytes / mostSpeed;
+            double speed = Height * pass.Speed / mostSpeed;
             Line($"<rect x=\"{x}\" y=\"{Top + Height - pages:0.#}\" width=\"15\" height=\"{pages:0.#}\" fill=\"#36c\"/>");
             Line($"<rect x=\"{x + 16}\" y=\"{Top + Height - speed:0.#}\" width=\"15\" height=\"{speed:0.#}\" fill=\"#c63\"/>");
             Line($"<text x=\"{x + 12}\" y=\"{Top + Height + 16}\" font-size=\"11\">{pass.Number}</text>");

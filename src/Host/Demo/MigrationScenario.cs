@@ -198,44 +198,15 @@ internal sealed class MigrationScenario
             }
         };
         await from.Qmp.AskAsync("migrate", new JsonObject { ["uri"] = address }).ConfigureAwait(false);
-        Task asking = Ask(outcome);
-        await Sample(from, trip, ended.Task).ConfigureAwait(false);
-        await asking.ConfigureAwait(false);
-        string how = await ended.Task.ConfigureAwait(false);
+        await Ask(outcome).ConfigureAwait(false);
+        string how = await ended.Task.WaitAsync(s_patience).ConfigureAwait(false);
         JsonNode info = await from.MigrationAsync().ConfigureAwait(false);
         Find($"{trip}: the migration has", "completed", how == "completed" ? how : $"{how}: {info["error-desc"]}");
+        JsonNode passes = await from.Qmp.AskAsync(MigrationCommands.QueryPassesName).ConfigureAwait(false);
+        _passes.AddRange(passes.AsArray().Select(p => new MigrationPass(
+            trip, Value(p!, "pass"), Value(p!, "pages"), TimeSpan.FromMilliseconds(Value(p!, "milliseconds")))));
         _timeline.Say(from.Name, string.Create(CultureInfo.InvariantCulture,
             $"{info["total-time"]} ms in all, the guest stood still for {info["downtime"]} ms, {info["ram"]?["transferred"]} bytes"));
-    }
-
-    // Looks again and again how far it is, and keeps what each pass did.
-    private async Task Sample(VmmChild from, string trip, Task ended)
-    {
-        long pass = 0;
-        (long Dirty, long Sent, TimeSpan At) begun = default;
-        (long Sent, TimeSpan At) last = default;
-        bool over = false;
-        while (!over)
-        {
-            over = ended.IsCompleted;
-            if ((await from.MigrationAsync().ConfigureAwait(false))["ram"] is { } ram)
-            {
-                long now = ram["dirty-sync-count"]!.GetValue<long>();
-                last = (ram["transferred"]!.GetValue<long>(), _timeline.Elapsed);
-                if (now != pass || over)
-                {
-                    if (pass > 0)
-                    {
-                        _passes.Add(new MigrationPass(trip, pass, begun.Dirty, last.Sent - begun.Sent, last.At - begun.At));
-                    }
-
-                    pass = now;
-                    begun = (ram["remaining"]!.GetValue<long>() / MigrationCommands.PageSize, last.Sent, last.At);
-                }
-            }
-
-            await Task.WhenAny(ended, Task.Delay(5)).ConfigureAwait(false);
-        }
     }
 
     /// <summary>A request for a CPU, as QMP has it.</summary>
@@ -305,6 +276,8 @@ internal sealed class MigrationScenario
         _timeline.Say("guest", sets.Replace('\n', ' '));
         Find($"{when}: CPUs", $"enabled:{enabled}\nonline:{online}", sets);
     }
+
+    private static long Value(JsonNode of, string member) => of[member]!.GetValue<long>();
 
     private static async Task<string> End(VmmChild child) =>
         (await child.EndAsync().ConfigureAwait(false)).ToString(CultureInfo.InvariantCulture);

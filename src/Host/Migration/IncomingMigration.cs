@@ -1,4 +1,6 @@
+using Serilog;
 using Vmm.Actors.Protocol;
+using Vmm.Emulation.Boards;
 using Vmm.Host.Commands;
 using Vmm.Host.Options;
 using Vmm.Management.Commands;
@@ -13,11 +15,14 @@ internal sealed class IncomingMigration
 {
     private readonly VmSession _session;
     private readonly MonitorVm _vm;
+    private readonly MachineConfig _config;
     private readonly TaskCompletionSource<string> _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="session">It has not been told to run.</param>
-    public IncomingMigration(VmSession session, MonitorVm vm)
+    /// <param name="config">Of its machine.</param>
+    public IncomingMigration(VmSession session, MonitorVm vm, MachineConfig config)
     {
+        _config = config;
         _session = session;
         _vm = vm;
         session.Published += message =>
@@ -32,20 +37,22 @@ internal sealed class IncomingMigration
     /// <summary>Completes with the reason when the program is to end. Nobody wants that of a VM that has begun to run.</summary>
     public Task<string> Failed => _failed.Task;
 
-    /// <summary>Begins to wait; the guest runs when it has arrived, or with <c>-S</c> stays paused.</summary>
-    /// <returns>Why it cannot; null if it does.</returns>
-    public async Task<string?> StartAsync(RunOptions options)
+    /// <summary>Brings the VM into the state in which it waits, as in QEMU before a monitor can ask.</summary>
+    /// <param name="paused">The guest stays paused when it has arrived (<c>-S</c>).</param>
+    public async Task PrepareAsync(bool paused)
     {
-        if (await _session.Ask(new PrepareIncoming()).ConfigureAwait(false) is VmCommandRejected refused)
-        {
-            return refused.Reason;
-        }
-
-        if (options.Stopped)
+        await _session.Ask(new PrepareIncoming()).ConfigureAwait(false);
+        _ = RehearseAsync();
+        if (paused)
         {
             await _session.Ask(new StopVm()).ConfigureAwait(false);
         }
+    }
 
+    /// <summary>Lets a sender come, if the command line says where it comes from.</summary>
+    /// <returns>Why it cannot; null if it does.</returns>
+    public async Task<string?> ReceiveAsync(RunOptions options)
+    {
         if (options.Incoming is null or IncomingOption.Defer)
         {
             return null;
@@ -63,14 +70,36 @@ internal sealed class IncomingMigration
         return null;
     }
 
+    // While nobody has connected. The VM waits on where it fails.
+    private async Task RehearseAsync()
+    {
+        try
+        {
+            await Task.Run(() => MigrationRehearsal.RunAsync(_config, CancellationToken.None)).ConfigureAwait(false);
+        }
+        catch (Exception e)
+        {
+            Log.Error(e, "Work beside the VM failed");
+        }
+    }
+
     private async Task LookAsync()
     {
-        // A guest that is here as a whole, though nobody knows whose it is, is a person's to decide about.
-        if (await _session.Ask(new GetVmStatus()).ConfigureAwait(false) is VmStatus { RunState: VmRunState.InMigrate }
-            && await _session.Ask(new GetMigration()).ConfigureAwait(false) is MigrationInfo { Incoming: true } info
-            && _vm.ExitsOnFailedMigration)
+        bool waits = await _session.Ask(new GetVmStatus()).ConfigureAwait(false) is VmStatus { RunState: VmRunState.InMigrate };
+        if (await _session.Ask(new GetMigration()).ConfigureAwait(false) is not MigrationInfo { Incoming: true } info)
         {
-            _failed.TrySetResult(info.Problem.Length > 0 ? info.Problem : "the migration has failed");
+            return;
+        }
+
+        // A guest that is here as a whole, though nobody knows whose it is, is a person's to decide about.
+        string problem = info.Problem.Length > 0 ? info.Problem : "the migration has failed";
+        if (waits && _vm.ExitsOnFailedMigration)
+        {
+            _failed.TrySetResult(problem);
+        }
+        else
+        {
+            await Complaint.Write(problem).ConfigureAwait(false);
         }
     }
 }

@@ -13,6 +13,9 @@ public sealed class MigrationCommands(MonitorVm vm)
     /// <summary>The bytes of a page in what is told of a migration.</summary>
     public const int PageSize = 4096;
 
+    /// <summary>The name of a query that QEMU does not have, with the prefix that QAPI asks for.</summary>
+    public const string QueryPassesName = "__org.vmm_query-migrate-passes";
+
     private static readonly MigrationParameter[] s_parameters = Enum.GetValues<MigrationParameter>();
 
     public void Register(QapiCommandTable table)
@@ -25,6 +28,7 @@ public sealed class MigrationCommands(MonitorVm vm)
         table.Add<MigrateRecoverArguments>("migrate-recover", a => Recover(a.Uri), outOfBand: true);
         table.Add("migrate-start-postcopy", StartPostcopy);
         table.AddQuery("query-migrate", typeof(MigrationStatusInfo), Query);
+        table.AddQuery(QueryPassesName, QueryPasses);
         table.Add<MigrationCapabilityArguments>("migrate-set-capabilities", a => SetCapabilities(a.Capabilities));
         table.AddQuery("query-migrate-capabilities", QueryCapabilities);
         table.AddOpen<MigrateSetParameters>("migrate-set-parameters", SetParameters);
@@ -123,6 +127,13 @@ public sealed class MigrationCommands(MonitorVm vm)
             unit,
             SamplePages: 0,
             DirtyRateMeasureMode.DirtyBitmap);
+    }
+
+    // What each pass over the RAM has sent, in their order.
+    private async Task<MigrationPassInfo[]> QueryPasses()
+    {
+        MigrationInfo info = await Info().ConfigureAwait(false);
+        return [.. info.PassPages.Zip(info.PassMilliseconds).Select((p, at) => new MigrationPassInfo(at + 1, p.First, p.Second))];
     }
 
     private Task Migrate(JsonObject arguments)

@@ -242,6 +242,10 @@ public sealed record DirtyRateInfo(
     DirtyRateMeasureMode Mode,
     VcpuDirtyRate[]? VcpuDirtyRate = null);
 
+/// <param name="Pass">From 1.</param>
+/// <param name="Pages">Pages of 4096 bytes that it sent whole; after the first pass, those that the guest had written.</param>
+public sealed record MigrationPassInfo(long Pass, long Pages, long Milliseconds);
+
 public sealed record MigrationEvent(MigrationStatus Status);
 
 public sealed record MigrationPassEvent(long Pass);

@@ -41,6 +41,7 @@ public sealed class MigrationStreamTests
         Archive.Write(archive, [new SavedUnit("psci", 1, new byte[4])]);
         writer.Write(MigrationRecordKind.State, 0, archive.ToArray());
         writer.Write(MigrationRecordKind.End, 1);
+        writer.Flush();
         return stream.ToArray();
     }
 
@@ -108,16 +109,18 @@ public sealed class MigrationStreamTests
                 from.MarkWritten(s_start.Value + ((ulong)page * GuestMemory.PageSize), 1);
             }
 
-            source.Send(log.Harvest(), limited: false, CancellationToken.None);
+            source.Send([.. log.Harvest()], limited: false, CancellationToken.None);
         }
 
         log.Stop();
-        stream.Position = 0;
         var reader = new MigrationReader(stream);
         var sink = new RamSink(to, reader);
-        while (stream.Position < stream.Length)
+        writer.Write(MigrationRecordKind.End);
+        writer.Flush();
+        stream.Position = 0;
+        for (MigrationRecord record = reader.Next(); record.Kind != MigrationRecordKind.End; record = reader.Next())
         {
-            sink.Take(reader.Next());
+            sink.Take(record);
         }
 
         Assert.Equal(from.Span(s_start, (int)from.Size), to.Span(s_start, (int)to.Size));
@@ -170,7 +173,9 @@ public sealed class MigrationStreamTests
         foreach ((MigrationRecordKind kind, ulong argument, int length) in lies)
         {
             using var stream = new MemoryStream();
-            new MigrationWriter(stream).Write(kind, argument, new byte[length]);
+            var writer = new MigrationWriter(stream);
+            writer.Write(kind, argument, new byte[length]);
+            writer.Flush();
             stream.Position = 0;
             var reader = new MigrationReader(stream);
             var sink = new RamSink(ram, reader);

@@ -10,7 +10,8 @@ namespace Vmm.Management.Tests.Qmp;
 public sealed class QmpSchemaTests
 {
     // Commands and events that QEMU 10.0.2 has not.
-    private static readonly string[] s_own = ["device_set", "query-cpus-power-state", VmEvents.HotplugOutcomeName];
+    private static readonly string[] s_own = ["device_set", "query-cpus-power-state", VmEvents.HotplugOutcomeName,
+        MigrationCommands.QueryPassesName];
 
     [Fact]
     public async Task Schema_of_what_QEMU_has_too_is_QEMUs()

@@ -1,0 +1,65 @@
+using System.Buffers.Binary;
+using Serilog.Core;
+using Vmm.Actors.Protocol;
+using Vmm.Emulation.Boards;
+
+namespace Vmm.Host.Migration;
+
+/// <summary>
+/// Moves a second, small machine to a third one, within the process, over a socket of this host. The .NET runtime loads and links code when
+/// it is first used, which makes a guest stand still for tens of milliseconds longer at a first migration; after the rehearsal the first is
+/// as short as later ones. Both machines have actors of their own, and nothing of them can be seen from outside.
+/// </summary>
+internal static class MigrationRehearsal
+{
+    private const ulong MemoryBytes = 2 << 20;
+
+    // WFI; B to it (Arm ARM, sections C6.2.407 and C6.2.26).
+    private static readonly uint[] s_guest = [0xD503207F, 0x17FFFFFF];
+
+    /// <exception cref="OperationCanceledException">It was stopped before its end.</exception>
+    public static async Task RunAsync(MachineConfig rehearsed, CancellationToken stop)
+    {
+        byte[] kernel = new byte[s_guest.Length * sizeof(uint)];
+        for (int i = 0; i < s_guest.Length; i++)
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(kernel.AsSpan(i * sizeof(uint)), s_guest[i]);
+        }
+
+        var config = new MachineConfig(rehearsed.Cpu, 1, new CpuTopology(1, 1, 2, 1), MemoryBytes, new BootConfig(kernel, null, ""))
+        {
+            Accelerator = rehearsed.Accelerator,
+        };
+        VmSession sender = Open(config);
+        await using (sender.ConfigureAwait(false))
+        {
+            VmSession receiver = Open(config);
+            await using (receiver.ConfigureAwait(false))
+            {
+                await MoveAsync(sender, receiver, stop).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private static VmSession Open(MachineConfig config) =>
+        new(config, _ => { }, _ => { }, migration: new MigrationTransport([]), logger: Logger.None);
+
+    private static async Task MoveAsync(VmSession sender, VmSession receiver, CancellationToken stop)
+    {
+        var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        sender.Published += message =>
+        {
+            if (message is MigrationChanged { Status: MigrationStatus.Completed or MigrationStatus.Failed })
+            {
+                over.TrySetResult();
+            }
+        };
+        await receiver.Ask(new PrepareIncoming()).ConfigureAwait(false);
+        await sender.Ask(new StartVm()).ConfigureAwait(false);
+        if (await receiver.Ask(new ReceiveMigration("tcp:127.0.0.1:0")).ConfigureAwait(false) is MigrationStarted started)
+        {
+            await sender.Ask(new StartMigration(started.Address, Resume: false)).ConfigureAwait(false);
+            await over.Task.WaitAsync(stop).ConfigureAwait(false);
+        }
+    }
+}

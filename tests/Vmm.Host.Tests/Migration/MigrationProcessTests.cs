@@ -1,0 +1,128 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+
+namespace Vmm.Host.Tests.Migration;
+
+/// <summary>Two processes of the program, as people and programs start them, and a machine that moves from one to the other.</summary>
+public sealed class MigrationProcessTests : IDisposable
+{
+    private readonly string _folder = Directory.CreateTempSubdirectory("vmm-move-").FullName;
+    private readonly TestCertificates _certificates = new();
+
+    public void Dispose()
+    {
+        _certificates.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private string At(string name) => Path.Combine(_folder, name);
+
+    private static JsonObject To(string uri) => new() { ["uri"] = uri };
+
+    private static async Task<string> AddressAsync(VmWithQmp receiver)
+    {
+        JsonNode socket = (await receiver.UntilAsync("query-migrate", a => a["socket-address"] != null))["socket-address"]![0]!;
+        return socket["type"]!.ToString() == "unix" ? $"unix:{socket["path"]}" : $"tcp:{socket["host"]}:{socket["port"]}";
+    }
+
+    [Theory]
+    [InlineData("tcp")]
+    [InlineData("unix")]
+    [InlineData("tls")]
+    public async Task Machine_moves_and_runs_in_the_other_process_alone(string kind)
+    {
+        bool tls = kind == "tls";
+        string Credentials(string side) =>
+            $"tls-creds-x509,id=tls,endpoint={side},dir={_certificates.Folder(side, side == "server" ? "127.0.0.1" : "c.example")}";
+        await using VmWithQmp sender = await VmWithQmp.StartAsync(_folder, tls ? ["-object", Credentials("client")] : []);
+        await using VmWithQmp receiver = await VmWithQmp.StartAsync(
+            _folder, ["-incoming", tls ? "defer" : kind == "unix" ? $"unix:{At("s")}" : "tcp:127.0.0.1:0",
+                .. tls ? new[] { "-object", Credentials("server") } : []]);
+        Assert.Equal("inmigrate", await receiver.StatusAsync());
+        await sender.UntilAsync("query-status", s => s["status"]!.ToString() == "running");
+        if (tls)
+        {
+            await sender.Qmp.AskAsync("migrate-set-parameters", new JsonObject { ["tls-creds"] = "tls" });
+            await receiver.Qmp.AskAsync("migrate-set-parameters", new JsonObject { ["tls-creds"] = "tls" });
+            await receiver.Qmp.AskAsync("migrate-incoming", To("tcp:127.0.0.1:0"));
+        }
+
+        await sender.Qmp.AskAsync("migrate", To(await AddressAsync(receiver)));
+        JsonNode done = await sender.UntilMigrationAsync("completed");
+        Assert.InRange(done["ram"]!["normal"]!.GetValue<long>(), (8 << 20) / 4096, (64 << 20) / 4096);
+        Assert.Equal("postmigrate", await sender.StatusAsync());
+        await receiver.UntilAsync("query-status", s => s["status"]!.ToString() == "running");
+    }
+
+    [Fact]
+    public async Task Machine_that_goes_to_a_file_comes_from_it_and_stays_paused_with_S()
+    {
+        await using (VmWithQmp sender = await VmWithQmp.StartAsync(_folder))
+        {
+            await sender.UntilAsync("query-status", s => s["status"]!.ToString() == "running");
+            await sender.Qmp.AskAsync("migrate", To($"exec:cat > {At("stream")}; mv {At("stream")} {At("saved")}"));
+            await sender.UntilMigrationAsync("completed");
+
+            // What was handed over can be handed over once more.
+            await sender.Qmp.AskAsync("migrate", To("exec:cat > /dev/null"));
+            await sender.UntilMigrationAsync("completed");
+            Assert.Equal("postmigrate", await sender.StatusAsync());
+        }
+
+        Assert.True(SpinWait.SpinUntil(() => File.Exists(At("saved")), Patience.Limit));
+        await using VmWithQmp receiver = await VmWithQmp.StartAsync(_folder, "-S", "-incoming", $"exec:cat {At("saved")}");
+        await receiver.UntilMigrationAsync("completed");
+        await receiver.UntilAsync("query-status", s => s["status"]!.ToString() == "paused");
+        await receiver.Qmp.AskAsync("cont");
+        Assert.Equal("running", await receiver.StatusAsync());
+    }
+
+    [Theory]
+    [InlineData("tcp:1.2.3.4:55", "-incoming tcp:1.2.3.4:55: Failed to listen at '1.2.3.4:55': Cannot assign requested address")]
+    [InlineData("file:/nonexistent/x", "-incoming file:/nonexistent/x: Could not open '/nonexistent/x': No such file or directory")]
+    [InlineData("exec:echo this is no machine, but a line of some length that any program could have written", "")]
+    [InlineData("exec:true", "")]
+    public async Task Migration_that_cannot_come_ends_the_program_with_one_line(string address, string message)
+    {
+        (int code, string output, string errors) = await VmmProcess.RunAsync(
+            [.. VmWithQmp.Machine(_folder), "-monitor", "none", "-incoming", address]);
+        Assert.Equal((1, ""), (code, output));
+        Assert.StartsWith("vmm: ", errors, StringComparison.Ordinal);
+        Assert.Single(errors.TrimEnd('\n').Split('\n'));
+        Assert.Contains(message, errors, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Migration_that_may_fail_leaves_the_program_as_it_was()
+    {
+        await using VmWithQmp receiver = await VmWithQmp.StartAsync(_folder, "-incoming", "defer");
+        var arguments = new JsonObject { ["uri"] = "exec:echo this is no machine", ["exit-on-error"] = false };
+        await receiver.Qmp.AskAsync("migrate-incoming", arguments);
+        JsonNode failed = await receiver.UntilAsync("query-migrate", a => a["status"]?.ToString() == "failed");
+        Assert.NotEqual("", failed["error-desc"]?.ToString() ?? "");
+        Assert.Equal("inmigrate", await receiver.StatusAsync());
+    }
+
+    /// <summary>The monitor's migrate waits, shows how far it is, and says how it failed.</summary>
+    [Fact]
+    public async Task Migrate_of_a_person_says_how_it_ends()
+    {
+        await using VmWithQmp receiver = await VmWithQmp.StartAsync(_folder, "-incoming", "tcp:127.0.0.1:0");
+        using Process sender = VmmProcess.Start([.. VmWithQmp.Machine(_folder), "-monitor", "stdio"]);
+        await sender.StandardInput.WriteLineAsync("migrate tcp:127.0.0.1:1");
+        await sender.StandardInput.WriteLineAsync($"migrate {await AddressAsync(receiver)}");
+        await sender.StandardInput.WriteLineAsync("info status");
+        await sender.StandardInput.FlushAsync();
+        string seen = "";
+        using var patience = new CancellationTokenSource(Patience.Limit);
+        while (!seen.Contains("VM status:", StringComparison.Ordinal))
+        {
+            string line = await sender.StandardOutput.ReadLineAsync(patience.Token) ?? throw new IOException("the program ended");
+            seen += $"{line}\n";
+        }
+
+        Assert.Contains("Error: Failed to connect to '127.0.0.1:1': Connection refused", seen, StringComparison.Ordinal);
+        Assert.Contains("VM status: paused (postmigrate)", seen, StringComparison.Ordinal);
+        sender.Kill();
+    }
+}
