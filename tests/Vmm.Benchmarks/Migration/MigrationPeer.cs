@@ -18,15 +18,17 @@ internal sealed class MigrationPeer : IDisposable
 
     private readonly VmRun _run;
     private readonly Action<QmpEvent>? _heard;
+    private readonly Action<string>? _consoleLine;
     private readonly TaskCompletionSource<bool> _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ConcurrentDictionary<string, TaskCompletionSource<(string, long)>> _answers = new();
     private readonly ConcurrentDictionary<string, long> _firstEvents = new();
     private readonly ConcurrentQueue<string> _faults = new();
     private QmpConnection? _qmp;
 
-    private MigrationPeer(IReadOnlyList<string> command, Action<QmpEvent>? heard)
+    private MigrationPeer(IReadOnlyList<string> command, Action<QmpEvent>? heard, Action<string>? consoleLine)
     {
         _heard = heard;
+        _consoleLine = consoleLine;
         _run = new VmRun(command, HearConsole);
     }
 
@@ -42,10 +44,12 @@ internal sealed class MigrationPeer : IDisposable
 
     /// <summary>Starts a process and connects to its monitor.</summary>
     /// <param name="heard">Hears the events of the monitor.</param>
+    /// <param name="consoleLine">Hears the guest.</param>
     /// <exception cref="IOException">The process ended before it listened.</exception>
-    public static async Task<MigrationPeer> StartAsync(IReadOnlyList<string> command, Action<QmpEvent>? heard = null)
+    public static async Task<MigrationPeer> StartAsync(
+        IReadOnlyList<string> command, Action<QmpEvent>? heard = null, Action<string>? consoleLine = null)
     {
-        var peer = new MigrationPeer(command, heard);
+        var peer = new MigrationPeer(command, heard, consoleLine);
         try
         {
             peer._qmp = await peer._run.ConnectAsync(peer.HearEvent).ConfigureAwait(false);
@@ -144,6 +148,7 @@ internal sealed class MigrationPeer : IDisposable
 
     private void HearConsole(string line)
     {
+        _consoleLine?.Invoke(line);
         if (line.Contains(MigrationGuest.Ready, StringComparison.Ordinal) || line.Contains(SoakGuest.Ready, StringComparison.Ordinal))
         {
             _ready.TrySetResult(true);

@@ -53,7 +53,7 @@ internal sealed class MovingMachine : IDisposable
     public static async Task<MovingMachine> BootAsync(IReadOnlyList<string> command, GuestLoad load, Action<string> log)
     {
         var machine = new MovingMachine(command, log);
-        machine._peer = await MigrationPeer.StartAsync(command, machine.HearEvent).ConfigureAwait(false);
+        machine._peer = await MigrationPeer.StartAsync(command, machine.HearEvent, machine.HearConsole).ConfigureAwait(false);
         try
         {
             await machine._peer.BootAsync().ConfigureAwait(false);
@@ -77,7 +77,8 @@ internal sealed class MovingMachine : IDisposable
             _moving = true;
         }
 
-        _target = await MigrationPeer.StartAsync([.. _command, "-incoming", "defer"], HearEvent).ConfigureAwait(false);
+        _target = await MigrationPeer.StartAsync([.. _command, "-incoming", "defer"], HearEvent, HearConsole)
+            .ConfigureAwait(false);
         Log(postcopy ? "migrate with postcopy" : "migrate");
         Move move = await Move.MakeAsync(_peer, _target, downtimeLimit, bandwidth, postcopy).ConfigureAwait(false);
         Log(string.Create(CultureInfo.InvariantCulture, $"moved: {move}"));
@@ -233,6 +234,8 @@ internal sealed class MovingMachine : IDisposable
         int from = int.Parse(first, CultureInfo.InvariantCulture);
         return Enumerable.Range(from, int.Parse(last, CultureInfo.InvariantCulture) - from + 1);
     }
+
+    private void HearConsole(string line) => Log($"console: {line}");
 
     private void HearEvent(QmpEvent heard)
     {
