@@ -111,7 +111,7 @@ internal sealed class IncomingMigration : HoldingActor
         Hold(VmRunState.InMigrate, _ => Give(state, NameMissing, () => RunTask(
             () =>
             {
-                _journal.Append(new MigrationArrived(guest.Session, Now));
+                _journal.Append(new MigrationArrived($"{guest.Session}", Now));
                 return null;
             },
             _ =>

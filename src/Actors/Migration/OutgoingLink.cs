@@ -187,7 +187,8 @@ internal sealed class OutgoingLink : MigrationLink
 
     private bool CanStop(RamSource ram, int pages, int lastPages)
     {
-        long bandwidth = _settings.Number(MigrationParameter.AvailSwitchoverBandwidth) is > 0 and var known ? known : ram.LinkBytesPerSecond;
+        long known = _settings.Number(MigrationParameter.AvailSwitchoverBandwidth);
+        long bandwidth = known > 0 ? known : ram.LinkBytesPerSecond;
         long milliseconds = (long)((Int128)pages * GuestMemory.PageSize * 1000 / Math.Max(bandwidth, 1));
         Volatile.Write(ref _expectedMilliseconds, milliseconds);
         return milliseconds <= _settings.Number(MigrationParameter.DowntimeLimit) && (pages <= Few || pages > lastPages / 2);

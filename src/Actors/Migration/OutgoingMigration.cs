@@ -12,7 +12,8 @@ namespace Vmm.Actors.Migration;
 /// <summary>
 /// One migration that leaves this process.
 /// <code>
-/// sending → (pre-switchover →) VM held, its state taken → rest sent → receiver ready → journal: left → COMMIT → receiver runs → postmigrate
+/// sending → (pre-switchover →) VM held, its state taken → rest sent → receiver ready →
+/// journal: left → COMMIT → receiver runs → postmigrate
 /// </code>
 /// With postcopy the receiver runs sooner, and asks for the pages that it lacks; a link that is lost then is waited for.
 /// Until the journal says that the guest has left, every failure, a lost link and a cancellation lead back: the guest goes on here. From
@@ -140,7 +141,7 @@ internal sealed class OutgoingMigration : HoldingActor
 
     private void SendingRest()
     {
-        Receive<ReceiverReady>(_ => Write(new MigrationLeft(_session, _start.Uri, Now), then: () =>
+        Receive<ReceiverReady>(_ => Write(new MigrationLeft($"{_session}", _start.Uri, Now), then: () =>
         {
             _link.Commit();
             Become(HandingOver);
@@ -180,19 +181,19 @@ internal sealed class OutgoingMigration : HoldingActor
         Receive<ReceiverRuns>(_ =>
         {
             _progress.Downtime = Machine.StoodStill;
-            Write(new MigrationGone(_session, Now), then: ServePages, otherwise: ServePages);
+            Write(new MigrationGone($"{_session}", Now), then: ServePages, otherwise: ServePages);
         });
         Receive<LinkEnded>(ended =>
         {
             if (ended.Problem == null)
             {
                 _progress.Downtime = Machine.StoodStill;
-                Write(new MigrationGone(_session, Now), then: Complete, otherwise: Complete);
+                Write(new MigrationGone($"{_session}", Now), then: Complete, otherwise: Complete);
             }
             else if (ended.CommitSent)
             {
-                string uncertain = $"the link was lost while the guest was handed over to {_start.Uri}: it may run there ({ended.Problem}); "
-                    + "'cont' lets it go on here";
+                string uncertain = $"the link was lost while the guest was handed over to {_start.Uri}: it may run there "
+                    + $"({ended.Problem}); 'cont' lets it go on here";
                 Release(new ReleaseVm(VmRunState.PostMigrate, uncertain));
                 Finish(MigrationStatus.Failed, uncertain);
             }

@@ -221,16 +221,18 @@ public interface IMigrationEvent : IProtocolMessage
     long At { get; }
 }
 
-/// <summary>The guest is handed over: from here on this process does not run it by itself. It is written before the receiver is told.</summary>
-/// <param name="Session">The number of the migration, the same at both sides.</param>
+/// <summary>
+/// The guest is handed over: from here on this process does not run it by itself. It is written before the receiver is told.
+/// </summary>
+/// <param name="Session">The UUID of the migration, the same at both sides.</param>
 /// <param name="Address">Where to.</param>
-public sealed record MigrationLeft(Guid Session, string Address, long At) : IMigrationEvent;
+public sealed record MigrationLeft(string Session, string Address, long At) : IMigrationEvent;
 
 /// <summary>The receiver has said that the guest is there.</summary>
-public sealed record MigrationGone(Guid Session, long At) : IMigrationEvent;
+public sealed record MigrationGone(string Session, long At) : IMigrationEvent;
 
 /// <summary>A guest has arrived and could go on here. It is written before the sender is told.</summary>
-public sealed record MigrationArrived(Guid Session, long At) : IMigrationEvent;
+public sealed record MigrationArrived(string Session, long At) : IMigrationEvent;
 
 /// <summary>A machine runs here that is nobody else's: one that arrived and was handed over, or one that a person started.</summary>
 public sealed record MigrationOwned(long At) : IMigrationEvent;

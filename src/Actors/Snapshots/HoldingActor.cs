@@ -196,7 +196,8 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
         {
             (_held, _frozen) = (null, false);
             machine.TraceStep("the CPUs are loaded");
-            supervisor.Tell(failure is Exception e ? new FailVm($"the machine is loaded in part: {e.Message}") : new RemakeVm(state.Devices, state.Hotplug?.LastOst));
+            supervisor.Tell(failure is Exception e ? new FailVm($"the machine is loaded in part: {e.Message}")
+                : new RemakeVm(state.Devices, state.Hotplug?.LastOst));
             Await(() => Receive<VmHeld>(held =>
             {
                 _held = held;

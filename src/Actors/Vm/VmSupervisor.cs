@@ -165,7 +165,8 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         Receive<StopVm>(_ => Sender.Tell(_status));
         Receive<ContinueVm>(_ =>
         {
-            if (_status.RunState is not (VmRunState.Paused or VmRunState.PostMigrate) && !(_status.RunState == VmRunState.Prelaunch && _poweredOn))
+            if (_status.RunState is not (VmRunState.Paused or VmRunState.PostMigrate)
+                && !(_status.RunState == VmRunState.Prelaunch && _poweredOn))
             {
                 Sender.Tell(new VmCommandRejected(
                     RejectionCode.WrongRunState,
