@@ -114,8 +114,11 @@ internal sealed class OutgoingMigration : HoldingActor
             }
             else
             {
-                _progress.Enter(MigrationStatus.Device);
-                Hold(VmRunState.FinishMigrate, SwitchOver);
+                Hold(VmRunState.FinishMigrate, from =>
+                {
+                    _progress.Enter(MigrationStatus.Device);
+                    SwitchOver(from);
+                });
             }
         });
         Interruptible();
@@ -159,8 +162,8 @@ internal sealed class OutgoingMigration : HoldingActor
             Cut("it was cancelled", cancelled: true);
         });
         Receive<LinkEnded>(ended => End(ended.Problem!));
-        Receive<ContinueMigration>(go => Sender.Tell(new VmCommandRejected(
-            RejectionCode.WrongRunState, $"Migration not in expected state: {MigrationParameterTable.NameOf(go.State)}")));
+        Receive<ContinueMigration>(_ => Sender.Tell(new VmCommandRejected(
+            RejectionCode.WrongRunState, $"Migration not in expected state: {MigrationParameterTable.NameOf(_progress.Status)}")));
         Unsupported();
         Queries();
     }
