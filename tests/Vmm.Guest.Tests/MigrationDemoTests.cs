@@ -2,7 +2,9 @@ using Vmm.Host.Guest;
 
 namespace Vmm.Guest.Tests;
 
-/// <summary>The demo of migrations as a person starts it: processes of its own, a guest under load, CPUs that come and go on the way.</summary>
+/// <summary>
+/// The demo of migrations as a person starts it: processes of its own, a guest under load, CPUs that come and go on the way.
+/// </summary>
 public sealed class MigrationDemoTests
 {
     [Fact]
