@@ -168,7 +168,8 @@ public sealed class MigrationStreamTests
             (MigrationRecordKind.Pages, Pages, GuestMemory.PageSize), (MigrationRecordKind.Pages, Pages - 1, 2 * GuestMemory.PageSize),
             (MigrationRecordKind.Pages, ulong.MaxValue, GuestMemory.PageSize), (MigrationRecordKind.Pages, 0, 100),
             (MigrationRecordKind.Pages, 0, 0), (MigrationRecordKind.ZeroPages, 0, 0), (MigrationRecordKind.ZeroPages, ulong.MaxValue, 0),
-            (MigrationRecordKind.ZeroPages, ((ulong)Pages << 32) | 1, 0), (MigrationRecordKind.Ready, 0, 0), (MigrationRecordKind.Hello, 0, 8),
+            (MigrationRecordKind.ZeroPages, ((ulong)Pages << 32) | 1, 0), (MigrationRecordKind.Ready, 0, 0),
+            (MigrationRecordKind.Hello, 0, 8),
         ];
         foreach ((MigrationRecordKind kind, ulong argument, int length) in lies)
         {
@@ -201,7 +202,8 @@ public sealed class MigrationStreamTests
     public void Foreign_stream_and_later_version_are_named()
     {
         using var foreign = new MemoryStream("GET / HTTP/1.1\r\n\r\n"u8.ToArray());
-        Assert.Contains("is no migration of Vmm", Assert.Throws<MigrationException>(() => new MigrationReader(foreign).ReadMagic()).Message);
+        Assert.Contains(
+            "is no migration of Vmm", Assert.Throws<MigrationException>(() => new MigrationReader(foreign).ReadMagic()).Message);
         using var later = new MemoryStream("VMMMIGR\x09"u8.ToArray());
         Assert.Contains("version 9", Assert.Throws<MigrationException>(() => new MigrationReader(later).ReadMagic()).Message);
     }

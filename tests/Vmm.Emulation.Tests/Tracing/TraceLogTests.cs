@@ -129,7 +129,8 @@ public sealed class TraceLogTests
     public void Unknown_name_is_refused_with_a_list_of_those_there_are(string list)
     {
         string message = Assert.Throws<FormatException>(() => TraceCategoryNames.Parse(list)).Message;
-        Assert.EndsWith("there are insn,mmio,irq,psci,acpi,hotplug,in_asm,op,out_asm,guest_errors,migration", message, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "there are insn,mmio,irq,psci,acpi,hotplug,in_asm,op,out_asm,guest_errors,migration", message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', message);
     }
 }
