@@ -26,6 +26,15 @@ public sealed class InterruptLine(IInterruptSink sink, IntId id)
         }
     }
 
+    /// <summary>Tells the input once more that the line is high, if it is: the input has been given another state.</summary>
+    public void DriveAgain()
+    {
+        if (Level)
+        {
+            sink.SetInput(id, true);
+        }
+    }
+
     /// <summary>Raises and lowers the line, for an edge-triggered input.</summary>
     public void Pulse()
     {

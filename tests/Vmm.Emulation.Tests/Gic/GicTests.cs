@@ -1,4 +1,5 @@
 using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.State;
 using Vmm.Emulation.Tests.Devices;
 
 namespace Vmm.Emulation.Tests.Gic;
@@ -35,6 +36,19 @@ public sealed class GicTests : IDisposable
     private readonly GicHarness _gic = new(4);
 
     public void Dispose() => _gic.Dispose();
+
+    /// <summary>A timer is loaded before the GIC, and may have expired at the moment of saving without its output having risen yet.</summary>
+    [Fact]
+    public void Line_that_rose_after_the_gic_was_saved_interrupts_when_it_is_loaded()
+    {
+        InterruptLine timer = _gic.Core.PpiLine(new CpuIndex(1), new IntId(27));
+        SavedUnit saved = SavedUnit.Of(_gic.Core);
+        timer.Set(true);
+        saved.LoadInto(_gic.Core);
+        Assert.True(_gic.Irq(1));
+        timer.Set(false);
+        Assert.False(_gic.Irq(1));
+    }
 
     [Fact]
     public void Gic_identification_and_type_registers_are_those_of_a_GICv3_with_288_interrupts()

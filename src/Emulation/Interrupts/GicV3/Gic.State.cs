@@ -35,5 +35,8 @@ public sealed partial class Gic : IStateUnit
 
             UpdateAllLocked();
         }
+
+        // The output of a timer follows the counter with a delay, so the GIC may have been saved before it had risen.
+        _lines.ForEach(line => line.DriveAgain());
     }
 }
