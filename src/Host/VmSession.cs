@@ -29,7 +29,7 @@ public sealed class VmSession : IAsyncDisposable
     private static readonly Type[] s_published =
     [
         typeof(VmStatus), typeof(HotplugOutcome), typeof(VmReset), typeof(VmShutdown), typeof(PowerButtonPressed), typeof(AcpiDeviceOst),
-        typeof(MigrationChanged), typeof(MigrationPassed), typeof(MigrationCapabilities),
+        typeof(MigrationChanged), typeof(MigrationPassed), typeof(MigrationCapabilities), typeof(VmNotice),
     ];
 
     private readonly MachineAdapter _machine;
@@ -50,6 +50,10 @@ public sealed class VmSession : IAsyncDisposable
     /// <param name="shutdownOnReset">A reset request powers the machine off instead.</param>
     /// <param name="migration">What addresses of migrations mean; null for a VM that cannot migrate.</param>
     /// <param name="logger">Takes what happens to the VM; null for <see cref="Log.Logger"/>.</param>
+    /// <param name="isLoaded">
+    /// The machine is to take over a saved one before it runs: neither the CPUs of <paramref name="state"/> nor those that the
+    /// configuration has plugged are part of it.
+    /// </param>
     /// <exception cref="OptionException">The port cannot be opened, or the state is of another machine.</exception>
     public VmSession(
         MachineConfig config,
@@ -59,11 +63,12 @@ public sealed class VmSession : IAsyncDisposable
         StateFolder? state = null,
         bool shutdownOnReset = false,
         IMigrationTransport? migration = null,
-        ILogger? logger = null)
+        ILogger? logger = null,
+        bool isLoaded = false)
     {
         _state = state;
         _logger = logger ?? Log.Logger;
-        IHotplugJournal journal = PowerOn(config, state);
+        IHotplugJournal journal = PowerOn(config, state, isLoaded);
         _machine = new MachineAdapter(config);
         var options = new VmOptions(VcpuManager.VcpuDispatcher, s_hotplugTimeout, serialOutput)
         {
@@ -86,13 +91,15 @@ public sealed class VmSession : IAsyncDisposable
     }
 
     // Writes the CPUs that are plugged from power-on to the journal before the guest starts.
-    private static IHotplugJournal PowerOn(MachineConfig config, StateFolder? state)
+    private static IHotplugJournal PowerOn(MachineConfig config, StateFolder? state, bool isLoaded)
     {
         IHotplugJournal journal = state?.Journal ?? new MemoryJournal();
+        var cpus = PowerOnCpus.Of(config);
         try
         {
-            IReadOnlyList<IHotplugEvent> happened = journal.State.PowerOn(
-                PowerOnCpus.Of(config), DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), out string? refusal);
+            string? refusal = journal.State.RefuseReplacing(cpus);
+            IReadOnlyList<IHotplugEvent> happened = isLoaded ? []
+                : journal.State.PowerOn(cpus, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), out refusal);
             if (refusal != null)
             {
                 throw new OptionException(refusal);
@@ -237,6 +244,9 @@ public sealed class VmSession : IAsyncDisposable
                     break;
                 case MigrationChanged changed:
                     _session._logger.Information("Migration {State}", MigrationParameterTable.NameOf(changed.Status));
+                    break;
+                case VmNotice notice:
+                    _session._logger.Warning("{Notice}", notice.Text);
                     break;
                 case HotplugOutcome outcome:
                     _session._logger.Information("{Outcome}", OutcomeText.Of(outcome));

@@ -26,7 +26,6 @@ internal sealed class FakeMachine : IVmMachine
     private readonly bool[] _enabled;
     private readonly bool[] _accessible;
     private readonly FakeVcpu[] _cpus;
-    private readonly PhysicalAddressSpace _bus = new();
 
     public FakeMachine(int enabled, int possible, int disabled = 0, bool canLeave = false)
     {
@@ -37,7 +36,7 @@ internal sealed class FakeMachine : IVmMachine
         Port = new FakePort(this);
         DirtyLog = new DirtyLog(Ram, () => { });
         MissingPages = new MissingPages(Ram, () => { }, () => { });
-        _bus.AddMemory(Ram);
+        Bus.AddMemory(Ram);
     }
 
     public static PowerOnCpus Cpus(int enabled, int disabled, int possible, bool canLeave) =>
@@ -54,7 +53,7 @@ internal sealed class FakeMachine : IVmMachine
 
     public int PossibleCpus => _enabled.Length;
 
-    public PowerOnCpus PowerOnCpus { get; init; }
+    public PowerOnCpus PowerOnCpus { get; set; }
 
     public MachineDescription Description => new("max", 2, 1, 1, PossibleCpus, 1, 512 << 20, true, "", "");
 
@@ -113,11 +112,18 @@ internal sealed class FakeMachine : IVmMachine
     }
 
     public SavedMachine Identity =>
-        new("virt", Ram.Size, Ram.Start.Value, true, false, null, null, "max", 0xF0510, 48, [], 2, 0, 1, 1, PossibleCpus, 1);
+        new("virt", Ram.Size, Ram.Start.Value, true, PowerOnCpus.CanLeave, null, null, "max", 0xF0510, 48, [], PowerOnCpus.Enabled,
+            PowerOnCpus.Disabled, 1, 1, PossibleCpus, 1);
 
-    public IReadOnlyList<IStateUnit> StateUnits => [new EnabledUnit(this)];
+    public IReadOnlyList<IStateUnit> StateUnits =>
+    [
+        new PowerOnUnit(PossibleCpus, () => PowerOnCpus.Set, set => PowerOnCpus = PowerOnCpus.With(set)), new EnabledUnit(this),
+    ];
 
     public GuestMemory Ram { get; } = new(new GuestPhysicalAddress(0x4000_0000), 1 << 20);
+
+    /// <summary>How a device writes RAM.</summary>
+    public PhysicalAddressSpace Bus { get; } = new();
 
     public ulong Clock => 62_500_000;
 
@@ -126,7 +132,7 @@ internal sealed class FakeMachine : IVmMachine
     public MissingPages MissingPages { get; }
 
     /// <summary>Reads RAM at the start of a page, as a guest does that waits where it is missing.</summary>
-    public bool TryRead(int page, byte[] bytes) => _bus.Peek(Ram.Start + ((ulong)page << GuestMemory.PageShift), bytes) == bytes.Length;
+    public bool TryRead(int page, byte[] bytes) => Bus.Peek(Ram.Start + ((ulong)page << GuestMemory.PageShift), bytes) == bytes.Length;
 
     public void Load(IReadOnlyCollection<SavedUnit> units, Action loadRam)
     {
@@ -173,6 +179,9 @@ internal sealed class FakeMachine : IVmMachine
 
         public int Runs;
 
+        /// <summary>What it does in each run, as a guest does; null for nothing.</summary>
+        public Action? Work { get; set; }
+
         public int InRun;
 
         public bool HasWakeup => Volatile.Read(ref _exit) != 0;
@@ -183,6 +192,7 @@ internal sealed class FakeMachine : IVmMachine
             Interlocked.Increment(ref InRun);
             try
             {
+                Work?.Invoke();
                 if (Interlocked.Exchange(ref _exit, 0) != 0)
                 {
                     return VcpuExit.Requested;

@@ -4,7 +4,9 @@ using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vcpu;
 using Vmm.Actors.Vm;
+using Vmm.Emulation;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Memory;
 using Vmm.Emulation.Snapshots;
 
 namespace Vmm.Actors.Tests;
@@ -89,9 +91,62 @@ public sealed class SnapshotTests : VmTestKit
         using Snapshot snapshot = Store.Open("one");
         snapshot.Verify();
         Assert.Equal(
-            ["psci", "gic/gicv3", "uart/pl011", "uart/uart-input", "rtc/pl031", "ged/ged", "hotplug/hotplug"],
+            ["power-on", "psci", "gic/gicv3", "uart/pl011", "uart/uart-input", "rtc/pl031", "ged/ged", "hotplug/hotplug"],
             snapshot.ReadState().Select(u => u.Id));
         Assert.Equal([new(0, "cpu-0", true), new(1, "cpu-1", true), new(2, "", false), new SavedCpu(3, "", false)], snapshot.Manifest.Cpus);
+    }
+
+    /// <summary>
+    /// A vCPU writes one number to two distant pages, again and again. A page that was copied before the guest was held, and not again,
+    /// would have an older number than the other.
+    /// </summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Guest_that_writes_while_it_is_saved_is_saved_as_at_one_moment(bool compress)
+    {
+        GuestMemory ram = _machine.Ram;
+        GuestPhysicalAddress[] places = [ram.Start, ram.Start + (512 << 10)];
+        long Number(GuestMemory memory, int place) => BitConverter.ToInt64(memory.Span(places[place], sizeof(long)));
+        long count = 0;
+        _machine.Vcpu(0).Work = () =>
+        {
+            count++;
+            Array.ForEach(places, place => _machine.Bus.TryWrite(place.Value, BitConverter.GetBytes(count)));
+        };
+        IActorRef vm = StartVm();
+        for (int i = 0; i < 5; i++)
+        {
+            RequireRuns(vm, _machine);
+            long before = Number(ram, 0);
+            vm.Tell(new SaveSnapshot("one", Replace: true, compress), TestActor);
+            ExpectMsg(new SnapshotSaved("one"), s_patience);
+            using Snapshot snapshot = Store.Open("one");
+            snapshot.Verify();
+            using var saved = new GuestMemory(ram.Start, ram.Size);
+            snapshot.LoadRam(saved);
+            Assert.Equal(Number(saved, 0), Number(saved, 1));
+            Assert.InRange(Number(saved, 0), Math.Max(before, 1), Number(ram, 0));
+        }
+    }
+
+    /// <summary>A page that is mapped is not read by the load; that it is damaged is found in the background.</summary>
+    [Fact]
+    public void Damaged_page_of_a_machine_that_was_loaded_is_an_internal_error_and_a_reset_leads_out()
+    {
+        IActorRef vm = StartVm();
+        _machine.Ram.Span(_machine.Ram.Start, 4).Fill(7);
+        Save(vm);
+        string file = Path.Combine(_folder, "one", "ram-1");
+        byte[] bytes = File.ReadAllBytes(file);
+        bytes[2] ^= 1;
+        File.WriteAllBytes(file, bytes);
+        vm.Tell(new LoadSnapshot("one"), TestActor);
+        ExpectMsg(new SnapshotLoaded("one"), s_patience);
+        Assert.Equal(
+            "snapshot 'one': block 0 of RAM is damaged: its checksum is wrong", AwaitStatus(vm, VmRunState.InternalError));
+        ResetAndGoOn(vm);
+        Save(vm);
     }
 
     [Fact]
@@ -146,6 +201,65 @@ public sealed class SnapshotTests : VmTestKit
         second.Tell(new PlugVcpu("third", 3), TestActor);
         ExpectMsg(new HotplugAccepted("third", 3), s_patience);
         AwaitAssert(() => Assert.Contains("insert 3", other.Log), s_patience);
+    }
+
+    /// <summary>The saved machine's CPUs of power-on are taken, in each direction, and one line says so.</summary>
+    [Theory]
+    [InlineData(1, 0, false, 2, 0, false)]
+    [InlineData(2, 0, false, 1, 0, false)]
+    [InlineData(1, 1, true, 2, 0, false)]
+    [InlineData(2, 0, false, 1, 2, true)]
+    [InlineData(2, 0, true, 2, 0, false)]
+    [InlineData(2, 0, false, 2, 0, true)]
+    public void Machine_with_other_cpus_at_power_on_takes_those_of_the_snapshot(
+        int enabled, int disabled, bool canLeave, int enabledHere, int disabledHere, bool canLeaveHere)
+    {
+        var saved = new FakeMachine(enabled, possible: 4, disabled, canLeave);
+        IActorRef vm = MakeVm(saved, _journal);
+        vm.Tell(new StartVm(), TestActor);
+        ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
+        vm.Tell(new PlugVcpu("extra", 3), TestActor);
+        ExpectMsg(new HotplugAccepted("extra", 3), s_patience);
+        AwaitAssert(() => Assert.Contains("insert 3", saved.Log), s_patience);
+        saved.Port.Ost(3, 1, 0);
+        ExpectMsg<HotplugOutcome>(s_patience);
+        Save(vm);
+
+        TestProbe listener = CreateTestProbe();
+        Sys.EventStream.Subscribe(listener, typeof(VmNotice));
+        var other = new FakeMachine(enabledHere, possible: 4, disabledHere, canLeaveHere);
+        var journal = new FakeJournal();
+        IActorRef second = MakeVm(other, journal);
+        second.Tell(new LoadSnapshot("one"), TestActor);
+        ExpectMsg(new SnapshotLoaded("one"), s_patience);
+        Assert.Contains($"-smp cpus={enabled}", listener.ExpectMsg<VmNotice>(s_patience).Text);
+        Assert.Equal(saved.PowerOnCpus.Set, other.PowerOnCpus.Set);
+        Assert.Equal(Enumerable.Range(0, 4).Select(saved.IsEnabled), Enumerable.Range(0, 4).Select(other.IsEnabled));
+        Assert.Equal(["extra"], Plugged(second).Ids);
+
+        // Which CPUs can leave is as the guest was told; and so it is after a reset.
+        second.Tell(new ContinueVm(), TestActor);
+        ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
+        for (int i = 0; i < 2; i++)
+        {
+            second.Tell(new SetVcpuAdmin(1, Enabled: false), TestActor);
+            if (enabled == 2 && !canLeave)
+            {
+                Assert.Equal(RejectionCode.CannotLeave, ExpectMsg<HotplugRejected>(s_patience).Code);
+            }
+            else if (enabled + disabled == 1)
+            {
+                Assert.Equal(RejectionCode.DeviceNotFound, ExpectMsg<HotplugRejected>(s_patience).Code);
+            }
+            else
+            {
+                ExpectMsg<HotplugAccepted>(s_patience);
+                break;
+            }
+
+            second.Tell(new ResetVm(), TestActor);
+            ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
+        }
     }
 
     [Fact]

@@ -16,6 +16,8 @@ const string Usage =
            Vmm.Benchmarks hotplug-kill [--kills N] [--seed N] [--vmm PROGRAM]
            Vmm.Benchmarks snapshot [--runs N] [--memory MIB] [--vmm PROGRAM]
                how long it takes to save a booted guest, and to go on from it
+           Vmm.Benchmarks snapshot-clones [--clones N] [--memory MIB] [--vmm PROGRAM]
+               many VMs of one snapshot: when each answers, and the memory of its own
            Vmm.Benchmarks snapshot-kill [--kills N] [--seed N] [--vmm PROGRAM]
            Vmm.Benchmarks migrate [--runs N] [--memory MIB] [--load idle|write|build] [--vmm PROGRAM] [--qemu COMMAND]
                migrations beside QEMU's
@@ -64,6 +66,9 @@ switch (args)
     case ["snapshot", ..] when Options(args, "runs", "memory", "vmm") is { } o:
         return await new SnapshotTimes(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out)
             .RunAsync(Math.Max(Number(o, "runs", 11), 1), Number(o, "memory", 512)).ConfigureAwait(false);
+    case ["snapshot-clones", ..] when Options(args, "clones", "memory", "vmm") is { } o:
+        return await new SnapshotClones(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out)
+            .RunAsync(Math.Max(Number(o, "clones", 50), 1), Number(o, "memory", 512)).ConfigureAwait(false);
     case ["snapshot-kill", ..] when Options(args, "kills", "seed", "vmm") is { } o:
         return await new SnapshotKills(
             VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out)

@@ -15,26 +15,31 @@ namespace Vmm.Guest.Tests;
 /// <summary>A VM with all its actors, a Debian kernel and a shell, and a monitor beside it.</summary>
 internal sealed class ShellVm : IAsyncDisposable
 {
-    private readonly MachineConfig _config;
     private readonly VmSession _session;
     private readonly HmpMonitor _monitor;
     private readonly CancellationTokenSource _stop = new();
     private SocketDevice? _qmp;
     private TaskCompletionSource<HotplugOutcome> _outcome = new();
 
-    private ShellVm(MachineConfig config, StateFolder? state = null)
+    private ShellVm(MachineConfig config, StateFolder? state = null, bool isLoaded = false)
     {
-        _config = config;
         VmSession? session = null;
         Shell = new GuestShell(bytes => session!.SendSerial(bytes)) { Patience = Patience.Limit };
-        _session = session = new VmSession(config, Shell.Receive, Hear, state: state);
+        _session = session = new VmSession(config, Shell.Receive, Hear, state: state, isLoaded: isLoaded);
         _ = TellOfTheEndAsync();
-        _monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(config, session.Ask, () => { })));
+        _monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(() => session.Machine.Config, session.Ask, () => { })));
     }
 
     public GuestShell Shell { get; }
 
     public VirtMachine Machine => _session.Machine;
+
+    /// <summary>Hears what the VM publishes.</summary>
+    public event Action<IProtocolMessage>? Published
+    {
+        add => _session.Published += value;
+        remove => _session.Published -= value;
+    }
 
     /// <summary>Boots a machine with CPUs that the administrator has disabled to the prompt.</summary>
     public static async Task<ShellVm> BootStandbyAsync(int enabled, int disabled, int possible)
@@ -89,7 +94,7 @@ internal sealed class ShellVm : IAsyncDisposable
     /// <param name="look">Looks at the VM before it runs.</param>
     public static async Task<ShellVm> LoadAsync(MachineConfig config, StateFolder state, string tag, Action<ShellVm>? look = null)
     {
-        var vm = new ShellVm(config, state);
+        var vm = new ShellVm(config, state, isLoaded: true);
         Assert.Equal(new SnapshotLoaded(tag), await vm._session.Ask(new LoadSnapshot(tag)));
         look?.Invoke(vm);
         await vm._session.Ask(new ContinueVm());
@@ -190,7 +195,7 @@ internal sealed class ShellVm : IAsyncDisposable
     {
         string path = Path.Combine(Path.GetTempPath(), $"vmm-qmp-{Guid.NewGuid():N}");
         _qmp = new SocketDevice("qmp", new SocketTarget(path, "", 0, Server: true, Wait: false));
-        var commands = new MonitorCommands(new MonitorVm(_config, _session.Ask, () => { }), () => [_qmp]);
+        var commands = new MonitorCommands(new MonitorVm(() => Machine.Config, _session.Ask, () => { }), () => [_qmp]);
         var server = new QmpServer(QmpCommands.Create(commands, (line, cpu) => HmpMonitor.ExecuteAlone(commands, line, cpu)));
         _session.Published += server.Publish;
         _ = server.RunAsync(_qmp, pretty: false, _stop.Token);

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Snapshots;
@@ -116,6 +117,122 @@ public sealed class SnapshotTests(ITestOutputHelper output) : IDisposable
         Assert.Equal("", await vm.MonitorAsync("system_reset"));
         await vm.AwaitShellAsync();
         await vm.PowerOffAsync();
+    }
+
+    /// <summary>Files are written and summed while the guest is saved, again and again. What was saved last goes on, and they are right.
+    /// </summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("-z ")]
+    public async Task Guest_that_works_is_saved_while_it_runs(string compress)
+    {
+        MachineConfig config = await ConfigAsync();
+        var held = new Stopwatch();
+        using (StateFolder state = StateFolder.Open(_folder))
+        await using (ShellVm vm = await ShellVm.StartAsync(config, state))
+        {
+            vm.Published += message =>
+            {
+                if (message is VmStatus status)
+                {
+                    (status.RunState == VmRunState.SaveVm ? (Action)held.Start : held.Stop)();
+                }
+            };
+            await vm.AwaitShellAsync();
+            await vm.Shell.RunAsync("work() { while [ ! -e /tmp/stop ]; do dd if=/dev/urandom of=/tmp/f$1 bs=64k count=40 2>/dev/null; "
+                + "md5sum /tmp/f$1 > /tmp/s$1; md5sum -cs /tmp/s$1 || echo torn >> /tmp/wrong; echo >> /tmp/rounds$1; done; }");
+            await vm.Shell.RunAsync("work 1 & work 2 &");
+            for (int i = 0; i < 5; i++)
+            {
+                held.Reset();
+                long start = Stopwatch.GetTimestamp();
+                Assert.Equal("", await vm.MonitorAsync($"savevm {compress}one"));
+                output.WriteLine(
+                    $"saved in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:F0} ms, held for {held.ElapsedMilliseconds} ms");
+                using Snapshot snapshot = state.Snapshots.Open("one");
+                snapshot.Verify();
+            }
+        }
+
+        using StateFolder other = StateFolder.Open(_folder);
+        await using ShellVm second = await ShellVm.LoadAsync(config, other, "one");
+        await second.Shell.RunAsync("n=$(wc -l < /tmp/rounds1); while [ $(wc -l < /tmp/rounds1) -lt $((n + 3)) ]; do sleep 0.2; done");
+        await second.Shell.RunAsync("touch /tmp/stop; wait");
+        Assert.Equal("ok", (await second.Shell.RunAsync("md5sum -cs /tmp/s1 /tmp/s2 && [ ! -e /tmp/wrong ] && echo ok")).Trim());
+        await second.PowerOffAsync();
+    }
+
+    /// <summary>The CPUs at power-on are those of the machine that was saved, also when the guest boots again.</summary>
+    [Fact]
+    public async Task Guest_goes_on_in_a_vm_that_was_started_with_other_cpus()
+    {
+        MachineConfig config = await ConfigAsync() with { EnabledCpus = 1 };
+        using (StateFolder state = StateFolder.Open(_folder))
+        await using (ShellVm vm = await ShellVm.StartAsync(config, state))
+        {
+            await vm.AwaitShellAsync();
+            foreach (int cpu in (int[])[1, 2])
+            {
+                Assert.Equal("done", await vm.HotplugAsync($"device_add max-arm-cpu,id=c{cpu},core-id={cpu}"));
+                await vm.Shell.RunAsync($"echo 1 > /sys/devices/system/cpu/cpu{cpu}/online");
+            }
+
+            Assert.Equal("", await vm.MonitorAsync("savevm one"));
+        }
+
+        using StateFolder other = StateFolder.Open(_folder);
+        await using ShellVm second = await ShellVm.LoadAsync(config with { EnabledCpus = 2 }, other, "one",
+            vm => Assert.Equal(1, vm.Machine.Config.EnabledCpus));
+        Assert.Equal("0-2", await OnlineAsync(second));
+
+        // Where it was started, CPU 1 would be one that never leaves.
+        Assert.Equal("done", await second.HotplugAsync("device_del c1"));
+        Assert.Equal("0,2", await OnlineAsync(second));
+        Assert.Equal("done", await second.HotplugAsync("device_add max-arm-cpu,id=c3,core-id=3"));
+        await second.Shell.RunAsync("echo 1 > /sys/devices/system/cpu/cpu3/online");
+        Assert.Equal("0,2-3", await OnlineAsync(second));
+
+        second.Shell.Type("reboot -f");
+        await second.AwaitShellAsync();
+        Assert.Equal("0,2-3", (await second.Shell.RunAsync("cat /sys/devices/system/cpu/enabled")).Trim());
+        Assert.Equal("done", await second.HotplugAsync("device_add max-arm-cpu,id=c1,core-id=1"));
+        Assert.Equal("done", await second.HotplugAsync("device_del c2"));
+        Assert.Equal("0-1,3", (await second.Shell.RunAsync("cat /sys/devices/system/cpu/enabled")).Trim());
+        Assert.Contains("Boot CPU", await second.MonitorAsync("device_del cpu-0"), StringComparison.Ordinal);
+        await second.PowerOffAsync();
+    }
+
+    private static async Task<string> OnlineAsync(ShellVm vm) => (await vm.Shell.RunAsync("cat /sys/devices/system/cpu/online")).Trim();
+
+    /// <summary>Each VM that goes on from a snapshot is told that it is another one, and its random numbers are others.</summary>
+    [Fact]
+    public async Task Guest_that_is_loaded_makes_its_random_numbers_anew()
+    {
+        MachineConfig config = await ConfigAsync() with { GenerationId = new GenerationIdConfig(null) };
+        var ids = new HashSet<string>();
+        var numbers = new HashSet<string>();
+        using StateFolder state = StateFolder.Open(_folder);
+        await using (ShellVm vm = await ShellVm.StartAsync(config, state))
+        {
+            await vm.AwaitShellAsync();
+            ids.Add(await vm.MonitorAsync("info vm-generation-id"));
+            await vm.Shell.RunAsync("while ! dmesg | grep -q 'crng init done'; do sleep 0.2; done");
+            Assert.Equal("", await vm.MonitorAsync("savevm one"));
+            for (int i = 0; i < 2; i++)
+            {
+                Assert.Equal("", await vm.MonitorAsync("loadvm one"));
+                await vm.Shell.RunAsync(
+                    "while ! dmesg | grep -q 'crng reseeded due to virtual machine fork'; do sleep 0.2; done");
+                numbers.Add(await vm.Shell.RunAsync("od -An -N16 -tx1 /dev/urandom"));
+                ids.Add(await vm.MonitorAsync("info vm-generation-id"));
+            }
+
+            Assert.Equal("1", (await vm.Shell.RunAsync("dmesg | grep -c 'virtual machine fork'")).Trim());
+            Assert.Equal("", await vm.Shell.RunAsync("dmesg | grep -iE 'ACPI (BIOS )?(Error|Exception)'"));
+        }
+
+        Assert.Equal((3, 2), (ids.Count, numbers.Count));
+        Assert.All(ids, id => Assert.True(Guid.TryParseExact(id, "D", out _), id));
     }
 
     /// <summary>Firmware is in flash, which is a device; a guest with a device tree has no hotplug to freeze.</summary>

@@ -75,6 +75,10 @@ public sealed class SnapshotCommandsTests : IDisposable
         var monitor = new HmpMonitor(_vm.Commands);
         Assert.Equal("", await monitor.Execute("savevm"));
         Assert.Equal("", await monitor.Execute("savevm -z one"));
+        Assert.Equal("", await monitor.Execute("savevm -z -d there one"));
+        Assert.Equal("savevm: string expected\nTry \"help savevm\" for more information", await monitor.Execute("savevm -d"));
+        Assert.Equal("Error: Snapshot 'none' does not exist", await monitor.Execute("savevm -d none one"));
+        Assert.Equal("Error: VM Generation ID device not found", await monitor.Execute("info vm-generation-id"));
         Assert.Equal("", await monitor.Execute("loadvm there"));
         Assert.Equal("", await monitor.Execute("delvm there"));
         Assert.Equal("Error: Snapshot 'none' does not exist", await monitor.Execute("loadvm none"));

@@ -129,6 +129,9 @@ public static class Asl
 
     public static byte[] Buffer(params byte[] bytes) => Package([0x11], [Integer((ulong)bytes.Length), bytes]);
 
+    /// <summary>A Package object: a list of at most 255 elements.</summary>
+    public static byte[] List(params byte[][] elements) => Package([0x12], [[(byte)elements.Length], .. elements]);
+
     public static byte[] If(byte[] condition, params byte[][] terms) => Package([0xA0], [condition, .. terms]);
 
     public static byte[] Else(params byte[][] terms) => Package([0xA1], terms);

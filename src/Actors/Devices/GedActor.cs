@@ -28,7 +28,7 @@ public sealed class GedActor : DeviceActor, IWithTimers
     [ModuleInitializer]
     internal static void Register() => DeviceActors.Register<Ged>((ged, around) => new DeviceActorPlan(
         ActorProps.Of(() => new GedActor(ged, () => around.Machine.Hotplug is { HasUnseen: true })),
-        around.HasAcpi ? [typeof(PressPowerButton), typeof(AnnounceCpuEvent)] : []));
+        around.HasAcpi ? [typeof(PressPowerButton), typeof(AnnounceCpuEvent), typeof(AnnounceGenerationId)] : []));
 
     /// <param name="cpuEventsUnseen">Whether the guest has not taken note of a mark in the CPU hotplug block.</param>
     public GedActor(Ged ged, Func<bool> cpuEventsUnseen)
@@ -38,6 +38,7 @@ public sealed class GedActor : DeviceActor, IWithTimers
         _cpuEventsUnseen = cpuEventsUnseen;
         Receive<PressPowerButton>(_ => Raise(GedEvents.PowerButton));
         Receive<AnnounceCpuEvent>(_ => Raise(GedEvents.CpuHotplug));
+        Receive<AnnounceGenerationId>(_ => Raise(GedEvents.GenerationId));
         Receive<Remind>(_ => RaiseAgain());
     }
 

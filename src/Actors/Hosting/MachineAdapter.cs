@@ -55,6 +55,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         ReportSubject.Interrupts => _machine.Gic.DescribeInterrupts(),
         ReportSubject.CpuInterfaces => _machine.Gic.DescribeCpuInterfaces(),
         ReportSubject.Roms => _machine.DescribeRoms(),
+        ReportSubject.GenerationId => _machine.Board.GenerationId?.Id.ToString() ?? "",
         _ => "",
     };
 

@@ -230,6 +230,15 @@ public sealed record HotplugState(
         return null;
     }
 
+    /// <summary>
+    /// Decides whether a machine can begin with this state of an earlier run only to take another state in its place: returns why not, or
+    /// null if it can.
+    /// </summary>
+    public string? RefuseReplacing(PowerOnCpus cpus) =>
+        Plugged.Keys.Concat(Missing).Concat(Admin.Keys).Where(cpu => cpu >= cpus.Possible).ToArray() is [int cpu, ..]
+            ? $"the saved state has a CPU with core-id {cpu}, correct range 0:{cpus.Possible - 1}; start with the -smp of that time"
+            : null;
+
     /// <summary>A name that somebody has sent, made fit for an answer: of bounded length and without control characters.</summary>
     public static string Legible(string? id) =>
         IsIdentifier(id) ? id : string.Concat((id ?? "").Where(c => c is >= ' ' and <= '~').Take(LongestId));

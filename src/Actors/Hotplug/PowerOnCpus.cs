@@ -19,6 +19,12 @@ public sealed record PowerOnCpus(int Enabled, int Disabled, CpuTopology Topology
             Plugged = [.. config.PluggedCpus.Select(p => new PlugVcpu(p.Id, p.Cpu.Value))],
         };
 
+    /// <summary>The CPUs of another machine of this topology and model, in place of these.</summary>
+    public PowerOnCpus With(PowerOnSet set) => new(set.Enabled, set.Disabled, Topology, set.OnlineCapable, Model);
+
+    /// <summary>How many there are of which kind.</summary>
+    public PowerOnSet Set => new(Enabled, Disabled, CanLeave);
+
     /// <summary>The CPUs behind those that are plugged from power-on, each as the request that would plug it.</summary>
     public IReadOnlyList<PlugVcpu> Plugged { get; init; } = [];
 

@@ -1,13 +1,15 @@
 namespace Vmm.Actors.Protocol;
 
 /// <summary>
-/// Save the VM: it is held until state and RAM are written, and goes on as before. Answer: <see cref="SnapshotSaved"/> when the snapshot
-/// outlives a kill and a loss of power, or <see cref="VmCommandRejected"/>, and then nothing has changed.
+/// Save the VM: it runs while most of RAM is written, is held for the state and the rest, and goes on as before. Answer:
+/// <see cref="SnapshotSaved"/> when the snapshot outlives a kill and a loss of power, or <see cref="VmCommandRejected"/>, and then nothing
+/// has changed.
 /// </summary>
 /// <param name="Tag">Its name.</param>
 /// <param name="Replace">It may take the place of one of that name.</param>
 /// <param name="Compress">RAM is compressed: a smaller file, which a load has to read as a whole.</param>
-public sealed record SaveSnapshot(string Tag, bool Replace, bool Compress) : IProtocolMessage;
+/// <param name="Parent">The snapshot that has the parts of RAM which are not different, and keeps them; empty for none.</param>
+public sealed record SaveSnapshot(string Tag, bool Replace, bool Compress, string Parent = "") : IProtocolMessage;
 
 public sealed record SnapshotSaved(string Tag) : IProtocolMessage;
 

@@ -148,6 +148,9 @@ public enum ReportSubject
 
     /// <summary>The address translations that a CPU has cached.</summary>
     Tlb,
+
+    /// <summary>The VM generation ID; empty for a machine without.</summary>
+    GenerationId,
 }
 
 /// <summary>The cause of a reset or a shutdown, a subset of QEMU's ShutdownCause.</summary>
@@ -171,6 +174,10 @@ public enum ShutdownCause
     /// <summary>PSCI SYSTEM_RESET.</summary>
     GuestReset,
 }
+
+/// <summary>Event: something that whoever started the VM is to know, although nothing went wrong.</summary>
+/// <param name="Text">A sentence without a full stop.</param>
+public sealed record VmNotice(string Text) : IProtocolMessage;
 
 /// <summary>Published: the machine was reset.</summary>
 /// <param name="Guest">Whether the guest asked for it.</param>

@@ -85,6 +85,7 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
 [JsonSerializable(typeof(GetAcpiOspmStatus))]
 [JsonSerializable(typeof(AcpiOspmStatus))]
 [JsonSerializable(typeof(VmReset))]
+[JsonSerializable(typeof(VmNotice))]
 [JsonSerializable(typeof(VmShutdown))]
 [JsonSerializable(typeof(PowerButtonPressed))]
 [JsonSerializable(typeof(ReadGuestMemory))]

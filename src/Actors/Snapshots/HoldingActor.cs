@@ -1,8 +1,10 @@
 using Akka.Actor;
+using Vmm.Actors.Devices;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Devices.InterruptController;
+using Vmm.Emulation.Devices.VmGenId;
 
 namespace Vmm.Actors.Snapshots;
 
@@ -146,6 +148,19 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
         Await(() => Receive<HotplugRestored>(_ => Stop()));
     });
 
+    /// <summary>The held VM is another one than that whose state it was given: a guest that can notice it, does.</summary>
+    protected void RenewGenerationId(Action then)
+    {
+        if (!machine.Devices.Any(d => d.Device is VmGenId))
+        {
+            then();
+            return;
+        }
+
+        _held!.Devices.Tell(new RenewGenerationId());
+        Await(() => Receive<GenerationIdRenewed>(_ => then()));
+    }
+
     /// <summary>Ends the holding.</summary>
     /// <param name="state">How the VM goes on.</param>
     protected void Release(ReleaseVm state)
@@ -202,6 +217,11 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
             {
                 _held = held;
                 machine.TraceStep("the devices are loaded");
+                if (state.Notice is { } notice)
+                {
+                    Context.System.EventStream.Publish(new VmNotice(notice));
+                }
+
                 then();
             }));
         });

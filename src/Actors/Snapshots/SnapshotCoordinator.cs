@@ -11,13 +11,16 @@ namespace Vmm.Actors.Snapshots;
 /// Saves the VM, loads it, and looks after its snapshots. One request at a time: others wait. What is on the disk is whole at every moment
 /// (<see cref="SnapshotSave"/>), so this actor keeps no journal: the folder is it.
 /// <code>
-/// save: VM held → its state taken → state and RAM written → VM goes on → files on the disk
+/// save: RAM written while the guest runs → VM held → its state taken → it and the rest of RAM written → VM goes on → files on the disk
 /// load: snapshot read and checked → VM held → RAM and state given → VM goes on
 /// </code>
 /// Nothing of the VM is touched before the snapshot has been found right and fitting.
 /// </summary>
 internal sealed class SnapshotCoordinator : HoldingActor
 {
+    // A save that can begin.
+    private sealed record Opened(SnapshotSave Files, RamCompression Compression);
+
     // What is loaded.
     private sealed record Prepared(Snapshot Snapshot, LoadableVm State);
 
@@ -28,8 +31,16 @@ internal sealed class SnapshotCoordinator : HoldingActor
     // Of the save under way.
     private SnapshotSave? _save;
 
+    // Its RAM, when the guest runs meanwhile; null for a VM that does not run.
+    private RunningCopy? _copy;
+
     // Of the load under way.
     private Prepared? _prepared;
+
+    // Of the last load, when its RAM was mapped; null once that is no longer the VM's.
+    private LoadFollower? _follower;
+
+    private sealed record RamIsDamaged(LoadFollower Follower, string Report);
 
     /// <param name="store">Where snapshots are; null for a VM that has no place for them.</param>
     /// <param name="product">The version of the program.</param>
@@ -41,18 +52,27 @@ internal sealed class SnapshotCoordinator : HoldingActor
         Become(Idle);
     }
 
+    protected override void PreStart() => Context.System.EventStream.Subscribe(Self, typeof(VmReset));
+
     protected override void PostStop()
     {
+        Context.System.EventStream.Unsubscribe(Self);
+        _follower?.Stop();
+        _copy?.Stop();
         _save?.Dispose();
         _prepared?.Snapshot.Dispose();
     }
 
     private void Idle()
     {
-        Receive<SaveSnapshot>(save => Begin(store => store.Save(save.Tag, save.Replace), opened =>
+        Receive<SaveSnapshot>(save => Begin(store => Open(store, save), opened =>
         {
-            _save = (SnapshotSave)opened;
-            Claim("a snapshot is being saved", () => Hold(VmRunState.SaveVm, _ => Collect(state => Write(save, state))));
+            _save = ((Opened)opened).Files;
+            Claim("a snapshot is being saved", () =>
+            {
+                Context.Parent.Tell(new GetVmStatus());
+                Await(() => Receive<VmStatus>(status => Copy(save, (Opened)opened, status.RunState == VmRunState.Running)));
+            });
         }));
         Receive<LoadSnapshot>(load => Begin(store => Prepare(store, load.Tag), prepared =>
         {
@@ -69,17 +89,48 @@ internal sealed class SnapshotCoordinator : HoldingActor
         Queries();
     }
 
-    protected override void Queries() => Receive<GetSnapshots>(_ =>
+    protected override void Queries()
     {
-        try
+        Receive<GetSnapshots>(_ =>
         {
-            Sender.Tell(Describe(_store?.List() ?? []));
-        }
-        catch (SnapshotException e)
+            try
+            {
+                Sender.Tell(Describe(_store?.List() ?? []));
+            }
+            catch (SnapshotException e)
+            {
+                Sender.Tell(Rejected(e));
+            }
+        });
+        Receive<VmReset>(_ => StopFollowing());
+        Receive<RamIsDamaged>(damaged =>
         {
-            Sender.Tell(Rejected(e));
+            if (damaged.Follower == _follower)
+            {
+                Context.Parent.Tell(new PartFailed(Self.Path.Name, damaged.Report));
+            }
+        });
+    }
+
+    private void StopFollowing()
+    {
+        _follower?.Stop();
+        _follower = null;
+    }
+
+    // Takes the snapshot over.
+    private void Follow(Snapshot snapshot)
+    {
+        if (snapshot.Manifest.Ram.Compression != RamCompression.None)
+        {
+            snapshot.Dispose();
+            return;
         }
-    });
+
+        LoadFollower follower = _follower = new LoadFollower(_store!, snapshot, Machine.Ram);
+        IActorRef self = Self;
+        follower.Start(report => self.Tell(new RamIsDamaged(follower, report)));
+    }
 
     private static SnapshotList Describe(IReadOnlyList<SnapshotEntry> entries)
     {
@@ -105,14 +156,56 @@ internal sealed class SnapshotCoordinator : HoldingActor
         RunTask(() => open(store), result => then(result!));
     }
 
-    private void Write(SaveSnapshot save, VmState state)
+    [SuppressMessage("Reliability", "CA2000", Justification = "The save is what it returns, or disposed.")]
+    private static Opened Open(SnapshotStore store, SaveSnapshot save)
     {
-        SnapshotSave files = _save!;
+        SnapshotSave files = store.Save(save.Tag, save.Replace, save.Parent.Length > 0 ? save.Parent : null);
+        try
+        {
+            return new Opened(files, files.Choose(save.Compress));
+        }
+        catch
+        {
+            files.Dispose();
+            throw;
+        }
+    }
+
+    private void Copy(SaveSnapshot save, Opened opened, bool runs)
+    {
+        void Rest() => Hold(VmRunState.SaveVm, _ => Collect(state => Write(save, opened, state)));
+        if (!runs)
+        {
+            Rest();
+            return;
+        }
+
+        RunningCopy copy = _copy = new RunningCopy(opened.Files, Machine.Ram, Machine.DirtyLog, opened.Compression);
+        RunTask(
+            () =>
+            {
+                copy.CopyWhileRunning();
+                return null;
+            },
+            _ => Rest());
+    }
+
+    private void Write(SaveSnapshot save, Opened opened, VmState state)
+    {
+        (SnapshotSave files, RunningCopy? copy) = (opened.Files, _copy);
         RunTask(
             () =>
             {
                 files.WriteState(state.Units);
-                files.WriteRam(Machine.Ram, save.Compress ? RamCompression.Zstd : RamCompression.None);
+                if (copy != null)
+                {
+                    copy.CopyRest();
+                }
+                else
+                {
+                    files.WriteRam(Machine.Ram, opened.Compression);
+                }
+
                 return null;
             },
             _ =>
@@ -153,12 +246,21 @@ internal sealed class SnapshotCoordinator : HoldingActor
         }
     }
 
-    private void Load(LoadSnapshot load, VmRunState from) => Give(_prepared!.State, () => _prepared.Snapshot.LoadRam(Machine.Ram), () =>
-    {
-        // A guest that had shut down here does not go on as that.
-        Release(from == VmRunState.Shutdown ? new ReleaseVm(VmRunState.Paused) : new ReleaseVm());
-        End(new SnapshotLoaded(load.Tag));
-    });
+    private void Load(LoadSnapshot load, VmRunState from) => Give(
+        _prepared!.State,
+        () =>
+        {
+            _follower?.Stop();
+            _prepared.Snapshot.LoadRam(Machine.Ram);
+        },
+        () => RenewGenerationId(() =>
+        {
+            // A guest that had shut down here does not go on as that.
+            Release(from == VmRunState.Shutdown ? new ReleaseVm(VmRunState.Paused) : new ReleaseVm());
+            Follow(_prepared.Snapshot);
+            _prepared = null;
+            End(new SnapshotLoaded(load.Tag));
+        }));
 
     protected override void Fail(Exception cause) => Abandon(cause is SnapshotException e ? Rejected(e)
         : new VmCommandRejected(RejectionCode.InternalError, $"{cause.GetType().Name}: {cause.Message}"));
@@ -173,6 +275,8 @@ internal sealed class SnapshotCoordinator : HoldingActor
 
     private void End(IProtocolMessage answer)
     {
+        _copy?.Stop();
+        _copy = null;
         _prepared?.Snapshot.Dispose();
         _prepared = null;
         Disclaim();

@@ -1,6 +1,7 @@
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Snapshots;
 using Vmm.Emulation.State;
 
@@ -54,7 +55,9 @@ internal sealed record VmState(IReadOnlyList<SavedUnit> Units, SavedCpu[] Cpus, 
 /// <param name="Machine">The units of CPUs and what belongs to them.</param>
 /// <param name="Devices">In the order in which they are loaded.</param>
 /// <param name="Hotplug">Null on a machine without.</param>
-internal sealed record LoadableVm(IReadOnlyList<SavedUnit> Machine, IReadOnlyList<LoadDeviceState> Devices, HotplugUnit? Hotplug)
+/// <param name="Notice">What the machine takes over although it was made otherwise: a sentence; null for nothing.</param>
+internal sealed record LoadableVm(
+    IReadOnlyList<SavedUnit> Machine, IReadOnlyList<LoadDeviceState> Devices, HotplugUnit? Hotplug, string? Notice)
 {
     /// <summary>Finds all that can be wrong with the units of a state, and touches nothing.</summary>
     /// <exception cref="StateException">It cannot be this machine's: one line.</exception>
@@ -70,6 +73,8 @@ internal sealed record LoadableVm(IReadOnlyList<SavedUnit> Machine, IReadOnlyLis
 
         SavedUnit[] ofMachine = [.. units[""]];
         Archive.Check(ofMachine, machine.StateUnits);
+        PowerOnCpus here = machine.PowerOnCpus;
+        PowerOnCpus cpus = here.With(PowerOnUnit.Read(ofMachine, machine.PossibleCpus));
         LoadDeviceState[] devices = [.. machine.Devices.Select(d =>
         {
             // What the actor keeps beside the core, it checks itself.
@@ -83,13 +88,15 @@ internal sealed record LoadableVm(IReadOnlyList<SavedUnit> Machine, IReadOnlyLis
         if (hotplug != null)
         {
             Archive.Load([.. units[VmState.Hotplug]], [hotplug]);
-            if (hotplug.State.RefusePowerOn(machine.PowerOnCpus) is { } why)
+            if (hotplug.State.RefusePowerOn(cpus) is { } why)
             {
                 throw new StateException(why);
             }
         }
 
-        return new LoadableVm(ofMachine, devices, hotplug);
+        string? notice = cpus.Set == here.Set ? null
+            : $"the VM takes over the CPUs at power-on of the saved one, {cpus.Set}, in place of {here.Set}";
+        return new LoadableVm(ofMachine, devices, hotplug, notice);
     }
 
     private static string OwnerOf(SavedUnit unit) => unit.Id.Contains('/', StringComparison.Ordinal) ? unit.Id.Split('/')[0] : "";

@@ -401,7 +401,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         _journal = part == Journal ? null : _journal;
         _snapshots = part == Snapshots ? null : _snapshots;
         _migrations = part == Migrations ? null : _migrations;
-        if (_claim.By.Path.Equals(terminated.ActorRef.Path) || _claim.By.Path.Parent.Equals(terminated.ActorRef.Path))
+        if (_claim.By.Path.Equals(terminated.ActorRef.Path) || _claim.By.Path.Parent?.Equals(terminated.ActorRef.Path) == true)
         {
             _claim = (ActorRefs.Nobody, "");
         }

@@ -62,6 +62,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// <summary>The VM's UUID (<c>-uuid</c>); zeros for none.</summary>
     public Guid Uuid { get; init; }
 
+    /// <summary>The device with the VM generation ID (<c>-device vmgenid</c>), which requires ACPI; null for none.</summary>
+    public GenerationIdConfig? GenerationId { get; init; }
+
     /// <summary>True: ACPI tables and the EFI hand-off (<c>-machine acpi=on</c>). False: a full device tree.</summary>
     public bool Acpi { get; init; } = true;
 
@@ -84,6 +87,10 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
 
 /// <summary>A plugged CPU, with the name that the user gave it.</summary>
 public sealed record PluggedCpu(string Id, CpuIndex Cpu);
+
+/// <summary>The VM generation ID.</summary>
+/// <param name="Given">The number that a person has chosen (<c>guid=UUID</c>); null for a random one (<c>guid=auto</c>).</param>
+public sealed record GenerationIdConfig(Guid? Given);
 
 /// <summary>The engines that execute instructions.</summary>
 public enum Accelerator

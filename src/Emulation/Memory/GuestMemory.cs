@@ -268,13 +268,21 @@ public sealed unsafe partial class GuestMemory : IDisposable
     }
 
     /// <summary>
-    /// Replaces all bytes by those of a file, which is as long. A page is read from the file when it is first touched, and is copied when
-    /// it is first written: the file is never changed. It must not be changed by others either, nor be cut; it may be removed, and its
-    /// handle closed. No vCPU may run.
+    /// Replaces bytes by those of a file, which are at the same offset there. A page is read from the file when it is first touched, and is
+    /// copied when it is first written: the file is never changed. It must not be changed by others either, nor be cut; it may be removed,
+    /// and its handle closed. No vCPU may run.
     /// </summary>
+    /// <param name="offset">Of the first byte; at a page.</param>
+    /// <param name="length">Whole pages.</param>
     /// <exception cref="IOException">The host refuses to map it.</exception>
-    internal void MapFile(SafeFileHandle file)
+    internal void MapFile(SafeFileHandle file, ulong offset, ulong length)
     {
+        if (!Contains(Start.Value + offset, length) || (offset | length) % PageSize != 0)
+        {
+            throw new ArgumentOutOfRangeException(
+                nameof(offset), $"0x{offset:x}+0x{length:x} is no part of guest memory of 0x{Size:x} bytes");
+        }
+
         Volatile.Read(ref _missing)?.GiveUp();
         bool held = false;
         try
@@ -283,7 +291,8 @@ public sealed unsafe partial class GuestMemory : IDisposable
 
             // SAFETY: the new mapping takes the place of the old one, wholly and at once (mmap(2), MAP_FIXED).
             void* p = Mmap(
-                _host, (nuint)Size, ProtRead | ProtWrite, MapPrivate | MapFixed | MapNoReserve, (int)file.DangerousGetHandle(), 0);
+                _host + offset, (nuint)length, ProtRead | ProtWrite, MapPrivate | MapFixed | MapNoReserve, (int)file.DangerousGetHandle(),
+                (nint)offset);
             if (p == (void*)-1)
             {
                 throw new IOException($"the host refused to map the file: error {Marshal.GetLastPInvokeError()}");
@@ -298,7 +307,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
         }
 
         _ofFile = true;
-        MarkWritten(Start.Value, Size);
+        MarkWritten(Start.Value + offset, length);
     }
 
     // Whole pages, which read zero afterwards and take no room of the host. The pages of a file would only come back from it.
@@ -319,6 +328,32 @@ public sealed unsafe partial class GuestMemory : IDisposable
         }
     }
 
+    /// <summary>
+    /// Maps pages that are still in a file only, so that the guest's first access to them does not wait (madvise(2), MADV_POPULATE_READ).
+    /// Where the host cannot, nothing is done. Any thread, while vCPUs run.
+    /// </summary>
+    /// <param name="offset">Of the first byte; at a page.</param>
+    /// <param name="length">Whole pages; fewer at the end.</param>
+    internal void Populate(ulong offset, ulong length)
+    {
+        if (offset < Size)
+        {
+            _ = Madvise(_host + offset, (nuint)Math.Min(length, Size - offset), MadvPopulateRead);
+        }
+    }
+
+    /// <summary>
+    /// The pages, by number, that were touched since the memory was made or mapped (proc(5), /proc/PID/pagemap). The host maps neighbours
+    /// of a page of a file together with it. Any thread, while vCPUs run.
+    /// </summary>
+    /// <exception cref="IOException">The host does not tell.</exception>
+    internal IReadOnlyList<int> PagesInUse()
+    {
+        bool[] present = new bool[Size >> PageShift];
+        ReadPresent(present);
+        return [.. Enumerable.Range(0, present.Length).Where(page => present[page])];
+    }
+
     public void Dispose()
     {
         if (_host != null)
@@ -335,6 +370,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
     private const int MapFixed = 0x10;
     private const int MapNoReserve = 0x4000;
     private const int MadvDontNeed = 4;
+    private const int MadvPopulateRead = 22;
 
     [LibraryImport("libc", EntryPoint = "mmap", SetLastError = true)]
     private static partial void* Mmap(void* address, nuint length, int protection, int flags, int fd, nint offset);

@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
 
 namespace Vmm.Emulation.Snapshots;
 
@@ -8,6 +9,8 @@ internal static partial class HostFiles
     private const int ReadOnly = 0;
     private const int Directory = 0x10000;
     private const int CloseOnExec = 0x80000;
+    private const int KeepSize = 1;
+    private const int PunchHole = 2;
 
     /// <summary>
     /// Returns when the names in a folder are on the disk (fsync(2)): files that were made, renamed or removed there are so after a loss
@@ -31,6 +34,13 @@ internal static partial class HostFiles
         }
     }
 
+    /// <summary>
+    /// Makes a part of a file zeros that take no room (fallocate(2), FALLOC_FL_PUNCH_HOLE); false, and nothing is changed, where the file
+    /// system cannot.
+    /// </summary>
+    public static bool TryPunchHole(SafeFileHandle file, long offset, long length) =>
+        Fallocate(file, KeepSize | PunchHole, offset, length) == 0;
+
     private static IOException Failure(string path) =>
         new($"'{path}': {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
 
@@ -39,6 +49,9 @@ internal static partial class HostFiles
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int Fsync(int file);
+
+    [LibraryImport("libc", EntryPoint = "fallocate")]
+    private static partial int Fallocate(SafeFileHandle file, int mode, long offset, long length);
 
     [LibraryImport("libc", EntryPoint = "close")]
     private static partial int Close(int file);

@@ -22,6 +22,9 @@ internal static class ManifestFile
             : throw new InvalidOperationException("the manifest does not end as JSON with indents does");
     }
 
+    /// <summary>The checksum that a manifest, which is right, ends with.</summary>
+    public static string ChecksumOf(ReadOnlySpan<byte> bytes) => SnapshotFormat.Text(Crc32C.Of(bytes[..^Tail(0).Length]));
+
     /// <exception cref="SnapshotException">It is damaged, no manifest, or of a later format.</exception>
     public static SnapshotManifest Read(ReadOnlySpan<byte> bytes)
     {
@@ -41,10 +44,10 @@ internal static class ManifestFile
                 throw Damaged("it names no format");
             }
 
-            if (version != SnapshotManifest.CurrentFormat)
+            if (version is < 1 or > SnapshotManifest.CurrentFormat)
             {
                 throw new SnapshotException(SnapshotFault.Mismatch,
-                    $"it has the format {version}, but this program reads {SnapshotManifest.CurrentFormat}");
+                    $"it has the format {version}, but this program reads 1 to {SnapshotManifest.CurrentFormat}");
             }
 
             manifest = JsonSerializer.Deserialize(json, ManifestJson.Default.SnapshotManifest) ?? throw Damaged("it is null");
@@ -56,7 +59,8 @@ internal static class ManifestFile
 
         bool possible = manifest.Generation > 0 && manifest.Machine.IsPossible && manifest.Cpus.LongLength == manifest.Machine.PossibleCpus
             && manifest.State.Length >= 0 && manifest.Ram.Length >= 0 && manifest.Ram.Map.Length >= 0
-            && Array.TrueForAll(manifest.Cpus, c => c != null) && Enum.IsDefined(manifest.Ram.Compression);
+            && Array.TrueForAll(manifest.Cpus, c => c != null) && Enum.IsDefined(manifest.Ram.Compression)
+            && (manifest.Parent == null || (manifest.Format > 1 && SnapshotFormat.IsTag(manifest.Parent.Tag)));
         return possible ? manifest : throw Damaged("it holds an impossible value");
     }
 

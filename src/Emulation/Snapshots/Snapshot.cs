@@ -1,4 +1,5 @@
 using Microsoft.Win32.SafeHandles;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.State;
 
@@ -10,34 +11,50 @@ namespace Vmm.Emulation.Snapshots;
 /// </summary>
 public sealed class Snapshot : IDisposable
 {
-    private readonly string _tag;
     private readonly SafeFileHandle _state;
     private readonly SafeFileHandle _ram;
     private readonly SafeFileHandle _map;
 
-    private Snapshot(string tag, SnapshotManifest manifest, SafeFileHandle state, SafeFileHandle ram, SafeFileHandle map)
+    // Null when there is none.
+    private readonly SafeFileHandle? _workingSet;
+    private readonly Snapshot? _parent;
+
+    // `files` are state, RAM and its map.
+    private Snapshot(
+        string tag, SnapshotManifest manifest, string checksum, SafeFileHandle[] files, SafeFileHandle? workingSet, Snapshot? parent)
     {
-        _tag = tag;
+        Tag = tag;
         Manifest = manifest;
-        (_state, _ram, _map) = (state, ram, map);
+        Checksum = checksum;
+        (_state, _ram, _map, _workingSet, _parent) = (files[0], files[1], files[2], workingSet, parent);
     }
+
+    public string Tag { get; }
 
     public SnapshotManifest Manifest { get; }
 
-    /// <exception cref="SnapshotException">There is none, or it is damaged.</exception>
-    internal static Snapshot Open(string folder, string tag)
+    /// <summary>The checksum that the manifest ends with.</summary>
+    public string Checksum { get; }
+
+    /// <exception cref="SnapshotException">There is none, or it is damaged, or a parent of it is.</exception>
+    internal static Snapshot Open(string folder, string tag) => Open(folder, tag, SnapshotFormat.MostParents);
+
+    private static Snapshot Open(string folder, string tag, int parents)
     {
         while (true)
         {
-            byte[] manifest = ReadManifest(folder, tag);
+            byte[] bytes = ReadManifest(folder, tag);
+            SnapshotManifest manifest = Named(tag, () => ManifestFile.Read(bytes));
+            Snapshot? parent = manifest.Parent == null ? null : OpenParent(folder, tag, manifest, parents);
             try
             {
-                return Open(folder, tag, Named(tag, () => ManifestFile.Read(manifest)));
+                return Open(folder, tag, manifest, ManifestFile.ChecksumOf(bytes), parent);
             }
             catch (FileNotFoundException e)
             {
                 // Another save has taken its place since the manifest was read; or else a file is gone.
-                if (ReadManifest(folder, tag).AsSpan().SequenceEqual(manifest))
+                parent?.Dispose();
+                if (ReadManifest(folder, tag).AsSpan().SequenceEqual(bytes))
                 {
                     throw new SnapshotException(
                         SnapshotFault.Damaged, $"snapshot '{tag}': its file '{Path.GetFileName(e.FileName)}' is missing", e);
@@ -46,7 +63,37 @@ public sealed class Snapshot : IDisposable
         }
     }
 
-    private static Snapshot Open(string folder, string tag, SnapshotManifest manifest)
+    private static Snapshot OpenParent(string folder, string tag, SnapshotManifest manifest, int parents)
+    {
+        string name = manifest.Parent!.Tag;
+        if (parents == 0)
+        {
+            throw new SnapshotException(SnapshotFault.Damaged, $"snapshot '{tag}' has too many parents, one behind the other");
+        }
+
+        Snapshot parent;
+        try
+        {
+            parent = Open(Path.Combine(Path.GetDirectoryName(folder)!, name), name, parents - 1);
+        }
+        catch (SnapshotException e)
+        {
+            throw new SnapshotException(
+                e.Fault == SnapshotFault.Host ? e.Fault : SnapshotFault.Damaged, $"snapshot '{tag}' needs its parent: {e.Message}", e);
+        }
+
+        if (parent.Checksum == manifest.Parent.Crc32c && parent.Manifest.Machine.MemoryBytes == manifest.Machine.MemoryBytes
+            && parent.Manifest.Ram.Compression == manifest.Ram.Compression)
+        {
+            return parent;
+        }
+
+        parent.Dispose();
+        throw new SnapshotException(SnapshotFault.Damaged, $"snapshot '{tag}' needs its parent, but '{name}' is another snapshot now");
+    }
+
+    // The parent is what it returns, or disposed but for a file that is missing.
+    private static Snapshot Open(string folder, string tag, SnapshotManifest manifest, string checksum, Snapshot? parent)
     {
         var files = new List<SafeFileHandle>();
         try
@@ -67,12 +114,17 @@ public sealed class Snapshot : IDisposable
             bool possible = manifest.State.Length <= SnapshotFormat.LargestState
                 && manifest.Ram.Map.Length == RamImage.MapLength(manifest.Machine.MemoryBytes)
                 && (manifest.Ram.Compression != RamCompression.None || manifest.Ram.Length == (long)manifest.Machine.MemoryBytes);
-            return possible ? new Snapshot(tag, manifest, files[0], files[1], files[2])
+            return possible ? new Snapshot(tag, manifest, checksum, [.. files], OpenWorkingSet(folder, manifest.Generation), parent)
                 : throw new SnapshotException(SnapshotFault.Damaged, $"snapshot '{tag}': the lengths of its files cannot be");
         }
         catch (Exception e)
         {
             files.ForEach(f => f.Dispose());
+            if (e is not FileNotFoundException)
+            {
+                parent?.Dispose();
+            }
+
             if (e is IOException and not FileNotFoundException or UnauthorizedAccessException)
             {
                 throw new SnapshotException(SnapshotFault.Host, $"snapshot '{tag}' cannot be read: {SnapshotFormat.Reason(e)}", e);
@@ -82,7 +134,15 @@ public sealed class Snapshot : IDisposable
         }
     }
 
-    private static byte[] ReadManifest(string folder, string tag)
+    private static SafeFileHandle? OpenWorkingSet(string folder, int generation)
+    {
+        string path = Path.Combine(folder, SnapshotFormat.WorkingSetOf(generation));
+        return File.Exists(path) ? File.OpenHandle(path) : null;
+    }
+
+    /// <summary>The bytes of a manifest, right or not.</summary>
+    /// <exception cref="SnapshotException">There is none, or the host cannot read it.</exception>
+    internal static byte[] ReadManifest(string folder, string tag)
     {
         try
         {
@@ -114,13 +174,13 @@ public sealed class Snapshot : IDisposable
         if (Manifest.Machine.DifferencesFrom(machine) is { Count: > 0 } differences)
         {
             throw new SnapshotException(
-                SnapshotFault.Mismatch, $"snapshot '{_tag}' is of another machine: {string.Join(", ", differences)}");
+                SnapshotFault.Mismatch, $"snapshot '{Tag}' is of another machine: {string.Join(", ", differences)}");
         }
     }
 
     /// <summary>Reads the state units, and checks every bit of them.</summary>
     /// <exception cref="SnapshotException">They are damaged.</exception>
-    public IReadOnlyList<SavedUnit> ReadState() => Named(_tag, () =>
+    public IReadOnlyList<SavedUnit> ReadState() => Named(Tag, () =>
     {
         // Checked first, so that nothing is made of what is not right.
         RamImage.RequireChecksum(_state, Manifest.State, "the state");
@@ -136,7 +196,9 @@ public sealed class Snapshot : IDisposable
 
         try
         {
-            return Archive.Read(bytes);
+            IReadOnlyList<SavedUnit> units = Archive.Read(bytes);
+            return Manifest.Format > 1 ? units
+                : [SavedUnit.Of(new PowerOnUnit(MachineConfig.MaxCpus, () => Manifest.PowerOn, _ => { })), .. units];
         }
         catch (StateException e)
         {
@@ -149,11 +211,42 @@ public sealed class Snapshot : IDisposable
     /// </summary>
     /// <param name="ram">That of a machine which fits. No vCPU runs.</param>
     /// <exception cref="SnapshotException">It cannot be read, or it is damaged; RAM is then undefined.</exception>
-    public void LoadRam(GuestMemory ram) => Named(_tag, () =>
+    public void LoadRam(GuestMemory ram) => Named(Tag, () =>
     {
-        RamImage.Load(ram, Manifest.Ram, _ram, _map);
+        using RamReader reader = ReadRam();
+        reader.Load(ram);
         return 0;
     });
+
+    /// <summary>For reading RAM; this outlives it.</summary>
+    /// <exception cref="SnapshotException">The map of RAM is damaged.</exception>
+    internal RamReader ReadRam()
+    {
+        RamReader? parent = _parent?.ReadRam();
+        try
+        {
+            return new RamReader(Manifest.Machine.MemoryBytes, Manifest.Ram, _ram, _map, parent);
+        }
+        catch
+        {
+            parent?.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>The blocks that a guest has touched first after a load; null when that is not known.</summary>
+    internal int[]? TryReadWorkingSet()
+    {
+        try
+        {
+            return _workingSet == null ? null : WorkingSet.Read(_workingSet, RamImage.Blocks(Manifest.Machine.MemoryBytes));
+        }
+        catch (SnapshotException)
+        {
+            // Nothing depends on it.
+            return null;
+        }
+    }
 
     /// <summary>Reads all files, and checks every bit of them.</summary>
     /// <returns>Bytes of RAM that are not zero, in whole blocks.</returns>
@@ -161,7 +254,16 @@ public sealed class Snapshot : IDisposable
     public long Verify()
     {
         ReadState();
-        return Named(_tag, () => RamImage.Verify(Manifest.Machine.MemoryBytes, Manifest.Ram, _ram, _map));
+        return Named(Tag, () =>
+        {
+            using RamReader reader = ReadRam();
+            if (_workingSet != null)
+            {
+                WorkingSet.Read(_workingSet, reader.Blocks);
+            }
+
+            return reader.Verify();
+        });
     }
 
     public void Dispose()
@@ -169,10 +271,12 @@ public sealed class Snapshot : IDisposable
         _state.Dispose();
         _ram.Dispose();
         _map.Dispose();
+        _workingSet?.Dispose();
+        _parent?.Dispose();
     }
 
     // What goes wrong, goes wrong with this snapshot.
-    private static T Named<T>(string tag, Func<T> act)
+    internal static T Named<T>(string tag, Func<T> act)
     {
         try
         {

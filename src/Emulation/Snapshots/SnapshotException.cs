@@ -24,6 +24,9 @@ public enum SnapshotFault
     /// <summary>It is another machine's, or of a later version of the format.</summary>
     Mismatch,
 
+    /// <summary>It is the parent of another.</summary>
+    HasChildren,
+
     /// <summary>The host cannot read or write it.</summary>
     Host,
 }

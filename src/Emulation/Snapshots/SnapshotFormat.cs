@@ -12,6 +12,9 @@ public static class SnapshotFormat
     /// <summary>The manifest while it is written.</summary>
     public const string NewManifest = "manifest.new";
 
+    /// <summary>A working set while it is written.</summary>
+    internal const string NewWorkingSet = "order.new";
+
     /// <summary>The longest name that a snapshot may have, in characters.</summary>
     public const int LongestTag = 128;
 
@@ -27,7 +30,14 @@ public static class SnapshotFormat
 
     internal static string MapOf(int generation) => string.Create(CultureInfo.InvariantCulture, $"ram-{generation}.map");
 
+    /// <summary>The working set, which may be missing.</summary>
+    internal static string WorkingSetOf(int generation) => string.Create(CultureInfo.InvariantCulture, $"ram-{generation}.order");
+
+    /// <summary>The files that the manifest tells of.</summary>
     internal static IEnumerable<string> FilesOf(int generation) => [StateOf(generation), RamOf(generation), MapOf(generation)];
+
+    /// <summary>How many parents a snapshot may have, one behind the other.</summary>
+    internal const int MostParents = 64;
 
     /// <summary>
     /// Whether a snapshot can have a name: it is a folder's, and no other file of the store's. Letters, digits, '-', '.' and '_', beginning

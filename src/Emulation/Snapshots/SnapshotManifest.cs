@@ -23,8 +23,18 @@ public sealed record SnapshotManifest(
     SavedFile State,
     SavedRam Ram)
 {
-    /// <summary>The only format that there is.</summary>
-    public const int CurrentFormat = 1;
+    /// <summary>The snapshot that has the blocks of RAM which are not in this one; null for one of its own.</summary>
+    public SavedParent? Parent { get; init; }
+
+    /// <summary>
+    /// The format that is written. Format 1 had no unit <c>power-on</c>, its compressed blocks were in order and without gaps, and there
+    /// was no parent.
+    /// </summary>
+    public const int CurrentFormat = 2;
+
+    /// <summary>The CPUs of power-on.</summary>
+    [JsonIgnore]
+    public PowerOnSet PowerOn => new(Machine.EnabledCpus, Machine.DisabledCpus, Machine.OnlineCapable);
 
     /// <summary>Bytes that the snapshot takes, but for this manifest: holes of RAM take none.</summary>
     [JsonIgnore]
@@ -35,7 +45,7 @@ public sealed record SnapshotManifest(
     public TimeSpan GuestTime => new((long)((UInt128)Clock * (ulong)TimeSpan.TicksPerSecond / VirtualClock.Frequency % long.MaxValue));
 }
 
-/// <summary>What a machine must have in common with the one that was saved.</summary>
+/// <summary>What was saved. But for its CPUs at power-on, a machine that goes on from it must have it in common.</summary>
 /// <param name="Board">The machine type.</param>
 /// <param name="MemoryBytes">RAM.</param>
 /// <param name="MemoryStart">Guest physical address of its first byte.</param>
@@ -93,7 +103,10 @@ public sealed record SavedMachine(
     private static IEnumerable<string> FeaturesOf(CpuModel model) =>
         Enum.GetValues<Feature>().Where(f => f != Feature.None && model.Has(f)).Select(f => f.ToString());
 
-    /// <summary>Each thing in which a machine differs from the saved one, in words; empty when it can go on from its snapshot.</summary>
+    /// <summary>
+    /// Each thing in which a machine differs from the saved one, in words; empty when it can go on from its snapshot. The CPUs at power-on
+    /// are none of them: the machine takes those of the saved one (<see cref="PowerOnUnit"/>).
+    /// </summary>
     /// <param name="here">The machine.</param>
     public IReadOnlyList<string> DifferencesFrom(SavedMachine here)
     {
@@ -110,7 +123,6 @@ public sealed record SavedMachine(
         Compare("RAM", SnapshotFormat.Size(MemoryBytes), SnapshotFormat.Size(here.MemoryBytes));
         Compare("RAM at", $"0x{MemoryStart:x}", $"0x{here.MemoryStart:x}");
         Compare("acpi", OnOff(Acpi), OnOff(here.Acpi));
-        Compare("online-capable-cpus", OnOff(OnlineCapable), OnOff(here.OnlineCapable));
         Compare("icount shift", Shift(InstructionShift), Shift(here.InstructionShift));
         Compare("firmware", Firmware ?? "none", here.Firmware ?? "none");
         if (Midr != here.Midr || PhysicalAddressBits != here.PhysicalAddressBits)
@@ -128,8 +140,6 @@ public sealed record SavedMachine(
 
         List("CPUs with", Features.Except(here.Features));
         List("CPUs without", here.Features.Except(Features));
-        Compare("enabled CPUs at power-on", EnabledCpus, here.EnabledCpus);
-        Compare("disabled CPUs at power-on", DisabledCpus, here.DisabledCpus);
         Compare("sockets", Sockets, here.Sockets);
         Compare("clusters", Clusters, here.Clusters);
         Compare("cores", Cores, here.Cores);
@@ -147,6 +157,11 @@ public sealed record SavedMachine(
 /// <param name="Id">Its name; empty for one that is not part of the machine.</param>
 /// <param name="Enabled">Whether the guest may use it.</param>
 public sealed record SavedCpu(int Cpu, string Id, bool Enabled);
+
+/// <summary>The parent of a snapshot, in the same folder.</summary>
+/// <param name="Tag">Its name.</param>
+/// <param name="Crc32c">The checksum that its manifest ends with: a snapshot that took its place has another.</param>
+public sealed record SavedParent(string Tag, string Crc32c);
 
 /// <summary>A file of a snapshot.</summary>
 /// <param name="Length">In bytes.</param>

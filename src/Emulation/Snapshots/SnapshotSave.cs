@@ -13,27 +13,31 @@ public sealed partial class SnapshotSave : IDisposable
 {
     private readonly string _folder;
     private readonly IDisposable _lock;
+    private readonly Snapshot? _parent;
     private readonly int _generation;
     private readonly List<SafeFileHandle> _files = [];
     private SavedFile? _state;
-    private SavedRam? _ram;
+    private RamWriter? _ram;
     private bool _committed;
 
     /// <param name="held">That nobody else writes; disposed with this.</param>
-    internal SnapshotSave(string folder, IDisposable held)
+    /// <param name="parent">What the snapshot is a difference from; disposed with this. Null for one of its own.</param>
+    internal SnapshotSave(string folder, IDisposable held, Snapshot? parent)
     {
         _folder = folder;
         _lock = held;
+        _parent = parent;
         _generation = NextGeneration(folder);
         Array.ForEach(StrayFiles(folder), File.Delete);
     }
 
-    [GeneratedRegex(@"^(state|ram)-(?<generation>\d{1,9})(\.map)?$")]
+    [GeneratedRegex(@"^(state|ram)-(?<generation>\d{1,9})(\.map|\.order)?$")]
     private static partial Regex FileName();
 
     /// <summary>All files of a folder whose names are those of snapshots' files, but the manifest.</summary>
     internal static string[] OwnFiles(string folder) => [.. Directory.GetFiles(folder)
-        .Where(f => Path.GetFileName(f) is var name && (name == SnapshotFormat.NewManifest || FileName().IsMatch(name)))];
+        .Where(f => Path.GetFileName(f) is var name
+            && (name is SnapshotFormat.NewManifest or SnapshotFormat.NewWorkingSet || FileName().IsMatch(name)))];
 
     /// <summary>Those of them that the manifest does not name; none when the manifest cannot be read, for then nobody knows.</summary>
     internal static string[] StrayFiles(string folder)
@@ -41,7 +45,8 @@ public sealed partial class SnapshotSave : IDisposable
         try
         {
             using var snapshot = Snapshot.Open(folder, Path.GetFileName(folder));
-            var named = SnapshotFormat.FilesOf(snapshot.Manifest.Generation).ToHashSet(StringComparer.Ordinal);
+            int generation = snapshot.Manifest.Generation;
+            HashSet<string> named = [.. SnapshotFormat.FilesOf(generation), SnapshotFormat.WorkingSetOf(generation)];
             return [.. OwnFiles(folder).Where(f => !named.Contains(Path.GetFileName(f)))];
         }
         catch (SnapshotException e)
@@ -80,14 +85,45 @@ public sealed partial class SnapshotSave : IDisposable
         {
             ReadOnlySpan<byte> archive = bytes.GetBuffer().AsSpan(0, (int)bytes.Length);
             RandomAccess.Write(Create(SnapshotFormat.StateOf(_generation)), archive, 0);
-            _state = new SavedFile(archive.Length, SnapshotFormat.Text(Crc32C.Of(archive)));
+            return _state = new SavedFile(archive.Length, SnapshotFormat.Text(Crc32C.Of(archive)));
         });
     }
 
-    /// <summary>Writes RAM, which nobody changes meanwhile.</summary>
+    /// <summary>How RAM is kept: as that of the parent, if there is one.</summary>
+    /// <param name="compress">Whether it is to be compressed.</param>
+    /// <exception cref="SnapshotException">It cannot be, because the parent is not.</exception>
+    public RamCompression Choose(bool compress) =>
+        _parent == null ? compress ? RamCompression.Zstd : RamCompression.None
+        : compress && _parent.Manifest.Ram.Compression == RamCompression.None ? throw new SnapshotException(
+            SnapshotFault.Mismatch, $"snapshot '{_parent.Tag}' is not compressed, so what is saved on it is not")
+        : _parent.Manifest.Ram.Compression;
+
+    /// <summary>Writes all of RAM. What is written to it meanwhile is to be written again.</summary>
+    /// <returns>How many blocks are not zero.</returns>
     /// <exception cref="SnapshotException">It cannot be written.</exception>
-    public void WriteRam(GuestMemory ram, RamCompression compression) => Writing(() => _ram = RamImage.Write(
-        ram, compression, Create(SnapshotFormat.RamOf(_generation)), Create(SnapshotFormat.MapOf(_generation))));
+    public long WriteRam(GuestMemory ram, RamCompression compression) => Writing(() =>
+    {
+        if (_parent != null && _parent.Manifest.Machine.MemoryBytes != ram.Size)
+        {
+            throw new SnapshotException(SnapshotFault.Mismatch, $"snapshot '{_parent.Tag}' is of another machine: it cannot be a parent");
+        }
+
+        _ram = new RamWriter(
+            ram, compression, Create(SnapshotFormat.RamOf(_generation)), Create(SnapshotFormat.MapOf(_generation)), _parent?.ReadRam());
+        long stored = 0;
+        for (long block = 0; block < _ram.Blocks; block++)
+        {
+            stored += _ram.Write(block) ? 1 : 0;
+        }
+
+        return stored;
+    });
+
+    /// <summary>Writes pages of RAM again, with the blocks that they are in.</summary>
+    /// <param name="pages">Their numbers from the start of RAM.</param>
+    /// <returns>How many blocks of them are not zero.</returns>
+    /// <exception cref="SnapshotException">They cannot be written.</exception>
+    public long WriteRamAgain(IReadOnlyList<int> pages) => Writing(() => RamImage.BlocksOf(pages).LongCount(_ram!.Write));
 
     /// <summary>
     /// Makes the snapshot: returns when it will outlive a kill of this process and a loss of power. State and RAM are written before.
@@ -102,10 +138,13 @@ public sealed partial class SnapshotSave : IDisposable
             throw new InvalidOperationException("state and RAM are written before a commit");
         }
 
-        Writing(() =>
+        _committed = Writing(() =>
         {
             byte[] manifest = ManifestFile.Write(new SnapshotManifest(
-                SnapshotManifest.CurrentFormat, product, _generation, savedAt, clock, machine, cpus, _state, _ram));
+                SnapshotManifest.CurrentFormat, product, _generation, savedAt, clock, machine, cpus, _state, _ram.Finish())
+            {
+                Parent = _parent == null ? null : new SavedParent(_parent.Tag, _parent.Checksum),
+            });
             string fresh = Path.Combine(_folder, SnapshotFormat.NewManifest);
             RandomAccess.Write(Create(SnapshotFormat.NewManifest), manifest, 0);
             foreach (SafeFileHandle file in _files)
@@ -117,13 +156,15 @@ public sealed partial class SnapshotSave : IDisposable
             HostFiles.FlushFolder(_folder);
             File.Move(fresh, Path.Combine(_folder, SnapshotFormat.Manifest), overwrite: true);
             HostFiles.FlushFolder(_folder);
-            _committed = true;
+            return true;
         });
         RemoveStray();
     }
 
     public void Dispose()
     {
+        _ram?.Dispose();
+        _parent?.Dispose();
         _files.ForEach(f => f.Dispose());
         if (!_committed)
         {
@@ -169,11 +210,11 @@ public sealed partial class SnapshotSave : IDisposable
         }
     }
 
-    private static void Writing(Action write)
+    private static T Writing<T>(Func<T> write)
     {
         try
         {
-            write();
+            return write();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

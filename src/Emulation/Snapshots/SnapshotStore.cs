@@ -10,6 +10,11 @@ public sealed class SnapshotStore(string folder)
 {
     private const string Lock = "lock";
 
+    // EAGAIN of flock(2).
+    private const int Again = 11;
+    private const int Attempts = 20;
+    private static readonly TimeSpan s_betweenAttempts = TimeSpan.FromMilliseconds(25);
+
     /// <summary>The snapshots by name: each one's manifest, or what is wrong with it.</summary>
     /// <exception cref="SnapshotException">The folder cannot be read.</exception>
     public IReadOnlyList<SnapshotEntry> List()
@@ -48,8 +53,9 @@ public sealed class SnapshotStore(string folder)
 
     /// <summary>Begins a save. It is nothing before <see cref="SnapshotSave.Commit"/>.</summary>
     /// <param name="replace">Whether it may take the place of a snapshot of that name.</param>
+    /// <param name="parent">The snapshot that has what is not different; null for a save of all.</param>
     /// <exception cref="SnapshotException">It cannot be.</exception>
-    public SnapshotSave Save(string tag, bool replace)
+    public SnapshotSave Save(string tag, bool replace, string? parent = null)
     {
         RequireTag(tag);
         return AsWriter($"cannot save '{tag}'", held =>
@@ -59,19 +65,79 @@ public sealed class SnapshotStore(string folder)
                 throw new SnapshotException(SnapshotFault.Exists, $"Snapshot '{tag}' already exists");
             }
 
-            string path = Path.Combine(folder, tag);
-            if (!Directory.Exists(path))
+            RequireNoChildren(tag, "replaced");
+            if (parent == tag)
             {
-                Directory.CreateDirectory(path);
-                HostFiles.FlushFolder(folder);
+                throw new SnapshotException(SnapshotFault.BadName, $"snapshot '{tag}' cannot be its own parent");
             }
 
-            return new SnapshotSave(path, held);
+            Snapshot? opened = parent == null ? null : Open(parent);
+            try
+            {
+                string path = Path.Combine(folder, tag);
+                if (!Directory.Exists(path))
+                {
+                    Directory.CreateDirectory(path);
+                    HostFiles.FlushFolder(folder);
+                }
+
+                return new SnapshotSave(path, held, opened);
+            }
+            catch
+            {
+                opened?.Dispose();
+                throw;
+            }
         });
     }
 
+    /// <summary>The snapshots whose parent one is; those whose manifests cannot be read are not known.</summary>
+    public IReadOnlyList<string> ChildrenOf(string tag) => [.. Tags().Where(other => ParentOf(other) == tag)];
+
+    private string? ParentOf(string tag)
+    {
+        try
+        {
+            return ManifestFile.Read(Snapshot.ReadManifest(Path.Combine(folder, tag), tag)).Parent?.Tag;
+        }
+        catch (SnapshotException)
+        {
+            return null;
+        }
+    }
+
+    private void RequireNoChildren(string tag, string what)
+    {
+        if (ChildrenOf(tag) is { Count: > 0 } children)
+        {
+            throw new SnapshotException(SnapshotFault.HasChildren,
+                $"snapshot '{tag}' cannot be {what}: it is the parent of {string.Join(", ", children.Select(c => $"'{c}'"))}");
+        }
+    }
+
+    /// <summary>
+    /// Keeps the order in which a guest has touched blocks after a load. Nothing is kept when another snapshot has taken the place.
+    /// </summary>
+    /// <exception cref="SnapshotException">It cannot be written.</exception>
+    public void KeepWorkingSet(Snapshot snapshot, IReadOnlyList<int> blocks) => AsWriter($"cannot add to '{snapshot.Tag}'", held =>
+    {
+        using (held)
+        using (Snapshot now = Open(snapshot.Tag))
+        {
+            if (now.Checksum == snapshot.Checksum)
+            {
+                string path = Path.Combine(folder, snapshot.Tag);
+                string fresh = Path.Combine(path, SnapshotFormat.NewWorkingSet);
+                File.WriteAllBytes(fresh, WorkingSet.Write(blocks));
+                File.Move(fresh, Path.Combine(path, SnapshotFormat.WorkingSetOf(now.Manifest.Generation)), overwrite: true);
+            }
+
+            return 0;
+        }
+    });
+
     /// <summary>Removes a snapshot. A machine that was loaded from it is not touched.</summary>
-    /// <exception cref="SnapshotException">There is none, or it cannot be removed.</exception>
+    /// <exception cref="SnapshotException">There is none, or it cannot be removed, or it is the parent of another.</exception>
     public void Remove(string tag)
     {
         RequireTag(tag);
@@ -86,6 +152,7 @@ public sealed class SnapshotStore(string folder)
             using (held)
             {
                 bool there = Exists(tag);
+                RequireNoChildren(tag, "removed");
                 RemoveFolder(path);
                 return there ? 0 : throw NotFound(tag);
             }
@@ -159,13 +226,13 @@ public sealed class SnapshotStore(string folder)
         try
         {
             Directory.CreateDirectory(folder);
-            held = new FileStream(Path.Combine(folder, Lock), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            held = Take();
             return act(held);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
             held?.Dispose();
-            string reason = held == null && e is IOException { HResult: 11 } ? "another program saves or removes a snapshot there"
+            string reason = held == null && e is IOException { HResult: Again } ? "another program saves or removes a snapshot there"
                 : SnapshotFormat.Reason(e);
             throw new SnapshotException(SnapshotFault.Host, $"{what}: {reason}", e);
         }
@@ -173,6 +240,22 @@ public sealed class SnapshotStore(string folder)
         {
             held?.Dispose();
             throw;
+        }
+    }
+
+    // Who only cleans up, or adds to a snapshot, has it for a moment.
+    private FileStream Take()
+    {
+        for (int attempt = 1;; attempt++)
+        {
+            try
+            {
+                return new FileStream(Path.Combine(folder, Lock), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+            }
+            catch (IOException e) when (e.HResult == Again && attempt < Attempts)
+            {
+                Thread.Sleep(s_betweenAttempts);
+            }
         }
     }
 

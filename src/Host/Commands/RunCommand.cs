@@ -101,7 +101,7 @@ public static class RunCommand
 
             opened = new VmSession(
                 config, monitors.Console.Write, monitors.Report, endpoint, state, options.ShutdownOnReset,
-                new MigrationTransport(options.Objects))
+                new MigrationTransport(options.Objects), isLoaded: (options.LoadVm ?? options.Incoming) != null)
             {
                 StaysAfterShutdown = options.StayAfterShutdown,
             };
@@ -128,7 +128,10 @@ public static class RunCommand
             stop => IdleTrim.RunAsync(session.Machine, first => MigrationRehearsal.RunAsync(config, first), stop)))
         {
             session.Published += monitors.Publish;
-            var vm = new MonitorVm(config, session.Ask, () => Quit(ShutdownCause.HostQuit)) { Outcomes = session.AskOutcome };
+            var vm = new MonitorVm(() => session.Machine.Config, session.Ask, () => Quit(ShutdownCause.HostQuit))
+            {
+                Outcomes = session.AskOutcome,
+            };
             IncomingMigration? incoming = options.Incoming == null ? null : new IncomingMigration(session, vm, config);
             await (incoming?.PrepareAsync(options.Stopped) ?? Task.CompletedTask).ConfigureAwait(false);
             monitors.Start(vm, session.SendSerial);

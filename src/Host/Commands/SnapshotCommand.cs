@@ -110,6 +110,8 @@ public static class SnapshotCommand
             ("by", $"vmm {UserText.Legible(m.Product)}, format {m.Format}"),
             ("guest time", GuestTime(m)),
             ("size", Mebibytes(m.StoredBytes)),
+            ("parent", m.Parent?.Tag ?? "none"),
+            ("children", store.ChildrenOf(tag) is { Count: > 0 } children ? string.Join(", ", children) : "none"),
             ("RAM", $"{SnapshotFormat.Size(machine.MemoryBytes)}, "
                 + $"{(m.Ram.Compression == RamCompression.None ? "not compressed" : "zstd")}"),
             ("machine", $"{UserText.Legible(machine.Board)}, acpi={(machine.Acpi ? "on" : "off")}"

@@ -57,6 +57,9 @@ public sealed record MachineOptions
     /// <summary>CPUs that are plugged from power-on.</summary>
     public IReadOnlyList<CpuDeviceOption> Devices { get; init; } = [];
 
+    /// <summary>The VM generation ID; null without.</summary>
+    public GenerationIdConfig? GenerationId { get; init; }
+
     /// <summary>The values of <c>-global</c> about CPUs.</summary>
     public IReadOnlyList<GlobalOption> Globals { get; init; } = [];
 
@@ -115,7 +118,13 @@ public sealed record MachineOptions
             TranslationBytes = accelerator.TranslationBytes,
             PerfMap = accelerator.PerfMap,
             DualMapping = accelerator.DualMapping,
+            GenerationId = GenerationId,
         };
+        if (GenerationId != null && !config.Acpi)
+        {
+            throw new OptionException($"-device {GenerationIdOption.Driver}: the VM generation ID is not supported without ACPI");
+        }
+
         config = config with { PluggedCpus = CpuDeviceOption.Place(Devices, config) };
         try
         {

@@ -30,9 +30,10 @@ public static class OptionTable
         new("enable-kvm", "", "ask for KVM before other engines; there is none for Arm guests here", OptionValue.None, (o, _) =>
             ApplyAccelerator(o, "kvm")),
 
-        new("device", CpuDeviceOption.Syntax, "a CPU that is plugged from power-on and can be unplugged; -device help lists the models",
+        new("device", $"{CpuDeviceOption.Syntax}; or {GenerationIdOption.Driver}[,guid=auto|UUID]",
+            "a CPU that is plugged from power-on and can be unplugged, or the VM generation ID; -device help lists the models",
             OptionValue.Text, ApplyDevice)
-            { Choices = [.. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix)] },
+            { Choices = [.. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix), GenerationIdOption.Driver] },
         new("global", "DRIVER.PROPERTY=VALUE",
             "a property of the CPUs, as in -cpu; of a device that there is none of it makes no difference", OptionValue.Text,
             GlobalOption.Apply),
@@ -164,8 +165,18 @@ public static class OptionTable
         : OfMachine(options, m => m with { Accel = (m.Accel ?? AcceleratorChoice.None).Or(value) });
 
     private static RunOptions ApplyDevice(RunOptions options, string value) =>
-        value is "help" or "?" ? options with { Answer = CpuDeviceOption.Describe }
-        : value.Split(',') is [_, .., "help" or "?"] ? options with { Answer = CpuDeviceOption.DescribeProperties(value.Split(',')[0]) }
+        value is "help" or "?"
+            ? options with { Answer = $"{CpuDeviceOption.Describe}\n\nMisc devices:\nname \"{GenerationIdOption.Driver}\"" }
+        : value.Split(',') is [var driver, .., "help" or "?"] ? options with
+        {
+            Answer = driver == GenerationIdOption.Driver ? GenerationIdOption.DescribeProperties
+                : CpuDeviceOption.DescribeProperties(driver),
+        }
+        : GenerationIdOption.IsDriver(value) ? OfMachine(options, m => m with
+        {
+            GenerationId = m.GenerationId == null ? GenerationIdOption.Parse(value)
+                : throw new OptionException($"at most one {GenerationIdOption.Driver} device is permitted"),
+        })
         : OfMachine(options, m => m with { Devices = [.. m.Devices, CpuDeviceOption.Parse(value)] });
 
     // Returns the text if it parses by itself.

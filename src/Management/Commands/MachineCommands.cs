@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
 using Vmm.Management.Qapi;
 
@@ -13,6 +14,8 @@ public sealed record VersionInfo(VersionTriple Qemu, string Package);
 public sealed record NameInfo(string? Name);
 
 public sealed record UuidInfo([property: JsonPropertyName("UUID")] string Uuid);
+
+public sealed record GuidInfo(string Guid);
 
 public sealed record KvmInfo(bool Enabled, bool Present);
 
@@ -100,6 +103,7 @@ public sealed class MachineCommands(MonitorVm vm)
         table.AddQuery("query-version", () => Task.FromResult(Version));
         table.AddQuery("query-name", () => Task.FromResult(new NameInfo(vm.Config.Name.Length == 0 ? null : vm.Config.Name)));
         table.AddQuery("query-uuid", () => Task.FromResult(new UuidInfo(vm.Config.Uuid.ToString())));
+        table.AddQuery("query-vm-generation-id", async () => new GuidInfo(await GenerationId().ConfigureAwait(false)));
         table.AddQuery("query-kvm", () => Task.FromResult(new KvmInfo(Enabled: false, Present: false)));
         table.AddQuery("query-target", () => Task.FromResult(new TargetInfo(SysEmuTarget.Aarch64)));
         table.AddQuery<QueryMachinesArguments,
@@ -109,6 +113,14 @@ public sealed class MachineCommands(MonitorVm vm)
         table.AddQuery("query-gic-capabilities", () =>
             Task.FromResult<GicCapability[]>([new GicCapability(3, Emulated: true, Kernel: false)]));
         table.Add<ScreendumpArguments>("screendump", _ => throw new QapiException("There is no console to take a screendump from"));
+    }
+
+    /// <summary>The VM generation ID.</summary>
+    /// <exception cref="QapiException">The machine has none.</exception>
+    public async Task<string> GenerationId()
+    {
+        string id = (await vm.Ask<MachineReport>(new GetMachineReport(ReportSubject.GenerationId, 0)).ConfigureAwait(false)).Text;
+        return id.Length > 0 ? id : throw new QapiException("VM Generation ID device not found");
     }
 
     public MemoryInfo MemorySummary => new((long)vm.Config.MemoryBytes, 0);

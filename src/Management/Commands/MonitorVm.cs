@@ -5,12 +5,18 @@ using Vmm.Management.Qapi;
 namespace Vmm.Management.Commands;
 
 /// <summary>The VM as commands see it: its configuration, and questions to its actors.</summary>
-/// <param name="config">The configuration of the machine.</param>
+/// <param name="config">The configuration of the machine as it is now: its CPUs at power-on change when another state is loaded.</param>
 /// <param name="ask">Sends a query or command to the VM and gives its answer.</param>
 /// <param name="quit">Ends the program.</param>
-public sealed class MonitorVm(MachineConfig config, Func<IProtocolMessage, Task<IProtocolMessage>> ask, Action quit)
+public sealed class MonitorVm(Func<MachineConfig> config, Func<IProtocolMessage, Task<IProtocolMessage>> ask, Action quit)
 {
-    public MachineConfig Config => config;
+    /// <summary>A VM whose configuration stays as it is.</summary>
+    public MonitorVm(MachineConfig config, Func<IProtocolMessage, Task<IProtocolMessage>> ask, Action quit)
+        : this(() => config, ask, quit)
+    {
+    }
+
+    public MachineConfig Config => config();
 
     /// <summary>
     /// Whether the program ends when a migration that comes to it fails. A monitor sets it before it asks for such a migration; who hears

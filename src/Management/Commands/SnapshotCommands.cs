@@ -36,9 +36,10 @@ public sealed class SnapshotCommands(MonitorVm vm, JobCommands jobs)
     }
 
     /// <summary>Saves the VM under a name, or one made of the time; takes the place of a snapshot of that name.</summary>
+    /// <param name="parent">The snapshot from which the difference is saved; null for a save of all.</param>
     /// <exception cref="QapiException">It cannot be.</exception>
-    public Task Save(string? tag, bool compress) => vm.Ask<SnapshotSaved>(new SaveSnapshot(
-        tag ?? DateTime.Now.ToString("'vm-'yyyyMMddHHmmss", CultureInfo.InvariantCulture), Replace: true, compress));
+    public Task Save(string? tag, bool compress, string? parent) => vm.Ask<SnapshotSaved>(new SaveSnapshot(
+        tag ?? DateTime.Now.ToString("'vm-'yyyyMMddHHmmss", CultureInfo.InvariantCulture), Replace: true, compress, parent ?? ""));
 
     /// <exception cref="QapiException">It cannot be.</exception>
     public Task Load(string tag) => vm.Ask<SnapshotLoaded>(new LoadSnapshot(tag));

@@ -15,6 +15,9 @@ public enum HmpParameterKind
     /// <summary>A flag such as -a. It is always optional.</summary>
     Flag,
 
+    /// <summary>A flag and the word behind it, such as -d tag. It is always optional.</summary>
+    NamedText,
+
     /// <summary>The rest of the line.</summary>
     Rest,
 }
@@ -75,10 +78,15 @@ public sealed class HmpArguments
                     }
 
                     break;
-                case HmpParameterKind.Flag when !atEnd && line.AsSpan(position).StartsWith(parameter.Name, StringComparison.Ordinal)
-                    && (position + parameter.Name.Length == line.Length || char.IsWhiteSpace(line[position + parameter.Name.Length])):
+                case HmpParameterKind.Flag when IsFlag(line, position, parameter.Name):
                     position += parameter.Name.Length;
                     arguments._values[parameter.Name] = true;
+                    break;
+                case HmpParameterKind.NamedText when IsFlag(line, position, parameter.Name):
+                    position += parameter.Name.Length;
+                    SkipWhite(line, ref position);
+                    arguments._values[parameter.Name] = (position == line.Length ? null : Word(line, ref position))
+                        ?? throw new HmpException($"{command}: string expected");
                     break;
                 case HmpParameterKind.Expression when !atEnd || !parameter.Optional:
                     var expression = new HmpExpression(line, registers);
@@ -91,6 +99,10 @@ public sealed class HmpArguments
         SkipWhite(line, ref position);
         return position == line.Length ? arguments : throw new HmpException($"{command}: extraneous characters at the end of line");
     }
+
+    private static bool IsFlag(string line, int position, string flag) =>
+        line.AsSpan(position).StartsWith(flag, StringComparison.Ordinal)
+            && (position + flag.Length == line.Length || char.IsWhiteSpace(line[position + flag.Length]));
 
     internal static void SkipWhite(string line, ref int position)
     {

@@ -114,10 +114,13 @@ internal static class HmpCommands
         async Task<IEnumerable<string>> Tags() => (await snapshots.List().ConfigureAwait(false)).Tags;
         var tag = new HmpParameter("name", HmpParameterKind.Text);
         var compress = new HmpParameter("-z", HmpParameterKind.Flag);
+        var parent = new HmpParameter("-d", HmpParameterKind.NamedText);
         table.Add(
-            "savevm", "[-z] tag", "save a VM snapshot. If no tag is provided, a new snapshot is created (-z: compress RAM)",
-            [compress, tag with { Optional = true }],
-            (arguments, _) => Silently(snapshots.Save(arguments.TextOrNull(tag.Name), arguments.Has(compress.Name))), Tags);
+            "savevm", "[-z] [-d parent] tag",
+            "save a VM snapshot. If no tag is provided, a new snapshot is created (-z: compress RAM; -d: save what differs from that one)",
+            [compress, parent, tag with { Optional = true }],
+            (arguments, _) => Silently(snapshots.Save(
+                arguments.TextOrNull(tag.Name), arguments.Has(compress.Name), arguments.TextOrNull(parent.Name))), Tags);
         table.Add("loadvm", "tag", "restore a VM snapshot from its tag", [tag],
             (arguments, _) => Silently(snapshots.Load(arguments.Text(tag.Name))), Tags);
         table.Add("delvm", "tag", "delete a VM snapshot from its tag", [tag],

@@ -17,6 +17,7 @@ internal static class HmpInfoCommands
         table.Add("status", "show the current VM status (running|paused)", _ => Status(commands.RunState));
         table.Add("name", "show the current VM name", _ => Task.FromResult(vm.Config.Name));
         table.Add("uuid", "show the current VM UUID", _ => Task.FromResult(vm.Config.Uuid.ToString()));
+        table.Add("vm-generation-id", "Show Virtual Machine Generation ID", _ => commands.Machine.GenerationId());
         table.Add("kvm", "show KVM information", _ => Task.FromResult("kvm support: not compiled"));
         table.Add("cpus", "show infos for each CPU", context => Cpus(commands, context.Cpu));
         table.Add("cpus-powerstate", "show where each possible CPU stands for the administrator and for the guest", _ =>

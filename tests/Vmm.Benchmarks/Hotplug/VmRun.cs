@@ -15,7 +15,8 @@ internal sealed partial class VmRun : IDisposable
 
     /// <param name="command">The program and its arguments, as QEMU takes them; the console and QMP are added.</param>
     /// <param name="consoleLine">Hears each line of the guest's console, in order.</param>
-    public VmRun(IReadOnlyList<string> command, Action<string> consoleLine)
+    /// <param name="awaitsQmp">The VM begins when somebody has connected by QMP.</param>
+    public VmRun(IReadOnlyList<string> command, Action<string> consoleLine, bool awaitsQmp = false)
     {
         _folder = Directory.CreateTempSubdirectory("vmm-run-").FullName;
         _consoleLine = consoleLine;
@@ -24,7 +25,7 @@ internal sealed partial class VmRun : IDisposable
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         };
         foreach (string argument in (string[])[.. command.Skip(1),
-            "-serial", "stdio", "-monitor", "none", "-qmp", $"unix:{SocketPath},server=on,wait=off"])
+            "-serial", "stdio", "-monitor", "none", "-qmp", $"unix:{SocketPath},server=on,wait={(awaitsQmp ? "on" : "off")}"])
         {
             start.ArgumentList.Add(argument);
         }
@@ -55,6 +56,8 @@ internal sealed partial class VmRun : IDisposable
     }
 
     public bool HasExited => _process.HasExited;
+
+    public int ProcessId => _process.Id;
 
     /// <summary>How much memory of the process is in RAM; 0 when it has ended.</summary>
     public long ResidentBytes

@@ -21,7 +21,7 @@ internal sealed class SnapshotKills(IReadOnlyList<string> vmm, int seed, TextWri
         var random = new Random(seed);
         await output.WriteLineAsync($"snapshot-kill: seed {seed}, {kills} kills").ConfigureAwait(false);
         using SnapshotGuest guest = await SnapshotGuest.PrepareAsync(vmm, Mebibytes).ConfigureAwait(false);
-        TimeSpan save = await BootAndSaveAsync(guest).ConfigureAwait(false);
+        TimeSpan save = await guest.BootAndSaveAsync($"savevm {Tag}").ConfigureAwait(false);
         int generation = 1, old = 0, fresh = 0, failed = 0;
         for (int kill = 0; kill < kills; kill++)
         {
@@ -54,23 +54,6 @@ internal sealed class SnapshotKills(IReadOnlyList<string> vmm, int seed, TextWri
         }
 
         return failed;
-    }
-
-    private static async Task<TimeSpan> BootAndSaveAsync(SnapshotGuest guest)
-    {
-        var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        using VmRun run = guest.Start(null, line =>
-        {
-            if (line.Contains(SoakGuest.Ready, StringComparison.Ordinal))
-            {
-                ready.TrySetResult();
-            }
-        });
-        QmpConnection qmp = await run.ConnectAsync().ConfigureAwait(false);
-        await ready.Task.WaitAsync(s_patience).ConfigureAwait(false);
-        QmpAnswer answer = await Save(qmp).WaitAsync(s_patience).ConfigureAwait(false);
-        await run.KillAsync().ConfigureAwait(false);
-        return System.Diagnostics.Stopwatch.GetElapsedTime(answer.SentAt, answer.AnsweredAt);
     }
 
     private static Task<QmpAnswer> Save(QmpConnection qmp) =>

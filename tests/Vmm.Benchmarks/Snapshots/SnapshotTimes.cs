@@ -46,13 +46,21 @@ internal sealed class SnapshotTimes(IReadOnlyList<string> vmm, TextWriter output
         await ReportAsync("savevm -z", compressed, guest.Store, "small").ConfigureAwait(false);
         foreach (string tag in (string[])["plain", "small"])
         {
+            await RecordAsync(guest, tag).ConfigureAwait(false);
             var answered = new List<double>();
+            var sinceResume = new List<double>();
             for (int i = 0; i < runs; i++)
             {
-                answered.Add(await LoadAsync(guest, tag).ConfigureAwait(false));
+                answered.Add((await LoadAsync(guest, tag, awaitsQmp: false).ConfigureAwait(false)).SinceStart);
+                if ((await LoadAsync(guest, tag, awaitsQmp: true).ConfigureAwait(false)).SinceResume is { } resumed)
+                {
+                    sinceResume.Add(resumed);
+                }
             }
 
             await ReportAsync($"start with -loadvm {tag} to the shell's answer", answered, guest.Store, tag).ConfigureAwait(false);
+            await ReportAsync($"first instruction after -loadvm {tag} to the shell's answer", sinceResume, guest.Store, tag)
+                .ConfigureAwait(false);
         }
 
         return 0;
@@ -67,8 +75,19 @@ internal sealed class SnapshotTimes(IReadOnlyList<string> vmm, TextWriter output
             : throw new IOException(said);
     }
 
-    private static async Task<double> LoadAsync(SnapshotGuest guest, string tag)
+    // A first load, which lives long enough to leave its working set.
+    private static async Task RecordAsync(SnapshotGuest guest, string tag)
     {
+        using VmRun run = guest.Start(tag, _ => { });
+        run.Type("now cpus");
+        await Task.Delay(TimeSpan.FromSeconds(4)).ConfigureAwait(false);
+        await run.KillAsync().ConfigureAwait(false);
+    }
+
+    // Milliseconds; those since the guest's first instruction are known when somebody listens to it by QMP, which takes time itself.
+    private static async Task<(double SinceStart, double? SinceResume)> LoadAsync(SnapshotGuest guest, string tag, bool awaitsQmp)
+    {
+        long resumedAt = 0;
         var answered = new TaskCompletionSource<long>(TaskCreationOptions.RunContinuationsAsynchronously);
         using VmRun run = guest.Start(tag, line =>
         {
@@ -76,21 +95,38 @@ internal sealed class SnapshotTimes(IReadOnlyList<string> vmm, TextWriter output
             {
                 answered.TrySetResult(Stopwatch.GetTimestamp());
             }
-        });
+        }, awaitsQmp);
         run.Type("now cpus");
+        if (awaitsQmp)
+        {
+            await run.ConnectAsync(e =>
+            {
+                if (e.Name == "RESUME")
+                {
+                    Volatile.Write(ref resumedAt, e.HeardAt);
+                }
+            }).ConfigureAwait(false);
+        }
+
         if (await Task.WhenAny(answered.Task, run.ConsoleEnded).WaitAsync(s_patience).ConfigureAwait(false) != answered.Task)
         {
             throw new IOException($"the process ended: {run.Errors}");
         }
 
-        double milliseconds =
-            Stopwatch.GetElapsedTime(run.StartedAt, await answered.Task.ConfigureAwait(false)).TotalMilliseconds;
+        long answeredAt = await answered.Task.ConfigureAwait(false);
         await run.KillAsync().ConfigureAwait(false);
-        return milliseconds;
+        long resumed = Volatile.Read(ref resumedAt);
+        return (Stopwatch.GetElapsedTime(run.StartedAt, answeredAt).TotalMilliseconds,
+            resumed == 0 ? null : Stopwatch.GetElapsedTime(resumed, answeredAt).TotalMilliseconds);
     }
 
     private async Task ReportAsync(string what, List<double> milliseconds, SnapshotStore store, string tag)
     {
+        if (milliseconds.Count == 0)
+        {
+            return;
+        }
+
         milliseconds.Sort();
         using Snapshot snapshot = store.Open(tag);
         await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,

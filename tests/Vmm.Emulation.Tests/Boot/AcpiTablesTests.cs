@@ -15,8 +15,8 @@ public sealed class AcpiTablesTests : IDisposable
     private static MachineConfig Config(int enabled, CpuTopology topology) =>
         new(CpuModel.Find("max")!, enabled, topology, 512 << 20, new BootConfig(new byte[64], null, ""));
 
-    private static AcpiTableSet Tables(int enabled, CpuTopology topology) =>
-        AcpiTables.Build(new VirtBoard(Config(enabled, topology)), 0x4800_0000);
+    private static AcpiTableSet Tables(int enabled, CpuTopology topology, bool generationId = false) => AcpiTables.Build(
+        new VirtBoard(Config(enabled, topology) with { GenerationId = generationId ? new GenerationIdConfig(null) : null }), 0x4800_0000);
 
     [Theory]
     [InlineData(4, 1, 1, 6, 1)]
@@ -37,6 +37,7 @@ public sealed class AcpiTablesTests : IDisposable
         }
     }
 
+    // Without a VM generation ID: QEMU's name of that, QEMUVGID, is none that iasl likes.
     [Fact]
     public void AcpiTables_dsdt_compiles_again_without_errors_or_warnings()
     {
@@ -54,6 +55,16 @@ public sealed class AcpiTablesTests : IDisposable
         Assert.Contains("[Integer] = 000000000000000D", Run("acpiexec", $"-b \"evaluate \\_SB.CPUS.C004._STA\" {file}"),
             StringComparison.Ordinal);
         Assert.Contains("AE_NOT_FOUND", Run("acpiexec", $"-b \"evaluate \\_SB.CPUS.C000._EJ0 1\" {file}"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void AcpiTables_acpiexec_finds_the_address_of_the_generation_id()
+    {
+        string file = Write(Tables(4, new CpuTopology(1, 1, 6, 1), generationId: true).Tables.First(t => t.Signature == "DSDT"));
+        string output = Run("acpiexec", $"-b \"evaluate \\_SB.VGEN.ADDR\" {file}");
+        Assert.Matches(@"Contains 2 Elements:\s+\[Integer\] = 00000000090E0000\s+\[Integer\] = 0000000000000000", output);
+        Assert.DoesNotContain("AE_", Run("acpiexec", $"-b \"evaluate \\_SB.GED._EVT 41\" {file}"), StringComparison.Ordinal);
+        Assert.DoesNotContain("Error", Run("iasl", $"-d {file}"), StringComparison.OrdinalIgnoreCase);
     }
 
     [Theory]

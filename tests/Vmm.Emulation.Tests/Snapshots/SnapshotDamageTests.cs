@@ -1,4 +1,5 @@
 using System.Text;
+using Vmm.Emulation.Memory;
 using Vmm.Emulation.Snapshots;
 
 namespace Vmm.Emulation.Tests.Snapshots;
@@ -6,6 +7,7 @@ namespace Vmm.Emulation.Tests.Snapshots;
 /// <summary>Whatever happens to the files: one line that says what is wrong, or the snapshot as it was.</summary>
 public sealed class SnapshotDamageTests : SnapshotFixture
 {
+    // In each of two forms.
     private const int Flips = 5000;
 
     [Theory]
@@ -13,7 +15,15 @@ public sealed class SnapshotDamageTests : SnapshotFixture
     [InlineData(RamCompression.Zstd)]
     public void Verify_finds_every_flipped_bit_of_every_file(RamCompression compression)
     {
-        Save("one", 1, compression);
+        GuestMemory other = Ram(1);
+        other.Span(s_start + (2 * RamImage.BlockSize), 1)[0] ^= 1;
+        Save("parent", 1, other, compression);
+        Save("one", 1, compression, parent: "parent");
+        using (Snapshot snapshot = Store.Open("one"))
+        {
+            Store.KeepWorkingSet(snapshot, [2, 1]);
+        }
+
         int seed = Environment.TickCount;
         var random = new Random(seed);
         string[] files = FilesOf("one");
@@ -38,6 +48,33 @@ public sealed class SnapshotDamageTests : SnapshotFixture
             Write(file, bit / 8, whole[bit / 8]);
         }
 
+        RequireIs("one", 1);
+    }
+
+    /// <summary>The device /dev/full is a disk without room; each file is on it in turn.</summary>
+    [Theory]
+    [InlineData("state-2")]
+    [InlineData("ram-2")]
+    [InlineData("ram-2.map")]
+    [InlineData(SnapshotFormat.NewManifest)]
+    public void Disk_that_is_full_leaves_what_was_there_and_says_so(string file)
+    {
+        Save("one", 1);
+        string[] before = FilesOf("one");
+        using (SnapshotSave save = Store.Save("one", replace: true))
+        {
+            File.CreateSymbolicLink(Path.Combine(Folder, "one", file), "/dev/full");
+            SnapshotException full = Assert.Throws<SnapshotException>(() =>
+            {
+                save.WriteState(Units(2));
+                save.WriteRam(Ram(2), RamCompression.None);
+                save.Commit("test", DateTimeOffset.UnixEpoch, 12345, Machine, Cpus);
+            });
+            Assert.Equal(SnapshotFault.Host, full.Fault);
+            Assert.Equal("the snapshot cannot be written: No space left on device", full.Message);
+        }
+
+        Assert.Equal(before, FilesOf("one"));
         RequireIs("one", 1);
     }
 
@@ -81,7 +118,8 @@ public sealed class SnapshotDamageTests : SnapshotFixture
     [InlineData("[1,2,3]")]
     [InlineData("null")]
     [InlineData("not JSON at all")]
-    [InlineData("{\"format\":2}", "format 2, but this program reads 1")]
+    [InlineData("{\"format\":0}", "format 0, but this program reads 1 to 2")]
+    [InlineData("{\"format\":3}", "format 3, but this program reads 1 to 2")]
     [InlineData("{\"format\":\"one\"}")]
     public void Manifests_of_something_else_are_refused(string json, string message = "manifest.json")
     {
@@ -160,7 +198,7 @@ public sealed class SnapshotDamageTests : SnapshotFixture
     {
         Save("one", 1);
         using var json = System.Text.Json.JsonDocument.Parse(File.ReadAllBytes(FilesOf("one")[0]));
-        Assert.Equal(1, json.RootElement.GetProperty("format").GetInt32());
+        Assert.Equal(2, json.RootElement.GetProperty("format").GetInt32());
         Assert.Equal(8, json.RootElement.GetProperty("crc32c").GetString()!.Length);
     }
 

@@ -51,11 +51,16 @@ public abstract class SnapshotFixture : IDisposable
         SavedUnit.Of(new Unit("psci", seed)), SavedUnit.Of(new Unit("uart/pl011", seed + 1)),
     ];
 
-    internal void Save(string tag, int seed, RamCompression compression = RamCompression.None, bool replace = true)
+    internal void Save(
+        string tag, int seed, RamCompression compression = RamCompression.None, bool replace = true, string? parent = null) =>
+        Save(tag, seed, Ram(seed), compression, replace, parent);
+
+    internal void Save(
+        string tag, int seed, GuestMemory ram, RamCompression compression = RamCompression.None, bool replace = true, string? parent = null)
     {
-        using SnapshotSave save = Store.Save(tag, replace);
+        using SnapshotSave save = Store.Save(tag, replace, parent);
         save.WriteState(Units(seed));
-        save.WriteRam(Ram(seed), compression);
+        save.WriteRam(ram, compression);
         save.Commit("test", DateTimeOffset.UnixEpoch, 12345, Machine, Cpus);
     }
 

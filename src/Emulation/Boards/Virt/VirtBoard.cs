@@ -9,6 +9,7 @@ using Vmm.Emulation.Devices.InterruptController;
 using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Devices.Pl061;
+using Vmm.Emulation.Devices.VmGenId;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Memory;
@@ -40,12 +41,23 @@ public sealed class VirtBoard : IBoard, IDisposable
 
         // With ACPI the GED has the power button, and no description mentions the GPIO port.
         Add("gpio", At(0x0903_0000, 39), at => new Pl061(Line(at)), inTree: !config.Acpi);
-        Ged = Add("ged", At(0x0908_0000, 41), at => new Ged(Line(at)) { CpuScanMethod = CpuHotplugAml.ScanMethod }, inQom: config.Acpi);
-        int fixedCpus = config.ColdPluggedCpusOnlineCapable ? 1 : config.EnabledCpus;
-        CpuHotplug = Add("cpu_hotplug", At(0x090D_0000), _ => new CpuHotplugBlock(config.PossibleCpus) { FixedCpus = fixedCpus });
+        Ged = Add("ged", At(0x0908_0000, 41), at => new Ged(Line(at))
+        {
+            CpuScanMethod = CpuHotplugAml.ScanMethod,
+            GenerationDevice = config.GenerationId == null ? null : VmGenId.Path,
+        }, inQom: config.Acpi);
+        CpuHotplug = Add("cpu_hotplug", At(0x090D_0000), _ => new CpuHotplugBlock(config.PossibleCpus) { FixedCpus = FixedCpus });
+        if (config.GenerationId is { } generation)
+        {
+            GenerationId = Add("vmgenid", At(0x090E_0000), _ => new VmGenId(generation.Given));
+        }
     }
 
-    public MachineConfig Config { get; }
+    /// <summary>The VM generation ID; null without.</summary>
+    public VmGenId? GenerationId { get; }
+
+    /// <summary>What the board is made with; its CPUs at power-on may become those of a saved machine (<see cref="Adopt"/>).</summary>
+    public MachineConfig Config { get; private set; }
 
     public BoardMap Map => VirtMap.Board;
 
@@ -68,6 +80,22 @@ public sealed class VirtBoard : IBoard, IDisposable
     public Ged Ged { get; }
 
     public CpuHotplugBlock CpuHotplug { get; }
+
+    // The first so many CPUs never leave.
+    private int FixedCpus => Config.ColdPluggedCpusOnlineCapable ? 1 : Config.EnabledCpus;
+
+    /// <summary>Takes the CPUs of power-on of another machine, whose state is loaded. No vCPU runs.</summary>
+    internal void Adopt(PowerOnSet cpus)
+    {
+        Config = Config with
+        {
+            EnabledCpus = cpus.Enabled,
+            DisabledCpus = cpus.Disabled,
+            ColdPluggedCpusOnlineCapable = cpus.OnlineCapable,
+            PluggedCpus = [],
+        };
+        CpuHotplug.FixedCpus = FixedCpus;
+    }
 
     /// <summary>Frees the memory on the bus.</summary>
     public void Dispose()

@@ -78,7 +78,11 @@ public sealed class VirtMachine : IDisposable
             Clock.CountInstructions(_instructionClock);
         }
 
-        CpuUnits = [Psci, .. Cpus, Clock, .. Cpus.Select(cpu => cpu.Timer!.StateUnitOf(cpu.Index))];
+        CpuUnits =
+        [
+            new PowerOnUnit(config.PossibleCpus, () => PowerOnSet.Of(Config), Adopt), Psci, .. Cpus, Clock,
+            .. Cpus.Select(cpu => cpu.Timer!.StateUnitOf(cpu.Index)),
+        ];
         StateUnits = [.. CpuUnits, .. Board.Devices.Select(d => d.Device.StateUnit)];
         Board.CpuHotplug.Ejecting = cpu => Psci.SetEnabled(cpu, false);
         Board.FwCfg.Offer(FirmwareBoot.Items(Board));
@@ -118,8 +122,8 @@ public sealed class VirtMachine : IDisposable
     public PsciController Psci { get; }
 
     /// <summary>
-    /// Everything that is saved of the machine except RAM, in the order of loading: first CPUs, then the clock and what depends on it, then
-    /// whatever drives interrupts.
+    /// Everything that is saved of the machine except RAM, in the order of loading: first which CPUs there are at power-on, then CPUs, then
+    /// the clock and what depends on it, then whatever drives interrupts.
     /// </summary>
     public IReadOnlyList<IStateUnit> StateUnits { get; }
 
@@ -160,6 +164,7 @@ public sealed class VirtMachine : IDisposable
         foreach (BootBlob blob in plan.Blobs)
         {
             blob.Contents.Read(0, Ram.Span(new GuestPhysicalAddress(blob.Address), checked((int)blob.Contents.Length)));
+            Ram.MarkWritten(blob.Address, (ulong)blob.Contents.Length);
         }
 
         foreach (VcpuCore cpu in Cpus)
@@ -199,6 +204,16 @@ public sealed class VirtMachine : IDisposable
     public string DescribeRoms() => string.Join('\n', BootPlan.Make(Board).Blobs
         .OrderBy(b => b.Address)
         .Select(b => $"addr={b.Address:x16} size=0x{b.Contents.Length:x6} mem=ram name=\"{b.Name}\""));
+
+    // The machine describes itself to the guest's next boot as that one did.
+    private void Adopt(PowerOnSet cpus)
+    {
+        if (cpus != PowerOnSet.Of(Config))
+        {
+            Board.Adopt(cpus);
+            Board.FwCfg.Offer(FirmwareBoot.Items(Board));
+        }
+    }
 
     public void Dispose()
     {

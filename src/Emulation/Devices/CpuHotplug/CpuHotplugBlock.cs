@@ -82,8 +82,10 @@ public sealed partial class CpuHotplugBlock(int possibleCpus) : IAcpiDevice
     /// <summary>Called in the eject write itself, before the guest goes on: PSCI must refuse the CPU from then on.</summary>
     public Action<CpuIndex>? Ejecting { get; set; }
 
-    /// <summary>The first so many CPUs never leave: the MADT has them as Enabled, and what it says holds for good.</summary>
-    public int FixedCpus { get; init; } = 1;
+    /// <summary>
+    /// The first so many CPUs never leave: the MADT has them as Enabled, and what it says holds for good. Set while no vCPU runs.
+    /// </summary>
+    public int FixedCpus { get; set; } = 1;
 
     public string Name => "acpi-cpu-hotplug";
 

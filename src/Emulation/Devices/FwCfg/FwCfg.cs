@@ -22,7 +22,7 @@ public sealed partial class FwCfg(IDmaMemory ram) : IMmioDevice
 
     public string Name => "fw_cfg";
 
-    /// <summary>Sets the items. The board calls it once, before the machine runs, when it can describe itself.</summary>
+    /// <summary>Sets the items, which describe the machine. No vCPU runs.</summary>
     public void Offer(FwCfgItems items) => _items = items;
 
     public void Reset()

@@ -12,6 +12,9 @@ public sealed partial class Ged : IDevice
     /// <summary>Path of the method that looks for CPU events.</summary>
     public required string CpuScanMethod { get; init; }
 
+    /// <summary>Path of the device whose number is the VM generation ID; null for a machine without.</summary>
+    public string? GenerationDevice { get; init; }
+
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Size)];
 
     public IStateUnit StateUnit => this;
@@ -29,9 +32,13 @@ public sealed partial class Ged : IDevice
                 "_EVT",
                 1,
                 serialized: true,
-                Store(Path("ESEL"), Local(0)),
-                If(Happened(GedEvents.CpuHotplug), Call(CpuScanMethod)),
-                If(Happened(GedEvents.PowerButton), Notify(Path(@"\_SB.PWRB"), Integer(0x80))))));
+                [
+                    Store(Path("ESEL"), Local(0)),
+                    If(Happened(GedEvents.CpuHotplug), Call(CpuScanMethod)),
+                    If(Happened(GedEvents.PowerButton), Notify(Path(@"\_SB.PWRB"), Integer(0x80))),
+                    .. GenerationDevice == null ? Array.Empty<byte[]>()
+                        : [If(Happened(GedEvents.GenerationId), Notify(Path(GenerationDevice), Integer(0x80)))],
+                ])));
         acpi.Add(Device("PWRB", Name("_HID", Text("PNP0C0C")), Name("_UID", Zero)));
     }
 

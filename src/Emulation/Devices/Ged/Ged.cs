@@ -10,6 +10,9 @@ public enum GedEvents : uint
     None = 0,
     PowerButton = 0x2,
     CpuHotplug = 0x8,
+
+    /// <summary>The VM generation ID has changed. QEMU has no such event.</summary>
+    GenerationId = 0x20,
 }
 
 /// <summary>
