@@ -37,7 +37,9 @@ public sealed class GicTests : IDisposable
 
     public void Dispose() => _gic.Dispose();
 
-    /// <summary>A timer is loaded before the GIC, and may have expired at the moment of saving without its output having risen yet.</summary>
+    /// <summary>
+    /// A timer is loaded before the GIC, and may have expired at the moment of saving without its output having risen yet.
+    /// </summary>
     [Fact]
     public void Line_that_rose_after_the_gic_was_saved_interrupts_when_it_is_loaded()
     {
