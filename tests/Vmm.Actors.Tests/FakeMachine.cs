@@ -150,7 +150,14 @@ internal sealed class FakeMachine : IVmMachine
 
     public void AdvanceClock(TimeSpan by) => Log.Enqueue("clock advanced");
 
-    public void Reset() => Interlocked.Increment(ref Resets);
+    /// <summary>What a reset of the machine does besides; nothing by default.</summary>
+    public Action OnReset { get; set; } = () => { };
+
+    public void Reset()
+    {
+        OnReset();
+        Interlocked.Increment(ref Resets);
+    }
 
     private void Break(string what)
     {

@@ -483,6 +483,19 @@ public sealed class MigrationTests : VmTestKit
     }
 
     [Fact]
+    public void Receiver_that_is_reset_while_pages_are_missing_needs_them_no_more()
+    {
+        StartPostcopy();
+        Done(_to, new PauseMigration());
+        AwaitCondition(() => Info(_to).Status == MigrationStatus.PostcopyPaused);
+        _target.OnReset = _target.Ram.Clear;
+        _to.Tell(new ResetVm(), TestActor);
+        ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
+        Assert.Contains("was reset", AwaitEnd(_to).Problem);
+        RequireRuns(_to, _target);
+    }
+
+    [Fact]
     public void Capabilities_and_parameters_are_set_all_or_none()
     {
         Open();

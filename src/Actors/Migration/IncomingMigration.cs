@@ -227,6 +227,8 @@ internal sealed class IncomingMigration : HoldingActor
 
             BecomeReceiving(MigrationStatus.PostcopyRecover);
         });
+        Receive<VmStatus>(_ => Machine.MissingPages.Count == 0, _ => Finish(
+            MigrationStatus.Failed, "the machine was reset before all of the guest's RAM had come"));
         Commands();
     }
 

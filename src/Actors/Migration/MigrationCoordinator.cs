@@ -218,6 +218,11 @@ internal sealed class MigrationCoordinator : MessageActor
     private void Note(VmStatus status)
     {
         _runState = status.RunState;
+        if (_incoming)
+        {
+            _current.Tell(status);
+        }
+
         if (status.RunState == VmRunState.Running && _current.IsNobody() && _journal.Elsewhere() != null)
         {
             try

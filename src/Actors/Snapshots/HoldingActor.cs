@@ -21,12 +21,14 @@ namespace Vmm.Actors.Snapshots;
 /// </summary>
 internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) : MessageActor, IWithUnboundedStash
 {
-    private sealed record Done(object? Result);
-
-    private sealed record Failed(Exception Cause);
+    // The end of a task, by its number: a task may end after it is no longer waited for, because a part of the VM has failed meanwhile.
+    private sealed record TaskEnded(int Task, object? Result, Exception? Failure);
 
     private VmHeld? _held;
     private bool _frozen;
+
+    // The number of the last task.
+    private int _task;
 
     public IStash Stash { get; set; } = null!;
 
@@ -48,22 +50,29 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
     protected void RunTask(Func<object?> work, Action<object?> then)
     {
         IActorRef self = Self;
+        int task = ++_task;
         _ = Task.Run(() =>
         {
             try
             {
-                self.Tell(new Done(work()));
+                self.Tell(new TaskEnded(task, work(), null));
             }
             catch (Exception e)
             {
-                self.Tell(new Failed(e));
+                self.Tell(new TaskEnded(task, null, e));
             }
         });
-        Await(() =>
+        Await(() => Receive<TaskEnded>(ended => ended.Task == task, ended =>
         {
-            Receive<Done>(done => then(done.Result));
-            Receive<Failed>(failed => Fail(failed.Cause));
-        });
+            if (ended.Failure != null)
+            {
+                Fail(ended.Failure);
+            }
+            else
+            {
+                then(ended.Result);
+            }
+        }));
     }
 
     /// <summary>Waits for the next step's answer; a rejection of it is that of the request.</summary>
@@ -71,6 +80,7 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
     {
         describe();
         Receive<VmCommandRejected>(Abandon);
+        Receive<TaskEnded>(_ => { });
         Queries();
         ReceiveAny(_ => Stash.Stash());
     });

@@ -10,7 +10,7 @@ public sealed class QomTypeTests
 {
     [Fact]
     public void All_are_the_types_of_QEMU() => Assert.Equal(
-        ["acpi-ged", "arm-gicv3", "cfi.pflash01", "fw_cfg_mem", "pl011", "pl031", "pl061"], QomTypeAttribute.All);
+        ["acpi-ged", "arm-gicv3", "cfi.pflash01", "fw_cfg_mem", "pl011", "pl031", "pl061", "vmgenid"], QomTypeAttribute.All);
 
     [Theory]
     [InlineData(true, "arm-gicv3 pl011 pl031 fw_cfg:fw_cfg_mem pl061 acpi-ged")]

@@ -39,9 +39,11 @@ public sealed unsafe partial class ManyPossibleCpusTests(ITestOutputHelper outpu
     {
         // Once for all that is made on first use.
         Measure(Few);
-        long few = Measure(Few);
-        long many = Measure(MachineConfig.MaxCpus);
-        long each = (many - few) / (MachineConfig.MaxCpus - Few);
+
+        // What tests before this one have left may be given back meanwhile, which changes one measurement but not most.
+        long[] costs = [.. Enumerable.Range(0, 5)
+            .Select(_ => -Measure(Few) + Measure(MachineConfig.MaxCpus)).Order()];
+        long each = costs[costs.Length / 2] / (MachineConfig.MaxCpus - Few);
         output.WriteLine($"[figure] a disabled vCPU costs {each} bytes");
         Assert.InRange(each, sizeof(CpuState), Limit - 1);
     }
