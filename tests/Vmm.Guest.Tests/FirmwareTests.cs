@@ -81,10 +81,9 @@ public sealed class FirmwareTests
     public async Task Variables_that_the_kernel_sets_are_kept_in_the_file()
     {
         const string Name = "/tmp/VmmTest-12345678-1234-1234-1234-123456789abc";
-        string path = Path.GetTempFileName();
+        string path = Path.Combine(Path.GetTempPath(), $"vmm-variables-{Guid.NewGuid():N}");
         try
         {
-            File.Copy("/usr/share/AAVMF/AAVMF_VARS.fd", path, overwrite: true);
             string value = Guid.NewGuid().ToString();
             await WithVariablesAsync(path, async vm =>
             {
@@ -164,19 +163,11 @@ public sealed class FirmwareTests
     // A boot with a bank of variables in a file, mounted at /tmp.
     private static async Task WithVariablesAsync(string path, Func<ShellVm, Task> use)
     {
-        FirmwareConfig firmware = FirmwareOption.Open(
-            null, ["if=pflash,format=raw,unit=0,file=/usr/share/AAVMF/AAVMF_CODE.fd,readonly=on",
-                $"if=pflash,format=raw,unit=1,file={path}"])!;
-        try
-        {
-            await using ShellVm vm = await ShellVm.BootAsync("max", 2, 2, firmware: firmware, moreInitramfs: TestPackages.FirmwareModules);
-            Assert.Equal("", await vm.Shell.RunAsync("insmod /efivarfs.ko && mount -t efivarfs efivarfs /tmp"));
-            await use(vm);
-            await vm.PowerOffAsync();
-        }
-        finally
-        {
-            firmware.Variables.File!.Dispose();
-        }
+        using var variables = new VariableFile(path);
+        await using ShellVm vm = await ShellVm.BootAsync(
+            "max", 2, 2, firmware: variables.Firmware, moreInitramfs: TestPackages.FirmwareModules);
+        Assert.Equal("", await vm.Shell.RunAsync("insmod /efivarfs.ko && mount -t efivarfs efivarfs /tmp"));
+        await use(vm);
+        await vm.PowerOffAsync();
     }
 }

@@ -4,6 +4,7 @@ using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Host;
 using Vmm.Host.Guest;
+using Vmm.Host.Migration;
 using Vmm.Host.Options;
 using Vmm.Management.CharacterDevices;
 using Vmm.Management.Commands;
@@ -25,7 +26,8 @@ internal sealed class ShellVm : IAsyncDisposable
     {
         VmSession? session = null;
         Shell = new GuestShell(bytes => session!.SendSerial(bytes)) { Patience = Patience.Limit };
-        _session = session = new VmSession(config, Shell.Receive, Hear, state: state, isLoaded: isLoaded);
+        _session = session = new VmSession(
+            config, Shell.Receive, Hear, state: state, migration: new MigrationTransport([]), isLoaded: isLoaded);
         _ = TellOfTheEndAsync();
         _monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(() => session.Machine.Config, session.Ask, () => { })));
     }
@@ -99,6 +101,38 @@ internal sealed class ShellVm : IAsyncDisposable
         look?.Invoke(vm);
         await vm._session.Ask(new ContinueVm());
         return vm;
+    }
+
+    /// <summary>Moves the guest, whose shell is at its prompt, to a new VM over a link of this host.</summary>
+    /// <param name="config">Of the new VM.</param>
+    /// <param name="hear">Hears what the new VM publishes.</param>
+    public async Task<ShellVm> MoveAsync(MachineConfig config, Action<IProtocolMessage>? hear = null)
+    {
+        var target = new ShellVm(config, isLoaded: true);
+        Task left = EndOfMigrationAsync(_session);
+        Task arrived = EndOfMigrationAsync(target._session);
+        target.Published += hear;
+        Assert.Equal(new VmStatus(VmRunState.InMigrate, ""), await target._session.Ask(new PrepareIncoming()));
+        var listening = Assert.IsType<MigrationStarted>(await target._session.Ask(new ReceiveMigration("tcp:127.0.0.1:0")));
+        Assert.IsType<MigrationStarted>(await _session.Ask(new StartMigration(listening.Address, Resume: false)));
+        await Task.WhenAll(left, arrived).WaitAsync(Patience.Limit);
+        Assert.Equal(VmRunState.PostMigrate, ((VmStatus)await _session.Ask(new GetVmStatus())).RunState);
+        return target;
+    }
+
+    private static async Task EndOfMigrationAsync(VmSession session)
+    {
+        var ended = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        session.Published += message =>
+        {
+            if (message is MigrationChanged { Status: MigrationStatus.Completed or MigrationStatus.Failed })
+            {
+                ended.TrySetResult();
+            }
+        };
+        await ended.Task;
+        var info = (MigrationInfo)await session.Ask(new GetMigration());
+        Assert.True(info.Status == MigrationStatus.Completed, info.Problem);
     }
 
     /// <summary>Powers a VM on and waits for nothing.</summary>

@@ -205,10 +205,12 @@ public sealed class SnapshotTests(ITestOutputHelper output) : IDisposable
     private static async Task<string> OnlineAsync(ShellVm vm) => (await vm.Shell.RunAsync("cat /sys/devices/system/cpu/online")).Trim();
 
     /// <summary>Each VM that goes on from a snapshot is told that it is another one, and its random numbers are others.</summary>
-    [Fact]
-    public async Task Guest_that_is_loaded_makes_its_random_numbers_anew()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Guest_that_is_loaded_makes_its_random_numbers_anew(bool firmware)
     {
-        MachineConfig config = await ConfigAsync() with { GenerationId = new GenerationIdConfig(null) };
+        MachineConfig config = await ConfigAsync(firmware: firmware) with { GenerationId = new GenerationIdConfig(null) };
         var ids = new HashSet<string>();
         var numbers = new HashSet<string>();
         using StateFolder state = StateFolder.Open(_folder);
@@ -233,6 +235,106 @@ public sealed class SnapshotTests(ITestOutputHelper output) : IDisposable
 
         Assert.Equal((3, 2), (ids.Count, numbers.Count));
         Assert.All(ids, id => Assert.True(Guid.TryParseExact(id, "D", out _), id));
+    }
+
+    /// <summary>A chain of three: what each adds is there, what was deleted is not, and the parents still are as they were.</summary>
+    [Theory]
+    [InlineData("")]
+    [InlineData("-z ")]
+    public async Task Guest_is_saved_as_what_differs_from_a_parent_and_goes_on_in_another_vm(string compress)
+    {
+        MachineConfig config = await ConfigAsync();
+        long whole;
+        using (StateFolder state = StateFolder.Open(_folder))
+        await using (ShellVm vm = await ShellVm.StartAsync(config, state))
+        {
+            await vm.AwaitShellAsync();
+            await vm.Shell.RunAsync("dd if=/dev/urandom of=/tmp/one bs=1M count=20 2>/dev/null; md5sum /tmp/one > /tmp/sums");
+            Assert.Equal("", await vm.MonitorAsync($"savevm {compress}one"));
+            Assert.Equal("done", await vm.HotplugAsync("device_add max-arm-cpu,id=extra,core-id=3"));
+            await vm.Shell.RunAsync("echo 1 > /sys/devices/system/cpu/cpu3/online");
+            await vm.Shell.RunAsync("dd if=/dev/urandom of=/tmp/two bs=1M count=5 2>/dev/null; md5sum /tmp/two >> /tmp/sums");
+            Assert.Equal("", await vm.MonitorAsync("savevm -d one two"));
+            await vm.Shell.RunAsync("sed -i 1d /tmp/sums; rm /tmp/one; echo kept > /tmp/three; md5sum /tmp/three >> /tmp/sums");
+            Assert.Equal("", await vm.MonitorAsync("savevm -d two three"));
+            Assert.StartsWith("Error: ", await vm.MonitorAsync("delvm one"), StringComparison.Ordinal);
+            whole = StoredBytes(state, "one");
+            output.WriteLine($"stored: {whole}, {StoredBytes(state, "two")}, {StoredBytes(state, "three")} bytes");
+            Assert.InRange(StoredBytes(state, "two"), 5 << 20, whole / 2);
+            Assert.InRange(StoredBytes(state, "three"), 4096, whole / 2);
+        }
+
+        foreach ((string tag, string files, string online) in ((string, string, string)[])
+            [("three", "/tmp/sums /tmp/three /tmp/two", "0-1,3"), ("two", "/tmp/one /tmp/sums /tmp/two", "0-1,3"),
+                ("one", "/tmp/one /tmp/sums", "0-1")])
+        {
+            using StateFolder other = StateFolder.Open(_folder);
+            using (Snapshot snapshot = other.Snapshots.Open(tag))
+            {
+                snapshot.Verify();
+            }
+
+            await using ShellVm second = await ShellVm.LoadAsync(config, other, tag);
+            Assert.Equal(files, await second.Shell.RunAsync("echo $(ls /tmp/one /tmp/two /tmp/three /tmp/sums 2>/dev/null)"));
+            Assert.Equal("right", await second.Shell.RunAsync("md5sum -cs /tmp/sums && echo right"));
+            Assert.Equal(online, await OnlineAsync(second));
+            if (tag != "one")
+            {
+                Assert.Equal("done", await second.HotplugAsync("device_del extra"));
+            }
+
+            await second.PowerOffAsync();
+        }
+    }
+
+    private static long StoredBytes(StateFolder state, string tag)
+    {
+        using Snapshot snapshot = state.Snapshots.Open(tag);
+        return snapshot.Manifest.Ram.Stored;
+    }
+
+    /// <summary>The variables of a snapshot are those of its time, in the flash and in the file.</summary>
+    [Fact]
+    public async Task Variables_of_the_firmware_are_saved_and_loaded()
+    {
+        Directory.CreateDirectory(_folder);
+        string file = Path.Combine(_folder, "variables");
+        MachineConfig config = await FirmwareVariable.WithModulesAsync(await ConfigAsync());
+        using (var variables = new VariableFile(file))
+        using (StateFolder state = StateFolder.Open(_folder))
+        await using (ShellVm vm = await ShellVm.StartAsync(config with { Firmware = variables.Firmware }, state))
+        {
+            await vm.AwaitShellAsync();
+            await FirmwareVariable.MountAsync(vm);
+            await FirmwareVariable.WriteAsync(vm, 1, "saved");
+            Assert.Equal("", await vm.MonitorAsync("savevm one"));
+            await FirmwareVariable.WriteAsync(vm, 2, "later");
+        }
+
+        using (var variables = new VariableFile(file))
+        using (StateFolder state = StateFolder.Open(_folder))
+        {
+            await using ShellVm vm = await ShellVm.LoadAsync(config with { Firmware = variables.Firmware }, state, "one");
+            Assert.Equal("saved", await FirmwareVariable.ReadAsync(vm, 1));
+            vm.Shell.Type("reboot -f");
+            await vm.Shell.UntilAsync("UEFI firmware");
+            await vm.AwaitShellAsync();
+            await FirmwareVariable.MountAsync(vm);
+            Assert.Equal("saved", await FirmwareVariable.ReadAsync(vm, 1));
+            Assert.NotEqual("later", await FirmwareVariable.ReadAsync(vm, 2));
+            await FirmwareVariable.WriteAsync(vm, 2, "after");
+            await vm.PowerOffAsync();
+        }
+
+        using (var variables = new VariableFile(file))
+        {
+            await using ShellVm vm = await ShellVm.StartAsync(config with { Firmware = variables.Firmware });
+            await vm.AwaitShellAsync();
+            await FirmwareVariable.MountAsync(vm);
+            Assert.Equal("saved", await FirmwareVariable.ReadAsync(vm, 1));
+            Assert.Equal("after", await FirmwareVariable.ReadAsync(vm, 2));
+            await vm.PowerOffAsync();
+        }
     }
 
     /// <summary>Firmware is in flash, which is a device; a guest with a device tree has no hotplug to freeze.</summary>

@@ -15,7 +15,6 @@ internal sealed class MigrationSoak(IReadOnlyList<string> vmm, int seed, TextWri
     private const long Bandwidth = 10L << 30;
 
     private static readonly int[] s_cpus = [2, 3];
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(60);
 
     private readonly List<string> _log = [];
 
@@ -105,7 +104,7 @@ internal sealed class MigrationSoak(IReadOnlyList<string> vmm, int seed, TextWri
         await Task.Delay(random.Next(600)).ConfigureAwait(false);
         work.Add(machine.MoveAsync(DowntimeLimit, Bandwidth, postcopy: random.Next(3) == 0));
         await Task.WhenAll(work).ConfigureAwait(false);
-        await machine.SettleAsync(BootCpus, s_patience).ConfigureAwait(false);
+        await machine.SettleAsync(BootCpus, MigrationPeer.Patience).ConfigureAwait(false);
     }
 
     private static async Task ToggleAsync(MovingMachine machine, int cpu, int[] moments)

@@ -252,19 +252,24 @@ internal sealed class MovingMachine : IDisposable
             string result = data["result"]!.ToString();
             bool plug = data["operation"]!.ToString() == "plug";
 
-            // The oldest that is open, since requests for one CPU end in order.
-            SoakRequest? request = _requests.Find(r => r.Id == id && r.Plug == plug && r.End == null && r.Error == null)
-                ?? _requests.FindLast(r => r.Id == id && r.Plug == plug);
-            if (request == null)
+            // The oldest that is open, since requests for one CPU end in order. What was asked for again after a time-out ends with it.
+            List<SoakRequest> open = _requests.FindAll(r => r.Id == id && r.Plug == plug && r.End == null && r.Error == null);
+            SoakRequest? last = _requests.FindLast(r => r.Id == id && r.Plug == plug);
+            if (last == null)
             {
                 _faults.Add($"an outcome that nobody asked for: {data.ToJsonString()}");
                 return;
             }
 
-            request.Hear(result, _clock.Elapsed);
+            int ends = result == "timed-out" ? 1 : 1 + open.TakeWhile(r => r.Outcomes.Contains("timed-out")).Count();
+            foreach (SoakRequest request in open.Count == 0 ? [last] : open.Take(ends))
+            {
+                request.Hear(result, _clock.Elapsed);
+            }
+
             if (!plug && result == "done")
             {
-                _present.Remove(request.Cpu);
+                _present.Remove(last.Cpu);
             }
         }
     }

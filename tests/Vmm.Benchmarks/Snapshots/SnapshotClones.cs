@@ -12,12 +12,12 @@ internal sealed class SnapshotClones(IReadOnlyList<string> vmm, TextWriter outpu
 {
     private const string Tag = "clones";
 
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(4);
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(20);
     private static readonly TimeSpan s_idle = TimeSpan.FromSeconds(30);
 
     public async Task<int> RunAsync(int count, int mebibytes)
     {
-        using SnapshotGuest guest = await SnapshotGuest.PrepareAsync(vmm, mebibytes).ConfigureAwait(false);
+        using SnapshotGuest guest = await SnapshotGuest.PrepareAsync(vmm, mebibytes, idle: true).ConfigureAwait(false);
         await guest.BootAndSaveAsync($"savevm {Tag}").ConfigureAwait(false);
         var runs = new List<VmRun>();
         try
@@ -26,6 +26,8 @@ internal sealed class SnapshotClones(IReadOnlyList<string> vmm, TextWriter outpu
             for (int i = 0; i < count; i++)
             {
                 answered.Add(await StartAsync(guest, i, runs).ConfigureAwait(false));
+                await output.WriteLineAsync(string.Create(CultureInfo.InvariantCulture,
+                    $"clone {i} answers {answered[^1]:F0} ms after its start")).ConfigureAwait(false);
             }
 
             await Task.Delay(s_idle).ConfigureAwait(false);
@@ -54,9 +56,11 @@ internal sealed class SnapshotClones(IReadOnlyList<string> vmm, TextWriter outpu
         });
         runs.Add(run);
         run.Type("now cpus");
-        if (await Task.WhenAny(answered.Task, run.ConsoleEnded).WaitAsync(s_patience).ConfigureAwait(false) != answered.Task)
+        Task first = await Task.WhenAny(answered.Task, run.ConsoleEnded, Task.Delay(s_patience)).ConfigureAwait(false);
+        if (first != answered.Task)
         {
-            throw new IOException($"clone {number}: the process ended: {run.Errors}");
+            string what = first == run.ConsoleEnded ? "the process ended" : $"no answer in {s_patience.TotalMinutes} minutes";
+            throw new IOException($"clone {number}: {what}: {run.Errors}");
         }
 
         return Stopwatch.GetElapsedTime(run.StartedAt, await answered.Task.ConfigureAwait(false)).TotalMilliseconds;

@@ -10,7 +10,7 @@ internal sealed class SnapshotGuest : IDisposable
 {
     private const int BootCpus = 2;
 
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(4);
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(20);
 
     private readonly string _folder = Directory.CreateTempSubdirectory("vmm-snapshot-").FullName;
     private readonly IReadOnlyList<string> _vmm;
@@ -30,10 +30,11 @@ internal sealed class SnapshotGuest : IDisposable
     private static string SnapshotsOf(string state) => Path.Combine(state, "snapshots");
 
     /// <summary>Prepares a guest of so much RAM; nothing is started.</summary>
-    public static async Task<SnapshotGuest> PrepareAsync(IReadOnlyList<string> vmm, int mebibytes)
+    /// <param name="idle">Its init waits for a question; otherwise it looks for new CPUs, 20 times a second with four processes each.</param>
+    public static async Task<SnapshotGuest> PrepareAsync(IReadOnlyList<string> vmm, int mebibytes, bool idle)
     {
         var guest = new SnapshotGuest(vmm, mebibytes);
-        guest.Arguments = await SoakGuest.PrepareAsync(guest._folder, 0, bringOnline: true).ConfigureAwait(false);
+        guest.Arguments = await SoakGuest.PrepareAsync(guest._folder, 0, bringOnline: !idle).ConfigureAwait(false);
         return guest;
     }
 

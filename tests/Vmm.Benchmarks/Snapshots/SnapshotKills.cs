@@ -13,14 +13,14 @@ internal sealed class SnapshotKills(IReadOnlyList<string> vmm, int seed, TextWri
     private const int Mebibytes = 300;
     private const string Tag = "only";
 
-    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(4);
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(20);
 
     /// <summary>How often something was wrong.</summary>
     public async Task<int> RunAsync(int kills)
     {
         var random = new Random(seed);
         await output.WriteLineAsync($"snapshot-kill: seed {seed}, {kills} kills").ConfigureAwait(false);
-        using SnapshotGuest guest = await SnapshotGuest.PrepareAsync(vmm, Mebibytes).ConfigureAwait(false);
+        using SnapshotGuest guest = await SnapshotGuest.PrepareAsync(vmm, Mebibytes, idle: false).ConfigureAwait(false);
         TimeSpan save = await guest.BootAndSaveAsync($"savevm {Tag}").ConfigureAwait(false);
         int generation = 1, old = 0, fresh = 0, failed = 0;
         for (int kill = 0; kill < kills; kill++)
