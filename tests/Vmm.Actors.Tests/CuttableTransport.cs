@@ -1,12 +1,14 @@
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Win32.SafeHandles;
 using Vmm.Actors.Migration;
 
 namespace Vmm.Actors.Tests;
 
 /// <summary>
 /// Real sockets on the loopback interface, whose link is lost after a number of bytes: what came before arrives. One migration at a time.
+/// And files.
 /// </summary>
 internal sealed class CuttableTransport : IMigrationTransport
 {
@@ -27,13 +29,14 @@ internal sealed class CuttableTransport : IMigrationTransport
 
     public IMigrationEndpoint Parse(string uri, string tlsCreds, string tlsHostname) =>
         uri.StartsWith("tcp:", StringComparison.Ordinal) ? new Endpoint(this, int.Parse(uri[4..], CultureInfo.InvariantCulture))
+            : uri.StartsWith("file:", StringComparison.Ordinal) ? new FileEndpoint(uri[5..])
             : throw new FormatException($"'{uri}' is no address");
 
     private sealed class Endpoint(CuttableTransport transport, int port) : IMigrationEndpoint
     {
         public bool HasReturnPath => true;
 
-        public string? File => null;
+        public IMigrationFile? File => null;
 
         public async Task<Stream> ConnectAsync(CancellationToken stop)
         {
@@ -52,6 +55,31 @@ internal sealed class CuttableTransport : IMigrationTransport
         }
 
         public IMigrationListener Listen() => new Listener(transport, port);
+    }
+
+    private sealed class FileEndpoint(string path) : IMigrationEndpoint, IMigrationFile, IMigrationListener
+    {
+        public bool HasReturnPath => false;
+
+        public IMigrationFile? File => this;
+
+        public string Path => path;
+
+        public long Offset => 0;
+
+        public string Address => $"file:{path}";
+
+        public SafeFileHandle Create() => System.IO.File.OpenHandle(path, FileMode.Create, FileAccess.ReadWrite);
+
+        public SafeFileHandle Open() => System.IO.File.OpenHandle(path);
+
+        public IMigrationListener Listen() => this;
+
+        public Task<Stream> ConnectAsync(CancellationToken stop) => Task.FromResult<Stream>(new FileStream(Create(), FileAccess.ReadWrite));
+
+        public Task<Stream> AcceptAsync(CancellationToken stop) => Task.FromResult<Stream>(new FileStream(Open(), FileAccess.Read));
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
     }
 
     private sealed class Listener : IMigrationListener

@@ -10,105 +10,8 @@ using Vmm.Emulation.Migration;
 namespace Vmm.Actors.Tests;
 
 /// <summary>Two VMs and a real link between them: who runs the guest, whatever is lost when, and what hotplug does beside it.</summary>
-public sealed class MigrationTests : VmTestKit
+public sealed class MigrationTests : MigrationTestKit
 {
-    private readonly CuttableTransport _transport = new();
-    private readonly FakeMigrationJournal _sourceJournal = new();
-    private readonly FakeMigrationJournal _targetJournal = new();
-    private FakeMachine _target = new(enabled: 2, possible: 4);
-    private IActorRef _from = ActorRefs.Nobody;
-    private IActorRef _to = ActorRefs.Nobody;
-    private string _address = "";
-
-    // The source runs, the target waits.
-    private void Open(bool start = true)
-    {
-        _from = MakeVm(_machine, _sourceJournal);
-        _from.Tell(start ? new StartVm() : new PrepareVm(), TestActor);
-        ExpectMsg<VmStatus>(s_patience);
-        OpenTarget();
-    }
-
-    private void OpenTarget()
-    {
-        _to = MakeVm(_target, _targetJournal);
-        _to.Tell(new PrepareIncoming(), TestActor);
-        ExpectMsg(new VmStatus(VmRunState.InMigrate, ""), s_patience);
-        Listen();
-    }
-
-    private void Listen()
-    {
-        _to.Tell(new ReceiveMigration("tcp:0"), TestActor);
-        _address = ExpectMsg<MigrationStarted>(s_patience).Address;
-    }
-
-    private IActorRef MakeVm(FakeMachine machine, FakeMigrationJournal migrations)
-    {
-        var journal = new FakeJournal();
-        journal.PowerOn(machine);
-        var options = new VmOptions(VcpuManager.VcpuDispatcher, Patience.Limit, _ => { })
-        {
-            Journal = journal,
-            Migration = _transport,
-            MigrationJournal = migrations,
-        };
-        return Sys.ActorOf(Props.Create(() => new VmSupervisor(machine, options)));
-    }
-
-    private void Migrate()
-    {
-        _from.Tell(new StartMigration(_address, Resume: false), TestActor);
-        ExpectMsg<MigrationStarted>(s_patience);
-    }
-
-    private MigrationInfo Info(IActorRef vm)
-    {
-        vm.Tell(new GetMigration(), TestActor);
-        return ExpectMsg<MigrationInfo>(s_patience);
-    }
-
-    private VmStatus Status(IActorRef vm)
-    {
-        vm.Tell(new GetVmStatus(), TestActor);
-        return ExpectMsg<VmStatus>(s_patience);
-    }
-
-    private MigrationInfo AwaitEnd(IActorRef vm)
-    {
-        MigrationInfo? info = null;
-        AwaitCondition(() => (info = Info(vm)).Status is MigrationStatus.Completed or MigrationStatus.Failed or MigrationStatus.Cancelled);
-        return info!;
-    }
-
-    private void Done(IActorRef vm, IProtocolMessage command)
-    {
-        vm.Tell(command, TestActor);
-        ExpectMsg<MigrationCommandDone>(s_patience);
-    }
-
-    private string Rejection(IActorRef vm, IProtocolMessage command)
-    {
-        vm.Tell(command, TestActor);
-        return ExpectMsg<VmCommandRejected>(s_patience).Reason;
-    }
-
-    private void RequireRuns(IActorRef vm, FakeMachine machine)
-    {
-        Assert.Equal(new VmStatus(VmRunState.Running, ""), Status(vm));
-        int runs = Volatile.Read(ref machine.Vcpu(0).Runs);
-        AwaitCondition(() => Volatile.Read(ref machine.Vcpu(0).Runs) > runs);
-        Assert.True(machine.ClockRuns);
-    }
-
-    private void FillRam()
-    {
-        for (ulong page = 3; page < 200; page += 3)
-        {
-            _machine.Ram.Span(_machine.Ram.Start + (page << 12), 4096).Fill((byte)page);
-        }
-    }
-
     [Fact]
     public void Guest_goes_on_at_the_receiver_with_its_ram_and_plugged_cpus()
     {
@@ -525,25 +428,5 @@ public sealed class MigrationTests : VmTestKit
         });
         Migrate();
         Assert.Equal(MigrationStatus.Completed, AwaitEnd(_from).Status);
-    }
-}
-
-/// <summary>A journal of migrations in memory whose disk can be full.</summary>
-internal sealed class FakeMigrationJournal : IMigrationJournal
-{
-    private IMigrationEvent? _last;
-
-    public volatile bool IsFull;
-
-    public IMigrationEvent? Last => Volatile.Read(ref _last);
-
-    public void Append(IMigrationEvent happened)
-    {
-        if (IsFull)
-        {
-            throw new JournalException(FakeJournal.Full);
-        }
-
-        Volatile.Write(ref _last, happened);
     }
 }

@@ -1,3 +1,5 @@
+using Microsoft.Win32.SafeHandles;
+
 namespace Vmm.Actors.Migration;
 
 /// <summary>The place at the other end of a migration, of which each kind of address has a class.</summary>
@@ -9,7 +11,7 @@ public interface IMigrationEndpoint
     bool HasReturnPath { get; }
 
     /// <summary>The file, which is read and written at any offset; null where bytes only flow.</summary>
-    string? File { get; }
+    IMigrationFile? File { get; }
 
     /// <summary>Connects as the sender.</summary>
     /// <exception cref="IOException">It cannot: one line that says why.</exception>
@@ -18,6 +20,23 @@ public interface IMigrationEndpoint
     /// <summary>Opens the receiver's end.</summary>
     /// <exception cref="IOException">It cannot: one line that says why.</exception>
     IMigrationListener Listen();
+}
+
+/// <summary>The file of a migration.</summary>
+public interface IMigrationFile
+{
+    string Path { get; }
+
+    /// <summary>Where the migration begins, in bytes. What is before belongs to somebody else.</summary>
+    long Offset { get; }
+
+    /// <summary>Opens the file to write it, or makes it. It ends at the offset, and nobody else writes it or maps it.</summary>
+    /// <exception cref="IOException">It cannot: one line that says why.</exception>
+    SafeFileHandle Create();
+
+    /// <summary>Opens the file to read it. As long as it is open, no other program of ours writes it.</summary>
+    /// <exception cref="IOException">It cannot: one line that says why.</exception>
+    SafeFileHandle Open();
 }
 
 /// <summary>The open end of a receiver. Disposed of, nobody can connect any more; streams that it has given stay open.</summary>

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Akka.Actor;
+using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Migration;
 using Vmm.Emulation.State;
@@ -7,7 +8,7 @@ using Vmm.Emulation.State;
 namespace Vmm.Actors.Migration;
 
 /// <summary>The receiver's end. RAM goes where it belongs as it comes; nothing else uses the machine meanwhile.</summary>
-internal sealed class IncomingLink : MigrationLink
+internal class IncomingLink : MigrationLink
 {
     private readonly IVmMachine _machine;
     private readonly IMigrationListener _listener;
@@ -21,13 +22,20 @@ internal sealed class IncomingLink : MigrationLink
 
     /// <param name="listener">Disposed of when somebody has connected, and with this.</param>
     /// <param name="hasReturnPath">The sender hears what is answered.</param>
-    public IncomingLink(IActorRef actor, IVmMachine machine, IMigrationListener listener, bool hasReturnPath)
+    protected IncomingLink(IActorRef actor, IVmMachine machine, IMigrationListener listener, bool hasReturnPath)
         : base(actor, "migration")
     {
         _machine = machine;
         _listener = listener;
         _hasReturnPath = hasReturnPath;
     }
+
+    /// <summary>A link that is to be started.</summary>
+    /// <param name="listener">That of <paramref name="endpoint"/>; belongs to the link.</param>
+    public static IncomingLink Of(
+        IActorRef actor, IVmMachine machine, IMigrationEndpoint endpoint, IMigrationListener listener, MigrationSettings settings) =>
+        settings.Has(MigrationCapability.MappedRam) ? new IncomingFile(actor, machine, endpoint, listener)
+            : new IncomingLink(actor, machine, listener, endpoint.HasReturnPath);
 
     /// <summary>Bytes that were read. Any thread.</summary>
     public long BytesRead => _reader?.Read ?? 0;
@@ -76,8 +84,7 @@ internal sealed class IncomingLink : MigrationLink
 
         _machine.TraceStep("all is here");
         Tell(new GuestArrived(hello.Session, units, record.Argument != 0, missing));
-        _answer.Task.Wait(Stopped);
-        if (_answer.Task.Result is { } refusal)
+        if (AwaitAnswer() is { } refusal)
         {
             Refuse(writer, refusal);
             throw new MigrationException(refusal);
@@ -97,7 +104,7 @@ internal sealed class IncomingLink : MigrationLink
             Tell(new GuestHandedOver(TimeSpan.Zero, Stopwatch.GetTimestamp()));
         }
 
-        _running.Task.Wait(Stopped);
+        AwaitRunning();
         _machine.TraceStep("the guest is here");
         if (_hasReturnPath)
         {
@@ -112,6 +119,17 @@ internal sealed class IncomingLink : MigrationLink
     }
 
     protected override void CleanUp() => CloseListener();
+
+    /// <summary>Waits until the guest could go on here.</summary>
+    /// <returns>Why it cannot; null when it can.</returns>
+    protected string? AwaitAnswer()
+    {
+        _answer.Task.Wait(Stopped);
+        return _answer.Task.Result;
+    }
+
+    /// <summary>Waits until the guest is here.</summary>
+    protected void AwaitRunning() => _running.Task.Wait(Stopped);
 
     private MigrationHello ReadHello(MigrationReader reader, MigrationWriter writer)
     {
@@ -144,5 +162,5 @@ internal sealed class IncomingLink : MigrationLink
         }
     }
 
-    private void CloseListener() => _listener.DisposeAsync().AsTask().GetAwaiter().GetResult();
+    protected void CloseListener() => _listener.DisposeAsync().AsTask().GetAwaiter().GetResult();
 }

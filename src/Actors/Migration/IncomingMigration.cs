@@ -23,7 +23,9 @@ internal sealed class IncomingMigration : HoldingActor
     private readonly IMigrationJournal _journal;
     private readonly MigrationProgress _progress;
     private readonly ILoggingAdapter _log = Context.GetLogger();
+    private readonly IActorRef _supervisor;
     private readonly IActorRef _requester;
+    private readonly MigrationSettings _settings;
     private IncomingLink? _link;
     private GuestArrived? _guest;
 
@@ -33,10 +35,13 @@ internal sealed class IncomingMigration : HoldingActor
     /// <param name="supervisor">Of the VM.</param>
     /// <param name="requester">Is answered when somebody can connect.</param>
     public IncomingMigration(
-        IVmMachine machine, IActorRef supervisor, IActorRef requester, IMigrationEndpoint endpoint, IMigrationJournal journal)
+        IVmMachine machine, IActorRef supervisor, IActorRef requester, IMigrationEndpoint endpoint, MigrationSettings settings,
+        IMigrationJournal journal)
         : base(machine, supervisor)
     {
+        _supervisor = supervisor;
         _requester = requester;
+        _settings = settings;
         _endpoint = endpoint;
         _journal = journal;
         _progress = new MigrationProgress(Context.Parent, incoming: true, (long)machine.Ram.Size);
@@ -67,7 +72,7 @@ internal sealed class IncomingMigration : HoldingActor
         _progress.Address = listener.Address;
         _progress.Enter(MigrationStatus.Setup);
         _requester.Tell(new MigrationStarted(listener.Address));
-        _link = MigrationLink.Start(new IncomingLink(Self, Machine, listener, _endpoint.HasReturnPath));
+        _link = MigrationLink.Start(IncomingLink.Of(Self, Machine, _endpoint, listener, _settings));
         Become(Receiving);
         Stash.UnstashAll();
     }
@@ -100,15 +105,16 @@ internal sealed class IncomingMigration : HoldingActor
             return;
         }
 
-        void NameMissing()
+        void LoadRam()
         {
+            guest.File?.LoadRam(Machine.Ram);
             if (guest.Missing != null)
             {
                 Machine.MissingPages.Start(guest.Missing.Words);
             }
         }
 
-        Hold(VmRunState.InMigrate, _ => Give(state, NameMissing, () => RunTask(
+        Hold(VmRunState.InMigrate, _ => Give(state, LoadRam, () => RunTask(
             () =>
             {
                 _journal.Append(new MigrationArrived($"{guest.Session}", Now));
@@ -160,6 +166,11 @@ internal sealed class IncomingMigration : HoldingActor
     private void Confirm()
     {
         _link!.ConfirmRunning();
+        if (_guest!.File is { } file)
+        {
+            _supervisor.Tell(new FollowLoad(file));
+        }
+
         if (_guest!.Missing != null)
         {
             BecomeReceiving(MigrationStatus.PostcopyActive);

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Vmm.Emulation.Migration;
+using Vmm.Emulation.Snapshots;
 using Vmm.Emulation.State;
 
 namespace Vmm.Actors.Migration;
@@ -34,7 +35,9 @@ internal sealed record SenderFits;
 /// <summary>All of the guest is here.</summary>
 /// <param name="Running">It is to run.</param>
 /// <param name="Missing">Pages that have not come; null when all have.</param>
-internal sealed record GuestArrived(Guid Session, IReadOnlyList<SavedUnit> Units, bool Running, PageBits? Missing);
+/// <param name="File">Has its RAM, which is still to be mapped; null when RAM is here.</param>
+internal sealed record GuestArrived(
+    Guid Session, IReadOnlyList<SavedUnit> Units, bool Running, PageBits? Missing, Snapshot? File = null);
 
 /// <summary>The sender has handed the guest over.</summary>
 /// <param name="StoodStill">How long the guest had stood still then.</param>

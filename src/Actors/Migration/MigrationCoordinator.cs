@@ -116,7 +116,8 @@ internal sealed class MigrationCoordinator : MessageActor
         }
         else if (Open(receive.Uri) is { } endpoint)
         {
-            Make(incoming: true, (vm, requester) => new IncomingMigration(_machine, vm, requester, endpoint, _journal));
+            Make(incoming: true, (vm, requester) => new IncomingMigration(
+                _machine, vm, requester, endpoint, _settings, _journal));
         }
     }
 
@@ -158,7 +159,18 @@ internal sealed class MigrationCoordinator : MessageActor
             return null;
         }
 
-        return Parse(uri);
+        if (Parse(uri) is not { } endpoint)
+        {
+            return null;
+        }
+
+        if (_settings.RefusalOf(endpoint) is { } refusal)
+        {
+            Reject(RejectionCode.InvalidArgument, refusal);
+            return null;
+        }
+
+        return endpoint;
     }
 
     private IMigrationEndpoint? Parse(string uri)

@@ -1,6 +1,7 @@
 using System.Net.Sockets;
 using Akka.Actor;
 using Vmm.Emulation.Migration;
+using Vmm.Emulation.Snapshots;
 using Vmm.Emulation.State;
 
 namespace Vmm.Actors.Migration;
@@ -96,7 +97,7 @@ internal abstract class MigrationLink : IDisposable
         {
             problem = "it was cancelled";
         }
-        catch (Exception e) when (e is IOException or MigrationException or StateException or SocketException)
+        catch (Exception e) when (e is IOException or MigrationException or SnapshotException or StateException or SocketException)
         {
             problem = Stopped.IsCancellationRequested ? "it was cancelled" : e.Message;
         }

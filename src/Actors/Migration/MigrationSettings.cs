@@ -10,8 +10,14 @@ internal sealed record MigrationSettings
     // What can be turned on. Those that stand for what is always so here are among them.
     private static readonly MigrationCapability[] s_supported =
     [
-        MigrationCapability.AutoConverge, MigrationCapability.Events, MigrationCapability.LateBlockActivate,
+        MigrationCapability.AutoConverge, MigrationCapability.Events, MigrationCapability.LateBlockActivate, MigrationCapability.MappedRam,
         MigrationCapability.PauseBeforeSwitchover, MigrationCapability.PostcopyRam, MigrationCapability.ReturnPath,
+    ];
+
+    // What cannot be on together, in QEMU's words (migration/options.c).
+    private static readonly (MigrationCapability One, MigrationCapability Other, string Refusal)[] s_incompatible =
+    [
+        (MigrationCapability.MappedRam, MigrationCapability.PostcopyRam, "Mapped-ram migration is incompatible with postcopy"),
     ];
 
     public static MigrationSettings Default { get; } = new();
@@ -30,6 +36,13 @@ internal sealed record MigrationSettings
 
     public MigrationParameters DescribeParameters() => new([.. Values]);
 
+    /// <summary>Why a migration with these cannot be by an address, in QEMU's words (migration/migration.c); null if it can.</summary>
+    public string? RefusalOf(IMigrationEndpoint endpoint) =>
+        !Has(MigrationCapability.MappedRam) ? null
+        : endpoint.File == null ? "Migration requires seekable transport (e.g. file)"
+        : Text(MigrationParameter.MultifdCompression) != "none" ? "Cannot use compression with mapped-ram"
+        : null;
+
     /// <summary>These with some capabilities turned on or off.</summary>
     /// <param name="refusal">Why not, and then nothing is; null if they are.</param>
     public MigrationSettings With(SetMigrationCapabilities set, out string? refusal)
@@ -44,6 +57,8 @@ internal sealed record MigrationSettings
                 ? $"Capability '{MigrationParameterTable.NameOf(set.Capabilities[i])}' is not supported by this VM" : null;
             changed = changed with { Capabilities = changed.Capabilities.SetItem((int)set.Capabilities[i], set.On[i]) };
         }
+
+        refusal ??= Array.Find(s_incompatible, pair => changed.Has(pair.One) && changed.Has(pair.Other)).Refusal;
 
         return refusal == null ? changed : this;
     }

@@ -1,5 +1,6 @@
 using Akka.Actor;
 using Vmm.Actors.Protocol;
+using Vmm.Actors.Snapshots;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.Migration;
@@ -11,12 +12,13 @@ namespace Vmm.Actors.Migration;
 /// The sender's end. RAM is sent in passes while the guest runs: first all of it, then what has been written meanwhile. When what is left
 /// takes no longer than <c>downtime-limit</c> and another pass would not halve it, the guest is to be held, and the rest follows.
 /// </summary>
-internal sealed class OutgoingLink : MigrationLink
+internal class OutgoingLink : MigrationLink
 {
     // So few pages are sent in less time than a pass takes to begin.
     private const int Few = 32;
 
-    private sealed record Rest(IReadOnlyList<SavedUnit> Units, bool Running);
+    /// <summary>The guest that stands still.</summary>
+    protected sealed record Rest(VmState State, bool Running);
 
     private readonly IVmMachine _machine;
     private readonly IMigrationEndpoint _endpoint;
@@ -27,7 +29,6 @@ internal sealed class OutgoingLink : MigrationLink
 
     // The actor sets them, the thread reads them.
     private volatile MigrationSettings _settings = MigrationSettings.Default;
-    private volatile MigrationWriter? _writer;
     private volatile RamSource? _ram;
     private volatile PageServer? _server;
     private volatile bool _postcopy;
@@ -35,7 +36,7 @@ internal sealed class OutgoingLink : MigrationLink
     // The thread sets it.
     private long _expectedMilliseconds;
 
-    private OutgoingLink(
+    protected OutgoingLink(
         IActorRef actor, IVmMachine machine, IMigrationEndpoint endpoint, MigrationHello hello, MigrationSettings settings)
         : base(actor, "migration")
     {
@@ -48,13 +49,17 @@ internal sealed class OutgoingLink : MigrationLink
     /// <summary>A link that is to be started.</summary>
     public static OutgoingLink Of(
         IActorRef actor, IVmMachine machine, IMigrationEndpoint endpoint, MigrationHello hello, MigrationSettings settings) =>
-        new(actor, machine, endpoint, hello, settings);
+        settings.Has(MigrationCapability.MappedRam) ? new OutgoingFile(actor, machine, endpoint, hello, settings)
+            : new OutgoingLink(actor, machine, endpoint, hello, settings);
+
+    /// <summary>How fast RAM is sent while the guest runs.</summary>
+    protected RateLimit Limit => _limit;
 
     /// <summary>How fast pages are sent that the receiver lacks and has not asked for.</summary>
     public RateLimit PostcopyLimit { get; } = new();
 
     /// <summary>Bytes that were written. Any thread.</summary>
-    public long Written => _writer?.Written ?? 0;
+    public long Written => _ram?.Written ?? 0;
 
     /// <summary>The RAM that is sent; null before the first pass. Any thread may read its figures.</summary>
     public RamSource? Ram => _ram;
@@ -88,7 +93,7 @@ internal sealed class OutgoingLink : MigrationLink
 
     /// <summary>The guest stands still; this is its state. The actor calls it once.</summary>
     /// <param name="running">It is to run at the receiver.</param>
-    public void Finish(IReadOnlyList<SavedUnit> units, bool running) => _rest.SetResult(new Rest(units, running));
+    public void Finish(VmState state, bool running) => _rest.SetResult(new Rest(state, running));
 
     /// <summary>The guest is the receiver's. The actor calls it once, after <see cref="ReceiverReady"/>.</summary>
     public void Commit() => _commit.SetResult();
@@ -97,7 +102,6 @@ internal sealed class OutgoingLink : MigrationLink
     {
         Stream stream = Own(_endpoint.ConnectAsync(Stopped).GetAwaiter().GetResult());
         var writer = new MigrationWriter(stream);
-        _writer = writer;
         writer.WriteMagic();
         writer.Write(MigrationRecordKind.Hello, 0, _hello.ToJson());
         var reader = new MigrationReader(stream);
@@ -107,20 +111,9 @@ internal sealed class OutgoingLink : MigrationLink
             reader.Expect(MigrationRecordKind.Accepted);
         }
 
-        Tell(new LinkAccepted());
-        _machine.TraceStep("the receiver takes the machine");
-        var ram = new RamSource(_machine.Ram, _machine.DirtyLog, writer, _limit);
-        _ram = ram;
-        if (_postcopy)
-        {
-            ram.Interrupt();
-        }
-
-        int[] left = SendPasses(ram);
-        _machine.TraceStep($"{left.Length} pages are left");
-        Tell(new StopWanted());
-        _rest.Task.Wait(Stopped);
-        PageBits? missing = SendRest(ram, writer, left, _rest.Task.Result);
+        var ram = new RecordedRam(_machine.Ram, _machine.DirtyLog, writer, _limit);
+        (int[] left, Rest rest) = SendWhileRunning(ram);
+        PageBits? missing = SendRest(ram, writer, left, rest);
         if (_endpoint.HasReturnPath)
         {
             _machine.TraceStep("all is sent");
@@ -154,7 +147,26 @@ internal sealed class OutgoingLink : MigrationLink
         }
     }
 
-    private void HandOver()
+    /// <summary>Sends RAM, and returns when the guest stands still, with the pages that were left when it was to.</summary>
+    protected (int[] Left, Rest Guest) SendWhileRunning(RamSource ram)
+    {
+        Tell(new LinkAccepted());
+        _machine.TraceStep("the receiver takes the machine");
+        _ram = ram;
+        if (_postcopy)
+        {
+            ram.Interrupt();
+        }
+
+        int[] left = SendPasses(ram);
+        _machine.TraceStep($"{left.Length} pages are left");
+        Tell(new StopWanted());
+        _rest.Task.Wait(Stopped);
+        return (left, _rest.Task.Result);
+    }
+
+    /// <summary>The receiver has all; returns when the guest is its own.</summary>
+    protected void HandOver()
     {
         Tell(new ReceiverReady());
         _commit.Task.Wait(Stopped);
@@ -212,10 +224,13 @@ internal sealed class OutgoingLink : MigrationLink
     private static int[] Union(int[] pages, IReadOnlyList<int> others) =>
         pages.Length == 0 ? [.. others] : [.. pages.Concat(others).Distinct().Order()];
 
+    /// <summary>What is still to be sent of the guest that stands still.</summary>
+    protected int[] LastPages(int[] left) => Union(left, _machine.DirtyLog.Harvest());
+
     // The pages that the receiver has to ask for, or null when it has all.
     private PageBits? SendRest(RamSource ram, MigrationWriter writer, int[] left, Rest rest)
     {
-        int[] pages = Union(left, _machine.DirtyLog.Harvest());
+        int[] pages = LastPages(left);
         PageBits? missing = null;
         if (_postcopy)
         {
@@ -233,7 +248,7 @@ internal sealed class OutgoingLink : MigrationLink
         }
 
         using var archive = new MemoryStream();
-        Archive.Write(archive, rest.Units);
+        Archive.Write(archive, rest.State.Units);
         writer.Write(MigrationRecordKind.State, 0, archive.GetBuffer().AsSpan(0, (int)archive.Length));
         writer.Write(MigrationRecordKind.End, rest.Running ? 1ul : 0);
         writer.Flush();

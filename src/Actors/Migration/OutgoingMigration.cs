@@ -137,7 +137,7 @@ internal sealed class OutgoingMigration : HoldingActor
 
     private void SwitchOver(VmRunState from) => Collect(state =>
     {
-        _link.Finish(state.Units, running: from == VmRunState.Running);
+        _link.Finish(state, running: from == VmRunState.Running);
         Become(SendingRest);
         Stash.UnstashAll();
     });

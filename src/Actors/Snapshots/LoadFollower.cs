@@ -9,15 +9,16 @@ namespace Vmm.Actors.Snapshots;
 /// </summary>
 internal sealed class LoadFollower
 {
-    private readonly SnapshotStore _store;
+    private readonly SnapshotStore? _store;
     private readonly Snapshot _snapshot;
     private readonly MappedRam _ram;
 
     // Written by whoever stops it.
     private volatile bool _stopped;
 
+    /// <param name="store">Where the snapshot is; null for a file of its own.</param>
     /// <param name="snapshot">Was loaded.</param>
-    public LoadFollower(SnapshotStore store, Snapshot snapshot, GuestMemory ram)
+    public LoadFollower(SnapshotStore? store, Snapshot snapshot, GuestMemory ram)
     {
         (_store, _snapshot) = (store, snapshot);
         _ram = new MappedRam(snapshot, ram, () => _stopped);
@@ -26,7 +27,7 @@ internal sealed class LoadFollower
     /// <param name="damaged">Is told what of RAM is damaged. Any thread, at most once.</param>
     public void Start(Action<string> damaged)
     {
-        Task recording = _ram.HasOrder ? Task.CompletedTask : Task.Factory.StartNew(
+        Task recording = !_ram.WantsOrder ? Task.CompletedTask : Task.Factory.StartNew(
             Record, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         _ = Task.Factory.StartNew(
             () =>
@@ -56,7 +57,7 @@ internal sealed class LoadFollower
         {
             if (_ram.Record() is { Count: > 0 } order)
             {
-                _store.KeepWorkingSet(_snapshot, order);
+                _store?.KeepWorkingSet(_snapshot, order);
             }
         }
         catch (Exception e) when (e is SnapshotException or IOException or UnauthorizedAccessException)

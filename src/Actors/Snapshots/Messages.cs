@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
+using Vmm.Emulation.Snapshots;
 
 namespace Vmm.Actors.Snapshots;
 
@@ -77,3 +78,7 @@ internal sealed record HotplugRestored;
 
 /// <summary>To the vCPU manager of a machine that was loaded: the CPUs that PSCI has as on run when they are resumed.</summary>
 internal sealed record StartLoadedVcpus;
+
+/// <summary>To the supervisor, which passes it on: the VM runs with RAM that was mapped from files.</summary>
+/// <param name="Snapshot">Was loaded; the receiver's from now on.</param>
+internal sealed record FollowLoad(Snapshot Snapshot);

@@ -103,6 +103,11 @@ internal sealed class SnapshotCoordinator : HoldingActor
             }
         });
         Receive<VmReset>(_ => StopFollowing());
+        Receive<FollowLoad>(loaded =>
+        {
+            StopFollowing();
+            Follow(loaded.Snapshot);
+        });
         Receive<RamIsDamaged>(damaged =>
         {
             if (damaged.Follower == _follower)
@@ -127,7 +132,7 @@ internal sealed class SnapshotCoordinator : HoldingActor
             return;
         }
 
-        LoadFollower follower = _follower = new LoadFollower(_store!, snapshot, Machine.Ram);
+        LoadFollower follower = _follower = new LoadFollower(_store, snapshot, Machine.Ram);
         IActorRef self = Self;
         follower.Start(report => self.Tell(new RamIsDamaged(follower, report)));
     }
@@ -235,6 +240,7 @@ internal sealed class SnapshotCoordinator : HoldingActor
         try
         {
             snapshot.RequireFits(Machine.Identity);
+            snapshot.CheckMap();
             return new Prepared(snapshot, LoadableVm.Of(Machine, snapshot.ReadState()));
         }
         catch (Exception e)

@@ -41,6 +41,7 @@ public sealed partial class VmSupervisor
 
     private void Claims()
     {
+        Receive<FollowLoad>(ToSnapshots);
         Receive<ClaimVm>(claim =>
         {
             if (!_claim.By.IsNobody())

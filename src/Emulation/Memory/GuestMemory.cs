@@ -20,8 +20,10 @@ public sealed unsafe partial class GuestMemory : IDisposable
     private byte* _host;
     private bool _direct = true;
 
-    // Pages that were not written yet are those of a file; see MapFile. Whoever maps or clears the memory, while no vCPU runs.
-    private bool _ofFile;
+    // Of each page, whether it is a file's until it is written; null while none is. And the files, which are not closed before. Both are
+    // for whoever maps or clears the memory, while no vCPU runs, and the former is read by whoever saves it then or later.
+    private volatile bool[]? _ofFile;
+    private readonly List<SafeFileHandle> _files = [];
 
     // The log of written pages; null while nobody asks for it.
     private DirtyLog? _log;
@@ -183,7 +185,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
     }
 
     /// <summary>
-    /// Which pages the host has memory for, by number: the others are zero. A page that is touched meanwhile may be told as not there. Any
+    /// Which pages the host has memory or a file for, by number: the others are zero. A page that is touched meanwhile may be told as not there. Any
     /// thread (Linux, Documentation/admin-guide/mm/pagemap.rst).
     /// </summary>
     public bool[] PresentPages()
@@ -191,9 +193,10 @@ public sealed unsafe partial class GuestMemory : IDisposable
         bool[] present = new bool[Size >> PageShift];
         try
         {
-            if (!_ofFile && Environment.SystemPageSize == PageSize)
+            if (Environment.SystemPageSize == PageSize)
             {
                 ReadPresent(present);
+                AddPagesOfFile(present);
                 return present;
             }
         }
@@ -204,6 +207,17 @@ public sealed unsafe partial class GuestMemory : IDisposable
 
         Array.Fill(present, true);
         return present;
+    }
+
+    private void AddPagesOfFile(bool[] present)
+    {
+        if (_ofFile is { } ofFile)
+        {
+            for (int page = 0; page < present.Length; page++)
+            {
+                present[page] |= ofFile[page];
+            }
+        }
     }
 
     private void ReadPresent(bool[] present)
@@ -263,21 +277,22 @@ public sealed unsafe partial class GuestMemory : IDisposable
     {
         Volatile.Read(ref _missing)?.GiveUp();
         GiveBack(0, Size);
-        _ofFile = false;
+        ForgetFiles();
         MarkWritten(Start.Value, Size);
     }
 
     /// <summary>
-    /// Replaces bytes by those of a file, which are at the same offset there. A page is read from the file when it is first touched, and is
-    /// copied when it is first written: the file is never changed. It must not be changed by others either, nor be cut; it may be removed,
-    /// and its handle closed. No vCPU may run.
+    /// Replaces bytes by those of a file. A page is read from the file when it is first touched, and is copied when it is first written: the
+    /// file is never changed. It must not be changed by others either, nor be cut; it may be removed. Its handle may be disposed of: it
+    /// stays open, and so locked where it is (flock(2)), as long as it is mapped. No vCPU may run.
     /// </summary>
-    /// <param name="offset">Of the first byte; at a page.</param>
+    /// <param name="start">Where the file has the first byte of this memory; at a page.</param>
+    /// <param name="offset">Of the first byte that is replaced, in this memory; at a page.</param>
     /// <param name="length">Whole pages.</param>
     /// <exception cref="IOException">The host refuses to map it.</exception>
-    internal void MapFile(SafeFileHandle file, ulong offset, ulong length)
+    internal void MapFile(SafeFileHandle file, long start, ulong offset, ulong length)
     {
-        if (!Contains(Start.Value + offset, length) || (offset | length) % PageSize != 0)
+        if (!Contains(Start.Value + offset, length) || ((ulong)start | offset | length) % PageSize != 0)
         {
             throw new ArgumentOutOfRangeException(
                 nameof(offset), $"0x{offset:x}+0x{length:x} is no part of guest memory of 0x{Size:x} bytes");
@@ -292,10 +307,16 @@ public sealed unsafe partial class GuestMemory : IDisposable
             // SAFETY: the new mapping takes the place of the old one, wholly and at once (mmap(2), MAP_FIXED).
             void* p = Mmap(
                 _host + offset, (nuint)length, ProtRead | ProtWrite, MapPrivate | MapFixed | MapNoReserve, (int)file.DangerousGetHandle(),
-                (nint)offset);
+                checked((nint)(start + (long)offset)));
             if (p == (void*)-1)
             {
                 throw new IOException($"the host refused to map the file: error {Marshal.GetLastPInvokeError()}");
+            }
+
+            if (!_files.Contains(file))
+            {
+                _files.Add(file);
+                held = false;
             }
         }
         finally
@@ -306,14 +327,24 @@ public sealed unsafe partial class GuestMemory : IDisposable
             }
         }
 
-        _ofFile = true;
+        bool[] ofFile = _ofFile ?? new bool[Size >> PageShift];
+        ofFile.AsSpan((int)(offset >> PageShift), (int)(length >> PageShift)).Fill(true);
+        _ofFile = ofFile;
         MarkWritten(Start.Value + offset, length);
+    }
+
+    // Nothing is mapped any more.
+    private void ForgetFiles()
+    {
+        _ofFile = null;
+        _files.ForEach(file => file.DangerousRelease());
+        _files.Clear();
     }
 
     // Whole pages, which read zero afterwards and take no room of the host. The pages of a file would only come back from it.
     private void GiveBack(ulong offset, ulong length)
     {
-        if (!_ofFile)
+        if (_ofFile == null)
         {
             _ = Madvise(_host + offset, (nuint)length, MadvDontNeed);
             return;
@@ -360,6 +391,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
         {
             _ = Munmap(_host, (nuint)Size);
             _host = null;
+            ForgetFiles();
         }
     }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using Vmm.Emulation.Snapshots;
 
 namespace Vmm.Emulation.Migration;
 
@@ -24,6 +25,11 @@ public sealed class MigrationReader(Stream stream)
         ReadOnlySpan<byte> expected = MigrationWriter.Magic;
         Span<byte> magic = stackalloc byte[expected.Length];
         Fill(magic);
+        if (MappedFile.Begins(magic))
+        {
+            throw new MigrationException("the file was saved with 'mapped-ram': turn that capability on before it is read");
+        }
+
         if (!magic[..^1].SequenceEqual(expected[..^1]))
         {
             throw new MigrationException("this is no migration of Vmm: its first bytes are others");

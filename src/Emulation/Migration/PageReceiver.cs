@@ -52,25 +52,13 @@ public sealed class PageReceiver(GuestMemory ram, MissingPages missing, Migratio
 
     private void Take(MigrationRecord record)
     {
-        ulong pages = ram.Size / GuestMemory.PageSize;
-        ulong first = record.Kind == MigrationRecordKind.ZeroPages ? (uint)record.Argument : record.Argument;
-        ulong count = record.Kind switch
-        {
-            MigrationRecordKind.Pages when record.Length % GuestMemory.PageSize == 0 => (ulong)record.Length / GuestMemory.PageSize,
-            MigrationRecordKind.ZeroPages => record.Argument >> 32,
-            _ => throw new MigrationException($"the migration stream has a record {record.Kind} in place of RAM"),
-        };
-        if (count == 0 || first >= pages || count > pages - first)
-        {
-            throw new MigrationException("the migration stream has pages that are not in RAM");
-        }
-
+        PageRange pages = PageRange.Of(record, ram);
         Span<byte> bytes = _pages.AsSpan(0, record.Length);
         reader.ReadPayload(bytes);
-        for (int i = 0; i < (int)count; i++)
+        for (int i = 0; i < pages.Count; i++)
         {
             missing.Arrive(
-                (int)first + i, bytes.IsEmpty ? bytes : bytes.Slice(i * GuestMemory.PageSize, GuestMemory.PageSize));
+                pages.First + i, bytes.IsEmpty ? bytes : bytes.Slice(i * GuestMemory.PageSize, GuestMemory.PageSize));
         }
     }
 

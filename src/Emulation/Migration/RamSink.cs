@@ -16,30 +16,14 @@ public sealed class RamSink(GuestMemory ram, MigrationReader reader)
     /// <exception cref="IOException">The stream has ended, or the link is lost.</exception>
     public void Take(MigrationRecord record)
     {
-        switch (record.Kind)
+        PageRange pages = PageRange.Of(record, ram);
+        if (record.Kind == MigrationRecordKind.ZeroPages)
         {
-            case MigrationRecordKind.Pages:
-                RequireInside(record.Argument, (uint)record.Length / GuestMemory.PageSize, record.Length % GuestMemory.PageSize == 0);
-                reader.ReadPayload(ram.Span(ram.Start + (record.Argument * GuestMemory.PageSize), record.Length));
-                Volatile.Write(ref _pages, _pages + (record.Length / GuestMemory.PageSize));
-                break;
-            case MigrationRecordKind.ZeroPages:
-                ulong first = (uint)record.Argument;
-                ulong count = record.Argument >> 32;
-                RequireInside(first, count, true);
-                ram.Zero(ram.Start + (first * GuestMemory.PageSize), count * GuestMemory.PageSize);
-                break;
-            default:
-                throw new MigrationException($"the migration stream has a record {record.Kind} in place of RAM");
+            ram.Zero(ram.Start + pages.Offset, (ulong)pages.Count * GuestMemory.PageSize);
+            return;
         }
-    }
 
-    private void RequireInside(ulong first, ulong count, bool whole)
-    {
-        ulong pages = ram.Size / GuestMemory.PageSize;
-        if (!whole || count == 0 || first >= pages || count > pages - first)
-        {
-            throw new MigrationException("the migration stream has pages that are not in RAM");
-        }
+        reader.ReadPayload(ram.Span(ram.Start + pages.Offset, record.Length));
+        Volatile.Write(ref _pages, _pages + pages.Count);
     }
 }

@@ -5,13 +5,13 @@ using Vmm.Emulation.Memory;
 namespace Vmm.Emulation.Migration;
 
 /// <summary>
-/// Sends RAM while the guest may write it: first all of it, and then again and again what has been written meanwhile. One thread at a time.
+/// Sends RAM while the guest may write it: first all of it, and then again and again what has been written meanwhile. What a page is sent
+/// as is a derived class's. One thread at a time.
 /// </summary>
 /// <param name="ram">The RAM.</param>
 /// <param name="log">Started by <see cref="SendAll"/>. The owner stops it.</param>
-/// <param name="writer">Where to.</param>
 /// <param name="limit">How fast, while the guest runs.</param>
-public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter writer, RateLimit limit)
+public abstract class RamSource(GuestMemory ram, DirtyLog log, RateLimit limit)
 {
     // The limit is asked once for so many bytes.
     private const int Slice = 64 << 10;
@@ -24,9 +24,12 @@ public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter wri
     private long _remaining;
     private volatile bool _interrupted;
 
-    // Of the pass under way: bytes that are still to be taken from the limit, and the time waited for it.
+    // Of the pass under way: whether the guest runs, bytes that are still to be taken from the limit, and the time waited for it.
+    private bool _limited;
     private long _unspent;
     private long _waited;
+
+    protected GuestMemory Ram { get; } = ram;
 
     /// <summary>Pages that were sent as zeros, or left out of the first pass because they are. Any thread.</summary>
     public long ZeroPages => Volatile.Read(ref _zeroPages);
@@ -36,6 +39,9 @@ public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter wri
 
     /// <summary>Pages that this pass has still to send. Any thread.</summary>
     public long Remaining => Volatile.Read(ref _remaining);
+
+    /// <summary>Bytes that were written. Any thread.</summary>
+    public abstract long Written { get; }
 
     /// <summary>Bytes that the link took in a second in the last long pass. Waiting for the limit does not count.</summary>
     public long LinkBytesPerSecond { get; private set; }
@@ -53,7 +59,7 @@ public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter wri
     public int[] SendAll(CancellationToken stop)
     {
         log.Start();
-        bool[] present = ram.PresentPages();
+        bool[] present = Ram.PresentPages();
         int[] pages = [.. Enumerable.Range(0, present.Length).Where(page => present[page])];
         Volatile.Write(ref _zeroPages, present.Length - pages.Length);
         return Pass(pages, limited: true, sendZeros: false, stop);
@@ -69,49 +75,21 @@ public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter wri
 
     private int[] Pass(int[] pages, bool limited, bool sendZeros, CancellationToken stop)
     {
-        (_unspent, _waited) = (0, 0);
+        (_limited, _unspent, _waited) = (limited, 0, 0);
         long began = Stopwatch.GetTimestamp();
-        long written = writer.Written;
-        var whole = default(Run);
-        var zeros = default(Run);
+        long written = Written;
         int next = 0;
         for (; next < pages.Length && !(limited && _interrupted); next++)
         {
-            int page = pages[next];
-            ReadOnlySpan<byte> bytes = ram.Span(ram.Start + ((ulong)page * GuestMemory.PageSize), GuestMemory.PageSize);
-            if (IsZero(bytes))
-            {
-                if (!zeros.CanTake(page))
-                {
-                    WritePages(ref whole, limited, stop);
-                    WriteZeros(ref zeros, sendZeros);
-                }
-
-                zeros.Take(page);
-                continue;
-            }
-
-            if (!whole.CanTake(page))
-            {
-                WritePages(ref whole, limited, stop);
-            }
-
-            whole.Take(page);
-            if (!writer.AddPage(bytes))
-            {
-                WritePages(ref whole, limited, stop);
-            }
-
+            Put(pages[next], sendZeros, stop);
             Volatile.Write(ref _remaining, pages.Length - next - 1);
         }
 
-        WritePages(ref whole, limited, stop);
-        WriteZeros(ref zeros, sendZeros);
-        writer.Flush();
+        EndPass(sendZeros, stop);
         Volatile.Write(ref _remaining, 0);
 
         // A short pass says nothing of the link: what it had to send is in a buffer.
-        long sent = writer.Written - written;
+        long sent = Written - written;
         if (sent >= LongPass || LinkBytesPerSecond == 0)
         {
             long taken = Math.Max(Stopwatch.GetTimestamp() - began - _waited, 1);
@@ -121,47 +99,35 @@ public sealed class RamSource(GuestMemory ram, DirtyLog log, MigrationWriter wri
         return pages[next..];
     }
 
+    /// <summary>A page of the pass under way is to be sent, now or with later ones. They come in order.</summary>
+    /// <param name="sendZeros">Also if it is zero.</param>
+    protected abstract void Put(int page, bool sendZeros, CancellationToken stop);
+
+    /// <summary>What is still to be sent of this pass is sent.</summary>
+    protected abstract void EndPass(bool sendZeros, CancellationToken stop);
+
+    /// <summary>The bytes of a page. The guest may write them meanwhile.</summary>
+    protected ReadOnlySpan<byte> BytesOf(int page) =>
+        Ram.Span(Ram.Start + ((ulong)page * GuestMemory.PageSize), GuestMemory.PageSize);
+
     // Apart, because what depends on the host's vectors is not compiled ahead, and all of a pass would not be with it.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private static bool IsZero(ReadOnlySpan<byte> page) => !page.ContainsAnyExcept((byte)0);
+    protected static bool IsZero(ReadOnlySpan<byte> page) => !page.ContainsAnyExcept((byte)0);
 
-    private void WritePages(ref Run run, bool limited, CancellationToken stop)
+    /// <summary>Counts pages that were found zero.</summary>
+    protected void CountZeros(int pages) => Volatile.Write(ref _zeroPages, _zeroPages + pages);
+
+    /// <summary>Counts pages that were sent whole, and waits if that was faster than is allowed.</summary>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    protected void Spend(int pages, CancellationToken stop)
     {
         stop.ThrowIfCancellationRequested();
-        writer.CompletePages(run.First);
-        Volatile.Write(ref _normalPages, _normalPages + run.Count);
-        _unspent += (long)run.Count * GuestMemory.PageSize;
-        run = default;
-        if (limited && _unspent >= Slice)
+        Volatile.Write(ref _normalPages, _normalPages + pages);
+        _unspent += (long)pages * GuestMemory.PageSize;
+        if (_limited && _unspent >= Slice)
         {
             _waited += limit.Spend(_unspent, stop);
             _unspent = 0;
-        }
-    }
-
-    private void WriteZeros(ref Run run, bool send)
-    {
-        Volatile.Write(ref _zeroPages, _zeroPages + run.Count);
-        if (send && run.Count > 0)
-        {
-            writer.Write(MigrationRecordKind.ZeroPages, (uint)run.First | ((ulong)run.Count << 32));
-        }
-
-        run = default;
-    }
-
-    // Pages that follow each other.
-    private struct Run
-    {
-        public int First;
-        public int Count;
-
-        public readonly bool CanTake(int page) => Count == 0 || page == First + Count;
-
-        public void Take(int page)
-        {
-            First = Count == 0 ? page : First;
-            Count++;
         }
     }
 }

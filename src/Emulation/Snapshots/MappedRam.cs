@@ -22,9 +22,12 @@ public sealed class MappedRam(Snapshot snapshot, GuestMemory ram, Func<bool> isS
     /// <summary>Whether an earlier load has left an order.</summary>
     public bool HasOrder => _order != null;
 
+    /// <summary>Whether the blocks that this load's guest touches are to be recorded: there is a folder to keep their order in.</summary>
+    public bool WantsOrder => _order == null && snapshot.Tag.Length > 0;
+
     /// <summary>Reads and maps, and returns when all is read.</summary>
     /// <exception cref="SnapshotException">A block is damaged: the guest may have read it.</exception>
-    public void Read() => Snapshot.Named(snapshot.Tag, () =>
+    public void Read() => Snapshot.Named(snapshot.Name, () =>
     {
         using RamReader reader = snapshot.ReadRam();
         var read = new HashSet<int>();

@@ -1,4 +1,3 @@
-using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Snapshots;
@@ -30,36 +29,27 @@ internal static class RamImage
 
     /// <summary>The blocks that have some of these pages, each once.</summary>
     internal static IEnumerable<long> BlocksOf(IEnumerable<int> pages) =>
-        pages.Select(page => page / (long)(BlockSize / GuestMemory.PageSize)).Distinct();
+        pages.Select(BlockOf).Distinct();
+
+    /// <summary>The block that has a page.</summary>
+    internal static long BlockOf(int page) => page / (BlockSize / GuestMemory.PageSize);
 
     /// <summary>Reads a whole file, piece by piece, and compares its checksum.</summary>
     /// <param name="what">The file, for a message.</param>
     /// <exception cref="SnapshotException">It is another.</exception>
-    internal static void RequireChecksum(SafeFileHandle file, SavedFile saved, string what)
+    internal static void RequireChecksum(FilePart file, SavedFile saved, string what)
     {
         byte[] piece = new byte[1 << 20];
         uint checksum = 0;
         for (long at = 0; at < saved.Length;)
         {
             Span<byte> bytes = piece.AsSpan(0, (int)Math.Min(piece.Length, saved.Length - at));
-            ReadExactly(file, bytes, at);
+            file.ReadExactly(bytes, at);
             checksum = Crc32C.Append(checksum, bytes);
             at += bytes.Length;
         }
 
         Require(SnapshotFormat.Text(checksum) == saved.Crc32c, what, "its checksum is wrong");
-    }
-
-    /// <exception cref="SnapshotException">The file ends before.</exception>
-    internal static void ReadExactly(SafeFileHandle file, Span<byte> bytes, long offset)
-    {
-        while (bytes.Length > 0)
-        {
-            int read = RandomAccess.Read(file, bytes, offset);
-            Require(read > 0, "a file of it", "it is cut short");
-            bytes = bytes[read..];
-            offset += read;
-        }
     }
 
     /// <exception cref="SnapshotException">It is not right.</exception>

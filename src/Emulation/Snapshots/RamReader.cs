@@ -1,4 +1,3 @@
-using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Memory;
 using ZstdSharp;
 
@@ -13,11 +12,15 @@ internal sealed class RamReader : IDisposable
     // A run of so many blocks that differ from the parent's is mapped; shorter ones are copied, so that there are not too many mappings.
     private const int ShortestMapping = 16;
 
+    // A run of so many blocks of zeros is no part of a mapping, or of more where RAM is so large that there would be too many mappings.
+    private const int ShortestHole = 16;
+    private const int MostMappings = 1 << 14;
+
     private const string Stray = "its file is not zero where no block is";
 
     private readonly ulong _memoryBytes;
     private readonly SavedRam _saved;
-    private readonly SafeFileHandle _file;
+    private readonly FilePart _file;
     private readonly RamReader? _parent;
     private readonly RamBlock[] _blocks;
     private readonly Decompressor? _decompressor;
@@ -28,7 +31,7 @@ internal sealed class RamReader : IDisposable
     /// <param name="map">Is read now.</param>
     /// <param name="parent">Disposed with this; null for a snapshot without.</param>
     /// <exception cref="SnapshotException">The map is damaged.</exception>
-    public RamReader(ulong memoryBytes, SavedRam saved, SafeFileHandle file, SafeFileHandle map, RamReader? parent)
+    public RamReader(ulong memoryBytes, SavedRam saved, FilePart file, FilePart map, RamReader? parent)
     {
         (_memoryBytes, _saved, _file, _parent) = (memoryBytes, saved, file, parent);
         RamImage.Require(saved.Map.Length == RamImage.MapLength(memoryBytes), "the map of RAM", "its length is wrong");
@@ -38,7 +41,7 @@ internal sealed class RamReader : IDisposable
         for (long at = 0; at < saved.Map.Length;)
         {
             Span<byte> piece = bytes.AsSpan(0, (int)Math.Min(bytes.Length, saved.Map.Length - at));
-            RamImage.ReadExactly(map, piece, at);
+            map.ReadExactly(piece, at);
             for (int entry = 0; entry < piece.Length; entry += RamImage.EntrySize)
             {
                 _blocks[(at + entry) / RamImage.EntrySize] = RamBlock.Read(piece[entry..]);
@@ -82,7 +85,7 @@ internal sealed class RamReader : IDisposable
             : entry.Length > 0 && entry.Length <= _stored.Length && entry.Offset >= 0 && entry.Offset <= _saved.Length - entry.Length;
         RamImage.Require(right, where, "its place is wrong");
         Span<byte> bytes = _stored.AsSpan(0, entry.Length);
-        RamImage.ReadExactly(_file, bytes, entry.Offset);
+        _file.ReadExactly(bytes, entry.Offset);
         RamImage.Require(Crc32C.Of(bytes) == entry.Checksum, where, "its checksum is wrong");
         return _decompressor == null ? bytes : Decompress(_decompressor, bytes, _plain.AsSpan(0, length), where);
     }
@@ -108,25 +111,25 @@ internal sealed class RamReader : IDisposable
     /// <exception cref="SnapshotException">A file is damaged.</exception>
     public void Load(GuestMemory ram)
     {
+        ram.Clear();
         if (_decompressor == null)
         {
             Map(ram);
             return;
         }
 
-        ram.Clear();
         for (int block = 0; block < Blocks; block++)
         {
             Copy(ram, block);
         }
     }
 
-    // The parent's RAM first, and over it what differs.
+    // The parent's RAM first, and over it what differs. RAM is zero before.
     private void Map(GuestMemory ram)
     {
         if (_parent == null)
         {
-            ram.MapFile(_file, 0, ram.Size);
+            MapWithoutHoles(ram);
             return;
         }
 
@@ -141,8 +144,7 @@ internal sealed class RamReader : IDisposable
 
             if (end - first >= ShortestMapping)
             {
-                ulong start = (ulong)first * RamImage.BlockSize;
-                ram.MapFile(_file, start, Math.Min(ram.Size, (ulong)end * RamImage.BlockSize) - start);
+                MapBlocks(ram, first, end);
             }
             else
             {
@@ -154,6 +156,44 @@ internal sealed class RamReader : IDisposable
 
             first = end + 1;
         }
+    }
+
+    // What is not mapped is known to be zero, so the next save need not look at it.
+    private void MapWithoutHoles(GuestMemory ram)
+    {
+        int shortestHole = Math.Max(ShortestHole, Blocks / MostMappings);
+        int first = -1;
+        int end = 0;
+        for (int block = 0; block < Blocks; block++)
+        {
+            if (_blocks[block].IsZero)
+            {
+                continue;
+            }
+
+            if (first < 0)
+            {
+                first = block;
+            }
+            else if (block - end >= shortestHole)
+            {
+                MapBlocks(ram, first, end);
+                first = block;
+            }
+
+            end = block + 1;
+        }
+
+        if (first >= 0)
+        {
+            MapBlocks(ram, first, end);
+        }
+    }
+
+    private void MapBlocks(GuestMemory ram, int first, int end)
+    {
+        ulong start = (ulong)first * RamImage.BlockSize;
+        ram.MapFile(_file.File, _file.Start, start, Math.Min(ram.Size, (ulong)end * RamImage.BlockSize) - start);
     }
 
     private void Copy(GuestMemory ram, int block)
@@ -214,7 +254,7 @@ internal sealed class RamReader : IDisposable
         while (start < end)
         {
             Span<byte> piece = _plain.AsSpan(0, (int)Math.Min(_plain.Length, end - start));
-            RamImage.ReadExactly(_file, piece, start);
+            _file.ReadExactly(piece, start);
             RamImage.Require(!piece.ContainsAnyExcept((byte)0), where, how);
             start += piece.Length;
         }

@@ -1,5 +1,4 @@
 using System.Numerics;
-using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Memory;
 using ZstdSharp;
 
@@ -18,8 +17,8 @@ internal sealed class RamWriter : IDisposable
     private const int EntriesAtOnce = 4096;
 
     private readonly GuestMemory _ram;
-    private readonly SafeFileHandle _file;
-    private readonly SafeFileHandle _map;
+    private readonly FilePart _file;
+    private readonly FilePart _map;
     private readonly Compressor? _compressor;
     private readonly RamReader? _parent;
     private readonly RamBlock[] _blocks;
@@ -33,10 +32,10 @@ internal sealed class RamWriter : IDisposable
     // Compressed: where the next frame is to be.
     private long _end;
 
-    /// <param name="file">Empty.</param>
-    /// <param name="map">Empty.</param>
+    /// <param name="file">Empty, as all of the file behind it is.</param>
+    /// <param name="map">Empty, in another file or behind RAM.</param>
     /// <param name="parent">Of the same compression; disposed with this. Null for a snapshot of its own.</param>
-    public RamWriter(GuestMemory ram, RamCompression compression, SafeFileHandle file, SafeFileHandle map, RamReader? parent)
+    public RamWriter(GuestMemory ram, RamCompression compression, FilePart file, FilePart map, RamReader? parent)
     {
         (_ram, _file, _map, _parent) = (ram, file, map, parent);
         _compressor = compression == RamCompression.Zstd ? new Compressor(FastestLevel) : null;
@@ -47,17 +46,28 @@ internal sealed class RamWriter : IDisposable
 
     public long Blocks => _blocks.LongLength;
 
-    /// <summary>Writes a block as it is now.</summary>
-    /// <returns>Whether it takes room in the file.</returns>
+    /// <summary>
+    /// Writes all blocks that the host has memory for: the others are zero. What is written to RAM meanwhile is to be written again.
+    /// </summary>
+    /// <returns>How many take room in the file.</returns>
     /// <exception cref="IOException">A file cannot be written.</exception>
-    public bool Write(long block)
+    public long WriteAll()
+    {
+        bool[] present = _ram.PresentPages();
+        return RamImage.BlocksOf(Enumerable.Range(0, present.Length).Where(page => present[page])).LongCount(block => Write(block) > 0);
+    }
+
+    /// <summary>Writes a block as it is now.</summary>
+    /// <returns>How many pages of it take room in the file.</returns>
+    /// <exception cref="IOException">A file cannot be written.</exception>
+    public int Write(long block)
     {
         ulong start = (ulong)block * RamImage.BlockSize;
         int length = RamImage.BlockLength(_ram.Size, block);
         ReadOnlySpan<byte> live = _ram.Span(_ram.Start + start, length);
         if (_blocks[block] == default && !live.ContainsAnyExcept((byte)0))
         {
-            return false;
+            return 0;
         }
 
         Span<byte> bytes = _copy.AsSpan(0, length);
@@ -69,16 +79,13 @@ internal sealed class RamWriter : IDisposable
         {
             WritePages(block, entry == null ? bytes : [], length);
             _blocks[block] = entry ?? new RamBlock((long)start, length, Crc32C.Of(bytes));
-        }
-        else
-        {
-            Forget(_blocks[block]);
-            _blocks[block] = entry ?? WriteFrame(_compressor, bytes);
+            return BitOperations.PopCount(_pages[block]);
         }
 
-        return entry == null;
+        Forget(_blocks[block]);
+        _blocks[block] = entry ?? WriteFrame(_compressor, bytes);
+        return entry == null ? length / GuestMemory.PageSize : 0;
     }
-
     // Pages of zeros stay holes, unless they have been something else. Without bytes all of the block is to be zeros.
     private void WritePages(long block, ReadOnlySpan<byte> bytes, int length)
     {
@@ -114,7 +121,7 @@ internal sealed class RamWriter : IDisposable
             if (end > first)
             {
                 int at = first * GuestMemory.PageSize;
-                RandomAccess.Write(_file, bytes[at..(end * GuestMemory.PageSize)], (block * RamImage.BlockSize) + at);
+                _file.Write(bytes[at..(end * GuestMemory.PageSize)], (block * RamImage.BlockSize) + at);
             }
 
             first = end + 1;
@@ -124,7 +131,7 @@ internal sealed class RamWriter : IDisposable
     private RamBlock WriteFrame(Compressor compressor, ReadOnlySpan<byte> bytes)
     {
         ReadOnlySpan<byte> frame = _frame.AsSpan(0, compressor.Wrap(bytes, _frame));
-        RandomAccess.Write(_file, frame, _end);
+        _file.Write(frame, _end);
         var written = new RamBlock(_end, frame.Length, Crc32C.Of(frame));
         _end += frame.Length;
         return written;
@@ -133,10 +140,10 @@ internal sealed class RamWriter : IDisposable
     // The place of a frame becomes zeros, which take no room where the host's file system can do that.
     private void Forget(RamBlock frame)
     {
-        if (!frame.IsZero && !frame.IsParents && !HostFiles.TryPunchHole(_file, frame.Offset, frame.Length))
+        if (!frame.IsZero && !frame.IsParents && !HostFiles.TryPunchHole(_file.File, _file.Start + frame.Offset, frame.Length))
         {
             _frame.AsSpan(0, frame.Length).Clear();
-            RandomAccess.Write(_file, _frame.AsSpan(0, frame.Length), frame.Offset);
+            _file.Write(_frame.AsSpan(0, frame.Length), frame.Offset);
         }
     }
 
@@ -144,6 +151,9 @@ internal sealed class RamWriter : IDisposable
     /// <exception cref="IOException">A file cannot be written.</exception>
     public SavedRam Finish()
     {
+        bool plain = _compressor == null;
+        long length = plain ? (long)_ram.Size : _end;
+        RandomAccess.SetLength(_file.File, _file.Start + length);
         byte[] entries = new byte[EntriesAtOnce * RamImage.EntrySize];
         long written = 0;
         uint checksum = 0;
@@ -157,13 +167,10 @@ internal sealed class RamWriter : IDisposable
 
             ReadOnlySpan<byte> full = entries.AsSpan(0, count * RamImage.EntrySize);
             checksum = Crc32C.Append(checksum, full);
-            RandomAccess.Write(_map, full, written);
+            _map.Write(full, written);
             written += full.Length;
         }
 
-        bool plain = _compressor == null;
-        long length = plain ? (long)_ram.Size : _end;
-        RandomAccess.SetLength(_file, length);
         long stored = plain ? _pages.Sum(p => BitOperations.PopCount(p)) * (long)GuestMemory.PageSize
             : _blocks.Where(b => !b.IsParents).Sum(b => (long)b.Length);
         return new SavedRam(

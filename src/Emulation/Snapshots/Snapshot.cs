@@ -6,29 +6,35 @@ using Vmm.Emulation.State;
 namespace Vmm.Emulation.Snapshots;
 
 /// <summary>
-/// A snapshot that is read. Its manifest and the lengths of its files are right; the rest is checked when it is read. All files are open,
-/// so it stays whole when another takes its place, or when it is removed. One thread at a time.
+/// A snapshot that is read, from its folder or from one file (<see cref="MappedFile"/>). Its manifest and the lengths of its files are
+/// right; the rest is checked when it is read. All files are open, so it stays whole when another takes its place, or when it is removed.
+/// One thread at a time.
 /// </summary>
 public sealed class Snapshot : IDisposable
 {
-    private readonly SafeFileHandle _state;
-    private readonly SafeFileHandle _ram;
-    private readonly SafeFileHandle _map;
+    private readonly FilePart _state;
+    private readonly FilePart _ram;
+    private readonly FilePart _map;
 
     // Null when there is none.
     private readonly SafeFileHandle? _workingSet;
     private readonly Snapshot? _parent;
 
-    // `files` are state, RAM and its map.
-    private Snapshot(
-        string tag, SnapshotManifest manifest, string checksum, SafeFileHandle[] files, SafeFileHandle? workingSet, Snapshot? parent)
+    // `files` are state, RAM and its map. The handles belong to it.
+    internal Snapshot(
+        string name, string tag, SnapshotManifest manifest, string checksum, FilePart[] files, SafeFileHandle? workingSet, Snapshot? parent)
     {
+        Name = name;
         Tag = tag;
         Manifest = manifest;
         Checksum = checksum;
         (_state, _ram, _map, _workingSet, _parent) = (files[0], files[1], files[2], workingSet, parent);
     }
 
+    /// <summary>What it is called in messages: <c>snapshot 'TAG'</c> or <c>file 'PATH'</c>.</summary>
+    public string Name { get; }
+
+    /// <summary>Its name in its store; empty when it is a file of its own.</summary>
     public string Tag { get; }
 
     public SnapshotManifest Manifest { get; }
@@ -44,7 +50,7 @@ public sealed class Snapshot : IDisposable
         while (true)
         {
             byte[] bytes = ReadManifest(folder, tag);
-            SnapshotManifest manifest = Named(tag, () => ManifestFile.Read(bytes));
+            SnapshotManifest manifest = Named(SnapshotFormat.NameOf(tag), () => ManifestFile.Read(bytes));
             Snapshot? parent = manifest.Parent == null ? null : OpenParent(folder, tag, manifest, parents);
             try
             {
@@ -114,7 +120,9 @@ public sealed class Snapshot : IDisposable
             bool possible = manifest.State.Length <= SnapshotFormat.LargestState
                 && manifest.Ram.Map.Length == RamImage.MapLength(manifest.Machine.MemoryBytes)
                 && (manifest.Ram.Compression != RamCompression.None || manifest.Ram.Length == (long)manifest.Machine.MemoryBytes);
-            return possible ? new Snapshot(tag, manifest, checksum, [.. files], OpenWorkingSet(folder, manifest.Generation), parent)
+            return possible ? new Snapshot(
+                    SnapshotFormat.NameOf(tag), tag, manifest, checksum, [.. files.Select(f => new FilePart(f))],
+                    OpenWorkingSet(folder, manifest.Generation), parent)
                 : throw new SnapshotException(SnapshotFault.Damaged, $"snapshot '{tag}': the lengths of its files cannot be");
         }
         catch (Exception e)
@@ -174,26 +182,18 @@ public sealed class Snapshot : IDisposable
         if (Manifest.Machine.DifferencesFrom(machine) is { Count: > 0 } differences)
         {
             throw new SnapshotException(
-                SnapshotFault.Mismatch, $"snapshot '{Tag}' is of another machine: {string.Join(", ", differences)}");
+                SnapshotFault.Mismatch, $"{Name} is of another machine: {string.Join(", ", differences)}");
         }
     }
 
     /// <summary>Reads the state units, and checks every bit of them.</summary>
     /// <exception cref="SnapshotException">They are damaged.</exception>
-    public IReadOnlyList<SavedUnit> ReadState() => Named(Tag, () =>
+    public IReadOnlyList<SavedUnit> ReadState() => Named(Name, () =>
     {
         // Checked first, so that nothing is made of what is not right.
         RamImage.RequireChecksum(_state, Manifest.State, "the state");
         byte[] bytes = new byte[Manifest.State.Length];
-        for (int at = 0, read; at < bytes.Length; at += read)
-        {
-            read = RandomAccess.Read(_state, bytes.AsSpan(at), at);
-            if (read == 0)
-            {
-                throw new SnapshotException(SnapshotFault.Damaged, "the state is cut short");
-            }
-        }
-
+        _state.ReadExactly(bytes, 0);
         try
         {
             IReadOnlyList<SavedUnit> units = Archive.Read(bytes);
@@ -211,10 +211,18 @@ public sealed class Snapshot : IDisposable
     /// </summary>
     /// <param name="ram">That of a machine which fits. No vCPU runs.</param>
     /// <exception cref="SnapshotException">It cannot be read, or it is damaged; RAM is then undefined.</exception>
-    public void LoadRam(GuestMemory ram) => Named(Tag, () =>
+    public void LoadRam(GuestMemory ram) => Named(Name, () =>
     {
         using RamReader reader = ReadRam();
         reader.Load(ram);
+        return 0;
+    });
+
+    /// <summary>Reads the map of RAM, and checks every bit of it.</summary>
+    /// <exception cref="SnapshotException">It is damaged.</exception>
+    public void CheckMap() => Named(Name, () =>
+    {
+        ReadRam().Dispose();
         return 0;
     });
 
@@ -254,7 +262,7 @@ public sealed class Snapshot : IDisposable
     public long Verify()
     {
         ReadState();
-        return Named(Tag, () =>
+        return Named(Name, () =>
         {
             using RamReader reader = ReadRam();
             if (_workingSet != null)
@@ -268,15 +276,15 @@ public sealed class Snapshot : IDisposable
 
     public void Dispose()
     {
-        _state.Dispose();
-        _ram.Dispose();
-        _map.Dispose();
+        _state.File.Dispose();
+        _ram.File.Dispose();
+        _map.File.Dispose();
         _workingSet?.Dispose();
         _parent?.Dispose();
     }
 
     // What goes wrong, goes wrong with this snapshot.
-    internal static T Named<T>(string tag, Func<T> act)
+    internal static T Named<T>(string name, Func<T> act)
     {
         try
         {
@@ -284,11 +292,11 @@ public sealed class Snapshot : IDisposable
         }
         catch (SnapshotException e)
         {
-            throw new SnapshotException(e.Fault, $"snapshot '{tag}': {e.Message}", e);
+            throw new SnapshotException(e.Fault, $"{name}: {e.Message}", e);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new SnapshotException(SnapshotFault.Host, $"snapshot '{tag}' cannot be read: {SnapshotFormat.Reason(e)}", e);
+            throw new SnapshotException(SnapshotFault.Host, $"{name} cannot be read: {SnapshotFormat.Reason(e)}", e);
         }
     }
 }

@@ -46,6 +46,9 @@ public static class SnapshotFormat
     public static bool IsTag(string tag) => tag.Length is > 0 and <= LongestTag && char.IsAsciiLetterOrDigit(tag[0])
         && tag.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_');
 
+    /// <summary>What a snapshot in a store is called in messages.</summary>
+    internal static string NameOf(string tag) => $"snapshot '{tag}'";
+
     /// <summary>A checksum as the manifest has it.</summary>
     internal static string Text(uint checksum) => checksum.ToString("x8", CultureInfo.InvariantCulture);
 

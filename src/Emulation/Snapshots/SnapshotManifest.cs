@@ -26,6 +26,10 @@ public sealed record SnapshotManifest(
     /// <summary>The snapshot that has the blocks of RAM which are not in this one; null for one of its own.</summary>
     public SavedParent? Parent { get; init; }
 
+    /// <summary>The migration that wrote it to a file; null for a snapshot of a store.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SavedMigration? Migration { get; init; }
+
     /// <summary>
     /// The format that is written. Format 1 had no unit <c>power-on</c>, its compressed blocks were in order and without gaps, and there
     /// was no parent.
@@ -162,6 +166,11 @@ public sealed record SavedCpu(int Cpu, string Id, bool Enabled);
 /// <param name="Tag">Its name.</param>
 /// <param name="Crc32c">The checksum that its manifest ends with: a snapshot that took its place has another.</param>
 public sealed record SavedParent(string Tag, string Crc32c);
+
+/// <summary>The migration that a saved machine is part of.</summary>
+/// <param name="Session">A number of this migration alone, as in the journal of its sender.</param>
+/// <param name="Running">The guest ran, and is to run where it goes on.</param>
+public sealed record SavedMigration(Guid Session, bool Running);
 
 /// <summary>A file of a snapshot.</summary>
 /// <param name="Length">In bytes.</param>

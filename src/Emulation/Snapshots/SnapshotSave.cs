@@ -109,21 +109,16 @@ public sealed partial class SnapshotSave : IDisposable
         }
 
         _ram = new RamWriter(
-            ram, compression, Create(SnapshotFormat.RamOf(_generation)), Create(SnapshotFormat.MapOf(_generation)), _parent?.ReadRam());
-        long stored = 0;
-        for (long block = 0; block < _ram.Blocks; block++)
-        {
-            stored += _ram.Write(block) ? 1 : 0;
-        }
-
-        return stored;
+            ram, compression, new FilePart(Create(SnapshotFormat.RamOf(_generation))), new FilePart(Create(SnapshotFormat.MapOf(_generation))),
+            _parent?.ReadRam());
+        return _ram.WriteAll();
     });
 
     /// <summary>Writes pages of RAM again, with the blocks that they are in.</summary>
     /// <param name="pages">Their numbers from the start of RAM.</param>
     /// <returns>How many blocks of them are not zero.</returns>
     /// <exception cref="SnapshotException">They cannot be written.</exception>
-    public long WriteRamAgain(IReadOnlyList<int> pages) => Writing(() => RamImage.BlocksOf(pages).LongCount(_ram!.Write));
+    public long WriteRamAgain(IReadOnlyList<int> pages) => Writing(() => RamImage.BlocksOf(pages).LongCount(block => _ram!.Write(block) > 0));
 
     /// <summary>
     /// Makes the snapshot: returns when it will outlive a kill of this process and a loss of power. State and RAM are written before.

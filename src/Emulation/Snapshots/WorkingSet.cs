@@ -34,7 +34,7 @@ internal static class WorkingSet
         }
 
         byte[] bytes = new byte[length];
-        RamImage.ReadExactly(file, bytes, 0);
+        new FilePart(file).ReadExactly(bytes, 0);
         if (BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(^Entry..)) != Crc32C.Of(bytes.AsSpan(..^Entry)))
         {
             throw Damaged("its checksum is wrong");

@@ -16,7 +16,7 @@ internal sealed class CommandEndpoint(string command) : IMigrationEndpoint
 
     public bool HasReturnPath => false;
 
-    public string? File => null;
+    public IMigrationFile? File => null;
 
     public Task<Stream> ConnectAsync(CancellationToken stop)
     {

@@ -30,7 +30,7 @@ internal sealed class DescriptorEndpoint(int number) : IMigrationEndpoint
 
     public bool HasReturnPath => IsSocket(Target);
 
-    public string? File => null;
+    public IMigrationFile? File => null;
 
     public Task<Stream> ConnectAsync(CancellationToken stop) => Task.FromResult(Open(writes: true));
 

@@ -15,7 +15,7 @@ internal sealed class TcpEndpoint(string host, int port) : IMigrationEndpoint
 
     public bool HasReturnPath => true;
 
-    public string? File => null;
+    public IMigrationFile? File => null;
 
     public async Task<Stream> ConnectAsync(CancellationToken stop)
     {

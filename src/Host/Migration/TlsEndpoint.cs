@@ -10,7 +10,7 @@ internal sealed class TlsEndpoint(IMigrationEndpoint plain, TlsCredentials crede
 {
     public bool HasReturnPath => plain.HasReturnPath;
 
-    public string? File => null;
+    public IMigrationFile? File => null;
 
     public async Task<Stream> ConnectAsync(CancellationToken stop)
     {

@@ -10,7 +10,7 @@ internal sealed class UnixEndpoint(string path) : IMigrationEndpoint
 {
     public bool HasReturnPath => true;
 
-    public string? File => null;
+    public IMigrationFile? File => null;
 
     public async Task<Stream> ConnectAsync(CancellationToken stop)
     {

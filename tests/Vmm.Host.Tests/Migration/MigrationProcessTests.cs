@@ -77,6 +77,44 @@ public sealed class MigrationProcessTests : IDisposable
         Assert.Equal("running", await receiver.StatusAsync());
     }
 
+    /// <summary>Whoever goes on from a file can go back to it: the file that its RAM is mapped from stays as it is.</summary>
+    [Fact]
+    public async Task Machine_goes_to_a_mapped_file_and_back_again_and_again()
+    {
+        static Task Mapped(VmWithQmp vm) => vm.Qmp.AskAsync("migrate-set-capabilities", new JsonObject
+        {
+            ["capabilities"] = new JsonArray(new JsonObject { ["capability"] = "mapped-ram", ["state"] = true }),
+        });
+
+        VmWithQmp vm = await VmWithQmp.StartAsync(_folder);
+        try
+        {
+            for (int round = 0; round < 3; round++)
+            {
+                await vm.UntilAsync("query-status", s => s["status"]!.ToString() == "running");
+                await Mapped(vm);
+                await vm.Qmp.AskAsync("migrate", To($"file:{At("saved")}"));
+                JsonNode done = await vm.UntilMigrationAsync("completed");
+                Assert.InRange(done["ram"]!["normal"]!.GetValue<long>(), (8 << 20) / 4096, (64 << 20) / 4096);
+                VmWithQmp next = await VmWithQmp.StartAsync(_folder, "-incoming", "defer");
+                await vm.DisposeAsync();
+                vm = next;
+                await Mapped(vm);
+                await vm.Qmp.AskAsync("migrate-incoming", To($"file:{At("saved")}"));
+                await vm.UntilMigrationAsync("completed");
+            }
+        }
+        finally
+        {
+            await vm.DisposeAsync();
+        }
+
+        (int code, string output, string errors) = await VmmProcess.RunAsync(
+            [.. VmWithQmp.Machine(_folder), "-monitor", "none", "-incoming", $"file:{At("saved")}"]);
+        Assert.Equal(
+            (1, "", "vmm: the file was saved with 'mapped-ram': turn that capability on before it is read\n"), (code, output, errors));
+    }
+
     [Theory]
     [InlineData("tcp:1.2.3.4:55", "-incoming tcp:1.2.3.4:55: Failed to listen at '1.2.3.4:55': Cannot assign requested address")]
     [InlineData("file:/nonexistent/x", "-incoming file:/nonexistent/x: Could not open '/nonexistent/x': No such file or directory")]

@@ -2,6 +2,7 @@ using System.IO.Pipes;
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using Vmm.Actors.Migration;
 using Vmm.Host.Migration;
 
@@ -155,7 +156,7 @@ public sealed class MigrationTransportTests : IDisposable
         File.WriteAllText(At("f"), "headOLD CONTENTS");
         IMigrationEndpoint endpoint = Endpoint($"file:{At("f")},offset=4");
         Assert.False(endpoint.HasReturnPath);
-        Assert.Equal(At("f"), endpoint.File);
+        Assert.Equal(At("f"), endpoint.File!.Path);
         await using (Stream sender = await endpoint.ConnectAsync(CancellationToken.None))
         {
             await SendAsync(sender, "new");
@@ -169,6 +170,31 @@ public sealed class MigrationTransportTests : IDisposable
         {
             Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, new FileInfo(At("made")).UnixFileMode);
         }
+    }
+
+    /// <summary>A guest's RAM may be mapped from a file: nobody changes it then.</summary>
+    [Fact]
+    public void File_that_is_mapped_is_replaced_and_not_changed()
+    {
+        File.WriteAllText(At("f"), "mapped");
+        IMigrationFile file = Endpoint($"file:{At("f")}").File!;
+        using SafeFileHandle mapped = file.Open();
+        string behind = Assert.Throws<IOException>(() => Endpoint($"file:{At("f")},offset=4").File!.Create()).Message;
+        Assert.Equal($"Could not open '{At("f")}': a guest's RAM is mapped from it, or it is being written", behind);
+        File.CreateSymbolicLink(At("link"), At("f"));
+        using (SafeFileHandle fresh = Endpoint($"file:{At("link")}").File!.Create())
+        {
+            RandomAccess.Write(fresh, "new"u8, 0);
+
+            // What is being written by one is not replaced by another, nor read.
+            Assert.Contains("it is being written", Assert.Throws<IOException>(() => file.Create()).Message);
+            Assert.Equal($"Could not open '{At("f")}': it is being written", Assert.Throws<IOException>(() => file.Open()).Message);
+        }
+
+        Assert.Equal("new", File.ReadAllText(At("f")));
+        byte[] was = new byte[6];
+        Assert.Equal(6, RandomAccess.Read(mapped, was, 0));
+        Assert.Equal("mapped"u8, was);
     }
 
     [Fact]

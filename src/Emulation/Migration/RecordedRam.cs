@@ -1,0 +1,80 @@
+using Vmm.Emulation.Memory;
+
+namespace Vmm.Emulation.Migration;
+
+/// <summary>Sends RAM as records of a stream: pages that follow each other in one, pages of zeros in others.</summary>
+/// <param name="writer">Where to.</param>
+public sealed class RecordedRam(GuestMemory ram, DirtyLog log, MigrationWriter writer, RateLimit limit) : RamSource(ram, log, limit)
+{
+    private Run _whole;
+    private Run _zeros;
+
+    public override long Written => writer.Written;
+
+    protected override void Put(int page, bool sendZeros, CancellationToken stop)
+    {
+        ReadOnlySpan<byte> bytes = BytesOf(page);
+        if (IsZero(bytes))
+        {
+            if (!_zeros.CanTake(page))
+            {
+                WritePages(stop);
+                WriteZeros(sendZeros);
+            }
+
+            _zeros.Take(page);
+            return;
+        }
+
+        if (!_whole.CanTake(page))
+        {
+            WritePages(stop);
+        }
+
+        _whole.Take(page);
+        if (!writer.AddPage(bytes))
+        {
+            WritePages(stop);
+        }
+    }
+
+    protected override void EndPass(bool sendZeros, CancellationToken stop)
+    {
+        WritePages(stop);
+        WriteZeros(sendZeros);
+        writer.Flush();
+    }
+
+    private void WritePages(CancellationToken stop)
+    {
+        writer.CompletePages(_whole.First);
+        Spend(_whole.Count, stop);
+        _whole = default;
+    }
+
+    private void WriteZeros(bool send)
+    {
+        CountZeros(_zeros.Count);
+        if (send && _zeros.Count > 0)
+        {
+            writer.Write(MigrationRecordKind.ZeroPages, (uint)_zeros.First | ((ulong)_zeros.Count << 32));
+        }
+
+        _zeros = default;
+    }
+
+    // Pages that follow each other.
+    private struct Run
+    {
+        public int First;
+        public int Count;
+
+        public readonly bool CanTake(int page) => Count == 0 || page == First + Count;
+
+        public void Take(int page)
+        {
+            First = Count == 0 ? page : First;
+            Count++;
+        }
+    }
+}
