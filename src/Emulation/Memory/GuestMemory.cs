@@ -185,8 +185,8 @@ public sealed unsafe partial class GuestMemory : IDisposable
     }
 
     /// <summary>
-    /// Which pages the host has memory or a file for, by number: the others are zero. A page that is touched meanwhile may be told as not there. Any
-    /// thread (Linux, Documentation/admin-guide/mm/pagemap.rst).
+    /// Which pages the host has memory or a file for, by number: the others are zero. A page that is touched meanwhile may be told as not
+    /// there. Any thread (Linux, Documentation/admin-guide/mm/pagemap.rst).
     /// </summary>
     public bool[] PresentPages()
     {
@@ -282,8 +282,8 @@ public sealed unsafe partial class GuestMemory : IDisposable
     }
 
     /// <summary>
-    /// Replaces bytes by those of a file. A page is read from the file when it is first touched, and is copied when it is first written: the
-    /// file is never changed. It must not be changed by others either, nor be cut; it may be removed. Its handle may be disposed of: it
+    /// Replaces bytes by those of a file. A page is read from the file when it is first touched, and is copied when it is first written:
+    /// the file is never changed. It must not be changed by others either, nor be cut; it may be removed. Its handle may be disposed of: it
     /// stays open, and so locked where it is (flock(2)), as long as it is mapped. No vCPU may run.
     /// </summary>
     /// <param name="start">Where the file has the first byte of this memory; at a page.</param>

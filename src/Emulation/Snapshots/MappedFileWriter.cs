@@ -4,7 +4,9 @@ using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Snapshots;
 
-/// <summary>Saves a machine to one file (<see cref="MappedFile"/>), which is whole when <see cref="Finish"/> returns. One thread at a time.</summary>
+/// <summary>
+/// Saves a machine to one file (<see cref="MappedFile"/>), which is whole when <see cref="Finish"/> returns. One thread at a time.
+/// </summary>
 public sealed class MappedFileWriter : IDisposable
 {
     private readonly FilePart _file;

@@ -109,8 +109,8 @@ public sealed partial class SnapshotSave : IDisposable
         }
 
         _ram = new RamWriter(
-            ram, compression, new FilePart(Create(SnapshotFormat.RamOf(_generation))), new FilePart(Create(SnapshotFormat.MapOf(_generation))),
-            _parent?.ReadRam());
+            ram, compression, new FilePart(Create(SnapshotFormat.RamOf(_generation))),
+            new FilePart(Create(SnapshotFormat.MapOf(_generation))), _parent?.ReadRam());
         return _ram.WriteAll();
     });
 
@@ -118,7 +118,8 @@ public sealed partial class SnapshotSave : IDisposable
     /// <param name="pages">Their numbers from the start of RAM.</param>
     /// <returns>How many blocks of them are not zero.</returns>
     /// <exception cref="SnapshotException">They cannot be written.</exception>
-    public long WriteRamAgain(IReadOnlyList<int> pages) => Writing(() => RamImage.BlocksOf(pages).LongCount(block => _ram!.Write(block) > 0));
+    public long WriteRamAgain(IReadOnlyList<int> pages) =>
+        Writing(() => RamImage.BlocksOf(pages).LongCount(block => _ram!.Write(block) > 0));
 
     /// <summary>
     /// Makes the snapshot: returns when it will outlive a kill of this process and a loss of power. State and RAM are written before.

@@ -209,7 +209,8 @@ public sealed class MappedFileTests : IDisposable
         Save(Filled(1));
         byte[] whole = File.ReadAllBytes(_path);
         var random = new Random(4);
-        int[] lengths = [0, 1, 7, 8, 31, 32, 33, 4096, 64 << 10, whole.Length - 1, .. Enumerable.Range(0, 40).Select(_ => random.Next(whole.Length))];
+        int[] lengths =
+            [0, 1, 7, 8, 31, 32, 33, 4096, 64 << 10, whole.Length - 1, .. Enumerable.Range(0, 40).Select(_ => random.Next(whole.Length))];
         foreach (int length in lengths)
         {
             File.WriteAllBytes(_path, whole[..length]);
