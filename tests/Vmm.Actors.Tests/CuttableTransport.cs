@@ -36,6 +36,8 @@ internal sealed class CuttableTransport : IMigrationTransport
     {
         public bool HasReturnPath => true;
 
+        public bool TakesChannels => true;
+
         public IMigrationFile? File => null;
 
         public async Task<Stream> ConnectAsync(CancellationToken stop)
@@ -60,6 +62,8 @@ internal sealed class CuttableTransport : IMigrationTransport
     private sealed class FileEndpoint(string path) : IMigrationEndpoint, IMigrationFile, IMigrationListener
     {
         public bool HasReturnPath => false;
+
+        public bool TakesChannels => false;
 
         public IMigrationFile? File => this;
 

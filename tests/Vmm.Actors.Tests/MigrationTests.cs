@@ -402,8 +402,8 @@ public sealed class MigrationTests : MigrationTestKit
     public void Capabilities_and_parameters_are_set_all_or_none()
     {
         Open();
-        Assert.Contains("'multifd' is not supported", Rejection(_from, new SetMigrationCapabilities(
-            [MigrationCapability.AutoConverge, MigrationCapability.Multifd], [true, true])));
+        Assert.Contains("'rdma-pin-all' is not supported", Rejection(_from, new SetMigrationCapabilities(
+            [MigrationCapability.AutoConverge, MigrationCapability.RdmaPinAll], [true, true])));
         _from.Tell(new GetMigrationCapabilities(), TestActor);
         Assert.DoesNotContain(true, ExpectMsg<MigrationCapabilities>(s_patience).On);
         Assert.Contains("'downtime_limit' expects an integer in the range of 0 to", Rejection(_from, new SetMigrationParameters(

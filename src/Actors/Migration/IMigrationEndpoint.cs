@@ -10,6 +10,9 @@ public interface IMigrationEndpoint
     /// </summary>
     bool HasReturnPath { get; }
 
+    /// <summary>A receiver can be connected to several times, as multifd does.</summary>
+    bool TakesChannels { get; }
+
     /// <summary>The file, which is read and written at any offset; null where bytes only flow.</summary>
     IMigrationFile? File { get; }
 

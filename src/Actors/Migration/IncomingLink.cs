@@ -14,20 +14,26 @@ internal class IncomingLink : MigrationLink
     private readonly IMigrationListener _listener;
     private readonly bool _hasReturnPath;
 
+    // How many channels are to carry pages beside the stream.
+    private readonly int _channelCount;
+
     // Why the guest cannot go on here; null when it can.
     private readonly TaskCompletionSource<string?> _answer = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _running = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private volatile MigrationReader? _reader;
     private volatile RamSink? _ram;
+    private volatile PageChannelsReceiver? _channels;
 
     /// <param name="listener">Disposed of when somebody has connected, and with this.</param>
     /// <param name="hasReturnPath">The sender hears what is answered.</param>
-    protected IncomingLink(IActorRef actor, IVmMachine machine, IMigrationListener listener, bool hasReturnPath)
+    /// <param name="channels">How many are to carry pages beside the stream (multifd); 0 for none.</param>
+    protected IncomingLink(IActorRef actor, IVmMachine machine, IMigrationListener listener, bool hasReturnPath, int channels)
         : base(actor, "migration")
     {
         _machine = machine;
         _listener = listener;
         _hasReturnPath = hasReturnPath;
+        _channelCount = channels;
     }
 
     /// <summary>A link that is to be started.</summary>
@@ -35,13 +41,13 @@ internal class IncomingLink : MigrationLink
     public static IncomingLink Of(
         IActorRef actor, IVmMachine machine, IMigrationEndpoint endpoint, IMigrationListener listener, MigrationSettings settings) =>
         settings.Has(MigrationCapability.MappedRam) ? new IncomingFile(actor, machine, endpoint, listener)
-            : new IncomingLink(actor, machine, listener, endpoint.HasReturnPath);
+            : new IncomingLink(actor, machine, listener, endpoint.HasReturnPath, settings.Channels);
 
     /// <summary>Bytes that were read. Any thread.</summary>
-    public long BytesRead => _reader?.Read ?? 0;
+    public long BytesRead => (_reader?.Read ?? 0) + (_channels?.Read ?? 0);
 
-    /// <summary>The RAM that comes; null before. Any thread may read its figures.</summary>
-    public RamSink? Ram => _ram;
+    /// <summary>Pages of RAM that came whole. Any thread.</summary>
+    public long Pages => (_ram?.Pages ?? 0) + (_channels?.Pages ?? 0);
 
     /// <summary>The guest could go on here, or cannot. The actor calls it once, after <see cref="GuestArrived"/>.</summary>
     public void Answer(string? refusal) => _answer.SetResult(refusal);
@@ -52,7 +58,11 @@ internal class IncomingLink : MigrationLink
     protected override void Run()
     {
         Stream stream = Own(_listener.AcceptAsync(Stopped).GetAwaiter().GetResult());
-        CloseListener();
+        if (_channelCount == 0)
+        {
+            CloseListener();
+        }
+
         var reader = new MigrationReader(stream);
         var writer = new MigrationWriter(stream);
         _reader = reader;
@@ -60,28 +70,10 @@ internal class IncomingLink : MigrationLink
         MigrationHello hello = ReadHello(reader, writer);
         Tell(new SenderFits());
         _machine.Ram.Clear();
-        var ram = new RamSink(_machine.Ram, reader);
+        using var ram = new RamSink(_machine.Ram, reader);
         _ram = ram;
-        IReadOnlyList<SavedUnit> units = [];
-        PageBits? missing = null;
-        MigrationRecord record;
-        while ((record = reader.Next()).Kind != MigrationRecordKind.End)
-        {
-            switch (record.Kind)
-            {
-                case MigrationRecordKind.State:
-                    units = Archive.Read(reader.ReadPayload());
-                    break;
-                case MigrationRecordKind.Missing:
-                    missing ??= new PageBits(_machine.Ram);
-                    missing.Read(record, reader);
-                    break;
-                default:
-                    ram.Take(record);
-                    break;
-            }
-        }
-
+        using PageChannelsReceiver? channels = OpenChannels(hello.Session);
+        (MigrationRecord record, IReadOnlyList<SavedUnit> units, PageBits? missing) = Receive(reader, ram, channels);
         _machine.TraceStep("all is here");
         Tell(new GuestArrived(hello.Session, units, record.Argument != 0, missing));
         if (AwaitAnswer() is { } refusal)
@@ -120,6 +112,78 @@ internal class IncomingLink : MigrationLink
 
     protected override void CleanUp() => CloseListener();
 
+    // All up to the record End, which is the first of what it returns.
+    private (MigrationRecord End, IReadOnlyList<SavedUnit> Units, PageBits? Missing) Receive(
+        MigrationReader reader, RamSink ram, PageChannelsReceiver? channels)
+    {
+        IReadOnlyList<SavedUnit> units = [];
+        PageBits? missing = null;
+        try
+        {
+            MigrationRecord record;
+            while ((record = reader.Next()).Kind != MigrationRecordKind.End)
+            {
+                switch (record.Kind)
+                {
+                    case MigrationRecordKind.State:
+                        units = Archive.Read(reader.ReadPayload());
+                        break;
+                    case MigrationRecordKind.Missing:
+                        missing ??= new PageBits(_machine.Ram);
+                        missing.Read(record, reader);
+                        break;
+                    case MigrationRecordKind.Sync when channels != null:
+                        channels.Sync(record.Argument, Stopped);
+                        break;
+                    default:
+                        ram.Take(record);
+                        break;
+                }
+            }
+
+            channels?.End();
+            return (record, units, missing);
+        }
+        catch (Exception e) when (e is IOException or ObjectDisposedException)
+        {
+            // A channel that fails closes the stream.
+            channels?.ThrowFailure();
+            throw;
+        }
+    }
+
+    // Null without multifd.
+    private PageChannelsReceiver? OpenChannels(Guid session)
+    {
+        if (_channelCount == 0)
+        {
+            return null;
+        }
+
+        var channels = new PageChannelsReceiver(_machine.Ram, session, _channelCount, CloseStream);
+        _channels = channels;
+        CancellationToken stop = Stopped;
+        new Thread(() => Accept(channels, stop)) { Name = "multifd-accept", IsBackground = true }.Start();
+        return channels;
+    }
+
+    private void Accept(PageChannelsReceiver channels, CancellationToken stop)
+    {
+        try
+        {
+            for (int i = 0; i < _channelCount; i++)
+            {
+                channels.Add(_listener.AcceptAsync(stop).GetAwaiter().GetResult());
+            }
+
+            CloseListener();
+        }
+        catch (Exception e)
+        {
+            channels.Fail(e);
+        }
+    }
+
     /// <summary>Waits until the guest could go on here.</summary>
     /// <returns>Why it cannot; null when it can.</returns>
     protected string? AwaitAnswer()
@@ -138,6 +202,12 @@ internal class IncomingLink : MigrationLink
         {
             var hello = MigrationHello.Parse(reader.ReadPayload());
             hello.RequireFits(_machine.Identity);
+            if (hello.Channels != _channelCount)
+            {
+                throw new MigrationException($"the sender has {hello.Channels} multifd channels, but the receiver {_channelCount}: "
+                    + "set the capability 'multifd' and the parameter 'multifd-channels' alike");
+            }
+
             if (_hasReturnPath)
             {
                 writer.Write(MigrationRecordKind.Accepted);

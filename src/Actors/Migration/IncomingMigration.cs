@@ -315,7 +315,7 @@ internal sealed class IncomingMigration : HoldingActor
     }
 
     private MigrationInfo Describe() =>
-        _progress.Describe(_link?.BytesRead ?? 0, Machine.MissingPages.Count, 0, _link?.Ram?.Pages ?? 0, 0, 0, 0);
+        _progress.Describe(_link?.BytesRead ?? 0, Machine.MissingPages.Count, 0, _link?.Pages ?? 0, 0, 0, 0);
 
     private static long Now => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 }

@@ -11,13 +11,15 @@ internal sealed record MigrationSettings
     private static readonly MigrationCapability[] s_supported =
     [
         MigrationCapability.AutoConverge, MigrationCapability.Events, MigrationCapability.LateBlockActivate, MigrationCapability.MappedRam,
-        MigrationCapability.PauseBeforeSwitchover, MigrationCapability.PostcopyRam, MigrationCapability.ReturnPath,
+        MigrationCapability.Multifd, MigrationCapability.PauseBeforeSwitchover, MigrationCapability.PostcopyRam,
+        MigrationCapability.ReturnPath,
     ];
 
     // What cannot be on together, in QEMU's words (migration/options.c).
     private static readonly (MigrationCapability One, MigrationCapability Other, string Refusal)[] s_incompatible =
     [
         (MigrationCapability.MappedRam, MigrationCapability.PostcopyRam, "Mapped-ram migration is incompatible with postcopy"),
+        (MigrationCapability.Multifd, MigrationCapability.PostcopyRam, "Postcopy is not yet compatible with multifd"),
     ];
 
     public static MigrationSettings Default { get; } = new();
@@ -32,13 +34,22 @@ internal sealed record MigrationSettings
 
     public string Text(MigrationParameter parameter) => Values[(int)parameter];
 
+    /// <summary>How many channels carry pages beside the stream; 0 for none.</summary>
+    public int Channels => Has(MigrationCapability.Multifd) && !Has(MigrationCapability.MappedRam)
+        ? (int)Number(MigrationParameter.MultifdChannels) : 0;
+
+    /// <summary>How hard zstd tries on the channels; null for no compression.</summary>
+    public int? ZstdLevel =>
+        Text(MigrationParameter.MultifdCompression) == "zstd" ? (int)Number(MigrationParameter.MultifdZstdLevel) : null;
+
     public MigrationCapabilities Describe() => new([.. Capabilities]);
 
     public MigrationParameters DescribeParameters() => new([.. Values]);
 
     /// <summary>Why a migration with these cannot be by an address, in QEMU's words (migration/migration.c); null if it can.</summary>
     public string? RefusalOf(IMigrationEndpoint endpoint) =>
-        !Has(MigrationCapability.MappedRam) ? null
+        !Has(MigrationCapability.MappedRam) ? Has(MigrationCapability.Multifd) && !endpoint.TakesChannels
+            ? "Migration requires multi-channel URIs (e.g. tcp)" : null
         : endpoint.File == null ? "Migration requires seekable transport (e.g. file)"
         : Text(MigrationParameter.MultifdCompression) != "none" ? "Cannot use compression with mapped-ram"
         : null;

@@ -31,6 +31,7 @@ internal class OutgoingLink : MigrationLink
     private volatile MigrationSettings _settings = MigrationSettings.Default;
     private volatile RamSource? _ram;
     private volatile PageServer? _server;
+    private volatile PageChannels? _channels;
     private volatile bool _postcopy;
 
     // The thread sets it.
@@ -60,6 +61,9 @@ internal class OutgoingLink : MigrationLink
 
     /// <summary>Bytes that were written. Any thread.</summary>
     public long Written => _ram?.Written ?? 0;
+
+    /// <summary>Those of them that went over channels beside the stream (multifd). Any thread.</summary>
+    public long MultifdBytes => _channels?.ChannelBytes ?? 0;
 
     /// <summary>The RAM that is sent; null before the first pass. Any thread may read its figures.</summary>
     public RamSource? Ram => _ram;
@@ -111,7 +115,10 @@ internal class OutgoingLink : MigrationLink
             reader.Expect(MigrationRecordKind.Accepted);
         }
 
-        var ram = new RecordedRam(_machine.Ram, _machine.DirtyLog, writer, _limit);
+        using PageChannels? channels = OpenChannels(writer);
+        _channels = channels;
+        using CancellationTokenRegistration cut = Stopped.Register(() => channels?.Dispose());
+        var ram = new RecordedRam(_machine.Ram, _machine.DirtyLog, writer, channels ?? (IPageWriter)writer, _limit);
         (int[] left, Rest rest) = SendWhileRunning(ram);
         PageBits? missing = SendRest(ram, writer, left, rest);
         if (_endpoint.HasReturnPath)
@@ -144,6 +151,26 @@ internal class OutgoingLink : MigrationLink
         if (_ram != null)
         {
             _machine.DirtyLog.Stop();
+        }
+    }
+
+    // Null without multifd.
+    private PageChannels? OpenChannels(MigrationWriter writer)
+    {
+        var streams = new List<Stream>();
+        try
+        {
+            while (streams.Count < _hello.Channels)
+            {
+                streams.Add(_endpoint.ConnectAsync(Stopped).GetAwaiter().GetResult());
+            }
+
+            return streams.Count == 0 ? null : new PageChannels(writer, streams, _hello.Session, _settings.ZstdLevel);
+        }
+        catch
+        {
+            streams.ForEach(s => s.Dispose());
+            throw;
         }
     }
 

@@ -53,7 +53,8 @@ internal sealed class OutgoingMigration : HoldingActor
         _journal = journal;
         _product = product;
         _progress = new MigrationProgress(Context.Parent, incoming: false, (long)machine.Ram.Size);
-        _link = OutgoingLink.Of(Self, machine, endpoint, new MigrationHello(product, _session, Resume: false, machine.Identity), settings);
+        var hello = new MigrationHello(product, _session, Resume: false, machine.Identity) { Channels = settings.Channels };
+        _link = OutgoingLink.Of(Self, machine, endpoint, hello, settings);
         Claim("There's a migration process in progress", Begin);
     }
 
@@ -378,7 +379,8 @@ internal sealed class OutgoingMigration : HoldingActor
 
     private MigrationInfo Describe() => _progress.Describe(
         _link.Written, _resumed?.Left ?? _link.Left, _link.Ram?.ZeroPages ?? 0, _link.Ram?.NormalPages ?? 0,
-        _link.Ram?.LinkBytesPerSecond ?? 0, _link.ExpectedMilliseconds, _link.Requested + (_resumed?.Requested ?? 0));
+        _link.Ram?.LinkBytesPerSecond ?? 0, _link.ExpectedMilliseconds, _link.Requested + (_resumed?.Requested ?? 0))
+        with { MultifdBytes = _link.MultifdBytes };
 
     private static long Now => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 }

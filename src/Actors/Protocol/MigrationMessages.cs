@@ -113,6 +113,7 @@ public sealed record MigrationPassed(long Pass) : IProtocolMessage;
 /// <param name="ThrottlePercent">How much of their time the vCPUs give up (auto-converge).</param>
 /// <param name="PassPages">Pages that each pass sent.</param>
 /// <param name="PassMilliseconds">How long each pass took.</param>
+/// <param name="MultifdBytes">Bytes, of those that were sent, that went over channels beside the stream (multifd).</param>
 public sealed record MigrationInfo(
     MigrationStatus Status,
     bool Incoming,
@@ -132,7 +133,8 @@ public sealed record MigrationInfo(
     long PostcopyRequests,
     int ThrottlePercent,
     long[] PassPages,
-    long[] PassMilliseconds) : IProtocolMessage;
+    long[] PassMilliseconds,
+    long MultifdBytes = 0) : IProtocolMessage;
 
 /// <summary>QEMU's MigrationStatus (qapi/migration.json).</summary>
 public enum MigrationStatus

@@ -11,6 +11,9 @@ namespace Vmm.Emulation.Migration;
 /// <param name="Machine">What the receiver's machine must have in common with it.</param>
 public sealed record MigrationHello(string Product, Guid Session, bool Resume, SavedMachine Machine)
 {
+    /// <summary>How many channels carry pages beside the stream (multifd); 0 for none.</summary>
+    public int Channels { get; init; }
+
     public byte[] ToJson() => JsonSerializer.SerializeToUtf8Bytes(this, HelloJson.Default.MigrationHello);
 
     /// <exception cref="MigrationException">It is none, or has values that cannot be.</exception>

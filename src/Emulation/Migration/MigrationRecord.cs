@@ -47,6 +47,21 @@ public enum MigrationRecordKind : byte
 
     /// <summary>Sender: nothing is missing any more. Receiver: so it is.</summary>
     Complete = 13,
+
+    /// <summary>
+    /// Sender, first on a channel of multifd. The argument is the channel's number; the payload is the session of its
+    /// <see cref="MigrationHello"/>.
+    /// </summary>
+    Channel = 14,
+
+    /// <summary>Sender, on the stream and on each channel of multifd: a pass over RAM ends. The argument is its number, from 1.</summary>
+    Sync = 15,
+
+    /// <summary>
+    /// Pages of RAM as a frame of zstd, on a channel of multifd. The argument has the number of the first one in its low half, and how many
+    /// in its high half.
+    /// </summary>
+    CompressedPages = 16,
 }
 
 /// <summary>What stands in front of the payload of each record, in 24 bytes.</summary>
@@ -63,6 +78,7 @@ public readonly record struct MigrationRecord(MigrationRecordKind Kind, int Leng
     private const int LargestHello = 1 << 20;
     private const int LargestState = 1 << 30;
     private const int LargestReason = 4096;
+    private const int SessionSize = 16;
     private const int ArgumentAt = 8;
     private const int ChecksumAt = 16;
     private const int HeaderChecksumAt = 20;
@@ -94,7 +110,8 @@ public readonly record struct MigrationRecord(MigrationRecordKind Kind, int Leng
         {
             MigrationRecordKind.Hello => LargestHello,
             MigrationRecordKind.Refused => LargestReason,
-            MigrationRecordKind.Pages or MigrationRecordKind.Missing => LargestPages,
+            MigrationRecordKind.Pages or MigrationRecordKind.Missing or MigrationRecordKind.CompressedPages => LargestPages,
+            MigrationRecordKind.Channel => SessionSize,
             MigrationRecordKind.State => LargestState,
             _ => 0,
         };

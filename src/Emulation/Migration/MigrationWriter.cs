@@ -8,7 +8,7 @@ namespace Vmm.Emulation.Migration;
 /// thread at a time.
 /// </summary>
 /// <param name="stream">Not closed.</param>
-public sealed class MigrationWriter(Stream stream)
+public sealed class MigrationWriter(Stream stream) : IPageWriter
 {
     // A record of pages has room behind so many bytes of other records.
     private const int SendAt = 256 << 10;
@@ -22,7 +22,7 @@ public sealed class MigrationWriter(Stream stream)
     // Any thread reads it.
     private long _written;
 
-    /// <summary>Bytes of whole records. Any thread.</summary>
+    /// <inheritdoc/>
     public long Written => Volatile.Read(ref _written);
 
     internal static ReadOnlySpan<byte> Magic => "VMMMIGR\x01"u8;
@@ -55,8 +55,7 @@ public sealed class MigrationWriter(Stream stream)
 
     public void Write(MigrationRecordKind kind, string text) => Write(kind, 0, Encoding.UTF8.GetBytes(text));
 
-    /// <summary>Adds a page to the record that is being filled. The guest may write it meanwhile: what is sent is this copy.</summary>
-    /// <returns>Whether there is room for another.</returns>
+    /// <inheritdoc/>
     public bool AddPage(ReadOnlySpan<byte> page)
     {
         page.CopyTo(PagesOfRecord[_pages..]);
@@ -64,8 +63,7 @@ public sealed class MigrationWriter(Stream stream)
         return _pages + GuestMemory.PageSize <= MigrationRecord.LargestPages;
     }
 
-    /// <summary>Completes the record of the pages that were added.</summary>
-    /// <param name="first">The number of the first one.</param>
+    /// <inheritdoc/>
     public void CompletePages(long first)
     {
         if (_pages > 0)
@@ -76,6 +74,12 @@ public sealed class MigrationWriter(Stream stream)
             _pages = 0;
             Complete(length);
         }
+    }
+
+    /// <inheritdoc/>
+    public void EndPass()
+    {
+        // Records of a stream come in their order.
     }
 
     /// <summary>Sends what waits.</summary>

@@ -19,7 +19,7 @@ internal readonly record struct PageRange(int First, int Count)
             MigrationRecordKind.Pages when record.Length % GuestMemory.PageSize == 0 =>
                 (record.Argument, (ulong)record.Length / GuestMemory.PageSize),
             MigrationRecordKind.Pages => (pages, 0ul),
-            MigrationRecordKind.ZeroPages => ((uint)record.Argument, record.Argument >> 32),
+            MigrationRecordKind.ZeroPages or MigrationRecordKind.CompressedPages => ((uint)record.Argument, record.Argument >> 32),
             _ => throw new MigrationException($"the migration stream has a record {record.Kind} in place of RAM"),
         };
         return count > 0 && first < pages && count <= pages - first ? new PageRange((int)first, (int)count)

@@ -52,6 +52,11 @@ public sealed class PageReceiver(GuestMemory ram, MissingPages missing, Migratio
 
     private void Take(MigrationRecord record)
     {
+        if (record.Kind == MigrationRecordKind.CompressedPages)
+        {
+            throw new MigrationException("the migration stream has a frame, which only channels of multifd have");
+        }
+
         PageRange pages = PageRange.Of(record, ram);
         Span<byte> bytes = _pages.AsSpan(0, record.Length);
         reader.ReadPayload(bytes);

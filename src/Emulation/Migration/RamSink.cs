@@ -1,15 +1,23 @@
 using Vmm.Emulation.Memory;
+using Vmm.Emulation.Snapshots;
+using ZstdSharp;
 
 namespace Vmm.Emulation.Migration;
 
 /// <summary>Takes pages of RAM from a stream. The machine is nobody's. One thread at a time.</summary>
 /// <param name="ram">Zero when it begins.</param>
-public sealed class RamSink(GuestMemory ram, MigrationReader reader)
+public sealed class RamSink(GuestMemory ram, MigrationReader reader) : IDisposable
 {
+    // Made when the first frame comes.
+    private Decompressor? _decompressor;
+    private byte[] _frame = [];
     private long _pages;
 
     /// <summary>Pages that came whole. Any thread.</summary>
     public long Pages => Volatile.Read(ref _pages);
+
+    /// <summary>Bytes of the stream that were read. Any thread.</summary>
+    public long Read => reader.Read;
 
     /// <summary>Takes a record whose header was read.</summary>
     /// <exception cref="MigrationException">It is damaged, or of pages that are not there; RAM is then undefined.</exception>
@@ -23,7 +31,46 @@ public sealed class RamSink(GuestMemory ram, MigrationReader reader)
             return;
         }
 
-        reader.ReadPayload(ram.Span(ram.Start + pages.Offset, record.Length));
+        if (record.Kind == MigrationRecordKind.CompressedPages)
+        {
+            Decompress(record, pages);
+        }
+        else
+        {
+            reader.ReadPayload(ram.Span(ram.Start + pages.Offset, record.Length));
+        }
+
         Volatile.Write(ref _pages, _pages + pages.Count);
+    }
+
+    public void Dispose() => _decompressor?.Dispose();
+
+    private void Decompress(MigrationRecord record, PageRange pages)
+    {
+        if (pages.Count > MigrationRecord.LargestPages / GuestMemory.PageSize)
+        {
+            throw new MigrationException($"the migration stream has a frame of {pages.Count} pages, which are too many");
+        }
+
+        if (_frame.Length == 0)
+        {
+            _frame = new byte[MigrationRecord.LargestPages];
+        }
+
+        Span<byte> frame = _frame.AsSpan(0, record.Length);
+        reader.ReadPayload(frame);
+        int length = pages.Count * GuestMemory.PageSize;
+        try
+        {
+            int found = (_decompressor ??= new Decompressor()).Unwrap(frame, ram.Span(ram.Start + pages.Offset, length));
+            if (found != length)
+            {
+                throw new MigrationException($"the migration stream has a frame of {found} bytes in place of {length}");
+            }
+        }
+        catch (ZstdException e)
+        {
+            throw new MigrationException($"the migration stream has a frame that is damaged: {SnapshotFormat.Legible(e.Message)}", e);
+        }
     }
 }

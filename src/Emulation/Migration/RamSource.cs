@@ -77,7 +77,7 @@ public abstract class RamSource(GuestMemory ram, DirtyLog log, RateLimit limit)
     {
         (_limited, _unspent, _waited) = (limited, 0, 0);
         long began = Stopwatch.GetTimestamp();
-        long written = Written;
+        (long written, long normal) = (Written, NormalPages);
         int next = 0;
         for (; next < pages.Length && !(limited && _interrupted); next++)
         {
@@ -88,8 +88,8 @@ public abstract class RamSource(GuestMemory ram, DirtyLog log, RateLimit limit)
         EndPass(sendZeros, stop);
         Volatile.Write(ref _remaining, 0);
 
-        // A short pass says nothing of the link: what it had to send is in a buffer.
-        long sent = Written - written;
+        // A short pass says nothing of the link: what it had to send is in a buffer. What was left out by compression counts as sent.
+        long sent = Math.Max(Written - written, (NormalPages - normal) * GuestMemory.PageSize);
         if (sent >= LongPass || LinkBytesPerSecond == 0)
         {
             long taken = Math.Max(Stopwatch.GetTimestamp() - began - _waited, 1);

@@ -2,14 +2,16 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Migration;
 
-/// <summary>Sends RAM as records of a stream: pages that follow each other in one, pages of zeros in others.</summary>
-/// <param name="writer">Where to.</param>
-public sealed class RecordedRam(GuestMemory ram, DirtyLog log, MigrationWriter writer, RateLimit limit) : RamSource(ram, log, limit)
+/// <summary>Sends RAM as records: pages that follow each other in one, pages of zeros in others.</summary>
+/// <param name="writer">The stream.</param>
+/// <param name="pages">Where pages go that are not zero: the stream, or channels beside it.</param>
+public sealed class RecordedRam(GuestMemory ram, DirtyLog log, MigrationWriter writer, IPageWriter pages, RateLimit limit)
+    : RamSource(ram, log, limit)
 {
     private Run _whole;
     private Run _zeros;
 
-    public override long Written => writer.Written;
+    public override long Written => pages.Written;
 
     protected override void Put(int page, bool sendZeros, CancellationToken stop)
     {
@@ -32,7 +34,7 @@ public sealed class RecordedRam(GuestMemory ram, DirtyLog log, MigrationWriter w
         }
 
         _whole.Take(page);
-        if (!writer.AddPage(bytes))
+        if (!pages.AddPage(bytes))
         {
             WritePages(stop);
         }
@@ -42,12 +44,13 @@ public sealed class RecordedRam(GuestMemory ram, DirtyLog log, MigrationWriter w
     {
         WritePages(stop);
         WriteZeros(sendZeros);
+        pages.EndPass();
         writer.Flush();
     }
 
     private void WritePages(CancellationToken stop)
     {
-        writer.CompletePages(_whole.First);
+        pages.CompletePages(_whole.First);
         Spend(_whole.Count, stop);
         _whole = default;
     }

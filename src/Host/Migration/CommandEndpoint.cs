@@ -16,6 +16,8 @@ internal sealed class CommandEndpoint(string command) : IMigrationEndpoint
 
     public bool HasReturnPath => false;
 
+    public bool TakesChannels => false;
+
     public IMigrationFile? File => null;
 
     public Task<Stream> ConnectAsync(CancellationToken stop)

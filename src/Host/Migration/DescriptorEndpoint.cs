@@ -30,6 +30,8 @@ internal sealed class DescriptorEndpoint(int number) : IMigrationEndpoint
 
     public bool HasReturnPath => IsSocket(Target);
 
+    public bool TakesChannels => false;
+
     public IMigrationFile? File => null;
 
     public Task<Stream> ConnectAsync(CancellationToken stop) => Task.FromResult(Open(writes: true));

@@ -18,6 +18,8 @@ internal sealed class FileEndpoint(string path, long offset) : IMigrationEndpoin
 
     public bool HasReturnPath => false;
 
+    public bool TakesChannels => false;
+
     public IMigrationFile? File => this;
 
     public string Path => path;

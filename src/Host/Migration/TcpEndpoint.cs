@@ -15,6 +15,8 @@ internal sealed class TcpEndpoint(string host, int port) : IMigrationEndpoint
 
     public bool HasReturnPath => true;
 
+    public bool TakesChannels => true;
+
     public IMigrationFile? File => null;
 
     public async Task<Stream> ConnectAsync(CancellationToken stop)

@@ -10,6 +10,8 @@ internal sealed class TlsEndpoint(IMigrationEndpoint plain, TlsCredentials crede
 {
     public bool HasReturnPath => plain.HasReturnPath;
 
+    public bool TakesChannels => plain.TakesChannels;
+
     public IMigrationFile? File => null;
 
     public async Task<Stream> ConnectAsync(CancellationToken stop)

@@ -10,6 +10,8 @@ internal sealed class UnixEndpoint(string path) : IMigrationEndpoint
 {
     public bool HasReturnPath => true;
 
+    public bool TakesChannels => true;
+
     public IMigrationFile? File => null;
 
     public async Task<Stream> ConnectAsync(CancellationToken stop)

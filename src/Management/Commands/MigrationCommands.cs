@@ -198,7 +198,7 @@ public sealed class MigrationCommands(MonitorVm vm)
         info.Pass,
         info.PostcopyRequests,
         PageSize,
-        MultifdBytes: 0,
+        info.MultifdBytes,
         info.BytesPerSecond / PageSize,
         info.Transferred,
         DowntimeBytes: 0,

@@ -192,7 +192,7 @@ internal static class HmpMigrationCommands
             Line("normal bytes", info.NormalPages * MigrationCommands.PageSize >> 10, "kbytes");
             Line("dirty sync count", info.Pass);
             Line("page size", MigrationCommands.PageSize >> 10, "kbytes");
-            Line("multifd bytes", 0, "kbytes");
+            Line("multifd bytes", info.MultifdBytes >> 10, "kbytes");
             Line("pages-per-second", info.BytesPerSecond / MigrationCommands.PageSize);
             if (info.DirtyPagesPerSecond > 0)
             {

@@ -36,7 +36,7 @@ public sealed class MigrationStreamTests
         var writer = new MigrationWriter(stream);
         writer.WriteMagic();
         writer.Write(MigrationRecordKind.Hello, 0, new MigrationHello("1", Guid.Empty, false, Machine).ToJson());
-        new RecordedRam(ram, new DirtyLog(ram, () => { }), writer, new RateLimit()).SendAll(CancellationToken.None);
+        new RecordedRam(ram, new DirtyLog(ram, () => { }), writer, writer, new RateLimit()).SendAll(CancellationToken.None);
         using var archive = new MemoryStream();
         Archive.Write(archive, [new SavedUnit("psci", 1, new byte[4])]);
         writer.Write(MigrationRecordKind.State, 0, archive.ToArray());
@@ -90,7 +90,7 @@ public sealed class MigrationStreamTests
         using var stream = new MemoryStream();
         var writer = new MigrationWriter(stream);
         var log = new DirtyLog(from, () => { });
-        var source = new RecordedRam(from, log, writer, new RateLimit());
+        var source = new RecordedRam(from, log, writer, writer, new RateLimit());
         source.SendAll(CancellationToken.None);
         for (int pass = 0; pass < 20; pass++)
         {
