@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Serilog;
+using Vmm.Emulation;
 using Vmm.Host.Commands;
 using Vmm.Host.Demo;
 using Vmm.Host.Guest;
@@ -9,6 +10,9 @@ using Vmm.Management.Text;
 // An exception that no code expects ends the program with one line; with --log all of it is in the log. Exceptions of other threads come
 // here.
 AppDomain.CurrentDomain.UnhandledException += (_, unexpected) => Environment.Exit(Unexpected((Exception)unexpected.ExceptionObject));
+
+// All threads but those of vCPUs work for a moment at a time. Where vCPUs keep all cores busy, the others run as soon as they wake.
+HostThread.AskForSlices(200_000);
 try
 {
     return await Run(args).ConfigureAwait(false);

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Runtime.InteropServices;
 using Akka.Actor;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
@@ -82,10 +81,11 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
     /// <summary>Ends the wait of a WFI or for a missing page. Any thread.</summary>
     public void Wake() => _self.Tell(WakeUp.Instance);
 
-    protected override void PreStart() => _manager.Tell(new VcpuThreadStarted(_index, GetThreadId()));
-
-    [DllImport("libc", EntryPoint = "gettid")]
-    private static extern int GetThreadId();
+    protected override void PreStart()
+    {
+        HostThread.AskForSlices(HostThread.HostsOwn);
+        _manager.Tell(new VcpuThreadStarted(_index, HostThread.Id));
+    }
 
     protected override void PostStop() => _cpu.SetWaker(null);
 
