@@ -4,27 +4,32 @@ using Vmm.Actors.Protocol;
 namespace Vmm.Host;
 
 /// <summary>
-/// Work for the host's own good that begins when the VM runs for the first time and is stopped with this: <see cref="Rehearsal"/> and
-/// <see cref="IdleTrim"/>. The VM goes on without it where it fails; the log has the failure.
+/// Work for the host's own good, which is stopped with this: rehearsals begin when the VM runs for the first time or waits for a migration,
+/// <see cref="IdleTrim"/> when it runs. The VM goes on without them where they fail; the log has the failure.
 /// </summary>
 internal sealed class AfterStart : IAsyncDisposable
 {
     private readonly CancellationTokenSource _stop = new();
+    private readonly TaskCompletionSource _waits = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource _runs = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _all;
 
     /// <param name="session">Outlives this. It has not been told to run yet.</param>
-    /// <param name="work">Each is started in turn and may go on beside the others.</param>
-    public AfterStart(VmSession session, params Func<CancellationToken, Task>[] work)
+    /// <param name="rehearse">May go on beside the other.</param>
+    public AfterStart(VmSession session, Func<CancellationToken, Task> rehearse, Func<CancellationToken, Task> trim)
     {
         session.Published += message =>
         {
-            if (message is VmStatus { RunState: VmRunState.Running })
+            if (message is VmStatus { RunState: VmRunState.Running or VmRunState.InMigrate } status)
             {
-                _runs.TrySetResult();
+                _waits.TrySetResult();
+                if (status.RunState == VmRunState.Running)
+                {
+                    _runs.TrySetResult();
+                }
             }
         };
-        _all = Task.WhenAll(Array.ConvertAll(work, RunAsync));
+        _all = Task.WhenAll(RunAsync(_waits.Task, rehearse), RunAsync(_runs.Task, trim));
     }
 
     public async ValueTask DisposeAsync()
@@ -34,11 +39,11 @@ internal sealed class AfterStart : IAsyncDisposable
         _stop.Dispose();
     }
 
-    private async Task RunAsync(Func<CancellationToken, Task> work)
+    private async Task RunAsync(Task begin, Func<CancellationToken, Task> work)
     {
         try
         {
-            await _runs.Task.WaitAsync(_stop.Token).ConfigureAwait(false);
+            await begin.WaitAsync(_stop.Token).ConfigureAwait(false);
             await work(_stop.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)

@@ -125,7 +125,16 @@ public sealed class UartActor : DeviceActor, IWithTimers
 
         public string Id => "uart-input";
 
-        public void Save(StateWriter writer) => writer.Write<byte>("input", [.. actor._input.SelectMany(b => b).Skip(actor._sent)]);
+        public void Save(StateWriter writer)
+        {
+            using var input = new MemoryStream();
+            foreach (byte[] bytes in actor._input)
+            {
+                input.Write(bytes);
+            }
+
+            writer.Write<byte>("input", input.GetBuffer().AsSpan(actor._sent, (int)input.Length - actor._sent));
+        }
 
         public void Load(StateReader reader)
         {

@@ -67,8 +67,15 @@ public sealed record HotplugState(
     /// <summary>The names and administrative states of all possible CPUs.</summary>
     public DescribeCpusPower DescribePower(PowerOnCpus cpus)
     {
-        CpuAdminState[] admin = [.. Enumerable.Range(0, cpus.Possible).Select(cpu => AdminOf(cpu, cpus))];
-        return new DescribeCpusPower([.. admin.Select((state, cpu) => state == CpuAdminState.Removed ? "" : NameOf(cpu))], admin);
+        var admin = new CpuAdminState[cpus.Possible];
+        string[] ids = new string[cpus.Possible];
+        for (int cpu = 0; cpu < cpus.Possible; cpu++)
+        {
+            admin[cpu] = AdminOf(cpu, cpus);
+            ids[cpu] = admin[cpu] == CpuAdminState.Removed ? "" : NameOf(cpu);
+        }
+
+        return new DescribeCpusPower(ids, admin);
     }
 
     /// <summary>Decides whether a CPU can be plugged: returns why not, or null if it can.</summary>
@@ -315,10 +322,17 @@ public sealed record HotplugState(
     /// <summary>What happens when a machine goes on from a snapshot: an event for each CPU that was otherwise there.</summary>
     /// <param name="saved">The snapshot's.</param>
     /// <param name="cpus">How many are possible.</param>
-    internal IEnumerable<IHotplugEvent> Restore(HotplugState saved, int cpus, long now) => Enumerable.Range(0, cpus)
-        .Select(cpu => (Now: Describe(cpu, now), Then: saved.Describe(cpu, now)))
-        .Where(pair => pair.Now != pair.Then)
-        .Select(pair => pair.Then);
+    internal IEnumerable<IHotplugEvent> Restore(HotplugState saved, int cpus, long now)
+    {
+        for (int cpu = 0; cpu < cpus; cpu++)
+        {
+            CpuRestored then = saved.Describe(cpu, now);
+            if (Describe(cpu, now) != then)
+            {
+                yield return then;
+            }
+        }
+    }
 
     private CpuRestored Describe(int cpu, long now)
     {

@@ -46,7 +46,7 @@ internal sealed class DirtyRateMeter : HoldingActor, IWithTimers
         Context.Parent.Tell(_measuring);
         Machine.DirtyLog.Start();
         Timers.StartSingleTimer(nameof(TimeIsUp), new TimeIsUp(), TimeSpan.FromMilliseconds(_milliseconds));
-        Become(() => Receive<TimeIsUp>(_ => RunTask(() => Machine.DirtyLog.Harvest().Count, pages =>
+        Become(() => Receive<TimeIsUp>(_ => RunTask(() => Machine.DirtyLog.Harvest().Length, pages =>
         {
             Context.Parent.Tell(_measuring with
             {

@@ -12,7 +12,7 @@ namespace Vmm.Actors.Migration;
 /// <summary>
 /// One migration that comes to this process, from the moment at which somebody can connect.
 /// <code>
-/// listening → RAM comes → all is here: VM held, given the guest's state → journal: arrived → READY → COMMIT: the guest runs → RUNNING
+/// listening → VM held, RAM comes → all is here: VM given the guest's state → journal: arrived → READY → COMMIT: the guest runs → RUNNING
 /// </code>
 /// A link that is lost before READY leaves the VM waiting for a migration. One that is lost after it leaves the guest paused: nobody here
 /// knows whether it goes on there.
@@ -85,9 +85,20 @@ internal sealed class IncomingMigration : HoldingActor
         {
             _progress.EndSetup();
             _progress.Enter(MigrationStatus.Active);
+
+            // What can be done before the guest stands still at the sender, is.
+            Hold(VmRunState.InMigrate, _ => Freeze(_ =>
+            {
+                Become(Receiving);
+                Stash.UnstashAll();
+            }));
         });
-        Receive<GuestArrived>(Take);
-        Receive<LinkEnded>(ended => Finish(MigrationStatus.Failed, ended.Problem!));
+        Receive<GuestArrived>(_ => IsHolding, Take);
+        Receive<LinkEnded>(ended =>
+        {
+            Release(new ReleaseVm());
+            Finish(MigrationStatus.Failed, ended.Problem!);
+        });
         Commands();
     }
 
@@ -114,7 +125,8 @@ internal sealed class IncomingMigration : HoldingActor
             }
         }
 
-        Hold(VmRunState.InMigrate, _ => Give(state, LoadRam, () => RunTask(
+        Machine.TraceStep("the state is right");
+        Give(state, LoadRam, () => RunTask(
             () =>
             {
                 _journal.Append(new MigrationArrived($"{guest.Session}", Now));
@@ -125,7 +137,7 @@ internal sealed class IncomingMigration : HoldingActor
                 _link!.Answer(null);
                 Become(Waiting);
                 Stash.UnstashAll();
-            })));
+            }));
     }
 
     // Waits for the sender's word.

@@ -228,7 +228,7 @@ internal class OutgoingLink : MigrationLink
     {
         long known = _settings.Number(MigrationParameter.AvailSwitchoverBandwidth);
         long bandwidth = known > 0 ? known : ram.LinkBytesPerSecond;
-        long milliseconds = (long)((Int128)pages * GuestMemory.PageSize * 1000 / Math.Max(bandwidth, 1));
+        long milliseconds = (long)pages * GuestMemory.PageSize * 1000 / Math.Max(bandwidth, 1);
         Volatile.Write(ref _expectedMilliseconds, milliseconds);
         return milliseconds <= _settings.Number(MigrationParameter.DowntimeLimit) && (pages <= Few || pages > lastPages / 2);
     }
@@ -248,8 +248,8 @@ internal class OutgoingLink : MigrationLink
         return percent;
     }
 
-    private static int[] Union(int[] pages, IReadOnlyList<int> others) =>
-        pages.Length == 0 ? [.. others] : [.. pages.Concat(others).Distinct().Order()];
+    private static int[] Union(int[] pages, int[] others) =>
+        pages.Length == 0 ? others : [.. pages.Concat(others).Distinct().Order()];
 
     /// <summary>What is still to be sent of the guest that stands still.</summary>
     protected int[] LastPages(int[] left) => Union(left, _machine.DirtyLog.Harvest());
@@ -257,6 +257,7 @@ internal class OutgoingLink : MigrationLink
     // The pages that the receiver has to ask for, or null when it has all.
     private PageBits? SendRest(RamSource ram, MigrationWriter writer, int[] left, Rest rest)
     {
+        _machine.TraceStep("the state is taken");
         int[] pages = LastPages(left);
         PageBits? missing = null;
         if (_postcopy)
@@ -274,6 +275,7 @@ internal class OutgoingLink : MigrationLink
             ram.Send(pages, limited: false, Stopped);
         }
 
+        _machine.TraceStep("the rest of RAM is sent");
         using var archive = new MemoryStream();
         Archive.Write(archive, rest.State.Units);
         writer.Write(MigrationRecordKind.State, 0, archive.GetBuffer().AsSpan(0, (int)archive.Length));

@@ -25,7 +25,9 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
     private sealed record TaskEnded(int Task, object? Result, Exception? Failure);
 
     private VmHeld? _held;
-    private bool _frozen;
+
+    // What hotplug said when it was frozen for this holding; null before that, and on a machine without hotplug.
+    private HotplugFrozen? _frozen;
 
     // The number of the last task.
     private int _task;
@@ -177,28 +179,29 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
     {
         if (_held != null)
         {
-            if (_frozen)
+            if (_frozen != null)
             {
                 _held.Hotplug?.Tell(state.As == VmRunState.PostMigrate ? new HandOverHotplug() : new ThawHotplug());
             }
 
             supervisor.Tell(state);
-            (_held, _frozen) = (null, false);
+            (_held, _frozen) = (null, null);
         }
     }
 
-    private void Freeze(Action<HotplugFrozen?> then)
+    /// <summary>CPUs of the held VM neither come nor go until <see cref="Release"/>.</summary>
+    protected void Freeze(Action<HotplugFrozen?> then)
     {
-        if (_held!.Hotplug == null)
+        if (_held!.Hotplug == null || _frozen != null)
         {
-            then(null);
+            then(_frozen);
             return;
         }
 
         _held.Hotplug.Tell(new FreezeHotplug());
         Await(() => Receive<HotplugFrozen>(frozen =>
         {
-            _frozen = true;
+            _frozen = frozen;
             machine.TraceStep("hotplug is frozen");
             then(frozen);
         }));
@@ -219,7 +222,7 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
         },
         failure =>
         {
-            (_held, _frozen) = (null, false);
+            (_held, _frozen) = (null, null);
             machine.TraceStep("the CPUs are loaded");
             supervisor.Tell(failure is Exception e ? new FailVm($"the machine is loaded in part: {e.Message}")
                 : new RemakeVm(state.Devices, state.Hotplug?.LastOst));

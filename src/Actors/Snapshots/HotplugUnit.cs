@@ -87,10 +87,17 @@ internal sealed class HotplugUnit : IStateUnit
         reader.Read("ost-source", sources.AsSpan());
         reader.Read("ost-status", statuses.AsSpan());
         byte[] names = reader.ReadArray<byte>("names", cpus * HotplugState.LongestId);
-        reader.Require(lengths.Sum(l => l) == names.Length, "name-lengths");
+        int length = 0;
+        foreach (ushort l in lengths)
+        {
+            length += l;
+        }
+
+        reader.Require(length == names.Length, "name-lengths");
         reader.Require(Array.TrueForAll(admin, a => a <= (byte)CpuAdminState.Removed), "admin");
         HotplugState state = HotplugState.Empty;
         reader.Require(Array.TrueForAll(operations, o => o <= (byte)HotplugOperation.Disable), "operation");
+        var ids = new HashSet<string>(StringComparer.Ordinal);
         int at = 0;
         for (int cpu = 0; cpu < cpus; cpu++)
         {
@@ -98,7 +105,7 @@ internal sealed class HotplugUnit : IStateUnit
             string name = Encoding.ASCII.GetString(names, at, lengths[cpu]);
             at += lengths[cpu];
             bool plugged = (flag & Plugged) != 0;
-            reader.Require(plugged ? HotplugState.IsIdentifier(name) : name.Length == 0, "names");
+            reader.Require(plugged ? HotplugState.IsIdentifier(name) && ids.Add(name) : name.Length == 0, "names");
             state = state with
             {
                 Plugged = plugged ? state.Plugged.SetItem(cpu, name) : state.Plugged,
@@ -117,7 +124,6 @@ internal sealed class HotplugUnit : IStateUnit
             LastOst.Note(cpu, sources[cpu], statuses[cpu]);
         }
 
-        reader.Require(state.Plugged.Values.Distinct(StringComparer.Ordinal).Count() == state.Plugged.Count, "names");
         State = state;
     }
 }

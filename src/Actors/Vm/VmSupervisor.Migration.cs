@@ -81,8 +81,21 @@ public sealed partial class VmSupervisor
         Receive<UnplugVcpu>(unplug => Reject(unplug.Id));
         Receive<SetVcpuAdmin>(_ => Reject(""));
         Receive<SendSerial>(_ => Stash.Stash());
-        Receive<HoldVm>(hold => Hold(hold, resume: false));
+        Receive<HoldVm>(_ => HoldWaiting());
         Always();
+    }
+
+    // Nothing of the VM runs, so there is nothing to pause. Held, it answers as before: most of a guest is still to come.
+    private void HoldWaiting()
+    {
+        (_holder, _heldFrom) = (Sender, _status);
+        Become(() =>
+        {
+            ForHolder();
+            LosesHeld();
+            AwaitingMigration();
+        });
+        _holder.Tell(Held(_heldFrom.RunState));
     }
 
     private void RunWhenArrived(bool value)

@@ -121,6 +121,12 @@ public sealed partial class VmSupervisor
 
     private void Holding()
     {
+        ForHolder();
+        WhileHeld();
+    }
+
+    private void ForHolder()
+    {
         Receive<ReleaseVm>(release =>
         {
             if (release.As is { } state)
@@ -133,7 +139,6 @@ public sealed partial class VmSupervisor
             Stash.UnstashAll();
         });
         Receive<StopParts>(_ => Become(Stopping));
-        WhileHeld();
     }
 
     private void WhileHeld()
@@ -144,6 +149,12 @@ public sealed partial class VmSupervisor
         Receive<GetSnapshots>(ToSnapshots);
         Migration();
         Receive<DeadLetter>(AnswerFor);
+        LosesHeld();
+        ReceiveAny(_ => Stash.Stash());
+    }
+
+    private void LosesHeld()
+    {
         Receive<Terminated>(terminated =>
         {
             Lose(terminated);
@@ -154,7 +165,6 @@ public sealed partial class VmSupervisor
             _lost ??= failed;
             LoseHeld();
         });
-        ReceiveAny(_ => Stash.Stash());
     }
 
     // A part has ended: what was to be done with the VM cannot be.

@@ -47,7 +47,7 @@ public sealed class DirtyLog
     /// <summary>
     /// Takes the pages that were written since the log was started or last asked: their numbers from the start of RAM, in order.
     /// </summary>
-    public IReadOnlyList<int> Harvest()
+    public int[] Harvest()
     {
         var pages = new List<int>();
         for (int word = 0; word < _marks.Length; word++)
@@ -64,7 +64,7 @@ public sealed class DirtyLog
         }
 
         _forgetTranslations();
-        return pages;
+        return [.. pages];
     }
 
     /// <summary>A page was or is to be written. Any thread.</summary>

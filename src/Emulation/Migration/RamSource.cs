@@ -93,10 +93,10 @@ public abstract class RamSource(GuestMemory ram, DirtyLog log, RateLimit limit)
         if (sent >= LongPass || LinkBytesPerSecond == 0)
         {
             long taken = Math.Max(Stopwatch.GetTimestamp() - began - _waited, 1);
-            LinkBytesPerSecond = Math.Max((long)((Int128)sent * Stopwatch.Frequency / taken), 1);
+            LinkBytesPerSecond = Math.Max((long)((double)sent * Stopwatch.Frequency / taken), 1);
         }
 
-        return pages[next..];
+        return next == pages.Length ? [] : pages[next..];
     }
 
     /// <summary>A page of the pass under way is to be sent, now or with later ones. They come in order.</summary>

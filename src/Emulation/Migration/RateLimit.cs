@@ -55,7 +55,7 @@ public sealed class RateLimit
         }
 
         long now = Stopwatch.GetTimestamp();
-        _busyUntil = Math.Max(_busyUntil, now - s_window) + (long)((Int128)bytes * Stopwatch.Frequency / limit);
+        _busyUntil = Math.Max(_busyUntil, now - s_window) + (long)((double)bytes * Stopwatch.Frequency / limit);
         if (_busyUntil <= now)
         {
             return 0;

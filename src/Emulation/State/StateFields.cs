@@ -75,12 +75,9 @@ public sealed class StateReader
 
     internal void RequireAllRead()
     {
-        foreach (string name in _fields.Keys)
+        if (_read.Count != _fields.Count)
         {
-            if (!_read.Contains(name))
-            {
-                throw new StateException($"unit '{_unit}': unknown field '{name}'");
-            }
+            throw new StateException($"unit '{_unit}': unknown field '{_fields.Keys.First(name => !_read.Contains(name))}'");
         }
     }
 

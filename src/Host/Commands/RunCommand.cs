@@ -123,16 +123,14 @@ public static class RunCommand
         string report = "";
         await using (monitors)
         await using (VmSession session = opened)
-        await using (new AfterStart(
-            session, stop => Rehearsal.RunAsync(config, stop),
-            stop => IdleTrim.RunAsync(session.Machine, first => MigrationRehearsal.RunAsync(config, first), stop)))
+        await using (MakeAfterStart(session, config, receives: options.Incoming != null))
         {
             session.Published += monitors.Publish;
             var vm = new MonitorVm(() => session.Machine.Config, session.Ask, () => Quit(ShutdownCause.HostQuit))
             {
                 Outcomes = session.AskOutcome,
             };
-            IncomingMigration? incoming = options.Incoming == null ? null : new IncomingMigration(session, vm, config);
+            IncomingMigration? incoming = options.Incoming == null ? null : new IncomingMigration(session, vm);
             await (incoming?.PrepareAsync(options.Stopped) ?? Task.CompletedTask).ConfigureAwait(false);
             monitors.Start(vm, session.SendSerial);
             await Task.WhenAny(monitors.WaitForClientsAsync(), quit.Task).ConfigureAwait(false);
@@ -184,6 +182,21 @@ public static class RunCommand
         }
 
         return ExitCode.Success;
+    }
+
+    // A VM that waits for a migration rehearses it while it waits, another one when it is idle.
+    private static AfterStart MakeAfterStart(VmSession session, MachineConfig config, bool receives)
+    {
+        Task Migrate(CancellationToken stop) => MigrationRehearsal.RunAsync(config, stop);
+        async Task MigrateAndPlug(CancellationToken stop)
+        {
+            await Migrate(stop).ConfigureAwait(false);
+            await Rehearsal.RunAsync(config, stop).ConfigureAwait(false);
+        }
+
+        return receives
+            ? new AfterStart(session, MigrateAndPlug, stop => IdleTrim.RunAsync(session.Machine, _ => Task.CompletedTask, stop))
+            : new AfterStart(session, stop => Rehearsal.RunAsync(config, stop), stop => IdleTrim.RunAsync(session.Machine, Migrate, stop));
     }
 
     // Why the snapshot was not loaded, if there was one to be.

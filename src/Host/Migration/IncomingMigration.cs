@@ -1,6 +1,4 @@
-using Serilog;
 using Vmm.Actors.Protocol;
-using Vmm.Emulation.Boards;
 using Vmm.Host.Commands;
 using Vmm.Host.Options;
 using Vmm.Management.Commands;
@@ -15,14 +13,11 @@ internal sealed class IncomingMigration
 {
     private readonly VmSession _session;
     private readonly MonitorVm _vm;
-    private readonly MachineConfig _config;
     private readonly TaskCompletionSource<string> _failed = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     /// <param name="session">It has not been told to run.</param>
-    /// <param name="config">Of its machine.</param>
-    public IncomingMigration(VmSession session, MonitorVm vm, MachineConfig config)
+    public IncomingMigration(VmSession session, MonitorVm vm)
     {
-        _config = config;
         _session = session;
         _vm = vm;
         session.Published += message =>
@@ -42,7 +37,6 @@ internal sealed class IncomingMigration
     public async Task PrepareAsync(bool paused)
     {
         await _session.Ask(new PrepareIncoming()).ConfigureAwait(false);
-        _ = RehearseAsync();
         if (paused)
         {
             await _session.Ask(new StopVm()).ConfigureAwait(false);
@@ -68,19 +62,6 @@ internal sealed class IncomingMigration
         }
 
         return null;
-    }
-
-    // While nobody has connected. The VM waits on where it fails.
-    private async Task RehearseAsync()
-    {
-        try
-        {
-            await Task.Run(() => MigrationRehearsal.RunAsync(_config, CancellationToken.None)).ConfigureAwait(false);
-        }
-        catch (Exception e)
-        {
-            Log.Error(e, "Work beside the VM failed");
-        }
     }
 
     private async Task LookAsync()

@@ -56,7 +56,7 @@ internal sealed unsafe partial class PreciseWait : IDisposable
             length = new TimeSpecification
             {
                 Seconds = seconds,
-                Nanoseconds = (long)((Int128)(left % Stopwatch.Frequency) * 1_000_000_000 / Stopwatch.Frequency),
+                Nanoseconds = Ratio.Scale(left % Stopwatch.Frequency, 1_000_000_000, Stopwatch.Frequency),
             };
         }
 

@@ -12,6 +12,9 @@ public sealed class VirtualClock : IStateUnit
     /// <summary>CNTFRQ_EL0: 62.5 MHz, as QEMU's CPUs.</summary>
     public const ulong Frequency = 62_500_000;
 
+    // Counts above it are reached at no host time that there is.
+    private static readonly ulong s_lastCount = (ulong)(long.MaxValue / 2) / (((ulong)Stopwatch.Frequency / Frequency) + 1);
+
     private readonly Lock _lock = new();
 
     // Replaced as a whole and read without the lock, so that a reader sees the clock as it was before or after a change and never between.
@@ -38,7 +41,7 @@ public sealed class VirtualClock : IStateUnit
 
             Phase phase = Volatile.Read(ref _phase);
             long now = phase.StoppedAt ?? Stopwatch.GetTimestamp();
-            return (ulong)((Int128)(now - phase.Base) * (long)Frequency / Stopwatch.Frequency);
+            return (ulong)Ratio.Scale(now - phase.Base, (long)Frequency, Stopwatch.Frequency);
         }
     }
 
@@ -48,8 +51,13 @@ public sealed class VirtualClock : IStateUnit
     /// <summary>Host time (<see cref="Stopwatch.GetTimestamp"/>) at which the counter reaches a value, if it runs till then.</summary>
     public long HostTimeOf(ulong count)
     {
-        Int128 ticks = ((Int128)count * Stopwatch.Frequency / (long)Frequency) + 1;
-        return ticks > long.MaxValue / 2 ? long.MaxValue : Volatile.Read(ref _phase).Base + (long)ticks;
+        if (count > s_lastCount)
+        {
+            return long.MaxValue;
+        }
+
+        long ticks = Ratio.Scale((long)count, Stopwatch.Frequency, (long)Frequency) + 1;
+        return Volatile.Read(ref _phase).Base + ticks;
     }
 
     public void Stop()
@@ -110,7 +118,7 @@ public sealed class VirtualClock : IStateUnit
             lock (_lock)
             {
                 long now = _phase.StoppedAt ?? Stopwatch.GetTimestamp();
-                Volatile.Write(ref _phase, _phase with { Base = now - (long)((Int128)count * Stopwatch.Frequency / (long)Frequency) });
+                Volatile.Write(ref _phase, _phase with { Base = now - Ratio.Scale((long)count, Stopwatch.Frequency, (long)Frequency) });
             }
         }
 
