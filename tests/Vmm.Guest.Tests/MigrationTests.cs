@@ -37,7 +37,7 @@ public sealed class MigrationTests
         await vm.Shell.RunAsync($"echo 1 > /sys/devices/system/cpu/cpu{cpu}/online");
     }
 
-    /// <summary>There and back between VMs whose command lines differ in the CPUs of power-on; those of the guest's own boot stay.</summary>
+    /// <summary>There and back between VMs whose command lines differ in the CPUs of power-on; the guest keeps its own.</summary>
     [Theory]
     [InlineData(1, 3)]
     [InlineData(3, 1)]
@@ -55,7 +55,8 @@ public sealed class MigrationTests
         string notices = "";
         await using ShellVm other = await vm.MoveAsync(second, message => notices += (message as VmNotice)?.Text);
         Assert.Equal(
-            $"the VM takes over the CPUs at power-on of the saved one, {new PowerOnSet(here, 0, false)}, in place of {new PowerOnSet(there, 0, false)}", notices);
+            $"the VM takes over the CPUs at power-on of the saved one, {new PowerOnSet(here, 0, false)}, in place of "
+            + $"{new PowerOnSet(there, 0, false)}", notices);
         Assert.Equal(here, other.Machine.Config.EnabledCpus);
         Assert.Equal("remembered", await other.Shell.RunAsync("echo $X"));
         Assert.Equal($"0-4 0-4 {online} {online}", await other.Shell.RunAsync(Sets));

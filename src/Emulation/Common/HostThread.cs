@@ -16,10 +16,10 @@ public static unsafe partial class HostThread
     public static int Id => GetThreadId();
 
     /// <summary>
-    /// Asks for slices of time of a length in nanoseconds (100,000 to 100,000,000, or <see cref="HostsOwn"/>) for the calling thread and for
-    /// those that it starts later (sched_setattr(2), <c>sched_runtime</c> under SCHED_OTHER). From Linux 6.12 on a thread that wakes runs at
-    /// once where it asks for shorter slices than the one that runs. A thread's share of the processor stays the same. An older kernel takes
-    /// no notice.
+    /// Asks for slices of time of a length in nanoseconds (100,000 to 100,000,000, or <see cref="HostsOwn"/>) for the calling thread and
+    /// for those that it starts later (sched_setattr(2), <c>sched_runtime</c> under SCHED_OTHER). From Linux 6.12 on a thread that wakes
+    /// runs at once where it asks for shorter slices than the one that runs. A thread's share of the processor stays the same. An older
+    /// kernel takes no notice.
     /// </summary>
     public static void AskForSlices(ulong nanoseconds)
     {

@@ -11,7 +11,7 @@ namespace Vmm.Benchmarks.Migration;
 /// <summary>A process at one end of migrations, Vmm's or QEMU's: its monitor, and the console of the guest that it runs.</summary>
 internal sealed class MigrationPeer : IDisposable
 {
-    /// <summary>How long to wait for what must come; there for hangs, and longer than a host that is too busy, or stopped for a while.</summary>
+    /// <summary>How long to wait for what must come: for hangs, and longer than a host is stopped or too busy.</summary>
     public static readonly TimeSpan Patience = TimeSpan.FromMinutes(20);
 
     private static int s_words;

@@ -30,7 +30,7 @@ internal sealed class SnapshotGuest : IDisposable
     private static string SnapshotsOf(string state) => Path.Combine(state, "snapshots");
 
     /// <summary>Prepares a guest of so much RAM; nothing is started.</summary>
-    /// <param name="idle">Its init waits for a question; otherwise it looks for new CPUs, 20 times a second with four processes each.</param>
+    /// <param name="idle">Its init waits for a question; otherwise it looks for new CPUs 20 times a second.</param>
     public static async Task<SnapshotGuest> PrepareAsync(IReadOnlyList<string> vmm, int mebibytes, bool idle)
     {
         var guest = new SnapshotGuest(vmm, mebibytes);

@@ -184,8 +184,8 @@ public sealed unsafe class DirtyLogTests
 
         int Copy()
         {
-            IReadOnlyList<int> pages = log.Harvest();
-            for (int i = 0; i < pages.Count; i++)
+            int[] pages = log.Harvest();
+            for (int i = 0; i < pages.Length; i++)
             {
                 Assert.True(i == 0 || pages[i] > pages[i - 1], "a page is reported twice");
                 Assert.InRange(pages[i], DataPage, DataPage + (int)(5 * Region / Page));
@@ -193,7 +193,7 @@ public sealed unsafe class DirtyLogTests
                 machine.Memory.Span(machine.Memory.Start + at, (int)Page).CopyTo(copy.AsSpan((int)at));
             }
 
-            return pages.Count;
+            return pages.Length;
         }
     }
 }
