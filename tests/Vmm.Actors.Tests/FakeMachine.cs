@@ -94,6 +94,8 @@ internal sealed class FakeMachine : IVmMachine
         Log.Enqueue($"executable {cpu} {value}");
     }
 
+    public void Free(int cpu) => Log.Enqueue($"free {cpu}");
+
     public void SetInterfaceAccessible(int cpu, bool value)
     {
         Break("gic");

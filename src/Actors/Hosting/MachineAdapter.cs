@@ -136,6 +136,8 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         }
     }
 
+    public void Free(int cpu) => _machine.Cpus[cpu].FreeTranslations();
+
     public void SetInterfaceAccessible(int cpu, bool value)
     {
         HotplugTrace.Step(_machine.Config.Trace, cpu, value ? "GIC CPU interface becomes accessible"

@@ -209,6 +209,7 @@ public sealed class VcpuManager : MessageActor
         {
             _machine.SetExecutable(cpu, false);
             remover.Tell(new VcpuRemoved(cpu));
+            _machine.Free(cpu);
         }
 
         ReportPaused();

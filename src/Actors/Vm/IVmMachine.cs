@@ -87,8 +87,11 @@ public interface IVmMachine
 
     IVcpu Cpu(int cpu);
 
-    /// <summary>Makes (true) or frees (false) the execution state of a CPU that no thread runs.</summary>
+    /// <summary>Makes (true) or ends (false) the execution state of a CPU that no thread runs.</summary>
     void SetExecutable(int cpu, bool value);
+
+    /// <summary>Gives back to the host what a CPU that is not executable has used.</summary>
+    void Free(int cpu);
 
     /// <summary>Sets whether a CPU's interface of the GIC can be used.</summary>
     void SetInterfaceAccessible(int cpu, bool value);

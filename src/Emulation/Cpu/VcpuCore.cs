@@ -170,13 +170,15 @@ public sealed unsafe partial class VcpuCore : IDisposable
         }
     }
 
-    /// <summary>Frees the execution state. No thread runs it any more.</summary>
+    /// <summary>The CPU executes no more. No thread runs it any more.</summary>
     public void Disable()
     {
         IsEnabled = false;
         Page = null;
-        Mmu.Release();
     }
+
+    /// <summary>Gives the memory of a disabled CPU's translations back to the host, which takes longer than all else about it.</summary>
+    public void FreeTranslations() => Mmu.Release();
 
     /// <summary>
     /// A cold reset into EL1 (Arm ARM D1.3.1), with the PC and X0 of a boot loader or of PSCI CPU_ON. Interrupt inputs stay as they are.

@@ -97,6 +97,7 @@ internal sealed class HotplugStages(IReadOnlyList<string> vmm, TextWriter output
         Add("unplug: selector read -> CPU_OFF", false, seen, off);
         Add("unplug: CPU_OFF -> _EJ0", false, off, eject);
         Add("unplug: _EJ0 -> DEVICE_DELETED heard", true, eject, m.Deleted);
+        Add("for scale: query-status sent -> answer read", true, m.Status, m.StatusAnswered);
         return eject;
     }
 

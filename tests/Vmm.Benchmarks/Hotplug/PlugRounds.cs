@@ -16,9 +16,11 @@ namespace Vmm.Benchmarks.Hotplug;
 /// <param name="Delete">device_del was sent.</param>
 /// <param name="DeleteAnswered">Its answer was read.</param>
 /// <param name="Deleted">The event DEVICE_DELETED was read.</param>
+/// <param name="Status">query-status was sent, which asks the VM's actor for a word and nothing of hotplug.</param>
+/// <param name="StatusAnswered">Its answer was read.</param>
 internal sealed record PlugRound(
     double Add, double AddAnswered, double PlugEnded, double PlugOn, double PlugOnSaid, double BootOff, double BootOffSaid, double BootOn,
-    double BootOnSaid, double Delete, double DeleteAnswered, double Deleted);
+    double BootOnSaid, double Delete, double DeleteAnswered, double Deleted, double Status, double StatusAnswered);
 
 /// <summary>
 /// A QMP client that plugs and unplugs a CPU again and again, and somebody at the guest's console who brings it online. The guest is
@@ -44,8 +46,8 @@ internal sealed class PlugRounds(PlugClock clock, string plugEnd)
     public async Task<IReadOnlyList<PlugRound>> RunAsync(IReadOnlyList<string> command, int rounds)
     {
         var all = new List<PlugRound>();
-        using var run = new VmRun(command, line => Hear($"console {line}"));
-        QmpConnection monitor = await run.ConnectAsync(e => Hear($"event {e.Name} {e.Data?.ToJsonString()}")).ConfigureAwait(false);
+        using var run = new VmRun(command, line => Hear(Stopwatch.GetTimestamp(), $"console {line}"));
+        QmpConnection monitor = await run.ConnectAsync(e => Hear(e.HeardAt, $"event {e.Name} {e.Data?.ToJsonString()}")).ConfigureAwait(false);
         await HeardAsync(SoakGuest.Ready, 0).ConfigureAwait(false);
         JsonObject device = await FindDeviceAsync(monitor).ConfigureAwait(false);
 
@@ -85,8 +87,10 @@ internal sealed class PlugRounds(PlugClock clock, string plugEnd)
         (double delete, double deleteAnswered) =
             await AskAsync(monitor, "device_del", new JsonObject { ["id"] = id }).ConfigureAwait(false);
         double deleted = await HeardAsync("event DEVICE_DELETED", delete).ConfigureAwait(false);
+        (double status, double statusAnswered) = await AskAsync(monitor, "query-status", []).ConfigureAwait(false);
         return new PlugRound(
-            add, addAnswered, plugEnded, plugOn, plugOnSaid, bootOff, bootOffSaid, bootOn, bootOnSaid, delete, deleteAnswered, deleted);
+            add, addAnswered, plugEnded, plugOn, plugOnSaid, bootOff, bootOffSaid, bootOn, bootOnSaid, delete, deleteAnswered, deleted, status,
+            statusAnswered);
     }
 
     private async Task<(double Sent, double Answered)> AskAsync(QmpConnection monitor, string command, JsonObject arguments)
@@ -103,9 +107,9 @@ internal sealed class PlugRounds(PlugClock clock, string plugEnd)
         return (typed, await HeardAsync($"{SoakGuest.Answer}{name}", typed).ConfigureAwait(false));
     }
 
-    private void Hear(string text)
+    private void Hear(long timestamp, string text)
     {
-        double at = clock.SecondsOf(Stopwatch.GetTimestamp());
+        double at = clock.SecondsOf(timestamp);
         lock (_gate)
         {
             _heard.Add((at, text));

@@ -54,7 +54,7 @@ internal sealed class QmpConnection : IDisposable
             }
 
             var connection = new QmpConnection(socket, heard);
-            _ = connection.ReadAsync();
+            new Thread(connection.Read) { Name = "qmp", IsBackground = true }.Start();
             await connection.ExecuteAsync("qmp_capabilities").WaitAsync(cancellation).ConfigureAwait(false);
             return connection;
         }
@@ -92,11 +92,12 @@ internal sealed class QmpConnection : IDisposable
         _lines.Dispose();
     }
 
-    private async Task ReadAsync()
+    // A thread of its own, so that what is heard is not late by what else this program does.
+    private void Read()
     {
         try
         {
-            while (await _lines.ReadLineAsync().ConfigureAwait(false) is { } line)
+            while (_lines.ReadLine() is { } line)
             {
                 long now = Stopwatch.GetTimestamp();
                 JsonNode message = JsonNode.Parse(line)!;

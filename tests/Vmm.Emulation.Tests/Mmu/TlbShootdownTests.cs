@@ -198,6 +198,7 @@ public abstract unsafe class TlbShootdownTests : IDisposable
         {
             replugged.Run(10_000);
             replugged.Disable();
+            replugged.FreeTranslations();
             Thread.Sleep(1);
             replugged.Enable();
         });

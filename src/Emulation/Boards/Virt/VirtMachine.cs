@@ -148,6 +148,7 @@ public sealed class VirtMachine : IDisposable
         {
             Psci.SetPower(cpu, PowerState.Off);
             Cpus[cpu.Value].Disable();
+            Cpus[cpu.Value].FreeTranslations();
         }
     }
 
