@@ -21,6 +21,9 @@ internal sealed class CuttableTransport : IMigrationTransport
     /// <summary>Bytes of the receiver after which the link is lost.</summary>
     public long CutAfterAnswered { get; set; } = long.MaxValue;
 
+    /// <summary>The byte of the sender that arrives with a bit flipped.</summary>
+    public long DamageSent { get; set; } = -1;
+
     /// <summary>Bytes that the sender has written.</summary>
     public long Sent => Volatile.Read(ref _sent);
 
@@ -53,7 +56,9 @@ internal sealed class CuttableTransport : IMigrationTransport
                 throw new IOException(e.Message, e);
             }
 
-            return new CutStream(socket, bytes => transport.CutAfterSent - Interlocked.Add(ref transport._sent, bytes));
+            return new CutStream(
+                socket, bytes => transport.CutAfterSent - Interlocked.Add(ref transport._sent, bytes),
+                bytes => transport.DamageSent - transport.Sent);
         }
 
         public IMigrationListener Listen() => new Listener(transport, port);
@@ -104,7 +109,7 @@ internal sealed class CuttableTransport : IMigrationTransport
         {
             Socket socket = await _listener.AcceptSocketAsync(stop).ConfigureAwait(false);
             return new CutStream(
-                socket, bytes => _transport.CutAfterAnswered - Interlocked.Add(ref _transport._answered, bytes));
+                socket, bytes => _transport.CutAfterAnswered - Interlocked.Add(ref _transport._answered, bytes), _ => -1);
         }
 
         public ValueTask DisposeAsync()
@@ -114,11 +119,20 @@ internal sealed class CuttableTransport : IMigrationTransport
         }
     }
 
-    // `left` counts bytes that are written and gives how many more may be; less than 0 when some of these may not.
-    private sealed class CutStream(Socket socket, Func<int, long> left) : NetworkStream(socket, ownsSocket: true)
+    // `left` counts bytes that are written and gives how many more may be; less than 0 when some of these may not. `damage` is asked before
+    // that, and gives which of the bytes is damaged.
+    private sealed class CutStream(Socket socket, Func<int, long> left, Func<int, long> damage) : NetworkStream(socket, ownsSocket: true)
     {
         public override void Write(ReadOnlySpan<byte> buffer)
         {
+            long damaged = damage(buffer.Length);
+            if (damaged >= 0 && damaged < buffer.Length)
+            {
+                byte[] copy = buffer.ToArray();
+                copy[damaged] ^= 4;
+                buffer = copy;
+            }
+
             long rest = left(buffer.Length);
             base.Write(buffer[..(int)Math.Clamp(buffer.Length + Math.Min(rest, 0), 0, buffer.Length)]);
             if (rest < 0)

@@ -17,6 +17,7 @@ public abstract class MigrationTestKit : VmTestKit
     private protected IActorRef _from = ActorRefs.Nobody;
     private protected IActorRef _to = ActorRefs.Nobody;
     private protected string _address = "";
+    private protected TimeSpan _helloTimeout = Patience.Limit;
 
     // The source runs, the target waits.
     private protected void Open(bool start = true)
@@ -50,6 +51,7 @@ public abstract class MigrationTestKit : VmTestKit
             Journal = journal,
             Migration = _transport,
             MigrationJournal = migrations,
+            MigrationHelloTimeout = _helloTimeout,
         };
         return Sys.ActorOf(Props.Create(() => new VmSupervisor(machine, options)));
     }

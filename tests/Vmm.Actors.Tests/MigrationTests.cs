@@ -203,6 +203,60 @@ public sealed class MigrationTests : MigrationTestKit
         Assert.True(_transport.Sent < 4096, $"{_transport.Sent} bytes were sent");
     }
 
+    [Theory]
+    [InlineData(0.1)]
+    [InlineData(0.5)]
+    [InlineData(0.9)]
+    public void Sender_is_told_that_its_stream_came_damaged(double part)
+    {
+        long sent = Measure().Sent;
+        _transport.DamageSent = _transport.Sent + (long)(sent * part);
+        MigrationInfo info = CutAndMigrate(after: long.MaxValue, answered: long.MaxValue);
+        Assert.StartsWith("the receiver refuses: the migration stream", info.Problem, StringComparison.Ordinal);
+        RequireRuns(_from, _machine);
+        Assert.Equal(VmRunState.InMigrate, Status(_to).RunState);
+    }
+
+    [Fact]
+    public void Receiver_lets_go_of_who_says_nothing_and_takes_the_next()
+    {
+        _helloTimeout = TimeSpan.FromSeconds(3);
+        Open();
+        using Stream silent = _transport.Parse(_address, "", "").ConnectAsync(CancellationToken.None).Result;
+        using Stream slow = _transport.Parse(_address, "", "").ConnectAsync(CancellationToken.None).Result;
+        slow.Write("VMM"u8);
+
+        // Both are let go of before the sender is heard.
+        Migrate();
+        Assert.Equal(0, silent.Read(new byte[1]));
+        MigrationInfo info = AwaitEnd(_from);
+        Assert.True(info.Status == MigrationStatus.Completed, info.Problem);
+        RequireRuns(_to, _target);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Link_that_is_yanked_is_lost(bool atSender)
+    {
+        Open();
+        Assert.Equal("Instance not found", Rejection(_from, new YankMigration()));
+        Done(_from, new SetMigrationCapabilities([MigrationCapability.PauseBeforeSwitchover], [true]));
+        Migrate();
+        AwaitCondition(() => Info(_from).Status == MigrationStatus.PreSwitchover);
+        Done(atSender ? _from : _to, new YankMigration());
+        AwaitEnd(_to);
+        if (!atSender)
+        {
+            // It finds the link lost when it next uses it.
+            Done(_from, new ContinueMigration(MigrationStatus.PreSwitchover));
+        }
+
+        Assert.Equal(MigrationStatus.Failed, AwaitEnd(_from).Status);
+        RequireRuns(_from, _machine);
+        Assert.Equal(VmRunState.InMigrate, Status(_to).RunState);
+    }
+
     [Fact]
     public void Nobody_at_the_address_fails_the_migration_and_the_guest_goes_on()
     {
@@ -385,16 +439,25 @@ public sealed class MigrationTests : MigrationTestKit
         Assert.Equal(_machine.Ram.Span(_machine.Ram.Start, 1 << 20), _target.Ram.Span(_target.Ram.Start, 1 << 20));
     }
 
-    [Fact]
-    public void Receiver_that_is_reset_while_pages_are_missing_needs_them_no_more()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Receiver_that_is_reset_while_pages_are_missing_needs_them_no_more(bool recovering)
     {
         StartPostcopy();
+        Assert.Contains("postcopy", Rejection(_to, new SaveSnapshot("a", Replace: true, Compress: false)));
         Done(_to, new PauseMigration());
         AwaitCondition(() => Info(_to).Status == MigrationStatus.PostcopyPaused);
+        if (recovering)
+        {
+            _to.Tell(new RecoverMigration("tcp:0"), TestActor);
+            ExpectMsg<MigrationStarted>(s_patience);
+        }
+
         _target.OnReset = _target.Ram.Clear;
         _to.Tell(new ResetVm(), TestActor);
         ExpectMsg(new VmStatus(VmRunState.Running, ""), s_patience);
-        Assert.Contains("was reset", AwaitEnd(_to).Problem);
+        Assert.Equal(recovering ? "" : "the machine was reset before all of the guest's RAM had come", AwaitEnd(_to).Problem);
         RequireRuns(_to, _target);
     }
 

@@ -37,7 +37,7 @@ internal sealed class FakeMigration
             case GetDirtyRate:
                 return Rate;
             case StartMigration or ReceiveMigration or RecoverMigration or CancelMigration or ContinueMigration or PauseMigration
-                or StartPostcopy or SetMigrationCapabilities or SetMigrationParameters or MeasureDirtyRate:
+                or YankMigration or StartPostcopy or SetMigrationCapabilities or SetMigrationParameters or MeasureDirtyRate:
                 Asked.Add(message);
                 return Works ? Do(message, publish) : Refuse(message) is { } reason
                     ? new VmCommandRejected(RejectionCode.WrongRunState, reason)

@@ -11,7 +11,7 @@ namespace Vmm.Actors.Migration;
 /// is mapped when the actor takes the guest. The file is this object's until <see cref="IncomingLink.ConfirmRunning"/>.
 /// </summary>
 internal sealed class IncomingFile(IActorRef actor, IVmMachine machine, IMigrationEndpoint endpoint, IMigrationListener listener)
-    : IncomingLink(actor, machine, listener, hasReturnPath: false, channels: 0)
+    : IncomingLink(actor, machine, listener, hasReturnPath: false, channels: 0, Timeout.InfiniteTimeSpan)
 {
     private readonly IVmMachine _machine = machine;
     private readonly IMigrationFile _source = endpoint.File!;

@@ -13,6 +13,7 @@ internal class IncomingLink : MigrationLink
     private readonly IVmMachine _machine;
     private readonly IMigrationListener _listener;
     private readonly bool _hasReturnPath;
+    private readonly TimeSpan _helloTimeout;
 
     // How many channels are to carry pages beside the stream.
     private readonly int _channelCount;
@@ -27,21 +28,28 @@ internal class IncomingLink : MigrationLink
     /// <param name="listener">Disposed of when somebody has connected, and with this.</param>
     /// <param name="hasReturnPath">The sender hears what is answered.</param>
     /// <param name="channels">How many are to carry pages beside the stream (multifd); 0 for none.</param>
-    protected IncomingLink(IActorRef actor, IVmMachine machine, IMigrationListener listener, bool hasReturnPath, int channels)
+    /// <param name="helloTimeout">How long whoever connects has to say what it is.</param>
+    protected IncomingLink(
+        IActorRef actor, IVmMachine machine, IMigrationListener listener, bool hasReturnPath, int channels, TimeSpan helloTimeout)
         : base(actor, "migration")
     {
         _machine = machine;
         _listener = listener;
         _hasReturnPath = hasReturnPath;
         _channelCount = channels;
+        _helloTimeout = helloTimeout;
     }
 
     /// <summary>A link that is to be started.</summary>
     /// <param name="listener">That of <paramref name="endpoint"/>; belongs to the link.</param>
+    /// <param name="helloTimeout">How long whoever connects has to say what it is.</param>
     public static IncomingLink Of(
-        IActorRef actor, IVmMachine machine, IMigrationEndpoint endpoint, IMigrationListener listener, MigrationSettings settings) =>
+        IActorRef actor, IVmMachine machine, IMigrationEndpoint endpoint, IMigrationListener listener, MigrationSettings settings,
+        TimeSpan helloTimeout) =>
         settings.Has(MigrationCapability.MappedRam) ? new IncomingFile(actor, machine, endpoint, listener)
-            : new IncomingLink(actor, machine, listener, endpoint.HasReturnPath, settings.Channels);
+            : new IncomingLink(
+                actor, machine, listener, endpoint.HasReturnPath, settings.Channels,
+                endpoint.HasReturnPath ? helloTimeout : Timeout.InfiniteTimeSpan);
 
     /// <summary>Bytes that were read. Any thread.</summary>
     public long BytesRead => (_reader?.Read ?? 0) + (_channels?.Read ?? 0);
@@ -57,23 +65,23 @@ internal class IncomingLink : MigrationLink
 
     protected override void Run()
     {
-        Stream stream = Own(_listener.AcceptAsync(Stopped).GetAwaiter().GetResult());
+        var reception = Reception.Await(_listener, _helloTimeout, Own, () => Tell(new SenderSilent()), Stopped);
         if (_channelCount == 0)
         {
             CloseListener();
         }
 
-        var reader = new MigrationReader(stream);
-        var writer = new MigrationWriter(stream);
+        MigrationReader reader = reception.Reader;
+        var writer = new MigrationWriter(reception.Stream);
         _reader = reader;
-        reader.ReadMagic();
-        MigrationHello hello = ReadHello(reader, writer);
+        MigrationHello hello = Refusing(writer, () => Judge(reception.Hello, writer));
         Tell(new SenderFits());
         _machine.Ram.Clear();
         using var ram = new RamSink(_machine.Ram, reader);
         _ram = ram;
         using PageChannelsReceiver? channels = OpenChannels(hello.Session);
-        (MigrationRecord record, IReadOnlyList<SavedUnit> units, PageBits? missing) = Receive(reader, ram, channels);
+        (MigrationRecord record, IReadOnlyList<SavedUnit> units, PageBits? missing) =
+            Refusing(writer, () => Receive(reader, ram, channels));
         _machine.TraceStep("all is here");
         Tell(new GuestArrived(hello.Session, units, record.Argument != 0, missing));
         if (AwaitAnswer() is { } refusal)
@@ -195,30 +203,43 @@ internal class IncomingLink : MigrationLink
     /// <summary>Waits until the guest is here.</summary>
     protected void AwaitRunning() => _running.Task.Wait(Stopped);
 
-    private MigrationHello ReadHello(MigrationReader reader, MigrationWriter writer)
+    private MigrationHello Judge(byte[] said, MigrationWriter writer)
     {
-        reader.Expect(MigrationRecordKind.Hello);
+        var hello = MigrationHello.Parse(said);
+        hello.RequireFits(_machine.Identity);
+        if (hello.Channels != _channelCount)
+        {
+            throw new MigrationException($"the sender has {hello.Channels} multifd channels, but the receiver {_channelCount}: "
+                + "set the capability 'multifd' and the parameter 'multifd-channels' alike");
+        }
+
+        if (_hasReturnPath)
+        {
+            writer.Write(MigrationRecordKind.Accepted);
+            writer.Flush();
+        }
+
+        return hello;
+    }
+
+    // What is wrong with the sender or its stream, the sender is told before the link is closed.
+    private T Refusing<T>(MigrationWriter writer, Func<T> work)
+    {
         try
         {
-            var hello = MigrationHello.Parse(reader.ReadPayload());
-            hello.RequireFits(_machine.Identity);
-            if (hello.Channels != _channelCount)
-            {
-                throw new MigrationException($"the sender has {hello.Channels} multifd channels, but the receiver {_channelCount}: "
-                    + "set the capability 'multifd' and the parameter 'multifd-channels' alike");
-            }
-
-            if (_hasReturnPath)
-            {
-                writer.Write(MigrationRecordKind.Accepted);
-                writer.Flush();
-            }
-
-            return hello;
+            return work();
         }
-        catch (MigrationException e)
+        catch (Exception e) when (e is MigrationException or StateException)
         {
-            Refuse(writer, e.Message);
+            try
+            {
+                Refuse(writer, e.Message);
+            }
+            catch (Exception gone) when (gone is IOException or ObjectDisposedException)
+            {
+                // Nobody hears it any more; what was wrong is said here.
+            }
+
             throw;
         }
     }
@@ -227,8 +248,7 @@ internal class IncomingLink : MigrationLink
     {
         if (_hasReturnPath)
         {
-            writer.Write(MigrationRecordKind.Refused, why);
-            writer.Flush();
+            writer.Refuse(why);
         }
     }
 

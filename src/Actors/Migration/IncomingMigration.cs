@@ -21,6 +21,7 @@ internal sealed class IncomingMigration : HoldingActor
 {
     private readonly IMigrationEndpoint _endpoint;
     private readonly IMigrationJournal _journal;
+    private readonly TimeSpan _helloTimeout;
     private readonly MigrationProgress _progress;
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private readonly IActorRef _supervisor;
@@ -34,9 +35,10 @@ internal sealed class IncomingMigration : HoldingActor
 
     /// <param name="supervisor">Of the VM.</param>
     /// <param name="requester">Is answered when somebody can connect.</param>
+    /// <param name="helloTimeout">How long whoever connects has to say what it is.</param>
     public IncomingMigration(
         IVmMachine machine, IActorRef supervisor, IActorRef requester, IMigrationEndpoint endpoint, MigrationSettings settings,
-        IMigrationJournal journal)
+        IMigrationJournal journal, TimeSpan helloTimeout)
         : base(machine, supervisor)
     {
         _supervisor = supervisor;
@@ -44,11 +46,14 @@ internal sealed class IncomingMigration : HoldingActor
         _settings = settings;
         _endpoint = endpoint;
         _journal = journal;
+        _helloTimeout = helloTimeout;
         _progress = new MigrationProgress(Context.Parent, incoming: true, (long)machine.Ram.Size);
         Claim("There's a migration process in progress", Listen);
     }
 
-    protected override void PostStop()
+    protected override void PostStop() => CutLinks();
+
+    private void CutLinks()
     {
         _link?.Dispose();
         _resumed?.Dispose();
@@ -72,12 +77,20 @@ internal sealed class IncomingMigration : HoldingActor
         _progress.Address = listener.Address;
         _progress.Enter(MigrationStatus.Setup);
         _requester.Tell(new MigrationStarted(listener.Address));
-        _link = MigrationLink.Start(IncomingLink.Of(Self, Machine, _endpoint, listener, _settings));
+        _link = MigrationLink.Start(IncomingLink.Of(Self, Machine, _endpoint, listener, _settings, _helloTimeout));
         Become(Receiving);
         Stash.UnstashAll();
     }
 
-    protected override void Queries() => Receive<GetMigration>(_ => Sender.Tell(Describe()));
+    protected override void Queries()
+    {
+        Receive<GetMigration>(_ => Sender.Tell(Describe()));
+        Receive<YankMigration>(_ =>
+        {
+            CutLinks();
+            Sender.Tell(new MigrationCommandDone());
+        });
+    }
 
     private void Receiving()
     {
@@ -206,11 +219,14 @@ internal sealed class IncomingMigration : HoldingActor
         {
             Receive<PauseMigration>(_ =>
             {
-                _link!.Dispose();
-                _resumed?.Dispose();
+                CutLinks();
                 Sender.Tell(new MigrationCommandDone());
             });
             Receive<LinkResumed>(_ => _progress.Enter(MigrationStatus.PostcopyActive));
+
+            // It was reset while another link was waited for: nobody needs that any more.
+            Receive<VmStatus>(
+                _ => _progress.Status == MigrationStatus.PostcopyRecover && Machine.MissingPages.Count == 0, _ => _resumed!.Dispose());
             Receive<LinkEnded>(ended =>
             {
                 if (ended.Problem == null || Machine.MissingPages.Count == 0)
@@ -238,7 +254,7 @@ internal sealed class IncomingMigration : HoldingActor
             try
             {
                 IMigrationListener listener = resume.Endpoint.Listen();
-                _resumed = MigrationLink.Start(new ResumedIncomingLink(Self, Machine, listener, _guest!.Session));
+                _resumed = MigrationLink.Start(new ResumedIncomingLink(Self, Machine, listener, _guest!.Session, _helloTimeout));
                 _progress.Address = listener.Address;
                 resume.Requester.Tell(new MigrationStarted(listener.Address));
             }
@@ -257,6 +273,9 @@ internal sealed class IncomingMigration : HoldingActor
 
     private void Commands()
     {
+        Receive<SenderSilent>(_ => _log.Warning(
+            "{0}: somebody connected and did not say what it is within {1} s; the link was closed, and a sender is waited for",
+            _progress.Address, _helloTimeout.TotalSeconds));
         Receive<CancelMigration>(_ => Sender.Tell(new MigrationCommandDone()));
         Receive<ContinueMigration>(_ => Reject("there is no outgoing migration"));
         Receive<StartPostcopy>(_ => Reject("there is no outgoing migration"));

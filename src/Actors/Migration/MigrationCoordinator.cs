@@ -19,6 +19,7 @@ internal sealed class MigrationCoordinator : MessageActor
     private readonly IVmMachine _machine;
     private readonly IMigrationTransport? _transport;
     private readonly IMigrationJournal _journal;
+    private readonly TimeSpan _helloTimeout;
     private readonly string _product;
     private readonly ILoggingAdapter _log = Context.GetLogger();
     private MigrationSettings _settings = MigrationSettings.Default;
@@ -32,14 +33,17 @@ internal sealed class MigrationCoordinator : MessageActor
 
     /// <param name="transport">What addresses mean; null for a VM that cannot migrate.</param>
     /// <param name="runState">Of the VM; the supervisor tells of each later one (<see cref="VmStatus"/>).</param>
+    /// <param name="helloTimeout">How long whoever connects to a receiver has to say what it is.</param>
     /// <param name="product">The version of the program.</param>
     public MigrationCoordinator(
-        IVmMachine machine, IMigrationTransport? transport, IMigrationJournal journal, VmRunState runState, string product)
+        IVmMachine machine, IMigrationTransport? transport, IMigrationJournal journal, VmRunState runState, TimeSpan helloTimeout,
+        string product)
     {
         _machine = machine;
         _transport = transport;
         _journal = journal;
         _runState = runState;
+        _helloTimeout = helloTimeout;
         _product = product;
         Receive<StartMigration>(Start);
         Receive<ReceiveMigration>(Listen);
@@ -49,6 +53,7 @@ internal sealed class MigrationCoordinator : MessageActor
         Receive<ContinueMigration>(go => ToCurrent(go, NotUnderWay));
         Receive<PauseMigration>(pause => ToCurrent(pause, new VmCommandRejected(
             RejectionCode.WrongRunState, "migrate-pause is currently only supported during postcopy-active or postcopy-recover state")));
+        Receive<YankMigration>(yank => ToCurrent(yank, new VmCommandRejected(RejectionCode.DeviceNotFound, "Instance not found")));
         Receive<StartPostcopy>(post => ToCurrent(post, new VmCommandRejected(
             RejectionCode.WrongRunState, "Enable postcopy with migrate_set_capability before the start of migration")));
         Receive<SetMigrationCapabilities>(set =>
@@ -117,7 +122,7 @@ internal sealed class MigrationCoordinator : MessageActor
         else if (Open(receive.Uri) is { } endpoint)
         {
             Make(incoming: true, (vm, requester) => new IncomingMigration(
-                _machine, vm, requester, endpoint, _settings, _journal));
+                _machine, vm, requester, endpoint, _settings, _journal, _helloTimeout));
         }
     }
 

@@ -118,9 +118,25 @@ internal class OutgoingLink : MigrationLink
         using PageChannels? channels = OpenChannels(writer);
         _channels = channels;
         using CancellationTokenRegistration cut = Stopped.Register(() => channels?.Dispose());
-        var ram = new RecordedRam(_machine.Ram, _machine.DirtyLog, writer, channels ?? (IPageWriter)writer, _limit);
-        (int[] left, Rest rest) = SendWhileRunning(ram);
-        PageBits? missing = SendRest(ram, writer, left, rest);
+        PageBits? missing;
+        try
+        {
+            var ram = new RecordedRam(_machine.Ram, _machine.DirtyLog, writer, channels ?? (IPageWriter)writer, _limit);
+            (int[] left, Rest rest) = SendWhileRunning(ram);
+            missing = SendRest(ram, writer, left, rest);
+        }
+        catch (IOException) when (_endpoint.HasReturnPath && !Stopped.IsCancellationRequested)
+        {
+            // A receiver that finds something wrong says what, and closes the link. So does one that has lost a channel.
+            channels?.Dispose();
+            if (reader.ReadRefusal() is { } refusal)
+            {
+                throw refusal;
+            }
+
+            throw;
+        }
+
         if (_endpoint.HasReturnPath)
         {
             _machine.TraceStep("all is sent");

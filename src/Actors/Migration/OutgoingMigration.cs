@@ -58,7 +58,9 @@ internal sealed class OutgoingMigration : HoldingActor
         Claim("There's a migration process in progress", Begin);
     }
 
-    protected override void PostStop()
+    protected override void PostStop() => CutLinks();
+
+    private void CutLinks()
     {
         _link.Dispose();
         _resumed?.Dispose();
@@ -76,6 +78,11 @@ internal sealed class OutgoingMigration : HoldingActor
     protected override void Queries()
     {
         Receive<GetMigration>(_ => Sender.Tell(Describe()));
+        Receive<YankMigration>(_ =>
+        {
+            CutLinks();
+            Sender.Tell(new MigrationCommandDone());
+        });
         Receive<MigrationSettings>(settings =>
         {
             _settings = settings;
@@ -224,8 +231,7 @@ internal sealed class OutgoingMigration : HoldingActor
         {
             Receive<PauseMigration>(_ =>
             {
-                _link.Dispose();
-                _resumed?.Dispose();
+                CutLinks();
                 Sender.Tell(new MigrationCommandDone());
             });
             Receive<LinkAccepted>(_ => _progress.Enter(MigrationStatus.PostcopyRecover));

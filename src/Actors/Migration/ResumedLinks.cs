@@ -47,23 +47,22 @@ internal sealed class ResumedOutgoingLink(
 
 /// <summary>The receiver's end of a link that takes the place of a lost one.</summary>
 /// <param name="session">The migration that goes on.</param>
-internal sealed class ResumedIncomingLink(IActorRef actor, IVmMachine machine, IMigrationListener listener, Guid session)
+/// <param name="helloTimeout">How long whoever connects has to say what it is.</param>
+internal sealed class ResumedIncomingLink(
+    IActorRef actor, IVmMachine machine, IMigrationListener listener, Guid session, TimeSpan helloTimeout)
     : MigrationLink(actor, "migration")
 {
     protected override void Run()
     {
-        Stream stream = Own(listener.AcceptAsync(Stopped).GetAwaiter().GetResult());
+        var reception = Reception.Await(listener, helloTimeout, Own, () => Tell(new SenderSilent()), Stopped);
         CloseListener();
-        var writer = new MigrationWriter(stream);
-        var reader = new MigrationReader(stream);
-        reader.ReadMagic();
-        reader.Expect(MigrationRecordKind.Hello);
-        var hello = MigrationHello.Parse(reader.ReadPayload());
+        var writer = new MigrationWriter(reception.Stream);
+        MigrationReader reader = reception.Reader;
+        var hello = MigrationHello.Parse(reception.Hello);
         if (!hello.Resume || hello.Session != session)
         {
             const string Other = "this receiver goes on with another migration";
-            writer.Write(MigrationRecordKind.Refused, Other);
-            writer.Flush();
+            writer.Refuse(Other);
             throw new MigrationException(Other);
         }
 

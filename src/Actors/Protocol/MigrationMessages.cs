@@ -37,6 +37,12 @@ public sealed record ContinueMigration(MigrationStatus State) : IProtocolMessage
 /// <summary>Cut the link of a postcopy migration. Answer: <see cref="MigrationCommandDone"/>.</summary>
 public sealed record PauseMigration : IProtocolMessage;
 
+/// <summary>
+/// Cut the link of the migration under way, whatever it waits for: it then ends as after a lost link. Answer:
+/// <see cref="MigrationCommandDone"/>.
+/// </summary>
+public sealed record YankMigration : IProtocolMessage;
+
 /// <summary>Receiver: listen for a sender that goes on with a postcopy migration. Answer: <see cref="MigrationStarted"/>.</summary>
 public sealed record RecoverMigration(string Uri) : IProtocolMessage;
 

@@ -126,6 +126,7 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
 [JsonSerializable(typeof(CancelMigration))]
 [JsonSerializable(typeof(ContinueMigration))]
 [JsonSerializable(typeof(PauseMigration))]
+[JsonSerializable(typeof(YankMigration))]
 [JsonSerializable(typeof(RecoverMigration))]
 [JsonSerializable(typeof(StartPostcopy))]
 [JsonSerializable(typeof(MigrationCommandDone))]

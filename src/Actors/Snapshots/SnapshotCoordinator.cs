@@ -65,6 +65,8 @@ internal sealed class SnapshotCoordinator : HoldingActor
 
     private void Idle()
     {
+        Receive<SaveSnapshot>(_ => Machine.MissingPages.Count > 0, _ => Sender.Tell(new VmCommandRejected(
+            RejectionCode.InProgress, "not all of the guest's RAM has come here: the migration (postcopy) is not over")));
         Receive<SaveSnapshot>(save => Begin(store => Open(store, save), opened =>
         {
             _save = ((Opened)opened).Files;

@@ -28,7 +28,8 @@ public sealed partial class VmSupervisor
     {
         VmRunState state = _status.RunState;
         return _migrations ??= Context.Watch(Context.ActorOf(
-            ActorProps.Of(() => new MigrationCoordinator(_machine, _options.Migration, _options.MigrationJournal, state, s_product)),
+            ActorProps.Of(() => new MigrationCoordinator(
+                _machine, _options.Migration, _options.MigrationJournal, state, _options.MigrationHelloTimeout, s_product)),
             Migrations));
     }
 
@@ -41,6 +42,7 @@ public sealed partial class VmSupervisor
         Receive<CancelMigration>(ToMigrations);
         Receive<ContinueMigration>(ToMigrations);
         Receive<PauseMigration>(ToMigrations);
+        Receive<YankMigration>(ToMigrations);
         Receive<RecoverMigration>(ToMigrations);
         Receive<StartPostcopy>(ToMigrations);
         Receive<SetMigrationCapabilities>(ToMigrations);

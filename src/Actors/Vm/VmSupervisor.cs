@@ -36,6 +36,9 @@ public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, 
     /// <summary>Who owns the guest, beside other processes.</summary>
     public IMigrationJournal MigrationJournal { get; init; } = new MemoryMigrationJournal();
 
+    /// <summary>How long whoever connects to a VM that waits for a migration has to say what it is; there for those who never do.</summary>
+    public TimeSpan MigrationHelloTimeout { get; init; } = TimeSpan.FromMinutes(5);
+
     /// <summary>A reset request powers the machine off instead (<c>-no-reboot</c>).</summary>
     public bool ShutdownOnReset { get; init; }
 }
@@ -279,7 +282,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
                 or GetDeviceState or LoadDeviceState
                 or SaveSnapshot or LoadSnapshot or DeleteSnapshot or GetSnapshots
                 or StartMigration or ReceiveMigration or GetMigration or CancelMigration or ContinueMigration or PauseMigration
-                or RecoverMigration or StartPostcopy or SetMigrationCapabilities or GetMigrationCapabilities or SetMigrationParameters
+                or YankMigration or RecoverMigration or StartPostcopy or SetMigrationCapabilities or GetMigrationCapabilities or SetMigrationParameters
                 or GetMigrationParameters or MeasureDirtyRate or GetDirtyRate:
                 unheard.Sender.Tell(new VmCommandRejected(RejectionCode.ResetRequired, LostReason));
                 break;

@@ -66,6 +66,24 @@ public sealed class MigrationReader(Stream stream)
             : throw new MigrationException($"the migration stream has a record {record.Kind} in place of {kind}");
     }
 
+    /// <summary>The reason that the other side gave before it closed the link, which is lost for writing; null if it gave none.</summary>
+    public MigrationException? ReadRefusal()
+    {
+        try
+        {
+            Expect(MigrationRecordKind.Refused);
+            return null;
+        }
+        catch (MigrationException e) when (_record.Kind == MigrationRecordKind.Refused)
+        {
+            return e;
+        }
+        catch (Exception e) when (e is IOException or MigrationException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Reads the payload of the record whose header was read last.</summary>
     /// <param name="payload">As long as it.</param>
     /// <exception cref="MigrationException">It is damaged.</exception>

@@ -75,9 +75,13 @@ public readonly record struct MigrationRecord(MigrationRecordKind Kind, int Leng
     /// <summary>The most bytes of RAM in one record.</summary>
     public const int LargestPages = 256 << 10;
 
+    /// <summary>The most bytes of a reason.</summary>
+    internal const int LargestReason = 4096;
+
     private const int LargestHello = 1 << 20;
-    private const int LargestState = 1 << 30;
-    private const int LargestReason = 4096;
+
+    // Two banks of flash are 128 MiB of it.
+    private const int LargestState = 256 << 20;
     private const int SessionSize = 16;
     private const int ArgumentAt = 8;
     private const int ChecksumAt = 16;

@@ -53,7 +53,13 @@ public sealed class MigrationWriter(Stream stream) : IPageWriter
         Volatile.Write(ref _written, _written + payload.Length);
     }
 
-    public void Write(MigrationRecordKind kind, string text) => Write(kind, 0, Encoding.UTF8.GetBytes(text));
+    /// <summary>Says why this receiver does not go on, at once; what is too long for a record is cut.</summary>
+    public void Refuse(string why)
+    {
+        byte[] reason = Encoding.UTF8.GetBytes(why);
+        Write(MigrationRecordKind.Refused, 0, reason.AsSpan(0, Math.Min(reason.Length, MigrationRecord.LargestReason)));
+        Flush();
+    }
 
     /// <inheritdoc/>
     public bool AddPage(ReadOnlySpan<byte> page)

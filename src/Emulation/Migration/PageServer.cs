@@ -15,6 +15,9 @@ public sealed class PageServer(GuestMemory ram, MigrationReader reader, Migratio
     private const int AtOnce = 16;
 
     private readonly ConcurrentQueue<int> _requests = [];
+
+    // What was asked for on this link. Only the thread that listens uses it: however much a receiver asks, the queue stays short.
+    private readonly PageBits _asked = new(ram);
     private volatile Exception? _failure;
     private long _left = missing.Count;
     private long _requested;
@@ -88,6 +91,17 @@ public sealed class PageServer(GuestMemory ram, MigrationReader reader, Migratio
         return page;
     }
 
+    private void Ask(int page)
+    {
+        if (!_asked[page])
+        {
+            _asked[page] = true;
+            Volatile.Write(ref _requested, _requested + 1);
+            _requests.Enqueue(page);
+            limit.Wake();
+        }
+    }
+
     private void Listen()
     {
         try
@@ -100,9 +114,7 @@ public sealed class PageServer(GuestMemory ram, MigrationReader reader, Migratio
                     case MigrationRecordKind.Complete:
                         return;
                     case MigrationRecordKind.Request when record.Argument < (ulong)missing.Length:
-                        Volatile.Write(ref _requested, _requested + 1);
-                        _requests.Enqueue((int)record.Argument);
-                        limit.Wake();
+                        Ask((int)record.Argument);
                         break;
                     default:
                         throw new MigrationException($"the receiver sends a record {record.Kind} in place of a request for a page");

@@ -8,7 +8,7 @@ namespace Vmm.Management.Commands;
 /// </summary>
 public sealed class MonitorCommands
 {
-    private readonly Func<IEnumerable<CharacterDevice>> _devices;
+    private readonly YankCommands _yank;
 
     /// <summary>The commands of a VM without character devices, or of a VM in another process.</summary>
     public MonitorCommands(MonitorVm vm)
@@ -31,7 +31,7 @@ public sealed class MonitorCommands
         Snapshots = new SnapshotCommands(vm, Jobs);
         Migration = new MigrationCommands(vm);
         CharacterDevices = new CharacterDeviceCommands(devices);
-        _devices = devices;
+        _yank = new YankCommands(vm, devices);
     }
 
     public MonitorVm Vm { get; }
@@ -69,6 +69,6 @@ public sealed class MonitorCommands
         Snapshots.Register(table);
         Migration.Register(table);
         CharacterDevices.Register(table);
-        new YankCommands(_devices).Register(table);
+        _yank.Register(table);
     }
 }

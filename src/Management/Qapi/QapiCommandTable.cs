@@ -60,8 +60,8 @@ public sealed class QapiCommandTable
     });
 
     /// <summary>The same for a result that takes time.</summary>
-    public void AddQuery(string name, Type result, Func<Task<JsonNode>> run) =>
-        Add(new QapiCommandShape(name, null, result, false), async arguments =>
+    public void AddQuery(string name, Type result, Func<Task<JsonNode>> run, bool outOfBand = false) =>
+        Add(new QapiCommandShape(name, null, result, outOfBand), async arguments =>
         {
             RefuseArguments(arguments);
             return await run().ConfigureAwait(false);

@@ -223,6 +223,29 @@ public sealed class MigrationStreamTests
     }
 
     [Fact]
+    public void Page_that_is_asked_for_again_and_again_is_sent_once()
+    {
+        using GuestMemory ram = NewRam();
+        using var asked = new MemoryStream();
+        var asker = new MigrationWriter(asked);
+        for (int i = 0; i < 100_000; i++)
+        {
+            asker.Write(MigrationRecordKind.Request, (ulong)(i % 2));
+        }
+
+        asker.Write(MigrationRecordKind.Complete);
+        asker.Flush();
+        asked.Position = 0;
+        var missing = new PageBits(ram);
+        missing[1] = true;
+        using var sent = new MemoryStream();
+        var server = new PageServer(ram, new MigrationReader(asked), new MigrationWriter(sent), missing, new RateLimit());
+        server.Run(CancellationToken.None);
+        Assert.Equal(2, server.Requested);
+        Assert.Equal(2 * MigrationRecord.HeaderSize, sent.Length);
+    }
+
+    [Fact]
     public void Wait_for_the_rate_ends_when_it_is_stopped()
     {
         var limit = new RateLimit { BytesPerSecond = 1 };

@@ -101,6 +101,27 @@ public sealed class QmpSessionTests : IDisposable
     }
 
     [Fact]
+    public async Task Yank_ends_the_link_of_the_migration_under_way_and_of_no_other()
+    {
+        const string Yank = """{"execute":"yank","arguments":{"instances":[{"type":"migration"},{"type":"migration"}]}}""";
+        using QmpTestClient client = await QmpTestClient.NegotiateAsync(_vm.Path);
+        JsonNode refused = Assert.Single(await client.AskAsync(Yank));
+        Assert.Equal("Instance not found", refused["error"]!["desc"]!.ToString());
+        Assert.Equal(
+            ["chardev"], Assert.Single(await client.AskAsync("""{"execute":"query-yank"}"""))["return"]!.AsArray()
+                .Select(i => i!["type"]!.ToString()));
+        Assert.Empty(_vm.Migration.Asked);
+
+        _vm.Migration.Infos.Clear();
+        _vm.Migration.Infos.Enqueue(FakeMigration.Nothing with { Status = MigrationStatus.Active });
+        Assert.Equal(
+            ["chardev", "migration"], Assert.Single(await client.AskAsync("""{"execute":"query-yank"}"""))["return"]!.AsArray()
+                .Select(i => i!["type"]!.ToString()));
+        Assert.NotNull(Assert.Single(await client.AskAsync(Yank))["return"]);
+        Assert.IsType<YankMigration>(Assert.Single(_vm.Migration.Asked));
+    }
+
+    [Fact]
     public async Task Without_the_capability_exec_oob_is_not_known()
     {
         using QmpTestClient client = await QmpTestClient.NegotiateAsync(_vm.Path);
