@@ -222,8 +222,8 @@ public sealed class MigrationTests : MigrationTestKit
     {
         _helloTimeout = TimeSpan.FromSeconds(3);
         Open();
-        using Stream silent = _transport.Parse(_address, "", "").ConnectAsync(CancellationToken.None).Result;
-        using Stream slow = _transport.Parse(_address, "", "").ConnectAsync(CancellationToken.None).Result;
+        using Stream silent = Connect();
+        using Stream slow = Connect();
         slow.Write("VMM"u8);
 
         // Both are let go of before the sender is heard.
@@ -268,11 +268,13 @@ public sealed class MigrationTests : MigrationTestKit
         RequireRuns(_from, _machine);
     }
 
+    private Stream Connect() => _transport.Parse(_address, "", "").ConnectAsync(CancellationToken.None).Result;
+
     private bool CanConnect()
     {
         try
         {
-            _transport.Parse(_address, "", "").ConnectAsync(CancellationToken.None).Result.Dispose();
+            Connect().Dispose();
             return true;
         }
         catch (AggregateException)

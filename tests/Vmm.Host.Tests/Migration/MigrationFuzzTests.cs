@@ -1,0 +1,374 @@
+using System.Buffers.Binary;
+using System.Diagnostics;
+using System.Globalization;
+using System.Net.Sockets;
+using Vmm.Actors.Protocol;
+using Vmm.Emulation;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Memory;
+using Vmm.Emulation.Migration;
+using Vmm.Emulation.State;
+using Vmm.Host.Migration;
+using Vmm.Host.Options;
+using Xunit.Abstractions;
+
+namespace Vmm.Host.Tests.Migration;
+
+/// <summary>
+/// A receiver, with all its actors, whose senders mean no good: streams that are damaged, cut, mixed up, forged with right checksums, too
+/// long, or no streams at all. Each ends in one line and leaves the receiver waiting; what is taken for a guest is one. A short run of a
+/// fixed seed; with <c>VMM_FUZZ_SECONDS=600</c> as many seconds, from a random seed or from <c>VMM_FUZZ_SEED</c>; <c>VMM_FUZZ_FIRST</c> is
+/// the number of the first stream.
+/// </summary>
+public sealed class MigrationFuzzTests(ITestOutputHelper output) : IDisposable
+{
+    private const int DefaultSeed = 20261128;
+    private const int ShortRun = 300;
+    private const ulong MemoryBytes = 8 << 20;
+    private const int MagicSize = 8;
+
+    // So often a receiver that has seen bad streams must take a good one.
+    private const int ProveEvery = 50;
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("vmm-fuzz-").FullName;
+    private readonly SortedDictionary<string, int> _ends = [];
+
+    private sealed record Sent(MigrationRecordKind Kind, ulong Argument, byte[] Payload);
+
+    public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private static VmSession NewVm() => new(
+        new MachineConfig(CpuModel.Find("max")!, 2, new CpuTopology(1, 1, 4, 1), MemoryBytes,
+            new BootConfig(EmptyMachine.Program, RandomBytes(new Random(1), 600_000), "")),
+        _ => { }, _ => { }, migration: new MigrationTransport([]), logger: Serilog.Core.Logger.None);
+
+    [Fact]
+    public async Task Whatever_a_sender_sends_ends_in_one_line_and_the_next_one_is_taken()
+    {
+        double? seconds = Number("VMM_FUZZ_SECONDS");
+        int seed = (int)(Number("VMM_FUZZ_SEED") ?? (seconds == null ? DefaultSeed : Random.Shared.Next(100_000_000)));
+        int first = (int)(Number("VMM_FUZZ_FIRST") ?? 0);
+        byte[] good = await RecordAsync();
+        Sent[] records = Split(good);
+        long start = Stopwatch.GetTimestamp();
+        int stream = first;
+        VmSession? receiver = null;
+        try
+        {
+            for (; seconds == null ? stream - first < ShortRun : Stopwatch.GetElapsedTime(start).TotalSeconds < seconds; stream++)
+            {
+                var random = new Random(unchecked((seed * 1_000_003) + stream));
+                string name = $"seed {seed}, stream {stream}";
+                receiver ??= await WaitingAsync();
+                bool right = stream % ProveEvery == ProveEvery - 1;
+                byte[] bytes = right ? Whole(good) : Spoil(good, records, random);
+                await SendAsync(receiver, bytes, listens: right || random.Next(4) != 0, random, name);
+                string end = await JudgeAsync(receiver, name);
+                _ends[end] = _ends.GetValueOrDefault(end) + 1;
+                Assert.True(!right || end == "running", $"{name}: a good stream ends as '{end}'");
+                if (end != "waits")
+                {
+                    await receiver.DisposeAsync();
+                    receiver = null;
+                }
+            }
+        }
+        finally
+        {
+            await (receiver?.DisposeAsync() ?? ValueTask.CompletedTask);
+        }
+
+        output.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"[figure] fuzz migration: seed {seed}, streams {first} to {stream - 1}, "
+                + $"{string.Join(", ", _ends.Select(e => $"{e.Key} {e.Value}"))}, "
+                + $"{Environment.WorkingSet >> 20} MiB, {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s"));
+        Assert.True(_ends.GetValueOrDefault("waits") > (stream - first) / 2);
+    }
+
+    // What a sender writes up to the hand-over.
+    private async Task<byte[]> RecordAsync()
+    {
+        string path = Path.Combine(_folder, "stream");
+        VmSession sender = NewVm();
+        await using (sender)
+        {
+            var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+            sender.Published += message =>
+            {
+                if (message is MigrationChanged { Status: MigrationStatus.Completed or MigrationStatus.Failed })
+                {
+                    over.TrySetResult();
+                }
+            };
+            await sender.Ask(new StartVm());
+            Assert.IsType<MigrationStarted>(await sender.Ask(new StartMigration($"file:{path}", Resume: false)));
+            await over.Task.WaitAsync(Patience.Limit);
+        }
+
+        return await File.ReadAllBytesAsync(path);
+    }
+
+    private static async Task<VmSession> WaitingAsync()
+    {
+        VmSession vm = NewVm();
+        Assert.Equal(new VmStatus(VmRunState.InMigrate, ""), await vm.Ask(new PrepareIncoming()));
+        return vm;
+    }
+
+    // Sends it, in pieces. A sender that listens reads what is answered until the receiver closes the link.
+    private static async Task SendAsync(VmSession receiver, byte[] bytes, bool listens, Random random, string name)
+    {
+        IProtocolMessage answer = await receiver.Ask(new ReceiveMigration("tcp:127.0.0.1:0"));
+        Assert.True(answer is MigrationStarted, $"{name}: {answer}");
+        using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
+        await socket.ConnectAsync("127.0.0.1", int.Parse(((MigrationStarted)answer).Address.Split(':')[^1], CultureInfo.InvariantCulture));
+        using var patience = new CancellationTokenSource(Patience.Limit);
+        try
+        {
+            for (int at = 0; at < bytes.Length;)
+            {
+                int piece = Math.Min(bytes.Length - at, random.Next(4) == 0 ? random.Next(1, 100) : 1 << 20);
+                await socket.SendAsync(bytes.AsMemory(at, piece), patience.Token);
+                at += piece;
+            }
+
+            socket.Shutdown(SocketShutdown.Send);
+            if (listens)
+            {
+                byte[] said = new byte[4096];
+                while (await socket.ReceiveAsync(said, patience.Token) > 0)
+                {
+                }
+            }
+        }
+        catch (SocketException)
+        {
+            // The receiver has heard enough.
+        }
+    }
+
+    // How it ended for the receiver.
+    private static async Task<string> JudgeAsync(VmSession receiver, string name)
+    {
+        using var patience = new CancellationTokenSource(Patience.Limit);
+        MigrationInfo info;
+        while ((info = Assert.IsType<MigrationInfo>(await receiver.Ask(new GetMigration()))).Status
+            is not (MigrationStatus.Failed or MigrationStatus.Completed or MigrationStatus.PostcopyPaused))
+        {
+            await Task.Delay(2, patience.Token);
+        }
+
+        var status = (VmStatus)await receiver.Ask(new GetVmStatus());
+        foreach (string text in (string[])[info.Problem, status.Detail])
+        {
+            Assert.True(text.Length < 4096 && !text.Any(char.IsControl), $"{name}: '{text}'");
+            Assert.False(text.Contains("Exception", StringComparison.Ordinal), $"{name}: '{text}'");
+        }
+
+        switch (info.Status, status.RunState)
+        {
+            case (MigrationStatus.Failed, VmRunState.InMigrate) when info.Problem.Length > 0:
+                return "waits";
+            case (MigrationStatus.Failed, VmRunState.Paused) when info.Problem.Contains("may run at the sender", StringComparison.Ordinal):
+                return "paused";
+            case (MigrationStatus.Failed, VmRunState.InternalError) when status.Detail.Length > 0:
+                return "refused by a unit";
+            case (MigrationStatus.Completed, VmRunState.Running or VmRunState.Paused):
+                return status.RunState == VmRunState.Running ? "running" : "completed, paused";
+            case (MigrationStatus.PostcopyPaused, _):
+                return "lacks pages";
+            default:
+                Assert.Fail($"{name}: {info.Status}, '{info.Problem}', {status}");
+                return "";
+        }
+    }
+
+    private static byte[] Whole(byte[] good) => [.. good, .. Join([new Sent(MigrationRecordKind.Commit, 1000, [])])[MagicSize..]];
+
+    private static byte[] Spoil(byte[] good, Sent[] records, Random random)
+    {
+        switch (random.Next(8))
+        {
+            case 0:
+                byte[] flipped = Whole(good);
+                for (int flips = random.Next(1, 5); flips > 0; flips--)
+                {
+                    flipped[random.Next(flipped.Length)] ^= (byte)(1 << random.Next(8));
+                }
+
+                return flipped;
+            case 1:
+                return Whole(good)[..random.Next(good.Length)];
+            case 2:
+                int from = random.Next(good.Length), to = random.Next(good.Length);
+                return [.. good[..from], .. good[to..]];
+            case 3:
+                return [.. random.Next(2) == 0 ? good[..random.Next(good.Length)] : [], .. RandomBytes(random, random.Next(1 << 20))];
+            case 4:
+                return Promise(records, random);
+            case 5:
+                return Join(SpoilUnits(records, random));
+            default:
+                var forged = new List<Sent>(records);
+                for (int changes = random.Next(1, 4); changes > 0; changes--)
+                {
+                    Forge(forged, random);
+                }
+
+                return Join([.. forged, .. random.Next(2) == 0 ? [new Sent(MigrationRecordKind.Commit, Hostile(random), [])] : Array.Empty<Sent>()]);
+        }
+    }
+
+    // A record with a length that is more than what comes, or than what can be.
+    private static byte[] Promise(Sent[] records, Random random)
+    {
+        byte[] header = new byte[MigrationRecord.HeaderSize];
+        header[0] = (byte)random.Next(16);
+        BinaryPrimitives.WriteInt32LittleEndian(
+            header.AsSpan(4), random.Next(3) switch { 0 => random.Next(), 1 => -random.Next(), _ => random.Next(256 << 20) });
+        BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(8), Hostile(random));
+        BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(20), Crc32C.Of(header.AsSpan(0, 20)));
+        return [.. Join(records[..random.Next(records.Length)]), .. header, .. new byte[random.Next(20) == 0 ? 48 << 20 : random.Next(1 << 20)]];
+    }
+
+    // Records with right checksums that say something else.
+    private static void Forge(List<Sent> records, Random random)
+    {
+        int at = random.Next(records.Count);
+        Sent record = records[at];
+        switch (random.Next(7))
+        {
+            case 0:
+                records[at] = record with { Argument = Hostile(random) };
+                break;
+            case 1:
+                records[at] = record with { Kind = (MigrationRecordKind)random.Next(1, 14) };
+                break;
+            case 2:
+                records.RemoveAt(at);
+                break;
+            case 3:
+                records.Insert(random.Next(records.Count), record);
+                break;
+            case 4:
+                records[at] = record with { Payload = Changed(record.Payload, random) };
+                break;
+            case 5:
+                records[at] = record with { Payload = record.Payload[..random.Next(record.Payload.Length + 1)] };
+                break;
+            default:
+                records.Insert(random.Next(records.Count), new Sent(
+                    (MigrationRecordKind)random.Next(1, 14), Hostile(random),
+                    RandomBytes(random, random.Next(3) * random.Next(GuestMemory.PageSize * 2))));
+                break;
+        }
+
+        if (records.Count == 0)
+        {
+            records.Add(record);
+        }
+    }
+
+    // The state of a machine that never was, with right checksums.
+    private static Sent[] SpoilUnits(Sent[] records, Random random) => [.. records.Select(record =>
+    {
+        if (record.Kind != MigrationRecordKind.State)
+        {
+            return record;
+        }
+
+        List<SavedUnit> units = [.. Archive.Read(record.Payload)];
+        int at = random.Next(units.Count);
+        SavedUnit unit = units[at];
+        switch (random.Next(5))
+        {
+            case 0:
+                units.RemoveAt(at);
+                break;
+            case 1:
+                units[at] = unit with { Version = random.Next(-1, 5) };
+                break;
+            case 2:
+                units[at] = unit with { Id = units[random.Next(units.Count)].Id };
+                break;
+            default:
+                units[at] = unit with { Fields = Changed(unit.Fields.ToArray(), random) };
+                break;
+        }
+
+        using var archive = new MemoryStream();
+        Archive.Write(archive, units);
+        return record with { Payload = archive.ToArray() };
+    })];
+
+    private static byte[] Changed(byte[] bytes, Random random)
+    {
+        byte[] changed = [.. bytes];
+        for (int changes = random.Next(1, 4); changes > 0 && changed.Length > 0; changes--)
+        {
+            changed[random.Next(changed.Length)] = random.Next(3) switch { 0 => 0, 1 => 0xFF, _ => (byte)random.Next(256) };
+        }
+
+        return changed;
+    }
+
+    private static ulong Hostile(Random random)
+    {
+        const ulong Pages = MemoryBytes / GuestMemory.PageSize;
+        return random.Next(8) switch
+        {
+            0 => 0,
+            1 => Pages - 1,
+            2 => Pages,
+            3 => ulong.MaxValue,
+            4 => 1ul << random.Next(64),
+            5 => (uint)random.Next((int)Pages) | ((ulong)(uint)random.Next((int)Pages * 2) << 32),
+            6 => ulong.MaxValue << 32,
+            _ => (ulong)random.NextInt64(),
+        };
+    }
+
+    private static byte[] RandomBytes(Random random, int count)
+    {
+        byte[] bytes = new byte[count];
+        random.NextBytes(bytes);
+        return bytes;
+    }
+
+    private static Sent[] Split(byte[] stream)
+    {
+        var records = new List<Sent>();
+        for (int at = MagicSize; at < stream.Length;)
+        {
+            int length = BinaryPrimitives.ReadInt32LittleEndian(stream.AsSpan(at + 4));
+            int payload = at + MigrationRecord.HeaderSize;
+            records.Add(new Sent(
+                (MigrationRecordKind)stream[at], BinaryPrimitives.ReadUInt64LittleEndian(stream.AsSpan(at + 8)),
+                stream[payload..(payload + length)]));
+            at = payload + length;
+        }
+
+        Assert.Equal(MigrationRecordKind.End, records[^1].Kind);
+        return [.. records];
+    }
+
+    private static byte[] Join(IEnumerable<Sent> records)
+    {
+        using var stream = new MemoryStream();
+        var writer = new MigrationWriter(stream);
+        writer.WriteMagic();
+        foreach (Sent record in records)
+        {
+            writer.Write(record.Kind, record.Argument, record.Payload);
+        }
+
+        writer.Flush();
+        return stream.ToArray();
+    }
+
+    private static double? Number(string variable) =>
+        double.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
+            ? value : null;
+}
