@@ -282,7 +282,8 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
                 or GetDeviceState or LoadDeviceState
                 or SaveSnapshot or LoadSnapshot or DeleteSnapshot or GetSnapshots
                 or StartMigration or ReceiveMigration or GetMigration or CancelMigration or ContinueMigration or PauseMigration
-                or YankMigration or RecoverMigration or StartPostcopy or SetMigrationCapabilities or GetMigrationCapabilities or SetMigrationParameters
+                or YankMigration
+                or RecoverMigration or StartPostcopy or SetMigrationCapabilities or GetMigrationCapabilities or SetMigrationParameters
                 or GetMigrationParameters or MeasureDirtyRate or GetDirtyRate:
                 unheard.Sender.Tell(new VmCommandRejected(RejectionCode.ResetRequired, LostReason));
                 break;

@@ -189,7 +189,7 @@ public sealed class MigrationStreamTests
     {
         // A header that promises a gigabyte of state, and then nothing.
         byte[] header = new byte[MigrationRecord.HeaderSize];
-        new MigrationRecord(MigrationRecordKind.State, 1 << 30, 0, 0).Write(header);
+        new MigrationRecord(MigrationRecordKind.State, 256 << 20, 0, 0).Write(header);
         using var stream = new MemoryStream(header);
         var reader = new MigrationReader(stream);
         reader.Next();
