@@ -34,6 +34,7 @@ public sealed class EmulationLayerTests
     [InlineData("Interrupts", "Cpu,Devices,Boards,Boot")]
     [InlineData("Memory", "Interrupts,Devices,Boards,Boot")]
     [InlineData("Cpu", "Devices,Boards,Boot")]
+    [InlineData("Block", "Memory,Interrupts,Cpu,Devices,Boards,Boot,State,Snapshots,Migration")]
     [InlineData("State", "Memory,Interrupts,Cpu,Devices,Boards,Boot")]
     [InlineData("Cpu.Mmu", "Cpu.Engines,Cpu.Jit,Cpu.Lockstep")]
     [InlineData("Cpu.Jit.Plan", "Cpu.Jit.X64,Cpu.Engines")]

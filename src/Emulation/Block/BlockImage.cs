@@ -55,7 +55,7 @@ public static class BlockImage
     }
 
     /// <summary>
-    /// A disk whose changes last as long as it is open (<c>-snapshot</c>): they go to a file without a name in a folder for temporary files.
+    /// A disk whose changes last as long as it is open (<c>-snapshot</c>): they go to a file without a name.
     /// </summary>
     /// <param name="node">Is only read; owned.</param>
     /// <param name="folder">Of the file.</param>

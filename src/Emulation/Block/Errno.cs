@@ -1,7 +1,7 @@
 namespace Vmm.Emulation.Block;
 
 /// <summary>
-/// How a request to a block node ended, in the host's numbers (errno(3), Linux). Numbers without a name here come from the host as they are.
+/// How a request to a block node ended, in the host's numbers (errno(3), Linux). Those without a name here come from the host as they are.
 /// </summary>
 public enum Errno
 {

@@ -148,7 +148,7 @@ internal static unsafe partial class HostFile
         return Result(Fcntl(file, SetOfdLock, &range));
     }
 
-    /// <summary>Gives up the locks of an open file, also where a child process still has the file from before it began its program.</summary>
+    /// <summary>Gives up the locks of an open file, also where a child process has the file until it begins its program.</summary>
     public static void Unlock(SafeFileHandle file)
     {
         var range = new FileLock { Type = Unlocked };

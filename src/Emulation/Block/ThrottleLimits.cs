@@ -1,6 +1,8 @@
 namespace Vmm.Emulation.Block;
 
-/// <summary>How fast a disk may be, with the names that QEMU has behind <c>throttling.</c> (QEMU, qapi/block-core.json, ThrottleLimits).</summary>
+/// <summary>
+/// How fast a disk may be, with the names that QEMU has behind <c>throttling.</c> (QEMU, qapi/block-core.json, ThrottleLimits).
+/// </summary>
 public sealed class ThrottleLimits
 {
     private const string Max = "-max";

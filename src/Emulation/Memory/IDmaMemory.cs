@@ -4,7 +4,7 @@ namespace Vmm.Emulation.Memory;
 /// RAM as a device, or who boots a machine, reads and writes it: never device registers nor flash. A range is checked as a whole before a
 /// byte moves, and what is written is marked in the <see cref="DirtyLog"/>. Any thread.
 /// <para>
-/// The three accesses throw <see cref="MissingPageException"/> where a page of the range has not arrived (<see cref="MissingPages"/>). A
+/// All accesses throw <see cref="MissingPageException"/> where a page of the range has not arrived (<see cref="MissingPages"/>). A
 /// device whose access is part of a guest's store lets it pass and leaves its registers as they were: the vCPU repeats the store.
 /// </para>
 /// </summary>
@@ -18,6 +18,15 @@ public interface IDmaMemory
 
     /// <summary>Copies to RAM; false when not all of the range is RAM, and then nothing is written.</summary>
     bool TryWrite(ulong address, ReadOnlySpan<byte> bytes);
+
+    /// <summary>
+    /// Reads 16 bits of RAM at once, little endian: what the guest writes meanwhile is seen whole or not at all. False when it is no RAM or
+    /// is not aligned.
+    /// </summary>
+    bool TryLoad(ulong address, out ushort value);
+
+    /// <summary>Writes 16 bits of RAM at once, little endian; false as for <see cref="TryLoad"/>.</summary>
+    bool TryStore(ulong address, ushort value);
 
     /// <summary>
     /// Zeros RAM; whole pages of it take no room of the host afterwards. False when not all of the range is RAM, and then nothing is

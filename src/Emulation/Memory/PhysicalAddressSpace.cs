@@ -100,6 +100,34 @@ public sealed unsafe partial class PhysicalAddressSpace : IDmaMemory
         return true;
     }
 
+    public bool TryLoad(ulong address, out ushort value)
+    {
+        value = 0;
+        if (address % sizeof(ushort) != 0 || FindRam(address, sizeof(ushort)) is not { } memory)
+        {
+            return false;
+        }
+
+        // SAFETY: both bytes are inside the memory. The hosts are little endian, as the value is.
+        ThrowIfMissing(memory, address, sizeof(ushort));
+        value = Volatile.Read(ref *(ushort*)(memory.Host + (address - memory.Start.Value)));
+        return true;
+    }
+
+    public bool TryStore(ulong address, ushort value)
+    {
+        if (address % sizeof(ushort) != 0 || FindRam(address, sizeof(ushort)) is not { } memory)
+        {
+            return false;
+        }
+
+        // SAFETY: as above.
+        ThrowIfMissing(memory, address, sizeof(ushort));
+        Volatile.Write(ref *(ushort*)(memory.Host + (address - memory.Start.Value)), value);
+        memory.MarkWritten(address, sizeof(ushort));
+        return true;
+    }
+
     public bool TryZero(ulong address, ulong length)
     {
         if (FindRam(address, length) is not { } memory)

@@ -119,7 +119,7 @@ public sealed class HostDiskTests : IDisposable
     }
 
     [Fact]
-    public void QEMU_and_we_exclude_each_other()
+    public async Task QEMU_and_we_exclude_each_other()
     {
         string path = _images.Create("x.qcow2", "", "1M");
         BlockImage.CreateQcow2(_images.Path("over.qcow2"), new Qcow2Options { BackingFile = "x.qcow2", BackingFormat = "qcow2" });
@@ -133,11 +133,11 @@ public sealed class HostDiskTests : IDisposable
         {
             // Who stands on an image excludes its writers, not its readers.
             using var reader = _images.Start("qemu-io", ["-r", "-f", "qcow2", "-c", "read 0 1k", "x.qcow2"], out Task<string> read);
-            reader.WaitForExit();
-            Assert.Contains("read 1024/1024", read.Result, StringComparison.Ordinal);
+            await reader.WaitForExitAsync();
+            Assert.Contains("read 1024/1024", await read, StringComparison.Ordinal);
             using var writer = _images.Start("qemu-io", ["-f", "qcow2", "-c", "write 0 1k", "x.qcow2"], out Task<string> text);
-            writer.WaitForExit();
-            Assert.Contains("lock", text.Result, StringComparison.Ordinal);
+            await writer.WaitForExitAsync();
+            Assert.Contains("lock", await text, StringComparison.Ordinal);
         }
 
         using var process = _images.Start("qemu-io", ["-f", "qcow2", "x.qcow2"], out _);
@@ -159,7 +159,7 @@ public sealed class HostDiskTests : IDisposable
             },
             "qemu-io has the image");
         process.StandardInput.Close();
-        process.WaitForExit();
+        await process.WaitForExitAsync();
         Assert.Contains($"in use: process {process.Id} (qemu-io) ", message, StringComparison.Ordinal);
         BlockImage.Open(path, "qcow2", true, new ImageOptions()).Dispose();
     }

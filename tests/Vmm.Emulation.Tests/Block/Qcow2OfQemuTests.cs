@@ -77,7 +77,8 @@ public sealed class Qcow2OfQemuTests : IDisposable
         }
 
         File.WriteAllBytes(_images.Path("text.raw"), text);
-        _images.Image("convert", "-f", "raw", "-O", "qcow2", "-c", "-o", $"compression_type={type},cluster_size={cluster}", "text.raw", "c.qcow2");
+        string options = $"compression_type={type},cluster_size={cluster}";
+        _images.Image("convert", "-f", "raw", "-O", "qcow2", "-c", "-o", options, "text.raw", "c.qcow2");
         using (BlockNode node = BlockImage.Open(_images.Path("c.qcow2"), "qcow2", true, new ImageOptions()))
         {
             var model = new DiskModel(node, text, random);

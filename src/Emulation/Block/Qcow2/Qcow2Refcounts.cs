@@ -204,7 +204,7 @@ internal sealed class Qcow2Refcounts
         index = inBlock & ((1 << sliceBits) - 1);
         slice = [];
         long block = (long)(_table[cluster >> _layout.RefcountBlockBits] & Qcow2Spec.RefcountOffsetMask);
-        if (block % _layout.ClusterSize != 0 || block >= Qcow2Spec.MaxHostOffset)
+        if (block % _layout.ClusterSize != 0 || (ulong)block >= Qcow2Spec.MaxHostOffset)
         {
             return Errno.EIO;
         }
