@@ -140,24 +140,13 @@ public sealed class HostDiskTests : IDisposable
             Assert.Contains("lock", await text, StringComparison.Ordinal);
         }
 
+        // The file has grown when QEMU has all its locks: whoever looks earlier by opening it may keep QEMU out.
+        long size = new FileInfo(path).Length;
         using var process = _images.Start("qemu-io", ["-f", "qcow2", "x.qcow2"], out _);
-        process.StandardInput.WriteLine("write 0 512");
-        string? message = null;
-        Patience.Until(
-            () =>
-            {
-                try
-                {
-                    BlockImage.Open(path, "qcow2", true, new ImageOptions()).Dispose();
-                    return false;
-                }
-                catch (BlockException e)
-                {
-                    message = e.Message;
-                    return true;
-                }
-            },
-            "qemu-io has the image");
+        await process.StandardInput.WriteLineAsync("write 0 512");
+        await process.StandardInput.FlushAsync();
+        Patience.Until(() => new FileInfo(path).Length > size, "qemu-io has written");
+        string message = Assert.Throws<BlockException>(() => BlockImage.Open(path, "qcow2", true, new ImageOptions())).Message;
         process.StandardInput.Close();
         await process.WaitForExitAsync();
         Assert.Contains($"in use: process {process.Id} (qemu-io) ", message, StringComparison.Ordinal);

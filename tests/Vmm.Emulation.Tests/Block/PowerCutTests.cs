@@ -141,7 +141,7 @@ public sealed class PowerCutTests : IDisposable
     private static Request Make(BlockNode node, RecordedFile file, Random random, ref int sectors, ulong stamp)
     {
         int at = random.Next(sectors);
-        int count = Math.Min(1 + random.Next(random.Next(4) == 0 ? 40 : 6), sectors - at);
+        int count = Math.Min(1 + random.Next(random.Next(4) == 0 ? 120 : 6), sectors - at);
         Kind kind = random.Next(40) switch
         {
             < 22 => Kind.Write,
