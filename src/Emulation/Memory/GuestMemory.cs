@@ -328,7 +328,11 @@ public sealed unsafe partial class GuestMemory : IDisposable
         }
 
         bool[] ofFile = _ofFile ?? new bool[Size >> PageShift];
-        ofFile.AsSpan((int)(offset >> PageShift), (int)(length >> PageShift)).Fill(true);
+        for (ulong page = offset >> PageShift; page < (offset + length) >> PageShift; page++)
+        {
+            ofFile[page] = true;
+        }
+
         _ofFile = ofFile;
         MarkWritten(Start.Value + offset, length);
     }

@@ -38,12 +38,8 @@ internal static class ManifestFile
         try
         {
             byte[] json = [.. bytes[..^tail], .. s_end];
-            using var versions = JsonDocument.Parse(json);
-            if (!versions.RootElement.TryGetProperty("format", out JsonElement format) || !format.TryGetInt32(out int version))
-            {
-                throw Damaged("it names no format");
-            }
-
+            int version = JsonSerializer.Deserialize(json, ManifestJson.Default.ManifestVersion)?.Format
+                ?? throw Damaged("it names no format");
             if (version is < 1 or > SnapshotManifest.CurrentFormat)
             {
                 throw new SnapshotException(SnapshotFault.Mismatch,
@@ -77,7 +73,30 @@ internal static class ManifestFile
     RespectRequiredConstructorParameters = true,
     Converters = [typeof(NamedCompression)])]
 [JsonSerializable(typeof(SnapshotManifest))]
+[JsonSerializable(typeof(ManifestVersion))]
 internal sealed partial class ManifestJson : JsonSerializerContext;
 
-/// <summary>A compression by its name, in small letters.</summary>
-internal sealed class NamedCompression() : JsonStringEnumConverter<RamCompression>(JsonNamingPolicy.CamelCase, allowIntegerValues: false);
+/// <summary>What is read first of a manifest, because it says what the rest is.</summary>
+internal sealed record ManifestVersion
+{
+    public int? Format { get; init; }
+}
+
+/// <summary>
+/// A compression by its name, in small letters. The converter of .NET for any enumeration would be compiled when it is first used.
+/// </summary>
+internal sealed class NamedCompression : JsonConverter<RamCompression>
+{
+    private static readonly string[] s_names =
+        [.. Enum.GetNames<RamCompression>().Select(name => name.ToLowerInvariant())];
+
+    public override RamCompression Read(ref Utf8JsonReader reader, Type typeToConvert, JsonSerializerOptions options)
+    {
+        int found = reader.TokenType == JsonTokenType.String ? Array.IndexOf(s_names, reader.GetString()) : -1;
+        return found >= 0 ? (RamCompression)found
+            : throw new JsonException($"there is no such compression: there are {string.Join(", ", s_names)}");
+    }
+
+    public override void Write(Utf8JsonWriter writer, RamCompression value, JsonSerializerOptions options) =>
+        writer.WriteStringValue(s_names[(int)value]);
+}

@@ -13,6 +13,8 @@ internal sealed class RamWriter : IDisposable
 {
     private const int FastestLevel = 1;
 
+    private const int PagesPerBlock = RamImage.BlockSize / GuestMemory.PageSize;
+
     // Entries of the map that are written at once.
     private const int EntriesAtOnce = 4096;
 
@@ -54,7 +56,15 @@ internal sealed class RamWriter : IDisposable
     public long WriteAll()
     {
         bool[] present = _ram.PresentPages();
-        return RamImage.BlocksOf(Enumerable.Range(0, present.Length).Where(page => present[page])).LongCount(block => Write(block) > 0);
+        long stored = 0;
+        for (int block = 0; block < _blocks.Length; block++)
+        {
+            int first = block * PagesPerBlock;
+            bool isPresent = present.AsSpan(first, Math.Min(PagesPerBlock, present.Length - first)).Contains(true);
+            stored += isPresent && Write(block) > 0 ? 1 : 0;
+        }
+
+        return stored;
     }
 
     /// <summary>Writes a block as it is now.</summary>
@@ -171,8 +181,12 @@ internal sealed class RamWriter : IDisposable
             written += full.Length;
         }
 
-        long stored = plain ? _pages.Sum(p => BitOperations.PopCount(p)) * (long)GuestMemory.PageSize
-            : _blocks.Where(b => !b.IsParents).Sum(b => (long)b.Length);
+        long stored = 0;
+        for (int i = 0; i < _blocks.Length; i++)
+        {
+            stored += plain ? BitOperations.PopCount(_pages[i]) * GuestMemory.PageSize : _blocks[i].IsParents ? 0 : _blocks[i].Length;
+        }
+
         return new SavedRam(
             length, stored, plain ? RamCompression.None : RamCompression.Zstd, new SavedFile(written, SnapshotFormat.Text(checksum)));
     }

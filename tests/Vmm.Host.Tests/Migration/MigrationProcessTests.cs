@@ -19,6 +19,11 @@ public sealed class MigrationProcessTests : IDisposable
 
     private static JsonObject To(string uri) => new() { ["uri"] = uri };
 
+    private static Task SetAsync(VmWithQmp vm, string capability) => vm.Qmp.AskAsync("migrate-set-capabilities", new JsonObject
+    {
+        ["capabilities"] = new JsonArray(new JsonObject { ["capability"] = capability, ["state"] = true }),
+    });
+
     private static async Task<string> AddressAsync(VmWithQmp receiver)
     {
         JsonNode socket = (await receiver.UntilAsync("query-migrate", a => a["socket-address"] != null))["socket-address"]![0]!;
@@ -29,14 +34,16 @@ public sealed class MigrationProcessTests : IDisposable
     [InlineData("tcp")]
     [InlineData("unix")]
     [InlineData("tls")]
-    public async Task Machine_moves_and_runs_in_the_other_process_alone(string kind)
+    [InlineData("tcp", true)]
+    [InlineData("tls", true)]
+    public async Task Machine_moves_and_runs_in_the_other_process_alone(string kind, bool channels = false)
     {
         bool tls = kind == "tls";
         string Credentials(string side) =>
             $"tls-creds-x509,id=tls,endpoint={side},dir={_certificates.Folder(side, side == "server" ? "127.0.0.1" : "c.example")}";
         await using VmWithQmp sender = await VmWithQmp.StartAsync(_folder, tls ? ["-object", Credentials("client")] : []);
         await using VmWithQmp receiver = await VmWithQmp.StartAsync(
-            _folder, ["-incoming", tls ? "defer" : kind == "unix" ? $"unix:{At("s")}" : "tcp:127.0.0.1:0",
+            _folder, ["-incoming", tls || channels ? "defer" : kind == "unix" ? $"unix:{At("s")}" : "tcp:127.0.0.1:0",
                 .. tls ? new[] { "-object", Credentials("server") } : []]);
         Assert.Equal("inmigrate", await receiver.StatusAsync());
         await sender.UntilAsync("query-status", s => s["status"]!.ToString() == "running");
@@ -44,12 +51,26 @@ public sealed class MigrationProcessTests : IDisposable
         {
             await sender.Qmp.AskAsync("migrate-set-parameters", new JsonObject { ["tls-creds"] = "tls" });
             await receiver.Qmp.AskAsync("migrate-set-parameters", new JsonObject { ["tls-creds"] = "tls" });
+        }
+
+        foreach (VmWithQmp vm in channels ? (VmWithQmp[])[sender, receiver] : [])
+        {
+            await SetAsync(vm, "multifd");
+            await vm.Qmp.AskAsync("migrate-set-parameters", new JsonObject
+            {
+                ["multifd-channels"] = 3, ["multifd-compression"] = "zstd", ["multifd-zstd-level"] = 2,
+            });
+        }
+
+        if (tls || channels)
+        {
             await receiver.Qmp.AskAsync("migrate-incoming", To("tcp:127.0.0.1:0"));
         }
 
         await sender.Qmp.AskAsync("migrate", To(await AddressAsync(receiver)));
         JsonNode done = await sender.UntilMigrationAsync("completed");
         Assert.InRange(done["ram"]!["normal"]!.GetValue<long>(), (8 << 20) / 4096, (64 << 20) / 4096);
+        Assert.Equal(channels, done["ram"]!["multifd-bytes"]!.GetValue<long>() > 0);
         Assert.Equal("postmigrate", await sender.StatusAsync());
         await receiver.UntilAsync("query-status", s => s["status"]!.ToString() == "running");
     }
@@ -81,25 +102,20 @@ public sealed class MigrationProcessTests : IDisposable
     [Fact]
     public async Task Machine_goes_to_a_mapped_file_and_back_again_and_again()
     {
-        static Task Mapped(VmWithQmp vm) => vm.Qmp.AskAsync("migrate-set-capabilities", new JsonObject
-        {
-            ["capabilities"] = new JsonArray(new JsonObject { ["capability"] = "mapped-ram", ["state"] = true }),
-        });
-
         VmWithQmp vm = await VmWithQmp.StartAsync(_folder);
         try
         {
             for (int round = 0; round < 3; round++)
             {
                 await vm.UntilAsync("query-status", s => s["status"]!.ToString() == "running");
-                await Mapped(vm);
+                await SetAsync(vm, "mapped-ram");
                 await vm.Qmp.AskAsync("migrate", To($"file:{At("saved")}"));
                 JsonNode done = await vm.UntilMigrationAsync("completed");
                 Assert.InRange(done["ram"]!["normal"]!.GetValue<long>(), (8 << 20) / 4096, (64 << 20) / 4096);
                 VmWithQmp next = await VmWithQmp.StartAsync(_folder, "-incoming", "defer");
                 await vm.DisposeAsync();
                 vm = next;
-                await Mapped(vm);
+                await SetAsync(vm, "mapped-ram");
                 await vm.Qmp.AskAsync("migrate-incoming", To($"file:{At("saved")}"));
                 await vm.UntilMigrationAsync("completed");
             }
