@@ -19,7 +19,7 @@ public sealed class MigrationProcessTests : IDisposable
 
     private static JsonObject To(string uri) => new() { ["uri"] = uri };
 
-    private static Task SetAsync(VmWithQmp vm, string capability) => vm.Qmp.AskAsync("migrate-set-capabilities", new JsonObject
+    private static Task<JsonNode> SetAsync(VmWithQmp vm, string capability) => vm.Qmp.AskAsync("migrate-set-capabilities", new JsonObject
     {
         ["capabilities"] = new JsonArray(new JsonObject { ["capability"] = capability, ["state"] = true }),
     });
