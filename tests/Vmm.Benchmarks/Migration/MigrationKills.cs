@@ -249,9 +249,12 @@ internal sealed class MigrationKills(IReadOnlyList<string> vmm, int seed, TextWr
         int same = 0;
         while (clock.Elapsed < MigrationPeer.Patience)
         {
-            (string Status, bool Ended) source = await StateAsync(pair.Source!).ConfigureAwait(false);
-            (string Status, bool Ended) target = await StateAsync(pair.Target!).ConfigureAwait(false);
-            same = source.Ended && target.Ended && last == (source.Status, target.Status) ? same + 1 : 0;
+            (string Status, bool Ended, string Migration) source = await StateAsync(pair.Source!).ConfigureAwait(false);
+            (string Status, bool Ended, string Migration) target = await StateAsync(pair.Target!).ConfigureAwait(false);
+
+            // A receiver whose sender was killed before it connected waits on for another.
+            bool over = target.Ended || (source.Status == "gone" && target.Migration == "setup");
+            same = source.Ended && over && last == (source.Status, target.Status) ? same + 1 : 0;
             last = (source.Status, target.Status);
             if (same == 3)
             {
@@ -264,17 +267,17 @@ internal sealed class MigrationKills(IReadOnlyList<string> vmm, int seed, TextWr
         throw new TimeoutException("the migration does not come to an end");
     }
 
-    private static async Task<(string Status, bool Ended)> StateAsync(MigrationPeer peer)
+    private static async Task<(string Status, bool Ended, string Migration)> StateAsync(MigrationPeer peer)
     {
         try
         {
             string migration = (await peer.MigrationAsync().ConfigureAwait(false))["status"]?.ToString() ?? "none";
             return (await peer.StatusAsync().ConfigureAwait(false),
-                migration is "completed" or "failed" or "cancelled" or "none");
+                migration is "completed" or "failed" or "cancelled" or "none", migration);
         }
         catch (IOException)
         {
-            return ("gone", true);
+            return ("gone", true, "none");
         }
     }
 
