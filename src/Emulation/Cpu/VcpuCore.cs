@@ -171,11 +171,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     }
 
     /// <summary>The CPU executes no more. No thread runs it any more.</summary>
-    public void Disable()
-    {
-        IsEnabled = false;
-        Page = null;
-    }
+    public void Disable() => (IsEnabled, Page) = (false, null);
 
     /// <summary>Gives the memory of a disabled CPU's translations back to the host, which takes longer than all else about it.</summary>
     public void FreeTranslations() => Mmu.Release();

@@ -47,7 +47,8 @@ internal sealed class PlugRounds(PlugClock clock, string plugEnd)
     {
         var all = new List<PlugRound>();
         using var run = new VmRun(command, line => Hear(Stopwatch.GetTimestamp(), $"console {line}"));
-        QmpConnection monitor = await run.ConnectAsync(e => Hear(e.HeardAt, $"event {e.Name} {e.Data?.ToJsonString()}")).ConfigureAwait(false);
+        QmpConnection monitor =
+            await run.ConnectAsync(e => Hear(e.HeardAt, $"event {e.Name} {e.Data?.ToJsonString()}")).ConfigureAwait(false);
         await HeardAsync(SoakGuest.Ready, 0).ConfigureAwait(false);
         JsonObject device = await FindDeviceAsync(monitor).ConfigureAwait(false);
 
@@ -89,8 +90,8 @@ internal sealed class PlugRounds(PlugClock clock, string plugEnd)
         double deleted = await HeardAsync("event DEVICE_DELETED", delete).ConfigureAwait(false);
         (double status, double statusAnswered) = await AskAsync(monitor, "query-status", []).ConfigureAwait(false);
         return new PlugRound(
-            add, addAnswered, plugEnded, plugOn, plugOnSaid, bootOff, bootOffSaid, bootOn, bootOnSaid, delete, deleteAnswered, deleted, status,
-            statusAnswered);
+            add, addAnswered, plugEnded, plugOn, plugOnSaid, bootOff, bootOffSaid, bootOn, bootOnSaid, delete, deleteAnswered, deleted,
+            status, statusAnswered);
     }
 
     private async Task<(double Sent, double Answered)> AskAsync(QmpConnection monitor, string command, JsonObject arguments)
