@@ -76,15 +76,54 @@ public class TicklessSchedulerTests
     }
 
     [Fact]
-    public async Task After_it_is_disposed_nothing_runs()
+    public async Task After_it_is_disposed_nothing_is_repeated()
     {
         using var other = new TicklessScheduler(Config.Empty, NoLogger.Instance);
         bool ran = false;
         var disposed = new TicklessScheduler(Config.Empty, NoLogger.Instance);
-        ((IActionScheduler)disposed).ScheduleOnce(s_soon, () => ran = true);
+        ((IActionScheduler)disposed).ScheduleRepeatedly(s_soon, s_soon, () => ran = true);
         disposed.Dispose();
         await RunOnce(other, 10 * s_soon);
         Assert.False(ran);
+    }
+
+    /// <summary>Akka ends the thread by an action that is due after the end of the system.</summary>
+    [Fact]
+    public async Task Thread_of_a_pinned_dispatcher_ends_with_the_system()
+    {
+        const string dispatcher = "ends-with-it";
+        using (var system = ActorSystem.Create(
+            "pinned", ConfigurationFactory.ParseString($"{dispatcher} {{ type = PinnedDispatcher }}").WithFallback(VmConfiguration.Load())))
+        {
+            IActorRef actor = system.ActorOf(Props.Create(() => new Echo()).WithDispatcher(dispatcher));
+            Assert.Equal("hello", await actor.Ask<string>("hello", s_patience));
+            Assert.Equal(1, Threads());
+            await system.Terminate();
+        }
+
+        var watch = Stopwatch.StartNew();
+        while (Threads() > 0 && watch.Elapsed < s_patience)
+        {
+            await Task.Delay(s_soon);
+        }
+
+        Assert.Equal(0, Threads());
+
+        static int Threads() => Directory.GetDirectories("/proc/self/task")
+            .Count(thread => NameOf(thread).StartsWith(dispatcher, StringComparison.Ordinal));
+
+        static string NameOf(string thread)
+        {
+            try
+            {
+                return File.ReadAllText(Path.Combine(thread, "comm"));
+            }
+            catch (IOException)
+            {
+                // The thread has ended.
+                return "";
+            }
+        }
     }
 
     [Fact]
@@ -92,6 +131,11 @@ public class TicklessSchedulerTests
     {
         using var system = ActorSystem.Create("tickless", VmConfiguration.Load());
         Assert.IsType<TicklessScheduler>(system.Scheduler);
+    }
+
+    private sealed class Echo : UntypedActor
+    {
+        protected override void OnReceive(object message) => Sender.Tell(message);
     }
 
     private static Task RunOnce(IActionScheduler scheduler, TimeSpan delay = default)

@@ -32,10 +32,10 @@ public sealed class TicklessScheduler(Config config, ILoggingAdapter log)
         Start(initialDelay, interval, () => receiver.Tell(message, sender), cancelable);
 
     protected override void InternalScheduleOnce(TimeSpan delay, Action action, ICancelable? cancelable) =>
-        Start(delay, null, action, cancelable);
+        Start(delay, null, action, cancelable, afterEnd: true);
 
     protected override void InternalScheduleOnce(TimeSpan delay, IRunnable action, ICancelable? cancelable) =>
-        Start(delay, null, action.Run, cancelable);
+        Start(delay, null, action.Run, cancelable, afterEnd: true);
 
     protected override void InternalScheduleRepeatedly(TimeSpan initialDelay, TimeSpan interval, Action action, ICancelable? cancelable) =>
         Start(initialDelay, interval, action, cancelable);
@@ -44,14 +44,18 @@ public sealed class TicklessScheduler(Config config, ILoggingAdapter log)
         ICancelable? cancelable) =>
         Start(initialDelay, interval, action.Run, cancelable);
 
-    /// <summary>Stops the scheduler: nothing that was scheduled runs any more.</summary>
+    /// <summary>
+    /// Stops the scheduler: no message that was scheduled is sent any more. Actions that were to run once still do, when they are due:
+    /// Akka ends the thread of a pinned dispatcher by one, a second after its last actor, when the actor system may have ended.
+    /// </summary>
     public void Dispose() => _disposed = true;
 
-    private void Start(TimeSpan delay, TimeSpan? interval, Action action, ICancelable? cancelable)
+    private void Start(TimeSpan delay, TimeSpan? interval, Action action, ICancelable? cancelable, bool afterEnd = false)
     {
         if (cancelable is not { IsCancellationRequested: true })
         {
-            new Scheduled(this, MonotonicClock + delay, interval, action, cancelable?.Token ?? CancellationToken.None).Start();
+            CancellationToken cancelled = cancelable?.Token ?? CancellationToken.None;
+            new Scheduled(this, MonotonicClock + delay, interval, action, afterEnd, cancelled).Start();
         }
     }
 
@@ -65,14 +69,17 @@ public sealed class TicklessScheduler(Config config, ILoggingAdapter log)
         private readonly TimeSpan? _interval;
         private readonly Action _action;
         private readonly CancellationToken _cancelled;
+        private readonly bool _afterEnd;
         private readonly Timer _timer;
         private CancellationTokenRegistration _registration;
 
         // Written by the thread that starts the timer, later only by the timer itself, which runs once each time that it is armed.
         private TimeSpan _deadline;
 
-        public Scheduled(TicklessScheduler scheduler, TimeSpan deadline, TimeSpan? interval, Action action, CancellationToken cancelled)
+        public Scheduled(
+            TicklessScheduler scheduler, TimeSpan deadline, TimeSpan? interval, Action action, bool afterEnd, CancellationToken cancelled)
         {
+            _afterEnd = afterEnd;
             _scheduler = scheduler;
             _deadline = deadline;
             _interval = interval;
@@ -105,7 +112,7 @@ public sealed class TicklessScheduler(Config config, ILoggingAdapter log)
 
         private void Fire()
         {
-            if (_scheduler._disposed || _cancelled.IsCancellationRequested)
+            if ((_scheduler._disposed && !_afterEnd) || _cancelled.IsCancellationRequested)
             {
                 Dispose();
                 return;
