@@ -30,6 +30,9 @@ internal sealed class IncomingMigration : HoldingActor
     private IncomingLink? _link;
     private GuestArrived? _guest;
 
+    // The link has been told that the guest cannot go on here: it ends, and a guest that arrives meanwhile is not taken.
+    private bool _refused;
+
     // Takes the place of the link after it was lost while pages were missing.
     private ResumedIncomingLink? _resumed;
 
@@ -106,7 +109,10 @@ internal sealed class IncomingMigration : HoldingActor
                 Stash.UnstashAll();
             }));
         });
-        Receive<GuestArrived>(_ => IsHolding, Take);
+
+        // A part of the VM has failed while it was held.
+        Receive<VmCommandRejected>(Abandon);
+        Receive<GuestArrived>(_ => !_refused, Take);
         Receive<LinkEnded>(ended =>
         {
             Release(new ReleaseVm());
@@ -294,7 +300,12 @@ internal sealed class IncomingMigration : HoldingActor
 
     private void Refuse(string why)
     {
-        _link!.Answer(why);
+        if (!_refused)
+        {
+            _refused = true;
+            _link!.Answer(why);
+        }
+
         Become(Receiving);
         Stash.UnstashAll();
     }
