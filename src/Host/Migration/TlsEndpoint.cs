@@ -17,7 +17,7 @@ internal sealed class TlsEndpoint(IMigrationEndpoint plain, TlsCredentials crede
     public async Task<Stream> ConnectAsync(CancellationToken stop)
     {
         Expect(server: false);
-        if (host.Length == 0 && credentials.VerifiesPeer)
+        if (host.Length == 0 && credentials.ExpectsName)
         {
             throw new IOException("No hostname available for TLS: set tls-hostname to a name of the receiver's certificate");
         }
@@ -37,7 +37,7 @@ internal sealed class TlsEndpoint(IMigrationEndpoint plain, TlsCredentials crede
         if (credentials.IsServer != server)
         {
             string side = server ? "server" : "client";
-            throw new IOException($"Expected TLS credentials for a {side} endpoint: -object {TlsCredentialsOption.Type},endpoint={side}");
+            throw new IOException($"Expected TLS credentials for a {side} endpoint: its object has endpoint={side}");
         }
     }
 

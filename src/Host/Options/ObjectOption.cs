@@ -11,14 +11,18 @@ namespace Vmm.Host.Options;
 public sealed record ObjectOption(string Id, ulong Bytes)
 {
     public const string Syntax = "memory-backend-ram,id=ID,size=SIZE, "
-        + "tls-creds-x509,id=ID,dir=FOLDER[,endpoint=client|server][,verify-peer=on|off], or secret, iothread, rng-random, rng-builtin, "
+        + "tls-creds-x509,id=ID,dir=FOLDER[,endpoint=client|server][,verify-peer=on|off], "
+        + "tls-creds-psk,id=ID,dir=FOLDER[,endpoint=client|server][,username=NAME], or secret, iothread, rng-random, rng-builtin, "
         + "throttle-group, thread-context, each with id=ID";
 
     private const string Ram = "memory-backend-ram";
     private const string SharedRam = "memory-backend-memfd";
 
     private static readonly string[] s_types =
-        [Ram, SharedRam, TlsCredentialsOption.Type, "secret", "iothread", "rng-random", "rng-builtin", "throttle-group", "thread-context"];
+    [
+        Ram, SharedRam, TlsX509Option.Type, TlsPskOption.Type,
+        "secret", "iothread", "rng-random", "rng-builtin", "throttle-group", "thread-context",
+    ];
 
     // QEMU's other types. They act by themselves, or keep RAM in another place, and are refused.
     private static readonly string[] s_refused =
@@ -31,7 +35,7 @@ public sealed record ObjectOption(string Id, ulong Bytes)
         "memory-backend-epc", "memory-backend-file",
         "memory-backend-shm", "pef-guest", "pr-manager-helper", "qtest", "rng-egd", "s390-pv-guest", "secret_keyring", "sev-guest",
         "sev-snp-guest", "tdx-guest",
-        "tls-cipher-suites", "tls-creds-anon", "tls-creds-psk", "x-remote-object", "x-vfio-user-server", "arm-rme-guest",
+        "tls-cipher-suites", "tls-creds-anon", "x-remote-object", "x-vfio-user-server", "arm-rme-guest",
     ];
 
     /// <summary>The TLS credentials; null for an object of another type.</summary>
@@ -55,9 +59,9 @@ public sealed record ObjectOption(string Id, ulong Bytes)
         }
 
         string id = ValueOf("id") is { Length: > 0 } given ? given : throw new OptionException("Parameter 'id' is missing");
-        if (type == TlsCredentialsOption.Type)
+        if (type is TlsX509Option.Type or TlsPskOption.Type)
         {
-            return new ObjectOption(id, 0) { Tls = TlsCredentialsOption.Parse(pairs) };
+            return new ObjectOption(id, 0) { Tls = type == TlsPskOption.Type ? TlsPskOption.Parse(pairs) : TlsX509Option.Parse(pairs) };
         }
 
         if (type is not (Ram or SharedRam))

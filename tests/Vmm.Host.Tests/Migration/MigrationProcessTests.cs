@@ -36,11 +36,13 @@ public sealed class MigrationProcessTests : IDisposable
     [InlineData("tls")]
     [InlineData("tcp", true)]
     [InlineData("tls", true)]
+    [InlineData("psk", true)]
     public async Task Machine_moves_and_runs_in_the_other_process_alone(string kind, bool channels = false)
     {
-        bool tls = kind == "tls";
-        string Credentials(string side) =>
-            $"tls-creds-x509,id=tls,endpoint={side},dir={_certificates.Folder(side, side == "server" ? "127.0.0.1" : "c.example")}";
+        bool tls = kind is "tls" or "psk";
+        File.WriteAllText(At("keys.psk"), $"qemu:{new string('a', 64)}\n");
+        string Credentials(string side) => kind == "psk" ? $"tls-creds-psk,id=tls,endpoint={side},dir={_folder}"
+            : $"tls-creds-x509,id=tls,endpoint={side},dir={_certificates.Folder(side, side == "server" ? "127.0.0.1" : "c.example")}";
         await using VmWithQmp sender = await VmWithQmp.StartAsync(_folder, tls ? ["-object", Credentials("client")] : []);
         await using VmWithQmp receiver = await VmWithQmp.StartAsync(
             _folder, ["-incoming", tls || channels ? "defer" : kind == "unix" ? $"unix:{At("s")}" : "tcp:127.0.0.1:0",
