@@ -32,7 +32,7 @@ public class DeviceActor : MessageActor
     protected virtual void ResetCore() => _device.Reset();
 
     /// <summary>The units of state to save and load: the core's, and those of the actor itself.</summary>
-    protected virtual IReadOnlyList<IStateUnit> StateUnits => [_device.StateUnit];
+    protected virtual IReadOnlyList<IStateUnit> StateUnits => _device.StateUnits;
 
     /// <summary>The core has been loaded: the actor begins what the core's state asks of it.</summary>
     protected virtual void Loaded()

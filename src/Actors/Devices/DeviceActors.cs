@@ -2,6 +2,7 @@ using Akka.Actor;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Devices;
+using Vmm.Emulation.Devices.Virtio;
 
 namespace Vmm.Actors.Devices;
 
@@ -30,8 +31,16 @@ internal static class DeviceActors
     public static void Register<TDevice>(Func<TDevice, DeviceSurroundings, DeviceActorPlan> plan)
         where TDevice : class, IDevice => s_plans.Add(typeof(TDevice), (device, around) => plan((TDevice)device, around));
 
+    /// <summary>Registers the actor of virtio devices with a type of core, behind every transport.</summary>
+    public static void RegisterVirtio<TDevice>(Func<TDevice, IDevice, DeviceSurroundings, DeviceActorPlan> plan)
+        where TDevice : VirtioDevice => s_plans.Add(
+            typeof(TDevice), (transport, around) => plan((TDevice)((IVirtioTransport)transport).Device!, transport, around));
+
     public static DeviceActorPlan Of(PlacedDevice placed, DeviceSurroundings around) =>
-        s_plans.TryGetValue(placed.Device.GetType(), out var plan)
+        s_plans.TryGetValue(TypeOf(placed.Device), out var plan)
             ? plan(placed.Device, around)
             : new DeviceActorPlan(Hosting.ActorProps.Of(() => new DeviceActor(placed.Device)));
+
+    // The work of a virtio device is the same whatever its transport.
+    private static Type TypeOf(IDevice device) => ((device as IVirtioTransport)?.Device ?? (object)device).GetType();
 }

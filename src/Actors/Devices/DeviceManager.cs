@@ -27,7 +27,7 @@ public sealed class DeviceManager : MessageActor
         var around = new DeviceSurroundings(machine, serialOutput);
         foreach (PlacedDevice placed in machine.Devices)
         {
-            if (placed.Device is GicV3Device)
+            if (placed.Device is GicV3Device || !placed.HasActor)
             {
                 continue;
             }

@@ -117,7 +117,7 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
         // The levels of interrupt lines that a device drives after the GIC was saved are driven again when the device is loaded.
         var states = new Dictionary<string, byte[]>();
         string gic = machine.Devices.Single(d => d.Device is GicV3Device).Id;
-        string[] others = [.. machine.Devices.Select(d => d.Id).Where(id => id != gic)];
+        string[] others = [.. machine.Devices.Where(d => d.HasActor && d.Id != gic).Select(d => d.Id)];
         _held!.Gic.Tell(new GetDeviceState(gic));
         Await(() => Receive<DeviceState>(state =>
         {
@@ -127,7 +127,7 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
                 Array.ForEach(others, id => _held.Devices.Tell(new GetDeviceState(id)));
             }
 
-            if (states.Count == machine.Devices.Count)
+            if (states.Count == others.Length + 1)
             {
                 machine.TraceStep("the devices have told their state");
                 then(VmState.Of(machine, states, frozen));

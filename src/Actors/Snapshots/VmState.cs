@@ -35,7 +35,7 @@ internal sealed record VmState(IReadOnlyList<SavedUnit> Units, SavedCpu[] Cpus, 
             yield return SavedUnit.Of(unit);
         }
 
-        foreach (string device in machine.Devices.Select(d => d.Id))
+        foreach (string device in machine.Devices.Where(d => d.HasActor).Select(d => d.Id))
         {
             foreach (SavedUnit unit in Archive.Read(devices[device]))
             {
@@ -75,11 +75,11 @@ internal sealed record LoadableVm(
         Archive.Check(ofMachine, machine.StateUnits);
         PowerOnCpus here = machine.PowerOnCpus;
         PowerOnCpus cpus = here.With(PowerOnUnit.Read(ofMachine, machine.PossibleCpus));
-        LoadDeviceState[] devices = [.. machine.Devices.Select(d =>
+        LoadDeviceState[] devices = [.. machine.Devices.Where(d => d.HasActor).Select(d =>
         {
             // What the actor keeps beside the core, it checks itself.
-            IStateUnit core = d.Device.StateUnit;
-            Archive.Check([.. units[d.Id].Where(u => u.Id == core.Id)], [core]);
+            IReadOnlyList<IStateUnit> core = d.Device.StateUnits;
+            Archive.Check([.. units[d.Id].Where(u => core.Any(c => c.Id == u.Id))], core);
             using var bytes = new MemoryStream();
             Archive.Write(bytes, [.. units[d.Id]]);
             return new LoadDeviceState(d.Id, bytes.ToArray());

@@ -1,3 +1,5 @@
+using System.Buffers;
+
 namespace Vmm.Emulation.Block;
 
 /// <summary>
@@ -37,6 +39,53 @@ public abstract class BlockNode : IDisposable
     /// <summary>Writes bytes; on an error, any part of them may have been written.</summary>
     public abstract Errno Write(long offset, ReadOnlySpan<byte> data);
 
+    /// <summary>
+    /// Reads bytes into several buffers, one after another. A node that cannot do so in one step reads them into one buffer and copies.
+    /// </summary>
+    public virtual Errno Read(long offset, ReadOnlySpan<HostBuffer> buffers)
+    {
+        if (buffers.Length == 1)
+        {
+            return Read(offset, buffers[0].Span);
+        }
+
+        byte[] whole = Gather(buffers, out int length);
+        Errno error = Read(offset, whole.AsSpan(0, length));
+        if (error == Errno.None)
+        {
+            int done = 0;
+            foreach (HostBuffer buffer in buffers)
+            {
+                whole.AsSpan(done, buffer.Length).CopyTo(buffer.Span);
+                done += buffer.Length;
+            }
+        }
+
+        ArrayPool<byte>.Shared.Return(whole);
+        return error;
+    }
+
+    /// <summary>Writes bytes from several buffers, one after another.</summary>
+    public virtual Errno Write(long offset, ReadOnlySpan<HostBuffer> buffers)
+    {
+        if (buffers.Length == 1)
+        {
+            return Write(offset, buffers[0].Span);
+        }
+
+        byte[] whole = Gather(buffers, out int length);
+        int done = 0;
+        foreach (HostBuffer buffer in buffers)
+        {
+            buffer.Span.CopyTo(whole.AsSpan(done));
+            done += buffer.Length;
+        }
+
+        Errno error = Write(offset, whole.AsSpan(0, length));
+        ArrayPool<byte>.Shared.Return(whole);
+        return error;
+    }
+
     /// <summary>Makes bytes zeros, without writing them where the host can.</summary>
     /// <param name="mayUnmap">They need take no room of the host afterwards.</param>
     public abstract Errno WriteZeroes(long offset, long length, bool mayUnmap);
@@ -66,6 +115,24 @@ public abstract class BlockNode : IDisposable
 
     /// <summary>Once, after the last request: flushes, and closes what the node owns.</summary>
     protected abstract void Close();
+
+    /// <summary>The bytes of all buffers; no caller has as many as an array cannot hold.</summary>
+    protected static long LengthOf(ReadOnlySpan<HostBuffer> buffers)
+    {
+        long length = 0;
+        foreach (HostBuffer buffer in buffers)
+        {
+            length += buffer.Length;
+        }
+
+        return length;
+    }
+
+    private static byte[] Gather(ReadOnlySpan<HostBuffer> buffers, out int length)
+    {
+        length = checked((int)LengthOf(buffers));
+        return ArrayPool<byte>.Shared.Rent(length);
+    }
 
     /// <summary>Whether a range is inside <see cref="Size"/>.</summary>
     protected bool Contains(long offset, long length) => offset >= 0 && length >= 0 && offset <= Size - length;

@@ -136,6 +136,42 @@ public sealed unsafe class FileNode : BlockNode
     }
 
     /// <inheritdoc/>
+    public override Errno Read(long offset, ReadOnlySpan<HostBuffer> buffers)
+    {
+        if (offset < 0 || !CanVector(offset, buffers))
+        {
+            return base.Read(offset, buffers);
+        }
+
+        Errno error = HostFile.Read(_file, offset, buffers, out long read);
+        foreach (HostBuffer buffer in buffers)
+        {
+            // What is behind the file's end reads zero.
+            buffer.Span[(int)Math.Clamp(read, 0, buffer.Length)..].Clear();
+            read -= buffer.Length;
+        }
+
+        return error;
+    }
+
+    /// <inheritdoc/>
+    public override Errno Write(long offset, ReadOnlySpan<HostBuffer> buffers)
+    {
+        if (IsReadOnly || offset < 0 || _offsetAlignment > 1 || !CanVector(offset, buffers))
+        {
+            return base.Write(offset, buffers);
+        }
+
+        Errno error = HostFile.Write(_file, offset, buffers);
+        if (error == Errno.None)
+        {
+            Grow(offset + LengthOf(buffers));
+        }
+
+        return error;
+    }
+
+    /// <inheritdoc/>
     public override Errno WriteZeroes(long offset, long length, bool mayUnmap)
     {
         if (IsReadOnly || offset < 0 || length < 0)
@@ -292,6 +328,27 @@ public sealed unsafe class FileNode : BlockNode
 
     private bool NeedsBounce(long offset, long length, byte* buffer) =>
         ((offset | length) & (_offsetAlignment - 1)) != 0 || ((nint)buffer & (_memoryAlignment - 1)) != 0;
+
+    private bool CanVector(long offset, ReadOnlySpan<HostBuffer> buffers)
+    {
+        if (buffers.Length is < 2 or > HostFile.MostBuffers)
+        {
+            return false;
+        }
+
+        foreach (HostBuffer buffer in buffers)
+        {
+            fixed (byte* start = buffer.Span)
+            {
+                if (NeedsBounce(offset, buffer.Length, start))
+                {
+                    return false;
+                }
+            }
+        }
+
+        return true;
+    }
 
     private Errno Aligned(long offset, long length, byte* data)
     {

@@ -17,6 +17,10 @@ public abstract class FilterNode(BlockNode child) : BlockNode
 
     public override Errno Write(long offset, ReadOnlySpan<byte> data) => child.Write(offset, data);
 
+    public override Errno Read(long offset, ReadOnlySpan<HostBuffer> buffers) => child.Read(offset, buffers);
+
+    public override Errno Write(long offset, ReadOnlySpan<HostBuffer> buffers) => child.Write(offset, buffers);
+
     public override Errno WriteZeroes(long offset, long length, bool mayUnmap) => child.WriteZeroes(offset, length, mayUnmap);
 
     public override Errno Discard(long offset, long length) => child.Discard(offset, length);
@@ -38,6 +42,8 @@ public sealed class WriteThroughNode(BlockNode child) : FilterNode(child)
     public override string Driver => "write-through";
 
     public override Errno Write(long offset, ReadOnlySpan<byte> data) => Flushed(base.Write(offset, data));
+
+    public override Errno Write(long offset, ReadOnlySpan<HostBuffer> buffers) => Flushed(base.Write(offset, buffers));
 
     public override Errno WriteZeroes(long offset, long length, bool mayUnmap) => Flushed(base.WriteZeroes(offset, length, mayUnmap));
 

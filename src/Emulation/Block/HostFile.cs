@@ -14,6 +14,9 @@ internal static unsafe partial class HostFile
     public const int Exclusive = 0x80;
     public const int CloseOnExec = 0x80000;
 
+    /// <summary>The most buffers of a request (IOV_MAX).</summary>
+    public const int MostBuffers = 1024;
+
     /// <summary>FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE.</summary>
     public const int PunchHole = 3;
 
@@ -95,6 +98,88 @@ internal static unsafe partial class HostFile
             }
 
             written += Math.Max(n, 0);
+        }
+
+        return Errno.None;
+    }
+
+    /// <summary>As <see cref="Read(SafeFileHandle, long, byte*, long, out long)"/>, into at most <see cref="MostBuffers"/>.</summary>
+    public static Errno Read(SafeFileHandle file, long offset, ReadOnlySpan<HostBuffer> buffers, out long read)
+    {
+        fixed (HostBuffer* vector = buffers)
+        {
+            nint n;
+            while ((n = Preadv(file, vector, buffers.Length, offset)) < 0)
+            {
+                if (LastError() is var error && error != Errno.EINTR)
+                {
+                    read = 0;
+                    return error;
+                }
+            }
+
+            read = n;
+        }
+
+        // The host reads less at a signal and at the file's end: the rest one by one.
+        long before = 0;
+        foreach (HostBuffer buffer in buffers)
+        {
+            long done = read - before;
+            before += buffer.Length;
+            if (done < buffer.Length)
+            {
+                fixed (byte* start = buffer.Span)
+                {
+                    Errno error = Read(file, offset + read, start + done, buffer.Length - done, out long more);
+                    read += more;
+                    if (error != Errno.None || more < buffer.Length - done)
+                    {
+                        return error;
+                    }
+                }
+            }
+        }
+
+        return Errno.None;
+    }
+
+    /// <summary>As <see cref="Write(SafeFileHandle, long, byte*, long)"/>, from at most <see cref="MostBuffers"/>.</summary>
+    public static Errno Write(SafeFileHandle file, long offset, ReadOnlySpan<HostBuffer> buffers)
+    {
+        long written;
+        fixed (HostBuffer* vector = buffers)
+        {
+            nint n;
+            while ((n = Pwritev(file, vector, buffers.Length, offset)) < 0)
+            {
+                if (LastError() is var error && error != Errno.EINTR)
+                {
+                    return error;
+                }
+            }
+
+            written = n;
+        }
+
+        long before = 0;
+        foreach (HostBuffer buffer in buffers)
+        {
+            long done = written - before;
+            before += buffer.Length;
+            if (done < buffer.Length)
+            {
+                fixed (byte* start = buffer.Span)
+                {
+                    Errno error = Write(file, offset + written, start + done, buffer.Length - done);
+                    if (error != Errno.None)
+                    {
+                        return error;
+                    }
+
+                    written += buffer.Length - done;
+                }
+            }
         }
 
         return Errno.None;
@@ -236,6 +321,12 @@ internal static unsafe partial class HostFile
 
     [LibraryImport("libc", EntryPoint = "pwrite", SetLastError = true)]
     private static partial nint Pwrite(SafeFileHandle file, byte* data, nuint length, long offset);
+
+    [LibraryImport("libc", EntryPoint = "preadv", SetLastError = true)]
+    private static partial nint Preadv(SafeFileHandle file, HostBuffer* buffers, int count, long offset);
+
+    [LibraryImport("libc", EntryPoint = "pwritev", SetLastError = true)]
+    private static partial nint Pwritev(SafeFileHandle file, HostBuffer* buffers, int count, long offset);
 
     [LibraryImport("libc", EntryPoint = "fdatasync", SetLastError = true)]
     private static partial int Fdatasync(SafeFileHandle file);

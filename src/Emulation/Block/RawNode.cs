@@ -25,6 +25,12 @@ public sealed class RawNode(BlockNode file) : BlockNode
     public override Errno Write(long offset, ReadOnlySpan<byte> data) =>
         Contains(offset, data.Length) ? file.Write(offset, data) : Errno.EINVAL;
 
+    public override Errno Read(long offset, ReadOnlySpan<HostBuffer> buffers) =>
+        Contains(offset, LengthOf(buffers)) ? file.Read(offset, buffers) : Errno.EINVAL;
+
+    public override Errno Write(long offset, ReadOnlySpan<HostBuffer> buffers) =>
+        Contains(offset, LengthOf(buffers)) ? file.Write(offset, buffers) : Errno.EINVAL;
+
     public override Errno WriteZeroes(long offset, long length, bool mayUnmap) =>
         Contains(offset, length) ? file.WriteZeroes(offset, length, mayUnmap) : Errno.EINVAL;
 

@@ -165,6 +165,18 @@ public sealed class ThrottleNode(BlockNode child, ThrottleGroup group) : FilterN
         return base.Write(offset, data);
     }
 
+    public override Errno Read(long offset, ReadOnlySpan<HostBuffer> buffers)
+    {
+        group.Enter(isWrite: false, LengthOf(buffers));
+        return base.Read(offset, buffers);
+    }
+
+    public override Errno Write(long offset, ReadOnlySpan<HostBuffer> buffers)
+    {
+        group.Enter(isWrite: true, LengthOf(buffers));
+        return base.Write(offset, buffers);
+    }
+
     public override Errno WriteZeroes(long offset, long length, bool mayUnmap)
     {
         group.Enter(isWrite: true, length);

@@ -22,6 +22,9 @@ public interface IBoard
 /// <param name="At">Its addresses and interrupts.</param>
 public sealed record PlacedDevice(string Id, IDevice Device, Placement At)
 {
+    /// <summary>Whether it has an actor, which resets, saves and loads it.</summary>
+    public bool HasActor => Device.StateUnits.Count > 0;
+
     /// <summary>Whether the device tree mentions it.</summary>
     public bool InTree { get; init; } = true;
 

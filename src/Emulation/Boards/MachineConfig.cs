@@ -3,6 +3,7 @@ using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Devices.Pl031;
+using Vmm.Emulation.Devices.Virtio;
 using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Boards;
@@ -64,6 +65,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
 
     /// <summary>The device with the VM generation ID (<c>-device vmgenid</c>), which requires ACPI; null for none.</summary>
     public GenerationIdConfig? GenerationId { get; init; }
+
+    /// <summary>The virtio devices on the MMIO transport, in the order of the command line.</summary>
+    public IReadOnlyList<VirtioConfig> VirtioMmio { get; init; } = [];
 
     /// <summary>True: ACPI tables and the EFI hand-off (<c>-machine acpi=on</c>). False: a full device tree.</summary>
     public bool Acpi { get; init; } = true;

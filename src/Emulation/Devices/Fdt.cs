@@ -17,6 +17,9 @@ public sealed class Fdt
     /// <summary>The third cell of a GICv3 interrupt: a level that is high while the interrupt is pending.</summary>
     public const uint LevelHigh = 4;
 
+    /// <summary>The third cell of a GICv3 interrupt: an edge from low to high makes the interrupt pending.</summary>
+    public const uint EdgeRising = 1;
+
     // Phandles of nodes to which others refer, with the numbers of QEMU's virt.
     public const uint ClockHandle = 0x8000;
     public const uint GicHandle = 0x8001;

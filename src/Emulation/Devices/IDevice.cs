@@ -12,8 +12,8 @@ public interface IDevice
     /// <summary>The windows through which the guest accesses it, in the order of <see cref="Placement.Addresses"/>.</summary>
     IReadOnlyList<DeviceRegion> Regions { get; }
 
-    /// <summary>The state that is saved.</summary>
-    IStateUnit StateUnit { get; }
+    /// <summary>The state that is saved; none for a device that has nothing to save, reset or do by itself, and so no actor.</summary>
+    IReadOnlyList<IStateUnit> StateUnits { get; }
 
     /// <summary>Sets the registers to their values at power-on. Inputs that other parts drive keep their levels.</summary>
     void Reset();

@@ -29,6 +29,16 @@ public interface IDmaMemory
     bool TryStore(ulong address, ushort value);
 
     /// <summary>
+    /// The host's memory of a range of RAM, for a request of the host that reads it, or writes it and then says so
+    /// (<see cref="MarkWritten"/>). False when not all of the range is RAM. RAM does not move; what the guest writes meanwhile may be seen.
+    /// </summary>
+    /// <param name="length">At most <see cref="int.MaxValue"/>.</param>
+    bool TryMap(ulong address, uint length, out HostBuffer buffer);
+
+    /// <summary>A range that was mapped has been written; it is RAM.</summary>
+    void MarkWritten(ulong address, ulong length);
+
+    /// <summary>
     /// Zeros RAM; whole pages of it take no room of the host afterwards. False when not all of the range is RAM, and then nothing is
     /// written.
     /// </summary>

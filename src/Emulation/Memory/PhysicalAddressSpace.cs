@@ -128,6 +128,22 @@ public sealed unsafe partial class PhysicalAddressSpace : IDmaMemory
         return true;
     }
 
+    public bool TryMap(ulong address, uint length, out HostBuffer buffer)
+    {
+        buffer = default;
+        if (length > int.MaxValue || FindRam(address, length) is not { } memory)
+        {
+            return false;
+        }
+
+        // SAFETY: the range is inside the memory, which lives as long as the machine.
+        ThrowIfMissing(memory, address, length);
+        buffer = new HostBuffer(memory.Host + (address - memory.Start.Value), (int)length);
+        return true;
+    }
+
+    public void MarkWritten(ulong address, ulong length) => FindRam(address, length)?.MarkWritten(address, length);
+
     public bool TryZero(ulong address, ulong length)
     {
         if (FindRam(address, length) is not { } memory)

@@ -10,7 +10,7 @@ public sealed class QomTypeTests
 {
     [Fact]
     public void All_are_the_types_of_QEMU() => Assert.Equal(
-        ["acpi-ged", "arm-gicv3", "cfi.pflash01", "fw_cfg_mem", "pl011", "pl031", "pl061", "vmgenid"], QomTypeAttribute.All);
+        ["acpi-ged", "arm-gicv3", "cfi.pflash01", "fw_cfg_mem", "pl011", "pl031", "pl061", "virtio-mmio", "vmgenid"], QomTypeAttribute.All);
 
     [Theory]
     [InlineData(true, "arm-gicv3 pl011 pl031 fw_cfg:fw_cfg_mem pl061 acpi-ged")]
@@ -20,6 +20,7 @@ public sealed class QomTypeTests
         var config = new MachineConfig(
             CpuModel.Find("cortex-a57")!, 1, new CpuTopology(1, 1, 1, 1), 128 << 20, new BootConfig(default, null, "")) { Acpi = acpi };
         using var board = new VirtBoard(config);
+        objects += string.Concat(Enumerable.Repeat(" virtio-mmio", VirtBoard.VirtioSlots));
         Assert.Equal(objects, string.Join(' ', board.Devices.Where(d => d.InQom && QomTypeAttribute.Of(d.Device) != null)
             .Select(d => (d.QomName == null ? "" : $"{d.QomName}:") + QomTypeAttribute.Of(d.Device))));
     }

@@ -9,6 +9,7 @@ using Vmm.Emulation.Devices.InterruptController;
 using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Devices.Pl061;
+using Vmm.Emulation.Devices.Virtio;
 using Vmm.Emulation.Devices.VmGenId;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Interrupts.GicV3;
@@ -22,6 +23,9 @@ namespace Vmm.Emulation.Boards.Virt;
 /// </summary>
 public sealed class VirtBoard : IBoard, IDisposable
 {
+    /// <summary>The number of slots for virtio devices on the MMIO transport.</summary>
+    public const int VirtioSlots = 32;
+
     private readonly List<PlacedDevice> _devices = [];
 
     /// <exception cref="InsufficientMemoryException">The host refuses to reserve the flash.</exception>
@@ -51,6 +55,8 @@ public sealed class VirtBoard : IBoard, IDisposable
         {
             GenerationId = Add("vmgenid", At(0x090E_0000), _ => new VmGenId(generation.Given));
         }
+
+        AddVirtioSlots();
     }
 
     /// <summary>The VM generation ID; null without.</summary>
@@ -103,6 +109,20 @@ public sealed class VirtBoard : IBoard, IDisposable
         foreach (GuestMemory memory in Bus.Memories)
         {
             memory.Dispose();
+        }
+    }
+
+    // QEMU fills the slots from the last one on, in the order of the command line (hw/arm/virt.c, create_virtio_devices).
+    private void AddVirtioSlots()
+    {
+        for (int i = 0; i < VirtioSlots; i++)
+        {
+            int slot = i;
+            int order = VirtioSlots - 1 - slot;
+            VirtioConfig? device = order < Config.VirtioMmio.Count ? Config.VirtioMmio[order] : null;
+            Add(
+                $"virtio-mmio{slot}", At(0x0A00_0000 + ((ulong)slot * VirtioMmio.WindowSize), 48 + slot),
+                at => new VirtioMmio(slot, Line(at), device?.Make(Bus)));
         }
     }
 

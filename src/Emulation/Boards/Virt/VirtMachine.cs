@@ -83,7 +83,7 @@ public sealed class VirtMachine : IDisposable
             new PowerOnUnit(config.PossibleCpus, () => PowerOnSet.Of(Config), Adopt), Psci, .. Cpus, Clock,
             .. Cpus.Select(cpu => cpu.Timer!.StateUnitOf(cpu.Index)),
         ];
-        StateUnits = [.. CpuUnits, .. Board.Devices.Select(d => d.Device.StateUnit)];
+        StateUnits = [.. CpuUnits, .. Board.Devices.SelectMany(d => d.Device.StateUnits)];
         Board.CpuHotplug.Ejecting = cpu => Psci.SetEnabled(cpu, false);
         Board.FwCfg.Offer(FirmwareBoot.Items(Board));
         if (config.Firmware is { } firmware)

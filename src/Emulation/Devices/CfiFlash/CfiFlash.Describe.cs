@@ -14,7 +14,7 @@ public sealed partial class CfiFlash : IDevice
 
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, _memory.Size, _memory)];
 
-    public IStateUnit StateUnit => this;
+    public IReadOnlyList<IStateUnit> StateUnits => [this];
 
     public void Describe(Fdt tree, Placement at)
     {

@@ -10,7 +10,7 @@ public sealed partial class CpuHotplugBlock : IDevice
 
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Size)];
 
-    public IStateUnit StateUnit => this;
+    public IReadOnlyList<IStateUnit> StateUnits => [this];
 
     public void Describe(IAmlSink acpi, Placement at)
     {

@@ -9,7 +9,7 @@ public sealed partial class FwCfg : IDevice
 {
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, FwCfgSpec.Size)];
 
-    public IStateUnit StateUnit => this;
+    public IReadOnlyList<IStateUnit> StateUnits => [this];
 
     public void Describe(IAmlSink acpi, Placement at) => acpi.Add(Device(
         "FWCF",

@@ -17,7 +17,7 @@ public sealed partial class Ged : IDevice
 
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Size)];
 
-    public IStateUnit StateUnit => this;
+    public IReadOnlyList<IStateUnit> StateUnits => [this];
 
     public void Describe(IAmlSink acpi, Placement at)
     {

@@ -19,7 +19,7 @@ public sealed class GicV3Device(Gic gic) : IDevice
         .. gic.RedistributorRegions.Select(r => new DeviceRegion(r, (ulong)r.Count * GicSpec.RedistributorStride)),
     ];
 
-    public IStateUnit StateUnit => Gic;
+    public IReadOnlyList<IStateUnit> StateUnits => [Gic];
 
     public void Reset() => Gic.Reset();
 

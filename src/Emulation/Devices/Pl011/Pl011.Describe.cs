@@ -10,7 +10,7 @@ public sealed partial class Pl011 : IDevice
 {
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Pl011Spec.Size)];
 
-    public IStateUnit StateUnit => this;
+    public IReadOnlyList<IStateUnit> StateUnits => [this];
 
     public void Describe(IAmlSink acpi, Placement at)
     {

@@ -8,7 +8,7 @@ public sealed partial class Pl031 : IDevice
 {
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Pl031Spec.Size)];
 
-    public IStateUnit StateUnit => this;
+    public IReadOnlyList<IStateUnit> StateUnits => [this];
 
     public void Describe(Fdt tree, Placement at) => tree.Node($"pl031@{at.Address:x}", rtc => rtc
         .Text("compatible", "arm,pl031", "arm,primecell")

@@ -8,7 +8,7 @@ public sealed partial class Pl061 : IDevice
 {
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Pl061Spec.Size)];
 
-    public IStateUnit StateUnit => this;
+    public IReadOnlyList<IStateUnit> StateUnits => [this];
 
     public void Describe(Fdt tree, Placement at) => tree.Node($"pl061@{at.Address:x}", gpio => gpio
         .Text("compatible", "arm,pl061", "arm,primecell")

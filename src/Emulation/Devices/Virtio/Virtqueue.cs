@@ -56,6 +56,9 @@ public abstract class Virtqueue
     public static Virtqueue Create(IDmaMemory memory, bool packed, VirtqueueLayout layout, VirtqueueFeatures features) =>
         packed ? new PackedVirtqueue(memory, layout, features) : new SplitVirtqueue(memory, layout, features);
 
+    /// <summary>Whether a chain is available.</summary>
+    public bool HasMore => Fault == null && HasAvailable();
+
     /// <summary>Takes the next chain that is available; false when there is none, or with a fault.</summary>
     public bool TryPop(DescriptorChain chain) => Fault == null && Take(chain);
 

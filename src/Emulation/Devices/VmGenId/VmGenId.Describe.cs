@@ -15,7 +15,7 @@ public sealed partial class VmGenId : IDevice
 
     public IReadOnlyList<DeviceRegion> Regions => [new DeviceRegion(this, Size)];
 
-    public IStateUnit StateUnit => this;
+    public IReadOnlyList<IStateUnit> StateUnits => [this];
 
     /// <summary>A reset does not make it another VM.</summary>
     public void Reset()

@@ -1,0 +1,51 @@
+using Vmm.Emulation.Block;
+
+namespace Vmm.Emulation.Devices.Virtio.Block;
+
+/// <summary>A request of a guest to its disk. It belongs to one thread at a time, and is used again and again.</summary>
+public sealed class VirtioBlkRequest
+{
+    /// <summary>The most bytes that are read or written at once; what a longer request has is read or written in pieces.</summary>
+    internal const int MostAtOnce = 4 << 20;
+
+    private readonly HostBuffer[] _buffers = new HostBuffer[DescriptorChain.MostBuffers];
+
+    public DescriptorChain Chain { get; } = new();
+
+    /// <summary>The number of the queue that it came from.</summary>
+    public int Queue { get; internal set; }
+
+    /// <summary>How the last attempt failed.</summary>
+    public Errno Error { get; internal set; }
+
+    /// <summary>Whether it is a read, after an attempt.</summary>
+    public bool IsRead => Type == VirtioBlkSpec.In;
+
+    /// <summary>The place on the disk that it begins at, after an attempt: a sector.</summary>
+    public ulong Sector { get; internal set; }
+
+    internal uint Type { get; set; }
+
+    /// <summary>Bytes that were written to the guest, but for the status.</summary>
+    internal uint Written { get; set; }
+
+    /// <summary>The piece of the guest's data that is next.</summary>
+    internal ReadOnlySpan<HostBuffer> Piece => _buffers.AsSpan(0, Count);
+
+    private int Count { get; set; }
+
+    internal void ClearPiece() => Count = 0;
+
+    /// <summary>Adds to the piece; the piece has room for as many buffers as a chain can have.</summary>
+    internal void Add(HostBuffer buffer)
+    {
+        if (Count > 0 && _buffers[Count - 1].TryJoin(buffer, out HostBuffer both))
+        {
+            _buffers[Count - 1] = both;
+        }
+        else
+        {
+            _buffers[Count++] = buffer;
+        }
+    }
+}
