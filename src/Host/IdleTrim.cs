@@ -6,16 +6,15 @@ namespace Vmm.Host;
 /// <summary>
 /// Gives back to the host what only the start of the VM has used, once, when it is over: translated code of the guest's boot, garbage, and
 /// the room that the heaps have grown by. The start is over with the first ten seconds in which the program uses less than one second of
-/// CPU time. It takes some tens of milliseconds of one core of the host. What else is to be done once the VM is idle is done before.
+/// CPU time. It takes some tens of milliseconds of one core of the host.
 /// </summary>
 internal static class IdleTrim
 {
     private static readonly TimeSpan s_interval = TimeSpan.FromSeconds(10);
 
     /// <summary>Waits for the end of the start and gives back.</summary>
-    /// <param name="first">Is done before it gives back.</param>
     /// <exception cref="OperationCanceledException">It was stopped before.</exception>
-    public static async Task RunAsync(VirtMachine machine, Func<CancellationToken, Task> first, CancellationToken stop)
+    public static async Task RunAsync(VirtMachine machine, CancellationToken stop)
     {
         TimeSpan used;
         do
@@ -25,7 +24,6 @@ internal static class IdleTrim
         }
         while (Environment.CpuUsage.TotalTime - used > s_interval / 10);
 
-        await first(stop).ConfigureAwait(false);
         machine.TrimTranslations();
         GC.Collect(2, GCCollectionMode.Aggressive, blocking: true, compacting: true);
         try

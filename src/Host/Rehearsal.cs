@@ -1,14 +1,10 @@
-using System.IO.Pipelines;
-using System.Text;
 using Serilog.Core;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices.CpuHotplug;
-using Vmm.Management.CharacterDevices;
 using Vmm.Management.Commands;
 using Vmm.Management.Hmp;
-using Vmm.Management.Qmp;
 
 namespace Vmm.Host;
 
@@ -48,10 +44,10 @@ internal static class Rehearsal
         {
             var commands = new MonitorCommands(new MonitorVm(config, session.Ask, () => { }) { Outcomes = session.AskOutcome });
             await session.Ask(new PrepareVm()).ConfigureAwait(false);
-            using var qmp = new QmpClient(commands, session, stop);
+            using var qmp = new RehearsalClient(commands, session, stop);
             var hmp = new HmpMonitor(commands);
             string driver = $"{model.Name}{CpuCommands.Suffix}";
-            await qmp.Execute("""{"execute":"qmp_capabilities"}""").ConfigureAwait(false);
+            await qmp.Negotiate().ConfigureAwait(false);
             string arguments = $$"""{"driver":"{{driver}}","id":"cpu","core-id":{{PluggedCpu}}}""";
             await PlugAndUnplug(
                 session,
@@ -108,38 +104,5 @@ internal static class Rehearsal
         registers.Write(CpuHotplugBlock.DataOffset, 4, sourceEvent);
         registers.Write(CpuHotplugBlock.CommandOffset, 1, CpuHotplugBlock.CommandOstStatus);
         registers.Write(CpuHotplugBlock.DataOffset, 4, Success);
-    }
-
-    // A client of a QMP server, both in this process.
-    private sealed class QmpClient : IDisposable
-    {
-        private readonly Pipe _requests = new();
-        private readonly StreamReader _answers;
-
-        public QmpClient(MonitorCommands commands, VmSession session, CancellationToken stop)
-        {
-            var answers = new Pipe();
-            _answers = new StreamReader(answers.Reader.AsStream());
-            var server = new QmpServer(QmpCommands.Create(commands, (line, cpu) => HmpMonitor.ExecuteAlone(commands, line, cpu)));
-            session.Published += server.Publish;
-            _ = server.RunAsync(new StdioDevice("rehearsal", _requests.Reader.AsStream(), answers.Writer.AsStream()), pretty: false, stop);
-        }
-
-        public async Task Execute(string command)
-        {
-            await _requests.Writer.WriteAsync(Encoding.ASCII.GetBytes(command)).ConfigureAwait(false);
-            string? line;
-            do
-            {
-                line = await _answers.ReadLineAsync().ConfigureAwait(false);
-            }
-            while (line?.StartsWith("{\"return\"", StringComparison.Ordinal) == false);
-        }
-
-        public void Dispose()
-        {
-            _requests.Writer.Complete();
-            _answers.Dispose();
-        }
     }
 }

@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using Akka.Actor;
+using Vmm.Emulation;
 using Vmm.Emulation.Migration;
 using Vmm.Emulation.Snapshots;
 using Vmm.Emulation.State;
@@ -89,6 +90,7 @@ internal abstract class MigrationLink : IDisposable
     private void RunThread()
     {
         string? problem = null;
+        HostThread.LetCompilerYield();
         try
         {
             Run();

@@ -1,8 +1,9 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Vmm.Emulation;
 
-/// <summary>The calling thread, as the host's kernel knows it.</summary>
+/// <summary>Threads, as the host's kernel knows them.</summary>
 public static unsafe partial class HostThread
 {
     // sched_setattr(2); its number is the same on no two kinds of host.
@@ -11,6 +12,12 @@ public static unsafe partial class HostThread
 
     /// <summary>The length of the slices that the host gives without being asked.</summary>
     public const ulong HostsOwn = 0;
+
+    // Linux keeps 15 letters of ".NET Tiered Compilation Worker".
+    private const string CompilerThread = ".NET Tiered Com";
+
+    // A tenth of the time of a thread of nice 0.
+    private const int CompilerNice = 10;
 
     /// <summary>The thread's number (gettid(2)).</summary>
     public static int Id => GetThreadId();
@@ -35,6 +42,28 @@ public static unsafe partial class HostThread
         _ = SystemCall(arm64 ? SetAttributesArm64 : SetAttributesX64, 0, &attributes, 0);
     }
 
+    /// <summary>
+    /// Asks the host to run the thread of the .NET runtime that compiles methods anew, because they are used much, only a little while all
+    /// processors are busy (setpriority(2)). It ends when it has had nothing to do for some seconds; the next one is as any other thread.
+    /// </summary>
+    public static void LetCompilerYield()
+    {
+        try
+        {
+            foreach (string task in Directory.EnumerateDirectories("/proc/self/task"))
+            {
+                if (File.ReadAllText($"{task}/comm").StartsWith(CompilerThread, StringComparison.Ordinal))
+                {
+                    _ = SetPriority(0, int.Parse(Path.GetFileName(task), CultureInfo.InvariantCulture), CompilerNice);
+                }
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            // A thread that has ended meanwhile, or a host that does not tell.
+        }
+    }
+
     private struct SchedulingAttributes
     {
         public uint Size;
@@ -52,6 +81,9 @@ public static unsafe partial class HostThread
 
     [LibraryImport("libc", EntryPoint = "getpriority")]
     private static partial int GetPriority(int which, uint who);
+
+    [LibraryImport("libc", EntryPoint = "setpriority")]
+    private static partial int SetPriority(int which, int who, int nice);
 
     [LibraryImport("libc", EntryPoint = "syscall")]
     private static partial long SystemCall(long number, int thread, SchedulingAttributes* attributes, uint flags);

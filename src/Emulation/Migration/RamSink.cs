@@ -13,6 +13,9 @@ public sealed class RamSink(GuestMemory ram, MigrationReader reader) : IDisposab
     private byte[] _frame = [];
     private long _pages;
 
+    // The pages of the first pass come in their order; those behind this one have not come yet.
+    private int _untouched;
+
     /// <summary>Pages that came whole. Any thread.</summary>
     public long Pages => Volatile.Read(ref _pages);
 
@@ -29,6 +32,12 @@ public sealed class RamSink(GuestMemory ram, MigrationReader reader) : IDisposab
         {
             ram.Zero(ram.Start + pages.Offset, (ulong)pages.Count * GuestMemory.PageSize);
             return;
+        }
+
+        if (pages.First >= _untouched)
+        {
+            ram.PopulateToWrite(pages.Offset, (ulong)pages.Count * GuestMemory.PageSize);
+            _untouched = pages.First + pages.Count;
         }
 
         if (record.Kind == MigrationRecordKind.CompressedPages)

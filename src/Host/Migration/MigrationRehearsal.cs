@@ -2,17 +2,27 @@ using System.Buffers.Binary;
 using Serilog.Core;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
+using Vmm.Management.Commands;
 
 namespace Vmm.Host.Migration;
 
 /// <summary>
 /// Moves a second, small machine to a third one, within the process, over a socket of this host. The .NET runtime loads and links code when
 /// it is first used, which makes a guest stand still for tens of milliseconds longer at a first migration; after the rehearsal the first is
-/// as short as later ones. Both machines have actors of their own, and nothing of them can be seen from outside.
+/// as short as later ones. The sender is told by QMP, as it is mostly told. Both machines have actors of their own, and nothing of them can be seen from outside.
 /// </summary>
 internal static class MigrationRehearsal
 {
     private const ulong MemoryBytes = 2 << 20;
+
+    // Of RAM that is not zero: more pages than the .NET runtime waits for before it compiles what is done to each of them once more.
+    private const int KernelBytes = 512 << 10;
+
+    // So does a client that polls.
+    private const int Queries = 40;
+
+    // And what a move does some ten times.
+    private const int Moves = 3;
 
     // WFI; B to it (Arm ARM, sections C6.2.407 and C6.2.26).
     private static readonly uint[] s_guest = [0xD503207F, 0x17FFFFFF];
@@ -20,7 +30,8 @@ internal static class MigrationRehearsal
     /// <exception cref="OperationCanceledException">It was stopped before its end.</exception>
     public static async Task RunAsync(MachineConfig rehearsed, CancellationToken stop)
     {
-        byte[] kernel = new byte[s_guest.Length * sizeof(uint)];
+        byte[] kernel = new byte[KernelBytes];
+        Array.Fill(kernel, byte.MaxValue);
         for (int i = 0; i < s_guest.Length; i++)
         {
             BinaryPrimitives.WriteUInt32LittleEndian(kernel.AsSpan(i * sizeof(uint)), s_guest[i]);
@@ -30,13 +41,16 @@ internal static class MigrationRehearsal
         {
             Accelerator = rehearsed.Accelerator,
         };
-        VmSession sender = Open(config);
-        await using (sender.ConfigureAwait(false))
+        for (int i = 0; i < Moves; i++)
         {
-            VmSession receiver = Open(config);
-            await using (receiver.ConfigureAwait(false))
+            VmSession sender = Open(config);
+            await using (sender.ConfigureAwait(false))
             {
-                await MoveAsync(sender, receiver, stop).ConfigureAwait(false);
+                VmSession receiver = Open(config);
+                await using (receiver.ConfigureAwait(false))
+                {
+                    await MoveAsync(config, sender, receiver, stop).ConfigureAwait(false);
+                }
             }
         }
     }
@@ -44,7 +58,7 @@ internal static class MigrationRehearsal
     private static VmSession Open(MachineConfig config) =>
         new(config, _ => { }, _ => { }, migration: new MigrationTransport([]), logger: Logger.None);
 
-    private static async Task MoveAsync(VmSession sender, VmSession receiver, CancellationToken stop)
+    private static async Task MoveAsync(MachineConfig config, VmSession sender, VmSession receiver, CancellationToken stop)
     {
         var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         sender.Published += message =>
@@ -56,10 +70,22 @@ internal static class MigrationRehearsal
         };
         await receiver.Ask(new PrepareIncoming()).ConfigureAwait(false);
         await sender.Ask(new StartVm()).ConfigureAwait(false);
-        if (await receiver.Ask(new ReceiveMigration("tcp:127.0.0.1:0")).ConfigureAwait(false) is MigrationStarted started)
+        if (await receiver.Ask(new ReceiveMigration("tcp:127.0.0.1:0")).ConfigureAwait(false) is not MigrationStarted started)
         {
-            await sender.Ask(new StartMigration(started.Address, Resume: false)).ConfigureAwait(false);
-            await over.Task.WaitAsync(stop).ConfigureAwait(false);
+            return;
         }
+
+        using var qmp = new RehearsalClient(new MonitorCommands(new MonitorVm(config, sender.Ask, () => { })), sender, stop);
+        await qmp.Negotiate().ConfigureAwait(false);
+        await qmp.Execute("""{"execute":"migrate-set-capabilities","arguments":{"capabilities":[{"capability":"events","state":true}]}}""")
+            .ConfigureAwait(false);
+        await qmp.Execute("""{"execute":"migrate-set-parameters","arguments":{"downtime-limit":300}}""").ConfigureAwait(false);
+        await qmp.Execute($$$"""{"execute":"migrate","arguments":{"uri":"{{{started.Address}}}"}}""").ConfigureAwait(false);
+        for (int i = 0; i < Queries; i++)
+        {
+            await qmp.Execute("""{"execute":"query-migrate"}""").ConfigureAwait(false);
+        }
+
+        await over.Task.WaitAsync(stop).ConfigureAwait(false);
     }
 }

@@ -15,7 +15,7 @@ internal sealed class MigrationBesideQemu(IReadOnlyList<string> vmm, IReadOnlyLi
     private const long Bandwidth = 10L << 30;
     private const double ClockTolerance = 5;
 
-    private static readonly TimeSpan s_beforeMove = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan s_beforeMove = TimeSpan.FromSeconds(4);
 
     private string[] _guest = [];
     private int _missed;
