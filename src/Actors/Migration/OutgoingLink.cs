@@ -284,7 +284,7 @@ internal class OutgoingLink : MigrationLink
                 missing[page] = true;
             }
 
-            missing.Write(writer);
+            missing.Write(writer, MigrationRecordKind.Missing);
         }
         else
         {

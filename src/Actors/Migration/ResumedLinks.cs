@@ -67,7 +67,7 @@ internal sealed class ResumedIncomingLink(
         }
 
         writer.Write(MigrationRecordKind.Accepted);
-        PageBits.Of(machine.Ram, machine.MissingPages.ToBits()).Write(writer);
+        PageBits.Of(machine.Ram, machine.MissingPages.ToBits()).Write(writer, MigrationRecordKind.Missing);
         writer.Write(MigrationRecordKind.End);
         writer.Flush();
         machine.MissingPages.AskAgain();

@@ -62,6 +62,12 @@ public enum MigrationRecordKind : byte
     /// in its high half.
     /// </summary>
     CompressedPages = 16,
+
+    /// <summary>
+    /// Sender, before the first pages: those that the first pass will mostly be of, as <see cref="Missing"/> names pages. The receiver may
+    /// make room for them; others may come, and some of these may not.
+    /// </summary>
+    Expected = 17,
 }
 
 /// <summary>What stands in front of the payload of each record, in 24 bytes.</summary>
@@ -114,7 +120,8 @@ public readonly record struct MigrationRecord(MigrationRecordKind Kind, int Leng
         {
             MigrationRecordKind.Hello => LargestHello,
             MigrationRecordKind.Refused => LargestReason,
-            MigrationRecordKind.Pages or MigrationRecordKind.Missing or MigrationRecordKind.CompressedPages => LargestPages,
+            MigrationRecordKind.Pages or MigrationRecordKind.Missing or MigrationRecordKind.CompressedPages
+                or MigrationRecordKind.Expected => LargestPages,
             MigrationRecordKind.Channel => SessionSize,
             MigrationRecordKind.State => LargestState,
             _ => 0,

@@ -76,14 +76,13 @@ public sealed class PageBits
         }
     }
 
-    /// <summary>Writes the set as records.</summary>
-    public void Write(MigrationWriter writer)
+    /// <summary>Writes the set as records of a kind.</summary>
+    public void Write(MigrationWriter writer, MigrationRecordKind kind)
     {
         ReadOnlySpan<byte> bytes = MemoryMarshal.AsBytes(_words.AsSpan());
         for (int at = 0; at < bytes.Length; at += MigrationRecord.LargestPages)
         {
-            writer.Write(
-                MigrationRecordKind.Missing, (ulong)at * 8, bytes.Slice(at, Math.Min(MigrationRecord.LargestPages, bytes.Length - at)));
+            writer.Write(kind, (ulong)at * 8, bytes.Slice(at, Math.Min(MigrationRecord.LargestPages, bytes.Length - at)));
         }
     }
 

@@ -16,6 +16,10 @@ public sealed class RamSink(GuestMemory ram, MigrationReader reader) : IDisposab
     // The pages of the first pass come in their order; those behind this one have not come yet.
     private int _untouched;
 
+    // The pages of the first pass, if the sender has said which they are, and what makes room for them once it has said all.
+    private PageBits? _expected;
+    private RamPrefault? _prefault;
+
     /// <summary>Pages that came whole. Any thread.</summary>
     public long Pages => Volatile.Read(ref _pages);
 
@@ -27,6 +31,12 @@ public sealed class RamSink(GuestMemory ram, MigrationReader reader) : IDisposab
     /// <exception cref="IOException">The stream has ended, or the link is lost.</exception>
     public void Take(MigrationRecord record)
     {
+        if (record.Kind == MigrationRecordKind.Expected)
+        {
+            Expect(record);
+            return;
+        }
+
         PageRange pages = PageRange.Of(record, ram);
         if (record.Kind == MigrationRecordKind.ZeroPages)
         {
@@ -38,6 +48,10 @@ public sealed class RamSink(GuestMemory ram, MigrationReader reader) : IDisposab
         {
             ram.PopulateToWrite(pages.Offset, (ulong)pages.Count * GuestMemory.PageSize);
             _untouched = pages.First + pages.Count;
+            if (_expected != null)
+            {
+                (_prefault ??= new RamPrefault(ram, _expected)).Reach(_untouched);
+            }
         }
 
         if (record.Kind == MigrationRecordKind.CompressedPages)
@@ -52,7 +66,21 @@ public sealed class RamSink(GuestMemory ram, MigrationReader reader) : IDisposab
         Volatile.Write(ref _pages, _pages + pages.Count);
     }
 
-    public void Dispose() => _decompressor?.Dispose();
+    public void Dispose()
+    {
+        _prefault?.Dispose();
+        _decompressor?.Dispose();
+    }
+
+    private void Expect(MigrationRecord record)
+    {
+        if (_prefault != null)
+        {
+            throw new MigrationException("the migration stream says what pages it has after it has begun with them");
+        }
+
+        (_expected ??= new PageBits(ram)).Read(record, reader);
+    }
 
     private void Decompress(MigrationRecord record, PageRange pages)
     {

@@ -62,6 +62,7 @@ public abstract class RamSource(GuestMemory ram, DirtyLog log, RateLimit limit)
         bool[] present = Ram.PresentPages();
         int[] pages = [.. Enumerable.Range(0, present.Length).Where(page => present[page])];
         Volatile.Write(ref _zeroPages, present.Length - pages.Length);
+        Announce(pages);
         return Pass(pages, limited: true, sendZeros: false, stop);
     }
 
@@ -97,6 +98,11 @@ public abstract class RamSource(GuestMemory ram, DirtyLog log, RateLimit limit)
         }
 
         return next == pages.Length ? [] : pages[next..];
+    }
+
+    /// <summary>The first pass will be of these pages, or of those among them that are not zero.</summary>
+    protected virtual void Announce(int[] first)
+    {
     }
 
     /// <summary>A page of the pass under way is to be sent, now or with later ones. They come in order.</summary>

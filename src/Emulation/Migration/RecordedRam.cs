@@ -8,10 +8,33 @@ namespace Vmm.Emulation.Migration;
 public sealed class RecordedRam(GuestMemory ram, DirtyLog log, MigrationWriter writer, IPageWriter pages, RateLimit limit)
     : RamSource(ram, log, limit)
 {
+    private const int Glance = 64;
+
     private Run _whole;
     private Run _zeros;
 
     public override long Written => pages.Written;
+
+    // The host looks at a few bytes of each page only. A receiver of channels has several threads that fill RAM already.
+    protected override void Announce(int[] first)
+    {
+        if (pages != writer)
+        {
+            return;
+        }
+
+        var expected = new PageBits(Ram);
+        foreach (int page in first)
+        {
+            if (!IsZero(BytesOf(page)[..Glance]))
+            {
+                expected[page] = true;
+            }
+        }
+
+        expected.Write(writer, MigrationRecordKind.Expected);
+        writer.Flush();
+    }
 
     protected override void Put(int page, bool sendZeros, CancellationToken stop)
     {
