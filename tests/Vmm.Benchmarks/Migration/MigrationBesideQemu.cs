@@ -15,6 +15,7 @@ internal sealed class MigrationBesideQemu(IReadOnlyList<string> vmm, IReadOnlyLi
     private const long Bandwidth = 10L << 30;
     private const double ClockTolerance = 5;
 
+    // Guests have been up for so long when they move, and receivers have waited for so long.
     private static readonly TimeSpan s_beforeMove = TimeSpan.FromSeconds(4);
 
     private string[] _guest = [];
@@ -232,9 +233,11 @@ internal sealed class MigrationBesideQemu(IReadOnlyList<string> vmm, IReadOnlyLi
             {
                 string file = Path.Combine(folder, "saved");
                 File.Delete(file);
+                await Task.Delay(s_beforeMove).ConfigureAwait(false);
                 double save = await ToFileAsync(source, "migrate", file).ConfigureAwait(false);
                 double size = AllocatedBytes(file) / (double)(1 << 20);
                 target = await MigrationPeer.StartAsync([.. command, "-incoming", "defer"]).ConfigureAwait(false);
+                await Task.Delay(s_beforeMove).ConfigureAwait(false);
                 double restore = await ToFileAsync(target, "migrate-incoming", file).ConfigureAwait(false);
                 await target.AskAsync("report").ConfigureAwait(false);
                 samples.Add(new FileSample(save, restore, size));
