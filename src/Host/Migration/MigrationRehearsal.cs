@@ -13,7 +13,7 @@ namespace Vmm.Host.Migration;
 /// </summary>
 internal static class MigrationRehearsal
 {
-    private const ulong MemoryBytes = 2 << 20;
+    private const ulong MemoryBytes = 4 << 20;
 
     // Of RAM that is not zero: more pages than the .NET runtime waits for before it compiles what is done to each of them once more.
     private const int KernelBytes = 512 << 10;
@@ -60,19 +60,19 @@ internal static class MigrationRehearsal
 
     private static async Task MoveAsync(MachineConfig config, VmSession sender, VmSession receiver, CancellationToken stop)
     {
-        var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var over = new TaskCompletionSource<MigrationStatus>(TaskCreationOptions.RunContinuationsAsynchronously);
         sender.Published += message =>
         {
-            if (message is MigrationChanged { Status: MigrationStatus.Completed or MigrationStatus.Failed })
+            if (message is MigrationChanged { Status: MigrationStatus.Completed or MigrationStatus.Failed } changed)
             {
-                over.TrySetResult();
+                over.TrySetResult(changed.Status);
             }
         };
         await receiver.Ask(new PrepareIncoming()).ConfigureAwait(false);
         await sender.Ask(new StartVm()).ConfigureAwait(false);
         if (await receiver.Ask(new ReceiveMigration("tcp:127.0.0.1:0")).ConfigureAwait(false) is not MigrationStarted started)
         {
-            return;
+            throw new InvalidOperationException("no port of this host could be listened at for the rehearsal of a migration");
         }
 
         using var qmp = new RehearsalClient(new MonitorCommands(new MonitorVm(config, sender.Ask, () => { })), sender, stop);
@@ -86,6 +86,10 @@ internal static class MigrationRehearsal
             await qmp.Execute("""{"execute":"query-migrate"}""").ConfigureAwait(false);
         }
 
-        await over.Task.WaitAsync(stop).ConfigureAwait(false);
+        if (await over.Task.WaitAsync(stop).ConfigureAwait(false) == MigrationStatus.Failed)
+        {
+            string? info = await qmp.Execute("""{"execute":"query-migrate"}""").ConfigureAwait(false);
+            throw new InvalidOperationException($"the rehearsal of a migration failed: {info}");
+        }
     }
 }
