@@ -43,6 +43,15 @@ public sealed class RehearsalTests
         Assert.Equal(VmRunState.Running, Assert.IsType<VmStatus>(await session.Ask(new GetVmStatus())).RunState);
     }
 
+    [Theory]
+    [InlineData("max")]
+    [InlineData("cortex-a57")]
+    public async Task Program_of_all_instructions_runs_to_its_end(string model)
+    {
+        var config = new MachineConfig(CpuModel.Find(model)!, 1, new CpuTopology(1, 1, 2, 1), 16 << 20, new BootConfig(null, null, ""));
+        await TranslatorRehearsal.RunAsync(config, CancellationToken.None).WaitAsync(Patience.Limit);
+    }
+
     [Fact]
     public async Task RunAsync_that_is_stopped_ends()
     {

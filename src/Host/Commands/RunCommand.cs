@@ -195,6 +195,7 @@ public static class RunCommand
             if (receives)
             {
                 await MigrationRehearsal.RunAsync(config, stop).ConfigureAwait(false);
+                await TranslatorRehearsal.RunAsync(config, stop).ConfigureAwait(false);
                 await Rehearsal.RunAsync(config, stop).ConfigureAwait(false);
                 return;
             }
