@@ -9,7 +9,8 @@ namespace Vmm.Host.Migration;
 /// <summary>
 /// Moves a second, small machine to a third one, within the process, over a socket of this host. The .NET runtime loads and links code when
 /// it is first used, which makes a guest stand still for tens of milliseconds longer at a first migration; after the rehearsal the first is
-/// as short as later ones. The sender is told by QMP, as it is mostly told. Both machines have actors of their own, and nothing of them can be seen from outside.
+/// as short as later ones. The sender is told by QMP, as it is mostly told. Both machines have actors of their own, and nothing of them can
+/// be seen from outside.
 /// </summary>
 internal static class MigrationRehearsal
 {

@@ -55,7 +55,9 @@ public sealed record TlsX509Option(string Folder, bool IsServer, bool VerifyPeer
     }
 }
 
-/// <summary>The object <c>tls-creds-psk</c>. Its folder has keys.psk, with a line <c>username:key</c> for each user, the key in hex.</summary>
+/// <summary>
+/// The object <c>tls-creds-psk</c>. Its folder has keys.psk, with a line <c>username:key</c> for each user, the key in hex.
+/// </summary>
 /// <param name="Username">As whom a sender comes.</param>
 public sealed record TlsPskOption(string Folder, bool IsServer, string Username) : TlsCredentialsOption(Folder, IsServer)
 {
