@@ -146,7 +146,17 @@ public static class Asl
 
     public static byte[] And(byte[] a, byte[] b, byte[] target) => [0x7B, .. a, .. b, .. target];
 
+    public static byte[] Or(byte[] a, byte[] b, byte[] target) => [0x7D, .. a, .. b, .. target];
+
     public static byte[] LEqual(byte[] a, byte[] b) => [0x93, .. a, .. b];
+
+    public static byte[] LNot(byte[] a) => [0x92, .. a];
+
+    /// <summary>A buffer with a UUID, in the byte order of ToUUID (ACPI 6.5, 19.6.142).</summary>
+    public static byte[] Uuid(string uuid) => Buffer(Guid.Parse(uuid).ToByteArray());
+
+    /// <summary>Names 32 bits of a buffer.</summary>
+    public static byte[] CreateDWordField(byte[] buffer, byte[] index, string name) => [0x8A, .. buffer, .. index, .. Path(name)];
 
     public static byte[] Notify(byte[] device, byte[] value) => [0x86, .. device, .. value];
 
@@ -173,6 +183,60 @@ public static class Asl
     {
         byte[] bytes = [0x89, 6, 0, (byte)(edge ? 3 : 1), 1, 0, 0, 0, 0];
         BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(5), gsiv);
+        return bytes;
+    }
+
+    /// <summary>The numbers of buses behind a host bridge.</summary>
+    public static byte[] WordBusNumber(ushort first, ushort last)
+    {
+        byte[] bytes = [0x88, 13, 0, BusRange, ProducedFixed, 0, .. new byte[10]];
+        ulong[] values = [0, first, last, 0, (ulong)(last - first + 1)];
+        for (int i = 0; i < values.Length; i++)
+        {
+            BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(AddressFields + (i * 2)), (ushort)values[i]);
+        }
+
+        return bytes;
+    }
+
+    /// <summary>Memory that a host bridge passes on, not cacheable, at the same addresses on both sides.</summary>
+    public static byte[] DWordMemory(uint first, uint length) => DWordAddress(MemoryRange, ReadWriteMemory, first, length, 0);
+
+    /// <summary>As <see cref="DWordMemory"/>, with addresses of 64 bits.</summary>
+    public static byte[] QWordMemory(ulong first, ulong length)
+    {
+        byte[] bytes = [0x8A, 43, 0, MemoryRange, ProducedFixed, ReadWriteMemory, .. new byte[40]];
+        ulong[] values = [0, first, first + length - 1, 0, length];
+        for (int i = 0; i < values.Length; i++)
+        {
+            BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan(AddressFields + (i * 8)), values[i]);
+        }
+
+        return bytes;
+    }
+
+    /// <summary>I/O that a host bridge passes on; <paramref name="memory"/> is the address of the memory whose accesses become it.</summary>
+    public static byte[] DWordIo(uint first, uint length, uint memory) => DWordAddress(IoRange, EntireIo, first, length, memory);
+
+    // Address space descriptors (ACPI 6.5, 6.4.3.5): kind of resource, general flags (producer, fixed ends), flags of the kind; then
+    // granularity, first, last, translation and length.
+    private const byte MemoryRange = 0;
+    private const byte IoRange = 1;
+    private const byte BusRange = 2;
+    private const byte ProducedFixed = 0x0C;
+    private const byte ReadWriteMemory = 1;
+    private const byte EntireIo = 3;
+    private const int AddressFields = 6;
+
+    private static byte[] DWordAddress(byte kind, byte flags, uint first, uint length, uint translation)
+    {
+        byte[] bytes = [0x87, 23, 0, kind, ProducedFixed, flags, .. new byte[20]];
+        uint[] values = [0, first, first + length - 1, translation, length];
+        for (int i = 0; i < values.Length; i++)
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(AddressFields + (i * 4)), values[i]);
+        }
+
         return bytes;
     }
 

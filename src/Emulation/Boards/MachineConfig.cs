@@ -69,6 +69,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// <summary>The virtio devices on the MMIO transport, in the order of the command line.</summary>
     public IReadOnlyList<VirtioConfig> VirtioMmio { get; init; } = [];
 
+    /// <summary>The windows of the PCI host bridge.</summary>
+    public PciLayout Pci { get; init; } = new(HighEcam: true, HighMemory: true);
+
     /// <summary>True: ACPI tables and the EFI hand-off (<c>-machine acpi=on</c>). False: a full device tree.</summary>
     public bool Acpi { get; init; } = true;
 
@@ -91,6 +94,13 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
 
 /// <summary>A plugged CPU, with the name that the user gave it.</summary>
 public sealed record PluggedCpu(string Id, CpuIndex Cpu);
+
+/// <summary>Where the windows of the PCI host bridge are.</summary>
+/// <param name="HighEcam">
+/// Whether configuration space is above 4 GiB and has room for 256 buses, instead of 16 (<c>-machine highmem-ecam=</c>).
+/// </param>
+/// <param name="HighMemory">Whether there is a window of memory above 4 GiB (<c>-machine highmem-mmio=</c>).</param>
+public sealed record PciLayout(bool HighEcam, bool HighMemory);
 
 /// <summary>The VM generation ID.</summary>
 /// <param name="Given">The number that a person has chosen (<c>guid=UUID</c>); null for a random one (<c>guid=auto</c>).</param>

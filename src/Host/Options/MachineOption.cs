@@ -1,3 +1,4 @@
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Management.Text;
@@ -48,6 +49,13 @@ public sealed record MachineOption
 
     private bool HighmemRedists { get; init; } = true;
 
+    private bool HighmemEcam { get; init; } = true;
+
+    private bool HighmemMmio { get; init; } = true;
+
+    /// <summary>Where the windows of the PCI host bridge are.</summary>
+    public PciLayout Pci => new(HighEcam: Highmem && HighmemEcam, HighMemory: Highmem && HighmemMmio);
+
     /// <summary>A property, with the function that sets it.</summary>
     private sealed record Property(string Name, string Syntax, string Help, Func<MachineOption, string?, MachineOption> Apply);
 
@@ -67,6 +75,9 @@ public sealed record MachineOption
         new("highmem", "on|off", "use of addresses above 4 GiB", (o, v) => o with { Highmem = Switch("highmem", v) }),
         new("highmem-redists", "on|off", "redistributors above 4 GiB, for more than 123 CPUs", (o, v) =>
             o with { HighmemRedists = Switch("highmem-redists", v) }),
+        new("highmem-ecam", "on|off", "PCI configuration space above 4 GiB, with room for 256 buses instead of 16", (o, v) =>
+            o with { HighmemEcam = Switch("highmem-ecam", v) }),
+        new("highmem-mmio", "on|off", "a window of PCI memory above 4 GiB", (o, v) => o with { HighmemMmio = Switch("highmem-mmio", v) }),
         new("memory-backend", "ID", "an -object of RAM", (o, v) => o with { MemoryBackend = v ?? "" }),
         new("online-capable-cpus", "on|off",
             "CPUs of power-on but the first can be unplugged and disabled; Linux 7.2 and later then boots with the first alone, and user "
@@ -84,10 +95,8 @@ public sealed record MachineOption
         Only("dump-guest-core", "on", "guest memory is part of a core dump"),
         Only("kernel-irqchip", "off", "the interrupt controller is emulated"),
         Only("aux-ram-share", "off", "memory is private"),
-        Only("default-bus-bypass-iommu", "off", "there is no PCI"),
+        Only("default-bus-bypass-iommu", "off", "there is no SMMU"),
         Idle("graphics", "there are no graphics"),
-        Idle("highmem-ecam", "there is no PCI"),
-        Idle("highmem-mmio", "there is no PCI"),
         Idle("compact-highmem", "there are no high devices to lay out"),
         Idle("suppress-vmdesc", "there is no migration"),
     ];
@@ -102,7 +111,7 @@ public sealed record MachineOption
         ("dt-compatible", "the machine describes itself"), ("phandle-start", "the machine describes itself"),
         ("shim", "kernels start without one"),
         ("memory-encryption", "memory is not encrypted"), ("confidential-guest-support", "memory is not encrypted"),
-        ("highmem-mmio-size", "there is no PCI"), ("smp-cache", "caches are not described"), ("x-oem-id", "ACPI tables have their own"),
+        ("highmem-mmio-size", "the window has 512G"), ("smp-cache", "caches are not described"), ("x-oem-id", "ACPI tables have their own"),
         ("x-oem-table-id", "ACPI tables have their own"),
         ("pflash0", "give it as -drive if=pflash"), ("pflash1", "give it as -drive if=pflash"),
     ];

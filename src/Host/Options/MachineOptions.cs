@@ -119,6 +119,7 @@ public sealed record MachineOptions
             PerfMap = accelerator.PerfMap,
             DualMapping = accelerator.DualMapping,
             GenerationId = GenerationId,
+            Pci = Machine.Pci,
         };
         if (GenerationId != null && !config.Acpi)
         {

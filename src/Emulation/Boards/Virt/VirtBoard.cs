@@ -6,6 +6,7 @@ using Vmm.Emulation.Devices.CpuHotplug;
 using Vmm.Emulation.Devices.FwCfg;
 using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Devices.InterruptController;
+using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Devices.Pl061;
@@ -25,6 +26,9 @@ public sealed class VirtBoard : IBoard, IDisposable
 {
     /// <summary>The number of slots for virtio devices on the MMIO transport.</summary>
     public const int VirtioSlots = 32;
+
+    // INTA to INTD of the PCI host bridge.
+    private static readonly IntId[] s_pciInterrupts = [new(35), new(36), new(37), new(38)];
 
     private readonly List<PlacedDevice> _devices = [];
 
@@ -51,6 +55,9 @@ public sealed class VirtBoard : IBoard, IDisposable
             GenerationDevice = config.GenerationId == null ? null : VmGenId.Path,
         }, inQom: config.Acpi);
         CpuHotplug = Add("cpu_hotplug", At(0x090D_0000), _ => new CpuHotplugBlock(config.PossibleCpus) { FixedCpus = FixedCpus });
+        (ulong[] windows, PciWindows sizes) = VirtMap.Pci(config.Pci);
+        Pci = Add("pcie", new Placement([.. windows.Select(a => new GuestPhysicalAddress(a))], [.. s_pciInterrupts]), at =>
+            new PciHost(sizes, [.. at.Interrupts.Select(Gic.SpiLine)]) { Starts = windows });
         if (config.GenerationId is { } generation)
         {
             GenerationId = Add("vmgenid", At(0x090E_0000), _ => new VmGenId(generation.Given));
@@ -86,6 +93,9 @@ public sealed class VirtBoard : IBoard, IDisposable
     public Ged Ged { get; }
 
     public CpuHotplugBlock CpuHotplug { get; }
+
+    /// <summary>The PCI host bridge.</summary>
+    public PciHost Pci { get; }
 
     // The first so many CPUs never leave.
     private int FixedCpus => Config.ColdPluggedCpusOnlineCapable ? 1 : Config.EnabledCpus;

@@ -1,4 +1,5 @@
 using Vmm.Emulation.Devices;
+using Vmm.Emulation.Devices.Pci;
 
 namespace Vmm.Emulation.Boards.Virt;
 
@@ -10,8 +11,11 @@ namespace Vmm.Emulation.Boards.Virt;
 /// 0x0800_0000    GICD                           64 KiB
 /// 0x080A_0000    GICR, first region             123 redistributors of 128 KiB
 /// 0x0900_0000    devices, 64 KiB each           PL011 and PL031 are the first
+/// 0x1000_0000    PCI memory                     751 MiB, behind it 64 KiB of I/O and the low place of configuration space
 /// 0x4000_0000    RAM
 /// 0x40_0000_0000 GICR, second region            the redistributors that the first has no room for
+/// 0x40_1000_0000 PCI configuration space        256 MiB
+/// 0x80_0000_0000 PCI memory                     512 GiB
 /// </code>
 /// </summary>
 public static class VirtMap
@@ -23,6 +27,18 @@ public static class VirtMap
 
     // QEMU puts the second region above RAM at 256 GiB, where RAM here never reaches.
     private static readonly GuestPhysicalAddress s_highRedistributors = new(0x40_0000_0000);
+
+    /// <summary>The windows of the PCI host bridge and their sizes, in the order of <see cref="PciHost.Starts"/>.</summary>
+    public static (ulong[] Starts, PciWindows Sizes) Pci(PciLayout layout)
+    {
+        (ulong ecam, ulong size) = layout.HighEcam ? (0x40_1000_0000ul, 0x1000_0000ul) : (0x3F00_0000ul, 0x100_0000ul);
+        const ulong Memory = 0x1000_0000;
+        const ulong Io = 0x3EFF_0000;
+        const ulong High = 0x80_0000_0000;
+        return layout.HighMemory
+            ? ([ecam, Memory, Io, High], new PciWindows(size, Io - Memory, 0x1_0000, High))
+            : ([ecam, Memory, Io], new PciWindows(size, Io - Memory, 0x1_0000, 0));
+    }
 
     /// <summary>The parts that a boot or a description of the hardware names.</summary>
     public static BoardMap Board { get; } = new()
