@@ -12,7 +12,7 @@ public sealed class AcpiDumpTests : IDisposable
     public async Task Dump_writes_every_table_and_iasl_reads_the_dsdt()
     {
         Assert.Equal(0, AcpiCommand.Create().Parse(["dump", "--smp", "cpus=4,maxcpus=6", "--out", _folder]).Invoke());
-        string[] expected = ["apic", "dbg2", "dsdt", "facp", "gtdt", "pptt", "rsdp", "spcr", "xsdt"];
+        string[] expected = ["apic", "dbg2", "dsdt", "facp", "gtdt", "iort", "mcfg", "pptt", "rsdp", "spcr", "xsdt"];
         Assert.Equal(expected, Directory.EnumerateFiles(_folder, "*.dat").Select(f => Path.GetFileNameWithoutExtension(f)!).Order());
 
         var iasl = new ProcessStartInfo("iasl", ["-d", Path.Combine(_folder, "dsdt.dat")]) { RedirectStandardOutput = true,

@@ -70,7 +70,6 @@ public sealed class OptionTests
     [InlineData("virt", "max", null, "no kernel")]
     [InlineData("virt", "cortex-a53", "/dev/null", "unable to find CPU model 'cortex-a53'")]
     [InlineData("virt,gic-version=2", "max", "/dev/null", "gic-version=2 is not supported")]
-    [InlineData("virt,its=on", "max", "/dev/null", "its=on is not supported: there is no GICv3 ITS")]
     [InlineData("virt,its=maybe", "max", "/dev/null", "Parameter 'its' expects 'on' or 'off'")]
     [InlineData("virt,acpi=maybe", "max", "/dev/null", "Parameter 'acpi' expects 'on' or 'off'")]
     [InlineData("virt,foo=1", "max", "/dev/null", "Property 'virt-machine.foo' not found")]

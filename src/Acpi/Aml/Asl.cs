@@ -215,7 +215,8 @@ public static class Asl
         return bytes;
     }
 
-    /// <summary>I/O that a host bridge passes on; <paramref name="memory"/> is the address of the memory whose accesses become it.</summary>
+    /// <summary>I/O that a host bridge passes on.</summary>
+    /// <param name="memory">The address of the memory whose accesses become I/O.</param>
     public static byte[] DWordIo(uint first, uint length, uint memory) => DWordAddress(IoRange, EntireIo, first, length, memory);
 
     // Address space descriptors (ACPI 6.5, 6.4.3.5): kind of resource, general flags (producer, fixed ends), flags of the kind; then

@@ -10,13 +10,17 @@ public enum GiccState : uint
 /// <summary>One possible CPU in the MADT; the position in the list is its ACPI processor UID.</summary>
 public sealed record MadtCpu(ulong Mpidr, GiccState State);
 
-/// <summary>Multiple APIC Description Table (ACPI 6.5, 5.2.12) of a GICv3: GICD, a GICC for each possible CPU, GICR ranges.</summary>
+/// <summary>
+/// Multiple APIC Description Table (ACPI 6.5, 5.2.12) of a GICv3: GICD, a GICC for each possible CPU, GICR ranges, and the ITS if there is
+/// one.
+/// </summary>
 public static class Madt
 {
     public static AcpiTable Build(
         ulong distributor,
         IReadOnlyList<MadtCpu> cpus,
         IEnumerable<(ulong Address, uint Length)> redistributors,
+        ulong? its,
         uint pmuGsiv,
         uint maintenanceGsiv)
     {
@@ -33,6 +37,11 @@ public static class Madt
         foreach ((ulong address, uint length) in redistributors)
         {
             table.U8(0x0E).U8(16).U16(0).U64(address).U32(length);
+        }
+
+        if (its is { } translation)
+        {
+            table.U8(0x0F).U8(20).U16(0).U32(0).U64(translation).U32(0);
         }
 
         return new AcpiTable("APIC", 6, table.ToArray());

@@ -1,8 +1,8 @@
 namespace Vmm.Acpi.Tables;
 
 /// <summary>
-/// Memory Mapped Configuration table (PCI Firmware Specification 3.3, 4.1.2): where the configuration space of segment 0 is, whose first bus
-/// is 0.
+/// Memory Mapped Configuration table (PCI Firmware Specification 3.3, 4.1.2): where the configuration space of segment 0 is, whose
+/// first bus is 0.
 /// </summary>
 public static class Mcfg
 {

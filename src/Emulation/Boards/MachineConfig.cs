@@ -2,6 +2,7 @@ using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Devices.Virtio;
 using Vmm.Emulation.Tracing;
@@ -68,6 +69,12 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
 
     /// <summary>The virtio devices on the MMIO transport, in the order of the command line.</summary>
     public IReadOnlyList<VirtioConfig> VirtioMmio { get; init; } = [];
+
+    /// <summary>Whether there is an ITS, which takes messages of PCI devices (<c>-machine its=on</c>).</summary>
+    public bool Its { get; init; } = true;
+
+    /// <summary>The PCI devices, in the order of the command line: a bridge before those behind it.</summary>
+    public IReadOnlyList<PciDeviceConfig> PciDevices { get; init; } = [];
 
     /// <summary>The windows of the PCI host bridge.</summary>
     public PciLayout Pci { get; init; } = new(HighEcam: true, HighMemory: true);

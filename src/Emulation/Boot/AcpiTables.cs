@@ -5,6 +5,7 @@ using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices;
+using Vmm.Emulation.Devices.InterruptController;
 using Vmm.Emulation.Interrupts.GicV3;
 
 namespace Vmm.Emulation.Boot;
@@ -41,6 +42,7 @@ public static class AcpiTables
         [.. Enumerable.Range(0, board.Config.PossibleCpus).Select(i => Cpu(board.Config, i))],
         board.Map.SpreadRedistributors(board.Config.PossibleCpus)
             .Select(r => (r.Address.Value, (uint)((ulong)r.Count * GicSpec.RedistributorStride))),
+        board.Devices.FirstOrDefault(d => d.Device is ItsDevice)?.At.Address,
         Gsiv(board.Map.CpuInterrupts.Pmu),
         Gsiv(board.Map.CpuInterrupts.VirtualGicMaintenance));
 

@@ -43,6 +43,9 @@ public sealed record MachineOption
     /// <summary>Whether the machine has no guest, for programs that only ask a monitor (<c>-machine none</c>).</summary>
     public bool IsEmpty { get; private init; }
 
+    /// <summary>Whether there is an ITS.</summary>
+    public bool Its { get; private init; } = true;
+
     private bool HostGic { get; init; }
 
     private bool Highmem { get; init; } = true;
@@ -78,13 +81,14 @@ public sealed record MachineOption
         new("highmem-ecam", "on|off", "PCI configuration space above 4 GiB, with room for 256 buses instead of 16", (o, v) =>
             o with { HighmemEcam = Switch("highmem-ecam", v) }),
         new("highmem-mmio", "on|off", "a window of PCI memory above 4 GiB", (o, v) => o with { HighmemMmio = Switch("highmem-mmio", v) }),
+        new("its", "on|off", "an ITS, which takes messages of PCI devices; off: they have their four interrupts alone", (o, v) =>
+            o with { Its = Switch("its", v) }),
         new("memory-backend", "ID", "an -object of RAM", (o, v) => o with { MemoryBackend = v ?? "" }),
         new("online-capable-cpus", "on|off",
             "CPUs of power-on but the first can be unplugged and disabled; Linux 7.2 and later then boots with the first alone, and user "
                 + "space brings up the others", (o, v) => o with { OnlineCapable = Switch("online-capable-cpus", v) }),
 
         // Properties about parts that the machine does not have. The value that changes nothing is accepted.
-        Only("its", "off", "there is no GICv3 ITS"),
         Only("virtualization", "off", "the CPUs have no EL2"),
         Only("secure", "off", "the CPUs have no EL3"),
         Only("mte", "off", "there is no memory tagging"),

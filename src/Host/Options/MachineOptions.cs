@@ -2,6 +2,7 @@ using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Devices.Pl031;
 
 namespace Vmm.Host.Options;
@@ -56,6 +57,9 @@ public sealed record MachineOptions
 
     /// <summary>CPUs that are plugged from power-on.</summary>
     public IReadOnlyList<CpuDeviceOption> Devices { get; init; } = [];
+
+    /// <summary>The devices on the PCI bus.</summary>
+    public IReadOnlyList<PciDeviceConfig> PciDevices { get; init; } = [];
 
     /// <summary>The VM generation ID; null without.</summary>
     public GenerationIdConfig? GenerationId { get; init; }
@@ -119,7 +123,9 @@ public sealed record MachineOptions
             PerfMap = accelerator.PerfMap,
             DualMapping = accelerator.DualMapping,
             GenerationId = GenerationId,
+            Its = Machine.Its,
             Pci = Machine.Pci,
+            PciDevices = PciDevices,
         };
         if (GenerationId != null && !config.Acpi)
         {

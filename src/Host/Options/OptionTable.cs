@@ -30,10 +30,16 @@ public static class OptionTable
         new("enable-kvm", "", "ask for KVM before other engines; there is none for Arm guests here", OptionValue.None, (o, _) =>
             ApplyAccelerator(o, "kvm")),
 
-        new("device", $"{CpuDeviceOption.Syntax}; or {GenerationIdOption.Driver}[,guid=auto|UUID]",
-            "a CPU that is plugged from power-on and can be unplugged, or the VM generation ID; -device help lists the models",
+        new("device", $"{CpuDeviceOption.Syntax}; {PciDeviceOption.Syntax}; or {GenerationIdOption.Driver}[,guid=auto|UUID]",
+            "a CPU that is plugged from power-on and can be unplugged, a device on the PCI bus, or the VM generation ID; "
+                + "-device help lists the models",
             OptionValue.Text, ApplyDevice)
-            { Choices = [.. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix), GenerationIdOption.Driver] },
+            {
+                Choices =
+                [
+                    .. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix), .. PciDeviceOption.Drivers, GenerationIdOption.Driver,
+                ],
+            },
         new("global", "DRIVER.PROPERTY=VALUE",
             "a property of the CPUs, as in -cpu; of a device that there is none of it makes no difference", OptionValue.Text,
             GlobalOption.Apply),
@@ -166,16 +172,24 @@ public static class OptionTable
 
     private static RunOptions ApplyDevice(RunOptions options, string value) =>
         value is "help" or "?"
-            ? options with { Answer = $"{CpuDeviceOption.Describe}\n\nMisc devices:\nname \"{GenerationIdOption.Driver}\"" }
+            ? options with
+            {
+                Answer = $"{CpuDeviceOption.Describe}\n\n{PciDeviceOption.Describe}\n\n"
+                    + $"Misc devices:\nname \"{GenerationIdOption.Driver}\"",
+            }
         : value.Split(',') is [var driver, .., "help" or "?"] ? options with
         {
             Answer = driver == GenerationIdOption.Driver ? GenerationIdOption.DescribeProperties
-                : CpuDeviceOption.DescribeProperties(driver),
+                : PciDeviceOption.DescribeProperties(driver) ?? CpuDeviceOption.DescribeProperties(driver),
         }
         : GenerationIdOption.IsDriver(value) ? OfMachine(options, m => m with
         {
             GenerationId = m.GenerationId == null ? GenerationIdOption.Parse(value)
                 : throw new OptionException($"at most one {GenerationIdOption.Driver} device is permitted"),
+        })
+        : PciDeviceOption.IsDriver(value) ? OfMachine(options, m => m with
+        {
+            PciDevices = [.. m.PciDevices, PciDeviceOption.Parse(value, m.PciDevices)],
         })
         : OfMachine(options, m => m with { Devices = [.. m.Devices, CpuDeviceOption.Parse(value)] });
 

@@ -31,8 +31,8 @@ public sealed class LinuxBootTests
 
         (string Name, uint Type)[] kinds =
         [
-            ("kernel", 7), ("initrd", 7), ("device tree", 7), ("EFI memory map", 7), ("EFI tables", 6),
-            ("EFI runtime services", 5), ("ACPI tables", 9), ("SMBIOS", 9),
+            ("kernel", 7), ("initrd", 7), ("device tree", 7), ("EFI memory map", 7),
+            ("EFI memory reservations", 7), ("EFI tables", 6), ("EFI runtime services", 5), ("ACPI tables", 9), ("SMBIOS", 9),
         ];
         Assert.Equal(kinds.Select(k => k.Name).Order(), plan.Blobs.Select(b => b.Name).Order());
         Assert.All(plan.Blobs, b => Assert.Single(
@@ -66,6 +66,8 @@ public sealed class LinuxBootTests
             i => U64(tables.Contents.ReadAll().Span, configuration + (i * 24) + 16));
         Assert.Equal(plan.Blobs.Single(b => b.Name == "ACPI tables").Address, found[new Guid("8868e871-e4f1-11d3-bc22-0080c73c8881")]);
         Assert.Equal(plan.Blobs.Single(b => b.Name == "SMBIOS").Address, found[new Guid("f2fd1544-9794-4a2c-992e-e5bbcf20e394")]);
+        Assert.Equal(
+            plan.Blobs.Single(b => b.Name == "EFI memory reservations").Address, found[new Guid("888eb0c6-8ede-4ff5-a8f0-9aee5cb977c2")]);
         int properties = (int)(found[new Guid("eb66918a-7eef-402a-842e-931d21c38ae9")] - tables.Address);
         Assert.Equal(0x0000_0403_0008_0001ul, U64(bytes, properties));
         int attributes = (int)(found[new Guid("dcfa911d-26eb-469f-a220-38b7dc461220")] - tables.Address);

@@ -11,13 +11,14 @@ public sealed class QomTypeTests
     [Fact]
     public void All_are_the_types_of_QEMU() => Assert.Equal(
         [
-            "acpi-ged", "arm-gicv3", "cfi.pflash01", "fw_cfg_mem", "gpex-pcihost", "pl011", "pl031", "pl061", "virtio-mmio", "vmgenid",
+            "acpi-ged", "arm-gicv3", "arm-gicv3-its", "cfi.pflash01", "fw_cfg_mem", "gpex-pcihost", "pl011", "pl031", "pl061",
+            "virtio-mmio", "vmgenid",
         ],
         QomTypeAttribute.All);
 
     [Theory]
-    [InlineData(true, "arm-gicv3 pl011 pl031 fw_cfg:fw_cfg_mem pl061 acpi-ged gpex-pcihost")]
-    [InlineData(false, "arm-gicv3 pl011 pl031 fw_cfg:fw_cfg_mem pl061 gpex-pcihost")]
+    [InlineData(true, "arm-gicv3 arm-gicv3-its pl011 pl031 fw_cfg:fw_cfg_mem pl061 acpi-ged gpex-pcihost")]
+    [InlineData(false, "arm-gicv3 arm-gicv3-its pl011 pl031 fw_cfg:fw_cfg_mem pl061 gpex-pcihost")]
     public void Board_says_which_devices_are_objects_and_how_they_are_called(bool acpi, string objects)
     {
         var config = new MachineConfig(

@@ -24,6 +24,8 @@ public sealed class SystemOracleTests
     [InlineData("gic_preemption", "neoverse-n1", 1)]
     [InlineData("gic_random", "neoverse-n1", 1)]
     [InlineData("gic_smp", "neoverse-n1", 3)]
+    [InlineData("its", "neoverse-n1", 2)]
+    [InlineData("its_random", "neoverse-n1", 2)]
     [InlineData("timers", "neoverse-n1", 1)]
     [InlineData("timer_status", "neoverse-n1", 1)]
     [InlineData("endian", "neoverse-n1", 1)]

@@ -33,12 +33,20 @@ public sealed class VirtBoard : IBoard, IDisposable
     private readonly List<PlacedDevice> _devices = [];
 
     /// <exception cref="InsufficientMemoryException">The host refuses to reserve the flash.</exception>
+    /// <exception cref="InvalidDataException">A PCI device has no place: one line.</exception>
     public VirtBoard(MachineConfig config)
     {
         Config = config;
         (GuestPhysicalAddress Address, int Count)[] redistributors = [.. Map.SpreadRedistributors(config.PossibleCpus)];
-        Gic = new Gic([.. redistributors.Select(r => r.Count)]) { Trace = config.Trace };
-        Add("gic", new Placement([Map.Distributor, .. redistributors.Select(r => r.Address)], []), _ => new GicV3Device(Gic));
+        Gic = new Gic([.. redistributors.Select(r => r.Count)]) { Trace = config.Trace, LpiMemory = config.Its ? Bus : null };
+        Placement itsPlace = At(0x0808_0000);
+        Its = config.Its ? new Its(Gic, Bus) { Address = itsPlace.Addresses[0] } : null;
+        Add("gic", new Placement([Map.Distributor, .. redistributors.Select(r => r.Address)], []), _ => new GicV3Device(Gic) { Its = Its });
+        if (Its is { } its)
+        {
+            Add("its", itsPlace, _ => new ItsDevice(its), inTree: false);
+        }
+
         Uart = Add("uart", Map.Uart, at => new Pl011(Line(at)));
         Add("rtc", Map.Rtc, at => new Pl031(Line(at), RtcTime.Create(config.Rtc, TimeProvider.System, Clock)));
         FwCfg = Add("fw_cfg", At(0x0902_0000), _ => new FwCfg(Bus), qomName: "fw_cfg");
@@ -57,13 +65,22 @@ public sealed class VirtBoard : IBoard, IDisposable
         CpuHotplug = Add("cpu_hotplug", At(0x090D_0000), _ => new CpuHotplugBlock(config.PossibleCpus) { FixedCpus = FixedCpus });
         (ulong[] windows, PciWindows sizes) = VirtMap.Pci(config.Pci);
         Pci = Add("pcie", new Placement([.. windows.Select(a => new GuestPhysicalAddress(a))], [.. s_pciInterrupts]), at =>
-            new PciHost(sizes, [.. at.Interrupts.Select(Gic.SpiLine)]) { Starts = windows });
+            new PciHost(sizes, [.. at.Interrupts.Select(Gic.SpiLine)]) 
+            {
+                Starts = windows,
+                Messages = Its,
+                MessageController = Its == null ? null : Fdt.ItsHandle,
+            });
         if (config.GenerationId is { } generation)
         {
             GenerationId = Add("vmgenid", At(0x090E_0000), _ => new VmGenId(generation.Given));
         }
 
         AddVirtioSlots();
+        foreach (PciDeviceConfig device in config.PciDevices)
+        {
+            AddPci(device);
+        }
     }
 
     /// <summary>The VM generation ID; null without.</summary>
@@ -82,6 +99,9 @@ public sealed class VirtBoard : IBoard, IDisposable
     public VirtualClock Clock { get; } = new();
 
     public Gic Gic { get; }
+
+    /// <summary>The ITS; null without.</summary>
+    public Its? Its { get; }
 
     public Pl011 Uart { get; }
 
@@ -120,6 +140,17 @@ public sealed class VirtBoard : IBoard, IDisposable
         {
             memory.Dispose();
         }
+    }
+
+    // A PCI device is placed by the bus that it is on, and not by addresses.
+    private void AddPci(PciDeviceConfig device)
+    {
+        PciBus bus = Pci.FindBus(device.Bus) ?? throw new InvalidDataException($"Bus '{device.Bus}' not found");
+        PciSlot slot = device.Slot ?? bus.FirstFree
+            ?? throw new InvalidDataException($"PCI: no slot/function available for {device.Id}, all in use or reserved");
+        PciFunction function = device.Make($"pci-{(device.Id.Length > 0 ? device.Id : $"{bus.Name}-{slot}")}", bus, Bus);
+        bus.Add(function, slot);
+        _devices.Add(new PlacedDevice(function.Id, function, new Placement([], [])) { InQom = false });
     }
 
     // QEMU fills the slots from the last one on, in the order of the command line (hw/arm/virt.c, create_virtio_devices).

@@ -234,6 +234,8 @@ public sealed class VirtMachine : IDisposable
         {
             cpu.Interrupts.PageArrived();
         }
+
+        Board.Its?.RetryMessages();
     }
 
     // Fills a bank with its contents at power-on. When a command hides the array, the vCPUs forget their translations of it.

@@ -10,6 +10,7 @@ namespace Vmm.Emulation.Boot.Efi;
 /// services have ended. The virtual address map is set, and each virtual address is the physical one.
 /// <code>
 /// +0x0_0000  memory map                         ordinary memory, which the kernel reserves
+/// +0x0_8000  root of the kernel's reservations  the same
 /// +0x1_0000  system table and its parts         EfiRuntimeServicesData
 /// +0x2_0000  runtime services                   EfiRuntimeServicesCode
 /// </code>
@@ -21,6 +22,11 @@ public static class EfiHandoff
 
     /// <summary>The alignment of runtime regions and tables, for kernels with pages of 64 KiB (UEFI 2.10, 2.3.6.1).</summary>
     public const ulong Granule = 0x1_0000;
+
+    // The list in which a kernel says what memory the next one, which it starts by kexec, must leave alone: the tables of LPIs, which a GIC
+    // goes on to use. An EFI stub makes its empty root (Linux, drivers/firmware/efi/libstub/efi-stub.c, struct linux_efi_memreserve).
+    private const ulong ReservationsOffset = 0x8000;
+    private const int ReservationsSize = 16;
 
     private const int SystemTableSize = 120;
     private const int RuntimeServicesSize = 136;
@@ -38,6 +44,7 @@ public static class EfiHandoff
     private static readonly Guid s_acpi20 = new("8868e871-e4f1-11d3-bc22-0080c73c8881");
     private static readonly Guid s_smbios3 = new("f2fd1544-9794-4a2c-992e-e5bbcf20e394");
     private static readonly Guid s_runtimeProperties = new("eb66918a-7eef-402a-842e-931d21c38ae9");
+    private static readonly Guid s_linuxReservations = new("888eb0c6-8ede-4ff5-a8f0-9aee5cb977c2");
     private static readonly Guid s_memoryAttributes = new("dcfa911d-26eb-469f-a220-38b7dc461220");
 
     // The pointers of EFI_RUNTIME_SERVICES in their order, and the bits by which EFI_RT_PROPERTIES_TABLE calls them supported (4.5, 4.6.2).
@@ -81,24 +88,26 @@ public static class EfiHandoff
         BootBlob[] blobs =
         [
             new("EFI memory map", address, memory),
-            new("EFI tables", data, Data(data, code, acpi, smbios)),
+            new("EFI memory reservations", address + ReservationsOffset, new byte[ReservationsSize]),
+            new("EFI tables", data, Data(data, code, acpi, smbios, address + ReservationsOffset)),
             new("EFI runtime services", code, RuntimeServicesCode.ToArray()),
         ];
         return (blobs, new EfiPointers(data, address, (uint)memory.Length));
     }
 
     // The page of runtime data: the system table at its beginning, and the tables to which it points behind it.
-    private static byte[] Data(ulong address, ulong code, ulong rsdp, ulong smbios)
+    private static byte[] Data(ulong address, ulong code, ulong rsdp, ulong smbios, ulong reservations)
     {
         byte[] bytes = new byte[DataSize];
-        WriteConfiguration(
-            bytes.AsSpan(ConfigurationOffset),
-            [
-                (s_acpi20, rsdp),
-                (s_smbios3, smbios),
-                (s_runtimeProperties, address + RuntimePropertiesOffset),
-                (s_memoryAttributes, address + MemoryAttributesOffset),
-            ]);
+        (Guid Vendor, ulong Table)[] configuration =
+        [
+            (s_acpi20, rsdp),
+            (s_smbios3, smbios),
+            (s_runtimeProperties, address + RuntimePropertiesOffset),
+            (s_memoryAttributes, address + MemoryAttributesOffset),
+            (s_linuxReservations, reservations),
+        ];
+        WriteConfiguration(bytes.AsSpan(ConfigurationOffset), configuration);
         WriteRuntimeServices(bytes.AsSpan(RuntimeServicesOffset, RuntimeServicesSize), code);
         WriteRuntimeProperties(bytes.AsSpan(RuntimePropertiesOffset));
         WriteMemoryAttributes(bytes.AsSpan(MemoryAttributesOffset), address, code);
@@ -107,7 +116,7 @@ public static class EfiHandoff
         Span<byte> table = bytes.AsSpan(0, SystemTableSize);
         BinaryPrimitives.WriteUInt64LittleEndian(table[24..], address + VendorOffset);
         BinaryPrimitives.WriteUInt64LittleEndian(table[88..], address + RuntimeServicesOffset);
-        BinaryPrimitives.WriteUInt64LittleEndian(table[104..], 4);
+        BinaryPrimitives.WriteUInt64LittleEndian(table[104..], (ulong)configuration.Length);
         BinaryPrimitives.WriteUInt64LittleEndian(table[112..], address + ConfigurationOffset);
         WriteHeader(table, 0x5453_5953_2049_4249);
         return bytes;

@@ -13,6 +13,9 @@ public sealed class GicV3Device(Gic gic) : IDevice
 {
     public Gic Gic { get; } = gic;
 
+    /// <summary>The ITS, which the device tree has in the node of the GIC; null for none.</summary>
+    public Its? Its { get; init; }
+
     public IReadOnlyList<DeviceRegion> Regions { get; } =
     [
         new DeviceRegion(gic.Distributor, GicSpec.DistributorSize),
@@ -23,9 +26,16 @@ public sealed class GicV3Device(Gic gic) : IDevice
 
     public void Reset() => Gic.Reset();
 
-    public void Describe(Fdt tree, Placement at) => tree.Node($"intc@{at.Address:x}", intc => intc
-        .Text("compatible", "arm,gic-v3").Cells("#address-cells", 2).Cells("#size-cells", 2).Flag("ranges").Cells("#interrupt-cells", 3)
-        .Flag("interrupt-controller").Cells("phandle", Fdt.GicHandle)
-        .Cells("#redistributor-regions", (uint)Regions.Count - 1)
-        .Cells64("reg", [.. at.Addresses.Zip(Regions).SelectMany(placed => new[] { placed.First.Value, placed.Second.Size })]));
+    public void Describe(Fdt tree, Placement at) => tree.Node($"intc@{at.Address:x}", intc =>
+    {
+        intc.Text("compatible", "arm,gic-v3").Cells("#address-cells", 2).Cells("#size-cells", 2).Flag("ranges")
+            .Cells("#interrupt-cells", 3).Flag("interrupt-controller").Cells("phandle", Fdt.GicHandle)
+            .Cells("#redistributor-regions", (uint)Regions.Count - 1)
+            .Cells64("reg", [.. at.Addresses.Zip(Regions).SelectMany(placed => new[] { placed.First.Value, placed.Second.Size })]);
+        if (Its is { } its)
+        {
+            intc.Node($"its@{its.Address.Value:x}", node => node.Text("compatible", "arm,gic-v3-its").Flag("msi-controller")
+                .Cells("#msi-cells", 1).Cells("phandle", Fdt.ItsHandle).Cells64("reg", its.Address.Value, Its.Size));
+        }
+    });
 }

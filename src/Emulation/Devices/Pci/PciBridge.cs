@@ -14,10 +14,11 @@ public abstract class PciBridge : PciFunction
     private const byte Io32 = 0x1;
     private const ushort Prefetchable64 = 0x1;
 
-    /// <param name="id">The name on the board; the bus behind the bridge has it, too.</param>
-    protected PciBridge(string id, PciHost host, PciIdentity identity, int interruptPin)
+    /// <param name="id">The name on the board.</param>
+    /// <param name="bus">The name of the bus behind the bridge.</param>
+    protected PciBridge(string id, string bus, PciHost host, PciIdentity identity, int interruptPin)
         : base(id, new PciConfigSpace(express: true, [.. CommonHeader(identity, HeaderBridge, interruptPin), .. s_header]), interruptPin) =>
-        Secondary = new PciBus(host, id, this);
+        Secondary = new PciBus(host, bus, this);
 
     private static readonly PciRegister[] s_header =
     [
@@ -44,7 +45,8 @@ public abstract class PciBridge : PciFunction
     internal int SecondaryLocked => (int)Config.Get(SecondaryBus, 1);
 
     /// <summary>Whether the bridge leads to a bus with this number, directly or over others.</summary>
-    internal bool LeadsToLocked(int bus) => SecondaryLocked is > 0 and var first && bus >= first && bus <= (int)Config.Get(SubordinateBus, 1);
+    internal bool LeadsToLocked(int bus) =>
+        SecondaryLocked is > 0 and var first && bus >= first && bus <= (int)Config.Get(SubordinateBus, 1);
 
     /// <summary>The addresses of I/O that are passed on.</summary>
     internal PciWindow IoWindowLocked => Window(

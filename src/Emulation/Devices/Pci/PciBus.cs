@@ -22,15 +22,48 @@ public sealed class PciBus(PciHost host, string name, PciBridge? bridge)
 
     internal PciFunction? FindLocked(int number) => _functions[number];
 
+    /// <summary>The first device number that is free, as a function 0; null where there is none. A link has device 0 alone.</summary>
+    public PciSlot? FirstFree
+    {
+        get
+        {
+            lock (host.Lock)
+            {
+                int count = bridge == null ? PciSpec.SlotsOfBus : 1;
+                int device = Enumerable.Range(0, count).FirstOrDefault(
+                    d => !Array.Exists(_functions, f => f?.Slot.Device == d), -1);
+                return device < 0 ? null : new PciSlot(device, 0);
+            }
+        }
+    }
+
     /// <summary>Puts a function on the bus.</summary>
-    /// <exception cref="ArgumentException">The place is taken.</exception>
+    /// <exception cref="InvalidDataException">There is no such place, or it is taken: one line.</exception>
     public void Add(PciFunction function, PciSlot slot)
     {
         lock (host.Lock)
         {
             if (_functions[slot.Number] is { } there)
             {
-                throw new ArgumentException($"slot {slot} of {name} has {there.Id} already");
+                throw new InvalidDataException(
+                    $"PCI: slot {slot.Device} function {slot.Function} not available for {function.Id}, in use by {there.Id}");
+            }
+
+            if (bridge != null && slot.Device != 0)
+            {
+                throw new InvalidDataException(
+                    $"PCI: slot {slot.Device} is not valid for {function.Id}, parent device only allows plugging into slot 0.");
+            }
+
+            // Who looks for functions looks at function 0 first, and at others where its header says that there are some.
+            if (slot.Function != 0)
+            {
+                if (_functions[slot.Number - slot.Function] is not { } first)
+                {
+                    throw new InvalidDataException($"PCI: {function.Id} is function {slot.Function} of a slot without a function 0");
+                }
+
+                first.Config.Add([new(PciSpec.HeaderType, 1, first.Config.Get(PciSpec.HeaderType, 1) | PciSpec.HeaderMultifunction)]);
             }
 
             (function.Bus, function.Slot) = (this, slot);

@@ -1,3 +1,4 @@
+using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.State;
 
@@ -76,6 +77,10 @@ public abstract partial class PciFunction(string id, PciConfigSpace config, int 
             }
         }
     }
+
+    /// <summary>Sends a message to the interrupt controller, as a write of the function.</summary>
+    internal void SendLocked(MsiMessage message) =>
+        Bus.Host.Messages?.Send(message, ((uint)Bus.NumberLocked * PciSpec.FunctionsOfBus) + (uint)Slot.Number);
 
     /// <summary>A read of configuration space by the guest.</summary>
     internal virtual ulong ReadConfig(int offset, int size)

@@ -42,6 +42,9 @@ public sealed partial class PciHost
     /// <summary>The root bus.</summary>
     public PciBus Root { get; }
 
+    /// <summary>The controller that takes the messages of functions; null where there is none, and then they are lost.</summary>
+    public IMsiTarget? Messages { get; init; }
+
     internal Lock Lock { get; } = new();
 
     /// <summary>The number of buses for which there is configuration space.</summary>
@@ -50,6 +53,16 @@ public sealed partial class PciHost
     internal PciDecoder Memory { get; } = new();
 
     internal PciDecoder Io { get; } = new();
+
+    /// <summary>The bus with a name; null where there is none.</summary>
+    /// <param name="name">Null for the root bus.</param>
+    public PciBus? FindBus(string? name)
+    {
+        lock (Lock)
+        {
+            return BusesLocked(Root).FirstOrDefault(b => name == null || b.Name == name);
+        }
+    }
 
     /// <summary>The header of a function has changed: decides anew what is decoded where, and which pins are asserted.</summary>
     internal void UpdateLocked()
@@ -99,6 +112,9 @@ public sealed partial class PciHost
 
         return at.FindLocked(number);
     }
+
+    private static IEnumerable<PciBus> BusesLocked(PciBus bus) =>
+        bus.FunctionsLocked.OfType<PciBridge>().SelectMany(b => BusesLocked(b.Secondary)).Prepend(bus);
 
     // What each base address register decodes, in the order of the places of functions.
     private static IEnumerable<PciDecoder.Range> DecodedLocked(PciBus bus, bool io, PciWindow[] windows)

@@ -101,7 +101,8 @@ public sealed partial class CpuInterface
         }
     }
 
-    private bool IsGroup1(int id) => id < FirstSpi ? Redistributor.IsGroup1Locked(id) : _distributor.IsGroup1Locked(id);
+    private bool IsGroup1(int id) => id < FirstSpi ? Redistributor.IsGroup1Locked(id)
+        : id >= ItsSpec.FirstLpi || _distributor.IsGroup1Locked(id);
 
     private int HighestPendingLocked(out int priority)
     {
@@ -157,6 +158,10 @@ public sealed partial class CpuInterface
             if (id < FirstSpi)
             {
                 Redistributor.AcknowledgeLocked(id);
+            }
+            else if (id >= ItsSpec.FirstLpi)
+            {
+                Redistributor.AcknowledgeLpiLocked(id);
             }
             else
             {

@@ -15,7 +15,7 @@ public sealed partial class Distributor : IMmioDevice, IInterruptSink
     // The rows begin with the first SPI. With affinity routing the registers of SGIs and PPIs read as zero here and ignore writes.
     private static readonly GicRegisterTable<Distributor> s_registers = new(
         new(GICD_CTLR, 1, (d, _) => d._control | FixedControl, (d, _, v) => d.WriteControlLocked(v)),
-        new(GICD_TYPER, 1, (_, _) => GicSpec.Type),
+        new(GICD_TYPER, 1, (d, _) => GicSpec.Type | (d._gic.LpiMemory == null ? 0 : TypeLpis)),
         new(GICD_IIDR, 1, (_, _) => Implementer),
         new(GICD_IGROUPR + 4, Words - 1, (d, i) => d._group[i + 1], (d, i, v) => d.WriteGroupLocked(i + 1, v)),
         new(GICD_ISENABLER + 4, Words - 1, (d, i) => d._enabled[i + 1], (d, i, v) => d.ChangeLocked(d._enabled, i + 1, v, set: true)),

@@ -59,6 +59,7 @@ public sealed partial class Gic
     {
         lock (Lock)
         {
+            _lpis = null;
             Distributor.ResetLocked();
             foreach (CpuInterface cpu in CpuInterfaces)
             {

@@ -1,7 +1,7 @@
 namespace Vmm.Emulation.Interrupts.GicV3;
 
 /// <summary>
-/// Registers and limits of the GICv3 (GIC architecture specification, IHI 0069): one security state, affinity routing always on, no LPIs.
+/// Registers and limits of the GICv3 (GIC architecture specification, IHI 0069): one security state, affinity routing always on.
 /// </summary>
 public static class GicSpec
 {
@@ -32,9 +32,12 @@ public static class GicSpec
     internal const ulong GICD_IROUTER = 0x6000;
 
     // Redistributor: RD_base, and SGI_base behind it (12.11).
+    internal const ulong GICR_CTLR = 0x0000;
     internal const ulong GICR_IIDR = 0x0004;
     internal const ulong GICR_TYPER = 0x0008;
     internal const ulong GICR_WAKER = 0x0014;
+    internal const ulong GICR_PROPBASER = 0x0070;
+    internal const ulong GICR_PENDBASER = 0x0078;
     internal const ulong GICR_IGROUPR0 = 0x1_0080;
     internal const ulong GICR_ISENABLER0 = 0x1_0100;
     internal const ulong GICR_ICENABLER0 = 0x1_0180;
@@ -65,6 +68,20 @@ public static class GicSpec
 
     /// <summary>GICD_TYPER: lines of 32 interrupts less one, 16 bits of INTID, affinity 3 is valid, SPIs may go to any CPU.</summary>
     internal const uint Type = ((InterruptCount / 32) - 1) | (15u << 19) | (1u << 24);
+
+    /// <summary>GICD_TYPER: there are LPIs.</summary>
+    internal const uint TypeLpis = 1u << 17;
+
+    /// <summary>GICR_TYPER: physical LPIs, whose configuration is common to the CPUs with the same affinity 3.</summary>
+    internal const uint RedistributorLpis = 1 | (1u << 24);
+
+    /// <summary>GICR_CTLR.</summary>
+    internal const uint EnableLpis = 1;
+
+    /// <summary>The bits of GICR_PROPBASER and GICR_PENDBASER that are kept; PTZ says that the pending table is zero.</summary>
+    internal const ulong PropertiesWritable = 0x070F_FFFF_FFFF_FF9F;
+    internal const ulong PendingsWritable = 0x470F_FFFF_FFFF_0F80;
+    internal const ulong PendingTableZero = 1ul << 62;
 
     /// <summary>GICD_IROUTER.Interrupt_Routing_Mode: the interrupt goes to any CPU that takes part.</summary>
     internal const ulong RouteToAny = 1ul << 31;

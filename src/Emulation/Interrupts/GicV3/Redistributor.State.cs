@@ -11,6 +11,7 @@ public sealed partial class Redistributor
     {
         writer.Write<byte>($"{_cpu.Index}.priority", _priority);
         writer.Write<uint>($"{_cpu.Index}.redistributor", [_group, _enabled, _latch, _level, _active, _edge, _waker]);
+        SaveLpisLocked(writer);
     }
 
     internal void LoadLocked(StateReader reader)
@@ -20,9 +21,15 @@ public sealed partial class Redistributor
         reader.Read($"{_cpu.Index}.redistributor", saved);
         (_group, _enabled, _latch, _level) = (saved[0], saved[1], saved[2], saved[3]);
         (_active, _edge, _waker) = (saved[4], saved[5], saved[6]);
+        ResetLpisLocked();
+        if (reader.Version > Gic.VersionWithoutLpis)
+        {
+            LoadLpisLocked(reader);
+        }
     }
 
-    internal string DescribeLocked() => string.Create(CultureInfo.InvariantCulture, $"GICR_WAKER={_waker:x}");
+    internal string DescribeLocked() => string.Create(
+        CultureInfo.InvariantCulture, $"GICR_WAKER={_waker:x} LPIs={(_lpis == null ? "off" : "on")}");
 
     internal void DescribeInterruptsLocked(StringBuilder text)
     {
@@ -38,6 +45,23 @@ public sealed partial class Redistributor
                 (_active & bit) != 0,
                 _priority[id],
                 (_edge & bit) != 0);
+        }
+
+        if (_lpis is { } lpis)
+        {
+            foreach (int id in lpis)
+            {
+                LpiConfiguration all = _gic.LpisLocked;
+                Gic.AppendInterrupt(
+                    text,
+                    id,
+                    $"cpu{_cpu.Index.Value}",
+                    all.IsEnabled(id),
+                    pending: true,
+                    active: false,
+                    (byte)all.PriorityOf(id),
+                    edge: true);
+            }
         }
     }
 }

@@ -4,16 +4,23 @@ using static Vmm.Emulation.Interrupts.GicV3.GicSpec;
 
 namespace Vmm.Emulation.Interrupts.GicV3;
 
-/// <summary>The redistributor of a CPU: its SGIs and PPIs. The lock of the <see cref="Gic"/> guards its state.</summary>
+/// <summary>The redistributor of a CPU: its SGIs, PPIs and LPIs. The lock of the <see cref="Gic"/> guards its state.</summary>
 public sealed partial class Redistributor : IInterruptSink
 {
     // SGIs are edge-triggered, which GICR_ICFGR0 cannot change.
     private const uint SgiEdges = 0xFFFF;
 
     private static readonly GicRegisterTable<Redistributor> s_registers = new(
+        new(GICR_CTLR, 1, (r, _) => r._lpis == null ? 0 : EnableLpis, (r, _, v) => r.WriteControlLocked(v)),
         new(GICR_IIDR, 1, (_, _) => Implementer),
         new(GICR_TYPER, 2, (r, i) => (uint)(r.Type >> (i * 32))),
         new(GICR_WAKER, 1, (r, _) => r._waker, (r, _, v) => r._waker = (v & ProcessorSleep) != 0 ? Asleep : 0),
+        new(GICR_PROPBASER, 2, (r, i) => (uint)(r._properties >> (i * 32)), (r, i, v) => r.WritePropertiesLocked(i, v)),
+        new(
+            GICR_PENDBASER,
+            2,
+            (r, i) => (uint)((r._pendings & ~PendingTableZero) >> (i * 32)),
+            (r, i, v) => r.WritePendingsLocked(i, v)),
         new(GICR_IGROUPR0, 1, (r, _) => r._group, (r, _, v) => r._group = v),
         new(GICR_ISENABLER0, 1, (r, _) => r._enabled, (r, _, v) => r._enabled |= v),
         new(GICR_ICENABLER0, 1, (r, _) => r._enabled, (r, _, v) => r._enabled &= ~v),
@@ -94,6 +101,7 @@ public sealed partial class Redistributor : IInterruptSink
         _group = _enabled = _latch = _active = 0;
         _edge = SgiEdges;
         _waker = Asleep;
+        ResetLpisLocked();
     }
 
     internal void PendSgiLocked(int id, bool group1)
@@ -108,7 +116,8 @@ public sealed partial class Redistributor : IInterruptSink
     internal bool IsGroup1Locked(int id) => ((_group >> id) & 1) != 0;
 
     /// <summary>
-    /// Finds the best SGI or PPI: it is pending, enabled, not active, and in an enabled group. A better candidate is kept.
+    /// Finds the best SGI, PPI or LPI: it is pending, enabled, not active, and in an enabled group. A better candidate is kept. LPIs are in
+    /// group 1.
     /// </summary>
     internal void BestLocked(ref int best, ref int bestPriority)
     {
@@ -123,6 +132,11 @@ public sealed partial class Redistributor : IInterruptSink
                 bestPriority = _priority[id];
             }
         }
+
+        if (_lpis is { Count: > 0 } lpis && _cpu.GroupEnabledLocked(group1: true))
+        {
+            lpis.Best(ref best, ref bestPriority);
+        }
     }
 
     internal void AcknowledgeLocked(int id)
@@ -135,13 +149,14 @@ public sealed partial class Redistributor : IInterruptSink
 
     private uint PendingLocked => _latch | (_level & ~_edge);
 
-    // GICR_TYPER has the affinity, the processor number and Last.
+    // GICR_TYPER has the affinity, the processor number, Last, and whether there are LPIs.
     private ulong Type
     {
         get
         {
             ulong affinity = Mpidr.FromIndex(_cpu.Index).Affinity;
-            return (((affinity & 0xFF_FFFF) | ((affinity >> 32) << 24)) << 32) | ((uint)_cpu.Index.Value << 8) | (IsLast ? 1u << 4 : 0);
+            return (((affinity & 0xFF_FFFF) | ((affinity >> 32) << 24)) << 32) | ((uint)_cpu.Index.Value << 8) | (IsLast ? 1u << 4 : 0)
+                | (_gic.LpiMemory == null ? 0 : RedistributorLpis);
         }
     }
 }

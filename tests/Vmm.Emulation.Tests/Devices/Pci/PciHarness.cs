@@ -6,7 +6,7 @@ using Vmm.Emulation.Memory;
 namespace Vmm.Emulation.Tests.Devices.Pci;
 
 /// <summary>A host bridge with small windows on a bus of its own, and functions to put on it.</summary>
-internal sealed class PciHarness : IInterruptSink
+internal sealed class PciHarness : IInterruptSink, IMsiTarget
 {
     public const ulong Ecam = 0x4000_0000;
     public const ulong Memory = 0x1000_0000;
@@ -22,6 +22,7 @@ internal sealed class PciHarness : IInterruptSink
             [.. Enumerable.Range(FirstPin, 4).Select(id => new InterruptLine(this, new IntId(id)))])
         {
             Starts = starts,
+            Messages = this,
         };
         foreach ((ulong start, DeviceRegion region) in starts.Zip(Host.Regions))
         {
@@ -37,6 +38,11 @@ internal sealed class PciHarness : IInterruptSink
     public SortedSet<int> Pins { get; } = [];
 
     public void SetInput(IntId id, bool level) => _ = level ? Pins.Add(id.Value - FirstPin) : Pins.Remove(id.Value - FirstPin);
+
+    /// <summary>The messages that functions have sent: address, data and requester.</summary>
+    public List<(ulong Address, uint Data, uint Requester)> Messages { get; } = [];
+
+    public void Send(MsiMessage message, uint requester) => Messages.Add((message.Address, message.Data, requester));
 
     public ulong Read(ulong address, int size = 4)
     {
@@ -78,4 +84,4 @@ internal sealed class TestFunction : PciFunction
 }
 
 internal sealed class TestBridge(string id, PciHost host)
-    : PciBridge(id, host, new PciIdentity(0x1234, 0x9ABC, 0x06_0400), interruptPin: 0);
+    : PciBridge(id, id, host, new PciIdentity(0x1234, 0x9ABC, 0x06_0400), interruptPin: 0);

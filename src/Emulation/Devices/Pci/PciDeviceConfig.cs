@@ -1,0 +1,22 @@
+using Vmm.Emulation.Memory;
+
+namespace Vmm.Emulation.Devices.Pci;
+
+/// <summary>A PCI device of the command line.</summary>
+/// <param name="Id">The name that the user gave it; empty for none.</param>
+/// <param name="Bus">The name of its bus; null for the root bus.</param>
+/// <param name="Slot">Its place there; null for the first that is free.</param>
+public abstract record PciDeviceConfig(string Id, string? Bus, PciSlot? Slot)
+{
+    /// <summary>Makes the function for a bus.</summary>
+    /// <param name="id">The name on the board.</param>
+    public abstract PciFunction Make(string id, PciBus bus, IDmaMemory memory);
+}
+
+/// <summary>A root port (<c>-device pcie-root-port</c>).</summary>
+/// <param name="Port">The number of its link.</param>
+public sealed record RootPortConfig(string Id, string? Bus, PciSlot? Slot, byte Port) : PciDeviceConfig(Id, Bus, Slot)
+{
+    public override PciFunction Make(string id, PciBus bus, IDmaMemory memory) =>
+        new PcieRootPort(id, Id.Length > 0 ? Id : id, bus.Host, Port);
+}
