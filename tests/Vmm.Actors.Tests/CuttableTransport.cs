@@ -24,6 +24,9 @@ internal sealed class CuttableTransport : IMigrationTransport
     /// <summary>The byte of the sender that arrives with a bit flipped.</summary>
     public long DamageSent { get; set; } = -1;
 
+    /// <summary>Called before the sender connects, with the port and how often it has connected already.</summary>
+    public Action<int, int>? Connecting { get; set; }
+
     /// <summary>Bytes that the sender has written.</summary>
     public long Sent => Volatile.Read(ref _sent);
 
@@ -37,6 +40,8 @@ internal sealed class CuttableTransport : IMigrationTransport
 
     private sealed class Endpoint(CuttableTransport transport, int port) : IMigrationEndpoint
     {
+        private int _connected;
+
         public bool HasReturnPath => true;
 
         public bool TakesChannels => true;
@@ -45,6 +50,7 @@ internal sealed class CuttableTransport : IMigrationTransport
 
         public async Task<Stream> ConnectAsync(CancellationToken stop)
         {
+            transport.Connecting?.Invoke(port, _connected++);
             var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };
             try
             {

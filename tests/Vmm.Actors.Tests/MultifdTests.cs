@@ -1,5 +1,7 @@
+using System.Net.Sockets;
 using Akka.Actor;
 using Vmm.Actors.Protocol;
+using Vmm.Emulation.Migration;
 
 namespace Vmm.Actors.Tests;
 
@@ -70,6 +72,55 @@ public sealed class MultifdTests : MigrationTestKit
         Migrate();
         Assert.Equal("", AwaitEnd(_from).Problem);
         RequireRuns(_to, _target);
+    }
+
+    /// <summary>Before each channel somebody connects who is none: with other bytes, with none, with another session, or silent.</summary>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1)]
+    [InlineData(2)]
+    [InlineData(3)]
+    public void Strangers_among_the_channels_are_turned_away(int kind)
+    {
+        OpenWithChannels("none");
+        var strangers = new List<TcpClient>();
+        _transport.Connecting = (port, connected) =>
+        {
+            if (connected > 0)
+            {
+                var stranger = new TcpClient("127.0.0.1", port);
+                strangers.Add(stranger);
+                switch (kind)
+                {
+                    case 0:
+                        stranger.GetStream().Write("GET / HTTP/1.0\r\n\r\n"u8);
+                        break;
+                    case 1:
+                        stranger.Close();
+                        break;
+                    case 2:
+                        var writer = new MigrationWriter(stranger.GetStream());
+                        writer.WriteMagic();
+                        writer.Write(MigrationRecordKind.Channel, 0, Guid.NewGuid().ToByteArray());
+                        writer.Flush();
+                        break;
+                }
+            }
+        };
+        Migrate();
+        Assert.Equal("", AwaitEnd(_from).Problem);
+        Assert.Equal(MigrationStatus.Completed, AwaitEnd(_to).Status);
+        RequireRuns(_to, _target);
+        Assert.Equal(_machine.Ram.Span(_machine.Ram.Start, 1 << 20), _target.Ram.Span(_target.Ram.Start, 1 << 20));
+        Assert.Equal(4, strangers.Count);
+        foreach (TcpClient stranger in strangers.Where(_ => kind != 1))
+        {
+            // The receiver has closed it.
+            stranger.Client.ReceiveTimeout = (int)Patience.Limit.TotalMilliseconds;
+            Assert.True(Record.Exception(() => Assert.Equal(0, stranger.Client.Receive(new byte[1]))) is null or SocketException);
+        }
+
+        strangers.ForEach(s => s.Dispose());
     }
 
     [Fact]

@@ -42,6 +42,10 @@ public interface IMigrationFile
     SafeFileHandle Open();
 }
 
+/// <summary>Somebody has connected who is no sender, and is not let in.</summary>
+/// <param name="message">Why not: one line.</param>
+public sealed class StrangerException(string message) : IOException(message);
+
 /// <summary>The open end of a receiver. Disposed of, nobody can connect any more; streams that it has given stay open.</summary>
 public interface IMigrationListener : IAsyncDisposable
 {
@@ -49,7 +53,8 @@ public interface IMigrationListener : IAsyncDisposable
     string Address { get; }
 
     /// <summary>The next sender that connects.</summary>
-    /// <exception cref="IOException">Nobody can connect any more, or the one who did is not let in.</exception>
+    /// <exception cref="StrangerException">Whoever connected is not let in. Another one can connect.</exception>
+    /// <exception cref="IOException">Nobody can connect any more.</exception>
     Task<Stream> AcceptAsync(CancellationToken stop);
 }
 

@@ -65,7 +65,7 @@ internal class IncomingLink : MigrationLink
 
     protected override void Run()
     {
-        var reception = Reception.Await(_listener, _helloTimeout, Own, () => Tell(new SenderSilent()), Stopped);
+        var reception = Reception.Await(_listener, _helloTimeout, Own, why => Tell(new StrangerTurnedAway(why)), Stopped);
         if (_channelCount == 0)
         {
             CloseListener();
@@ -168,7 +168,8 @@ internal class IncomingLink : MigrationLink
             return null;
         }
 
-        var channels = new PageChannelsReceiver(_machine.Ram, session, _channelCount, CloseStream);
+        var channels = new PageChannelsReceiver(
+            _machine.Ram, session, _channelCount, _helloTimeout, why => Tell(new StrangerTurnedAway(why)), CloseStream);
         _channels = channels;
         CancellationToken stop = Stopped;
         new Thread(() => Accept(channels, stop)) { Name = "multifd-accept", IsBackground = true }.Start();
@@ -177,13 +178,24 @@ internal class IncomingLink : MigrationLink
 
     private void Accept(PageChannelsReceiver channels, CancellationToken stop)
     {
+        using var enough = CancellationTokenSource.CreateLinkedTokenSource(stop, channels.AllCame);
         try
         {
-            for (int i = 0; i < _channelCount; i++)
+            while (true)
             {
-                channels.Add(_listener.AcceptAsync(stop).GetAwaiter().GetResult());
+                channels.AwaitRoom(enough.Token);
+                try
+                {
+                    channels.Add(_listener.AcceptAsync(enough.Token).GetAwaiter().GetResult());
+                }
+                catch (StrangerException e)
+                {
+                    Tell(new StrangerTurnedAway(e.Message));
+                }
             }
-
+        }
+        catch (OperationCanceledException) when (channels.AllCame.IsCancellationRequested)
+        {
             CloseListener();
         }
         catch (Exception e)

@@ -279,9 +279,8 @@ internal sealed class IncomingMigration : HoldingActor
 
     private void Commands()
     {
-        Receive<SenderSilent>(_ => _log.Warning(
-            "{0}: somebody connected and did not say what it is within {1} s; the link was closed, and a sender is waited for",
-            _progress.Address, _helloTimeout.TotalSeconds));
+        Receive<StrangerTurnedAway>(stranger => _log.Warning(
+            "{0}: {1}; the link was closed, and a sender is waited for", _progress.Address, stranger.Why));
         Receive<CancelMigration>(_ => Sender.Tell(new MigrationCommandDone()));
         Receive<ContinueMigration>(_ => Reject("there is no outgoing migration"));
         Receive<StartPostcopy>(_ => Reject("there is no outgoing migration"));

@@ -29,8 +29,9 @@ internal sealed record ReceiverRuns;
 /// <summary>Pages are sent and asked for again, after a lost link.</summary>
 internal sealed record LinkResumed;
 
-/// <summary>Somebody has connected and has not said what it is; another one is waited for.</summary>
-internal sealed record SenderSilent;
+/// <summary>Somebody has connected who is no sender, or says nothing; the link was closed, and another one is waited for.</summary>
+/// <param name="Why">One line.</param>
+internal sealed record StrangerTurnedAway(string Why);
 
 /// <summary>A sender has connected whose machine fits.</summary>
 internal sealed record SenderFits;

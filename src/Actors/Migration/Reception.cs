@@ -7,21 +7,31 @@ namespace Vmm.Actors.Migration;
 internal sealed record Reception(Stream Stream, MigrationReader Reader, byte[] Hello)
 {
     /// <summary>
-    /// Waits for a sender. Whoever connects and does not say within a limited time what it is, is let go, and another one is waited for:
-    /// it could be anybody who has found the port.
+    /// Waits for a sender. Whoever connects and is not let in, or does not say within a limited time what it is, is turned away, and
+    /// another one is waited for: it could be anybody who has found the port.
     /// </summary>
     /// <param name="timeout">The limit.</param>
     /// <param name="own">Is given each stream, which is the link's from then on.</param>
-    /// <param name="letGo">Somebody was silent for too long.</param>
+    /// <param name="turnedAway">Somebody was turned away: why, as one line.</param>
     /// <exception cref="MigrationException">It is no sender of this program.</exception>
     /// <exception cref="IOException">Nobody can connect any more, or the link is lost.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static Reception Await(
-        IMigrationListener listener, TimeSpan timeout, Func<Stream, Stream> own, Action letGo, CancellationToken stop)
+        IMigrationListener listener, TimeSpan timeout, Func<Stream, Stream> own, Action<string> turnedAway, CancellationToken stop)
     {
         while (true)
         {
-            Stream stream = own(listener.AcceptAsync(stop).GetAwaiter().GetResult());
+            Stream stream;
+            try
+            {
+                stream = own(listener.AcceptAsync(stop).GetAwaiter().GetResult());
+            }
+            catch (StrangerException e)
+            {
+                turnedAway(e.Message);
+                continue;
+            }
+
             using var silence = new CancellationTokenSource(timeout);
             try
             {
@@ -42,10 +52,12 @@ internal sealed record Reception(Stream Stream, MigrationReader Reader, byte[] H
             catch (Exception e) when (
                 e is IOException or ObjectDisposedException && silence.IsCancellationRequested && !stop.IsCancellationRequested)
             {
-                // The stream was closed because the time is over.
+                // The other side has closed the stream, or it was closed because the time is over.
             }
 
-            letGo();
+            turnedAway(silence.IsCancellationRequested
+                ? $"somebody connected and did not say what it is within {timeout.TotalSeconds:0.###} s"
+                : "somebody connected and closed the link without having said what it is");
         }
     }
 }

@@ -54,7 +54,7 @@ internal sealed class ResumedIncomingLink(
 {
     protected override void Run()
     {
-        var reception = Reception.Await(listener, helloTimeout, Own, () => Tell(new SenderSilent()), Stopped);
+        var reception = Reception.Await(listener, helloTimeout, Own, why => Tell(new StrangerTurnedAway(why)), Stopped);
         CloseListener();
         var writer = new MigrationWriter(reception.Stream);
         MigrationReader reader = reception.Reader;

@@ -4,13 +4,22 @@ namespace Vmm.Emulation.Migration;
 
 /// <summary>
 /// The receiver's channels for pages beside the stream of a migration (multifd), each with a thread. At the end of each pass all of them
-/// and the stream wait for each other, so no page takes the place of one of a later pass.
+/// and the stream wait for each other, so no page takes the place of one of a later pass. Anybody can connect where channels are waited
+/// for: whoever does not say that it is one of this session is turned away. A channel whose first bytes are lost is turned away too; its
+/// sender finds the link lost.
 /// </summary>
 public sealed class PageChannelsReceiver : IDisposable
 {
+    // So many who have not said yet what they are may be connected, beside the channels.
+    private const int Strangers = 16;
+
     private readonly GuestMemory _ram;
     private readonly Guid _session;
+    private readonly TimeSpan _timeout;
+    private readonly Action<string> _turnedAway;
     private readonly Action _failed;
+    private readonly SemaphoreSlim _room;
+    private readonly CancellationTokenSource _allCame = new();
     private readonly Barrier _passEnds;
     private readonly CancellationTokenSource _over = new();
     private readonly Lock _lock = new();
@@ -19,6 +28,7 @@ public sealed class PageChannelsReceiver : IDisposable
     private readonly List<Stream> _streams = [];
     private readonly List<Thread> _threads = [];
     private readonly RamSink?[] _sinks;
+    private int _came;
     private bool _closed;
     private Exception? _failure;
 
@@ -27,12 +37,18 @@ public sealed class PageChannelsReceiver : IDisposable
 
     /// <param name="session">Of the migration.</param>
     /// <param name="channels">How many there are to be.</param>
+    /// <param name="timeout">How long whoever connects has to say what it is.</param>
+    /// <param name="turnedAway">Called for whoever was no channel, by its thread: why, as one line.</param>
     /// <param name="failed">Called once when one of them fails, by its thread: the stream is to be closed.</param>
-    public PageChannelsReceiver(GuestMemory ram, Guid session, int channels, Action failed)
+    public PageChannelsReceiver(
+        GuestMemory ram, Guid session, int channels, TimeSpan timeout, Action<string> turnedAway, Action failed)
     {
         _ram = ram;
         _session = session;
+        _timeout = timeout;
+        _turnedAway = turnedAway;
         _failed = failed;
+        _room = new SemaphoreSlim(channels + Strangers);
         _sinks = new RamSink?[channels];
         _passEnds = new Barrier(channels + 1);
     }
@@ -61,6 +77,12 @@ public sealed class PageChannelsReceiver : IDisposable
         }
     }
 
+    /// <summary>Cancelled when all channels have come.</summary>
+    public CancellationToken AllCame => _allCame.Token;
+
+    /// <summary>Waits until not too many are connected. Each <see cref="Add"/> follows such a wait.</summary>
+    public void AwaitRoom(CancellationToken stop) => _room.Wait(stop);
+
     /// <summary>Somebody has connected who is to be a channel. Any thread.</summary>
     /// <param name="stream">This object's from now on.</param>
     public void Add(Stream stream)
@@ -78,6 +100,25 @@ public sealed class PageChannelsReceiver : IDisposable
             _threads.Add(thread);
             thread.Start();
         }
+    }
+
+    // Nobody waits for the calling thread any more.
+    private void TurnAway(Stream stream, string why)
+    {
+        lock (_lock)
+        {
+            if (_closed)
+            {
+                return;
+            }
+
+            _streams.Remove(stream);
+            _threads.Remove(Thread.CurrentThread);
+        }
+
+        stream.Dispose();
+        _room.Release();
+        _turnedAway(why);
     }
 
     /// <summary>A channel that is to come cannot. Any thread.</summary>
@@ -162,9 +203,11 @@ public sealed class PageChannelsReceiver : IDisposable
     {
         try
         {
-            var reader = new MigrationReader(stream);
-            reader.ReadMagic();
-            RamSink sink = Introduce(reader);
+            if (Introduce(stream) is not var (reader, sink))
+            {
+                return;
+            }
+
             ulong passes = 0;
             while (true)
             {
@@ -189,17 +232,49 @@ public sealed class PageChannelsReceiver : IDisposable
         }
     }
 
-    private RamSink Introduce(MigrationReader reader)
+    // Null for one who was turned away.
+    private (MigrationReader Reader, RamSink Sink)? Introduce(Stream stream)
     {
-        MigrationRecord record = reader.Expect(MigrationRecordKind.Channel);
+        using var silence = new CancellationTokenSource(_timeout);
+        try
+        {
+            using (silence.Token.Register(stream.Dispose))
+            {
+                var reader = new MigrationReader(stream);
+                reader.ReadMagic();
+                return (reader, Take(reader.Expect(MigrationRecordKind.Channel), reader));
+            }
+        }
+        catch (Exception e) when (e is MigrationException or IOException or ObjectDisposedException)
+        {
+            TurnAway(stream, silence.IsCancellationRequested
+                ? $"somebody connected as a multifd channel and did not say what it is within {_timeout.TotalSeconds:0.###} s"
+                : $"somebody connected who is no multifd channel of this migration ({e.Message})");
+            return null;
+        }
+    }
+
+    private RamSink Take(MigrationRecord record, MigrationReader reader)
+    {
         byte[] session = reader.ReadPayload();
+        RamSink sink;
         lock (_lock)
         {
-            return session.AsSpan().SequenceEqual(_session.ToByteArray()) && record.Argument < (ulong)_sinks.Length
-                && _sinks[record.Argument] == null
-                ? _sinks[record.Argument] = new RamSink(_ram, reader)
-                : throw new MigrationException("somebody has connected who is no multifd channel of this migration");
+            if (!session.AsSpan().SequenceEqual(_session.ToByteArray()) || record.Argument >= (ulong)_sinks.Length
+                || _sinks[record.Argument] != null)
+            {
+                throw new MigrationException("it has another session or number");
+            }
+
+            sink = _sinks[record.Argument] = new RamSink(_ram, reader);
+            if (++_came < _sinks.Length)
+            {
+                return sink;
+            }
         }
+
+        _allCame.Cancel();
+        return sink;
     }
 
     private static void RequirePass(ulong argument, ulong expected)

@@ -12,6 +12,9 @@ internal sealed class SocketListener : IMigrationListener
     private readonly Socket _socket;
     private readonly string? _path;
 
+    // 1 once it has been disposed of: another listener may have a file of that name from then on.
+    private int _isClosed;
+
     /// <param name="socket">It is bound, and belongs to the listener.</param>
     /// <param name="path">The file of a Unix socket, which is removed at the end; null for TCP.</param>
     public SocketListener(Socket socket, string address, string? path)
@@ -57,6 +60,11 @@ internal sealed class SocketListener : IMigrationListener
 
     public ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _isClosed, 1) != 0)
+        {
+            return ValueTask.CompletedTask;
+        }
+
         _socket.Dispose();
         try
         {

@@ -29,7 +29,7 @@ internal sealed class TlsEndpoint(IMigrationEndpoint plain, TlsCredentials crede
     public IMigrationListener Listen()
     {
         Expect(server: true);
-        return new Listener(plain.Listen(), credentials);
+        return new Listener(plain.Listen(), credentials, plain.TakesChannels);
     }
 
     private void Expect(bool server)
@@ -41,14 +41,22 @@ internal sealed class TlsEndpoint(IMigrationEndpoint plain, TlsCredentials crede
         }
     }
 
-    private sealed class Listener(IMigrationListener plain, TlsCredentials credentials) : IMigrationListener
+    /// <param name="takesOthers">Whoever is not let in takes nobody's place.</param>
+    private sealed class Listener(IMigrationListener plain, TlsCredentials credentials, bool takesOthers) : IMigrationListener
     {
         public string Address => plain.Address;
 
         public async Task<Stream> AcceptAsync(CancellationToken stop)
         {
             Stream link = await plain.AcceptAsync(stop).ConfigureAwait(false);
-            return await credentials.AcceptAsync(link, stop).ConfigureAwait(false);
+            try
+            {
+                return await credentials.AcceptAsync(link, stop).ConfigureAwait(false);
+            }
+            catch (IOException e) when (takesOthers)
+            {
+                throw new StrangerException(e.Message);
+            }
         }
 
         public ValueTask DisposeAsync() => plain.DisposeAsync();

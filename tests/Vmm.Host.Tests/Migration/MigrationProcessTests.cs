@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using System.Globalization;
+using System.Net.Sockets;
 using System.Text.Json.Nodes;
 
 namespace Vmm.Host.Tests.Migration;
@@ -30,6 +32,55 @@ public sealed class MigrationProcessTests : IDisposable
         return socket["type"]!.ToString() == "unix" ? $"unix:{socket["path"]}" : $"tcp:{socket["host"]}:{socket["port"]}";
     }
 
+    // The option of one side.
+    private string[] Credentials(string kind, string side)
+    {
+        File.WriteAllText(At("keys.psk"), $"qemu:{new string('a', 64)}\n");
+        return
+        [
+            "-object",
+            kind == "psk" ? $"tls-creds-psk,id=tls,endpoint={side},dir={_folder}"
+                : $"tls-creds-x509,id=tls,endpoint={side},dir={_certificates.Folder(side, side == "server" ? "127.0.0.1" : "c.example")}",
+        ];
+    }
+
+    /// <summary>Whoever finds the port of a receiver and is not let in is told of in one line, and the sender comes after it.</summary>
+    [Theory]
+    [InlineData("tls")]
+    [InlineData("psk")]
+    public async Task Receiver_with_TLS_turns_strangers_away_and_takes_the_sender(string kind)
+    {
+        var parameters = new JsonObject { ["tls-creds"] = "tls" };
+        await using VmWithQmp receiver = await VmWithQmp.StartAsync(_folder, ["-incoming", "defer", .. Credentials(kind, "server")]);
+        await receiver.Qmp.AskAsync("migrate-set-parameters", parameters);
+        await receiver.Qmp.AskAsync("migrate-incoming", To("tcp:127.0.0.1:0"));
+        string address = await AddressAsync(receiver);
+        int port = int.Parse(address.Split(':')[^1], CultureInfo.InvariantCulture);
+        foreach (int stranger in (int[])[0, 1, 2])
+        {
+            if (stranger == 0)
+            {
+                await Assert.ThrowsAsync<IOException>(() => TestCertificates.Transport(_certificates.Folder("client", null), "client")
+                    .Parse(address, "tls", "").ConnectAsync(CancellationToken.None));
+            }
+            else
+            {
+                using var client = new TcpClient("127.0.0.1", port);
+                await client.GetStream().WriteAsync(new byte[stranger == 1 ? 20 : 0]);
+            }
+
+            await receiver.UntilSaidAsync("TLS handshake with the sender failed: ");
+            Assert.Equal("inmigrate", await receiver.StatusAsync());
+        }
+
+        await using VmWithQmp sender = await VmWithQmp.StartAsync(_folder, Credentials(kind, "client"));
+        await sender.UntilAsync("query-status", s => s["status"]!.ToString() == "running");
+        await sender.Qmp.AskAsync("migrate-set-parameters", parameters.DeepClone().AsObject());
+        await sender.Qmp.AskAsync("migrate", To(address));
+        await sender.UntilMigrationAsync("completed");
+        await receiver.UntilAsync("query-status", s => s["status"]!.ToString() == "running");
+    }
+
     [Theory]
     [InlineData("tcp")]
     [InlineData("unix")]
@@ -40,13 +91,10 @@ public sealed class MigrationProcessTests : IDisposable
     public async Task Machine_moves_and_runs_in_the_other_process_alone(string kind, bool channels = false)
     {
         bool tls = kind is "tls" or "psk";
-        File.WriteAllText(At("keys.psk"), $"qemu:{new string('a', 64)}\n");
-        string Credentials(string side) => kind == "psk" ? $"tls-creds-psk,id=tls,endpoint={side},dir={_folder}"
-            : $"tls-creds-x509,id=tls,endpoint={side},dir={_certificates.Folder(side, side == "server" ? "127.0.0.1" : "c.example")}";
-        await using VmWithQmp sender = await VmWithQmp.StartAsync(_folder, tls ? ["-object", Credentials("client")] : []);
+        await using VmWithQmp sender = await VmWithQmp.StartAsync(_folder, tls ? Credentials(kind, "client") : []);
         await using VmWithQmp receiver = await VmWithQmp.StartAsync(
             _folder, ["-incoming", tls || channels ? "defer" : kind == "unix" ? $"unix:{At("s")}" : "tcp:127.0.0.1:0",
-                .. tls ? new[] { "-object", Credentials("server") } : []]);
+                .. tls ? Credentials(kind, "server") : []]);
         Assert.Equal("inmigrate", await receiver.StatusAsync());
         await sender.UntilAsync("query-status", s => s["status"]!.ToString() == "running");
         if (tls)

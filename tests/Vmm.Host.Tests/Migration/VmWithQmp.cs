@@ -63,6 +63,21 @@ internal sealed class VmWithQmp : IAsyncDisposable
         return ["-m", "64M", "-smp", "2", "-kernel", image, "-initrd", initrd, "-serial", "none"];
     }
 
+    /// <summary>Reads what it says on its terminal up to a line with these words.</summary>
+    public async Task UntilSaidAsync(string words)
+    {
+        using var patience = new CancellationTokenSource(Patience.Limit);
+        while (await _process.StandardError.ReadLineAsync(patience.Token) is { } line)
+        {
+            if (line.Contains(words, StringComparison.Ordinal))
+            {
+                return;
+            }
+        }
+
+        Assert.Fail($"it has never said '{words}'");
+    }
+
     public async Task<string> StatusAsync() => (await Qmp.AskAsync("query-status"))["status"]!.GetValue<string>();
 
     /// <summary>Waits until a query has a member with a value.</summary>
