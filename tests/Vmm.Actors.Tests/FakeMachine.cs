@@ -116,9 +116,18 @@ internal sealed class FakeMachine : IVmMachine
         ClockRuns = value;
     }
 
-    public SavedMachine Identity =>
-        new("virt", Ram.Size, Ram.Start.Value, true, PowerOnCpus.CanLeave, null, null, "max", 0xF0510, 48, [], PowerOnCpus.Enabled,
-            PowerOnCpus.Disabled, 1, 1, PossibleCpus, 1);
+    /// <summary>Called by whoever wants to know what a snapshot is of: the tasks of saves and loads.</summary>
+    public Action OnIdentity { get; set; } = () => { };
+
+    public SavedMachine Identity
+    {
+        get
+        {
+            OnIdentity();
+            return new("virt", Ram.Size, Ram.Start.Value, true, PowerOnCpus.CanLeave, null, null, "max", 0xF0510, 48, [],
+                PowerOnCpus.Enabled, PowerOnCpus.Disabled, 1, 1, PossibleCpus, 1);
+        }
+    }
 
     public IReadOnlyList<IStateUnit> StateUnits =>
     [

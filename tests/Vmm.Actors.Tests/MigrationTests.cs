@@ -234,6 +234,28 @@ public sealed class MigrationTests : MigrationTestKit
         RequireRuns(_to, _target);
     }
 
+    /// <summary>The receiver's VM is held from the sender's first word on; a part of it that fails then ends the migration.</summary>
+    [Theory]
+    [InlineData("devices/rtc")]
+    [InlineData("gic")]
+    public void Part_of_a_waiting_VM_that_fails_while_RAM_comes_refuses_the_guest(string part)
+    {
+        Open();
+        Done(_from, new SetMigrationCapabilities([MigrationCapability.PauseBeforeSwitchover], [true]));
+        Migrate();
+        AwaitCondition(() => Info(_from).Status == MigrationStatus.PreSwitchover && Info(_to).Status == MigrationStatus.Active);
+        Sys.ActorSelection(_to.Path / part.Split('/')).Tell(Kill.Instance);
+        AwaitStatus(_to, VmRunState.InternalError);
+        Done(_from, new ContinueMigration(MigrationStatus.PreSwitchover));
+        MigrationInfo info = AwaitEnd(_from);
+        Assert.Equal(MigrationStatus.Failed, info.Status);
+        Assert.StartsWith("the receiver refuses: Resetting the Virtual Machine is required (", info.Problem, StringComparison.Ordinal);
+        RequireRuns(_from, _machine);
+        Assert.Equal(MigrationStatus.Failed, AwaitEnd(_to).Status);
+        Assert.Equal(VmRunState.InternalError, Status(_to).RunState);
+        Assert.DoesNotContain("loaded", _target.Log);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -386,6 +408,7 @@ public sealed class MigrationTests : MigrationTestKit
         Done(_from, new StartPostcopy());
         AwaitCondition(() => Info(_from).Status == MigrationStatus.PostcopyActive);
         AwaitStatus(_to, VmRunState.Running);
+        Assert.InRange(Info(_from).DowntimeBytes, 1, Info(_from).Transferred);
         Assert.Equal(VmRunState.PostMigrate, Status(_from).RunState);
         Assert.True(_target.MissingPages.Count > 0);
     }
@@ -411,7 +434,9 @@ public sealed class MigrationTests : MigrationTestKit
         Assert.Contains("There's a migration process", Rejection(_from, new ContinueVm()));
         Assert.Contains("cannot be cancelled", Rejection(_from, new CancelMigration()));
         Done(_from, new SetMigrationParameters([MigrationParameter.MaxPostcopyBandwidth], ["0"]));
-        Assert.Equal(MigrationStatus.Completed, AwaitEnd(_from).Status);
+        MigrationInfo sent = AwaitEnd(_from);
+        Assert.Equal(MigrationStatus.Completed, sent.Status);
+        Assert.InRange(sent.PostcopyBytes, 3 * 4096, sent.Transferred - sent.DowntimeBytes);
         Assert.Equal(MigrationStatus.Completed, AwaitEnd(_to).Status);
         Assert.Equal(_machine.Ram.Span(_machine.Ram.Start, 1 << 20), _target.Ram.Span(_target.Ram.Start, 1 << 20));
         RequireRuns(_to, _target);

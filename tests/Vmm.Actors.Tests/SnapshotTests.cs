@@ -72,6 +72,45 @@ public sealed class SnapshotTests : VmTestKit
         Assert.True(machine.ClockRuns);
     }
 
+    /// <summary>
+    /// A request that is rejected while its task runs, as when a part of the VM fails, is over: what the task answers later is not taken
+    /// for the answer of the next request's task.
+    /// </summary>
+    [Fact]
+    public void Task_that_ends_late_is_not_taken_for_that_of_the_next_request()
+    {
+        IActorRef vm = StartVm();
+        vm.Tell(new StopVm(), TestActor);
+        ExpectMsg<VmStatus>(s_patience);
+        foreach ((string tag, byte filling) in new (string, byte)[] { ("one", 1), ("two", 2) })
+        {
+            _machine.Ram.Span(_machine.Ram.Start, 4096).Fill(filling);
+            Save(vm, tag);
+        }
+
+        SemaphoreSlim[] turns = [new SemaphoreSlim(0), new SemaphoreSlim(0)];
+        int tasks = 0;
+        _machine.OnIdentity = () =>
+        {
+            int task = Interlocked.Increment(ref tasks);
+            if (task <= turns.Length)
+            {
+                Assert.True(turns[task - 1].Wait(Patience.Limit));
+            }
+        };
+        vm.Tell(new LoadSnapshot("one"), TestActor);
+        AwaitCondition(() => Volatile.Read(ref tasks) == 1);
+        Sys.ActorSelection(vm.Path / "snapshots").Tell(new VmCommandRejected(RejectionCode.ResetRequired, "a part has failed"));
+        Assert.Equal("a part has failed", ExpectMsg<VmCommandRejected>(s_patience).Reason);
+        vm.Tell(new LoadSnapshot("two"), TestActor);
+        AwaitCondition(() => Volatile.Read(ref tasks) == 2);
+        turns[0].Release();
+        ExpectNoMsg(TimeSpan.FromMilliseconds(300));
+        turns[1].Release();
+        ExpectMsg<SnapshotLoaded>(s_patience);
+        Assert.Equal(2, _machine.Ram.Span(_machine.Ram.Start, 1)[0]);
+    }
+
     private PluggedVcpus Plugged(IActorRef vm)
     {
         vm.Tell(new GetPluggedVcpus(), TestActor);

@@ -12,7 +12,7 @@ public sealed class MigrationCommandsTests : IDisposable
     {
         Status = MigrationStatus.Active, TotalMilliseconds = 308, SetupMilliseconds = 8, DowntimeMilliseconds = 300,
         Transferred = 106_772, Remaining = 404_205_568, Total = 448_929_792, ZeroPages = 10_917, NormalPages = 2, Pass = 1,
-        BytesPerSecond = 315_173,
+        BytesPerSecond = 315_173, PrecopyBytes = 106_772,
     };
 
     private static readonly MigrationInfo s_completed = s_active with
@@ -189,6 +189,18 @@ public sealed class MigrationCommandsTests : IDisposable
         Assert.True(_vm.Commands.Vm.ExitsOnFailedMigration);
         await client.AskAsync("""{"execute":"migrate-incoming","arguments":{"uri":"tcp:0:1","exit-on-error":false}}""");
         Assert.False(_vm.Commands.Vm.ExitsOnFailedMigration);
+    }
+
+    [Fact]
+    public async Task Bytes_are_told_apart_by_where_the_guest_ran()
+    {
+        MigrationInfo apart = s_completed with { PrecopyBytes = 100_000, PostcopyBytes = 2048 };
+        Is(apart);
+        Assert.Contains(
+            "\"precopy-bytes\":100000,\"downtime-bytes\":4724,\"postcopy-bytes\":2048,", await Query(), StringComparison.Ordinal);
+        Is(apart);
+        Assert.EndsWith("\nprecopy ram: 97 kbytes\ndowntime ram: 4 kbytes\npostcopy ram: 2 kbytes",
+            await new HmpMonitor(_vm.Commands).Execute("info migrate"), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Akka.Actor;
+using Vmm.Actors.Snapshots;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Migration;
 using Vmm.Emulation.Snapshots;
@@ -24,6 +25,7 @@ internal sealed class IncomingFile(IActorRef actor, IVmMachine machine, IMigrati
         try
         {
             saved.RequireFits(_machine.Identity);
+            VmState.RequireFits(_machine, saved.Manifest.State.Length);
             saved.CheckMap();
             SavedMigration migration = saved.Manifest.Migration!;
             Tell(new SenderFits());

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Akka.Actor;
 using Vmm.Actors.Protocol;
+using Vmm.Actors.Snapshots;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Migration;
 using Vmm.Emulation.State;
@@ -133,7 +134,10 @@ internal class IncomingLink : MigrationLink
             {
                 switch (record.Kind)
                 {
+                    case MigrationRecordKind.State when units.Count > 0:
+                        throw new MigrationException("the migration stream has two states");
                     case MigrationRecordKind.State:
+                        VmState.RequireFits(_machine, record.Length);
                         units = Archive.Read(reader.ReadPayload());
                         break;
                     case MigrationRecordKind.Missing:

@@ -34,8 +34,10 @@ internal class OutgoingLink : MigrationLink
     private volatile PageChannels? _channels;
     private volatile bool _postcopy;
 
-    // The thread sets it.
+    // The thread sets them. The last two are the bytes that were written when the guest stood still, and when it ran at the receiver.
     private long _expectedMilliseconds;
+    private long _writtenWhenHeld = long.MaxValue;
+    private long _writtenWhenGone = long.MaxValue;
 
     protected OutgoingLink(
         IActorRef actor, IVmMachine machine, IMigrationEndpoint endpoint, MigrationHello hello, MigrationSettings settings)
@@ -61,6 +63,12 @@ internal class OutgoingLink : MigrationLink
 
     /// <summary>Bytes that were written. Any thread.</summary>
     public long Written => _ram?.Written ?? 0;
+
+    /// <summary>Those of them that were written while the guest ran here. Any thread.</summary>
+    public long WrittenBefore => Math.Min(Written, Volatile.Read(ref _writtenWhenHeld));
+
+    /// <summary>Those of them that were written when the guest ran at the receiver (postcopy). Any thread.</summary>
+    public long WrittenAfter => Math.Max(0, Written - Volatile.Read(ref _writtenWhenGone));
 
     /// <summary>Those of them that went over channels beside the stream (multifd). Any thread.</summary>
     public long MultifdBytes => _channels?.ChannelBytes ?? 0;
@@ -149,6 +157,7 @@ internal class OutgoingLink : MigrationLink
             _machine.TraceStep("the receiver has the guest");
             if (missing != null)
             {
+                Volatile.Write(ref _writtenWhenGone, Written);
                 Tell(new ReceiverRuns());
                 var server = new PageServer(_machine.Ram, reader, writer, missing, PostcopyLimit);
                 _server = server;
@@ -205,6 +214,7 @@ internal class OutgoingLink : MigrationLink
         _machine.TraceStep($"{left.Length} pages are left");
         Tell(new StopWanted());
         _rest.Task.Wait(Stopped);
+        Volatile.Write(ref _writtenWhenHeld, Written);
         return (left, _rest.Task.Result);
     }
 

@@ -386,7 +386,7 @@ internal sealed class OutgoingMigration : HoldingActor
     private MigrationInfo Describe() => _progress.Describe(
         _link.Written, _resumed?.Left ?? _link.Left, _link.Ram?.ZeroPages ?? 0, _link.Ram?.NormalPages ?? 0,
         _link.Ram?.LinkBytesPerSecond ?? 0, _link.ExpectedMilliseconds, _link.Requested + (_resumed?.Requested ?? 0))
-        with { MultifdBytes = _link.MultifdBytes };
+        with { MultifdBytes = _link.MultifdBytes, PrecopyBytes = _link.WrittenBefore, PostcopyBytes = _link.WrittenAfter };
 
     private static long Now => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 }

@@ -120,6 +120,8 @@ public sealed record MigrationPassed(long Pass) : IProtocolMessage;
 /// <param name="PassPages">Pages that each pass sent.</param>
 /// <param name="PassMilliseconds">How long each pass took.</param>
 /// <param name="MultifdBytes">Bytes, of those that were sent, that went over channels beside the stream (multifd).</param>
+/// <param name="PrecopyBytes">Those of them that were sent while the guest ran at the sender.</param>
+/// <param name="PostcopyBytes">Those of them that were sent when it ran at the receiver.</param>
 public sealed record MigrationInfo(
     MigrationStatus Status,
     bool Incoming,
@@ -140,7 +142,13 @@ public sealed record MigrationInfo(
     int ThrottlePercent,
     long[] PassPages,
     long[] PassMilliseconds,
-    long MultifdBytes = 0) : IProtocolMessage;
+    long MultifdBytes = 0,
+    long PrecopyBytes = 0,
+    long PostcopyBytes = 0) : IProtocolMessage
+{
+    /// <summary>Those of the bytes that were sent while the guest stood still.</summary>
+    public long DowntimeBytes => Transferred - PrecopyBytes - PostcopyBytes;
+}
 
 /// <summary>QEMU's MigrationStatus (qapi/migration.json).</summary>
 public enum MigrationStatus

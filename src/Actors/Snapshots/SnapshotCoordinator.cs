@@ -242,6 +242,7 @@ internal sealed class SnapshotCoordinator : HoldingActor
         try
         {
             snapshot.RequireFits(Machine.Identity);
+            VmState.RequireFits(Machine, snapshot.Manifest.State.Length);
             snapshot.CheckMap();
             return new Prepared(snapshot, LoadableVm.Of(Machine, snapshot.ReadState()));
         }

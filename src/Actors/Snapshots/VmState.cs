@@ -16,6 +16,11 @@ internal sealed record VmState(IReadOnlyList<SavedUnit> Units, SavedCpu[] Cpus, 
 {
     internal const string Hotplug = "hotplug";
 
+    // Input that the guest has not read is the most that an actor keeps (UartActor).
+    private const long OfActors = 20 << 20;
+    private const long OfDevice = 64 << 10;
+    private const long OfCpu = 64 << 10;
+
     /// <param name="devices">The archive of each device.</param>
     /// <param name="frozen">Null on a machine without hotplug.</param>
     public static VmState Of(IVmMachine machine, IReadOnlyDictionary<string, byte[]> devices, HotplugFrozen? frozen)
@@ -25,6 +30,21 @@ internal sealed record VmState(IReadOnlyList<SavedUnit> Units, SavedCpu[] Cpus, 
             [.. UnitsOf(machine, devices, frozen)],
             [.. power.Ids.Select((id, cpu) => new SavedCpu(cpu, id, machine.IsEnabled(cpu)))],
             machine.Clock, DateTimeOffset.UtcNow);
+    }
+
+    /// <summary>More bytes than the archive of such a machine's state can have, without RAM.</summary>
+    public static long LargestOf(IVmMachine machine) =>
+        OfActors + (machine.PossibleCpus * OfCpu)
+        + machine.Devices.Sum(d => OfDevice + d.Device.Regions.Sum(r => (long)(r.Memory?.Size ?? 0)));
+
+    /// <summary>Refuses a state before memory is taken for it.</summary>
+    /// <exception cref="StateException">It cannot be this machine's: one line.</exception>
+    public static void RequireFits(IVmMachine machine, long bytes)
+    {
+        if (bytes > LargestOf(machine))
+        {
+            throw new StateException($"a state of {bytes} bytes cannot be this machine's, which has at most {LargestOf(machine)}");
+        }
     }
 
     private static IEnumerable<SavedUnit> UnitsOf(

@@ -13,6 +13,9 @@ public sealed class PageChannelsReceiver : IDisposable
     // So many who have not said yet what they are may be connected, beside the channels.
     private const int Strangers = 16;
 
+    // So long a channel may be behind the stream.
+    private static readonly TimeSpan s_lag = TimeSpan.FromSeconds(20);
+
     private readonly GuestMemory _ram;
     private readonly Guid _session;
     private readonly TimeSpan _timeout;
@@ -152,6 +155,12 @@ public sealed class PageChannelsReceiver : IDisposable
         using var either = CancellationTokenSource.CreateLinkedTokenSource(stop, _over.Token);
         try
         {
+            // Whatever a channel has sent, it has sent before: one that has not come by now was lost on its way.
+            if (WaitHandle.WaitAny([AllCame.WaitHandle, either.Token.WaitHandle], s_lag) == WaitHandle.WaitTimeout)
+            {
+                throw new IOException($"a multifd channel was lost: of {_sinks.Length}, only {Volatile.Read(ref _came)} have come");
+            }
+
             _passEnds.SignalAndWait(either.Token);
         }
         catch (OperationCanceledException) when (!stop.IsCancellationRequested)

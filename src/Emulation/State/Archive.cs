@@ -17,6 +17,9 @@ public static class Archive
     private const uint VersionWithoutLengths = 2;
     private const uint VersionWithoutSchemas = 1;
 
+    // More than every machine has. A unit may be small, and an object is made of each.
+    private const int MostUnits = 4096;
+
     private static ReadOnlySpan<byte> Magic => "VMMSNAP\n"u8;
 
     /// <summary>Saves all units; <paramref name="stream"/> stays open.</summary>
@@ -107,7 +110,7 @@ public static class Archive
 
         var units = new List<SavedUnit>();
         var ids = new HashSet<string>(StringComparer.Ordinal);
-        for (int count = input.ReadCount(); count > 0; count--)
+        for (int count = input.ReadCount(MostUnits); count > 0; count--)
         {
             string id = input.ReadString();
             int schema = version == VersionWithoutSchemas ? 1 : (int)input.ReadUInt32();

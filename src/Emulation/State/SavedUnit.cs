@@ -46,7 +46,9 @@ public sealed record SavedUnit(string Id, int Version, ReadOnlyMemory<byte> Fiel
 /// <summary>Bytes of saved state, read in order. A length is held against what is left before anything is made of it.</summary>
 internal sealed class StateInput(ReadOnlyMemory<byte> bytes)
 {
-    private static readonly UTF8Encoding s_utf8 = new(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true);
+    // Flash has a field for each of its sectors. A field may be small, and an entry of a table is made of each.
+    private const int MostFields = 4096;
+    private const int LongestName = 255;
 
     private int _at;
 
@@ -65,40 +67,31 @@ internal sealed class StateInput(ReadOnlyMemory<byte> bytes)
     public uint ReadUInt32() => BinaryPrimitives.ReadUInt32LittleEndian(Take(sizeof(uint)).Span);
 
     /// <summary>A length or a number of things, each of which takes at least a byte.</summary>
-    public int ReadCount()
+    public int ReadCount(int most = int.MaxValue)
     {
         uint count = ReadUInt32();
-        return count <= (uint)(bytes.Length - _at) ? (int)count : throw Cut();
+        return count <= (uint)Math.Min(bytes.Length - _at, most) ? (int)count : throw Cut();
     }
 
-    /// <summary>As <see cref="BinaryWriter.Write(string)"/> has written it.</summary>
+    /// <summary>A name, as <see cref="BinaryWriter.Write(string)"/> has written it. Names are printable characters of ASCII.</summary>
     public string ReadString()
     {
-        int length = 0;
-        int shift = 0;
-        byte next;
-        do
+        // Behind a 7-bit-encoded length of one or two bytes.
+        int length = Take(1).Span[0];
+        if (length > 0x7F)
         {
-            next = Take(1).Span[0];
-            length |= (next & 0x7F) << shift;
-            shift += 7;
+            length = (length & 0x7F) | (Take(1).Span[0] << 7);
         }
-        while ((next & 0x80) != 0 && shift < 28);
-        try
-        {
-            return s_utf8.GetString(Take((next & 0x80) == 0 ? length : -1).Span);
-        }
-        catch (ArgumentException)
-        {
-            throw Cut();
-        }
+
+        ReadOnlySpan<byte> name = Take(length <= LongestName ? length : -1).Span;
+        return name.ContainsAnyExceptInRange((byte)' ', (byte)'~') ? throw Cut() : Encoding.ASCII.GetString(name);
     }
 
     /// <summary>The fields of a unit, by name.</summary>
     public Dictionary<string, ReadOnlyMemory<byte>> ReadFields(string unit)
     {
         var fields = new Dictionary<string, ReadOnlyMemory<byte>>(StringComparer.Ordinal);
-        for (int count = ReadCount(); count > 0; count--)
+        for (int count = ReadCount(MostFields); count > 0; count--)
         {
             string name = ReadString();
             if (!fields.TryAdd(name, Take(ReadCount())))

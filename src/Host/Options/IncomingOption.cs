@@ -1,4 +1,6 @@
 using Vmm.Host.Migration;
+using Vmm.Management.Commands;
+using Vmm.Management.Qapi;
 
 namespace Vmm.Host.Options;
 
@@ -8,22 +10,19 @@ public static class IncomingOption
     /// <summary>A monitor will say where it comes from (<c>migrate-incoming</c>).</summary>
     public const string Defer = "defer";
 
-    public const string Syntax = $"{Defer}, {MigrationUri.Syntax}";
+    public const string Syntax = $"{Defer}, {MigrationUri.Syntax}, or a channel as JSON";
 
+    /// <returns>The address as a URI, also for a channel as JSON (QAPI's <c>MigrationChannel</c>); or <see cref="Defer"/>.</returns>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static string Parse(string text)
     {
-        if (text.StartsWith('{'))
-        {
-            throw new OptionException($"not supported: a channel as JSON; there are {Syntax}");
-        }
-
         try
         {
-            _ = text == Defer ? null : MigrationUri.Parse(text);
-            return text;
+            string address = text.StartsWith('{') ? MigrationChannels.OfUncheckedChannel(KeyValues.ReadObject(text)) : text;
+            _ = address == Defer ? null : MigrationUri.Parse(address);
+            return address;
         }
-        catch (FormatException e)
+        catch (Exception e) when (e is FormatException or QapiException)
         {
             throw new OptionException(e.Message);
         }

@@ -43,15 +43,17 @@ public static class KeyValues
             return Parse(text, impliedKey);
         }
 
+        return [.. ReadObject(text).Select(m => (m.Key, (string?)TextOf(m.Key, m.Value)))];
+    }
+
+    /// <exception cref="OptionException">The text is no JSON object.</exception>
+    public static JsonObject ReadObject(string text)
+    {
         var reader = new JsonMessageReader();
         (JsonNode? Message, JsonMessageException? Error)[] read = [.. reader.Feed(Encoding.UTF8.GetBytes(text))];
-        if (read is not [(JsonObject members, null)] || reader.HasPart)
-        {
-            throw new OptionException(Array.Find(read, r => r.Error != null).Error?.Message
+        return read is [(JsonObject members, null)] && !reader.HasPart ? members
+            : throw new OptionException(Array.Find(read, r => r.Error != null).Error?.Message
                 ?? (read.Length > 0 ? "JSON parse error, stray text" : "JSON parse error, premature EOI"));
-        }
-
-        return [.. members.Select(m => (m.Key, (string?)TextOf(m.Key, m.Value)))];
     }
 
     private static string TextOf(string key, JsonNode? value) => value?.GetValueKind() switch

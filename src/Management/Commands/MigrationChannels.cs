@@ -7,8 +7,16 @@ namespace Vmm.Management.Commands;
 /// The addresses of QAPI (qapi/sockets.json, <c>MigrationChannel</c> of qapi/migration.json) in the form of one line, such as
 /// tcp:HOST:PORT, and the other way round.
 /// </summary>
-internal static class MigrationChannels
+public static class MigrationChannels
 {
+    /// <summary>The address that a <c>MigrationChannel</c> gives, which has not been looked at.</summary>
+    /// <exception cref="QapiException">It is none, or of a kind that is not supported: one line.</exception>
+    public static string OfUncheckedChannel(JsonObject channel)
+    {
+        QapiInput.Read<MigrationChannel>(channel);
+        return OfChannel(channel);
+    }
+
     /// <summary>The one address that the arguments <c>uri</c> and <c>channels</c> give.</summary>
     /// <param name="arguments">They have the types of the schema.</param>
     /// <exception cref="QapiException">There is none, or it is of a kind that is not supported.</exception>

@@ -200,9 +200,9 @@ public sealed class MigrationCommands(MonitorVm vm)
         PageSize,
         info.MultifdBytes,
         info.BytesPerSecond / PageSize,
-        info.Transferred,
-        DowntimeBytes: 0,
-        PostcopyBytes: 0,
+        info.PrecopyBytes,
+        info.DowntimeBytes,
+        info.PostcopyBytes,
         DirtySyncMissedZeroCopy: 0);
 
     private Task SetParameters(JsonObject arguments)

@@ -160,7 +160,6 @@ public sealed record MigrationParametersInfo(
 /// <param name="Duplicate">Pages that were sent as zeros.</param>
 /// <param name="Mbps">Millions of bits in a second.</param>
 /// <param name="DirtySyncCount">Passes over the RAM.</param>
-/// <param name="PrecopyBytes">What was sent while the guest ran here, and since: the two are not told apart.</param>
 public sealed record MigrationRamStats(
     long Transferred,
     long Remaining,

@@ -204,7 +204,17 @@ internal static class HmpMigrationCommands
                 Line("postcopy request count", info.PostcopyRequests);
             }
 
-            Line("precopy ram", info.Transferred >> 10, "kbytes");
+            foreach ((string phase, long bytes) in new[]
+            {
+                ("precopy", info.PrecopyBytes), ("downtime", info.DowntimeBytes), ("postcopy", info.PostcopyBytes),
+            })
+            {
+                if (bytes > 0)
+                {
+                    Line($"{phase} ram", bytes >> 10, "kbytes");
+                }
+            }
+
             if (info.ThrottlePercent > 0 && info.Status != MigrationStatus.Completed)
             {
                 Line("cpu throttle percentage", info.ThrottlePercent);

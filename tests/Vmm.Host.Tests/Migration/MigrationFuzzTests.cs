@@ -4,14 +4,11 @@ using System.Globalization;
 using System.Net.Sockets;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation;
-using Vmm.Emulation.Boards;
-using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.Migration;
 using Vmm.Emulation.State;
-using Vmm.Host.Migration;
-using Vmm.Host.Options;
 using Xunit.Abstractions;
+using static Vmm.Host.Tests.Migration.FuzzedReceiver;
 
 namespace Vmm.Host.Tests.Migration;
 
@@ -23,10 +20,7 @@ namespace Vmm.Host.Tests.Migration;
 /// </summary>
 public sealed class MigrationFuzzTests(ITestOutputHelper output) : IDisposable
 {
-    private const int DefaultSeed = 20261128;
     private const int ShortRun = 300;
-    private const ulong MemoryBytes = 8 << 20;
-    private const int MagicSize = 8;
 
     // So often a receiver that has seen bad streams must take a good one.
     private const int ProveEvery = 50;
@@ -34,23 +28,14 @@ public sealed class MigrationFuzzTests(ITestOutputHelper output) : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("vmm-fuzz-").FullName;
     private readonly SortedDictionary<string, int> _ends = [];
 
-    private sealed record Sent(MigrationRecordKind Kind, ulong Argument, byte[] Payload);
-
     public void Dispose() => Directory.Delete(_folder, recursive: true);
-
-    private static VmSession NewVm() => new(
-        new MachineConfig(CpuModel.Find("max")!, 2, new CpuTopology(1, 1, 4, 1), MemoryBytes,
-            new BootConfig(EmptyMachine.Program, RandomBytes(new Random(1), 600_000), "")),
-        _ => { }, _ => { }, migration: new MigrationTransport([]), logger: Serilog.Core.Logger.None);
 
     [Fact]
     public async Task Whatever_a_sender_sends_ends_in_one_line_and_the_next_one_is_taken()
     {
-        double? seconds = Number("VMM_FUZZ_SECONDS");
-        int seed = (int)(Number("VMM_FUZZ_SEED") ?? (seconds == null ? DefaultSeed : Random.Shared.Next(100_000_000)));
-        int first = (int)(Number("VMM_FUZZ_FIRST") ?? 0);
-        byte[] good = await RecordAsync();
-        Sent[] records = Split(good);
+        (double? seconds, int seed, int first) = Run();
+        byte[] good = await RecordAsync(Path.Combine(_folder, "stream"));
+        Sent[] records = MigrationRecords.Split(good);
         long start = Stopwatch.GetTimestamp();
         int stream = first;
         VmSession? receiver = null;
@@ -87,36 +72,6 @@ public sealed class MigrationFuzzTests(ITestOutputHelper output) : IDisposable
         Assert.True(_ends.GetValueOrDefault("waits") > (stream - first) / 2);
     }
 
-    // What a sender writes up to the hand-over.
-    private async Task<byte[]> RecordAsync()
-    {
-        string path = Path.Combine(_folder, "stream");
-        VmSession sender = NewVm();
-        await using (sender)
-        {
-            var over = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-            sender.Published += message =>
-            {
-                if (message is MigrationChanged { Status: MigrationStatus.Completed or MigrationStatus.Failed })
-                {
-                    over.TrySetResult();
-                }
-            };
-            await sender.Ask(new StartVm());
-            Assert.IsType<MigrationStarted>(await sender.Ask(new StartMigration($"file:{path}", Resume: false)));
-            await over.Task.WaitAsync(Patience.Limit);
-        }
-
-        return await File.ReadAllBytesAsync(path);
-    }
-
-    private static async Task<VmSession> WaitingAsync()
-    {
-        VmSession vm = NewVm();
-        Assert.Equal(new VmStatus(VmRunState.InMigrate, ""), await vm.Ask(new PrepareIncoming()));
-        return vm;
-    }
-
     // Sends it, in pieces. A sender that listens reads what is answered until the receiver closes the link.
     private static async Task SendAsync(VmSession receiver, byte[] bytes, bool listens, Random random, string name)
     {
@@ -149,43 +104,8 @@ public sealed class MigrationFuzzTests(ITestOutputHelper output) : IDisposable
         }
     }
 
-    // How it ended for the receiver.
-    private static async Task<string> JudgeAsync(VmSession receiver, string name)
-    {
-        using var patience = new CancellationTokenSource(Patience.Limit);
-        MigrationInfo info;
-        while ((info = Assert.IsType<MigrationInfo>(await receiver.Ask(new GetMigration()))).Status
-            is not (MigrationStatus.Failed or MigrationStatus.Completed or MigrationStatus.PostcopyPaused))
-        {
-            await Task.Delay(2, patience.Token);
-        }
-
-        var status = (VmStatus)await receiver.Ask(new GetVmStatus());
-        foreach (string text in (string[])[info.Problem, status.Detail])
-        {
-            Assert.True(text.Length < 4096 && !text.Any(char.IsControl), $"{name}: '{text}'");
-            Assert.False(text.Contains("Exception", StringComparison.Ordinal), $"{name}: '{text}'");
-        }
-
-        switch (info.Status, status.RunState)
-        {
-            case (MigrationStatus.Failed, VmRunState.InMigrate) when info.Problem.Length > 0:
-                return "waits";
-            case (MigrationStatus.Failed, VmRunState.Paused) when info.Problem.Contains("may run at the sender", StringComparison.Ordinal):
-                return "paused";
-            case (MigrationStatus.Failed, VmRunState.InternalError) when status.Detail.Length > 0:
-                return "refused by a unit";
-            case (MigrationStatus.Completed, VmRunState.Running or VmRunState.Paused):
-                return status.RunState == VmRunState.Running ? "running" : "completed, paused";
-            case (MigrationStatus.PostcopyPaused, _):
-                return "lacks pages";
-            default:
-                Assert.Fail($"{name}: {info.Status}, '{info.Problem}', {status}");
-                return "";
-        }
-    }
-
-    private static byte[] Whole(byte[] good) => [.. good, .. Join([new Sent(MigrationRecordKind.Commit, 1000, [])])[MagicSize..]];
+    private static byte[] Whole(byte[] good) =>
+        [.. good, .. MigrationRecords.Join([new Sent(MigrationRecordKind.Commit, 1000, [])])[MigrationRecords.MagicSize..]];
 
     private static byte[] Spoil(byte[] good, Sent[] records, Random random)
     {
@@ -209,7 +129,7 @@ public sealed class MigrationFuzzTests(ITestOutputHelper output) : IDisposable
             case 4:
                 return Promise(records, random);
             case 5:
-                return Join(SpoilUnits(records, random));
+                return MigrationRecords.Join(SpoilUnits(records, random));
             default:
                 var forged = new List<Sent>(records);
                 for (int changes = random.Next(1, 4); changes > 0; changes--)
@@ -222,7 +142,7 @@ public sealed class MigrationFuzzTests(ITestOutputHelper output) : IDisposable
                     forged.Add(new Sent(MigrationRecordKind.Commit, Hostile(random), []));
                 }
 
-                return Join(forged);
+                return MigrationRecords.Join(forged);
         }
     }
 
@@ -236,7 +156,7 @@ public sealed class MigrationFuzzTests(ITestOutputHelper output) : IDisposable
         BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(8), Hostile(random));
         BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(20), Crc32C.Of(header.AsSpan(0, 20)));
         int flood = random.Next(20) == 0 ? 48 << 20 : random.Next(1 << 20);
-        return [.. Join(records[..random.Next(records.Length)]), .. header, .. new byte[flood]];
+        return [.. MigrationRecords.Join(records[..random.Next(records.Length)]), .. header, .. new byte[flood]];
     }
 
     // Records with right checksums that say something else.
@@ -319,62 +239,4 @@ public sealed class MigrationFuzzTests(ITestOutputHelper output) : IDisposable
 
         return changed;
     }
-
-    private static ulong Hostile(Random random)
-    {
-        const ulong Pages = MemoryBytes / GuestMemory.PageSize;
-        return random.Next(8) switch
-        {
-            0 => 0,
-            1 => Pages - 1,
-            2 => Pages,
-            3 => ulong.MaxValue,
-            4 => 1ul << random.Next(64),
-            5 => (uint)random.Next((int)Pages) | ((ulong)(uint)random.Next((int)Pages * 2) << 32),
-            6 => ulong.MaxValue << 32,
-            _ => (ulong)random.NextInt64(),
-        };
-    }
-
-    private static byte[] RandomBytes(Random random, int count)
-    {
-        byte[] bytes = new byte[count];
-        random.NextBytes(bytes);
-        return bytes;
-    }
-
-    private static Sent[] Split(byte[] stream)
-    {
-        var records = new List<Sent>();
-        for (int at = MagicSize; at < stream.Length;)
-        {
-            int length = BinaryPrimitives.ReadInt32LittleEndian(stream.AsSpan(at + 4));
-            int payload = at + MigrationRecord.HeaderSize;
-            records.Add(new Sent(
-                (MigrationRecordKind)stream[at], BinaryPrimitives.ReadUInt64LittleEndian(stream.AsSpan(at + 8)),
-                stream[payload..(payload + length)]));
-            at = payload + length;
-        }
-
-        Assert.Equal(MigrationRecordKind.End, records[^1].Kind);
-        return [.. records];
-    }
-
-    private static byte[] Join(IEnumerable<Sent> records)
-    {
-        using var stream = new MemoryStream();
-        var writer = new MigrationWriter(stream);
-        writer.WriteMagic();
-        foreach (Sent record in records)
-        {
-            writer.Write(record.Kind, record.Argument, record.Payload);
-        }
-
-        writer.Flush();
-        return stream.ToArray();
-    }
-
-    private static double? Number(string variable) =>
-        double.TryParse(Environment.GetEnvironmentVariable(variable), NumberStyles.Float, CultureInfo.InvariantCulture, out double value)
-            ? value : null;
 }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
 using Vmm.Host.Demo;
@@ -62,6 +63,21 @@ internal sealed class VmWithQmp : IAsyncDisposable
 
         return ["-m", "64M", "-smp", "2", "-kernel", image, "-initrd", initrd, "-serial", "none"];
     }
+
+    /// <summary>The most bytes of the host's memory that the process has had since <see cref="ResetPeak"/>.</summary>
+    public long Peak() => Memory("VmHWM:");
+
+    /// <returns>The bytes of the host's memory that it has now.</returns>
+    public long ResetPeak()
+    {
+        // proc(5): 5 resets the peak.
+        File.WriteAllText($"/proc/{_process.Id}/clear_refs", "5");
+        return Memory("VmRSS:");
+    }
+
+    private long Memory(string what) => 1024 * long.Parse(
+        File.ReadLines($"/proc/{_process.Id}/status").Single(l => l.StartsWith(what, StringComparison.Ordinal)).Split(' ')[^2],
+        CultureInfo.InvariantCulture);
 
     /// <summary>Reads what it says on its terminal up to a line with these words.</summary>
     public async Task UntilSaidAsync(string words)
