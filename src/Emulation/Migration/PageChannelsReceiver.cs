@@ -14,11 +14,12 @@ public sealed class PageChannelsReceiver : IDisposable
     private const int Strangers = 16;
 
     // So long a channel may be behind the stream.
-    private static readonly TimeSpan s_lag = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan s_longestLag = TimeSpan.FromSeconds(20);
 
     private readonly GuestMemory _ram;
     private readonly Guid _session;
     private readonly TimeSpan _timeout;
+    private readonly TimeSpan _lag;
     private readonly Action<string> _turnedAway;
     private readonly Action _failed;
     private readonly SemaphoreSlim _room;
@@ -49,6 +50,7 @@ public sealed class PageChannelsReceiver : IDisposable
         _ram = ram;
         _session = session;
         _timeout = timeout;
+        _lag = timeout < s_longestLag ? timeout : s_longestLag;
         _turnedAway = turnedAway;
         _failed = failed;
         _room = new SemaphoreSlim(channels + Strangers);
@@ -156,7 +158,7 @@ public sealed class PageChannelsReceiver : IDisposable
         try
         {
             // Whatever a channel has sent, it has sent before: one that has not come by now was lost on its way.
-            if (WaitHandle.WaitAny([AllCame.WaitHandle, either.Token.WaitHandle], s_lag) == WaitHandle.WaitTimeout)
+            if (WaitHandle.WaitAny([AllCame.WaitHandle, either.Token.WaitHandle], _lag) == WaitHandle.WaitTimeout)
             {
                 throw new IOException($"a multifd channel was lost: of {_sinks.Length}, only {Volatile.Read(ref _came)} have come");
             }

@@ -80,14 +80,18 @@ public sealed class PageChannelsTests : IDisposable
         return (main.ToArray(), [.. streams.Select(s => s.ToArray())]);
     }
 
+    // For a channel that does not come, because its first bytes are damaged.
+    private static readonly TimeSpan s_short = TimeSpan.FromMilliseconds(300);
+
     // As IncomingLink reads. A channel that is `cut` ends; the others stay open.
-    private void Receive(GuestMemory ram, byte[] main, byte[][] channels, int cut = -1)
+    private void Receive(GuestMemory ram, byte[] main, byte[][] channels, int cut = -1, TimeSpan? timeout = null)
     {
         _failures = 0;
         using var stream = new MemoryStream(main);
         var reader = new MigrationReader(stream);
         using var sink = new RamSink(ram, reader);
-        using var receiver = new PageChannelsReceiver(ram, s_session, Channels, () => Interlocked.Increment(ref _failures));
+        using var receiver = new PageChannelsReceiver(
+            ram, s_session, Channels, timeout ?? Patience.Limit, _ => { }, () => Interlocked.Increment(ref _failures));
         for (int i = 0; i < channels.Length; i++)
         {
             receiver.Add(i == cut ? new MemoryStream(channels[i]) : new OpenStream(channels[i]));
@@ -147,7 +151,7 @@ public sealed class PageChannelsTests : IDisposable
             byte[] channel = channels[random.Next(Channels)];
             int bit = random.Next(channel.Length * 8);
             channel[bit / 8] ^= (byte)(1 << (bit % 8));
-            Exception found = Assert.ThrowsAny<Exception>(() => Receive(NewRam(), main, channels));
+            Exception found = Assert.ThrowsAny<Exception>(() => Receive(NewRam(), main, channels, timeout: s_short));
             Assert.True(found is MigrationException or IOException, $"seed {seed}, bit {bit}: {found}");
             Assert.DoesNotContain(found.Message, char.IsControl);
             channel[bit / 8] ^= (byte)(1 << (bit % 8));
@@ -165,7 +169,7 @@ public sealed class PageChannelsTests : IDisposable
         {
             byte[][] cut = [.. channels];
             cut[i % Channels] = channels[i % Channels][..random.Next(channels[i % Channels].Length)];
-            Assert.ThrowsAny<IOException>(() => Receive(NewRam(), main, cut, i % Channels));
+            Assert.ThrowsAny<IOException>(() => Receive(NewRam(), main, cut, i % Channels, s_short));
             Assert.InRange(_failures, 0, 1);
         }
     }
@@ -225,7 +229,8 @@ public sealed class PageChannelsTests : IDisposable
     {
         (Action<MigrationWriter> write, string message) = s_lies[lie];
         GuestMemory ram = NewRam();
-        using var receiver = new PageChannelsReceiver(ram, s_session, 1, () => Interlocked.Increment(ref _failures));
+        using var receiver = new PageChannelsReceiver(
+            ram, s_session, 1, Patience.Limit, _ => { }, () => Interlocked.Increment(ref _failures));
         receiver.Add(new MemoryStream(Channel(write)));
         MigrationException refused = Assert.Throws<MigrationException>(() => receiver.Sync(1, CancellationToken.None));
         Assert.Contains(message, refused.Message);
@@ -237,15 +242,21 @@ public sealed class PageChannelsTests : IDisposable
     [InlineData(1, false)]
     [InlineData(0, true)]
     [InlineData(2, true)]
-    public void Stranger_and_a_number_that_is_taken_or_none_are_refused(ulong number, bool session)
+    public async Task Stranger_and_a_number_that_is_taken_or_none_are_turned_away(ulong number, bool session)
     {
-        using var receiver = new PageChannelsReceiver(NewRam(), s_session, 2, () => { });
+        var told = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var receiver = new PageChannelsReceiver(
+            NewRam(), s_session, 2, Patience.Limit, told.SetResult, () => Interlocked.Increment(ref _failures));
         using var first = new OpenStream(Channel(_ => { }));
         receiver.Add(first);
         first.AwaitRead();
         receiver.Add(new MemoryStream(Channel(_ => { }, session ? s_session : Guid.NewGuid(), number)));
-        Assert.Contains("no multifd channel of this migration",
-            Assert.Throws<MigrationException>(() => receiver.Sync(1, CancellationToken.None)).Message);
+        Assert.Contains("no multifd channel of this migration", await told.Task.WaitAsync(Patience.Limit), StringComparison.Ordinal);
+        Assert.False(receiver.AllCame.IsCancellationRequested);
+        using var second = new OpenStream(Channel(_ => { }, number: 1));
+        receiver.Add(second);
+        Assert.True(receiver.AllCame.WaitHandle.WaitOne(Patience.Limit));
+        Assert.Equal(0, _failures);
     }
 
     public void Dispose() => _memories.ForEach(m => m.Dispose());
