@@ -51,7 +51,8 @@ public sealed class MigrationChannelFuzzTests(ITestOutputHelper output) : IDispo
                     // The receiver wants no more channels.
                 }
 
-                sending.Add(SendAsync(socket, bytes));
+                // A sender that means well closes its channels last.
+                sending.Add(SendAsync(socket, bytes, right && sending.Count > 0 ? sending[0] : Task.CompletedTask));
             }
 
             await Task.WhenAll(sending).WaitAsync(Patience.Limit);
@@ -117,7 +118,7 @@ public sealed class MigrationChannelFuzzTests(ITestOutputHelper output) : IDispo
         return answer is MigrationStarted started ? started.Address : throw new InvalidOperationException($"{name}: {answer}");
     }
 
-    private static async Task SendAsync(Socket socket, byte[] bytes)
+    private static async Task SendAsync(Socket socket, byte[] bytes, Task before)
     {
         using (socket)
         {
@@ -128,6 +129,7 @@ public sealed class MigrationChannelFuzzTests(ITestOutputHelper output) : IDispo
                     at += await socket.SendAsync(bytes.AsMemory(at));
                 }
 
+                await before;
                 socket.Shutdown(SocketShutdown.Send);
                 byte[] said = new byte[4096];
                 while (await socket.ReceiveAsync(said) > 0)
