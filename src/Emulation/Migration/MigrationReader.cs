@@ -100,10 +100,17 @@ public sealed class MigrationReader(Stream stream)
     /// <inheritdoc cref="ReadPayload(Span{byte})"/>
     public byte[] ReadPayload()
     {
-        // The host gives memory as it is written: what a sender promises and does not send costs none.
-        byte[] payload = GC.AllocateUninitializedArray<byte>(_record.Length);
-        ReadPayload(payload);
-        return payload;
+        // What a sender promises is not taken from memory before it comes.
+        byte[] payload = new byte[Math.Min(_record.Length, MigrationRecord.LargestPages)];
+        Fill(payload);
+        for (int there = payload.Length; there < _record.Length; there = payload.Length)
+        {
+            Array.Resize(ref payload, (int)Math.Min(2L * there, _record.Length));
+            Fill(payload.AsSpan(there));
+        }
+
+        return Crc32C.Of(payload) == _record.Checksum ? payload
+            : throw new MigrationException($"the migration stream is damaged: the checksum of a record {_record.Kind} is wrong");
     }
 
     /// <summary>The payload as one line of text.</summary>
