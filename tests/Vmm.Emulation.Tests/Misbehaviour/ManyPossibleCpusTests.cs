@@ -99,11 +99,12 @@ public sealed unsafe partial class ManyPossibleCpusTests(ITestOutputHelper outpu
         int length = machine.Board.Uart.Drain(text);
         Assert.EndsWith(SystemPayload.LastLine, System.Text.Encoding.Latin1.GetString(text, 0, length), StringComparison.Ordinal);
 
-        // The redistributor of the last CPU, in the second region, says so: GICR_TYPER.Last and its processor number.
+        // The redistributor of the last CPU, in the second region, says so: GICR_TYPER.Last and its processor number, beside PLPIS and
+        // CommonLPIAff.
         ulong last = VirtMap.Board.Redistributors[1].Address.Value
             + ((ulong)(MachineConfig.MaxCpus - 1 - VirtMap.LowRedistributors) * GicSpec.RedistributorStride);
         Assert.True(machine.Bus.TryRead(last + 8, 4, out ulong typer));
-        Assert.Equal((1ul << 4) | ((MachineConfig.MaxCpus - 1ul) << 8), typer);
+        Assert.Equal(GicSpec.RedistributorLpis | (1ul << 4) | ((MachineConfig.MaxCpus - 1ul) << 8), typer);
     }
 
     private long Measure(int possible)
