@@ -25,13 +25,19 @@ internal static class TestPackages
     ];
 
     private static readonly string[] s_modules = ["efivarfs.ko", "qemu_fw_cfg.ko"];
+    private static readonly string[] s_virtioModules = ["virtio_mmio.ko", "virtio_blk.ko"];
 
     private static readonly Lazy<byte[]> s_firmwareModules =
-        new(() => Cached($"modules-{KernelVersion()}", BuildModulesAsync).GetAwaiter().GetResult());
+        new(() => Cached($"modules-{KernelVersion()}", (apt, work) => BuildModulesAsync(apt, work, s_modules)).GetAwaiter().GetResult());
+    private static readonly Lazy<byte[]> s_disk = new(() =>
+        Cached($"virtio-{KernelVersion()}", (apt, work) => BuildModulesAsync(apt, work, s_virtioModules)).GetAwaiter().GetResult());
     private static readonly Lazy<byte[]> s_kexec = new(() => Cached("kexec", BuildKexecAsync).GetAwaiter().GetResult());
 
     /// <summary>Modules of the cloud kernel that show what firmware has: <c>/efivarfs.ko</c>, <c>/qemu_fw_cfg.ko</c>.</summary>
     public static byte[] FirmwareModules => s_firmwareModules.Value;
+
+    /// <summary>The cloud kernel's modules for disks: <c>/virtio_mmio.ko</c>, <c>/virtio_blk.ko</c>.</summary>
+    public static byte[] DiskModules => s_disk.Value;
 
     /// <summary><c>/sbin/kexec</c> and its libraries.</summary>
     public static byte[] Kexec => s_kexec.Value;
@@ -57,11 +63,11 @@ internal static class TestPackages
         return await File.ReadAllBytesAsync(path);
     }
 
-    private static async Task<byte[]> BuildModulesAsync(AptArchive apt, string work)
+    private static async Task<byte[]> BuildModulesAsync(AptArchive apt, string work, string[] modules)
     {
         string tree = await apt.FetchAsync($"linux-image-{KernelVersion()}", work, null, CancellationToken.None);
         var archive = new CpioArchive();
-        foreach (string module in s_modules)
+        foreach (string module in modules)
         {
             string compressed = Directory.EnumerateFiles(tree, $"{module}.xz", SearchOption.AllDirectories).Single();
             using Process xz = Process.Start("xz", ["-d", compressed]);

@@ -54,7 +54,7 @@ public sealed class CommandLineTests
     [InlineData("---smp 4", "---smp: invalid option")]
     [InlineData("-smp", "-smp: requires an argument")]
     [InlineData("-m 64 --kernel", "--kernel: requires an argument")]
-    [InlineData("disk.img", "disk.img: not supported: a disk image; there are no disks")]
+    [InlineData("disk.img", "disk.img: a disk image needs an option: give -drive file=F,format=raw|qcow2")]
     [InlineData("-netdev user,id=n", "-netdev: not supported: there are no network devices")]
     [InlineData("-daemonize", "-daemonize: not supported: start it in the background with your shell or service manager")]
     [InlineData("-nic user", "-nic user: not supported: there are no network devices")]

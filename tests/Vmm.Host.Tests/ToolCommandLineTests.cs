@@ -71,6 +71,8 @@ public sealed class ToolCommandLineTests : IDisposable
         "-machine virt,virtualization=on,gic-version=max: virtualization=on is not supported: the CPUs have no EL2")]
     [InlineData("a folder shared", "-fsdev local,id=r,path=/ -kernel IMAGE",
         "-fsdev: not supported: there are no file systems of the host's")]
+    [InlineData("legacy virtio", "-global virtio-mmio.force-legacy=on -kernel IMAGE",
+        "-global virtio-mmio.force-legacy=on: not supported: force-legacy=on: virtio-mmio is version 2 here, without a legacy form")]
     [InlineData("a host's GIC", "-machine virt,gic-version=host -cpu max -kernel IMAGE", "gic-version=host takes -cpu host")]
     [InlineData("no guest", "-machine none -kernel IMAGE", "-machine none has no guest: give -machine virt to boot one")]
     [InlineData("backend", "-machine memory-backend=m -object memory-backend-ram,id=m,size=1G -m 2G -kernel IMAGE",
@@ -82,7 +84,8 @@ public sealed class ToolCommandLineTests : IDisposable
         "-device {\"driver\":\"max-arm-cpu\",\"core-id\":[]}: Invalid parameter type for 'core-id'")]
     [InlineData("JSON", "-device '{}{}' -kernel IMAGE", "-device {}{}: JSON parse error, stray text")]
     [InlineData("second node", "-numa node -numa node", "-numa node: not supported: a second one: there is one NUMA node")]
-    [InlineData("drives", "-snapshot -drive if=pflash,file=/dev/null -kernel IMAGE", "-snapshot: not supported: drives are written to")]
+    [InlineData("drives", "-snapshot -drive if=pflash,file=/dev/null -kernel IMAGE",
+        "-snapshot: not supported: banks of flash are written to")]
     [InlineData("accelerators", "-accel kvm -accel hvf -kernel IMAGE",
         "there is no KVM for Arm guests here: use -accel jit (kvm:jit falls back to it)")]
     [InlineData("accelerators", "-accel whpx -kernel IMAGE", "there is no whpx for Arm guests here: use -accel jit")]
@@ -161,8 +164,8 @@ public sealed class ToolCommandLineTests : IDisposable
             Make("-machine memory-backend=m -object memory-backend-memfd,id=m,size=768M,share=on -kernel IMAGE").MemoryBytes);
 
     [Theory]
-    [InlineData("-global virtio-mmio.force-legacy=false",
-        "-global virtio-mmio.force-legacy=false makes no difference: there is no such device")]
+    [InlineData("-global virtio-net-pci.romfile=x",
+        "-global virtio-net-pci.romfile=x makes no difference: there is no such device")]
     [InlineData("-global max-arm-cpu.pmu=off", null)]
     public void Properties_of_devices_that_there_are_none_of_are_noticed(string line, string? notice) =>
         Assert.Equal(notice, CommandLine.Parse(Words(line)).Notices.SingleOrDefault());

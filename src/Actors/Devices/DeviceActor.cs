@@ -19,13 +19,16 @@ public class DeviceActor : MessageActor
     public DeviceActor(IDevice device)
     {
         _device = device;
-        Receive<ResetDevices>(_ =>
-        {
-            ResetCore();
-            Sender.Tell(new DevicesReset(""));
-        });
+        Receive<ResetDevices>(_ => Reset(Sender));
         Receive<GetDeviceState>(get => Sender.Tell(new DeviceState(get.Device, Save())));
         Receive<LoadDeviceState>(load => Sender.Tell(Load(load)));
+    }
+
+    /// <summary>Resets the device, and tells who asked for it when that is done.</summary>
+    protected virtual void Reset(IActorRef requester)
+    {
+        ResetCore();
+        requester.Tell(new DevicesReset(""));
     }
 
     /// <summary>Brings the core to its power-on state.</summary>

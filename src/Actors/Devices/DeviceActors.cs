@@ -16,7 +16,11 @@ internal sealed record DeviceSurroundings(IVmMachine Machine, Action<ReadOnlyMem
 }
 
 /// <summary>How to make the actor of a device, and the messages to the VM that the actor takes.</summary>
-internal sealed record DeviceActorPlan(Props Props, params Type[] Takes);
+internal sealed record DeviceActorPlan(Props Props, params Type[] Takes)
+{
+    /// <summary>It works by itself, and so is told when the VM stops and goes on (<see cref="PauseDevices"/>).</summary>
+    public bool Pauses { get; init; }
+}
 
 /// <summary>
 /// The actors of devices, by the type of the device's core. The file of each actor registers it, by a module initializer. A device without

@@ -22,6 +22,12 @@ public sealed class DeviceManager : MessageActor
     private readonly Dictionary<IActorRef, Exception> _failures = [];
     private IActorRef _resetter = ActorRefs.Nobody;
 
+    // The devices that work by themselves; those that are to end what is under way, in which pause, and who is told.
+    private readonly List<IActorRef> _workers = [];
+    private readonly HashSet<IActorRef> _pausing = [];
+    private int _round;
+    private IActorRef _pauser = ActorRefs.Nobody;
+
     public DeviceManager(IVmMachine machine, Action<ReadOnlyMemory<byte>> serialOutput)
     {
         var around = new DeviceSurroundings(machine, serialOutput);
@@ -35,6 +41,11 @@ public sealed class DeviceManager : MessageActor
             DeviceActorPlan actor = DeviceActors.Of(placed, around);
             IActorRef device = Context.Watch(Context.ActorOf(actor.Props, placed.Id));
             _devices.Add(placed.Id, device);
+            if (actor.Pauses)
+            {
+                _workers.Add(device);
+            }
+
             foreach (Type message in actor.Takes)
             {
                 Receive<object>(message.IsInstanceOfType, device.Forward);
@@ -49,6 +60,18 @@ public sealed class DeviceManager : MessageActor
                 _resetter.Tell(new DevicesReset(""));
             }
         });
+        Receive<PauseDevices>(Pause);
+        Receive<DevicesPaused>(paused =>
+        {
+            if (paused.Round == _round && _pausing.Remove(Sender) && _pausing.Count == 0)
+            {
+                _pauser.Tell(paused);
+            }
+        });
+        Receive<ResumeDevices>(resume => _workers.ForEach(device => device.Tell(resume)));
+        Receive<DiskStopped>(Context.Parent.Forward);
+        Receive<GetBlockDevices>(_ => Sender.Tell(DiskReport.Of(machine.Devices)));
+        Receive<IBlockCommand>(command => ToDevice(DiskReport.Find(machine.Devices, command.Disk)?.Id ?? command.Disk, command));
         Receive<GetDeviceState>(get => ToDevice(get.Device, get));
         Receive<LoadDeviceState>(load => ToDevice(load.Device, load));
         Receive<Terminated>(OnStopped);
@@ -67,6 +90,18 @@ public sealed class DeviceManager : MessageActor
         foreach (IActorRef device in _devices.Values)
         {
             device.Tell(reset);
+        }
+    }
+
+    private void Pause(PauseDevices pause)
+    {
+        (_round, _pauser) = (_round + 1, Sender);
+        _pausing.Clear();
+        _pausing.UnionWith(_workers);
+        _workers.ForEach(device => device.Tell(pause with { Round = _round }));
+        if (_pausing.Count == 0)
+        {
+            _pauser.Tell(new DevicesPaused(_round));
         }
     }
 

@@ -14,6 +14,9 @@ public enum VmRunState
     /// <summary>A part of the VM has failed. A reset leads out of it.</summary>
     InternalError,
 
+    /// <summary>A disk failed, and the VM was stopped for it (<c>rerror=stop</c>, <c>werror=stop</c>). <c>cont</c> tries again.</summary>
+    IoError,
+
     /// <summary>It is held still to be saved, and goes on by itself.</summary>
     SaveVm,
 
@@ -39,6 +42,7 @@ public static class RunStateNames
         VmRunState.Running => "running",
         VmRunState.Paused => "paused",
         VmRunState.Shutdown => "shutdown",
+        VmRunState.IoError => "io-error",
         VmRunState.SaveVm => "save-vm",
         VmRunState.RestoreVm => "restore-vm",
         VmRunState.InMigrate => "inmigrate",

@@ -19,7 +19,7 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
         typeof(NamedEnum<RejectionCode>), typeof(NamedEnum<VcpuState>), typeof(NamedEnum<PsciPowerState>),
         typeof(NamedEnum<CpuAdminState>), typeof(NamedEnum<CpuOperationalState>), typeof(NamedEnum<HotplugOutcomeKind>),
         typeof(NamedEnum<HotplugOperation>), typeof(NamedEnum<MigrationStatus>), typeof(NamedEnum<MigrationCapability>),
-        typeof(NamedEnum<MigrationParameter>),
+        typeof(NamedEnum<MigrationParameter>), typeof(NamedEnum<BlockErrorAction>),
     ])]
 [JsonSerializable(typeof(CreateVcpu))]
 [JsonSerializable(typeof(VcpuReady))]
@@ -147,4 +147,9 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
 [JsonSerializable(typeof(MigrationGone))]
 [JsonSerializable(typeof(MigrationArrived))]
 [JsonSerializable(typeof(MigrationOwned))]
+[JsonSerializable(typeof(GetBlockDevices))]
+[JsonSerializable(typeof(BlockDevices))]
+[JsonSerializable(typeof(ResizeBlock))]
+[JsonSerializable(typeof(BlockCommandDone))]
+[JsonSerializable(typeof(BlockIoFailed))]
 internal sealed partial class ProtocolJson : JsonSerializerContext;

@@ -60,6 +60,8 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("gM", typeof(MigrationParameters)), ("g?", typeof(GetMigration)), ("g!", typeof(MigrationInfo)),
         ("gt", typeof(MeasureDirtyRate)), ("g3", typeof(GetDirtyRate)), ("gT", typeof(DirtyRate)), ("ge", typeof(MigrationChanged)),
         ("gP", typeof(MigrationPassed)),
+        ("b?", typeof(GetBlockDevices)), ("b!", typeof(BlockDevices)), ("br", typeof(ResizeBlock)), ("bk", typeof(BlockCommandDone)),
+        ("be", typeof(BlockIoFailed)),
         ("jL", typeof(MigrationLeft)), ("jG", typeof(MigrationGone)), ("jA", typeof(MigrationArrived)), ("jO", typeof(MigrationOwned)),
     ];
 

@@ -105,9 +105,14 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
         supervisor.Tell(new HoldVm(state));
         Await(() => Receive<VmHeld>(held =>
         {
+            // A disk may be slow: the VM, which is held already, answers meanwhile. What it is to be handed over with is closed.
             _held = held;
-            machine.TraceStep("the VM is held");
-            then(held.From);
+            held.Devices.Tell(new PauseDevices(Close: state == VmRunState.FinishMigrate));
+            Await(() => Receive<DevicesPaused>(_ =>
+            {
+                machine.TraceStep("the VM is held");
+                then(held.From);
+            }));
         }));
     }
 

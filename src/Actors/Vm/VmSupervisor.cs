@@ -146,6 +146,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
     {
         Receive<StopVm>(_ => Pause(VmRunState.Paused, "", Sender));
         Receive<GuestPoweredOff>(_ => PowerOff());
+        Receive<DiskStopped>(_ => Pause(VmRunState.IoError, "", ActorRefs.Nobody));
         Receive<GuestReset>(_ => Reset(ActorRefs.Nobody, resume: true, s_guestReset));
         Receive<ResetVm>(_ => Reset(Sender, resume: true, s_hostReset));
         Receive<ContinueVm>(_ => Sender.Tell(_status));
@@ -168,7 +169,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         Receive<StopVm>(_ => Sender.Tell(_status));
         Receive<ContinueVm>(_ =>
         {
-            if (_status.RunState is not (VmRunState.Paused or VmRunState.PostMigrate)
+            if (_status.RunState is not (VmRunState.Paused or VmRunState.IoError or VmRunState.PostMigrate)
                 && !(_status.RunState == VmRunState.Prelaunch && _poweredOn))
             {
                 Sender.Tell(new VmCommandRejected(
@@ -221,18 +222,10 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         Receive<GetVcpuRegisters>(ForwardToVcpus);
         Receive<GetVcpuThreads>(ForwardToVcpus);
         Receive<ReadGuestMemory>(Read);
-        Receive<GetMachineReport>(get =>
-        {
-            if (get.Subject == ReportSubject.Tlb)
-            {
-                ForwardToVcpus(get);
-            }
-            else
-            {
-                Sender.Tell(new MachineReport(_machine.Describe(get.Subject)));
-            }
-        });
+        Receive<GetMachineReport>(get => get.Subject == ReportSubject.Tlb, ForwardToVcpus);
+        Receive<GetMachineReport>(get => Sender.Tell(new MachineReport(_machine.Describe(get.Subject))));
         Receive<SendSerial>(_devices.Forward);
+        Receive<IBlockCommand>(_devices.Forward);
         Receive<PlugVcpu>(plug => Hotplug(plug, plug.Id));
         Receive<UnplugVcpu>(unplug => Hotplug(unplug, unplug.Id));
         Receive<SetVcpuAdmin>(set => Hotplug(set, ""));
@@ -279,7 +272,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
                 break;
             case GetVcpuStates or GetVcpuStatus or GetVcpuThreads or GetCpusPowerState or DescribeCpusPower or DescribeVcpuStatus
                 or GetPluggedVcpus or GetAcpiOspmStatus
-                or GetDeviceState or LoadDeviceState
+                or GetDeviceState or LoadDeviceState or IBlockCommand
                 or SaveSnapshot or LoadSnapshot or DeleteSnapshot or GetSnapshots
                 or StartMigration or ReceiveMigration or GetMigration or CancelMigration or ContinueMigration or PauseMigration
                 or YankMigration
@@ -543,6 +536,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
     {
         TakeBack();
         _machine.SetClockRunning(true);
+        _devices.Tell(new ResumeDevices());
         _vcpus.Tell(new ResumeVcpus());
         SetStatus(VmRunState.Running, "");
         Become(Running);
@@ -562,6 +556,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         void Paused()
         {
             _machine.SetClockRunning(false);
+            _devices.Tell(new PauseDevices(Close: false), ActorRefs.NoSender);
             then();
             Stash.UnstashAll();
         }

@@ -38,6 +38,21 @@ public sealed class BlockBackend : IDisposable
     /// </summary>
     public bool WriteCache { get; init; } = true;
 
+    /// <summary>The name of the uppermost node.</summary>
+    public string NodeName { get; init; } = "";
+
+    /// <summary>Its number on the command line.</summary>
+    public int Order { get; init; }
+
+    /// <summary><c>cache=</c>, for people: the nodes keep to it.</summary>
+    public CacheMode Cache { get; init; } = CacheMode.Default;
+
+    /// <summary><c>detect-zeroes=</c>, for people.</summary>
+    public string DetectZeroes { get; init; } = "off";
+
+    /// <summary>Why the VM is stopped for this disk; none when it is not. Any thread.</summary>
+    public Errno Error { get; set; }
+
     /// <summary>The figures of the disk.</summary>
     public BlockStatistics Statistics { get; } = new();
 

@@ -1,4 +1,12 @@
+using System.Runtime.InteropServices;
+
 namespace Vmm.Emulation.Block;
+
+/// <summary>The host's words.</summary>
+public static class ErrnoText
+{
+    public static string Of(Errno error) => Marshal.GetPInvokeErrorMessage((int)error);
+}
 
 /// <summary>
 /// How a request to a block node ended, in the host's numbers (errno(3), Linux). Those without a name here come from the host as they are.

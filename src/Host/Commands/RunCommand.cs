@@ -2,6 +2,7 @@ using Serilog;
 using Vmm.Actors.Migration;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Devices.Virtio;
 using Vmm.Host.Console;
 using Vmm.Host.Logging;
 using Vmm.Host.Migration;
@@ -164,6 +165,11 @@ public static class RunCommand
         pidFile?.Dispose();
         config.Firmware?.Code.File?.Dispose();
         config.Firmware?.Variables.File?.Dispose();
+        foreach (VirtioConfig device in config.VirtioMmio)
+        {
+            device.Dispose();
+        }
+
         await Log.CloseAndFlushAsync().ConfigureAwait(false);
         config.Trace?.Dispose();
         if (config.Trace is { Lost: > 0 } lossy)

@@ -43,7 +43,7 @@ public static class CommandLine
     {
         if (!argument.StartsWith('-'))
         {
-            throw new OptionException($"{UserText.Legible(argument)}: not supported: a disk image; there are no disks");
+            throw new OptionException($"{UserText.Legible(argument)}: a disk image needs an option: give -drive file=F,format=raw|qcow2");
         }
 
         string name = argument.StartsWith("--", StringComparison.Ordinal) ? argument[2..] : argument[1..];

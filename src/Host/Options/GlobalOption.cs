@@ -34,6 +34,9 @@ public sealed record GlobalOption(string Driver, string Property, string Value)
         GlobalOption global = Parse(text);
         return global.Driver == "arm-cpu" || CpuDeviceOption.IsCpu(global.Driver)
             ? options with { Machine = options.Machine with { Globals = [.. options.Machine.Globals, global] } }
+            : global is { Driver: "virtio-mmio", Property: "force-legacy" }
+            ? !KeyValues.Switch(global.Property, global.Value) ? options
+                : throw new OptionException("not supported: force-legacy=on: virtio-mmio is version 2 here, without a legacy form")
             : s_types.Contains(global.Driver)
             ? throw new OptionException($"not supported: '{global.Driver}' is as it is: only CPUs have properties")
             : options with { Notices = [.. options.Notices,

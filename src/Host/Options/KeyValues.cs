@@ -43,7 +43,7 @@ public static class KeyValues
             return Parse(text, impliedKey);
         }
 
-        return [.. ReadObject(text).Select(m => (m.Key, (string?)TextOf(m.Key, m.Value)))];
+        return [.. Flat("", ReadObject(text))];
     }
 
     /// <exception cref="OptionException">The text is no JSON object.</exception>
@@ -55,6 +55,10 @@ public static class KeyValues
             : throw new OptionException(Array.Find(read, r => r.Error != null).Error?.Message
                 ?? (read.Length > 0 ? "JSON parse error, stray text" : "JSON parse error, premature EOI"));
     }
+
+    // An object within an object is the same as names with dots (QEMU, util/qdict, qdict_flatten).
+    private static IEnumerable<(string Key, string? Value)> Flat(string prefix, JsonObject members) => members.SelectMany(m =>
+        m.Value is JsonObject inner ? Flat($"{prefix}{m.Key}.", inner) : [(prefix + m.Key, TextOf(m.Key, m.Value))]);
 
     private static string TextOf(string key, JsonNode? value) => value?.GetValueKind() switch
     {

@@ -39,8 +39,20 @@ public sealed record MachineOptions
     /// <summary>The firmware file (<c>-bios</c>); null for none.</summary>
     public string? Bios { get; init; }
 
-    /// <summary>The values of <c>-drive</c> (<see cref="FirmwareOption.DriveSyntax"/>).</summary>
+    /// <summary>The values of <c>-drive</c> for banks of flash (<see cref="FirmwareOption.DriveSyntax"/>).</summary>
     public IReadOnlyList<string> Drives { get; init; } = [];
+
+    /// <summary>The images of disks, of all options that have some.</summary>
+    public IReadOnlyList<DiskOption> Disks { get; init; } = [];
+
+    /// <summary>The devices of disks.</summary>
+    public IReadOnlyList<DiskDeviceOption> DiskDevices { get; init; } = [];
+
+    /// <summary>Changes of drives last as long as the VM (<c>-snapshot</c>).</summary>
+    public bool Snapshot { get; init; }
+
+    /// <summary>The machine waits for a migration: its disks are another one's until then.</summary>
+    public bool IsIncoming { get; init; }
 
     /// <summary>The real time clock.</summary>
     public RtcConfig Rtc { get; init; } = RtcOption.Default;
@@ -67,7 +79,9 @@ public sealed record MachineOptions
     /// <summary>The values of <c>-global</c> about CPUs.</summary>
     public IReadOnlyList<GlobalOption> Globals { get; init; } = [];
 
-    /// <summary>Checks the options and makes the configuration. It opens the files of the firmware, which the caller disposes.</summary>
+    /// <summary>
+    /// Checks the options and makes the configuration. It opens the files of firmware and disks, which the caller disposes.
+    /// </summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public MachineConfig ToConfig()
     {
@@ -127,6 +141,11 @@ public sealed record MachineOptions
             Pci = Machine.Pci,
             PciDevices = PciDevices,
         };
+        if (Machine.IsEmpty && Disks.Count > 0)
+        {
+            throw new OptionException("-machine none has no disks");
+        }
+
         if (GenerationId != null && !config.Acpi)
         {
             throw new OptionException($"-device {GenerationIdOption.Driver}: the VM generation ID is not supported without ACPI");
@@ -143,7 +162,8 @@ public sealed record MachineOptions
             throw new OptionException(e.Message);
         }
 
-        return config;
+        // The last that can fail, for its files stay open.
+        return config with { VirtioMmio = Options.Disks.Make(Disks, DiskDevices, Snapshot, open: !IsIncoming) };
     }
 
     /// <summary>The engine of <c>-accel</c> or <c>-machine accel=</c>.</summary>

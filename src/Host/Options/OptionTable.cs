@@ -30,14 +30,17 @@ public static class OptionTable
         new("enable-kvm", "", "ask for KVM before other engines; there is none for Arm guests here", OptionValue.None, (o, _) =>
             ApplyAccelerator(o, "kvm")),
 
-        new("device", $"{CpuDeviceOption.Syntax}; {PciDeviceOption.Syntax}; or {GenerationIdOption.Driver}[,guid=auto|UUID]",
-            "a CPU that is plugged from power-on and can be unplugged, a device on the PCI bus, or the VM generation ID; "
+        new("device",
+            $"{CpuDeviceOption.Syntax}; {DiskDeviceOption.Syntax}; {PciDeviceOption.Syntax}; "
+                + $"or {GenerationIdOption.Driver}[,guid=auto|UUID]",
+            "a CPU that is plugged from power-on and can be unplugged, a disk's device, a device on the PCI bus, or the VM generation ID; "
                 + "-device help lists the models",
             OptionValue.Text, ApplyDevice)
             {
                 Choices =
                 [
-                    .. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix), .. PciDeviceOption.Drivers, GenerationIdOption.Driver,
+                    .. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix), DiskDeviceOption.Driver, .. PciDeviceOption.Drivers,
+                    GenerationIdOption.Driver,
                 ],
             },
         new("global", "DRIVER.PROPERTY=VALUE",
@@ -56,8 +59,15 @@ public static class OptionTable
         new("bios", "FILE", "firmware, such as EDK2's QEMU_EFI.fd: it boots the kernel, if there is one", OptionValue.File, (o, v) =>
             OfMachine(o, m => m with { Bios = v })),
         new("L", "FOLDER", "where -bios is looked for, too", OptionValue.Folder, (o, v) => o with { DataFolders = [.. o.DataFolders, v] }),
-        new("drive", FirmwareOption.DriveSyntax, "a bank of flash: unit 0 has the firmware, unit 1 its variables", OptionValue.Text,
-            (o, v) => OfMachine(o, m => m with { Drives = [.. m.Drives, v] })),
+        new("drive", $"{DiskOption.DriveSyntax}; or {FirmwareOption.DriveSyntax}",
+            "a disk, or a bank of flash: unit 0 has the firmware, unit 1 its variables", OptionValue.Text,
+            (o, v) => OfMachine(o, m => DiskOption.IsFlash(v) ? m with { Drives = [.. m.Drives, v] }
+                : m with { Disks = [.. m.Disks, DiskOption.ParseDrive(v)] })),
+        new("blockdev", DiskOption.BlockdevSyntax, "a disk image, for the drive= of a device", OptionValue.Text,
+            (o, v) => OfMachine(o, m => m with { Disks = [.. m.Disks, DiskOption.ParseNode(v)] })),
+        new("hda", "FILE", "a raw disk", OptionValue.File, ApplyDisk) { Aliases = ["hdb", "hdc", "hdd"] },
+        new("cdrom", "FILE", "a raw disk that is not written", OptionValue.File, (o, v) =>
+            OfMachine(o, m => m with { Disks = [.. m.Disks, DiskOption.OfFile(v, isReadOnly: true)] })),
         new("pflash", "FILE", "the next bank of flash", OptionValue.File, (o, v) =>
             OfMachine(o, m => m with { Drives = [.. m.Drives, $"if=pflash,file={v.Replace(",", ",,", StringComparison.Ordinal)}"] })),
 
@@ -106,7 +116,7 @@ public static class OptionTable
             OfMachine(o, m => m with { Name = NameOption.Parse(v) ?? m.Name })),
         new("uuid", "UUID", "the VM's UUID: monitors and SMBIOS tables tell it", OptionValue.Text, (o, v) =>
             OfMachine(o, m => m with { Uuid = NameOption.ParseUuid(v) })),
-        new("snapshot", "", "no drive is written to: there must be none", OptionValue.None, (o, _) => o with { Snapshot = true }),
+        new("snapshot", "", "changes of drives last as long as the VM", OptionValue.None, (o, _) => o with { Snapshot = true }),
         new("pidfile", "FILE", "write the process id there, and remove the file at the end", OptionValue.File, (o, v) =>
             o with { PidFile = v }),
 
@@ -159,6 +169,9 @@ public static class OptionTable
     private static RunOptions OfMachine(RunOptions options, Func<MachineOptions, MachineOptions> change) =>
         options with { Machine = change(options.Machine) };
 
+    private static RunOptions ApplyDisk(RunOptions options, string file) =>
+        OfMachine(options, m => m with { Disks = [.. m.Disks, DiskOption.OfFile(file, isReadOnly: false)] });
+
     private static RunOptions ApplyMachine(RunOptions options, string value) => value switch
     {
         "help" or "?" => options with { Answer = MachineOption.Describe },
@@ -174,14 +187,17 @@ public static class OptionTable
         value is "help" or "?"
             ? options with
             {
-                Answer = $"{CpuDeviceOption.Describe}\n\n{PciDeviceOption.Describe}\n\n"
-                    + $"Misc devices:\nname \"{GenerationIdOption.Driver}\"",
+                Answer = $"{CpuDeviceOption.Describe}\n\nStorage devices:\nname \"{DiskDeviceOption.Driver}\"\n\n"
+                    + $"{PciDeviceOption.Describe}\n\nMisc devices:\nname \"{GenerationIdOption.Driver}\"",
             }
         : value.Split(',') is [var driver, .., "help" or "?"] ? options with
         {
             Answer = driver == GenerationIdOption.Driver ? GenerationIdOption.DescribeProperties
+                : driver == DiskDeviceOption.Driver ? DiskDeviceOption.DescribeProperties
                 : PciDeviceOption.DescribeProperties(driver) ?? CpuDeviceOption.DescribeProperties(driver),
         }
+        : DiskDeviceOption.IsDriver(value)
+            ? OfMachine(options, m => m with { DiskDevices = [.. m.DiskDevices, DiskDeviceOption.Parse(value)] })
         : GenerationIdOption.IsDriver(value) ? OfMachine(options, m => m with
         {
             GenerationId = m.GenerationId == null ? GenerationIdOption.Parse(value)

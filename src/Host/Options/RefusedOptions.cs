@@ -3,7 +3,7 @@ namespace Vmm.Host.Options;
 /// <summary>The options of QEMU (qemu-options.hx of QEMU 10) that Vmm lacks. Each is refused by name.</summary>
 internal static class RefusedOptions
 {
-    private const string Disks = "there are no disks";
+    private const string Disks = "disks are on virtio (-drive, -blockdev)";
     private const string Network = "there are no network devices";
     private const string Graphics = "there is no display";
     private const string Usb = "there is no USB";
@@ -19,9 +19,7 @@ internal static class RefusedOptions
 
         // Devices.
         OptionRow.Refused("deviceset", "-smp disabledcpus= says how many CPUs are disabled at power-on"),
-        OptionRow.Refused("blockdev", Disks), OptionRow.Refused("hda", Disks), OptionRow.Refused("hdb", Disks),
-        OptionRow.Refused("hdc", Disks), OptionRow.Refused("hdd", Disks),
-        OptionRow.Refused("cdrom", Disks), OptionRow.Refused("fda", Disks), OptionRow.Refused("fdb", Disks),
+        OptionRow.Refused("fda", Disks), OptionRow.Refused("fdb", Disks),
         OptionRow.Refused("mtdblock", Disks), OptionRow.Refused("sd", Disks),
         OptionRow.Refused("iscsi", Disks), OptionRow.Refused("fsdev", "there are no file systems of the host's"),
         OptionRow.Refused("virtfs", "there are no file systems of the host's"),

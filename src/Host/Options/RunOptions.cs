@@ -62,7 +62,7 @@ public sealed record RunOptions
     /// <summary>The objects of <c>-object</c>. Memory backends can be named by the machine.</summary>
     public IReadOnlyList<ObjectOption> Objects { get; init; } = [];
 
-    /// <summary>Whether no drive may be written to (<c>-snapshot</c>).</summary>
+    /// <summary>Whether changes of drives last as long as the VM (<c>-snapshot</c>).</summary>
     public bool Snapshot { get; init; }
 
     /// <summary>Whether the one NUMA node was described (<c>-numa node</c>).</summary>
@@ -80,7 +80,7 @@ public sealed record RunOptions
     {
         if (Snapshot && Machine.Drives.Count > 0)
         {
-            throw new OptionException("-snapshot: not supported: drives are written to");
+            throw new OptionException("-snapshot: not supported: banks of flash are written to");
         }
 
         if (LoadVm != null && State == null)
@@ -93,11 +93,11 @@ public sealed record RunOptions
             throw new OptionException("'incoming' and 'loadvm' options are mutually exclusive");
         }
 
-        RunOptions options = this;
+        RunOptions options = this with { Machine = Machine with { Snapshot = Snapshot, IsIncoming = Incoming != null } };
         if (Machine.Bios is { } bios && !bios.Contains('/', StringComparison.Ordinal) && !File.Exists(bios)
             && DataFolders.Select(f => Path.Combine(f, bios)).FirstOrDefault(File.Exists) is { } found)
         {
-            options = options with { Machine = Machine with { Bios = found } };
+            options = options with { Machine = options.Machine with { Bios = found } };
         }
 
         if (Machine.Machine.MemoryBackend is not { } backend)

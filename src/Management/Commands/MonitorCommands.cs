@@ -30,6 +30,7 @@ public sealed class MonitorCommands
         Jobs = new JobCommands();
         Snapshots = new SnapshotCommands(vm, Jobs);
         Migration = new MigrationCommands(vm);
+        Blocks = new BlockCommands(vm);
         CharacterDevices = new CharacterDeviceCommands(devices);
         _yank = new YankCommands(vm, devices);
     }
@@ -54,6 +55,8 @@ public sealed class MonitorCommands
 
     public MigrationCommands Migration { get; }
 
+    public BlockCommands Blocks { get; }
+
     public CharacterDeviceCommands CharacterDevices { get; }
 
     /// <summary>Adds the commands of all families as QAPI has them.</summary>
@@ -68,6 +71,7 @@ public sealed class MonitorCommands
         Jobs.Register(table);
         Snapshots.Register(table);
         Migration.Register(table);
+        Blocks.Register(table);
         CharacterDevices.Register(table);
         _yank.Register(table);
     }

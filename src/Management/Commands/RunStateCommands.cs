@@ -50,6 +50,7 @@ public sealed class RunStateCommands(MonitorVm vm)
             VmRunState.Prelaunch => RunState.Prelaunch,
             VmRunState.Shutdown => RunState.Shutdown,
             VmRunState.InternalError => RunState.InternalError,
+            VmRunState.IoError => RunState.IoError,
             VmRunState.SaveVm => RunState.SaveVm,
             VmRunState.RestoreVm => RunState.RestoreVm,
             VmRunState.InMigrate => RunState.Inmigrate,

@@ -63,6 +63,7 @@ public sealed class VmEvents
         new(JobCommands.StatusChange, typeof(JobStatusChangeEvent)),
         new("MIGRATION", typeof(MigrationEvent)),
         new("MIGRATION_PASS", typeof(MigrationPassEvent)),
+        new("BLOCK_IO_ERROR", typeof(BlockIoErrorEvent)),
         new(HotplugOutcomeName, typeof(HotplugOutcomeEvent)),
     ];
 
@@ -103,6 +104,11 @@ public sealed class VmEvents
                 break;
             case MigrationPassed passed when _migrationEvents:
                 yield return ("MIGRATION_PASS", new MigrationPassEvent(passed.Pass));
+                break;
+            case BlockIoFailed failed:
+                yield return ("BLOCK_IO_ERROR", new BlockIoErrorEvent(
+                    BlockCommands.PathOf(failed.Device), failed.Disk, failed.NodeName,
+                    failed.IsRead ? IoOperationType.Read : IoOperationType.Write, failed.Action, failed.NoSpace, failed.Reason));
                 break;
             case HotplugOutcome outcome:
                 foreach ((string, object?) e in OfOutcome(outcome))

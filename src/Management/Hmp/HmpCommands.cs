@@ -1,6 +1,7 @@
 using Vmm.Emulation.Cpu;
 using Vmm.Management.Commands;
 using Vmm.Management.Qapi;
+using Vmm.Management.Text;
 
 namespace Vmm.Management.Hmp;
 
@@ -19,6 +20,7 @@ internal static class HmpCommands
             Subcommands = HmpInfoCommands.Create(commands),
         });
         AddDevices(table, commands);
+        AddBlocks(table, commands);
         AddRunState(table, commands);
         AddSnapshots(table, commands.Snapshots);
         HmpMigrationCommands.Register(table, commands.Migration);
@@ -76,6 +78,18 @@ internal static class HmpCommands
             async () => (await commands.Cpus.QomPaths().ConfigureAwait(false))
                 .Where(p => p?.StartsWith(CpuCommands.PathOf(""), StringComparison.Ordinal) == true)
                 .Select(p => p![CpuCommands.PathOf("").Length..]));
+    }
+
+    private static void AddBlocks(HmpCommandTable table, MonitorCommands commands)
+    {
+        table.Add(
+            "block_resize", "device size", "resize a block image",
+            [new("device", HmpParameterKind.Text), new("size", HmpParameterKind.Text)],
+            (arguments, _) => QemuNumber.TryParseSize(arguments.Text("size"), 'M', out long bytes)
+                ? Silently(commands.Blocks.Resize(new BlockResizeArguments(arguments.Text("device"), null, bytes)))
+                : throw new HmpException($"invalid size '{UserText.Legible(arguments.Text("size"))}': give a number of MiB, or 10G"));
+        table.Add("commit", "device|all", "commit changes to the disk images (not supported)", [new("device", HmpParameterKind.Text)],
+            (_, _) => throw new HmpException("commit is not supported: qemu-img commit does it while no VM uses the image"));
     }
 
     private static void AddRunState(HmpCommandTable table, MonitorCommands commands)

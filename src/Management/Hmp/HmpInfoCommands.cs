@@ -38,6 +38,10 @@ internal static class HmpInfoCommands
             Report(vm, ReportSubject.Tlb, context.Cpu));
         table.Add("roms", "show roms: what is loaded into RAM at power-on", _ => Report(vm, ReportSubject.Roms, 0));
         table.Add("acpi", "show what the guest answered to the last event of each CPU (_OST)", _ => Ospm(commands.Cpus));
+        table.Add("block", "[device]", "show info of one block device or all block devices",
+            [new("device", HmpParameterKind.Text, Optional: true)],
+            (arguments, _) => commands.Blocks.Describe(arguments.TextOrNull("device")));
+        table.Add("blockstats", "show block device statistics", _ => commands.Blocks.DescribeFigures());
         table.Add("chardev", "show the character devices", _ =>
             Task.FromResult(string.Join('\n', commands.CharacterDevices.Query().Select(d => $"{d.Label}: filename={d.Filename}"))));
         table.Add("memory_size_summary", "show the amount of initially allocated and present hotpluggable (if enabled) memory in bytes.",

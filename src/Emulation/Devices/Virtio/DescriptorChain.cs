@@ -1,3 +1,5 @@
+using Vmm.Emulation.State;
+
 namespace Vmm.Emulation.Devices.Virtio;
 
 /// <summary>
@@ -35,6 +37,35 @@ public sealed class DescriptorChain
     internal int Descriptors { get; set; }
 
     internal void Clear() => (_count, _readable, ReadableLength, WritableLength) = (0, 0, 0, 0);
+
+    /// <summary>Saves the chain of a request that has not ended.</summary>
+    internal void Save(StateWriter writer, int number)
+    {
+        writer.Write($"id{number}", Id);
+        writer.Write($"descriptors{number}", Descriptors);
+        writer.Write($"readable{number}", _readable);
+        writer.Write<ulong>($"addresses{number}", [.. _buffers[.._count].Select(b => b.Address)]);
+        writer.Write<uint>($"lengths{number}", [.. _buffers[.._count].Select(b => b.Length)]);
+    }
+
+    /// <exception cref="StateException">It is no chain.</exception>
+    internal void Load(StateReader reader, int number, Func<ulong, ulong, bool> isRam)
+    {
+        Clear();
+        Id = reader.Read<ushort>($"id{number}");
+        Descriptors = reader.Read<int>($"descriptors{number}");
+        reader.Require(Descriptors is >= 0 and <= VirtqueueSpec.MaxSize, $"descriptors{number}");
+        int readable = reader.Read<int>($"readable{number}");
+        ulong[] addresses = reader.ReadArray<ulong>($"addresses{number}", MostBuffers);
+        uint[] lengths = reader.ReadArray<uint>($"lengths{number}", MostBuffers);
+        reader.Require(lengths.Length == addresses.Length, $"lengths{number}");
+        reader.Require(readable >= 0 && readable <= addresses.Length, $"readable{number}");
+        for (int i = 0; i < addresses.Length; i++)
+        {
+            reader.Require(lengths[i] == 0 || isRam(addresses[i], lengths[i]), $"addresses{number}");
+            Add(addresses[i], lengths[i], isWritable: i >= readable);
+        }
+    }
 
     /// <summary>Adds a buffer; what is wrong with it, or null.</summary>
     internal string? Add(ulong address, uint length, bool isWritable)

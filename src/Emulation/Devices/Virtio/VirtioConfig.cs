@@ -2,10 +2,13 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Devices.Virtio;
 
-/// <summary>What a virtio device is made from, for every transport.</summary>
+/// <summary>What a virtio device is made from, for every transport. It owns what the host has of it, such as a disk's file.</summary>
 /// <param name="Id">The name that the user gave it (<c>id=</c>); empty for none.</param>
-public abstract record VirtioConfig(string Id)
+public abstract record VirtioConfig(string Id) : IDisposable
 {
+    /// <summary>Closes what the host has of the device, after the machine.</summary>
+    public virtual void Dispose() => GC.SuppressFinalize(this);
+
     /// <summary>Makes the core of the device, for a machine with this RAM.</summary>
     public abstract VirtioDevice Make(IDmaMemory memory);
 }

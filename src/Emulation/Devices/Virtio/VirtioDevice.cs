@@ -347,12 +347,13 @@ public abstract partial class VirtioDevice
         }
     }
 
-    /// <summary>Power-on state. The backend has given everything back.</summary>
+    /// <summary>Power-on state. The backend does nothing, and what it may still have is nobody's.</summary>
     public virtual void Reset()
     {
         lock (_lock)
         {
-            BeginReset();
+            Array.ForEach(_queues, q => q.Forget());
+            _resetting = true;
             EndReset();
         }
     }

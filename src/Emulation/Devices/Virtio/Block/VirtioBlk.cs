@@ -155,8 +155,26 @@ public sealed partial class VirtioBlk : VirtioDevice
         Give(request.Queue, request.Chain, (uint)written);
     }
 
-    /// <summary>The disk has another size, or was opened: the driver is told.</summary>
+    /// <summary>The disk has another size: the driver is told.</summary>
     public void SizeChanged() => ChangeConfiguration(DescribeDisk);
+
+    /// <summary>The disk was opened: the driver is told if it has another size than the one that it knows.</summary>
+    public void Opened()
+    {
+        bool isSame;
+        lock (Registers)
+        {
+            isSame = BinaryPrimitives.ReadInt64LittleEndian(_space.AsSpan(Capacity)) == _config.Disk.Size / SectorSize;
+        }
+
+        if (!isSame)
+        {
+            SizeChanged();
+        }
+    }
+
+    /// <summary>Whether a range is RAM of the guest.</summary>
+    internal bool IsRam(ulong address, ulong length) => Memory.IsRam(address, length);
 
     protected override void AcceptConfiguration(int offset, int size, ulong value)
     {
@@ -168,13 +186,18 @@ public sealed partial class VirtioBlk : VirtioDevice
 
     protected override void ResetRegisters() => _space[WriteBack] = (byte)(_config.Disk.WriteCache ? 1 : 0);
 
-    protected override void SaveRegisters(StateWriter writer) => writer.Write("writeback", _space[WriteBack]);
+    protected override void SaveRegisters(StateWriter writer)
+    {
+        writer.Write("writeback", _space[WriteBack]);
+        writer.Write("capacity", BinaryPrimitives.ReadInt64LittleEndian(_space.AsSpan(Capacity)));
+    }
 
     protected override void LoadRegisters(StateReader reader)
     {
         byte writeBack = reader.Read<byte>("writeback");
         reader.Require(writeBack <= 1, "writeback");
         _space[WriteBack] = writeBack;
+        BinaryPrimitives.WriteInt64LittleEndian(_space.AsSpan(Capacity), reader.Read<long>("capacity"));
     }
 
     private static ulong FeaturesOf(VirtioBlkConfig config)

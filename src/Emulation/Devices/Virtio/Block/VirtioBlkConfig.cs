@@ -63,5 +63,11 @@ public sealed record VirtioBlkConfig(string Id, BlockBackend Disk) : VirtioConfi
     /// <summary><c>packed=</c>, <c>event_idx=</c>, <c>indirect_desc=</c>.</summary>
     public VirtioFeatures Rings { get; init; } = VirtioFeatures.EventIndex | VirtioFeatures.IndirectDescriptors;
 
+    public override void Dispose()
+    {
+        Disk.Dispose();
+        base.Dispose();
+    }
+
     public override VirtioDevice Make(IDmaMemory memory) => new VirtioBlk(memory, this);
 }

@@ -1,4 +1,5 @@
 using Vmm.Emulation.Block;
+using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Devices.Virtio.Block;
 
@@ -33,6 +34,35 @@ public sealed class VirtioBlkRequest
     internal ReadOnlySpan<HostBuffer> Piece => _buffers.AsSpan(0, Count);
 
     private int Count { get; set; }
+
+    /// <summary>Saves requests, in their order.</summary>
+    public static void Save(StateWriter writer, IReadOnlyList<VirtioBlkRequest> requests)
+    {
+        writer.Write("requests", requests.Count);
+        for (int i = 0; i < requests.Count; i++)
+        {
+            writer.Write($"queue{i}", requests[i].Queue);
+            requests[i].Chain.Save(writer, i);
+        }
+    }
+
+    /// <summary>Loads requests.</summary>
+    /// <exception cref="StateException">One cannot be.</exception>
+    public static IReadOnlyList<VirtioBlkRequest> Load(StateReader reader, VirtioBlk disk)
+    {
+        int count = reader.Read<int>("requests");
+        reader.Require(count is >= 0 and <= VirtioDevice.MaxQueues * VirtioDevice.MaxQueueSize, "requests");
+        var requests = new List<VirtioBlkRequest>();
+        for (int i = 0; i < count; i++)
+        {
+            var request = new VirtioBlkRequest { Queue = reader.Read<int>($"queue{i}") };
+            reader.Require(request.Queue >= 0 && request.Queue < disk.QueueCount, $"queue{i}");
+            request.Chain.Load(reader, i, disk.IsRam);
+            requests.Add(request);
+        }
+
+        return requests;
+    }
 
     internal void ClearPiece() => Count = 0;
 

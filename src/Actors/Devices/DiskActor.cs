@@ -1,0 +1,231 @@
+using System.Runtime.CompilerServices;
+using Akka.Actor;
+using Akka.Event;
+using Vmm.Actors.Hosting;
+using Vmm.Actors.Protocol;
+using Vmm.Emulation.Block;
+using Vmm.Emulation.Devices;
+using Vmm.Emulation.Devices.Virtio.Block;
+using Vmm.Emulation.State;
+
+namespace Vmm.Actors.Devices;
+
+/// <summary>
+/// A disk on virtio: it owns the threads that do the disk's work (<see cref="DiskThreads"/>), and says when they work. They work while the
+/// VM runs. A pause lets what is under way end; before a save everything is flushed; a machine that is handed over to another process has
+/// its disk closed, so that the other one may open it, and opens it again when it goes on. A request that fails is told of, and stops the
+/// VM if that is the policy. It is tried again when the VM goes on.
+/// </summary>
+public sealed class DiskActor : DeviceActor
+{
+    private readonly VirtioBlk _disk;
+    private readonly DiskThreads _threads;
+    private readonly RequestsUnit _requests;
+
+    // Whether the VM runs, and what waits for the requests under way.
+    private bool _runs;
+    private int _draining;
+
+    // What of the driver was told to people.
+    private string? _fault;
+
+    private sealed record DriverNotified;
+
+    private sealed record Drained(Action Then);
+
+    [ModuleInitializer]
+    internal static void Register() => DeviceActors.RegisterVirtio<VirtioBlk>((disk, transport, _) =>
+        new DeviceActorPlan(ActorProps.Of(() => new DiskActor(disk, transport))) { Pauses = true });
+
+    public DiskActor(VirtioBlk disk, IDevice transport)
+        : base(transport)
+    {
+        IActorRef self = Self;
+        _disk = disk;
+        _threads = new DiskThreads(disk, failed => self.Tell(failed), broken => self.Tell(broken));
+        _requests = new RequestsUnit(disk, _threads);
+        Receive<DriverNotified>(_ => LookAtQueues());
+        Receive<RequestFailed>(Report);
+        Receive<Exception>(broken => throw new InvalidOperationException($"{disk.Disk.Name}: {broken.Message}", broken));
+        Receive<Drained>(drained =>
+        {
+            _draining--;
+            drained.Then();
+            GoOn();
+        });
+        Receive<PauseDevices>(Pause);
+        Receive<ResumeDevices>(_ =>
+        {
+            _runs = true;
+            GoOn();
+        });
+        Receive<ResizeBlock>(Resize);
+    }
+
+    protected override IReadOnlyList<IStateUnit> StateUnits => [.. base.StateUnits, _requests];
+
+    protected override void PreStart()
+    {
+        IActorRef self = Self;
+        _disk.Notified.Connect(() => self.Tell(new DriverNotified()));
+    }
+
+    protected override void PostStop()
+    {
+        _disk.Notified.Connect(null);
+        _threads.End();
+    }
+
+    protected override void Reset(IActorRef requester)
+    {
+        _runs = false;
+        WhenDrained(() => { }, () =>
+        {
+            _threads.DropKept();
+            _fault = null;
+            base.Reset(requester);
+        });
+    }
+
+    // Runs the first part on a thread of the disk when no request is under way, and then the second one in this actor.
+    private void WhenDrained(Action onThread, Action then)
+    {
+        IActorRef self = Self;
+        _draining++;
+        _threads.Pause(() =>
+        {
+            onThread();
+            self.Tell(new Drained(then));
+        });
+    }
+
+    private void LookAtQueues()
+    {
+        _disk.Notified.Acknowledge();
+        if (_disk.IsResetting)
+        {
+            _threads.DropKept();
+        }
+
+        for (int i = 0; i < _disk.QueueCount; i++)
+        {
+            if (_disk.TakeNotified(i))
+            {
+                _threads.Wake(i);
+            }
+        }
+
+        if (_disk.Fault is { } fault && fault != _fault)
+        {
+            Context.GetLogger().Warning("{0}: {1}", _disk.Disk.Name, fault);
+        }
+
+        _fault = _disk.Fault;
+    }
+
+    private void Pause(PauseDevices pause)
+    {
+        _runs = false;
+        IActorRef requester = Sender;
+        WhenDrained(
+            () =>
+            {
+                if (pause.Close)
+                {
+                    _disk.Disk.Close();
+                }
+                else
+                {
+                    _ = _disk.Disk.Root?.Flush();
+                }
+            },
+            () => requester.Tell(new DevicesPaused(pause.Round)));
+    }
+
+    private void GoOn()
+    {
+        if (!_runs || _draining > 0 || !TryOpen())
+        {
+            return;
+        }
+
+        _disk.Disk.Error = Errno.None;
+        _threads.Resume();
+        LookAtQueues();
+    }
+
+    // The disk is closed while another process has the guest.
+    private bool TryOpen()
+    {
+        try
+        {
+            bool wasOpen = _disk.Disk.Root != null;
+            _disk.Disk.Open();
+            if (!wasOpen)
+            {
+                _disk.Opened();
+            }
+
+            return true;
+        }
+        catch (BlockException e)
+        {
+            Context.System.EventStream.Publish(new VmNotice(e.Message));
+            Context.Parent.Tell(new DiskStopped());
+            return false;
+        }
+    }
+
+    private void Report(RequestFailed failed)
+    {
+        Context.System.EventStream.Publish(new BlockIoFailed(
+            _disk.Config.Id, _disk.Disk.Name, _disk.Disk.NodeName, failed.IsRead,
+            failed.Action switch
+            {
+                BlockErrorPolicy.Stop => BlockErrorAction.Stop,
+                BlockErrorPolicy.Ignore => BlockErrorAction.Ignore,
+                _ => BlockErrorAction.Report,
+            },
+            failed.Error == Errno.ENOSPC, ErrnoText.Of(failed.Error)));
+        if (failed.Stops)
+        {
+            _disk.Disk.Error = failed.Error;
+            Context.Parent.Tell(new DiskStopped());
+        }
+    }
+
+    private void Resize(ResizeBlock resize)
+    {
+        IActorRef requester = Sender;
+        Errno error = Errno.None;
+        WhenDrained(
+            () => error = _disk.Disk.Root?.Resize(resize.Bytes) ?? Errno.EIO,
+            () =>
+            {
+                if (error == Errno.None)
+                {
+                    _disk.SizeChanged();
+                }
+
+                requester.Tell(error == Errno.None ? new BlockCommandDone()
+                    : new VmCommandRejected(RejectionCode.InvalidArgument, $"Failed to resize the image: {ErrnoText.Of(error)}"));
+            });
+    }
+
+    /// <summary>Requests that the driver has given and that have not ended: they wait for the VM to go on.</summary>
+    private sealed class RequestsUnit(VirtioBlk disk, DiskThreads threads) : IStateUnit
+    {
+        public string Id => "virtio-blk-requests";
+
+        public void Save(StateWriter writer) => VirtioBlkRequest.Save(writer, threads.Kept);
+
+        public void Load(StateReader reader)
+        {
+            foreach (VirtioBlkRequest request in VirtioBlkRequest.Load(reader, disk))
+            {
+                disk.Adopt(request.Queue);
+                threads.Keep(request);
+            }
+        }
+    }
+}

@@ -1,0 +1,17 @@
+namespace Vmm.Actors.Devices;
+
+/// <summary>
+/// The vCPUs stand still: those devices that work by themselves are to end what is under way, flush, and begin nothing new until
+/// <see cref="ResumeDevices"/>. Answer: <see cref="DevicesPaused"/>, when all of them have.
+/// </summary>
+/// <param name="Close">Another process is to go on with the guest: what it needs is closed.</param>
+/// <param name="Round">Numbers the pauses between the devices' manager and a device, whose answer repeats it.</param>
+public sealed record PauseDevices(bool Close, int Round = 0);
+
+public sealed record DevicesPaused(int Round);
+
+/// <summary>The VM runs: devices go on, and open what they had closed.</summary>
+public sealed record ResumeDevices;
+
+/// <summary>A disk tells the VM that it cannot go on before somebody helps: the VM stops (<c>io-error</c>).</summary>
+public sealed record DiskStopped;
