@@ -179,7 +179,13 @@ public sealed partial class Its
             return Outcome.Done;
         }
 
+        // The table is the guest's: it can have written anything there.
         ushort intId = (ushort)(entry >> IntIdShift);
+        if (intId < FirstLpi)
+        {
+            return Outcome.Done;
+        }
+
         if (!ItsTable.TryWriteEntry(_memory, at, EventEntry(intId, command.Collection)))
         {
             return Outcome.Stalls;

@@ -165,7 +165,11 @@ public sealed partial class Redistributor
         byte[] table = new byte[(end - ItsSpec.FirstLpi) / 8];
         foreach (int id in _lpis!)
         {
-            table[(id - ItsSpec.FirstLpi) / 8] |= (byte)(1 << (id % 8));
+            // The guest may have made the range smaller meanwhile.
+            if (id < end)
+            {
+                table[(id - ItsSpec.FirstLpi) / 8] |= (byte)(1 << (id % 8));
+            }
         }
 
         memory.TryWrite((_pendings & PendingAddress) + (ItsSpec.FirstLpi / 8), table);
