@@ -212,7 +212,7 @@ public sealed class DiskTests : PatientTestKit
             Rings = VirtioFeatures.EventIndex | VirtioFeatures.IndirectDescriptors | VirtioFeatures.PackedRings,
         });
         var slot = new VirtioMmio(31, UnconnectedLine.New(), blk);
-        IActorRef actor = _manager.ChildActorOf(ActorProps.Of(() => new DiskActor(blk, slot)));
+        IActorRef actor = _manager.ChildActorOf(ActorProps.Of(() => new DiskActor(blk, slot, "/machine/peripheral/disk")));
         return (actor, blk, new BlkDriver(slot, _ram, packed, indirect: true, eventIndex: true, 1ul << 9));
     }
 

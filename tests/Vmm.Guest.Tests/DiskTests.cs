@@ -12,6 +12,7 @@ namespace Vmm.Guest.Tests;
 /// </summary>
 public sealed class DiskTests : IDisposable
 {
+    // The kernel has the driver of virtio on PCI built in.
     private const string Drivers = "insmod /virtio_mmio.ko; insmod /virtio_blk.ko; mkdir -p /m; mount -t ext4 /dev/vda /m";
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vmm-disk-");
@@ -19,14 +20,17 @@ public sealed class DiskTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Theory]
-    [InlineData("raw", true, "")]
-    [InlineData("qcow2", true, ",packed=on,num-queues=2")]
-    [InlineData("qcow2", false, ",event_idx=off,indirect_desc=off")]
-    public async Task Guest_keeps_its_files_over_stop_reset_and_a_move(string format, bool acpi, string device)
+    [InlineData("raw", true, "virtio-blk-device")]
+    [InlineData("qcow2", true, "virtio-blk-device,packed=on,num-queues=2")]
+    [InlineData("qcow2", false, "virtio-blk-device,event_idx=off,indirect_desc=off")]
+    [InlineData("raw", true, "virtio-blk-pci,addr=5")]
+    [InlineData("qcow2", true, "pcie-root-port,id=rp1 -device virtio-blk-pci,bus=rp1,packed=on,num-queues=4")]
+    [InlineData("qcow2", false, "virtio-blk-pci,vectors=0")]
+    public async Task Guest_keeps_its_files_over_stop_and_reset(string format, bool acpi, string device)
     {
         string image = MakeImage(format);
         string[] drive = ["-drive", $"if=none,id=d0,file={image},format={format},discard=unmap", "-device",
-            $"virtio-blk-device,drive=d0,serial=number-1{device}"];
+            .. $"{device},drive=d0,serial=number-1".Split(' ')];
         MachineConfig config = await ConfigAsync(acpi, drive);
         string sum;
         await using (ShellVm vm = await ShellVm.StartAsync(config))
@@ -92,18 +96,20 @@ public sealed class DiskTests : IDisposable
     {
         GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
         byte[] initramfs = [.. await File.ReadAllBytesAsync(files.Initramfs), .. TestPackages.DiskModules];
-        MachineOptions disks = CommandLine.Parse(["-kernel", files.Kernel, .. drives]).Machine;
+        MachineOptions disks = CommandLine.Parse(["-smp", "2", "-kernel", files.Kernel, .. drives]).Machine;
+        MachineConfig config = disks.ToConfig();
         return new MachineConfig(CpuModel.Find("max")!, 2, new CpuTopology(1, 1, 2, 1), 300 << 20,
             new BootConfig(await File.ReadAllBytesAsync(files.Kernel), initramfs, TestGuest.Patient))
         {
             Acpi = acpi,
-            VirtioMmio = disks.ToConfig().VirtioMmio,
+            VirtioMmio = config.VirtioMmio,
+            PciDevices = config.PciDevices,
         };
     }
 
     private static void Close(MachineConfig config)
     {
-        foreach (var device in config.VirtioMmio)
+        foreach (IDisposable device in config.VirtioMmio.Concat<IDisposable>(config.PciDevices))
         {
             device.Dispose();
         }

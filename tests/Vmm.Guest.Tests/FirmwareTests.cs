@@ -36,6 +36,43 @@ public sealed class FirmwareTests
         await vm.EndAsync();
     }
 
+    /// <summary>
+    /// Two disks with an EFI system partition each, one of them with a program that says nothing: what is booted is the one with the lower
+    /// <c>bootindex=</c>, though the other one has the first place.
+    /// </summary>
+    [Theory]
+    [InlineData("virtio-blk-pci,addr=2", "virtio-blk-pci,addr=6")]
+    [InlineData("virtio-blk-pci,addr=2", "pcie-root-port,id=rp -device virtio-blk-pci,bus=rp")]
+    [InlineData("virtio-blk-device", "virtio-blk-device")]
+    public async Task Firmware_boots_from_the_disk_with_the_lowest_bootindex(string first, string second)
+    {
+        DirectoryInfo folder = Directory.CreateTempSubdirectory("vmm-esp-");
+        string kernel = Path.Combine(folder.FullName, "kernel.raw");
+        string other = Path.Combine(folder.FullName, "other.raw");
+        EspImage.Write(kernel, TestGuest.CloudKernel);
+        EspImage.Write(other, new byte[4096]);
+        MachineConfig config = CommandLine.Parse([
+            "-m", "512", "-bios", Bios, "-drive", $"if=none,id=k,file={kernel},format=raw", "-drive",
+            $"if=none,id=o,file={other},format=raw", "-boot", "menu=on,splash-time=100",
+            "-device", .. $"{first},drive=o,bootindex=7".Split(' '), "-device", .. $"{second},drive=k,bootindex=3".Split(' ')]).Machine
+            .ToConfig();
+        try
+        {
+            await using ShellVm vm = await ShellVm.StartAsync(config);
+            await vm.Shell.UntilAsync("EFI stub: Booting Linux Kernel...");
+            await vm.Shell.UntilAsync("Unable to mount root fs");
+        }
+        finally
+        {
+            foreach (IDisposable device in config.VirtioMmio.Concat<IDisposable>(config.PciDevices))
+            {
+                device.Dispose();
+            }
+
+            folder.Delete(recursive: true);
+        }
+    }
+
     [Fact]
     public async Task Kernel_that_firmware_boots_plugs_and_unplugs_and_keeps_the_CPU_over_reboot_and_reset()
     {

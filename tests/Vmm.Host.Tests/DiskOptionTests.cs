@@ -1,4 +1,7 @@
 using Vmm.Emulation.Block;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
+using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Devices.Virtio;
 using Vmm.Emulation.Devices.Virtio.Block;
 using Vmm.Host.Options;
@@ -29,7 +32,8 @@ public sealed class DiskOptionTests : IDisposable
 
     [Theory]
     [InlineData("-drive file=RAW,format=raw", "virtio0 raw 1048576")]
-    [InlineData("-drive file=RAW -hda QCOW2.raw", "virtio0 raw 1048576|virtio1 raw 512")]
+    [InlineData("-hda RAW -drive file=QCOW2.raw", "virtio0 raw 1048576|virtio1 raw 512")]
+    [InlineData("-cdrom RAW -hdb QCOW2.raw", "virtio2 raw 1048576|virtio1 raw 512")]
     [InlineData("-drive if=none,id=a,file=QCOW2,format=qcow2 -device virtio-blk-device,drive=a,serial=S", "a qcow2 2097152 S")]
     [InlineData("-blockdev driver=qcow2,node-name=n,file.driver=file,file.filename=QCOW2 "
         + "-device virtio-blk-device,drive=n", "n qcow2 2097152")]
@@ -43,6 +47,29 @@ public sealed class DiskOptionTests : IDisposable
         Assert.Equal(disks, string.Join('|', Make(line).Select(d =>
             $"{(d.Disk.Name.Length > 0 ? d.Disk.Name : d.Disk.NodeName)} {d.Disk.Root!.Driver} {d.Disk.Size}"
             + $"{(d.Serial.Length > 0 ? $" {d.Serial}" : "")}")));
+    }
+
+    [Fact]
+    public void Disks_are_on_PCI_in_the_order_of_devices_with_a_queue_of_each_CPU()
+    {
+        File.WriteAllBytes(Qcow2 + ".raw", new byte[512]);
+        MachineConfig config = CommandLine.Parse([
+            "-kernel", Raw, "-smp", "2,maxcpus=4", "-drive", $"file={Raw}", "-device", "virtio-rng-pci", "-device", "pcie-root-port,id=rp",
+            "-drive", $"if=none,id=d,file={Qcow2}.raw", "-device", "virtio-blk-pci,drive=d,bus=rp,vectors=2,bootindex=1",
+            "-device", "virtio-rng-pci,id=last"]).Machine.ToConfig();
+        _made.AddRange(config.PciDevices.OfType<VirtioPciConfig>().Select(d => d.Device));
+        using var board = new VirtBoard(config);
+        PciFunction[] functions = [.. board.Devices.Select(d => d.Device).OfType<PciFunction>()];
+        Assert.Equal("01.0 02.0 00.0 03.0 04.0", string.Join(' ', functions.Select(f => f.Slot)));
+        Assert.Equal("rp virtio0", string.Join(' ', board.Devices.Select(d => d.Device).OfType<VirtioPci>()
+            .Select(p => ((IVirtioTransport)p).Device).OfType<VirtioBlk>().Select(b => b.Disk.Name == "d" ? "rp" : b.Disk.Name)));
+        Assert.Equal(["/pci@ffffffffffffffff/pci-bridge@2/scsi@0/disk@0,0"],
+            board.Devices.Select(d => d.Boot?.Path).OfType<string>());
+        Assert.Equal((2, 2), (((VirtioPciConfig)config.PciDevices[^1]).Device is VirtioBlkConfig disk ? disk.Queues : 0,
+            ((VirtioPciConfig)config.PciDevices[2]).Vectors));
+        Assert.Equal(["/machine/peripheral-anon/device[0]", "/machine/peripheral/rp", "/machine/peripheral-anon/device[1]",
+            "/machine/peripheral/last", "/machine/peripheral-anon/device[2]"],
+            board.Devices.Where(d => d.Device is PciFunction).Select(d => d.QomPath));
     }
 
     [Fact]
@@ -89,6 +116,16 @@ public sealed class DiskOptionTests : IDisposable
     [InlineData("-drive id=a,file=RAW -device virtio-blk-device,drive=a", "Drive 'a' is already in use by another block device")]
     [InlineData("-drive id=a,file=RAW -drive id=a,file=RAW", "Duplicate ID 'a' for drive")]
     [InlineData("-drive id=a,if=none,file=RAW -device virtio-blk-device,drive=a,queue-size=100", "it's not a power of 2")]
+    [InlineData("-hda RAW -drive file=QCOW2.raw,index=0", "drive with bus=0, unit=0 (index=0) exists")]
+    [InlineData("-drive if=none,id=a,file=RAW -device virtio-blk-device,drive=a,addr=3", "Property 'virtio-blk-device.addr' not found")]
+    [InlineData("-drive if=none,id=a,file=RAW -device virtio-blk-pci,drive=a,addr=20", "'virtio-blk-pci.addr' doesn't take value '20'")]
+    [InlineData("-drive if=none,id=a,file=RAW -device virtio-blk-pci,drive=a,addr=0", "PCI: slot 0 function 0 not available")]
+    [InlineData("-drive if=none,id=a,file=RAW -device virtio-blk-pci,drive=a,bus=nowhere", "Bus 'nowhere' not found")]
+    [InlineData("-drive if=none,id=a,file=RAW -device virtio-blk-pci,drive=a,disable-legacy=off", "it is a modern device")]
+    [InlineData("-drive if=none,id=a,file=RAW -device virtio-blk-pci,drive=a,bootindex=1 "
+        + "-drive if=none,id=b,file=QCOW2.raw -device virtio-blk-pci,drive=b,bootindex=1", "The bootindex 1 has already been used")]
+    [InlineData("-drive if=none,id=a,file=RAW -device virtio-blk-pci,drive=a,id=x "
+        + "-device virtio-rng-pci,id=x", "Duplicate device ID 'x'")]
     [InlineData("-blockdev driver=nbd,node-name=a", "the driver 'nbd' is not supported")]
     [InlineData("-blockdev driver=raw,file.filename=RAW", "'node-name' must be specified for the root node")]
     public void Wrong_says_what_in_one_line(string line, string message) =>
@@ -108,8 +145,11 @@ public sealed class DiskOptionTests : IDisposable
         string[] arguments = [.. words.Select(w => w
             .Replace("RAW", Raw, StringComparison.Ordinal).Replace("QCOW2", Qcow2, StringComparison.Ordinal))];
         MachineOptions machine = CommandLine.Parse(["-kernel", Raw, .. arguments]).Machine;
-        IReadOnlyList<VirtioConfig> made = Disks.Make(machine.Disks, machine.DiskDevices, machine.Snapshot, !machine.IsIncoming);
+        MachineConfig config = machine.ToConfig();
+        VirtioBlkConfig[] made =
+            [.. config.VirtioMmio.Concat(config.PciDevices.OfType<VirtioPciConfig>().Select(d => d.Device))
+                .OfType<VirtioBlkConfig>().OrderBy(d => d.Disk.Order)];
         _made.AddRange(made);
-        return [.. made.Cast<VirtioBlkConfig>()];
+        return made;
     }
 }

@@ -104,7 +104,7 @@ public sealed class ToolCommandLineTests : IDisposable
     [InlineData("audio", "none", "alsa")]
     [InlineData("audiodev", "none,id=a|driver=none,id=a,timer-period=1", "alsa,id=a")]
     [InlineData("watchdog-action", "reset|shutdown|poweroff|inject-nmi|pause|debug|none", "explode")]
-    [InlineData("boot", "c|order=dc,once=n|menu=off,strict=on|strict=off,reboot-timeout=-1", "menu=on")]
+    [InlineData("boot", "c|order=dc,once=n|menu=off,strict=on|strict=off,reboot-timeout=-1", "menu=maybe")]
     [InlineData("boot", "c", "splash=a.bmp")]
     [InlineData("overcommit", "mem-lock=off|cpu-pm=no", "mem-lock=on")]
     [InlineData("sandbox", "off", "on,obsolete=deny")]

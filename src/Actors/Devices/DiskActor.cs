@@ -19,6 +19,7 @@ namespace Vmm.Actors.Devices;
 public sealed class DiskActor : DeviceActor
 {
     private readonly VirtioBlk _disk;
+    private readonly string _path;
     private readonly DiskThreads _threads;
     private readonly RequestsUnit _requests;
 
@@ -34,14 +35,18 @@ public sealed class DiskActor : DeviceActor
     private sealed record Drained(Action Then);
 
     [ModuleInitializer]
-    internal static void Register() => DeviceActors.RegisterVirtio<VirtioBlk>((disk, transport, _) =>
-        new DeviceActorPlan(ActorProps.Of(() => new DiskActor(disk, transport))) { Pauses = true });
+    internal static void Register() => DeviceActors.RegisterVirtio<VirtioBlk>((disk, transport, around) =>
+    {
+        string path = DiskReport.PathOf(around.Machine.Devices.First(d => d.Device == transport));
+        return new DeviceActorPlan(ActorProps.Of(() => new DiskActor(disk, transport, path))) { Pauses = true };
+    });
 
-    public DiskActor(VirtioBlk disk, IDevice transport)
+    /// <param name="path">The path of its device among QEMU's objects.</param>
+    public DiskActor(VirtioBlk disk, IDevice transport, string path)
         : base(transport)
     {
         IActorRef self = Self;
-        _disk = disk;
+        (_disk, _path) = (disk, path);
         _threads = new DiskThreads(disk, failed => self.Tell(failed), broken => self.Tell(broken));
         _requests = new RequestsUnit(disk, _threads);
         Receive<DriverNotified>(_ => LookAtQueues());
@@ -179,7 +184,7 @@ public sealed class DiskActor : DeviceActor
     private void Report(RequestFailed failed)
     {
         Context.System.EventStream.Publish(new BlockIoFailed(
-            _disk.Config.Id, _disk.Disk.Name, _disk.Disk.NodeName, failed.IsRead,
+            _path, _disk.Disk.Name, _disk.Disk.NodeName, failed.IsRead,
             failed.Action switch
             {
                 BlockErrorPolicy.Stop => BlockErrorAction.Stop,

@@ -14,12 +14,19 @@ internal static class DiskReport
     public static PlacedDevice? Find(IReadOnlyList<PlacedDevice> devices, string disk) => devices.FirstOrDefault(d =>
         disk.Length > 0 && DiskOf(d) is { } blk && (blk.Disk.Name == disk || blk.Disk.NodeName == disk || blk.Config.Id == disk));
 
+    /// <summary>The path of the device that has a disk, among QEMU's objects: on PCI it is another one behind the function's.</summary>
+    public static string PathOf(PlacedDevice placed) =>
+        placed.Device is VirtioPci ? $"{placed.QomPath}/virtio-backend" : placed.QomPath ?? "";
+
     public static BlockDevices Of(IReadOnlyList<PlacedDevice> devices)
     {
-        VirtioBlk[] disks = [.. devices.Select(DiskOf).OfType<VirtioBlk>().OrderBy(d => d.Disk.Order)];
+        PlacedDevice[] placed = [.. devices.Where(d => DiskOf(d) != null).OrderBy(d => DiskOf(d)!.Disk.Order)];
+        VirtioBlk[] disks = [.. placed.Select(d => DiskOf(d)!)];
         BlockNode[][] chains = [.. disks.Select(d => Chain(d.Disk.Root).ToArray())];
         return new BlockDevices(
-            [.. disks.Select(d => d.Disk.Name)], [.. disks.Select(d => d.Disk.NodeName)], [.. disks.Select(d => d.Config.Id)],
+            [.. disks.Select(d => d.Disk.Name)], [.. disks.Select(d => d.Disk.NodeName)], 
+            [.. placed.Select(d => d.Device is VirtioMmio && DiskOf(d)!.Config.Id is { Length: > 0 } id ? id : PathOf(d))],
+            [.. placed.Select(PathOf)],
             [.. disks.Select(d => d.Disk.Error == Errno.None ? "ok" : d.Disk.Error == Errno.ENOSPC ? "nospace" : "failed")],
             [.. chains.Select(c => c.FirstOrDefault()?.Driver ?? "")], [.. chains.Select(c => c.FirstOrDefault()?.FileName ?? "")],
             [.. chains.Select(c => (c.FirstOrDefault() as Qcow2Node)?.BackingFile ?? "")],

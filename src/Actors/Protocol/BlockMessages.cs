@@ -23,7 +23,8 @@ public sealed record GetBlockDevices : IBlockCommand
 /// <summary>The disks, in the order of the command line, in parallel arrays.</summary>
 /// <param name="Names">The <c>id=</c> of the drive; empty for a node alone.</param>
 /// <param name="NodeNames">The uppermost node.</param>
-/// <param name="Devices">The <c>id=</c> of the device; empty for none.</param>
+/// <param name="Devices">What QEMU calls the device that has it (<c>qdev</c>): a name, or a path among its objects.</param>
+/// <param name="QomPaths">The path of that device among QEMU's objects.</param>
 /// <param name="Statuses">ok, nospace or failed: why the VM is stopped for the disk.</param>
 /// <param name="Drivers">The format; empty while the disk is closed.</param>
 /// <param name="BackingFiles">The name of the backing file; empty for none.</param>
@@ -36,6 +37,7 @@ public sealed record BlockDevices(
     string[] Names,
     string[] NodeNames,
     string[] Devices,
+    string[] QomPaths,
     string[] Statuses,
     string[] Drivers,
     string[] FileNames,
@@ -60,8 +62,8 @@ public enum BlockErrorAction
 }
 
 /// <summary>Published: the host could not do what the guest asked of a disk.</summary>
-/// <param name="Device">The <c>id=</c> of the disk's device; empty for none.</param>
+/// <param name="QomPath">The path of the disk's device among QEMU's objects.</param>
 /// <param name="NoSpace">Because the host has no room left.</param>
 /// <param name="Reason">The host's words.</param>
 public sealed record BlockIoFailed(
-    string Device, string Disk, string NodeName, bool IsRead, BlockErrorAction Action, bool NoSpace, string Reason) : IProtocolMessage;
+    string QomPath, string Disk, string NodeName, bool IsRead, BlockErrorAction Action, bool NoSpace, string Reason) : IProtocolMessage;

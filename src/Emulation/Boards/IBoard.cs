@@ -33,4 +33,15 @@ public sealed record PlacedDevice(string Id, IDevice Device, Placement At)
 
     /// <summary>Its name below <c>/machine</c> among QEMU's objects; null for a numbered one in <c>/machine/unattached</c>.</summary>
     public string? QomName { get; init; }
+
+    /// <summary>The path among QEMU's objects of a device that a person has asked for; null for one of the machine itself.</summary>
+    public string? QomPath { get; init; }
+
+    /// <summary>Its place among what firmware is to boot from; null for none.</summary>
+    public BootEntry? Boot { get; init; }
 }
+
+/// <summary>A device that firmware is to boot from.</summary>
+/// <param name="Index">Its place: the lowest comes first (<c>bootindex=</c>).</param>
+/// <param name="Path">Its path in Open Firmware's form, as QEMU has it.</param>
+public sealed record BootEntry(int Index, string Path);

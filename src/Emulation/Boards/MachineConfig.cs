@@ -58,6 +58,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// <summary>Firmware in flash, which boots the kernel if there is one; null to enter the kernel directly.</summary>
     public FirmwareConfig? Firmware { get; init; }
 
+    /// <summary>What firmware is told about its boot (<c>-boot</c>).</summary>
+    public BootChoice BootChoice { get; init; } = new();
+
     /// <summary>The name of the VM (<c>-name</c>); empty for none.</summary>
     public string Name { get; init; } = "";
 
@@ -108,6 +111,13 @@ public sealed record PluggedCpu(string Id, CpuIndex Cpu);
 /// </param>
 /// <param name="HighMemory">Whether there is a window of memory above 4 GiB (<c>-machine highmem-mmio=</c>).</param>
 public sealed record PciLayout(bool HighEcam, bool HighMemory);
+
+/// <summary>What firmware is told about its boot.</summary>
+/// <param name="Menu">It shows a menu before it boots (<c>menu=on</c>).</param>
+/// <param name="SplashTime">For so many milliseconds (<c>splash-time=</c>); null for as long as it likes.</param>
+/// <param name="RebootTimeout">It restarts so many milliseconds after a boot that failed (<c>reboot-timeout=</c>); -1 for never.</param>
+/// <param name="Strict">Nothing is booted that has no <c>bootindex=</c> (<c>strict=on</c>).</param>
+public sealed record BootChoice(bool Menu = false, ushort? SplashTime = null, int RebootTimeout = -1, bool Strict = false);
 
 /// <summary>The VM generation ID.</summary>
 /// <param name="Given">The number that a person has chosen (<c>guid=UUID</c>); null for a random one (<c>guid=auto</c>).</param>

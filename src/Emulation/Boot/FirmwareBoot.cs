@@ -28,7 +28,7 @@ public static class FirmwareBoot
             [FwCfgKey.NoGraphic] = Number(1, 2),
             [FwCfgKey.CpuCount] = Number((ulong)config.EnabledCpus, 2),
             [FwCfgKey.MaxCpus] = Number((ulong)config.PossibleCpus, 2),
-            [FwCfgKey.BootMenu] = Number(0, 2),
+            [FwCfgKey.BootMenu] = Number(config.BootChoice.Menu ? 1ul : 0, 2),
         };
         if (config.Firmware == null)
         {
@@ -47,8 +47,22 @@ public static class FirmwareBoot
             items[FwCfgKey.CommandLineData] = commandLine;
         }
 
-        IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> files = Smbios.Build(board);
+        IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> files = Smbios.Build(board).Concat(BootFiles(board));
         return new FwCfgItems(items, config.Acpi ? files.Concat(AcpiLoader.Build(AcpiTables.Build(board, 0))) : files);
+    }
+
+    // What is booted from, in which order, and how long a menu or a failure is shown (QEMU, hw/nvram/fw_cfg.c).
+    private static IEnumerable<KeyValuePair<string, ReadOnlyMemory<byte>>> BootFiles(IBoard board)
+    {
+        BootChoice choice = board.Config.BootChoice;
+        string[] paths = [.. board.Devices.Select(d => d.Boot).OfType<BootEntry>().OrderBy(b => b.Index).Select(b => b.Path)];
+        string order = string.Join('\n', choice.Strict && paths.Length > 0 ? paths.Append("HALT") : paths);
+        yield return new("bootorder", paths.Length == 0 ? ReadOnlyMemory<byte>.Empty : Encoding.ASCII.GetBytes(order + "\0"));
+        yield return new("etc/boot-fail-wait", Number((uint)choice.RebootTimeout, 4));
+        if (choice.SplashTime is { } time)
+        {
+            yield return new("etc/boot-menu-wait", Number(time, 2));
+        }
     }
 
     private static byte[] Number(ulong value, int size)

@@ -165,7 +165,7 @@ public static class RunCommand
         pidFile?.Dispose();
         config.Firmware?.Code.File?.Dispose();
         config.Firmware?.Variables.File?.Dispose();
-        foreach (VirtioConfig device in config.VirtioMmio)
+        foreach (IDisposable device in config.VirtioMmio.Concat<IDisposable>(config.PciDevices))
         {
             device.Dispose();
         }

@@ -38,6 +38,9 @@ public sealed record DiskOption
     /// <summary>It is a node of <c>-blockdev</c>.</summary>
     public bool IsNode { get; private init; }
 
+    /// <summary><c>index=</c>: its number among those of its kind; null for the first that is free.</summary>
+    public int? Index { get; private init; }
+
     public bool IsReadOnly { get; private init; }
 
     /// <summary>Changes last as long as the VM (<c>snapshot=on</c>, <c>-snapshot</c>).</summary>
@@ -71,7 +74,12 @@ public sealed record DiskOption
                     $"machine type does not support if={UserText.Legible(value ?? "")}: give if=virtio, if=none or if=pflash"),
                 ("id", { Length: > 0 }) => disk with { Name = value },
                 ("format", { Length: > 0 }) => disk with { Format = FormatOf(value) },
-                ("media", "disk") or ("index" or "unit" or "bus", _) => disk,
+                ("index" or "unit", _) => disk with
+                {
+                    Index = QemuNumber.TryParse(value ?? "", out long index) && index is >= 0 and <= int.MaxValue ? (int)index
+                        : throw new OptionException($"Parameter '{key}' expects a number"),
+                },
+                ("media", "disk") or ("bus", "0") => disk,
                 ("media", "cdrom") => disk with { IsReadOnly = true },
                 ("readonly" or "read-only", _) => disk with { IsReadOnly = KeyValues.Switch(key, value) },
                 ("snapshot", _) => disk with { IsSnapshot = KeyValues.Switch(key, value) },
@@ -123,8 +131,8 @@ public sealed record DiskOption
     }
 
     /// <summary>A disk of <c>-hda</c> and its like.</summary>
-    public static DiskOption OfFile(string file, bool isReadOnly) =>
-        new() { File = file, HasDevice = true, IsReadOnly = isReadOnly };
+    public static DiskOption OfFile(string file, int index, bool isReadOnly) =>
+        new() { File = file, HasDevice = true, Index = index, IsReadOnly = isReadOnly };
 
     /// <summary>Reads <c>rerror=</c> or <c>werror=</c>.</summary>
     /// <exception cref="OptionException">There is no such policy.</exception>

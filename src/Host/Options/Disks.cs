@@ -1,5 +1,7 @@
 using Vmm.Emulation.Block;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
+using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Devices.Virtio;
 using Vmm.Emulation.Devices.Virtio.Block;
 using Vmm.Management.Text;
@@ -12,24 +14,33 @@ public static class Disks
     /// <summary>
     /// Puts images and devices together. Devices of <c>-device</c> come first, then those of drives that have none, as in QEMU.
     /// </summary>
-    /// <param name="open">Whether the images are opened; those of a machine that waits for a migration are not yet its own.</param>
-    /// <returns>Devices whose disks the caller disposes, after the machine.</returns>
-    /// <exception cref="OptionException">One line that says what is wrong; nothing is open.</exception>
-    public static IReadOnlyList<VirtioConfig> Make(
-        IReadOnlyList<DiskOption> images, IReadOnlyList<DiskDeviceOption> devices, bool snapshot, bool open)
+    /// <param name="others">The other devices on the PCI bus.</param>
+    /// <param name="cpus">The CPUs at power-on.</param>
+    /// <returns>
+    /// The devices in slots of virtio-mmio and all those on the PCI bus, in the order of the command line. Nothing is open.
+    /// </returns>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static (IReadOnlyList<VirtioConfig> Mmio, IReadOnlyList<PciDeviceConfig> Pci) Make(
+        IReadOnlyList<DiskOption> images,
+        IReadOnlyList<DiskDeviceOption> devices,
+        IReadOnlyList<PciDeviceConfig> others,
+        bool snapshot,
+        int cpus)
     {
         List<(string Name, DiskOption Image)> named = Name(images, snapshot);
-        var made = new List<VirtioBlkConfig>();
+        var mmio = new List<VirtioConfig>();
+        var pci = new List<PciDeviceConfig>(others);
         var used = new HashSet<string>(StringComparer.Ordinal);
+        var ids = new HashSet<string>(others.Select(o => o.Id), StringComparer.Ordinal);
         IEnumerable<DiskDeviceOption> all = devices.Concat(named.Where(n => n.Image.HasDevice)
-            .Select(n => new DiskDeviceOption { Id = "", Drive = n.Name }));
+            .Select(n => new DiskDeviceOption { Id = "", Drive = n.Name, After = others.Count }));
         foreach (DiskDeviceOption device in all)
         {
             (string name, DiskOption image) = named.FirstOrDefault(n => n.Name == device.Drive);
             if (image == null)
             {
                 throw new OptionException(
-                    $"-device {DiskDeviceOption.Driver}: Property 'drive' can't find value '{UserText.Legible(device.Drive)}'");
+                    $"-device {DiskDeviceOption.PciDriver}: Property 'drive' can't find value '{UserText.Legible(device.Drive)}'");
             }
 
             if (!used.Add(name))
@@ -37,37 +48,46 @@ public static class Disks
                 throw new OptionException($"Drive '{name}' is already in use by another block device");
             }
 
-            made.Add(device.On(image.Backend(name, made.Count), image));
+            if (device.Id.Length > 0 && !ids.Add(device.Id))
+            {
+                throw new OptionException($"Duplicate device ID '{UserText.Legible(device.Id)}'");
+            }
+
+            VirtioBlkConfig disk = device.On(image.Backend(name, used.Count - 1), image, cpus);
+            if (device.IsPci)
+            {
+                pci.Insert(device.After + pci.Count - others.Count, new VirtioPciConfig(disk, device.Bus, device.Slot)
+                {
+                    Vectors = device.Vectors,
+                });
+            }
+            else
+            {
+                mmio.Add(disk);
+            }
         }
 
-        if (made.Count > VirtBoard.VirtioSlots)
-        {
-            throw new OptionException($"No 'virtio-bus' bus found for device '{DiskDeviceOption.Driver}': "
+        return mmio.Count <= VirtBoard.VirtioSlots ? (mmio, pci)
+            : throw new OptionException($"No 'virtio-bus' bus found for device '{DiskDeviceOption.MmioDriver}': "
                 + $"there are {VirtBoard.VirtioSlots} slots");
-        }
-
-        if (made.Where(d => d.Id.Length > 0).GroupBy(d => d.Id).FirstOrDefault(g => g.Count() > 1) is { } twice)
-        {
-            throw new OptionException($"Duplicate device ID '{UserText.Legible(twice.Key)}'");
-        }
-
-        if (open)
-        {
-            Open(made);
-        }
-
-        return made;
     }
 
-    private static void Open(List<VirtioBlkConfig> disks)
+    /// <summary>Opens the disks of a machine; the caller disposes its devices, after the machine.</summary>
+    /// <exception cref="OptionException">One line that says what is wrong; nothing is open.</exception>
+    public static void Open(MachineConfig config)
     {
+        BlockBackend[] disks =
+        [
+            .. config.VirtioMmio.Concat(config.PciDevices.OfType<VirtioPciConfig>().Select(d => d.Device)).OfType<VirtioBlkConfig>()
+                .Select(d => d.Disk),
+        ];
         try
         {
-            disks.ForEach(d => d.Disk.Open());
+            Array.ForEach(disks, d => d.Open());
         }
         catch (Exception e) when (e is BlockException or IOException or UnauthorizedAccessException)
         {
-            disks.ForEach(d => d.Disk.Dispose());
+            Array.ForEach(disks, d => d.Dispose());
             throw new OptionException(e is BlockException ? e.Message : SystemError.Describe(e));
         }
     }
@@ -76,11 +96,21 @@ public static class Disks
     private static List<(string Name, DiskOption Image)> Name(IReadOnlyList<DiskOption> images, bool snapshot)
     {
         var named = new List<(string Name, DiskOption Image)>();
-        int drives = 0;
+        var indexes = new HashSet<(bool HasDevice, int Index)>();
         foreach (DiskOption image in images)
         {
-            string name = image.Name ?? $"{(image.HasDevice ? "virtio" : "none")}{drives}";
-            drives += image.IsNode ? 0 : 1;
+            string name = image.Name ?? "";
+            if (!image.IsNode)
+            {
+                int index = image.Index ?? Enumerable.Range(0, int.MaxValue).First(i => !indexes.Contains((image.HasDevice, i)));
+                string place = image.HasDevice ? "virtio" : "none";
+                name = image.Name ?? $"{place}{index}";
+                if (!indexes.Add((image.HasDevice, index)))
+                {
+                    throw new OptionException($"drive with bus=0, unit={index} (index={index}) exists");
+                }
+            }
+
             if (named.Exists(n => n.Name == name))
             {
                 throw new OptionException(image.IsNode ? $"Duplicate nodes with node-name='{UserText.Legible(name)}'"

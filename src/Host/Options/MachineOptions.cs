@@ -4,6 +4,7 @@ using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Devices.Pl031;
+using Vmm.Emulation.Devices.Virtio;
 
 namespace Vmm.Host.Options;
 
@@ -73,6 +74,9 @@ public sealed record MachineOptions
     /// <summary>The devices on the PCI bus.</summary>
     public IReadOnlyList<PciDeviceConfig> PciDevices { get; init; } = [];
 
+    /// <summary>What firmware is told about its boot (<c>-boot</c>).</summary>
+    public BootChoice BootChoice { get; init; } = new();
+
     /// <summary>The VM generation ID; null without.</summary>
     public GenerationIdConfig? GenerationId { get; init; }
 
@@ -139,12 +143,15 @@ public sealed record MachineOptions
             GenerationId = GenerationId,
             Its = Machine.Its,
             Pci = Machine.Pci,
-            PciDevices = PciDevices,
         };
         if (Machine.IsEmpty && Disks.Count > 0)
         {
             throw new OptionException("-machine none has no disks");
         }
+
+        (IReadOnlyList<VirtioConfig> mmio, IReadOnlyList<PciDeviceConfig> pci) =
+            Options.Disks.Make(Disks, DiskDevices, PciDevices, Snapshot, smp.Cpus);
+        config = config with { VirtioMmio = mmio, PciDevices = pci, BootChoice = BootChoice };
 
         if (GenerationId != null && !config.Acpi)
         {
@@ -163,7 +170,12 @@ public sealed record MachineOptions
         }
 
         // The last that can fail, for its files stay open.
-        return config with { VirtioMmio = Options.Disks.Make(Disks, DiskDevices, Snapshot, open: !IsIncoming) };
+        if (!IsIncoming)
+        {
+            Options.Disks.Open(config);
+        }
+
+        return config;
     }
 
     /// <summary>The engine of <c>-accel</c> or <c>-machine accel=</c>.</summary>

@@ -30,6 +30,9 @@ public static class OptionTable
         new("enable-kvm", "", "ask for KVM before other engines; there is none for Arm guests here", OptionValue.None, (o, _) =>
             ApplyAccelerator(o, "kvm")),
 
+        new("boot", BootOption.Syntax, "what EDK2 is told: a menu, for how long, and that only devices with a bootindex= are booted",
+            OptionValue.Text, (o, v) => OfMachine(o, m => m with { BootChoice = BootOption.Add(m.BootChoice, v) }))
+            { Choices = ["menu=on", "strict=on"] },
         new("device",
             $"{CpuDeviceOption.Syntax}; {DiskDeviceOption.Syntax}; {PciDeviceOption.Syntax}; "
                 + $"or {GenerationIdOption.Driver}[,guid=auto|UUID]",
@@ -39,7 +42,8 @@ public static class OptionTable
             {
                 Choices =
                 [
-                    .. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix), DiskDeviceOption.Driver, .. PciDeviceOption.Drivers,
+                    .. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix), .. DiskDeviceOption.Drivers,
+                    .. PciDeviceOption.Drivers,
                     GenerationIdOption.Driver,
                 ],
             },
@@ -65,9 +69,12 @@ public static class OptionTable
                 : m with { Disks = [.. m.Disks, DiskOption.ParseDrive(v)] })),
         new("blockdev", DiskOption.BlockdevSyntax, "a disk image, for the drive= of a device", OptionValue.Text,
             (o, v) => OfMachine(o, m => m with { Disks = [.. m.Disks, DiskOption.ParseNode(v)] })),
-        new("hda", "FILE", "a raw disk", OptionValue.File, ApplyDisk) { Aliases = ["hdb", "hdc", "hdd"] },
-        new("cdrom", "FILE", "a raw disk that is not written", OptionValue.File, (o, v) =>
-            OfMachine(o, m => m with { Disks = [.. m.Disks, DiskOption.OfFile(v, isReadOnly: true)] })),
+        new("hda", "FILE", "the first raw disk", OptionValue.File, (o, v) => AddDisk(o, v, index: 0)),
+        new("hdb", "FILE", "the second raw disk", OptionValue.File, (o, v) => AddDisk(o, v, index: 1)),
+        new("hdc", "FILE", "the third raw disk", OptionValue.File, (o, v) => AddDisk(o, v, index: 2)),
+        new("hdd", "FILE", "the fourth raw disk", OptionValue.File, (o, v) => AddDisk(o, v, index: 3)),
+        new("cdrom", "FILE", "a raw disk that is not written, the third", OptionValue.File, (o, v) =>
+            AddDisk(o, v, index: 2, isReadOnly: true)),
         new("pflash", "FILE", "the next bank of flash", OptionValue.File, (o, v) =>
             OfMachine(o, m => m with { Drives = [.. m.Drives, $"if=pflash,file={v.Replace(",", ",,", StringComparison.Ordinal)}"] })),
 
@@ -169,8 +176,8 @@ public static class OptionTable
     private static RunOptions OfMachine(RunOptions options, Func<MachineOptions, MachineOptions> change) =>
         options with { Machine = change(options.Machine) };
 
-    private static RunOptions ApplyDisk(RunOptions options, string file) =>
-        OfMachine(options, m => m with { Disks = [.. m.Disks, DiskOption.OfFile(file, isReadOnly: false)] });
+    private static RunOptions AddDisk(RunOptions options, string file, int index, bool isReadOnly = false) =>
+        OfMachine(options, m => m with { Disks = [.. m.Disks, DiskOption.OfFile(file, index, isReadOnly)] });
 
     private static RunOptions ApplyMachine(RunOptions options, string value) => value switch
     {
@@ -187,17 +194,22 @@ public static class OptionTable
         value is "help" or "?"
             ? options with
             {
-                Answer = $"{CpuDeviceOption.Describe}\n\nStorage devices:\nname \"{DiskDeviceOption.Driver}\"\n\n"
+                Answer = $"{CpuDeviceOption.Describe}\n\nStorage devices:\n"
+                    + $"name \"{DiskDeviceOption.PciDriver}\", bus PCI, alias \"virtio-blk\"\n"
+                    + $"name \"{DiskDeviceOption.MmioDriver}\", bus virtio-bus\n\n"
                     + $"{PciDeviceOption.Describe}\n\nMisc devices:\nname \"{GenerationIdOption.Driver}\"",
             }
         : value.Split(',') is [var driver, .., "help" or "?"] ? options with
         {
             Answer = driver == GenerationIdOption.Driver ? GenerationIdOption.DescribeProperties
-                : driver == DiskDeviceOption.Driver ? DiskDeviceOption.DescribeProperties
-                : PciDeviceOption.DescribeProperties(driver) ?? CpuDeviceOption.DescribeProperties(driver),
+                : DiskDeviceOption.DescribeProperties(driver) ?? PciDeviceOption.DescribeProperties(driver)
+                    ?? CpuDeviceOption.DescribeProperties(driver),
         }
         : DiskDeviceOption.IsDriver(value)
-            ? OfMachine(options, m => m with { DiskDevices = [.. m.DiskDevices, DiskDeviceOption.Parse(value)] })
+            ? OfMachine(options, m => m with
+            {
+                DiskDevices = [.. m.DiskDevices, DiskDeviceOption.Parse(value) with { After = m.PciDevices.Count }],
+            })
         : GenerationIdOption.IsDriver(value) ? OfMachine(options, m => m with
         {
             GenerationId = m.GenerationId == null ? GenerationIdOption.Parse(value)

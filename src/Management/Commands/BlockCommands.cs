@@ -21,10 +21,6 @@ public sealed class BlockCommands(MonitorVm vm)
 {
     public void Register(QapiCommandTable table) => table.Add<BlockResizeArguments>("block_resize", Resize);
 
-    /// <summary>Where a disk's device is among QEMU's objects.</summary>
-    public static string PathOf(string device) =>
-        device.Length > 0 ? $"/machine/peripheral/{device}/virtio-backend" : "/machine/peripheral-anon/virtio-backend";
-
     public async Task Resize(BlockResizeArguments arguments)
     {
         const int Sector = 512;
@@ -74,7 +70,7 @@ public sealed class BlockCommands(MonitorVm vm)
         {
             isOpen ? $"{name}: {disks.FileNames[i]} ({disks.Drivers[i]}{(disks.ReadOnly[i] ? ", read-only" : "")})"
                 : $"{NameOf(disks, i)}: [not inserted]",
-            $"    Attached to:      {PathOf(disks.Devices[i])}",
+            $"    Attached to:      {disks.Devices[i]}",
         };
         if (disks.Statuses[i] != "ok")
         {

@@ -107,7 +107,7 @@ public sealed class VmEvents
                 break;
             case BlockIoFailed failed:
                 yield return ("BLOCK_IO_ERROR", new BlockIoErrorEvent(
-                    BlockCommands.PathOf(failed.Device), failed.Disk, failed.NodeName,
+                    failed.QomPath, failed.Disk, failed.NodeName,
                     failed.IsRead ? IoOperationType.Read : IoOperationType.Write, failed.Action, failed.NoSpace, failed.Reason));
                 break;
             case HotplugOutcome outcome:

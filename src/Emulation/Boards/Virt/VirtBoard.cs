@@ -32,6 +32,9 @@ public sealed class VirtBoard : IBoard, IDisposable
 
     private readonly List<PlacedDevice> _devices = [];
 
+    // How many devices that a person has asked for have no name.
+    private int _anonymous;
+
     /// <exception cref="InsufficientMemoryException">The host refuses to reserve the flash.</exception>
     /// <exception cref="InvalidDataException">A PCI device has no place: one line.</exception>
     public VirtBoard(MachineConfig config)
@@ -150,7 +153,12 @@ public sealed class VirtBoard : IBoard, IDisposable
             ?? throw new InvalidDataException($"PCI: no slot/function available for {device.Id}, all in use or reserved");
         PciFunction function = device.Make($"pci-{(device.Id.Length > 0 ? device.Id : $"{bus.Name}-{slot}")}", bus, Bus);
         bus.Add(function, slot);
-        _devices.Add(new PlacedDevice(function.Id, function, new Placement([], [])) { InQom = false });
+        _devices.Add(new PlacedDevice(function.Id, function, new Placement([], []))
+        {
+            InQom = false,
+            QomPath = QomPathOf(device.Id),
+            Boot = BootOf(device.BootIndex, function.FirmwarePath + device.BootPath),
+        });
     }
 
     // QEMU fills the slots from the last one on, in the order of the command line (hw/arm/virt.c, create_virtio_devices).
@@ -161,11 +169,26 @@ public sealed class VirtBoard : IBoard, IDisposable
             int slot = i;
             int order = VirtioSlots - 1 - slot;
             VirtioConfig? device = order < Config.VirtioMmio.Count ? Config.VirtioMmio[order] : null;
-            Add(
-                $"virtio-mmio{slot}", At(0x0A00_0000 + ((ulong)slot * VirtioMmio.WindowSize), 48 + slot),
-                at => new VirtioMmio(slot, Line(at), device?.Make(Bus)));
+            ulong address = 0x0A00_0000 + ((ulong)slot * VirtioMmio.WindowSize);
+            Add($"virtio-mmio{slot}", At(address, 48 + slot), at => new VirtioMmio(slot, Line(at), device?.Make(Bus)));
+            _devices[^1] = _devices[^1] with { Boot = BootOf(device?.BootIndex, $"/virtio-mmio@{address:x16}{device?.BootPath}") };
+        }
+
+        // The order of their names is that of the command line.
+        foreach (VirtioConfig device in Config.VirtioMmio.Take(VirtioSlots))
+        {
+            int at = _devices.FindLastIndex(d => d.Device is VirtioMmio { Device: not null } && d.QomPath == null);
+            _devices[at] = _devices[at] with { QomPath = QomPathOf(device.Id) };
         }
     }
+
+    // QEMU numbers devices without a name of their own.
+    private string QomPathOf(string id) =>
+        id.Length > 0 ? $"/machine/peripheral/{id}" : $"/machine/peripheral-anon/device[{_anonymous++}]";
+
+    private BootEntry? BootOf(int? index, string path) => index is not { } place ? null
+        : _devices.Any(d => d.Boot?.Index == place) ? throw new InvalidDataException($"The bootindex {place} has already been used")
+        : new BootEntry(place, path);
 
     private InterruptLine Line(Placement at) => Gic.SpiLine(at.Interrupts[0]);
 

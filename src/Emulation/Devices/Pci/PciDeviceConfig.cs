@@ -6,11 +6,20 @@ namespace Vmm.Emulation.Devices.Pci;
 /// <param name="Id">The name that the user gave it; empty for none.</param>
 /// <param name="Bus">The name of its bus; null for the root bus.</param>
 /// <param name="Slot">Its place there; null for the first that is free.</param>
-public abstract record PciDeviceConfig(string Id, string? Bus, PciSlot? Slot)
+public abstract record PciDeviceConfig(string Id, string? Bus, PciSlot? Slot) : IDisposable
 {
     /// <summary>Makes the function for a bus.</summary>
     /// <param name="id">The name on the board.</param>
     public abstract PciFunction Make(string id, PciBus bus, IDmaMemory memory);
+
+    /// <summary><c>bootindex=</c>: the place among what firmware is to boot from; null for none.</summary>
+    public virtual int? BootIndex => null;
+
+    /// <summary>The end of its path for firmware, behind the function's.</summary>
+    public virtual string BootPath => "";
+
+    /// <summary>Closes what the host has of the device, after the machine.</summary>
+    public virtual void Dispose() => GC.SuppressFinalize(this);
 }
 
 /// <summary>A root port (<c>-device pcie-root-port</c>).</summary>

@@ -32,6 +32,23 @@ public abstract partial class PciFunction(string id, PciConfigSpace config, int 
 
     public IReadOnlyList<PciBar> Bars => _bars;
 
+    /// <summary>Its path for firmware, from the host bridge on (QEMU, pcibus_get_fw_dev_path).</summary>
+    public string FirmwarePath
+    {
+        get
+        {
+            string name = ((uint)config.Get(PciSpec.ClassCode, 3) >> 8) switch
+            {
+                PciSpec.ScsiClass => "scsi",
+                PciSpec.EthernetClass => "ethernet",
+                PciSpec.BridgeClass => "pci-bridge",
+                _ => $"pci{config.Get16(PciSpec.VendorId):x4},{config.Get16(PciSpec.DeviceId):x4}",
+            };
+            string at = Slot.Function == 0 ? $"{Slot.Device:x}" : $"{Slot.Device:x},{Slot.Function:x}";
+            return $"{Bus.Bridge?.FirmwarePath ?? PciHost.FirmwarePath}/{name}@{at}";
+        }
+    }
+
     /// <summary>1 to 4 for INTA to INTD; 0 for a function that has none.</summary>
     public int InterruptPin => interruptPin;
 

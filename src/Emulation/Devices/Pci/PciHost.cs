@@ -39,6 +39,9 @@ public sealed partial class PciHost
         Root.Add(_self = new PciHostFunction(), new PciSlot(0, 0));
     }
 
+    /// <summary>Its path for firmware: QEMU's has no address of its own there.</summary>
+    public const string FirmwarePath = "/pci@ffffffffffffffff";
+
     /// <summary>The root bus.</summary>
     public PciBus Root { get; }
 

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Numerics;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.State;
@@ -8,17 +9,15 @@ namespace Vmm.Emulation.Devices.Pci;
 
 /// <summary>
 /// The MSI-X capability of a function (PCI 3.0, 6.8.2): a table with a message for each vector, and a bit for each that is pending because
-/// it is masked. Both are in a window of 4 KiB, the bits in its second half. The lock of the <see cref="PciHost"/> guards it.
+/// it is masked. Both are in one window, as QEMU's functions have them: of 4 KiB with the bits in its second half, or larger with the bits
+/// behind the table. The lock of the <see cref="PciHost"/> guards it.
 /// </summary>
 public sealed class PciMsix : IMmioDevice
 {
-    /// <summary>Bytes of the window.</summary>
-    public const ulong WindowSize = 0x1000;
+    /// <summary>The largest number of vectors (PCI 3.0, 6.8.2.3).</summary>
+    public const int MostVectors = 2048;
 
-    /// <summary>The number of vectors for which the window has room.</summary>
-    public const int MostVectors = PendingOffset / EntrySize;
-
-    private const int PendingOffset = 0x800;
+    private const int SmallestWindow = 0x1000;
     private const int EntrySize = 16;
     private const int ControlOffset = 12;
     private const uint Masked = 1;
@@ -27,7 +26,8 @@ public sealed class PciMsix : IMmioDevice
 
     private readonly PciFunction _function;
     private readonly byte[] _table;
-    private readonly ulong[] _pending = new ulong[(MostVectors + 63) / 64];
+    private readonly ulong[] _pending;
+    private readonly int _pendingOffset;
     private readonly int _control;
 
     /// <param name="function">The function.</param>
@@ -38,18 +38,24 @@ public sealed class PciMsix : IMmioDevice
         ArgumentOutOfRangeException.ThrowIfGreaterThan(vectors, MostVectors);
         _function = function;
         _table = new byte[vectors * EntrySize];
+        _pending = new ulong[(vectors + 63) / 64];
+        _pendingOffset = Math.Max(_table.Length, SmallestWindow / 2);
         _control = ControlRegister + function.Config.AddCapability(
             MsixCapability,
             Size,
             new PciRegister(ControlRegister, 2, (ulong)vectors - 1, Writable: MsixEnable | MsixFunctionMask),
             new PciRegister(4, 4, (ulong)bar),
-            new PciRegister(8, 4, (ulong)bar | PendingOffset));
+            new PciRegister(8, 4, (ulong)(bar | _pendingOffset)));
         ResetLocked();
     }
 
     public string Name => "msix";
 
     public int Vectors => _table.Length / EntrySize;
+
+    /// <summary>Bytes of the window: a power of two.</summary>
+    public ulong WindowSize => BitOperations.RoundUpToPowerOf2(
+        (ulong)Math.Max(_pendingOffset + (_pending.Length * sizeof(ulong)), SmallestWindow));
 
     /// <summary>Whether the guest uses MSI-X: then the function must not assert its pin.</summary>
     internal bool IsEnabledLocked => (_function.Config.Get16(_control) & MsixEnable) != 0;
@@ -133,11 +139,13 @@ public sealed class PciMsix : IMmioDevice
     {
         reader.Read("msix-table", _table.AsSpan());
         reader.Read("msix-pending", _pending.AsSpan());
+        int behind = (_pending.Length * 64) - Vectors;
+        reader.Require(behind == 0 || _pending[^1] >> (64 - behind) == 0, "msix-pending");
     }
 
     private byte ByteAt(int offset) => offset < _table.Length ? _table[offset]
-        : offset >= PendingOffset && offset < PendingOffset + (_pending.Length * sizeof(ulong))
-            ? (byte)(_pending[(offset - PendingOffset) / sizeof(ulong)] >> (offset % sizeof(ulong) * 8))
+        : offset >= _pendingOffset && offset < _pendingOffset + (_pending.Length * sizeof(ulong))
+            ? (byte)(_pending[(offset - _pendingOffset) / sizeof(ulong)] >> ((offset - _pendingOffset) % sizeof(ulong) * 8))
             : (byte)0;
 
     private void SendPendingLocked()
@@ -152,7 +160,7 @@ public sealed class PciMsix : IMmioDevice
         {
             for (ulong left = _pending[word]; left != 0; left &= left - 1)
             {
-                int vector = (word * 64) + System.Numerics.BitOperations.TrailingZeroCount(left);
+                int vector = (word * 64) + BitOperations.TrailingZeroCount(left);
                 ReadOnlySpan<byte> entry = _table.AsSpan(vector * EntrySize, EntrySize);
                 if ((entry[ControlOffset] & Masked) == 0)
                 {

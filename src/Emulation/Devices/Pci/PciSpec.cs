@@ -63,6 +63,11 @@ internal static class PciSpec
     /// <summary>The bits of Status that a function sets and a write of 1 clears.</summary>
     public const ushort StatusErrors = 0xF900;
 
+    // Base class and subclass.
+    public const uint ScsiClass = 0x0100;
+    public const uint EthernetClass = 0x0200;
+    public const uint BridgeClass = 0x0604;
+
     public const byte HeaderBridge = 0x01;
     public const byte HeaderMultifunction = 0x80;
 

@@ -6,6 +6,12 @@ namespace Vmm.Emulation.Devices.Virtio;
 /// <param name="Id">The name that the user gave it (<c>id=</c>); empty for none.</param>
 public abstract record VirtioConfig(string Id) : IDisposable
 {
+    /// <summary><c>bootindex=</c>: the place among what firmware is to boot from, the lowest first; null for none.</summary>
+    public int? BootIndex { get; init; }
+
+    /// <summary>The end of its path for firmware, behind the transport's (QEMU, add_boot_device_path).</summary>
+    public virtual string BootPath => "";
+
     /// <summary>Closes what the host has of the device, after the machine.</summary>
     public virtual void Dispose() => GC.SuppressFinalize(this);
 

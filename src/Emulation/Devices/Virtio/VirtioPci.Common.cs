@@ -22,7 +22,7 @@ public sealed partial class VirtioPci
 
         lock (ConfigLock)
         {
-            _msix.SaveLocked(writer);
+            _msix?.SaveLocked(writer);
         }
     }
 
@@ -31,7 +31,7 @@ public sealed partial class VirtioPci
         // Before the configuration space, which may let through what is pending.
         lock (ConfigLock)
         {
-            _msix.LoadLocked(reader);
+            _msix?.LoadLocked(reader);
         }
 
         lock (_lock)
@@ -157,7 +157,7 @@ public sealed partial class VirtioPci
     }
 
     // A vector that there is not reads back as none (4.1.5.1.2.1).
-    private ushort Accepted(ulong vector) => (ushort)vector < _msix.Vectors ? (ushort)vector : NoVector;
+    private ushort Accepted(ulong vector) => (ushort)vector < (_msix?.Vectors ?? 0) ? (ushort)vector : NoVector;
 
     private static ulong ReadAddress(VirtqueueLayout layout, int at) => AddressOf(layout, at) >> (at % sizeof(ulong) * 8);
 

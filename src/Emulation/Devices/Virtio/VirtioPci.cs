@@ -14,7 +14,7 @@ public sealed partial class VirtioPci : PciFunction, IVirtioTransport, IMmioDevi
     private const uint Unclassified = 0xFF_0000;
 
     private readonly VirtioDevice _device;
-    private readonly PciMsix _msix;
+    private readonly PciMsix? _msix;
     private readonly int _access;
 
     // Over what follows. A call of the device comes with its lock held, so none is made from under this one. Lock order:
@@ -30,15 +30,20 @@ public sealed partial class VirtioPci : PciFunction, IVirtioTransport, IMmioDevi
     /// <param name="id">The name on the board.</param>
     /// <param name="bus">The bus on which it will be: behind a root port it is a PCI Express endpoint.</param>
     /// <param name="device">The device.</param>
-    public VirtioPci(string id, PciBus bus, VirtioDevice device)
+    /// <param name="vectors">The number of its vectors of MSI-X; 0 for none, null for one of each queue and one of changes.</param>
+    public VirtioPci(string id, PciBus bus, VirtioDevice device, int? vectors = null)
         : base(id, new PciConfigSpace(express: bus.Bridge != null, EndpointHeader(Identify(device), IntA)), IntA)
     {
         Bus = bus;
         _device = device;
         _vectors = new ushort[device.QueueCount];
         Array.Fill(_vectors, NoVector);
-        _msix = new PciMsix(this, device.QueueCount + 1, MsixBar);
-        AddBar(new PciBar(MsixBar, PciBarKind.Memory, PciMsix.WindowSize, _msix));
+        if ((vectors ?? device.QueueCount + 1) is > 0 and int count)
+        {
+            _msix = new PciMsix(this, count, MsixBar);
+            AddBar(new PciBar(MsixBar, PciBarKind.Memory, _msix.WindowSize, _msix));
+        }
+
         AddBar(new PciBar(StructuresBar, PciBarKind.Prefetchable64, StructuresSize, this));
         AddStructure(CommonType, Common);
         AddStructure(InterruptStatusType, InterruptStatus);
@@ -91,7 +96,7 @@ public sealed partial class VirtioPci : PciFunction, IVirtioTransport, IMmioDevi
 
         lock (ConfigLock)
         {
-            _msix.ResetLocked();
+            _msix?.ResetLocked();
         }
 
         base.Reset();
@@ -143,7 +148,7 @@ public sealed partial class VirtioPci : PciFunction, IVirtioTransport, IMmioDevi
     }
 
     /// <summary>What was masked may be sent now.</summary>
-    protected override void ConfigChangedLocked() => _msix.ConfigChangedLocked();
+    protected override void ConfigChangedLocked() => _msix?.ConfigChangedLocked();
 
     private static PciIdentity Identify(VirtioDevice device)
     {
@@ -194,7 +199,7 @@ public sealed partial class VirtioPci : PciFunction, IVirtioTransport, IMmioDevi
 
     private void InterruptLocked(ushort vector, byte what)
     {
-        if (!_msix.Notify(vector))
+        if (_msix?.Notify(vector) != true)
         {
             _interruptStatus |= what;
             SetInterrupt(true);
