@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Serilog;
 using Vmm.Emulation;
+using Vmm.Emulation.Net.User;
 using Vmm.Host.Commands;
 using Vmm.Host.Demo;
 using Vmm.Host.Guest;
@@ -10,6 +11,12 @@ using Vmm.Management.Text;
 // An exception that no code expects ends the program with one line; with --log all of it is in the log. Exceptions of other threads come
 // here.
 AppDomain.CurrentDomain.UnhandledException += (_, unexpected) => Environment.Exit(Unexpected((Exception)unexpected.ExceptionObject));
+
+// A process that has a user network for a VM (docs/network.md).
+if (args is [SlirpProcess.Name, ..])
+{
+    return SlirpProcess.Run(args[1..]);
+}
 
 // All threads but those of vCPUs work for a moment at a time. Where vCPUs keep all cores busy, the others run as soon as they wake.
 HostThread.AskForSlices(200_000);

@@ -10,6 +10,7 @@ using Vmm.Emulation.Devices.Ged;
 using Vmm.Emulation.Devices.InterruptController;
 using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.Devices.Pl031;
+using Vmm.Emulation.Net;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Interrupts.GicV3;
 using Vmm.Emulation.Memory;
@@ -72,6 +73,8 @@ internal sealed class FakeMachine : IVmMachine
     public Pl031 Rtc { get; } = new(UnconnectedLine.New(), TimeProvider.System);
 
     public Ged Ged { get; } = new(UnconnectedLine.New()) { CpuScanMethod = "SCAN" };
+
+    public NetdevTable Netdevs { get; } = new();
 
     public IReadOnlyList<PlacedDevice> Devices =>
     [

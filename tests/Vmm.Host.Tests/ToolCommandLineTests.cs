@@ -61,8 +61,8 @@ public sealed class ToolCommandLineTests : IDisposable
     [Theory]
     [InlineData("buildroot", "-M virt -cpu cortex-a53 -nographic -smp 1 -kernel IMAGE -append x -netdev user,id=eth0",
         "-cpu cortex-a53: unable to find CPU model 'cortex-a53'; there are cortex-a57, cortex-a72, neoverse-n1, max, host")]
-    [InlineData("buildroot", "-M virt -cpu cortex-a57 -nographic -smp 1 -kernel IMAGE -append x -netdev user,id=eth0",
-        "-netdev: not supported: there are no network devices")]
+    [InlineData("buildroot", "-M virt -cpu cortex-a57 -nographic -smp 1 -kernel IMAGE -append x -netdev vde,id=eth0",
+        "-netdev vde,id=eth0: not supported: a netdev of type 'vde'; there are user")]
     [InlineData("kvm-unit-tests", "-nodefaults -machine virt -accel tcg -cpu cortex-a57 -device virtio-serial-device -kernel IMAGE",
         "-device virtio-serial-device: 'virtio-serial-device' is not a valid device model name; -device help lists those there are")]
     [InlineData("LAVA", "-cpu max,pauth-impdef=on -machine virt,gic-version=3,mte=on,accel=tcg -nographic -m 4096 -kernel IMAGE",
@@ -97,8 +97,8 @@ public sealed class ToolCommandLineTests : IDisposable
     [InlineData("parallel", "none|null", "/dev/parport0")]
     [InlineData("display", "none", "gtk")]
     [InlineData("vga", "none", "std")]
-    [InlineData("net", "none", "nic")]
-    [InlineData("nic", "none", "user")]
+    [InlineData("net", "none", "vde")]
+    [InlineData("nic", "none", "vde")]
     [InlineData("vnc", "none", ":0")]
     [InlineData("gdb", "none", "tcp::1234")]
     [InlineData("audio", "none", "alsa")]

@@ -72,6 +72,8 @@ public sealed class DeviceManager : MessageActor
         Receive<DiskStopped>(Context.Parent.Forward);
         Receive<GetBlockDevices>(_ => Sender.Tell(DiskReport.Of(machine.Devices)));
         Receive<IBlockCommand>(command => ToDevice(DiskReport.Find(machine.Devices, command.Disk)?.Id ?? command.Disk, command));
+        Receive<GetNetLinks>(_ => Sender.Tell(NetReport.Of(machine.Devices, machine.Netdevs)));
+        Receive<INetCommand>(command => ToDevice(NetReport.Find(machine.Devices, command.Link)?.Id ?? command.Link, command));
         Receive<GetDeviceState>(get => ToDevice(get.Device, get));
         Receive<LoadDeviceState>(load => ToDevice(load.Device, load));
         Receive<Terminated>(OnStopped);

@@ -10,6 +10,7 @@ using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Devices.CpuHotplug;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Memory;
+using Vmm.Emulation.Net;
 using Vmm.Emulation.Snapshots;
 using Vmm.Emulation.State;
 using Vmm.Emulation.Tracing;
@@ -68,6 +69,8 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
     public ICpuHotplugPort? Hotplug { get; }
 
     public IReadOnlyList<PlacedDevice> Devices => _machine.Board.Devices;
+
+    public NetdevTable Netdevs => _machine.Config.Netdevs;
 
     public SavedMachine Identity => SavedMachine.Of(_machine.Config, _machine.Board.Map.Ram);
 

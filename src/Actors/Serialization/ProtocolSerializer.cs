@@ -62,6 +62,9 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("gP", typeof(MigrationPassed)),
         ("b?", typeof(GetBlockDevices)), ("b!", typeof(BlockDevices)), ("br", typeof(ResizeBlock)), ("bk", typeof(BlockCommandDone)),
         ("be", typeof(BlockIoFailed)),
+        ("n?", typeof(GetNetLinks)), ("n!", typeof(NetLinks)), ("nl", typeof(SetNetLink)), ("nk", typeof(NetCommandDone)),
+        ("nf", typeof(AddHostForward)), ("nr", typeof(RemoveHostForward)), ("nc", typeof(GetNetConnections)),
+        ("nC", typeof(NetConnections)), ("na", typeof(AnnounceNet)),
         ("jL", typeof(MigrationLeft)), ("jG", typeof(MigrationGone)), ("jA", typeof(MigrationArrived)), ("jO", typeof(MigrationOwned)),
     ];
 

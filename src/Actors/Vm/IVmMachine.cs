@@ -5,6 +5,7 @@ using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Memory;
+using Vmm.Emulation.Net;
 using Vmm.Emulation.Snapshots;
 using Vmm.Emulation.State;
 
@@ -111,6 +112,9 @@ public interface IVmMachine
 
     /// <summary>All devices, each with its name in messages.</summary>
     IReadOnlyList<PlacedDevice> Devices { get; }
+
+    /// <summary>The network backends, which network devices name.</summary>
+    NetdevTable Netdevs { get; }
 
     /// <summary>What a snapshot that this machine can go on from is of.</summary>
     SavedMachine Identity { get; }

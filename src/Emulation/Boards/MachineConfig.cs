@@ -5,6 +5,7 @@ using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Devices.Virtio;
+using Vmm.Emulation.Net;
 using Vmm.Emulation.Tracing;
 
 namespace Vmm.Emulation.Boards;
@@ -72,6 +73,9 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
 
     /// <summary>The virtio devices on the MMIO transport, in the order of the command line.</summary>
     public IReadOnlyList<VirtioConfig> VirtioMmio { get; init; } = [];
+
+    /// <summary>The network backends, which devices name; their maker disposes them, after the machine.</summary>
+    public NetdevTable Netdevs { get; init; } = new();
 
     /// <summary>Whether there is an ITS, which takes messages of PCI devices (<c>-machine its=on</c>).</summary>
     public bool Its { get; init; } = true;

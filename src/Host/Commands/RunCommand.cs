@@ -170,6 +170,8 @@ public static class RunCommand
             device.Dispose();
         }
 
+        config.Netdevs.Dispose();
+
         await Log.CloseAndFlushAsync().ConfigureAwait(false);
         config.Trace?.Dispose();
         if (config.Trace is { Lost: > 0 } lossy)

@@ -8,7 +8,6 @@ namespace Vmm.Host.Options;
 /// </summary>
 internal static class IdleOptions
 {
-    private const string NoNetwork = "there are no network devices";
     private const string NoSound = "there is no sound";
     private const string NoDisplay = "there is no display";
 
@@ -24,7 +23,7 @@ internal static class IdleOptions
         new("only-migratable", "", "only devices that can be migrated, as it is without", OptionValue.None, (o, _) => o),
         None("display", "type", NoDisplay),
         Words("vga", NoDisplay, "none"), Words("vnc", NoDisplay, "none"), new("k", "LAYOUT", NoDisplay, OptionValue.Text, (o, _) => o),
-        Words("net", NoNetwork, "none"), Words("nic", NoNetwork, "none"),
+
         Words("parallel", "there is no parallel port", "none", "null"), Words("gdb", "there is no gdbstub", "none"),
         None("audio", "driver", NoSound), None("audiodev", "driver", NoSound),
         Words("watchdog-action", "there is no watchdog", "reset", "shutdown", "poweroff", "inject-nmi", "pause", "debug", "none"),

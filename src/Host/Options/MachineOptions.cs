@@ -5,6 +5,8 @@ using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Devices.Pl031;
 using Vmm.Emulation.Devices.Virtio;
+using Vmm.Emulation.Devices.Virtio.Net;
+using Vmm.Emulation.Net;
 
 namespace Vmm.Host.Options;
 
@@ -77,6 +79,15 @@ public sealed record MachineOptions
     /// <summary>What firmware is told about its boot (<c>-boot</c>).</summary>
     public BootChoice BootChoice { get; init; } = new();
 
+    /// <summary>The network backends.</summary>
+    public IReadOnlyList<NetdevOption> Netdevs { get; init; } = [];
+
+    /// <summary>Network devices and backends of <c>-nic</c> and <c>-net</c>.</summary>
+    public IReadOnlyList<NicOption> Nics { get; init; } = [];
+
+    /// <summary>The network devices on the MMIO transport.</summary>
+    public IReadOnlyList<VirtioNetConfig> NetDevices { get; init; } = [];
+
     /// <summary>The VM generation ID; null without.</summary>
     public GenerationIdConfig? GenerationId { get; init; }
 
@@ -122,6 +133,7 @@ public sealed record MachineOptions
 
         BootFile kernel = Machine.IsEmpty ? EmptyMachine.Program : OpenKernel(memory, firmware != null);
         BootFile initrd = Initrd == null ? BootFile.Empty : UserFile.OpenBootFile("initrd", Initrd, Largest(memory));
+        var networks = Networks.Join(Netdevs, Nics, NetDevices, PciDevices);
         var boot = new BootConfig(kernel, initrd, Append);
         var config = new MachineConfig(Cpu, smp.Cpus, smp.Topology, memory, boot)
         {
@@ -144,14 +156,22 @@ public sealed record MachineOptions
             Its = Machine.Its,
             Pci = Machine.Pci,
         };
-        if (Machine.IsEmpty && Disks.Count > 0)
+        if (Machine.IsEmpty && Disks.Count + networks.Netdevs.Count > 0)
         {
-            throw new OptionException("-machine none has no disks");
+            throw new OptionException($"-machine none has no {(Disks.Count > 0 ? "disks" : "network")}");
         }
 
         (IReadOnlyList<VirtioConfig> mmio, IReadOnlyList<PciDeviceConfig> pci) =
-            Options.Disks.Make(Disks, DiskDevices, PciDevices, Snapshot, smp.Cpus);
-        config = config with { VirtioMmio = mmio, PciDevices = pci, BootChoice = BootChoice };
+            Options.Disks.Make(Disks, DiskDevices, networks.Pci, Snapshot, smp.Cpus);
+        config = config with
+        {
+            VirtioMmio = [.. mmio, .. networks.Mmio], PciDevices = [.. networks.Nics, .. pci], BootChoice = BootChoice,
+        };
+        if (config.VirtioMmio.Count > VirtBoard.VirtioSlots)
+        {
+            throw new OptionException($"No 'virtio-bus' bus found for device '{NetDeviceOption.Driver}': there are "
+                + $"{VirtBoard.VirtioSlots} slots");
+        }
 
         if (GenerationId != null && !config.Acpi)
         {
@@ -169,13 +189,22 @@ public sealed record MachineOptions
             throw new OptionException(e.Message);
         }
 
-        // The last that can fail, for its files stay open.
-        if (!IsIncoming)
+        // The last that can fail, for what they open stays open.
+        NetdevTable netdevs = networks.Open(claim: !IsIncoming);
+        try
         {
-            Options.Disks.Open(config);
-        }
+            if (!IsIncoming)
+            {
+                Options.Disks.Open(config);
+            }
 
-        return config;
+            return config with { Netdevs = netdevs };
+        }
+        catch
+        {
+            netdevs.Dispose();
+            throw;
+        }
     }
 
     /// <summary>The engine of <c>-accel</c> or <c>-machine accel=</c>.</summary>

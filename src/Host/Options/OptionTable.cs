@@ -34,7 +34,7 @@ public static class OptionTable
             OptionValue.Text, (o, v) => OfMachine(o, m => m with { BootChoice = BootOption.Add(m.BootChoice, v) }))
             { Choices = ["menu=on", "strict=on"] },
         new("device",
-            $"{CpuDeviceOption.Syntax}; {DiskDeviceOption.Syntax}; {PciDeviceOption.Syntax}; "
+            $"{CpuDeviceOption.Syntax}; {DiskDeviceOption.Syntax}; {NetDeviceOption.Syntax}; {PciDeviceOption.Syntax}; "
                 + $"or {GenerationIdOption.Driver}[,guid=auto|UUID]",
             "a CPU that is plugged from power-on and can be unplugged, a disk's device, a device on the PCI bus, or the VM generation ID; "
                 + "-device help lists the models",
@@ -42,11 +42,21 @@ public static class OptionTable
             {
                 Choices =
                 [
-                    .. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix), .. DiskDeviceOption.Drivers,
+                    .. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix), .. DiskDeviceOption.Drivers, NetDeviceOption.Driver,
                     .. PciDeviceOption.Drivers,
                     GenerationIdOption.Driver,
                 ],
             },
+        new("netdev", NetdevOption.Syntax, "a network backend, for the netdev= of a device; -netdev help lists the types",
+            OptionValue.Text, (o, v) =>
+            v is "help" or "?" ? o with { Answer = NetdevOption.Describe }
+                : OfMachine(o, m => m with { Netdevs = [.. m.Netdevs, NetdevOption.Parse(v)] })) { Choices = [.. NetdevOption.Types] },
+        new("nic", NicOption.Syntax, "a network device with its backend; without this and -netdev there is no network", OptionValue.Text,
+            (o, v) => OfMachine(o, m => NicOption.Parse(v, m.Nics.Count) is { } nic ? m with { Nics = [.. m.Nics, nic] } : m))
+            { Choices = [.. NetdevOption.Types, "none"] },
+        new("net", NicOption.NetSyntax, "the same, in two options as of old", OptionValue.Text,
+            (o, v) => OfMachine(o, m => NicOption.ParseNet(v, m.Nics.Count) is { } nic ? m with { Nics = [.. m.Nics, nic] } : m))
+            { Choices = ["nic", .. NetdevOption.Types, "none"] },
         new("global", "DRIVER.PROPERTY=VALUE",
             "a property of the CPUs, as in -cpu; of a device that there is none of it makes no difference", OptionValue.Text,
             GlobalOption.Apply),
@@ -197,11 +207,13 @@ public static class OptionTable
                 Answer = $"{CpuDeviceOption.Describe}\n\nStorage devices:\n"
                     + $"name \"{DiskDeviceOption.PciDriver}\", bus PCI, alias \"virtio-blk\"\n"
                     + $"name \"{DiskDeviceOption.MmioDriver}\", bus virtio-bus\n\n"
+                    + $"Network devices:\nname \"{NetDeviceOption.Driver}\", bus virtio-bus\n\n"
                     + $"{PciDeviceOption.Describe}\n\nMisc devices:\nname \"{GenerationIdOption.Driver}\"",
             }
         : value.Split(',') is [var driver, .., "help" or "?"] ? options with
         {
             Answer = driver == GenerationIdOption.Driver ? GenerationIdOption.DescribeProperties
+                : driver == NetDeviceOption.Driver ? NetDeviceOption.DescribeProperties
                 : DiskDeviceOption.DescribeProperties(driver) ?? PciDeviceOption.DescribeProperties(driver)
                     ?? CpuDeviceOption.DescribeProperties(driver),
         }
@@ -210,6 +222,8 @@ public static class OptionTable
             {
                 DiskDevices = [.. m.DiskDevices, DiskDeviceOption.Parse(value) with { After = m.PciDevices.Count }],
             })
+        : NetDeviceOption.IsDriver(value)
+            ? OfMachine(options, m => m with { NetDevices = [.. m.NetDevices, NetDeviceOption.Parse(value)] })
         : GenerationIdOption.IsDriver(value) ? OfMachine(options, m => m with
         {
             GenerationId = m.GenerationId == null ? GenerationIdOption.Parse(value)

@@ -1,5 +1,6 @@
 using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Devices.Virtio;
+using Vmm.Emulation.Devices.Virtio.Net;
 using Vmm.Emulation.Devices.Virtio.Rng;
 using Vmm.Management.Text;
 
@@ -10,7 +11,7 @@ namespace Vmm.Host.Options;
 /// </summary>
 public static class PciDeviceOption
 {
-    public const string Syntax = $"{RootPort}|{Rng}[,id=NAME][,bus=BUS][,addr=DEVICE[.FUNCTION]]";
+    public const string Syntax = $"{RootPort}|{Rng}|{NetDeviceOption.PciDriver}[,id=NAME][,bus=BUS][,addr=DEVICE[.FUNCTION]]";
 
     private const string RootPort = "pcie-root-port";
     private const string Rng = "virtio-rng-pci";
@@ -27,6 +28,10 @@ public static class PciDeviceOption
         (Rng, "random numbers of the host", [
             ("rng", null, "<str> - an -object rng-random or rng-builtin"), ("disable-legacy", "on", "<OnOffAuto>"),
             ("disable-modern", "off", "<bool>"), ("multifunction", null, "<bool> - on/off"),
+        ]),
+        (NetDeviceOption.PciDriver, "a network device", [
+            ("disable-legacy", "on", "<OnOffAuto>"), ("disable-modern", "off", "<bool>"), ("multifunction", null, "<bool> - on/off"),
+            .. NetDeviceOption.Names.Select(n => (n, (string?)null, "<str>")),
         ]),
     ];
 
@@ -54,6 +59,8 @@ public static class PciDeviceOption
         string? bus = null;
         PciSlot? slot = null;
         byte port = 0;
+        int? vectors = null;
+        var net = new VirtioNetConfig("", NetDeviceOption.NoMac) { Model = NetDeviceOption.PciDriver };
         foreach ((string key, string? value) in pairs.Where(p => p.Key != "driver"))
         {
             switch (key)
@@ -72,6 +79,13 @@ public static class PciDeviceOption
                     port = QemuNumber.TryParse(value, out long number) && number is >= 0 and <= byte.MaxValue ? (byte)number
                         : throw new OptionException($"Parameter 'port' expects a number from 0 to {byte.MaxValue}");
                     break;
+                case "vectors" when driver == NetDeviceOption.PciDriver:
+                    vectors = QemuNumber.TryParse(value, out long count) && count is >= 0 and <= PciMsix.MostVectors ? (int)count
+                        : throw new OptionException($"Parameter 'vectors' expects a number from 0 to {PciMsix.MostVectors}");
+                    break;
+                case var name when driver == NetDeviceOption.PciDriver && NetDeviceOption.Names.Contains(name):
+                    net = NetDeviceOption.Apply(net, key, value);
+                    break;
                 default:
                     Check(driver, properties, key, value);
                     break;
@@ -84,7 +98,11 @@ public static class PciDeviceOption
                 : "Parameter 'id' expects an identifier: letters, digits, '-', '.', '_'");
         }
 
-        return driver == RootPort ? new RootPortConfig(id, bus, slot, port) : new VirtioPciConfig(new VirtioRngConfig(id), bus, slot);
+        return driver == RootPort ? new RootPortConfig(id, bus, slot, port)
+            : new VirtioPciConfig(driver == NetDeviceOption.PciDriver ? net with { Id = id } : new VirtioRngConfig(id), bus, slot)
+            {
+                Vectors = vectors,
+            };
     }
 
     private static void Check(string driver, (string Name, string? Value, string Help)[] properties, string key, string? value)

@@ -4,7 +4,6 @@ namespace Vmm.Host.Options;
 internal static class RefusedOptions
 {
     private const string Disks = "disks are on virtio (-drive, -blockdev)";
-    private const string Network = "there are no network devices";
     private const string Graphics = "there is no display";
     private const string Usb = "there is no USB";
     private const string OtherArchitectures = "it is not for Arm machines";
@@ -23,7 +22,7 @@ internal static class RefusedOptions
         OptionRow.Refused("mtdblock", Disks), OptionRow.Refused("sd", Disks),
         OptionRow.Refused("iscsi", Disks), OptionRow.Refused("fsdev", "there are no file systems of the host's"),
         OptionRow.Refused("virtfs", "there are no file systems of the host's"),
-        OptionRow.Refused("netdev", Network), OptionRow.Refused("tpmdev", "there is no TPM"),
+        OptionRow.Refused("tpmdev", "there is no TPM"),
         OptionRow.Refused("usb", Usb, takesValue: false), OptionRow.Refused("usbdevice", Usb),
         OptionRow.Refused("mem-path", "RAM is anonymous memory of the host"),
         OptionRow.Refused("mem-prealloc", "RAM is taken from the host as it is used", takesValue: false),

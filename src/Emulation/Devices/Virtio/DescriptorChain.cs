@@ -11,7 +11,10 @@ public sealed class DescriptorChain
     /// <summary>No chain has more buffers; QEMU's limit (VIRTQUEUE_MAX_SIZE).</summary>
     public const int MostBuffers = 1024;
 
-    private readonly Buffer[] _buffers = new Buffer[MostBuffers];
+    // Most chains have no more; the array grows with the first one that has.
+    private const int FewBuffers = 32;
+
+    private Buffer[] _buffers = new Buffer[FewBuffers];
     private int _count;
     private int _readable;
 
@@ -78,6 +81,11 @@ public sealed class DescriptorChain
         if (!isWritable && _readable != _count)
         {
             return "a buffer to read behind one to write";
+        }
+
+        if (_count == _buffers.Length)
+        {
+            Array.Resize(ref _buffers, _count * 2);
         }
 
         _buffers[_count++] = new Buffer(address, length);

@@ -38,6 +38,8 @@ internal sealed class PackedVirtqueue : Virtqueue
         public static Place Of(ushort word) => new(word & ~EventWrap, (word & EventWrap) != 0);
 
         public Place Plus(int count, int size) => Index + count < size ? new(Index + count, Wrap) : new(Index + count - size, !Wrap);
+
+        public Place Minus(int count, int size) => Index >= count ? new(Index - count, Wrap) : new(Index - count + size, !Wrap);
     }
 
     public override VirtqueuePosition Position
@@ -96,23 +98,43 @@ internal sealed class PackedVirtqueue : Virtqueue
         return Fail($"a chain of more than the {Layout.Size} descriptors of the ring");
     }
 
-    protected override bool Give(DescriptorChain chain, uint written)
+    protected override bool Give(ReadOnlySpan<DescriptorChain> chains, ReadOnlySpan<uint> written)
     {
-        ulong at = At(_used);
         Span<byte> element = stackalloc byte[6];
-        BinaryPrimitives.WriteUInt32LittleEndian(element, written);
-        BinaryPrimitives.WriteUInt16LittleEndian(element[4..], chain.Id);
-        if (!Memory.TryWrite(at + 8, element))
+        Place place = _used;
+        int descriptors = 0;
+        for (int i = 0; i < chains.Length; i++)
         {
-            return Fail("the descriptor ring is no RAM any more");
+            BinaryPrimitives.WriteUInt32LittleEndian(element, written[i]);
+            BinaryPrimitives.WriteUInt16LittleEndian(element[4..], chains[i].Id);
+            if (!Memory.TryWrite(At(place) + 8, element))
+            {
+                return Fail("the descriptor ring is no RAM any more");
+            }
+
+            // The driver comes by the first one, whose flags are written last.
+            if (i > 0)
+            {
+                StoreUsed(place, written[i]);
+            }
+
+            place = place.Plus(chains[i].Descriptors, Layout.Size);
+            descriptors += chains[i].Descriptors;
         }
 
         // The rest, and the device's data, come before the flags (the store releases).
-        int flags = (_used.Wrap ? Available | Used : 0) | (written > 0 ? Write : 0);
-        Store(at + FlagsOfDescriptor, (ushort)flags);
-        _used = _used.Plus(chain.Descriptors, Layout.Size);
-        _givenDescriptors += chain.Descriptors;
+        StoreUsed(_used, written[0]);
+        _used = place;
+        _givenDescriptors += descriptors;
         return Fault == null;
+    }
+
+    protected override void Untake(ReadOnlySpan<DescriptorChain> chains)
+    {
+        foreach (DescriptorChain chain in chains)
+        {
+            _available = _available.Minus(chain.Descriptors, Layout.Size);
+        }
     }
 
     protected override bool WantsInterrupt(int given)
@@ -148,6 +170,9 @@ internal sealed class PackedVirtqueue : Virtqueue
         Store(Layout.Device, _available.Word);
         Store(Layout.Device + EventFlags, EventDescriptor);
     }
+
+    private void StoreUsed(Place place, uint written) =>
+        Store(At(place) + FlagsOfDescriptor, (ushort)((place.Wrap ? Available | Used : 0) | (written > 0 ? Write : 0)));
 
     private ulong At(Place place) => Layout.Descriptors + ((ulong)place.Index * DescriptorSize);
 

@@ -71,21 +71,27 @@ internal sealed class SplitVirtqueue : Virtqueue
         return true;
     }
 
-    protected override bool Give(DescriptorChain chain, uint written)
+    protected override bool Give(ReadOnlySpan<DescriptorChain> chains, ReadOnlySpan<uint> written)
     {
         Span<byte> element = stackalloc byte[UsedElement];
-        BinaryPrimitives.WriteUInt32LittleEndian(element, chain.Id);
-        BinaryPrimitives.WriteUInt32LittleEndian(element[4..], written);
-        if (!Memory.TryWrite(Layout.Device + RingHeader + ((ulong)(_used & _mask) * UsedElement), element))
+        for (int i = 0; i < chains.Length; i++)
         {
-            return Fail("the used ring is no RAM any more");
+            BinaryPrimitives.WriteUInt32LittleEndian(element, chains[i].Id);
+            BinaryPrimitives.WriteUInt32LittleEndian(element[4..], written[i]);
+            if (!Memory.TryWrite(Layout.Device + RingHeader + ((ulong)((_used + i) & _mask) * UsedElement), element))
+            {
+                return Fail("the used ring is no RAM any more");
+            }
         }
 
-        // The element, and the device's data, come before the index (the store releases).
-        Store(Layout.Device + RingIndex, (ushort)(_used + 1));
-        _used++;
+        // The elements, and the device's data, come before the index (the store releases).
+        ushort end = (ushort)(_used + chains.Length);
+        Store(Layout.Device + RingIndex, end);
+        _used = end;
         return Fault == null;
     }
+
+    protected override void Untake(ReadOnlySpan<DescriptorChain> chains) => _available -= (ushort)chains.Length;
 
     protected override bool WantsInterrupt(int given) =>
         HasEventIndex ? given > Layout.Size || (ushort)(_used - Load(UsedEvent) - 1) < given

@@ -135,6 +135,10 @@ public abstract partial class VirtioDevice
                 {
                     _status &= ~VirtioStatus.FeaturesOk;
                 }
+                else if ((_status & ~before & VirtioStatus.FeaturesOk) != 0)
+                {
+                    FeaturesAccepted();
+                }
 
                 if ((_status & ~before & VirtioStatus.DriverOk) != 0)
                 {
@@ -276,18 +280,21 @@ public abstract partial class VirtioDevice
     /// <summary>Gives a chain back. The driver learns of it by <see cref="Interrupt"/>.</summary>
     /// <param name="written">Bytes at the start of the writable buffers that were written.</param>
     /// <exception cref="MissingPageException">A page has not arrived; to be tried again.</exception>
-    public void Give(int queue, DescriptorChain chain, uint written)
+    public void Give(int queue, DescriptorChain chain, uint written) =>
+        Give(queue, new ReadOnlySpan<DescriptorChain>(in chain), new ReadOnlySpan<uint>(in written));
+
+    /// <summary>Gives chains back, of which the driver sees either none or all.</summary>
+    /// <param name="written">Bytes at the start of the writable buffers of each that were written.</param>
+    /// <exception cref="MissingPageException">A page has not arrived; to be tried again.</exception>
+    public void Give(int queue, ReadOnlySpan<DescriptorChain> chains, ReadOnlySpan<uint> written)
     {
-        bool last = _queues[queue].Give(chain, written, out string? fault);
+        bool last = _queues[queue].Give(chains, written, out string? fault);
         FailOn(fault);
-        if (last)
-        {
-            lock (_lock)
-            {
-                EndReset();
-            }
-        }
+        EndResetIf(last);
     }
+
+    /// <summary>The chains that were taken last are available again, as if they had not been taken.</summary>
+    public void Untake(int queue, ReadOnlySpan<DescriptorChain> chains) => EndResetIf(_queues[queue].Untake(chains));
 
     /// <summary>Interrupts the driver for the chains that were given back, if it wants to be.</summary>
     /// <exception cref="MissingPageException">A page has not arrived; to be tried again.</exception>
@@ -382,6 +389,11 @@ public abstract partial class VirtioDevice
     {
     }
 
+    /// <summary>The driver has taken its features, under <see cref="Registers"/>.</summary>
+    protected virtual void FeaturesAccepted()
+    {
+    }
+
     /// <summary>Whether the features that the driver took make sense together, under <see cref="Registers"/>.</summary>
     protected virtual bool MakeSense(ulong features) => true;
 
@@ -448,6 +460,17 @@ public abstract partial class VirtioDevice
         }
 
         return waits;
+    }
+
+    private void EndResetIf(bool last)
+    {
+        if (last)
+        {
+            lock (_lock)
+            {
+                EndReset();
+            }
+        }
     }
 
     private void EndReset()

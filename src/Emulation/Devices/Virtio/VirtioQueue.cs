@@ -67,15 +67,28 @@ internal sealed class VirtioQueue(int maxSize)
         }
     }
 
-    /// <summary>Gives a chain back to the ring, or to nobody where that is closed.</summary>
-    /// <returns>Whether that was the last chain of a queue that is closed.</returns>
-    public bool Give(DescriptorChain chain, uint written, out string? fault)
+    /// <summary>Gives chains back to the ring, or to nobody where that is closed.</summary>
+    /// <returns>Whether those were the last chains of a queue that is closed.</returns>
+    public bool Give(ReadOnlySpan<DescriptorChain> chains, ReadOnlySpan<uint> written, out string? fault)
     {
         lock (_lock)
         {
-            _ring?.Push(chain, written);
+            _ring?.Push(chains, written);
             fault = _ring?.Fault;
-            return --_taken == 0 && _ring == null;
+            _taken -= chains.Length;
+            return _taken == 0 && _ring == null;
+        }
+    }
+
+    /// <summary>The chains that were taken last are available again.</summary>
+    /// <returns>Whether those were the last chains of a queue that is closed.</returns>
+    public bool Untake(ReadOnlySpan<DescriptorChain> chains)
+    {
+        lock (_lock)
+        {
+            _ring?.Unpop(chains);
+            _taken -= chains.Length;
+            return _taken == 0 && _ring == null;
         }
     }
 

@@ -64,11 +64,25 @@ public abstract class Virtqueue
 
     /// <summary>Gives a chain back. Chains may be given back in another order than they were taken.</summary>
     /// <param name="written">Bytes at the start of the writable buffers that the device wrote.</param>
-    public void Push(DescriptorChain chain, uint written)
+    public void Push(DescriptorChain chain, uint written) =>
+        Push(new ReadOnlySpan<DescriptorChain>(in chain), new ReadOnlySpan<uint>(in written));
+
+    /// <summary>Gives chains back, of which the driver sees either none or all.</summary>
+    /// <param name="written">Bytes at the start of the writable buffers of each that the device wrote.</param>
+    public void Push(ReadOnlySpan<DescriptorChain> chains, ReadOnlySpan<uint> written)
     {
-        if (Fault == null && Give(chain, written))
+        if (Fault == null && Give(chains, written))
         {
-            _notified++;
+            _notified += chains.Length;
+        }
+    }
+
+    /// <summary>The chains that were taken last are available again, as if they had not been taken.</summary>
+    public void Unpop(ReadOnlySpan<DescriptorChain> chains)
+    {
+        if (Fault == null)
+        {
+            Untake(chains);
         }
     }
 
@@ -115,7 +129,9 @@ public abstract class Virtqueue
 
     protected abstract bool Take(DescriptorChain chain);
 
-    protected abstract bool Give(DescriptorChain chain, uint written);
+    protected abstract bool Give(ReadOnlySpan<DescriptorChain> chains, ReadOnlySpan<uint> written);
+
+    protected abstract void Untake(ReadOnlySpan<DescriptorChain> chains);
 
     protected abstract bool WantsInterrupt(int given);
 

@@ -1,0 +1,374 @@
+using Vmm.Emulation.Devices.Virtio.Net;
+using Vmm.Emulation.Memory;
+using Vmm.Emulation.Net;
+
+namespace Vmm.Actors.Devices;
+
+/// <summary>
+/// The one thread of a network device: it carries frames between the driver's rings and the host's end of the link, and does the commands
+/// of the control queue. It owns that end (<see cref="Netdev"/>), and all else here but the queue of what others ask of it. It begins
+/// paused.
+/// <para>
+/// Between two steps it holds no chain of the driver: a frame that has no place to go yet is a copy. So a reset of the device, a pause and
+/// a save wait for nothing.
+/// </para>
+/// </summary>
+/// <param name="told">Is told of what people are to know, as one line; must not block.</param>
+/// <param name="broken">Is told of what should never be thrown.</param>
+internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string> told, Action<Exception> broken) : IDisposable
+{
+    // Between two interrupts, and two looks at the other direction.
+    private const int MostFramesAtOnce = 64;
+
+    // Milliseconds until a page that has not arrived is looked for again.
+    private const int PageWait = 1;
+
+    private readonly NetPoll _poll = new();
+    private readonly NetPump _toHost = new();
+    private readonly NetPump _toGuest = new();
+    private readonly FlowSteering _steering = new();
+
+    // Of each queue: whether the driver is to be interrupted; of a pair, whether there may be more to transmit.
+    private readonly bool[] _interrupts = new bool[device.QueueCount];
+    private readonly bool[] _transmits = new bool[device.Config.Pairs];
+    private readonly List<PcapDump> _dumps = [];
+
+    // The lock over what others ask.
+    private readonly Lock _gate = new();
+    private readonly Queue<Action> _asked = [];
+
+    private Thread? _thread;
+    private Netdev? _netdev = netdev;
+    private Func<NetFrame, bool>? _send;
+    private Func<NetFrame, bool>? _deliver;
+    private bool _runs;
+    private bool _ended;
+    private bool _linkWanted = true;
+    private bool _lacksBuffers;
+    private string? _toldProblem;
+
+    /// <summary>Starts the thread.</summary>
+    public void Start()
+    {
+        (_send, _deliver) = (Send, Deliver);
+        _thread = new Thread(Run) { IsBackground = true, Name = $"net {device.Config.Name}" };
+        _thread.Start();
+    }
+
+    /// <summary>There may be something to do: the driver has notified. Any thread.</summary>
+    public void Wake() => _poll.Wake();
+
+    /// <summary>Has something done by the thread, in order. Any thread.</summary>
+    public void Post(Action action)
+    {
+        lock (_gate)
+        {
+            _asked.Enqueue(action);
+        }
+
+        _poll.Wake();
+    }
+
+    /// <summary>Ends the thread, and returns when it has ended: guest RAM may then go.</summary>
+    public void Dispose()
+    {
+        Post(() => _ended = true);
+        _thread?.Join();
+        _dumps.ForEach(d => d.Dispose());
+        _poll.Dispose();
+    }
+
+    // ── For what is posted ──
+
+    /// <summary>The host's end of the link; null for none.</summary>
+    public Netdev? Netdev => _netdev;
+
+    /// <summary>Begins to carry frames.</summary>
+    public void Resume()
+    {
+        if (_netdev?.Claim() is { } problem)
+        {
+            told(problem);
+        }
+
+        _runs = true;
+        Array.Fill(_transmits, true);
+    }
+
+    /// <summary>Carries no more frames.</summary>
+    /// <param name="release">Another process is to have the guest.</param>
+    /// <returns>What the host's end knows of the guest.</returns>
+    public byte[] Pause(bool release)
+    {
+        _runs = false;
+        byte[] state = _netdev?.SaveState() ?? [];
+        if (release)
+        {
+            _netdev?.Release();
+        }
+
+        return state;
+    }
+
+    /// <summary>Frames on their way are nobody's.</summary>
+    public void Drop()
+    {
+        _toHost.Drop();
+        _toGuest.Drop();
+        _lacksBuffers = false;
+    }
+
+    /// <summary>Takes the link away, or gives it back (<c>set_link</c>).</summary>
+    public void WantLink(bool isUp) => _linkWanted = isUp;
+
+    /// <summary>Takes another host's end in place of its own, or none.</summary>
+    /// <returns>The one that it had.</returns>
+    public Netdev? Replace(Netdev? other)
+    {
+        Netdev? before = _netdev;
+        Drop();
+        _netdev = other;
+        if (_runs && other?.Claim() is { } problem)
+        {
+            told(problem);
+        }
+
+        return before;
+    }
+
+    /// <summary>Writes all frames to a file from now on.</summary>
+    public void Add(PcapDump dump) => _dumps.Add(dump);
+
+    /// <summary>Tells the network where the guest is, in its place: a request of RARP with its address, as QEMU sends it.</summary>
+    public void Announce()
+    {
+        if (_netdev != null && !_toHost.IsBusy)
+        {
+            RarpFrame.Write(_toHost.Frame, device.Mac);
+            BeginSend();
+        }
+    }
+
+    // ── The thread ──
+
+    private void Run()
+    {
+        while (true)
+        {
+            try
+            {
+                RunAsked();
+                if (_ended)
+                {
+                    return;
+                }
+
+                int wait = -1;
+                if (_runs)
+                {
+                    try
+                    {
+                        wait = Serve() ? 0 : -1;
+                    }
+                    catch (MissingPageException)
+                    {
+                        wait = PageWait;
+                    }
+                }
+
+                Look();
+                _poll.Clear();
+                _netdev?.AddTo(_poll, takes: _runs && !_toGuest.IsBusy, gives: _runs && _toHost.IsBusy);
+                _poll.Wait(wait);
+                _netdev?.Work();
+            }
+            catch (Exception e)
+            {
+                broken(e);
+                return;
+            }
+        }
+    }
+
+    private void RunAsked()
+    {
+        while (true)
+        {
+            Action? action;
+            lock (_gate)
+            {
+                if (!_asked.TryDequeue(out action))
+                {
+                    return;
+                }
+            }
+
+            action();
+        }
+    }
+
+    // Whether the guest has a link, and what people are to know of it.
+    private void Look()
+    {
+        device.SetLink(HasLink);
+        string? problem = _netdev?.Problem;
+        if (problem != null && problem != _toldProblem)
+        {
+            told(problem);
+        }
+
+        _toldProblem = problem;
+    }
+
+    private bool HasLink => _linkWanted && _netdev is { IsConnected: true };
+
+    // Does some of what there is to do; whether there may be more.
+    private bool Serve()
+    {
+        Interrupt();
+        if (device.TakeNotified(device.ControlQueue) && device.ServeControl())
+        {
+            _interrupts[device.ControlQueue] = true;
+        }
+
+        bool more = false;
+        for (int pair = 0; pair < device.Config.Pairs; pair++)
+        {
+            more |= Transmit(pair);
+        }
+
+        more |= Receive();
+        Interrupt();
+        return more;
+    }
+
+    private bool Transmit(int pair)
+    {
+        int queue = VirtioNet.TxQueue(pair);
+        if (_toHost.IsBusy && !_toHost.TryPass(_send!))
+        {
+            return false;
+        }
+
+        _transmits[pair] |= device.TakeNotified(queue);
+        if (!_transmits[pair])
+        {
+            return false;
+        }
+
+        device.SuppressNotifications(queue);
+        for (int i = 0; i < MostFramesAtOnce; i++)
+        {
+            if (!device.TryTransmit(pair, _toHost.Frame))
+            {
+                _transmits[pair] = device.AllowNotifications(queue);
+                return _transmits[pair];
+            }
+
+            _interrupts[queue] = true;
+            if (_toHost.Frame.Length > 0)
+            {
+                if (device.Config.Pairs > 1)
+                {
+                    _steering.Learn(_toHost.Frame, pair);
+                }
+
+                if (!BeginSend())
+                {
+                    return false;
+                }
+            }
+        }
+
+        return true;
+    }
+
+    private bool BeginSend()
+    {
+        Record(_toHost.Frame);
+        _toHost.Begin(_netdev?.TakesUnfinished ?? true);
+        return _toHost.TryPass(_send!);
+    }
+
+    private bool Receive()
+    {
+        for (int pair = 0; pair < device.Config.Pairs; pair++)
+        {
+            _lacksBuffers &= !device.TakeNotified(VirtioNet.RxQueue(pair));
+        }
+
+        if (_lacksBuffers || _netdev == null)
+        {
+            return false;
+        }
+
+        for (int i = 0; i < MostFramesAtOnce; i++)
+        {
+            if (!_toGuest.IsBusy)
+            {
+                if (!_netdev.TryReceive(_toGuest.Frame))
+                {
+                    return false;
+                }
+
+                Record(_toGuest.Frame);
+                _toGuest.Begin(device.TakesWhole(_toGuest.Frame));
+            }
+
+            if (!_toGuest.TryPass(_deliver!))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    private bool Send(NetFrame frame) => !HasLink || _netdev!.TrySend(frame);
+
+    private bool Deliver(NetFrame frame)
+    {
+        if (!HasLink)
+        {
+            return true;
+        }
+
+        int active = device.ActivePairs;
+        int pair = active > 1 ? _steering.PairOf(frame, active) : 0;
+        int queue = VirtioNet.RxQueue(pair);
+        NetDelivery delivery = device.TryReceive(pair, frame);
+        if (delivery == NetDelivery.NoBuffers && device.AllowNotifications(queue))
+        {
+            delivery = device.TryReceive(pair, frame);
+        }
+
+        _lacksBuffers = delivery == NetDelivery.NoBuffers;
+        if (delivery == NetDelivery.Delivered)
+        {
+            _interrupts[queue] = true;
+            device.SuppressNotifications(queue);
+        }
+
+        return !_lacksBuffers;
+    }
+
+    private void Interrupt()
+    {
+        for (int queue = 0; queue < _interrupts.Length; queue++)
+        {
+            if (_interrupts[queue])
+            {
+                device.Interrupt(queue);
+                _interrupts[queue] = false;
+            }
+        }
+    }
+
+    private void Record(NetFrame frame)
+    {
+        foreach (PcapDump dump in _dumps)
+        {
+            dump.Write(frame.Bytes);
+        }
+    }
+}

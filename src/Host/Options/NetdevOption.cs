@@ -1,0 +1,69 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using Vmm.Emulation.Net;
+using Vmm.Emulation.Net.User;
+using Vmm.Management.Text;
+
+namespace Vmm.Host.Options;
+
+/// <summary>A network backend: <c>-netdev TYPE,id=ID[,property=value]…</c>, or the same as a JSON object.</summary>
+/// <param name="Id"><c>id=</c>.</param>
+/// <param name="Make">Makes the backend, which does nothing before it is opened.</param>
+public sealed record NetdevOption(string Id, Func<Netdev> Make)
+{
+    public const string Syntax = "user,id=ID[,net=ADDR/MASK][,host=ADDR][,dns=ADDR][,dhcpstart=ADDR][,restrict=on|off]"
+        + "[,hostfwd=[tcp|udp]:[ADDR]:PORT-[ADDR]:PORT][,tftp=FOLDER][,bootfile=FILE][,hostname=NAME][,dnssearch=DOMAIN][,ipv6=on|off]…";
+
+    /// <summary>QEMU's other types.</summary>
+    private static readonly string[] s_refused =
+    [
+        "tap", "bridge", "l2tpv3", "socket", "stream", "dgram", "vde", "vhost-user", "vhost-vdpa", "hubport", "af-xdp", "netmap",
+        "vmnet-host",
+    ];
+
+    /// <summary>The types that work.</summary>
+    public static IReadOnlyList<string> Types { get; } = ["user"];
+
+    /// <summary>Pairs of queues that a device with <c>mq=on</c> has (<c>queues=</c>).</summary>
+    public int Queues { get; init; } = 1;
+
+    /// <summary>The text of <c>-netdev help</c>.</summary>
+    public static string Describe => "Available netdev backend types:\n" + string.Join('\n', Types);
+
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static NetdevOption Parse(string text)
+    {
+        IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.ParseOrJson(text, "type");
+        string id = pairs.LastOrDefault(p => p.Key == "id").Value ?? throw new OptionException("Parameter 'id' is missing");
+        return id.Length > 0 && char.IsAsciiLetter(id[0]) && id.All(c => char.IsAsciiLetterOrDigit(c) || "-._".Contains(c))
+            ? Of(id, pairs)
+            : throw new OptionException("Parameter 'id' expects an identifier: letters, digits, '-', '.', '_', starting with a letter");
+    }
+
+    /// <summary>The backend of a name that these members describe; others than <c>type</c> and <c>id</c> are the type's.</summary>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static NetdevOption Of(string id, IReadOnlyList<(string Key, string? Value)> pairs)
+    {
+        string type = pairs.LastOrDefault(p => p.Key == "type").Value ?? throw new OptionException("Parameter 'type' is missing");
+        (string Key, string Value)[] members =
+            [.. pairs.Where(p => p.Key is not ("type" or "id" or "queues")).Select(p => (p.Key, p.Value ?? "on"))];
+        int queues = pairs.LastOrDefault(p => p.Key == "queues").Value is not { } count ? 1
+            : int.TryParse(count, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number is >= 1 and <= 256 ? number
+            : throw new OptionException("Parameter 'queues' expects a number from 1 to 256");
+        Func<Netdev> make = type switch
+        {
+            "user" => MakeUser(id, members),
+            _ => throw new OptionException(s_refused.Contains(type)
+                ? $"not supported: a netdev of type '{type}'; there are {string.Join(", ", Types)}"
+                : $"Parameter 'type' does not accept value '{UserText.Legible(type)}'"),
+        };
+        return new NetdevOption(id, make) { Queues = queues };
+    }
+
+    private static Func<Netdev> MakeUser(string id, IReadOnlyList<(string Key, string Value)> members)
+    {
+        UserNetOptions options = UserNetOption.Parse(members);
+        return () => new UserNetdev(id, options, OwnProgram.Command);
+    }
+}

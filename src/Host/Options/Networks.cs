@@ -1,0 +1,125 @@
+using Vmm.Emulation.Devices.Pci;
+using Vmm.Emulation.Devices.Virtio;
+using Vmm.Emulation.Devices.Virtio.Net;
+using Vmm.Emulation.Net;
+using Vmm.Management.Text;
+
+namespace Vmm.Host.Options;
+
+/// <summary>The network of a command line: backends, and the devices that have them.</summary>
+/// <param name="Nics">The devices of <c>-nic</c> on the PCI bus, which QEMU places before all others.</param>
+/// <param name="Pci">The other devices on the PCI bus, in their order.</param>
+/// <param name="Mmio">The network devices on the MMIO transport.</param>
+/// <param name="Netdevs">The backends, which do nothing yet.</param>
+public sealed record Networks(
+    IReadOnlyList<PciDeviceConfig> Nics,
+    IReadOnlyList<PciDeviceConfig> Pci,
+    IReadOnlyList<VirtioConfig> Mmio,
+    IReadOnlyList<NetdevOption> Netdevs)
+{
+    // QEMU's first address (qemu_macaddr_default_if_unset).
+    private const ulong FirstMac = 0x5254_0012_3456;
+
+    /// <summary>Puts backends and devices together.</summary>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static Networks Join(
+        IReadOnlyList<NetdevOption> netdevs, IReadOnlyList<NicOption> nics, IReadOnlyList<VirtioNetConfig> devices,
+        IReadOnlyList<PciDeviceConfig> pci)
+    {
+        IReadOnlyList<NicOption> joined = JoinOld(nics);
+        NetdevOption[] all = [.. netdevs, .. joined.Select(n => n.Netdev).OfType<NetdevOption>()];
+        if (all.GroupBy(n => n.Id).FirstOrDefault(g => g.Count() > 1) is { } twice)
+        {
+            throw new OptionException($"Duplicate ID '{UserText.Legible(twice.Key)}' for netdev");
+        }
+
+        var completion = new Completion(all);
+        VirtioNetConfig[] ofNics = [.. joined.Select(n => n.Device).OfType<VirtioNetConfig>().Select(completion.Complete)];
+        PciDeviceConfig[] nicsOnPci =
+            [.. ofNics.Where(n => n.Model == NetDeviceOption.PciDriver).Select(n => new VirtioPciConfig(n, null, null))];
+        PciDeviceConfig[] others = [.. pci.Select(p =>
+            p is VirtioPciConfig { Device: VirtioNetConfig net } config ? config with { Device = completion.Complete(net) } : p)];
+        VirtioNetConfig[] onMmio = [.. ofNics.Where(n => n.Model == NetDeviceOption.Driver), .. devices.Select(completion.Complete)];
+        return new Networks(nicsOnPci, others, onMmio, all);
+    }
+
+    /// <summary>Makes the backends and opens them.</summary>
+    /// <param name="claim">Whether this process has the guest: one that waits for a migration has not yet.</param>
+    /// <exception cref="OptionException">One line that says what is wrong; nothing is open.</exception>
+    public NetdevTable Open(bool claim)
+    {
+        var table = new NetdevTable();
+        try
+        {
+            foreach (NetdevOption option in Netdevs)
+            {
+                Netdev netdev = option.Make();
+                table.TryAdd(netdev);
+                netdev.Open();
+                if (claim && netdev.Claim() is { } problem)
+                {
+                    throw new NetException(problem);
+                }
+            }
+
+            return table;
+        }
+        catch (NetException e)
+        {
+            table.Dispose();
+            throw new OptionException(e.Message);
+        }
+    }
+
+    // Devices and backends of -net are joined one by one: a hub with one of each is a link.
+    private static IReadOnlyList<NicOption> JoinOld(IReadOnlyList<NicOption> nics)
+    {
+        NicOption[] alone = [.. nics.Where(n => n.Device is { Netdev: "" })];
+        NicOption[] backends = [.. nics.Where(n => n.Device == null)];
+        if (alone.Length == 0 && backends.Length == 0)
+        {
+            return nics;
+        }
+
+        if (alone.Length > 1 || backends.Length > 1)
+        {
+            throw new OptionException("not supported: a hub with more than one device and one backend: give each device -nic");
+        }
+
+        return alone is [var nic] && backends is [var backend]
+            ? [.. nics.Except([nic, backend]), new NicOption(nic.Device! with { Netdev = backend.Netdev!.Id }, backend.Netdev)]
+            : nics;
+    }
+
+    // Gives devices what they did not say: a name, an address, pairs of queues.
+    private sealed class Completion(IReadOnlyList<NetdevOption> netdevs)
+    {
+        private readonly HashSet<string> _used = new(StringComparer.Ordinal);
+        private readonly Dictionary<string, int> _models = [];
+        private ulong _next = FirstMac;
+
+        public VirtioNetConfig Complete(VirtioNetConfig device)
+        {
+            NetdevOption? netdev = null;
+            if (device.Netdev.Length > 0)
+            {
+                netdev = netdevs.FirstOrDefault(n => n.Id == device.Netdev)
+                    ?? throw new OptionException($"Property '{device.Model}.netdev' can't find value '{UserText.Legible(device.Netdev)}'");
+                if (!_used.Add(netdev.Id))
+                {
+                    throw new OptionException(
+                        $"Property '{device.Model}.netdev' can't take value '{UserText.Legible(netdev.Id)}', it's in use");
+                }
+            }
+
+            int number = _models.GetValueOrDefault(device.Model);
+            _models[device.Model] = number + (device.Id.Length > 0 ? 0 : 1);
+            return device with
+            {
+                Name = device.Id.Length > 0 ? device.Id : $"{device.Model}.{number}",
+                Mac = device.Mac == NetDeviceOption.NoMac ? _next++ : device.Mac,
+                Pairs = device.Pairs == 0 ? netdev?.Queues ?? 1 : 1,
+            };
+        }
+    }
+}
