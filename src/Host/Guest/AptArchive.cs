@@ -4,6 +4,11 @@ using System.Globalization;
 
 namespace Vmm.Host.Guest;
 
+/// <summary>The file of a package in apt's cache.</summary>
+/// <param name="Name">Such as <c>grep_3.11-4+b1_arm64.deb</c>; in a version's epoch <c>%3a</c> stands for the colon.</param>
+/// <param name="Length">In bytes.</param>
+internal readonly record struct DebFile(string Name, long Length);
+
 /// <summary>
 /// Debian's arm64 archive through the host's apt, without root and without touching the host's own package state: apt keeps lists,
 /// cache and sources in a folder of ours (apt.conf(5), the Dir options), and checks signatures as always.
@@ -14,6 +19,8 @@ internal sealed class AptArchive
     [
         "/usr/share/keyrings/debian-archive-keyring.pgp", "/usr/share/keyrings/debian-archive-keyring.gpg",
     ];
+
+    private static readonly string[] Lean = ["--no-install-recommends"];
 
     private readonly string[] _options;
 
@@ -62,6 +69,35 @@ internal sealed class AptArchive
         (await RunAsync("apt-cache", [.. _options, "pkgnames", prefix], null, cancellation))
             .Split('\n', StringSplitOptions.RemoveEmptyEntries);
 
+    /// <summary>
+    /// The packages that an empty system needs for some, as file names of apt's cache, in an order in which they can be installed.
+    /// </summary>
+    /// <param name="packages">Names, or patterns of apt (apt-patterns(7)).</param>
+    public async Task<DebFile[]> ClosureAsync(string[] packages, CancellationToken cancellation) =>
+        Files(await RunAsync("apt-get", [.. _options, .. Lean, "-qq", "--print-uris", "install", .. packages], null, cancellation));
+
+    /// <summary>Downloads what <see cref="ClosureAsync"/> lists, into a folder.</summary>
+    public async Task DownloadAsync(
+        string[] packages, string folder, string what, IProgress<FetchProgress>? progress, CancellationToken cancellation)
+    {
+        long total = (await ClosureAsync(packages, cancellation)).Sum(file => file.Length);
+        Directory.CreateDirectory(Path.Combine(folder, "partial"));
+        Task download = RunAsync("apt-get",
+            [.. _options, .. Lean, $"-oDir::Cache::archives={folder}", "-y", "-qq", "--download-only", "install", .. packages],
+            null, cancellation);
+        while (await Task.WhenAny(download, Task.Delay(250, cancellation)) != download)
+        {
+            progress?.Report(new FetchProgress(what, Math.Min(BytesIn(folder), total - 1), total));
+        }
+
+        await download;
+        progress?.Report(new FetchProgress(what, total, total));
+    }
+
+    /// <summary>Unpacks the file of a package into a folder.</summary>
+    public static Task UnpackAsync(string deb, string folder, CancellationToken cancellation) =>
+        RunAsync("dpkg-deb", ["-x", deb, folder], null, cancellation);
+
     /// <summary>Downloads and unpacks a package.</summary>
     /// <returns>The folder with the unpacked files.</returns>
     public async Task<string> FetchAsync(string package, string folder, IProgress<FetchProgress>? progress, CancellationToken cancellation)
@@ -80,7 +116,7 @@ internal sealed class AptArchive
         string deb = Directory.EnumerateFiles(folder, $"{package}_*.deb").FirstOrDefault()
             ?? throw new GuestAssetsException($"apt-get download {package} left no file");
         string tree = Path.Combine(folder, package);
-        await RunAsync("dpkg-deb", ["-x", deb, tree], null, cancellation);
+        await UnpackAsync(deb, tree, cancellation);
         return tree;
     }
 
@@ -99,10 +135,19 @@ internal sealed class AptArchive
             .Select(dependency => dependency.Split(' ')[0])
             .FirstOrDefault(name => name.StartsWith(prefix, StringComparison.Ordinal));
 
-    /// <returns>The size in a line "'URI' NAME SIZE HASH"; 0 if there is none.</returns>
-    internal static long DownloadSize(string listing) =>
-        listing.Split('\n').Select(line => line.Split(' ')).Where(f => f.Length >= 3 && f[0].StartsWith('\''))
-            .Sum(f => long.Parse(f[2], CultureInfo.InvariantCulture));
+    /// <returns>The sizes in lines "'URI' NAME SIZE HASH".</returns>
+    internal static long DownloadSize(string listing) => Files(listing).Sum(file => file.Length);
+
+    /// <returns>The files in lines "'URI' NAME SIZE HASH".</returns>
+    internal static DebFile[] Files(string listing) =>
+    [
+        .. listing.Split('\n').Select(line => line.Split(' ')).Where(f => f.Length >= 3 && f[0].StartsWith('\''))
+            .Select(f => new DebFile(f[1], long.Parse(f[2], CultureInfo.InvariantCulture))),
+    ];
+
+    // What is complete, and what is under way.
+    private static long BytesIn(string folder) =>
+        new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories).Sum(file => file.Exists ? file.Length : 0);
 
     private static long BytesSoFar(string folder, string package) =>
         new DirectoryInfo(folder).EnumerateFiles($"{package}_*").Sum(file => file.Exists ? file.Length : 0);

@@ -8,8 +8,8 @@ public sealed record GuestFiles(string Kernel, string Initramfs);
 /// <summary>The files for a guest cannot be fetched. The message is one line for the user.</summary>
 public sealed class GuestAssetsException(string message) : Exception(message);
 
-/// <summary>The progress of a download: bytes so far and in total.</summary>
-public readonly record struct FetchProgress(string What, long Bytes, long TotalBytes);
+/// <summary>The progress of a download in bytes, or of something that is made in steps: so far, and in total.</summary>
+public readonly record struct FetchProgress(string What, long Done, long Total, bool InSteps = false);
 
 /// <summary>
 /// Debian's kernel and busybox for the guest, fetched once from the archive that this host already uses, and cached. apt verifies
@@ -49,16 +49,12 @@ public static class GuestAssets
     public static async Task<string> EnsureInitramfsAsync(IProgress<FetchProgress>? progress = null,
         CancellationToken cancellation = default)
     {
-        Directory.CreateDirectory(CacheFolder);
+        byte[] busybox = await EnsureBusyboxAsync(progress, cancellation);
         await using FileStream held = await LockAsync(cancellation);
-        if (!File.Exists(BusyboxPath))
-        {
-            await FetchAsync(GuestKernel.DefaultSuite, (apt, work) => FetchBusyboxAsync(apt, work, progress, cancellation), cancellation);
-        }
 
         // The archive is built anew each time, so that a cache of an older version never provides an older init.
         string path = Path.Combine(CacheFolder, "initramfs.cpio");
-        byte[] initramfs = Initramfs.Build(await File.ReadAllBytesAsync(BusyboxPath, cancellation));
+        byte[] initramfs = Initramfs.Build(busybox);
         byte[]? present = File.Exists(path) ? await File.ReadAllBytesAsync(path, cancellation) : null;
         if (!initramfs.AsSpan().SequenceEqual(present))
         {
@@ -69,8 +65,22 @@ public static class GuestAssets
         return path;
     }
 
-    // Opens a suite, and fetches a file of it into a temporary folder.
-    private static async Task FetchAsync(string suite, Func<AptArchive, string, Task> fetch, CancellationToken cancellation)
+    /// <summary>Fetches busybox, unless it is in the cache. Several processes can call it at once.</summary>
+    /// <returns>The program, static for arm64.</returns>
+    internal static async Task<byte[]> EnsureBusyboxAsync(IProgress<FetchProgress>? progress, CancellationToken cancellation)
+    {
+        Directory.CreateDirectory(CacheFolder);
+        await using FileStream held = await LockAsync(cancellation);
+        if (!File.Exists(BusyboxPath))
+        {
+            await FetchAsync(GuestKernel.DefaultSuite, (apt, work) => FetchBusyboxAsync(apt, work, progress, cancellation), cancellation);
+        }
+
+        return await File.ReadAllBytesAsync(BusyboxPath, cancellation);
+    }
+
+    /// <summary>Opens a suite, and has something of it fetched; what is downloaded on the way goes to a temporary folder.</summary>
+    internal static async Task FetchAsync(string suite, Func<AptArchive, string, Task> fetch, CancellationToken cancellation)
     {
         string work = Directory.CreateTempSubdirectory("vmm-fetch-").FullName;
         try
@@ -117,13 +127,16 @@ public static class GuestAssets
         File.Move(destination + ".new", destination, overwrite: true);
     }
 
-    private static async Task<FileStream> LockAsync(CancellationToken cancellation)
+    private static Task<FileStream> LockAsync(CancellationToken cancellation) => LockAsync("lock", cancellation);
+
+    /// <summary>Waits for a file of the cache that one process at a time has.</summary>
+    internal static async Task<FileStream> LockAsync(string name, CancellationToken cancellation)
     {
         while (true)
         {
             try
             {
-                return new FileStream(Path.Combine(CacheFolder, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+                return new FileStream(Path.Combine(CacheFolder, name), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
             }
             catch (IOException)
             {

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Vmm.Host.Commands;
+using Vmm.Host.Guest.Disk;
 
 namespace Vmm.Host.Guest;
 
@@ -20,11 +21,17 @@ public static class GuestFetch
         suite.CompletionSources.Add([.. GuestKernel.Suites]);
         var release =
             new Option<string?>("--release") { Description = "a kernel release of the suite, such as 7.0, in place of its newest" };
+        var disk = new Option<bool>("--disk")
+        {
+            Description = "make a disk with Debian trixie on it in place of that (some minutes), and print its path",
+        };
         var fetch = new Command("fetch", "Fetch a kernel of Debian's and busybox into the cache, and print their paths") { flavour, suite,
-            release };
-        fetch.SetAction((parsed, cancellation) =>
-            RunAsync(parsed.GetValue(flavour)!, parsed.GetValue(suite)!, parsed.GetValue(release), cancellation));
-        return new Command("guest", "Guest assets") { fetch };
+            release, disk };
+        fetch.SetAction((parsed, cancellation) => RunAsync(
+            async progress => parsed.GetValue(disk) ? [await GuestDisk.EnsureAsync(progress, cancellation)]
+                : await FilesAsync(Parse(parsed.GetValue(flavour)!, parsed.GetValue(suite)!, parsed.GetValue(release)), progress,
+                    cancellation)));
+        return new Command("guest", "Guest assets") { fetch, GuestSeed.Create() };
     }
 
     /// <summary>The kernel that the words of the command line name.</summary>
@@ -46,17 +53,24 @@ public static class GuestFetch
             : throw new GuestAssetsException($"--release takes the beginning of a kernel release, such as 7.0, not '{release}'");
     }
 
-    private static async Task<int> RunAsync(string flavour, string suite, string? release, CancellationToken cancellation)
+    private static async Task<string[]> FilesAsync(GuestKernel kernel, ProgressBar progress, CancellationToken cancellation)
+    {
+        GuestFiles files = await GuestAssets.EnsureAsync(kernel, progress, cancellation);
+        return [files.Kernel, files.Initramfs];
+    }
+
+    private static async Task<int> RunAsync(Func<ProgressBar, Task<string[]>> fetch)
     {
         try
         {
-            var progress = new ProgressBar(System.Console.Error, !System.Console.IsErrorRedirected);
-            GuestFiles files = await GuestAssets.EnsureAsync(Parse(flavour, suite, release), progress, cancellation);
-            System.Console.WriteLine(files.Kernel);
-            System.Console.WriteLine(files.Initramfs);
+            foreach (string path in await fetch(new ProgressBar(System.Console.Error, !System.Console.IsErrorRedirected)))
+            {
+                System.Console.WriteLine(path);
+            }
+
             return ExitCode.Success;
         }
-        catch (Exception e) when (e is GuestAssetsException or IOException or UnauthorizedAccessException)
+        catch (Exception e) when (e is GuestAssetsException or GuestSilentException or IOException or UnauthorizedAccessException)
         {
             return await Complaint.Write(e.Message);
         }

@@ -1,6 +1,8 @@
 namespace Vmm.Host.Guest;
 
-/// <summary>Shows the progress of a download: a bar in one line on a terminal, otherwise a line at its begin and one at its end.</summary>
+/// <summary>
+/// Shows the progress of a download or of something that is made in steps: a bar in one line on a terminal, otherwise lines of text.
+/// </summary>
 public sealed class ProgressBar(TextWriter output, bool terminal) : IProgress<FetchProgress>
 {
     private const int Width = 30;
@@ -8,12 +10,16 @@ public sealed class ProgressBar(TextWriter output, bool terminal) : IProgress<Fe
 
     public void Report(FetchProgress value)
     {
-        bool done = value.Bytes >= value.TotalBytes;
-        string size = $"{value.Bytes / 1e6:F1} of {value.TotalBytes / 1e6:F1} MB";
+        bool done = value.Done >= value.Total;
+        string size = value.InSteps ? $"{value.Done} of {value.Total}" : $"{value.Done / 1e6:F1} of {value.Total / 1e6:F1} MB";
         if (terminal)
         {
-            int filled = value.TotalBytes > 0 ? (int)Math.Min(Width, Width * value.Bytes / value.TotalBytes) : Width;
+            int filled = value.Total > 0 ? (int)Math.Min(Width, Width * value.Done / value.Total) : Width;
             output.Write($"\r[{new string('#', filled)}{new string('.', Width - filled)}] {size}  {value.What}\e[K{(done ? "\n" : "")}");
+        }
+        else if (value.InSteps)
+        {
+            output.WriteLine($"{size}: {value.What}");
         }
         else if (done)
         {
@@ -21,7 +27,7 @@ public sealed class ProgressBar(TextWriter output, bool terminal) : IProgress<Fe
         }
         else if (_begun != value.What)
         {
-            output.WriteLine($"fetching {value.What}, {value.TotalBytes / 1e6:F1} MB");
+            output.WriteLine($"fetching {value.What}, {value.Total / 1e6:F1} MB");
         }
 
         _begun = value.What;

@@ -2,10 +2,9 @@ using System.Globalization;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
-using Vmm.Host.Guest;
 using Vmm.Management.Text;
 
-namespace Vmm.Host.Demo;
+namespace Vmm.Host.Guest;
 
 /// <summary>A client of the QMP of a VM in another process. One command at a time.</summary>
 /// <param name="socket">It is connected, and belongs to the client.</param>

@@ -1,9 +1,8 @@
 using System.Diagnostics;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
-using Vmm.Host.Guest;
 
-namespace Vmm.Host.Demo;
+namespace Vmm.Host.Guest;
 
 /// <summary>A VM in a process of its own, with its serial line and its QMP at sockets.</summary>
 internal sealed class VmmChild : IAsyncDisposable
@@ -73,7 +72,10 @@ internal sealed class VmmChild : IAsyncDisposable
     /// <summary>What <c>query-migrate</c> says.</summary>
     public Task<JsonNode> MigrationAsync() => Qmp.AskAsync("query-migrate");
 
-    /// <summary>Waits for the end of the process.</summary>
+    /// <summary>Waits for the end of the process, however long it runs.</summary>
+    public Task WaitForEndAsync(CancellationToken cancellation) => _process.WaitForExitAsync(cancellation);
+
+    /// <summary>Waits for the end of a process that is about to end.</summary>
     /// <returns>Its exit code; -1 if it does not end.</returns>
     public async Task<int> EndAsync()
     {
