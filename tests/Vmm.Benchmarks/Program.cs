@@ -1,6 +1,7 @@
 using System.Globalization;
 using Vmm.Benchmarks;
 using Vmm.Benchmarks.Hotplug;
+using Vmm.Benchmarks.Io;
 using Vmm.Benchmarks.Migration;
 using Vmm.Benchmarks.Snapshots;
 
@@ -23,6 +24,8 @@ const string Usage =
                migrations beside QEMU's
            Vmm.Benchmarks migrate-soak [--moves N] [--seed N] [--log FILE] [--vmm PROGRAM]
            Vmm.Benchmarks migrate-kill [--kills N] [--cuts N] [--seed N] [--vmm PROGRAM]
+           Vmm.Benchmarks io [--runs N] [--vmm PROGRAM] [--qemu COMMAND]
+               Debian's boot, disk and network beside QEMU's
     """;
 
 switch (args)
@@ -93,6 +96,10 @@ switch (args)
         return await new MigrationKills(
             VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out)
             .RunAsync(Number(o, "kills", 300), Number(o, "cuts", 300)).ConfigureAwait(false) == 0 ? 0 : 1;
+    case ["io", ..] when Options(args, "runs", "vmm", "qemu") is { } o:
+        return await new IoBesideQemu(
+            VmmBuild.Program(o.GetValueOrDefault("vmm")), o.GetValueOrDefault("qemu")?.Split('\n') ?? [], Console.Out)
+            .RunAsync(Math.Max(Number(o, "runs", 3), 1)).ConfigureAwait(false) == 0 ? 0 : 1;
     default:
         Console.Error.WriteLine(Usage);
         return 2;

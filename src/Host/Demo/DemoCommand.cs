@@ -1,8 +1,10 @@
 using System.CommandLine;
 using System.Globalization;
+using Vmm.Emulation.Block;
 using Vmm.Emulation.Boards;
 using Vmm.Host.Commands;
 using Vmm.Host.Guest;
+using Vmm.Host.Guest.Disk;
 using Vmm.Host.Options;
 
 namespace Vmm.Host.Demo;
@@ -36,10 +38,15 @@ public static class DemoCommand
         {
             Description = "move a guest under load to another process and back, while CPUs are plugged and taken out",
         };
+        var distro = new Option<bool>("--distro")
+        {
+            Description = "boot Debian from a disk, log in by ssh, and plug CPUs while it works on its disk and network (the disk is made "
+                + "first, which takes some minutes)",
+        };
         var plot = new Option<string?>("--plot") { Description = "with --migrate: draw dirty pages and throughput there, as SVG" };
         var command = new Command("demo", "Boot Debian's kernel, plug a vCPU into it and take it out again")
         {
-            rounds, kernel, initrd, migrate, plot,
+            rounds, kernel, initrd, migrate, plot, distro,
         };
         command.Validators.Add(result =>
         {
@@ -47,38 +54,56 @@ public static class DemoCommand
             {
                 result.AddError("--plot goes with --migrate");
             }
+
+            if (result.GetValue(distro)
+                && (result.GetValue(migrate) || result.GetValue(kernel) != null || result.GetValue(initrd) != null || result.GetValue(rounds) > 0))
+            {
+                result.AddError("--distro goes with no other option");
+            }
         });
-        command.SetAction((parsed, cancellation) => RunAsync(
-            (config, line) => parsed.GetValue(migrate)
+        command.SetAction((parsed, cancellation) => parsed.GetValue(distro) ? RunAsync(DistroAsync, cancellation) : RunAsync(
+            (progress, _) => HotplugAsync((config, line) => parsed.GetValue(migrate)
                 ? MigrationScenario.RunAsync(line, parsed.GetValue(plot), System.Console.WriteLine)
                 : HotplugScenario.RunAsync(config, parsed.GetValue(rounds), System.Console.WriteLine),
-            parsed.GetValue(kernel), parsed.GetValue(initrd), cancellation));
+            parsed.GetValue(kernel), parsed.GetValue(initrd), progress, cancellation), cancellation));
         return command;
     }
 
-    private static async Task<int> RunAsync(
+    private static async Task<IReadOnlyList<Finding>> HotplugAsync(
         Func<MachineConfig, IReadOnlyList<string>, Task<IReadOnlyList<Finding>>> scenario, string? kernel, string? initrd,
-        CancellationToken cancellation)
+        ProgressBar progress, CancellationToken cancellation)
+    {
+        if (kernel == null)
+        {
+            GuestFiles files = await GuestAssets.EnsureAsync(new GuestKernel(), progress, cancellation).ConfigureAwait(false);
+            kernel = files.Kernel;
+            initrd ??= files.Initramfs;
+        }
+
+        initrd ??= await GuestAssets.EnsureInitramfsAsync(progress, cancellation).ConfigureAwait(false);
+        IReadOnlyList<string> line =
+            CoverLetter.LaunchLine(kernel, initrd, Accelerators.CanTranslate ? "jit" : "interp", firmware: null);
+        System.Console.WriteLine(CoverLetter.Quote(line));
+        MachineConfig config = CommandLine.Parse(line).Machine.ToConfig();
+        return await scenario(config, line).WaitAsync(cancellation).ConfigureAwait(false);
+    }
+
+    private static async Task<IReadOnlyList<Finding>> DistroAsync(ProgressBar progress, CancellationToken cancellation)
+    {
+        string disk = await GuestDisk.EnsureAsync(progress, cancellation).ConfigureAwait(false);
+        string firmware = await GuestAssets.EnsureFirmwareAsync(progress, cancellation).ConfigureAwait(false);
+        return await DistroScenario.RunAsync(disk, firmware, System.Console.WriteLine, cancellation).ConfigureAwait(false);
+    }
+
+    private static async Task<int> RunAsync(
+        Func<ProgressBar, CancellationToken, Task<IReadOnlyList<Finding>>> scenario, CancellationToken cancellation)
     {
         try
         {
             var progress = new ProgressBar(System.Console.Error, !System.Console.IsErrorRedirected);
-            if (kernel == null)
-            {
-                GuestFiles files = await GuestAssets.EnsureAsync(new GuestKernel(), progress, cancellation).ConfigureAwait(false);
-                kernel = files.Kernel;
-                initrd ??= files.Initramfs;
-            }
-
-            initrd ??= await GuestAssets.EnsureInitramfsAsync(progress, cancellation).ConfigureAwait(false);
-            IReadOnlyList<string> line =
-                CoverLetter.LaunchLine(kernel, initrd, Accelerators.CanTranslate ? "jit" : "interp", firmware: null);
-            System.Console.WriteLine(CoverLetter.Quote(line));
-            MachineConfig config = CommandLine.Parse(line).Machine.ToConfig();
-            IReadOnlyList<Finding> findings = await scenario(config, line).WaitAsync(cancellation).ConfigureAwait(false);
-            return Judge(findings);
+            return Judge(await scenario(progress, cancellation).ConfigureAwait(false));
         }
-        catch (Exception e) when (e is GuestAssetsException or GuestSilentException or OptionException)
+        catch (Exception e) when (e is GuestAssetsException or GuestSilentException or OptionException or BlockException)
         {
             await System.Console.Error.WriteLineAsync($"vmm: {e.Message}").ConfigureAwait(false);
             return e is GuestSilentException ? ExitCode.DemoFailed : ExitCode.BadInput;

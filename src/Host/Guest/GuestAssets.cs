@@ -111,6 +111,29 @@ public static class GuestAssets
         Keep(Directory.EnumerateFiles(tree, "vmlinuz*", SearchOption.AllDirectories).FirstOrDefault(), path, package);
     }
 
+    /// <summary>Fetches EDK2's firmware, unless it is in the cache. Several processes can call it at once.</summary>
+    /// <returns>Its path.</returns>
+    internal static async Task<string> EnsureFirmwareAsync(IProgress<FetchProgress>? progress, CancellationToken cancellation)
+    {
+        const string Package = "qemu-efi-aarch64";
+        const string Name = "QEMU_EFI.fd";
+        string path = Path.Combine(CacheFolder, Name);
+        Directory.CreateDirectory(CacheFolder);
+        await using FileStream held = await LockAsync(cancellation);
+        if (!File.Exists(path))
+        {
+            await FetchAsync(
+                GuestKernel.DefaultSuite,
+                async (apt, work) => Keep(
+                    Directory.EnumerateFiles(await apt.FetchAsync(Package, work, progress, cancellation), Name, SearchOption.AllDirectories)
+                        .FirstOrDefault(),
+                    path, Package),
+                cancellation);
+        }
+
+        return path;
+    }
+
     private static async Task FetchBusyboxAsync(AptArchive apt, string work, IProgress<FetchProgress>? progress,
         CancellationToken cancellation)
     {

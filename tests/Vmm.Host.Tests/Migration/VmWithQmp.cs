@@ -2,7 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
-using Vmm.Host.Demo;
+using Vmm.Host.Guest;
 using Vmm.Host.Options;
 
 namespace Vmm.Host.Tests.Migration;

@@ -75,7 +75,7 @@ mount --bind /sys /base/sys
 
 step 2 making the file systems
 divide "$scratch"
-inside /base mkfs.vfat --invariant -i "${ESP%-*}${ESP#*-}" -n ESP "${scratch}1" || fail "mkfs.vfat"
+inside /base mkfs.vfat --invariant -g 64/32 -h 2048 -i "${ESP%-*}${ESP#*-}" -n ESP "${scratch}1" || fail "mkfs.vfat"
 inside /base mke2fs -q -t ext4 -O ^has_journal -U "$ROOT" "${scratch}2" || fail "mke2fs"
 mkdir -p /new
 mount -t ext4 -o noatime "${scratch}2" /new || fail "mount"
@@ -115,18 +115,18 @@ rmdir /new/debs
 rm -rf /new/usr/sbin/policy-rc.d /new/etc/ssh/ssh_host_* /new/var/lib/systemd/random-seed /new/var/cache/ldconfig /new/var/cache/apt/*.bin
 rm -rf /new/var/lib/apt/lists/* /new/tmp/* /new/var/tmp/* /new/run/* /new/etc/*- /new/var/lib/dpkg/*-old /new/var/cache/debconf/*-old
 rm -rf /new/lost+found
-find /new/var/log -type f -delete
+mkdir -p /base/esp /base/new
+mount --bind /new /base/new
+inside /base find /new/var/log -type f -delete
 : > /new/etc/machine-id
 ln -sf ../run/systemd/resolve/stub-resolv.conf /new/etc/resolv.conf
-touch -d "@$EPOCH" /tmp/epoch
-find /new -xdev -newer /tmp/epoch -exec touch -h -d "@$EPOCH" {} +
+touch -d "@$EPOCH" /base/epoch
+inside /base find /new -xdev -newer /epoch -exec touch -h -d "@$EPOCH" {} +
 
 step 7 writing the disk
 divide "$target"
-mkdir -p /base/esp /base/new
 mount -t vfat -o ro "${scratch}1" /base/esp
-mount --bind /new /base/new
-inside /base mkfs.vfat --invariant -i "${ESP%-*}${ESP#*-}" -n ESP "${target}1" || fail "mkfs.vfat"
+inside /base mkfs.vfat --invariant -g 64/32 -h 2048 -i "${ESP%-*}${ESP#*-}" -n ESP "${target}1" || fail "mkfs.vfat"
 inside /base sh -c "mcopy -s -p -Q -i ${target}1 /esp/* ::/" || fail "mcopy"
 inside /base mke2fs -q -t ext4 -U "$ROOT" -E "hash_seed=$ROOT,lazy_itable_init=1" -d /new "${target}2" || fail "mke2fs"
 sync
