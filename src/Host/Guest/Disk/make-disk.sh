@@ -101,6 +101,10 @@ inside /new apt-get -y -o Dpkg::Options::=--force-unsafe-io -o Dpkg::Options::=-
     --no-install-recommends install $(sed 's|^|/debs/|' /packages/all) || fail "apt-get"
 
 step 5 installing the boot loader
+
+# GRUB names the root file system by its UUID where udev knows that.
+mkdir -p /dev/disk/by-uuid
+ln -s "${scratch}2" "/dev/disk/by-uuid/$ROOT"
 inside /new modprobe -a vfat nls_cp437 nls_ascii
 mount -t vfat "${scratch}1" /new/boot/efi || fail "mount of the ESP"
 inside /new grub-install --target=arm64-efi --removable --no-nvram --no-uefi-secure-boot || fail "grub-install"
