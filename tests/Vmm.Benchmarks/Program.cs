@@ -26,6 +26,7 @@ const string Usage =
            Vmm.Benchmarks migrate-kill [--kills N] [--cuts N] [--seed N] [--vmm PROGRAM]
            Vmm.Benchmarks io [--runs N] [--vmm PROGRAM] [--qemu COMMAND]
                Debian's boot, disk and network beside QEMU's
+           Vmm.Benchmarks io-cuts [--cuts N] [--seed N] [--disk-load fio|packages] [--format raw|qcow2] [--vmm PROGRAM]
     """;
 
 switch (args)
@@ -100,6 +101,14 @@ switch (args)
         return await new IoBesideQemu(
             VmmBuild.Program(o.GetValueOrDefault("vmm")), o.GetValueOrDefault("qemu")?.Split('\n') ?? [], Console.Out)
             .RunAsync(Math.Max(Number(o, "runs", 3), 1)).ConfigureAwait(false) == 0 ? 0 : 1;
+    case ["io-cuts", ..] when Options(args, "cuts", "seed", "disk-load", "format", "vmm") is { } o
+        && Enum.TryParse(o.GetValueOrDefault("disk-load", "fio"), ignoreCase: true, out CutLoad diskLoad):
+        return await new PowerCuts(
+            VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out)
+            .RunAsync(
+                Number(o, "cuts", 100),
+                o.ContainsKey("disk-load") ? [diskLoad] : [CutLoad.Fio, CutLoad.Packages],
+                o.TryGetValue("format", out string? format) ? [format] : ["raw", "qcow2"]).ConfigureAwait(false) == 0 ? 0 : 1;
     default:
         Console.Error.WriteLine(Usage);
         return 2;
@@ -113,7 +122,7 @@ static Dictionary<string, string>? Options(string[] args, params string[] names)
     {
         string name = args[i].StartsWith("--", StringComparison.Ordinal) ? args[i][2..] : "";
         if (!names.Contains(name) || i + 1 == args.Length
-            || (name is not ("log" or "vmm" or "qemu" or "x86-guest" or "load")
+            || (name is not ("log" or "vmm" or "qemu" or "x86-guest" or "load" or "disk-load" or "format")
                 && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
         {
             return null;

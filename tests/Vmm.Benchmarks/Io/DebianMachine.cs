@@ -74,6 +74,25 @@ internal sealed class DebianMachine : IAsyncDisposable
         }
     }
 
+    /// <summary>What was printed at the serial line, as far as it was waited for.</summary>
+    public string Console => _console.ToString();
+
+    /// <summary>Ends the process as a power failure ends a machine.</summary>
+    public void Kill() => _process.Kill(entireProcessTree: true);
+
+    /// <summary>Waits until the machine has ended by itself, and takes all that it prints.</summary>
+    public async Task AwaitEndAsync()
+    {
+        try
+        {
+            await AwaitAsync("\0never").ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is InvalidOperationException or SocketException)
+        {
+            // It has ended.
+        }
+    }
+
     /// <summary>Waits until commands by ssh are answered.</summary>
     public static async Task AwaitSshAsync(SshClient ssh)
     {

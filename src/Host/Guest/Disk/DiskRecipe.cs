@@ -11,6 +11,12 @@ internal static class DiskRecipe
     /// </summary>
     public const long Epoch = 1767225600;
 
+    /// <summary>Where the root file system begins, in bytes; see <c>make-disk.sh</c>.</summary>
+    public const long RootOffset = (2048 + 131072) * 512L;
+
+    /// <summary>The UUID of the root file system.</summary>
+    public const string RootUuid = "7d3c1c5e-4c0e-4d65-9a1f-6f1d0c5b7a02";
+
     /// <summary>The steps of <c>make-disk.sh</c>.</summary>
     public const int Steps = 7;
 

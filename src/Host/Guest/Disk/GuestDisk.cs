@@ -116,7 +116,8 @@ internal static partial class GuestDisk
     {
         using Stream script = Assembly.GetExecutingAssembly().GetManifestResourceStream("make-disk.sh")!;
         using var reader = new StreamReader(script);
-        return reader.ReadToEnd().ReplaceLineEndings("\n").Replace("@EPOCH@", $"{DiskRecipe.Epoch}", StringComparison.Ordinal);
+        return reader.ReadToEnd().ReplaceLineEndings("\n").Replace("@EPOCH@", $"{DiskRecipe.Epoch}", StringComparison.Ordinal)
+            .Replace("@ROOT@", DiskRecipe.RootUuid, StringComparison.Ordinal);
     }
 
     private static async Task RunAsync(

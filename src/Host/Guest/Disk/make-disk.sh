@@ -7,7 +7,7 @@
 # A line "## N text" says that step N begins, "## done" that all is well.
 
 EPOCH=@EPOCH@
-ROOT=7d3c1c5e-4c0e-4d65-9a1f-6f1d0c5b7a02
+ROOT=@ROOT@
 ESP=564D-4D01
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 HOME=/root TERM=dumb
 export DEBIAN_FRONTEND=noninteractive DEBCONF_NONINTERACTIVE_SEEN=true SOURCE_DATE_EPOCH=$EPOCH
