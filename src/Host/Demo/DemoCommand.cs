@@ -55,8 +55,9 @@ public static class DemoCommand
                 result.AddError("--plot goes with --migrate");
             }
 
-            if (result.GetValue(distro)
-                && (result.GetValue(migrate) || result.GetValue(kernel) != null || result.GetValue(initrd) != null || result.GetValue(rounds) > 0))
+            bool others = result.GetValue(migrate) || result.GetValue(kernel) != null || result.GetValue(initrd) != null
+                || result.GetValue(rounds) > 0;
+            if (result.GetValue(distro) && others)
             {
                 result.AddError("--distro goes with no other option");
             }

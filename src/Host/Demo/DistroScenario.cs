@@ -21,6 +21,8 @@ internal sealed class DistroScenario
     private const int DownloadBytes = 100 << 20;
     private const int Rounds = 3;
     private const int LoadSeconds = 30;
+    private const string BootId = "cat /proc/sys/kernel/random/boot_id";
+    private const string Online = "cat /sys/devices/system/cpu/online";
     private const string Written = "/root/written-before-the-reboot";
 
     // A guest may take long to boot on a busy host; this is for one that hangs.
@@ -109,10 +111,10 @@ internal sealed class DistroScenario
         TimeSpan begun = _timeline.Elapsed;
         while (_timeline.Elapsed - begun < s_patience)
         {
-            if (await _ssh.TryRunAsync("cat /proc/sys/kernel/random/boot_id", _cancellation).ConfigureAwait(false) is { } id && id != before)
+            if (await _ssh.TryRunAsync(BootId, _cancellation).ConfigureAwait(false) is { } id && id != before)
             {
-                string text = string.Create(CultureInfo.InvariantCulture, $"login by ssh after {(_timeline.Elapsed - begun).TotalSeconds:0.0} s");
-                _timeline.Say("guest", text);
+                double seconds = (_timeline.Elapsed - begun).TotalSeconds;
+                _timeline.Say("guest", string.Create(CultureInfo.InvariantCulture, $"login by ssh after {seconds:0.0} s"));
                 return;
             }
 
@@ -127,7 +129,8 @@ internal sealed class DistroScenario
     {
         Find($"{when}: systemd is", "running", await Guest("systemctl is-system-running --wait").ConfigureAwait(false));
         Find($"{when}: failed units", "", await Guest("systemctl --failed --no-legend --plain").ConfigureAwait(false));
-        _timeline.Say("guest", await Guest(". /etc/os-release; echo \"$PRETTY_NAME, Linux $(uname -r), $(nproc) CPUs\"").ConfigureAwait(false));
+        const string Describe = ". /etc/os-release; echo \"$PRETTY_NAME, Linux $(uname -r), $(nproc) CPUs\"";
+        _timeline.Say("guest", await Guest(Describe).ConfigureAwait(false));
     }
 
     private async Task DownloadAsync()
@@ -147,7 +150,7 @@ internal sealed class DistroScenario
     {
         string written = $"{Guid.NewGuid()}";
         await Guest($"echo {written} > {Written}; sync").ConfigureAwait(false);
-        string before = await Guest("cat /proc/sys/kernel/random/boot_id").ConfigureAwait(false);
+        string before = await Guest(BootId).ConfigureAwait(false);
         await Guest("systemctl reboot").ConfigureAwait(false);
         _timeline.Say("guest", "reboot");
         await LogInAsync(before).ConfigureAwait(false);
@@ -159,8 +162,9 @@ internal sealed class DistroScenario
     private async Task WorkAsync()
     {
         await Guest("iperf3 -s -D").ConfigureAwait(false);
-        Task<string> fio = Guest($"fio --name=verify --directory=/root --rw=randrw --bs=4k --size=128m --verify=crc32c --verify_backlog=1024 "
-            + $"--ioengine=libaio --iodepth=16 --direct=1 --time_based --runtime={LoadSeconds} > /root/fio.log 2>&1; echo $?");
+        Task<string> fio = Guest("fio --name=verify --directory=/root --rw=randrw --bs=4k --size=128m --verify=crc32c "
+            + "--verify_backlog=1024 --ioengine=libaio --iodepth=16 --direct=1 "
+            + $"--time_based --runtime={LoadSeconds} > /root/fio.log 2>&1; echo $?");
         Task<(int Code, string Output, string Error)> iperf = SshClient.RunAsync(
             "iperf3", ["-c", "127.0.0.1", "-p", $"{_iperfPort}", "-t", $"{LoadSeconds}", "--bidir", "-f", "m"], _cancellation);
         _timeline.Say("guest", "fio writes and verifies, iperf3 sends both ways");
@@ -175,13 +179,13 @@ internal sealed class DistroScenario
                 await Guest($"echo 1 > /sys/devices/system/cpu/cpu{core}/online").ConfigureAwait(false);
             }
 
-            Find($"round {round}: CPUs online after the plugs", "0-3", await Guest("cat /sys/devices/system/cpu/online").ConfigureAwait(false));
+            Find($"round {round}: CPUs online after the plugs", "0-3", await Guest(Online).ConfigureAwait(false));
             for (int core = 2; core < 4; core++)
             {
                 await HotplugAsync("device_del", $"core{core}", new JsonObject { ["id"] = $"core{core}" }).ConfigureAwait(false);
             }
 
-            Find($"round {round}: CPUs online after the unplugs", "0-1", await Guest("cat /sys/devices/system/cpu/online").ConfigureAwait(false));
+            Find($"round {round}: CPUs online after the unplugs", "0-1", await Guest(Online).ConfigureAwait(false));
         }
 
         Find("fio ends with", "0", await fio.ConfigureAwait(false));

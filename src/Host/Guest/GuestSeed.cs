@@ -16,7 +16,10 @@ public static class GuestSeed
         };
         var metaData = new Option<string?>("--meta-data") { Description = "the guest's identity (instance-id, local-hostname)" };
         var network = new Option<string?>("--network-config") { Description = "the guest's network; DHCP without it" };
-        var seed = new Command("seed", "Make a disk that configures a guest with cloud-init (NoCloud)") { image, userData, metaData, network };
+        var seed = new Command("seed", "Make a disk that configures a guest with cloud-init (NoCloud)")
+        {
+            image, userData, metaData, network,
+        };
         seed.SetAction(async (parsed, cancellation) =>
         {
             try

@@ -29,6 +29,9 @@ internal sealed class IoBesideQemu(IReadOnlyList<string> vmm, IReadOnlyList<stri
         ("1 MiB write, MiB/s", "--rw=write --bs=1m --iodepth=4", "write"),
     ];
 
+    private static readonly (string Name, string[] Way)[] s_net =
+        [("iperf3 to the guest, Gbit/s", []), ("iperf3 from the guest, Gbit/s", ["-R"])];
+
     // Figures by name, of each run.
     private sealed class Figures : Dictionary<string, List<double>>
     {
@@ -79,7 +82,8 @@ internal sealed class IoBesideQemu(IReadOnlyList<string> vmm, IReadOnlyList<stri
             string overlay = Path.Combine(folder, "disk.qcow2");
             BlockImage.CreateQcow2(overlay, new Qcow2Options { BackingFile = disk, BackingFormat = "raw" });
             string seed = Path.Combine(folder, "seed.img");
-            await File.WriteAllBytesAsync(seed, SeedImage.Make(Encoding.UTF8.GetBytes(DistroSeed.Config(ssh.PublicKey)))).ConfigureAwait(false);
+            byte[] config = Encoding.UTF8.GetBytes(DistroSeed.Config(ssh.PublicKey));
+            await File.WriteAllBytesAsync(seed, SeedImage.Make(config)).ConfigureAwait(false);
             string[] line =
             [
                 .. engine, "-cpu", "neoverse-n1", "-smp", "2", "-m", "1G", "-bios", firmware, "-display", "none", "-monitor", "none",
@@ -121,7 +125,7 @@ internal sealed class IoBesideQemu(IReadOnlyList<string> vmm, IReadOnlyList<stri
     private static async Task MeasureNetAsync(SshClient ssh, int port, Figures figures)
     {
         await Run(ssh, "iperf3 -s -D").ConfigureAwait(false);
-        foreach ((string name, string[] way) in ((string, string[])[])[("iperf3 to the guest, Gbit/s", []), ("iperf3 from the guest, Gbit/s", ["-R"])])
+        foreach ((string name, string[] way) in s_net)
         {
             (int code, string said, string error) = await SshClient.RunAsync(
                 "iperf3", ["-c", "127.0.0.1", "-p", $"{port}", "-t", $"{IperfSeconds}", "-J", .. way], CancellationToken.None)

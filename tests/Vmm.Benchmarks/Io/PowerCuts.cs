@@ -25,9 +25,15 @@ internal enum CutLoad
 internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter output)
 {
     private const string Records = "/root/records";
+    private const string Fio = "fio --name=load --filename=/root/load --size=192m --rw=randwrite --bs=4k --ioengine=libaio --iodepth=8 "
+        + "--fsync=32 --time_based --runtime=600 > /dev/null &";
+
     private const string Verified = "verified ";
 
     private static readonly string[] s_packages = ["tree", "hello", "bc", "pv", "jq", "libjq1", "libonig5"];
+
+    private static readonly string Dpkg =
+        $"while :; do dpkg -i /mnt/*.deb; dpkg -P {string.Join(' ', s_packages)}; done > /dev/null 2>&1 &";
 
     private readonly Random _random = new(seed);
     private string _kernel = "";
@@ -149,18 +155,24 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
         string[] words = said[(at + Verified.Length)..].Split('\n')[0].Trim().Split(' ');
         long found = long.Parse(words[0], CultureInfo.InvariantCulture);
         string? problem = found < flushed ? $"{flushed} records were flushed, {found} are there"
-            : words.Length > 1 ? $"the guest says {string.Join(' ', words[1..])}" : await CheckAsync(format, image, folder).ConfigureAwait(false);
+            : words.Length > 1 ? $"the guest says {string.Join(' ', words[1..])}"
+            : await CheckAsync(format, image, folder).ConfigureAwait(false);
         return (found, problem);
     }
+
+    private const string Begin =
+        """
+        exec < /dev/ttyAMA0 > /dev/ttyAMA0 2>&1
+        mount -t tmpfs tmpfs /run
+        modprobe -a vfat nls_cp437 nls_ascii
+        mount -t vfat -o ro /dev/disk/by-id/virtio-debs /mnt
+
+        """;
 
     // Records of one line each; a record is flushed before it is told.
     private static string LoadScript(CutLoad load, long first) =>
         $$"""
-        modprobe -a vfat nls_cp437 nls_ascii
-        mount -t vfat -o ro /dev/disk/by-id/virtio-debs /mnt
-        {{(load == CutLoad.Fio
-            ? "fio --name=load --filename=/root/load --size=192m --rw=randwrite --bs=4k --ioengine=libaio --iodepth=8 --fsync=32 --time_based --runtime=600 > /dev/null &"
-            : "while :; do dpkg -i /mnt/*.deb; dpkg -P tree hello bc pv jq libjq1 libonig5; done > /dev/null 2>&1 &")}}
+        {{(load == CutLoad.Fio ? Fio : Dpkg)}}
         n={{first}}
         while :; do
             n=$((n + 1))
@@ -171,15 +183,16 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
 
         """;
 
-    // The records are the numbers from 1 on; the last line may be cut. Packages can be brought in order again.
+    // The records are the numbers from 1 on; the last line may be cut. A package that dpkg was at can be installed again.
     private static string VerifyScript =>
         $$"""
         problems=
         last=$(awk '$0 != NR { exit } { n = NR } END { print n + 0 }' {{Records}})
         head -n $last {{Records}} > /run/whole
         cp /run/whole {{Records}}
-        dpkg --configure -a > /run/dpkg 2>&1 || problems="$problems dpkg"
+        dpkg -i /mnt/*.deb > /run/dpkg 2>&1 || problems="$problems dpkg"
         [ -z "$(dpkg --audit)" ] || problems="$problems audit"
+        [ -z "$(dpkg --verify {{string.Join(' ', s_packages)}})" ] || problems="$problems verify"
         sync
         echo "{{Verified}}$last$problems"
         mount -o remount,ro /
@@ -192,8 +205,7 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
     private async Task<DebianMachine> StartAsync(string script, string format, string image, string debs, string folder)
     {
         string path = Path.Combine(folder, "script.img");
-        byte[] text = Encoding.UTF8.GetBytes("exec < /dev/ttyAMA0 > /dev/ttyAMA0 2>&1\nmount -t tmpfs tmpfs /run\nmodprobe -q x\n"
-            + script.ReplaceLineEndings("\n"));
+        byte[] text = Encoding.UTF8.GetBytes((Begin + script).ReplaceLineEndings("\n"));
         byte[] padded = new byte[(text.Length + 511) / 512 * 512];
         padded.AsSpan().Fill((byte)'\n');
         text.CopyTo(padded, 0);
@@ -205,7 +217,8 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
             .. vmm, "run", "-kernel", _kernel, "-initrd", _initrd, "-append",
             $"console=ttyAMA0 quiet rw root=UUID={DiskRecipe.RootUuid} init=/bin/bash -- /dev/disk/by-id/virtio-script",
             "-smp", "2", "-m", "512M", "-display", "none", "-monitor", "none",
-            .. Disk("root", image, format, ""), .. Disk("script", path, "raw", ",readonly=on"), .. Disk("debs", debs, "raw", ",readonly=on"),
+            .. Disk("root", image, format, ""), .. Disk("script", path, "raw", ",readonly=on"),
+            .. Disk("debs", debs, "raw", ",readonly=on"),
         ], folder).ConfigureAwait(false);
     }
 
@@ -226,7 +239,8 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
             await Run("qemu-img", "convert", "-f", format, "-O", "raw", image, raw).ConfigureAwait(false);
         }
 
-        (int status, string e2fsck) = await TryRun("/usr/sbin/e2fsck", "-fn", $"{raw}?offset={DiskRecipe.RootOffset}").ConfigureAwait(false);
+        (int status, string e2fsck) =
+            await TryRun("/usr/sbin/e2fsck", "-fn", $"{raw}?offset={DiskRecipe.RootOffset}").ConfigureAwait(false);
         return status == 0 ? null : $"e2fsck: {e2fsck}";
     }
 

@@ -4,8 +4,8 @@ using System.Text;
 namespace Vmm.Host.Guest.Disk;
 
 /// <summary>
-/// Makes a small FAT12 volume with files in its root directory, each with a long name (Microsoft, "FAT: General Overview of On-Disk Format",
-/// version 1.03). The same files give the same bytes.
+/// Makes a small FAT12 volume with files in its root directory, each with a long name (Microsoft, "FAT: General Overview of On-Disk
+/// Format", version 1.03). The same files give the same bytes.
 /// </summary>
 internal static class FatImage
 {
