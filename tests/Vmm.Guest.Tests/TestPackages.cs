@@ -26,11 +26,15 @@ internal static class TestPackages
 
     private static readonly string[] s_modules = ["efivarfs.ko", "qemu_fw_cfg.ko"];
     private static readonly string[] s_virtioModules = ["virtio_mmio.ko", "virtio_blk.ko"];
+    private static readonly string[] s_folderModules = ["virtio_mmio.ko", "netfs.ko", "9pnet.ko", "9pnet_virtio.ko", "9p.ko"];
 
     private static readonly Lazy<byte[]> s_firmwareModules =
         new(() => Cached($"modules-{KernelVersion()}", (apt, work) => BuildModulesAsync(apt, work, s_modules)).GetAwaiter().GetResult());
     private static readonly Lazy<byte[]> s_disk = new(() =>
         Cached($"virtio-{KernelVersion()}", (apt, work) => BuildModulesAsync(apt, work, s_virtioModules)).GetAwaiter().GetResult());
+    private static readonly Lazy<byte[]> s_folder = new(() => Cached(
+        $"9p-{KernelVersion(GuestFlavour.Pages16K)}",
+        (apt, work) => BuildModulesAsync(apt, work, s_folderModules, GuestFlavour.Pages16K)).GetAwaiter().GetResult());
     private static readonly Lazy<byte[]> s_kexec = new(() => Cached("kexec", BuildKexecAsync).GetAwaiter().GetResult());
 
     /// <summary>Modules of the cloud kernel that show what firmware has: <c>/efivarfs.ko</c>, <c>/qemu_fw_cfg.ko</c>.</summary>
@@ -38,6 +42,12 @@ internal static class TestPackages
 
     /// <summary>The cloud kernel's modules for disks: <c>/virtio_mmio.ko</c>, <c>/virtio_blk.ko</c>.</summary>
     public static byte[] DiskModules => s_disk.Value;
+
+    /// <summary>
+    /// Modules for shared folders of the kernel with 16K pages, as the cloud kernel has none: <c>/virtio_mmio.ko</c>, <c>/netfs.ko</c>,
+    /// <c>/9pnet.ko</c>, <c>/9pnet_virtio.ko</c>, <c>/9p.ko</c>.
+    /// </summary>
+    public static byte[] SharedFolderModules => s_folder.Value;
 
     /// <summary><c>/sbin/kexec</c> and its libraries.</summary>
     public static byte[] Kexec => s_kexec.Value;
@@ -63,9 +73,10 @@ internal static class TestPackages
         return await File.ReadAllBytesAsync(path);
     }
 
-    private static async Task<byte[]> BuildModulesAsync(AptArchive apt, string work, string[] modules)
+    private static async Task<byte[]> BuildModulesAsync(
+        AptArchive apt, string work, string[] modules, GuestFlavour flavour = GuestFlavour.Cloud)
     {
-        string tree = await apt.FetchAsync($"linux-image-{KernelVersion()}", work, null, CancellationToken.None);
+        string tree = await apt.FetchAsync($"linux-image-{KernelVersion(flavour)}", work, null, CancellationToken.None);
         var archive = new CpioArchive();
         foreach (string module in modules)
         {
@@ -104,5 +115,6 @@ internal static class TestPackages
         return archive.ToArray();
     }
 
-    private static string KernelVersion() => TestGuest.ReleaseOf(TestGuest.CloudKernel);
+    private static string KernelVersion(GuestFlavour flavour = GuestFlavour.Cloud) =>
+        TestGuest.ReleaseOf(TestGuest.Files(flavour).Kernel);
 }

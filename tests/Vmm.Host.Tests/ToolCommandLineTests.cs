@@ -52,6 +52,10 @@ public sealed class ToolCommandLineTests : IDisposable
             + "'{\"id\":\"audio1\",\"driver\":\"none\"}' -sandbox off -msg timestamp=off")]
     [InlineData("packer", "-machine type=virt,accel=tcg -cpu max,sve=off,sve-max-vq=4,pauth-impdef=on -smp cpus=2,sockets=1 -m 2048M "
         + "-boot once=d -vnc none -monitor none -global virtio-mmio.force-legacy=false -kernel IMAGE")]
+    [InlineData("virtme-ng, its root", "-fsdev local,id=virtfs1,path=/tmp,security_model=none,readonly=on,multidevs=remap -device "
+        + "virtio-9p-pci,fsdev=virtfs1,mount_tag=/dev/root -kernel IMAGE")]
+    [InlineData("virtfs", "-virtfs local,path=/tmp,mount_tag=host0,security_model=passthrough,id=host0 -device "
+        + "virtio-rng-pci -kernel IMAGE")]
     [InlineData("hexadecimal", "-smp 0x2,maxcpus=0x4 -device max-arm-cpu,id=c3,core-id=0x3 -device "
         + "'{\"driver\":\"max-arm-cpu\",\"id\":\"c2\",\"core-id\":2}' -accel tcg,tb-size=0x20 -kernel IMAGE")]
     [InlineData("one NUMA node", "-numa node,nodeid=0,memdev=m -object memory-backend-ram,id=m,size=512M -display '{\"type\":\"none\"}' "
@@ -69,8 +73,15 @@ public sealed class ToolCommandLineTests : IDisposable
         "-machine virt,gic-version=3,mte=on,accel=tcg: mte=on is not supported: there is no memory tagging")]
     [InlineData("syzkaller", "-machine virt,virtualization=on,gic-version=max -cpu cortex-a57 -kernel IMAGE",
         "-machine virt,virtualization=on,gic-version=max: virtualization=on is not supported: the CPUs have no EL2")]
+    [InlineData("a folder shared", "-fsdev local,id=r,path=/,security_model=mapped-xattr -kernel IMAGE",
+        "-fsdev local,id=r,path=/,security_model=mapped-xattr: not supported: security_model=mapped-xattr; there are none and "
+            + "passthrough")]
     [InlineData("a folder shared", "-fsdev local,id=r,path=/ -kernel IMAGE",
-        "-fsdev: not supported: there are no file systems of the host's")]
+        "-fsdev local,id=r,path=/: Security model not specified, local fs needs security model: [none|passthrough]")]
+    [InlineData("a folder shared", "-device virtio-9p-pci,fsdev=r,mount_tag=t -kernel IMAGE",
+        "-device virtio-9p-pci: 9pfs device couldn't find fsdev with the id = r")]
+    [InlineData("a folder shared", "-virtfs local,path=/nonexistent,mount_tag=t,security_model=none -kernel IMAGE",
+        "-fsdev: cannot open the folder '/nonexistent': No such file or directory")]
     [InlineData("legacy virtio", "-global virtio-mmio.force-legacy=on -kernel IMAGE",
         "-global virtio-mmio.force-legacy=on: not supported: force-legacy=on: virtio-mmio is version 2 here, without a legacy form")]
     [InlineData("a host's GIC", "-machine virt,gic-version=host -cpu max -kernel IMAGE", "gic-version=host takes -cpu host")]

@@ -3,6 +3,7 @@ using Akka.Event;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Journals;
 using Vmm.Actors.Protocol;
+using Vmm.Actors.Snapshots;
 using Vmm.Actors.Vm;
 
 namespace Vmm.Actors.Migration;
@@ -105,6 +106,10 @@ internal sealed class MigrationCoordinator : MessageActor
         if (start.Resume)
         {
             Resume(incoming: false, start.Uri, "Cannot resume if there is no paused migration");
+        }
+        else if (VmState.BlockerOf(_machine) is { } blocker)
+        {
+            Reject(RejectionCode.InvalidState, blocker);
         }
         else if (Open(start.Uri) is { } endpoint)
         {

@@ -117,7 +117,19 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
     }
 
     /// <summary>Takes the state of the held VM.</summary>
-    protected void Collect(Action<VmState> then) => Freeze(frozen =>
+    protected void Collect(Action<VmState> then)
+    {
+        // The guest may have done what blocks it since the save or the migration was asked for.
+        if (VmState.BlockerOf(machine) is { } blocker)
+        {
+            Abandon(new VmCommandRejected(RejectionCode.InvalidState, blocker));
+            return;
+        }
+
+        Freeze(frozen => Collect(frozen, then));
+    }
+
+    private void Collect(HotplugFrozen? frozen, Action<VmState> then)
     {
         // The levels of interrupt lines that a device drives after the GIC was saved are driven again when the device is loaded.
         var states = new Dictionary<string, byte[]>();
@@ -138,7 +150,7 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
                 then(VmState.Of(machine, states, frozen));
             }
         }));
-    });
+    }
 
     /// <summary>Gives the held VM another state; it stays held until <see cref="Release"/>.</summary>
     /// <param name="loadRam">Makes RAM what it is to be, while the machine is nobody's.</param>

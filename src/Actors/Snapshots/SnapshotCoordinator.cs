@@ -67,6 +67,8 @@ internal sealed class SnapshotCoordinator : HoldingActor
     {
         Receive<SaveSnapshot>(_ => Machine.MissingPages.Count > 0, _ => Sender.Tell(new VmCommandRejected(
             RejectionCode.InProgress, "not all of the guest's RAM has come here: the migration (postcopy) is not over")));
+        Receive<SaveSnapshot>(_ => VmState.BlockerOf(Machine) != null, _ => Sender.Tell(new VmCommandRejected(
+            RejectionCode.InvalidState, VmState.BlockerOf(Machine) ?? "the VM could not be saved a moment ago")));
         Receive<SaveSnapshot>(save => Begin(store => Open(store, save), opened =>
         {
             _save = ((Opened)opened).Files;

@@ -32,6 +32,10 @@ internal sealed record VmState(IReadOnlyList<SavedUnit> Units, SavedCpu[] Cpus, 
             machine.Clock, DateTimeOffset.UtcNow);
     }
 
+    /// <summary>Why the VM can neither be saved nor moved now, as one line; null if it can. Any thread.</summary>
+    public static string? BlockerOf(IVmMachine machine) =>
+        machine.Devices.SelectMany(d => d.Device.StateUnits).Select(unit => unit.MoveBlocker).FirstOrDefault(why => why != null);
+
     /// <summary>More bytes than the archive of such a machine's state can have, without RAM.</summary>
     public static long LargestOf(IVmMachine machine) =>
         OfActors + (machine.PossibleCpus * OfCpu)

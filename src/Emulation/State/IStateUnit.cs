@@ -17,6 +17,9 @@ public interface IStateUnit
     /// </summary>
     int SchemaVersion => 1;
 
+    /// <summary>Why the unit can neither be saved nor moved now, as one line; null if it can. Any thread.</summary>
+    string? MoveBlocker => null;
+
     /// <summary>Writes every field of the unit.</summary>
     void Save(StateWriter writer);
 

@@ -88,6 +88,12 @@ public sealed record MachineOptions
     /// <summary>The network devices on the MMIO transport.</summary>
     public IReadOnlyList<VirtioNetConfig> NetDevices { get; init; } = [];
 
+    /// <summary>Other virtio devices, on either transport.</summary>
+    public IReadOnlyList<VirtioDeviceOption> VirtioDevices { get; init; } = [];
+
+    /// <summary>Folders of the host that devices may have (<c>-fsdev</c>).</summary>
+    public IReadOnlyList<FsdevOption> SharedFolders { get; init; } = [];
+
     /// <summary>The VM generation ID; null without.</summary>
     public GenerationIdConfig? GenerationId { get; init; }
 
@@ -156,16 +162,32 @@ public sealed record MachineOptions
             Its = Machine.Its,
             Pci = Machine.Pci,
         };
-        if (Machine.IsEmpty && Disks.Count + networks.Netdevs.Count > 0)
+        if (Machine.IsEmpty && Disks.Count + networks.Netdevs.Count + VirtioDevices.Count > 0)
         {
-            throw new OptionException($"-machine none has no {(Disks.Count > 0 ? "disks" : "network")}");
+            string what = Disks.Count > 0 ? "disks" : networks.Netdevs.Count > 0 ? "network" : "virtio devices";
+            throw new OptionException($"-machine none has no {what}");
         }
 
         (IReadOnlyList<VirtioConfig> mmio, IReadOnlyList<PciDeviceConfig> pci) =
             Options.Disks.Make(Disks, DiskDevices, networks.Pci, Snapshot, smp.Cpus);
+        if (GenerationId != null && !config.Acpi)
+        {
+            throw new OptionException($"-device {GenerationIdOption.Driver}: the VM generation ID is not supported without ACPI");
+        }
+
+        if (VirtioDevices.Select(d => d.Id).Concat(mmio.Select(d => d.Id)).Concat(pci.Select(d => d.Id)).Where(id => id.Length > 0)
+            .GroupBy(id => id).FirstOrDefault(g => g.Count() > 1) is { } twice)
+        {
+            throw new OptionException($"Duplicate device ID '{twice.Key}'");
+        }
+
+        (VirtioDeviceOption Option, VirtioConfig Made)[] virtio = [.. VirtioDevices.Select(d => (d, d.Make(this)))];
         config = config with
         {
-            VirtioMmio = [.. mmio, .. networks.Mmio], PciDevices = [.. networks.Nics, .. pci], BootChoice = BootChoice,
+            BootChoice = BootChoice,
+            PluggedCpus = CpuDeviceOption.Place(Devices, config),
+            PciDevices = [.. networks.Nics, .. InOrder(pci, networks.Pci, virtio)],
+            VirtioMmio = [.. mmio, .. networks.Mmio, .. virtio.Where(d => !d.Option.IsPci).Select(d => d.Made)],
         };
         if (config.VirtioMmio.Count > VirtBoard.VirtioSlots)
         {
@@ -173,12 +195,6 @@ public sealed record MachineOptions
                 + $"{VirtBoard.VirtioSlots} slots");
         }
 
-        if (GenerationId != null && !config.Acpi)
-        {
-            throw new OptionException($"-device {GenerationIdOption.Driver}: the VM generation ID is not supported without ACPI");
-        }
-
-        config = config with { PluggedCpus = CpuDeviceOption.Place(Devices, config) };
         try
         {
             using var board = new VirtBoard(config);
@@ -204,6 +220,34 @@ public sealed record MachineOptions
         {
             netdevs.Dispose();
             throw;
+        }
+    }
+
+    // The devices of the PCI bus in the order of the command line: a device has its place among those that are counted.
+    private static IEnumerable<PciDeviceConfig> InOrder(
+        IReadOnlyList<PciDeviceConfig> placed,
+        IReadOnlyList<PciDeviceConfig> counted,
+        IReadOnlyList<(VirtioDeviceOption Option, VirtioConfig Made)> virtio)
+    {
+        IEnumerable<PciDeviceConfig> Behind(int others) => virtio.Where(d => d.Option.IsPci && d.Option.Place == others)
+            .Select(d => new VirtioPciConfig(d.Made, d.Option.Bus, d.Option.Slot));
+        int others = 0;
+        foreach (PciDeviceConfig first in Behind(0))
+        {
+            yield return first;
+        }
+
+        foreach (PciDeviceConfig device in placed)
+        {
+            yield return device;
+            if (others < counted.Count && ReferenceEquals(device, counted[others]))
+            {
+                others++;
+                foreach (PciDeviceConfig next in Behind(others))
+                {
+                    yield return next;
+                }
+            }
         }
     }
 

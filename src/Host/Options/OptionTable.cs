@@ -35,7 +35,7 @@ public static class OptionTable
             { Choices = ["menu=on", "strict=on"] },
         new("device",
             $"{CpuDeviceOption.Syntax}; {DiskDeviceOption.Syntax}; {NetDeviceOption.Syntax}; {PciDeviceOption.Syntax}; "
-                + $"or {GenerationIdOption.Driver}[,guid=auto|UUID]",
+                + $"{string.Join('|', VirtioDeviceOption.Drivers)}[,id=NAME]…; or {GenerationIdOption.Driver}[,guid=auto|UUID]",
             "a CPU that is plugged from power-on and can be unplugged, a disk's device, a device on the PCI bus, or the VM generation ID; "
                 + "-device help lists the models",
             OptionValue.Text, ApplyDevice)
@@ -43,7 +43,7 @@ public static class OptionTable
                 Choices =
                 [
                     .. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix), .. DiskDeviceOption.Drivers, NetDeviceOption.Driver,
-                    .. PciDeviceOption.Drivers,
+                    .. PciDeviceOption.Drivers, .. VirtioDeviceOption.Drivers,
                     GenerationIdOption.Driver,
                 ],
             },
@@ -85,6 +85,9 @@ public static class OptionTable
         new("hdd", "FILE", "the fourth raw disk", OptionValue.File, (o, v) => AddDisk(o, v, index: 3)),
         new("cdrom", "FILE", "a raw disk that is not written, the third", OptionValue.File, (o, v) =>
             AddDisk(o, v, index: 2, isReadOnly: true)),
+        new("fsdev", FsdevOption.FsdevSyntax, "a folder of the host, for the fsdev= of a device", OptionValue.Text, (o, v) =>
+            OfMachine(o, m => m with { SharedFolders = [.. m.SharedFolders, Named(m.SharedFolders, FsdevOption.Parse(v))] })),
+        new("virtfs", FsdevOption.VirtfsSyntax, "a folder of the host, and the device that has it", OptionValue.Text, ApplyVirtfs),
         new("pflash", "FILE", "the next bank of flash", OptionValue.File, (o, v) =>
             OfMachine(o, m => m with { Drives = [.. m.Drives, $"if=pflash,file={v.Replace(",", ",,", StringComparison.Ordinal)}"] })),
 
@@ -208,14 +211,15 @@ public static class OptionTable
                     + $"name \"{DiskDeviceOption.PciDriver}\", bus PCI, alias \"virtio-blk\"\n"
                     + $"name \"{DiskDeviceOption.MmioDriver}\", bus virtio-bus\n\n"
                     + $"Network devices:\nname \"{NetDeviceOption.Driver}\", bus virtio-bus\n\n"
-                    + $"{PciDeviceOption.Describe}\n\nMisc devices:\nname \"{GenerationIdOption.Driver}\"",
+                    + $"{PciDeviceOption.Describe}\n\nVirtio devices:\n{VirtioDeviceOption.Describe}\n\n"
+                    + $"Misc devices:\nname \"{GenerationIdOption.Driver}\"",
             }
         : value.Split(',') is [var driver, .., "help" or "?"] ? options with
         {
             Answer = driver == GenerationIdOption.Driver ? GenerationIdOption.DescribeProperties
                 : driver == NetDeviceOption.Driver ? NetDeviceOption.DescribeProperties
                 : DiskDeviceOption.DescribeProperties(driver) ?? PciDeviceOption.DescribeProperties(driver)
-                    ?? CpuDeviceOption.DescribeProperties(driver),
+                    ?? VirtioDeviceOption.DescribeProperties(driver) ?? CpuDeviceOption.DescribeProperties(driver),
         }
         : DiskDeviceOption.IsDriver(value)
             ? OfMachine(options, m => m with
@@ -233,7 +237,20 @@ public static class OptionTable
         {
             PciDevices = [.. m.PciDevices, PciDeviceOption.Parse(value, m.PciDevices)],
         })
+        : VirtioDeviceOption.IsDriver(value) ? ApplyVirtio(options, value)
         : OfMachine(options, m => m with { Devices = [.. m.Devices, CpuDeviceOption.Parse(value)] });
+
+    private static RunOptions ApplyVirtio(RunOptions options, string value) => OfMachine(options, m => m with
+    {
+        VirtioDevices = [.. m.VirtioDevices, VirtioDeviceOption.Parse(value, m.PciDevices.Count)],
+    });
+
+    private static RunOptions ApplyVirtfs(RunOptions options, string value)
+    {
+        (FsdevOption folder, string device) = FsdevOption.ParseVirtfs(value);
+        return ApplyVirtio(
+            OfMachine(options, m => m with { SharedFolders = [.. m.SharedFolders, Named(m.SharedFolders, folder)] }), device);
+    }
 
     // Returns the text if it parses by itself.
     private static string Checked<T>(string text, Func<string, T> parse)
@@ -245,4 +262,8 @@ public static class OptionTable
     private static ObjectOption Named(IReadOnlyList<ObjectOption> earlier, ObjectOption added) =>
         earlier.All(o => o.Id != added.Id) ? added
             : throw new OptionException($"attempt to add duplicate property '{UserText.Legible(added.Id)}' to object");
+
+    private static FsdevOption Named(IReadOnlyList<FsdevOption> earlier, FsdevOption added) =>
+        earlier.All(f => f.Id != added.Id) ? added
+            : throw new OptionException($"Duplicate ID '{UserText.Legible(added.Id)}' for fsdev");
 }

@@ -1,3 +1,4 @@
+using Vmm.Emulation.Memory;
 using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Devices.Virtio;
@@ -38,6 +39,51 @@ public sealed class DescriptorChain
 
     /// <summary>Descriptors that it takes in a packed ring.</summary>
     internal int Descriptors { get; set; }
+
+    /// <summary>Copies what the driver wrote for the device, from a place on; false when that is not all there, or not RAM.</summary>
+    internal bool TryRead(IDmaMemory memory, ulong at, Span<byte> bytes)
+    {
+        foreach (Buffer buffer in Readable)
+        {
+            if (at >= buffer.Length)
+            {
+                at -= buffer.Length;
+                continue;
+            }
+
+            int part = (int)Math.Min(buffer.Length - at, (ulong)bytes.Length);
+            if (!memory.TryRead(buffer.Address + at, bytes[..part]))
+            {
+                return false;
+            }
+
+            at = 0;
+            bytes = bytes[part..];
+            if (bytes.IsEmpty)
+            {
+                break;
+            }
+        }
+
+        return bytes.IsEmpty;
+    }
+
+    /// <summary>Copies to the start of what the device writes; false when it has no room for all, or is not RAM.</summary>
+    internal bool TryWrite(IDmaMemory memory, ReadOnlySpan<byte> bytes)
+    {
+        foreach (Buffer buffer in Writable)
+        {
+            int part = (int)Math.Min(buffer.Length, (uint)bytes.Length);
+            if (part > 0 && !memory.TryWrite(buffer.Address, bytes[..part]))
+            {
+                return false;
+            }
+
+            bytes = bytes[part..];
+        }
+
+        return bytes.IsEmpty;
+    }
 
     internal void Clear() => (_count, _readable, ReadableLength, WritableLength) = (0, 0, 0, 0);
 

@@ -10,6 +10,9 @@ public abstract partial class VirtioDevice : IStateUnit
 {
     string IStateUnit.Id => Name;
 
+    /// <summary>Why the device can neither be saved nor moved now; null if it can. Any thread.</summary>
+    public virtual string? MoveBlocker => null;
+
     public void Save(StateWriter writer)
     {
         lock (_lock)

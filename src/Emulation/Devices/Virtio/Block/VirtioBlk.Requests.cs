@@ -116,7 +116,7 @@ public sealed partial class VirtioBlk
         }
 
         Span<byte> range = stackalloc byte[RangeSize];
-        if (request.Chain.ReadableLength < HeaderSize + RangeSize || !Read(request.Chain, HeaderSize, range))
+        if (request.Chain.ReadableLength < HeaderSize + RangeSize || !request.Chain.TryRead(Memory, HeaderSize, range))
         {
             Fail("virtio-blk discard/write_zeroes header too short");
             return VirtioBlkOutcome.Broken;
@@ -165,34 +165,6 @@ public sealed partial class VirtioBlk
         }
 
         return VirtioBlkOutcome.Done;
-    }
-
-    // Reads what the driver wrote for the device, from a place on; false when that is not all RAM.
-    private bool Read(DescriptorChain chain, ulong at, Span<byte> bytes)
-    {
-        foreach (DescriptorChain.Buffer buffer in chain.Readable)
-        {
-            if (at >= buffer.Length)
-            {
-                at -= buffer.Length;
-                continue;
-            }
-
-            int part = (int)Math.Min(buffer.Length - at, (ulong)bytes.Length);
-            if (!Memory.TryRead(buffer.Address + at, bytes[..part]))
-            {
-                return false;
-            }
-
-            at = 0;
-            bytes = bytes[part..];
-            if (bytes.IsEmpty)
-            {
-                return true;
-            }
-        }
-
-        return bytes.IsEmpty;
     }
 
     // The buffer that has the status as its last byte; empty ones may follow it.

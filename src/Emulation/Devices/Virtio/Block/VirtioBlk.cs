@@ -87,7 +87,7 @@ public sealed partial class VirtioBlk : VirtioDevice
         Span<byte> header = stackalloc byte[HeaderSize];
         DescriptorChain chain = request.Chain;
         request.Written = 0;
-        if (chain.ReadableLength < HeaderSize || chain.WritableLength < 1 || !Read(chain, 0, header))
+        if (chain.ReadableLength < HeaderSize || chain.WritableLength < 1 || !chain.TryRead(Memory, 0, header))
         {
             Fail("virtio-blk missing headers");
             return VirtioBlkOutcome.Broken;

@@ -30,15 +30,19 @@ public sealed class VirtioRng(IDmaMemory memory) : VirtioDevice(
     /// <exception cref="MissingPageException">A page has not arrived; to be called again.</exception>
     public void Serve()
     {
-        while (_holds || TryTake(Requests, _chain))
+        do
         {
-            _holds = true;
-            uint written = Fill();
-            Give(Requests, _chain, written);
-            _holds = false;
-        }
+            while (_holds || TryTake(Requests, _chain))
+            {
+                _holds = true;
+                uint written = Fill();
+                Give(Requests, _chain, written);
+                _holds = false;
+            }
 
-        Interrupt(Requests);
+            Interrupt(Requests);
+        }
+        while (AllowNotifications(Requests));
     }
 
     /// <summary>Power-on state. A buffer whose page has not arrived is given back as it is.</summary>

@@ -1,0 +1,148 @@
+using System.Text;
+using Vmm.Emulation.Devices.Pci;
+using Vmm.Emulation.Devices.Virtio;
+using Vmm.Emulation.Devices.Virtio.NineP;
+using Vmm.Management.Text;
+
+namespace Vmm.Host.Options;
+
+/// <summary>
+/// A virtio device that is neither a disk nor a network card, on either transport: <c>-device DRIVER-pci|DRIVER-device[,id=NAME]…</c>, or
+/// the same as a JSON object. What it refers to is looked for when all options are known (<see cref="Make"/>).
+/// </summary>
+public sealed record VirtioDeviceOption
+{
+    public const string SharedFolder = "virtio-9p";
+
+    private const string Pci = "-pci";
+    private const string Mmio = "-device";
+
+    // Of each driver: what people read of it, how it is made, and its properties.
+    private static readonly DriverRow[] s_drivers =
+    [
+        new(SharedFolder, "a folder of the host", MakeSharedFolder, "fsdev", "mount_tag"),
+    ];
+
+    // What of a property says how the device is made in QEMU, and is always so here.
+    private static readonly Dictionary<string, string> s_always = new()
+    {
+        ["disable-legacy"] = "on",
+        ["disable-modern"] = "off",
+    };
+
+    private sealed record DriverRow(
+        string Name, string Help, Func<VirtioDeviceOption, MachineOptions, VirtioConfig> Make, params string[] Properties);
+
+    public static IEnumerable<string> Drivers => s_drivers.SelectMany(d => new[] { d.Name + Pci, d.Name + Mmio });
+
+    /// <summary>The lines of <c>-device help</c>.</summary>
+    public static string Describe => string.Join('\n', s_drivers.SelectMany(d => new[]
+    {
+        $"name \"{d.Name}{Pci}\", bus PCI, desc \"{d.Help}\"", $"name \"{d.Name}{Mmio}\", bus virtio-bus, desc \"{d.Help}\"",
+    }));
+
+    /// <summary><c>id=</c>; empty for none.</summary>
+    public required string Id { get; init; }
+
+    /// <summary>The name of the driver without the transport.</summary>
+    public required string Driver { get; init; }
+
+    /// <summary>Whether it is on the PCI bus; else it has a slot of virtio-mmio.</summary>
+    public required bool IsPci { get; init; }
+
+    /// <summary>The PCI bus; null for the root bus.</summary>
+    public string? Bus { get; init; }
+
+    /// <summary>The place there; null for the first that is free.</summary>
+    public PciSlot? Slot { get; init; }
+
+    /// <summary>How many other devices of the PCI bus come before it on the command line.</summary>
+    public int Place { get; init; }
+
+    /// <summary>What rings it offers.</summary>
+    public VirtioFeatures Rings { get; init; } = VirtioFeatures.IndirectDescriptors | VirtioFeatures.EventIndex;
+
+    /// <summary>The driver's own properties, in their order.</summary>
+    public IReadOnlyList<(string Key, string? Value)> Properties { get; init; } = [];
+
+    private string FullDriver => Driver + (IsPci ? Pci : Mmio);
+
+    public static bool IsDriver(string text) => Find(DriverOf(KeyValues.ParseOrJson(text, "driver"))) != null;
+
+    /// <summary>The text of <c>-device DRIVER,help</c>; null for another driver.</summary>
+    public static string? DescribeProperties(string driver) => Find(driver) is not { } found ? null
+        : $"{driver} options:\n" + string.Join('\n', found.Properties.Concat(["id", "packed", "event_idx", "indirect_desc"])
+            .Concat(driver.EndsWith(Pci, StringComparison.Ordinal) ? ["bus", "addr"] : Array.Empty<string>())
+            .Order(StringComparer.Ordinal).Select(p => $"  {p}=<str>"));
+
+    /// <param name="place">How many other devices of the PCI bus come before it.</param>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static VirtioDeviceOption Parse(string text, int place)
+    {
+        IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.ParseOrJson(text, "driver");
+        string driver = DriverOf(pairs)!;
+        DriverRow row = Find(driver)!;
+        var option = new VirtioDeviceOption
+        {
+            Id = "", Driver = row.Name, IsPci = driver.EndsWith(Pci, StringComparison.Ordinal), Place = place,
+        };
+        foreach ((string key, string? value) in pairs.Where(p => p.Key != "driver"))
+        {
+            option = option.With(row, key, value);
+        }
+
+        return option;
+    }
+
+    /// <summary>What the device is made from, when all options are known.</summary>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public VirtioConfig Make(MachineOptions options) => Find(FullDriver)!.Make(this, options);
+
+    private VirtioDeviceOption With(DriverRow row, string key, string? value) => key switch
+    {
+        "id" => this with { Id = IsIdentifier(value) ? value! : throw new OptionException(
+            "Parameter 'id' expects an identifier: letters, digits, '-', '.', '_'") },
+        "packed" => Ring(VirtioFeatures.PackedRings, KeyValues.Switch(key, value)),
+        "event_idx" => Ring(VirtioFeatures.EventIndex, KeyValues.Switch(key, value)),
+        "indirect_desc" => Ring(VirtioFeatures.IndirectDescriptors, KeyValues.Switch(key, value)),
+        "bus" when IsPci => this with { Bus = value },
+        "addr" when IsPci => this with { Slot = PciSlot.TryParse(value, out PciSlot slot) ? slot : throw Refuses(key, value) },
+        _ when IsPci && s_always.TryGetValue(key, out string? always) => value == always ? this
+            : throw new OptionException($"not supported: {FullDriver} with {key}={UserText.Legible(value ?? "")}; there is {key}={always}"),
+        _ when row.Properties.Contains(key) => this with { Properties = [.. Properties, (key, value)] },
+        _ => throw new OptionException($"Property '{FullDriver}.{UserText.Legible(key)}' not found"),
+    };
+
+    private VirtioDeviceOption Ring(VirtioFeatures feature, bool has) => this with { Rings = has ? Rings | feature : Rings & ~feature };
+
+    private string? this[string property] => Properties.LastOrDefault(p => p.Key == property).Value;
+
+    private OptionException Refuses(string key, string? value) =>
+        new($"Property '{FullDriver}.{key}' doesn't take value '{UserText.Legible(value ?? "")}'");
+
+    private static VirtioNinePConfig MakeSharedFolder(VirtioDeviceOption option, MachineOptions options)
+    {
+        string tag = option["mount_tag"] ?? "";
+        if (option["fsdev"] is not { } name || options.SharedFolders.FirstOrDefault(f => f.Id == name) is not { } folder)
+        {
+            throw new OptionException(
+                $"-device {option.FullDriver}: 9pfs device couldn't find fsdev with the id = "
+                + $"{UserText.Legible(option["fsdev"] ?? "NULL")}");
+        }
+
+        if (tag.Length == 0 || Encoding.UTF8.GetByteCount(tag) > VirtioNinePConfig.LongestTag)
+        {
+            throw new OptionException($"-device {option.FullDriver}: fsdev with id {UserText.Legible(name)} needs a mount_tag "
+                + $"of 1 to {VirtioNinePConfig.LongestTag} bytes");
+        }
+
+        return new VirtioNinePConfig(option.Id, tag, folder.Open()) { Rings = option.Rings };
+    }
+
+    private static bool IsIdentifier(string? text) =>
+        text is { Length: > 0 } && text.All(c => char.IsAsciiLetterOrDigit(c) || "-._".Contains(c));
+
+    private static string? DriverOf(IReadOnlyList<(string Key, string? Value)> pairs) => pairs.LastOrDefault(p => p.Key == "driver").Value;
+
+    private static DriverRow? Find(string? driver) => Array.Find(s_drivers, d => driver == d.Name + Pci || driver == d.Name + Mmio);
+}
