@@ -21,7 +21,7 @@ public sealed class NinePTests : PatientTestKit
     private readonly PhysicalAddressSpace _ram = new();
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vmm-9p-");
     private readonly VirtioNineP _device;
-    private readonly NinePClient _client;
+    private readonly NinePDriver _client;
     private readonly IActorRef _actor;
     private readonly TestProbe _manager;
 
@@ -33,7 +33,7 @@ public sealed class NinePTests : PatientTestKit
         _device = new VirtioNineP(_ram, new VirtioNinePConfig("", "tag", folder));
         var slot = new VirtioMmio(31, UnconnectedLine.New(), _device);
         _actor = _manager.ChildActorOf(ActorProps.Of(() => new NinePActor(_device, slot)));
-        _client = new NinePClient(_device, slot, _ram, packed: false, indirect: true, eventIndex: true, wait: Wait);
+        _client = new NinePDriver(_device, slot, _ram, packed: false, indirect: true, eventIndex: true, wait: Wait);
     }
 
     protected override void AfterAll()

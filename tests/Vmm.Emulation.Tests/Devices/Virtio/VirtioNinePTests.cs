@@ -71,7 +71,7 @@ public sealed class VirtioNinePTests : IDisposable
     [MemberData(nameof(Rings))]
     public void Client_does_to_the_folder_what_it_asks_for(bool packed, bool indirect, bool eventIndex)
     {
-        NinePClient client = Mount(out VirtioNineP device, packed, indirect, eventIndex);
+        NinePDriver client = Mount(out VirtioNineP device, packed, indirect, eventIndex);
         Assert.NotNull(device.MoveBlocker);
         client.Ok(72, 0u, "sub", 0x1EDu, 0u);
         Assert.Equal(1, client.Walk(0, 1, "sub"));
@@ -141,7 +141,7 @@ public sealed class VirtioNinePTests : IDisposable
     [Fact]
     public void Extended_attributes_are_written_read_listed_and_removed()
     {
-        NinePClient client = Mount(out _);
+        NinePDriver client = Mount(out _);
         File.WriteAllText(HostPath("file"), "");
         void Set(byte[] value)
         {
@@ -173,7 +173,7 @@ public sealed class VirtioNinePTests : IDisposable
     [Fact]
     public void Names_that_lead_elsewhere_are_none()
     {
-        NinePClient client = Mount(out _);
+        NinePDriver client = Mount(out _);
         client.Ok(72, 0u, "a", 0x1EDu, 0u);
         client.Ok(72, 0u, "b", 0x1EDu, 0u);
 
@@ -215,7 +215,7 @@ public sealed class VirtioNinePTests : IDisposable
         Directory.CreateDirectory(HostPath("in"));
         File.CreateSymbolicLink(HostPath("in/nested"), "../folder");
         File.CreateSymbolicLink(HostPath("proc"), "/proc/self/root");
-        NinePClient client = Mount(out _);
+        NinePDriver client = Mount(out _);
         foreach (string name in (string[])["absolute", "relative", "folder", "proc"])
         {
             // The client sees the link itself.
@@ -249,7 +249,7 @@ public sealed class VirtioNinePTests : IDisposable
     [Fact]
     public void Device_nodes_are_not_made_and_nothing_but_files_and_folders_is_opened()
     {
-        NinePClient client = Mount(out _);
+        NinePDriver client = Mount(out _);
         Assert.Equal(NotPermitted, client.Error(18, 0u, "null", 0x21B6u, 1u, 3u, 0u));
         Assert.Equal(NotPermitted, client.Error(18, 0u, "disk", 0x61B6u, 8u, 0u, 0u));
         Assert.Equal(NotPermitted, client.Error(18, 0u, "other", 0x71B6u, 8u, 0u, 0u));
@@ -278,7 +278,7 @@ public sealed class VirtioNinePTests : IDisposable
     [Fact]
     public void Hard_links_stay_in_the_folder()
     {
-        NinePClient client = Mount(out _);
+        NinePDriver client = Mount(out _);
         File.CreateSymbolicLink(HostPath("link"), "../secret");
         Assert.Equal(1, client.Walk(0, 1, "link"));
 
@@ -314,7 +314,7 @@ public sealed class VirtioNinePTests : IDisposable
                 Rename("aside", "swap");
             }
         });
-        NinePClient client = Mount(out _);
+        NinePDriver client = Mount(out _);
         swapper.Start();
         int reached = 0;
         int turnedAway = 0;
@@ -362,7 +362,7 @@ public sealed class VirtioNinePTests : IDisposable
     {
         Directory.CreateDirectory(HostPath("sub"));
         File.WriteAllText(HostPath("file"), "text");
-        NinePClient client = Mount(out _, readOnly: true);
+        NinePDriver client = Mount(out _, readOnly: true);
         Assert.Equal(1, client.Walk(0, 1, "file"));
         Assert.Equal(ReadOnly, client.Error(Open, 1u, 1u));
         Assert.Equal(ReadOnly, client.Error(Open, 1u, 2u));
@@ -389,11 +389,11 @@ public sealed class VirtioNinePTests : IDisposable
     [Fact]
     public void Fids_and_requests_that_make_no_sense_are_refused()
     {
-        NinePClient client = Mount(out VirtioNineP device);
+        NinePDriver client = Mount(out VirtioNineP device);
         Assert.Equal(95, client.Error(102, 1u, "user", "", 0u));
         Assert.Equal(95, client.Error(255));
         Assert.Equal(90, client.Error(100, 4095u, "9P2000.L"));
-        Assert.Equal(Invalid, client.Error(104, 0u, NinePClient.NoFid, "root", "/", 0u));
+        Assert.Equal(Invalid, client.Error(104, 0u, NinePDriver.NoFid, "root", "/", 0u));
         Assert.Equal(Invalid, client.Error(110, 0u, 1u, (ushort)17));
         Assert.Equal(Invalid, client.Error(110, 0u, 1u, (ushort)1));
         Assert.Equal(BadFid, client.Error(Clunk, 5u));
@@ -418,7 +418,7 @@ public sealed class VirtioNinePTests : IDisposable
     [Fact]
     public void Fids_are_bounded()
     {
-        NinePClient client = Mount(out VirtioNineP device);
+        NinePDriver client = Mount(out VirtioNineP device);
         uint fid = 1;
         while (client.Walk(0, fid) == 0)
         {
@@ -458,7 +458,7 @@ public sealed class VirtioNinePTests : IDisposable
             File.CreateSymbolicLink(HostPath("out"), "..");
             File.CreateSymbolicLink(HostPath("abs"), secret);
             File.WriteAllText(HostPath("a"), "a");
-            NinePClient client = Mount(out VirtioNineP device, packed: random.Next(2) == 0);
+            NinePDriver client = Mount(out VirtioNineP device, packed: random.Next(2) == 0);
             for (int i = 0; i < 300 && device.Fault == null; i++)
             {
                 byte type = types[random.Next(types.Length)];
@@ -481,7 +481,7 @@ public sealed class VirtioNinePTests : IDisposable
                     (type, fields) = Likely(random, names);
                 }
 
-                byte[] message = [.. NinePClient.Message(type, (ushort)random.Next(3), [.. fields])];
+                byte[] message = [.. NinePDriver.Message(type, (ushort)random.Next(3), [.. fields])];
                 byte[] answer = client.Raw(message, (uint)random.Next(11, 40_000));
                 Assert.DoesNotContain("outside", Encoding.ASCII.GetString(answer), StringComparison.Ordinal);
             }
@@ -527,12 +527,12 @@ public sealed class VirtioNinePTests : IDisposable
         }
     }
 
-    private NinePClient Mount(
+    private NinePDriver Mount(
         out VirtioNineP device, bool packed = false, bool indirect = false, bool eventIndex = false, bool readOnly = false)
     {
         device = Make(_folder, readOnly, _ram, out VirtioMmio slot);
         _configs.Add(device.Config);
-        var client = new NinePClient(device, slot, _ram, packed, indirect, eventIndex);
+        var client = new NinePDriver(device, slot, _ram, packed, indirect, eventIndex);
         client.Mount();
         return client;
     }
@@ -551,10 +551,10 @@ public sealed class VirtioNinePTests : IDisposable
 
     private string HostPath(string name) => Path.Combine(_folder, name);
 
-    private static uint Mode(NinePClient client, uint fid) =>
+    private static uint Mode(NinePDriver client, uint fid) =>
         BinaryPrimitives.ReadUInt32LittleEndian(client.Ok(24, fid, 0x7FFul).AsSpan(21));
 
-    private static ulong Inode(NinePClient client, uint fid) =>
+    private static ulong Inode(NinePDriver client, uint fid) =>
         BinaryPrimitives.ReadUInt64LittleEndian(client.Ok(24, fid, 0x7FFul).AsSpan(13))
             & 0xFFFF_FFFF;
 
@@ -599,7 +599,7 @@ public sealed class VirtioNinePFixtureTests : DeviceFixture, IDisposable
 
     internal override void Disturb(Subject subject)
     {
-        var client = new NinePClient((VirtioNineP)subject.Device, subject.Frames[0], _ram, false, true, true);
+        var client = new NinePDriver((VirtioNineP)subject.Device, subject.Frames[0], _ram, false, true, true);
         client.Mount();
         client.Ok(120, 0u);
         client.Slot.Interrupts();

@@ -10,7 +10,7 @@ namespace Vmm.Emulation.Tests.Devices.Virtio;
 /// A client of a shared folder on virtio-mmio, written from the protocol (diod, protocol.md; Linux, net/9p), with the test as the backend
 /// of the device: one request at a time, in several buffers.
 /// </summary>
-internal sealed class NinePClient
+internal sealed class NinePDriver
 {
     public const uint NoFid = uint.MaxValue;
     private const ulong Request = RingDriver.Base + 0x8_0000;
@@ -25,7 +25,7 @@ internal sealed class NinePClient
     private ushort _tag;
 
     /// <param name="wait">Waits for the next answer in the ring; null where the test is the backend.</param>
-    public NinePClient(
+    public NinePDriver(
         VirtioNineP device, IMmioDevice slot, PhysicalAddressSpace ram, bool packed, bool indirect, bool eventIndex,
         Func<RingDriver, (int Id, uint Written)?>? wait = null)
     {
