@@ -45,7 +45,7 @@ public sealed class NinePTests : PatientTestKit
     }
 
     [Fact]
-    public void Requests_are_served_while_the_VM_runs_and_wait_while_it_does_not()
+    public async Task Requests_are_served_while_the_VM_runs_and_wait_while_it_does_not()
     {
         _actor.Tell(new ResumeDevices());
         _client.Mount();
@@ -57,7 +57,7 @@ public sealed class NinePTests : PatientTestKit
         AwaitCondition(() => _device.HasRequests, s_patience);
         Assert.False(Directory.Exists(Path.Combine(_folder.FullName, "later")));
         _actor.Tell(new ResumeDevices());
-        Assert.True(waits.Wait(s_patience));
+        _ = await waits.WaitAsync(s_patience);
         Assert.True(Directory.Exists(Path.Combine(_folder.FullName, "later")));
     }
 

@@ -116,5 +116,5 @@ internal static class TestPackages
     }
 
     private static string KernelVersion(GuestFlavour flavour = GuestFlavour.Cloud) =>
-        TestGuest.ReleaseOf(TestGuest.Files(flavour).Kernel);
+        TestGuest.ReleaseOf(File.ReadAllBytes(TestGuest.Files(flavour).Kernel));
 }
