@@ -313,7 +313,7 @@ public abstract partial class VirtioDevice
     public bool HasAvailable(int queue) => Fault == null && _queues[queue].HasAvailable;
 
     /// <summary>The driver is to notify of the next chain; true when one is available already.</summary>
-    public bool AllowNotifications(int queue) => _queues[queue].Allow();
+    public bool AllowNotifications(int queue) => Fault == null && _queues[queue].Allow();
 
     /// <summary>A chain that a saved machine's backend had taken is this one's: as if it had been taken now.</summary>
     public void Adopt(int queue) => _queues[queue].Adopt();
