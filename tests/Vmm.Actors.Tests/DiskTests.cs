@@ -34,6 +34,9 @@ public sealed class DiskTests : PatientTestKit
     protected override void AfterAll()
     {
         base.AfterAll();
+
+        // On a busy host that returns before threads of actors have ended, which use the memory.
+        Assert.True(Sys.WhenTerminated.Wait(s_patience));
         _memory.Dispose();
     }
 
