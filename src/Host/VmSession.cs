@@ -30,7 +30,7 @@ public sealed class VmSession : IAsyncDisposable
     [
         typeof(VmStatus), typeof(HotplugOutcome), typeof(VmReset), typeof(VmShutdown), typeof(PowerButtonPressed), typeof(AcpiDeviceOst),
         typeof(MigrationChanged), typeof(MigrationPassed), typeof(MigrationCapabilities), typeof(VmNotice),
-        typeof(BlockIoFailed),
+        typeof(BlockIoFailed), typeof(SerialPortChanged), typeof(BalloonChanged),
     ];
 
     private readonly MachineAdapter _machine;

@@ -108,7 +108,7 @@ public sealed class SharedFolderTests : IDisposable
 
     private static void Close(MachineConfig config)
     {
-        foreach (VirtioConfig device in config.VirtioMmio.Concat(config.PciDevices.OfType<VirtioPciConfig>().Select(p => p.Device)))
+        foreach (VirtioConfig device in config.VirtioDevices)
         {
             device.Dispose();
         }

@@ -26,12 +26,15 @@ internal static class TestPackages
 
     private static readonly string[] s_modules = ["efivarfs.ko", "qemu_fw_cfg.ko"];
     private static readonly string[] s_virtioModules = ["virtio_mmio.ko", "virtio_blk.ko"];
+    private static readonly string[] s_deviceModules = ["virtio_mmio.ko", "virtio_balloon.ko"];
     private static readonly string[] s_folderModules = ["virtio_mmio.ko", "netfs.ko", "9pnet.ko", "9pnet_virtio.ko", "9p.ko"];
 
     private static readonly Lazy<byte[]> s_firmwareModules =
         new(() => Cached($"modules-{KernelVersion()}", (apt, work) => BuildModulesAsync(apt, work, s_modules)).GetAwaiter().GetResult());
     private static readonly Lazy<byte[]> s_disk = new(() =>
         Cached($"virtio-{KernelVersion()}", (apt, work) => BuildModulesAsync(apt, work, s_virtioModules)).GetAwaiter().GetResult());
+    private static readonly Lazy<byte[]> s_devices = new(() =>
+        Cached($"devices-{KernelVersion()}", (apt, work) => BuildModulesAsync(apt, work, s_deviceModules)).GetAwaiter().GetResult());
     private static readonly Lazy<byte[]> s_folder = new(() => Cached(
         $"9p-{KernelVersion(GuestFlavour.Pages16K)}",
         (apt, work) => BuildModulesAsync(apt, work, s_folderModules, GuestFlavour.Pages16K)).GetAwaiter().GetResult());
@@ -42,6 +45,9 @@ internal static class TestPackages
 
     /// <summary>The cloud kernel's modules for disks: <c>/virtio_mmio.ko</c>, <c>/virtio_blk.ko</c>.</summary>
     public static byte[] DiskModules => s_disk.Value;
+
+    /// <summary>Modules of the cloud kernel for other virtio devices: <c>/virtio_mmio.ko</c>, <c>/virtio_balloon.ko</c>.</summary>
+    public static byte[] VirtioModules => s_devices.Value;
 
     /// <summary>
     /// Modules for shared folders of the kernel with 16K pages, as the cloud kernel has none: <c>/virtio_mmio.ko</c>, <c>/netfs.ko</c>,

@@ -56,6 +56,10 @@ public sealed class ToolCommandLineTests : IDisposable
         + "virtio-9p-pci,fsdev=virtfs1,mount_tag=/dev/root -kernel IMAGE")]
     [InlineData("virtfs", "-virtfs local,path=/tmp,mount_tag=host0,security_model=passthrough,id=host0 -device "
         + "virtio-rng-pci -kernel IMAGE")]
+    [InlineData("libvirt, an agent's channel", "-device virtio-serial-pci,id=virtio-serial0,max_ports=16,bus=pcie.0,addr=0x3 -chardev "
+        + "socket,id=charchannel0,path=/tmp/x,server=on,wait=off -device "
+        + "'{\"driver\":\"virtserialport\",\"bus\":\"virtio-serial0.0\",\"nr\":1,\"chardev\":\"charchannel0\",\"id\":\"channel0\",\"name\":"
+        + "\"org.qemu.guest_agent.0\"}' -device virtio-balloon-pci,id=balloon0,bus=pcie.0,addr=0x4 -kernel IMAGE")]
     [InlineData("hexadecimal", "-smp 0x2,maxcpus=0x4 -device max-arm-cpu,id=c3,core-id=0x3 -device "
         + "'{\"driver\":\"max-arm-cpu\",\"id\":\"c2\",\"core-id\":2}' -accel tcg,tb-size=0x20 -kernel IMAGE")]
     [InlineData("one NUMA node", "-numa node,nodeid=0,memdev=m -object memory-backend-ram,id=m,size=512M -display '{\"type\":\"none\"}' "
@@ -67,8 +71,18 @@ public sealed class ToolCommandLineTests : IDisposable
         "-cpu cortex-a53: unable to find CPU model 'cortex-a53'; there are cortex-a57, cortex-a72, neoverse-n1, max, host")]
     [InlineData("buildroot", "-M virt -cpu cortex-a57 -nographic -smp 1 -kernel IMAGE -append x -netdev vde,id=eth0",
         "-netdev vde,id=eth0: not supported: a netdev of type 'vde'; there are user")]
-    [InlineData("kvm-unit-tests", "-nodefaults -machine virt -accel tcg -cpu cortex-a57 -device virtio-serial-device -kernel IMAGE",
-        "-device virtio-serial-device: 'virtio-serial-device' is not a valid device model name; -device help lists those there are")]
+    [InlineData("kvm-unit-tests", "-nodefaults -machine virt -accel tcg -cpu cortex-a57 -device virtio-serial-device -device pci-testdev "
+        + "-kernel IMAGE", "-device pci-testdev: 'pci-testdev' is not a valid device model name; -device help lists those there are")]
+    [InlineData("a port", "-device virtserialport,chardev=a -kernel IMAGE",
+        "-device virtserialport: No 'virtio-serial-bus' bus found for device 'virtserialport'")]
+    [InlineData("a port", "-device virtio-serial-pci -device virtserialport,nr=0 -kernel IMAGE", "-device virtserialport,nr=0: "
+        + "Port number 0 on virtio-serial devices reserved for virtconsole devices for backward compatibility.")]
+    [InlineData("ports", "-device virtio-serial-pci,max_ports=2 -device virtserialport -device virtserialport -kernel IMAGE",
+        "-device virtserialport: virtio-serial-bus: Maximum port limit for this device reached")]
+    [InlineData("balloons", "-device virtio-balloon-pci -device virtio-balloon-device -kernel IMAGE",
+        "-device virtio-balloon-pci: Only one balloon device is supported")]
+    [InlineData("a balloon", "-device virtio-balloon-pci,page-poison=on -kernel IMAGE",
+        "-device virtio-balloon-pci: not supported: page-poison=on")]
     [InlineData("LAVA", "-cpu max,pauth-impdef=on -machine virt,gic-version=3,mte=on,accel=tcg -nographic -m 4096 -kernel IMAGE",
         "-machine virt,gic-version=3,mte=on,accel=tcg: mte=on is not supported: there is no memory tagging")]
     [InlineData("syzkaller", "-machine virt,virtualization=on,gic-version=max -cpu cortex-a57 -kernel IMAGE",

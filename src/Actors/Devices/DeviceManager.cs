@@ -71,6 +71,8 @@ public sealed class DeviceManager : MessageActor
         Receive<ResumeDevices>(resume => _workers.ForEach(device => device.Tell(resume)));
         Receive<DiskStopped>(Context.Parent.Forward);
         Receive<GetBlockDevices>(_ => Sender.Tell(DiskReport.Of(machine.Devices)));
+        Receive<IBalloonCommand>(_ => Sender.Tell(
+            new VmCommandRejected(RejectionCode.DeviceNotActive, "No balloon device has been activated")));
         Receive<IBlockCommand>(command => ToDevice(DiskReport.Find(machine.Devices, command.Disk)?.Id ?? command.Disk, command));
         Receive<GetNetLinks>(_ => Sender.Tell(NetReport.Of(machine.Devices, machine.Netdevs)));
         Receive<INetCommand>(command => ToDevice(NetReport.Find(machine.Devices, command.Link)?.Id ?? command.Link, command));

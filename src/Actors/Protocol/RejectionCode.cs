@@ -47,6 +47,9 @@ public enum RejectionCode
 
     /// <summary>Vmm itself has a defect.</summary>
     InternalError,
+
+    /// <summary>The machine has no such device. An example is a balloon.</summary>
+    DeviceNotActive,
 }
 
 /// <summary>The reason of a rejection.</summary>

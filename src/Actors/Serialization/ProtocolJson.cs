@@ -161,4 +161,9 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
 [JsonSerializable(typeof(AnnounceNet))]
 [JsonSerializable(typeof(BlockCommandDone))]
 [JsonSerializable(typeof(BlockIoFailed))]
+[JsonSerializable(typeof(SerialPortChanged))]
+[JsonSerializable(typeof(SetBalloon))]
+[JsonSerializable(typeof(GetBalloon))]
+[JsonSerializable(typeof(BalloonSize))]
+[JsonSerializable(typeof(BalloonChanged))]
 internal sealed partial class ProtocolJson : JsonSerializerContext;

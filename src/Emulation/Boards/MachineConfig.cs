@@ -83,6 +83,10 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// <summary>The PCI devices, in the order of the command line: a bridge before those behind it.</summary>
     public IReadOnlyList<PciDeviceConfig> PciDevices { get; init; } = [];
 
+    /// <summary>The virtio devices on either transport.</summary>
+    public IEnumerable<VirtioConfig> VirtioDevices =>
+        VirtioMmio.Concat(PciDevices.OfType<VirtioPciConfig>().Select(device => device.Device));
+
     /// <summary>The windows of the PCI host bridge.</summary>
     public PciLayout Pci { get; init; } = new(HighEcam: true, HighMemory: true);
 

@@ -87,7 +87,7 @@ public static class RunCommand
 
             traceOption.RequireEngine(config.Accelerator);
             config = config with { Trace = traceOption.Open() };
-            monitors = MonitorHost.Open(options, () => Quit(ShutdownCause.HostUi));
+            monitors = MonitorHost.Open(options, config, () => Quit(ShutdownCause.HostUi));
             pidFile = options.PidFile == null ? null : PidFile.Create(options.PidFile);
             StateFolder? state = options.State == null ? null : StateFolder.Open(options.State);
             foreach (string tag in state?.CutOffSaves ?? [])

@@ -1,5 +1,7 @@
 using Serilog;
 using Vmm.Actors.Protocol;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Devices.Virtio.Serial;
 using Vmm.Host.Options;
 using Vmm.Management.CharacterDevices;
 using Vmm.Management.Commands;
@@ -8,13 +10,14 @@ using Vmm.Management.Qmp;
 
 namespace Vmm.Host.Console;
 
-/// <summary>The serial line and the monitors of one VM at the character devices of its command line.</summary>
+/// <summary>The serial line, the ports of consoles and the monitors of one VM at the character devices of its command line.</summary>
 public sealed class MonitorHost : IAsyncDisposable
 {
     private const string Terminal = "serial0";
 
     private readonly List<CharacterDevice> _devices = [];
     private readonly List<(CharacterDevice Device, bool Control, bool Pretty)> _monitors = [];
+    private readonly List<(CharacterDevice Device, PortLink Link)> _ports = [];
     private readonly List<Task> _running = [];
     private readonly CancellationTokenSource _stop = new();
     private CharacterDevice _serial = new NullDevice(Terminal);
@@ -27,20 +30,22 @@ public sealed class MonitorHost : IAsyncDisposable
     public SerialConsole Console { get; }
 
     /// <summary>Whether keys are typed at stdin: at a serial line or at a monitor for people, but not at QMP.</summary>
-    public bool UsesTerminal => _serial is StdioDevice || _monitors.Any(m => m is { Device: StdioDevice, Control: false });
+    public bool UsesTerminal => _serial is StdioDevice || _ports.Exists(p => p.Device is StdioDevice)
+        || _monitors.Any(m => m is { Device: StdioDevice, Control: false });
 
     /// <summary>Opens all devices; nothing is served yet.</summary>
     /// <param name="options">The options of the command line.</param>
+    /// <param name="config">The machine, whose consoles have ports.</param>
     /// <param name="quit">Called for Ctrl-A x.</param>
     /// <exception cref="OptionException">A device cannot be opened: one line.</exception>
-    public static MonitorHost Open(RunOptions options, Action quit)
+    public static MonitorHost Open(RunOptions options, MachineConfig config, Action quit)
     {
         Dictionary<string, CharacterDeviceOption> chardevs = Chardevs(options);
         CharacterDeviceOption serial = Resolve(options.Serial ?? DefaultSerial(options, chardevs), chardevs);
         var host = new MonitorHost(new SerialConsole(serial.Multiplexed, quit, options.EscapeKey));
         try
         {
-            host.OpenAll(options, serial, chardevs);
+            host.OpenAll(options, config, serial, chardevs);
             return host;
         }
         catch (Exception e) when (e is OptionException or CharacterDeviceException)
@@ -61,6 +66,11 @@ public sealed class MonitorHost : IAsyncDisposable
         _hmp = new HmpServer(commands);
         Console.Connect(commands, sendToGuest);
         Run(Console.RunAsync(_serial, _stop.Token));
+        foreach ((CharacterDevice device, PortLink link) in _ports)
+        {
+            Run(PortServer.RunAsync(device, link, _stop.Token));
+        }
+
         foreach ((CharacterDevice device, bool control, bool pretty) in _monitors)
         {
             Run(control ? _qmp!.RunAsync(device, pretty, _stop.Token) : _hmp.RunAsync(device, _stop.Token));
@@ -149,10 +159,19 @@ public sealed class MonitorHost : IAsyncDisposable
             : throw new OptionException($"chardev \"{device.Id}\" not found");
     }
 
-    private void OpenAll(RunOptions options, CharacterDeviceOption serial, Dictionary<string, CharacterDeviceOption> chardevs)
+    private void OpenAll(
+        RunOptions options, MachineConfig config, CharacterDeviceOption serial, Dictionary<string, CharacterDeviceOption> chardevs)
     {
         var used = new HashSet<string>(StringComparer.Ordinal);
         _serial = OpenOne(serial, Terminal, used);
+        foreach (SerialPortConfig port in config.VirtioDevices.OfType<VirtioSerialConfig>().SelectMany(d => d.Ports)
+            .Where(p => p.Backend.Length > 0))
+        {
+            CharacterDeviceOption device = Resolve(new CharacterDeviceOption(CharacterDeviceKind.Reference, port.Backend), chardevs);
+            _ports.Add((device.Multiplexed ? throw new OptionException($"chardev \"{port.Backend}\": not supported: mux=on of a port")
+                : OpenOne(device, port.Backend, used), port.Link));
+        }
+
         int count = 0;
         foreach (MonitorTarget monitor in options.Monitors)
         {

@@ -91,6 +91,9 @@ public sealed record MachineOptions
     /// <summary>Other virtio devices, on either transport.</summary>
     public IReadOnlyList<VirtioDeviceOption> VirtioDevices { get; init; } = [];
 
+    /// <summary>Ports of the consoles among them.</summary>
+    public IReadOnlyList<SerialPortOption> SerialPorts { get; init; } = [];
+
     /// <summary>Folders of the host that devices may have (<c>-fsdev</c>).</summary>
     public IReadOnlyList<FsdevOption> SharedFolders { get; init; } = [];
 
@@ -181,6 +184,7 @@ public sealed record MachineOptions
             throw new OptionException($"Duplicate device ID '{twice.Key}'");
         }
 
+        SerialPortOption.RequireConsole(SerialPorts, VirtioDevices);
         (VirtioDeviceOption Option, VirtioConfig Made)[] virtio = [.. VirtioDevices.Select(d => (d, d.Make(this)))];
         config = config with
         {

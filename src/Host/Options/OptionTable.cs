@@ -35,7 +35,8 @@ public static class OptionTable
             { Choices = ["menu=on", "strict=on"] },
         new("device",
             $"{CpuDeviceOption.Syntax}; {DiskDeviceOption.Syntax}; {NetDeviceOption.Syntax}; {PciDeviceOption.Syntax}; "
-                + $"{string.Join('|', VirtioDeviceOption.Drivers)}[,id=NAME]…; or {GenerationIdOption.Driver}[,guid=auto|UUID]",
+                + $"{string.Join('|', VirtioDeviceOption.Drivers)}[,id=NAME]…; {SerialPortOption.Syntax}; "
+                + $"or {GenerationIdOption.Driver}[,guid=auto|UUID]",
             "a CPU that is plugged from power-on and can be unplugged, a disk's device, a device on the PCI bus, or the VM generation ID; "
                 + "-device help lists the models",
             OptionValue.Text, ApplyDevice)
@@ -44,7 +45,7 @@ public static class OptionTable
                 [
                     .. CpuModel.All.Select(m => m.Name + CpuOption.DeviceSuffix), .. DiskDeviceOption.Drivers, NetDeviceOption.Driver,
                     .. PciDeviceOption.Drivers, .. VirtioDeviceOption.Drivers,
-                    GenerationIdOption.Driver,
+                    .. SerialPortOption.Drivers, GenerationIdOption.Driver,
                 ],
             },
         new("netdev", NetdevOption.Syntax, "a network backend, for the netdev= of a device; -netdev help lists the types",
@@ -211,7 +212,7 @@ public static class OptionTable
                     + $"name \"{DiskDeviceOption.PciDriver}\", bus PCI, alias \"virtio-blk\"\n"
                     + $"name \"{DiskDeviceOption.MmioDriver}\", bus virtio-bus\n\n"
                     + $"Network devices:\nname \"{NetDeviceOption.Driver}\", bus virtio-bus\n\n"
-                    + $"{PciDeviceOption.Describe}\n\nVirtio devices:\n{VirtioDeviceOption.Describe}\n\n"
+                    + $"{PciDeviceOption.Describe}\n\nVirtio devices:\n{VirtioDeviceOption.Describe}\n{SerialPortOption.Describe}\n\n"
                     + $"Misc devices:\nname \"{GenerationIdOption.Driver}\"",
             }
         : value.Split(',') is [var driver, .., "help" or "?"] ? options with
@@ -219,7 +220,8 @@ public static class OptionTable
             Answer = driver == GenerationIdOption.Driver ? GenerationIdOption.DescribeProperties
                 : driver == NetDeviceOption.Driver ? NetDeviceOption.DescribeProperties
                 : DiskDeviceOption.DescribeProperties(driver) ?? PciDeviceOption.DescribeProperties(driver)
-                    ?? VirtioDeviceOption.DescribeProperties(driver) ?? CpuDeviceOption.DescribeProperties(driver),
+                    ?? VirtioDeviceOption.DescribeProperties(driver) ?? SerialPortOption.DescribeProperties(driver)
+                    ?? CpuDeviceOption.DescribeProperties(driver),
         }
         : DiskDeviceOption.IsDriver(value)
             ? OfMachine(options, m => m with
@@ -238,6 +240,8 @@ public static class OptionTable
             PciDevices = [.. m.PciDevices, PciDeviceOption.Parse(value, m.PciDevices)],
         })
         : VirtioDeviceOption.IsDriver(value) ? ApplyVirtio(options, value)
+        : SerialPortOption.IsDriver(value)
+            ? OfMachine(options, m => m with { SerialPorts = [.. m.SerialPorts, SerialPortOption.Parse(value)] })
         : OfMachine(options, m => m with { Devices = [.. m.Devices, CpuDeviceOption.Parse(value)] });
 
     private static RunOptions ApplyVirtio(RunOptions options, string value) => OfMachine(options, m => m with

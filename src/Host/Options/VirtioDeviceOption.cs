@@ -1,7 +1,9 @@
 using System.Text;
 using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Devices.Virtio;
+using Vmm.Emulation.Devices.Virtio.Balloon;
 using Vmm.Emulation.Devices.Virtio.NineP;
+using Vmm.Emulation.Devices.Virtio.Serial;
 using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
@@ -14,6 +16,8 @@ public sealed record VirtioDeviceOption
 {
     public const string SharedFolder = "virtio-9p";
 
+    private const string Console = "virtio-serial";
+    private const string Balloon = "virtio-balloon";
     private const string Pci = "-pci";
     private const string Mmio = "-device";
 
@@ -21,6 +25,9 @@ public sealed record VirtioDeviceOption
     private static readonly DriverRow[] s_drivers =
     [
         new(SharedFolder, "a folder of the host", MakeSharedFolder, "fsdev", "mount_tag"),
+        new(Console, "a console with ports", MakeConsole, "max_ports"),
+        new(Balloon, "a balloon: RAM that the guest gives up", MakeBalloon, "deflate-on-oom", "free-page-reporting", "free-page-hint",
+            "page-poison"),
     ];
 
     // What of a property says how the device is made in QEMU, and is always so here.
@@ -84,7 +91,7 @@ public sealed record VirtioDeviceOption
         DriverRow row = Find(driver)!;
         var option = new VirtioDeviceOption
         {
-            Id = "", Driver = row.Name, IsPci = driver.EndsWith(Pci, StringComparison.Ordinal), Place = place,
+            Id = "", Driver = row.Name, IsPci = !driver.EndsWith(Mmio, StringComparison.Ordinal), Place = place,
         };
         foreach ((string key, string? value) in pairs.Where(p => p.Key != "driver"))
         {
@@ -139,10 +146,53 @@ public sealed record VirtioDeviceOption
         return new VirtioNinePConfig(option.Id, tag, folder.Open()) { Rings = option.Rings };
     }
 
+    private static VirtioSerialConfig MakeConsole(VirtioDeviceOption option, MachineOptions options)
+    {
+        VirtioDeviceOption[] consoles = [.. options.VirtioDevices.Where(d => d.IsConsole)];
+        (string, int)[] buses = [.. consoles.Select((d, i) => (d.Id.Length > 0 ? $"{d.Id}.0" : $"virtio-serial-bus.{i}", d.PortCount))];
+        int own = Array.FindIndex(consoles, d => ReferenceEquals(d, option));
+        return new VirtioSerialConfig(option.Id, option.PortCount, SerialPortOption.Place(options.SerialPorts, buses, own))
+        {
+            Rings = option.Rings,
+        };
+    }
+
+    /// <summary>Whether it is a console, which may have ports.</summary>
+    public bool IsConsole => Driver == Console;
+
+    private int PortCount => this["max_ports"] is not { } text ? VirtioSerialConfig.MostPorts
+        : QemuNumber.TryParse(text, out long count) && count is >= 1 and <= VirtioSerialConfig.MostPorts ? (int)count
+        : throw Refuses("max_ports", text);
+
+    private static VirtioBalloonConfig MakeBalloon(VirtioDeviceOption option, MachineOptions options)
+    {
+        foreach (string refused in (string[])["free-page-hint", "page-poison"])
+        {
+            if (option.Properties.Any(p => p.Key == refused) && option.Switch(refused))
+            {
+                throw new OptionException($"-device {option.FullDriver}: not supported: {refused}=on");
+            }
+        }
+
+        return options.VirtioDevices.Count(d => d.Driver == Balloon) == 1
+            ? new VirtioBalloonConfig(option.Id)
+            {
+                DeflateOnOutOfMemory = option.Switch("deflate-on-oom"),
+                FreePageReporting = option.Switch("free-page-reporting"),
+                Rings = option.Rings,
+            }
+            : throw new OptionException($"-device {option.FullDriver}: Only one balloon device is supported");
+    }
+
+    // A switch that is off where it is not given.
+    private bool Switch(string property) => Properties.Any(p => p.Key == property) && KeyValues.Switch(property, this[property]);
+
     private static bool IsIdentifier(string? text) =>
         text is { Length: > 0 } && text.All(c => char.IsAsciiLetterOrDigit(c) || "-._".Contains(c));
 
     private static string? DriverOf(IReadOnlyList<(string Key, string? Value)> pairs) => pairs.LastOrDefault(p => p.Key == "driver").Value;
 
-    private static DriverRow? Find(string? driver) => Array.Find(s_drivers, d => driver == d.Name + Pci || driver == d.Name + Mmio);
+    // Without a transport it is on the PCI bus, as in QEMU.
+    private static DriverRow? Find(string? driver) =>
+        Array.Find(s_drivers, d => driver == d.Name || driver == d.Name + Pci || driver == d.Name + Mmio);
 }

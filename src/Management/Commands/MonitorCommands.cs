@@ -31,6 +31,7 @@ public sealed class MonitorCommands
         Snapshots = new SnapshotCommands(vm, Jobs);
         Migration = new MigrationCommands(vm);
         Blocks = new BlockCommands(vm);
+        Balloon = new BalloonCommands(vm);
         CharacterDevices = new CharacterDeviceCommands(devices);
         _yank = new YankCommands(vm, devices);
     }
@@ -57,6 +58,8 @@ public sealed class MonitorCommands
 
     public BlockCommands Blocks { get; }
 
+    public BalloonCommands Balloon { get; }
+
     public CharacterDeviceCommands CharacterDevices { get; }
 
     /// <summary>Adds the commands of all families as QAPI has them.</summary>
@@ -72,6 +75,7 @@ public sealed class MonitorCommands
         Snapshots.Register(table);
         Migration.Register(table);
         Blocks.Register(table);
+        Balloon.Register(table);
         CharacterDevices.Register(table);
         _yank.Register(table);
     }

@@ -75,5 +75,6 @@ public sealed class MonitorVm(Func<MachineConfig> config, Func<IProtocolMessage,
         (await Ask<GuestMemoryRead>(new ReadGuestMemory(cpu, address, length)).ConfigureAwait(false)).Bytes;
 
     private static QapiErrorClass ClassOf(RejectionCode code) =>
-        code == RejectionCode.DeviceNotFound ? QapiErrorClass.DeviceNotFound : QapiErrorClass.GenericError;
+        code == RejectionCode.DeviceNotFound ? QapiErrorClass.DeviceNotFound
+        : code == RejectionCode.DeviceNotActive ? QapiErrorClass.DeviceNotActive : QapiErrorClass.GenericError;
 }

@@ -3,6 +3,9 @@ using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Commands;
 
+/// <summary>A program of the guest has opened or closed a port (QEMU, qapi/char.json).</summary>
+public sealed record VserportChangeEvent(string Id, bool Open);
+
 /// <summary>QEMU's causes of a shutdown or reset. Those that occur here are in <see cref="Vmm.Actors.Protocol.ShutdownCause"/>.</summary>
 public enum ShutdownCauseName
 {
@@ -64,6 +67,8 @@ public sealed class VmEvents
         new("MIGRATION", typeof(MigrationEvent)),
         new("MIGRATION_PASS", typeof(MigrationPassEvent)),
         new("BLOCK_IO_ERROR", typeof(BlockIoErrorEvent)),
+        new("VSERPORT_CHANGE", typeof(VserportChangeEvent)),
+        new("BALLOON_CHANGE", typeof(BalloonChangeEvent)),
         new(HotplugOutcomeName, typeof(HotplugOutcomeEvent)),
     ];
 
@@ -109,6 +114,12 @@ public sealed class VmEvents
                 yield return ("BLOCK_IO_ERROR", new BlockIoErrorEvent(
                     failed.QomPath, failed.Disk, failed.NodeName,
                     failed.IsRead ? IoOperationType.Read : IoOperationType.Write, failed.Action, failed.NoSpace, failed.Reason));
+                break;
+            case BalloonChanged balloon:
+                yield return ("BALLOON_CHANGE", new BalloonChangeEvent(balloon.Bytes));
+                break;
+            case SerialPortChanged port:
+                yield return ("VSERPORT_CHANGE", new VserportChangeEvent(port.Device, port.IsOpen));
                 break;
             case HotplugOutcome outcome:
                 foreach ((string, object?) e in OfOutcome(outcome))

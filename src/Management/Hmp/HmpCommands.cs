@@ -83,6 +83,11 @@ internal static class HmpCommands
     private static void AddBlocks(HmpCommandTable table, MonitorCommands commands)
     {
         table.Add(
+            "balloon", "target", "request VM to change its memory allocation (in MB)", [new("target", HmpParameterKind.Text)],
+            (arguments, _) => QemuNumber.TryParseSize(arguments.Text("target"), 'M', out long bytes)
+                ? Silently(commands.Balloon.Set(bytes))
+                : throw new HmpException($"invalid size '{UserText.Legible(arguments.Text("target"))}': give a number of MiB, or 1G"));
+        table.Add(
             "block_resize", "device size", "resize a block image",
             [new("device", HmpParameterKind.Text), new("size", HmpParameterKind.Text)],
             (arguments, _) => QemuNumber.TryParseSize(arguments.Text("size"), 'M', out long bytes)

@@ -76,6 +76,7 @@ internal sealed class FakeVm : IAsyncDisposable
                 ["cpu-0", "cpu-1", "cpu-2", "cpu-3", "", ""],
                 [.. Enumerable.Repeat(CpuAdminState.Enabled, 4), CpuAdminState.Removed, CpuAdminState.Removed],
                 [CpuOperationalState.On, CpuOperationalState.Standby, .. Enumerable.Repeat(CpuOperationalState.Off, 4)]),
+            IBalloonCommand => new VmCommandRejected(RejectionCode.DeviceNotActive, "No balloon device has been activated"),
             GetMachineReport { Subject: ReportSubject.GenerationId } => new MachineReport(""),
             GetVcpuThreads => new VcpuThreads([100, 101, 102, 103, 0, 0]),
             GetAcpiOspmStatus => new AcpiOspmStatus(["", "", "", "", "core4", ""], [0, 0, 0, 0, 1, 0], new int[6]),

@@ -8,13 +8,15 @@ namespace Vmm.Emulation.Tests.Devices.Virtio;
 /// The driver's side of a queue in guest RAM, written from the specification (Virtual I/O Device 1.2, sections 2.7 and 2.8) and not from
 /// the device's side.
 /// </summary>
-internal abstract class RingDriver(IDmaMemory ram, int size, VirtqueueFeatures features)
+/// <param name="number">Of several rings in RAM each has another number, and at most 16 descriptors.</param>
+internal abstract class RingDriver(IDmaMemory ram, int size, VirtqueueFeatures features, uint number)
 {
     public const ulong Base = 0x4000_0000;
     public const ulong RamSize = 1 << 20;
     private const ulong Tables = Base + 0x4_0000;
 
-    public VirtqueueLayout Layout { get; } = new(size, Base + 0x1000, Base + 0x2_0000, Base + 0x3_0000);
+    public VirtqueueLayout Layout { get; } =
+        new(size, Base + 0x1000 + (number * 0x800), Base + 0x2_0000 + (number * 0x800), Base + 0x3_0000 + (number * 0x800));
 
     protected IDmaMemory Ram => ram;
 
@@ -22,8 +24,8 @@ internal abstract class RingDriver(IDmaMemory ram, int size, VirtqueueFeatures f
 
     protected VirtqueueFeatures Features => features;
 
-    public static RingDriver Create(IDmaMemory ram, bool packed, int size, VirtqueueFeatures features) =>
-        packed ? new PackedDriver(ram, size, features) : new SplitDriver(ram, size, features);
+    public static RingDriver Create(IDmaMemory ram, bool packed, int size, VirtqueueFeatures features, uint number = 0) =>
+        packed ? new PackedDriver(ram, size, features, number) : new SplitDriver(ram, size, features, number);
 
     /// <summary>A buffer of a request.</summary>
     public record struct Part(ulong Address, uint Length, bool IsWritable);
@@ -44,7 +46,7 @@ internal abstract class RingDriver(IDmaMemory ram, int size, VirtqueueFeatures f
 
     protected ulong WriteTable(Part[] parts, int slot)
     {
-        ulong table = Tables + ((ulong)slot * 1024);
+        ulong table = Tables + (number * 0x4000) + ((ulong)slot * 1024);
         for (int i = 0; i < parts.Length; i++)
         {
             Write(table + ((ulong)i * 16), parts[i], i + 1 < parts.Length, (ushort)(i + 1));
@@ -88,8 +90,8 @@ internal sealed class SplitDriver : RingDriver
     private ushort _told;
     private ushort _seen;
 
-    public SplitDriver(IDmaMemory ram, int size, VirtqueueFeatures features)
-        : base(ram, size, features) => _free = new Stack<ushort>(Enumerable.Range(0, size).Select(i => (ushort)i));
+    public SplitDriver(IDmaMemory ram, int size, VirtqueueFeatures features, uint number)
+        : base(ram, size, features, number) => _free = new Stack<ushort>(Enumerable.Range(0, size).Select(i => (ushort)i));
 
     public override int? Add(Part[] parts, bool indirect)
     {
@@ -185,8 +187,8 @@ internal sealed class PackedDriver : RingDriver
     private long _added;
     private long _told;
 
-    public PackedDriver(IDmaMemory ram, int size, VirtqueueFeatures features)
-        : base(ram, size, features)
+    public PackedDriver(IDmaMemory ram, int size, VirtqueueFeatures features, uint number)
+        : base(ram, size, features, number)
     {
         _free = size;
         _ids = new Stack<ushort>(Enumerable.Range(0, size).Select(i => (ushort)i));

@@ -1,0 +1,197 @@
+using Vmm.Emulation.Devices.Virtio;
+using Vmm.Emulation.Devices.Virtio.Balloon;
+using Vmm.Emulation.Memory;
+using Vmm.Emulation.State;
+using Vmm.Emulation.Tests.Jit;
+using Vmm.Tests;
+using Xunit.Abstractions;
+
+namespace Vmm.Emulation.Tests.Devices.Virtio;
+
+/// <summary>A balloon, with the test as its driver and its backend.</summary>
+public sealed class VirtioBalloonTests : IDisposable
+{
+    private readonly GuestMemory _memory = new(new GuestPhysicalAddress(RingDriver.Base), RingDriver.RamSize);
+    private readonly PhysicalAddressSpace _ram = new();
+    private readonly ITestOutputHelper _output;
+
+    public VirtioBalloonTests(ITestOutputHelper output)
+    {
+        _output = output;
+        _ram.AddMemory(_memory);
+    }
+
+    public void Dispose() => _memory.Dispose();
+
+    public static TheoryData<bool, bool, bool> Rings()
+    {
+        var all = new TheoryData<bool, bool, bool>();
+        for (int i = 0; i < 8; i++)
+        {
+            all.Add((i & 1) != 0, (i & 2) != 0, (i & 4) != 0);
+        }
+
+        return all;
+    }
+
+    [Theory]
+    [MemberData(nameof(Rings))]
+    public void Pages_that_are_given_up_read_as_zeros_and_others_stay(bool packed, bool indirect, bool eventIndex)
+    {
+        VirtioBalloon balloon = Make(_ram, out VirtioMmio slot);
+        var driver = new BalloonDriver(balloon, slot, _ram, packed, indirect, eventIndex);
+        balloon.Ask(5 << 12);
+        Assert.Equal(5u, (uint)slot.Read(0x100, 4));
+        Assert.Equal(2u, driver.Slot.Interrupts() & 2);
+        for (uint page = 0x80; page < 0x100; page++)
+        {
+            Fill(page);
+        }
+
+        // Many more times than the ring has places.
+        for (uint page = 0x80; page < 0x100; page += 2)
+        {
+            driver.Inflate(0x4_0000 + page);
+        }
+
+        for (uint page = 0x80; page < 0x100; page++)
+        {
+            Assert.Equal((page & 1) != 0, IsFilled(page));
+        }
+
+        // What is no RAM is passed over.
+        driver.Inflate(0, 0x3_FFFF, 0x4_0100, uint.MaxValue, 0x4_0081);
+        Assert.False(IsFilled(0x81));
+        driver.Deflate(0x4_0080, 0x4_0082);
+        slot.Write(0x104, 4, 3);
+        Assert.Equal(3ul << 12, balloon.GivenUp);
+        Assert.Null(balloon.Fault);
+    }
+
+    [Theory]
+    [MemberData(nameof(Rings))]
+    public void Pages_that_are_reported_free_go_back(bool packed, bool indirect, bool eventIndex)
+    {
+        VirtioBalloon balloon = Make(_ram, out VirtioMmio slot);
+        var driver = new BalloonDriver(balloon, slot, _ram, packed, indirect, eventIndex);
+        for (uint page = 0x80; page < 0x90; page++)
+        {
+            Fill(page);
+        }
+
+        driver.Report(new RingDriver.Part(RingDriver.Base + 0x8_0000, 0x2000, true), new(RingDriver.Base + 0x8_4000, 0x1000, true));
+        bool[] present = _memory.PresentPages();
+        Assert.Equal([false, false, true, true, false, true], present[0x80..0x86]);
+        Assert.Equal(present[0x80..0x86], Enumerable.Range(0x80, 6).Select(page => IsFilled((uint)page)));
+    }
+
+    /// <summary>A page that is given up while RAM is copied is copied anew: it is zero at the other side, too.</summary>
+    [Fact]
+    public void Page_that_is_given_up_is_marked_as_written()
+    {
+        VirtioBalloon balloon = Make(_ram, out VirtioMmio slot);
+        var driver = new BalloonDriver(balloon, slot, _ram, false, false, false);
+        Fill(0x90);
+        var log = new DirtyLog(_memory, () => { });
+        log.Start();
+        driver.Inflate(0x4_0090);
+        int[] written = log.Harvest();
+        log.Stop();
+        Assert.Contains(0x90, written);
+    }
+
+    [Fact]
+    public void Fuzz_hostile_driver_of_a_balloon()
+    {
+        var run = new FuzzRun(programs: 100);
+        foreach (int program in run.Programs())
+        {
+            var random = new Random(run.SeedOf(program));
+            Assert.True(_ram.TryZero(RingDriver.Base, RingDriver.RamSize));
+            VirtioBalloon balloon = Make(_ram, out VirtioMmio slot);
+            var driver = new BalloonDriver(balloon, slot, _ram, random.Next(2) == 0, random.Next(2) == 0, random.Next(2) == 0);
+            for (int i = 0; i < 200; i++)
+            {
+                switch (random.Next(5))
+                {
+                    case 0:
+                        driver.Inflate([.. Enumerable.Range(0, random.Next(1, 300)).Select(_ => (uint)random.NextInt64(uint.MaxValue))]);
+                        break;
+                    case 1:
+                        driver.Deflate((uint)random.Next());
+                        break;
+                    case 2:
+                        driver.Report(new RingDriver.Part(
+                            RingDriver.Base + 0x8_0000 + (ulong)random.Next(0x1_0000), (uint)random.Next(1, 0x1_0000), true));
+                        break;
+                    case 3:
+                        slot.Write(0x100 + (ulong)random.Next(16), 1 << random.Next(3), (ulong)random.Next());
+                        break;
+                    default:
+                        balloon.Ask((ulong)random.NextInt64(1L << 40));
+                        break;
+                }
+            }
+
+            byte[] garbage = new byte[0x3000];
+            random.NextBytes(garbage);
+            Assert.True(_ram.TryWrite(RingDriver.Base + 0x1000, garbage));
+            balloon.NotifyQueue((uint)random.Next(4));
+            balloon.Serve();
+            slot.Write(0x70, 4, 0);
+            balloon.Serve();
+            Assert.Equal(0u, slot.Read(0x70, 4));
+            Assert.False(balloon.HasTaken);
+        }
+
+        _output.WriteLine(run.Figure("balloon", "200 steps each"));
+    }
+
+    internal static VirtioBalloon Make(IDmaMemory ram, out VirtioMmio slot)
+    {
+        var balloon = new VirtioBalloon(ram, new VirtioBalloonConfig("")
+        {
+            DeflateOnOutOfMemory = true,
+            FreePageReporting = true,
+            Rings = VirtioFeatures.EventIndex | VirtioFeatures.IndirectDescriptors | VirtioFeatures.PackedRings,
+        });
+        slot = new VirtioMmio(31, UnconnectedLine.New(), balloon);
+        return balloon;
+    }
+
+    private void Fill(uint page) =>
+        Assert.True(_ram.TryWrite(RingDriver.Base + ((ulong)page << 12), [.. Enumerable.Repeat((byte)1, 4096)]));
+
+    private bool IsFilled(uint page)
+    {
+        byte[] bytes = new byte[4096];
+        Assert.True(_ram.TryRead(RingDriver.Base + ((ulong)page << 12), bytes));
+        return Array.TrueForAll(bytes, b => b == 1) || !Array.TrueForAll(bytes, b => b == 0);
+    }
+}
+
+/// <summary>What every device core must do, of a balloon behind its slot.</summary>
+public sealed class VirtioBalloonFixtureTests : DeviceFixture, IDisposable
+{
+    private readonly GuestMemory _memory = new(new GuestPhysicalAddress(RingDriver.Base), RingDriver.RamSize);
+    private readonly PhysicalAddressSpace _ram = new();
+
+    public VirtioBalloonFixtureTests() => _ram.AddMemory(_memory);
+
+    public void Dispose() => _memory.Dispose();
+
+    internal override Subject Create()
+    {
+        VirtioBalloon balloon = VirtioBalloonTests.Make(_ram, out VirtioMmio slot);
+        return new Subject(balloon, [slot], [0x200], slot.Reset, balloon);
+    }
+
+    internal override void Disturb(Subject subject)
+    {
+        var balloon = (VirtioBalloon)subject.Device;
+        var driver = new BalloonDriver(balloon, subject.Frames[0], _ram, false, true, true);
+        driver.Inflate(0x4_0080);
+        subject.Frames[0].Write(0x104, 4, 9);
+        driver.Slot.Interrupts();
+    }
+}

@@ -1,0 +1,174 @@
+using System.Net.Sockets;
+using System.Text;
+using Vmm.Actors.Protocol;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Devices.Virtio.Serial;
+using Vmm.Host.Guest;
+using Vmm.Host.Options;
+using Vmm.Management.CharacterDevices;
+
+namespace Vmm.Guest.Tests;
+
+/// <summary>Debian's kernel on a console with ports and on a balloon.</summary>
+public sealed class VirtioDevicesTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vmm-port-");
+    private readonly CancellationTokenSource _stop = new();
+
+    public void Dispose()
+    {
+        _stop.Cancel();
+        _stop.Dispose();
+        _folder.Delete(recursive: true);
+    }
+
+    [Theory]
+    [InlineData("virtio-serial-pci")]
+    [InlineData("virtio-serial-device,packed=on")]
+    public async Task Guest_has_a_terminal_and_a_named_port(string device)
+    {
+        MachineConfig config = await ConfigAsync(
+            "-device", device, "-device", "virtconsole,chardev=c", "-device", "virtserialport,chardev=p,name=org.example.0,id=port0");
+        SerialPortConfig[] ports = [.. config.VirtioDevices.OfType<VirtioSerialConfig>().Single().Ports];
+        (SocketDevice console, string consolePath) = Serve("console", ports[0]);
+        (SocketDevice port, string portPath) = Serve("port", ports[1]);
+        await using (console)
+        await using (port)
+        await using (ShellVm vm = await ShellVm.StartAsync(config))
+        {
+            var changes = new List<SerialPortChanged>();
+            vm.Published += message =>
+            {
+                if (message is SerialPortChanged changed)
+                {
+                    lock (changes)
+                    {
+                        changes.Add(changed);
+                    }
+                }
+            };
+            await vm.AwaitShellAsync();
+            await vm.Shell.RunAsync("insmod /virtio_mmio.ko");
+            Assert.Equal("org.example.0", (await vm.Shell.RunAsync("cat /sys/class/virtio-ports/vport*p1/name")).Trim());
+
+            // The named port, both ways.
+            using Socket host = await ConnectAsync(portPath);
+            vm.Shell.Type("P=$(ls /dev/vport*p1); exec 3<>$P; read -r line <&3; echo \"got $line\"; echo answer >&3");
+            await host.SendAsync("question\n"u8.ToArray());
+            await vm.Shell.UntilAsync("got question");
+            await vm.Shell.PromptAsync();
+            Assert.Equal("answer\n", await ReadAsync(host, "answer\n"));
+            Assert.Equal("", await vm.Shell.RunAsync("dd if=/dev/zero bs=64k count=64 2>/dev/null | tr '\\0' x >&3 &"));
+            byte[] much = new byte[4 << 20];
+            int read = 0;
+            while (read < much.Length)
+            {
+                read += await host.ReceiveAsync(much.AsMemory(read)).AsTask().WaitAsync(Patience.Limit);
+            }
+
+            Assert.True(Array.TrueForAll(much, b => b == 'x'));
+            await vm.Shell.RunAsync("exec 3>&-");
+
+            // A login on the console.
+            using Socket terminal = await ConnectAsync(consolePath);
+            Assert.Equal("", await vm.Shell.RunAsync("setsid sh -c 'exec sh -i </dev/hvc0 >/dev/hvc0 2>&1' &"));
+            await ReadAsync(terminal, "# ");
+            await terminal.SendAsync("echo $((6*7))-on-$(tty)\n"u8.ToArray());
+            await ReadAsync(terminal, "42-on-/dev/hvc0");
+            lock (changes)
+            {
+                Assert.Equal([new SerialPortChanged("port0", true), new SerialPortChanged("port0", false)], changes);
+            }
+
+            await vm.PowerOffAsync();
+        }
+    }
+
+    [Theory]
+    [InlineData("virtio-balloon-pci,free-page-reporting=on")]
+    [InlineData("virtio-balloon-device,deflate-on-oom=on,packed=on")]
+    public async Task Guest_gives_ram_up_and_takes_it_again(string device)
+    {
+        MachineConfig config = await ConfigAsync("-device", device);
+        await using ShellVm vm = await ShellVm.StartAsync(config);
+        await vm.AwaitShellAsync();
+        Assert.Equal("", await vm.Shell.RunAsync("insmod /virtio_mmio.ko; insmod /virtio_balloon.ko"));
+        Assert.Equal("balloon: actual=512", await vm.MonitorAsync("info balloon"));
+        async Task<long> TotalAsync() => long.Parse(
+            (await vm.Shell.RunAsync("awk '/MemTotal/{print $2}' /proc/meminfo")).Trim(),
+            System.Globalization.CultureInfo.InvariantCulture);
+        async Task SizedAsync(int mebibytes)
+        {
+            Assert.Equal("", await vm.MonitorAsync($"balloon {mebibytes}"));
+            using var patience = new CancellationTokenSource(Patience.Limit);
+            while (await vm.MonitorAsync("info balloon") != $"balloon: actual={mebibytes}")
+            {
+                await Task.Delay(20, patience.Token);
+            }
+        }
+
+        // What was written goes back to the host.
+        Assert.Equal("", await vm.Shell.RunAsync(
+            "mkdir -p /t; mount -t tmpfs -o size=200m t /t; dd if=/dev/urandom of=/t/f bs=1M count=150 2>/dev/null; rm /t/f"));
+        int InUse() => vm.Machine.Ram.PresentPages().Count(p => p);
+        int before = InUse();
+        long total = await TotalAsync();
+        await SizedAsync(256);
+        Assert.True(before - InUse() > 20_000, $"{before} pages, then {InUse()}");
+        if (!device.Contains("deflate", StringComparison.Ordinal))
+        {
+            Assert.InRange(total - await TotalAsync(), 200 << 10, 300 << 10);
+        }
+
+        await SizedAsync(512);
+        Assert.Equal(total, await TotalAsync());
+        string sum = await vm.Shell.RunAsync("dd if=/dev/urandom of=/t/f bs=1M count=150 2>/dev/null; md5sum < /t/f");
+        await SizedAsync(300);
+        await SizedAsync(480);
+        Assert.Equal(sum, await vm.Shell.RunAsync("md5sum < /t/f"));
+        await vm.PowerOffAsync();
+    }
+
+    private static async Task<MachineConfig> ConfigAsync(params string[] options)
+    {
+        GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
+        byte[] initramfs = [.. await File.ReadAllBytesAsync(files.Initramfs), .. TestPackages.VirtioModules];
+        MachineConfig parsed = CommandLine.Parse(["-kernel", files.Kernel, .. options]).Machine.ToConfig();
+        return new MachineConfig(CpuModel.Find("max")!, 2, new CpuTopology(1, 1, 2, 1), 512 << 20,
+            new BootConfig(await File.ReadAllBytesAsync(files.Kernel), initramfs, TestGuest.Patient))
+        {
+            VirtioMmio = parsed.VirtioMmio,
+            PciDevices = parsed.PciDevices,
+        };
+    }
+
+    private (SocketDevice Device, string Path) Serve(string name, SerialPortConfig port)
+    {
+        string path = Path.Combine(_folder.FullName, name);
+        var device = new SocketDevice(name, new SocketTarget(path, "", 0, Server: true, Wait: false));
+        _ = PortServer.RunAsync(device, port.Link, _stop.Token);
+        return (device, path);
+    }
+
+    private static async Task<Socket> ConnectAsync(string path)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        await socket.ConnectAsync(new UnixDomainSocketEndPoint(path));
+        return socket;
+    }
+
+    private static async Task<string> ReadAsync(Socket socket, string until)
+    {
+        var text = new StringBuilder();
+        byte[] buffer = new byte[1000];
+        while (!text.ToString().Contains(until, StringComparison.Ordinal))
+        {
+            int count = await socket.ReceiveAsync(buffer).WaitAsync(Patience.Limit);
+            Assert.True(count > 0, $"the port was closed behind '{text}'");
+            text.Append(Encoding.UTF8.GetString(buffer, 0, count));
+        }
+
+        return text.ToString();
+    }
+}
