@@ -1,3 +1,5 @@
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Cpu;
 using Vmm.Host.Console;
 using Vmm.Host.Options;
 using Vmm.Management.CharacterDevices;
@@ -81,7 +83,9 @@ public sealed class CharacterDeviceOptionTests
     [InlineData("-qmp unix:/nonexistent/socket", "cannot connect to unix:/nonexistent/socket")]
     public void What_does_not_go_together_is_said_in_one_line(string arguments, string message)
     {
-        string said = Assert.Throws<OptionException>(() => MonitorHost.Open(CommandLine.Parse(arguments.Split(' ')), () => { })).Message;
+        var machine = new MachineConfig(CpuModel.Find("max")!, 1, new CpuTopology(1, 1, 1, 1), 64 << 20, new BootConfig(default, null, ""));
+        string said = Assert.Throws<OptionException>(
+            () => MonitorHost.Open(CommandLine.Parse(arguments.Split(' ')), machine, () => { })).Message;
         Assert.Contains(message, said, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', said);
     }
