@@ -35,7 +35,7 @@ public sealed class SerialPortsTests : PatientTestKit
     protected override void AfterAll()
     {
         base.AfterAll();
-        Assert.True(Sys.WhenTerminated.Wait(s_patience));
+        Shutdown(s_patience);
         _memory.Dispose();
     }
 
