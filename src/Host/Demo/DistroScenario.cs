@@ -28,6 +28,9 @@ internal sealed class DistroScenario
     // A guest may take long to boot on a busy host; this is for one that hangs.
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(20);
 
+    private static readonly (string, string)[] s_tools =
+        [("ssh", "openssh-client"), ("ssh-keygen", "openssh-client"), ("iperf3", "iperf3"), ("libslirp.so.0", "libslirp0")];
+
     private readonly string _folder;
     private readonly Timeline _timeline;
     private readonly CancellationToken _cancellation;
@@ -73,6 +76,7 @@ internal sealed class DistroScenario
 
     private async Task RunAsync(string disk, string firmware, Action<string> print)
     {
+        await HostTools.EnsureAsync(s_tools, _cancellation).ConfigureAwait(false);
         _ssh = await SshClient.MakeAsync(_folder, _sshPort, _cancellation).ConfigureAwait(false);
         IReadOnlyList<string> line = await LineAsync(disk, firmware).ConfigureAwait(false);
         print(CoverLetter.Quote(line));

@@ -74,8 +74,7 @@ internal sealed class SshClient
         }
         catch (Win32Exception)
         {
-            string package = program == "iperf3" ? program : "openssh-client";
-            throw new GuestAssetsException($"{program} is not on this host; as root: apt-get install {package}");
+            throw new GuestAssetsException($"{program} is not on this host");
         }
     }
 }
