@@ -4,6 +4,7 @@ using Vmm.Benchmarks.Hotplug;
 using Vmm.Benchmarks.Io;
 using Vmm.Benchmarks.Migration;
 using Vmm.Benchmarks.Snapshots;
+using Vmm.Host.Guest;
 
 const string Usage =
     """
@@ -22,7 +23,7 @@ const string Usage =
            Vmm.Benchmarks snapshot-kill [--kills N] [--seed N] [--vmm PROGRAM]
            Vmm.Benchmarks migrate [--runs N] [--memory MIB] [--load idle|write|build] [--vmm PROGRAM] [--qemu COMMAND]
                migrations beside QEMU's
-           Vmm.Benchmarks migrate-soak [--moves N] [--seed N] [--log FILE] [--vmm PROGRAM]
+           Vmm.Benchmarks migrate-soak [--moves N] [--seed N] [--log FILE] [--suite NAME] [--vmm PROGRAM]
            Vmm.Benchmarks migrate-kill [--kills N] [--cuts N] [--seed N] [--vmm PROGRAM]
            Vmm.Benchmarks io [--runs N] [--vmm PROGRAM] [--qemu COMMAND]
                Debian's boot, disk and network beside QEMU's
@@ -85,11 +86,11 @@ switch (args)
                 Math.Max(Number(o, "runs", 3), 1),
                 o.ContainsKey("memory") ? [Number(o, "memory", 0)] : [512, 2048],
                 o.ContainsKey("load") ? [load] : [GuestLoad.Idle, GuestLoad.Write, GuestLoad.Build]).ConfigureAwait(false) == 0 ? 0 : 1;
-    case ["migrate-soak", ..] when Options(args, "moves", "seed", "log", "vmm") is { } o:
+    case ["migrate-soak", ..] when Options(args, "moves", "seed", "log", "suite", "vmm") is { } o:
     {
         using StreamWriter? log = o.TryGetValue("log", out string? file) ? new StreamWriter(file) { AutoFlush = true } : null;
         return await new MigrationSoak(
-            VmmBuild.Program(o.GetValueOrDefault("vmm")), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out, log)
+            VmmBuild.Program(o.GetValueOrDefault("vmm")), o.GetValueOrDefault("suite", GuestKernel.DefaultSuite), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out, log)
             .RunAsync(Number(o, "moves", 500)).ConfigureAwait(false) == 0 ? 0 : 1;
     }
 
@@ -122,7 +123,7 @@ static Dictionary<string, string>? Options(string[] args, params string[] names)
     {
         string name = args[i].StartsWith("--", StringComparison.Ordinal) ? args[i][2..] : "";
         if (!names.Contains(name) || i + 1 == args.Length
-            || (name is not ("log" or "vmm" or "qemu" or "x86-guest" or "load" or "disk-load" or "format")
+            || (name is not ("log" or "vmm" or "qemu" or "x86-guest" or "load" or "disk-load" or "format" or "suite")
                 && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
         {
             return null;

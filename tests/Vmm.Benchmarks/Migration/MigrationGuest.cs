@@ -101,9 +101,9 @@ internal static class MigrationGuest
 
     /// <summary>Builds the guest's programs and makes its initial RAM disk in a folder.</summary>
     /// <returns>Arguments that boot it, for Vmm and for QEMU.</returns>
-    public static async Task<string[]> PrepareAsync(string folder)
+    public static async Task<string[]> PrepareAsync(string folder, string suite = GuestKernel.DefaultSuite)
     {
-        GuestFiles files = await GuestAssets.EnsureAsync(new GuestKernel()).ConfigureAwait(false);
+        GuestFiles files = await GuestAssets.EnsureAsync(new GuestKernel(Suite: suite)).ConfigureAwait(false);
         var archive = new CpioArchive();
         archive.AddFile("init", Encoding.UTF8.GetBytes(Init.ReplaceLineEndings("\n")), 0x1ED);
         foreach (string program in (string[])["migrant", "load"])

@@ -8,7 +8,8 @@ namespace Vmm.Benchmarks.Migration;
 /// moments. The kernel and the loads must find no fault, every hotplug request must end exactly once on the side that runs, and the
 /// processes must not grow. What a move does is decided by the seed and its number alone.
 /// </summary>
-internal sealed class MigrationSoak(IReadOnlyList<string> vmm, int seed, TextWriter output, TextWriter? log)
+/// <param name="suite">Debian's, whose kernel the guest has.</param>
+internal sealed class MigrationSoak(IReadOnlyList<string> vmm, string suite, int seed, TextWriter output, TextWriter? log)
 {
     private const int BootCpus = 2;
     private const int DowntimeLimit = 300;
@@ -31,7 +32,7 @@ internal sealed class MigrationSoak(IReadOnlyList<string> vmm, int seed, TextWri
             string[] command =
             [
                 .. vmm, "-cpu", "max", "-smp", $"cpus={BootCpus},maxcpus={BootCpus + s_cpus.Length}", "-m", "512M",
-                .. await MigrationGuest.PrepareAsync(folder).ConfigureAwait(false),
+                .. await MigrationGuest.PrepareAsync(folder, suite).ConfigureAwait(false),
             ];
             await output.WriteLineAsync($"migrate soak: seed {seed}, {moves} moves").ConfigureAwait(false);
             for (int move = 0; move < moves; move++)
