@@ -28,6 +28,7 @@ internal static class TestPackages
     private static readonly string[] s_virtioModules = ["virtio_mmio.ko", "virtio_blk.ko"];
     private static readonly string[] s_deviceModules = ["virtio_mmio.ko", "virtio_balloon.ko"];
     private static readonly string[] s_folderModules = ["virtio_mmio.ko", "netfs.ko", "9pnet.ko", "9pnet_virtio.ko", "9p.ko"];
+    private static readonly string[] s_netModules = ["virtio_mmio.ko", "failover.ko", "net_failover.ko", "virtio_net.ko"];
 
     private static readonly Lazy<byte[]> s_firmwareModules =
         new(() => Cached($"modules-{KernelVersion()}", (apt, work) => BuildModulesAsync(apt, work, s_modules)).GetAwaiter().GetResult());
@@ -38,6 +39,8 @@ internal static class TestPackages
     private static readonly Lazy<byte[]> s_folder = new(() => Cached(
         $"9p-{KernelVersion(GuestFlavour.Pages16K)}",
         (apt, work) => BuildModulesAsync(apt, work, s_folderModules, GuestFlavour.Pages16K)).GetAwaiter().GetResult());
+    private static readonly Lazy<byte[]> s_net = new(() =>
+        Cached($"net-{KernelVersion()}", (apt, work) => BuildModulesAsync(apt, work, s_netModules)).GetAwaiter().GetResult());
     private static readonly Lazy<byte[]> s_kexec = new(() => Cached("kexec", BuildKexecAsync).GetAwaiter().GetResult());
 
     /// <summary>Modules of the cloud kernel that show what firmware has: <c>/efivarfs.ko</c>, <c>/qemu_fw_cfg.ko</c>.</summary>
@@ -54,6 +57,9 @@ internal static class TestPackages
     /// <c>/9pnet.ko</c>, <c>/9pnet_virtio.ko</c>, <c>/9p.ko</c>.
     /// </summary>
     public static byte[] SharedFolderModules => s_folder.Value;
+
+    /// <summary>The cloud kernel's modules for the network: <c>/virtio_mmio.ko</c>, <c>/virtio_net.ko</c> and what that needs.</summary>
+    public static byte[] NetModules => s_net.Value;
 
     /// <summary><c>/sbin/kexec</c> and its libraries.</summary>
     public static byte[] Kexec => s_kexec.Value;

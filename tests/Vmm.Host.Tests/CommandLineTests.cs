@@ -55,7 +55,7 @@ public sealed class CommandLineTests
     [InlineData("-smp", "-smp: requires an argument")]
     [InlineData("-m 64 --kernel", "--kernel: requires an argument")]
     [InlineData("disk.img", "disk.img: a disk image needs an option: give -drive file=F,format=raw|qcow2")]
-    [InlineData("-netdev vde,id=n", "-netdev vde,id=n: not supported: a netdev of type 'vde'; there are user")]
+    [InlineData("-netdev vde,id=n", "-netdev vde,id=n: not supported: a netdev of type 'vde'; there are user, stream, dgram, socket")]
     [InlineData("-daemonize", "-daemonize: not supported: start it in the background with your shell or service manager")]
     [InlineData("-nic user,model=e1000",
         "-nic user,model=e1000: not supported: a network device of model 'e1000'; there are virtio-net-pci, virtio-net-device")]

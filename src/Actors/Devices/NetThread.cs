@@ -31,14 +31,13 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
     // Of each queue: whether the driver is to be interrupted; of a pair, whether there may be more to transmit.
     private readonly bool[] _interrupts = new bool[device.QueueCount];
     private readonly bool[] _transmits = new bool[device.Config.Pairs];
-    private readonly List<PcapDump> _dumps = [];
 
     // The lock over what others ask.
     private readonly Lock _gate = new();
     private readonly Queue<Action> _asked = [];
 
     private Thread? _thread;
-    private Netdev? _netdev = netdev;
+    private readonly Netdev? _netdev = netdev;
     private Func<NetFrame, bool>? _send;
     private Func<NetFrame, bool>? _deliver;
     private bool _runs;
@@ -74,7 +73,6 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
     {
         Post(() => _ended = true);
         _thread?.Join();
-        _dumps.ForEach(d => d.Dispose());
         _poll.Dispose();
     }
 
@@ -120,24 +118,6 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
 
     /// <summary>Takes the link away, or gives it back (<c>set_link</c>).</summary>
     public void WantLink(bool isUp) => _linkWanted = isUp;
-
-    /// <summary>Takes another host's end in place of its own, or none.</summary>
-    /// <returns>The one that it had.</returns>
-    public Netdev? Replace(Netdev? other)
-    {
-        Netdev? before = _netdev;
-        Drop();
-        _netdev = other;
-        if (_runs && other?.Claim() is { } problem)
-        {
-            told(problem);
-        }
-
-        return before;
-    }
-
-    /// <summary>Writes all frames to a file from now on.</summary>
-    public void Add(PcapDump dump) => _dumps.Add(dump);
 
     /// <summary>Tells the network where the guest is, in its place: a request of RARP with its address, as QEMU sends it.</summary>
     public void Announce()
@@ -285,7 +265,7 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
 
     private bool BeginSend()
     {
-        Record(_toHost.Frame);
+        _netdev?.Record(_toHost.Frame);
         _toHost.Begin(_netdev?.TakesUnfinished ?? true);
         return _toHost.TryPass(_send!);
     }
@@ -311,7 +291,7 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
                     return false;
                 }
 
-                Record(_toGuest.Frame);
+                _netdev.Record(_toGuest.Frame);
                 _toGuest.Begin(device.TakesWhole(_toGuest.Frame));
             }
 
@@ -361,14 +341,6 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
                 device.Interrupt(queue);
                 _interrupts[queue] = false;
             }
-        }
-    }
-
-    private void Record(NetFrame frame)
-    {
-        foreach (PcapDump dump in _dumps)
-        {
-            dump.Write(frame.Bytes);
         }
     }
 }

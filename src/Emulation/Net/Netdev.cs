@@ -10,6 +10,9 @@ public abstract class Netdev(string id) : IDisposable
     /// <summary>What other threads are told of it.</summary>
     private volatile string? _problem;
 
+    // Of the thread that calls it.
+    private readonly List<PcapDump> _dumps = [];
+
     public string Id { get; } = id;
 
     /// <summary>The type, as <c>-netdev</c> has it.</summary>
@@ -66,8 +69,24 @@ public abstract class Netdev(string id) : IDisposable
     {
     }
 
+    /// <summary>Writes all frames to a file from now on, which is disposed with it. Before the thread starts, or by it.</summary>
+    public void Add(PcapDump dump) => _dumps.Add(dump);
+
+    /// <summary>A frame comes by, in either direction.</summary>
+    public void Record(NetFrame frame)
+    {
+        foreach (PcapDump dump in _dumps)
+        {
+            dump.Write(frame.Bytes);
+        }
+    }
+
     /// <summary>Ends the work with the host. The thread has ended.</summary>
-    public virtual void Dispose() => GC.SuppressFinalize(this);
+    public virtual void Dispose()
+    {
+        _dumps.ForEach(d => d.Dispose());
+        GC.SuppressFinalize(this);
+    }
 
     /// <summary>It has ended by itself.</summary>
     protected void Lose(string problem) => _problem ??= problem;

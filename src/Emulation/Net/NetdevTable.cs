@@ -6,8 +6,6 @@ public sealed class NetdevTable : IDisposable
     private readonly Lock _lock = new();
     private readonly List<Netdev> _netdevs = [];
 
-    public NetdevTable(params IEnumerable<Netdev> netdevs) => _netdevs.AddRange(netdevs);
-
     public IReadOnlyList<Netdev> All
     {
         get
@@ -40,15 +38,6 @@ public sealed class NetdevTable : IDisposable
 
             _netdevs.Add(netdev);
             return true;
-        }
-    }
-
-    /// <summary>Takes a backend out, which its caller disposes.</summary>
-    public bool TryRemove(Netdev netdev)
-    {
-        lock (_lock)
-        {
-            return _netdevs.Remove(netdev);
         }
     }
 

@@ -6,10 +6,9 @@ namespace Vmm.Emulation.Net;
 /// A file of frames in the format of libpcap, as <c>filter-dump</c> of QEMU writes it: little endian, microseconds, Ethernet. One thread
 /// writes. A file that cannot be written any more gets no more frames.
 /// </summary>
-/// <param name="netdev">The name of the link whose frames they are.</param>
 /// <param name="file">Is disposed with it.</param>
 /// <param name="most">Bytes that are kept of each frame (<c>maxlen=</c>).</param>
-public sealed class PcapDump(string netdev, Stream file, int most) : IDisposable
+public sealed class PcapDump(Stream file, int most) : IDisposable
 {
     private const uint Magic = 0xA1B2C3D4;
     private const int FileHeader = 24;
@@ -18,8 +17,6 @@ public sealed class PcapDump(string netdev, Stream file, int most) : IDisposable
 
     private readonly byte[] _header = new byte[FileHeader];
     private bool _isBroken;
-
-    public string Netdev => netdev;
 
     /// <summary>Begins the file.</summary>
     public void Begin()

@@ -85,6 +85,9 @@ public sealed record MachineOptions
     /// <summary>Network devices and backends of <c>-nic</c> and <c>-net</c>.</summary>
     public IReadOnlyList<NicOption> Nics { get; init; } = [];
 
+    /// <summary>The files of frames (<c>-object filter-dump</c>).</summary>
+    public IReadOnlyList<FilterDumpOption> Dumps { get; init; } = [];
+
     /// <summary>The network devices on the MMIO transport.</summary>
     public IReadOnlyList<VirtioNetConfig> NetDevices { get; init; } = [];
 
@@ -210,7 +213,7 @@ public sealed record MachineOptions
         }
 
         // The last that can fail, for what they open stays open.
-        NetdevTable netdevs = networks.Open(claim: !IsIncoming);
+        NetdevTable netdevs = networks.Open(Dumps, claim: !IsIncoming);
         try
         {
             if (!IsIncoming)

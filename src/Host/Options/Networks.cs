@@ -46,7 +46,7 @@ public sealed record Networks(
     /// <summary>Makes the backends and opens them.</summary>
     /// <param name="claim">Whether this process has the guest: one that waits for a migration has not yet.</param>
     /// <exception cref="OptionException">One line that says what is wrong; nothing is open.</exception>
-    public NetdevTable Open(bool claim)
+    public NetdevTable Open(IReadOnlyList<FilterDumpOption> dumps, bool claim)
     {
         var table = new NetdevTable();
         try
@@ -55,6 +55,11 @@ public sealed record Networks(
             {
                 Netdev netdev = option.Make();
                 table.TryAdd(netdev);
+                foreach (FilterDumpOption dump in dumps.Where(d => d.Netdev == netdev.Id))
+                {
+                    netdev.Add(dump.Open());
+                }
+
                 netdev.Open();
                 if (claim && netdev.Claim() is { } problem)
                 {
@@ -62,9 +67,11 @@ public sealed record Networks(
                 }
             }
 
-            return table;
+            return dumps.FirstOrDefault(d => table.Find(d.Netdev) == null) is { } lost
+                ? throw new NetException($"Parameter 'netdev' expects a network backend id, not '{UserText.Legible(lost.Netdev)}'")
+                : table;
         }
-        catch (NetException e)
+        catch (Exception e) when (e is NetException or OptionException)
         {
             table.Dispose();
             throw new OptionException(e.Message);

@@ -12,7 +12,8 @@ public sealed record ObjectOption(string Id, ulong Bytes)
 {
     public const string Syntax = "memory-backend-ram,id=ID,size=SIZE, "
         + "tls-creds-x509,id=ID,dir=FOLDER[,endpoint=client|server][,verify-peer=on|off], "
-        + "tls-creds-psk,id=ID,dir=FOLDER[,endpoint=client|server][,username=NAME], or secret, iothread, rng-random, rng-builtin, "
+        + "tls-creds-psk,id=ID,dir=FOLDER[,endpoint=client|server][,username=NAME], "
+        + "filter-dump,id=ID,netdev=ID,file=FILE[,maxlen=BYTES], or secret, iothread, rng-random, rng-builtin, "
         + "throttle-group, thread-context, each with id=ID";
 
     private const string Ram = "memory-backend-ram";
@@ -20,7 +21,7 @@ public sealed record ObjectOption(string Id, ulong Bytes)
 
     private static readonly string[] s_types =
     [
-        Ram, SharedRam, TlsX509Option.Type, TlsPskOption.Type,
+        Ram, SharedRam, FilterDumpOption.Type, TlsX509Option.Type, TlsPskOption.Type,
         "secret", "iothread", "rng-random", "rng-builtin", "throttle-group", "thread-context",
     ];
 
@@ -30,7 +31,7 @@ public sealed record ObjectOption(string Id, ulong Bytes)
         "acpi-generic-initiator", "acpi-generic-port", "authz-list", "authz-list-file", "authz-pam", "authz-simple", "can-bus",
         "can-host-socketcan", "colo-compare",
         "cryptodev-backend", "cryptodev-backend-builtin", "cryptodev-backend-lkcf", "cryptodev-vhost-user", "dbus-vmstate", "filter-buffer",
-        "filter-dump", "filter-mirror",
+        "filter-mirror",
         "filter-redirector", "filter-replay", "filter-rewriter", "input-barrier", "input-linux", "iommufd", "main-loop",
         "memory-backend-epc", "memory-backend-file",
         "memory-backend-shm", "pef-guest", "pr-manager-helper", "qtest", "rng-egd", "s390-pv-guest", "secret_keyring", "sev-guest",
@@ -40,6 +41,9 @@ public sealed record ObjectOption(string Id, ulong Bytes)
 
     /// <summary>The TLS credentials; null for an object of another type.</summary>
     public TlsCredentialsOption? Tls { get; init; }
+
+    /// <summary>A file of the frames of a link; null for an object of another type.</summary>
+    public FilterDumpOption? Dump { get; init; }
 
     /// <summary>The text of <c>-object help</c>.</summary>
     public static string Describe =>
@@ -62,6 +66,11 @@ public sealed record ObjectOption(string Id, ulong Bytes)
         if (type is TlsX509Option.Type or TlsPskOption.Type)
         {
             return new ObjectOption(id, 0) { Tls = type == TlsPskOption.Type ? TlsPskOption.Parse(pairs) : TlsX509Option.Parse(pairs) };
+        }
+
+        if (type == FilterDumpOption.Type)
+        {
+            return new ObjectOption(id, 0) { Dump = FilterDumpOption.Parse(pairs) };
         }
 
         if (type is not (Ram or SharedRam))

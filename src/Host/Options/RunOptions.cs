@@ -93,7 +93,13 @@ public sealed record RunOptions
             throw new OptionException("'incoming' and 'loadvm' options are mutually exclusive");
         }
 
-        RunOptions options = this with { Machine = Machine with { Snapshot = Snapshot, IsIncoming = Incoming != null } };
+        RunOptions options = this with
+        {
+            Machine = Machine with
+            {
+                Snapshot = Snapshot, IsIncoming = Incoming != null, Dumps = [.. Objects.Select(o => o.Dump).OfType<FilterDumpOption>()],
+            },
+        };
         if (Machine.Bios is { } bios && !bios.Contains('/', StringComparison.Ordinal) && !File.Exists(bios)
             && DataFolders.Select(f => Path.Combine(f, bios)).FirstOrDefault(File.Exists) is { } found)
         {

@@ -32,6 +32,7 @@ public sealed class MonitorCommands
         Migration = new MigrationCommands(vm);
         Blocks = new BlockCommands(vm);
         Balloon = new BalloonCommands(vm);
+        Net = new NetCommands(vm);
         CharacterDevices = new CharacterDeviceCommands(devices);
         _yank = new YankCommands(vm, devices);
     }
@@ -60,6 +61,8 @@ public sealed class MonitorCommands
 
     public BalloonCommands Balloon { get; }
 
+    public NetCommands Net { get; }
+
     public CharacterDeviceCommands CharacterDevices { get; }
 
     /// <summary>Adds the commands of all families as QAPI has them.</summary>
@@ -76,6 +79,7 @@ public sealed class MonitorCommands
         Migration.Register(table);
         Blocks.Register(table);
         Balloon.Register(table);
+        Net.Register(table);
         CharacterDevices.Register(table);
         _yank.Register(table);
     }

@@ -21,6 +21,7 @@ internal static class HmpCommands
         });
         AddDevices(table, commands);
         AddBlocks(table, commands);
+        AddNet(table, commands.Net);
         AddRunState(table, commands);
         AddSnapshots(table, commands.Snapshots);
         HmpMigrationCommands.Register(table, commands.Migration);
@@ -95,6 +96,35 @@ internal static class HmpCommands
                 : throw new HmpException($"invalid size '{UserText.Legible(arguments.Text("size"))}': give a number of MiB, or 10G"));
         table.Add("commit", "device|all", "commit changes to the disk images (not supported)", [new("device", HmpParameterKind.Text)],
             (_, _) => throw new HmpException("commit is not supported: qemu-img commit does it while no VM uses the image"));
+    }
+
+    private static void AddNet(HmpCommandTable table, NetCommands net)
+    {
+        HmpParameter[] forward =
+            [new("netdev_or_rule", HmpParameterKind.Text), new("rule", HmpParameterKind.Text, Optional: true)];
+        (string? Netdev, string Rule) Forward(HmpArguments arguments) => arguments.TextOrNull("rule") is { } rule
+            ? (arguments.Text("netdev_or_rule"), rule) : (null, arguments.Text("netdev_or_rule"));
+        table.Add("set_link", "name on|off", "change the link status of a network adapter",
+            [new("name", HmpParameterKind.Text), new("up", HmpParameterKind.Text)],
+            (arguments, _) => arguments.Text("up") is "on" or "off"
+                ? Silently(net.SetLink(new SetLinkArguments(arguments.Text("name"), arguments.Text("up") == "on")))
+                : throw new HmpException("'up' is on or off"));
+        table.Add("hostfwd_add", "[netdev_id] [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport",
+            "redirect TCP or UDP connections from host to guest (requires -net user)", forward, (arguments, _) =>
+        {
+            (string? netdev, string rule) = Forward(arguments);
+            return Silently(net.AddForward(netdev, rule));
+        });
+        table.Add("hostfwd_remove", "[netdev_id] [tcp|udp]:[hostaddr]:hostport", "remove host-to-guest TCP or UDP redirection", forward,
+            (arguments, _) =>
+            {
+                (string? netdev, string rule) = Forward(arguments);
+                return net.RemoveForward(netdev, rule);
+            });
+        table.Add("announce_self", "[interfaces] [id]", "Trigger GARP/RARP announcements",
+            [new("interfaces", HmpParameterKind.Text, Optional: true), new("id", HmpParameterKind.Text, Optional: true)],
+            (arguments, _) => Silently(net.Announce(
+                arguments.TextOrNull("interfaces")?.Split(','), arguments.TextOrNull("id"))));
     }
 
     private static void AddRunState(HmpCommandTable table, MonitorCommands commands)

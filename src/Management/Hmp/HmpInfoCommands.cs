@@ -44,6 +44,8 @@ internal static class HmpInfoCommands
         table.Add("blockstats", "show block device statistics", _ => commands.Blocks.DescribeFigures());
         table.Add("balloon", "show balloon information", async _ =>
             $"balloon: actual={(await commands.Balloon.Query().ConfigureAwait(false)).Actual >> 20}");
+        table.Add("network", "show the network state", _ => commands.Net.Describe());
+        table.Add("usernet", "show user network stack connection states", _ => commands.Net.DescribeConnections());
         table.Add("chardev", "show the character devices", _ =>
             Task.FromResult(string.Join('\n', commands.CharacterDevices.Query().Select(d => $"{d.Label}: filename={d.Filename}"))));
         table.Add("memory_size_summary", "show the amount of initially allocated and present hotpluggable (if enabled) memory in bytes.",

@@ -15,6 +15,7 @@ internal static class SlirpFrames
 
     private const int TcpHeader = 20;
     private const int Ip4Header = 20;
+    private const int FragmentHeader = 8;
     private const byte Syn = 2;
     private const byte EndOfOptions = 0;
     private const byte NoOption = 1;
@@ -38,7 +39,9 @@ internal static class SlirpFrames
 
         if (headers.Protocol == Udp)
         {
-            frame.SetGso(GsoType.Udp, headers.Transport, (LinkMtu - (headers.Transport - headers.Network)) & ~7);
+            // IPv6 has a header of its own in each fragment.
+            int room = LinkMtu - (headers.Transport - headers.Network) - (headers.IsIp6 ? FragmentHeader : 0);
+            frame.SetGso(GsoType.Udp, headers.Transport, room & ~7);
             return;
         }
 

@@ -1,0 +1,201 @@
+using System.Net;
+using System.Net.Sockets;
+using System.Security.Cryptography;
+using System.Text;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Cpu;
+using Vmm.Host.Guest;
+using Vmm.Host.Options;
+
+namespace Vmm.Guest.Tests;
+
+/// <summary>Debian's kernel on a network: DHCP, DNS, TFTP, connections both ways, over stops, a lost link, a reset and a move.</summary>
+public sealed class NetTests : IDisposable
+{
+    private const int Megabytes = 100;
+
+    private const string Script =
+        """
+        #!/bin/sh
+        [ "$1" = bound ] || [ "$1" = renew ] || exit 0
+        ip addr add $ip/24 dev $interface 2>/dev/null
+        ip route add default via $router 2>/dev/null
+        for d in $dns; do echo nameserver $d; done > /etc/resolv.conf
+        """;
+
+    private const string Start =
+        "for m in failover net_failover virtio_mmio virtio_net; do insmod /$m.ko; done; ip link set lo up; ip link set eth0 up; "
+        + "udhcpc -i eth0 -s /dhcp.sh -q -n 2>/dev/null >/dev/null; ip -4 addr show eth0 | grep -o 'inet [0-9./]*'";
+
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vmm-net-");
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Theory]
+    [InlineData("virtio-net-pci,packed=on", true)]
+    [InlineData(
+        "virtio-net-device,event_idx=off,indirect_desc=off,mrg_rxbuf=off,csum=off,gso=off,host_tso4=off,guest_tso4=off,guest_csum=off",
+        false)]
+    public async Task Guest_gets_an_address_and_moves_100_MiB_both_ways(string device, bool acpi)
+    {
+        byte[] data = new byte[Megabytes << 20];
+        new Random(1).NextBytes(data);
+        string sum = Convert.ToHexStringLower(SHA256.HashData(data));
+        await File.WriteAllTextAsync(Path.Combine(_folder.FullName, "hello"), "a file by TFTP\n");
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        int port = ((IPEndPoint)server.LocalEndpoint).Port;
+        int forwarded = FreePort();
+        string dump = Path.Combine(_folder.FullName, "frames.pcap");
+        MachineConfig config = await ConfigAsync(acpi,
+            "-netdev", $"user,id=n0,tftp={_folder.FullName},hostfwd=tcp:127.0.0.1:{forwarded}-:7",
+            "-device", $"{device},netdev=n0", "-object", $"filter-dump,id=f0,netdev=n0,file={dump},maxlen=100");
+        await using (ShellVm vm = await ShellVm.StartAsync(config))
+        {
+            await vm.AwaitShellAsync();
+            Assert.Equal("inet 10.0.2.15/24", (await vm.Shell.RunAsync(Start)).Trim());
+            Assert.Contains(" 0% packet loss", await vm.Shell.RunAsync("ping -c 3 10.0.2.2"), StringComparison.Ordinal);
+            Assert.Equal("nameserver 10.0.2.3", (await vm.Shell.RunAsync("cat /etc/resolv.conf")).Trim());
+            Assert.Equal(
+                "a file by TFTP", (await vm.Shell.RunAsync("tftp -g -r hello -l /tmp/hello 10.0.2.2 2>/dev/null; cat /tmp/hello")).Trim());
+
+            // From a server of the host's loopback, and to one of the guest's.
+            Task sent = SendAsync(server, data);
+            Assert.Equal(sum, (await vm.Shell.RunAsync($"nc 10.0.2.2 {port} < /dev/null | sha256sum")).Split(' ')[0]);
+            await sent;
+            Assert.Equal(sum, await ReachAsync(vm, forwarded, data));
+
+            // And from the guest, over stops.
+            Task<string> received = ReceiveAsync(server);
+            vm.Shell.Type($"dd if=/dev/zero bs=1M count=64 2>/dev/null | nc 10.0.2.2 {port}");
+            for (int i = 0; i < 5; i++)
+            {
+                Assert.Equal("", await vm.MonitorAsync("stop"));
+                Assert.Equal("", await vm.MonitorAsync("cont"));
+            }
+
+            Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(new byte[64 << 20])), await received.WaitAsync(Patience.Limit));
+            await vm.Shell.PromptAsync();
+
+            string model = device.Split(',')[0];
+            Assert.Equal(
+                $"{model}.0: index=0,type=nic,model={model},macaddr=52:54:00:12:34:56\n \\ n0: index=0,type=user,net=10.0.2.0,restrict=off",
+                await vm.MonitorAsync("info network"));
+            Assert.Contains("TCP[HOST_FORWARD]", await vm.MonitorAsync("info usernet"), StringComparison.Ordinal);
+            Assert.Equal("", await vm.MonitorAsync("set_link n0 off"));
+            Assert.Equal("down", (await vm.Shell.RunAsync("sleep 1; cat /sys/class/net/eth0/operstate")).Trim());
+            Assert.Equal("", await vm.MonitorAsync("set_link n0 on"));
+            Assert.Equal("up", (await vm.Shell.RunAsync("sleep 1; cat /sys/class/net/eth0/operstate")).Trim());
+            Assert.Contains(" 0% packet loss", await vm.Shell.RunAsync("ping -c 1 10.0.2.2"), StringComparison.Ordinal);
+            Assert.Equal("", await vm.MonitorAsync("system_reset"));
+            await vm.AwaitShellAsync();
+            Assert.Equal("inet 10.0.2.15/24", (await vm.Shell.RunAsync(Start)).Trim());
+            await vm.PowerOffAsync();
+        }
+
+        config.Netdevs.Dispose();
+        byte[] head = await File.ReadAllBytesAsync(dump);
+        Assert.Equal([0xD4, 0xC3, 0xB2, 0xA1, 2, 0, 4, 0], head[..8]);
+        Assert.True(head.Length > 10_000);
+    }
+
+    [Fact]
+    public async Task Guest_reaches_nothing_with_restrict_and_what_is_forwarded_reaches_it()
+    {
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        int port = ((IPEndPoint)server.LocalEndpoint).Port;
+        int forwarded = FreePort();
+        MachineConfig config = await ConfigAsync(acpi: true, "-nic", $"user,restrict=on,hostfwd=tcp:127.0.0.1:{forwarded}-:7");
+        await using (ShellVm vm = await ShellVm.StartAsync(config))
+        {
+            await vm.AwaitShellAsync();
+            Assert.Equal("inet 10.0.2.15/24", (await vm.Shell.RunAsync(Start)).Trim());
+            Assert.Equal("no", (await vm.Shell.RunAsync(
+                $"nc -w 2 10.0.2.2 {port} < /dev/null > /dev/null 2>&1 && echo yes || echo no")).Trim());
+            Assert.False(server.Pending());
+            byte[] data = Encoding.ASCII.GetBytes("let in");
+            Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(data)), await ReachAsync(vm, forwarded, data));
+            await vm.PowerOffAsync();
+        }
+
+        config.Netdevs.Dispose();
+    }
+
+    /// <summary>
+    /// Both machines are on one host with the same forwarded port, which one of them has at a time. Connections end with the move, as with
+    /// QEMU: libslirp's state has none.
+    /// </summary>
+    [Fact]
+    public async Task Guest_moves_with_its_lease_and_its_port()
+    {
+        int forwarded = FreePort();
+        string[] nic = ["-nic", $"user,hostfwd=tcp:127.0.0.1:{forwarded}-:7"];
+        MachineConfig here = await ConfigAsync(acpi: true, nic);
+        MachineConfig there = await ConfigAsync(acpi: true, [.. nic, "-incoming", "defer"]);
+        await using (ShellVm vm = await ShellVm.StartAsync(here))
+        {
+            await vm.AwaitShellAsync();
+            Assert.Equal("inet 10.0.2.15/24", (await vm.Shell.RunAsync(Start)).Trim());
+            await using ShellVm moved = await vm.MoveAsync(there);
+            Assert.Contains(" 0% packet loss", await moved.Shell.RunAsync("ping -c 2 10.0.2.2"), StringComparison.Ordinal);
+            byte[] data = Encoding.ASCII.GetBytes("after the move");
+            Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(data)), await ReachAsync(moved, forwarded, data));
+            await moved.PowerOffAsync();
+        }
+
+        here.Netdevs.Dispose();
+        there.Netdevs.Dispose();
+    }
+
+    private static async Task<MachineConfig> ConfigAsync(bool acpi, params string[] network)
+    {
+        GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
+        var script = new CpioArchive();
+        script.AddFile("dhcp.sh", Encoding.ASCII.GetBytes(Script.ReplaceLineEndings("\n")), 0x1ED);
+        byte[] initramfs = [.. await File.ReadAllBytesAsync(files.Initramfs), .. TestPackages.NetModules, .. script.ToArray()];
+        RunOptions options = CommandLine.Parse(["-kernel", files.Kernel, .. network]);
+        MachineConfig given = options.Machine.ToConfig();
+        return new MachineConfig(CpuModel.Find("max")!, 2, new CpuTopology(1, 1, 2, 1), 512 << 20,
+            new BootConfig(await File.ReadAllBytesAsync(files.Kernel), initramfs, TestGuest.Patient))
+        {
+            Acpi = acpi,
+            VirtioMmio = given.VirtioMmio,
+            PciDevices = given.PciDevices,
+            Netdevs = given.Netdevs,
+        };
+    }
+
+    private static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    private static async Task SendAsync(TcpListener server, byte[] data)
+    {
+        using TcpClient client = await server.AcceptTcpClientAsync();
+        await client.GetStream().WriteAsync(data);
+    }
+
+    private static async Task<string> ReceiveAsync(TcpListener server)
+    {
+        using TcpClient client = await server.AcceptTcpClientAsync();
+        return Convert.ToHexStringLower(await SHA256.HashDataAsync(client.GetStream()));
+    }
+
+    // Sends to a port of the host that leads to one of the guest; the checksum of what came.
+    private static async Task<string> ReachAsync(ShellVm vm, int port, byte[] data)
+    {
+        await vm.Shell.RunAsync("(nc -l -p 7 < /dev/null | sha256sum > /tmp/got) & until netstat -ltn | grep -q ':7 '; do sleep 0.1; done");
+        using var patience = new CancellationTokenSource(Patience.Limit);
+        using var client = new TcpClient();
+        await client.ConnectAsync(IPAddress.Loopback, port, patience.Token);
+        NetworkStream stream = client.GetStream();
+        await stream.WriteAsync(data, patience.Token);
+        client.Client.Shutdown(SocketShutdown.Send);
+        Assert.Equal(0, await stream.ReadAsync(new byte[1], patience.Token));
+        return (await vm.Shell.RunAsync("wait; cut -d' ' -f1 /tmp/got")).Trim().Split('\n')[^1];
+    }
+}
