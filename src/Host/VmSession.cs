@@ -55,6 +55,7 @@ public sealed class VmSession : IAsyncDisposable
     /// The machine is to take over a saved one before it runs: neither the CPUs of <paramref name="state"/> nor those that the
     /// configuration has plugged are part of it.
     /// </param>
+    /// <param name="devices">Makes devices while the VM runs; null for a VM that gets none.</param>
     /// <exception cref="OptionException">The port cannot be opened, or the state is of another machine.</exception>
     public VmSession(
         MachineConfig config,
@@ -65,7 +66,8 @@ public sealed class VmSession : IAsyncDisposable
         bool shutdownOnReset = false,
         IMigrationTransport? migration = null,
         ILogger? logger = null,
-        bool isLoaded = false)
+        bool isLoaded = false,
+        IDeviceMaker? devices = null)
     {
         _state = state;
         _logger = logger ?? Log.Logger;
@@ -77,6 +79,7 @@ public sealed class VmSession : IAsyncDisposable
             ShutdownOnReset = shutdownOnReset,
             Snapshots = state?.Snapshots,
             Migration = migration,
+            DeviceMaker = devices ?? new NoDeviceMaker(),
             MigrationJournal = state?.MigrationJournal ?? new MemoryMigrationJournal(),
         };
 

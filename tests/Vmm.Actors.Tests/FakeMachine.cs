@@ -4,9 +4,11 @@ using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation;
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices;
 using Vmm.Emulation.Devices.Ged;
+using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Devices.InterruptController;
 using Vmm.Emulation.Devices.Pl011;
 using Vmm.Emulation.Devices.Pl031;
@@ -79,7 +81,15 @@ internal sealed class FakeMachine : IVmMachine
     public IReadOnlyList<PlacedDevice> Devices =>
     [
         new("gic", new GicV3Device(Gic), s_nowhere), new("uart", Uart, s_nowhere), new("rtc", Rtc, s_nowhere), new("ged", Ged, s_nowhere),
+        .. Board?.Devices.Where(d => d.Device is PciFunction) ?? [],
     ];
+
+    /// <summary>The board whose PCI functions the machine has; null for none.</summary>
+    public VirtBoard? Board { get; init; }
+
+    public PlacedDevice Plug(PciDeviceConfig device) => Board!.Plug(device);
+
+    public void Forget(PlacedDevice device) => Board!.Forget(device);
 
     public int PowerButtonPin => 3;
 

@@ -1,4 +1,5 @@
 using Vmm.Actors.Protocol;
+using Vmm.Actors.Vm;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
@@ -22,12 +23,12 @@ internal sealed class ShellVm : IAsyncDisposable
     private SocketDevice? _qmp;
     private TaskCompletionSource<HotplugOutcome> _outcome = new();
 
-    private ShellVm(MachineConfig config, StateFolder? state = null, bool isLoaded = false)
+    private ShellVm(MachineConfig config, StateFolder? state = null, bool isLoaded = false, IDeviceMaker? devices = null)
     {
         VmSession? session = null;
         Shell = new GuestShell(bytes => session!.SendSerial(bytes)) { Patience = Patience.Limit };
         _session = session = new VmSession(
-            config, Shell.Receive, Hear, state: state, migration: new MigrationTransport([]), isLoaded: isLoaded);
+            config, Shell.Receive, Hear, state: state, migration: new MigrationTransport([]), isLoaded: isLoaded, devices: devices);
         _ = TellOfTheEndAsync();
         _monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(() => session.Machine.Config, session.Ask, () => { })));
     }
@@ -136,9 +137,9 @@ internal sealed class ShellVm : IAsyncDisposable
     }
 
     /// <summary>Powers a VM on and waits for nothing.</summary>
-    public static async Task<ShellVm> StartAsync(MachineConfig config, StateFolder? state = null)
+    public static async Task<ShellVm> StartAsync(MachineConfig config, StateFolder? state = null, IDeviceMaker? devices = null)
     {
-        var vm = new ShellVm(config, state);
+        var vm = new ShellVm(config, state, devices: devices);
         await vm._session.Ask(new StartVm());
         return vm;
     }

@@ -27,7 +27,7 @@ public sealed class MonitorTests
         {
             GetVcpuStates => new VcpuStates(
                 [VcpuState.Running, VcpuState.Parked, VcpuState.PoweredOff, VcpuState.PoweredOff, VcpuState.PoweredOff, VcpuState.None]),
-            GetBoardDevices => new BoardDevices(["arm-gicv3", "pl011", "fw_cfg_mem"], ["", "", "fw_cfg"]),
+            GetBoardDevices => new BoardDevices(["arm-gicv3", "pl011", "fw_cfg_mem"], ["", "", "fw_cfg"], [], [], []),
             GetCpusPowerState => new CpusPowerState(
                 ["cpu-0", "cpu-1", "cpu-2", "cpu-3", "core4", ""],
                 [.. Enumerable.Repeat(CpuAdminState.Enabled, 5), CpuAdminState.Removed],
@@ -48,7 +48,7 @@ public sealed class MonitorTests
 
     [Theory]
     [InlineData("device_add nosuch-arm-cpu,id=a,core-id=5", "Error: 'nosuch-arm-cpu' is not a valid device model name")]
-    [InlineData("device_add virtio-net,id=a", "Error: 'virtio-net' is not a valid device model name")]
+    [InlineData("device_add virtio-gpu,id=a", "Error: 'virtio-gpu' is not a valid device model name")]
     [InlineData("device_add max-arm-cpu,id=a,core-id=5", "Error: Invalid CPU type, expected cpu type: 'cortex-a57-arm-cpu'")]
     [InlineData("device_add cortex-a57-arm-cpu,id=a,core-id=6", "Error: Invalid core-id 6 specified, correct range 0:5")]
     [InlineData("device_add cortex-a57-arm-cpu,id=a,core-id=-1", "Error: Invalid core-id -1 specified, correct range 0:5")]

@@ -24,51 +24,40 @@ public sealed class DeviceManager : MessageActor
 
     // The devices that work by themselves; those that are to end what is under way, in which pause, and who is told.
     private readonly List<IActorRef> _workers = [];
+    private readonly DeviceSurroundings _around;
+    private bool _runs;
+
+    // The actors that are being stopped because their devices have left, and who is told.
+    private readonly Dictionary<IActorRef, (PlacedDevice Device, IActorRef Requester)> _ending = [];
+
     private readonly HashSet<IActorRef> _pausing = [];
     private int _round;
     private IActorRef _pauser = ActorRefs.Nobody;
 
     public DeviceManager(IVmMachine machine, Action<ReadOnlyMemory<byte>> serialOutput)
     {
-        var around = new DeviceSurroundings(machine, serialOutput);
+        _around = new DeviceSurroundings(machine, serialOutput);
         foreach (PlacedDevice placed in machine.Devices)
         {
-            if (placed.Device is GicV3Device || !placed.HasActor)
-            {
-                continue;
-            }
-
-            DeviceActorPlan actor = DeviceActors.Of(placed, around);
-            IActorRef device = Context.Watch(Context.ActorOf(actor.Props, placed.Id));
-            _devices.Add(placed.Id, device);
-            if (actor.Pauses)
-            {
-                _workers.Add(device);
-            }
-
-            foreach (Type message in actor.Takes)
-            {
-                Receive<object>(message.IsInstanceOfType, device.Forward);
-            }
+            Start(placed);
         }
 
         Receive<ResetDevices>(Reset);
-        Receive<DevicesReset>(_ =>
-        {
-            if (_resetting.Remove(Sender) && _resetting.Count == 0)
-            {
-                _resetter.Tell(new DevicesReset(""));
-            }
-        });
+        Receive<DevicesReset>(_ => EndReset(Sender));
         Receive<PauseDevices>(Pause);
-        Receive<DevicesPaused>(paused =>
+        Receive<DevicesPaused>(paused => paused.Round == _round, _ => EndPause(Sender));
+        Receive<DevicesPaused>(_ => { });
+        Receive<ResumeDevices>(resume =>
         {
-            if (paused.Round == _round && _pausing.Remove(Sender) && _pausing.Count == 0)
-            {
-                _pauser.Tell(paused);
-            }
+            _runs = true;
+            _workers.ForEach(device => device.Tell(resume));
         });
-        Receive<ResumeDevices>(resume => _workers.ForEach(device => device.Tell(resume)));
+        Receive<StartDevice>(start =>
+        {
+            Start(start.Device);
+            Sender.Tell(new DeviceStarted(start.Device));
+        });
+        Receive<EndDevice>(End);
         Receive<DiskStopped>(Context.Parent.Forward);
         Receive<GetBlockDevices>(_ => Sender.Tell(DiskReport.Of(machine.Devices)));
         Receive<IBalloonCommand>(_ => Sender.Tell(
@@ -87,6 +76,60 @@ public sealed class DeviceManager : MessageActor
         return e is IOException or ObjectDisposedException ? Directive.Restart : Directive.Escalate;
     });
 
+    private void Start(PlacedDevice placed)
+    {
+        if (placed.Device is GicV3Device || !placed.HasActor)
+        {
+            return;
+        }
+
+        DeviceActorPlan actor = DeviceActors.Of(placed, _around);
+        IActorRef device = Context.Watch(Context.ActorOf(actor.Props, placed.Id));
+        _devices.Add(placed.Id, device);
+        if (actor.Pauses)
+        {
+            _workers.Add(device);
+            if (_runs)
+            {
+                device.Tell(new ResumeDevices());
+            }
+        }
+
+        foreach (Type message in actor.Takes)
+        {
+            Receive<object>(message.IsInstanceOfType, device.Forward);
+        }
+    }
+
+    private void End(EndDevice end)
+    {
+        if (!_devices.Remove(end.Device.Id, out IActorRef? device))
+        {
+            Sender.Tell(new DeviceEnded(end.Device));
+            return;
+        }
+
+        _workers.Remove(device);
+        _ending.Add(device, (end.Device, Sender));
+        Context.Stop(device);
+    }
+
+    private void EndReset(IActorRef device)
+    {
+        if (_resetting.Remove(device) && _resetting.Count == 0)
+        {
+            _resetter.Tell(new DevicesReset(""));
+        }
+    }
+
+    private void EndPause(IActorRef device)
+    {
+        if (_pausing.Remove(device) && _pausing.Count == 0)
+        {
+            _pauser.Tell(new DevicesPaused(_round));
+        }
+    }
+
     private void Reset(ResetDevices reset)
     {
         _resetter = Sender;
@@ -99,7 +142,7 @@ public sealed class DeviceManager : MessageActor
 
     private void Pause(PauseDevices pause)
     {
-        (_round, _pauser) = (_round + 1, Sender);
+        (_round, _pauser, _runs) = (_round + 1, Sender, false);
         _pausing.Clear();
         _pausing.UnionWith(_workers);
         _workers.ForEach(device => device.Tell(pause with { Round = _round }));
@@ -121,9 +164,17 @@ public sealed class DeviceManager : MessageActor
         }
     }
 
-    // A device's actor has stopped: it failed too often to be restarted again.
+    // A device's actor has stopped: its device has left, or it failed too often to be restarted again.
     private void OnStopped(Terminated stopped)
     {
+        if (_ending.Remove(stopped.ActorRef, out (PlacedDevice Device, IActorRef Requester) ended))
+        {
+            ended.Requester.Tell(new DeviceEnded(ended.Device));
+            EndReset(stopped.ActorRef);
+            EndPause(stopped.ActorRef);
+            return;
+        }
+
         Exception? cause = _failures.GetValueOrDefault(stopped.ActorRef);
         throw new IOException($"{stopped.ActorRef.Path.Name} fails again and again: {cause?.Message}", cause);
     }

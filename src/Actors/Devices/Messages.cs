@@ -1,3 +1,5 @@
+using Vmm.Emulation.Boards;
+
 namespace Vmm.Actors.Devices;
 
 /// <summary>
@@ -15,3 +17,15 @@ public sealed record ResumeDevices;
 
 /// <summary>A disk tells the VM that it cannot go on before somebody helps: the VM stops (<c>io-error</c>).</summary>
 public sealed record DiskStopped;
+
+/// <summary>
+/// To the manager of devices: a device has been put into the machine. Answer: <see cref="DeviceStarted"/>, when it has its actor.
+/// </summary>
+internal sealed record StartDevice(PlacedDevice Device);
+
+internal sealed record DeviceStarted(PlacedDevice Device);
+
+/// <summary>To the manager of devices: a device has left its bus. Answer: <see cref="DeviceEnded"/>, when its actor is no more.</summary>
+internal sealed record EndDevice(PlacedDevice Device);
+
+internal sealed record DeviceEnded(PlacedDevice Device);

@@ -8,6 +8,7 @@ using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Devices.CpuHotplug;
+using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.Net;
@@ -71,6 +72,10 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
     public IReadOnlyList<PlacedDevice> Devices => _machine.Board.Devices;
 
     public NetdevTable Netdevs => _machine.Config.Netdevs;
+
+    public PlacedDevice Plug(PciDeviceConfig device) => _machine.Board.Plug(device);
+
+    public void Forget(PlacedDevice device) => _machine.Board.Forget(device);
 
     public SavedMachine Identity => SavedMachine.Of(_machine.Config, _machine.Board.Map.Ram);
 

@@ -15,6 +15,7 @@ public sealed record UnplugVcpu(string Id) : IProtocolMessage;
 /// </summary>
 public sealed record SetVcpuAdmin(int Cpu, bool Enabled) : IProtocolMessage;
 
+/// <param name="Cpu">-1 for a device that is no CPU.</param>
 public sealed record HotplugAccepted(string Id, int Cpu) : IProtocolMessage;
 
 /// <summary>A request was rejected and has no effect.</summary>
@@ -27,11 +28,13 @@ public sealed record HotplugRejected(string Id, RejectionCode Code, string Reaso
 }
 
 /// <summary>The end of a request: sent to the requester and published.</summary>
-/// <param name="Id">The CPU's name.</param>
+/// <param name="Id">The name of the CPU or device.</param>
+/// <param name="Cpu">-1 for a device that is no CPU.</param>
 /// <param name="Operation">The request.</param>
 /// <param name="OstStatus">The guest's _OST status (ACPI 6.5, section 6.3.5); 0 if there is none.</param>
-public sealed record HotplugOutcome(string Id, int Cpu, HotplugOperation Operation, HotplugOutcomeKind Kind, int OstStatus)
-    : IProtocolMessage;
+/// <param name="QomPath">Of a device: its path among QEMU's objects. Empty for a CPU.</param>
+public sealed record HotplugOutcome(
+    string Id, int Cpu, HotplugOperation Operation, HotplugOutcomeKind Kind, int OstStatus, string QomPath = "") : IProtocolMessage;
 
 /// <summary>The change of a CPU that a request asks for.</summary>
 public enum HotplugOperation
@@ -52,8 +55,8 @@ public static class HotplugOperations
     /// <exception cref="ArgumentException">The message is none of them.</exception>
     public static HotplugOperation Of(IProtocolMessage request) => request switch
     {
-        PlugVcpu => HotplugOperation.Plug,
-        UnplugVcpu => HotplugOperation.Unplug,
+        PlugVcpu or PlugDevice => HotplugOperation.Plug,
+        UnplugVcpu or UnplugDevice => HotplugOperation.Unplug,
         SetVcpuAdmin set => set.Enabled ? HotplugOperation.Enable : HotplugOperation.Disable,
         _ => throw new ArgumentException($"{request.GetType().Name} is no request of hotplug", nameof(request)),
     };

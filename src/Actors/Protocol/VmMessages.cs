@@ -111,7 +111,11 @@ public sealed record GetBoardDevices : IProtocolMessage;
 /// <summary>The devices that monitors list, in the board's order, in parallel arrays.</summary>
 /// <param name="Types">The type of each in QEMU's object model (QOM).</param>
 /// <param name="Names">Its name below /machine; empty for one that QOM numbers in /machine/unattached.</param>
-public sealed record BoardDevices(string[] Types, string[] Names) : IProtocolMessage;
+/// <param name="UserTypes">The types of the devices that a person has asked for.</param>
+/// <param name="UserPaths">The path of each of those.</param>
+/// <param name="Hotplugged">Whether each of those came while the machine ran.</param>
+public sealed record BoardDevices(string[] Types, string[] Names, string[] UserTypes, string[] UserPaths, bool[] Hotplugged)
+    : IProtocolMessage;
 
 /// <summary>Query: guest memory at this moment, read without side effects. Answer: <see cref="GuestMemoryRead"/>.</summary>
 /// <param name="Cpu">The CPU whose translation tables are used; -1 for physical addresses.</param>

@@ -166,4 +166,8 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
 [JsonSerializable(typeof(GetBalloon))]
 [JsonSerializable(typeof(BalloonSize))]
 [JsonSerializable(typeof(BalloonChanged))]
+[JsonSerializable(typeof(PlugDevice))]
+[JsonSerializable(typeof(UnplugDevice))]
+[JsonSerializable(typeof(GetPciDevices))]
+[JsonSerializable(typeof(PciDevices))]
 internal sealed partial class ProtocolJson : JsonSerializerContext;

@@ -2,6 +2,7 @@ using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation;
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Memory;
@@ -115,6 +116,15 @@ public interface IVmMachine
 
     /// <summary>The network backends, which network devices name.</summary>
     NetdevTable Netdevs { get; }
+
+    /// <summary>
+    /// Puts a device into the slot of a port; the guest does not hear of it yet. One caller at a time, as of <see cref="Forget"/>.
+    /// </summary>
+    /// <exception cref="InvalidDataException">It cannot go there: one line.</exception>
+    PlacedDevice Plug(PciDeviceConfig device);
+
+    /// <summary>Forgets a device that the guest has let go and that has no actor.</summary>
+    void Forget(PlacedDevice device);
 
     /// <summary>What a snapshot that this machine can go on from is of.</summary>
     SavedMachine Identity { get; }

@@ -16,33 +16,6 @@ using Vmm.Emulation.Snapshots;
 
 namespace Vmm.Actors.Vm;
 
-/// <summary>How a VM's actors are set up.</summary>
-/// <param name="VcpuDispatcher">Dispatcher of vCPU actors; null for the default one, in tests.</param>
-/// <param name="HotplugTimeout">How long the guest has for a plug or unplug.</param>
-/// <param name="SerialOutput">Takes the guest's serial output.</param>
-public sealed record VmOptions(string? VcpuDispatcher, TimeSpan HotplugTimeout, Action<ReadOnlyMemory<byte>> SerialOutput)
-{
-    /// <summary>
-    /// The hotplug journal, after <see cref="HotplugState.PowerOn"/>. It is a file when another process may go on with the machine.
-    /// </summary>
-    public IHotplugJournal Journal { get; init; } = new MemoryJournal();
-
-    /// <summary>Where snapshots are kept; null for a VM that has no place for them.</summary>
-    public SnapshotStore? Snapshots { get; init; }
-
-    /// <summary>What addresses of migrations mean; null for a VM that cannot migrate.</summary>
-    public IMigrationTransport? Migration { get; init; }
-
-    /// <summary>Who owns the guest, beside other processes.</summary>
-    public IMigrationJournal MigrationJournal { get; init; } = new MemoryMigrationJournal();
-
-    /// <summary>How long whoever connects to a VM that waits for a migration has to say what it is; there for those who never do.</summary>
-    public TimeSpan MigrationHelloTimeout { get; init; } = TimeSpan.FromMinutes(5);
-
-    /// <summary>A reset request powers the machine off instead (<c>-no-reboot</c>).</summary>
-    public bool ShutdownOnReset { get; init; }
-}
-
 /// <summary>
 /// The VM: it owns the run state and is the parent of all actors of the VM. Pausing stops the vCPUs first. A fault of a vCPU, or the end of
 /// any other part, pauses the VM as internal-error with a report. No part is restarted behind the guest's back. A reset leaves
@@ -67,6 +40,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
     private IActorRef _vcpus = ActorRefs.Nobody;
     private IActorRef _gic = ActorRefs.Nobody;
     private IActorRef _devices = ActorRefs.Nobody;
+    private IActorRef _pciHotplug = ActorRefs.Nobody;
     private IActorRef? _hotplug;
 
     // The journal is not made anew with the parts, because it may still have entries to write. Null without hotplug, or once it has ended.
@@ -117,6 +91,10 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         _vcpus = Part(ActorProps.Of(() => new VcpuManager(_machine, _options.VcpuDispatcher)), Vcpus);
         _gic = Part(ActorProps.Of(() => new GicSupervisor(_machine)), "gic");
         _devices = Part(ActorProps.Of(() => new DeviceManager(_machine, _options.SerialOutput)), "devices");
+        IActorRef devices = _devices;
+        _pciHotplug = Part(
+            ActorProps.Of(() => new PciHotplugCoordinator(_machine, _options.DeviceMaker, devices, _options.HotplugTimeout)),
+            "pci-hotplug");
     }
 
     // `loaded` is null but for a machine that goes on from a snapshot.
@@ -199,7 +177,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         Claims();
         Receive<GetVmStatus>(_ => Sender.Tell(_status));
         Receive<GetMachineDescription>(_ => Sender.Tell(_machine.Description));
-        Receive<GetBoardDevices>(_ => Sender.Tell(DescribeDevices()));
+        Receive<GetBoardDevices>(_ => Sender.Tell(DeviceReport.DevicesOf(_machine.Devices)));
         Receive<GetJitDescription>(_ => Sender.Tell(new JitDescription(_machine.DescribeJit())));
         Receive<VcpuFailed>(failed => Pause(VmRunState.InternalError, failed.Report, ActorRefs.Nobody));
         Receive<PartFailed>(failed =>
@@ -229,6 +207,9 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         Receive<IBalloonCommand>(_devices.Forward);
         Receive<GetNetLinks>(_devices.Forward);
         Receive<INetCommand>(_devices.Forward);
+        Receive<PlugDevice>(HotplugPci);
+        Receive<UnplugDevice>(HotplugPci);
+        Receive<GetPciDevices>(_ => Sender.Tell(DeviceReport.FunctionsOf(_machine.Devices)));
         Receive<PlugVcpu>(plug => Hotplug(plug, plug.Id));
         Receive<UnplugVcpu>(unplug => Hotplug(unplug, unplug.Id));
         Receive<SetVcpuAdmin>(set => Hotplug(set, ""));
@@ -270,7 +251,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
             case UnplugVcpu unplug:
                 unheard.Sender.Tell(new HotplugRejected(HotplugState.Legible(unplug.Id), RejectionCode.ResetRequired, LostReason));
                 break;
-            case SetVcpuAdmin:
+            case SetVcpuAdmin or PlugDevice or UnplugDevice:
                 unheard.Sender.Tell(new HotplugRejected("", RejectionCode.ResetRequired, LostReason));
                 break;
             case GetVcpuStates or GetVcpuStatus or GetVcpuThreads or GetCpusPowerState or DescribeCpusPower or DescribeVcpuStatus
@@ -358,6 +339,21 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         }
     }
 
+    // While the VM is saved or moved its devices stay as they are.
+    private void HotplugPci(IProtocolMessage request)
+    {
+        Rejection? why = _lost != null ? new Rejection(RejectionCode.ResetRequired, LostReason)
+            : !_claim.By.IsNobody() ? new Rejection(RejectionCode.InProgress, _claim.What) : null;
+        if (why == null)
+        {
+            _pciHotplug.Forward(request);
+        }
+        else
+        {
+            Sender.Tell(HotplugRejected.Of("", why));
+        }
+    }
+
     // The hotplug coordinator owns the administrative states. Without one they stay as at power-on.
     private void DescribeCpus(IProtocolMessage query, Func<IProtocolMessage> fromPowerOn)
     {
@@ -381,13 +377,6 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         return new DescribeCpusPower(
             [.. cpus.Select(cpu => _machine.IsEnabled(cpu) ? HotplugState.Empty.NameOf(cpu) : "")],
             [.. cpus.Select(_machine.PowerOnCpus.AdminOf)]);
-    }
-
-    private BoardDevices DescribeDevices()
-    {
-        PlacedDevice[] listed = [.. _machine.Devices.Where(d => d.InQom && QomTypeAttribute.Of(d.Device) != null)];
-        return new BoardDevices(
-            [.. listed.Select(d => QomTypeAttribute.Of(d.Device)!)], [.. listed.Select(d => d.QomName ?? "")]);
     }
 
     // The actor that saves and loads a device: the GIC has its own supervisor.
@@ -460,7 +449,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
 
     private void ResetParts(IActorRef requester, bool resume, VmReset? happened)
     {
-        var waiting = new HashSet<IActorRef> { _gic, _devices };
+        var waiting = new HashSet<IActorRef> { _gic, _devices, _pciHotplug };
         if (_hotplug != null)
         {
             waiting.Add(_hotplug);

@@ -37,6 +37,15 @@ public sealed record PlacedDevice(string Id, IDevice Device, Placement At)
     /// <summary>The path among QEMU's objects of a device that a person has asked for; null for one of the machine itself.</summary>
     public string? QomPath { get; init; }
 
+    /// <summary>The type of such a device, as a person has asked for it.</summary>
+    public string QomType { get; init; } = "";
+
+    /// <summary>What it was made from; whoever takes it out of the machine disposes it.</summary>
+    public IDisposable? Config { get; init; }
+
+    /// <summary>Whether it came while the machine ran.</summary>
+    public bool IsHotplugged { get; init; }
+
     /// <summary>Its place among what firmware is to boot from; null for none.</summary>
     public BootEntry? Boot { get; init; }
 }

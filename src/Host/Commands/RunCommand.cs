@@ -65,6 +65,7 @@ public static class RunCommand
         bool statistics;
         VmSession opened;
         PidFile? pidFile = null;
+        DeviceMaker devices;
         string? elsewhere;
         try
         {
@@ -103,9 +104,11 @@ public static class RunCommand
                     .ConfigureAwait(false);
             }
 
+            devices = new DeviceMaker(options.Machine, config);
             opened = new VmSession(
                 config, monitors.Console.Write, monitors.Report, endpoint, state, options.ShutdownOnReset,
-                new MigrationTransport(options.Objects), isLoaded: (options.LoadVm ?? options.Incoming) != null)
+                new MigrationTransport(options.Objects), isLoaded: (options.LoadVm ?? options.Incoming) != null,
+                devices: devices)
             {
                 StaysAfterShutdown = options.StayAfterShutdown,
             };
@@ -165,6 +168,7 @@ public static class RunCommand
         pidFile?.Dispose();
         config.Firmware?.Code.File?.Dispose();
         config.Firmware?.Variables.File?.Dispose();
+        devices.Dispose();
         foreach (IDisposable device in config.VirtioMmio.Concat<IDisposable>(config.PciDevices))
         {
             device.Dispose();

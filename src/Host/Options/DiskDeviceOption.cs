@@ -82,9 +82,11 @@ public sealed record DiskDeviceOption
         Drivers.Contains(KeyValues.ParseOrJson(text, "driver").LastOrDefault(p => p.Key == "driver").Value);
 
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
-    public static DiskDeviceOption Parse(string text)
+    public static DiskDeviceOption Parse(string text) => Parse(KeyValues.ParseOrJson(text, "driver"));
+
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static DiskDeviceOption Parse(IReadOnlyList<(string Key, string? Value)> pairs)
     {
-        IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.ParseOrJson(text, "driver");
         bool isPci = pairs.Last(p => p.Key == "driver").Value != MmioDriver;
         var device = new DiskDeviceOption
         {

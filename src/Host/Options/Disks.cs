@@ -93,7 +93,7 @@ public static class Disks
     }
 
     // Each with its name; nodes that stand on another one take its file.
-    private static List<(string Name, DiskOption Image)> Name(IReadOnlyList<DiskOption> images, bool snapshot)
+    internal static List<(string Name, DiskOption Image)> Name(IReadOnlyList<DiskOption> images, bool snapshot)
     {
         var named = new List<(string Name, DiskOption Image)>();
         var indexes = new HashSet<(bool HasDevice, int Index)>();

@@ -22,8 +22,8 @@ public static class PciDeviceOption
     [
         (RootPort, "a port for one device, whose bus has the name id", [
             ("chassis", null, "<uint8> - taken, and of no use"), ("port", null, "<uint8> - the number of the link"),
-            ("slot", null, "<uint16> - taken, and of no use"), ("multifunction", null, "<bool> - on/off"),
-            ("hotplug", "off", "<bool> - off: devices are there from power-on"),
+            ("slot", null, "<uint16> - the number of the slot"), ("multifunction", null, "<bool> - on/off"),
+            ("hotplug", null, "<bool> - devices may come and go (on)"),
         ]),
         (Rng, "random numbers of the host", [
             ("rng", null, "<str> - an -object rng-random or rng-builtin"), ("disable-legacy", "on", "<OnOffAuto>"),
@@ -50,17 +50,23 @@ public static class PciDeviceOption
 
     /// <param name="earlier">The devices before it on the command line.</param>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
-    public static PciDeviceConfig Parse(string text, IReadOnlyList<PciDeviceConfig> earlier)
+    public static PciDeviceConfig Parse(string text, IReadOnlyList<PciDeviceConfig> earlier) =>
+        Parse(KeyValues.ParseOrJson(text, "driver"), earlier);
+
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static PciDeviceConfig Parse(IReadOnlyList<(string Key, string? Value)> pairs, IReadOnlyList<PciDeviceConfig> earlier)
     {
-        IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.ParseOrJson(text, "driver");
-        string driver = DriverOf(pairs)!;
-        (string Name, string? Value, string Help)[] properties = Find(driver)!.Value.Properties;
+        string driver = DriverOf(pairs) ?? "";
+        (string Name, string? Value, string Help)[] properties = Find(driver)?.Properties
+            ?? throw new OptionException($"'{UserText.Legible(driver)}' is not a valid device model name");
         string id = "";
         string? bus = null;
         PciSlot? slot = null;
         byte port = 0;
         int? vectors = null;
         var net = new VirtioNetConfig("", NetDeviceOption.NoMac) { Model = NetDeviceOption.PciDriver };
+        int number = 0;
+        bool hotplug = true;
         foreach ((string key, string? value) in pairs.Where(p => p.Key != "driver"))
         {
             switch (key)
@@ -75,8 +81,15 @@ public static class PciDeviceOption
                     slot = PciSlot.TryParse(value, out PciSlot given) ? given
                         : throw new OptionException($"Property '{driver}.addr' doesn't take value '{UserText.Legible(value ?? "")}'");
                     break;
+                case "slot" when driver == RootPort:
+                    number = QemuNumber.TryParse(value, out long place) && place is >= 0 and <= RootPortConfig.MostNumber ? (int)place
+                        : throw new OptionException($"Parameter 'slot' expects a number from 0 to {RootPortConfig.MostNumber}");
+                    break;
+                case "hotplug" when driver == RootPort:
+                    hotplug = KeyValues.Switch(key, value);
+                    break;
                 case "port":
-                    port = QemuNumber.TryParse(value, out long number) && number is >= 0 and <= byte.MaxValue ? (byte)number
+                    port = QemuNumber.TryParse(value, out long link) && link is >= 0 and <= byte.MaxValue ? (byte)link
                         : throw new OptionException($"Parameter 'port' expects a number from 0 to {byte.MaxValue}");
                     break;
                 case "vectors" when driver == NetDeviceOption.PciDriver:
@@ -98,7 +111,7 @@ public static class PciDeviceOption
                 : "Parameter 'id' expects an identifier: letters, digits, '-', '.', '_'");
         }
 
-        return driver == RootPort ? new RootPortConfig(id, bus, slot, port)
+        return driver == RootPort ? new RootPortConfig(id, bus, slot, port, number, hotplug)
             : new VirtioPciConfig(driver == NetDeviceOption.PciDriver ? net with { Id = id } : new VirtioRngConfig(id), bus, slot)
             {
                 Vectors = vectors,

@@ -20,7 +20,7 @@ public sealed record DeviceSetArguments(string Driver, string? Id, string AdminS
 
 public sealed record DeviceListPropertiesArguments(string Typename);
 
-/// <summary>Commands that plug, unplug, enable and disable devices. The only such devices are CPUs.</summary>
+/// <summary>Commands that plug and unplug CPUs and PCI devices, and enable and disable CPUs.</summary>
 public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
 {
     private static readonly IReadOnlyList<string> s_levels = CpuTopology.LocationMembers;
@@ -88,10 +88,26 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
 
     private Task<string> DeviceAdd(JsonObject given, bool textual, bool wait)
     {
+        if (given["driver"] is JsonValue d && d.TryGetValue(out string? named) && QomTypes.PciDrivers.Contains(QomTypes.Resolve(named)))
+        {
+            return Submit(ReadPci(given), wait);
+        }
+
         (_, string? id, Dictionary<string, int> location, _) = Read(given, textual, adminState: false);
         int cpu = Locate(location);
         return Submit(new PlugVcpu(id ?? $"cpu-{cpu}", cpu), wait);
     }
+
+    // The members in the form of the command line, where a switch is on or off.
+    private static PlugDevice ReadPci(JsonObject given) => new(
+        [.. given.Select(g => g.Key)],
+        [.. given.Select(g => g.Value switch
+        {
+            JsonValue v when v.TryGetValue(out string? text) => g.Key == "driver" ? QomTypes.Resolve(text) : text,
+            JsonValue v when v.TryGetValue(out bool on) => on ? "on" : "off",
+            JsonValue v => v.ToJsonString(),
+            _ => throw new QapiException($"Invalid parameter type for '{g.Key}', expected: string"),
+        })]);
 
     private async Task<string> DeviceSet(JsonObject given, bool textual, bool wait)
     {
@@ -193,13 +209,19 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
         vm.Config.Topology.Find(given, out int cpu) is { } wrong ? throw new QapiException(wrong) : cpu;
 
     /// <summary>
-    /// Asks the guest to give a CPU back. Returns when the request is accepted; an event tells how it ends.
+    /// Asks the guest to give a CPU or a PCI device back. Returns when the request is accepted; an event tells how it ends.
     /// </summary>
-    /// <param name="id">The id or the QOM path of the CPU.</param>
+    /// <param name="id">The id or the QOM path.</param>
     /// <param name="wait">As for <see cref="DeviceAdd(string, bool)"/>.</param>
     /// <exception cref="QapiException">The request is rejected, in QEMU's words.</exception>
     public async Task<string> DeviceDel(string id, bool wait = false)
     {
+        BoardDevices devices = await vm.Ask<BoardDevices>(new GetBoardDevices()).ConfigureAwait(false);
+        if (devices.UserPaths.Any(path => path == id || path == CpuCommands.PathOf(id)))
+        {
+            return await Submit(new UnplugDevice(id), wait).ConfigureAwait(false);
+        }
+
         if (id.StartsWith('/'))
         {
             string[] names = await cpus.Names().ConfigureAwait(false);

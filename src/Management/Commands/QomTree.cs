@@ -58,6 +58,7 @@ internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
     {
         string?[] paths = await cpus.QomPaths().ConfigureAwait(false);
         var peripheral = new Node("container", [], []);
+        var anonymous = new Node("container", [], []);
         var unattached = new Node("container", [], []);
         for (int cpu = 0; cpu < paths.Length; cpu++)
         {
@@ -73,10 +74,17 @@ internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
         List<(string Name, Node Child)> children =
         [
             ("peripheral", peripheral),
-            ("peripheral-anon", new Node("container", [], [])),
+            ("peripheral-anon", anonymous),
             ("unattached", unattached),
         ];
         BoardDevices devices = await vm.Ask<BoardDevices>(new GetBoardDevices()).ConfigureAwait(false);
+
+        for (int i = 0; i < devices.UserPaths.Length; i++)
+        {
+            string[] names = devices.UserPaths[i].Split('/');
+            Node container = names[2] == "peripheral" ? peripheral : anonymous;
+            container.Children.Add((names[^1], UserDevice(devices.UserTypes[i], devices.Hotplugged[i])));
+        }
 
         // QOM numbers the objects of /machine/unattached in the order in which they are made: cold-booted CPUs come first.
         int number = config.EnabledCpus + config.DisabledCpus;
@@ -115,6 +123,18 @@ internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
         return new Node("container", [("machine", machine)], []);
     }
 
+    // A virtio device on PCI is a function with the device behind it.
+    private static Node UserDevice(string type, bool hotplugged)
+    {
+        Node device = Device(type, hotplugged, []);
+        if (type.StartsWith("virtio-", StringComparison.Ordinal) && type.EndsWith("-pci", StringComparison.Ordinal))
+        {
+            device.Children.Add(("virtio-backend", Device($"{type[..^4]}-device", hotplugged, [])));
+        }
+
+        return device;
+    }
+
     private Node Cpu(int cpu, bool plugged)
     {
         CpuInstanceProperties at = cpus.PropertiesOf(cpu);
@@ -134,5 +154,5 @@ internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
 
     private static Node Device(string type, bool hotplugged, List<(string, string, JsonNode?)> properties) => new(
         type, [], [("realized", "bool", true), ("hotplugged", "bool", hotplugged),
-            ("hotpluggable", "bool", QomTypes.Implements(type, "cpu")), .. properties]);
+            ("hotpluggable", "bool", QomTypes.Implements(type, "cpu") || QomTypes.IsPluggable(type)), .. properties]);
 }

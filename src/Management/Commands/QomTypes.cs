@@ -6,6 +6,10 @@ namespace Vmm.Management.Commands;
 /// <summary>QEMU's names for the types of the machine's objects, each with its parent.</summary>
 internal static class QomTypes
 {
+    /// <summary>The types of devices that can be put into a slot of a running machine, and of the port that has it.</summary>
+    public static IReadOnlyList<string> PciDrivers { get; } =
+        ["pcie-root-port", "virtio-9p-pci", "virtio-balloon-pci", "virtio-blk-pci", "virtio-net-pci", "virtio-rng-pci", "virtio-serial-pci"];
+
     private static readonly (string Name, string? Parent, bool Abstract)[] s_types =
     [
         ("object", null, true),
@@ -14,11 +18,19 @@ internal static class QomTypes
         ("virt-machine", "machine", false),
         ("device", "object", true),
         ("sys-bus-device", "device", true),
+        ("pci-device", "device", true),
+        .. PciDrivers.Select(name => (name, (string?)"pci-device", false)),
         ("cpu", "device", true),
         ("arm-cpu", "cpu", true),
         .. CpuModel.All.Select(m => (m.Name + CpuCommands.Suffix, (string?)"arm-cpu", false)),
         .. QomTypeAttribute.All.Select(name => (name, (string?)"sys-bus-device", false)),
     ];
+
+    /// <summary>The name behind QEMU's short ones, which leave the bus out.</summary>
+    public static string Resolve(string name) => PciDrivers.Contains($"{name}-pci") ? $"{name}-pci" : name;
+
+    /// <summary>Whether a device of a type can be put into a slot of a running machine.</summary>
+    public static bool IsPluggable(string name) => PciDrivers.Contains(name) && name != "pcie-root-port";
 
     public static bool Exists(string name) => s_types.Any(t => t.Name == name);
 

@@ -33,9 +33,10 @@ public sealed record DeviceUnplugGuestErrorEvent(string? Device, string Path);
 public sealed record AcpiDeviceOstEvent(AcpiOstInfo Info);
 
 /// <summary>The end of a request to plug, unplug, enable or disable a CPU.</summary>
-/// <param name="Device">The id of the CPU.</param>
+/// <param name="Device">The id of the CPU or device.</param>
+/// <param name="CpuIndex">Null for a device that is no CPU.</param>
 /// <param name="OstStatus">The status of the guest's _OST for a refusal (ACPI 6.5, section 6.3.5); otherwise null.</param>
-public sealed record HotplugOutcomeEvent(string Device, string Path, long CpuIndex, HotplugOperation Operation, HotplugOutcomeKind Result,
+public sealed record HotplugOutcomeEvent(string Device, string Path, long? CpuIndex, HotplugOperation Operation, HotplugOutcomeKind Result,
     long? OstStatus);
 
 /// <summary>Translates what the VM publishes into QAPI events. One thread at a time.</summary>
@@ -133,19 +134,21 @@ public sealed class VmEvents
 
     private static IEnumerable<(string Name, object? Data)> OfOutcome(HotplugOutcome outcome)
     {
-        string path = CpuCommands.PathOf(outcome.Id);
+        string path = outcome.QomPath.Length > 0 ? outcome.QomPath : CpuCommands.PathOf(outcome.Id);
         switch (outcome)
         {
             case { Operation: HotplugOperation.Unplug, Kind: HotplugOutcomeKind.Done }:
-                yield return ("DEVICE_DELETED", new DeviceDeletedEvent(outcome.Id, path));
+                yield return ("DEVICE_DELETED", new DeviceDeletedEvent(outcome.Id.Length > 0 ? outcome.Id : null, path));
                 break;
-            case { Operation: HotplugOperation.Unplug, Kind: HotplugOutcomeKind.Refused }:
+            // QEMU has this event of CPUs, and not of devices in slots, whose guest has no words for a refusal.
+            case { Operation: HotplugOperation.Unplug, Kind: HotplugOutcomeKind.Refused, Cpu: >= 0 }:
                 yield return ("DEVICE_UNPLUG_GUEST_ERROR", new DeviceUnplugGuestErrorEvent(outcome.Id, path));
                 break;
         }
 
-        long? status = outcome.Kind == HotplugOutcomeKind.Refused ? outcome.OstStatus : null;
-        yield return (HotplugOutcomeName, new HotplugOutcomeEvent(outcome.Id, path, outcome.Cpu, outcome.Operation, outcome.Kind, status));
+        long? status = outcome.Kind == HotplugOutcomeKind.Refused && outcome.Cpu >= 0 ? outcome.OstStatus : null;
+        long? cpu = outcome.Cpu >= 0 ? outcome.Cpu : null;
+        yield return (HotplugOutcomeName, new HotplugOutcomeEvent(outcome.Id, path, cpu, outcome.Operation, outcome.Kind, status));
     }
 
     private static ShutdownCauseName CauseOf(ShutdownCause cause) => cause switch

@@ -71,7 +71,7 @@ internal sealed class FakeVm : IAsyncDisposable
         {
             GetVcpuStates => new VcpuStates(
                 [VcpuState.Running, VcpuState.Running, VcpuState.PoweredOff, VcpuState.PoweredOff, VcpuState.None, VcpuState.None]),
-            GetBoardDevices => new BoardDevices(["arm-gicv3", "pl011", "fw_cfg_mem"], ["", "", "fw_cfg"]),
+            GetBoardDevices => new BoardDevices(["arm-gicv3", "pl011", "fw_cfg_mem"], ["", "", "fw_cfg"], [], [], []),
             GetCpusPowerState => new CpusPowerState(
                 ["cpu-0", "cpu-1", "cpu-2", "cpu-3", "", ""],
                 [.. Enumerable.Repeat(CpuAdminState.Enabled, 4), CpuAdminState.Removed, CpuAdminState.Removed],

@@ -30,7 +30,9 @@ public sealed class VirtBoard : IBoard, IDisposable
     // INTA to INTD of the PCI host bridge.
     private static readonly IntId[] s_pciInterrupts = [new(35), new(36), new(37), new(38)];
 
-    private readonly List<PlacedDevice> _devices = [];
+    // Grows while the board is made. From then on a PCI device that comes or goes replaces the list as a whole, so that whoever iterates
+    // one needs no lock; one thread at a time does it.
+    private List<PlacedDevice> _devices = [];
 
     // How many devices that a person has asked for have no name.
     private int _anonymous;
@@ -94,7 +96,7 @@ public sealed class VirtBoard : IBoard, IDisposable
 
     public BoardMap Map => VirtMap.Board;
 
-    public IReadOnlyList<PlacedDevice> Devices => _devices;
+    public IReadOnlyList<PlacedDevice> Devices => Volatile.Read(ref _devices);
 
     public PhysicalAddressSpace Bus { get; } = new();
 
@@ -145,20 +147,71 @@ public sealed class VirtBoard : IBoard, IDisposable
         }
     }
 
-    // A PCI device is placed by the bus that it is on, and not by addresses.
-    private void AddPci(PciDeviceConfig device)
+    /// <summary>
+    /// Puts a device into the slot of a port while the machine runs. The guest does not hear of it before
+    /// <see cref="PcieRootPort.Announce"/>.
+    /// </summary>
+    /// <exception cref="InvalidDataException">It cannot go there: one line, in QEMU's words.</exception>
+    public PlacedDevice Plug(PciDeviceConfig device)
     {
-        PciBus bus = Pci.FindBus(device.Bus) ?? throw new InvalidDataException($"Bus '{device.Bus}' not found");
+        PciBus bus = BusOf(device);
+        if (bus.Bridge is not PcieRootPort port)
+        {
+            throw new InvalidDataException($"Bus '{bus.Name}' does not support hotplugging");
+        }
+
+        if (!port.CanHotplug)
+        {
+            throw new InvalidDataException("Hot-plug failed: unsupported by the port device "
+                + $"'{_devices.First(d => d.Device == port).QomPath!.Split('/')[^1]}'");
+        }
+
+        if (device is RootPortConfig)
+        {
+            throw new InvalidDataException("Device 'pcie-root-port' does not support hotplugging");
+        }
+
+        PlacedDevice placed = Place(device, bus, isHot: true);
+        Volatile.Write(ref _devices, [.. _devices, placed]);
+        return placed;
+    }
+
+    /// <summary>Forgets a device that is off its bus.</summary>
+    public void Forget(PlacedDevice device) => Volatile.Write(ref _devices, [.. _devices.Where(d => d != device)]);
+
+    // A PCI device is placed by the bus that it is on, and not by addresses.
+    private void AddPci(PciDeviceConfig device) => _devices.Add(Place(device, BusOf(device), isHot: false));
+
+    private PciBus BusOf(PciDeviceConfig device) =>
+        Pci.FindBus(device.Bus) ?? throw new InvalidDataException($"Bus '{device.Bus}' not found");
+
+    private PlacedDevice Place(PciDeviceConfig device, PciBus bus, bool isHot)
+    {
         PciSlot slot = device.Slot ?? bus.FirstFree
-            ?? throw new InvalidDataException($"PCI: no slot/function available for {device.Id}, all in use or reserved");
-        PciFunction function = device.Make($"pci-{(device.Id.Length > 0 ? device.Id : $"{bus.Name}-{slot}")}", bus, Bus);
-        bus.Add(function, slot);
-        _devices.Add(new PlacedDevice(function.Id, function, new Placement([], []))
+            ?? throw new InvalidDataException($"PCI: no slot/function available for {device.Driver}, all in use or reserved");
+        if (isHot && slot.Function != 0)
+        {
+            throw new InvalidDataException("not supported: hotplug of a function other than 0");
+        }
+
+        if (device.Id.Length > 0 && _devices.Any(d => d.QomPath == $"/machine/peripheral/{device.Id}"))
+        {
+            throw new InvalidDataException($"Duplicate device ID '{device.Id}'");
+        }
+
+        // Its saved state goes by the place, too.
+        string place = $"{bus.Name}-{slot}";
+        PciFunction function = device.Make(device.Id.Length > 0 ? $"pci-{device.Id}@{place}" : $"pci-{place}", bus, Bus);
+        bus.Add(function, slot, isHot);
+        return new PlacedDevice(function.Id, function, new Placement([], []))
         {
             InQom = false,
             QomPath = QomPathOf(device.Id),
+            QomType = device.Driver,
+            IsHotplugged = isHot,
+            Config = device,
             Boot = BootOf(device.BootIndex, function.FirmwarePath + device.BootPath),
-        });
+        };
     }
 
     // QEMU fills the slots from the last one on, in the order of the command line (hw/arm/virt.c, create_virtio_devices).
@@ -178,7 +231,7 @@ public sealed class VirtBoard : IBoard, IDisposable
         foreach (VirtioConfig device in Config.VirtioMmio.Take(VirtioSlots))
         {
             int at = _devices.FindLastIndex(d => d.Device is VirtioMmio { Device: not null } && d.QomPath == null);
-            _devices[at] = _devices[at] with { QomPath = QomPathOf(device.Id) };
+            _devices[at] = _devices[at] with { QomPath = QomPathOf(device.Id), QomType = $"{device.TypeName}-device" };
         }
     }
 

@@ -83,7 +83,6 @@ public sealed class VirtMachine : IDisposable
             new PowerOnUnit(config.PossibleCpus, () => PowerOnSet.Of(Config), Adopt), Psci, .. Cpus, Clock,
             .. Cpus.Select(cpu => cpu.Timer!.StateUnitOf(cpu.Index)),
         ];
-        StateUnits = [.. CpuUnits, .. Board.Devices.SelectMany(d => d.Device.StateUnits)];
         Board.CpuHotplug.Ejecting = cpu => Psci.SetEnabled(cpu, false);
         Board.FwCfg.Offer(FirmwareBoot.Items(Board));
         if (config.Firmware is { } firmware)
@@ -125,7 +124,7 @@ public sealed class VirtMachine : IDisposable
     /// Everything that is saved of the machine except RAM, in the order of loading: first which CPUs there are at power-on, then CPUs, then
     /// the clock and what depends on it, then whatever drives interrupts.
     /// </summary>
-    public IReadOnlyList<IStateUnit> StateUnits { get; }
+    public IReadOnlyList<IStateUnit> StateUnits => [.. CpuUnits, .. Board.Devices.SelectMany(d => d.Device.StateUnits)];
 
     /// <summary>Those of them that are no device's.</summary>
     public IReadOnlyList<IStateUnit> CpuUnits { get; }

@@ -42,11 +42,19 @@ public abstract class PciBridge : PciFunction
     /// <summary>The bus behind the bridge.</summary>
     public PciBus Secondary { get; }
 
+    /// <summary>Whether the bridge passes anything on.</summary>
+    internal virtual bool PassesLocked => true;
+
+    /// <summary>A device has been put on the bus behind it before the machine runs.</summary>
+    internal virtual void BusChangedLocked()
+    {
+    }
+
     internal int SecondaryLocked => (int)Config.Get(SecondaryBus, 1);
 
     /// <summary>Whether the bridge leads to a bus with this number, directly or over others.</summary>
     internal bool LeadsToLocked(int bus) =>
-        SecondaryLocked is > 0 and var first && bus >= first && bus <= (int)Config.Get(SubordinateBus, 1);
+        PassesLocked && SecondaryLocked is > 0 and var first && bus >= first && bus <= (int)Config.Get(SubordinateBus, 1);
 
     /// <summary>The addresses of I/O that are passed on.</summary>
     internal PciWindow IoWindowLocked => Window(
@@ -80,7 +88,19 @@ public abstract class PciBridge : PciFunction
             reset = !before && IsResettingLocked ? [.. Secondary.FunctionsLocked] : [];
         }
 
-        Array.ForEach(reset, function => function.Reset());
+        Array.ForEach(reset, function => function.ResetByBus());
+    }
+
+    internal override void ResetByBus()
+    {
+        PciFunction[] behind;
+        lock (ConfigLock)
+        {
+            behind = [.. Secondary.FunctionsLocked];
+        }
+
+        Array.ForEach(behind, function => function.ResetByBus());
+        base.ResetByBus();
     }
 
     private bool IsResettingLocked => (Config.Get16(BridgeControl) & BridgeReset) != 0;

@@ -38,8 +38,9 @@ public sealed class PciBus(PciHost host, string name, PciBridge? bridge)
     }
 
     /// <summary>Puts a function on the bus.</summary>
+    /// <param name="isHot">While the machine runs: the guest is told of it by the port, and by nothing else.</param>
     /// <exception cref="InvalidDataException">There is no such place, or it is taken: one line.</exception>
-    public void Add(PciFunction function, PciSlot slot)
+    public void Add(PciFunction function, PciSlot slot, bool isHot = false)
     {
         lock (host.Lock)
         {
@@ -66,9 +67,22 @@ public sealed class PciBus(PciHost host, string name, PciBridge? bridge)
                 first.Config.Add([new(PciSpec.HeaderType, 1, first.Config.Get(PciSpec.HeaderType, 1) | PciSpec.HeaderMultifunction)]);
             }
 
-            (function.Bus, function.Slot) = (this, slot);
+            (function.Bus, function.Slot, function.IsOnBus) = (this, slot, true);
             _functions[slot.Number] = function;
+            if (!isHot)
+            {
+                bridge?.BusChangedLocked();
+            }
+
             host.UpdateLocked();
         }
+    }
+
+    /// <summary>Takes a function off the bus, which neither interrupts nor is heard from then on.</summary>
+    internal void RemoveLocked(PciFunction function)
+    {
+        _functions[function.Slot.Number] = null;
+        function.IsOnBus = false;
+        host.UpdateLocked();
     }
 }

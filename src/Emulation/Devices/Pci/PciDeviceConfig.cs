@@ -8,6 +8,9 @@ namespace Vmm.Emulation.Devices.Pci;
 /// <param name="Slot">Its place there; null for the first that is free.</param>
 public abstract record PciDeviceConfig(string Id, string? Bus, PciSlot? Slot) : IDisposable
 {
+    /// <summary>The name of its type, as in <c>-device</c>.</summary>
+    public abstract string Driver { get; }
+
     /// <summary>Makes the function for a bus.</summary>
     /// <param name="id">The name on the board.</param>
     public abstract PciFunction Make(string id, PciBus bus, IDmaMemory memory);
@@ -24,8 +27,16 @@ public abstract record PciDeviceConfig(string Id, string? Bus, PciSlot? Slot) : 
 
 /// <summary>A root port (<c>-device pcie-root-port</c>).</summary>
 /// <param name="Port">The number of its link.</param>
-public sealed record RootPortConfig(string Id, string? Bus, PciSlot? Slot, byte Port) : PciDeviceConfig(Id, Bus, Slot)
+/// <param name="Number">The number of its slot (<c>slot=</c>).</param>
+/// <param name="Hotplug">Whether devices may come and go.</param>
+public sealed record RootPortConfig(string Id, string? Bus, PciSlot? Slot, byte Port, int Number = 0, bool Hotplug = true)
+    : PciDeviceConfig(Id, Bus, Slot)
 {
+    public override string Driver => "pcie-root-port";
+
+    /// <summary>The largest number of a slot.</summary>
+    public const int MostNumber = PcieSlotSpec.MostNumber;
+
     public override PciFunction Make(string id, PciBus bus, IDmaMemory memory) =>
-        new PcieRootPort(id, Id.Length > 0 ? Id : id, bus.Host, Port);
+        new PcieRootPort(id, Id.Length > 0 ? Id : id, bus.Host, Port, Number, Hotplug);
 }

@@ -21,6 +21,7 @@ public abstract partial class PciFunction(string id, PciConfigSpace config, int 
 {
     private readonly List<PciBar> _bars = [];
     private bool _interrupt;
+    private bool _isOnBus;
 
     /// <summary>The name on the board.</summary>
     public string Id => id;
@@ -29,6 +30,13 @@ public abstract partial class PciFunction(string id, PciConfigSpace config, int 
     public PciBus Bus { get; internal set; } = null!;
 
     public PciSlot Slot { get; internal set; }
+
+    /// <summary>Whether it is on the bus; false for one that has been taken off, and is to be cleared away. Any thread.</summary>
+    public bool IsOnBus
+    {
+        get => Volatile.Read(ref _isOnBus);
+        internal set => Volatile.Write(ref _isOnBus, value);
+    }
 
     public IReadOnlyList<PciBar> Bars => _bars;
 
@@ -64,13 +72,28 @@ public abstract partial class PciFunction(string id, PciConfigSpace config, int 
     internal bool AssertsPinLocked => _interrupt && (config.Get16(PciSpec.Command) & PciSpec.CommandInterruptDisable) == 0;
 
     /// <summary>Whether the function may access memory and send messages.</summary>
-    internal bool IsMasterLocked => (config.Get16(PciSpec.Command) & PciSpec.CommandMaster) != 0;
+    internal bool IsMasterLocked => IsOnBus && (config.Get16(PciSpec.Command) & PciSpec.CommandMaster) != 0;
 
     /// <summary>The lock of the host, which guards configuration space.</summary>
     protected Lock ConfigLock => Bus.Host.Lock;
 
     /// <summary>Sets the registers to their values at power-on, and lowers the interrupt.</summary>
     public virtual void Reset()
+    {
+        lock (ConfigLock)
+        {
+            config.Reset();
+            _interrupt = false;
+            ConfigChangedLocked();
+            Bus.Host.UpdateLocked();
+        }
+    }
+
+    /// <summary>
+    /// A reset by the guest: of the bus, of the function alone, or by taking its power. What the function's backend has under way ends
+    /// meanwhile. Any thread, without a lock.
+    /// </summary>
+    internal virtual void ResetByBus()
     {
         lock (ConfigLock)
         {

@@ -138,7 +138,7 @@ public sealed partial class PciHost
                 }
             }
 
-            if (function is PciBridge bridge)
+            if (function is PciBridge { PassesLocked: true } bridge)
             {
                 // A window that reaches beyond one before it passes on what both have.
                 PciWindow[] behind = io ? [bridge.IoWindowLocked] : [bridge.MemoryWindowLocked, bridge.PrefetchableWindowLocked];

@@ -6,6 +6,9 @@ namespace Vmm.Emulation.Devices.Virtio;
 /// <param name="Id">The name that the user gave it (<c>id=</c>); empty for none.</param>
 public abstract record VirtioConfig(string Id) : IDisposable
 {
+    /// <summary>The name of its type in front of that of the transport, such as <c>virtio-blk</c>.</summary>
+    public abstract string TypeName { get; }
+
     /// <summary><c>bootindex=</c>: the place among what firmware is to boot from, the lowest first; null for none.</summary>
     public int? BootIndex { get; init; }
 

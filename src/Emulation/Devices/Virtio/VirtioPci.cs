@@ -17,6 +17,9 @@ public sealed partial class VirtioPci : PciFunction, IVirtioTransport, IMmioDevi
     private readonly PciMsix? _msix;
     private readonly int _access;
 
+    // The capability of PCI Express; 0 on the root bus.
+    private readonly int _express;
+
     // Over what follows. A call of the device comes with its lock held, so none is made from under this one. Lock order:
     // device → this → PCI host.
     private readonly Lock _lock = new();
@@ -59,7 +62,7 @@ public sealed partial class VirtioPci : PciFunction, IVirtioTransport, IMmioDevi
             new PciRegister(SizeField, 4, 0, Writable: uint.MaxValue));
         if (bus.Bridge != null)
         {
-            PciExpress.AddCapability(Config, PciExpress.Endpoint);
+            _express = PciExpress.AddCapability(Config, PciExpress.Endpoint);
         }
 
         device.Connect(this);
@@ -100,6 +103,22 @@ public sealed partial class VirtioPci : PciFunction, IVirtioTransport, IMmioDevi
         }
 
         base.Reset();
+    }
+
+    internal override void ResetByBus()
+    {
+        _device.WriteStatus(VirtioStatus.None);
+        lock (_lock)
+        {
+            ResetLocked();
+        }
+
+        lock (ConfigLock)
+        {
+            _msix?.ResetLocked();
+        }
+
+        base.ResetByBus();
     }
 
     public ulong Read(ulong offset, int size)
@@ -144,6 +163,11 @@ public sealed partial class VirtioPci : PciFunction, IVirtioTransport, IMmioDevi
         else
         {
             base.WriteConfig(offset, size, value);
+            int control = _express + PciExpress.DeviceControl + 1 - offset;
+            if (_express != 0 && control >= 0 && control < size && ((value >> (control * 8)) & (PciExpress.FunctionReset >> 8)) != 0)
+            {
+                ResetByBus();
+            }
         }
     }
 

@@ -10,6 +10,8 @@ public sealed record VirtioPciConfig(VirtioConfig Device, string? Bus, PciSlot? 
     /// <summary><c>vectors=</c>: of MSI-X, 0 for none; null for one of each queue and one of changes.</summary>
     public int? Vectors { get; init; }
 
+    public override string Driver => $"{Device.TypeName}-pci";
+
     public override int? BootIndex => Device.BootIndex;
 
     public override string BootPath => Device.BootPath;

@@ -199,6 +199,8 @@ public sealed class VirtioBalloon : VirtioDevice
 /// <summary>A balloon of the command line.</summary>
 public sealed record VirtioBalloonConfig(string Id) : VirtioConfig(Id)
 {
+    public override string TypeName => "virtio-balloon";
+
     /// <summary>The driver may take pages again when the guest has none left (<c>deflate-on-oom=</c>).</summary>
     public bool DeflateOnOutOfMemory { get; init; }
 

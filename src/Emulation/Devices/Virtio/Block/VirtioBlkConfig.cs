@@ -63,6 +63,8 @@ public sealed record VirtioBlkConfig(string Id, BlockBackend Disk) : VirtioConfi
     /// <summary><c>packed=</c>, <c>event_idx=</c>, <c>indirect_desc=</c>.</summary>
     public VirtioFeatures Rings { get; init; } = VirtioFeatures.EventIndex | VirtioFeatures.IndirectDescriptors;
 
+    public override string TypeName => "virtio-blk";
+
     public override string BootPath => "/disk@0,0";
 
     public override void Dispose()

@@ -14,6 +14,8 @@ public sealed record VirtioNetConfig(string Id, ulong Mac) : VirtioConfig(Id)
         | VirtioNetFeatures.ControlQueue | VirtioNetFeatures.ControlRx | VirtioNetFeatures.ControlVlan
         | VirtioNetFeatures.ControlRxExtra | VirtioNetFeatures.GuestAnnounce | VirtioNetFeatures.ControlMac;
 
+    public override string TypeName => "virtio-net";
+
     /// <summary>The name in <c>info network</c> where the user gave none, as QEMU makes it: the driver and a number.</summary>
     public string Name { get; init; } = Id;
 

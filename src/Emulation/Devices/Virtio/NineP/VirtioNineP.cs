@@ -212,6 +212,8 @@ public sealed class VirtioNineP : VirtioDevice
 /// <param name="Tag">Its name for clients (<c>mount_tag=</c>), at most <see cref="LongestTag"/> bytes.</param>
 public sealed record VirtioNinePConfig(string Id, string Tag, SharedFolder Folder) : VirtioConfig(Id)
 {
+    public override string TypeName => "virtio-9p";
+
     /// <summary>As QEMU has it (MAX_TAG_LEN).</summary>
     public const int LongestTag = 32;
 

@@ -92,5 +92,7 @@ public sealed class VirtioRng(IDmaMemory memory) : VirtioDevice(
 /// <summary>An entropy device of the command line.</summary>
 public sealed record VirtioRngConfig(string Id) : VirtioConfig(Id)
 {
+    public override string TypeName => "virtio-rng";
+
     public override VirtioDevice Make(IDmaMemory memory) => new VirtioRng(memory);
 }

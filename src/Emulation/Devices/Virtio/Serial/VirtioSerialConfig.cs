@@ -18,6 +18,8 @@ public sealed record SerialPortConfig(string Id, int Number, string Name, bool I
 /// <param name="PortCount">How many ports there may be (<c>max_ports=</c>).</param>
 public sealed record VirtioSerialConfig(string Id, int PortCount, IReadOnlyList<SerialPortConfig> Ports) : VirtioConfig(Id)
 {
+    public override string TypeName => "virtio-serial";
+
     /// <summary>As QEMU has it.</summary>
     public const int MostPorts = 31;
 

@@ -1,0 +1,324 @@
+using Akka.Actor;
+using Vmm.Actors.Devices;
+using Vmm.Actors.Hosting;
+using Vmm.Actors.Protocol;
+using Vmm.Actors.Vm;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Devices.Pci;
+
+namespace Vmm.Actors.Hotplug;
+
+/// <summary>
+/// Puts PCI devices into slots of root ports, and takes them out again, while the guest runs. It owns the requests that are under way: each
+/// ends once, and whoever asked and the event stream are told.
+/// <code>
+/// plug:   on the bus → has its actor → guest told (presence, button) → accepted → power and its indicator on: done
+/// unplug: button → accepted → guest turns both off: off the bus in that write → actor ends → disk closed: done (DEVICE_DELETED)
+/// </code>
+/// A request that the guest does not answer is timed out and stays pending. A reset ends all: what is in a slot is found at the next boot.
+/// A guest that lets a device go unasked loses it, as with QEMU.
+/// </summary>
+public sealed class PciHotplugCoordinator : MessageActor, IWithTimers
+{
+    // How long a device that was asked back is not asked for again (QEMU, pcie_cap_slot_unplug_request_cb).
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
+
+    private readonly IVmMachine _machine;
+    private readonly IDeviceMaker _maker;
+    private readonly IActorRef _devices;
+    private readonly TimeSpan _timeout;
+    private readonly TimeProvider _time;
+    private readonly PcieRootPort[] _ports;
+
+    // Requests under way, by the device; and devices whose actors are being stopped.
+    private readonly Dictionary<PlacedDevice, Pending> _pending = [];
+    private readonly HashSet<PlacedDevice> _leaving = [];
+
+    // Who waits for the end of a reset; null for nobody.
+    private IActorRef? _resetter;
+
+    private sealed record SlotChanged(PcieRootPort Port);
+
+    private sealed record Overdue(PlacedDevice Device, Pending Request);
+
+    /// <summary>A request under way.</summary>
+    private sealed class Pending(HotplugOperation operation, long at)
+    {
+        public HotplugOperation Operation => operation;
+
+        /// <summary>When it was last asked for, in ticks of the clock.</summary>
+        public long At { get; set; } = at;
+
+        public HashSet<IActorRef> Requesters { get; } = [];
+
+        /// <summary>The device has no actor yet, and the guest has not heard of it.</summary>
+        public bool Starts { get; set; } = operation == HotplugOperation.Plug;
+
+        /// <summary>The guest has begun to let it go.</summary>
+        public bool Began { get; set; }
+    }
+
+    public PciHotplugCoordinator(IVmMachine machine, IDeviceMaker maker, IActorRef devices, TimeSpan timeout, TimeProvider? time = null)
+    {
+        (_machine, _maker, _devices, _timeout, _time) = (machine, maker, devices, timeout, time ?? TimeProvider.System);
+        _ports = [.. machine.Devices.Select(d => d.Device).OfType<PcieRootPort>()];
+        Receive<PlugDevice>(Plug);
+        Receive<UnplugDevice>(Unplug);
+        Receive<DeviceStarted>(started => Announce(started.Device));
+        Receive<DeviceEnded>(ended => Forget(ended.Device));
+        Receive<SlotChanged>(changed =>
+        {
+            changed.Port.Changed.Acknowledge();
+            Look(changed.Port);
+        });
+        Receive<Overdue>(TellOverdue);
+        Receive<ResetDevices>(_ => Reset());
+    }
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    protected override void PreStart()
+    {
+        IActorRef self = Self;
+        foreach (PcieRootPort port in _ports)
+        {
+            port.Changed.Connect(() => self.Tell(new SlotChanged(port)));
+
+            // What another coordinator has not cleared away.
+            Look(port);
+        }
+    }
+
+    protected override void PostStop()
+    {
+        Array.ForEach(_ports, port => port.Changed.Connect(null));
+        foreach (PlacedDevice device in _pending.Keys.ToArray())
+        {
+            End(device, HotplugOutcomeKind.Cancelled);
+        }
+    }
+
+    private static PcieRootPort PortOf(PlacedDevice device) => (PcieRootPort)((PciFunction)device.Device).Bus.Bridge!;
+
+    private static string NameOf(PlacedDevice device) =>
+        device.QomPath is { } path && path.StartsWith(Peripheral, StringComparison.Ordinal) ? path[Peripheral.Length..] : "";
+
+    private const string Peripheral = "/machine/peripheral/";
+
+    private void Plug(PlugDevice plug)
+    {
+        string id = "";
+        PciDeviceConfig? made = null;
+        try
+        {
+            (string Key, string? Value)[] properties = [.. plug.Keys.Zip(plug.Values)];
+            id = HotplugState.Legible(properties.LastOrDefault(p => p.Key == "id").Value ?? "");
+            made = _maker.Make(properties);
+            PlacedDevice device = _machine.Plug(made);
+            var request = new Pending(HotplugOperation.Plug, _time.GetTimestamp());
+            request.Requesters.Add(Sender);
+            _pending.Add(device, request);
+            _devices.Tell(new StartDevice(device));
+        }
+        catch (InvalidDataException e)
+        {
+            if (made != null)
+            {
+                made.Dispose();
+                _maker.Left(made);
+            }
+
+            Sender.Tell(new HotplugRejected(id, RejectionCode.InvalidArgument, e.Message));
+        }
+    }
+
+    private void Announce(PlacedDevice device)
+    {
+        PortOf(device).Announce();
+        if (_pending.TryGetValue(device, out Pending? request))
+        {
+            request.Starts = false;
+            Accept(device, request, [.. request.Requesters]);
+        }
+    }
+
+    private void Accept(PlacedDevice device, Pending request, params IActorRef[] requesters)
+    {
+        Array.ForEach(requesters, requester => requester.Tell(new HotplugAccepted(NameOf(device), -1)));
+        Timers.StartSingleTimer(device, new Overdue(device, request), _timeout);
+        Look(PortOf(device));
+    }
+
+    private void Unplug(UnplugDevice unplug)
+    {
+        PlacedDevice? device = _machine.Devices.FirstOrDefault(d => d.QomPath != null
+            && (d.QomPath == unplug.Id || d.QomPath == Peripheral + unplug.Id));
+        if (device == null)
+        {
+            Sender.Tell(new HotplugRejected(
+                HotplugState.Legible(unplug.Id), RejectionCode.DeviceNotFound, $"Device '{HotplugState.Legible(unplug.Id)}' not found"));
+            return;
+        }
+
+        if (RefuseUnplug(device) is { } why)
+        {
+            Sender.Tell(HotplugRejected.Of(NameOf(device), why));
+            return;
+        }
+
+        if (_pending.TryGetValue(device, out Pending? request) && request.Operation == HotplugOperation.Plug)
+        {
+            End(device, HotplugOutcomeKind.Cancelled);
+            request = null;
+        }
+
+        request ??= new Pending(HotplugOperation.Unplug, 0);
+        request.At = _time.GetTimestamp();
+        request.Requesters.Add(Sender);
+        _pending[device] = request;
+        PortOf(device).RequestRemoval();
+        Accept(device, request, Sender);
+    }
+
+    private Rejection? RefuseUnplug(PlacedDevice device)
+    {
+        if (device.Device is not PciFunction { Bus.Bridge: PcieRootPort port } function)
+        {
+            string bus = device.Device is PciFunction onRoot ? onRoot.Bus.Name : "virtio-bus";
+            return new Rejection(RejectionCode.CannotLeave, $"Bus '{bus}' does not support hotplugging");
+        }
+
+        Pending? request = _pending.GetValueOrDefault(device);
+        bool asked = request?.Operation == HotplugOperation.Unplug && _time.GetElapsedTime(request.At) < s_patience;
+        if (!function.IsOnBus || asked || request?.Starts == true)
+        {
+            string what = request?.Starts == true ? "plug" : "unplug";
+            return new Rejection(RejectionCode.InProgress, $"Device {NameOf(device)} is already in the process of {what}");
+        }
+
+        if (!port.CanHotplug)
+        {
+            string name = _machine.Devices.First(d => d.Device == port).QomPath!.Split('/')[^1];
+            return new Rejection(RejectionCode.CannotLeave, $"Hot-unplug failed: unsupported by the port device '{name}'");
+        }
+
+        return port.Indicator == SlotIndicator.Blinks
+            ? new Rejection(RejectionCode.InProgress, "Hot-unplug failed: guest is busy (power indicator blinking)") : null;
+    }
+
+    // What the guest has done with a slot.
+    private void Look(PcieRootPort port)
+    {
+        (SlotIndicator indicator, bool powered) = (port.Indicator, port.IsPowered);
+        foreach (PlacedDevice device in _machine.Devices.Where(d => d.Device is PciFunction f && f.Bus.Bridge == port))
+        {
+            Pending? request = _pending.GetValueOrDefault(device);
+            if (!((PciFunction)device.Device).IsOnBus)
+            {
+                Clear(device);
+            }
+            else if (request is { Operation: HotplugOperation.Plug, Starts: false } && powered && indicator == SlotIndicator.On)
+            {
+                End(device, HotplugOutcomeKind.Done);
+            }
+            else if (request is { Operation: HotplugOperation.Unplug, Began: true } && powered && indicator == SlotIndicator.On)
+            {
+                End(device, HotplugOutcomeKind.Refused);
+            }
+            else if (request != null)
+            {
+                request.Began |= indicator == SlotIndicator.Blinks;
+            }
+        }
+    }
+
+    private void Clear(PlacedDevice device)
+    {
+        if (_leaving.Add(device))
+        {
+            _devices.Tell(new EndDevice(device));
+        }
+    }
+
+    // The device has no actor, and so nothing uses what the host has of it.
+    private void Forget(PlacedDevice device)
+    {
+        _leaving.Remove(device);
+        _machine.Forget(device);
+        if (device.Config is { } config)
+        {
+            config.Dispose();
+            _maker.Left(config);
+        }
+
+        if (_pending.TryGetValue(device, out Pending? request) && request.Operation == HotplugOperation.Plug)
+        {
+            End(device, HotplugOutcomeKind.Refused);
+        }
+
+        if (!End(device, HotplugOutcomeKind.Done))
+        {
+            Context.System.EventStream.Publish(Outcome(device, HotplugOperation.Unplug, HotplugOutcomeKind.Done));
+        }
+
+        EndReset();
+    }
+
+    private void TellOverdue(Overdue overdue)
+    {
+        if (_pending.GetValueOrDefault(overdue.Device) == overdue.Request)
+        {
+            Tell(overdue.Request, Outcome(overdue.Device, overdue.Request.Operation, HotplugOutcomeKind.TimedOut));
+        }
+    }
+
+    // All vCPUs stand still. What the guest did before is looked at first.
+    private void Reset()
+    {
+        _resetter = Sender;
+        Array.ForEach(_ports, Look);
+        foreach ((PlacedDevice device, Pending request) in _pending.ToArray())
+        {
+            if (!request.Starts && !_leaving.Contains(device))
+            {
+                End(device, request.Operation == HotplugOperation.Plug ? HotplugOutcomeKind.Done : HotplugOutcomeKind.Cancelled);
+            }
+        }
+
+        EndReset();
+    }
+
+    private void EndReset()
+    {
+        if (_resetter != null && _leaving.Count == 0)
+        {
+            _resetter.Tell(new DevicesReset(""));
+            _resetter = null;
+        }
+    }
+
+    private bool End(PlacedDevice device, HotplugOutcomeKind kind)
+    {
+        if (!_pending.Remove(device, out Pending? request))
+        {
+            return false;
+        }
+
+        Timers.Cancel(device);
+        Tell(request, Outcome(device, request.Operation, kind));
+        return true;
+    }
+
+    private static HotplugOutcome Outcome(PlacedDevice device, HotplugOperation operation, HotplugOutcomeKind kind) =>
+        new(NameOf(device), -1, operation, kind, 0, device.QomPath!);
+
+    private static void Tell(Pending request, HotplugOutcome outcome)
+    {
+        foreach (IActorRef requester in request.Requesters)
+        {
+            requester.Tell(outcome);
+        }
+
+        Context.System.EventStream.Publish(outcome);
+    }
+}

@@ -1,0 +1,112 @@
+using Vmm.Actors.Vm;
+using Vmm.Emulation.Block;
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Devices.Pci;
+using Vmm.Emulation.Devices.Virtio;
+using Vmm.Emulation.Devices.Virtio.Block;
+using Vmm.Management.Text;
+
+namespace Vmm.Host.Options;
+
+/// <summary>
+/// Makes devices for a running machine, with the options of <c>-device</c>. A disk takes an image that no device has: a drive of the
+/// command line (<c>if=none</c>), which goes with its device as in QEMU, or a node of <c>-blockdev</c>, which stays. The actor that plugs
+/// devices owns it; it is disposed after the machine.
+/// </summary>
+public sealed class DeviceMaker : IDeviceMaker, IDisposable
+{
+    private readonly int _cpus;
+    private readonly List<(string Name, DiskOption Image)> _images;
+
+    // The images that devices have, and the devices that were made here.
+    private readonly Dictionary<IDisposable, string> _used = [];
+    private readonly HashSet<IDisposable> _made = [];
+    private int _order;
+
+    /// <param name="options">The command line.</param>
+    /// <param name="config">The machine that was made of it.</param>
+    public DeviceMaker(MachineOptions options, MachineConfig config)
+    {
+        _cpus = config.EnabledCpus;
+        _images = Disks.Name(options.Disks, options.Snapshot);
+        _order = _images.Count;
+        foreach (PciDeviceConfig device in config.PciDevices)
+        {
+            Use(device);
+        }
+
+        foreach (VirtioBlkConfig disk in config.VirtioMmio.OfType<VirtioBlkConfig>())
+        {
+            _used[disk] = NameOf(disk);
+        }
+    }
+
+    public PciDeviceConfig Make(IReadOnlyList<(string Key, string? Value)> properties)
+    {
+        try
+        {
+            string driver = properties.LastOrDefault(p => p.Key == "driver").Value ?? "";
+            PciDeviceConfig device = DiskDeviceOption.Drivers.Contains(driver) ? MakeDisk(properties)
+                : PciDeviceOption.Parse(properties, []);
+            Use(device);
+            _made.Add(device);
+            return device;
+        }
+        catch (Exception e) when (e is OptionException or BlockException or UnauthorizedAccessException)
+        {
+            throw new InvalidDataException(e is UnauthorizedAccessException ? SystemError.Describe(e) : e.Message);
+        }
+    }
+
+    public void Left(IDisposable device)
+    {
+        _made.Remove(device);
+        if (_used.Remove(device, out string? name))
+        {
+            _images.RemoveAll(i => i.Name == name && !i.Image.IsNode);
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (IDisposable device in _made)
+        {
+            device.Dispose();
+        }
+    }
+
+    private static string NameOf(VirtioBlkConfig disk) => disk.Disk.Name.Length > 0 ? disk.Disk.Name : disk.Disk.NodeName;
+
+    private void Use(PciDeviceConfig device)
+    {
+        if (device is VirtioPciConfig { Device: VirtioBlkConfig disk })
+        {
+            _used[device] = NameOf(disk);
+        }
+    }
+
+    private VirtioPciConfig MakeDisk(IReadOnlyList<(string Key, string? Value)> properties)
+    {
+        DiskDeviceOption device = DiskDeviceOption.Parse(properties);
+        if (!device.IsPci)
+        {
+            throw new OptionException("Bus 'virtio-bus' does not support hotplugging");
+        }
+
+        (string name, DiskOption image) = _images.Find(i => i.Name == device.Drive);
+        if (image == null)
+        {
+            throw new OptionException(
+                $"Property '{DiskDeviceOption.PciDriver}.drive' can't find value '{UserText.Legible(device.Drive)}'");
+        }
+
+        if (_used.ContainsValue(name))
+        {
+            throw new OptionException($"Drive '{name}' is already in use by another block device");
+        }
+
+        VirtioBlkConfig disk = device.On(image.Backend(name, _order++), image, _cpus);
+        disk.Disk.Open();
+        return new VirtioPciConfig(disk, device.Bus, device.Slot) { Vectors = device.Vectors };
+    }
+}
