@@ -8,7 +8,9 @@ internal static class QomTypes
 {
     /// <summary>The types of devices that can be put into a slot of a running machine, and of the port that has it.</summary>
     public static IReadOnlyList<string> PciDrivers { get; } =
-        ["pcie-root-port", "virtio-9p-pci", "virtio-balloon-pci", "virtio-blk-pci", "virtio-net-pci", "virtio-rng-pci", "virtio-serial-pci"];
+    [
+        "pcie-root-port", "virtio-9p-pci", "virtio-balloon-pci", "virtio-blk-pci", "virtio-net-pci", "virtio-rng-pci", "virtio-serial-pci",
+    ];
 
     private static readonly (string Name, string? Parent, bool Abstract)[] s_types =
     [
