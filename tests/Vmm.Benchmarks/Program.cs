@@ -89,8 +89,9 @@ switch (args)
     case ["migrate-soak", ..] when Options(args, "moves", "seed", "log", "suite", "vmm") is { } o:
     {
         using StreamWriter? log = o.TryGetValue("log", out string? file) ? new StreamWriter(file) { AutoFlush = true } : null;
+        string suite = o.GetValueOrDefault("suite", GuestKernel.DefaultSuite);
         return await new MigrationSoak(
-            VmmBuild.Program(o.GetValueOrDefault("vmm")), o.GetValueOrDefault("suite", GuestKernel.DefaultSuite), Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out, log)
+            VmmBuild.Program(o.GetValueOrDefault("vmm")), suite, Number(o, "seed", Random.Shared.Next(1_000_000)), Console.Out, log)
             .RunAsync(Number(o, "moves", 500)).ConfigureAwait(false) == 0 ? 0 : 1;
     }
 
