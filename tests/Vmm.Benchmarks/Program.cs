@@ -28,6 +28,7 @@ const string Usage =
            Vmm.Benchmarks io [--runs N] [--vmm PROGRAM] [--qemu COMMAND]
                Debian's boot, disk and network beside QEMU's
            Vmm.Benchmarks io-cuts [--cuts N] [--seed N] [--disk-load fio|packages] [--format raw|qcow2] [--vmm PROGRAM]
+           Vmm.Benchmarks io-plugs [--plugs N] [--vmm PROGRAM]
     """;
 
 switch (args)
@@ -111,6 +112,9 @@ switch (args)
                 Number(o, "cuts", 100),
                 o.ContainsKey("disk-load") ? [diskLoad] : [CutLoad.Fio, CutLoad.Packages],
                 o.TryGetValue("format", out string? format) ? [format] : ["raw", "qcow2"]).ConfigureAwait(false) == 0 ? 0 : 1;
+    case ["io-plugs", ..] when Options(args, "plugs", "vmm") is { } o:
+        return await new DevicePlugs(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out)
+            .RunAsync(Number(o, "plugs", 1000)).ConfigureAwait(false) == 0 ? 0 : 1;
     default:
         Console.Error.WriteLine(Usage);
         return 2;
