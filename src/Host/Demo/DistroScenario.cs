@@ -1,10 +1,6 @@
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
-using Vmm.Emulation.Block;
-using Vmm.Emulation.Block.Qcow2;
 using Vmm.Host.Guest;
 using Vmm.Host.Guest.Disk;
 using Vmm.Management.Commands;
@@ -35,8 +31,10 @@ internal sealed class DistroScenario
     private readonly Timeline _timeline;
     private readonly CancellationToken _cancellation;
     private readonly List<Finding> _findings = [];
-    private readonly int _iperfPort = FreePort();
-    private readonly int _sshPort = FreePort();
+    private readonly int _iperfPort = HostTools.FreePort();
+    private readonly int _sshPort = HostTools.FreePort();
+
+    // Under its own lock: the serial line's reader writes it.
     private readonly StringBuilder _console = new();
     private SshClient _ssh = null!;
     private VmmChild _vm = null!;
@@ -80,7 +78,7 @@ internal sealed class DistroScenario
         _ssh = await SshClient.MakeAsync(_folder, _sshPort, _cancellation).ConfigureAwait(false);
         IReadOnlyList<string> line = await LineAsync(disk, firmware).ConfigureAwait(false);
         print(CoverLetter.Quote(line));
-        _vm = await VmmChild.StartAsync("debian", _folder, line, bytes => _console.Append(Encoding.UTF8.GetString(bytes.Span)))
+        _vm = await VmmChild.StartAsync("debian", _folder, line, Hear)
             .ConfigureAwait(false);
         _timeline.Say("vmm", "power on");
         await LogInAsync("").ConfigureAwait(false);
@@ -95,11 +93,7 @@ internal sealed class DistroScenario
 
     private async Task<IReadOnlyList<string>> LineAsync(string disk, string firmware)
     {
-        string overlay = Path.Combine(_folder, "disk.qcow2");
-        BlockImage.CreateQcow2(overlay, new Qcow2Options { BackingFile = disk, BackingFormat = "raw" });
-        string seed = Path.Combine(_folder, "seed.img");
-        await File.WriteAllBytesAsync(seed, SeedImage.Make(Encoding.UTF8.GetBytes(DistroSeed.Config(_ssh.PublicKey))), _cancellation)
-            .ConfigureAwait(false);
+        (string overlay, string seed) = await DistroSeed.MakeDisksAsync(_folder, disk, _ssh.PublicKey, _cancellation).ConfigureAwait(false);
         return
         [
             "-smp", "cpus=2,maxcpus=4", "-m", "1G", "-bios", firmware, "-display", "none", "-monitor", "none",
@@ -126,7 +120,7 @@ internal sealed class DistroScenario
         }
 
         throw new GuestSilentException($"no login by ssh within {s_patience.TotalMinutes} minutes; the guest's console ends: "
-            + _console.ToString()[^Math.Min(_console.Length, 400)..]);
+            + EndOfConsole());
     }
 
     private async Task JudgeSystemAsync(string when)
@@ -169,7 +163,7 @@ internal sealed class DistroScenario
         Task<string> fio = Guest("fio --name=verify --directory=/root --rw=randrw --bs=4k --size=128m --verify=crc32c "
             + "--verify_backlog=1024 --ioengine=libaio --iodepth=16 --direct=1 "
             + $"--time_based --runtime={LoadSeconds} > /root/fio.log 2>&1; echo $?");
-        Task<(int Code, string Output, string Error)> iperf = SshClient.RunAsync(
+        Task<(int Code, string Output, string Error)> iperf = HostTools.RunAsync(
             "iperf3", ["-c", "127.0.0.1", "-p", $"{_iperfPort}", "-t", $"{LoadSeconds}", "--bidir", "-f", "m"], _cancellation);
         _timeline.Say("guest", "fio writes and verifies, iperf3 sends both ways");
         for (int round = 1; round <= Rounds; round++)
@@ -228,15 +222,23 @@ internal sealed class DistroScenario
         }
     }
 
-    private Task<string> Guest(string command) => _ssh.RunAsync(command, _cancellation);
-
-    // Free at this moment; another process can take it before the VM does, which then says so.
-    private static int FreePort()
+    private void Hear(ReadOnlyMemory<byte> bytes)
     {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
+        lock (_console)
+        {
+            _console.Append(Encoding.UTF8.GetString(bytes.Span));
+        }
     }
+
+    private string EndOfConsole()
+    {
+        lock (_console)
+        {
+            return _console.ToString()[^Math.Min(_console.Length, 400)..];
+        }
+    }
+
+    private Task<string> Guest(string command) => _ssh.RunAsync(command, _cancellation);
 
     private void Find(string what, string expected, string seen) => _findings.Add(new Finding(what, expected, seen));
 }

@@ -1,10 +1,15 @@
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
 using System.Runtime.InteropServices;
 
 namespace Vmm.Host.Guest;
 
-/// <summary>Programs and libraries of this host that a demonstration needs: root's apt installs what is missing.</summary>
+/// <summary>Programs and libraries of this host that a demonstration needs, and what they do.</summary>
 internal static class HostTools
 {
+    /// <summary>Has root's apt install what is missing.</summary>
     /// <param name="tools">What is needed, with the package that has it: a program, or the name of a library.</param>
     /// <exception cref="GuestAssetsException">Something is missing, and the caller is not root, or apt fails. The message has the line that
     /// root would run.</exception>
@@ -23,13 +28,48 @@ internal static class HostTools
         }
 
         await System.Console.Error.WriteLineAsync($"vmm: {line}").ConfigureAwait(false);
-        await SshClient.RunAsync("apt-get", ["-qq", "update"], cancellation).ConfigureAwait(false);
+        await RunAsync("apt-get", ["-qq", "update"], cancellation).ConfigureAwait(false);
         (int code, _, string error) =
-            await SshClient.RunAsync("apt-get", ["-qq", "install", "-y", .. packages], cancellation).ConfigureAwait(false);
+            await RunAsync("apt-get", ["-qq", "install", "-y", .. packages], cancellation).ConfigureAwait(false);
         if (code != 0)
         {
             throw new GuestAssetsException($"{line}: {error.TrimEnd().Split('\n')[^1]}");
         }
+    }
+
+    /// <summary>Runs a program of this host to its end.</summary>
+    /// <exception cref="GuestAssetsException">This host does not have it.</exception>
+    public static async Task<(int Code, string Output, string Error)> RunAsync(
+        string program, string[] arguments, CancellationToken cancellation)
+    {
+        try
+        {
+            using Process process = Process.Start(new ProcessStartInfo(program, arguments)
+            {
+                RedirectStandardInput = true,
+                RedirectStandardOutput = true,
+                RedirectStandardError = true,
+            })!;
+            using CancellationTokenRegistration kill = cancellation.Register(process.Kill);
+            process.StandardInput.Close();
+            Task<string> error = process.StandardError.ReadToEndAsync(CancellationToken.None);
+            string output = await process.StandardOutput.ReadToEndAsync(CancellationToken.None).ConfigureAwait(false);
+            await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
+            cancellation.ThrowIfCancellationRequested();
+            return (process.ExitCode, output, await error.ConfigureAwait(false));
+        }
+        catch (Win32Exception)
+        {
+            throw new GuestAssetsException($"{program} is not on this host");
+        }
+    }
+
+    /// <summary>A port of the loopback that is free at this moment. Another process can take it before it is used.</summary>
+    public static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     private static bool Has(string tool)

@@ -1,6 +1,3 @@
-using System.ComponentModel;
-using System.Diagnostics;
-
 namespace Vmm.Host.Guest;
 
 /// <summary>Runs commands in a guest by the host's ssh, with a key that is made for it.</summary>
@@ -20,7 +17,7 @@ internal sealed class SshClient
     public static async Task<SshClient> MakeAsync(string folder, int port, CancellationToken cancellation)
     {
         string key = Path.Combine(folder, "key");
-        (int code, _, string error) = await RunAsync(
+        (int code, _, string error) = await HostTools.RunAsync(
             "ssh-keygen", ["-q", "-t", "ed25519", "-N", "", "-C", "vmm", "-f", key], cancellation).ConfigureAwait(false);
         return code == 0
             ? new SshClient(key, port, (await File.ReadAllTextAsync($"{key}.pub", cancellation).ConfigureAwait(false)).Trim())
@@ -31,7 +28,7 @@ internal sealed class SshClient
     /// <returns>What it printed, without the last line end; null if the guest cannot be reached or it failed.</returns>
     public async Task<string?> TryRunAsync(string command, CancellationToken cancellation)
     {
-        (int code, string output, _) = await RunAsync("ssh", Arguments(command), cancellation).ConfigureAwait(false);
+        (int code, string output, _) = await HostTools.RunAsync("ssh", Arguments(command), cancellation).ConfigureAwait(false);
         return code == 0 ? output.TrimEnd('\n') : null;
     }
 
@@ -39,7 +36,7 @@ internal sealed class SshClient
     /// <returns>What it printed on both streams, and its exit code if that is not 0.</returns>
     public async Task<string> RunAsync(string command, CancellationToken cancellation)
     {
-        (int code, string output, string error) = await RunAsync("ssh", Arguments(command), cancellation).ConfigureAwait(false);
+        (int code, string output, string error) = await HostTools.RunAsync("ssh", Arguments(command), cancellation).ConfigureAwait(false);
         string said = (output + error).TrimEnd('\n');
         return code == 0 ? said : $"{said} (exit code {code})";
     }
@@ -50,31 +47,4 @@ internal sealed class SshClient
         "-i", _key, "-p", $"{_port}", "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
         "-o", "BatchMode=yes", "-o", "ConnectTimeout=10", "-o", "ServerAliveInterval=60", "root@127.0.0.1", command,
     ];
-
-    /// <summary>Runs a program of this host to its end.</summary>
-    /// <exception cref="GuestAssetsException">This host does not have it.</exception>
-    public static async Task<(int Code, string Output, string Error)> RunAsync(
-        string program, string[] arguments, CancellationToken cancellation)
-    {
-        try
-        {
-            using Process process = Process.Start(new ProcessStartInfo(program, arguments)
-            {
-                RedirectStandardInput = true,
-                RedirectStandardOutput = true,
-                RedirectStandardError = true,
-            })!;
-            using CancellationTokenRegistration kill = cancellation.Register(process.Kill);
-            process.StandardInput.Close();
-            Task<string> error = process.StandardError.ReadToEndAsync(CancellationToken.None);
-            string output = await process.StandardOutput.ReadToEndAsync(CancellationToken.None).ConfigureAwait(false);
-            await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
-            cancellation.ThrowIfCancellationRequested();
-            return (process.ExitCode, output, await error.ConfigureAwait(false));
-        }
-        catch (Win32Exception)
-        {
-            throw new GuestAssetsException($"{program} is not on this host");
-        }
-    }
 }

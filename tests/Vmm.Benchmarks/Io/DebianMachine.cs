@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using Vmm.Host.Guest;
@@ -106,14 +105,6 @@ internal sealed class DebianMachine : IAsyncDisposable
 
             await Task.Delay(500).ConfigureAwait(false);
         }
-    }
-
-    /// <summary>A port of the loopback that is free at this moment.</summary>
-    public static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
     public async ValueTask DisposeAsync()

@@ -1,11 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
-using System.Text;
 using System.Text.Json.Nodes;
 using Vmm.Benchmarks.Hotplug;
-using Vmm.Emulation.Block;
-using Vmm.Emulation.Block.Qcow2;
 using Vmm.Host.Guest;
 using Vmm.Host.Guest.Disk;
 using Vmm.Management.Commands;
@@ -48,13 +45,10 @@ internal sealed class DevicePlugs(IReadOnlyList<string> vmm, TextWriter output)
     {
         string disk = await GuestDisk.EnsureAsync(null, CancellationToken.None).ConfigureAwait(false);
         string firmware = await GuestAssets.EnsureFirmwareAsync(null, CancellationToken.None).ConfigureAwait(false);
-        int port = DebianMachine.FreePort();
+        int port = HostTools.FreePort();
         SshClient ssh = await SshClient.MakeAsync(folder, port, CancellationToken.None).ConfigureAwait(false);
-        string overlay = Path.Combine(folder, "disk.qcow2");
-        BlockImage.CreateQcow2(overlay, new Qcow2Options { BackingFile = disk, BackingFormat = "raw" });
-        string seed = Path.Combine(folder, "seed.img");
-        byte[] config = Encoding.UTF8.GetBytes(DistroSeed.Config(ssh.PublicKey));
-        await File.WriteAllBytesAsync(seed, SeedImage.Make(config)).ConfigureAwait(false);
+        (string overlay, string seed) =
+            await DistroSeed.MakeDisksAsync(folder, disk, ssh.PublicKey, CancellationToken.None).ConfigureAwait(false);
         string qmp = Path.Combine(folder, "qmp");
         var line = new List<string>
         {

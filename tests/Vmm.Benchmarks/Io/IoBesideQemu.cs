@@ -1,8 +1,5 @@
 using System.Globalization;
-using System.Text;
 using System.Text.Json.Nodes;
-using Vmm.Emulation.Block;
-using Vmm.Emulation.Block.Qcow2;
 using Vmm.Host.Guest;
 using Vmm.Host.Guest.Disk;
 
@@ -83,14 +80,11 @@ internal sealed class IoBesideQemu(IReadOnlyList<string> vmm, IReadOnlyList<stri
         string folder = Directory.CreateTempSubdirectory("vmm-io-").FullName;
         try
         {
-            int sshPort = DebianMachine.FreePort();
-            int iperfPort = DebianMachine.FreePort();
+            int sshPort = HostTools.FreePort();
+            int iperfPort = HostTools.FreePort();
             SshClient ssh = await SshClient.MakeAsync(folder, sshPort, CancellationToken.None).ConfigureAwait(false);
-            string overlay = Path.Combine(folder, "disk.qcow2");
-            BlockImage.CreateQcow2(overlay, new Qcow2Options { BackingFile = disk, BackingFormat = "raw" });
-            string seed = Path.Combine(folder, "seed.img");
-            byte[] config = Encoding.UTF8.GetBytes(DistroSeed.Config(ssh.PublicKey));
-            await File.WriteAllBytesAsync(seed, SeedImage.Make(config)).ConfigureAwait(false);
+            (string overlay, string seed) =
+                await DistroSeed.MakeDisksAsync(folder, disk, ssh.PublicKey, CancellationToken.None).ConfigureAwait(false);
             string[] line =
             [
                 .. engine, "-cpu", "neoverse-n1", "-smp", "2", "-m", "1G", "-bios", firmware, "-display", "none", "-monitor", "none",
@@ -147,7 +141,7 @@ internal sealed class IoBesideQemu(IReadOnlyList<string> vmm, IReadOnlyList<stri
     {
         for (int attempt = 1; ; attempt++)
         {
-            (int code, string said, string error) = await SshClient.RunAsync(
+            (int code, string said, string error) = await HostTools.RunAsync(
                 "iperf3", ["-c", "127.0.0.1", "-p", $"{port}", "-t", $"{IperfSeconds}", "-J", .. way], CancellationToken.None)
                 .ConfigureAwait(false);
             if (code == 0 && JsonNode.Parse(said)!["end"]?["sum_received"]?["bits_per_second"] is { } received)

@@ -260,7 +260,7 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
 
     private static async Task<(int Code, string Said)> TryRun(string program, params string[] arguments)
     {
-        (int code, string said, string error) = await SshClient.RunAsync(program, arguments, CancellationToken.None).ConfigureAwait(false);
+        (int code, string said, string error) = await HostTools.RunAsync(program, arguments, CancellationToken.None).ConfigureAwait(false);
         return (code, said + error);
     }
 }

@@ -1,11 +1,29 @@
+using System.Text;
+using Vmm.Emulation.Block;
+using Vmm.Emulation.Block.Qcow2;
+
 namespace Vmm.Host.Guest.Disk;
 
-/// <summary>What cloud-init is told of a guest that this program drives.</summary>
+/// <summary>The disks of a guest that this program drives by ssh.</summary>
 internal static class DistroSeed
 {
-    /// <summary>Lets root log in by ssh.</summary>
+    /// <summary>Makes an overlay, which takes what the guest writes, and a seed that lets root log in by ssh.</summary>
+    /// <param name="folder">Where both go.</param>
+    /// <param name="disk">Made by <see cref="GuestDisk"/>; it stays as it is.</param>
     /// <param name="publicKey">The line for <c>authorized_keys</c>.</param>
-    public static string Config(string publicKey) =>
+    /// <returns>A qcow2 image and a raw one.</returns>
+    public static async Task<(string Overlay, string Seed)> MakeDisksAsync(
+        string folder, string disk, string publicKey, CancellationToken cancellation)
+    {
+        string overlay = Path.Combine(folder, "disk.qcow2");
+        BlockImage.CreateQcow2(overlay, new Qcow2Options { BackingFile = disk, BackingFormat = "raw" });
+        string seed = Path.Combine(folder, "seed.img");
+        byte[] config = Encoding.UTF8.GetBytes(Config(publicKey));
+        await File.WriteAllBytesAsync(seed, SeedImage.Make(config), cancellation).ConfigureAwait(false);
+        return (overlay, seed);
+    }
+
+    private static string Config(string publicKey) =>
         $"""
         #cloud-config
         disable_root: false
