@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using Akka.Actor;
-using Akka.Event;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Block;
@@ -16,23 +15,12 @@ namespace Vmm.Actors.Devices;
 /// its disk closed, so that the other one may open it, and opens it again when it goes on. A request that fails is told of, and stops the
 /// VM if that is the policy. It is tried again when the VM goes on.
 /// </summary>
-public sealed class DiskActor : DeviceActor
+public sealed class DiskActor : ThreadedActor
 {
     private readonly VirtioBlk _disk;
     private readonly string _path;
     private readonly DiskThreads _threads;
     private readonly RequestsUnit _requests;
-
-    // Whether the VM runs, and what waits for the requests under way.
-    private bool _runs;
-    private int _draining;
-
-    // What of the driver was told to people.
-    private string? _fault;
-
-    private sealed record DriverNotified;
-
-    private sealed record Drained(Action Then);
 
     [ModuleInitializer]
     internal static void Register() => DeviceActors.RegisterVirtio<VirtioBlk>((disk, transport, around) =>
@@ -43,70 +31,30 @@ public sealed class DiskActor : DeviceActor
 
     /// <param name="path">The path of its device among QEMU's objects.</param>
     public DiskActor(VirtioBlk disk, IDevice transport, string path)
-        : base(transport)
+        : base(disk, transport)
     {
         IActorRef self = Self;
         (_disk, _path) = (disk, path);
         _threads = new DiskThreads(disk, failed => self.Tell(failed), broken => self.Tell(broken));
         _requests = new RequestsUnit(disk, _threads);
-        Receive<DriverNotified>(_ => LookAtQueues());
         Receive<RequestFailed>(Report);
-        Receive<Exception>(broken => throw new InvalidOperationException($"{disk.Disk.Name}: {broken.Message}", broken));
-        Receive<Drained>(drained =>
-        {
-            _draining--;
-            drained.Then();
-            GoOn();
-        });
-        Receive<PauseDevices>(Pause);
-        Receive<ResumeDevices>(_ =>
-        {
-            _runs = true;
-            GoOn();
-        });
         Receive<ResizeBlock>(Resize);
     }
 
     protected override IReadOnlyList<IStateUnit> StateUnits => [.. base.StateUnits, _requests];
 
-    protected override void PreStart()
+    protected override string Name => _disk.Disk.Name;
+
+    private protected override BackendThreads Threads => _threads;
+
+    protected override void ResetCore()
     {
-        IActorRef self = Self;
-        _disk.Notified.Connect(() => self.Tell(new DriverNotified()));
+        _threads.DropKept();
+        base.ResetCore();
     }
 
-    protected override void PostStop()
+    protected override void LookAtDriver()
     {
-        _disk.Notified.Connect(null);
-        _threads.End();
-    }
-
-    protected override void Reset(IActorRef requester)
-    {
-        _runs = false;
-        WhenDrained(() => { }, () =>
-        {
-            _threads.DropKept();
-            _fault = null;
-            base.Reset(requester);
-        });
-    }
-
-    // Runs the first part on a thread of the disk when no request is under way, and then the second one in this actor.
-    private void WhenDrained(Action onThread, Action then)
-    {
-        IActorRef self = Self;
-        _draining++;
-        _threads.Pause(() =>
-        {
-            onThread();
-            self.Tell(new Drained(then));
-        });
-    }
-
-    private void LookAtQueues()
-    {
-        _disk.Notified.Acknowledge();
         if (_disk.IsResetting)
         {
             _threads.DropKept();
@@ -119,44 +67,29 @@ public sealed class DiskActor : DeviceActor
                 _threads.Wake(i);
             }
         }
+    }
 
-        if (_disk.Fault is { } fault && fault != _fault)
+    protected override void Settle(PauseDevices pause)
+    {
+        if (pause.Close)
         {
-            Context.GetLogger().Warning("{0}: {1}", _disk.Disk.Name, fault);
+            _disk.Disk.Close();
         }
-
-        _fault = _disk.Fault;
-    }
-
-    private void Pause(PauseDevices pause)
-    {
-        _runs = false;
-        IActorRef requester = Sender;
-        WhenDrained(
-            () =>
-            {
-                if (pause.Close)
-                {
-                    _disk.Disk.Close();
-                }
-                else
-                {
-                    _ = _disk.Disk.Root?.Flush();
-                }
-            },
-            () => requester.Tell(new DevicesPaused(pause.Round)));
-    }
-
-    private void GoOn()
-    {
-        if (!_runs || _draining > 0 || !TryOpen())
+        else
         {
-            return;
+            _ = _disk.Disk.Root?.Flush();
+        }
+    }
+
+    protected override bool TryGoOn()
+    {
+        if (!TryOpen())
+        {
+            return false;
         }
 
         _disk.Disk.Error = Errno.None;
-        _threads.Resume();
-        LookAtQueues();
+        return true;
     }
 
     // The disk is closed while another process has the guest.

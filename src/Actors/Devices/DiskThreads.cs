@@ -9,52 +9,45 @@ namespace Vmm.Actors.Devices;
 internal sealed record RequestFailed(bool IsRead, ulong Sector, Errno Error, BlockErrorPolicy Action, bool Stops);
 
 /// <summary>
-/// The threads that do a disk's work (<c>aio=threads</c>). A thread takes a request from a ring, does it, gives it back, and takes the
-/// next; so a ring is its own queue, and no more requests are under way than there are threads. Threads are started as they are needed,
-/// and end when they have had nothing to do for a while.
-/// <para>
-/// They begin paused. A request that waits for the VM to go on (<see cref="BlockErrorPolicy.Stop"/>), or that met a page that has not
-/// arrived, is kept and tried again first.
-/// </para>
+/// The threads that do a disk's work (<c>aio=threads</c>). A request that waits for the VM to go on (<see cref="BlockErrorPolicy.Stop"/>),
+/// or that met a page that has not arrived, is kept and tried again first.
 /// </summary>
-/// <param name="failed">Is told of failed requests, on the thread of the request; must not block.</param>
-/// <param name="broken">Is told of what should never be thrown.</param>
-internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed, Action<Exception> broken)
+internal sealed class DiskThreads : BackendThreads
 {
     private const int MostThreads = 16;
     private const int PageWait = 1;
-    private static readonly TimeSpan s_idle = TimeSpan.FromSeconds(10);
 
-    // The monitor of this object is the lock over all that follows; nobody blocks on the host while it is held.
-    private readonly object _gate = new();
+    private readonly VirtioBlk _device;
+    private readonly Action<RequestFailed> _failed;
 
-    // Queues to look at, each once.
+    // How each queue is served.
+    private readonly Action[] _serve;
+
+    // What follows is under the lock: queues to look at, each once; and how many threads are at each queue.
     private readonly Queue<int> _notified = [];
-    private readonly bool[] _isNotified = new bool[device.QueueCount];
-
-    // How many threads are at each queue.
-    private readonly int[] _serving = new int[device.QueueCount];
+    private readonly bool[] _isNotified;
+    private readonly int[] _serving;
 
     // Requests to try again, and free ones.
     private readonly Queue<VirtioBlkRequest> _kept = [];
     private readonly Stack<VirtioBlkRequest> _free = [];
 
-    // What is to be done on a thread when nothing is under way.
-    private readonly Queue<Action> _whenIdle = [];
-    private int _threads;
-    private int _sleeping;
-    private int _busy;
-    private bool _ended;
-
-    // Written under the lock, read without it between two requests.
-    private volatile bool _paused = true;
+    /// <param name="failed">Is told of failed requests, on the thread of the request; must not block.</param>
+    /// <param name="broken">Is told of what should never be thrown.</param>
+    public DiskThreads(VirtioBlk device, Action<RequestFailed> failed, Action<Exception> broken)
+        : base($"disk {device.Disk.Name}", MostThreads, broken)
+    {
+        (_device, _failed) = (device, failed);
+        _serve = [.. Enumerable.Range(0, device.QueueCount).Select(queue => new Action(() => Serve(queue)))];
+        (_isNotified, _serving) = (new bool[device.QueueCount], new int[device.QueueCount]);
+    }
 
     /// <summary>Requests that are kept, in the order in which they are tried again. While paused and idle.</summary>
     public IReadOnlyList<VirtioBlkRequest> Kept
     {
         get
         {
-            lock (_gate)
+            lock (Gate)
             {
                 return [.. _kept];
             }
@@ -64,40 +57,16 @@ internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed
     /// <summary>The driver has notified of a queue.</summary>
     public void Wake(int queue)
     {
-        lock (_gate)
+        lock (Gate)
         {
             Notify(queue);
-        }
-    }
-
-    /// <summary>Takes no more requests. When none is under way, a thread calls back, once; it may block on the host.</summary>
-    public void Pause(Action idle)
-    {
-        lock (_gate)
-        {
-            _paused = true;
-            _whenIdle.Enqueue(idle);
-            StartOrWake();
-        }
-    }
-
-    /// <summary>Goes on. Each queue is looked at: whoever paused knows not what the driver has done meanwhile.</summary>
-    public void Resume()
-    {
-        lock (_gate)
-        {
-            _paused = false;
-            for (int i = 0; i < device.QueueCount; i++)
-            {
-                Notify(i);
-            }
         }
     }
 
     /// <summary>Keeps a request that another machine's backend had.</summary>
     public void Keep(VirtioBlkRequest request)
     {
-        lock (_gate)
+        lock (Gate)
         {
             _kept.Enqueue(request);
         }
@@ -106,27 +75,39 @@ internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed
     /// <summary>Gives back what is kept: the driver has reset the device, or the machine is.</summary>
     public void DropKept()
     {
-        lock (_gate)
+        lock (Gate)
         {
             while (_kept.TryDequeue(out VirtioBlkRequest? request))
             {
-                device.Give(request.Queue, request.Chain, 0);
+                _device.Give(request.Queue, request.Chain, 0);
                 _free.Push(request);
             }
         }
     }
 
-    /// <summary>Ends the threads, and returns when no request is under way: guest RAM may then go.</summary>
-    public void End()
+    protected override bool HasPieces => _kept.Count > 0 || _notified.Count > 0;
+
+    protected override Action? TakePiece()
     {
-        lock (_gate)
+        if (_kept.TryDequeue(out VirtioBlkRequest? kept))
         {
-            (_paused, _ended) = (true, true);
-            Monitor.PulseAll(_gate);
-            while (_threads > 0)
-            {
-                Monitor.Wait(_gate);
-            }
+            return () => Retry(kept);
+        }
+
+        if (!_notified.TryDequeue(out int queue))
+        {
+            return null;
+        }
+
+        _isNotified[queue] = false;
+        return _serve[queue];
+    }
+
+    protected override void NotifyAll()
+    {
+        for (int i = 0; i < _isNotified.Length; i++)
+        {
+            Notify(i);
         }
     }
 
@@ -142,114 +123,13 @@ internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed
         StartOrWake();
     }
 
-    // Under the lock.
-    private void StartOrWake()
+    private void Retry(VirtioBlkRequest kept)
     {
-        if (_sleeping > 0)
+        if (Do(kept))
         {
-            Monitor.Pulse(_gate);
-        }
-        else if (_threads < MostThreads && !_ended)
-        {
-            _threads++;
-            new Thread(Run) { IsBackground = true, Name = $"disk {device.Disk.Name}" }.Start();
+            Free(kept);
         }
     }
-
-    private void Run()
-    {
-        while (Next(out VirtioBlkRequest? kept, out int queue, out Action? idle))
-        {
-            try
-            {
-                if (idle != null)
-                {
-                    idle();
-                }
-                else if (kept != null)
-                {
-                    if (Do(kept))
-                    {
-                        Free(kept);
-                    }
-                }
-                else
-                {
-                    Serve(queue);
-                }
-            }
-            catch (Exception e)
-            {
-                broken(e);
-            }
-
-            lock (_gate)
-            {
-                _busy--;
-                if (_whenIdle.Count > 0)
-                {
-                    Monitor.PulseAll(_gate);
-                }
-            }
-        }
-    }
-
-    // What the thread is to do next; false when it ends.
-    private bool Next(out VirtioBlkRequest? kept, out int queue, out Action? idle)
-    {
-        (kept, queue, idle) = (null, 0, null);
-        lock (_gate)
-        {
-            while (true)
-            {
-                if (_busy == 0 && _whenIdle.TryDequeue(out idle))
-                {
-                    break;
-                }
-
-                if (_ended)
-                {
-                    _threads--;
-                    Monitor.PulseAll(_gate);
-                    return false;
-                }
-
-                if (!_paused && _kept.TryDequeue(out kept))
-                {
-                    break;
-                }
-
-                if (!_paused && _notified.TryDequeue(out queue))
-                {
-                    _isNotified[queue] = false;
-                    break;
-                }
-
-                _sleeping++;
-                bool woken = Monitor.Wait(_gate, s_idle);
-                _sleeping--;
-
-                // Whoever woke a thread whose time had just run out counts on it.
-                if (!woken && !HasWork)
-                {
-                    _threads--;
-                    return false;
-                }
-            }
-
-            // A thread that was woken for two things wakes another one for the second.
-            _busy++;
-            if (HasWork)
-            {
-                StartOrWake();
-            }
-
-            return true;
-        }
-    }
-
-    // Under the lock.
-    private bool HasWork => _ended || _whenIdle.Count > 0 || (!_paused && (_kept.Count > 0 || _notified.Count > 0));
 
     // Takes requests of a queue until there are none. The first thread at a queue tells the driver that it need not notify, the last one
     // that it is to notify again, and then looks once more.
@@ -259,7 +139,7 @@ internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed
         do
         {
             bool isFirst;
-            lock (_gate)
+            lock (Gate)
             {
                 isFirst = _serving[queue]++ == 0;
             }
@@ -282,9 +162,9 @@ internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed
                 }
             }
 
-            lock (_gate)
+            lock (Gate)
             {
-                if (--_serving[queue] > 0 || _paused)
+                if (--_serving[queue] > 0 || IsPaused)
                 {
                     break;
                 }
@@ -302,22 +182,22 @@ internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed
         {
             try
             {
-                VirtioBlkOutcome outcome = device.Attempt(request);
+                VirtioBlkOutcome outcome = _device.Attempt(request);
                 if (outcome == VirtioBlkOutcome.Failed)
                 {
-                    BlockErrorPolicy policy = request.IsRead ? device.Config.ReadError : device.Config.WriteError;
+                    BlockErrorPolicy policy = request.IsRead ? _device.Config.ReadError : _device.Config.WriteError;
                     bool stops = policy == BlockErrorPolicy.Stop
                         || (policy == BlockErrorPolicy.StopWithoutSpace && request.Error == Errno.ENOSPC);
                     if (stops)
                     {
-                        lock (_gate)
+                        lock (Gate)
                         {
-                            _paused = true;
+                            Hold();
                             _kept.Enqueue(request);
                         }
                     }
 
-                    failed(new RequestFailed(
+                    _failed(new RequestFailed(
                         request.IsRead, request.Sector, request.Error,
                         stops ? BlockErrorPolicy.Stop
                             : policy == BlockErrorPolicy.Ignore ? BlockErrorPolicy.Ignore : BlockErrorPolicy.Report,
@@ -330,14 +210,14 @@ internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed
                     outcome = policy == BlockErrorPolicy.Ignore ? VirtioBlkOutcome.Done : outcome;
                 }
 
-                device.Complete(request, outcome);
+                _device.Complete(request, outcome);
                 break;
             }
             catch (MissingPageException)
             {
-                lock (_gate)
+                lock (Gate)
                 {
-                    if (_paused)
+                    if (IsPaused)
                     {
                         _kept.Enqueue(request);
                         return false;
@@ -354,11 +234,11 @@ internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed
 
     private bool Take(int queue, VirtioBlkRequest request)
     {
-        while (!_paused)
+        while (!IsPaused)
         {
             try
             {
-                return device.TryTake(queue, request);
+                return _device.TryTake(queue, request);
             }
             catch (MissingPageException)
             {
@@ -373,7 +253,7 @@ internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed
     {
         try
         {
-            return !_paused && device.HasAvailable(queue);
+            return !IsPaused && _device.HasAvailable(queue);
         }
         catch (MissingPageException)
         {
@@ -386,7 +266,7 @@ internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed
     {
         try
         {
-            device.SuppressNotifications(queue);
+            _device.SuppressNotifications(queue);
         }
         catch (MissingPageException)
         {
@@ -395,11 +275,11 @@ internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed
 
     private bool Allow(int queue)
     {
-        while (!_paused)
+        while (!IsPaused)
         {
             try
             {
-                return device.AllowNotifications(queue);
+                return _device.AllowNotifications(queue);
             }
             catch (MissingPageException)
             {
@@ -417,10 +297,10 @@ internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed
         {
             try
             {
-                device.Interrupt(queue);
+                _device.Interrupt(queue);
                 return;
             }
-            catch (MissingPageException) when (!_ended)
+            catch (MissingPageException) when (!IsEnded)
             {
                 Thread.Sleep(PageWait);
             }
@@ -433,7 +313,7 @@ internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed
 
     private VirtioBlkRequest Rent()
     {
-        lock (_gate)
+        lock (Gate)
         {
             return _free.TryPop(out VirtioBlkRequest? request) ? request : new VirtioBlkRequest();
         }
@@ -441,7 +321,7 @@ internal sealed class DiskThreads(VirtioBlk device, Action<RequestFailed> failed
 
     private void Free(VirtioBlkRequest request)
     {
-        lock (_gate)
+        lock (Gate)
         {
             _free.Push(request);
         }

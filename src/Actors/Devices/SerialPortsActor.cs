@@ -6,7 +6,6 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation.Devices;
 using Vmm.Emulation.Devices.Virtio.Serial;
 using Vmm.Emulation.Interrupts;
-using Vmm.Emulation.Memory;
 
 namespace Vmm.Actors.Devices;
 
@@ -14,53 +13,34 @@ namespace Vmm.Actors.Devices;
 /// A virtio console with its ports: moves bytes between the rings and the host's ends of the ports while the VM runs, when the driver or an
 /// end of a port has something. Nothing here waits: what has no room goes on when there is some.
 /// </summary>
-public sealed class SerialPortsActor : DeviceActor, IWithTimers
+public sealed class SerialPortsActor : ServingActor
 {
-    // After this long a page that has not arrived is looked for again.
-    private static readonly TimeSpan s_retry = TimeSpan.FromMilliseconds(10);
-
     private readonly VirtioSerial _device;
     private readonly Doorbell _links = new();
-    private bool _runs;
-    private string? _fault;
 
-    private sealed record Changed;
+    private sealed record LinkChanged;
 
     [ModuleInitializer]
     internal static void Register() => DeviceActors.RegisterVirtio<VirtioSerial>((device, transport, _) =>
         new DeviceActorPlan(ActorProps.Of(() => new SerialPortsActor(device, transport))) { Pauses = true });
 
     public SerialPortsActor(VirtioSerial device, IDevice transport)
-        : base(transport)
+        : base(device, transport)
     {
         _device = device;
-        Receive<Changed>(_ =>
+        Receive<LinkChanged>(_ =>
         {
-            _device.Notified.Acknowledge();
             _links.Acknowledge();
-            Serve();
-        });
-        Receive<PauseDevices>(pause =>
-        {
-            Serve();
-            _runs = false;
-            Sender.Tell(new DevicesPaused(pause.Round));
-        });
-        Receive<ResumeDevices>(_ =>
-        {
-            _runs = true;
-            Serve();
+            Look();
         });
     }
 
-    public ITimerScheduler Timers { get; set; } = null!;
-
     protected override void PreStart()
     {
+        base.PreStart();
         IActorRef self = Self;
         EventStream events = Context.System.EventStream;
-        _device.Notified.Connect(() => self.Tell(new Changed()));
-        _links.Connect(() => self.Tell(new Changed()));
+        _links.Connect(() => self.Tell(new LinkChanged()));
         _device.GuestOpened = (port, open) =>
         {
             if (port is { IsConsole: false, Id.Length: > 0 })
@@ -76,7 +56,7 @@ public sealed class SerialPortsActor : DeviceActor, IWithTimers
 
     protected override void PostStop()
     {
-        _device.Notified.Connect(null);
+        base.PostStop();
         _device.GuestOpened = null;
         foreach (SerialPortConfig port in _device.Config.Ports)
         {
@@ -84,35 +64,5 @@ public sealed class SerialPortsActor : DeviceActor, IWithTimers
         }
     }
 
-    protected override void Reset(IActorRef requester)
-    {
-        _runs = false;
-        _fault = null;
-        base.Reset(requester);
-    }
-
-    // While the VM stands still nothing of it changes, but that a driver's reset ends.
-    private void Serve()
-    {
-        if (!_runs && !_device.IsResetting)
-        {
-            return;
-        }
-
-        try
-        {
-            _device.Serve();
-        }
-        catch (MissingPageException)
-        {
-            Timers.StartSingleTimer(nameof(Changed), new Changed(), s_retry);
-        }
-
-        if (_device.Fault is { } fault && fault != _fault)
-        {
-            Context.GetLogger().Warning("virtio-serial: {0}", fault);
-        }
-
-        _fault = _device.Fault;
-    }
+    protected override void Serve() => _device.Serve();
 }

@@ -9,37 +9,14 @@ using Xunit.Abstractions;
 namespace Vmm.Emulation.Tests.Devices.Virtio;
 
 /// <summary>A balloon, with the test as its driver and its backend.</summary>
-public sealed class VirtioBalloonTests : IDisposable
+public sealed class VirtioBalloonTests(ITestOutputHelper output) : VirtioDeviceTests
 {
-    private readonly GuestMemory _memory = new(new GuestPhysicalAddress(RingDriver.Base), RingDriver.RamSize);
-    private readonly PhysicalAddressSpace _ram = new();
-    private readonly ITestOutputHelper _output;
-
-    public VirtioBalloonTests(ITestOutputHelper output)
-    {
-        _output = output;
-        _ram.AddMemory(_memory);
-    }
-
-    public void Dispose() => _memory.Dispose();
-
-    public static TheoryData<bool, bool, bool> Rings()
-    {
-        var all = new TheoryData<bool, bool, bool>();
-        for (int i = 0; i < 8; i++)
-        {
-            all.Add((i & 1) != 0, (i & 2) != 0, (i & 4) != 0);
-        }
-
-        return all;
-    }
-
     [Theory]
     [MemberData(nameof(Rings))]
     public void Pages_that_are_given_up_read_as_zeros_and_others_stay(bool packed, bool indirect, bool eventIndex)
     {
-        VirtioBalloon balloon = Make(_ram, out VirtioMmio slot);
-        var driver = new BalloonDriver(balloon, slot, _ram, packed, indirect, eventIndex);
+        VirtioBalloon balloon = Make(Ram, out VirtioMmio slot);
+        var driver = new BalloonDriver(balloon, slot, Ram, packed, indirect, eventIndex);
         balloon.Ask(5 << 12);
         Assert.Equal(5u, (uint)slot.Read(0x100, 4));
         Assert.Equal(2u, driver.Slot.Interrupts() & 2);
@@ -72,15 +49,15 @@ public sealed class VirtioBalloonTests : IDisposable
     [MemberData(nameof(Rings))]
     public void Pages_that_are_reported_free_go_back(bool packed, bool indirect, bool eventIndex)
     {
-        VirtioBalloon balloon = Make(_ram, out VirtioMmio slot);
-        var driver = new BalloonDriver(balloon, slot, _ram, packed, indirect, eventIndex);
+        VirtioBalloon balloon = Make(Ram, out VirtioMmio slot);
+        var driver = new BalloonDriver(balloon, slot, Ram, packed, indirect, eventIndex);
         for (uint page = 0x80; page < 0x90; page++)
         {
             Fill(page);
         }
 
         driver.Report(new RingDriver.Part(RingDriver.Base + 0x8_0000, 0x2000, true), new(RingDriver.Base + 0x8_4000, 0x1000, true));
-        bool[] present = _memory.PresentPages();
+        bool[] present = Memory.PresentPages();
         Assert.Equal([false, false, true, true, false, true], present[0x80..0x86]);
         Assert.Equal(present[0x80..0x86], Enumerable.Range(0x80, 6).Select(page => IsFilled((uint)page)));
     }
@@ -89,10 +66,10 @@ public sealed class VirtioBalloonTests : IDisposable
     [Fact]
     public void Page_that_is_given_up_is_marked_as_written()
     {
-        VirtioBalloon balloon = Make(_ram, out VirtioMmio slot);
-        var driver = new BalloonDriver(balloon, slot, _ram, false, false, false);
+        VirtioBalloon balloon = Make(Ram, out VirtioMmio slot);
+        var driver = new BalloonDriver(balloon, slot, Ram, false, false, false);
         Fill(0x90);
-        var log = new DirtyLog(_memory, () => { });
+        var log = new DirtyLog(Memory, () => { });
         log.Start();
         driver.Inflate(0x4_0090);
         int[] written = log.Harvest();
@@ -107,9 +84,9 @@ public sealed class VirtioBalloonTests : IDisposable
         foreach (int program in run.Programs())
         {
             var random = new Random(run.SeedOf(program));
-            Assert.True(_ram.TryZero(RingDriver.Base, RingDriver.RamSize));
-            VirtioBalloon balloon = Make(_ram, out VirtioMmio slot);
-            var driver = new BalloonDriver(balloon, slot, _ram, random.Next(2) == 0, random.Next(2) == 0, random.Next(2) == 0);
+            Assert.True(Ram.TryZero(RingDriver.Base, RingDriver.RamSize));
+            VirtioBalloon balloon = Make(Ram, out VirtioMmio slot);
+            var driver = new BalloonDriver(balloon, slot, Ram, random.Next(2) == 0, random.Next(2) == 0, random.Next(2) == 0);
             for (int i = 0; i < 200; i++)
             {
                 switch (random.Next(5))
@@ -135,7 +112,7 @@ public sealed class VirtioBalloonTests : IDisposable
 
             byte[] garbage = new byte[0x3000];
             random.NextBytes(garbage);
-            Assert.True(_ram.TryWrite(RingDriver.Base + 0x1000, garbage));
+            Assert.True(Ram.TryWrite(RingDriver.Base + 0x1000, garbage));
             balloon.NotifyQueue((uint)random.Next(4));
             balloon.Serve();
             slot.Write(0x70, 4, 0);
@@ -144,7 +121,7 @@ public sealed class VirtioBalloonTests : IDisposable
             Assert.False(balloon.HasTaken);
         }
 
-        _output.WriteLine(run.Figure("balloon", "200 steps each"));
+        output.WriteLine(run.Figure("balloon", "200 steps each"));
     }
 
     internal static VirtioBalloon Make(IDmaMemory ram, out VirtioMmio slot)
@@ -160,36 +137,29 @@ public sealed class VirtioBalloonTests : IDisposable
     }
 
     private void Fill(uint page) =>
-        Assert.True(_ram.TryWrite(RingDriver.Base + ((ulong)page << 12), [.. Enumerable.Repeat((byte)1, 4096)]));
+        Assert.True(Ram.TryWrite(RingDriver.Base + ((ulong)page << 12), [.. Enumerable.Repeat((byte)1, 4096)]));
 
     private bool IsFilled(uint page)
     {
         byte[] bytes = new byte[4096];
-        Assert.True(_ram.TryRead(RingDriver.Base + ((ulong)page << 12), bytes));
+        Assert.True(Ram.TryRead(RingDriver.Base + ((ulong)page << 12), bytes));
         return Array.TrueForAll(bytes, b => b == 1) || !Array.TrueForAll(bytes, b => b == 0);
     }
 }
 
 /// <summary>What every device core must do, of a balloon behind its slot.</summary>
-public sealed class VirtioBalloonFixtureTests : DeviceFixture, IDisposable
+public sealed class VirtioBalloonFixtureTests : VirtioDeviceFixture
 {
-    private readonly GuestMemory _memory = new(new GuestPhysicalAddress(RingDriver.Base), RingDriver.RamSize);
-    private readonly PhysicalAddressSpace _ram = new();
-
-    public VirtioBalloonFixtureTests() => _ram.AddMemory(_memory);
-
-    public void Dispose() => _memory.Dispose();
-
     internal override Subject Create()
     {
-        VirtioBalloon balloon = VirtioBalloonTests.Make(_ram, out VirtioMmio slot);
+        VirtioBalloon balloon = VirtioBalloonTests.Make(Ram, out VirtioMmio slot);
         return new Subject(balloon, [slot], [0x200], slot.Reset, balloon);
     }
 
     internal override void Disturb(Subject subject)
     {
         var balloon = (VirtioBalloon)subject.Device;
-        var driver = new BalloonDriver(balloon, subject.Frames[0], _ram, false, true, true);
+        var driver = new BalloonDriver(balloon, subject.Frames[0], Ram, false, true, true);
         driver.Inflate(0x4_0080);
         subject.Frames[0].Write(0x104, 4, 9);
         driver.Slot.Interrupts();

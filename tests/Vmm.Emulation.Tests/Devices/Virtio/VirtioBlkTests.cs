@@ -11,7 +11,7 @@ using Xunit.Abstractions;
 namespace Vmm.Emulation.Tests.Devices.Virtio;
 
 /// <summary>The core of a disk on virtio, with the test as its driver and its backend.</summary>
-public sealed class VirtioBlkTests(ITestOutputHelper output) : IDisposable
+public sealed class VirtioBlkTests(ITestOutputHelper output) : VirtioDeviceTests
 {
     private const int Sectors = 512;
     private const byte Ok = 0;
@@ -19,14 +19,13 @@ public sealed class VirtioBlkTests(ITestOutputHelper output) : IDisposable
     private const byte Unsupported = 2;
     private const ulong AllFeatures = 1ul << 9 | 1ul << 11 | 1ul << 13 | 1ul << 14;
 
-    private readonly GuestMemory _memory = new(new GuestPhysicalAddress(RingDriver.Base), RingDriver.RamSize);
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vmm-blk-");
     private readonly List<BlockBackend> _disks = [];
 
-    public void Dispose()
+    public override void Dispose()
     {
         _disks.ForEach(d => d.Dispose());
-        _memory.Dispose();
+        base.Dispose();
         _folder.Delete(recursive: true);
     }
 
@@ -208,7 +207,7 @@ public sealed class VirtioBlkTests(ITestOutputHelper output) : IDisposable
     {
         var run = new FuzzRun(3_000);
         VirtioBlk blk = Make("qcow2", out VirtioMmio slot, out PhysicalAddressSpace ram);
-        Span<byte> all = _memory.Span(new GuestPhysicalAddress(RingDriver.Base), (int)RingDriver.RamSize);
+        Span<byte> all = Memory.Span(new GuestPhysicalAddress(RingDriver.Base), (int)RingDriver.RamSize);
         int requests = 0;
         var request = new VirtioBlkRequest();
         foreach (int program in run.Programs())
@@ -294,8 +293,7 @@ public sealed class VirtioBlkTests(ITestOutputHelper output) : IDisposable
         var disk = new BlockBackend("disk", readOnly, () => BlockImage.Open(path, format, !readOnly, new ImageOptions { Unmap = true }));
         disk.Open();
         _disks.Add(disk);
-        ram = new PhysicalAddressSpace();
-        ram.AddMemory(_memory);
+        ram = Ram;
         var config = new VirtioBlkConfig("", disk)
         {
             Serial = "serial number of this disk",

@@ -11,7 +11,7 @@ using Xunit.Abstractions;
 namespace Vmm.Emulation.Tests.Devices.Virtio;
 
 /// <summary>The core of a network device on virtio, with the test as its driver and its backend.</summary>
-public sealed class VirtioNetTests(ITestOutputHelper output) : IDisposable
+public sealed class VirtioNetTests(ITestOutputHelper output) : VirtioDeviceTests
 {
     private const ulong Mac = 0x5254_0012_3456;
     private const byte Ok = 0;
@@ -20,21 +20,7 @@ public sealed class VirtioNetTests(ITestOutputHelper output) : IDisposable
         | VirtioNetFeatures.ControlRxExtra | VirtioNetFeatures.ControlVlan | VirtioNetFeatures.ControlMac
         | VirtioNetFeatures.GuestAnnounce | VirtioNetFeatures.ControlOffloads;
 
-    private readonly GuestMemory _memory = new(new GuestPhysicalAddress(RingDriver.Base), RingDriver.RamSize);
     private readonly NetFrame _frame = new();
-
-    public void Dispose() => _memory.Dispose();
-
-    public static TheoryData<bool, bool, bool> Rings()
-    {
-        var all = new TheoryData<bool, bool, bool>();
-        for (int i = 0; i < 8; i++)
-        {
-            all.Add((i & 1) != 0, (i & 2) != 0, (i & 4) != 0);
-        }
-
-        return all;
-    }
 
     [Theory]
     [MemberData(nameof(Rings))]
@@ -256,11 +242,11 @@ public sealed class VirtioNetTests(ITestOutputHelper output) : IDisposable
         {
             bool isDefault = VirtioNetConfig.DefaultFeatures.HasFlag(feature);
             var config = new VirtioNetConfig("", Mac);
-            Assert.Equal(isDefault, (new VirtioNet(Ram(), config).OfferedFeatures & (ulong)feature) != 0);
-            Assert.Equal(0ul, new VirtioNet(Ram(), config with { Features = config.Features & ~feature }).OfferedFeatures & (ulong)feature);
+            Assert.Equal(isDefault, (new VirtioNet(Ram, config).OfferedFeatures & (ulong)feature) != 0);
+            Assert.Equal(0ul, new VirtioNet(Ram, config with { Features = config.Features & ~feature }).OfferedFeatures & (ulong)feature);
         }
 
-        var large = new VirtioNet(Ram(), new VirtioNetConfig("", Mac) { Pairs = 3, HostMtu = 9000, Speed = 1000, Duplex = 1 });
+        var large = new VirtioNet(Ram, new VirtioNetConfig("", Mac) { Pairs = 3, HostMtu = 9000, Speed = 1000, Duplex = 1 });
         Assert.Equal((ulong)(VirtioNetFeatures.MultipleQueues | VirtioNetFeatures.Mtu | VirtioNetFeatures.SpeedDuplex),
             large.OfferedFeatures & (ulong)(VirtioNetFeatures.MultipleQueues | VirtioNetFeatures.Mtu | VirtioNetFeatures.SpeedDuplex));
         Assert.Equal((7, 3u, 9000u, 1000u, 1u), (large.QueueCount, (uint)large.ReadConfiguration(8, 2),
@@ -372,16 +358,9 @@ public sealed class VirtioNetTests(ITestOutputHelper output) : IDisposable
         }
     }
 
-    private PhysicalAddressSpace Ram()
-    {
-        var ram = new PhysicalAddressSpace();
-        ram.AddMemory(_memory);
-        return ram;
-    }
-
     private VirtioNet Make(out VirtioMmio slot, out PhysicalAddressSpace ram)
     {
-        ram = Ram();
+        ram = Ram;
         var config = new VirtioNetConfig("", Mac)
         {
             Rings = VirtioFeatures.EventIndex | VirtioFeatures.IndirectDescriptors | VirtioFeatures.PackedRings,

@@ -15,7 +15,7 @@ namespace Vmm.Emulation.Tests.Devices.Virtio;
 
 /// <summary>A shared folder, with the test as its client and its backend: what it does, and that nothing leads out of it.</summary>
 [UnsupportedOSPlatform("windows")]
-public sealed class VirtioNinePTests : IDisposable
+public sealed class VirtioNinePTests : VirtioDeviceTests
 {
     private const int NoEntry = 2;
     private const int NoDevice = 6;
@@ -30,8 +30,6 @@ public sealed class VirtioNinePTests : IDisposable
     private const byte Write = 118;
     private const byte Clunk = 120;
 
-    private readonly GuestMemory _memory = new(new GuestPhysicalAddress(RingDriver.Base), RingDriver.RamSize);
-    private readonly PhysicalAddressSpace _ram = new();
     private readonly DirectoryInfo _host = Directory.CreateTempSubdirectory("vmm-9p-");
     private readonly string _folder;
     private readonly List<VirtioNinePConfig> _configs = [];
@@ -40,29 +38,17 @@ public sealed class VirtioNinePTests : IDisposable
     public VirtioNinePTests(ITestOutputHelper output)
     {
         _output = output;
-        _ram.AddMemory(_memory);
         _folder = _host.CreateSubdirectory("shared").FullName;
         File.WriteAllText(Path.Combine(_host.FullName, "secret"), "outside");
         _host.CreateSubdirectory("other");
         File.WriteAllText(Path.Combine(_host.FullName, "other", "secret"), "outside");
     }
 
-    public void Dispose()
+    public override void Dispose()
     {
         _configs.ForEach(c => c.Dispose());
-        _memory.Dispose();
+        base.Dispose();
         _host.Delete(recursive: true);
-    }
-
-    public static TheoryData<bool, bool, bool> Rings()
-    {
-        var all = new TheoryData<bool, bool, bool>();
-        for (int i = 0; i < 8; i++)
-        {
-            all.Add((i & 1) != 0, (i & 2) != 0, (i & 4) != 0);
-        }
-
-        return all;
     }
 
     /// <summary>A day in the life of a folder, over either ring with each feature of rings off and on.</summary>
@@ -529,9 +515,9 @@ public sealed class VirtioNinePTests : IDisposable
     private NinePDriver Mount(
         out VirtioNineP device, bool packed = false, bool indirect = false, bool eventIndex = false, bool readOnly = false)
     {
-        device = Make(_folder, readOnly, _ram, out VirtioMmio slot);
+        device = Make(_folder, readOnly, Ram, out VirtioMmio slot);
         _configs.Add(device.Config);
-        var client = new NinePDriver(device, slot, _ram, packed, indirect, eventIndex);
+        var client = new NinePDriver(device, slot, Ram, packed, indirect, eventIndex);
         client.Mount();
         return client;
     }

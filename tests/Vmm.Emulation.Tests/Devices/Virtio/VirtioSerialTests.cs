@@ -9,40 +9,17 @@ using Xunit.Abstractions;
 namespace Vmm.Emulation.Tests.Devices.Virtio;
 
 /// <summary>A virtio console with ports: the test is its driver, its backend and the host's ends.</summary>
-public sealed class VirtioSerialTests : IDisposable
+public sealed class VirtioSerialTests(ITestOutputHelper output) : VirtioDeviceTests
 {
-    private readonly GuestMemory _memory = new(new GuestPhysicalAddress(RingDriver.Base), RingDriver.RamSize);
-    private readonly PhysicalAddressSpace _ram = new();
-    private readonly ITestOutputHelper _output;
-
-    public VirtioSerialTests(ITestOutputHelper output)
-    {
-        _output = output;
-        _ram.AddMemory(_memory);
-    }
-
-    public void Dispose() => _memory.Dispose();
-
-    public static TheoryData<bool, bool, bool> Rings()
-    {
-        var all = new TheoryData<bool, bool, bool>();
-        for (int i = 0; i < 8; i++)
-        {
-            all.Add((i & 1) != 0, (i & 2) != 0, (i & 4) != 0);
-        }
-
-        return all;
-    }
-
     /// <summary>The driver learns of the ports, opens them, and bytes go both ways, over either ring, each feature off and on.</summary>
     [Theory]
     [MemberData(nameof(Rings))]
     public async Task Ports_are_told_opened_and_carry_bytes_both_ways(bool packed, bool indirect, bool eventIndex)
     {
-        VirtioSerial device = Make(_ram, out VirtioMmio slot);
+        VirtioSerial device = Make(Ram, out VirtioMmio slot);
         var opened = new List<(string Id, bool Open)>();
         device.GuestOpened = (port, open) => opened.Add((port.Id, open));
-        var driver = new SerialDriver(device, slot, _ram, packed, indirect, eventIndex);
+        var driver = new SerialDriver(device, slot, Ram, packed, indirect, eventIndex);
         Assert.Equal(4u, (uint)slot.Read(0x100 + 4, 4));
         driver.Say(0, VirtioSerialSpec.DeviceReady, 1);
         Assert.Equal([(0u, 1, 1, ""), (1u, 1, 1, ""), (3u, 1, 1, "")], driver.Heard());
@@ -98,10 +75,10 @@ public sealed class VirtioSerialTests : IDisposable
     }
 
     [Fact]
-    public async Task Saved_ports_go_on_with_the_output_and_the_input_that_waited()
+    public async Task Saved_ports_go_on_with_theoutput_and_the_input_that_waited()
     {
-        VirtioSerial saved = Make(_ram, out VirtioMmio slot);
-        var driver = new SerialDriver(saved, slot, _ram, true, true, true);
+        VirtioSerial saved = Make(Ram, out VirtioMmio slot);
+        var driver = new SerialDriver(saved, slot, Ram, true, true, true);
         driver.Say(0, VirtioSerialSpec.DeviceReady, 1);
         driver.Say(1, VirtioSerialSpec.PortReady, 1);
         driver.Heard();
@@ -121,7 +98,7 @@ public sealed class VirtioSerialTests : IDisposable
         byte[] first = new byte[PortLink.Capacity];
         Assert.Equal(first.Length, await link.ReadAsync(first, default));
 
-        VirtioSerial loaded = Make(_ram, out VirtioMmio other);
+        VirtioSerial loaded = Make(Ram, out VirtioMmio other);
         loaded.Config.Ports[1].Link.SetHostOpen(true);
         archive.Position = 0;
         Archive.Load(archive, [other, loaded]);
@@ -139,7 +116,7 @@ public sealed class VirtioSerialTests : IDisposable
     public async Task Without_ports_the_console_is_there_and_an_emergency_character_needs_no_ring()
     {
         var config = new VirtioSerialConfig("", 1, [new SerialPortConfig("", 0, "", true, "")]);
-        var device = new VirtioSerial(_ram, config);
+        var device = new VirtioSerial(Ram, config);
         var slot = new VirtioMmio(31, UnconnectedLine.New(), device);
         Assert.Equal(2, device.QueueCount);
         config.Ports[0].Link.SetHostOpen(true);
@@ -157,9 +134,9 @@ public sealed class VirtioSerialTests : IDisposable
         foreach (int program in run.Programs())
         {
             var random = new Random(run.SeedOf(program));
-            Assert.True(_ram.TryZero(RingDriver.Base, RingDriver.RamSize));
-            VirtioSerial device = Make(_ram, out VirtioMmio slot);
-            var driver = new SerialDriver(device, slot, _ram, random.Next(2) == 0, random.Next(2) == 0, random.Next(2) == 0);
+            Assert.True(Ram.TryZero(RingDriver.Base, RingDriver.RamSize));
+            VirtioSerial device = Make(Ram, out VirtioMmio slot);
+            var driver = new SerialDriver(device, slot, Ram, random.Next(2) == 0, random.Next(2) == 0, random.Next(2) == 0);
             for (int i = 0; i < 300; i++)
             {
                 switch (random.Next(7))
@@ -194,7 +171,7 @@ public sealed class VirtioSerialTests : IDisposable
             // A ring of garbage, and a reset after which it works again.
             byte[] garbage = new byte[0x4000];
             random.NextBytes(garbage);
-            Assert.True(_ram.TryWrite(RingDriver.Base + 0x1000, garbage));
+            Assert.True(Ram.TryWrite(RingDriver.Base + 0x1000, garbage));
             device.NotifyQueue((uint)random.Next(10));
             device.Serve();
             slot.Write(0x70, 4, 0);
@@ -203,7 +180,7 @@ public sealed class VirtioSerialTests : IDisposable
             Assert.False(device.HasTaken);
         }
 
-        _output.WriteLine(run.Figure("ports", "300 steps each"));
+        output.WriteLine(run.Figure("ports", "300 steps each"));
     }
 
     internal static VirtioSerial Make(IDmaMemory ram, out VirtioMmio slot)
@@ -221,24 +198,17 @@ public sealed class VirtioSerialTests : IDisposable
 }
 
 /// <summary>What every device core must do, of a console behind its slot.</summary>
-public sealed class VirtioSerialFixtureTests : DeviceFixture, IDisposable
+public sealed class VirtioSerialFixtureTests : VirtioDeviceFixture
 {
-    private readonly GuestMemory _memory = new(new GuestPhysicalAddress(RingDriver.Base), RingDriver.RamSize);
-    private readonly PhysicalAddressSpace _ram = new();
-
-    public VirtioSerialFixtureTests() => _ram.AddMemory(_memory);
-
-    public void Dispose() => _memory.Dispose();
-
     internal override Subject Create()
     {
-        VirtioSerial device = VirtioSerialTests.Make(_ram, out VirtioMmio slot);
+        VirtioSerial device = VirtioSerialTests.Make(Ram, out VirtioMmio slot);
         return new Subject(device, [slot], [0x200], slot.Reset, device);
     }
 
     internal override void Disturb(Subject subject)
     {
-        var driver = new SerialDriver((VirtioSerial)subject.Device, subject.Frames[0], _ram, false, true, true);
+        var driver = new SerialDriver((VirtioSerial)subject.Device, subject.Frames[0], Ram, false, true, true);
         driver.Say(0, VirtioSerialSpec.DeviceReady, 1);
         driver.Say(1, VirtioSerialSpec.PortReady, 1);
         driver.Slot.Interrupts();
