@@ -1,9 +1,9 @@
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// The threads that do a device's work, which may wait for the host. A thread takes a request from a ring, does it, gives it back, and takes
-/// the next; so a ring is its own queue, and no more requests are under way than there are threads. Threads are started as they are needed,
-/// and end when they have had nothing to do for a while. They begin paused.
+/// The threads that do a device's work, which may wait for the host. A thread takes a request from a ring, does it, gives it back, and
+/// takes the next; so a ring is its own queue, and no more requests are under way than there are threads. Threads are started as they are
+/// needed, and end when they have had nothing to do for a while. They begin paused.
 /// </summary>
 /// <param name="name">The name of the threads.</param>
 /// <param name="most">How many threads there are at most.</param>
