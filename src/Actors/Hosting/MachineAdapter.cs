@@ -9,6 +9,7 @@ using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Devices.CpuHotplug;
 using Vmm.Emulation.Devices.Pci;
+using Vmm.Emulation.Devices.Virtio;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.Net;
@@ -57,9 +58,14 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         ReportSubject.Interrupts => _machine.Gic.DescribeInterrupts(),
         ReportSubject.CpuInterfaces => _machine.Gic.DescribeCpuInterfaces(),
         ReportSubject.Roms => _machine.DescribeRoms(),
+        ReportSubject.Virtio => DescribeVirtio(),
         ReportSubject.GenerationId => _machine.Board.GenerationId?.Id.ToString() ?? "",
         _ => "",
     };
+
+    private string DescribeVirtio() => string.Join('\n', _machine.Board.Devices
+        .Where(device => device.Device is IVirtioTransport { Device: not null })
+        .Select(device => $"{device.QomPath}\n    {((IVirtioTransport)device.Device).Device!.Describe()}"));
 
     public byte[] ReadMemory(GuestPhysicalAddress address, int length)
     {

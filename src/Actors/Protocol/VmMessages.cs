@@ -157,6 +157,9 @@ public enum ReportSubject
     /// <summary>The address translations that a CPU has cached.</summary>
     Tlb,
 
+    /// <summary>The virtio devices and what was done in their queues.</summary>
+    Virtio,
+
     /// <summary>The VM generation ID; empty for a machine without.</summary>
     GenerationId,
 }

@@ -83,6 +83,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
 
     protected override void PreStart()
     {
+        HostThread.BecomeVcpu();
         HostThread.AskForSlices(HostThread.HostsOwn);
         _manager.Tell(new VcpuThreadStarted(_index, HostThread.Id));
     }

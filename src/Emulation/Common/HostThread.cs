@@ -19,8 +19,17 @@ public static unsafe partial class HostThread
     // A tenth of the time of a thread of nice 0.
     private const int CompilerNice = 10;
 
+    [ThreadStatic]
+    private static bool t_isVcpu;
+
     /// <summary>The thread's number (gettid(2)).</summary>
     public static int Id => GetThreadId();
+
+    /// <summary>Whether the calling thread runs a vCPU, so that what it does else is time that the guest waits.</summary>
+    public static bool IsVcpu => t_isVcpu;
+
+    /// <summary>The calling thread runs a vCPU from now on.</summary>
+    public static void BecomeVcpu() => t_isVcpu = true;
 
     /// <summary>
     /// Asks for slices of time of a length in nanoseconds (100,000 to 100,000,000, or <see cref="HostsOwn"/>) for the calling thread and

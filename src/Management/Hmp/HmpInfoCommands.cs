@@ -34,6 +34,8 @@ internal static class HmpInfoCommands
             (arguments, _) => Report(vm, arguments.Has("-f") ? ReportSubject.FlatView : ReportSubject.MemoryTree, 0));
         table.Add("irq", "show interrupts that are enabled, pending or active", _ => Report(vm, ReportSubject.Interrupts, 0));
         table.Add("pic", "show PIC state: the GIC's CPU interfaces", _ => Report(vm, ReportSubject.CpuInterfaces, 0));
+        table.Add("virtio", "show virtio devices, what was done in their queues, and how much of it on the threads of vCPUs",
+            _ => Report(vm, ReportSubject.Virtio, 0));
         table.Add("tlb", "show virtual to physical memory mappings that the default CPU has cached", context =>
             Report(vm, ReportSubject.Tlb, context.Cpu));
         table.Add("roms", "show roms: what is loaded into RAM at power-on", _ => Report(vm, ReportSubject.Roms, 0));

@@ -73,6 +73,9 @@ internal sealed class DebianMachine : IAsyncDisposable
         }
     }
 
+    /// <summary>Types at the serial line.</summary>
+    public async Task SendAsync(string text) => await _serial.SendAsync(Encoding.Latin1.GetBytes(text)).ConfigureAwait(false);
+
     /// <summary>What was printed at the serial line, as far as it was waited for.</summary>
     public string Console => _console.ToString();
 

@@ -35,6 +35,10 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
     private static readonly string Dpkg =
         $"while :; do dpkg -i /mnt/*.deb; dpkg -P {string.Join(' ', s_packages)}; done > /dev/null 2>&1 &";
 
+    private static readonly string VerifyPackages =
+        "dpkg -i /mnt/*.deb > /run/dpkg 2>&1 || problems=\"$problems dpkg\"; [ -z \"$(dpkg --audit)\" ] || problems=\"$problems audit\"; "
+        + $"[ -z \"$(dpkg --verify {string.Join(' ', s_packages)})\" ] || problems=\"$problems verify\"";
+
     private readonly Random _random = new(seed);
     private string _kernel = "";
     private string _initrd = "";
@@ -107,14 +111,34 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
 
         int wrong = _failures;
         long records = 0;
-        for (int cut = 0; cut < cuts; cut++)
+        for (int cut = 0; cut <= cuts; cut++)
         {
-            (records, string? problem) = await CutOnceAsync(load, format, image, debs, folder, records).ConfigureAwait(false);
-            if (problem != null)
+            // What the cut before it left is looked at first; the last start only looks.
+            DebianMachine machine = await StartAsync(Script(load), format, image, debs, folder).ConfigureAwait(false);
+            await using (machine.ConfigureAwait(false))
             {
-                _failures++;
-                await output.WriteLineAsync($"{load}, {format}, cut {cut}: {problem}").ConfigureAwait(false);
-                File.Copy(image, Path.Combine(Path.GetTempPath(), $"vmm-cut-{seed}-{load}-{cut}.{format}"), overwrite: true);
+                string? problem = await VerifyAsync(machine, records, format, image, folder).ConfigureAwait(false);
+                if (problem != null)
+                {
+                    await FailAsync($"{load}, {format}, cut {cut}: {problem}", image, $"{load}-{cut}.{format}").ConfigureAwait(false);
+                    break;
+                }
+
+                if (cut < cuts)
+                {
+                    records = await CutAsync(machine).ConfigureAwait(false);
+                }
+            }
+
+            if (format != "raw")
+            {
+                // 3 is for clusters that are counted and not used, which a repair gives back (qemu-img(1)).
+                (int code, string said) = await TryRun("qemu-img", "check", "-f", format, image).ConfigureAwait(false);
+                if (code is not (0 or 3))
+                {
+                    await FailAsync($"{load}, {format}, cut {cut}: qemu-img check: {said}", image, $"{load}-{cut}.{format}")
+                        .ConfigureAwait(false);
+                }
             }
         }
 
@@ -122,42 +146,56 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
         await output.WriteLineAsync($"{load}, {format}: {cuts} cuts, {records} records, {_failures - wrong} wrong").ConfigureAwait(false);
     }
 
-    // How many records there are, and what is wrong with the disk; null for nothing.
-    private async Task<(long Records, string? Problem)> CutOnceAsync(
-        CutLoad load, string format, string image, string debs, string folder, long before)
+    private async Task FailAsync(string what, string image, string name)
     {
-        long flushed = before;
-        DebianMachine machine = await StartAsync(LoadScript(load, before), format, image, debs, folder).ConfigureAwait(false);
-        await using (machine.ConfigureAwait(false))
+        _failures++;
+        await output.WriteLineAsync(what).ConfigureAwait(false);
+        File.Copy(image, Path.Combine(Path.GetTempPath(), $"vmm-cut-{seed}-{name}"), overwrite: true);
+    }
+
+    // Kills the machine while its guest writes. The last record that the guest had seen flushed.
+    private async Task<long> CutAsync(DebianMachine machine)
+    {
+        await machine.SendAsync("go\n").ConfigureAwait(false);
+        await machine.AwaitAsync("record ").ConfigureAwait(false);
+        Task end = machine.AwaitEndAsync();
+        await Task.Delay(_random.Next(4000)).ConfigureAwait(false);
+        machine.Kill();
+        await end.ConfigureAwait(false);
+        return Last(machine.Console, "record ");
+    }
+
+    // What the guest finds of what was flushed, and e2fsck while the guest has the file system read-only; null for nothing wrong.
+    private static async Task<string?> VerifyAsync(DebianMachine machine, long flushed, string format, string image, string folder)
+    {
+        try
         {
-            await machine.AwaitAsync("record ").ConfigureAwait(false);
-            Task end = machine.AwaitEndAsync();
-            await Task.Delay(_random.Next(4000)).ConfigureAwait(false);
-            machine.Kill();
-            await end.ConfigureAwait(false);
-            flushed = Math.Max(flushed, Last(machine.Console, "record "));
+            await machine.AwaitAsync(Verified).ConfigureAwait(false);
+            await machine.AwaitAsync("\nready").ConfigureAwait(false);
+        }
+        catch (InvalidOperationException e)
+        {
+            return $"the next start did not verify: {e.Message}";
         }
 
-        machine = await StartAsync(VerifyScript, format, image, debs, folder).ConfigureAwait(false);
-        string said;
-        await using (machine.ConfigureAwait(false))
-        {
-            await machine.AwaitEndAsync().ConfigureAwait(false);
-            said = machine.Console;
-        }
-
-        int at = said.IndexOf(Verified, StringComparison.Ordinal);
-        if (at < 0)
-        {
-            return (before, $"the next start did not verify: {said[^Math.Min(said.Length, 400)..]}");
-        }
-
-        string[] words = said[(at + Verified.Length)..].Split('\n')[0].Trim().Split(' ');
+        string said = machine.Console;
+        string[] words = said[(said.IndexOf(Verified, StringComparison.Ordinal) + Verified.Length)..].Split('\n')[0].Trim().Split(' ');
         long found = long.Parse(words[0], CultureInfo.InvariantCulture);
-        string? problem = found < flushed ? $"{flushed} records were flushed, {found} are there"
-            : words.Length > 1 ? $"the guest says {string.Join(' ', words[1..])}"
-            : await CheckAsync(format, image, folder).ConfigureAwait(false);
-        return (found, problem);
+        if (found < flushed || words.Length > 1)
+        {
+            return found < flushed ? $"{flushed} records were flushed, {found} are there" : $"the guest says {string.Join(' ', words[1..])}";
+        }
+
+        string raw = image;
+        if (format != "raw")
+        {
+            raw = Path.Combine(folder, "check.raw");
+            await Run("qemu-img", "convert", "-U", "-f", format, "-O", "raw", image, raw).ConfigureAwait(false);
+        }
+
+        (int status, string e2fsck) =
+            await TryRun("/usr/sbin/e2fsck", "-fn", $"{raw}?offset={DiskRecipe.RootOffset}").ConfigureAwait(false);
+        return status == 0 ? null : $"e2fsck: {e2fsck}";
     }
 
     private const string Begin =
@@ -169,35 +207,29 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
 
         """;
 
-    // Records of one line each; a record is flushed before it is told.
-    private static string LoadScript(CutLoad load, long first) =>
+    // What a cut has left is verified, then there is a load. Records are the numbers from 1 on, a line each, and told when they are flushed;
+    // the last line may be cut. A package that dpkg was at can be installed again.
+    private static string Script(CutLoad load) =>
         $$"""
+        problems=
+        touch {{Records}}
+        n=$(awk '$0 != NR { exit } { n = NR } END { print n + 0 }' {{Records}})
+        head -n $n {{Records}} > /run/whole
+        cp /run/whole {{Records}}
+        {{(load == CutLoad.Fio ? "" : VerifyPackages)}}
+        sync
+        echo "{{Verified}}$n$problems"
+        mount -o remount,ro /
+        echo ready
+        read go < /dev/ttyAMA0
+        mount -o remount,rw /
         {{(load == CutLoad.Fio ? Fio : Dpkg)}}
-        n={{first}}
         while :; do
             n=$((n + 1))
             echo $n >> {{Records}}
             sync {{Records}}
             echo "record $n"
         done
-
-        """;
-
-    // The records are the numbers from 1 on; the last line may be cut. A package that dpkg was at can be installed again.
-    private static string VerifyScript =>
-        $$"""
-        problems=
-        last=$(awk '$0 != NR { exit } { n = NR } END { print n + 0 }' {{Records}})
-        head -n $last {{Records}} > /run/whole
-        cp /run/whole {{Records}}
-        dpkg -i /mnt/*.deb > /run/dpkg 2>&1 || problems="$problems dpkg"
-        [ -z "$(dpkg --audit)" ] || problems="$problems audit"
-        [ -z "$(dpkg --verify {{string.Join(' ', s_packages)}})" ] || problems="$problems verify"
-        sync
-        echo "{{Verified}}$last$problems"
-        mount -o remount,ro /
-        echo o > /proc/sysrq-trigger
-        sleep 60
 
         """;
 
@@ -220,28 +252,6 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
             .. Disk("root", image, format, ""), .. Disk("script", path, "raw", ",readonly=on"),
             .. Disk("debs", debs, "raw", ",readonly=on"),
         ], folder).ConfigureAwait(false);
-    }
-
-    private static async Task<string?> CheckAsync(string format, string image, string folder)
-    {
-        string raw = image;
-        if (format != "raw")
-        {
-            (int code, string said) = await TryRun("qemu-img", "check", "-f", format, image).ConfigureAwait(false);
-
-            // 3 is for clusters that are counted and not used, which a repair gives back (qemu-img(1)).
-            if (code is not (0 or 3))
-            {
-                return $"qemu-img check: {said}";
-            }
-
-            raw = Path.Combine(folder, "check.raw");
-            await Run("qemu-img", "convert", "-f", format, "-O", "raw", image, raw).ConfigureAwait(false);
-        }
-
-        (int status, string e2fsck) =
-            await TryRun("/usr/sbin/e2fsck", "-fn", $"{raw}?offset={DiskRecipe.RootOffset}").ConfigureAwait(false);
-        return status == 0 ? null : $"e2fsck: {e2fsck}";
     }
 
     private static long Last(string console, string mark)

@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Globalization;
+using System.Text;
 using Vmm.Emulation.Interrupts;
 using Vmm.Emulation.Memory;
 
@@ -71,6 +73,26 @@ public abstract partial class VirtioDevice
 
     /// <summary>The device-specific configuration space (2.5); under <see cref="Registers"/>.</summary>
     protected abstract Span<byte> Configuration { get; }
+
+    /// <summary>The device as text for people: its status, and what was done in each queue. Any thread.</summary>
+    public string Describe()
+    {
+        var text = new StringBuilder();
+        text.Append(CultureInfo.InvariantCulture, $"{Name}: status {Status}, features 0x{((ulong)ReadDriverFeatures(1) << 32) | ReadDriverFeatures(0):x}");
+        for (int i = 0; i < _queues.Length; i++)
+        {
+            VirtioQueueWork work = _queues[i].Work;
+            if (IsQueueEnabled((uint)i) || work.Chains > 0)
+            {
+                text.Append(
+                    CultureInfo.InvariantCulture,
+                    $"\n    queue {i}: {work.Notifications} notifications, {work.Chains} chains, {work.ChainsOnVcpus} of them on vCPUs' threads, "
+                    + $"{work.Interrupts} interrupts");
+            }
+        }
+
+        return text.ToString();
+    }
 
     /// <summary>Connects the transport, once, before anything runs.</summary>
     public void Connect(IVirtioTransport transport) => _transport = transport;

@@ -12,8 +12,14 @@ internal sealed class VirtioQueue(int maxSize)
     private Virtqueue? _ring;
     private int _taken;
 
-    // 1 from the driver's notification until the backend looks.
+    // Chains that were ever taken, those of them by threads of vCPUs, and interrupts.
+    private long _chains;
+    private long _chainsOnVcpus;
+    private long _interrupts;
+
+    // 1 from the driver's notification until the backend looks; how often it notified.
     private int _notified;
+    private long _notifications;
 
     public int MaxSize => maxSize;
 
@@ -24,7 +30,11 @@ internal sealed class VirtioQueue(int maxSize)
     public bool IsEnabled { get; set; }
 
     /// <summary>The driver notifies; any thread.</summary>
-    public void Notify() => Volatile.Write(ref _notified, 1);
+    public void Notify()
+    {
+        Interlocked.Increment(ref _notifications);
+        Volatile.Write(ref _notified, 1);
+    }
 
     /// <summary>Whether the driver has notified since this was last asked; any thread.</summary>
     public bool TakeNotified() => Volatile.Read(ref _notified) != 0 && Interlocked.Exchange(ref _notified, 0) != 0;
@@ -62,7 +72,13 @@ internal sealed class VirtioQueue(int maxSize)
 
             bool taken = _ring.TryPop(chain);
             fault = _ring.Fault;
-            _taken += taken ? 1 : 0;
+            if (taken)
+            {
+                _taken++;
+                _chains++;
+                _chainsOnVcpus += HostThread.IsVcpu ? 1 : 0;
+            }
+
             return taken;
         }
     }
@@ -96,7 +112,9 @@ internal sealed class VirtioQueue(int maxSize)
     {
         lock (_lock)
         {
-            return _ring != null && _ring.TakeNotification();
+            bool interrupts = _ring != null && _ring.TakeNotification();
+            _interrupts += interrupts ? 1 : 0;
+            return interrupts;
         }
     }
 
@@ -134,6 +152,18 @@ internal sealed class VirtioQueue(int maxSize)
             lock (_lock)
             {
                 return _taken;
+            }
+        }
+    }
+
+    /// <summary>What was done since the machine was made. Any thread.</summary>
+    public VirtioQueueWork Work
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return new VirtioQueueWork(Volatile.Read(ref _notifications), _chains, _chainsOnVcpus, _interrupts);
             }
         }
     }
@@ -176,3 +206,10 @@ internal sealed class VirtioQueue(int maxSize)
         IsEnabled = false;
     }
 }
+
+/// <summary>What the driver and the backend of a queue have done.</summary>
+/// <param name="Notifications">How often the driver notified.</param>
+/// <param name="Chains">Descriptor chains that were taken.</param>
+/// <param name="ChainsOnVcpus">Those of them that a vCPU's thread took, which the guest waited for. There should be none.</param>
+/// <param name="Interrupts">How often the driver was interrupted.</param>
+public readonly record struct VirtioQueueWork(long Notifications, long Chains, long ChainsOnVcpus, long Interrupts);
