@@ -204,6 +204,62 @@ public sealed class DiskTests : PatientTestKit
         _manager.ExpectMsg<DiskStopped>(s_patience);
     }
 
+    [Fact]
+    public void Limits_change_and_a_pause_ends_while_requests_wait_for_them()
+    {
+        (IActorRef actor, VirtioBlk blk, BlkDriver driver) = Make(BlockErrorPolicy.Report, packed: false);
+        actor.Tell(new ResumeDevices());
+        Limit(("bps-total", 1));
+        driver.Submit(BlkDriver.Out, 0, new byte[512], false);
+        Assert.Equal(0, Status(driver));
+        int waiting = driver.Submit(BlkDriver.Out, 1, new byte[512], false);
+        AwaitCondition(() => blk.HasTaken, s_patience);
+        Assert.Null(driver.Ring.Take());
+
+        // Hours too early by the limits, and they hold again afterwards.
+        actor.Tell(new PauseDevices(Close: false, 1), _manager);
+        _manager.ExpectMsg(new DevicesPaused(1), s_patience);
+        Assert.Equal(waiting, driver.Ring.Take()?.Id);
+        actor.Tell(new ResumeDevices());
+        waiting = driver.Submit(BlkDriver.Out, 2, new byte[512], false);
+        AwaitCondition(() => blk.HasTaken, s_patience);
+        Assert.Null(driver.Ring.Take());
+        Limit();
+        Assert.Equal(waiting, driver.Ring.Take()?.Id);
+        Assert.Null(blk.Disk.Limits);
+
+        void Limit(params (string Name, long Value)[] limits)
+        {
+            long[] values = [.. ThrottleLimits.Names.Select(n =>
+                limits.FirstOrDefault(l => l.Name == n) is { Name: not null } l ? l.Value : n.EndsWith("length", StringComparison.Ordinal) ? 1 : 0)];
+            actor.Tell(new LimitBlock("disk", values, ""), _manager);
+            _manager.ExpectMsg<BlockCommandDone>(s_patience);
+        }
+    }
+
+    [Fact]
+    public void Disk_whose_medium_was_taken_away_fails_requests_and_stops_nothing()
+    {
+        (IActorRef actor, VirtioBlk blk, BlkDriver driver) = Make(BlockErrorPolicy.Stop, packed: false);
+        actor.Tell(new ResumeDevices());
+        actor.Tell(new EjectBlock("disk"), _manager);
+        _manager.ExpectMsg<BlockCommandDone>(s_patience);
+        Assert.Equal((1, null), (_host.Closed, blk.Disk.Root));
+        for (int i = 0; i < 2; i++)
+        {
+            driver.Submit(BlkDriver.Out, 0, new byte[512], false);
+            Assert.Equal(1, Status(driver));
+            driver.Submit(BlkDriver.Flush, 0, [], false);
+            Assert.Equal(1, Status(driver));
+            actor.Tell(new PauseDevices(Close: false, 1), _manager);
+            _manager.ExpectMsg(new DevicesPaused(1), s_patience);
+            actor.Tell(new ResumeDevices());
+        }
+
+        actor.Tell(new EjectBlock("disk"), _manager);
+        Assert.Equal("Device 'disk' has no medium", _manager.ExpectMsg<VmCommandRejected>(s_patience).Reason);
+    }
+
     private (IActorRef Actor, VirtioBlk Blk, BlkDriver Driver) Make(BlockErrorPolicy policy, bool packed)
     {
         var disk = new BlockBackend("disk", isReadOnly: false, _host.Open);

@@ -3,6 +3,7 @@ using Vmm.Actors.Devices;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
+using Vmm.Emulation.Block;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot;
@@ -292,6 +293,12 @@ public sealed class PciHotplugTests : PatientTestKit
 
         public PciDeviceConfig Make(IReadOnlyList<(string Key, string? Value)> properties) => new VirtioPciConfig(
             new VirtioRngConfig(properties.First(p => p.Key == "id").Value!), properties.First(p => p.Key == "bus").Value, null);
+
+        public void AddImage(string image, bool isNode) => throw new InvalidDataException("none");
+
+        public bool RemoveImage(string name, bool isNode) => throw new InvalidDataException("none");
+
+        public IReadOnlyList<BlockBackend> OpenUnused() => [];
 
         public void Left(IDisposable device) => Gone.Add(((PciDeviceConfig)device).Id);
     }

@@ -98,6 +98,74 @@ public sealed class DiskOptionTests : IDisposable
         Assert.Null(Assert.Single(Make("-drive file=RAW,format=raw -incoming defer")).Disk.Root);
     }
 
+    [Fact]
+    public void Disks_of_a_group_share_its_limits()
+    {
+        VirtioBlkConfig[] disks = Make(
+            "-object throttle-group,id=g,limits.iops-total=100,x-bps-read=5 "
+            + "-blockdev driver=raw,node-name=n,file.driver=file,file.filename=RAW -blockdev driver=throttle,node-name=t,throttle-group=g,file=n "
+            + "-device virtio-blk-device,drive=t -drive file=QCOW2,format=qcow2,throttling.group=h,throttling.bps-write=7");
+        Assert.Equal(["g", "h"], disks.Select(d => d.Disk.Limits!.Name));
+        Assert.Equal((100, 5), (Limit(disks[0], "iops-total"), Limit(disks[0], "bps-read")));
+        Assert.Equal((0, 7), (Limit(disks[1], "iops-total"), Limit(disks[1], "bps-write")));
+        Assert.All(disks, d => Assert.IsType<ThrottleNode>(d.Disk.Root));
+        Assert.Equal("t", disks[0].Disk.NodeName);
+
+        static long Limit(VirtioBlkConfig disk, string name) =>
+            disk.Disk.Limits!.Limits.Values[ThrottleLimits.Names.ToList().IndexOf(name)];
+    }
+
+    [Fact]
+    public void Images_come_and_go_while_the_machine_runs()
+    {
+        MachineOptions options = CommandLine.Parse([
+            "-kernel", Raw, "-object", "throttle-group,id=g,limits.iops-total=100",
+            "-blockdev", $"driver=raw,node-name=n,file.driver=file,file.filename={Raw}"]).Machine;
+        using var maker = new DeviceMaker(options, options.ToConfig());
+        maker.AddImage($"if=none,id=d,file={Qcow2},format=qcow2", isNode: false);
+        maker.AddImage("{\"driver\":\"throttle\",\"node-name\":\"t\",\"throttle-group\":\"g\",\"file\":\"n\"}", isNode: true);
+        Assert.Equal("d t", string.Join(' ', Unused()));
+        Assert.Equal("Duplicate ID 'd' for drive", Refusal(() => maker.AddImage($"if=none,id=d,file={Raw}", false)));
+        Assert.Equal("a drive that is added has no device yet: give if=none", Refusal(() => maker.AddImage($"file={Raw}", false)));
+        Assert.Equal("Duplicate nodes with node-name='n'",
+            Refusal(() => maker.AddImage($"driver=raw,node-name=n,file.filename={Raw}", true)));
+        Assert.Equal("'/nowhere' cannot be opened: No such file or directory",
+            Refusal(() => maker.AddImage("driver=raw,node-name=x,file.filename=/nowhere", true)));
+        Assert.Equal("Throttle group 'h' does not exist",
+            Refusal(() => maker.AddImage("driver=throttle,node-name=x,throttle-group=h,file=n", true)));
+        Assert.Equal("Failed to find node with node-name='x'", Refusal(() => maker.RemoveImage("x", true)));
+        Assert.Equal("Failed to find node with node-name='d'", Refusal(() => maker.RemoveImage("d", true)));
+        Assert.Equal("Device 'x' not found", Refusal(() => maker.RemoveImage("x", false)));
+        Assert.Equal("Block device n is in use", Refusal(() => maker.RemoveImage("n", true)));
+
+        // A device takes them, and they cannot go, but for the medium of a drive.
+        PciDeviceConfig drive = maker.Make([("driver", "virtio-blk-pci"), ("drive", "d")]);
+        PciDeviceConfig node = maker.Make([("driver", "virtio-blk-pci"), ("drive", "t")]);
+        Assert.Equal("g", ((VirtioBlkConfig)((VirtioPciConfig)node).Device).Disk.Limits!.Name);
+        Assert.Empty(Unused());
+        Assert.Equal("Node t is in use", Refusal(() => maker.RemoveImage("t", true)));
+        Assert.False(maker.RemoveImage("d", false));
+        node.Dispose();
+        maker.Left(node);
+        drive.Dispose();
+        maker.Left(drive);
+        Assert.Equal("t", string.Join(' ', Unused()));
+        Assert.True(maker.RemoveImage("t", true));
+        Assert.True(maker.RemoveImage("n", false));
+        Assert.Empty(Unused());
+
+        static string Refusal(Action action) => Assert.Throws<InvalidDataException>(action).Message;
+
+        string[] Unused()
+        {
+            IReadOnlyList<BlockBackend> disks = maker.OpenUnused();
+            string[] names = [.. disks.Select(d => d.Name.Length > 0 ? d.Name : d.NodeName)];
+            Assert.All(disks, d => Assert.NotNull(d.Root));
+            disks.ToList().ForEach(d => d.Dispose());
+            return names;
+        }
+    }
+
     [Theory]
     [InlineData("-drive file=QCOW2", "looks like a qcow2 image: give its format")]
     [InlineData("-drive file=RAW,format=vmdk", "'vmdk' invalid format: raw and qcow2 are supported")]
@@ -126,6 +194,11 @@ public sealed class DiskOptionTests : IDisposable
         + "-drive if=none,id=b,file=QCOW2.raw -device virtio-blk-pci,drive=b,bootindex=1", "The bootindex 1 has already been used")]
     [InlineData("-drive if=none,id=a,file=RAW -device virtio-blk-pci,drive=a,id=x "
         + "-device virtio-rng-pci,id=x", "Duplicate device ID 'x'")]
+    [InlineData("-object throttle-group,id=g,iops-total=1", "Property 'throttle-group.iops-total' not found")]
+    [InlineData("-object throttle-group,id=g,limits.iops-max=1", "there is no limit 'throttling.iops-max'")]
+    [InlineData("-blockdev driver=raw,node-name=n,file.filename=RAW -blockdev driver=throttle,node-name=t,throttle-group=g,file=n "
+        + "-device virtio-blk-device,drive=t", "Throttle group 'g' does not exist")]
+    [InlineData("-blockdev driver=throttle,node-name=t,file=n", "Parameter 'throttle-group' is missing")]
     [InlineData("-blockdev driver=nbd,node-name=a", "the driver 'nbd' is not supported")]
     [InlineData("-blockdev driver=raw,file.filename=RAW", "'node-name' must be specified for the root node")]
     public void Wrong_says_what_in_one_line(string line, string message) =>

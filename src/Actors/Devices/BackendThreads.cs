@@ -37,12 +37,18 @@ internal abstract class BackendThreads(string name, int most, Action<Exception> 
     /// <summary>Takes the next piece of work; null for none. Under <see cref="Gate"/>.</summary>
     protected abstract Action? TakePiece();
 
+    /// <summary>The end of the requests under way is waited for, so none is to wait because of limits; or they may again.</summary>
+    protected virtual void Hurry(bool on)
+    {
+    }
+
     /// <summary>There may be work in every ring. Under <see cref="Gate"/>.</summary>
     protected abstract void NotifyAll();
 
     /// <summary>Takes no more requests. When none is under way, a thread calls back, once; it may block on the host.</summary>
     public void Pause(Action idle)
     {
+        Hurry(true);
         lock (Gate)
         {
             _paused = true;
@@ -54,6 +60,7 @@ internal abstract class BackendThreads(string name, int most, Action<Exception> 
     /// <summary>Goes on. Every ring is looked at: whoever paused knows not what the driver has done meanwhile.</summary>
     public void Resume()
     {
+        Hurry(false);
         lock (Gate)
         {
             _paused = false;
@@ -64,6 +71,7 @@ internal abstract class BackendThreads(string name, int most, Action<Exception> 
     /// <summary>Ends the threads, and returns when no request is under way: guest RAM may then go.</summary>
     public void End()
     {
+        Hurry(true);
         lock (Gate)
         {
             (_paused, _ended) = (true, true);

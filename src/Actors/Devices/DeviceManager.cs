@@ -60,6 +60,7 @@ public sealed class DeviceManager : MessageActor
         Receive<EndDevice>(End);
         Receive<DiskStopped>(Context.Parent.Forward);
         Receive<GetBlockDevices>(_ => Sender.Tell(DiskReport.Of(machine.Devices)));
+        Receive<GetBlockNodes>(_ => Sender.Tell(DiskReport.NodesOf(machine.Devices)));
         Receive<IBalloonCommand>(_ => Sender.Tell(
             new VmCommandRejected(RejectionCode.DeviceNotActive, "No balloon device has been activated")));
         Receive<IBlockCommand>(command => ToDevice(DiskReport.Find(machine.Devices, command.Disk)?.Id ?? command.Disk, command));

@@ -39,6 +39,9 @@ public sealed class DiskActor : ThreadedActor
         _requests = new RequestsUnit(disk, _threads);
         Receive<RequestFailed>(Report);
         Receive<ResizeBlock>(Resize);
+        Receive<LimitBlock>(Limit);
+        Receive<PutBlockOverlay>(put => Change(put.Disk, () => disk.Disk.PutOverlay(put.Path, put.NodeName, put.Exists)));
+        Receive<EjectBlock>(eject => Change(eject.Disk, disk.Disk.Eject));
     }
 
     protected override IReadOnlyList<IStateUnit> StateUnits => [.. base.StateUnits, _requests];
@@ -148,6 +151,47 @@ public sealed class DiskActor : ThreadedActor
                 requester.Tell(error == Errno.None ? new BlockCommandDone()
                     : new VmCommandRejected(RejectionCode.InvalidArgument, $"Failed to resize the image: {ErrnoText.Of(error)}"));
             });
+    }
+
+    private void Limit(LimitBlock limit)
+    {
+        try
+        {
+            BlockBackend disk = _disk.Disk;
+            var limits = ThrottleLimits.Of(limit.Limits);
+            string name = limit.Group.Length > 0 ? limit.Group : disk.Limits?.Name ?? (disk.Name.Length > 0 ? disk.Name : disk.NodeName);
+            Change(limit.Disk, () => disk.Limit(limits.IsEnabled ? disk.Groups.Set(name, limits) : null));
+        }
+        catch (BlockException e)
+        {
+            Sender.Tell(new VmCommandRejected(RejectionCode.InvalidArgument, e.Message));
+        }
+    }
+
+    // Changes the disk when no request is under way, on a thread of it.
+    private void Change(string name, Action change)
+    {
+        IActorRef requester = Sender;
+        string? refusal = null;
+        WhenDrained(
+            () =>
+            {
+                try
+                {
+                    if (_disk.Disk.Root == null)
+                    {
+                        throw new BlockException($"Device '{name}' has no medium");
+                    }
+
+                    change();
+                }
+                catch (BlockException e)
+                {
+                    refusal = e.Message;
+                }
+            },
+            () => requester.Tell(refusal == null ? new BlockCommandDone()
+                : new VmCommandRejected(RejectionCode.InvalidArgument, refusal)));
     }
 
     /// <summary>Requests that the driver has given and that have not ended: they wait for the VM to go on.</summary>

@@ -103,6 +103,8 @@ internal sealed class DiskThreads : BackendThreads
         return _serve[queue];
     }
 
+    protected override void Hurry(bool on) => _device.Disk.LiftLimits(on);
+
     protected override void NotifyAll()
     {
         for (int i = 0; i < _isNotified.Length; i++)
@@ -185,7 +187,8 @@ internal sealed class DiskThreads : BackendThreads
                 VirtioBlkOutcome outcome = _device.Attempt(request);
                 if (outcome == VirtioBlkOutcome.Failed)
                 {
-                    BlockErrorPolicy policy = request.IsRead ? _device.Config.ReadError : _device.Config.WriteError;
+                    BlockErrorPolicy policy = _device.Disk.IsEjected ? BlockErrorPolicy.Report
+                        : request.IsRead ? _device.Config.ReadError : _device.Config.WriteError;
                     bool stops = policy == BlockErrorPolicy.Stop
                         || (policy == BlockErrorPolicy.StopWithoutSpace && request.Error == Errno.ENOSPC);
                     if (stops)

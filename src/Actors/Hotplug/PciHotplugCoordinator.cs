@@ -72,6 +72,7 @@ public sealed class PciHotplugCoordinator : MessageActor, IWithTimers
             Look(changed.Port);
         });
         Receive<Overdue>(TellOverdue);
+        Receive<IBlockImageCommand>(command => BlockImages.Answer(command, maker, devices, Sender, Self));
         Receive<ResetDevices>(_ => Reset());
     }
 

@@ -12,10 +12,59 @@ public interface IBlockCommand : IProtocolMessage
 /// </summary>
 public sealed record ResizeBlock(string Disk, long Bytes) : IBlockCommand;
 
+/// <summary>
+/// Limit how fast a disk may be, and put it into a group of limits. Answer: <see cref="BlockCommandDone"/> or
+/// <see cref="VmCommandRejected"/>.
+/// </summary>
+/// <param name="Limits">The values of all limits, in the order of <c>ThrottleLimits.Names</c>.</param>
+/// <param name="Group">The name of the group; empty for the one that it is in, or its own.</param>
+public sealed record LimitBlock(string Disk, long[] Limits, string Group) : IBlockCommand;
+
+/// <summary>
+/// Put a qcow2 overlay over a disk, which takes what is written from now on. Answer: <see cref="BlockCommandDone"/> or
+/// <see cref="VmCommandRejected"/>.
+/// </summary>
+/// <param name="Path">The file of the overlay.</param>
+/// <param name="NodeName">The name of its node; empty for any.</param>
+/// <param name="Exists">It was made before.</param>
+public sealed record PutBlockOverlay(string Disk, string Path, string NodeName, bool Exists) : IBlockCommand;
+
+/// <summary>Take a disk's medium away for good, whatever the guest does with it. Answer: <see cref="BlockCommandDone"/>.</summary>
+public sealed record EjectBlock(string Disk) : IBlockCommand;
+
+/// <summary>A command about images that no device has.</summary>
+public interface IBlockImageCommand : IProtocolMessage;
+
+/// <summary>
+/// Name an image, for a device that comes later. Answer: <see cref="BlockCommandDone"/> or <see cref="VmCommandRejected"/>.
+/// </summary>
+/// <param name="Image">As <c>-drive</c> or <c>-blockdev</c> have it.</param>
+/// <param name="IsNode">It is a node (<c>-blockdev</c>).</param>
+public sealed record AddBlockImage(string Image, bool IsNode) : IBlockImageCommand;
+
+/// <summary>
+/// Forget an image. A drive that a device has loses its medium; a node stays. Answer: <see cref="BlockCommandDone"/> or
+/// <see cref="VmCommandRejected"/>.
+/// </summary>
+/// <param name="IsNode">Only a node is meant.</param>
+public sealed record RemoveBlockImage(string Name, bool IsNode) : IBlockImageCommand;
+
+/// <summary>Query: the images that no device has, as disks. Answer: <see cref="BlockDevices"/>.</summary>
+public sealed record GetUnusedImages : IBlockImageCommand;
+
+/// <summary>Query: the nodes of those. Answer: <see cref="BlockNodes"/>.</summary>
+public sealed record GetUnusedNodes : IBlockImageCommand;
+
 public sealed record BlockCommandDone : IProtocolMessage;
 
 /// <summary>Query: the disks. Answer: <see cref="BlockDevices"/>.</summary>
 public sealed record GetBlockDevices : IBlockCommand
+{
+    string IBlockCommand.Disk => "";
+}
+
+/// <summary>Query: the nodes of the disks. Answer: <see cref="BlockNodes"/>.</summary>
+public sealed record GetBlockNodes : IBlockCommand
 {
     string IBlockCommand.Disk => "";
 }
@@ -31,8 +80,10 @@ public sealed record GetBlockDevices : IBlockCommand
 /// <param name="Depths">How many backing files are under one another.</param>
 /// <param name="WriteBack">Of <c>cache=</c>, as the two that follow.</param>
 /// <param name="DetectZeroes"><c>detect-zeroes=</c>: off, on or unmap.</param>
+/// <param name="Limits">Of each disk <see cref="LimitsOfDisk"/>, in the order of <c>ThrottleLimits.Names</c>.</param>
+/// <param name="Groups">The name of its group of limits; empty for none.</param>
 /// <param name="Figures">Of each disk <see cref="FiguresOfDisk"/>: for reads, writes, flushes and unmaps the bytes, the operations that
-/// were done, and their nanoseconds.</param>
+/// were done, their nanoseconds, those that failed, and those that made no sense.</param>
 public sealed record BlockDevices(
     string[] Names,
     string[] NodeNames,
@@ -48,9 +99,48 @@ public sealed record BlockDevices(
     bool[] Direct,
     bool[] NoFlush,
     string[] DetectZeroes,
+    long[] Limits,
+    string[] Groups,
     long[] Figures) : IProtocolMessage
 {
-    public const int FiguresOfDisk = 12;
+    public const int FiguresOfOperation = 5;
+    public const int FiguresOfDisk = 4 * FiguresOfOperation;
+    public const int LimitsOfDisk = 19;
+}
+
+/// <summary>Block nodes, those of a disk together, in parallel arrays.</summary>
+/// <param name="Names">What monitors call them.</param>
+/// <param name="Children">The index of the node that has its bytes; -1 for a file.</param>
+/// <param name="Backings">The index of the node of the backing file; -1 for none.</param>
+/// <param name="BackingFiles">The name of the backing file as the header has it; empty for none.</param>
+/// <param name="Sizes">Bytes of the node, as a disk.</param>
+/// <param name="Allocated">Bytes that its file takes of the host.</param>
+/// <param name="Formats">
+/// Of each node <see cref="FieldsOfFormat"/>, 0 where it is no qcow2: bytes of a cluster; version; bits of a refcount; 1 for zstd; 1 for
+/// lazy refcounts; 1 for dirty; 1 for damaged.
+/// </param>
+/// <param name="SnapshotNames">Of each internal snapshot its id and its name.</param>
+/// <param name="Snapshots">
+/// Of each internal snapshot <see cref="FieldsOfSnapshot"/>: the index of the node, bytes of the machine's state, when it was taken and how
+/// long the guest had run, both in nanoseconds.
+/// </param>
+public sealed record BlockNodes(
+    string[] Names,
+    string[] Drivers,
+    string[] FileNames,
+    bool[] ReadOnly,
+    int[] Children,
+    int[] Backings,
+    string[] BackingFiles,
+    string[] BackingFormats,
+    long[] Sizes,
+    long[] Allocated,
+    long[] Formats,
+    string[] SnapshotNames,
+    long[] Snapshots) : IProtocolMessage
+{
+    public const int FieldsOfFormat = 7;
+    public const int FieldsOfSnapshot = 4;
 }
 
 /// <summary>What happens to a request that has failed, in QEMU's words.</summary>

@@ -204,6 +204,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         Receive<GetMachineReport>(get => Sender.Tell(new MachineReport(_machine.Describe(get.Subject))));
         Receive<SendSerial>(_devices.Forward);
         Receive<IBlockCommand>(_devices.Forward);
+        Receive<IBlockImageCommand>(_pciHotplug.Forward);
         Receive<IBalloonCommand>(_devices.Forward);
         Receive<GetNetLinks>(_devices.Forward);
         Receive<INetCommand>(_devices.Forward);
@@ -256,7 +257,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
                 break;
             case GetVcpuStates or GetVcpuStatus or GetVcpuThreads or GetCpusPowerState or DescribeCpusPower or DescribeVcpuStatus
                 or GetPluggedVcpus or GetAcpiOspmStatus
-                or GetDeviceState or LoadDeviceState or IBalloonCommand or IBlockCommand or GetNetLinks or INetCommand
+                or GetDeviceState or LoadDeviceState or IBalloonCommand or IBlockCommand or IBlockImageCommand or GetNetLinks or INetCommand
                 or SaveSnapshot or LoadSnapshot or DeleteSnapshot or GetSnapshots
                 or StartMigration or ReceiveMigration or GetMigration or CancelMigration or ContinueMigration or PauseMigration
                 or YankMigration

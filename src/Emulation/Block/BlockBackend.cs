@@ -1,3 +1,5 @@
+using Vmm.Emulation.Block.Qcow2;
+
 namespace Vmm.Emulation.Block;
 
 /// <summary>What requests of a guest do to a disk, for figures (QEMU, qapi/block-core.json, BlockDeviceStats).</summary>
@@ -11,13 +13,16 @@ public enum BlockOperation
 
 /// <summary>
 /// A disk of the machine: the uppermost node of its graph as a guest's device uses it (QEMU's word). The node is replaced only while no
-/// request is under way. It is opened when the disk is made, or later, in a machine that waits for a migration: the sender still writes it
-/// until then.
+/// request is under way, by the threads of the disk. It is opened when the disk is made, or later, in a machine that waits for a
+/// migration: the sender still writes it until then.
 /// </summary>
 public sealed class BlockBackend : IDisposable
 {
-    private readonly Func<BlockNode> _open;
+    private Func<BlockNode> _open;
     private BlockNode? _root;
+    private volatile string _nodeName = "";
+    private volatile bool _isEjected;
+    private volatile ThrottleGroup? _limits;
 
     /// <param name="name">The name that monitors use: the <c>id=</c> of <c>-drive</c>, or the node's.</param>
     /// <param name="isReadOnly">The guest may not write it.</param>
@@ -38,8 +43,12 @@ public sealed class BlockBackend : IDisposable
     /// </summary>
     public bool WriteCache { get; init; } = true;
 
-    /// <summary>The name of the uppermost node.</summary>
-    public string NodeName { get; init; } = "";
+    /// <summary>The name of the uppermost node with a format.</summary>
+    public string NodeName
+    {
+        get => _nodeName;
+        init => _nodeName = value;
+    }
 
     /// <summary>Its number on the command line.</summary>
     public int Order { get; init; }
@@ -49,6 +58,21 @@ public sealed class BlockBackend : IDisposable
 
     /// <summary><c>detect-zeroes=</c>, for people.</summary>
     public string DetectZeroes { get; init; } = "off";
+
+    /// <summary>The groups of limits of the VM.</summary>
+    public ThrottleGroups Groups { get; init; } = new();
+
+    /// <summary>The group of limits that the disk is in; null for none.</summary>
+    public ThrottleGroup? Limits
+    {
+        get => _limits;
+        init => _limits = value;
+    }
+
+    /// <summary>
+    /// Opens a qcow2 image with the options of this disk, by its path; null for a disk that can have no overlay (<c>snapshot=on</c>).
+    /// </summary>
+    public Func<string, BlockNode>? OpenOverlay { get; init; }
 
     /// <summary>Why the VM is stopped for this disk; none when it is not. Any thread.</summary>
     public Errno Error { get; set; }
@@ -62,13 +86,22 @@ public sealed class BlockBackend : IDisposable
     /// <summary>Bytes; 0 while the disk is not open.</summary>
     public long Size => Root?.Size ?? 0;
 
-    /// <summary>Opens the disk, unless it is open.</summary>
+    /// <summary>The medium was taken away for good (<c>drive_del</c>): each request fails.</summary>
+    public bool IsEjected => _isEjected;
+
+    /// <summary>Opens the disk, unless it is open or its medium was taken away.</summary>
     /// <exception cref="BlockException">Why not, as one line.</exception>
     public void Open()
     {
-        if (_root == null)
+        if (_root == null && !_isEjected)
         {
-            Volatile.Write(ref _root, _open());
+            BlockNode root = _open();
+            if (_nodeName.Length > 0)
+            {
+                Format(root).NodeName = _nodeName;
+            }
+
+            Volatile.Write(ref _root, _limits == null ? root : new ThrottleNode(root, _limits));
         }
     }
 
@@ -80,10 +113,78 @@ public sealed class BlockBackend : IDisposable
         root?.Dispose();
     }
 
+    /// <summary>Takes the medium away for good. No request is under way.</summary>
+    public void Eject()
+    {
+        _isEjected = true;
+        Close();
+    }
+
     /// <summary>Makes another node the uppermost one, which may stand on the old one. No request is under way.</summary>
     public void Replace(BlockNode root) => Volatile.Write(ref _root, root);
 
+    /// <summary>Puts the disk into a group of limits, or none. No request is under way.</summary>
+    public void Limit(ThrottleGroup? group)
+    {
+        _limits = group;
+        BlockNode? root = _root is ThrottleNode throttle ? throttle.Child : _root;
+        Volatile.Write(ref _root, root == null || group == null ? root : new ThrottleNode(root, group));
+    }
+
+    /// <summary>Lets requests pass that wait for the limits, and those that come, until the limits hold again. Any thread.</summary>
+    public void LiftLimits(bool on) => (Root as ThrottleNode)?.Lift(on);
+
+    /// <summary>
+    /// Puts a qcow2 overlay over the disk, which takes what is written from now on; the image that was written until now is only read.
+    /// No request is under way. The overlay is opened by the path that its header gives its backing file, as it will be the next time.
+    /// </summary>
+    /// <param name="path">Of the overlay.</param>
+    /// <param name="nodeName">The name of its node; empty for any.</param>
+    /// <param name="exists">It was made before; else it is made here.</param>
+    /// <exception cref="BlockException">Why not, as one line. The disk is as it was; if it cannot be opened again, it is closed.</exception>
+    public void PutOverlay(string path, string nodeName, bool exists)
+    {
+        BlockNode disk = Format(_root ?? throw new BlockException($"'{Name}' has no medium"));
+        Func<string, BlockNode> openOverlay = OpenOverlay
+            ?? throw new BlockException($"'{Name}' has snapshot=on: what is written to it goes with the VM, and can have no overlay");
+        Errno error = disk.Flush();
+        if (error != Errno.None)
+        {
+            throw new BlockException($"'{disk.FileName}' cannot be written: {ErrnoText.Of(error)}");
+        }
+
+        if (!exists)
+        {
+            BlockImage.CreateQcow2(path, new Qcow2Options
+            {
+                Size = disk.Size, BackingFile = Path.GetFullPath(disk.FileName!), BackingFormat = disk.Driver,
+            });
+        }
+
+        Close();
+        (Func<BlockNode> open, string name) = (_open, _nodeName);
+        (_open, _nodeName) = (() => openOverlay(path), nodeName.Length > 0 ? nodeName : BlockNode.NewName());
+        try
+        {
+            Open();
+        }
+        catch (BlockException)
+        {
+            (_open, _nodeName) = (open, name);
+            if (!exists)
+            {
+                File.Delete(path);
+            }
+
+            Open();
+            throw;
+        }
+    }
+
     public void Dispose() => Close();
+
+    // The uppermost node with a format.
+    private static BlockNode Format(BlockNode node) => node is FilterNode filter ? Format(filter.Child) : node;
 }
 
 /// <summary>Counters of a disk, by operation. Any thread.</summary>

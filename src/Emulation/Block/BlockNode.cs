@@ -18,6 +18,16 @@ namespace Vmm.Emulation.Block;
 /// </summary>
 public abstract class BlockNode : IDisposable
 {
+    private const int FirstName = 100;
+
+    private static int s_names = FirstName;
+
+    /// <summary>What monitors call it. Whoever opens it may give it another name, before others know it.</summary>
+    public string NodeName { get; set; } = NewName();
+
+    /// <summary>A name that no node has.</summary>
+    public static string NewName() => $"#block{Interlocked.Increment(ref s_names)}";
+
     /// <summary>QEMU's name of the driver: <c>file</c>, <c>raw</c>, <c>qcow2</c>, <c>throttle</c> …</summary>
     public abstract string Driver { get; }
 
@@ -29,6 +39,12 @@ public abstract class BlockNode : IDisposable
 
     /// <summary>Every request that would change something ends with <see cref="Errno.EROFS"/>.</summary>
     public abstract bool IsReadOnly { get; }
+
+    /// <summary>The node that has this one's bytes; null for a file.</summary>
+    public virtual BlockNode? Child => null;
+
+    /// <summary>Bytes that the host's file takes on its file system; 0 where that is not known. Any time, also when it is closed.</summary>
+    public virtual long Allocated => Child?.Allocated ?? 0;
 
     /// <summary>Where bytes come from that this node has none of; null where there is none.</summary>
     public virtual BlockNode? Backing => null;

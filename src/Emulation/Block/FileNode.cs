@@ -97,6 +97,21 @@ public sealed unsafe class FileNode : BlockNode
 
     public override bool IsReadOnly { get; }
 
+    public override long Allocated
+    {
+        get
+        {
+            try
+            {
+                return HostFile.Allocated(_file);
+            }
+            catch (ObjectDisposedException)
+            {
+                return 0;
+            }
+        }
+    }
+
     /// <summary>What is the same for two names of a file.</summary>
     internal (uint Major, uint Minor, ulong Inode)? Identity => HostFile.Identity(_file, out var id, out _) == Errno.None ? id : null;
 

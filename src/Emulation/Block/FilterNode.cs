@@ -5,7 +5,7 @@ namespace Vmm.Emulation.Block;
 public abstract class FilterNode(BlockNode child) : BlockNode
 {
     /// <summary>The node below.</summary>
-    public BlockNode Child => child;
+    public sealed override BlockNode Child => child;
 
     public override string? FileName => child.FileName;
 

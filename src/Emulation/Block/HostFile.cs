@@ -272,6 +272,14 @@ internal static unsafe partial class HostFile
         return error;
     }
 
+    /// <summary>Bytes that a file takes on its file system; 0 where the host does not say.</summary>
+    public static long Allocated(SafeFileHandle file)
+    {
+        const int UnitOfBlocks = 512;
+        Statx facts = default;
+        return StatxOf(file, "", EmptyPath, 0x7FF, &facts) < 0 ? 0 : (long)facts.Blocks * UnitOfBlocks;
+    }
+
     private static Errno Result(int result) => result < 0 ? LastError() : Errno.None;
 
     private static Errno LastError() => (Errno)Marshal.GetLastPInvokeError();
@@ -299,6 +307,9 @@ internal static unsafe partial class HostFile
 
         [FieldOffset(32)]
         public ulong Inode;
+
+        [FieldOffset(48)]
+        public ulong Blocks;
 
         [FieldOffset(136)]
         public uint DeviceMajor;

@@ -13,6 +13,8 @@ public sealed class RawNode(BlockNode file) : BlockNode
 
     public override string Driver => "raw";
 
+    public override BlockNode Child => file;
+
     public override string? FileName => file.FileName;
 
     public override long Size => Interlocked.Read(ref _size);

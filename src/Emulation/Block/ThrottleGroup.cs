@@ -15,13 +15,16 @@ public sealed class ThrottleGroup
     private readonly object _lock = new();
     private readonly TimeProvider _clock;
     private readonly Bucket[] _buckets = new Bucket[6];
-    private readonly long[] _tickets = new long[3];
-    private readonly long[] _served = new long[3];
+
+    // Who waits, of reads and of writes, in their order.
+    private readonly LinkedList<ThrottleNode>[] _lines = [new(), new(), new()];
     private ThrottleLimits _limits;
     private long _leaked;
 
-    public ThrottleGroup(ThrottleLimits limits, TimeProvider clock)
+    /// <param name="name">What monitors call it.</param>
+    public ThrottleGroup(string name, ThrottleLimits limits, TimeProvider clock)
     {
+        Name = name;
         _limits = limits;
         _clock = clock;
         _leaked = clock.GetTimestamp();
@@ -33,6 +36,8 @@ public sealed class ThrottleGroup
         public double Level;
         public double BurstLevel;
     }
+
+    public string Name { get; }
 
     /// <summary>The limits; a change holds for requests that wait, too.</summary>
     public ThrottleLimits Limits
@@ -57,26 +62,40 @@ public sealed class ThrottleGroup
         }
     }
 
-    /// <summary>Waits until a request is allowed, and accounts for it.</summary>
-    public void Enter(bool isWrite, long bytes)
+    /// <summary>Waits until a request is allowed, or its disk has its limits lifted, and accounts for it.</summary>
+    internal void Enter(ThrottleNode disk, bool isWrite, long bytes)
     {
         int direction = isWrite ? Writes : Reads;
+        LinkedList<ThrottleNode> line = _lines[direction];
         lock (_lock)
         {
-            long ticket = _tickets[direction]++;
-            while (true)
+            if (!disk.IsLifted && (line.Count > 0 || Wait(direction) > TimeSpan.Zero))
             {
-                TimeSpan wait = ticket == _served[direction] ? Wait(direction) : Timeout.InfiniteTimeSpan;
-                if (wait == TimeSpan.Zero)
+                LinkedListNode<ThrottleNode> place = line.AddLast(disk);
+                while (!disk.IsLifted)
                 {
-                    break;
+                    TimeSpan wait = place == line.First ? Wait(direction) : Timeout.InfiniteTimeSpan;
+                    if (wait == TimeSpan.Zero)
+                    {
+                        break;
+                    }
+
+                    Monitor.Wait(_lock, wait);
                 }
 
-                Monitor.Wait(_lock, wait);
+                line.Remove(place);
+                Monitor.PulseAll(_lock);
             }
 
-            _served[direction]++;
             Account(direction, bytes);
+        }
+    }
+
+    /// <summary>Those who wait look again.</summary>
+    internal void Wake()
+    {
+        lock (_lock)
+        {
             Monitor.PulseAll(_lock);
         }
     }
@@ -146,46 +165,89 @@ public sealed class ThrottleGroup
     }
 }
 
-/// <summary>A disk that is no faster than its group allows (QEMU's driver <c>throttle</c>): the thread of a request waits.</summary>
+/// <summary>The groups of limits of a VM, by their names. Any thread.</summary>
+public sealed class ThrottleGroups
+{
+    private readonly Dictionary<string, ThrottleGroup> _groups = new(StringComparer.Ordinal);
+
+    /// <summary>The group of a name; null for none.</summary>
+    public ThrottleGroup? Find(string name)
+    {
+        lock (_groups)
+        {
+            return _groups.GetValueOrDefault(name);
+        }
+    }
+
+    /// <summary>The group of a name, which has these limits from now on; it is made if there is none.</summary>
+    public ThrottleGroup Set(string name, ThrottleLimits limits)
+    {
+        lock (_groups)
+        {
+            if (!_groups.TryGetValue(name, out ThrottleGroup? group))
+            {
+                _groups.Add(name, group = new ThrottleGroup(name, limits, TimeProvider.System));
+            }
+
+            group.Limits = limits;
+            return group;
+        }
+    }
+}
+
+/// <summary>
+/// A disk that is no faster than its group allows (QEMU's driver <c>throttle</c>): the thread of a request waits. Whoever waits for the
+/// requests under way lifts the limits for so long.
+/// </summary>
 public sealed class ThrottleNode(BlockNode child, ThrottleGroup group) : FilterNode(child)
 {
+    // Written by the disk's actor, read under the lock of the group.
+    private volatile bool _isLifted;
+
     public override string Driver => "throttle";
 
-    public ThrottleGroup Group => group;
+    internal bool IsLifted => _isLifted;
+
+    /// <summary>Lets all requests pass, also those that wait, or limits them again.</summary>
+    public void Lift(bool on)
+    {
+        _isLifted = on;
+        group.Wake();
+    }
 
     public override Errno Read(long offset, Span<byte> buffer)
     {
-        group.Enter(isWrite: false, buffer.Length);
+        group.Enter(this, isWrite: false, buffer.Length);
         return base.Read(offset, buffer);
     }
 
     public override Errno Write(long offset, ReadOnlySpan<byte> data)
     {
-        group.Enter(isWrite: true, data.Length);
+        group.Enter(this, isWrite: true, data.Length);
         return base.Write(offset, data);
     }
 
     public override Errno Read(long offset, ReadOnlySpan<HostBuffer> buffers)
     {
-        group.Enter(isWrite: false, LengthOf(buffers));
+        group.Enter(this, isWrite: false, LengthOf(buffers));
         return base.Read(offset, buffers);
     }
 
     public override Errno Write(long offset, ReadOnlySpan<HostBuffer> buffers)
     {
-        group.Enter(isWrite: true, LengthOf(buffers));
+        group.Enter(this, isWrite: true, LengthOf(buffers));
         return base.Write(offset, buffers);
     }
 
     public override Errno WriteZeroes(long offset, long length, bool mayUnmap)
     {
-        group.Enter(isWrite: true, length);
+        group.Enter(this, isWrite: true, length);
         return base.WriteZeroes(offset, length, mayUnmap);
     }
 
     public override Errno Discard(long offset, long length)
     {
-        group.Enter(isWrite: true, length);
+        group.Enter(this, isWrite: true, length);
         return base.Discard(offset, length);
     }
 }

@@ -31,6 +31,17 @@ public sealed class ThrottleLimits
 
     internal ReadOnlySpan<Limit> All => _limits;
 
+    /// <summary>Whether anything is limited.</summary>
+    public bool IsEnabled => Array.Exists(_limits, l => l.Average > 0);
+
+    /// <summary>The values of all <see cref="Names"/>, in their order.</summary>
+    public long[] Values => [.. _limits.SelectMany(l => new[] { l.Average, l.Burst, l.BurstSeconds }), SizeOfOperation];
+
+    /// <summary>Limits of the values of all <see cref="Names"/>, in their order.</summary>
+    /// <exception cref="BlockException">One makes no sense.</exception>
+    public static ThrottleLimits Of(IEnumerable<long> values) =>
+        Parse(Names.Zip(values).ToDictionary(p => p.First, p => p.Second, StringComparer.Ordinal));
+
     /// <summary>Reads limits by their names, without <c>throttling.</c>.</summary>
     /// <exception cref="BlockException">One makes no sense.</exception>
     public static ThrottleLimits Parse(IReadOnlyDictionary<string, long> values)

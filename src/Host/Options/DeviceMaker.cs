@@ -17,6 +17,7 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
 {
     private readonly int _cpus;
     private readonly List<(string Name, DiskOption Image)> _images;
+    private readonly ThrottleGroups _groups;
 
     // The images that devices have, and the devices that were made here.
     private readonly Dictionary<IDisposable, string> _used = [];
@@ -29,6 +30,7 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
     {
         _cpus = config.EnabledCpus;
         _images = Disks.Name(options.Disks, options.Snapshot);
+        _groups = options.Groups;
         _order = _images.Count;
         foreach (PciDeviceConfig device in config.PciDevices)
         {
@@ -56,6 +58,65 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
         {
             throw new InvalidDataException(e is UnauthorizedAccessException ? SystemError.Describe(e) : e.Message);
         }
+    }
+
+    public void AddImage(string image, bool isNode)
+    {
+        try
+        {
+            DiskOption added = isNode ? DiskOption.ParseNode(image) : DiskOption.ParseDrive(image);
+            if (added.HasDevice)
+            {
+                throw new OptionException("a drive that is added has no device yet: give if=none");
+            }
+
+            List<(string Name, DiskOption Image)> images = [.. _images];
+            Disks.Name(added, snapshot: false, images, []);
+            images[^1].Image.Look(images[^1].Name, _order, _groups).Dispose();
+            _images.Add(images[^1]);
+        }
+        catch (Exception e) when (e is OptionException or BlockException or UnauthorizedAccessException)
+        {
+            throw new InvalidDataException(e is UnauthorizedAccessException ? SystemError.Describe(e) : e.Message);
+        }
+    }
+
+    public bool RemoveImage(string name, bool isNode)
+    {
+        (_, DiskOption image) = _images.Find(i => i.Name == name);
+        if (image == null || (isNode && !image.IsNode))
+        {
+            throw new InvalidDataException(isNode ? $"Failed to find node with node-name='{UserText.Legible(name)}'"
+                : $"Device '{UserText.Legible(name)}' not found");
+        }
+
+        bool isUsed = _used.ContainsValue(name);
+        if (image.IsNode && (isUsed || _images.Exists(i => i.Image.Child == name)))
+        {
+            throw new InvalidDataException($"{(isUsed ? "Node" : "Block device")} {name} is in use");
+        }
+
+        _images.RemoveAll(i => i.Name == name);
+        return !isUsed;
+    }
+
+    public IReadOnlyList<BlockBackend> OpenUnused()
+    {
+        var opened = new List<BlockBackend>();
+        foreach ((string name, DiskOption image) in _images.Where(i => !_used.ContainsValue(i.Name)
+            && !_images.Exists(o => o.Image.Child == i.Name)))
+        {
+            try
+            {
+                opened.Add(image.Look(name, _order + opened.Count, _groups));
+            }
+            catch (BlockException)
+            {
+                // It can be used when its file is there again.
+            }
+        }
+
+        return opened;
     }
 
     public void Left(IDisposable device)
@@ -105,7 +166,7 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
             throw new OptionException($"Drive '{name}' is already in use by another block device");
         }
 
-        VirtioBlkConfig disk = device.On(image.Backend(name, _order++), image, _cpus);
+        VirtioBlkConfig disk = device.On(image.Backend(name, _order++, _groups), image, _cpus);
         disk.Disk.Open();
         return new VirtioPciConfig(disk, device.Bus, device.Slot) { Vectors = device.Vectors };
     }

@@ -14,9 +14,11 @@ public sealed record DiskOption
         + "[,read-only=on][,rerror=…][,werror=…][,throttling.iops-total=N …]";
 
     public const string BlockdevSyntax =
-        "driver=raw|qcow2,node-name=NAME,file.driver=file,file.filename=F[,read-only=on][,cache.direct=on][,discard=unmap], also as JSON";
+        "driver=raw|qcow2,node-name=NAME,file.driver=file,file.filename=F[,read-only=on][,cache.direct=on][,discard=unmap], "
+        + "driver=throttle,node-name=NAME,throttle-group=ID,file=NODE, also as JSON";
 
     private const string Throttling = "throttling.";
+    private const string Throttle = "throttle";
 
     private readonly Dictionary<string, long> _limits = [];
 
@@ -50,6 +52,12 @@ public sealed record DiskOption
 
     /// <summary><c>detect-zeroes=</c>: off, on or unmap.</summary>
     public string DetectZeroes { get; private init; } = "off";
+
+    /// <summary>
+    /// The group of limits: of <c>throttling.group=</c>, which its limits are those of; or of a node of the driver <c>throttle</c>, which
+    /// has been made before; null for none, or for one of its own.
+    /// </summary>
+    public string? Group { get; private init; }
 
     /// <summary>The policies of the device, where it has none of its own.</summary>
     public BlockErrorPolicy? ReadError { get; private init; }
@@ -85,6 +93,7 @@ public sealed record DiskOption
                 ("snapshot", _) => disk with { IsSnapshot = KeyValues.Switch(key, value) },
                 ("rerror", _) => disk with { ReadError = PolicyOf(key, value) },
                 ("werror", _) => disk with { WriteError = PolicyOf(key, value) },
+                (Throttling + "group", { Length: > 0 }) => disk with { Group = value },
                 ("cache", _) => disk.With(i => i with { Cache = CacheMode.Parse(value ?? "")
                     ?? throw new OptionException($"invalid cache option: there are {string.Join(", ", CacheMode.Names)}") }),
                 _ => disk.WithCommon(key, value, "-drive"),
@@ -112,6 +121,7 @@ public sealed record DiskOption
                 ("filename" or "file.filename", { Length: > 0 }) => disk with { File = value },
                 ("file", { Length: > 0 }) => disk with { Child = value },
                 ("read-only", _) => disk with { IsReadOnly = KeyValues.Switch(key, value) },
+                ("throttle-group", { Length: > 0 }) when driver == Throttle => disk with { Group = value },
                 ("auto-read-only" or "file.auto-read-only" or "file.node-name", _) => disk,
                 ("file.read-only", _) => disk with { IsReadOnly = KeyValues.Switch(key, value) },
                 ("backing", null or "") => disk,
@@ -119,10 +129,16 @@ public sealed record DiskOption
             };
         }
 
-        if (driver is not ("raw" or "qcow2" or "file" or "host_device"))
+        if (driver is not ("raw" or "qcow2" or "file" or "host_device" or Throttle))
         {
             throw new OptionException(driver == null ? "Parameter 'driver' is missing"
-                : $"-blockdev: the driver '{UserText.Legible(driver)}' is not supported; file, raw and qcow2 are");
+                : $"-blockdev: the driver '{UserText.Legible(driver)}' is not supported; file, raw, qcow2 and throttle are");
+        }
+
+        if (driver == Throttle && (disk.Group == null || disk.Child == null))
+        {
+            throw new OptionException(disk.Group == null ? "Parameter 'throttle-group' is missing"
+                : "-blockdev: a node of the driver 'throttle' stands on another node: give file=NODE");
         }
 
         return disk.Name == null ? throw new OptionException("'node-name' must be specified for the root node")
@@ -146,8 +162,11 @@ public sealed record DiskOption
         _ => throw new OptionException($"'{UserText.Legible(value ?? "")}' invalid {(key == "werror" ? "write" : "read")} error action"),
     };
 
-    /// <summary>This node over another one, which is a file: its options are those of the file.</summary>
-    public DiskOption Over(DiskOption file) => file.Format is not ("file" or "host_device")
+    /// <summary>
+    /// This node over another one: a file, whose options are this one's; or any, which this one limits and is otherwise the same as.
+    /// </summary>
+    public DiskOption Over(DiskOption file) => Format == Throttle ? file with { Name = Name, Child = Child, Group = Group }
+        : file.Format is not ("file" or "host_device")
         ? throw new OptionException($"-blockdev: a node over '{UserText.Legible(file.Name!)}' is not supported; over a file it is")
         : this with
         {
@@ -164,8 +183,16 @@ public sealed record DiskOption
     /// <summary>What opens it, as the disk of a device.</summary>
     /// <param name="name">Its name for monitors.</param>
     /// <param name="order">Its number.</param>
-    public BlockBackend Backend(string name, int order) => new(IsNode ? "" : name, IsReadOnly, Open)
+    /// <param name="groups">The groups of limits that there are.</param>
+    /// <exception cref="OptionException">There is no such group of limits.</exception>
+    public BlockBackend Backend(string name, int order, ThrottleGroups groups) => new(IsNode ? "" : name, IsReadOnly, () => Open(this))
     {
+        Groups = groups,
+        Limits = Group != null && IsNode
+            ? groups.Find(Group) ?? throw new OptionException($"Throttle group '{UserText.Legible(Group)}' does not exist")
+            : ThrottleLimits.Parse(_limits) is { IsEnabled: true } limits ? groups.Set(Group ?? name, limits)
+            : null,
+        OpenOverlay = IsSnapshot ? null : path => Open(this with { File = path, Format = "qcow2" }),
         NodeName = IsNode ? name : $"#block{order:d3}",
         Order = order,
         WriteCache = Image.Cache.WriteBack,
@@ -173,22 +200,37 @@ public sealed record DiskOption
         DetectZeroes = DetectZeroes,
     };
 
-    // The guest says when its writes are to be on the disk: a cache that it has not is its device's affair.
-    private BlockNode Open()
+    /// <summary>Opens it to be looked at: for reading, without locks.</summary>
+    /// <param name="name">As for <see cref="Backend"/>.</param>
+    /// <exception cref="BlockException">It cannot be opened.</exception>
+    public BlockBackend Look(string name, int order, ThrottleGroups groups)
     {
-        ImageOptions options = Image with { Cache = Image.Cache with { WriteBack = true } };
-        BlockNode node = BlockImage.Open(File!, Format == "qcow2" ? Format : "raw", !IsReadOnly && !IsSnapshot, options);
+        DiskOption disk = this with { IsSnapshot = false, IsReadOnly = true, Image = Image with { Locking = false } };
+        BlockBackend backend = Backend(name, order, groups);
+        var opened = new BlockBackend(backend.Name, IsReadOnly, () => Open(disk))
+        {
+            NodeName = backend.NodeName, Order = order, WriteCache = backend.WriteCache, Cache = backend.Cache,
+            DetectZeroes = DetectZeroes, Limits = backend.Limits,
+        };
+        opened.Open();
+        return opened;
+    }
+
+    // The guest says when its writes are to be on the disk: a cache that it has not is its device's affair.
+    private static BlockNode Open(DiskOption disk)
+    {
+        ImageOptions options = disk.Image with { Cache = disk.Image.Cache with { WriteBack = true } };
+        bool writable = !disk.IsReadOnly && !disk.IsSnapshot;
+        BlockNode node = BlockImage.Open(disk.File!, disk.Format == "qcow2" ? disk.Format : "raw", writable, options);
         try
         {
-            if (Format == null)
+            if (disk.Format == null)
             {
-                RequireRaw(node);
+                disk.RequireRaw(node);
             }
 
-            node = IsSnapshot ? BlockImage.OpenTemporaryOverlay(node, Path.GetTempPath()) : node;
-            node = DetectZeroes == "off" || IsReadOnly ? node : new DetectZeroesNode(node, DetectZeroes == "unmap");
-            return _limits.Count == 0 ? node
-                : new ThrottleNode(node, new ThrottleGroup(ThrottleLimits.Parse(_limits), TimeProvider.System));
+            node = disk.IsSnapshot ? BlockImage.OpenTemporaryOverlay(node, Path.GetTempPath()) : node;
+            return disk.DetectZeroes == "off" || disk.IsReadOnly ? node : new DetectZeroesNode(node, disk.DetectZeroes == "unmap");
         }
         catch
         {

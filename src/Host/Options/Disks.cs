@@ -16,6 +16,7 @@ public static class Disks
     /// </summary>
     /// <param name="others">The other devices on the PCI bus.</param>
     /// <param name="cpus">The CPUs at power-on.</param>
+    /// <param name="groups">The groups of limits that there are; those of drives are added.</param>
     /// <returns>
     /// The devices in slots of virtio-mmio and all those on the PCI bus, in the order of the command line. Nothing is open.
     /// </returns>
@@ -25,7 +26,8 @@ public static class Disks
         IReadOnlyList<DiskDeviceOption> devices,
         IReadOnlyList<PciDeviceConfig> others,
         bool snapshot,
-        int cpus)
+        int cpus,
+        ThrottleGroups groups)
     {
         List<(string Name, DiskOption Image)> named = Name(images, snapshot);
         var mmio = new List<VirtioConfig>();
@@ -53,7 +55,7 @@ public static class Disks
                 throw new OptionException($"Duplicate device ID '{UserText.Legible(device.Id)}'");
             }
 
-            VirtioBlkConfig disk = device.On(image.Backend(name, used.Count - 1), image, cpus);
+            VirtioBlkConfig disk = device.On(image.Backend(name, used.Count - 1, groups), image, cpus);
             if (device.IsPci)
             {
                 pci.Insert(device.After + pci.Count - others.Count, new VirtioPciConfig(disk, device.Bus, device.Slot)
@@ -99,35 +101,42 @@ public static class Disks
         var indexes = new HashSet<(bool HasDevice, int Index)>();
         foreach (DiskOption image in images)
         {
-            string name = image.Name ?? "";
-            if (!image.IsNode)
-            {
-                int index = image.Index ?? Enumerable.Range(0, int.MaxValue).First(i => !indexes.Contains((image.HasDevice, i)));
-                string place = image.HasDevice ? "virtio" : "none";
-                name = image.Name ?? $"{place}{index}";
-                if (!indexes.Add((image.HasDevice, index)))
-                {
-                    throw new OptionException($"drive with bus=0, unit={index} (index={index}) exists");
-                }
-            }
-
-            if (named.Exists(n => n.Name == name))
-            {
-                throw new OptionException(image.IsNode ? $"Duplicate nodes with node-name='{UserText.Legible(name)}'"
-                    : $"Duplicate ID '{UserText.Legible(name)}' for drive");
-            }
-
-            DiskOption disk = image;
-            if (image.Child is { } child)
-            {
-                DiskOption below = named.Find(n => n.Name == child && n.Image.IsNode).Image
-                    ?? throw new OptionException($"Cannot find device='' nor node-name='{UserText.Legible(child)}'");
-                disk = image.Over(below);
-            }
-
-            named.Add((name, snapshot && !image.IsNode ? disk with { IsSnapshot = true } : disk));
+            Name(image, snapshot, named, indexes);
         }
 
         return named;
+    }
+
+    // Adds an image to those that have names. The indexes are those of drives that are there already.
+    internal static void Name(
+        DiskOption image, bool snapshot, List<(string Name, DiskOption Image)> named, HashSet<(bool HasDevice, int Index)> indexes)
+    {
+        string name = image.Name ?? "";
+        if (!image.IsNode)
+        {
+            int index = image.Index ?? Enumerable.Range(0, int.MaxValue).First(i => !indexes.Contains((image.HasDevice, i)));
+            string place = image.HasDevice ? "virtio" : "none";
+            name = image.Name ?? $"{place}{index}";
+            if (!indexes.Add((image.HasDevice, index)))
+            {
+                throw new OptionException($"drive with bus=0, unit={index} (index={index}) exists");
+            }
+        }
+
+        if (named.Exists(n => n.Name == name))
+        {
+            throw new OptionException(image.IsNode ? $"Duplicate nodes with node-name='{UserText.Legible(name)}'"
+                : $"Duplicate ID '{UserText.Legible(name)}' for drive");
+        }
+
+        DiskOption disk = image;
+        if (image.Child is { } child)
+        {
+            DiskOption below = named.Find(n => n.Name == child && n.Image.IsNode).Image
+                ?? throw new OptionException($"Cannot find device='{UserText.Legible(child)}' nor node-name='{UserText.Legible(child)}'");
+            disk = image.Over(below);
+        }
+
+        named.Add((name, snapshot && !image.IsNode ? disk with { IsSnapshot = true } : disk));
     }
 }

@@ -1,3 +1,4 @@
+using Vmm.Emulation.Block;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot;
@@ -53,6 +54,9 @@ public sealed record MachineOptions
 
     /// <summary>Changes of drives last as long as the VM (<c>-snapshot</c>).</summary>
     public bool Snapshot { get; init; }
+
+    /// <summary>The groups of limits of disks: those of <c>-object throttle-group</c>, and those of drives that were made.</summary>
+    public ThrottleGroups Groups { get; init; } = new();
 
     /// <summary>The machine waits for a migration: its disks are another one's until then.</summary>
     public bool IsIncoming { get; init; }
@@ -175,7 +179,7 @@ public sealed record MachineOptions
         }
 
         (IReadOnlyList<VirtioConfig> mmio, IReadOnlyList<PciDeviceConfig> pci) =
-            Options.Disks.Make(Disks, DiskDevices, networks.Pci, Snapshot, smp.Cpus);
+            Options.Disks.Make(Disks, DiskDevices, networks.Pci, Snapshot, smp.Cpus, Groups);
         if (GenerationId != null && !config.Acpi)
         {
             throw new OptionException($"-device {GenerationIdOption.Driver}: the VM generation ID is not supported without ACPI");

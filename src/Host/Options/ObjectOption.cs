@@ -1,3 +1,4 @@
+using Vmm.Emulation.Block;
 using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
@@ -14,15 +15,16 @@ public sealed record ObjectOption(string Id, ulong Bytes)
         + "tls-creds-x509,id=ID,dir=FOLDER[,endpoint=client|server][,verify-peer=on|off], "
         + "tls-creds-psk,id=ID,dir=FOLDER[,endpoint=client|server][,username=NAME], "
         + "filter-dump,id=ID,netdev=ID,file=FILE[,maxlen=BYTES], or secret, iothread, rng-random, rng-builtin, "
-        + "throttle-group, thread-context, each with id=ID";
+        + "thread-context, each with id=ID, or throttle-group,id=ID[,limits.iops-total=N …]";
 
     private const string Ram = "memory-backend-ram";
+    private const string ThrottleGroup = "throttle-group";
     private const string SharedRam = "memory-backend-memfd";
 
     private static readonly string[] s_types =
     [
         Ram, SharedRam, FilterDumpOption.Type, TlsX509Option.Type, TlsPskOption.Type,
-        "secret", "iothread", "rng-random", "rng-builtin", "throttle-group", "thread-context",
+        "secret", "iothread", "rng-random", "rng-builtin", ThrottleGroup, "thread-context",
     ];
 
     // QEMU's other types. They act by themselves, or keep RAM in another place, and are refused.
@@ -44,6 +46,9 @@ public sealed record ObjectOption(string Id, ulong Bytes)
 
     /// <summary>A file of the frames of a link; null for an object of another type.</summary>
     public FilterDumpOption? Dump { get; init; }
+
+    /// <summary>The limits of a group of disks; null for an object of another type.</summary>
+    public ThrottleLimits? Limits { get; init; }
 
     /// <summary>The text of <c>-object help</c>.</summary>
     public static string Describe =>
@@ -73,6 +78,11 @@ public sealed record ObjectOption(string Id, ulong Bytes)
             return new ObjectOption(id, 0) { Dump = FilterDumpOption.Parse(pairs) };
         }
 
+        if (type == ThrottleGroup)
+        {
+            return new ObjectOption(id, 0) { Limits = LimitsOf(pairs) };
+        }
+
         if (type is not (Ram or SharedRam))
         {
             return new ObjectOption(id, 0);
@@ -84,6 +94,28 @@ public sealed record ObjectOption(string Id, ulong Bytes)
         }
 
         return new ObjectOption(id, ParseSize(ValueOf("size") ?? throw new OptionException("Parameter 'size' is missing")));
+    }
+
+    // A limit is a member of limits= (QEMU, qapi/qom.json, ThrottleGroupProperties), or has x- before its name, as of old.
+    private static ThrottleLimits LimitsOf(IReadOnlyList<(string Key, string? Value)> pairs)
+    {
+        var limits = new Dictionary<string, long>(StringComparer.Ordinal);
+        foreach ((string key, string? value) in pairs.Where(p => p.Key is not ("qom-type" or "id")))
+        {
+            string? name = key.StartsWith("limits.", StringComparison.Ordinal) ? key["limits.".Length..]
+                : key.StartsWith("x-", StringComparison.Ordinal) ? key["x-".Length..] : null;
+            limits[name ?? throw new OptionException($"Property '{ThrottleGroup}.{UserText.Legible(key)}' not found")] =
+                QemuNumber.TryParse(value ?? "", out long units) ? units : throw new OptionException($"Parameter '{key}' expects a number");
+        }
+
+        try
+        {
+            return ThrottleLimits.Parse(limits);
+        }
+        catch (BlockException e)
+        {
+            throw new OptionException(e.Message);
+        }
     }
 
     // A number without a suffix counts bytes, unlike the value of -m.

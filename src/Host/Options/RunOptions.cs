@@ -93,6 +93,11 @@ public sealed record RunOptions
             throw new OptionException("'incoming' and 'loadvm' options are mutually exclusive");
         }
 
+        foreach (ObjectOption group in Objects.Where(o => o.Limits != null))
+        {
+            Machine.Groups.Set(group.Id, group.Limits!);
+        }
+
         RunOptions options = this with
         {
             Machine = Machine with

@@ -94,6 +94,7 @@ internal static class HmpCommands
             (arguments, _) => QemuNumber.TryParseSize(arguments.Text("size"), 'M', out long bytes)
                 ? Silently(commands.Blocks.Resize(new BlockResizeArguments(arguments.Text("device"), null, bytes)))
                 : throw new HmpException($"invalid size '{UserText.Legible(arguments.Text("size"))}': give a number of MiB, or 10G"));
+        HmpBlockCommands.Register(table, commands.Blocks);
         table.Add("commit", "device|all", "commit changes to the disk images (not supported)", [new("device", HmpParameterKind.Text)],
             (_, _) => throw new HmpException("commit is not supported: qemu-img commit does it while no VM uses the image"));
     }

@@ -119,3 +119,10 @@ public sealed class QapiBranchAttribute(string value, Type members) : Attribute
 
     public Type Members { get; } = members;
 }
+
+/// <summary>Makes a type a QAPI alternate: a value of one of these types, which its JSON tells apart.</summary>
+[AttributeUsage(AttributeTargets.Class)]
+public sealed class QapiAlternateAttribute(params Type[] types) : Attribute
+{
+    public Type[] Types => types;
+}

@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Reflection;
 using System.Text.Json.Nodes;
 
 namespace Vmm.Management.Qapi;
@@ -104,6 +105,11 @@ public sealed class QapiSchema
         {
             entry["members"] = new JsonArray(
                 new JsonObject { ["type"] = NameOf(typeof(string)) }, new JsonObject { ["type"] = NameOf(typeof(Null)) });
+            entry["meta-type"] = "alternate";
+        }
+        else if (type.GetCustomAttribute<QapiAlternateAttribute>() is { } alternate)
+        {
+            entry["members"] = new JsonArray([.. alternate.Types.Select(t => new JsonObject { ["type"] = NameOf(t) })]);
             entry["meta-type"] = "alternate";
         }
         else

@@ -175,7 +175,7 @@ public sealed class HostDiskTests : IDisposable
     public void Limits_let_bursts_pass_and_then_hold_the_average()
     {
         var clock = new TestClock();
-        var group = new ThrottleGroup(Limits(("iops-total", 100), ("iops-total-max", 500), ("iops-total-max-length", 2)), clock);
+        var group = new ThrottleGroup("g", Limits(("iops-total", 100), ("iops-total-max", 500), ("iops-total-max-length", 2)), clock);
         Assert.Equal(500 * 2, Passed(group, clock, 2000, 1), 60d);
 
         // The bucket holds 1000 and has lost 200 of them; it is filled, and then loses 100 a second.
@@ -190,7 +190,7 @@ public sealed class HostDiskTests : IDisposable
     public void Bytes_and_directions_have_limits_of_their_own()
     {
         var clock = new TestClock();
-        var group = new ThrottleGroup(Limits(("bps-write", 1 << 20), ("iops-read", 10), ("iops-size", 4096)), clock);
+        var group = new ThrottleGroup("g", Limits(("bps-write", 1 << 20), ("iops-read", 10), ("iops-size", 4096)), clock);
         Assert.Equal(10 * 256, Passed(group, clock, 10_000, 4096, isWrite: true), 40d);
         Assert.Equal(50, Passed(group, clock, 10_000, 8192, isWrite: false), 3d);
         group.Limits = ThrottleLimits.None;
@@ -201,7 +201,7 @@ public sealed class HostDiskTests : IDisposable
     public void Change_of_the_limits_lets_requests_go_that_wait()
     {
         File.WriteAllBytes(_images.Path("t.raw"), new byte[1 << 20]);
-        var group = new ThrottleGroup(Limits(("bps-total", 1)), TimeProvider.System);
+        var group = new ThrottleGroup("g", Limits(("bps-total", 1)), TimeProvider.System);
         using var node = new ThrottleNode(BlockImage.Open(_images.Path("t.raw"), "raw", true, new ImageOptions()), group);
         Assert.Equal(Errno.None, node.Read(0, new byte[1 << 20]));
         var waiting = new Thread(() => node.Write(0, new byte[512]));
@@ -209,6 +209,29 @@ public sealed class HostDiskTests : IDisposable
         Assert.NotEqual(TimeSpan.Zero, group.WaitOf(true));
         group.Limits = ThrottleLimits.None;
         Assert.True(waiting.Join(Patience.Limit));
+    }
+
+    [Fact]
+    public void Lifted_limits_let_a_disk_pass_and_not_its_neighbour()
+    {
+        File.WriteAllBytes(_images.Path("a.raw"), new byte[1 << 20]);
+        File.WriteAllBytes(_images.Path("b.raw"), new byte[1 << 20]);
+        var group = new ThrottleGroup("g", Limits(("bps-total", 1)), TimeProvider.System);
+        using var one = new ThrottleNode(BlockImage.Open(_images.Path("a.raw"), "raw", true, new ImageOptions()), group);
+        using var other = new ThrottleNode(BlockImage.Open(_images.Path("b.raw"), "raw", true, new ImageOptions()), group);
+        Assert.Equal(Errno.None, one.Read(0, new byte[1 << 20]));
+        var first = new Thread(() => other.Read(0, new byte[512]));
+        var second = new Thread(() => one.Read(0, new byte[512]));
+        first.Start();
+        second.Start();
+        one.Lift(true);
+        Assert.True(second.Join(Patience.Limit));
+        Assert.Equal(Errno.None, one.Write(0, new byte[512]));
+        Assert.True(first.IsAlive);
+        one.Lift(false);
+        Assert.NotEqual(TimeSpan.Zero, group.WaitOf(true));
+        other.Lift(true);
+        Assert.True(first.Join(Patience.Limit));
     }
 
     [Theory]
@@ -226,11 +249,12 @@ public sealed class HostDiskTests : IDisposable
     private static double Passed(ThrottleGroup group, TestClock clock, int milliseconds, int bytes, bool isWrite = false)
     {
         int passed = 0;
+        using var disk = new ThrottleNode(new RawNode(new RecordedFile([])), group);
         for (int i = 0; i < milliseconds; i++)
         {
             while (group.WaitOf(isWrite) == TimeSpan.Zero)
             {
-                group.Enter(isWrite, bytes);
+                group.Enter(disk, isWrite, bytes);
                 passed++;
             }
 

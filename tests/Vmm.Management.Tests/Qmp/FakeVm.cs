@@ -77,6 +77,11 @@ internal sealed class FakeVm : IAsyncDisposable
                 [.. Enumerable.Repeat(CpuAdminState.Enabled, 4), CpuAdminState.Removed, CpuAdminState.Removed],
                 [CpuOperationalState.On, CpuOperationalState.Standby, .. Enumerable.Repeat(CpuOperationalState.Off, 4)]),
             IBalloonCommand => new VmCommandRejected(RejectionCode.DeviceNotActive, "No balloon device has been activated"),
+            GetBlockDevices or GetUnusedImages => new BlockDevices([], [], [], [], [], [], [], [], [], [], [], [], [], [], [], [], []),
+            GetBlockNodes or GetUnusedNodes => new BlockNodes([], [], [], [], [], [], [], [], [], [], [], [], []),
+            RemoveBlockImage { IsNode: true } remove => new VmCommandRejected(
+                RejectionCode.InvalidArgument, $"Failed to find node with node-name='{remove.Name}'"),
+            RemoveBlockImage remove => new VmCommandRejected(RejectionCode.InvalidArgument, $"Device '{remove.Name}' not found"),
             GetMachineReport { Subject: ReportSubject.GenerationId } => new MachineReport(""),
             GetVcpuThreads => new VcpuThreads([100, 101, 102, 103, 0, 0]),
             GetAcpiOspmStatus => new AcpiOspmStatus(["", "", "", "", "core4", ""], [0, 0, 0, 0, 1, 0], new int[6]),

@@ -31,6 +31,7 @@ internal sealed class Qcow2Metadata
     private ulong[] _l1;
     private long _l1Offset;
     private ulong _incompatible;
+    private string? _damage;
 
     // Entries of the L1 table that were changed: from the first one up to before the end.
     private int _changedFirst = int.MaxValue;
@@ -53,7 +54,14 @@ internal sealed class Qcow2Metadata
     }
 
     /// <summary>What was found damaged, as one line; null for nothing. Nothing is written from then on.</summary>
-    public string? Damage { get; private set; }
+    public string? Damage
+    {
+        get => Volatile.Read(ref _damage);
+        private set => Volatile.Write(ref _damage, value);
+    }
+
+    /// <summary>The dirty bit is set. Any thread.</summary>
+    public bool IsDirty => (Volatile.Read(ref _incompatible) & Qcow2Spec.Dirty) != 0;
 
     public Qcow2Refcounts Refcounts => _refcounts;
 

@@ -37,10 +37,14 @@ public sealed partial class Qcow2Node : BlockNode
         Snapshots = snapshots;
         BackingFile = header.BackingFile;
         BackingFormat = header.BackingFormat;
+        IsZstd = header.IsZstd;
+        HasLazyRefcounts = (header.Compatible & Qcow2Spec.LazyRefcounts) != 0;
         IsReadOnly = !writable;
     }
 
     public override string Driver => "qcow2";
+
+    public override BlockNode Child => _file;
 
     public override string? FileName => _file.FileName;
 
@@ -62,17 +66,23 @@ public sealed partial class Qcow2Node : BlockNode
     /// <summary>Bytes of a cluster.</summary>
     public int ClusterSize => _layout.ClusterSize;
 
+    /// <summary>2 or 3.</summary>
+    public int Version => _layout.Version;
+
+    /// <summary>Bits of a refcount.</summary>
+    public int RefcountBits => 1 << _layout.RefcountOrder;
+
+    /// <summary>Compressed clusters are zstd's, else zlib's.</summary>
+    public bool IsZstd { get; }
+
+    /// <summary>Refcounts are written late, and counted anew after a loss of power.</summary>
+    public bool HasLazyRefcounts { get; }
+
+    /// <summary>The image says of itself that its refcounts may be wrong.</summary>
+    public bool IsDirty => _metadata.IsDirty;
+
     /// <summary>What was found damaged, as one line; null for nothing. Requests that change something fail from then on.</summary>
-    public string? Damage
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _metadata.Damage;
-            }
-        }
-    }
+    public string? Damage => _metadata.Damage;
 
     // A run of guest clusters of one kind, in one slice of an L2 table; of clusters with a place, one after another in the file.
     private struct Run
