@@ -231,7 +231,8 @@ public sealed class DiskTests : PatientTestKit
         void Limit(params (string Name, long Value)[] limits)
         {
             long[] values = [.. ThrottleLimits.Names.Select(n =>
-                limits.FirstOrDefault(l => l.Name == n) is { Name: not null } l ? l.Value : n.EndsWith("length", StringComparison.Ordinal) ? 1 : 0)];
+                limits.FirstOrDefault(l => l.Name == n) is { Name: not null } l ? l.Value
+                    : n.EndsWith("length", StringComparison.Ordinal) ? 1 : 0)];
             actor.Tell(new LimitBlock("disk", values, ""), _manager);
             _manager.ExpectMsg<BlockCommandDone>(s_patience);
         }

@@ -23,11 +23,59 @@ internal static class EspImage
 
     public static void Write(string path, byte[] program)
     {
+        byte[] disk = Make(program, out int partition);
+        WritePartitions(disk, partition);
+        File.WriteAllBytes(path, disk);
+    }
+
+    /// <summary>
+    /// The same file system as the boot image of an ISO image (ECMA-119; El Torito 1.0, section 2): its descriptors are in blocks 16 to 18,
+    /// its boot catalogue in block 19.
+    /// </summary>
+    public static void WriteIso(string path, byte[] program)
+    {
+        const int Block = 2048;
+        const int Catalogue = 19;
+        const int Efi = 0xEF;
+        byte[] image = Make(program, out int sectors)[(FirstSector * Sector)..((FirstSector + sectors) * Sector)];
+        byte[] iso = new byte[((Catalogue + 1) * Block) + ((image.Length + Block - 1) & -Block)];
+        Span<byte> Descriptor(int block, byte kind)
+        {
+            Span<byte> at = iso.AsSpan(block * Block, Block);
+            at[0] = kind;
+            Encoding.ASCII.GetBytes("CD001").CopyTo(at[1..]);
+            at[6] = 1;
+            return at;
+        }
+
+        Span<byte> primary = Descriptor(16, 1);
+        BinaryPrimitives.WriteInt32LittleEndian(primary[80..], iso.Length / Block);
+        BinaryPrimitives.WriteInt32BigEndian(primary[84..], iso.Length / Block);
+        BinaryPrimitives.WriteInt16LittleEndian(primary[128..], Block);
+        Span<byte> boot = Descriptor(17, 0);
+        Encoding.ASCII.GetBytes("EL TORITO SPECIFICATION").CopyTo(boot[7..]);
+        BinaryPrimitives.WriteInt32LittleEndian(boot[71..], Catalogue);
+        Descriptor(18, 0xFF);
+
+        // The validation entry, whose words add up to 0, and the one entry: bootable, no emulation.
+        Span<byte> catalogue = iso.AsSpan(Catalogue * Block);
+        (catalogue[0], catalogue[1]) = (1, Efi);
+        BinaryPrimitives.WriteUInt16LittleEndian(catalogue[30..], 0xAA55);
+        BinaryPrimitives.WriteUInt16LittleEndian(catalogue[28..], unchecked((ushort)-(1 + (Efi << 8) + 0xAA55)));
+        catalogue[32] = 0x88;
+        BinaryPrimitives.WriteInt32LittleEndian(catalogue[40..], Catalogue + 1);
+        image.CopyTo(iso, (Catalogue + 1) * Block);
+        File.WriteAllBytes(path, iso);
+    }
+
+    // A disk whose partition has its file system; there is no table of partitions yet.
+    private static byte[] Make(byte[] program, out int partition)
+    {
         int clusters = (program.Length + ClusterSize - 1) / ClusterSize;
         int count = Math.Max(clusters + 16, 5000);
         int tableSectors = ((count + 2) * 2 + Sector - 1) / Sector;
         int dataSector = 1 + (2 * tableSectors) + (RootEntries * 32 / Sector);
-        int partition = dataSector + (count * SectorsOfCluster);
+        partition = dataSector + (count * SectorsOfCluster);
         byte[] disk = new byte[(FirstSector + partition + TableSectors + 1) * Sector];
         Span<byte> files = disk.AsSpan(FirstSector * Sector, partition * Sector);
         WriteHeader(files, tableSectors, partition);
@@ -53,8 +101,7 @@ internal static class EspImage
         Entry(boot[32..], "..         ", DirectoryAttribute, 2, 0);
         Entry(boot[64..], "BOOTAA64EFI", 0, 4, program.Length);
         program.CopyTo(data[(2 * ClusterSize)..]);
-        WritePartitions(disk, partition);
-        File.WriteAllBytes(path, disk);
+        return disk;
     }
 
     private static void WriteHeader(Span<byte> header, int tableSectors, int sectors)

@@ -74,6 +74,26 @@ public sealed class FirmwareTests
     }
 
     [Fact]
+    public async Task Firmware_boots_from_an_ISO_image()
+    {
+        string iso = Path.Combine(Path.GetTempPath(), $"vmm-{Guid.NewGuid():n}.iso");
+        EspImage.WriteIso(iso, TestGuest.CloudKernel);
+        MachineConfig config = CommandLine.Parse(["-m", "512", "-bios", Bios, "-cdrom", iso]).Machine.ToConfig();
+        try
+        {
+            await using ShellVm vm = await ShellVm.StartAsync(config);
+            await vm.Shell.UntilAsync("EFI stub: Booting Linux Kernel...");
+            await vm.Shell.UntilAsync("Unable to mount root fs");
+            Assert.Contains($"{iso} (raw, read-only)", await vm.MonitorAsync("info block"), StringComparison.Ordinal);
+        }
+        finally
+        {
+            DiskFolder.Close(config);
+            File.Delete(iso);
+        }
+    }
+
+    [Fact]
     public async Task Kernel_that_firmware_boots_plugs_and_unplugs_and_keeps_the_CPU_over_reboot_and_reset()
     {
         await using ShellVm vm = await ShellVm.BootAsync(

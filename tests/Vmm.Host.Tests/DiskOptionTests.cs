@@ -103,7 +103,8 @@ public sealed class DiskOptionTests : IDisposable
     {
         VirtioBlkConfig[] disks = Make(
             "-object throttle-group,id=g,limits.iops-total=100,x-bps-read=5 "
-            + "-blockdev driver=raw,node-name=n,file.driver=file,file.filename=RAW -blockdev driver=throttle,node-name=t,throttle-group=g,file=n "
+            + "-blockdev driver=raw,node-name=n,file.driver=file,file.filename=RAW "
+            + "-blockdev driver=throttle,node-name=t,throttle-group=g,file=n "
             + "-device virtio-blk-device,drive=t -drive file=QCOW2,format=qcow2,throttling.group=h,throttling.bps-write=7");
         Assert.Equal(["g", "h"], disks.Select(d => d.Disk.Limits!.Name));
         Assert.Equal((100, 5), (Limit(disks[0], "iops-total"), Limit(disks[0], "bps-read")));

@@ -12,7 +12,8 @@ internal static class DiskReport
 {
     /// <summary>The device that has a disk of this name, or whose uppermost node has it; null for none.</summary>
     public static PlacedDevice? Find(IReadOnlyList<PlacedDevice> devices, string disk) => devices.FirstOrDefault(d =>
-        disk.Length > 0 && DiskOf(d) is { } blk && !blk.Disk.IsEjected && (blk.Disk.Name == disk || blk.Disk.NodeName == disk || blk.Config.Id == disk));
+        disk.Length > 0 && DiskOf(d) is { } blk && !blk.Disk.IsEjected
+        && (blk.Disk.Name == disk || blk.Disk.NodeName == disk || blk.Config.Id == disk));
 
     /// <summary>The path of the device that has a disk, among QEMU's objects: on PCI it is another one behind the function's.</summary>
     public static string PathOf(PlacedDevice placed) =>

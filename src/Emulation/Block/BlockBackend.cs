@@ -141,7 +141,7 @@ public sealed class BlockBackend : IDisposable
     /// <param name="path">Of the overlay.</param>
     /// <param name="nodeName">The name of its node; empty for any.</param>
     /// <param name="exists">It was made before; else it is made here.</param>
-    /// <exception cref="BlockException">Why not, as one line. The disk is as it was; if it cannot be opened again, it is closed.</exception>
+    /// <exception cref="BlockException">Why not, as one line. The disk is as it was; it is closed if it cannot be opened again.</exception>
     public void PutOverlay(string path, string nodeName, bool exists)
     {
         BlockNode disk = Format(_root ?? throw new BlockException($"'{Name}' has no medium"));

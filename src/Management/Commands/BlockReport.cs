@@ -30,7 +30,8 @@ internal sealed class BlockReport(BlockDevices disks, BlockNodes nodes)
 
     /// <param name="nested">With the images that they stand on.</param>
     public IEnumerable<BlockDeviceInfo> Nodes(bool nested) =>
-        Enumerable.Range(0, nodes.Names.Length).Select(i => Describe(i, Array.IndexOf(disks.NodeNames, nodes.Names[i]), nested, limits: false));
+        Enumerable.Range(0, nodes.Names.Length)
+            .Select(i => Describe(i, Array.IndexOf(disks.NodeNames, nodes.Names[i]), nested, limits: false));
 
     public IEnumerable<BlockStats> Figures() => Enumerable.Range(0, disks.Names.Length).Select(i =>
     {
@@ -124,7 +125,8 @@ internal sealed class BlockReport(BlockDevices disks, BlockNodes nodes)
             (Each(Figure.Bytes), Each(Figure.Done), Each(Figure.Nanoseconds), Each(Figure.Failed), Each(Figure.Invalid));
         return new BlockDeviceStats(
             bytes[0], bytes[1], 0, bytes[3], done[0], done[1], 0, done[2], done[3], took[0], took[1], 0, took[2], took[3],
-            WrHighestOffset: 0, 0, 0, 0, 0, failed[0], failed[1], 0, failed[2], failed[3], invalid[0], invalid[1], 0, invalid[2], invalid[3],
+            WrHighestOffset: 0, 0, 0, 0, 0, failed[0], failed[1], 0, failed[2], failed[3],
+            invalid[0], invalid[1], 0, invalid[2], invalid[3],
             AccountInvalid: counts, AccountFailed: counts, TimedStats: []);
     }
 }
