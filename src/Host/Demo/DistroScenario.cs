@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Vmm.Host.Guest;
 using Vmm.Host.Guest.Disk;
 using Vmm.Management.Commands;
@@ -11,7 +12,7 @@ namespace Vmm.Host.Demo;
 /// Debian on a disk: EDK2, GRUB and Linux start it, and people reach it by ssh. It downloads a file, reboots, and works on its disk and its
 /// network while CPUs are plugged and taken out.
 /// </summary>
-internal sealed class DistroScenario
+internal sealed partial class DistroScenario
 {
     private const string Faults = "WARNING:|BUG:|Oops|Call trace|rcu: INFO|soft lockup|hung task|Unable to handle|I/O error";
     private const int DownloadBytes = 100 << 20;
@@ -96,7 +97,7 @@ internal sealed class DistroScenario
         (string overlay, string seed) = await DistroSeed.MakeDisksAsync(_folder, disk, _ssh.PublicKey, _cancellation).ConfigureAwait(false);
         return
         [
-            "-smp", "cpus=2,maxcpus=4", "-m", "1G", "-bios", firmware, "-display", "none", "-monitor", "none",
+            "-smp", "cpus=2,maxcpus=4", "-m", "1G", "-bios", firmware, "-boot", "menu=on,splash-time=0", "-display", "none", "-monitor", "none",
             "-drive", $"if=virtio,file={overlay},format=qcow2,discard=unmap",
             "-drive", $"if=virtio,file={seed},format=raw,readonly=on",
             "-nic", $"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{_sshPort}-:22,hostfwd=tcp:127.0.0.1:{_iperfPort}-:5201",
@@ -198,7 +199,24 @@ internal sealed class DistroScenario
         {
             _timeline.Say("iperf3", row.Trim());
         }
+
+        await JudgeThreadsAsync().ConfigureAwait(false);
     }
+
+    // The threads of the vCPUs are the guest's: they tell of work to do, and devices do it elsewhere.
+    private async Task JudgeThreadsAsync()
+    {
+        JsonNode? said = await _vm.Qmp.AskAsync(
+            "human-monitor-command", new JsonObject { ["command-line"] = "info virtio" }).ConfigureAwait(false);
+        MatchCollection queues = QueueWork().Matches(said!.GetValue<string>());
+        long Sum(string name) => queues.Sum(queue => long.Parse(queue.Groups[name].ValueSpan, CultureInfo.InvariantCulture));
+        _timeline.Say("vmm", string.Create(CultureInfo.InvariantCulture,
+            $"info virtio: {queues.Count} queues, {Sum("chains"):N0} chains of {Sum("notifications"):N0} notifications"));
+        Find("device work on vCPUs' threads", "none", Sum("chains") == 0 ? "no work at all" : Sum("vcpus") == 0 ? "none" : $"{Sum("vcpus")} chains");
+    }
+
+    [GeneratedRegex(@"(?<notifications>\d+) notifications, (?<chains>\d+) chains, (?<vcpus>\d+) of them")]
+    private static partial Regex QueueWork();
 
     private async Task HotplugAsync(string command, string id, JsonObject arguments)
     {
