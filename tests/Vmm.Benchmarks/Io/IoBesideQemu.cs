@@ -85,9 +85,12 @@ internal sealed class IoBesideQemu(IReadOnlyList<string> vmm, IReadOnlyList<stri
             SshClient ssh = await SshClient.MakeAsync(folder, sshPort, CancellationToken.None).ConfigureAwait(false);
             (string overlay, string seed) =
                 await DistroSeed.MakeDisksAsync(folder, disk, ssh.PublicKey, CancellationToken.None).ConfigureAwait(false);
+
+            // The firmware would wait five seconds for a key, whoever emulates it.
             string[] line =
             [
-                .. engine, "-cpu", "neoverse-n1", "-smp", "2", "-m", "1G", "-bios", firmware, "-display", "none", "-monitor", "none",
+                .. engine, "-cpu", "neoverse-n1", "-smp", "2", "-m", "1G", "-bios", firmware, "-boot", "menu=on,splash-time=0",
+                "-display", "none", "-monitor", "none",
                 "-drive", $"if=none,id=d0,file={overlay},format=qcow2", "-device", "virtio-blk-pci,drive=d0,bootindex=0",
                 "-drive", $"if=none,id=d1,file={seed},format=raw,readonly=on", "-device", "virtio-blk-pci,drive=d1",
                 "-netdev", $"user,id=n0,hostfwd=tcp:127.0.0.1:{sshPort}-:22,hostfwd=tcp:127.0.0.1:{iperfPort}-:5201",
