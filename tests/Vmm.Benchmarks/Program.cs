@@ -29,6 +29,7 @@ const string Usage =
                Debian's boot, disk and network beside QEMU's
            Vmm.Benchmarks io-cuts [--cuts N] [--seed N] [--disk-load fio|packages] [--format raw|qcow2] [--vmm PROGRAM]
            Vmm.Benchmarks io-plugs [--plugs N] [--vmm PROGRAM]
+           Vmm.Benchmarks io-moves [--moves N] [--vmm PROGRAM]
     """;
 
 switch (args)
@@ -115,6 +116,9 @@ switch (args)
     case ["io-plugs", ..] when Options(args, "plugs", "vmm") is { } o:
         return await new DevicePlugs(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out)
             .RunAsync(Number(o, "plugs", 1000)).ConfigureAwait(false) == 0 ? 0 : 1;
+    case ["io-moves", ..] when Options(args, "moves", "vmm") is { } o:
+        return await new DebianMoves(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out)
+            .RunAsync(Number(o, "moves", 50)).ConfigureAwait(false) == 0 ? 0 : 1;
     default:
         Console.Error.WriteLine(Usage);
         return 2;

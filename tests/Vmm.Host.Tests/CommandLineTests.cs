@@ -55,7 +55,15 @@ public sealed class CommandLineTests
     [InlineData("-smp", "-smp: requires an argument")]
     [InlineData("-m 64 --kernel", "--kernel: requires an argument")]
     [InlineData("disk.img", "disk.img: a disk image needs an option: give -drive file=F,format=raw|qcow2")]
-    [InlineData("-netdev vde,id=n", "-netdev vde,id=n: not supported: a netdev of type 'vde'; there are user, stream, dgram, socket")]
+    [InlineData("-netdev tap,id=n,vhost=on", "-netdev tap,id=n,vhost=on: not supported: tap with vhost=on")]
+    [InlineData("-netdev tap,id=n,fd=3,ifname=t", "-netdev tap,id=n,fd=3,ifname=t: ifname= is invalid with fd=")]
+    [InlineData("-netdev tap,id=n,helper=h,script=no", "-netdev tap,id=n,helper=h,script=no: script= is invalid with helper=")]
+    [InlineData("-netdev tap,id=n,br=b",
+        "-netdev tap,id=n,br=b: br= of tap is for helper=; '-netdev bridge,br=' puts an interface into a bridge")]
+    [InlineData("-netdev tap,id=n,ifname=0123456789abcdef", "-netdev tap,id=n,ifname=0123456789abcdef: '0123456789abcdef' of 'ifname' "
+        + "is no name of an interface: 1 to 15 characters without '/' and spaces")]
+    [InlineData("-netdev vde,id=n",
+        "-netdev vde,id=n: not supported: a netdev of type 'vde'; there are user, tap, bridge, stream, dgram, socket")]
     [InlineData("-daemonize", "-daemonize: not supported: start it in the background with your shell or service manager")]
     [InlineData("-nic user,model=e1000",
         "-nic user,model=e1000: not supported: a network device of model 'e1000'; there are virtio-net-pci, virtio-net-device")]

@@ -17,6 +17,8 @@ internal sealed unsafe partial class HostSocket(SafeFileHandle handle) : IDispos
     private const int CloseOnExec = 0x80000;
     private const int SocketLevel = 1;
     private const int SendBuffer = 7;
+    private const int Rights = 1;
+    private const int CloseReceivedOnExec = 0x4000_0000;
     private const int DontWait = 0x40;
     private const int NoSignal = 0x4000;
     private const int TryAgain = 11;
@@ -83,7 +85,57 @@ internal sealed unsafe partial class HostSocket(SafeFileHandle handle) : IDispos
         }
     }
 
+    /// <summary>Waits for a packet that brings a descriptor, which is this process's then; null where none comes.</summary>
+    public SafeFileHandle? ReceiveDescriptor()
+    {
+        // A header of 16 bytes (the length of all, SOL_SOCKET, SCM_RIGHTS) and the descriptor, padded to 8 bytes (cmsg(3)).
+        const int HeaderSize = 16;
+        const int ControlSize = HeaderSize + 8;
+        byte* control = stackalloc byte[ControlSize];
+        byte first;
+        var part = new IoVector { Start = &first, Length = 1 };
+        while (true)
+        {
+            var message = new Message { Parts = &part, PartCount = 1, Control = control, ControlLength = ControlSize };
+            nint received = ReceiveMessage(handle, &message, CloseReceivedOnExec);
+            if (received > 0)
+            {
+                bool hasDescriptor = message.ControlLength >= HeaderSize + sizeof(int)
+                    && *(int*)(control + 8) == SocketLevel && *(int*)(control + 12) == Rights;
+                return hasDescriptor ? new SafeFileHandle(*(int*)(control + HeaderSize), ownsHandle: true) : null;
+            }
+
+            if (received == 0 || Marshal.GetLastPInvokeError() != Interrupted)
+            {
+                return null;
+            }
+        }
+    }
+
     public void Dispose() => handle.Dispose();
+
+    // struct iovec and struct msghdr of 64-bit Linux.
+    [StructLayout(LayoutKind.Sequential)]
+    private struct IoVector
+    {
+        public byte* Start;
+        public nuint Length;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    private struct Message
+    {
+        public void* Name;
+        public uint NameLength;
+        public IoVector* Parts;
+        public nuint PartCount;
+        public byte* Control;
+        public nuint ControlLength;
+        public int Flags;
+    }
+
+    [LibraryImport("libc", EntryPoint = "recvmsg", SetLastError = true)]
+    private static partial nint ReceiveMessage(SafeFileHandle socket, Message* message, int flags);
 
     [LibraryImport("libc", EntryPoint = "socketpair", SetLastError = true)]
     private static partial int SocketPair(int domain, int type, int protocol, int* pair);

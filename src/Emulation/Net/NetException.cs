@@ -16,4 +16,7 @@ public sealed class NetException : Exception
     public NetException()
     {
     }
+
+    /// <summary>The host does not let this process have it, and lets more privileged ones.</summary>
+    public bool IsPermission { get; init; }
 }

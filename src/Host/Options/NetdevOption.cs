@@ -12,19 +12,20 @@ public sealed record NetdevOption(string Id, Func<Netdev> Make)
 {
     public const string Syntax = "user,id=ID[,net=ADDR/MASK][,host=ADDR][,dns=ADDR][,dhcpstart=ADDR][,restrict=on|off]"
         + "[,hostfwd=[tcp|udp]:[ADDR]:PORT-[ADDR]:PORT][,tftp=FOLDER][,bootfile=FILE][,hostname=NAME][,dnssearch=DOMAIN][,ipv6=on|off]…; "
+        + "tap,id=ID[,ifname=NAME][,script=FILE|no][,downscript=FILE|no][,fd=N]; bridge,id=ID[,br=BRIDGE][,helper=PROGRAM]; "
         + "stream,id=ID[,server=on|off],addr.type=inet|unix…; dgram,id=ID,remote.type=inet|unix…[,local.type=inet|unix…]; "
         + "socket,id=ID,listen=[HOST]:PORT|connect=HOST:PORT|mcast=ADDR:PORT|udp=HOST:PORT[,localaddr=…]";
 
     /// <summary>QEMU's other types.</summary>
     private static readonly string[] s_refused =
     [
-        "tap", "bridge", "l2tpv3", "vde", "vhost-user", "vhost-vdpa", "hubport", "af-xdp", "netmap",
+        "l2tpv3", "vde", "vhost-user", "vhost-vdpa", "hubport", "af-xdp", "netmap",
         "vmnet-host",
     ];
 
     /// <summary>The types that work.</summary>
     public static IReadOnlyList<string> Types { get; } =
-        ["user", SocketNetOption.Stream, SocketNetOption.Datagram, SocketNetOption.Socket];
+        ["user", TapNetOption.Tap, TapNetOption.Bridge, SocketNetOption.Stream, SocketNetOption.Datagram, SocketNetOption.Socket];
 
     /// <summary>Pairs of queues that a device with <c>mq=on</c> has (<c>queues=</c>).</summary>
     public int Queues { get; init; } = 1;
@@ -55,6 +56,7 @@ public sealed record NetdevOption(string Id, Func<Netdev> Make)
         Func<Netdev> make = type switch
         {
             "user" => MakeUser(id, members),
+            TapNetOption.Tap or TapNetOption.Bridge => TapNetOption.Parse(id, type, members),
             SocketNetOption.Stream or SocketNetOption.Datagram or SocketNetOption.Socket => SocketNetOption.Parse(id, type, members),
             _ => throw new OptionException(s_refused.Contains(type)
                 ? $"not supported: a netdev of type '{type}'; there are {string.Join(", ", Types)}"

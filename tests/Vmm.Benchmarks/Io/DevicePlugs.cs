@@ -17,7 +17,8 @@ internal sealed class DevicePlugs(IReadOnlyList<string> vmm, TextWriter output)
 {
     private const int Ports = 8;
     private const int DiskBytes = 4 << 20;
-    private const string Faults = "WARNING:|BUG:|Oops|Call trace|rcu: INFO|soft lockup|hung task|I/O error";
+    /// <summary>What the log of a kernel has of what should not be, as a regular expression.</summary>
+    public const string Faults = "WARNING:|BUG:|Oops|Call trace|rcu: INFO|soft lockup|hung task|I/O error";
 
     private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(5);
 

@@ -74,11 +74,11 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
     private async Task PrepareAsync(string disk, string folder)
     {
         string root = $"{disk}?offset={DiskRecipe.RootOffset}";
-        string[] names = (await Run("/usr/sbin/debugfs", "-R", "ls -p /boot", root).ConfigureAwait(false)).Split('/', '\n');
+        string[] names = (await DiskCheck.RunAsync("/usr/sbin/debugfs", "-R", "ls -p /boot", root).ConfigureAwait(false)).Split('/', '\n');
         foreach (string name in (string[])["vmlinuz-", "initrd.img-"])
         {
             string file = names.First(n => n.StartsWith(name, StringComparison.Ordinal));
-            await Run("/usr/sbin/debugfs", "-R", $"dump /boot/{file} {folder}/{name}", root).ConfigureAwait(false);
+            await DiskCheck.RunAsync("/usr/sbin/debugfs", "-R", $"dump /boot/{file} {folder}/{name}", root).ConfigureAwait(false);
         }
 
         (_kernel, _initrd) = ($"{folder}/vmlinuz-", $"{folder}/initrd.img-");
@@ -102,7 +102,7 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
         await File.WriteAllBytesAsync(debs, _debs).ConfigureAwait(false);
         if (format == "raw")
         {
-            await Run("cp", "--sparse=always", disk, image).ConfigureAwait(false);
+            await DiskCheck.RunAsync("cp", "--sparse=always", disk, image).ConfigureAwait(false);
         }
         else
         {
@@ -132,12 +132,9 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
 
             if (format != "raw")
             {
-                // 3 is for clusters that are counted and not used, which a repair gives back (qemu-img(1)).
-                (int code, string said) = await TryRun("qemu-img", "check", "-f", format, image).ConfigureAwait(false);
-                if (code is not (0 or 3))
+                if (await DiskCheck.OfImageAsync(format, image, mayLeak: true).ConfigureAwait(false) is { } wrongImage)
                 {
-                    await FailAsync($"{load}, {format}, cut {cut}: qemu-img check: {said}", image, $"{load}-{cut}.{format}")
-                        .ConfigureAwait(false);
+                    await FailAsync($"{load}, {format}, cut {cut}: {wrongImage}", image, $"{load}-{cut}.{format}").ConfigureAwait(false);
                 }
             }
         }
@@ -186,16 +183,7 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
             return found < flushed ? $"{flushed} records were flushed, {found} are there" : $"the guest says {string.Join(' ', words[1..])}";
         }
 
-        string raw = image;
-        if (format != "raw")
-        {
-            raw = Path.Combine(folder, "check.raw");
-            await Run("qemu-img", "convert", "-U", "-f", format, "-O", "raw", image, raw).ConfigureAwait(false);
-        }
-
-        (int status, string e2fsck) =
-            await TryRun("/usr/sbin/e2fsck", "-fn", $"{raw}?offset={DiskRecipe.RootOffset}").ConfigureAwait(false);
-        return status == 0 ? null : $"e2fsck: {e2fsck}";
+        return await DiskCheck.OfFileSystemAsync(format, image, folder).ConfigureAwait(false);
     }
 
     private const string Begin =
@@ -260,17 +248,5 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
         string whole = console[..(console.LastIndexOf('\n') + 1)];
         int at = whole.LastIndexOf(mark, StringComparison.Ordinal);
         return at < 0 ? 0 : long.Parse(whole[(at + mark.Length)..].Split('\n')[0].Trim(), CultureInfo.InvariantCulture);
-    }
-
-    private static async Task<string> Run(string program, params string[] arguments)
-    {
-        (int code, string said) = await TryRun(program, arguments).ConfigureAwait(false);
-        return code == 0 ? said : throw new InvalidOperationException($"{program} {string.Join(' ', arguments)}: {said}");
-    }
-
-    private static async Task<(int Code, string Said)> TryRun(string program, params string[] arguments)
-    {
-        (int code, string said, string error) = await HostTools.RunAsync(program, arguments, CancellationToken.None).ConfigureAwait(false);
-        return (code, said + error);
     }
 }

@@ -15,11 +15,13 @@ internal sealed record Move(double Total, double Downtime, double Outside, long 
     /// <param name="downtimeLimit">In milliseconds.</param>
     /// <param name="bandwidth">The most bytes a second.</param>
     /// <param name="postcopy">The guest goes over at once, and its RAM after it.</param>
+    /// <param name="uri">Where the target listens; null for a port of the loopback.</param>
     /// <exception cref="IOException">It failed; the message says how.</exception>
     public static async Task<Move> MakeAsync(
-        MigrationPeer source, MigrationPeer target, int downtimeLimit, long bandwidth, bool postcopy = false)
+        MigrationPeer source, MigrationPeer target, int downtimeLimit, long bandwidth, bool postcopy = false,
+        string? uri = null)
     {
-        string uri = $"tcp:127.0.0.1:{MigrationPeer.FreePort()}";
+        uri ??= $"tcp:127.0.0.1:{MigrationPeer.FreePort()}";
         foreach (MigrationPeer peer in (MigrationPeer[])[source, target])
         {
             await peer.ExecuteAsync("migrate-set-parameters", new JsonObject

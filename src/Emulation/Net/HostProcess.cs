@@ -1,7 +1,7 @@
 using System.Collections;
 using System.Runtime.InteropServices;
 
-namespace Vmm.Emulation.Net.User;
+namespace Vmm.Emulation.Net;
 
 /// <summary>
 /// A process of this host with some of our descriptors, in a session of its own. .NET's own class can hand over no descriptors but those of
@@ -10,6 +10,7 @@ namespace Vmm.Emulation.Net.User;
 internal sealed unsafe partial class HostProcess : IDisposable
 {
     private const int Kill = 9;
+    private const int Interrupted = 4;
     private const short NewSession = 0x80;
 
     // Larger than glibc's and musl's types.
@@ -56,6 +57,19 @@ internal sealed unsafe partial class HostProcess : IDisposable
             Free(arguments);
             Free(variables);
         }
+    }
+
+    /// <summary>Waits until it ends by itself.</summary>
+    /// <returns>Its exit status; -1 where a signal ended it.</returns>
+    public int AwaitEnd()
+    {
+        int status = 0;
+        while (WaitFor(_id, &status, 0) < 0 && Marshal.GetLastPInvokeError() == Interrupted)
+        {
+        }
+
+        _id = 0;
+        return (status & 0x7F) == 0 ? (status >> 8) & 0xFF : -1;
     }
 
     /// <summary>Ends it, and returns when it has ended.</summary>
@@ -115,6 +129,6 @@ internal sealed unsafe partial class HostProcess : IDisposable
     [LibraryImport("libc", EntryPoint = "kill")]
     private static partial int KillProcess(int id, int signal);
 
-    [LibraryImport("libc", EntryPoint = "waitpid")]
+    [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]
     private static partial int WaitFor(int id, int* status, int options);
 }
