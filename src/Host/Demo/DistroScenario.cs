@@ -97,7 +97,8 @@ internal sealed partial class DistroScenario
         (string overlay, string seed) = await DistroSeed.MakeDisksAsync(_folder, disk, _ssh.PublicKey, _cancellation).ConfigureAwait(false);
         return
         [
-            "-smp", "cpus=2,maxcpus=4", "-m", "1G", "-bios", firmware, "-boot", "menu=on,splash-time=0", "-display", "none", "-monitor", "none",
+            "-smp", "cpus=2,maxcpus=4", "-m", "1G", "-bios", firmware, "-boot", "menu=on,splash-time=0", "-display", "none",
+            "-monitor", "none",
             "-drive", $"if=virtio,file={overlay},format=qcow2,discard=unmap",
             "-drive", $"if=virtio,file={seed},format=raw,readonly=on",
             "-nic", $"user,model=virtio-net-pci,hostfwd=tcp:127.0.0.1:{_sshPort}-:22,hostfwd=tcp:127.0.0.1:{_iperfPort}-:5201",
@@ -212,7 +213,8 @@ internal sealed partial class DistroScenario
         long Sum(string name) => queues.Sum(queue => long.Parse(queue.Groups[name].ValueSpan, CultureInfo.InvariantCulture));
         _timeline.Say("vmm", string.Create(CultureInfo.InvariantCulture,
             $"info virtio: {queues.Count} queues, {Sum("chains"):N0} chains of {Sum("notifications"):N0} notifications"));
-        Find("device work on vCPUs' threads", "none", Sum("chains") == 0 ? "no work at all" : Sum("vcpus") == 0 ? "none" : $"{Sum("vcpus")} chains");
+        Find("device work on vCPUs' threads", "none",
+            Sum("chains") == 0 ? "no work at all" : Sum("vcpus") == 0 ? "none" : $"{Sum("vcpus")} chains");
     }
 
     [GeneratedRegex(@"(?<notifications>\d+) notifications, (?<chains>\d+) chains, (?<vcpus>\d+) of them")]

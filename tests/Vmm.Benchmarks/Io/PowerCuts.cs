@@ -180,7 +180,8 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
         long found = long.Parse(words[0], CultureInfo.InvariantCulture);
         if (found < flushed || words.Length > 1)
         {
-            return found < flushed ? $"{flushed} records were flushed, {found} are there" : $"the guest says {string.Join(' ', words[1..])}";
+            return found < flushed ? $"{flushed} records were flushed, {found} are there"
+                : $"the guest says {string.Join(' ', words[1..])}";
         }
 
         return await DiskCheck.OfFileSystemAsync(format, image, folder).ConfigureAwait(false);
@@ -195,8 +196,8 @@ internal sealed class PowerCuts(IReadOnlyList<string> vmm, int seed, TextWriter 
 
         """;
 
-    // What a cut has left is verified, then there is a load. Records are the numbers from 1 on, a line each, and told when they are flushed;
-    // the last line may be cut. A package that dpkg was at can be installed again.
+    // What a cut has left is verified, then there is a load. Records are the numbers from 1 on, a line each, and told when they are
+    // flushed; the last line may be cut. A package that dpkg was at can be installed again.
     private static string Script(CutLoad load) =>
         $$"""
         problems=

@@ -78,7 +78,8 @@ public abstract partial class VirtioDevice
     public string Describe()
     {
         var text = new StringBuilder();
-        text.Append(CultureInfo.InvariantCulture, $"{Name}: status {Status}, features 0x{((ulong)ReadDriverFeatures(1) << 32) | ReadDriverFeatures(0):x}");
+        ulong features = ((ulong)ReadDriverFeatures(1) << 32) | ReadDriverFeatures(0);
+        text.Append(CultureInfo.InvariantCulture, $"{Name}: status {Status}, features 0x{features:x}");
         for (int i = 0; i < _queues.Length; i++)
         {
             VirtioQueueWork work = _queues[i].Work;
@@ -86,8 +87,8 @@ public abstract partial class VirtioDevice
             {
                 text.Append(
                     CultureInfo.InvariantCulture,
-                    $"\n    queue {i}: {work.Notifications} notifications, {work.Chains} chains, {work.ChainsOnVcpus} of them on vCPUs' threads, "
-                    + $"{work.Interrupts} interrupts");
+                    $"\n    queue {i}: {work.Notifications} notifications, {work.Chains} chains, "
+                    + $"{work.ChainsOnVcpus} of them on vCPUs' threads, {work.Interrupts} interrupts");
             }
         }
 
