@@ -37,6 +37,9 @@ public sealed class NetTests : PatientTestKit
     protected override void AfterAll()
     {
         base.AfterAll();
+
+        // Actors and their threads use the memory.
+        Shutdown(s_patience);
         _memory.Dispose();
     }
 

@@ -83,6 +83,24 @@ internal static class TestGuest
         return output;
     }
 
+    /// <summary>Builds a C program of <c>tests/payloads</c> for a guest: an archive to append to the initial RAM disk.</summary>
+    public static byte[] BuildGuestProgram(string name)
+    {
+        string output = Path.Combine(Path.GetTempPath(), $"vmm-{name}-{Environment.ProcessId}");
+        try
+        {
+            Run("aarch64-linux-gnu-gcc",
+                $"-O1 -Wall -Wextra -Werror -static -o {output} {Path.Combine(Root, $"tests/payloads/{name}.c")}");
+            var archive = new CpioArchive();
+            archive.AddFile(name, File.ReadAllBytes(output), 0x1ED);
+            return archive.ToArray();
+        }
+        finally
+        {
+            File.Delete(output);
+        }
+    }
+
     private static void Run(string command, string arguments)
     {
         using var process = Process.Start(new ProcessStartInfo(command, arguments) { RedirectStandardError = true })!;

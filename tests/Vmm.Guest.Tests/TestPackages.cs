@@ -30,6 +30,9 @@ internal static class TestPackages
     private static readonly string[] s_folderModules = ["virtio_mmio.ko", "netfs.ko", "9pnet.ko", "9pnet_virtio.ko", "9p.ko"];
     private static readonly string[] s_netModules = ["virtio_mmio.ko", "failover.ko", "net_failover.ko", "virtio_net.ko"];
 
+    private static readonly string[] s_vsockModules =
+        ["virtio_mmio.ko", "vsock.ko", "vmw_vsock_virtio_transport_common.ko", "vmw_vsock_virtio_transport.ko"];
+
     private static readonly Lazy<byte[]> s_firmwareModules =
         new(() => Cached($"modules-{KernelVersion()}", (apt, work) => BuildModulesAsync(apt, work, s_modules)).GetAwaiter().GetResult());
     private static readonly Lazy<byte[]> s_disk = new(() =>
@@ -41,6 +44,8 @@ internal static class TestPackages
         (apt, work) => BuildModulesAsync(apt, work, s_folderModules, GuestFlavour.Pages16K)).GetAwaiter().GetResult());
     private static readonly Lazy<byte[]> s_net = new(() =>
         Cached($"net-{KernelVersion()}", (apt, work) => BuildModulesAsync(apt, work, s_netModules)).GetAwaiter().GetResult());
+    private static readonly Lazy<byte[]> s_vsock = new(() =>
+        Cached($"vsock-{KernelVersion()}", (apt, work) => BuildModulesAsync(apt, work, s_vsockModules)).GetAwaiter().GetResult());
     private static readonly Lazy<byte[]> s_kexec = new(() => Cached("kexec", BuildKexecAsync).GetAwaiter().GetResult());
 
     /// <summary>Modules of the cloud kernel that show what firmware has: <c>/efivarfs.ko</c>, <c>/qemu_fw_cfg.ko</c>.</summary>
@@ -60,6 +65,9 @@ internal static class TestPackages
 
     /// <summary>The cloud kernel's modules for the network: <c>/virtio_mmio.ko</c>, <c>/virtio_net.ko</c> and what that needs.</summary>
     public static byte[] NetModules => s_net.Value;
+
+    /// <summary>The cloud kernel's modules for sockets to the host: <c>/vmw_vsock_virtio_transport.ko</c> and what that needs.</summary>
+    public static byte[] VsockModules => s_vsock.Value;
 
     /// <summary><c>/sbin/kexec</c> and its libraries.</summary>
     public static byte[] Kexec => s_kexec.Value;

@@ -64,6 +64,8 @@ public sealed class CommandLineTests
         + "is no name of an interface: 1 to 15 characters without '/' and spaces")]
     [InlineData("-netdev vde,id=n",
         "-netdev vde,id=n: not supported: a netdev of type 'vde'; there are user, tap, bridge, stream, dgram, socket")]
+    [InlineData("-device vhost-vsock-pci,guest-cid=3", "-device vhost-vsock-pci,guest-cid=3: not supported: vhost-vsock-pci: there is no "
+        + "vhost; give virtio-vsock-pci,guest-cid=N,uds_path=PATH")]
     [InlineData("-daemonize", "-daemonize: not supported: start it in the background with your shell or service manager")]
     [InlineData("-nic user,model=e1000",
         "-nic user,model=e1000: not supported: a network device of model 'e1000'; there are virtio-net-pci, virtio-net-device")]

@@ -5,25 +5,17 @@ using Vmm.Emulation.Net;
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// The one thread of a network device: it carries frames between the driver's rings and the host's end of the link, and does the commands
-/// of the control queue. It owns that end (<see cref="Netdev"/>), and all else here but the queue of what others ask of it. It begins
-/// paused.
-/// <para>
-/// Between two steps it holds no chain of the driver: a frame that has no place to go yet is a copy. So a reset of the device, a pause and
-/// a save wait for nothing.
-/// </para>
+/// The one thread of a network device: it carries frames between the driver's rings and the host's end of the link (<see cref="Netdev"/>),
+/// which it owns, and does the commands of the control queue. A frame that has no place to go yet is a copy.
 /// </summary>
 /// <param name="told">Is told of what people are to know, as one line; must not block.</param>
 /// <param name="broken">Is told of what should never be thrown.</param>
-internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string> told, Action<Exception> broken) : IDisposable
+internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string> told, Action<Exception> broken)
+    : PollThread($"net {device.Config.Name}", broken)
 {
     // Between two interrupts, and two looks at the other direction.
     private const int MostFramesAtOnce = 64;
 
-    // Milliseconds until a page that has not arrived is looked for again.
-    private const int PageWait = 1;
-
-    private readonly NetPoll _poll = new();
     private readonly NetPump _toHost = new();
     private readonly NetPump _toGuest = new();
     private readonly FlowSteering _steering = new();
@@ -32,49 +24,12 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
     private readonly bool[] _interrupts = new bool[device.QueueCount];
     private readonly bool[] _transmits = new bool[device.Config.Pairs];
 
-    // The lock over what others ask.
-    private readonly Lock _gate = new();
-    private readonly Queue<Action> _asked = [];
-
-    private Thread? _thread;
     private readonly Netdev? _netdev = netdev;
     private Func<NetFrame, bool>? _send;
     private Func<NetFrame, bool>? _deliver;
-    private bool _runs;
-    private bool _ended;
     private bool _linkWanted = true;
     private bool _lacksBuffers;
     private string? _toldProblem;
-
-    /// <summary>Starts the thread.</summary>
-    public void Start()
-    {
-        (_send, _deliver) = (Send, Deliver);
-        _thread = new Thread(Run) { IsBackground = true, Name = $"net {device.Config.Name}" };
-        _thread.Start();
-    }
-
-    /// <summary>There may be something to do: the driver has notified. Any thread.</summary>
-    public void Wake() => _poll.Wake();
-
-    /// <summary>Has something done by the thread, in order. Any thread.</summary>
-    public void Post(Action action)
-    {
-        lock (_gate)
-        {
-            _asked.Enqueue(action);
-        }
-
-        _poll.Wake();
-    }
-
-    /// <summary>Ends the thread, and returns when it has ended: guest RAM may then go.</summary>
-    public void Dispose()
-    {
-        Post(() => _ended = true);
-        _thread?.Join();
-        _poll.Dispose();
-    }
 
     // ── For what is posted ──
 
@@ -89,7 +44,7 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
             told(problem);
         }
 
-        _runs = true;
+        Runs = true;
         Array.Fill(_transmits, true);
     }
 
@@ -98,7 +53,7 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
     /// <returns>What the host's end knows of the guest.</returns>
     public byte[] Pause(bool release)
     {
-        _runs = false;
+        Runs = false;
         byte[] state = _netdev?.SaveState() ?? [];
         if (release)
         {
@@ -131,64 +86,16 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
 
     // ── The thread ──
 
-    private void Run()
+    protected override void AddTo(NetPoll poll)
     {
-        while (true)
-        {
-            try
-            {
-                RunAsked();
-                if (_ended)
-                {
-                    return;
-                }
-
-                int wait = -1;
-                if (_runs)
-                {
-                    try
-                    {
-                        wait = Serve() ? 0 : -1;
-                    }
-                    catch (MissingPageException)
-                    {
-                        wait = PageWait;
-                    }
-                }
-
-                Look();
-                _poll.Clear();
-                _netdev?.AddTo(_poll, takes: _runs && !_toGuest.IsBusy, gives: _runs && _toHost.IsBusy);
-                _poll.Wait(wait);
-                _netdev?.Work();
-            }
-            catch (Exception e)
-            {
-                broken(e);
-                return;
-            }
-        }
+        TellOfLink();
+        _netdev?.AddTo(poll, takes: Runs && !_toGuest.IsBusy, gives: Runs && _toHost.IsBusy);
     }
 
-    private void RunAsked()
-    {
-        while (true)
-        {
-            Action? action;
-            lock (_gate)
-            {
-                if (!_asked.TryDequeue(out action))
-                {
-                    return;
-                }
-            }
-
-            action();
-        }
-    }
+    protected override void Look(NetPoll poll) => _netdev?.Work();
 
     // Whether the guest has a link, and what people are to know of it.
-    private void Look()
+    private void TellOfLink()
     {
         device.SetLink(HasLink);
         string? problem = _netdev?.Problem;
@@ -203,7 +110,7 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
     private bool HasLink => _linkWanted && _netdev is { IsConnected: true };
 
     // Does some of what there is to do; whether there may be more.
-    private bool Serve()
+    protected override bool Serve()
     {
         Interrupt();
         if (device.TakeNotified(device.ControlQueue) && device.ServeControl())
@@ -225,7 +132,7 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
     private bool Transmit(int pair)
     {
         int queue = VirtioNet.TxQueue(pair);
-        if (_toHost.IsBusy && !_toHost.TryPass(_send!))
+        if (_toHost.IsBusy && !_toHost.TryPass(_send ??= Send))
         {
             return false;
         }
@@ -267,7 +174,7 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
     {
         _netdev?.Record(_toHost.Frame);
         _toHost.Begin(_netdev?.TakesUnfinished ?? true);
-        return _toHost.TryPass(_send!);
+        return _toHost.TryPass(_send ??= Send);
     }
 
     private bool Receive()
@@ -295,7 +202,7 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
                 _toGuest.Begin(device.TakesWhole(_toGuest.Frame));
             }
 
-            if (!_toGuest.TryPass(_deliver!))
+            if (!_toGuest.TryPass(_deliver ??= Deliver))
             {
                 return false;
             }

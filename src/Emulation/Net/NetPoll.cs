@@ -40,7 +40,8 @@ public sealed unsafe partial class NetPoll : IDisposable
     public void Clear() => _count = 0;
 
     /// <summary>Waits for a descriptor, too, which stays open meanwhile.</summary>
-    public void Add(SafeHandle descriptor, bool read, bool write)
+    /// <returns>Its number, for <see cref="IsReady"/>.</returns>
+    public int Add(SafeHandle descriptor, bool read, bool write)
     {
         if (_count + 1 == _entries.Length)
         {
@@ -52,7 +53,11 @@ public sealed unsafe partial class NetPoll : IDisposable
             Descriptor = (int)descriptor.DangerousGetHandle(),
             Events = (short)((read ? In : 0) | (write ? Out : 0)),
         };
+        return _count - 1;
     }
+
+    /// <summary>Whether the last wait found something to do for a descriptor.</summary>
+    public bool IsReady(int number) => _entries[number].Ready != 0;
 
     /// <summary>Waits.</summary>
     /// <param name="milliseconds">At most so long; -1 for no end.</param>

@@ -4,6 +4,7 @@ using Vmm.Emulation.Devices.Virtio;
 using Vmm.Emulation.Devices.Virtio.Balloon;
 using Vmm.Emulation.Devices.Virtio.NineP;
 using Vmm.Emulation.Devices.Virtio.Serial;
+using Vmm.Emulation.Devices.Virtio.Vsock;
 using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
@@ -18,6 +19,7 @@ public sealed record VirtioDeviceOption
 
     private const string Console = "virtio-serial";
     private const string Balloon = "virtio-balloon";
+    private const string Vsock = "virtio-vsock";
     private const string Pci = "-pci";
     private const string Mmio = "-device";
 
@@ -28,6 +30,7 @@ public sealed record VirtioDeviceOption
         new(Console, "a console with ports", MakeConsole, "max_ports"),
         new(Balloon, "a balloon: RAM that the guest gives up", MakeBalloon, "deflate-on-oom", "free-page-reporting", "free-page-hint",
             "page-poison"),
+        new(Vsock, "sockets between guest and host", MakeVsock, "guest-cid", "uds_path"),
     ];
 
     // What of a property says how the device is made in QEMU, and is always so here.
@@ -74,7 +77,8 @@ public sealed record VirtioDeviceOption
 
     private string FullDriver => Driver + (IsPci ? Pci : Mmio);
 
-    public static bool IsDriver(string text) => Find(DriverOf(KeyValues.ParseOrJson(text, "driver"))) != null;
+    public static bool IsDriver(string text) =>
+        DriverOf(KeyValues.ParseOrJson(text, "driver")) is { } driver && (Find(driver) != null || IsVhost(driver));
 
     /// <summary>The text of <c>-device DRIVER,help</c>; null for another driver.</summary>
     public static string? DescribeProperties(string driver) => Find(driver) is not { } found ? null
@@ -88,7 +92,8 @@ public sealed record VirtioDeviceOption
     {
         IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.ParseOrJson(text, "driver");
         string driver = DriverOf(pairs)!;
-        DriverRow row = Find(driver)!;
+        DriverRow row = Find(driver)
+            ?? throw new OptionException($"not supported: {driver}: there is no vhost; give {Vsock}{Pci},guest-cid=N,uds_path=PATH");
         var option = new VirtioDeviceOption
         {
             Id = "", Driver = row.Name, IsPci = !driver.EndsWith(Mmio, StringComparison.Ordinal), Place = place,
@@ -184,6 +189,23 @@ public sealed record VirtioDeviceOption
             : throw new OptionException($"-device {option.FullDriver}: Only one balloon device is supported");
     }
 
+    private static VirtioVsockConfig MakeVsock(VirtioDeviceOption option, MachineOptions options)
+    {
+        if (option["guest-cid"] is not { } text || !QemuNumber.TryParse(text, out long cid)
+            || cid is < VirtioVsockConfig.LeastCid or > VirtioVsockConfig.LargestCid)
+        {
+            throw new OptionException(
+                $"-device {option.FullDriver}: guest-cid property must be {VirtioVsockConfig.LeastCid} to {VirtioVsockConfig.LargestCid}");
+        }
+
+        // A path and '_' with a port of ten digits fit into a Unix socket's address (unix(7)).
+        const int LongestPath = 107 - 11;
+        return option["uds_path"] is { Length: > 0 } path && Encoding.UTF8.GetByteCount(path) <= LongestPath
+            ? new VirtioVsockConfig(option.Id, (uint)cid, path) { Rings = option.Rings }
+            : throw new OptionException($"-device {option.FullDriver}: uds_path property must be a path of 1 to {LongestPath} bytes: "
+                + "programs of the host connect there, and to it with '_' and a port goes what the guest connects to");
+    }
+
     // A switch that is off where it is not given.
     private bool Switch(string property) => Properties.Any(p => p.Key == property) && KeyValues.Switch(property, this[property]);
 
@@ -191,6 +213,9 @@ public sealed record VirtioDeviceOption
         text is { Length: > 0 } && text.All(c => char.IsAsciiLetterOrDigit(c) || "-._".Contains(c));
 
     private static string? DriverOf(IReadOnlyList<(string Key, string? Value)> pairs) => pairs.LastOrDefault(p => p.Key == "driver").Value;
+
+    // QEMU's only kind of such a device, with the host's kernel behind it.
+    private static bool IsVhost(string driver) => driver is "vhost-vsock" or "vhost-vsock-pci" or "vhost-vsock-device";
 
     // Without a transport it is on the PCI bus, as in QEMU.
     private static DriverRow? Find(string? driver) =>
