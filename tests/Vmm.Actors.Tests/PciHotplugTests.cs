@@ -1,3 +1,4 @@
+using System.Globalization;
 using Akka.Actor;
 using Vmm.Actors.Devices;
 using Vmm.Actors.Hotplug;
@@ -11,6 +12,7 @@ using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Devices.Virtio;
 using Vmm.Emulation.Devices.Virtio.Rng;
+using Vmm.Emulation.Devices.Virtio.Serial;
 
 namespace Vmm.Actors.Tests;
 
@@ -41,7 +43,9 @@ public sealed class PciHotplugTests : PatientTestKit
             PciDevices =
             [
                 new RootPortConfig("rp1", null, null, 1), new RootPortConfig("rp2", null, null, 2),
+                new RootPortConfig("rp3", null, null, 4),
                 new RootPortConfig("fixed", null, null, 3, Hotplug: false), new VirtioPciConfig(new VirtioRngConfig("cold"), "fixed", null),
+                new VirtioPciConfig(new VirtioSerialConfig("vs", 3, []), "rp2", null),
             ],
         };
         _machine = new FakeMachine(1, 1) { Board = new VirtBoard(config) };
@@ -78,7 +82,7 @@ public sealed class PciHotplugTests : PatientTestKit
     [InlineData("id", "e", "bus", "pcie.0", "Bus 'pcie.0' does not support hotplugging")]
     [InlineData("id", "e", "bus", "nowhere", "Bus 'nowhere' not found")]
     [InlineData("id", "e", "bus", "fixed", "Hot-plug failed: unsupported by the port device 'fixed'")]
-    [InlineData("id", "cold", "bus", "rp2", "Duplicate device ID 'cold'")]
+    [InlineData("id", "cold", "bus", "rp3", "Duplicate device ID 'cold'")]
     [InlineData("id", "e", "bus", "rp1", "PCI: no slot/function available for virtio-rng-pci, all in use or reserved")]
     public void What_cannot_come_is_refused_and_leaves_nothing(string key, string value, string place, string bus, string why)
     {
@@ -175,7 +179,7 @@ public sealed class PciHotplugTests : PatientTestKit
     {
         IActorRef coordinator = Plugged("d");
         Unplug(coordinator, "d");
-        coordinator.Tell(new PlugDevice(["id", "bus"], ["e", "rp2"]), TestActor);
+        coordinator.Tell(new PlugDevice(["id", "bus"], ["e", "rp3"]), TestActor);
         ExpectMsg(new HotplugAccepted("e", -1));
         _manager.Tell(new ResetDevices(), TestActor);
         ExpectMsg<DevicesReset>(s_hang);
@@ -220,6 +224,92 @@ public sealed class PciHotplugTests : PatientTestKit
         HotplugOutcome told = ExpectMsg<HotplugOutcome>(s_hang);
         Assert.Equal(("d", HotplugOperation.Unplug, HotplugOutcomeKind.Done), (told.Id, told.Operation, told.Kind));
         Assert.Equal(["d"], _maker.Gone);
+    }
+
+    [Fact]
+    public void Port_of_a_console_comes_and_goes_without_the_guest()
+    {
+        IActorRef coordinator = Coordinator();
+        for (int round = 0; round < 2; round++)
+        {
+            PlugPort(coordinator, "p", 1);
+            ExpectEnd("p", HotplugOperation.Plug, HotplugOutcomeKind.Done);
+            Assert.Equal([1], Ports());
+            Unplug(coordinator, "p");
+            ExpectEnd("p", HotplugOperation.Unplug, HotplugOutcomeKind.Done);
+            Assert.Empty(Ports());
+        }
+
+        Assert.Equal(["p", "p"], _maker.Gone);
+        coordinator.Tell(new UnplugDevice("p"), TestActor);
+        Assert.Equal("Device 'p' not found", ExpectMsg<HotplugRejected>(s_hang).Reason);
+    }
+
+    [Theory]
+    [InlineData("p", "2", "Duplicate device ID 'p'")]
+    [InlineData("cold", "2", "Duplicate device ID 'cold'")]
+    [InlineData("q", "1", "virtio-serial-bus: A port already exists at id 1")]
+    [InlineData("q", "3", "virtio-serial-bus: Maximum port limit for this device reached")]
+    public void Port_that_cannot_come_is_refused_and_leaves_nothing(string id, string number, string why)
+    {
+        IActorRef coordinator = Coordinator();
+        PlugPort(coordinator, "p", 1);
+        ExpectEnd("p", HotplugOperation.Plug, HotplugOutcomeKind.Done);
+        coordinator.Tell(new PlugDevice(["id", "nr"], [id, number]), TestActor);
+        Assert.Equal(why, ExpectMsg<HotplugRejected>(s_hang).Reason);
+        Assert.Equal([1], Ports());
+        coordinator.Tell(new PlugDevice(["id", "bus"], ["p", "rp1"]), TestActor);
+        Assert.Equal("Duplicate device ID 'p'", ExpectMsg<HotplugRejected>(s_hang).Reason);
+    }
+
+    /// <summary>Its ports go with it, also one whose own unplug is under way: each is told of once.</summary>
+    [Fact]
+    public void Console_that_leaves_takes_its_ports_along()
+    {
+        IActorRef coordinator = Coordinator();
+        PlugPort(coordinator, "p", 1);
+        ExpectEnd("p", HotplugOperation.Plug, HotplugOutcomeKind.Done);
+        PlugPort(coordinator, "q", 2);
+        ExpectEnd("q", HotplugOperation.Plug, HotplugOutcomeKind.Done);
+        Unplug(coordinator, "vs");
+        coordinator.Tell(new UnplugDevice("p"), TestActor);
+        ExpectMsg(new HotplugAccepted("p", -1), s_hang);
+        ExpectEnd("p", HotplugOperation.Unplug, HotplugOutcomeKind.Done);
+
+        // The console's slot is that of the second port.
+        Assert.True(_machine.Board!.Bus.TryWrite(Address(0x18) + (1 << 15), 2, Off));
+        HotplugOutcome[] ends = [.. ReceiveN(3, s_hang).Cast<HotplugOutcome>()];
+        Assert.Equal(["q", "vs", "vs"], ends.Select(o => o.Id));
+        Assert.All(ends, o => Assert.Equal((HotplugOperation.Unplug, HotplugOutcomeKind.Done), (o.Operation, o.Kind)));
+        ExpectNoMsg(50);
+        Assert.Equal(["p", "q", "vs"], _maker.Gone);
+        coordinator.Tell(new UnplugDevice("q"), TestActor);
+        Assert.Equal("Device 'q' not found", ExpectMsg<HotplugRejected>(s_hang).Reason);
+    }
+
+    [Fact]
+    public void Network_backends_come_and_go_by_the_maker()
+    {
+        IActorRef coordinator = Coordinator();
+        coordinator.Tell(new AddNetdev("user,id=n"), TestActor);
+        Assert.Equal((RejectionCode.InvalidArgument, "user,id=n"), Rejected());
+        coordinator.Tell(new RemoveNetdev("n"), TestActor);
+        Assert.Equal((RejectionCode.DeviceNotFound, "Device 'n' not found"), Rejected());
+
+        (RejectionCode, string) Rejected()
+        {
+            VmCommandRejected rejected = ExpectMsg<VmCommandRejected>(s_hang);
+            return (rejected.Code, rejected.Reason);
+        }
+    }
+
+    private int[] Ports() => [.. _machine.Devices.Select(d => (d.Device as IVirtioTransport)?.Device).OfType<VirtioSerial>()
+        .Single().PresentPorts.Select(p => p.Number)];
+
+    private void PlugPort(IActorRef coordinator, string id, int number)
+    {
+        coordinator.Tell(new PlugDevice(["id", "nr"], [id, number.ToString(CultureInfo.InvariantCulture)]), TestActor);
+        ExpectMsg(new HotplugAccepted(id, -1), s_hang);
     }
 
     protected override void AfterAll()
@@ -301,6 +391,21 @@ public sealed class PciHotplugTests : PatientTestKit
         public IReadOnlyList<BlockBackend> OpenUnused() => [];
 
         public void Left(IDisposable device) => Gone.Add(((PciDeviceConfig)device).Id);
+
+        public (PlacedDevice Console, SerialPortConfig Port)? MakePort(
+            IReadOnlyList<(string Key, string? Value)> properties, IReadOnlyList<PlacedDevice> devices) =>
+            properties.FirstOrDefault(p => p.Key == "nr").Value is { } number
+                ? (devices.First(d => d.QomPath == "/machine/peripheral/vs"), new SerialPortConfig(
+                    properties.First(p => p.Key == "id").Value!, int.Parse(number, CultureInfo.InvariantCulture), "", false, ""))
+                : null;
+
+        public void Left(SerialPortConfig port) => Gone.Add(port.Id);
+
+        public void AddNetdev(string options) => throw new InvalidDataException(options);
+
+        public void RemoveNetdev(string id)
+        {
+        }
     }
 
     private sealed class ManualTime : TimeProvider

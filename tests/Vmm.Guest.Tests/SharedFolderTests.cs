@@ -93,6 +93,34 @@ public sealed class SharedFolderTests : IDisposable
         Assert.Equal("outside", File.ReadAllText(Path.Combine(_host.FullName, "secret")));
     }
 
+    [Fact]
+    public async Task Folder_comes_and_goes_while_the_guest_runs()
+    {
+        File.WriteAllText(Path.Combine(_folder, "greeting"), "hello from the host\n");
+        MachineOptions options = CommandLine.Parse([
+            "-kernel", TestGuest.Files(GuestFlavour.Pages16K).Kernel, "-device", "pcie-root-port,id=rp1",
+            "-fsdev", $"local,id=f,path={_folder},security_model=none"]).Machine;
+        MachineConfig config = await ConfigAsync(["-device", "pcie-root-port,id=rp1"]);
+        using var devices = new DeviceMaker(options, config);
+        await using ShellVm vm = await ShellVm.StartAsync(config, devices: devices);
+        await vm.AwaitShellAsync();
+        Assert.Equal("", await vm.Shell.RunAsync(Drivers));
+        Assert.Contains("9pfs device couldn't find fsdev with the id = g",
+            await vm.MonitorAsync("device_add virtio-9p-pci,fsdev=g,mount_tag=share,id=s,bus=rp1"), StringComparison.Ordinal);
+        for (int round = 0; round < 2; round++)
+        {
+            Assert.Equal("done", await vm.HotplugAsync("device_add virtio-9p-pci,fsdev=f,mount_tag=share,id=s,bus=rp1"));
+            Assert.Equal("", await vm.Shell.RunAsync($"{Mount}; echo $((41 + {round})) > /m/answer"));
+            Assert.Equal("hello from the host", (await vm.Shell.RunAsync("cat /m/greeting")).Trim());
+            Assert.Equal($"{41 + round}\n", File.ReadAllText(Path.Combine(_folder, "answer")));
+            Assert.Equal("", await vm.Shell.RunAsync("umount /m"));
+            Assert.Equal("done", await vm.HotplugAsync("device_del s"));
+            Assert.Contains("No such file", await vm.Shell.RunAsync($"{Mount} 2>&1"), StringComparison.Ordinal);
+        }
+
+        await vm.PowerOffAsync();
+    }
+
     private static async Task<MachineConfig> ConfigAsync(string[] options)
     {
         GuestFiles files = TestGuest.Files(GuestFlavour.Pages16K);

@@ -25,6 +25,9 @@ public sealed class DeviceManager : MessageActor
     // The devices that work by themselves; those that are to end what is under way, in which pause, and who is told.
     private readonly List<IActorRef> _workers = [];
     private readonly DeviceSurroundings _around;
+
+    // The messages to the VM that devices take.
+    private readonly List<(Type Message, IActorRef Device)> _takers = [];
     private bool _runs;
 
     // The actors that are being stopped because their devices have left, and who is told.
@@ -42,6 +45,7 @@ public sealed class DeviceManager : MessageActor
             Start(placed);
         }
 
+        Receive<object>(m => Taker(m) != null, m => Taker(m)!.Forward(m));
         Receive<ResetDevices>(Reset);
         Receive<DevicesReset>(_ => EndReset(Sender));
         Receive<PauseDevices>(Pause);
@@ -58,6 +62,8 @@ public sealed class DeviceManager : MessageActor
             Sender.Tell(new DeviceStarted(start.Device));
         });
         Receive<EndDevice>(End);
+        Receive<PlugPort>(plug => ToConsole(plug.Console, plug, new PortPlugged(plug.Port, "The console is leaving")));
+        Receive<UnplugPort>(unplug => ToConsole(unplug.Console, unplug, new PortUnplugged(unplug.Port)));
         Receive<DiskStopped>(Context.Parent.Forward);
         Receive<GetBlockDevices>(_ => Sender.Tell(DiskReport.Of(machine.Devices)));
         Receive<GetBlockNodes>(_ => Sender.Tell(DiskReport.NodesOf(machine.Devices)));
@@ -96,11 +102,10 @@ public sealed class DeviceManager : MessageActor
             }
         }
 
-        foreach (Type message in actor.Takes)
-        {
-            Receive<object>(message.IsInstanceOfType, device.Forward);
-        }
+        _takers.AddRange(actor.Takes.Select(message => (message, device)));
     }
+
+    private IActorRef? Taker(object message) => _takers.Find(t => t.Message.IsInstanceOfType(message)).Device;
 
     private void End(EndDevice end)
     {
@@ -111,6 +116,7 @@ public sealed class DeviceManager : MessageActor
         }
 
         _workers.Remove(device);
+        _takers.RemoveAll(t => t.Device.Equals(device));
         _ending.Add(device, (end.Device, Sender));
         Context.Stop(device);
     }
@@ -162,6 +168,18 @@ public sealed class DeviceManager : MessageActor
         else
         {
             Sender.Tell(new VmCommandRejected(RejectionCode.DeviceNotFound, $"Device '{name}' not found"));
+        }
+    }
+
+    private void ToConsole(PlacedDevice console, object message, object without)
+    {
+        if (_devices.TryGetValue(console.Id, out IActorRef? device))
+        {
+            device.Forward(message);
+        }
+        else
+        {
+            Sender.Tell(without);
         }
     }
 

@@ -2,6 +2,8 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Devices;
 using Vmm.Emulation.Devices.Pci;
+using Vmm.Emulation.Devices.Virtio;
+using Vmm.Emulation.Devices.Virtio.Serial;
 
 namespace Vmm.Actors.Devices;
 
@@ -13,10 +15,21 @@ internal static class DeviceReport
     {
         PlacedDevice[] listed = [.. devices.Where(d => d.InQom && QomTypeAttribute.Of(d.Device) != null)];
         PlacedDevice[] users = [.. devices.Where(d => d.QomPath != null)];
+        SerialPortConfig[] ports = [.. PortsOf(devices).Select(p => p.Port).Where(p => p.Id.Length > 0)];
         return new BoardDevices(
             [.. listed.Select(d => QomTypeAttribute.Of(d.Device)!)], [.. listed.Select(d => d.QomName ?? "")],
-            [.. users.Select(d => d.QomType)], [.. users.Select(d => d.QomPath!)], [.. users.Select(d => d.IsHotplugged)]);
+            [.. users.Select(d => d.QomType), .. ports.Select(p => p.Driver)],
+            [.. users.Select(d => d.QomPath!), .. ports.Select(p => PathOf(p.Id))],
+            [.. users.Select(d => d.IsHotplugged), .. ports.Select(p => p.IsHotplugged)]);
     }
+
+    /// <summary>The path of a device to which a person has given this name.</summary>
+    public static string PathOf(string id) => $"/machine/peripheral/{id}";
+
+    /// <summary>The ports of consoles.</summary>
+    public static IEnumerable<(PlacedDevice Console, SerialPortConfig Port)> PortsOf(IReadOnlyList<PlacedDevice> devices) =>
+        devices.SelectMany(d => (d.Device as IVirtioTransport)?.Device is VirtioSerial serial
+            ? serial.PresentPorts.Select(port => (d, port)) : []);
 
     public static PciDevices FunctionsOf(IReadOnlyList<PlacedDevice> devices)
     {

@@ -1,4 +1,5 @@
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Devices.Virtio.Serial;
 
 namespace Vmm.Actors.Devices;
 
@@ -24,6 +25,17 @@ public sealed record DiskStopped;
 internal sealed record StartDevice(PlacedDevice Device);
 
 internal sealed record DeviceStarted(PlacedDevice Device);
+
+/// <summary>To the manager of devices, for a console: a port comes. Answer: <see cref="PortPlugged"/>.</summary>
+internal sealed record PlugPort(PlacedDevice Console, SerialPortConfig Port);
+
+/// <param name="Refusal">Why it cannot come; null where it has.</param>
+internal sealed record PortPlugged(SerialPortConfig Port, string? Refusal);
+
+/// <summary>To the manager of devices, for a console: a port goes. Answer: <see cref="PortUnplugged"/>.</summary>
+internal sealed record UnplugPort(PlacedDevice Console, SerialPortConfig Port);
+
+internal sealed record PortUnplugged(SerialPortConfig Port);
 
 /// <summary>To the manager of devices: a device has left its bus. Answer: <see cref="DeviceEnded"/>, when its actor is no more.</summary>
 internal sealed record EndDevice(PlacedDevice Device);

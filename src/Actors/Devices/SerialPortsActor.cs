@@ -6,6 +6,7 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation.Devices;
 using Vmm.Emulation.Devices.Virtio.Serial;
 using Vmm.Emulation.Interrupts;
+using Vmm.Emulation.Memory;
 
 namespace Vmm.Actors.Devices;
 
@@ -15,6 +16,8 @@ namespace Vmm.Actors.Devices;
 /// </summary>
 public sealed class SerialPortsActor : ServingActor
 {
+    private static readonly TimeSpan s_retry = TimeSpan.FromMilliseconds(10);
+
     private readonly VirtioSerial _device;
     private readonly Doorbell _links = new();
 
@@ -33,6 +36,18 @@ public sealed class SerialPortsActor : ServingActor
             _links.Acknowledge();
             Look();
         });
+        Receive<PlugPort>(plug =>
+        {
+            string? refusal = _device.AddPort(plug.Port);
+            if (refusal == null)
+            {
+                plug.Port.Link.Connect(_links.Ring);
+            }
+
+            Sender.Tell(new PortPlugged(plug.Port, refusal));
+            Look();
+        });
+        Receive<UnplugPort>(Unplug);
     }
 
     protected override void PreStart()
@@ -48,7 +63,7 @@ public sealed class SerialPortsActor : ServingActor
                 events.Publish(new SerialPortChanged(port.Id, open));
             }
         };
-        foreach (SerialPortConfig port in _device.Config.Ports)
+        foreach (SerialPortConfig port in _device.PresentPorts)
         {
             port.Link.Connect(_links.Ring);
         }
@@ -58,10 +73,28 @@ public sealed class SerialPortsActor : ServingActor
     {
         base.PostStop();
         _device.GuestOpened = null;
-        foreach (SerialPortConfig port in _device.Config.Ports)
+        foreach (SerialPortConfig port in _device.PresentPorts)
         {
             port.Link.Connect(null);
         }
+    }
+
+    private void Unplug(UnplugPort unplug)
+    {
+        try
+        {
+            _device.RemovePort(unplug.Port);
+        }
+        catch (MissingPageException)
+        {
+            // The ring of the port has not arrived.
+            Context.System.Scheduler.ScheduleTellOnce(s_retry, Self, unplug, Sender);
+            return;
+        }
+
+        unplug.Port.Link.Connect(null);
+        Sender.Tell(new PortUnplugged(unplug.Port));
+        Look();
     }
 
     protected override void Serve() => _device.Serve();

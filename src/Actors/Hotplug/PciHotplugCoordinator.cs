@@ -5,6 +5,7 @@ using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Devices.Pci;
+using Vmm.Emulation.Devices.Virtio.Serial;
 
 namespace Vmm.Actors.Hotplug;
 
@@ -18,7 +19,7 @@ namespace Vmm.Actors.Hotplug;
 /// A request that the guest does not answer is timed out and stays pending. A reset ends all: what is in a slot is found at the next boot.
 /// A guest that lets a device go unasked loses it, as with QEMU.
 /// </summary>
-public sealed class PciHotplugCoordinator : MessageActor, IWithTimers
+public sealed partial class PciHotplugCoordinator : MessageActor, IWithTimers
 {
     // How long a device that was asked back is not asked for again (QEMU, pcie_cap_slot_unplug_request_cb).
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(5);
@@ -28,7 +29,7 @@ public sealed class PciHotplugCoordinator : MessageActor, IWithTimers
     private readonly IActorRef _devices;
     private readonly TimeSpan _timeout;
     private readonly TimeProvider _time;
-    private readonly PcieRootPort[] _ports;
+    private readonly PcieRootPort[] _slots;
 
     // Requests under way, by the device; and devices whose actors are being stopped.
     private readonly Dictionary<PlacedDevice, Pending> _pending = [];
@@ -61,9 +62,14 @@ public sealed class PciHotplugCoordinator : MessageActor, IWithTimers
     public PciHotplugCoordinator(IVmMachine machine, IDeviceMaker maker, IActorRef devices, TimeSpan timeout, TimeProvider? time = null)
     {
         (_machine, _maker, _devices, _timeout, _time) = (machine, maker, devices, timeout, time ?? TimeProvider.System);
-        _ports = [.. machine.Devices.Select(d => d.Device).OfType<PcieRootPort>()];
+        _slots = [.. machine.Devices.Select(d => d.Device).OfType<PcieRootPort>()];
         Receive<PlugDevice>(Plug);
         Receive<UnplugDevice>(Unplug);
+        Receive<AddNetdev>(add => ChangeNetdevs(() => _maker.AddNetdev(add.Options)));
+        Receive<RemoveNetdev>(
+            remove => _machine.Netdevs.Find(remove.Id) != null, remove => ChangeNetdevs(() => _maker.RemoveNetdev(remove.Id)));
+        Receive<RemoveNetdev>(remove => Sender.Tell(
+            new VmCommandRejected(RejectionCode.DeviceNotFound, $"Device '{HotplugState.Legible(remove.Id)}' not found")));
         Receive<DeviceStarted>(started => Announce(started.Device));
         Receive<DeviceEnded>(ended => Forget(ended.Device));
         Receive<SlotChanged>(changed =>
@@ -74,6 +80,8 @@ public sealed class PciHotplugCoordinator : MessageActor, IWithTimers
         Receive<Overdue>(TellOverdue);
         Receive<IBlockImageCommand>(command => BlockImages.Answer(command, maker, devices, Sender, Self));
         Receive<ResetDevices>(_ => Reset());
+        Receive<PortPlugged>(PortHasCome);
+        Receive<PortUnplugged>(unplugged => PortHasGone(unplugged.Port));
     }
 
     public ITimerScheduler Timers { get; set; } = null!;
@@ -81,7 +89,7 @@ public sealed class PciHotplugCoordinator : MessageActor, IWithTimers
     protected override void PreStart()
     {
         IActorRef self = Self;
-        foreach (PcieRootPort port in _ports)
+        foreach (PcieRootPort port in _slots)
         {
             port.Changed.Connect(() => self.Tell(new SlotChanged(port)));
 
@@ -92,19 +100,24 @@ public sealed class PciHotplugCoordinator : MessageActor, IWithTimers
 
     protected override void PostStop()
     {
-        Array.ForEach(_ports, port => port.Changed.Connect(null));
+        Array.ForEach(_slots, port => port.Changed.Connect(null));
         foreach (PlacedDevice device in _pending.Keys.ToArray())
         {
             End(device, HotplugOutcomeKind.Cancelled);
+        }
+
+        foreach (SerialPortConfig port in _ports.Keys.ToArray())
+        {
+            EndPort(port, HotplugOutcomeKind.Cancelled);
         }
     }
 
     private static PcieRootPort PortOf(PlacedDevice device) => (PcieRootPort)((PciFunction)device.Device).Bus.Bridge!;
 
     private static string NameOf(PlacedDevice device) =>
-        device.QomPath is { } path && path.StartsWith(Peripheral, StringComparison.Ordinal) ? path[Peripheral.Length..] : "";
+        device.QomPath is { } path && path.StartsWith(s_peripheral, StringComparison.Ordinal) ? path[s_peripheral.Length..] : "";
 
-    private const string Peripheral = "/machine/peripheral/";
+    private static readonly string s_peripheral = DeviceReport.PathOf("");
 
     private void Plug(PlugDevice plug)
     {
@@ -114,6 +127,17 @@ public sealed class PciHotplugCoordinator : MessageActor, IWithTimers
         {
             (string Key, string? Value)[] properties = [.. plug.Keys.Zip(plug.Values)];
             id = HotplugState.Legible(properties.LastOrDefault(p => p.Key == "id").Value ?? "");
+            if (DeviceReport.PortsOf(_machine.Devices).Any(p => p.Port.Id.Length > 0 && p.Port.Id == id))
+            {
+                throw new InvalidDataException($"Duplicate device ID '{id}'");
+            }
+
+            if (_maker.MakePort(properties, _machine.Devices) is { } port)
+            {
+                PlugPort(port.Console, port.Port);
+                return;
+            }
+
             made = _maker.Make(properties);
             PlacedDevice device = _machine.Plug(made);
             var request = new Pending(HotplugOperation.Plug, _time.GetTimestamp());
@@ -130,6 +154,19 @@ public sealed class PciHotplugCoordinator : MessageActor, IWithTimers
             }
 
             Sender.Tell(new HotplugRejected(id, RejectionCode.InvalidArgument, e.Message));
+        }
+    }
+
+    private void ChangeNetdevs(Action change)
+    {
+        try
+        {
+            change();
+            Sender.Tell(new NetCommandDone());
+        }
+        catch (InvalidDataException e)
+        {
+            Sender.Tell(new VmCommandRejected(RejectionCode.InvalidArgument, e.Message));
         }
     }
 
@@ -153,7 +190,13 @@ public sealed class PciHotplugCoordinator : MessageActor, IWithTimers
     private void Unplug(UnplugDevice unplug)
     {
         PlacedDevice? device = _machine.Devices.FirstOrDefault(d => d.QomPath != null
-            && (d.QomPath == unplug.Id || d.QomPath == Peripheral + unplug.Id));
+            && (d.QomPath == unplug.Id || d.QomPath == DeviceReport.PathOf(unplug.Id)));
+        if (device == null && FindPort(unplug.Id) is { } port)
+        {
+            UnplugPort(port.Console, port.Port);
+            return;
+        }
+
         if (device == null)
         {
             Sender.Tell(new HotplugRejected(
@@ -246,6 +289,7 @@ public sealed class PciHotplugCoordinator : MessageActor, IWithTimers
     {
         _leaving.Remove(device);
         _machine.Forget(device);
+        ForgetPorts(device);
         if (device.Config is { } config)
         {
             config.Dispose();
@@ -277,7 +321,7 @@ public sealed class PciHotplugCoordinator : MessageActor, IWithTimers
     private void Reset()
     {
         _resetter = Sender;
-        Array.ForEach(_ports, Look);
+        Array.ForEach(_slots, Look);
         foreach ((PlacedDevice device, Pending request) in _pending.ToArray())
         {
             if (!request.Starts && !_leaving.Contains(device))

@@ -41,6 +41,18 @@ public sealed record AnnounceNet(string Link, int Initial, int Most, int Rounds,
 
 public sealed record NetCommandDone : IProtocolMessage;
 
+/// <summary>A command for the network backends as a whole.</summary>
+public interface INetdevCommand : IProtocolMessage;
+
+/// <summary>
+/// Make a network backend while the VM runs. Answer: <see cref="NetCommandDone"/> or <see cref="VmCommandRejected"/>.
+/// </summary>
+/// <param name="Options">As the command line has it, or a JSON object.</param>
+public sealed record AddNetdev(string Options) : INetdevCommand;
+
+/// <summary>End a network backend that no device has. Answers as for <see cref="AddNetdev"/>.</summary>
+public sealed record RemoveNetdev(string Id) : INetdevCommand;
+
 /// <summary>Query: the network devices and backends. Answer: <see cref="NetLinks"/>.</summary>
 public sealed record GetNetLinks : IProtocolMessage;
 

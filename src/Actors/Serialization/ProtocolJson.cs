@@ -175,6 +175,8 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
 [JsonSerializable(typeof(GetBalloon))]
 [JsonSerializable(typeof(BalloonSize))]
 [JsonSerializable(typeof(BalloonChanged))]
+[JsonSerializable(typeof(AddNetdev))]
+[JsonSerializable(typeof(RemoveNetdev))]
 [JsonSerializable(typeof(PlugDevice))]
 [JsonSerializable(typeof(UnplugDevice))]
 [JsonSerializable(typeof(GetPciDevices))]

@@ -68,7 +68,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("db", typeof(SetBalloon)), ("dB", typeof(GetBalloon)), ("di", typeof(BalloonSize)), ("dI", typeof(BalloonChanged)),
         ("n?", typeof(GetNetLinks)), ("n!", typeof(NetLinks)), ("nl", typeof(SetNetLink)), ("nk", typeof(NetCommandDone)),
         ("nf", typeof(AddHostForward)), ("nr", typeof(RemoveHostForward)), ("nc", typeof(GetNetConnections)),
-        ("nC", typeof(NetConnections)), ("na", typeof(AnnounceNet)),
+        ("nC", typeof(NetConnections)), ("na", typeof(AnnounceNet)), ("n+", typeof(AddNetdev)), ("n-", typeof(RemoveNetdev)),
         ("pp", typeof(PlugDevice)), ("pu", typeof(UnplugDevice)), ("p?", typeof(GetPciDevices)), ("p!", typeof(PciDevices)),
         ("jL", typeof(MigrationLeft)), ("jG", typeof(MigrationGone)), ("jA", typeof(MigrationArrived)), ("jO", typeof(MigrationOwned)),
     ];

@@ -83,6 +83,9 @@ internal sealed record VmState(IReadOnlyList<SavedUnit> Units, SavedCpu[] Cpus, 
 internal sealed record LoadableVm(
     IReadOnlyList<SavedUnit> Machine, IReadOnlyList<LoadDeviceState> Devices, HotplugUnit? Hotplug, string? Notice)
 {
+    // Differences that are named in one line.
+    private const int MostDifferences = 8;
+
     /// <summary>Finds all that can be wrong with the units of a state, and touches nothing.</summary>
     /// <exception cref="StateException">It cannot be this machine's: one line.</exception>
     public static LoadableVm Of(IVmMachine machine, IReadOnlyList<SavedUnit> saved)
@@ -90,9 +93,17 @@ internal sealed record LoadableVm(
         ILookup<string, SavedUnit> units = saved.ToLookup(OwnerOf, WithoutOwner);
         string[] owners =
             ["", .. machine.Devices.Select(d => d.Id), .. machine.Hotplug == null ? Array.Empty<string>() : [VmState.Hotplug]];
-        if (units.Select(u => u.Key).FirstOrDefault(o => !owners.Contains(o)) is { } unknown)
+        string[] differences =
+        [
+            .. units.Select(u => u.Key).Where(o => !owners.Contains(o))
+                .Select(o => $"it has a device '{HotplugState.Legible(o)}' that this machine has not"),
+            .. machine.Devices.Where(d => d.HasActor && !units.Contains(d.Id))
+                .Select(d => $"this machine has a device '{d.Id}' that it has not"),
+        ];
+        if (differences.Length > 0)
         {
-            throw new StateException($"it has a device '{HotplugState.Legible(unknown)}' that this machine has not");
+            throw new StateException(string.Join("; ", differences.Take(MostDifferences))
+                + (differences.Length > MostDifferences ? $"; and {differences.Length - MostDifferences} more" : ""));
         }
 
         SavedUnit[] ofMachine = [.. units[""]];

@@ -1,5 +1,7 @@
 using Vmm.Emulation.Block;
+using Vmm.Emulation.Boards;
 using Vmm.Emulation.Devices.Pci;
+using Vmm.Emulation.Devices.Virtio.Serial;
 
 namespace Vmm.Actors.Vm;
 
@@ -31,6 +33,26 @@ public interface IDeviceMaker
 
     /// <summary>A device has left the machine and is disposed: what it used may be used by another one.</summary>
     void Left(IDisposable device);
+
+    /// <summary>Makes a port of a console, and connects it with its character device.</summary>
+    /// <param name="properties">As of <see cref="Make"/>.</param>
+    /// <param name="devices">The machine's devices, of which one is the console.</param>
+    /// <returns>The console and the port; null where the driver is none of ports.</returns>
+    /// <exception cref="InvalidDataException">Why not: one line, in QEMU's words.</exception>
+    (PlacedDevice Console, SerialPortConfig Port)? MakePort(
+        IReadOnlyList<(string Key, string? Value)> properties, IReadOnlyList<PlacedDevice> devices);
+
+    /// <summary>A port has left its console: its character device is nobody's.</summary>
+    void Left(SerialPortConfig port);
+
+    /// <summary>Makes a network backend for devices to come, and opens it.</summary>
+    /// <param name="options">As <c>-netdev</c> has it: members, or a JSON object.</param>
+    /// <exception cref="InvalidDataException">Why not: one line, in QEMU's words.</exception>
+    void AddNetdev(string options);
+
+    /// <summary>Ends a network backend that no device has.</summary>
+    /// <exception cref="InvalidDataException">Why not: one line.</exception>
+    void RemoveNetdev(string id);
 }
 
 /// <summary>The maker of a VM that gets no devices while it runs.</summary>
@@ -49,4 +71,15 @@ public sealed class NoDeviceMaker : IDeviceMaker
     public void Left(IDisposable device)
     {
     }
+
+    public (PlacedDevice Console, SerialPortConfig Port)? MakePort(
+        IReadOnlyList<(string Key, string? Value)> properties, IReadOnlyList<PlacedDevice> devices) => null;
+
+    public void Left(SerialPortConfig port)
+    {
+    }
+
+    public void AddNetdev(string options) => throw new InvalidDataException("network backends cannot be added to this VM");
+
+    public void RemoveNetdev(string id) => throw new InvalidDataException("network backends cannot be removed from this VM");
 }

@@ -204,12 +204,13 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         Receive<GetMachineReport>(get => Sender.Tell(new MachineReport(_machine.Describe(get.Subject))));
         Receive<SendSerial>(_devices.Forward);
         Receive<IBlockCommand>(_devices.Forward);
-        Receive<IBlockImageCommand>(_pciHotplug.Forward);
+        Receive<IBlockImageCommand>(command => _pciHotplug.Forward(command));
         Receive<IBalloonCommand>(_devices.Forward);
         Receive<GetNetLinks>(_devices.Forward);
         Receive<INetCommand>(_devices.Forward);
         Receive<PlugDevice>(HotplugPci);
         Receive<UnplugDevice>(HotplugPci);
+        Receive<INetdevCommand>(command => _pciHotplug.Forward(command));
         Receive<GetPciDevices>(_ => Sender.Tell(DeviceReport.FunctionsOf(_machine.Devices)));
         Receive<PlugVcpu>(plug => Hotplug(plug, plug.Id));
         Receive<UnplugVcpu>(unplug => Hotplug(unplug, unplug.Id));
@@ -257,7 +258,8 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
                 break;
             case GetVcpuStates or GetVcpuStatus or GetVcpuThreads or GetCpusPowerState or DescribeCpusPower or DescribeVcpuStatus
                 or GetPluggedVcpus or GetAcpiOspmStatus
-                or GetDeviceState or LoadDeviceState or IBalloonCommand or IBlockCommand or IBlockImageCommand or GetNetLinks or INetCommand
+                or GetDeviceState or LoadDeviceState or IBalloonCommand or IBlockCommand or IBlockImageCommand
+                or GetNetLinks or INetCommand or INetdevCommand
                 or SaveSnapshot or LoadSnapshot or DeleteSnapshot or GetSnapshots
                 or StartMigration or ReceiveMigration or GetMigration or CancelMigration or ContinueMigration or PauseMigration
                 or YankMigration

@@ -41,6 +41,17 @@ public sealed class NetdevTable : IDisposable
         }
     }
 
+    /// <summary>Takes a backend out of the table; null where there is none of the name.</summary>
+    public Netdev? Remove(string id)
+    {
+        lock (_lock)
+        {
+            Netdev? netdev = _netdevs.Find(n => n.Id == id);
+            _netdevs.RemoveAll(n => n == netdev);
+            return netdev;
+        }
+    }
+
     /// <summary>Ends all of them, after the machine.</summary>
     public void Dispose()
     {

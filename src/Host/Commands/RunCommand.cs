@@ -104,7 +104,7 @@ public static class RunCommand
                     .ConfigureAwait(false);
             }
 
-            devices = new DeviceMaker(options.Machine, config);
+            devices = new DeviceMaker(options.Machine, config, monitors);
             opened = new VmSession(
                 config, monitors.Console.Write, monitors.Report, endpoint, state, options.ShutdownOnReset,
                 new MigrationTransport(options.Objects), isLoaded: (options.LoadVm ?? options.Incoming) != null,

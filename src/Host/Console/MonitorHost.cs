@@ -11,20 +11,30 @@ using Vmm.Management.Qmp;
 namespace Vmm.Host.Console;
 
 /// <summary>The serial line, the ports of consoles and the monitors of one VM at the character devices of its command line.</summary>
-public sealed class MonitorHost : IAsyncDisposable
+public sealed class MonitorHost : IAsyncDisposable, IPortBackends
 {
     private const string Terminal = "serial0";
 
     private readonly List<CharacterDevice> _devices = [];
     private readonly List<(CharacterDevice Device, bool Control, bool Pretty)> _monitors = [];
-    private readonly List<(CharacterDevice Device, PortLink Link)> _ports = [];
+    private readonly List<OpenPort> _ports = [];
+    private readonly HashSet<string> _used = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, CharacterDeviceOption> _chardevs;
+
+    // Over the devices and the ports, which come and go while the VM runs.
+    private readonly Lock _lock = new();
     private readonly List<Task> _running = [];
     private readonly CancellationTokenSource _stop = new();
     private CharacterDevice _serial = new NullDevice(Terminal);
+    private bool _started;
     private QmpServer? _qmp;
     private HmpServer? _hmp;
 
-    private MonitorHost(SerialConsole console) => Console = console;
+    private MonitorHost(SerialConsole console, Dictionary<string, CharacterDeviceOption> chardevs) =>
+        (Console, _chardevs) = (console, chardevs);
+
+    /// <summary>A port with its character device.</summary>
+    private sealed record OpenPort(SerialPortConfig Port, CharacterDevice Device, CancellationTokenSource Stop);
 
     /// <summary>The guest's serial line.</summary>
     public SerialConsole Console { get; }
@@ -42,10 +52,10 @@ public sealed class MonitorHost : IAsyncDisposable
     {
         Dictionary<string, CharacterDeviceOption> chardevs = Chardevs(options);
         CharacterDeviceOption serial = Resolve(options.Serial ?? DefaultSerial(options, chardevs), chardevs);
-        var host = new MonitorHost(new SerialConsole(serial.Multiplexed, quit, options.EscapeKey));
+        var host = new MonitorHost(new SerialConsole(serial.Multiplexed, quit, options.EscapeKey), chardevs);
         try
         {
-            host.OpenAll(options, config, serial, chardevs);
+            host.OpenAll(options, config, serial);
             return host;
         }
         catch (Exception e) when (e is OptionException or CharacterDeviceException)
@@ -60,15 +70,22 @@ public sealed class MonitorHost : IAsyncDisposable
     /// <param name="sendToGuest">Takes the input of the serial line.</param>
     public void Start(MonitorVm vm, Action<byte[]> sendToGuest)
     {
-        var commands = new MonitorCommands(vm, () => _devices);
+        var commands = new MonitorCommands(vm, () =>
+        {
+            lock (_lock)
+            {
+                return [.. _devices];
+            }
+        });
         _qmp = _monitors.Any(m => m.Control) ? new QmpServer(QmpCommands.Create(
             commands, (line, cpu) => HmpMonitor.ExecuteAlone(commands, line, cpu))) : null;
         _hmp = new HmpServer(commands);
         Console.Connect(commands, sendToGuest);
         Run(Console.RunAsync(_serial, _stop.Token));
-        foreach ((CharacterDevice device, PortLink link) in _ports)
+        lock (_lock)
         {
-            Run(PortServer.RunAsync(device, link, _stop.Token));
+            _ports.ForEach(Serve);
+            _started = true;
         }
 
         foreach ((CharacterDevice device, bool control, bool pretty) in _monitors)
@@ -76,6 +93,58 @@ public sealed class MonitorHost : IAsyncDisposable
             Run(control ? _qmp!.RunAsync(device, pretty, _stop.Token) : _hmp.RunAsync(device, _stop.Token));
         }
     }
+
+    public void Attach(SerialPortConfig port)
+    {
+        lock (_lock)
+        {
+            try
+            {
+                OpenPortOf(port);
+            }
+            catch (CharacterDeviceException e)
+            {
+                throw new OptionException(e.Message);
+            }
+
+            if (_started)
+            {
+                Serve(_ports[^1]);
+            }
+        }
+    }
+
+    public void Detach(SerialPortConfig port)
+    {
+        OpenPort? open;
+        lock (_lock)
+        {
+            open = _ports.Find(p => p.Port == port);
+            if (open == null)
+            {
+                return;
+            }
+
+            _ports.Remove(open);
+            _devices.Remove(open.Device);
+        }
+
+        // Its name is free when it is closed: a listener would be in the way of the next one.
+        Task.Run(() => CloseAsync(open)).GetAwaiter().GetResult();
+    }
+
+    private async Task CloseAsync(OpenPort open)
+    {
+        await open.Stop.CancelAsync().ConfigureAwait(false);
+        await open.Device.DisposeAsync().ConfigureAwait(false);
+        open.Stop.Dispose();
+        lock (_lock)
+        {
+            _used.Remove(NameInUse(open.Port.Backend));
+        }
+    }
+
+    private void Serve(OpenPort open) => Run(PortServer.RunAsync(open.Device, open.Port.Link, open.Stop.Token));
 
     private void Run(Task serving) => _running.Add(Watch(serving));
 
@@ -160,41 +229,50 @@ public sealed class MonitorHost : IAsyncDisposable
     }
 
     private void OpenAll(
-        RunOptions options, MachineConfig config, CharacterDeviceOption serial, Dictionary<string, CharacterDeviceOption> chardevs)
+        RunOptions options, MachineConfig config, CharacterDeviceOption serial)
     {
-        var used = new HashSet<string>(StringComparer.Ordinal);
-        _serial = OpenOne(serial, Terminal, used);
+        _serial = OpenOne(serial, Terminal);
         foreach (SerialPortConfig port in config.VirtioDevices.OfType<VirtioSerialConfig>().SelectMany(d => d.Ports)
             .Where(p => p.Backend.Length > 0))
         {
-            CharacterDeviceOption device = Resolve(new CharacterDeviceOption(CharacterDeviceKind.Reference, port.Backend), chardevs);
-            _ports.Add((device.Multiplexed ? throw new OptionException($"chardev \"{port.Backend}\": not supported: mux=on of a port")
-                : OpenOne(device, port.Backend, used), port.Link));
+            OpenPortOf(port);
         }
 
         int count = 0;
         foreach (MonitorTarget monitor in options.Monitors)
         {
-            CharacterDeviceOption device = Resolve(monitor.Device, chardevs);
+            CharacterDeviceOption device = Resolve(monitor.Device, _chardevs);
 
             // A multiplexed device that both -serial and -mon name has the monitor behind Ctrl-A c.
             if (device.Kind != CharacterDeviceKind.Null
                 && !(device.Id.Length > 0 && device.Id == serial.Id && serial.Multiplexed && !monitor.Control))
             {
-                _monitors.Add((OpenOne(device, $"compat_monitor{count++}", used), monitor.Control, monitor.Pretty));
+                _monitors.Add((OpenOne(device, $"compat_monitor{count++}"), monitor.Control, monitor.Pretty));
             }
         }
     }
 
-    private CharacterDevice OpenOne(CharacterDeviceOption option, string label, HashSet<string> used)
+    private void OpenPortOf(SerialPortConfig port)
     {
-        if (option.Id.Length > 0 && !used.Add($"chardev {option.Id}"))
+        CharacterDeviceOption device = Resolve(new CharacterDeviceOption(CharacterDeviceKind.Reference, port.Backend), _chardevs);
+        _ports.Add(new OpenPort(
+            port,
+            device.Multiplexed ? throw new OptionException($"chardev \"{port.Backend}\": not supported: mux=on of a port")
+                : OpenOne(device, port.Backend),
+            CancellationTokenSource.CreateLinkedTokenSource(_stop.Token)));
+    }
+
+    private static string NameInUse(string chardev) => $"chardev {chardev}";
+
+    private CharacterDevice OpenOne(CharacterDeviceOption option, string label)
+    {
+        if (option.Id.Length > 0 && !_used.Add(NameInUse(option.Id)))
         {
             throw new OptionException($"Device '{option.Id}' is in use");
         }
 
         label = option.Id.Length > 0 ? option.Id : label;
-        if (option.Kind == CharacterDeviceKind.Stdio && !used.Add("stdio"))
+        if (option.Kind == CharacterDeviceKind.Stdio && !_used.Add("stdio"))
         {
             throw new OptionException("cannot use stdio by multiple character devices");
         }

@@ -4,6 +4,8 @@ using Vmm.Emulation.Boards;
 using Vmm.Emulation.Devices.Pci;
 using Vmm.Emulation.Devices.Virtio;
 using Vmm.Emulation.Devices.Virtio.Block;
+using Vmm.Emulation.Devices.Virtio.Serial;
+using Vmm.Emulation.Net;
 using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
@@ -18,6 +20,8 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
     private readonly int _cpus;
     private readonly List<(string Name, DiskOption Image)> _images;
     private readonly ThrottleGroups _groups;
+    private readonly VirtioMaker _virtio;
+    private readonly IPortBackends? _backends;
 
     // The images that devices have, and the devices that were made here.
     private readonly Dictionary<IDisposable, string> _used = [];
@@ -26,9 +30,12 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
 
     /// <param name="options">The command line.</param>
     /// <param name="config">The machine that was made of it.</param>
-    public DeviceMaker(MachineOptions options, MachineConfig config)
+    /// <param name="backends">The character devices that ports may have; null for none.</param>
+    public DeviceMaker(MachineOptions options, MachineConfig config, IPortBackends? backends = null)
     {
+        _backends = backends;
         _cpus = config.EnabledCpus;
+        _virtio = new VirtioMaker(options, config);
         _images = Disks.Name(options.Disks, options.Snapshot);
         _groups = options.Groups;
         _order = _images.Count;
@@ -43,22 +50,43 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
         }
     }
 
-    public PciDeviceConfig Make(IReadOnlyList<(string Key, string? Value)> properties)
+    public PciDeviceConfig Make(IReadOnlyList<(string Key, string? Value)> properties) => Try(() =>
     {
-        try
+        string driver = properties.LastOrDefault(p => p.Key == "driver").Value ?? "";
+        PciDeviceConfig device = DiskDeviceOption.Drivers.Contains(driver) ? MakeDisk(properties)
+            : VirtioMaker.Makes(driver) ? _virtio.Make(driver, properties)
+            : PciDeviceOption.Parse(properties, []);
+        Use(device);
+        _made.Add(device);
+        return device;
+    });
+
+    public (PlacedDevice Console, SerialPortConfig Port)? MakePort(
+        IReadOnlyList<(string Key, string? Value)> properties, IReadOnlyList<PlacedDevice> devices) => Try(() =>
+    {
+        string driver = properties.LastOrDefault(p => p.Key == "driver").Value ?? "";
+        (PlacedDevice Console, SerialPortConfig Port)? made = VirtioMaker.MakePort(driver, properties, devices);
+        if (made?.Port is { Backend.Length: > 0 } port)
         {
-            string driver = properties.LastOrDefault(p => p.Key == "driver").Value ?? "";
-            PciDeviceConfig device = DiskDeviceOption.Drivers.Contains(driver) ? MakeDisk(properties)
-                : PciDeviceOption.Parse(properties, []);
-            Use(device);
-            _made.Add(device);
-            return device;
+            (_backends ?? throw new OptionException($"chardev \"{UserText.Legible(port.Backend)}\" not found")).Attach(port);
         }
-        catch (Exception e) when (e is OptionException or BlockException or UnauthorizedAccessException)
-        {
-            throw new InvalidDataException(e is UnauthorizedAccessException ? SystemError.Describe(e) : e.Message);
-        }
-    }
+
+        return made;
+    });
+
+    public void Left(SerialPortConfig port) => _backends?.Detach(port);
+
+    public void AddNetdev(string options) => Try(() =>
+    {
+        _virtio.AddNetdev(options);
+        return true;
+    });
+
+    public void RemoveNetdev(string id) => Try(() =>
+    {
+        _virtio.RemoveNetdev(id);
+        return true;
+    });
 
     public void AddImage(string image, bool isNode)
     {
@@ -122,6 +150,11 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
     public void Left(IDisposable device)
     {
         _made.Remove(device);
+        if (device is VirtioPciConfig { Device: { } virtio })
+        {
+            _virtio.Left(virtio);
+        }
+
         if (_used.Remove(device, out string? name))
         {
             _images.RemoveAll(i => i.Name == name && !i.Image.IsNode);
@@ -133,6 +166,19 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
         foreach (IDisposable device in _made)
         {
             device.Dispose();
+        }
+    }
+
+    // What people give that is wrong is one line.
+    private static T Try<T>(Func<T> make)
+    {
+        try
+        {
+            return make();
+        }
+        catch (Exception e) when (e is OptionException or BlockException or NetException or UnauthorizedAccessException)
+        {
+            throw new InvalidDataException(e is UnauthorizedAccessException ? SystemError.Describe(e) : e.Message);
         }
     }
 

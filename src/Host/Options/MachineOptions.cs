@@ -193,6 +193,7 @@ public sealed record MachineOptions
 
         SerialPortOption.RequireConsole(SerialPorts, VirtioDevices);
         (VirtioDeviceOption Option, VirtioConfig Made)[] virtio = [.. VirtioDevices.Select(d => (d, d.Make(this)))];
+        VirtioDeviceOption.RequireOneBalloon(VirtioDevices);
         config = config with
         {
             BootChoice = BootChoice,

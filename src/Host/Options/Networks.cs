@@ -33,13 +33,19 @@ public sealed record Networks(
             throw new OptionException($"Duplicate ID '{UserText.Legible(twice.Key)}' for netdev");
         }
 
-        var completion = new Completion(all);
-        VirtioNetConfig[] ofNics = [.. joined.Select(n => n.Device).OfType<VirtioNetConfig>().Select(completion.Complete)];
+        List<VirtioNetConfig> complete = [];
+        VirtioNetConfig Complete(VirtioNetConfig device)
+        {
+            complete.Add(Networks.Complete(device, all, complete));
+            return complete[^1];
+        }
+
+        VirtioNetConfig[] ofNics = [.. joined.Select(n => n.Device).OfType<VirtioNetConfig>().Select(Complete)];
         PciDeviceConfig[] nicsOnPci =
             [.. ofNics.Where(n => n.Model == NetDeviceOption.PciDriver).Select(n => new VirtioPciConfig(n, null, null))];
         PciDeviceConfig[] others = [.. pci.Select(p =>
-            p is VirtioPciConfig { Device: VirtioNetConfig net } config ? config with { Device = completion.Complete(net) } : p)];
-        VirtioNetConfig[] onMmio = [.. ofNics.Where(n => n.Model == NetDeviceOption.Driver), .. devices.Select(completion.Complete)];
+            p is VirtioPciConfig { Device: VirtioNetConfig net } config ? config with { Device = Complete(net) } : p)];
+        VirtioNetConfig[] onMmio = [.. ofNics.Where(n => n.Model == NetDeviceOption.Driver), .. devices.Select(Complete)];
         return new Networks(nicsOnPci, others, onMmio, all);
     }
 
@@ -98,35 +104,42 @@ public sealed record Networks(
             : nics;
     }
 
-    // Gives devices what they did not say: a name, an address, pairs of queues.
-    private sealed class Completion(IReadOnlyList<NetdevOption> netdevs)
+    /// <summary>Gives a device what it did not say: a name, an address, pairs of queues.</summary>
+    /// <param name="netdevs">The backends.</param>
+    /// <param name="others">The devices that there are.</param>
+    /// <exception cref="OptionException">Its backend is not there, or another device has it.</exception>
+    public static VirtioNetConfig Complete(
+        VirtioNetConfig device, IReadOnlyList<NetdevOption> netdevs, IReadOnlyCollection<VirtioNetConfig> others)
     {
-        private readonly HashSet<string> _used = new(StringComparer.Ordinal);
-        private readonly Dictionary<string, int> _models = [];
-        private ulong _next = FirstMac;
-
-        public VirtioNetConfig Complete(VirtioNetConfig device)
+        NetdevOption? netdev = null;
+        if (device.Netdev.Length > 0)
         {
-            NetdevOption? netdev = null;
-            if (device.Netdev.Length > 0)
+            netdev = netdevs.FirstOrDefault(n => n.Id == device.Netdev)
+                ?? throw new OptionException($"Property '{device.Model}.netdev' can't find value '{UserText.Legible(device.Netdev)}'");
+            if (others.Any(o => o.Netdev == netdev.Id))
             {
-                netdev = netdevs.FirstOrDefault(n => n.Id == device.Netdev)
-                    ?? throw new OptionException($"Property '{device.Model}.netdev' can't find value '{UserText.Legible(device.Netdev)}'");
-                if (!_used.Add(netdev.Id))
-                {
-                    throw new OptionException(
-                        $"Property '{device.Model}.netdev' can't take value '{UserText.Legible(netdev.Id)}', it's in use");
-                }
+                throw new OptionException(
+                    $"Property '{device.Model}.netdev' can't take value '{UserText.Legible(netdev.Id)}', it's in use");
             }
-
-            int number = _models.GetValueOrDefault(device.Model);
-            _models[device.Model] = number + (device.Id.Length > 0 ? 0 : 1);
-            return device with
-            {
-                Name = device.Id.Length > 0 ? device.Id : $"{device.Model}.{number}",
-                Mac = device.Mac == NetDeviceOption.NoMac ? _next++ : device.Mac,
-                Pairs = device.Pairs == 0 ? netdev?.Queues ?? 1 : 1,
-            };
         }
+
+        int number = 0;
+        while (others.Any(o => o.Name == $"{device.Model}.{number}"))
+        {
+            number++;
+        }
+
+        ulong mac = device.Mac == NetDeviceOption.NoMac ? FirstMac : device.Mac;
+        while (device.Mac == NetDeviceOption.NoMac && others.Any(o => o.Mac == mac))
+        {
+            mac++;
+        }
+
+        return device with
+        {
+            Name = device.Id.Length > 0 ? device.Id : $"{device.Model}.{number}",
+            Mac = mac,
+            Pairs = device.Pairs == 0 ? netdev?.Queues ?? 1 : 1,
+        };
     }
 }

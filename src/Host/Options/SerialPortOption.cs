@@ -33,9 +33,12 @@ public sealed record SerialPortOption(string Id, bool IsConsole, string Chardev,
         : $"{driver} options:\n  bus=<str>\n  chardev=<str>\n  id=<str>\n  name=<str>\n  nr=<uint32>";
 
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
-    public static SerialPortOption Parse(string text)
+    public static SerialPortOption Parse(string text) => Parse(KeyValues.ParseOrJson(text, "driver"));
+
+    /// <summary>The same, of a text that has been taken apart.</summary>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static SerialPortOption Parse(IReadOnlyList<(string Key, string? Value)> pairs)
     {
-        IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.ParseOrJson(text, "driver");
         string driver = DriverOf(pairs)!;
         var option = new SerialPortOption("", driver == Console, "", "", null, null);
         foreach ((string key, string? value) in pairs.Where(p => p.Key != "driver"))
@@ -67,23 +70,50 @@ public sealed record SerialPortOption(string Id, bool IsConsole, string Chardev,
         var placed = new List<(int Device, SerialPortConfig Port)>();
         foreach (SerialPortOption port in ports)
         {
-            string driver = port.IsConsole ? Console : Port;
-            int[] candidates = [.. Enumerable.Range(0, devices.Count).Where(d => port.Bus == null || devices[d].Bus == port.Bus)];
-            (int Device, int Number)? place = candidates.Select(d => (d, Free(placed, d, devices[d].Count, port)))
-                .Where(c => c.Item2 != null).Select(c => ((int, int)?)(c.d, c.Item2!.Value)).FirstOrDefault();
-            if (place is not { } found)
+            try
             {
-                throw new OptionException(candidates.Length == 0
-                    ? port.Bus == null ? $"-device {driver}: No 'virtio-serial-bus' bus found for device '{driver}'"
-                        : $"-device {driver}: Bus '{UserText.Legible(port.Bus)}' not found"
-                    : port.Number is { } number ? $"-device {driver}: virtio-serial-bus: Port {number} is in use, or there is none"
-                    : $"-device {driver}: virtio-serial-bus: Maximum port limit for this device reached");
+                placed.Add(port.Place(devices, (d, n) => placed.Exists(p => p.Device == d && p.Port.Number == n)));
             }
-
-            placed.Add((found.Device, new SerialPortConfig(port.Id, found.Number, port.Name, port.IsConsole, port.Chardev)));
+            catch (OptionException e)
+            {
+                throw new OptionException($"-device {(port.IsConsole ? Console : Port)}: {e.Message}");
+            }
         }
 
         return [.. placed.Where(p => p.Device == device).Select(p => p.Port).OrderBy(p => p.Number)];
+    }
+
+    /// <summary>The name of the bus that a console has.</summary>
+    /// <param name="id">The name that the user gave the console; empty for none.</param>
+    /// <param name="number">How many consoles come before it.</param>
+    public static string BusOf(string id, int number) => id.Length > 0 ? $"{id}.0" : $"virtio-serial-bus.{number}";
+
+    /// <summary>The port with its place: the console that it names, or the first that has room.</summary>
+    /// <param name="devices">The consoles, each with the bus that it has and the number of its ports.</param>
+    /// <param name="isUsed">Whether a console has a port of a number.</param>
+    /// <exception cref="OptionException">It has no place: one line.</exception>
+    public (int Device, SerialPortConfig Port) Place(IReadOnlyList<(string Bus, int Count)> devices, Func<int, int, bool> isUsed)
+    {
+        int[] candidates = [.. Enumerable.Range(0, devices.Count).Where(d => Bus == null || devices[d].Bus == Bus)];
+        foreach (int device in candidates)
+        {
+            // Place 0 is for the first console.
+            int first = Number ?? (IsConsole ? 0 : 1);
+            int last = Math.Min(Number ?? int.MaxValue, devices[device].Count - 1);
+            for (int number = first; number <= last; number++)
+            {
+                if (!isUsed(device, number))
+                {
+                    return (device, new SerialPortConfig(Id, number, Name, IsConsole, Chardev));
+                }
+            }
+        }
+
+        throw new OptionException(candidates.Length == 0
+            ? Bus == null ? $"No 'virtio-serial-bus' bus found for device '{(IsConsole ? Console : Port)}'"
+                : $"Bus '{UserText.Legible(Bus)}' not found"
+            : Number is { } wanted ? $"virtio-serial-bus: Port {wanted} is in use, or there is none"
+            : "virtio-serial-bus: Maximum port limit for this device reached");
     }
 
     /// <exception cref="OptionException">There are ports and no device to have them.</exception>
@@ -94,14 +124,6 @@ public sealed record SerialPortOption(string Id, bool IsConsole, string Chardev,
             string driver = ports[0].IsConsole ? Console : Port;
             throw new OptionException($"-device {driver}: No 'virtio-serial-bus' bus found for device '{driver}'");
         }
-    }
-
-    // Place 0 is for the first console.
-    private static int? Free(List<(int Device, SerialPortConfig Port)> placed, int device, int count, SerialPortOption port)
-    {
-        bool IsFree(int number) => !placed.Exists(p => p.Device == device && p.Port.Number == number);
-        IEnumerable<int> choices = port.Number is { } number ? [number] : Enumerable.Range(port.IsConsole ? 0 : 1, count);
-        return choices.Where(n => n < count && IsFree(n)).Select(n => (int?)n).FirstOrDefault();
     }
 
     private static string? DriverOf(IReadOnlyList<(string Key, string? Value)> pairs) => pairs.LastOrDefault(p => p.Key == "driver").Value;

@@ -17,6 +17,9 @@ public sealed record VirtioDeviceOption
 {
     public const string SharedFolder = "virtio-9p";
 
+    /// <summary>What is wrong with a second balloon.</summary>
+    public const string OneBalloon = "Only one balloon device is supported";
+
     private const string Console = "virtio-serial";
     private const string Balloon = "virtio-balloon";
     private const string Vsock = "virtio-vsock";
@@ -75,7 +78,8 @@ public sealed record VirtioDeviceOption
     /// <summary>The driver's own properties, in their order.</summary>
     public IReadOnlyList<(string Key, string? Value)> Properties { get; init; } = [];
 
-    private string FullDriver => Driver + (IsPci ? Pci : Mmio);
+    /// <summary>The name of the driver with the transport.</summary>
+    public string FullDriver => Driver + (IsPci ? Pci : Mmio);
 
     public static bool IsDriver(string text) =>
         DriverOf(KeyValues.ParseOrJson(text, "driver")) is { } driver && (Find(driver) != null || IsVhost(driver));
@@ -88,9 +92,12 @@ public sealed record VirtioDeviceOption
 
     /// <param name="place">How many other devices of the PCI bus come before it.</param>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
-    public static VirtioDeviceOption Parse(string text, int place)
+    public static VirtioDeviceOption Parse(string text, int place) => Parse(KeyValues.ParseOrJson(text, "driver"), place);
+
+    /// <summary>The same, of a text that has been taken apart.</summary>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static VirtioDeviceOption Parse(IReadOnlyList<(string Key, string? Value)> pairs, int place)
     {
-        IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.ParseOrJson(text, "driver");
         string driver = DriverOf(pairs)!;
         DriverRow row = Find(driver)
             ?? throw new OptionException($"not supported: {driver}: there is no vhost; give {Vsock}{Pci},guest-cid=N,uds_path=PATH");
@@ -154,7 +161,7 @@ public sealed record VirtioDeviceOption
     private static VirtioSerialConfig MakeConsole(VirtioDeviceOption option, MachineOptions options)
     {
         VirtioDeviceOption[] consoles = [.. options.VirtioDevices.Where(d => d.IsConsole)];
-        (string, int)[] buses = [.. consoles.Select((d, i) => (d.Id.Length > 0 ? $"{d.Id}.0" : $"virtio-serial-bus.{i}", d.PortCount))];
+        (string, int)[] buses = [.. consoles.Select((d, i) => (SerialPortOption.BusOf(d.Id, i), d.PortCount))];
         int own = Array.FindIndex(consoles, d => ReferenceEquals(d, option));
         return new VirtioSerialConfig(option.Id, option.PortCount, SerialPortOption.Place(options.SerialPorts, buses, own))
         {
@@ -179,14 +186,21 @@ public sealed record VirtioDeviceOption
             }
         }
 
-        return options.VirtioDevices.Count(d => d.Driver == Balloon) == 1
-            ? new VirtioBalloonConfig(option.Id)
-            {
-                DeflateOnOutOfMemory = option.Switch("deflate-on-oom"),
-                FreePageReporting = option.Switch("free-page-reporting"),
-                Rings = option.Rings,
-            }
-            : throw new OptionException($"-device {option.FullDriver}: Only one balloon device is supported");
+        return new VirtioBalloonConfig(option.Id)
+        {
+            DeflateOnOutOfMemory = option.Switch("deflate-on-oom"),
+            FreePageReporting = option.Switch("free-page-reporting"),
+            Rings = option.Rings,
+        };
+    }
+
+    /// <exception cref="OptionException">A machine has at most one balloon.</exception>
+    public static void RequireOneBalloon(IReadOnlyList<VirtioDeviceOption> devices)
+    {
+        if (devices.Count(d => d.Driver == Balloon) > 1)
+        {
+            throw new OptionException($"-device {devices.First(d => d.Driver == Balloon).FullDriver}: {OneBalloon}");
+        }
     }
 
     private static VirtioVsockConfig MakeVsock(VirtioDeviceOption option, MachineOptions options)

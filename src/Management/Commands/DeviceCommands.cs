@@ -88,9 +88,10 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
 
     private Task<string> DeviceAdd(JsonObject given, bool textual, bool wait)
     {
-        if (given["driver"] is JsonValue d && d.TryGetValue(out string? named) && QomTypes.PciDrivers.Contains(QomTypes.Resolve(named)))
+        if (given["driver"] is JsonValue d && d.TryGetValue(out string? named)
+            && QomTypes.PciDrivers.Concat(QomTypes.Ports).Contains(QomTypes.Resolve(named)))
         {
-            return Submit(ReadPci(given), wait);
+            return Submit(ReadDevice(given), wait);
         }
 
         (_, string? id, Dictionary<string, int> location, _) = Read(given, textual, adminState: false);
@@ -99,7 +100,7 @@ public sealed class DeviceCommands(MonitorVm vm, CpuCommands cpus)
     }
 
     // The members in the form of the command line, where a switch is on or off.
-    private static PlugDevice ReadPci(JsonObject given) => new(
+    private static PlugDevice ReadDevice(JsonObject given) => new(
         [.. given.Select(g => g.Key)],
         [.. given.Select(g => g.Value switch
         {

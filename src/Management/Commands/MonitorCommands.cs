@@ -33,6 +33,7 @@ public sealed class MonitorCommands
         Blocks = new BlockCommands(vm);
         Balloon = new BalloonCommands(vm);
         Net = new NetCommands(vm);
+        Pci = new PciCommands(vm);
         CharacterDevices = new CharacterDeviceCommands(devices);
         _yank = new YankCommands(vm, devices);
     }
@@ -63,6 +64,8 @@ public sealed class MonitorCommands
 
     public NetCommands Net { get; }
 
+    public PciCommands Pci { get; }
+
     public CharacterDeviceCommands CharacterDevices { get; }
 
     /// <summary>Adds the commands of all families as QAPI has them.</summary>
@@ -80,6 +83,7 @@ public sealed class MonitorCommands
         Blocks.Register(table);
         Balloon.Register(table);
         Net.Register(table);
+        Pci.Register(table);
         CharacterDevices.Register(table);
         _yank.Register(table);
     }

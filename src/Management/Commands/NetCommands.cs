@@ -10,6 +10,11 @@ public sealed record SetLinkArguments(string Name, bool Up);
 /// <summary>When a guest is announced (QEMU, qapi/net.json, AnnounceParameters): milliseconds, and how often.</summary>
 public sealed record AnnounceArguments(long Initial, long Max, long Rounds, long Step, string[]? Interfaces, string? Id);
 
+/// <summary>The members of a backend that every type has; the others are the type's.</summary>
+public sealed record NetdevAddArguments(string Type, string Id);
+
+public sealed record NetdevDelArguments(string Id);
+
 public sealed record RxFilterArguments(string? Name);
 
 /// <summary>Which frames a device takes of a kind.</summary>
@@ -45,11 +50,20 @@ public sealed class NetCommands(MonitorVm vm)
     public void Register(QapiCommandTable table)
     {
         table.Add<SetLinkArguments>("set_link", SetLink);
+        table.AddOpen<NetdevAddArguments>("netdev_add", given => AddNetdev(given.ToJsonString()));
+        table.Add<NetdevDelArguments>("netdev_del", arguments => RemoveNetdev(arguments.Id));
         table.Add<AnnounceArguments>("announce-self", Announce);
         table.AddQuery<RxFilterArguments, RxFilterInfo[]>("query-rx-filter", QueryFilters);
     }
 
     public Task SetLink(SetLinkArguments arguments) => vm.Ask<NetCommandDone>(new SetNetLink(arguments.Name, arguments.Up));
+
+    /// <summary>Makes a network backend for devices to come.</summary>
+    /// <param name="options">As <c>-netdev</c> has it, or a JSON object.</param>
+    public Task AddNetdev(string options) => vm.Ask<NetCommandDone>(new AddNetdev(options));
+
+    /// <summary>Ends a network backend that no device has.</summary>
+    public Task RemoveNetdev(string id) => vm.Ask<NetCommandDone>(new RemoveNetdev(id));
 
     /// <summary>Announces guests; all of them where no interface is named.</summary>
     public async Task Announce(AnnounceArguments arguments)

@@ -12,6 +12,9 @@ internal static class QomTypes
         "pcie-root-port", "virtio-9p-pci", "virtio-balloon-pci", "virtio-blk-pci", "virtio-net-pci", "virtio-rng-pci", "virtio-serial-pci",
     ];
 
+    /// <summary>The types of ports of consoles, which come and go without a slot.</summary>
+    public static IReadOnlyList<string> Ports { get; } = ["virtconsole", "virtserialport"];
+
     private static readonly (string Name, string? Parent, bool Abstract)[] s_types =
     [
         ("object", null, true),
@@ -22,6 +25,9 @@ internal static class QomTypes
         ("sys-bus-device", "device", true),
         ("pci-device", "device", true),
         .. PciDrivers.Select(name => (name, (string?)"pci-device", false)),
+        ("virtio-serial-port", "device", true),
+        ("virtserialport", "virtio-serial-port", false),
+        ("virtconsole", "virtserialport", false),
         ("cpu", "device", true),
         ("arm-cpu", "cpu", true),
         .. CpuModel.All.Select(m => (m.Name + CpuCommands.Suffix, (string?)"arm-cpu", false)),
@@ -32,7 +38,8 @@ internal static class QomTypes
     public static string Resolve(string name) => PciDrivers.Contains($"{name}-pci") ? $"{name}-pci" : name;
 
     /// <summary>Whether a device of a type can be put into a slot of a running machine.</summary>
-    public static bool IsPluggable(string name) => PciDrivers.Contains(name) && name != "pcie-root-port";
+    public static bool IsPluggable(string name) =>
+        (PciDrivers.Contains(name) && name != "pcie-root-port") || Ports.Contains(name);
 
     public static bool Exists(string name) => s_types.Any(t => t.Name == name);
 

@@ -110,6 +110,10 @@ internal static class HmpCommands
             (arguments, _) => arguments.Text("up") is "on" or "off"
                 ? Silently(net.SetLink(new SetLinkArguments(arguments.Text("name"), arguments.Text("up") == "on")))
                 : throw new HmpException("'up' is on or off"));
+        table.Add("netdev_add", "[user|stream|dgram|socket],id=str[,prop=value][,...]", "add host network device",
+            [new("netdev", HmpParameterKind.Text)], (arguments, _) => Silently(net.AddNetdev(arguments.Text("netdev"))));
+        table.Add("netdev_del", "id", "remove host network device", [new("id", HmpParameterKind.Text)],
+            (arguments, _) => Silently(net.RemoveNetdev(arguments.Text("id"))));
         table.Add("hostfwd_add", "[netdev_id] [tcp|udp]:[hostaddr]:hostport-[guestaddr]:guestport",
             "redirect TCP or UDP connections from host to guest (requires -net user)", forward, (arguments, _) =>
         {

@@ -43,7 +43,7 @@ internal static class HmpInfoCommands
         table.Add("block", "[device]", "show info of one block device or all block devices",
             [new("device", HmpParameterKind.Text, Optional: true)],
             (arguments, _) => commands.Blocks.Describe(arguments.TextOrNull("device")));
-        table.Add("pci", "show PCI info", _ => new PciCommands(vm).Describe());
+        table.Add("pci", "show PCI info", _ => commands.Pci.Describe());
         table.Add("blockstats", "show block device statistics", _ => commands.Blocks.DescribeFigures());
         table.Add("balloon", "show balloon information", async _ =>
             $"balloon: actual={(await commands.Balloon.Query().ConfigureAwait(false)).Actual >> 20}");

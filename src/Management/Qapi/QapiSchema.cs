@@ -83,6 +83,13 @@ public sealed class QapiSchema
         if (type.IsArray)
         {
             string element = NameOf(type.GetElementType()!);
+
+            // A type whose members have arrays of itself has named the array by now.
+            if (_names.TryGetValue(type, out string? named))
+            {
+                return named;
+            }
+
             string array = $"[{element}]";
             _names[type] = array;
             _types.Add(new JsonObject { ["name"] = array, ["element-type"] = element, ["meta-type"] = "array" });

@@ -76,6 +76,8 @@ internal sealed class FakeVm : IAsyncDisposable
                 ["cpu-0", "cpu-1", "cpu-2", "cpu-3", "", ""],
                 [.. Enumerable.Repeat(CpuAdminState.Enabled, 4), CpuAdminState.Removed, CpuAdminState.Removed],
                 [CpuOperationalState.On, CpuOperationalState.Standby, .. Enumerable.Repeat(CpuOperationalState.Off, 4)]),
+            RemoveNetdev remove => new VmCommandRejected(RejectionCode.DeviceNotFound, $"Device '{remove.Id}' not found"),
+            GetPciDevices => Pci(),
             IBalloonCommand => new VmCommandRejected(RejectionCode.DeviceNotActive, "No balloon device has been activated"),
             GetBlockDevices or GetUnusedImages => new BlockDevices([], [], [], [], [], [], [], [], [], [], [], [], [], [], [], [], []),
             GetBlockNodes or GetUnusedNodes => new BlockNodes([], [], [], [], [], [], [], [], [], [], [], [], []),
@@ -104,6 +106,28 @@ internal sealed class FakeVm : IAsyncDisposable
             _ when Migration.Answer(message, Server.Publish) is { } answer => answer,
             _ => new VmStatus(_state, ""),
         };
+    }
+
+    // A host bridge, a root port and what is behind it.
+    private static PciDevices Pci()
+    {
+        byte[] headers = new byte[3 * PciDevices.ConfigurationSize];
+        void Put(int function, int at, params byte[] bytes) => bytes.CopyTo(headers, (function * PciDevices.ConfigurationSize) + at);
+        Put(0, 0, 0x36, 0x1B, 8, 0);
+        Put(0, 0x0A, 0, 6);
+        Put(0, 0x2C, 0xF4, 0x1A, 0, 0x11);
+        Put(1, 0, 0x36, 0x1B, 0x0C, 0);
+        Put(1, 0x0A, 4, 6);
+        Put(1, 0x18, 0, 1, 1, 0, 0x11, 0x21);
+        Put(1, 0x20, 0, 0x10, 0x10, 0x10, 1, 0, 1, 0);
+        Put(1, 0x28, 0x80, 0, 0, 0, 0x81);
+        Put(1, 0x3C, 35, 1);
+        Put(2, 0, 0xF4, 0x1A, 0x44, 0x10);
+        Put(2, 0x0A, 0xFF, 0);
+        Put(2, 0x2C, 0xF4, 0x1A, 0, 0x11);
+        return new PciDevices(
+            [0, 0, 1], [0, 8, 0], [-1, -1, 1], ["", "/machine/peripheral/rp1", "/machine/peripheral-anon/device[0]"], headers,
+            [1, 0, 0, 0x1010_0000, 4096, 2, 4, 6, 0x80_0000_0000, 16384]);
     }
 
     private static byte[] Memory(ReadGuestMemory read) => read.Address is >= 0x4000_0000 and < 0x5000_0000

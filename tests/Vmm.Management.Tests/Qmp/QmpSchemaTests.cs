@@ -16,6 +16,9 @@ public sealed class QmpSchemaTests
     private static readonly string[] s_own = ["device_set", "query-cpus-power-state", VmEvents.HotplugOutcomeName,
         MigrationCommands.QueryPassesName];
 
+    // QEMU's has the members of each type of backend.
+    private static readonly string[] s_open = ["netdev_add"];
+
     [Fact]
     public async Task Schema_of_what_QEMU_has_too_is_QEMUs()
     {
@@ -31,7 +34,7 @@ public sealed class QmpSchemaTests
             string name = entry["name"]!.ToString();
             if (!theirTypes.TryGetValue(name, out JsonNode? other))
             {
-                if (!s_own.Contains(name))
+                if (!s_own.Contains(name) && !s_open.Contains(name))
                 {
                     differences.Add($"{name}: not in schema-names.txt");
                 }

@@ -16,6 +16,38 @@ public sealed class QmpSessionTests : IDisposable
     public void Dispose() => _vm.DisposeAsync().AsTask().GetAwaiter().GetResult();
 
     [Fact]
+    public async Task Query_pci_has_bridges_and_what_is_behind_them()
+    {
+        using QmpTestClient client = await QmpTestClient.NegotiateAsync(_vm.Path);
+        JsonNode answer = Assert.Single(await client.AskAsync("""{"execute":"query-pci"}"""))["return"]!;
+        Assert.True(
+            JsonNode.DeepEquals(
+                JsonNode.Parse(
+                    """
+                    [{"bus": 0, "devices": [
+                      {"bus": 0, "slot": 0, "function": 0, "class_info": {"desc": "Host bridge", "class": 1536},
+                       "id": {"device": 8, "vendor": 6966, "subsystem": 4352, "subsystem-vendor": 6900},
+                       "irq_pin": 0, "qdev_id": "", "regions": []},
+                      {"bus": 0, "slot": 1, "function": 0, "class_info": {"desc": "PCI bridge", "class": 1540},
+                       "id": {"device": 12, "vendor": 6966}, "irq": 35, "irq_pin": 1, "qdev_id": "rp1",
+                       "pci_bridge": {
+                         "bus": {"number": 0, "secondary": 1, "subordinate": 1, "io_range": {"base": 4096, "limit": 12287},
+                                 "memory_range": {"base": 268435456, "limit": 270532607},
+                                 "prefetchable_range": {"base": 549755813888, "limit": 554051829759}},
+                         "devices": [
+                           {"bus": 1, "slot": 0, "function": 0, "class_info": {"class": 255},
+                            "id": {"device": 4164, "vendor": 6900, "subsystem": 4352, "subsystem-vendor": 6900},
+                            "irq_pin": 0, "qdev_id": "",
+                            "regions": [{"bar": 4, "type": "memory", "address": 549755813888, "size": 16384, "prefetch": true,
+                                         "mem_type_64": true}]}]},
+                       "regions": [{"bar": 0, "type": "memory", "address": 269484032, "size": 4096, "prefetch": false,
+                                    "mem_type_64": false}]}]}]
+                    """),
+                answer),
+            answer.ToJsonString());
+    }
+
+    [Fact]
     public async Task Events_go_to_every_client_that_has_negotiated()
     {
         using QmpTestClient first = await QmpTestClient.NegotiateAsync(_vm.Path);

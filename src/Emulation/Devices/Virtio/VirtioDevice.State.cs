@@ -10,6 +10,11 @@ public abstract partial class VirtioDevice : IStateUnit
 {
     string IStateUnit.Id => Name;
 
+    int IStateUnit.SchemaVersion => SchemaVersion;
+
+    /// <summary>The version of what <see cref="SaveRegisters"/> writes.</summary>
+    protected virtual int SchemaVersion => 1;
+
     /// <summary>Why the device can neither be saved nor moved now; null if it can. Any thread.</summary>
     public virtual string? MoveBlocker => null;
 

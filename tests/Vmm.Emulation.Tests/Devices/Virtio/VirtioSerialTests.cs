@@ -112,6 +112,74 @@ public sealed class VirtioSerialTests(ITestOutputHelper output) : VirtioDeviceTe
         Assert.Equal("for the guest"u8.ToArray(), driver.Receive(1));
     }
 
+    /// <summary>The driver is told of a port that comes and goes; what it had sent and was not taken goes back to it.</summary>
+    [Theory]
+    [MemberData(nameof(Rings))]
+    public async Task Port_comes_and_goes_while_the_driver_works(bool packed, bool indirect, bool eventIndex)
+    {
+        var device = new VirtioSerial(Ram, new VirtioSerialConfig("", 3, [])
+        {
+            Rings = VirtioFeatures.EventIndex | VirtioFeatures.IndirectDescriptors | VirtioFeatures.PackedRings,
+        });
+        var slot = new VirtioMmio(31, UnconnectedLine.New(), device);
+
+        // Before the driver has begun there is nobody to tell.
+        var early = new SerialPortConfig("", 2, "", false, "");
+        Assert.Null(device.AddPort(early));
+        var driver = new SerialDriver(device, slot, Ram, packed, indirect, eventIndex);
+        Assert.Empty(driver.Heard());
+        driver.Say(0, VirtioSerialSpec.DeviceReady, 1);
+        Assert.Equal([(2u, 1, 1, "")], driver.Heard());
+        for (int round = 0; round < 3; round++)
+        {
+            var port = new SerialPortConfig("agent", 1, "org.example", false, "");
+            Assert.Null(device.AddPort(port));
+            device.Serve();
+            Assert.Equal([(1u, 1, 1, "")], driver.Heard());
+            driver.Say(1, VirtioSerialSpec.PortReady, 1);
+            Assert.Equal([(1u, 7, 1, "org.example")], driver.Heard());
+            driver.Say(1, VirtioSerialSpec.PortOpen, 1);
+            port.Link.SetHostOpen(true);
+            await port.Link.WriteAsync("in"u8.ToArray(), default);
+            device.Serve();
+            Assert.Equal("in"u8.ToArray(), driver.Receive(1));
+            foreach (int length in (int[])[20_000, 20_000, 20_000, 20_000])
+            {
+                driver.Send(1, new byte[length]);
+            }
+
+            Assert.Equal(1, driver.Out(1));
+            driver.Heard();
+            device.RemovePort(port);
+            device.Serve();
+            Assert.Equal([(1u, 2, 1, "")], driver.Heard());
+            Assert.Equal(0, driver.Out(1));
+            Assert.Equal([early], device.PresentPorts);
+        }
+
+        Assert.Equal("virtio-serial-bus: A port already exists at id 2", device.AddPort(new SerialPortConfig("", 2, "", false, "")));
+        Assert.Equal("virtio-serial-bus: Maximum port limit for this device reached",
+            device.AddPort(new SerialPortConfig("", 3, "", false, "")));
+        Assert.Null(device.Fault);
+    }
+
+    /// <summary>A saved console with other ports is refused, and nothing of it is taken.</summary>
+    [Fact]
+    public void Saved_ports_must_be_there()
+    {
+        VirtioSerial saved = Make(Ram, out VirtioMmio slot);
+        Assert.Null(saved.AddPort(new SerialPortConfig("", 2, "", false, "")));
+        using var archive = new MemoryStream();
+        Archive.Save(archive, [slot, saved]);
+        VirtioSerial other = Make(Ram, out VirtioMmio otherSlot);
+        archive.Position = 0;
+        Assert.Contains("ports", Assert.Throws<StateException>(() => Archive.Load(archive, [otherSlot, other])).Message,
+            StringComparison.Ordinal);
+        Assert.Null(other.AddPort(new SerialPortConfig("", 2, "", false, "")));
+        archive.Position = 0;
+        Archive.Load(archive, [otherSlot, other]);
+    }
+
     [Fact]
     public async Task Without_ports_the_console_is_there_and_an_emergency_character_needs_no_ring()
     {

@@ -22,12 +22,14 @@ public sealed class VirtioSerial : VirtioDevice
     private readonly VirtioSerialConfig _config;
     private readonly byte[] _space = new byte[ConfigurationSize];
 
+    // The ports by their numbers, made anew when one comes or goes: by whoever calls Serve. vCPUs read it.
+    private volatile Port[] _ports;
+
     // The driver has reset the device, and whoever calls Serve has not seen it.
     private int _wasReset;
 
     // All that follows belongs to whoever calls Serve, or saves or loads while nobody does.
     private readonly byte[] _piece = new byte[PieceSize];
-    private readonly Port[] _ports;
     private readonly Queue<byte[]> _control = [];
     private readonly Held _controlOut = new();
     private readonly Held _controlIn = new();
@@ -80,7 +82,48 @@ public sealed class VirtioSerial : VirtioDevice
     /// <summary>Is told when a program of the guest opens or closes a port. Set before anything runs.</summary>
     public Action<SerialPortConfig, bool>? GuestOpened { get; set; }
 
+    /// <summary>The ports that there are. Any thread.</summary>
+    public IEnumerable<SerialPortConfig> PresentPorts => _ports.Select(p => p.Config);
+
     protected override Span<byte> Configuration => _space;
+
+    /// <summary>Adds a port while the device works, and tells the driver. By whoever calls <see cref="Serve"/>.</summary>
+    /// <returns>Why it cannot be added, in QEMU's words; null where it was.</returns>
+    public string? AddPort(SerialPortConfig port)
+    {
+        if (port.Number >= _config.PortCount || _config.PortCount == 1)
+        {
+            return "virtio-serial-bus: Maximum port limit for this device reached";
+        }
+
+        if (Array.Exists(_ports, p => p.Number == port.Number))
+        {
+            return $"virtio-serial-bus: A port already exists at id {port.Number}";
+        }
+
+        if (_control.Count >= MostControl)
+        {
+            return "virtio-serial-bus: the guest does not take what it was told of ports before";
+        }
+
+        var added = new Port(port);
+        _ports = [.. _ports.Append(added).OrderBy(p => p.Number)];
+        TellDriver(added, PortAdd);
+        return null;
+    }
+
+    /// <summary>Takes a port away while the device works, and tells the driver. By whoever calls <see cref="Serve"/>.</summary>
+    public void RemovePort(SerialPortConfig config)
+    {
+        if (Array.Find(_ports, p => p.Config == config) is { } port)
+        {
+            SetGuestOpen(port, false);
+            DropOne(QueueOut(port.Number), port.Output);
+            DropOne(QueueIn(port.Number), port.Input);
+            _ports = [.. _ports.Where(p => p != port)];
+            TellDriver(port, PortRemove);
+        }
+    }
 
     /// <summary>
     /// Moves what can be moved, and interrupts for it. What waits for room at the host's end goes on when <see cref="PortLink.Connect"/>
@@ -124,17 +167,21 @@ public sealed class VirtioSerial : VirtioDevice
     protected override void AcceptConfiguration(int offset, int size, ulong value)
     {
         // A character for when nothing else works: it goes to the first port without a ring (5.3.4).
-        if (offset == EmergencyCharacter && _ports.Length > 0)
+        if (offset == EmergencyCharacter && _ports is [var first, ..])
         {
-            _ports[0].Config.Link.Send([(byte)value]);
+            first.Config.Link.Send([(byte)value]);
         }
     }
 
     protected override void ResetRegisters() => Interlocked.Exchange(ref _wasReset, 1);
 
+    // The second version has the numbers of the ports.
+    protected override int SchemaVersion => 2;
+
     protected override void SaveRegisters(StateWriter writer)
     {
         SeeReset();
+        writer.Write<byte>("ports", [.. _ports.Select(p => (byte)p.Number)]);
         writer.Write<byte>("open", [.. _ports.Select(p => (byte)(p.IsGuestOpen ? 1 : 0))]);
         writer.Write<byte>("told", [.. _ports.Select(p => (byte)(p.ToldHostOpen ? 1 : 0))]);
         writer.Write<byte>("ready", [.. _ports.Select(p => (byte)(p.IsReady ? 1 : 0))]);
@@ -156,6 +203,12 @@ public sealed class VirtioSerial : VirtioDevice
     protected override void LoadRegisters(StateReader reader)
     {
         int count = _ports.Length;
+        if (reader.Version > 1)
+        {
+            byte[] ports = reader.ReadArray<byte>("ports", VirtioSerialConfig.MostPorts);
+            reader.Require(ports.SequenceEqual(_ports.Select(p => (byte)p.Number)), "ports");
+        }
+
         foreach (Held held in All)
         {
             held.Is = false;
@@ -247,8 +300,8 @@ public sealed class VirtioSerial : VirtioDevice
     {
         if (held.Is)
         {
-            held.Is = false;
             Give(queue, held.Chain, 0);
+            held.Is = false;
         }
     }
 
@@ -344,6 +397,15 @@ public sealed class VirtioSerial : VirtioDevice
         BinaryPrimitives.WriteUInt16LittleEndian(message.AsSpan(ControlValue), value);
         more.CopyTo(message.AsSpan(ControlSize));
         _control.Enqueue(message);
+    }
+
+    // A driver that has not begun asks for the ports.
+    private void TellDriver(Port port, ushort what)
+    {
+        if ((Status & VirtioStatus.DriverOk) != 0)
+        {
+            Tell(port, what, 1);
+        }
     }
 
     private void TellHost(Port port)

@@ -10,6 +10,12 @@ namespace Vmm.Emulation.Devices.Virtio.Serial;
 /// <param name="Backend">The character device at the host's end (<c>chardev=</c>); empty for none.</param>
 public sealed record SerialPortConfig(string Id, int Number, string Name, bool IsConsole, string Backend)
 {
+    /// <summary>The name of its type, as in <c>-device</c>.</summary>
+    public string Driver => IsConsole ? "virtconsole" : "virtserialport";
+
+    /// <summary>Whether it came while the machine ran.</summary>
+    public bool IsHotplugged { get; init; }
+
     /// <summary>The way to the host's end.</summary>
     public PortLink Link { get; } = new();
 }

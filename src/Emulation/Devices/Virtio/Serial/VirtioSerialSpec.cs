@@ -24,6 +24,7 @@ internal static class VirtioSerialSpec
     public const int ControlValue = 6;
     public const ushort DeviceReady = 0;
     public const ushort PortAdd = 1;
+    public const ushort PortRemove = 2;
     public const ushort PortReady = 3;
     public const ushort ConsolePort = 4;
     public const ushort PortOpen = 6;
