@@ -131,6 +131,18 @@ internal sealed class NinePDriver
         return answer;
     }
 
+    /// <summary>Makes a request available that nobody serves yet.</summary>
+    /// <param name="slot">Requests that are there at once have different ones.</param>
+    public void Post(int slot, byte type, ushort tag, params object[] fields)
+    {
+        byte[] message = [.. Message(type, tag, fields)];
+        ulong at = Request + ((ulong)slot * 0x100);
+        Assert.True(_ram.TryWrite(at, message));
+        Assert.NotNull(Ring.Add(
+            [new(at, (uint)message.Length, false), new(Answer + ((ulong)slot * 0x100), 0x100, true)], _indirect));
+        Slot.Notify(0);
+    }
+
     private (int Id, uint Written)? Serve(RingDriver ring)
     {
         while (_device.TryTake(_request))

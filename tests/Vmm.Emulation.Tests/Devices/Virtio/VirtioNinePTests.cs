@@ -123,6 +123,32 @@ public sealed class VirtioNinePTests : VirtioDeviceTests
         Assert.Null(device.Fault);
     }
 
+    /// <summary>A guest that means no good keeps no thread for ever.</summary>
+    [Fact]
+    public async Task Flushes_of_each_other_end()
+    {
+        const byte Flush = 108;
+        NinePDriver client = Mount(out VirtioNineP device, packed: false, indirect: true, eventIndex: true);
+        client.Post(0, Flush, 1, (ushort)2);
+        client.Post(1, Flush, 2, (ushort)1);
+        NinePRequest[] requests = [new(), new()];
+        foreach (NinePRequest request in requests)
+        {
+            Assert.True(device.TryTake(request));
+            device.Read(request);
+        }
+
+        await Task.WhenAll(requests.Select(request => Task.Run(() =>
+        {
+            device.Process(request);
+            device.Complete(request);
+        }))).WaitAsync(Patience.Limit);
+        Assert.Null(device.Fault);
+        Assert.NotNull(client.Ring.Take());
+        Assert.NotNull(client.Ring.Take());
+    }
+
+
     [Fact]
     public void Extended_attributes_are_written_read_listed_and_removed()
     {

@@ -51,6 +51,10 @@ public sealed class VirtioNineP : VirtioDevice
     private readonly object _order = new();
     private readonly HashSet<ushort> _tags = [];
 
+    // Those of them that are no flushes. A flush waits for these alone: flushes that wait for each other would wait for ever, and a pause
+    // with them.
+    private readonly HashSet<ushort> _work = [];
+
     public VirtioNineP(IDmaMemory memory, VirtioNinePConfig config)
         : base(memory, (ulong)config.Rings | MountTag, [QueueSize])
     {
@@ -114,6 +118,11 @@ public sealed class VirtioNineP : VirtioDevice
             }
 
             (request.Type, request.Length) = ((NinePType)header[4], (int)length);
+            if (request.Type != NinePType.Flush)
+            {
+                _work.Add(request.Tag);
+            }
+
             return true;
         }
     }
@@ -149,7 +158,7 @@ public sealed class VirtioNineP : VirtioDevice
         ushort old = body.Length >= 2 ? BinaryPrimitives.ReadUInt16LittleEndian(body) : request.Tag;
         lock (_order)
         {
-            while (old != request.Tag && _tags.Contains(old) && !IsResetting)
+            while (_work.Contains(old) && !IsResetting)
             {
                 Monitor.Wait(_order);
             }
@@ -175,6 +184,7 @@ public sealed class VirtioNineP : VirtioDevice
             lock (_order)
             {
                 _tags.Remove(request.Tag);
+                _work.Remove(request.Tag);
                 Monitor.PulseAll(_order);
                 request.Length = 0;
             }
