@@ -12,6 +12,9 @@ internal abstract class BackendThreads(string name, int most, Action<Exception> 
 {
     private static readonly TimeSpan s_idle = TimeSpan.FromSeconds(10);
 
+    /// <summary>How long a thread waits for a page of RAM that has not arrived before it looks whether it is to pause.</summary>
+    protected static readonly TimeSpan PageWait = TimeSpan.FromMilliseconds(20);
+
     // What is to be done on a thread when nothing is under way. This and what follows is under Gate.
     private readonly Queue<Action> _whenIdle = [];
     private int _threads;

@@ -15,7 +15,6 @@ internal sealed record RequestFailed(bool IsRead, ulong Sector, Errno Error, Blo
 internal sealed class DiskThreads : BackendThreads
 {
     private const int MostThreads = 16;
-    private const int PageWait = 1;
 
     private readonly VirtioBlk _device;
     private readonly Action<RequestFailed> _failed;
@@ -216,7 +215,7 @@ internal sealed class DiskThreads : BackendThreads
                 _device.Complete(request, outcome);
                 break;
             }
-            catch (MissingPageException)
+            catch (MissingPageException missing)
             {
                 lock (Gate)
                 {
@@ -227,7 +226,7 @@ internal sealed class DiskThreads : BackendThreads
                     }
                 }
 
-                Thread.Sleep(PageWait);
+                missing.Await(PageWait);
             }
         }
 
@@ -243,9 +242,9 @@ internal sealed class DiskThreads : BackendThreads
             {
                 return _device.TryTake(queue, request);
             }
-            catch (MissingPageException)
+            catch (MissingPageException missing)
             {
-                Thread.Sleep(PageWait);
+                missing.Await(PageWait);
             }
         }
 
@@ -284,9 +283,9 @@ internal sealed class DiskThreads : BackendThreads
             {
                 return _device.AllowNotifications(queue);
             }
-            catch (MissingPageException)
+            catch (MissingPageException missing)
             {
-                Thread.Sleep(PageWait);
+                missing.Await(PageWait);
             }
         }
 
@@ -303,9 +302,9 @@ internal sealed class DiskThreads : BackendThreads
                 _device.Interrupt(queue);
                 return;
             }
-            catch (MissingPageException) when (!IsEnded)
+            catch (MissingPageException missing) when (!IsEnded)
             {
-                Thread.Sleep(PageWait);
+                missing.Await(PageWait);
             }
             catch (MissingPageException)
             {

@@ -7,7 +7,6 @@ namespace Vmm.Actors.Devices;
 internal sealed class NinePThreads : BackendThreads
 {
     private const int MostThreads = 8;
-    private const int PageWait = 1;
 
     private readonly VirtioNineP _device;
     private readonly Action _serve;
@@ -104,9 +103,9 @@ internal sealed class NinePThreads : BackendThreads
             {
                 return attempt();
             }
-            catch (MissingPageException)
+            catch (MissingPageException missing)
             {
-                Thread.Sleep(PageWait);
+                missing.Await(PageWait);
             }
         }
     }

@@ -135,6 +135,10 @@ public sealed unsafe partial class GuestMemory : IDisposable
     internal bool TryUse(ulong address) =>
         Volatile.Read(ref _missing) is not { } missing || missing.TryUse((int)((address - Start.Value) >> PageShift));
 
+    /// <summary>Waits until the page of an address is there, or for so long, or less.</summary>
+    internal void Await(ulong address, TimeSpan most) =>
+        Volatile.Read(ref _missing)?.Await((int)((address - Start.Value) >> PageShift), most);
+
     /// <summary>Whether the page of an address is there.</summary>
     internal bool IsThere(ulong address) =>
         Volatile.Read(ref _missing) is not { } missing || !missing.IsMissing((int)((address - Start.Value) >> PageShift));

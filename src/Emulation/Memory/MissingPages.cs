@@ -27,6 +27,9 @@ public sealed class MissingPages
     // Arrivals, one at a time, and the end: what has been given up is not written any more. No vCPU takes it.
     private readonly Lock _lock = new();
 
+    // Its monitor is what threads of devices wait at; it is taken under no other lock.
+    private readonly object _arrivals = new();
+
     // A bit for each page. Replaced by Start while no vCPU runs; bits of _missing go down under _lock, those of _requested go up on any
     // thread, always interlocked.
     private ulong[] _missing = [];
@@ -148,7 +151,7 @@ public sealed class MissingPages
 
         if (wanted)
         {
-            _wakeWaiting();
+            WakeWaiting();
         }
 
         return true;
@@ -164,7 +167,7 @@ public sealed class MissingPages
             Finish();
         }
 
-        _wakeWaiting();
+        WakeWaiting();
     }
 
     /// <summary>
@@ -197,6 +200,22 @@ public sealed class MissingPages
     public bool IsMissing(int page) =>
         page / BitsOfWord < _missing.Length && (Volatile.Read(ref _missing[page / BitsOfWord]) & BitOf(page)) != 0;
 
+    /// <summary>
+    /// Waits until a page that was asked for has arrived, or for so long; or it returns before, and the caller looks again. On a thread
+    /// that no vCPU waits for.
+    /// </summary>
+    internal void Await(int page, TimeSpan most)
+    {
+        lock (_arrivals)
+        {
+            // A page that arrives after this look wakes whoever waits.
+            if (IsMissing(page))
+            {
+                Monitor.Wait(_arrivals, most);
+            }
+        }
+    }
+
     /// <summary>Whether a page is there; asks for it if it is not. Any thread.</summary>
     internal bool TryUse(int page)
     {
@@ -213,6 +232,15 @@ public sealed class MissingPages
 
         // A page that came between the two looks had nobody to wake.
         return !IsMissing(page);
+    }
+
+    private void WakeWaiting()
+    {
+        _wakeWaiting();
+        lock (_arrivals)
+        {
+            Monitor.PulseAll(_arrivals);
+        }
     }
 
     private void Finish()
@@ -232,8 +260,14 @@ public sealed class MissingPages
 /// An access to RAM whose page has not arrived; nothing was read or written. The page has been asked for, and whoever made the access
 /// repeats it. That of a vCPU's own access to a device does so by itself.
 /// </summary>
-public sealed class MissingPageException(ulong address) : Exception($"the page of RAM at 0x{address:x} has not arrived")
+public sealed class MissingPageException(GuestMemory memory, ulong address)
+    : Exception($"the page of RAM at 0x{address:x} has not arrived")
 {
     /// <summary>Guest physical address of the first byte that is missing.</summary>
     public ulong Address { get; } = address;
+
+    /// <summary>
+    /// Waits until the page has arrived, or for so long; the access is to be made again then. On a thread that no vCPU waits for.
+    /// </summary>
+    public void Await(TimeSpan most) => memory.Await(Address, most);
 }

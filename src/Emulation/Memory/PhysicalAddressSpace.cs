@@ -161,7 +161,7 @@ public sealed unsafe partial class PhysicalAddressSpace : IDmaMemory
     {
         if (memory.FindMissing(address, length) is { } missing)
         {
-            throw new MissingPageException(missing);
+            throw new MissingPageException(memory, missing);
         }
     }
 

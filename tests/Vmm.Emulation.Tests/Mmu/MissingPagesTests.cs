@@ -260,6 +260,43 @@ public sealed unsafe class MissingPagesTests
     }
 
     [Fact]
+    public void Thread_of_a_device_waits_until_its_page_arrives()
+    {
+        using TranslatedCores machine = Machine(1, jit: false, out MissingPages missing);
+        PhysicalAddressSpace bus = machine.Cores[0].Bus;
+        missing.Start(ArrivingRam.Bits(Pages, DataPage, DataPage + 1));
+        int attempts = 0;
+        byte[] read = new byte[8];
+        var device = new Thread(() =>
+        {
+            while (true)
+            {
+                try
+                {
+                    attempts++;
+                    bus.TryRead(Data + Page, read);
+                    return;
+                }
+                catch (MissingPageException e)
+                {
+                    e.Await(Patience.Limit);
+                }
+            }
+        });
+        device.Start();
+        int requested = -1;
+        Assert.True(SpinWait.SpinUntil(() => missing.Requests.TryRead(out requested), Patience.Limit));
+        Assert.Equal(DataPage + 1, requested);
+
+        // A page that nobody waits for wakes nobody.
+        missing.Arrive(DataPage, default);
+        Assert.True(device.IsAlive);
+        missing.Arrive(DataPage + 1, [.. Enumerable.Repeat((byte)7, (int)Page)]);
+        Assert.True(device.Join(Patience.Limit));
+        Assert.Equal((2, 7), (attempts, read[0]));
+    }
+
+    [Fact]
     public void Monitor_reads_up_to_a_missing_page_and_asks_for_it()
     {
         using TranslatedCores machine = Machine(1, jit: false, out MissingPages missing);
