@@ -77,6 +77,11 @@ public sealed class NetTests : IDisposable
             Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(new byte[64 << 20])), await received.WaitAsync(Patience.Limit));
             await vm.Shell.PromptAsync();
 
+            // vCPUs' threads have told of frames, and moved none.
+            string queues = await vm.MonitorAsync("info virtio");
+            Assert.Matches("queue 0: [1-9][0-9]* notifications, [1-9][0-9]* chains, 0 of them on", queues);
+            Assert.Matches("queue 1: [1-9][0-9]* notifications, [1-9][0-9]* chains, 0 of them on", queues);
+
             string model = device.Split(',')[0];
             Assert.Equal(
                 $"{model}.0: index=0,type=nic,model={model},macaddr=52:54:00:12:34:56\n \\ n0: index=0,type=user,net=10.0.2.0,restrict=off",
