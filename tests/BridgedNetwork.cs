@@ -16,6 +16,10 @@ internal sealed class BridgedNetwork : IAsyncDisposable
     /// <summary>The address of the host on the bridge, in a network of 24 bits.</summary>
     public const string HostAddress = "192.168.7.254";
 
+    // Without an address of its own a bridge takes one of its interfaces', and another one when that goes with its VM: guests then send to
+    // an address that is no more, until they ask again.
+    private const string BridgeAddress = "52:54:00:00:07:fe";
+
     private static readonly Lazy<string?> s_missing = new(FindMissing);
     private static int s_count;
 
@@ -34,7 +38,8 @@ internal sealed class BridgedNetwork : IAsyncDisposable
         await RunAsync("ip", "netns", "add", network.Name).ConfigureAwait(false);
         foreach (string line in (string[])
         [
-            "link set lo up", $"link add {Bridge} type bridge", $"addr add {HostAddress}/24 dev {Bridge}", $"link set {Bridge} up",
+            "link set lo up", $"link add {Bridge} address {BridgeAddress} type bridge",
+            $"addr add {HostAddress}/24 dev {Bridge}", $"link set {Bridge} up",
         ])
         {
             await RunAsync(network.Command(["ip", .. line.Split(' ')])).ConfigureAwait(false);
