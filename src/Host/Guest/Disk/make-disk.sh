@@ -123,6 +123,7 @@ mkdir -p /base/esp /base/new
 mount --bind /new /base/new
 inside /base find /new/var/log -type f -delete
 : > /new/etc/machine-id
+ln -sf /etc/machine-id /new/var/lib/dbus/machine-id
 ln -sf ../run/systemd/resolve/stub-resolv.conf /new/etc/resolv.conf
 touch -d "@$EPOCH" /base/epoch
 inside /base find /new -xdev -newer /epoch -exec touch -h -d "@$EPOCH" {} +

@@ -107,6 +107,7 @@ internal sealed class VsockDriver
         }
 
         Assert.True(_buffers.Remove((0, used.Id), out ulong at));
+        Assert.InRange(used.Written, (uint)HeaderSize, BufferSize);
         byte[] bytes = new byte[used.Written];
         Assert.True(_ram.TryRead(at, bytes));
         Offer(0, at, BufferSize);
