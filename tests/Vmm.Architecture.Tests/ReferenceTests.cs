@@ -20,6 +20,7 @@ public sealed class ReferenceTests
     private static readonly Assembly s_emulation = typeof(VirtMachine).Assembly;
     private static readonly Assembly s_actors = typeof(VmSupervisor).Assembly;
     private static readonly Assembly s_management = typeof(MonitorCommands).Assembly;
+    private static readonly Assembly s_fleet = Assembly.Load("Vmm.Fleet");
     private static readonly Assembly s_host = typeof(VmSession).Assembly;
 
     private static readonly Lazy<ArchUnitNET.Domain.Architecture> s_managementTypes =
@@ -48,6 +49,16 @@ public sealed class ReferenceTests
         Assert.Contains("Vmm.Actors", references);
         Assert.Empty(references.Except(["Vmm.Actors", "Vmm.Emulation", "Akka"]));
     }
+
+    [Fact]
+    public void Fleet_refers_to_actors_and_management_and_to_neither_emulation_nor_host() =>
+        Assert.Empty(References(s_fleet, "Vmm", "vmm").Except(["Vmm.Actors", "Vmm.Management"]));
+
+    /// <summary>A VM knows nothing of the cluster, whose assemblies are loaded with the fleet's alone.</summary>
+    [Fact]
+    public void Only_the_fleet_refers_to_the_cluster_and_its_store() => Assert.All(
+        (Assembly[])[s_acpi, s_emulation, s_actors, s_management, s_host],
+        a => Assert.Empty(References(a, "Akka.Cluster", "Akka.Persistence", "Npgsql", "linq2db")));
 
     /// <summary>An actor waits for no answer: whoever stands outside asks.</summary>
     [Fact]
@@ -92,7 +103,7 @@ public sealed class ReferenceTests
     [Fact]
     public void Unsafe_code_is_in_Emulation_alone()
     {
-        foreach (Assembly assembly in (Assembly[])[s_acpi, s_actors, s_management, s_host])
+        foreach (Assembly assembly in (Assembly[])[s_acpi, s_actors, s_management, s_fleet, s_host])
         {
             const BindingFlags All =
                 BindingFlags.Instance | BindingFlags.Static | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.DeclaredOnly;
