@@ -1,6 +1,6 @@
 using System.Globalization;
-using System.Text;
 using Vmm.Management.Commands;
+using Vmm.Management.Text;
 
 namespace Vmm.Host.Demo;
 
@@ -46,29 +46,24 @@ internal static class MigrationPicture
         long mostPages = Math.Max(1, passes.Max(p => p.DirtyPages));
         double mostSpeed = Math.Max(1, passes.Max(p => p.Speed));
         int right = Left + (Bars * passes.Count) + 80;
-        var svg = new StringBuilder();
-        void Line(FormattableString line) => svg.Append(FormattableString.Invariant(line)).Append('\n');
-        Line($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{right}\" height=\"{Top + Height + 60}\" font-family=\"sans-serif\">");
-        Line($"<rect width=\"100%\" height=\"100%\" fill=\"white\"/>");
-        Line($"<text x=\"{Left}\" y=\"18\" font-size=\"12\" fill=\"#36c\">dirty pages (most: {mostPages})</text>");
-        Line($"<text x=\"{Left + 190}\" y=\"18\" font-size=\"12\" fill=\"#c63\">MB/s (most: {mostSpeed:0})</text>");
-        Line($"<line x1=\"{Left}\" y1=\"{Top + Height}\" x2=\"{right - 20}\" y2=\"{Top + Height}\" stroke=\"#333\"/>");
+        var svg = new SvgDrawing(right, Top + Height + 60);
+        svg.Text(Left, 18, $"dirty pages (most: {mostPages})", colour: "#36c");
+        svg.Text(Left + 190, 18, string.Create(CultureInfo.InvariantCulture, $"MB/s (most: {mostSpeed:0})"), colour: "#c63");
+        svg.Line(Left, Top + Height, right - 20, Top + Height, "#333");
         for (int i = 0; i < passes.Count; i++)
         {
             MigrationPass pass = passes[i];
             int x = Left + (Bars * i) + 4;
-            double pages = Height * (double)pass.DirtyPages / mostPages;
-            double speed = Height * pass.Speed / mostSpeed;
-            Line($"<rect x=\"{x}\" y=\"{Top + Height - pages:0.#}\" width=\"15\" height=\"{pages:0.#}\" fill=\"#36c\"/>");
-            Line($"<rect x=\"{x + 16}\" y=\"{Top + Height - speed:0.#}\" width=\"15\" height=\"{speed:0.#}\" fill=\"#c63\"/>");
-            Line($"<text x=\"{x + 12}\" y=\"{Top + Height + 16}\" font-size=\"11\">{pass.Number}</text>");
+            svg.Bar(x, Top + Height, 15, Height * (double)pass.DirtyPages / mostPages, "#36c");
+            svg.Bar(x + 16, Top + Height, 15, Height * pass.Speed / mostSpeed, "#c63");
+            svg.Text(x + 12, Top + Height + 16, $"{pass.Number}", size: 11);
             if (i == 0 || passes[i - 1].Trip != pass.Trip)
             {
-                Line($"<text x=\"{x}\" y=\"{Top + Height + 36}\" font-size=\"12\">{pass.Trip}</text>");
+                svg.Text(x, Top + Height + 36, pass.Trip);
             }
         }
 
-        return svg.Append("</svg>\n").ToString();
+        return svg.ToString();
     }
 
     private static string Bar(double value, double most) => new('#', most > 0 ? (int)Math.Ceiling(Width * value / most) : 0);

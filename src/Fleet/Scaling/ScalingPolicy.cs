@@ -1,0 +1,96 @@
+namespace Vmm.Fleet.Scaling;
+
+/// <summary>The limits of a policy at one moment.</summary>
+public readonly record struct ScalingLimits(int Minimum, int Maximum, double Target);
+
+/// <summary>How many CPUs a VM is to have enabled, and how their number follows its load.</summary>
+public sealed record ScalingPolicy
+{
+    private const double LeastTarget = 0.05, MostTarget = 0.95;
+
+    /// <summary>The VM never has fewer.</summary>
+    public int Minimum { get; init; } = 1;
+
+    /// <summary>The VM never has more.</summary>
+    public required int Maximum { get; init; }
+
+    /// <summary>The utilisation of enabled CPUs that is aimed at, 0.05 to 0.95. Above it CPUs are plugged.</summary>
+    public double Target { get; init; } = 0.6;
+
+    /// <summary>
+    /// How far under the target the utilisation must still be with fewer CPUs before some are unplugged: the hysteresis. Loads between
+    /// the two change nothing.
+    /// </summary>
+    public double Spread { get; init; } = 0.2;
+
+    /// <summary>The most CPUs that one decision plugs or unplugs.</summary>
+    public int Step { get; init; } = 4;
+
+    /// <summary>CPUs are plugged for the mean load of so long a time. A shorter peak does not count in full.</summary>
+    public TimeSpan UpAfter { get; init; } = TimeSpan.FromSeconds(3);
+
+    /// <summary>CPUs are unplugged for the highest load of so long a time: that is how long a lower load must last.</summary>
+    public TimeSpan DownAfter { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>The least time between any change and an unplug.</summary>
+    public TimeSpan CoolDown { get; init; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>
+    /// How many changes ten minutes may have before unplugging waits: a CPU leaves only when it and a plug after it would still be among
+    /// them. A plug that the load needs never waits.
+    /// </summary>
+    public int MostChanges { get; init; } = 4;
+
+    /// <summary>
+    /// A CPU that the guest did not give back, or did not take, is asked for again after so long, and after twice as long as before each
+    /// further time that it is refused, up to sixteen times as long.
+    /// </summary>
+    public TimeSpan RefusedFor { get; init; } = TimeSpan.FromMinutes(5);
+
+    /// <summary>Times with other limits. Of several that hold, the first counts.</summary>
+    public IReadOnlyList<ScheduleWindow> Schedule { get; init; } = [];
+
+    /// <summary>The limits that hold at a moment.</summary>
+    public ScalingLimits At(DateTimeOffset moment)
+    {
+        foreach (ScheduleWindow window in Schedule)
+        {
+            if (window.Has(moment))
+            {
+                return Limits(window);
+            }
+        }
+
+        return new ScalingLimits(Minimum, Maximum, Target);
+    }
+
+    /// <summary>What is wrong with the policy, in one line; null for nothing.</summary>
+    public string? Refuse()
+    {
+        string? times = Step < 1 ? $"a step of {Step} CPUs is not possible: at least 1 is expected"
+            : UpAfter <= TimeSpan.Zero ? "CPUs can be plugged for the load of a time that is longer than 0 only (up-after)"
+            : DownAfter < UpAfter ? $"CPUs would be unplugged for the load of {DownAfter.TotalSeconds:0.###} s, but plugged for that of "
+                + $"{UpAfter.TotalSeconds:0.###} s: down-after is to be at least as long as up-after"
+            : CoolDown < TimeSpan.Zero ? "a cool-down is not negative"
+            : RefusedFor <= TimeSpan.Zero ? "the time that a refusal is remembered is longer than 0"
+            : MostChanges < 2 ? $"{MostChanges} changes in ten minutes are too few: at least 2 are expected"
+            : null;
+        return times ?? RefuseLimits(new ScalingLimits(Minimum, Maximum, Target)) ?? Schedule
+            .Select(window => (window.Refuse() ?? RefuseLimits(Limits(window))) is { } why ? $"window '{window.Start}': {why}" : null)
+            .FirstOrDefault(why => why != null);
+    }
+
+    private ScalingLimits Limits(ScheduleWindow window) =>
+        new(window.Minimum ?? Minimum, window.Maximum ?? Maximum, window.Target ?? Target);
+
+    private string? RefuseLimits(ScalingLimits limits) =>
+        limits.Minimum < 1 ? $"a minimum of {limits.Minimum} CPUs is not possible: a VM has at least 1"
+        : limits.Maximum < limits.Minimum ? $"the maximum of {limits.Maximum} CPUs is below the minimum of {limits.Minimum}"
+        : !(limits.Target is >= LeastTarget and <= MostTarget)
+            ? FormattableString.Invariant(
+                $"a target of {limits.Target} is not possible: a utilisation of {LeastTarget} to {MostTarget} is expected")
+        : !(Spread >= 0 && Spread < limits.Target)
+            ? FormattableString.Invariant(
+                $"a spread of {Spread} is not possible: it is to be less than the target of {limits.Target}, and not negative")
+        : null;
+}
