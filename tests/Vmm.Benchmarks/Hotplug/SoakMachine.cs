@@ -9,26 +9,24 @@ namespace Vmm.Benchmarks.Hotplug;
 /// </summary>
 internal sealed class SoakMachine : IAsyncDisposable
 {
-    private const string CpuModel = "max";
-
     private readonly object _gate = new();
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly Action<string> _log;
     private readonly VmRun _run;
-    private readonly List<SoakRequest> _requests = [];
+    private readonly SoakRequests _requests;
     private readonly List<string> _faults = [];
     private readonly Dictionary<int, QmpConnection> _connections = [];
-    private readonly Dictionary<int, string> _present = [];
     private QmpConnection? _control;
     private string? _answer;
     private TimeSpan _ableSince;
     private bool _ready;
     private bool _running = true;
-    private int _names;
+    private int _words;
 
     private SoakMachine(IReadOnlyList<string> vmm, IEnumerable<string> arguments, Action<string> log)
     {
         _log = log;
+        _requests = new SoakRequests(_clock);
         _run = new VmRun([.. vmm, .. arguments], HearConsole);
     }
 
@@ -63,45 +61,20 @@ internal sealed class SoakMachine : IAsyncDisposable
     public async Task ToggleAsync(int cpu)
     {
         SoakRequest request;
-        JsonObject arguments;
+        string command;
         lock (_gate)
         {
-            bool plug = !_present.TryGetValue(cpu, out string? id);
-            id ??= $"c{cpu}n{++_names}";
-            request = new SoakRequest(id, cpu, plug, _clock.Elapsed);
-            arguments = plug
-                ? new JsonObject { ["driver"] = $"{CpuModel}-arm-cpu", ["id"] = id, ["core-id"] = cpu }
-                : new JsonObject { ["id"] = id };
-            if (plug)
-            {
-                // Its outcome may come before its answer is read.
-                _present[cpu] = id;
-            }
-            else
-            {
-                foreach (SoakRequest pending in _requests.Where(r => r.Cpu == cpu && r.Plug && r.End == null))
-                {
-                    pending.Superseded = true;
-                }
-            }
-
-            _requests.Add(request);
-            Log($"{(plug ? "device_add" : "device_del")} {id}");
+            request = _requests.Toggle(cpu);
+            command = request.Plug ? "device_add" : "device_del";
+            Log($"{command} {request.Id}");
         }
 
-        QmpAnswer answer = await AskAsync(_connections[cpu], request.Plug ? "device_add" : "device_del", arguments).ConfigureAwait(false);
+        QmpAnswer answer = await AskAsync(_connections[cpu], command, SoakRequests.ArgumentsOf(request)).ConfigureAwait(false);
         lock (_gate)
         {
-            request.Accepted = answer.Error == null;
-            request.Error = answer.Error;
-            if (request.Plug && answer.Error != null)
-            {
-                _present.Remove(cpu);
-            }
-
             Log($"{request.Id}: {answer.Error ?? "accepted"} after "
                 + $"{Stopwatch.GetElapsedTime(answer.SentAt, answer.AnsweredAt).TotalMilliseconds:f1} ms");
-            if (answer.Error != null && !MayBeRefused(request))
+            if (!_requests.Answer(request, answer.Error))
             {
                 _faults.Add($"a false error: {request}");
             }
@@ -147,7 +120,7 @@ internal sealed class SoakMachine : IAsyncDisposable
                     continue;
                 }
 
-                SoakRequest[] open = [.. _requests.Where(r => r.Accepted && r.End == null)];
+                SoakRequest[] open = _requests.Open;
                 if (open.Length == 0)
                 {
                     return;
@@ -170,47 +143,14 @@ internal sealed class SoakMachine : IAsyncDisposable
         SortedDictionary<int, string> expected;
         lock (_gate)
         {
-            expected = new SortedDictionary<int, string>(_present);
-            foreach (SoakRequest request in _requests)
-            {
-                if (request.Ends > 1 || (request.Error != null && request.Outcomes.Count != 0))
-                {
-                    _faults.Add($"it ended more than once: {request}");
-                }
-
-                // The guest may refuse to give a CPU back; a plug has no reason to fail.
-                if (request.End == "refused" && request.Plug)
-                {
-                    _faults.Add($"a plug was refused: {request}");
-                }
-                else if (request.End == "cancelled" && request.Plug && !request.Superseded)
-                {
-                    _faults.Add($"a plug was cancelled, though the CPU stays: {request}");
-                }
-            }
-
-            _requests.Clear();
+            _faults.AddRange(_requests.Close(out _));
+            expected = _requests.Present;
         }
 
-        var present = new SortedDictionary<int, string>();
-        foreach (JsonNode? slot in slots.Return!.AsArray())
+        CpuList enabled = await EnabledInGuestAsync().ConfigureAwait(false);
+        lock (_gate)
         {
-            if (slot!["qom-path"]?.ToString() is { } path && path.StartsWith("/machine/peripheral/", StringComparison.Ordinal))
-            {
-                present[slot["props"]!["core-id"]!.GetValue<int>()] = path["/machine/peripheral/".Length..];
-            }
-        }
-
-        if (!present.SequenceEqual(expected))
-        {
-            Fault($"query-hotpluggable-cpus has [{string.Join(' ', present)}], the requests' ends say [{string.Join(' ', expected)}]");
-        }
-
-        HashSet<int> enabled = await EnabledInGuestAsync().ConfigureAwait(false);
-        if (!enabled.SetEquals(Enumerable.Range(0, bootCpus).Concat(expected.Keys)))
-        {
-            Fault($"the guest has enabled {string.Join(',', enabled)}, "
-                + $"the requests' ends say 0-{bootCpus - 1} and [{string.Join(' ', expected)}]");
+            _faults.AddRange(SoakRequests.Differences(expected, slots.Return!, enabled, bootCpus));
         }
     }
 
@@ -219,12 +159,6 @@ internal sealed class SoakMachine : IAsyncDisposable
         _run.Dispose();
         return ValueTask.CompletedTask;
     }
-
-    // An unplug may be refused when another unplug of the same CPU was under way: the CPU is leaving already, or has left meanwhile.
-    // A plug of an absent CPU may never be refused.
-    private bool MayBeRefused(SoakRequest request) =>
-        !request.Plug && _requests.Any(other =>
-            other != request && other.Id == request.Id && !other.Plug && other.Error == null && !(other.EndedAt < request.SentAt));
 
     private static async Task<QmpAnswer> AskAsync(QmpConnection connection, string command, JsonObject? arguments = null)
     {
@@ -249,11 +183,11 @@ internal sealed class SoakMachine : IAsyncDisposable
     }
 
     // The CPUs that the guest has enabled, by its sysfs. Asked again where the line was lost in a reboot.
-    private async Task<HashSet<int>> EnabledInGuestAsync()
+    private async Task<CpuList> EnabledInGuestAsync()
     {
         TimeSpan patience = TimeSpan.FromSeconds(60);
         TimeSpan began = _clock.Elapsed;
-        string word = (++_names).ToString(CultureInfo.InvariantCulture);
+        string word = (++_words).ToString(CultureInfo.InvariantCulture);
         while (_clock.Elapsed - began < patience)
         {
             _run.Type($"{word} cpus");
@@ -264,19 +198,13 @@ internal sealed class SoakMachine : IAsyncDisposable
                 {
                     if (_answer?.Split(' ') is [var which, "enabled", var list, ..] && which == word)
                     {
-                        return [.. list.Split(',').Select(r => r.Split('-')).SelectMany(r => Range(r[0], r[^1]))];
+                        return new CpuList(list);
                     }
                 }
             }
         }
 
         throw new TimeoutException("the guest does not answer at its console");
-    }
-
-    private static IEnumerable<int> Range(string first, string last)
-    {
-        int from = int.Parse(first, CultureInfo.InvariantCulture);
-        return Enumerable.Range(from, int.Parse(last, CultureInfo.InvariantCulture) - from + 1);
     }
 
     private void HearConsole(string line)
@@ -319,31 +247,13 @@ internal sealed class SoakMachine : IAsyncDisposable
                     _ableSince = _clock.Elapsed;
                     break;
                 case "__org.vmm_HOTPLUG_OUTCOME":
-                    HearOutcome(heard.Data!);
+                    if (!_requests.Hear(heard.Data!))
+                    {
+                        _faults.Add($"an outcome that nobody asked for: {heard.Data!.ToJsonString()}");
+                    }
+
                     break;
             }
-        }
-    }
-
-    private void HearOutcome(JsonNode data)
-    {
-        string id = data["device"]!.ToString();
-        string result = data["result"]!.ToString();
-        bool plug = data["operation"]!.ToString() == "plug";
-
-        // The oldest that is open, since requests for one CPU end in order.
-        SoakRequest? request = _requests.Find(r => r.Id == id && r.Plug == plug && r.End == null && r.Error == null)
-            ?? _requests.FindLast(r => r.Id == id && r.Plug == plug);
-        if (request == null)
-        {
-            _faults.Add($"an outcome that nobody asked for: {data.ToJsonString()}");
-            return;
-        }
-
-        request.Hear(result, _clock.Elapsed);
-        if (!plug && result == "done")
-        {
-            _present.Remove(request.Cpu);
         }
     }
 

@@ -11,24 +11,21 @@ namespace Vmm.Benchmarks.Migration;
 /// </summary>
 internal sealed class MovingMachine : IDisposable
 {
-    private const string CpuModel = "max";
-
     private readonly object _gate = new();
     private readonly Stopwatch _clock = Stopwatch.StartNew();
     private readonly IReadOnlyList<string> _command;
     private readonly Action<string> _log;
-    private readonly List<SoakRequest> _requests = [];
+    private readonly SoakRequests _requests;
     private readonly List<string> _faults = [];
-    private readonly Dictionary<int, string> _present = [];
     private MigrationPeer _peer = null!;
     private MigrationPeer? _target;
     private bool _moving;
-    private int _names;
 
     private MovingMachine(IReadOnlyList<string> command, Action<string> log)
     {
         _command = command;
         _log = log;
+        _requests = new SoakRequests(_clock);
     }
 
     /// <summary>The process that has the guest.</summary>
@@ -92,38 +89,20 @@ internal sealed class MovingMachine : IDisposable
     public async Task ToggleAsync(int cpu)
     {
         SoakRequest request;
-        JsonObject arguments;
+        string command;
         MigrationPeer peer;
         lock (_gate)
         {
-            bool plug = !_present.TryGetValue(cpu, out string? id);
-            id ??= $"c{cpu}n{++_names}";
-            request = new SoakRequest(id, cpu, plug, _clock.Elapsed);
-            arguments = plug
-                ? new JsonObject { ["driver"] = $"{CpuModel}-arm-cpu", ["id"] = id, ["core-id"] = cpu }
-                : new JsonObject { ["id"] = id };
-            if (plug)
-            {
-                // Its outcome may come before its answer is read.
-                _present[cpu] = id;
-            }
-            else
-            {
-                foreach (SoakRequest pending in _requests.Where(r => r.Cpu == cpu && r.Plug && r.End == null))
-                {
-                    pending.Superseded = true;
-                }
-            }
-
-            _requests.Add(request);
+            request = _requests.Toggle(cpu);
+            command = request.Plug ? "device_add" : "device_del";
             peer = _peer;
-            Log($"{(plug ? "device_add" : "device_del")} {id}");
+            Log($"{command} {request.Id}");
         }
 
         string? error = null;
         try
         {
-            await peer.ExecuteAsync(request.Plug ? "device_add" : "device_del", arguments).ConfigureAwait(false);
+            await peer.ExecuteAsync(command, SoakRequests.ArgumentsOf(request)).ConfigureAwait(false);
         }
         catch (IOException e)
         {
@@ -132,21 +111,10 @@ internal sealed class MovingMachine : IDisposable
 
         lock (_gate)
         {
-            request.Accepted = error == null;
-            request.Error = error;
             Log($"{request.Id}: {error ?? "accepted"}");
-            if (error == null)
-            {
-                return;
-            }
 
-            if (request.Plug)
-            {
-                _present.Remove(cpu);
-            }
-
-            // A process that has given its guest away refuses; so does one that is asked for an unplug that is under way.
-            if (!_moving && !(!request.Plug && _requests.Any(r => r != request && r.Id == request.Id && !r.Plug && r.Error == null)))
+            // A process that has given its guest away refuses.
+            if (!_requests.Answer(request, error) && !_moving)
             {
                 _faults.Add($"a false error: {request}");
             }
@@ -161,7 +129,7 @@ internal sealed class MovingMachine : IDisposable
         {
             lock (_gate)
             {
-                SoakRequest[] open = [.. _requests.Where(r => r.Accepted && r.End == null)];
+                SoakRequest[] open = _requests.Open;
                 if (open.Length == 0)
                 {
                     break;
@@ -181,58 +149,32 @@ internal sealed class MovingMachine : IDisposable
         SortedDictionary<int, string> expected;
         lock (_gate)
         {
-            expected = new SortedDictionary<int, string>(_present);
-            foreach (SoakRequest request in _requests)
-            {
-                if (request.Ends > 1 || (request.Error != null && request.Outcomes.Count != 0))
-                {
-                    _faults.Add($"it ended more than once: {request}");
-                }
-
-                if (request.Plug && (request.End == "refused" || (request.End == "cancelled" && !request.Superseded)))
-                {
-                    _faults.Add($"a plug failed: {request}");
-                }
-
-                Ended += request.Ends == 1 ? 1 : 0;
-            }
-
-            _requests.Clear();
+            _faults.AddRange(_requests.Close(out int ended));
+            Ended += ended;
+            expected = _requests.Present;
             _moving = false;
             _faults.AddRange(_target?.Faults ?? []);
             _target?.Dispose();
             _target = null;
         }
 
-        var present = new SortedDictionary<int, string>();
-        foreach (JsonNode? slot in (await _peer.ExecuteAsync("query-hotpluggable-cpus").ConfigureAwait(false)).AsArray())
+        JsonNode slots = await _peer.ExecuteAsync("query-hotpluggable-cpus").ConfigureAwait(false);
+        var enabled = new CpuList((await _peer.AskAsync("cpus").ConfigureAwait(false)).Split(' ')[^1]);
+        string wrong = (await _peer.AskAsync("report").ConfigureAwait(false)).Split(' ')[4];
+        lock (_gate)
         {
-            if (slot!["qom-path"]?.ToString() is { } path && path.StartsWith("/machine/peripheral/", StringComparison.Ordinal))
+            _faults.AddRange(SoakRequests.Differences(expected, slots, enabled, bootCpus));
+            if (wrong != "0")
             {
-                present[slot["props"]!["core-id"]!.GetValue<int>()] = path["/machine/peripheral/".Length..];
+                _faults.Add($"the guest found {wrong} pages wrong");
             }
         }
-
-        Check(present.SequenceEqual(expected),
-            $"query-hotpluggable-cpus has [{string.Join(' ', present)}], the requests' ends say [{string.Join(' ', expected)}]");
-        string list = (await _peer.AskAsync("cpus").ConfigureAwait(false)).Split(' ')[^1];
-        HashSet<int> enabled = [.. list.Split(',').Select(r => r.Split('-')).SelectMany(r => Range(r[0], r[^1]))];
-        Check(enabled.SetEquals(Enumerable.Range(0, bootCpus).Concat(expected.Keys)),
-            $"the guest has enabled {list}, the requests' ends say 0-{bootCpus - 1} and [{string.Join(' ', expected)}]");
-        string wrong = (await _peer.AskAsync("report").ConfigureAwait(false)).Split(' ')[4];
-        Check(wrong == "0", $"the guest found {wrong} pages wrong");
     }
 
     public void Dispose()
     {
         _target?.Dispose();
         _peer?.Dispose();
-    }
-
-    private static IEnumerable<int> Range(string first, string last)
-    {
-        int from = int.Parse(first, CultureInfo.InvariantCulture);
-        return Enumerable.Range(from, int.Parse(last, CultureInfo.InvariantCulture) - from + 1);
     }
 
     private void HearConsole(string line) => Log($"console: {line}");
@@ -242,45 +184,9 @@ internal sealed class MovingMachine : IDisposable
         lock (_gate)
         {
             Log($"event {heard.Name} {heard.Data?.ToJsonString()}");
-            if (heard.Name != "__org.vmm_HOTPLUG_OUTCOME")
+            if (heard.Name == "__org.vmm_HOTPLUG_OUTCOME" && !_requests.Hear(heard.Data!))
             {
-                return;
-            }
-
-            JsonNode data = heard.Data!;
-            string id = data["device"]!.ToString();
-            string result = data["result"]!.ToString();
-            bool plug = data["operation"]!.ToString() == "plug";
-
-            // The oldest that is open, since requests for one CPU end in order. What was asked for again after a time-out ends with it.
-            List<SoakRequest> open = _requests.FindAll(r => r.Id == id && r.Plug == plug && r.End == null && r.Error == null);
-            SoakRequest? last = _requests.FindLast(r => r.Id == id && r.Plug == plug);
-            if (last == null)
-            {
-                _faults.Add($"an outcome that nobody asked for: {data.ToJsonString()}");
-                return;
-            }
-
-            int ends = result == "timed-out" ? 1 : 1 + open.TakeWhile(r => r.Outcomes.Contains("timed-out")).Count();
-            foreach (SoakRequest request in open.Count == 0 ? [last] : open.Take(ends))
-            {
-                request.Hear(result, _clock.Elapsed);
-            }
-
-            if (!plug && result == "done")
-            {
-                _present.Remove(last.Cpu);
-            }
-        }
-    }
-
-    private void Check(bool right, string fault)
-    {
-        lock (_gate)
-        {
-            if (!right)
-            {
-                _faults.Add(fault);
+                _faults.Add($"an outcome that nobody asked for: {heard.Data!.ToJsonString()}");
             }
         }
     }
