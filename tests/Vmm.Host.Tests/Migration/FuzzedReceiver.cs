@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation;
@@ -6,6 +7,7 @@ using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Memory;
 using Vmm.Host.Migration;
 using Vmm.Host.Options;
+using Xunit.Abstractions;
 
 namespace Vmm.Host.Tests.Migration;
 
@@ -16,12 +18,65 @@ internal static class FuzzedReceiver
 
     private const int DefaultSeed = 20261128;
 
-    /// <summary>How long, from which seed, and from which case on: the environment says it, or else it is a short run.</summary>
-    public static (double? Seconds, int Seed, int First) Run()
+    /// <summary>
+    /// Sends one case after the other, each to a receiver that waits, and judges what became of it. A short run of a fixed seed; with
+    /// <c>VMM_FUZZ_SECONDS=600</c> as many seconds, from a random seed or from <c>VMM_FUZZ_SEED</c>; <c>VMM_FUZZ_FIRST</c> is the number of
+    /// the first case.
+    /// </summary>
+    /// <param name="shortRun">How many cases a short run has.</param>
+    /// <param name="proveEvery">So often a receiver that has seen bad cases must take a right one.</param>
+    /// <param name="send">Sends a case, a right one or one that is spoiled; the last argument is its name.</param>
+    public static async Task FuzzAsync(
+        ITestOutputHelper output, string what, int shortRun, int proveEvery, MigrationCapability[] capabilities,
+        Func<VmSession, bool, Random, string, Task> send)
     {
         double? seconds = Number("VMM_FUZZ_SECONDS");
-        return (seconds, (int)(Number("VMM_FUZZ_SEED") ?? (seconds == null ? DefaultSeed : Random.Shared.Next(100_000_000))),
-            (int)(Number("VMM_FUZZ_FIRST") ?? 0));
+        int seed = (int)(Number("VMM_FUZZ_SEED") ?? (seconds == null ? DefaultSeed : Random.Shared.Next(100_000_000)));
+        int first = (int)(Number("VMM_FUZZ_FIRST") ?? 0);
+        var ends = new SortedDictionary<string, int>();
+        long start = Stopwatch.GetTimestamp();
+        int number = first;
+        VmSession? receiver = null;
+        try
+        {
+            for (; seconds == null ? number - first < shortRun : Stopwatch.GetElapsedTime(start).TotalSeconds < seconds; number++)
+            {
+                var random = new Random(unchecked((seed * 1_000_003) + number));
+                string name = $"seed {seed}, number {number}";
+                receiver ??= await WaitingAsync(capabilities);
+                bool right = number % proveEvery == proveEvery - 1;
+                await send(receiver, right, random, name);
+                string end = await JudgeAsync(receiver, name);
+                ends[end] = ends.GetValueOrDefault(end) + 1;
+                Assert.True(!right || end == "running",
+                    $"{name}: what is right ends as '{end}': {((MigrationInfo)await receiver.Ask(new GetMigration())).Problem}");
+                if (end != "waits")
+                {
+                    await receiver.DisposeAsync();
+                    receiver = null;
+                }
+            }
+        }
+        finally
+        {
+            await (receiver?.DisposeAsync() ?? ValueTask.CompletedTask);
+        }
+
+        output.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"[figure] fuzz {what}: seed {seed}, numbers {first} to {number - 1}, "
+                + $"{string.Join(", ", ends.Select(e => $"{e.Key} {e.Value}"))}, "
+                + $"{Environment.WorkingSet >> 20} MiB, {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s"));
+        Assert.True(ends.GetValueOrDefault("waits") > (number - first) / 4);
+    }
+
+    /// <summary>Has a receiver wait at an address.</summary>
+    /// <returns>The port, where it is one of TCP; else 0.</returns>
+    public static async Task<int> ReceiveAsync(VmSession receiver, string uri, string name)
+    {
+        IProtocolMessage answer = await receiver.Ask(new ReceiveMigration(uri));
+        string address = answer is MigrationStarted started ? started.Address : throw new InvalidOperationException($"{name}: {answer}");
+        return int.TryParse(address.Split(':')[^1], CultureInfo.InvariantCulture, out int port) ? port : 0;
     }
 
     private static VmSession NewVm() => new(
@@ -55,7 +110,7 @@ internal static class FuzzedReceiver
     private static async Task SetAsync(VmSession vm, MigrationCapability[] capabilities) => Assert.IsType<MigrationCommandDone>(
         await vm.Ask(new SetMigrationCapabilities(capabilities, [.. capabilities.Select(_ => true)])));
 
-    public static async Task<VmSession> WaitingAsync(params MigrationCapability[] capabilities)
+    private static async Task<VmSession> WaitingAsync(params MigrationCapability[] capabilities)
     {
         VmSession vm = NewVm();
         Assert.Equal(new VmStatus(VmRunState.InMigrate, ""), await vm.Ask(new PrepareIncoming()));
@@ -64,7 +119,7 @@ internal static class FuzzedReceiver
     }
 
     /// <summary>How it ended for the receiver.</summary>
-    public static async Task<string> JudgeAsync(VmSession receiver, string name)
+    private static async Task<string> JudgeAsync(VmSession receiver, string name)
     {
         using var patience = new CancellationTokenSource(Patience.Limit);
         MigrationInfo info;

@@ -1,6 +1,4 @@
 using System.Buffers.Binary;
-using System.Diagnostics;
-using System.Globalization;
 using System.Net.Sockets;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation;
@@ -33,9 +31,9 @@ public sealed class MigrationChannelFuzzTests(ITestOutputHelper output) : IDispo
     public async Task Whatever_comes_by_channels_ends_in_one_line()
     {
         Sent[][] good = Spread(MigrationRecords.Split(await RecordAsync(Path.Combine(_folder, "stream"))));
-        await FuzzAsync("channels", MigrationCapability.Multifd, async (receiver, right, random, name) =>
+        await FuzzAsync(output, "channels", ShortRun, ProveEvery, [MigrationCapability.Multifd], async (receiver, right, random, name) =>
         {
-            int port = int.Parse((await ReceiveAsync(receiver, "tcp:127.0.0.1:0", name)).Split(':')[^1], CultureInfo.InvariantCulture);
+            int port = await ReceiveAsync(receiver, "tcp:127.0.0.1:0", name);
             byte[][] links = right ? [.. good.Select(MigrationRecords.Join)] : Spoil(good, random);
             var sending = new List<Task>();
             foreach (byte[] bytes in links)
@@ -64,58 +62,13 @@ public sealed class MigrationChannelFuzzTests(ITestOutputHelper output) : IDispo
     {
         string path = Path.Combine(_folder, "saved");
         byte[] good = await RecordAsync(path, MigrationCapability.MappedRam);
-        await FuzzAsync("mapped files", MigrationCapability.MappedRam, async (receiver, right, random, name) =>
+        await FuzzAsync(output, "mapped files", ShortRun, ProveEvery, [MigrationCapability.MappedRam], async (receiver, right, random, name) =>
         {
             // A guest may still run from the one before.
             File.Delete(path);
             await File.WriteAllBytesAsync(path, right ? good : Spoil(good, random));
             await ReceiveAsync(receiver, $"file:{path}", name);
         });
-    }
-
-    private async Task FuzzAsync(string what, MigrationCapability capability, Func<VmSession, bool, Random, string, Task> send)
-    {
-        (double? seconds, int seed, int first) = Run();
-        var ends = new SortedDictionary<string, int>();
-        long start = Stopwatch.GetTimestamp();
-        int number = first;
-        VmSession? receiver = null;
-        try
-        {
-            for (; seconds == null ? number - first < ShortRun : Stopwatch.GetElapsedTime(start).TotalSeconds < seconds; number++)
-            {
-                var random = new Random(unchecked((seed * 1_000_003) + number));
-                string name = $"seed {seed}, number {number}";
-                receiver ??= await WaitingAsync(capability);
-                bool right = number % ProveEvery == ProveEvery - 1;
-                await send(receiver, right, random, name);
-                string end = await JudgeAsync(receiver, name);
-                ends[end] = ends.GetValueOrDefault(end) + 1;
-                Assert.True(!right || end == "running",
-                    $"{name}: what is right ends as '{end}': {((MigrationInfo)await receiver.Ask(new GetMigration())).Problem}");
-                if (end != "waits")
-                {
-                    await receiver.DisposeAsync();
-                    receiver = null;
-                }
-            }
-        }
-        finally
-        {
-            await (receiver?.DisposeAsync() ?? ValueTask.CompletedTask);
-        }
-
-        output.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"[figure] fuzz {what}: seed {seed}, numbers {first} to {number - 1}, "
-                + $"{string.Join(", ", ends.Select(e => $"{e.Key} {e.Value}"))}, {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s"));
-        Assert.True(ends.GetValueOrDefault("waits") > (number - first) / 4);
-    }
-
-    private static async Task<string> ReceiveAsync(VmSession receiver, string uri, string name)
-    {
-        IProtocolMessage answer = await receiver.Ask(new ReceiveMigration(uri));
-        return answer is MigrationStarted started ? started.Address : throw new InvalidOperationException($"{name}: {answer}");
     }
 
     private static async Task SendAsync(Socket socket, byte[] bytes, Task before)

@@ -1,8 +1,5 @@
 using System.Buffers.Binary;
-using System.Diagnostics;
-using System.Globalization;
 using System.Net.Sockets;
-using Vmm.Actors.Protocol;
 using Vmm.Emulation;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.Migration;
@@ -14,71 +11,35 @@ namespace Vmm.Host.Tests.Migration;
 
 /// <summary>
 /// A receiver, with all its actors, whose senders mean no good: streams that are damaged, cut, mixed up, forged with right checksums, too
-/// long, or no streams at all. Each ends in one line and leaves the receiver waiting; what is taken for a guest is one. A short run of a
-/// fixed seed; with <c>VMM_FUZZ_SECONDS=600</c> as many seconds, from a random seed or from <c>VMM_FUZZ_SEED</c>; <c>VMM_FUZZ_FIRST</c> is
-/// the number of the first stream.
+/// long, or no streams at all. Each ends in one line and leaves the receiver waiting; what is taken for a guest is one.
 /// </summary>
 public sealed class MigrationFuzzTests(ITestOutputHelper output) : IDisposable
 {
     private const int ShortRun = 300;
-
-    // So often a receiver that has seen bad streams must take a good one.
     private const int ProveEvery = 50;
 
     private readonly string _folder = Directory.CreateTempSubdirectory("vmm-fuzz-").FullName;
-    private readonly SortedDictionary<string, int> _ends = [];
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
     [Fact]
     public async Task Whatever_a_sender_sends_ends_in_one_line_and_the_next_one_is_taken()
     {
-        (double? seconds, int seed, int first) = Run();
         byte[] good = await RecordAsync(Path.Combine(_folder, "stream"));
         Sent[] records = MigrationRecords.Split(good);
-        long start = Stopwatch.GetTimestamp();
-        int stream = first;
-        VmSession? receiver = null;
-        try
+        await FuzzAsync(output, "migration", ShortRun, ProveEvery, [], (receiver, right, random, name) =>
         {
-            for (; seconds == null ? stream - first < ShortRun : Stopwatch.GetElapsedTime(start).TotalSeconds < seconds; stream++)
-            {
-                var random = new Random(unchecked((seed * 1_000_003) + stream));
-                string name = $"seed {seed}, stream {stream}";
-                receiver ??= await WaitingAsync();
-                bool right = stream % ProveEvery == ProveEvery - 1;
-                byte[] bytes = right ? Whole(good) : Spoil(good, records, random);
-                await SendAsync(receiver, bytes, listens: right || random.Next(4) != 0, random, name);
-                string end = await JudgeAsync(receiver, name);
-                _ends[end] = _ends.GetValueOrDefault(end) + 1;
-                Assert.True(!right || end == "running", $"{name}: a good stream ends as '{end}'");
-                if (end != "waits")
-                {
-                    await receiver.DisposeAsync();
-                    receiver = null;
-                }
-            }
-        }
-        finally
-        {
-            await (receiver?.DisposeAsync() ?? ValueTask.CompletedTask);
-        }
-
-        output.WriteLine(string.Create(
-            CultureInfo.InvariantCulture,
-            $"[figure] fuzz migration: seed {seed}, streams {first} to {stream - 1}, "
-                + $"{string.Join(", ", _ends.Select(e => $"{e.Key} {e.Value}"))}, "
-                + $"{Environment.WorkingSet >> 20} MiB, {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s"));
-        Assert.True(_ends.GetValueOrDefault("waits") > (stream - first) / 2);
+            byte[] bytes = right ? Whole(good) : Spoil(good, records, random);
+            return SendAsync(receiver, bytes, listens: right || random.Next(4) != 0, random, name);
+        });
     }
 
     // Sends it, in pieces. A sender that listens reads what is answered until the receiver closes the link.
     private static async Task SendAsync(VmSession receiver, byte[] bytes, bool listens, Random random, string name)
     {
-        IProtocolMessage answer = await receiver.Ask(new ReceiveMigration("tcp:127.0.0.1:0"));
-        Assert.True(answer is MigrationStarted, $"{name}: {answer}");
+        int port = await ReceiveAsync(receiver, "tcp:127.0.0.1:0", name);
         using var socket = new Socket(SocketType.Stream, ProtocolType.Tcp);
-        await socket.ConnectAsync("127.0.0.1", int.Parse(((MigrationStarted)answer).Address.Split(':')[^1], CultureInfo.InvariantCulture));
+        await socket.ConnectAsync("127.0.0.1", port);
         using var patience = new CancellationTokenSource(Patience.Limit);
         try
         {

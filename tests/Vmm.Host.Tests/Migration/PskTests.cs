@@ -3,13 +3,13 @@ using System.Text;
 using Vmm.Actors.Migration;
 using Vmm.Host.Migration;
 using Vmm.Host.Options;
+using static Vmm.Host.Tests.Migration.TlsLink;
 
 namespace Vmm.Host.Tests.Migration;
 
 /// <summary>Links with a key that both sides have: between two of ours, and with OpenSSL at either end.</summary>
 public sealed class PskTests : IDisposable
 {
-    private const string Address = "tcp:127.0.0.1:0";
     private const string Key = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
     private const string OtherKey = "fedcba9876543210fedcba9876543210fedcba9876543210fedcba9876543210";
 
@@ -35,27 +35,6 @@ public sealed class PskTests : IDisposable
     private MigrationTransport Receiver(string keys = $"anna:{OtherKey}\nqemu:{Key}\n") => Load(Folder(keys), "server");
 
     private MigrationTransport Sender(string keys = $"qemu:{Key}\n", string more = "") => Load(Folder(keys), "client", more);
-
-    private static async Task<(object Sender, object Receiver)> LinkAsync(MigrationTransport sender, MigrationTransport receiver)
-    {
-        await using IMigrationListener listener = receiver.Parse(Address, "tls", "").Listen();
-        Task<Stream> accepting = listener.AcceptAsync(CancellationToken.None);
-        Task<Stream> connecting = sender.Parse(listener.Address, "tls", "").ConnectAsync(CancellationToken.None);
-        return (await ResultAsync(connecting), await ResultAsync(accepting));
-    }
-
-    private static async Task<object> ResultAsync(Task<Stream> opening)
-    {
-        try
-        {
-            return await opening.WaitAsync(Patience.Limit);
-        }
-        catch (IOException e)
-        {
-            Assert.DoesNotContain('\n', e.Message);
-            return e.Message;
-        }
-    }
 
     [Fact]
     public async Task Both_sides_with_one_key_talk_both_ways_at_once()

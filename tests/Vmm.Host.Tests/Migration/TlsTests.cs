@@ -3,14 +3,13 @@ using System.Text;
 using Vmm.Actors.Migration;
 using Vmm.Host.Migration;
 using Vmm.Host.Options;
+using static Vmm.Host.Tests.Migration.TlsLink;
 
 namespace Vmm.Host.Tests.Migration;
 
 /// <summary>Links that are encrypted, with certificates of every kind of wrongness: each ends both sides in one line.</summary>
 public sealed class TlsTests : IDisposable
 {
-    private const string Address = "tcp:127.0.0.1:0";
-
     private readonly TestCertificates _ours = new();
     private readonly TestCertificates _others = new();
 
@@ -18,29 +17,6 @@ public sealed class TlsTests : IDisposable
     {
         _ours.Dispose();
         _others.Dispose();
-    }
-
-    // The streams of both sides, or what each side says instead.
-    private static async Task<(object Sender, object Receiver)> LinkAsync(
-        MigrationTransport sender, MigrationTransport receiver, string hostname = "", string senderCreds = "tls")
-    {
-        await using IMigrationListener listener = receiver.Parse(Address, "tls", "").Listen();
-        Task<Stream> accepting = listener.AcceptAsync(CancellationToken.None);
-        Task<Stream> connecting = sender.Parse(listener.Address, senderCreds, hostname).ConnectAsync(CancellationToken.None);
-        return (await ResultAsync(connecting), await ResultAsync(accepting));
-    }
-
-    private static async Task<object> ResultAsync(Task<Stream> opening)
-    {
-        try
-        {
-            return await opening.WaitAsync(Patience.Limit);
-        }
-        catch (IOException e)
-        {
-            Assert.DoesNotContain('\n', e.Message);
-            return e.Message;
-        }
     }
 
     private MigrationTransport Receiver(string host = "127.0.0.1", string more = "") =>
