@@ -17,14 +17,20 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     private const Feature Armv82 = Feature.Crc32 | Crypto | Feature.Lse | Feature.Rdm | Feature.Lrcpc | Feature.DotProd
         | Feature.Fp16 | Feature.Pan | Feature.Uao | Feature.Dpb | Feature.Ssbs | Feature.Csv | Feature.Granule16K;
 
+    // What `max` has beyond Neoverse N1.
+    private const Feature Max = Armv82 | Feature.E0pd | Feature.Rng | Feature.FlagM | Feature.FlagM2 | Feature.Dit | Feature.Sb
+        | Feature.Specres | Feature.Dgh | Feature.Wfxt | Feature.Cssc | Feature.Hbc | Feature.Lrcpc2 | Feature.Frintts | Feature.Jscvt
+        | Feature.Ecv | Feature.Fhm | Feature.Fcma | Feature.Bf16 | Feature.I8mm | Feature.Sha512 | Feature.Sha3 | Feature.Sm3
+        | Feature.Sm4 | Feature.Ttl | Feature.Ets | Feature.Mops;
+
     /// <summary>All models. <c>host</c> is the one with the most features.</summary>
     public static IReadOnlyList<CpuModel> All { get; } =
     [
         new("cortex-a57", 0x411F_D070, 44, Feature.Crc32 | Crypto, CpuCache.CortexA57),
         new("cortex-a72", 0x410F_D083, 44, Feature.Crc32 | Crypto, CpuCache.CortexA72),
         new("neoverse-n1", 0x414F_D0C1, 48, Armv82, CpuCache.NeoverseN1),
-        new("max", 0x000F_0510, 48, Armv82 | Feature.E0pd | Feature.Rng, CpuCache.NeoverseN1),
-        new("host", 0x000F_0510, 48, Armv82 | Feature.E0pd | Feature.Rng, CpuCache.NeoverseN1),
+        new("max", 0x000F_0510, 48, Max, CpuCache.NeoverseN1),
+        new("host", 0x000F_0510, 48, Max, CpuCache.NeoverseN1),
     ];
 
     /// <summary>Whether the model has all of the features.</summary>

@@ -50,7 +50,9 @@ public unsafe struct CpuState
     /// <summary>Translated code: the flags between blocks in the form of the host, valid only while it runs.</summary>
     public uint HostFlags;
 
-    /// <summary>Other bits of PSTATE at their positions in SPSR_EL1: M[4:0], DAIF 9:6, SSBS 12, IL 20, SS 21, PAN 22, UAO 23.</summary>
+    /// <summary>
+    /// Other bits of PSTATE at their positions in SPSR_EL1: M[4:0], DAIF 9:6, SSBS 12, IL 20, SS 21, PAN 22, UAO 23, DIT 24.
+    /// </summary>
     public uint Pstate;
 
     /// <summary>Translated code: entries by virtual address, for the current exception level and translation tables.</summary>

@@ -94,7 +94,7 @@ public sealed unsafe partial class VcpuCore
         s->SpsrEl1 = SavedPstate;
         s->ElrEl1 = returnAddress;
 
-        uint pstate = (old & Pstate.Pan) | Pstate.DaifMask | Pstate.ModeEl1h;
+        uint pstate = (old & (Pstate.Pan | Pstate.Dit)) | Pstate.DaifMask | Pstate.ModeEl1h;
         if (Has(Feature.Pan) && (s->SctlrEl1 & Sctlr.Span) == 0)
         {
             pstate |= Pstate.Pan;
@@ -157,7 +157,8 @@ public sealed unsafe partial class VcpuCore
         s->ExclusiveSize = 0;
         s->EventRegister = 1;
         uint kept = Pstate.DaifMask | Pstate.Il
-            | (Has(Feature.Pan) ? Pstate.Pan : 0) | (Has(Feature.Uao) ? Pstate.Uao : 0) | (Has(Feature.Ssbs) ? Pstate.Ssbs : 0);
+            | (Has(Feature.Pan) ? Pstate.Pan : 0) | (Has(Feature.Uao) ? Pstate.Uao : 0) | (Has(Feature.Ssbs) ? Pstate.Ssbs : 0)
+            | (Has(Feature.Dit) ? Pstate.Dit : 0);
         uint mode = spsr & Pstate.ModeMask;
         uint step = Debug.StepAfterReturn(spsr);
         _pstateReplacements++;

@@ -178,6 +178,13 @@ internal sealed unsafe class CaseGenerator(int seed)
 
     private static bool IsExclusiveGroup(uint word) => Field(word, 24, 6) == 0b001000;
 
+    // LDAPUR, STLUR.
+    private static bool IsOrderedGroup(uint word) => Field(word, 24, 6) == 0b011001 && Field(word, 10, 2) == 0;
+
+    // CPYFP, CPYP, SETP and their kin.
+    private static bool IsMemoryOperation(uint word) =>
+        Field(word, 27, 5) == 0b00011 && Field(word, 24, 2) == 1 && Field(word, 21, 1) == 0 && Field(word, 10, 2) == 1;
+
     private static bool IsStoreExclusive(uint word) =>
         IsExclusiveGroup(word) && Field(word, 22, 2) == 0 && (Field(word, 21, 1) == 0 || Field(word, 31, 1) == 1);
 
@@ -236,9 +243,20 @@ internal sealed unsafe class CaseGenerator(int seed)
         uint rn = Field(word, 5);
         bool vector = Field(word, 26, 1) != 0;
         uint size = Field(word, 30, 2);
+        if (IsMemoryOperation(word))
+        {
+            AimOperation(word, ref r);
+            return;
+        }
+
         if (IsExclusiveGroup(word))
         {
             target &= ~15ul;
+        }
+        else if (IsOrderedGroup(word))
+        {
+            // QEMU has FEAT_LSE2, and executes these also where they are misaligned.
+            target = (target & ~15ul) - (ulong)((long)(int)(word << 11) >> 23);
         }
         else if (IsPair(word))
         {
@@ -278,6 +296,29 @@ internal sealed unsafe class CaseGenerator(int seed)
         {
             r.X[rn] = target;
         }
+    }
+
+    // Copies and sets within the window; what the main parts do begins at the page of the window, and reads a page that nothing writes.
+    private void AimOperation(uint word, ref OracleRecord r)
+    {
+        uint kind = Field(word, 22, 2);
+        bool set = kind == 3;
+        uint stage = set ? Field(word, 14, 2) : kind;
+        ulong size = (ulong)_random.Next(stage == 1 ? 64 : 48);
+        ulong to = OracleRecord.Window + (stage == 1 ? size & 15 : 64 + (ulong)_random.Next(64));
+        ulong from = stage == 1 ? OracleRecord.Window + 0x10_0000 : OracleRecord.Window + 40 + (ulong)_random.Next(112);
+        size += stage == 1 ? 4096ul : 0;
+        bool forward = stage != 0 && (set || Field(word, 26, 1) == 0 || _random.Next(2) == 0);
+        r.X[Field(word, 0) % 31] = forward ? to + size : to;
+        if (!set)
+        {
+            r.X[Field(word, 16) % 31] = forward ? from + size : from;
+        }
+
+        r.X[Field(word, 5) % 31] = forward ? 0 - size : size;
+
+        // C is the option, which is seldom the wrong one.
+        r.Pstate &= _random.Next(8) == 0 ? ulong.MaxValue : ~(1ul << 29);
     }
 
     // Gives the offset register a small value; returns its contribution.

@@ -46,7 +46,7 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         s->MairEl1 = 0xFF;
         s->TcrEl1 = 25 | (1ul << 23) | (1ul << 37);
         s->Ttbr0El1 = TableAddress;
-        s->SctlrEl1 = Sctlr.Reset | Sctlr.M | Sctlr.Uci | Sctlr.Uct | Sctlr.Dze | Sctlr.NTwe | Sctlr.NTwi;
+        s->SctlrEl1 = Sctlr.Reset | Sctlr.M | Sctlr.Uci | Sctlr.Uct | Sctlr.Dze | Sctlr.MscEn | Sctlr.NTwe | Sctlr.NTwi;
         s->CpacrEl1 = 3 << 20;
         _core.Mmu.SwitchContext();
 
@@ -190,7 +190,7 @@ internal sealed unsafe class EngineUnderTest : IDisposable
     {
         const uint alignmentFault = 0x21;
         uint exceptionClass = (uint)(esr >> 26);
-        return exceptionClass == ExceptionClass.Unknown ? OracleEnd.Undefined
+        return exceptionClass is ExceptionClass.Unknown or ExceptionClass.MemoryOperation ? OracleEnd.Undefined
             : exceptionClass == ExceptionClass.DataAbortLower ? ((esr & 0x3F) == alignmentFault ? OracleEnd.Bus : OracleEnd.Fault)
             : OracleEnd.Done;
     }

@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 
 namespace Vmm.Emulation.Tests.InstructionOracle;
 
-/// <summary>The independent implementation: oracle.c under <c>qemu-aarch64-static</c>.</summary>
+/// <summary>The independent implementation: oracle.c under QEMU's user mode.</summary>
 internal sealed class QemuPeer : IDisposable
 {
     public const int MaximumCases = 4096;
@@ -37,7 +37,8 @@ internal sealed class QemuPeer : IDisposable
             Assert.Equal(0, compiler.ExitCode);
         }
 
-        _process = Process.Start(new ProcessStartInfo("qemu-aarch64-static", ["-cpu", "max,sve=off,sme=off,pauth=off", _program])
+        _process = Process.Start(new ProcessStartInfo(
+            RecentQemu.User[0], [.. RecentQemu.User[1..], "-cpu", "max,sve=off,sme=off,pauth=off", _program])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,

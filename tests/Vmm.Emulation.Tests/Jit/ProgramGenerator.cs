@@ -27,7 +27,7 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
         && r.Mnemonic != "FCVTZS, FCVTZU (scalar, fixed-point by shift) H");
 
     private static readonly int[] s_memory = Rows(r =>
-        r.AccessesMemory && !IsExclusive(r) && !r.Mnemonic.Contains("literal", StringComparison.Ordinal));
+        r.AccessesMemory && !IsExclusive(r) && !IsOperation(r) && !r.Mnemonic.Contains("literal", StringComparison.Ordinal));
 
     // At a base register and a constant.
     private static readonly int[] s_near = Rows(r => r.Mnemonic.Split(' ')[0] is "LDR" or "STR"
@@ -96,7 +96,7 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
                     AddItem(Accesses());
                     break;
                 case 22:
-                    AddItem(Exclusive());
+                    AddItem(Random.Next(3) == 0 ? CopyOrSet() : Exclusive());
                     break;
                 case 23:
                     AddItem(SystemInstruction());
@@ -212,9 +212,11 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
         uint top = (word >> 24) & 0x3F;
         bool exclusiveGroup = top == 0b001000;
         bool atomic = (top & 0b111011) == 0b111000 && ((word >> 21) & 1) != 0 && ((word >> 10) & 3) == 0;
+        bool ordered = top == 0b011001;
         bool registerOffset = (top & 0b111011) == 0b111000 && ((word >> 21) & 1) != 0 && ((word >> 10) & 3) == 2;
+        bool mustAlign = exclusiveGroup || atomic || ordered;
         bool structure = (top & 0b111110) == 0b001100;
-        var words = new List<uint>(MakePointer(aligned: exclusiveGroup || atomic ? forQemu || Random.Next(8) != 0 : Random.Next(3) == 0));
+        var words = new List<uint>(MakePointer(aligned: mustAlign ? forQemu || Random.Next(8) != 0 : Random.Next(3) == 0));
         if ((top & 0b111010) == 0b101000)
         {
             // Pairs: offsets of at most three.
@@ -223,6 +225,11 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
         else if ((top & 0b111011) == 0b111001)
         {
             word &= ~(0xFFCu << 10);
+        }
+        else if (ordered)
+        {
+            // No offset, or one of 16.
+            word &= ~(0x1EFu << 12);
         }
         else if (registerOffset)
         {
@@ -318,6 +325,22 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
         ];
     }
 
+    // A copy near by, or a set, of up to 63 bytes: X25 = X26 and an offset, X24 = the size, and the three instructions.
+    private uint[] CopyOrSet()
+    {
+        uint registers = (Second << 16) | (Third << 5) | Pointer;
+        uint[] make =
+        [
+            .. MakePointer(aligned: false, reach: 32), 0x9100_0000 | ((uint)Random.Next(48) << 10) | (Pointer << 5) | Second,
+            0xD280_0000 | ((uint)Random.Next(64) << 5) | Third,
+        ];
+        uint copy = 0x1900_0400 | ((uint)Random.Next(2) << 26) | registers;
+        uint set = 0x19C0_0400 | registers;
+        return Random.Next(3) == 0
+            ? [.. make, set, set | (1 << 14), set | (2 << 14)]
+            : [.. make, copy, copy | (1 << 22), copy | (2 << 22)];
+    }
+
     // NZCV, FPSR and FPCR; DC ZVA.
     private uint[] SystemInstruction()
     {
@@ -404,6 +427,8 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
         return verb.StartsWith("LDX", StringComparison.Ordinal) || verb.StartsWith("LDAX", StringComparison.Ordinal)
             || verb.StartsWith("STX", StringComparison.Ordinal) || verb.StartsWith("STLX", StringComparison.Ordinal);
     }
+
+    private static bool IsOperation(EncodingRow row) => row.Operation is >= Operation.Cpyfp and <= Operation.Sete;
 
     private static bool IsPlain(EncodingRow row) => !row.AccessesMemory && !row.IsSystem && !row.May(Effects.Jump);
 

@@ -14,6 +14,7 @@ public sealed unsafe class CpuModelTests
     private const string Dfr0 = "ID_AA64DFR0_EL1";
     private const string Isar0 = "ID_AA64ISAR0_EL1";
     private const string Isar1 = "ID_AA64ISAR1_EL1";
+    private const string Isar2 = "ID_AA64ISAR2_EL1";
     private const string Mmfr0 = "ID_AA64MMFR0_EL1";
     private const string Mmfr1 = "ID_AA64MMFR1_EL1";
     private const string Mmfr2 = "ID_AA64MMFR2_EL1";
@@ -23,6 +24,7 @@ public sealed unsafe class CpuModelTests
     private static readonly Dictionary<string, uint> Reads = new()
     {
         [Pfr0] = 0xD538_0405, [Pfr1] = 0xD538_0425, [Dfr0] = 0xD538_0505, [Isar0] = 0xD538_0605, [Isar1] = 0xD538_0625,
+        [Isar2] = 0xD538_0645,
         [Mmfr0] = 0xD538_0705, [Mmfr1] = 0xD538_0725, [Mmfr2] = 0xD538_0745,
     };
 
@@ -36,7 +38,7 @@ public sealed unsafe class CpuModelTests
         (Pfr0, 28, 1, "RAS", [0xD538_5305]),
         (Pfr0, 32, 1, "SVE", [0x04BF_5020, 0x2538_C020]),
         (Pfr0, 44, 1, "AMU", [0xD53B_D205]),
-        (Pfr0, 48, 1, "DIT", [0xD53B_42A5]),
+        (Pfr0, 48, 1, "DIT", [0xD53B_42A5, 0xD503_415F]),
         (Pfr1, 4, 2, "MRS and MSR of SSBS", [0xD53B_42C5, 0xD503_413F]),
         (Pfr1, 8, 1, "MTE", [0x9180_0420, 0x9AC0_1020]),
         (Pfr1, 24, 1, "SME", [0xD53B_4245]),
@@ -72,6 +74,10 @@ public sealed unsafe class CpuModelTests
         (Isar1, 40, 1, "SPECRES", [0xD50B_7380]),
         (Isar1, 44, 1, "BF16", [0x2E42_FC20, 0x1E63_4020]),
         (Isar1, 52, 1, "I8MM", [0x4E82_A420]),
+        (Isar2, 0, 2, "WFxT", [0xD503_1000, 0xD503_1021]),
+        (Isar2, 16, 1, "MOPS", [0x1901_0440, 0x19C1_0440]),
+        (Isar2, 20, 1, "BC.cond", [0x5400_0030]),
+        (Isar2, 52, 1, "CSSC", [0xDAC0_2020, 0x91C0_0420, 0x1AC2_6C20]),
         (Mmfr0, 60, 1, "ECV", [0xD53B_E0C5]),
         (Mmfr1, 16, 1, "LOR", [0xD538_A4E5]),
         (Mmfr1, 20, 1, "PAN", [0xD500_419F, 0xD538_4265]),
@@ -143,8 +149,8 @@ public sealed unsafe class CpuModelTests
     [InlineData("cortex-a72", 0x410F_D083u, 0x0000_0011ul, 0ul, 0x0001_1120ul, 0ul, 0x0000_0124ul, 0ul, 0ul)]
     [InlineData("neoverse-n1", 0x414F_D0C1u, 0x1100_0000_0011_0011ul, 0x20ul, 0x1000_1021_1120ul,
         0x0010_0001ul, 0x0010_0125ul, 0x0020_0000ul, 0x10ul)]
-    [InlineData("max", 0x000F_0510u, 0x1100_0000_0011_0011ul, 0x20ul, 0x1000_1000_1021_1120ul,
-        0x0010_0001ul, 0x0010_0125ul, 0x0020_0000ul, 0x1000_0000_0000_0010ul)]
+    [InlineData("max", 0x000F_0510u, 0x1101_0000_0011_0011ul, 0x20ul, 0x1021_1111_1021_2120ul,
+        0x0011_1111_0021_1001ul, 0x1000_0000_0010_0125ul, 0x0020_0020_0000ul, 0x1001_0000_0000_0010ul)]
     public void Model_is_what_its_name_says(
         string model, uint midr, ulong pfr0, ulong pfr1, ulong isar0, ulong isar1, ulong mmfr0, ulong mmfr1, ulong mmfr2)
     {

@@ -12,18 +12,23 @@ public static class EncodingTable
     [
         .. DataProcessingImmediate.Rows,
         .. DataProcessingRegister.Rows,
+        .. FlagsAndMinMax.Rows,
         .. Branches.Rows,
         .. SystemTable.Rows,
         .. LoadsAndStores.Rows,
         .. ExclusivesAndAtomics.Rows,
+        .. OrderedAccesses.Rows,
+        .. MemoryCopyAndSet.Rows,
         .. ScalarFloatingPoint.Rows,
         .. SimdFloatingPoint.Rows,
+        .. FloatingPointExtensions.Rows,
         .. SimdLoadsAndStores.Rows,
         .. SimdStructureLoadsAndStores.Rows,
         .. SimdInteger.Rows,
         .. SimdShift.Rows,
         .. SimdMove.Rows,
         .. SimdCryptography.Rows,
+        .. SimdMatrices.Rows,
     ];
 
     // Row indexes by bits 31:21 of the word.

@@ -2,61 +2,133 @@ namespace Vmm.Emulation.Cpu.Decoding;
 
 /// <summary>The architectural features beyond base Armv8.0-A. An encoding requires one; a CPU model has a set of them.</summary>
 [Flags]
-public enum Feature
+public enum Feature : ulong
 {
     None = 0,
 
     /// <summary>FEAT_CRC32.</summary>
-    Crc32 = 1 << 0,
+    Crc32 = 1ul << 0,
 
     /// <summary>FEAT_LSE: atomic memory operations.</summary>
-    Lse = 1 << 1,
+    Lse = 1ul << 1,
 
     /// <summary>FEAT_RDM: SQRDMLAH and SQRDMLSH.</summary>
-    Rdm = 1 << 2,
+    Rdm = 1ul << 2,
 
     /// <summary>FEAT_LRCPC: LDAPR.</summary>
-    Lrcpc = 1 << 3,
+    Lrcpc = 1ul << 3,
 
     /// <summary>FEAT_DotProd.</summary>
-    DotProd = 1 << 4,
+    DotProd = 1ul << 4,
 
     /// <summary>FEAT_FP16: half-precision arithmetic.</summary>
-    Fp16 = 1 << 5,
+    Fp16 = 1ul << 5,
 
     /// <summary>FEAT_AES.</summary>
-    Aes = 1 << 6,
+    Aes = 1ul << 6,
 
     /// <summary>FEAT_PMULL: 64-bit polynomial multiply.</summary>
-    Pmull = 1 << 7,
+    Pmull = 1ul << 7,
 
     /// <summary>FEAT_SHA1.</summary>
-    Sha1 = 1 << 8,
+    Sha1 = 1ul << 8,
 
     /// <summary>FEAT_SHA256.</summary>
-    Sha256 = 1 << 9,
+    Sha256 = 1ul << 9,
 
     /// <summary>FEAT_PAN.</summary>
-    Pan = 1 << 10,
+    Pan = 1ul << 10,
 
     /// <summary>FEAT_UAO.</summary>
-    Uao = 1 << 11,
+    Uao = 1ul << 11,
 
     /// <summary>FEAT_DPB: DC CVAP.</summary>
-    Dpb = 1 << 12,
+    Dpb = 1ul << 12,
 
     /// <summary>FEAT_SSBS2: MRS/MSR SSBS.</summary>
-    Ssbs = 1 << 13,
+    Ssbs = 1ul << 13,
 
     /// <summary>FEAT_E0PD.</summary>
-    E0pd = 1 << 14,
+    E0pd = 1ul << 14,
 
     /// <summary>FEAT_CSV2 and FEAT_CSV3.</summary>
-    Csv = 1 << 15,
+    Csv = 1ul << 15,
 
     /// <summary>FEAT_TGran16K: translation granules of 16 KiB.</summary>
-    Granule16K = 1 << 16,
+    Granule16K = 1ul << 16,
 
     /// <summary>FEAT_RNG: RNDR and RNDRRS.</summary>
-    Rng = 1 << 17,
+    Rng = 1ul << 17,
+
+    /// <summary>FEAT_FlagM: CFINV, RMIF, SETF8 and SETF16.</summary>
+    FlagM = 1ul << 18,
+
+    /// <summary>FEAT_FlagM2: AXFLAG and XAFLAG.</summary>
+    FlagM2 = 1ul << 19,
+
+    /// <summary>FEAT_DIT: PSTATE.DIT.</summary>
+    Dit = 1ul << 20,
+
+    /// <summary>FEAT_SB: the speculation barrier.</summary>
+    Sb = 1ul << 21,
+
+    /// <summary>FEAT_SPECRES: CFP, DVP and CPP RCTX.</summary>
+    Specres = 1ul << 22,
+
+    /// <summary>FEAT_DGH: the data gathering hint.</summary>
+    Dgh = 1ul << 23,
+
+    /// <summary>FEAT_WFxT: WFET and WFIT.</summary>
+    Wfxt = 1ul << 24,
+
+    /// <summary>FEAT_CSSC: ABS, CNT, CTZ, SMAX, SMIN, UMAX and UMIN of general registers.</summary>
+    Cssc = 1ul << 25,
+
+    /// <summary>FEAT_HBC: BC.cond.</summary>
+    Hbc = 1ul << 26,
+
+    /// <summary>FEAT_LRCPC2: LDAPUR and STLUR.</summary>
+    Lrcpc2 = 1ul << 27,
+
+    /// <summary>FEAT_FRINTTS: FRINT32X, FRINT32Z, FRINT64X and FRINT64Z.</summary>
+    Frintts = 1ul << 28,
+
+    /// <summary>FEAT_JSCVT: FJCVTZS.</summary>
+    Jscvt = 1ul << 29,
+
+    /// <summary>FEAT_ECV without its part for EL2: CNTPCTSS_EL0 and CNTVCTSS_EL0.</summary>
+    Ecv = 1ul << 30,
+
+    /// <summary>FEAT_FHM: FMLAL and FMLSL.</summary>
+    Fhm = 1ul << 31,
+
+    /// <summary>FEAT_FCMA: FCADD and FCMLA.</summary>
+    Fcma = 1ul << 32,
+
+    /// <summary>FEAT_BF16.</summary>
+    Bf16 = 1ul << 33,
+
+    /// <summary>FEAT_I8MM.</summary>
+    I8mm = 1ul << 34,
+
+    /// <summary>FEAT_SHA512.</summary>
+    Sha512 = 1ul << 35,
+
+    /// <summary>FEAT_SHA3.</summary>
+    Sha3 = 1ul << 36,
+
+    /// <summary>FEAT_SM3.</summary>
+    Sm3 = 1ul << 37,
+
+    /// <summary>FEAT_SM4.</summary>
+    Sm4 = 1ul << 38,
+
+    /// <summary>FEAT_TTL: TLBI takes a hint of the level. It is ignored.</summary>
+    Ttl = 1ul << 39,
+
+    /// <summary>FEAT_ETS2: the order of translation faults. They are always taken in it.</summary>
+    Ets = 1ul << 40,
+
+    /// <summary>FEAT_MOPS: memory copies and sets.</summary>
+    Mops = 1ul << 41,
 }

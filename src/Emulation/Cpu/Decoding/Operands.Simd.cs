@@ -167,6 +167,13 @@ public static unsafe partial class Operands
         op->Imm = Field(op, 11, 4);
     }
 
+    /// <summary>XAR: Shift is the rotation to the right.</summary>
+    public static void VectorRotation(Op* op)
+    {
+        VectorRegisters(op);
+        op->Shift = (byte)Field(op, 10, 6);
+    }
+
     /// <summary>TBL, TBX: the number of table bytes in Imm.</summary>
     public static void VectorTable(Op* op)
     {

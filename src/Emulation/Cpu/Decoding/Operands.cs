@@ -244,6 +244,32 @@ public static unsafe partial class Operands
         op->Imm = (ulong)(Bits(op->Word, 19, 2) == 1 ? SystemOperations.Find(key) : SystemRegisterTable.Find(key));
     }
 
+    /// <summary>WFET, WFIT: Rn = Rt.</summary>
+    public static void Timeout(Op* op) => op->Rn = Source(op->Word, 0);
+
+    /// <summary>RMIF, SETF8, SETF16: Rn, Shift = imm6 and Extra = the mask.</summary>
+    public static void FlagsOfRegister(Op* op)
+    {
+        op->Rn = Source(op->Word, 5);
+        op->Shift = (byte)Bits(op->Word, 15, 6);
+        op->Extra = (byte)Bits(op->Word, 0, 4);
+    }
+
+    /// <summary>SMAX, SMIN (immediate): Rd, Rn, Imm = imm8 with its sign.</summary>
+    public static void SignedImmediate8(Op* op)
+    {
+        UnsignedImmediate8(op);
+        op->Imm = (ulong)SignExtend((uint)op->Imm, 8);
+    }
+
+    /// <summary>UMAX, UMIN (immediate): Rd, Rn, Imm = imm8.</summary>
+    public static void UnsignedImmediate8(Op* op)
+    {
+        op->Rd = Destination(op->Word, 0);
+        op->Rn = Source(op->Word, 5);
+        op->Imm = Bits(op->Word, 10, 8);
+    }
+
     /// <summary>A field of the word.</summary>
     public static uint Bits(uint word, int low, int count) => (word >> low) & ((1u << count) - 1);
 

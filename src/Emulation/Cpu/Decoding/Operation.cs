@@ -97,4 +97,12 @@ public enum Operation : ushort
     BicVectorImmediate32, MoviMvni16, OrrVectorImmediate16, BicVectorImmediate16, MoviMvniShiftingOnes, Movi8And64, Uzp1, Trn1, Zip1,
     Uzp2, Trn2, Zip2, Ext, Tbl, Tbx, Aese, Aesd, Aesmc, Aesimc, Sha1c, Sha1p, Sha1m, Sha1su0, Sha256h, Sha256h2, Sha256su1, Sha1h,
     Sha1su1, Sha256su0,
+    Sb, Wfet, Wfit, Cfinv, Xaflag, Axflag, Rmif, Setf8, Setf16, MsrDitImmediate, AbsGeneral, CntGeneral, Ctz, SmaxGeneral,
+    UmaxGeneral, SminGeneral, UminGeneral, SmaxImmediate, UmaxImmediate, SminImmediate, UminImmediate, Stlurb, Ldapurb, Ldapursb,
+    Stlurh, Ldapurh, Ldapursh, Stlur, Ldapur, Ldapursw, Frint32z, Frint32x, Frint64z, Frint64x, Frint32zVector, Frint32xVector,
+    Frint64zVector, Frint64xVector, Fjcvtzs, Fmlal, Fmlsl, Fmlal2, Fmlsl2, FmlalByElement, FmlslByElement, Fmlal2ByElement,
+    Fmlsl2ByElement, Fcmla, FcmlaHalf, Fcadd, FcaddHalf, FcmlaByElement, FcmlaByElementHalf, Bfcvt, Bfcvtn, Bfdot, BfdotByElement,
+    Bfmmla, Bfmlal, BfmlalByElement, Smmla, Ummla, Usmmla, Usdot, UsdotByElement, SudotByElement, Sha512h, Sha512h2, Sha512su0,
+    Sha512su1, Eor3, Bcax, Rax1, Xar, Sm3tt1a, Sm3tt1b, Sm3tt2a, Sm3tt2b, Sm3ss1, Sm3partw1, Sm3partw2, Sm4e, Sm4ekey,
+    Cpyfp, Cpyfm, Cpyfe, Cpyp, Cpym, Cpye, Setp, Setm, Sete,
 }

@@ -15,6 +15,7 @@ internal static class ExceptionClass
     public const uint DataAbortLower = 0x24;
     public const uint DataAbort = 0x25;
     public const uint SpAlignment = 0x26;
+    public const uint MemoryOperation = 0x27;
     public const uint BreakpointLower = 0x30;
     public const uint Breakpoint = 0x31;
     public const uint SoftwareStepLower = 0x32;

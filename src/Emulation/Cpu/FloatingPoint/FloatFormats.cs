@@ -23,6 +23,16 @@ internal readonly struct HalfFormat : IFloatFormat
     public static int Exponent => 5;
 }
 
+/// <summary>BFloat16: single precision without the lower half of its bits.</summary>
+internal readonly struct BrainFormat : IFloatFormat
+{
+    public static int Width => 16;
+
+    public static int Fraction => 7;
+
+    public static int Exponent => 8;
+}
+
 /// <summary>Single precision.</summary>
 internal readonly struct SingleFormat : IFloatFormat
 {

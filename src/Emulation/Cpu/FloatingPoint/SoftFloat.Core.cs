@@ -35,8 +35,12 @@ internal static partial class SoftFloat
         where F : struct, IFloatFormat =>
         Signed<F>(sign, ((ulong)(exponent + Bias<F>()) << F.Fraction) | (topFractionBit << (F.Fraction - 1)));
 
+    // Half precision is known by its exponent: BFloat16 is as wide.
+    private static bool IsHalf<F>()
+        where F : struct, IFloatFormat => F.Exponent == 5;
+
     private static bool Flushes<F>(uint fpcr)
-        where F : struct, IFloatFormat => (fpcr & (F.Width == 16 ? Fpcr.FlushHalf : Fpcr.Flush)) != 0;
+        where F : struct, IFloatFormat => (fpcr & (IsHalf<F>() ? Fpcr.FlushHalf : Fpcr.Flush)) != 0;
 
     /// <summary>FPUnpack. A flushed half-precision operand raises no Input Denormal.</summary>
     private static Unpacked Unpack<F>(ulong bits, uint fpcr, ref uint fpsr, bool alternative = false)
@@ -54,7 +58,7 @@ internal static partial class SoftFloat
 
             if (Flushes<F>(fpcr))
             {
-                fpsr |= F.Width == 16 ? 0 : Fpsr.InputDenormal;
+                fpsr |= IsHalf<F>() ? 0 : Fpsr.InputDenormal;
                 return new Unpacked(FloatKind.Zero, sign, 0, 0);
             }
 

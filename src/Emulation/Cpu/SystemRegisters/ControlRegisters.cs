@@ -55,6 +55,7 @@ internal static unsafe class ControlRegisters
         row(3, 0, 4, 2, 2, new("CurrentEL", (_, s) => s->Pstate & 0xC));
         row(3, 0, 4, 2, 3, Field("PAN", Pstate.Pan, Feature.Pan));
         row(3, 0, 4, 2, 4, Field("UAO", Pstate.Uao, Feature.Uao));
+        row(3, 3, 4, 2, 5, Field("DIT", Pstate.Dit, Feature.Dit) with { El0Read = true, El0Write = true });
         row(3, 3, 4, 2, 6, Field("SSBS", Pstate.Ssbs, Feature.Ssbs) with { El0Read = true, El0Write = true });
         row(3, 3, 4, 2, 0,
             new("NZCV", (_, s) => s->Nzcv, (_, s, v) => s->Nzcv = (uint)v & Pstate.NzcvMask) { El0Read = true, El0Write = true });

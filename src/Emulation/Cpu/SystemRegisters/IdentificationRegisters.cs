@@ -17,6 +17,51 @@ internal static unsafe class IdentificationRegisters
     /// <summary>DC ZVA zeroes 64 bytes, and is allowed.</summary>
     public const ulong DczidEl0 = 4;
 
+    private static readonly int Pfr0 = Key(4, 0);
+    private static readonly int Pfr1 = Key(4, 1);
+    private static readonly int Dfr0 = Key(5, 0);
+    private static readonly int Isar0 = Key(6, 0);
+    private static readonly int Isar1 = Key(6, 1);
+    private static readonly int Isar2 = Key(6, 2);
+    private static readonly int Mmfr0 = Key(7, 0);
+    private static readonly int Mmfr1 = Key(7, 1);
+    private static readonly int Mmfr2 = Key(7, 2);
+
+    private static readonly Dictionary<int, string> Names = new()
+    {
+        [Pfr0] = "ID_AA64PFR0_EL1", [Pfr1] = "ID_AA64PFR1_EL1", [Dfr0] = "ID_AA64DFR0_EL1", [Isar0] = "ID_AA64ISAR0_EL1",
+        [Isar1] = "ID_AA64ISAR1_EL1", [Isar2] = "ID_AA64ISAR2_EL1", [Mmfr0] = "ID_AA64MMFR0_EL1", [Mmfr1] = "ID_AA64MMFR1_EL1",
+        [Mmfr2] = "ID_AA64MMFR2_EL1",
+    };
+
+    // What is the same on all models: EL0 and EL1 in AArch64 only; six breakpoints, of which two compare contexts, and four watchpoints;
+    // 16-bit ASIDs, and mixed endianness at EL0 and EL1. TGran4 and TGran64 are 0, which means that they are there.
+    private static readonly Dictionary<int, ulong> Common = new()
+    {
+        [Pfr0] = 0x11,
+        [Dfr0] = 0x6ul | (5ul << 12) | (3ul << 20) | (1ul << 28),
+        [Mmfr0] = (2ul << 4) | (1ul << 8),
+    };
+
+    // What a feature puts into a field, given by its lowest bit. A field that several features speak of holds the last that there is.
+    private static readonly (int Register, int Field, ulong Value, Feature Feature)[] Fields =
+    [
+        (Pfr0, 16, 1, Feature.Fp16), (Pfr0, 20, 1, Feature.Fp16), (Pfr0, 48, 1, Feature.Dit), (Pfr0, 56, 1, Feature.Csv),
+        (Pfr0, 60, 1, Feature.Csv),
+        (Pfr1, 4, 2, Feature.Ssbs),
+        (Isar0, 4, 1, Feature.Aes), (Isar0, 4, 2, Feature.Pmull), (Isar0, 8, 1, Feature.Sha1), (Isar0, 12, 1, Feature.Sha256),
+        (Isar0, 12, 2, Feature.Sha512), (Isar0, 16, 1, Feature.Crc32), (Isar0, 20, 2, Feature.Lse), (Isar0, 28, 1, Feature.Rdm),
+        (Isar0, 32, 1, Feature.Sha3), (Isar0, 36, 1, Feature.Sm3), (Isar0, 40, 1, Feature.Sm4), (Isar0, 44, 1, Feature.DotProd),
+        (Isar0, 48, 1, Feature.Fhm), (Isar0, 52, 1, Feature.FlagM), (Isar0, 52, 2, Feature.FlagM2), (Isar0, 60, 1, Feature.Rng),
+        (Isar1, 0, 1, Feature.Dpb), (Isar1, 12, 1, Feature.Jscvt), (Isar1, 16, 1, Feature.Fcma), (Isar1, 20, 1, Feature.Lrcpc),
+        (Isar1, 20, 2, Feature.Lrcpc2), (Isar1, 32, 1, Feature.Frintts), (Isar1, 36, 1, Feature.Sb), (Isar1, 40, 1, Feature.Specres),
+        (Isar1, 44, 1, Feature.Bf16), (Isar1, 48, 1, Feature.Dgh), (Isar1, 52, 1, Feature.I8mm),
+        (Isar2, 0, 2, Feature.Wfxt), (Isar2, 16, 1, Feature.Mops), (Isar2, 20, 1, Feature.Hbc), (Isar2, 52, 1, Feature.Cssc),
+        (Mmfr0, 20, 1, Feature.Granule16K), (Mmfr0, 60, 1, Feature.Ecv),
+        (Mmfr1, 20, 2, Feature.Pan), (Mmfr1, 36, 2, Feature.Ets),
+        (Mmfr2, 4, 1, Feature.Uao), (Mmfr2, 48, 1, Feature.Ttl), (Mmfr2, 60, 1, Feature.E0pd),
+    ];
+
     public static void Add(AddRow row)
     {
         row(3, 0, 0, 0, 0, new("MIDR_EL1", (core, _) => core.Model.Midr));
@@ -28,20 +73,10 @@ internal static unsafe class IdentificationRegisters
         {
             for (int op2 = 0; op2 < 8; op2++)
             {
-                SystemRegister register = (crm, op2) switch
-                {
-                    (4, 0) => new("ID_AA64PFR0_EL1", (core, _) => Pfr0(core)),
-                    (4, 1) => new("ID_AA64PFR1_EL1", (core, _) => core.Has(Feature.Ssbs) ? 2ul << 4 : 0),
-                    (5, 0) => new("ID_AA64DFR0_EL1", (_, _) => 0x6ul | (5ul << 12) | (3ul << 20) | (1ul << 28)),
-                    (6, 0) => new("ID_AA64ISAR0_EL1", (core, _) => Isar0(core)),
-                    (6, 1) => new("ID_AA64ISAR1_EL1", (core, _) =>
-                        (core.Has(Feature.Dpb) ? 1ul : 0) | (core.Has(Feature.Lrcpc) ? 1ul << 20 : 0)),
-                    (7, 0) => new("ID_AA64MMFR0_EL1", (core, _) => Mmfr0(core)),
-                    (7, 1) => new("ID_AA64MMFR1_EL1", (core, _) => core.Has(Feature.Pan) ? 2ul << 20 : 0),
-                    (7, 2) => new("ID_AA64MMFR2_EL1", (core, _) =>
-                        (core.Has(Feature.Uao) ? 1ul << 4 : 0) | (core.Has(Feature.E0pd) ? 1ul << 60 : 0)),
-                    _ => new($"ID_{crm}_{op2}_EL1", (_, _) => 0),
-                };
+                int key = Key(crm, op2);
+                SystemRegister register = Names.TryGetValue(key, out string? name)
+                    ? new(name, (core, _) => Value(core, key))
+                    : new($"ID_{crm}_{op2}_EL1", (_, _) => 0);
                 row(3, 0, 0, crm, op2, register);
             }
         }
@@ -87,29 +122,22 @@ internal static unsafe class IdentificationRegisters
 
     private static bool DczProhibited(CpuState* s) => Pstate.ExceptionLevel(s->Pstate) == 0 && (s->SctlrEl1 & Sctlr.Dze) == 0;
 
-    // EL0 and EL1 AArch64 only, FP and SIMD (with FP16 or without), GIC system registers, CSV2, CSV3.
-    private static ulong Pfr0(VcpuCore core)
-    {
-        ulong fp = core.Has(Feature.Fp16) ? 1ul : 0;
-        ulong csv = core.Has(Feature.Csv) ? (1ul << 56) | (1ul << 60) : 0;
-        return 0x11 | (fp << 16) | (fp << 20) | (core.Gic != null ? 1ul << 24 : 0) | csv;
-    }
+    private static int Key(int crm, int op2) => (crm << 3) | op2;
 
-    private static ulong Isar0(VcpuCore core)
+    private static ulong Value(VcpuCore core, int register)
     {
-        ulong aes = core.Has(Feature.Pmull) ? 2ul : core.Has(Feature.Aes) ? 1ul : 0;
-        return (aes << 4)
-            | (core.Has(Feature.Sha1) ? 1ul << 8 : 0)
-            | (core.Has(Feature.Sha256) ? 1ul << 12 : 0)
-            | (core.Has(Feature.Crc32) ? 1ul << 16 : 0)
-            | (core.Has(Feature.Lse) ? 2ul << 20 : 0)
-            | (core.Has(Feature.Rdm) ? 1ul << 28 : 0)
-            | (core.Has(Feature.DotProd) ? 1ul << 44 : 0)
-            | (core.Has(Feature.Rng) ? 1ul << 60 : 0);
-    }
+        ulong value = Common.GetValueOrDefault(register);
+        foreach ((int at, int field, ulong content, Feature feature) in Fields)
+        {
+            if (at == register && core.Has(feature))
+            {
+                value = (value & ~(0xFul << field)) | (content << field);
+            }
+        }
 
-    // PARange; 16-bit ASIDs; mixed endianness at EL0 and EL1; TGran64 and TGran4 are supported (0), TGran16 is on some.
-    private static ulong Mmfr0(VcpuCore core) =>
-        (core.Model.PhysicalAddressBits switch { 40 => 2ul, 44 => 4ul, _ => 5ul })
-            | (2ul << 4) | (1ul << 8) | (core.Has(Feature.Granule16K) ? 1ul << 20 : 0);
+        // The system registers of the GIC; the size of physical addresses.
+        value |= register == Pfr0 && core.Gic != null ? 1ul << 24 : 0;
+        value |= register == Mmfr0 ? core.Model.PhysicalAddressBits switch { 40 => 2ul, 44 => 4ul, _ => 5ul } : 0;
+        return value;
+    }
 }

@@ -11,6 +11,7 @@ internal static class Sctlr
     public const ulong Sa = 1ul << 3;
     public const ulong Sa0 = 1ul << 4;
     public const ulong Uma = 1ul << 9;
+    public const ulong EnRctx = 1ul << 10;
     public const ulong I = 1ul << 12;
     public const ulong Dze = 1ul << 14;
     public const ulong Uct = 1ul << 15;
@@ -21,6 +22,7 @@ internal static class Sctlr
     public const ulong E0e = 1ul << 24;
     public const ulong Ee = 1ul << 25;
     public const ulong Uci = 1ul << 26;
+    public const ulong MscEn = 1ul << 33;
     public const ulong Dssbs = 1ul << 44;
 
     /// <summary>RES1 in Armv8.0 (bits 29, 28, 23, 22, 20, 11, 8, 7), and the reset value.</summary>
@@ -29,5 +31,7 @@ internal static class Sctlr
     /// <summary>The bits that are not reserved on a CPU with these features; the others keep their reset values.</summary>
     public static ulong WritableOn(Feature features) =>
         M | A | C | Sa | Sa0 | Uma | I | Dze | Uct | NTwi | NTwe | Wxn | E0e | Ee | Uci
-        | ((features & Feature.Pan) != 0 ? Span : 0) | ((features & Feature.Ssbs) != 0 ? Dssbs : 0);
+        | ((features & Feature.Pan) != 0 ? Span : 0) | ((features & Feature.Ssbs) != 0 ? Dssbs : 0)
+        | ((features & Feature.Specres) != 0 ? EnRctx : 0)
+        | ((features & Feature.Mops) != 0 ? MscEn : 0);
 }

@@ -58,6 +58,11 @@ internal static unsafe class SystemOperations
         Row(3, 7, 14, 1, new("DC CIVAC", (core, s, op, va) => MaintainData(core, s, op, va, AccessType.Read), Sctlr.Uci));
         Row(3, 7, 4, 1, new("DC ZVA", Zero, Sctlr.Dze));
 
+        // There is no speculation that predictions could be restricted for.
+        Row(3, 7, 3, 4, new("CFP RCTX", Nothing, Sctlr.EnRctx, Feature.Specres));
+        Row(3, 7, 3, 5, new("DVP RCTX", Nothing, Sctlr.EnRctx, Feature.Specres));
+        Row(3, 7, 3, 7, new("CPP RCTX", Nothing, Sctlr.EnRctx, Feature.Specres));
+
         Row(0, 7, 8, 0, new("AT S1E1R", (core, s, op, va) => Translate(core, s, op, va, AccessType.Read, 1, false)));
         Row(0, 7, 8, 1, new("AT S1E1W", (core, s, op, va) => Translate(core, s, op, va, AccessType.Write, 1, false)));
         Row(0, 7, 8, 2, new("AT S1E0R", (core, s, op, va) => Translate(core, s, op, va, AccessType.Read, 0, false)));

@@ -1,3 +1,4 @@
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Timers;
 
 namespace Vmm.Emulation.Cpu.SystemRegisters;
@@ -7,10 +8,13 @@ internal static unsafe class TimerRegisters
 {
     public static void Add(AddRow row)
     {
-        row(3, 0, 14, 1, 0, new("CNTKCTL_EL1", (_, s) => s->CntkctlEl1, (_, s, v) => s->CntkctlEl1 = v & 0x3FF));
+        row(3, 0, 14, 1, 0, new("CNTKCTL_EL1", (_, s) => s->CntkctlEl1, (core, s, v) =>
+            s->CntkctlEl1 = v & (0x3FFu | (core.Has(Feature.Ecv) ? 1ul << 17 : 0))));
         row(3, 3, 14, 0, 0, Register("CNTFRQ_EL0", 3, _ => VirtualClock.Frequency, (_, _) => { }) with { El0Write = false });
         row(3, 3, 14, 0, 1, Register("CNTPCT_EL0", 1, timer => timer.Clock.Count, null));
         row(3, 3, 14, 0, 2, Register("CNTVCT_EL0", 2, timer => timer.Clock.Count, null));
+        row(3, 3, 14, 0, 5, Register("CNTPCTSS_EL0", 1, timer => timer.Clock.Count, null) with { Feature = Feature.Ecv });
+        row(3, 3, 14, 0, 6, Register("CNTVCTSS_EL0", 2, timer => timer.Clock.Count, null) with { Feature = Feature.Ecv });
         AddTimer(row, 2, "CNTP", timer => timer.Physical, 1 << 9);
         AddTimer(row, 3, "CNTV", timer => timer.Virtual, 1 << 8);
     }

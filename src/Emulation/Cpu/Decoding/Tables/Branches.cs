@@ -11,6 +11,8 @@ internal static unsafe class Branches
         new("0 00101 iiiiiiiiiiiiiiiiiiiiiiiiii", "B", Operation.B, Jump, &Operands.Branch26, &Branch.B),
         new("1 00101 iiiiiiiiiiiiiiiiiiiiiiiiii", "BL", Operation.Bl, WriteLink | Jump, &Operands.Branch26, &Branch.Bl),
         new("0101010 0 iiiiiiiiiiiiiiiiiii 0 cccc", "B.cond", Operation.BCond, ReadFlags | Jump, &Operands.Branch19, &Branch.BCond),
+        new("0101010 0 iiiiiiiiiiiiiiiiiii 1 cccc", "BC.cond", Operation.BCond, ReadFlags | Jump, &Operands.Branch19, &Branch.BCond,
+            Feature.Hbc),
         new("0 011010 0 iiiiiiiiiiiiiiiiiii ttttt", "CBZ 32", Operation.Cbz, ReadRd | Jump, &Operands.Branch19, &Branch.Cbz32),
         new("1 011010 0 iiiiiiiiiiiiiiiiiii ttttt", "CBZ 64", Operation.Cbz, ReadRd | Jump, &Operands.Branch19, &Branch.Cbz64),
         new("0 011010 1 iiiiiiiiiiiiiiiiiii ttttt", "CBNZ 32", Operation.Cbnz, ReadRd | Jump, &Operands.Branch19, &Branch.Cbnz32),

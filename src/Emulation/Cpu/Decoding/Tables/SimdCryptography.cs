@@ -1,9 +1,10 @@
+using Vmm.Emulation.Cpu.Interpreter.Handlers;
 using Vmm.Emulation.Cpu.Interpreter.Handlers.Simd;
 using static Vmm.Emulation.Cpu.Decoding.Effects;
 
 namespace Vmm.Emulation.Cpu.Decoding.Tables;
 
-/// <summary>Cryptographic AES, SHA-1 and SHA-256 (Arm ARM C4.1.96).</summary>
+/// <summary>Cryptographic AES, SHA, SM3 and SM4 (Arm ARM C4.1.96).</summary>
 internal static unsafe class SimdCryptography
 {
     public static readonly EncodingRow[] Rows =
@@ -37,5 +38,40 @@ internal static unsafe class SimdCryptography
             &SimdSha.Sha1Schedule1, Feature.Sha1),
         new("01011110 00 10100 00010 10 nnnnn ddddd", "SHA256SU0", Operation.Sha256su0, WriteVd | ReadVn | ReadVd, &Operands.Vector,
             &SimdSha.Sha256Schedule0, Feature.Sha256),
+
+        new("11001110 011 mmmmm 1 0 00 00 nnnnn ddddd", "SHA512H", Operation.Sha512h, WriteVd | ReadVn | ReadVm | ReadVd,
+            &FloatingPointScalar.Fields, &SimdSha3.Hash512, Feature.Sha512),
+        new("11001110 011 mmmmm 1 0 00 01 nnnnn ddddd", "SHA512H2", Operation.Sha512h2, WriteVd | ReadVn | ReadVm | ReadVd,
+            &FloatingPointScalar.Fields, &SimdSha3.Hash512Second, Feature.Sha512),
+        new("11001110 110 00000 1000 00 nnnnn ddddd", "SHA512SU0", Operation.Sha512su0, WriteVd | ReadVn | ReadVd,
+            &FloatingPointScalar.Fields, &SimdSha3.Schedule512First, Feature.Sha512),
+        new("11001110 011 mmmmm 1 0 00 10 nnnnn ddddd", "SHA512SU1", Operation.Sha512su1, WriteVd | ReadVn | ReadVm | ReadVd,
+            &FloatingPointScalar.Fields, &SimdSha3.Schedule512Second, Feature.Sha512),
+        new("11001110 000 mmmmm 0 aaaaa nnnnn ddddd", "EOR3", Operation.Eor3, WriteVd | ReadVn | ReadVm | ReadVa,
+            &FloatingPointScalar.Fields, &SimdSha3.ExclusiveOrThree, Feature.Sha3),
+        new("11001110 001 mmmmm 0 aaaaa nnnnn ddddd", "BCAX", Operation.Bcax, WriteVd | ReadVn | ReadVm | ReadVa,
+            &FloatingPointScalar.Fields, &SimdSha3.ClearAndExclusiveOr, Feature.Sha3),
+        new("11001110 011 mmmmm 1 0 00 11 nnnnn ddddd", "RAX1", Operation.Rax1, WriteVd | ReadVn | ReadVm, &FloatingPointScalar.Fields,
+            &SimdSha3.RotateAndExclusiveOr, Feature.Sha3),
+        new("11001110 100 mmmmm iiiiii nnnnn ddddd", "XAR", Operation.Xar, WriteVd | ReadVn | ReadVm, &Operands.VectorRotation,
+            &SimdSha3.ExclusiveOrAndRotate, Feature.Sha3),
+        new("11001110 010 mmmmm 10 ii 00 nnnnn ddddd", "SM3TT1A", Operation.Sm3tt1a, WriteVd | ReadVn | ReadVm | ReadVd, &SimdSm.Indexed,
+            &SimdSm.Sm3First<SimdSha.Parity>, Feature.Sm3),
+        new("11001110 010 mmmmm 10 ii 01 nnnnn ddddd", "SM3TT1B", Operation.Sm3tt1b, WriteVd | ReadVn | ReadVm | ReadVd, &SimdSm.Indexed,
+            &SimdSm.Sm3First<SimdSha.Majority>, Feature.Sm3),
+        new("11001110 010 mmmmm 10 ii 10 nnnnn ddddd", "SM3TT2A", Operation.Sm3tt2a, WriteVd | ReadVn | ReadVm | ReadVd, &SimdSm.Indexed,
+            &SimdSm.Sm3Second<SimdSha.Parity>, Feature.Sm3),
+        new("11001110 010 mmmmm 10 ii 11 nnnnn ddddd", "SM3TT2B", Operation.Sm3tt2b, WriteVd | ReadVn | ReadVm | ReadVd, &SimdSm.Indexed,
+            &SimdSm.Sm3Second<SimdSha.Choose>, Feature.Sm3),
+        new("11001110 010 mmmmm 0 aaaaa nnnnn ddddd", "SM3SS1", Operation.Sm3ss1, WriteVd | ReadVn | ReadVm | ReadVa,
+            &FloatingPointScalar.Fields, &SimdSm.Sm3Sum, Feature.Sm3),
+        new("11001110 011 mmmmm 1 1 00 00 nnnnn ddddd", "SM3PARTW1", Operation.Sm3partw1, WriteVd | ReadVn | ReadVm | ReadVd,
+            &FloatingPointScalar.Fields, &SimdSm.Sm3Schedule1, Feature.Sm3),
+        new("11001110 011 mmmmm 1 1 00 01 nnnnn ddddd", "SM3PARTW2", Operation.Sm3partw2, WriteVd | ReadVn | ReadVm | ReadVd,
+            &FloatingPointScalar.Fields, &SimdSm.Sm3Schedule2, Feature.Sm3),
+        new("11001110 110 00000 1000 01 nnnnn ddddd", "SM4E", Operation.Sm4e, WriteVd | ReadVn | ReadVd, &FloatingPointScalar.Fields,
+            &SimdSm.Sm4Encrypt, Feature.Sm4),
+        new("11001110 011 mmmmm 1 1 00 10 nnnnn ddddd", "SM4EKEY", Operation.Sm4ekey, WriteVd | ReadVn | ReadVm,
+            &FloatingPointScalar.Fields, &SimdSm.Sm4ExpandKey, Feature.Sm4),
     ];
 }

@@ -33,6 +33,19 @@ internal static unsafe class SystemTable
         new("1101010100 0 00 011 0011 mmmm 101 11111", "DMB", Operation.Dmb, None, &Operands.None, &SystemInstructions.Dmb),
         new("1101010100 0 00 011 0011 mmmm 110 11111", "ISB", Operation.Isb, LocalState, &Operands.None, &SystemInstructions.Isb),
 
+        // Nothing is executed out of order.
+        new("1101010100 0 00 011 0011 0000 111 11111", "SB", Operation.Sb, None, &Operands.None, &LoadStore.Nothing, Feature.Sb),
+        new("1101010100 0 00 011 0001 0000 000 ttttt", "WFET", Operation.Wfet, Unknown, &Operands.Timeout, &SystemInstructions.Wfet,
+            Feature.Wfxt),
+        new("1101010100 0 00 011 0001 0000 001 ttttt", "WFIT", Operation.Wfit, Unknown, &Operands.Timeout, &SystemInstructions.Wfit,
+            Feature.Wfxt),
+
+        new("1101010100 0 00 000 0100 0000 000 11111", "CFINV", Operation.Cfinv, ReadFlags | WriteFlags, &Operands.None,
+            &FlagManipulation.InvertCarry, Feature.FlagM),
+        new("1101010100 0 00 000 0100 0000 001 11111", "XAFLAG", Operation.Xaflag, ReadFlags | WriteFlags, &Operands.None,
+            &FlagManipulation.FromExternal, Feature.FlagM2),
+        new("1101010100 0 00 000 0100 0000 010 11111", "AXFLAG", Operation.Axflag, ReadFlags | WriteFlags, &Operands.None,
+            &FlagManipulation.ToExternal, Feature.FlagM2),
         new("1101010100 0 00 000 0100 mmmm 101 11111", "MSR SPSel", Operation.MsrSPSel, Unknown, &Operands.None,
             &SystemInstructions.MsrSpSel),
         new("1101010100 0 00 000 0100 mmmm 011 11111", "MSR UAO (immediate)", Operation.MsrUaoImmediate, Unknown, &Operands.None,
@@ -41,6 +54,8 @@ internal static unsafe class SystemTable
             &SystemInstructions.MsrPan, Feature.Pan),
         new("1101010100 0 00 011 0100 mmmm 001 11111", "MSR SSBS (immediate)", Operation.MsrSsbsImmediate, Unknown, &Operands.None,
             &SystemInstructions.MsrSsbs, Feature.Ssbs),
+        new("1101010100 0 00 011 0100 mmmm 010 11111", "MSR DIT (immediate)", Operation.MsrDitImmediate, Unknown, &Operands.None,
+            &SystemInstructions.MsrDit, Feature.Dit),
         new("1101010100 0 00 011 0100 mmmm 110 11111", "MSR DAIFSet", Operation.MsrDAIFSet, ReadFlags | SystemState, &Operands.None,
             &SystemInstructions.MsrDaifSet),
         new("1101010100 0 00 011 0100 mmmm 111 11111", "MSR DAIFClr", Operation.MsrDAIFClr, ReadFlags | SystemState, &Operands.None,

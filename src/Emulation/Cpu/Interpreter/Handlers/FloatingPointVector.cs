@@ -81,12 +81,12 @@ internal static unsafe class FloatingPointVector
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static ulong Get<F>(void* lanes, int index)
+    internal static ulong Get<F>(void* lanes, int index)
         where F : struct, IFloatFormat =>
         F.Width == 16 ? ((ushort*)lanes)[index] : F.Width == 32 ? ((uint*)lanes)[index] : ((ulong*)lanes)[index];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Set<F>(void* lanes, int index, ulong value)
+    internal static void Set<F>(void* lanes, int index, ulong value)
         where F : struct, IFloatFormat
     {
         if (F.Width == 16)
@@ -104,7 +104,7 @@ internal static unsafe class FloatingPointVector
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Op* Finish(CpuState* s, Op* op, UInt128 result)
+    internal static Op* Finish(CpuState* s, Op* op, UInt128 result)
     {
         *(UInt128*)&s->V[2 * op->Rd] = result;
         return op + 1;

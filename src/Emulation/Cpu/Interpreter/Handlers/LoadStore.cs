@@ -151,7 +151,7 @@ internal readonly unsafe struct UnprivilegedAccess : IAccess
         where T : unmanaged => MemoryAccess.StoreUnprivileged(core, s, op, va, value);
 }
 
-/// <summary>LDAR, LDAPR, STLR.</summary>
+/// <summary>LDAR, LDAPR, STLR, and LDAPUR and STLUR.</summary>
 internal readonly unsafe struct OrderedAccess : IAccess
 {
     public static bool Load<T>(VcpuCore core, CpuState* s, Op* op, ulong va, out T value)
@@ -219,6 +219,13 @@ internal static unsafe class LoadStore
 
     public static Op* StoreRelease<T>(VcpuCore core, CpuState* s, Op* op)
         where T : unmanaged => StoreBy<OrderedAccess, NoOffset, GeneralRegisters, T>(core, s, op);
+
+    public static Op* LoadAcquireOffset<TLoad, T>(VcpuCore core, CpuState* s, Op* op)
+        where TLoad : struct, ILoad<T>
+        where T : unmanaged => LoadBy<OrderedAccess, Offset, TLoad, T>(core, s, op);
+
+    public static Op* StoreReleaseOffset<T>(VcpuCore core, CpuState* s, Op* op)
+        where T : unmanaged => StoreBy<OrderedAccess, Offset, GeneralRegisters, T>(core, s, op);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Op* LoadBy<TAccess, TMode, TLoad, T>(VcpuCore core, CpuState* s, Op* op)

@@ -172,7 +172,7 @@ internal static unsafe class SimdWidening
     public static Op* SignedDot<TSource>(VcpuCore core, CpuState* s, Op* op)
         where TSource : struct, ISecondSource
     {
-        Dot<TSource, sbyte>(s, op);
+        Dot<TSource, sbyte, sbyte>(s, op);
         return op + 1;
     }
 
@@ -180,7 +180,7 @@ internal static unsafe class SimdWidening
     public static Op* UnsignedDot<TSource>(VcpuCore core, CpuState* s, Op* op)
         where TSource : struct, ISecondSource
     {
-        Dot<TSource, byte>(s, op);
+        Dot<TSource, byte, byte>(s, op);
         return op + 1;
     }
 
@@ -269,14 +269,15 @@ internal static unsafe class SimdWidening
         }
     }
 
-    private static void Dot<TSource, T>(CpuState* s, Op* op)
+    internal static void Dot<TSource, TLeft, TRight>(CpuState* s, Op* op)
         where TSource : struct, ISecondSource
-        where T : unmanaged, IBinaryInteger<T>
+        where TLeft : unmanaged, IBinaryInteger<TLeft>
+        where TRight : unmanaged, IBinaryInteger<TRight>
     {
         Vector128<int> second = TSource.Read<int>(s, op);
         Vector128<int> result = default;
-        T* m = (T*)&second;
-        T* n = VectorAccess.Lanes<T>(s, op->Rn);
+        TRight* m = (TRight*)&second;
+        TLeft* n = VectorAccess.Lanes<TLeft>(s, op->Rn);
         int* r = (int*)&result;
         int* d = VectorAccess.Lanes<int>(s, op->Rd);
         for (int i = 0; i < op->Shift / 4; i++)

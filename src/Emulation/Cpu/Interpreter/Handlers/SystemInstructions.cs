@@ -37,18 +37,7 @@ internal static unsafe class SystemInstructions
 
     public static Op* Yield(VcpuCore core, CpuState* s, Op* op) => op + 1;
 
-    public static Op* Wfe(VcpuCore core, CpuState* s, Op* op)
-    {
-        if (s->EventRegister != 0)
-        {
-            s->EventRegister = 0;
-            return op + 1;
-        }
-
-        return AtEl0(s) && (s->SctlrEl1 & Sctlr.NTwe) == 0
-            ? core.Take(op, ExceptionClass.WfxTrap, (1u << 24) | (0xEu << 20) | 1)
-            : core.LeaveAfter(op, VcpuExit.WaitForEvent);
-    }
+    public static Op* Wfe(VcpuCore core, CpuState* s, Op* op) => WaitForEvent(core, s, op, 1);
 
     public static Op* Wfi(VcpuCore core, CpuState* s, Op* op)
     {
@@ -58,9 +47,48 @@ internal static unsafe class SystemInstructions
         }
 
         return AtEl0(s) && (s->SctlrEl1 & Sctlr.NTwi) == 0
-            ? core.Take(op, ExceptionClass.WfxTrap, (1u << 24) | (0xEu << 20))
+            ? TakeWaitTrap(core, op, 0)
             : core.LeaveAfter(op, VcpuExit.WaitForInterrupt);
     }
+
+    /// <summary>WFE with an end, a value of CNTVCT_EL0 in Rn.</summary>
+    public static Op* Wfet(VcpuCore core, CpuState* s, Op* op) =>
+        s->EventRegister == 0 && HasPassed(core, s, op) ? op + 1 : WaitForEvent(core, s, op, TimedWait(op) | 3);
+
+    /// <summary>WFI with an end. It may end at any time before (Arm ARM D1.7.3), and ends as soon as a WFE does.</summary>
+    public static Op* Wfit(VcpuCore core, CpuState* s, Op* op)
+    {
+        if (core.Interrupts.HasWakeup || HasPassed(core, s, op))
+        {
+            return op + 1;
+        }
+
+        return AtEl0(s) && (s->SctlrEl1 & Sctlr.NTwi) == 0
+            ? TakeWaitTrap(core, op, TimedWait(op) | 2)
+            : core.LeaveAfter(op, VcpuExit.WaitForEvent);
+    }
+
+    private static Op* WaitForEvent(VcpuCore core, CpuState* s, Op* op, uint instruction)
+    {
+        if (s->EventRegister != 0)
+        {
+            s->EventRegister = 0;
+            return op + 1;
+        }
+
+        return AtEl0(s) && (s->SctlrEl1 & Sctlr.NTwe) == 0
+            ? TakeWaitTrap(core, op, instruction)
+            : core.LeaveAfter(op, VcpuExit.WaitForEvent);
+    }
+
+    // Without a timer no time is to come.
+    private static bool HasPassed(VcpuCore core, CpuState* s, Op* op) => core.Timer is not { } timer || timer.Clock.Count >= s->X[op->Rn];
+
+    // ISS of EC 0x01: the register, RN, with RV in bit 2 that says so.
+    private static uint TimedWait(Op* op) => (Operands.Bits(op->Word, 0, 5) << 5) | 4;
+
+    private static Op* TakeWaitTrap(VcpuCore core, Op* op, uint instruction) =>
+        core.Take(op, ExceptionClass.WfxTrap, (1u << 24) | (0xEu << 20) | instruction);
 
     /// <summary>WFE never waits long, so an event need not be sent to other CPUs.</summary>
     public static Op* Sev(VcpuCore core, CpuState* s, Op* op)
@@ -108,6 +136,8 @@ internal static unsafe class SystemInstructions
     public static Op* MsrPan(VcpuCore core, CpuState* s, Op* op) => SetField(core, s, op, Pstate.Pan, false);
 
     public static Op* MsrSsbs(VcpuCore core, CpuState* s, Op* op) => SetField(core, s, op, Pstate.Ssbs, true);
+
+    public static Op* MsrDit(VcpuCore core, CpuState* s, Op* op) => SetField(core, s, op, Pstate.Dit, true);
 
     private static Op* SetField(VcpuCore core, CpuState* s, Op* op, uint field, bool el0Allowed)
     {

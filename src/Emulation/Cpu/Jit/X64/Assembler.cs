@@ -141,6 +141,12 @@ internal sealed unsafe partial class Assembler
         Byte(0xC8 | ((int)register & 7));
     }
 
+    /// <summary>POPCNT.</summary>
+    public void CountOnes(bool wide, Reg destination, Operand source) => Rm(0xF3, wide, Map0F | 0xB8, destination, source);
+
+    /// <summary>TZCNT.</summary>
+    public void TrailingZeros(bool wide, Reg destination, Operand source) => Rm(0xF3, wide, Map0F | 0xBC, destination, source);
+
     public void LeadingZeros(bool wide, Reg destination, Operand source) => Rm(0xF3, wide, Map0F | 0xBD, destination, source);
 
     /// <summary>CRC32 with the Castagnoli polynomial, of <paramref name="size"/> bytes.</summary>

@@ -93,6 +93,23 @@ internal static unsafe class EmitterTable
             case Operation.Csinc: return &IntegerRegisterEmitters.SelectIncrement;
             case Operation.Csinv: return &IntegerRegisterEmitters.SelectInvert;
             case Operation.Csneg: return &IntegerRegisterEmitters.SelectNegate;
+            case Operation.Cfinv: return &FlagManipulationEmitters.InvertCarry;
+            case Operation.Xaflag: return &FlagManipulationEmitters.FromExternal;
+            case Operation.Axflag: return &FlagManipulationEmitters.ToExternal;
+            case Operation.Rmif: return &FlagManipulationEmitters.RotateMaskInsert;
+            case Operation.Setf8: return &FlagManipulationEmitters.Evaluate8;
+            case Operation.Setf16: return &FlagManipulationEmitters.Evaluate16;
+            case Operation.AbsGeneral: return &IntegerMinMaxEmitters.Absolute;
+            case Operation.CntGeneral: return &IntegerMinMaxEmitters.CountOnes;
+            case Operation.Ctz: return &IntegerMinMaxEmitters.CountTrailingZeros;
+            case Operation.SmaxGeneral: return &IntegerMinMaxEmitters.MaximumSigned;
+            case Operation.UmaxGeneral: return &IntegerMinMaxEmitters.MaximumUnsigned;
+            case Operation.SminGeneral: return &IntegerMinMaxEmitters.MinimumSigned;
+            case Operation.UminGeneral: return &IntegerMinMaxEmitters.MinimumUnsigned;
+            case Operation.SmaxImmediate: return &IntegerMinMaxEmitters.MaximumSignedImmediate;
+            case Operation.UmaxImmediate: return &IntegerMinMaxEmitters.MaximumUnsignedImmediate;
+            case Operation.SminImmediate: return &IntegerMinMaxEmitters.MinimumSignedImmediate;
+            case Operation.UminImmediate: return &IntegerMinMaxEmitters.MinimumUnsignedImmediate;
             case Operation.CcmpRegister or Operation.CcmnRegister: return &IntegerRegisterEmitters.CompareRegister;
             case Operation.CcmpImmediate or Operation.CcmnImmediate: return &IntegerRegisterEmitters.CompareImmediate;
 
@@ -109,6 +126,10 @@ internal static unsafe class EmitterTable
             case Operation.Ldarb or Operation.Ldarh or Operation.Ldar or Operation.Ldaprb or Operation.Ldaprh or Operation.Ldapr:
                 return &AtomicEmitters.LoadAcquire;
             case Operation.Stlrb or Operation.Stlrh or Operation.Stlr: return &AtomicEmitters.StoreRelease;
+            case Operation.Ldapurb or Operation.Ldapurh or Operation.Ldapur or Operation.Ldapursb or Operation.Ldapursh
+                or Operation.Ldapursw:
+                return &AtomicEmitters.LoadAcquireOffset;
+            case Operation.Stlurb or Operation.Stlurh or Operation.Stlur: return &AtomicEmitters.StoreReleaseOffset;
             case Operation.Ldaddb or Operation.Ldaddh or Operation.Ldadd: return &AtomicEmitters.AtomicAdd;
             case Operation.Ldclrb or Operation.Ldclrh or Operation.Ldclr: return &AtomicEmitters.AtomicClear;
             case Operation.Ldeorb or Operation.Ldeorh or Operation.Ldeor: return &AtomicEmitters.AtomicExclusiveOr;
@@ -124,7 +145,7 @@ internal static unsafe class EmitterTable
                 return &AtomicEmitters.StoreExclusive;
             case Operation.Clrex: return &AtomicEmitters.ClearExclusive;
 
-            case Operation.Hint or Operation.Yield or Operation.PrfmImmediate or Operation.Prfum or Operation.PrfmRegister
+            case Operation.Hint or Operation.Yield or Operation.Sb or Operation.PrfmImmediate or Operation.Prfum or Operation.PrfmRegister
                 or Operation.PrfmLiteral:
                 return &SystemInstructionEmitters.Nothing;
             case Operation.Dmb: return &SystemInstructionEmitters.Barrier;
@@ -163,6 +184,10 @@ internal static unsafe class EmitterTable
                 return &SimdStructureEmitters.MultipleStructures;
             case Operation.LdSingle or Operation.StSingle: return &SimdStructureEmitters.SingleStructure;
             case Operation.LdReplicate: return &SimdStructureEmitters.ReplicatedStructure;
+            case Operation.Eor3: return &SimdHashEmitters.ExclusiveOrThree;
+            case Operation.Bcax: return &SimdHashEmitters.ClearAndExclusiveOr;
+            case Operation.Rax1: return &SimdHashEmitters.RotateAndExclusiveOr;
+            case Operation.Xar: return &SimdHashEmitters.ExclusiveOrAndRotate;
             case Operation.LdrLiteralVector: return &LoadStoreEmitters.VectorLiteral;
         }
 

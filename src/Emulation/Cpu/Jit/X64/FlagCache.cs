@@ -164,6 +164,15 @@ internal sealed unsafe class FlagCache(Assembler asm, GuestRegisters registers)
         }
     }
 
+    /// <summary>The current instruction makes C its opposite. Uses RAX and RCX.</summary>
+    public void InvertCarry()
+    {
+        Need();
+        _borrow = !_borrow;
+        _inMemory = false;
+        _source = null;
+    }
+
     /// <summary>Gets into EFLAGS what a condition of the guest, from EQ to LE, depends on. Uses RAX and RCX.</summary>
     /// <returns>The condition of the host that is the same now.</returns>
     public Condition Need(int condition)

@@ -30,6 +30,26 @@ internal static unsafe class AtomicEmitters
         return true;
     }
 
+    /// <summary>LDAPUR and its kin: bits 23:22 say whether there is a sign and how far it goes.</summary>
+    public static bool LoadAcquireOffset(BlockEmitter e, Op* op)
+    {
+        int size = AtomicSize(op);
+        int kind = (int)(op->Word >> 22) & 3;
+        Operand place = AlignedAccess(e, op, size, read: true, write: false, offset: (int)op->Imm);
+        LoadStoreEmitters.LoadInto(e, op->Rd, place, size, signed: kind >= 2, wide: kind == 2);
+        return true;
+    }
+
+    /// <summary>STLUR and its kin.</summary>
+    public static bool StoreReleaseOffset(BlockEmitter e, Op* op)
+    {
+        int size = AtomicSize(op);
+        Operand place = AlignedAccess(e, op, size, read: false, write: true, offset: (int)op->Imm);
+        e.Registers.Copy(Rdx, op->Rd);
+        e.Asm.Exchange(size, place, Rdx);
+        return true;
+    }
+
     public static bool AtomicAdd(BlockEmitter e, Op* op)
     {
         int size = AtomicSize(op);
@@ -237,12 +257,12 @@ internal static unsafe class AtomicEmitters
         return true;
     }
 
-    // RAX = the address in Rn. Returns the place in host memory: RAX + RCX.
-    private static Operand AlignedAccess(BlockEmitter e, Op* op, int size, bool read, bool write)
+    // RAX = the address in Rn, plus an offset. Returns the place in host memory: RAX + RCX.
+    private static Operand AlignedAccess(BlockEmitter e, Op* op, int size, bool read, bool write, int offset = 0)
     {
         e.Flags.GiveUp();
         e.Cover.CheckStack(op);
-        e.Registers.Copy(Rax, op->Rn);
+        e.Registers.Address(op->Rn, offset);
         return e.Tlb.ProbeAligned(op, size, read, write);
     }
 

@@ -243,11 +243,7 @@ internal static unsafe class SystemInstructionEmitters
 
     private static bool ReadFlags(BlockEmitter e, Op* op)
     {
-        e.Flags.Settle(true);
-        e.Flags.GiveUp();
-        e.Asm.Load(false, Rcx, HostRegisters.HostFlags);
-        e.Asm.LoadImmediate(Rdx, Thunks.FlagBits);
-        e.Asm.GatherBits(Rcx, Rcx, Rdx);
+        FlagManipulationEmitters.Gather(e);
         e.Asm.ShiftImmediate(Shift.Shl, false, Rcx, Thunks.NzcvShift);
         e.Registers.Out(op->Rd, Rcx);
         return true;
@@ -258,10 +254,7 @@ internal static unsafe class SystemInstructionEmitters
         e.Flags.GiveUp();
         e.Registers.Copy(Rcx, op->Rn, wide: false);
         e.Asm.ShiftImmediate(Shift.Shr, false, Rcx, Thunks.NzcvShift);
-        e.Asm.LoadImmediate(Rdx, Thunks.FlagBits);
-        e.Asm.ScatterBits(Rcx, Rcx, Rdx);
-        e.Asm.Store(false, HostRegisters.HostFlags, Rcx);
-        e.Flags.Forget();
+        FlagManipulationEmitters.Scatter(e);
         return true;
     }
 
