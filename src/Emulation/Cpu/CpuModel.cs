@@ -21,7 +21,8 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     private const Feature Max = Armv82 | Feature.E0pd | Feature.Rng | Feature.FlagM | Feature.FlagM2 | Feature.Dit | Feature.Sb
         | Feature.Specres | Feature.Dgh | Feature.Wfxt | Feature.Cssc | Feature.Hbc | Feature.Lrcpc2 | Feature.Frintts | Feature.Jscvt
         | Feature.Ecv | Feature.Fhm | Feature.Fcma | Feature.Bf16 | Feature.I8mm | Feature.Sha512 | Feature.Sha3 | Feature.Sm3
-        | Feature.Sm4 | Feature.Ttl | Feature.Ets | Feature.Mops;
+        | Feature.Sm4 | Feature.Ttl | Feature.Ets | Feature.Mops
+        | Feature.Pauth | Feature.PauthImpdef;
 
     /// <summary>All models. <c>host</c> is the one with the most features.</summary>
     public static IReadOnlyList<CpuModel> All { get; } =
@@ -35,6 +36,16 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
 
     /// <summary>Whether the model has all of the features.</summary>
     public bool Has(Feature features) => (Features & features) == features;
+
+    /// <summary>
+    /// The model with another algorithm of pointer authentication: <see cref="Feature.PauthImpdef"/>, <see cref="Feature.PauthQarma5"/> or
+    /// <see cref="Feature.PauthQarma3"/>. <see cref="Feature.None"/> takes pointer authentication away.
+    /// </summary>
+    public CpuModel WithPointerAuthentication(Feature algorithm)
+    {
+        const Feature all = Feature.Pauth | Feature.PauthImpdef | Feature.PauthQarma5 | Feature.PauthQarma3;
+        return this with { Features = (Features & ~all) | (algorithm == Feature.None ? Feature.None : Feature.Pauth | algorithm) };
+    }
 
     /// <summary>The model of a name, or null.</summary>
     public static CpuModel? Find(string name) => All.FirstOrDefault(m => m.Name == name);

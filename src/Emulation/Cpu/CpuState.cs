@@ -151,6 +151,15 @@ public unsafe struct CpuState
     public fixed ulong Dbgwvr[Watchpoints];
     public fixed ulong Dbgwcr[Watchpoints];
     public ulong CntkctlEl1;
+
+    /// <summary>The keys of pointer authentication: see <see cref="PointerAuthentication.PointerKey"/>.</summary>
+    public fixed ulong PointerKeys[10];
+
+    /// <summary>
+    /// The bits of a pointer that its code is made of, by TCR_EL1: of data in the upper and the lower range, then of instructions. Kept by
+    /// whoever writes TCR_EL1.
+    /// </summary>
+    public fixed ulong PointerMasks[4];
 }
 
 /// <summary>Bits of <see cref="CpuState.Attention"/>.</summary>

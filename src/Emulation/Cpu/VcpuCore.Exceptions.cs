@@ -149,7 +149,10 @@ public sealed unsafe partial class VcpuCore
     }
 
     /// <summary>ERET at EL1: SPSR_EL1 to PSTATE, with the rules for an illegal return (Arm ARM D1.3.4).</summary>
-    internal Op* ReturnFromException(Op* op)
+    internal Op* ReturnFromException(Op* op) => ReturnFromException(op, _state->ElrEl1);
+
+    /// <summary>The same to an address that was made of ELR_EL1: ERETAA.</summary>
+    internal Op* ReturnFromException(Op* op, ulong target)
     {
         CpuState* s = _state;
         uint spsr = (uint)s->SpsrEl1;
@@ -174,7 +177,7 @@ public sealed unsafe partial class VcpuCore
         }
 
         InterruptsMayBeUnmasked();
-        return EnterAt(s->ElrEl1);
+        return EnterAt(target);
     }
 
     /// <summary>After PSTATE.DAIF may have been cleared: an input that was masked is looked at again.</summary>

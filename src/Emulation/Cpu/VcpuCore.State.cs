@@ -9,7 +9,14 @@ public sealed unsafe partial class VcpuCore : IStateUnit
 
     private delegate void Field32(string name, ref uint value);
 
+    // The first version of the schema with the keys of pointer authentication.
+    private const int WithPointerKeys = 2;
+
+    private const int PointerKeyWords = 10;
+
     public string Id => Index.ToString();
+
+    public int SchemaVersion => WithPointerKeys;
 
     /// <summary>Saves the state, and whether the CPU is enabled: <see cref="Load"/> enables or disables it.</summary>
     public void Save(StateWriter writer)
@@ -23,6 +30,7 @@ public sealed unsafe partial class VcpuCore : IStateUnit
         writer.Write("dbgbcr", new ReadOnlySpan<ulong>(s->Dbgbcr, CpuState.Breakpoints));
         writer.Write("dbgwvr", new ReadOnlySpan<ulong>(s->Dbgwvr, CpuState.Watchpoints));
         writer.Write("dbgwcr", new ReadOnlySpan<ulong>(s->Dbgwcr, CpuState.Watchpoints));
+        writer.Write("pointer-keys", new ReadOnlySpan<ulong>(s->PointerKeys, PointerKeyWords));
         writer.Write("exclusive-size", s->ExclusiveSize);
         writer.Write("event-register", s->EventRegister);
         writer.Write("step-syndrome", _stepSyndrome);
@@ -42,6 +50,13 @@ public sealed unsafe partial class VcpuCore : IStateUnit
         reader.Read("dbgbcr", new Span<ulong>(s->Dbgbcr, CpuState.Breakpoints));
         reader.Read("dbgwvr", new Span<ulong>(s->Dbgwvr, CpuState.Watchpoints));
         reader.Read("dbgwcr", new Span<ulong>(s->Dbgwcr, CpuState.Watchpoints));
+        var keys = new Span<ulong>(s->PointerKeys, PointerKeyWords);
+        keys.Clear();
+        if (reader.Version >= WithPointerKeys)
+        {
+            reader.Read("pointer-keys", keys);
+        }
+
         s->ExclusiveSize = reader.Read<int>("exclusive-size");
         reader.Require(s->ExclusiveSize is 0 or 1 or 2 or 4 or 8 or 16, "exclusive-size");
         s->EventRegister = reader.Read<int>("event-register");

@@ -5,6 +5,7 @@ using Vmm.Emulation.Cpu.Debugging;
 using Vmm.Emulation.Cpu.Engines;
 using Vmm.Emulation.Cpu.Lockstep;
 using Vmm.Emulation.Cpu.Mmu;
+using Vmm.Emulation.Cpu.PointerAuthentication;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Cpu.Timers;
 using Vmm.Emulation.Interrupts.GicV3;
@@ -201,6 +202,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     private void StateReplaced()
     {
         UpdateFpEnabled();
+        PointerCode.UpdateMasks(_state);
         Mmu.SwitchContext();
         Mmu.Flush();
         UpdateDebugRegisters();

@@ -1,12 +1,13 @@
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Timers;
 using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// The option <c>-cpu MODEL[,property=value…]</c>. Models cannot be changed: a property is accepted if its value is the one that the model
-/// has.
+/// The option <c>-cpu MODEL[,property=value…]</c>. Only pointer authentication can be chosen: any other property is accepted if its value is
+/// the one that the model has.
 /// </summary>
 public static class CpuOption
 {
@@ -22,7 +23,6 @@ public static class CpuOption
         ("pmu", false, "CPUs have no PMU"),
         ("sve", false, "CPUs have no SVE"),
         ("sme", false, "CPUs have no SME"),
-        ("pauth", false, "CPUs have no pointer authentication"),
         ("lpa2", false, "CPUs have no LPA2"),
         ("has_el2", false, "CPUs have no EL2"),
         ("has_el3", false, "CPUs have no EL3"),
@@ -36,10 +36,18 @@ public static class CpuOption
         ("kvm-no-adjvtime", false, "guest time stands still while the VM is stopped"),
     ];
 
+    // Pointer authentication: a property for each algorithm.
+    private static readonly (string Name, Feature Feature)[] s_algorithms =
+    [
+        ("pauth-impdef", Feature.PauthImpdef),
+        ("pauth-qarma3", Feature.PauthQarma3),
+        ("pauth-qarma5", Feature.PauthQarma5),
+    ];
+
     // Switches and numbers about the working of a feature that no model has. Any value is accepted.
     private static readonly string[] s_idleSwitches =
     [
-        "pauth-impdef", "pauth-qarma3", "pauth-qarma5", "sme_fa64",
+        "sme_fa64",
         .. Enumerable.Range(1, LongestVector).Select(n => $"sve{n * VectorStep}"),
         .. Enumerable.Range(0, 5).Select(n => $"sme{VectorStep << n}"),
     ];
@@ -63,6 +71,7 @@ public static class CpuOption
         CpuModel model = (pairs[0].Key == "model" ? CpuModel.Find(name) : null)
             ?? throw new OptionException($"unable to find CPU model '{UserText.Legible(pairs[0].Key == "model" ? name : pairs[0].Key)}'; "
                 + $"there are {string.Join(", ", CpuModel.All.Select(m => m.Name))}");
+        model = WithPointerAuthentication(model, pairs);
         for (int i = 1; i < pairs.Count; i++)
         {
             (string key, string? value) = pairs[i];
@@ -72,10 +81,54 @@ public static class CpuOption
         return model;
     }
 
+    // What `pauth` and the algorithms make of a model that has pointer authentication. As in QEMU an algorithm that is off says nothing.
+    private static CpuModel WithPointerAuthentication(CpuModel model, IReadOnlyList<(string Key, string? Value)> pairs)
+    {
+        if (!model.Has(Feature.Pauth))
+        {
+            return model;
+        }
+
+        bool enabled = true;
+        Feature chosen = Feature.None;
+        for (int i = 1; i < pairs.Count; i++)
+        {
+            (string key, string? value) = pairs[i];
+            Feature algorithm = Array.Find(s_algorithms, a => a.Name == key).Feature;
+            enabled = key == "pauth" ? KeyValues.Switch(key, value) : enabled;
+            if (algorithm != Feature.None && KeyValues.Switch(key, value))
+            {
+                chosen = chosen is var other && other != Feature.None && other != algorithm
+                    ? throw new OptionException("only one of pauth-impdef, pauth-qarma3 and pauth-qarma5 can be on")
+                    : algorithm;
+            }
+        }
+
+        return (enabled, chosen) switch
+        {
+            (true, Feature.None) => model,
+            (true, _) => model.WithPointerAuthentication(chosen),
+            (false, Feature.None) => model.WithPointerAuthentication(Feature.None),
+            _ => throw new OptionException("cannot enable pauth-impdef, pauth-qarma3 or pauth-qarma5 without pauth"),
+        };
+    }
+
     /// <exception cref="OptionException">The model has no such property, or another value of it.</exception>
     public static void RequireProperty(CpuModel model, string key, string? value)
     {
-        if (s_idleSwitches.Contains(key))
+        if (key == "pauth" && KeyValues.Switch(key, value) != model.Has(Feature.Pauth))
+        {
+            throw new OptionException($"pauth={value ?? "on"} is not supported: the CPU has {(model.Has(Feature.Pauth) ? "" : "no ")}"
+                + "pointer authentication");
+        }
+
+        Feature asked = Array.Find(s_algorithms, a => a.Name == key).Feature;
+        if (asked != Feature.None && KeyValues.Switch(key, value) && model.Has(Feature.Pauth) && !model.Has(asked))
+        {
+            throw new OptionException($"{key}=on is not supported: the CPU has another algorithm");
+        }
+
+        if (key == "pauth" || asked != Feature.None || s_idleSwitches.Contains(key))
         {
             KeyValues.Switch(key, value);
             return;

@@ -2,6 +2,7 @@ using System.Text;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Interrupts;
 
@@ -35,12 +36,25 @@ internal sealed class EngineMachine(Accelerator accelerator, bool arrives = fals
             _threads = new Thread?[cpus];
             _machine = new VirtMachine(
                 new MachineConfig(
-                    CpuModel.Find(cpuModel)!, cpus, new CpuTopology(1, 1, cpus, 1), 128 << 20,
+                    ModelOf(cpuModel), cpus, new CpuTopology(1, 1, cpus, 1), 128 << 20,
                     new BootConfig(File.ReadAllBytes(image), null, ""))
                 {
                     Accelerator = accelerator,
                 },
                 this);
+        }
+
+        // A name, and the algorithm of pointer authentication as QEMU names it.
+        private static CpuModel ModelOf(string text)
+        {
+            string[] parts = text.Split(',');
+            CpuModel model = CpuModel.Find(parts[0])!;
+            return parts.ElementAtOrDefault(1) switch
+            {
+                "pauth-qarma3=on" => model.WithPointerAuthentication(Feature.PauthQarma3),
+                "pauth-qarma5=on" => model.WithPointerAuthentication(Feature.PauthQarma5),
+                _ => model,
+            };
         }
 
         public string Run()

@@ -7,9 +7,14 @@ internal sealed class QemuMachine : IMachineRunner
 {
     public string Run(string image, string cpuModel, int cpus)
     {
+        // Only newer ones have what `max` has here.
+        bool recent = cpuModel.StartsWith("max", StringComparison.Ordinal);
+        string[] qemu = recent ? RecentQemu.System : ["qemu-system-aarch64"];
+        string[] without = recent ? ["-nodefaults", "-audio", "none"] : [];
         using Process process = Process.Start(new ProcessStartInfo(
-            "qemu-system-aarch64",
+            qemu[0],
             [
+                .. qemu[1..], .. without,
                 "-M", "virt,gic-version=3", "-cpu", cpuModel, "-smp", cpus.ToString(), "-m", "128", "-display", "none", "-monitor", "none",
                 "-net", "none", "-serial", "stdio", "-kernel", image,
             ])

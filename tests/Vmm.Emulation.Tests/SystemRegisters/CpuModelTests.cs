@@ -64,7 +64,7 @@ public sealed unsafe class CpuModelTests
         (Isar0, 60, 1, "RNG", [0xD53B_2405]),
         (Isar1, 0, 1, "DC CVAP", [0xD50B_7C20]),
         (Isar1, 0, 2, "DC CVADP", [0xD50B_7D20]),
-        (Isar1, 4, 1, "PAuth", [0xDAC1_0020, 0xDAC1_43E0]),
+        (Isar1, 8, 1, "PAuth by the algorithm of ours", [0xDAC1_0020, 0xDAC1_43E0]),
         (Isar1, 12, 1, "JSCVT", [0x1E7E_0020]),
         (Isar1, 16, 1, "FCMA", [0x2E82_E420, 0x2E82_C420]),
         (Isar1, 20, 1, "LRCPC", [0xF8BF_C020, 0x38BF_C020]),
@@ -150,7 +150,7 @@ public sealed unsafe class CpuModelTests
     [InlineData("neoverse-n1", 0x414F_D0C1u, 0x1100_0000_0011_0011ul, 0x20ul, 0x1000_1021_1120ul,
         0x0010_0001ul, 0x0010_0125ul, 0x0020_0000ul, 0x10ul)]
     [InlineData("max", 0x000F_0510u, 0x1101_0000_0011_0011ul, 0x20ul, 0x1021_1111_1021_2120ul,
-        0x0011_1111_0021_1001ul, 0x1000_0000_0010_0125ul, 0x0020_0020_0000ul, 0x1001_0000_0000_0010ul)]
+        0x0011_1111_1021_1501ul, 0x1000_0000_0010_0125ul, 0x0020_0020_0000ul, 0x1001_0000_0000_0010ul)]
     public void Model_is_what_its_name_says(
         string model, uint midr, ulong pfr0, ulong pfr1, ulong isar0, ulong isar1, ulong mmfr0, ulong mmfr1, ulong mmfr2)
     {

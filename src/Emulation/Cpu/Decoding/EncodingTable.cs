@@ -6,6 +6,8 @@ namespace Vmm.Emulation.Cpu.Decoding;
 public static class EncodingTable
 {
     private const int BucketShift = 21;
+    private const uint HintMask = 0xFFFF_F01F;
+    private const uint HintValue = 0xD503_201F;
 
     /// <summary>Every encoding that is implemented; <see cref="Interpreter.Op.Row"/> indexes it.</summary>
     public static EncodingRow[] Rows { get; } =
@@ -14,6 +16,7 @@ public static class EncodingTable
         .. DataProcessingRegister.Rows,
         .. FlagsAndMinMax.Rows,
         .. Branches.Rows,
+        .. PointerAuthenticationTable.Rows,
         .. SystemTable.Rows,
         .. LoadsAndStores.Rows,
         .. ExclusivesAndAtomics.Rows,
@@ -31,6 +34,9 @@ public static class EncodingTable
         .. SimdMatrices.Rows,
     ];
 
+    /// <summary>The row of HINT.</summary>
+    public static int Hint { get; } = Array.FindIndex(Rows, row => row.Operation == Operation.Hint);
+
     // Row indexes by bits 31:21 of the word.
     private static readonly ushort[][] Buckets = BuildBuckets();
 
@@ -46,6 +52,17 @@ public static class EncodingTable
         }
 
         return -1;
+    }
+
+    /// <summary>
+    /// The row of a word on a CPU with these features, or -1 where it is UNDEFINED. An instruction of the hint space that the CPU lacks is a
+    /// HINT.
+    /// </summary>
+    public static int Find(uint word, Feature features)
+    {
+        int row = Find(word);
+        bool lacks = row >= 0 && (Rows[row].Feature & ~features) != 0;
+        return !lacks ? row : (word & HintMask) == HintValue ? Hint : -1;
     }
 
     /// <summary>The mnemonic of a word, for people.</summary>

@@ -131,4 +131,16 @@ public enum Feature : ulong
 
     /// <summary>FEAT_MOPS: memory copies and sets.</summary>
     Mops = 1ul << 41,
+
+    /// <summary>FEAT_PAuth2 with FEAT_FPACCOMBINE, by one of the algorithms that follow.</summary>
+    Pauth = 1ul << 42,
+
+    /// <summary>FEAT_PACIMP: see <see cref="PointerAuthentication.PointerHash"/>.</summary>
+    PauthImpdef = 1ul << 43,
+
+    /// <summary>FEAT_PACQARMA5.</summary>
+    PauthQarma5 = 1ul << 44,
+
+    /// <summary>FEAT_PACQARMA3.</summary>
+    PauthQarma3 = 1ul << 45,
 }

@@ -71,14 +71,17 @@ public sealed unsafe class CodeCache(Feature features)
         }
     }
 
+    /// <summary>What the CPUs have beyond Armv8.0-A.</summary>
+    internal Feature Features => features;
+
     /// <summary>Makes an op of an instruction word; its offset stays.</summary>
     internal void Fill(Op* op, uint word)
     {
         op->Word = word;
-        int row = EncodingTable.Find(word);
+        int row = EncodingTable.Find(word, features);
         delegate*<VcpuCore, CpuState*, Op*, Op*> handler = &Flow.Undefined;
         byte decoded = Op.Unallocated;
-        if (row >= 0 && (EncodingTable.Rows[row].Feature & ~features) == 0)
+        if (row >= 0)
         {
             op->Row = (ushort)row;
             EncodingTable.Rows[row].Form(op);

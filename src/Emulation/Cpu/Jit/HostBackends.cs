@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Jit.X64;
 
 namespace Vmm.Emulation.Cpu.Jit;
@@ -15,7 +16,8 @@ internal static unsafe class HostBackends
     /// <summary>Makes the back end of this host, which must be supported.</summary>
     /// <param name="start">Where it writes its thunks.</param>
     /// <param name="lockstep">What stores overwrite is logged.</param>
-    public static IHostBackend Create(byte* start, bool lockstep) => new X64Backend(start, lockstep);
+    /// <param name="features">What the CPUs have beyond Armv8.0-A.</param>
+    public static IHostBackend Create(byte* start, bool lockstep, Feature features) => new X64Backend(start, lockstep, features);
 
     private static bool HasBackend() => RuntimeInformation.ProcessArchitecture switch
     {

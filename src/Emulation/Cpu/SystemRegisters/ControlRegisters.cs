@@ -1,4 +1,5 @@
 using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.PointerAuthentication;
 
 namespace Vmm.Emulation.Cpu.SystemRegisters;
 
@@ -30,11 +31,21 @@ internal static unsafe class ControlRegisters
             s->Ttbr1El1 = v;
             core.Mmu.SwitchContext();
         }));
-        row(3, 0, 2, 0, 2, new("TCR_EL1", (_, s) => s->TcrEl1, WriteTranslation((s, v) => s->TcrEl1 = v)));
+        row(3, 0, 2, 0, 2, new("TCR_EL1", (_, s) => s->TcrEl1, WriteTranslation((s, v) =>
+        {
+            s->TcrEl1 = v;
+            PointerCode.UpdateMasks(s);
+        })));
         row(3, 0, 10, 2, 0, new("MAIR_EL1", (_, s) => s->MairEl1, WriteTranslation((s, v) => s->MairEl1 = v)));
         row(3, 0, 10, 3, 0, new("AMAIR_EL1", (_, s) => s->AmairEl1, (_, s, v) => s->AmairEl1 = v));
         row(3, 0, 7, 4, 0, new("PAR_EL1", (_, s) => s->ParEl1, (_, s, v) => s->ParEl1 = v));
         row(3, 0, 13, 0, 1, new("CONTEXTIDR_EL1", (_, s) => s->ContextidrEl1, (_, s, v) => s->ContextidrEl1 = (uint)v));
+
+        AddKey(row, "IA", PointerKey.InstructionA);
+        AddKey(row, "IB", PointerKey.InstructionB);
+        AddKey(row, "DA", PointerKey.DataA);
+        AddKey(row, "DB", PointerKey.DataB);
+        AddKey(row, "GA", PointerKey.Generic);
 
         row(3, 0, 4, 0, 0, new("SPSR_EL1", (_, s) => s->SpsrEl1, (_, s, v) => s->SpsrEl1 = (uint)v));
         row(3, 0, 4, 0, 1, new("ELR_EL1", (_, s) => s->ElrEl1, (_, s, v) => s->ElrEl1 = v));
@@ -72,6 +83,18 @@ internal static unsafe class ControlRegisters
             { El0Read = true, El0Write = true, FpSimd = true });
         row(3, 3, 4, 4, 1, new("FPSR", (_, s) => s->Fpsr, (_, s, v) =>
             s->Fpsr = (uint)v & 0x0800_009F) { El0Read = true, El0Write = true, FpSimd = true });
+    }
+
+    // APIAKeyLo_EL1, APIAKeyHi_EL1 and their kin.
+    private static void AddKey(AddRow row, string letters, PointerKey key)
+    {
+        for (int half = 0; half < 2; half++)
+        {
+            int word = (2 * (int)key) + half;
+            string name = $"AP{letters}Key{(half == 0 ? "Lo" : "Hi")}_EL1";
+            row(3, 0, 2, 1 + (word / 4), word % 4,
+                new(name, (_, s) => s->PointerKeys[word], (_, s, v) => s->PointerKeys[word] = v) { Feature = Feature.Pauth });
+        }
     }
 
     // A write after which cached translations no longer hold.

@@ -13,6 +13,7 @@ internal static class Sctlr
     public const ulong Uma = 1ul << 9;
     public const ulong EnRctx = 1ul << 10;
     public const ulong I = 1ul << 12;
+    public const ulong EnDB = 1ul << 13;
     public const ulong Dze = 1ul << 14;
     public const ulong Uct = 1ul << 15;
     public const ulong NTwi = 1ul << 16;
@@ -22,6 +23,9 @@ internal static class Sctlr
     public const ulong E0e = 1ul << 24;
     public const ulong Ee = 1ul << 25;
     public const ulong Uci = 1ul << 26;
+    public const ulong EnDA = 1ul << 27;
+    public const ulong EnIB = 1ul << 30;
+    public const ulong EnIA = 1ul << 31;
     public const ulong MscEn = 1ul << 33;
     public const ulong Dssbs = 1ul << 44;
 
@@ -33,5 +37,6 @@ internal static class Sctlr
         M | A | C | Sa | Sa0 | Uma | I | Dze | Uct | NTwi | NTwe | Wxn | E0e | Ee | Uci
         | ((features & Feature.Pan) != 0 ? Span : 0) | ((features & Feature.Ssbs) != 0 ? Dssbs : 0)
         | ((features & Feature.Specres) != 0 ? EnRctx : 0)
-        | ((features & Feature.Mops) != 0 ? MscEn : 0);
+        | ((features & Feature.Mops) != 0 ? MscEn : 0)
+        | ((features & Feature.Pauth) != 0 ? EnIA | EnIB | EnDA | EnDB : 0);
 }

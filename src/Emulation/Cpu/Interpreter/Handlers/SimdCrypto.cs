@@ -40,9 +40,19 @@ internal static unsafe class SimdAes
         return op + 1;
     }
 
+    /// <summary>A round of encryption without its key: AESE with a key of zero, and AESMC.</summary>
+    public static Vector128<byte> EncryptRound(Vector128<byte> state) =>
+        Mix(Substitute(state, SubstitutionTable, ShiftRows).AsUInt32()).AsByte();
+
     private static Op* Round(CpuState* s, Op* op, byte[] table, ReadOnlySpan<byte> order)
     {
         Vector128<byte> state = VectorAccess.Read<byte>(s, op->Rd) ^ VectorAccess.Read<byte>(s, op->Rn);
+        VectorAccess.Write(s, op->Rd, Substitute(state, table, order));
+        return op + 1;
+    }
+
+    private static Vector128<byte> Substitute(Vector128<byte> state, byte[] table, ReadOnlySpan<byte> order)
+    {
         Vector128<byte> result = default;
         byte* from = (byte*)&state;
         byte* to = (byte*)&result;
@@ -51,8 +61,7 @@ internal static unsafe class SimdAes
             to[i] = table[from[order[i]]];
         }
 
-        VectorAccess.Write(s, op->Rd, result);
-        return op + 1;
+        return result;
     }
 
     // Each column times {02, 03, 01, 01}: 2a ^ 3b ^ c ^ d, where b, c, d are the following bytes of the column.

@@ -1,3 +1,4 @@
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit.Plan;
 
@@ -26,8 +27,10 @@ internal sealed unsafe class BlockEmitter
 
     /// <param name="thunks">Written already.</param>
     /// <param name="lockstep">What stores overwrite is logged.</param>
-    public BlockEmitter(Thunks thunks, bool lockstep)
+    /// <param name="features">What the CPUs have beyond Armv8.0-A.</param>
+    public BlockEmitter(Thunks thunks, bool lockstep, Feature features)
     {
+        Features = features;
         Registers = new GuestRegisters(Asm);
         Vectors = new VectorCache(Asm);
         Flags = new FlagCache(Asm, Registers);
@@ -40,6 +43,8 @@ internal sealed unsafe class BlockEmitter
 
     /// <summary>Writes to the hot part while emitters run, and to the cold part behind them.</summary>
     public Assembler Asm { get; } = new();
+
+    public Feature Features { get; }
 
     public GuestRegisters Registers { get; }
 

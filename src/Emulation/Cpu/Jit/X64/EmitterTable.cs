@@ -93,6 +93,8 @@ internal static unsafe class EmitterTable
             case Operation.Csinc: return &IntegerRegisterEmitters.SelectIncrement;
             case Operation.Csinv: return &IntegerRegisterEmitters.SelectInvert;
             case Operation.Csneg: return &IntegerRegisterEmitters.SelectNegate;
+            case Operation.PacGeneral: return &PointerEmitters.Sign;
+            case Operation.AutGeneral: return &PointerEmitters.Authenticate;
             case Operation.Cfinv: return &FlagManipulationEmitters.InvertCarry;
             case Operation.Xaflag: return &FlagManipulationEmitters.FromExternal;
             case Operation.Axflag: return &FlagManipulationEmitters.ToExternal;

@@ -1,4 +1,5 @@
 using System.Runtime.Intrinsics.X86;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Jit.Plan;
 
 namespace Vmm.Emulation.Cpu.Jit.X64;
@@ -13,10 +14,11 @@ internal sealed unsafe class X64Backend : IHostBackend
 
     /// <param name="start">Where the thunks go.</param>
     /// <param name="lockstep">What stores overwrite is logged.</param>
-    public X64Backend(byte* start, bool lockstep)
+    /// <param name="features">What the CPUs have beyond Armv8.0-A.</param>
+    public X64Backend(byte* start, bool lockstep, Feature features)
     {
         _thunks = new Thunks(start);
-        _emitter = new BlockEmitter(_thunks, lockstep);
+        _emitter = new BlockEmitter(_thunks, lockstep, features);
     }
 
     /// <summary>LZCNT, BMI2, AVX2 and FMA3.</summary>

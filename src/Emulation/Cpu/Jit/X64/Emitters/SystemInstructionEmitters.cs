@@ -1,3 +1,4 @@
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.SystemRegisters;
 using static Vmm.Emulation.Cpu.Jit.X64.GuestRegisters;
@@ -17,7 +18,8 @@ internal static unsafe class SystemInstructionEmitters
 
     // A system register that is a field of the state and nothing else. Required: of these bits of PSTATE one must be set to read it, and to
     // write it. Written: the bytes that a write takes, 0 where a write does more than that.
-    private readonly record struct PlainRegister(Operand Field, int Required, int RequiredToWrite, int Written);
+    private readonly record struct PlainRegister(
+        Operand Field, int Required, int RequiredToWrite, int Written, Feature Feature = Feature.None);
 
     // By the word of MRS with Xt = 0.
     private static readonly Dictionary<uint, PlainRegister> s_plain = new()
@@ -38,18 +40,28 @@ internal static unsafe class SystemInstructionEmitters
         [0xD538_2000] = Plain(&HostRegisters.Origin->Ttbr0El1, ExceptionLevelMask, written: 0),
         [0xD538_2020] = Plain(&HostRegisters.Origin->Ttbr1El1, ExceptionLevelMask, written: 0),
         [0xD538_2040] = Plain(&HostRegisters.Origin->TcrEl1, ExceptionLevelMask, written: 0),
+        [0xD538_2100] = Plain(&HostRegisters.Origin->PointerKeys[0], ExceptionLevelMask, feature: Feature.Pauth),
+        [0xD538_2120] = Plain(&HostRegisters.Origin->PointerKeys[1], ExceptionLevelMask, feature: Feature.Pauth),
+        [0xD538_2140] = Plain(&HostRegisters.Origin->PointerKeys[2], ExceptionLevelMask, feature: Feature.Pauth),
+        [0xD538_2160] = Plain(&HostRegisters.Origin->PointerKeys[3], ExceptionLevelMask, feature: Feature.Pauth),
+        [0xD538_2200] = Plain(&HostRegisters.Origin->PointerKeys[4], ExceptionLevelMask, feature: Feature.Pauth),
+        [0xD538_2220] = Plain(&HostRegisters.Origin->PointerKeys[5], ExceptionLevelMask, feature: Feature.Pauth),
+        [0xD538_2240] = Plain(&HostRegisters.Origin->PointerKeys[6], ExceptionLevelMask, feature: Feature.Pauth),
+        [0xD538_2260] = Plain(&HostRegisters.Origin->PointerKeys[7], ExceptionLevelMask, feature: Feature.Pauth),
+        [0xD538_2300] = Plain(&HostRegisters.Origin->PointerKeys[8], ExceptionLevelMask, feature: Feature.Pauth),
+        [0xD538_2320] = Plain(&HostRegisters.Origin->PointerKeys[9], ExceptionLevelMask, feature: Feature.Pauth),
         [0xD538_C000] = Plain(&HostRegisters.Origin->VbarEl1, ExceptionLevelMask, written: 0),
     };
 
-    private static PlainRegister Plain(ulong* field, int required, int written = 8) =>
-        new(HostRegisters.Field(field), required, required, written);
+    private static PlainRegister Plain(ulong* field, int required, int written = 8, Feature feature = Feature.None) =>
+        new(HostRegisters.Field(field), required, required, written, feature);
 
     public static bool ReadSystemRegister(BlockEmitter e, Op* op)
     {
         uint word = op->Word & ~31u;
         if (s_plain.TryGetValue(word, out PlainRegister plain))
         {
-            return Transfer(e, op, plain.Field, plain.Required);
+            return (plain.Feature & ~e.Features) == 0 && Transfer(e, op, plain.Field, plain.Required);
         }
 
         switch (word)
@@ -74,7 +86,7 @@ internal static unsafe class SystemInstructionEmitters
         uint word = op->Word & ~31u;
         if (s_plain.TryGetValue(word | (1 << 21), out PlainRegister plain))
         {
-            if (plain.Written == 0)
+            if (plain.Written == 0 || (plain.Feature & ~e.Features) != 0)
             {
                 return false;
             }
