@@ -261,7 +261,7 @@ internal sealed unsafe class DataPath(VcpuCore core)
     private bool Access(Op* op, ulong va, int size, AccessKind kind, AccessType type, int whole, out Translation t)
     {
         int view = core.Mmu.View(kind);
-        var asker = new TableWalk.View(view == TlbContext.ViewEl0 ? 0 : 1, view == TlbContext.ViewEl1Pan);
+        var asker = new TableWalk.View(view == TlbContext.ViewEl0 ? 0 : 1, view == TlbContext.ViewEl1Pan, Updates: true);
         if (!core.Mmu.Translate(va, type, asker, out t, out int status))
         {
             Fault(op, va, status, type, kind);

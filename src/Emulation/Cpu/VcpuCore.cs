@@ -202,7 +202,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     private void StateReplaced()
     {
         UpdateFpEnabled();
-        PointerCode.UpdateMasks(_state);
+        PointerCode.UpdateMasks(this);
         Mmu.SwitchContext();
         Mmu.Flush();
         UpdateDebugRegisters();

@@ -197,6 +197,18 @@ internal sealed unsafe class CaseGenerator(int seed)
         uint rs = Field(word, 16);
         bool vector = Field(word, 26, 1) != 0;
         bool load = Field(word, 22, 1) != 0;
+        if ((word & 0xFF60_8000) == 0x9B40_0000)
+        {
+            // SMULH, UMULH: bits that should be ones.
+            return rt2 != 31;
+        }
+
+        if (IsExclusiveGroup(word) && Field(word, 23, 1) == 1 && Field(word, 21, 1) == 0)
+        {
+            // STLR, LDAR and their kin, the same.
+            return rs != 31 || rt2 != 31;
+        }
+
         if (IsPair(word))
         {
             bool writeBack = Field(word, 23, 1) != 0;

@@ -33,6 +33,7 @@ public sealed class SystemOracleTests
     [InlineData("identification", "cortex-a72", 1)]
     [InlineData("identification", "neoverse-n1", 1)]
     [InlineData("random", "max", 1)]
+    [InlineData("mmu_max", "max", 1)]
     [InlineData("pauth", "max,pauth-qarma3=on", 1)]
     [InlineData("pauth", "max,pauth-qarma5=on", 1)]
     [InlineData("psci", "neoverse-n1", 3)]

@@ -55,8 +55,8 @@ public static class EncodingTable
     }
 
     /// <summary>
-    /// The row of a word on a CPU with these features, or -1 where it is UNDEFINED. An instruction of the hint space that the CPU lacks is a
-    /// HINT.
+    /// The row of a word on a CPU with these features, or -1 where it is UNDEFINED. An instruction of the hint space that the CPU lacks is
+    /// a HINT.
     /// </summary>
     public static int Find(uint word, Feature features)
     {

@@ -143,4 +143,19 @@ public enum Feature : ulong
 
     /// <summary>FEAT_PACQARMA3.</summary>
     PauthQarma3 = 1ul << 45,
+
+    /// <summary>FEAT_HPDS2: the hierarchical permissions of translation tables can be taken away.</summary>
+    Hpds = 1ul << 46,
+
+    /// <summary>FEAT_HAFDBS: access flags and dirty state of translation tables, kept by the CPU.</summary>
+    Hafdbs = 1ul << 47,
+
+    /// <summary>FEAT_PAN3: SCTLR_EL1.EPAN.</summary>
+    Pan3 = 1ul << 48,
+
+    /// <summary>FEAT_TTST: small translation tables.</summary>
+    Ttst = 1ul << 49,
+
+    /// <summary>FEAT_BBM, level 2: the size of a mapping may be changed without an invalid one in between.</summary>
+    Bbm = 1ul << 50,
 }

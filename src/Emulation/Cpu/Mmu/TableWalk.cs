@@ -6,10 +6,25 @@ namespace Vmm.Emulation.Cpu.Mmu;
 /// <summary>Stage 1 translation of the EL1&amp;0 regime (Arm ARM D8): 4, 16 and 64 KiB granules, 48-bit addresses.</summary>
 internal static unsafe class TableWalk
 {
+    // Tables of fewer entries are aligned as this many bytes.
+    private const ulong SmallestTable = 64;
+
     private const ulong DescriptorAddressMask = 0x0000_FFFF_FFFF_F000;
 
+    // Fields of a page or block descriptor (Arm ARM D8.3).
+    private const ulong ReadOnly = 1ul << 7;
+    private const ulong AccessFlag = 1ul << 10;
+    private const ulong DirtyManaged = 1ul << 51;
+
+    // TCR_EL1: hardware sets access flags, and keeps track of what is dirty.
+    private const ulong HardwareAccess = 1ul << 39;
+    private const ulong HardwareDirty = 1ul << 40;
+
     /// <summary>The view that asks: exception level of the permissions, and whether PSTATE.PAN applies.</summary>
-    public readonly record struct View(int ExceptionLevel, bool Pan);
+    /// <param name="Updates">
+    /// Whether the access flag and the dirty state, where TCR_EL1 has hardware keep them, are written to the tables.
+    /// </param>
+    public readonly record struct View(int ExceptionLevel, bool Pan, bool Updates = false);
 
     /// <summary>Translates an address for an access. False: <paramref name="status"/> is the fault status code.</summary>
     public static bool Translate(VcpuMmu mmu, ulong va, AccessType access, View view, out Translation result, out int status)
@@ -26,7 +41,8 @@ internal static unsafe class TableWalk
         }
 
         // The region of the address, and whether the tables of that region may be walked.
-        int tsz = Math.Clamp((int)(tcr >> (upper ? 16 : 0)) & 0x3F, 16, 39);
+        int granule = GranuleBits(mmu.Model, tcr, upper);
+        int tsz = Math.Clamp((int)(tcr >> (upper ? 16 : 0)) & 0x3F, 16, LargestTsz(mmu.Model, granule));
         int inputSize = 64 - tsz;
         ulong high = topByteIgnored ? (ulong)((long)(va << 8) >> 8) : va;
         ulong expected = upper ? ulong.MaxValue << inputSize : 0;
@@ -38,20 +54,20 @@ internal static unsafe class TableWalk
             return false;
         }
 
-        int granule = GranuleBits(mmu, tcr, upper);
         int stride = granule - 3;
         int level = 4 - ((inputSize - granule + stride - 1) / stride);
         int outputSize = Math.Min(mmu.Model.PhysicalAddressBits, IntermediateSize((int)(tcr >> 32) & 7));
 
         ulong ttbr = (upper ? s->Ttbr1El1 : s->Ttbr0El1) & 0x0000_FFFF_FFFF_FFFE;
         int indexBits = inputSize - granule - ((3 - level) * stride);
-        ulong table = ttbr & ~((8ul << indexBits) - 1);
+        ulong table = ttbr & ~Math.Max((8ul << indexBits) - 1, SmallestTable - 1);
         if (table >> outputSize != 0)
         {
             status = FaultStatus.AddressSize;
             return false;
         }
 
+        bool flat = ((tcr >> (upper ? 42 : 41)) & 1) != 0 && mmu.Model.Has(Decoding.Feature.Hpds);
         bool tableNoEl0 = false;
         bool tableReadOnly = false;
         bool tablePxn = false;
@@ -102,17 +118,19 @@ internal static unsafe class TableWalk
 
             if (isTable)
             {
-                tableNoEl0 |= ((descriptor >> 61) & 1) != 0;
-                tableReadOnly |= ((descriptor >> 62) & 1) != 0;
-                tablePxn |= ((descriptor >> 59) & 1) != 0;
-                tableUxn |= ((descriptor >> 60) & 1) != 0;
+                // TCR_EL1.HPD0 and HPD1 take the hierarchical permissions away.
+                tableNoEl0 |= ((descriptor >> 61) & 1) != 0 && !flat;
+                tableReadOnly |= ((descriptor >> 62) & 1) != 0 && !flat;
+                tablePxn |= ((descriptor >> 59) & 1) != 0 && !flat;
+                tableUxn |= ((descriptor >> 60) & 1) != 0 && !flat;
                 table = output;
                 indexBits = stride;
                 level++;
                 continue;
             }
 
-            if ((descriptor & (1 << 10)) == 0)
+            bool managed = (tcr & HardwareAccess) != 0 && mmu.Model.Has(Decoding.Feature.Hafdbs);
+            if ((descriptor & AccessFlag) == 0 && !managed)
             {
                 status = FaultStatus.AccessFlag | level;
                 return false;
@@ -126,7 +144,10 @@ internal static unsafe class TableWalk
             result.Shareability = (byte)((descriptor >> 8) & 3);
 
             bool el0Access = ((descriptor >> 6) & 1) != 0 && !tableNoEl0;
-            bool readOnly = ((descriptor >> 7) & 1) != 0 || tableReadOnly;
+
+            // A page that may be written and was not yet: it is read-only until its first write.
+            bool clean = managed && (tcr & HardwareDirty) != 0 && (descriptor & (DirtyManaged | ReadOnly)) == (DirtyManaged | ReadOnly);
+            bool readOnly = ((descriptor & ReadOnly) != 0 && !clean) || tableReadOnly;
             bool pxn = ((descriptor >> 53) & 1) != 0 || tablePxn;
             bool uxn = ((descriptor >> 54) & 1) != 0 || tableUxn;
             bool writeNever = (s->SctlrEl1 & Sctlr.Wxn) != 0;
@@ -139,7 +160,7 @@ internal static unsafe class TableWalk
             }
             else
             {
-                bool privileged = !(view.Pan && el0Access);
+                bool privileged = !(view.Pan && (el0Access || (!uxn && (s->SctlrEl1 & Sctlr.Epan) != 0)));
                 result.Readable = privileged;
                 result.Writable = privileged && !readOnly;
                 executable = !pxn && !(el0Access && !readOnly) && !(writeNever && !readOnly);
@@ -152,9 +173,44 @@ internal static unsafe class TableWalk
                 _ => executable,
             };
             status = FaultStatus.Permission | level;
-            return allowed;
+            ulong updated = descriptor | AccessFlag;
+            if (clean && access == AccessType.Write)
+            {
+                updated &= ~ReadOnly;
+            }
+
+            if (!allowed || updated == descriptor || !view.Updates)
+            {
+                result.Writable &= !clean || (access == AccessType.Write && view.Updates);
+                return allowed;
+            }
+
+            result.Writable &= !clean || access == AccessType.Write;
+            if (memory.IsReadOnly)
+            {
+                status = FaultStatus.ExternalAbortOnWalk | level;
+                return false;
+            }
+
+            // Where another CPU has changed the descriptor meanwhile, the walk begins again.
+            return TryUpdate(mmu, memory, address, descriptor, updated) || Translate(mmu, va, access, view, out result, out status);
         }
     }
+
+    // Writes a descriptor if it is still what was read.
+    private static bool TryUpdate(VcpuMmu mmu, GuestMemory memory, ulong address, ulong old, ulong updated)
+    {
+        if ((mmu.State->SctlrEl1 & Sctlr.Ee) != 0)
+        {
+            (old, updated) = (BinaryPrimitives.ReverseEndianness(old), BinaryPrimitives.ReverseEndianness(updated));
+        }
+
+        memory.MarkWritten(address, sizeof(ulong));
+        return Interlocked.CompareExchange(ref *(ulong*)(memory.Host + (address - memory.Start.Value)), updated, old) == old;
+    }
+
+    /// <summary>The largest TCR_EL1.TxSZ of a granule, given by its bits.</summary>
+    public static int LargestTsz(CpuModel model, int granule) => !model.Has(Decoding.Feature.Ttst) ? 39 : granule == 16 ? 47 : 48;
 
     // MMU off: addresses pass unchanged, data is Device-nGnRnE, instructions Normal (Arm ARM D8.2.8).
     private static bool TranslateFlat(VcpuMmu mmu, ulong va, AccessType access, bool topByteIgnored, ref Translation result, out int status)
@@ -177,14 +233,17 @@ internal static unsafe class TableWalk
         return true;
     }
 
-    // log2 of the granule of the half of the address space that upper names. One that is reserved or not supported is taken for 4 KiB.
-    private static int GranuleBits(VcpuMmu mmu, ulong tcr, bool upper)
+    /// <summary>
+    /// log2 of the granule of the half of the address space that <paramref name="upper"/> names. One that is reserved or not supported is
+    /// taken for 4 KiB.
+    /// </summary>
+    public static int GranuleBits(CpuModel model, ulong tcr, bool upper)
     {
         int field = (int)(tcr >> (upper ? 30 : 14)) & 3;
         int bits = upper
             ? field switch { 1 => 14, 3 => 16, _ => 12 }
             : field switch { 1 => 16, 2 => 14, _ => 12 };
-        return bits == 14 && !mmu.Model.Has(Decoding.Feature.Granule16K) ? 12 : bits;
+        return bits == 14 && !model.Has(Decoding.Feature.Granule16K) ? 12 : bits;
     }
 
     // TCR_EL1.IPS.

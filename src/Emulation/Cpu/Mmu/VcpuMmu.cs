@@ -81,7 +81,7 @@ internal sealed unsafe class VcpuMmu(
     public bool FillInstruction(ulong pc, out int status)
     {
         int level = Pstate.ExceptionLevel(_state->Pstate);
-        if (!Translate(pc, AccessType.Execute, new TableWalk.View(level, false), out Translation t, out status))
+        if (!Translate(pc, AccessType.Execute, new TableWalk.View(level, false, Updates: true), out Translation t, out status))
         {
             if (status == FaultStatus.PageMissing)
             {

@@ -1,4 +1,5 @@
 using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Mmu;
 
 namespace Vmm.Emulation.Cpu.PointerAuthentication;
 
@@ -28,11 +29,13 @@ internal static unsafe class PointerCode
     /// <summary>
     /// Makes the masks of TCR_EL1: for addresses of the upper and of the lower range, of data and then of instructions.
     /// </summary>
-    public static void UpdateMasks(CpuState* s)
+    public static void UpdateMasks(VcpuCore core)
     {
+        CpuState* s = core.State;
         for (int range = 0; range < 2; range++)
         {
-            int size = Math.Clamp((int)(s->TcrEl1 >> (16 * range)) & 0x3F, 16, 39);
+            int largest = TableWalk.LargestTsz(core.Model, TableWalk.GranuleBits(core.Model, s->TcrEl1, range != 0));
+            int size = Math.Clamp((int)(s->TcrEl1 >> (16 * range)) & 0x3F, 16, largest);
             ulong unused = (ulong.MaxValue << (64 - size)) & ~RangeBit;
             s->PointerMasks[LowerMask(PointerKey.DataA) - range] = IgnoresTop(s, range, data: true) ? unused & ~TopByte : unused;
             s->PointerMasks[LowerMask(PointerKey.InstructionA) - range] = IgnoresTop(s, range, data: false) ? unused & ~TopByte : unused;

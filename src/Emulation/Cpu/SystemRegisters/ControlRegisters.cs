@@ -31,11 +31,12 @@ internal static unsafe class ControlRegisters
             s->Ttbr1El1 = v;
             core.Mmu.SwitchContext();
         }));
-        row(3, 0, 2, 0, 2, new("TCR_EL1", (_, s) => s->TcrEl1, WriteTranslation((s, v) =>
+        row(3, 0, 2, 0, 2, new("TCR_EL1", (_, s) => s->TcrEl1, (core, s, v) =>
         {
             s->TcrEl1 = v;
-            PointerCode.UpdateMasks(s);
-        })));
+            PointerCode.UpdateMasks(core);
+            core.Mmu.Flush();
+        }));
         row(3, 0, 10, 2, 0, new("MAIR_EL1", (_, s) => s->MairEl1, WriteTranslation((s, v) => s->MairEl1 = v)));
         row(3, 0, 10, 3, 0, new("AMAIR_EL1", (_, s) => s->AmairEl1, (_, s, v) => s->AmairEl1 = v));
         row(3, 0, 7, 4, 0, new("PAR_EL1", (_, s) => s->ParEl1, (_, s, v) => s->ParEl1 = v));

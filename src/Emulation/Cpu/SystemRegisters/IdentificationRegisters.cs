@@ -61,8 +61,10 @@ internal static unsafe class IdentificationRegisters
         (Isar2, 0, 2, Feature.Wfxt), (Isar2, 8, 1, Feature.PauthQarma3), (Isar2, 12, 5, Feature.PauthQarma3),
         (Isar2, 16, 1, Feature.Mops), (Isar2, 20, 1, Feature.Hbc), (Isar2, 52, 1, Feature.Cssc),
         (Mmfr0, 20, 1, Feature.Granule16K), (Mmfr0, 60, 1, Feature.Ecv),
-        (Mmfr1, 20, 2, Feature.Pan), (Mmfr1, 36, 2, Feature.Ets),
-        (Mmfr2, 4, 1, Feature.Uao), (Mmfr2, 48, 1, Feature.Ttl), (Mmfr2, 60, 1, Feature.E0pd),
+        (Mmfr1, 0, 2, Feature.Hafdbs), (Mmfr1, 12, 2, Feature.Hpds), (Mmfr1, 20, 2, Feature.Pan), (Mmfr1, 20, 3, Feature.Pan3),
+        (Mmfr1, 36, 2, Feature.Ets),
+        (Mmfr2, 4, 1, Feature.Uao), (Mmfr2, 28, 1, Feature.Ttst), (Mmfr2, 48, 1, Feature.Ttl), (Mmfr2, 52, 2, Feature.Bbm),
+        (Mmfr2, 60, 1, Feature.E0pd),
     ];
 
     public static void Add(AddRow row)
@@ -132,13 +134,13 @@ internal static unsafe class IdentificationRegisters
         ulong value = Common.GetValueOrDefault(register);
         foreach ((int at, int field, ulong content, Feature feature) in Fields)
         {
-            if (at == register && core.Has(feature))
+            if (at == register && core.Has(feature) && (feature != Feature.Ecv || core.Timer != null))
             {
                 value = (value & ~(0xFul << field)) | (content << field);
             }
         }
 
-        // The system registers of the GIC; the size of physical addresses.
+        // The system registers of the GIC, which may be missing as the timer may; the size of physical addresses.
         value |= register == Pfr0 && core.Gic != null ? 1ul << 24 : 0;
         value |= register == Mmfr0 ? core.Model.PhysicalAddressBits switch { 40 => 2ul, 44 => 4ul, _ => 5ul } : 0;
         return value;

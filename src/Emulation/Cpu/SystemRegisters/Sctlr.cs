@@ -28,6 +28,7 @@ internal static class Sctlr
     public const ulong EnIA = 1ul << 31;
     public const ulong MscEn = 1ul << 33;
     public const ulong Dssbs = 1ul << 44;
+    public const ulong Epan = 1ul << 57;
 
     /// <summary>RES1 in Armv8.0 (bits 29, 28, 23, 22, 20, 11, 8, 7), and the reset value.</summary>
     public const ulong Reset = 0x30D0_0980;
@@ -38,5 +39,6 @@ internal static class Sctlr
         | ((features & Feature.Pan) != 0 ? Span : 0) | ((features & Feature.Ssbs) != 0 ? Dssbs : 0)
         | ((features & Feature.Specres) != 0 ? EnRctx : 0)
         | ((features & Feature.Mops) != 0 ? MscEn : 0)
-        | ((features & Feature.Pauth) != 0 ? EnIA | EnIB | EnDA | EnDB : 0);
+        | ((features & Feature.Pauth) != 0 ? EnIA | EnIB | EnDA | EnDB : 0)
+        | ((features & Feature.Pan3) != 0 ? Epan : 0);
 }
