@@ -22,7 +22,8 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
         | Feature.Specres | Feature.Dgh | Feature.Wfxt | Feature.Cssc | Feature.Hbc | Feature.Lrcpc2 | Feature.Frintts | Feature.Jscvt
         | Feature.Ecv | Feature.Fhm | Feature.Fcma | Feature.Bf16 | Feature.I8mm | Feature.Sha512 | Feature.Sha3 | Feature.Sm3
         | Feature.Sm4 | Feature.Ttl | Feature.Ets | Feature.Mops
-        | Feature.Pauth | Feature.PauthImpdef | Feature.Hpds | Feature.Hafdbs | Feature.Pan3 | Feature.Ttst | Feature.Bbm;
+        | Feature.Pauth | Feature.PauthImpdef | Feature.Hpds | Feature.Hafdbs | Feature.Pan3 | Feature.Ttst | Feature.Bbm
+        | Feature.Bti;
 
     /// <summary>All models. <c>host</c> is the one with the most features.</summary>
     public static IReadOnlyList<CpuModel> All { get; } =

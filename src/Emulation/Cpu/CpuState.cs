@@ -51,7 +51,7 @@ public unsafe struct CpuState
     public uint HostFlags;
 
     /// <summary>
-    /// Other bits of PSTATE at their positions in SPSR_EL1: M[4:0], DAIF 9:6, SSBS 12, IL 20, SS 21, PAN 22, UAO 23, DIT 24.
+    /// Other bits of PSTATE at their positions in SPSR_EL1: M[4:0], DAIF 9:6, BTYPE 11:10, SSBS 12, IL 20, SS 21, PAN 22, UAO 23, DIT 24.
     /// </summary>
     public uint Pstate;
 

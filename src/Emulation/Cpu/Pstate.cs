@@ -14,6 +14,8 @@ public static class Pstate
     public const uint Ss = 1u << 21;
     public const uint Il = 1u << 20;
     public const uint Ssbs = 1u << 12;
+    public const int BtypeShift = 10;
+    public const uint Btype = 3u << BtypeShift;
     public const uint D = 1u << 9;
     public const uint A = 1u << 8;
     public const uint I = 1u << 7;

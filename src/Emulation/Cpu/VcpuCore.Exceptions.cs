@@ -161,7 +161,7 @@ public sealed unsafe partial class VcpuCore
         s->EventRegister = 1;
         uint kept = Pstate.DaifMask | Pstate.Il
             | (Has(Feature.Pan) ? Pstate.Pan : 0) | (Has(Feature.Uao) ? Pstate.Uao : 0) | (Has(Feature.Ssbs) ? Pstate.Ssbs : 0)
-            | (Has(Feature.Dit) ? Pstate.Dit : 0);
+            | (Has(Feature.Dit) ? Pstate.Dit : 0) | (Has(Feature.Bti) ? Pstate.Btype : 0);
         uint mode = spsr & Pstate.ModeMask;
         uint step = Debug.StepAfterReturn(spsr);
         _pstateReplacements++;

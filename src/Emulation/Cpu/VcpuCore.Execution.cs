@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu.Exceptions;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Interpreter.Handlers;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Memory;
 
@@ -53,7 +54,8 @@ public sealed unsafe partial class VcpuCore
             }
 
             ref TlbContext.InstructionEntry entry = ref Mmu.Context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);
-            if (entry.Tag == (pc & PageMask) && entry.Page is { Stale: false } page && (pc & 3) == 0 && (s->Pstate & Pstate.Il) == 0)
+            if (entry.Tag == (pc & PageMask) && entry.Page is { Stale: false } page && (pc & 3) == 0
+                && (s->Pstate & (Pstate.Il | Pstate.Btype)) == 0)
             {
                 Page = page;
                 s->CodePageVa = pc & PageMask;
@@ -90,7 +92,7 @@ public sealed unsafe partial class VcpuCore
             s->FarEl1 = pc;
             EnterException(SynchronousVector, pc, ExceptionClass.PcAlignment, 0);
         }
-        else
+        else if ((s->Pstate & Pstate.Btype) == 0 || (s->Pstate & Pstate.Il) != 0 || !TryFinishBranch(pc))
         {
             if (!Mmu.FillInstruction(pc, out int status))
             {
@@ -105,6 +107,30 @@ public sealed unsafe partial class VcpuCore
                 EnterException(SynchronousVector, pc, ExceptionClass.IllegalState, 0);
             }
         }
+    }
+
+    // The check of a branch target (FEAT_BTI). False when the page is not known yet.
+    private bool TryFinishBranch(ulong pc)
+    {
+        CpuState* s = _state;
+        ref TlbContext.InstructionEntry entry = ref Mmu.Context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);
+        if (entry.Tag != (pc & PageMask) || entry.Page is not { Stale: false } page)
+        {
+            return false;
+        }
+
+        uint type = (s->Pstate & Pstate.Btype) >> Pstate.BtypeShift;
+        if (entry.Guarded && !GuardedBranches.Accepts(s, _code.WordAt(page, pc), (int)type))
+        {
+            s->Remaining--;
+            EnterException(SynchronousVector, pc, ExceptionClass.BranchTarget, type);
+        }
+        else
+        {
+            s->Pstate &= ~Pstate.Btype;
+        }
+
+        return true;
     }
 
     /// <summary>AArch64.BranchAddr: with TCR_EL1.TBIx, the top byte of a branch target is replaced by copies of bit 55.</summary>

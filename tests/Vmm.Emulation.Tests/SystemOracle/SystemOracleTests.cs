@@ -34,6 +34,8 @@ public sealed class SystemOracleTests
     [InlineData("identification", "neoverse-n1", 1)]
     [InlineData("random", "max", 1)]
     [InlineData("mmu_max", "max", 1)]
+    [InlineData("bti", "max", 1)]
+    [InlineData("mops", "max", 1)]
     [InlineData("pauth", "max,pauth-qarma3=on", 1)]
     [InlineData("pauth", "max,pauth-qarma5=on", 1)]
     [InlineData("psci", "neoverse-n1", 3)]

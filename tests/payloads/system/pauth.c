@@ -129,6 +129,9 @@ static void codes(void)
         for (int n = 0; n < 24; n++) {
             set_keys();
             u64 pointer = address(), modifier = random() & ~15ul;
+            // Where only one range ignores the top byte, bit 55 says how an address continues (J1.3, InsertPAC). QEMU 10 takes bit 63 in the other.
+            if ((controls[c] >> 37 & 3) == 1 || (controls[c] >> 37 & 3) == 2)
+                pointer = (pointer & ~(1ul << 63)) | (pointer << 8 & 1ul << 63);
             const struct pair *p = &pairs[n % count_of(pairs)];
             u64 made = p->sign(pointer, modifier);
             print(" %s %x by %x: %x\n", p->name, pointer, modifier, made);

@@ -158,4 +158,7 @@ public enum Feature : ulong
 
     /// <summary>FEAT_BBM, level 2: the size of a mapping may be changed without an invalid one in between.</summary>
     Bbm = 1ul << 50,
+
+    /// <summary>FEAT_BTI: branch targets in guarded pages.</summary>
+    Bti = 1ul << 51,
 }

@@ -123,6 +123,9 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
             uint word = op->Word;
             Op* next = op->Handler(Core, s, op);
             _lockstep.NotePath(pc, word);
+
+            // Translated code checks a branch target in the way it looks it up.
+            s->Pstate &= ~Pstate.Btype;
             if (s->Tlb != _lockstep.NoTlb)
             {
                 // PSTATE has chosen others.
@@ -159,7 +162,12 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
         CodePage? page = entry.Tag == (pc & PageMask) ? entry.Page : null;
         if (page == null)
         {
-            byte* code = JumpCache.Find(s->JumpCache, pc);
+            byte* code = null;
+            for (uint type = 0; type <= Pstate.Btype >> Pstate.BtypeShift && code == null; type++)
+            {
+                code = JumpCache.Find(s->JumpCache, pc | type);
+            }
+
             if (code != null)
             {
                 Translations.BlockAt(code, out page);

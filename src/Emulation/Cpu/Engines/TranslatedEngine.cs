@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Interpreter.Handlers;
 using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Memory;
@@ -34,12 +36,26 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
         /// <summary>Instructions executed that the code at <see cref="Place"/> charges.</summary>
         public int Count;
 
+        /// <summary>
+        /// Of <see cref="ExitKind.Lookup"/>: PSTATE.BTYPE, or <see cref="GuardedBranches.GuardedJump"/> where it may be less.
+        /// </summary>
+        public int Branch;
+
         /// <summary>The code at <see cref="Place"/> is for translations as they were.</summary>
         public bool Relies;
 
         /// <summary>The place at which the code goes on behind the instruction.</summary>
         public byte* Place;
     }
+
+    private const int TypeMask = 3;
+
+    // Whether the low bits of an address that is looked up are the type of the branch: on CPUs with FEAT_BTI.
+    private readonly bool _tagsBranches = core.Has(Feature.Bti);
+
+    // The branch that was looked up last, until its target is noted: its type, and where it went. No branch while the type is 0.
+    private int _branch;
+    private ulong _branchTarget;
 
     public bool InTranslatedCode => Volatile.Read(ref _inTranslatedCode);
 
@@ -116,6 +132,13 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
             switch (exit.Kind)
             {
                 case ExitKind.Lookup:
+                    if (exit.Branch != 0)
+                    {
+                        _branch = exit.Branch;
+                        _branchTarget = s->Pc;
+                        GuardedBranches.SetType(core, s, exit.Branch);
+                    }
+
                     return core.EnterAt(s->Pc);
                 case ExitKind.Attention:
                     return core.EnterAt(pc);
@@ -177,6 +200,12 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
         {
             Volatile.Write(ref _inTranslatedCode, false);
             exit.Counter = s->Remaining > 0 ? ExitCounters.Lookup : ExitCounters.Attention;
+            if (_tagsBranches)
+            {
+                exit.Branch = (int)s->Pc & TypeMask;
+                s->Pc &= ~(ulong)TypeMask;
+            }
+
             exit.Pc = s->Pc;
             return true;
         }
@@ -214,7 +243,20 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
         ref TlbContext.InstructionEntry entry = ref core.Mmu.Context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);
         if (entry.Tag == (pc & PageMask) && entry.Page == core.Page)
         {
-            core.Mmu.Jumps().Note(pc, entry.SizeBits, entry.Global, code);
+            core.Mmu.Jumps().Note(KeyOf(s, pc, entry.Guarded), entry.SizeBits, entry.Global, code);
         }
+
+        _branch = 0;
+    }
+
+    // What a jump to an address is looked up by: the address, with the type of a branch in its low bits, if it is one that is checked, so
+    // that each type finds only what accepts it. A jump whose type depends on where it stands is noted where both types are accepted.
+    private ulong KeyOf(CpuState* s, ulong pc, bool guarded)
+    {
+        bool isTyped = _branch != 0 && _branchTarget == pc;
+        bool isKnown = _branch != GuardedBranches.GuardedJump || !guarded
+            || (core.Code.WordAt(core.Page!, pc) is var word && GuardedBranches.Accepts(s, word, GuardedBranches.Jump)
+                && GuardedBranches.Accepts(s, word, GuardedBranches.GuardedJump));
+        return isTyped && isKnown ? pc | (uint)_branch : pc;
     }
 }

@@ -6,6 +6,7 @@ internal static class ExceptionClass
     public const uint Unknown = 0x00;
     public const uint WfxTrap = 0x01;
     public const uint FpAccess = 0x07;
+    public const uint BranchTarget = 0x0D;
     public const uint IllegalState = 0x0E;
     public const uint Svc64 = 0x15;
     public const uint SystemRegister = 0x18;

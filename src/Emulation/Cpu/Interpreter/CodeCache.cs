@@ -1,6 +1,7 @@
 using System.Numerics;
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Memory;
+using Vmm.Emulation.Cpu.Interpreter.Handlers;
 
 namespace Vmm.Emulation.Cpu.Interpreter;
 
@@ -34,7 +35,7 @@ public sealed unsafe class CodeCache(Feature features)
     private const int LineShift = 6;
 
     private readonly HashSet<CodePage> _pages = [];
-    private readonly delegate*<VcpuCore, CpuState*, Op*, Op*>[] _handlers = BuildHandlers();
+    private readonly delegate*<VcpuCore, CpuState*, Op*, Op*>[] _handlers = BuildHandlers(features);
     private ICodeTranslator? _translator;
 
     /// <summary>The number of lines that the guest has invalidated after it had changed them. Any thread; so are the two below.</summary>
@@ -68,6 +69,15 @@ public sealed unsafe class CodeCache(Feature features)
             {
                 Fill(op, page.Read(op->Offset / sizeof(uint)));
             }
+        }
+    }
+
+    /// <summary>The word of a page at an address, as it was when it was first read.</summary>
+    internal uint WordAt(CodePage page, ulong va)
+    {
+        lock (Lock)
+        {
+            return page.Read((int)(va & (GuestMemory.PageSize - 1)) / sizeof(uint));
         }
     }
 
@@ -213,13 +223,17 @@ public sealed unsafe class CodeCache(Feature features)
     }
 
     // The handlers by row. Those of FP and SIMD come after the access check.
-    private static delegate*<VcpuCore, CpuState*, Op*, Op*>[] BuildHandlers()
+    private static delegate*<VcpuCore, CpuState*, Op*, Op*>[] BuildHandlers(Feature features)
     {
         EncodingRow[] rows = EncodingTable.Rows;
         var handlers = new delegate*<VcpuCore, CpuState*, Op*, Op*>[rows.Length];
         for (int i = 0; i < rows.Length; i++)
         {
             handlers[i] = rows[i].UsesVectors ? &Flow.FpSimdGate : rows[i].Handler;
+            if ((features & Feature.Bti) != 0 && rows[i].Operation is (Operation.Br or Operation.Blr))
+            {
+                handlers[i] = rows[i].Operation == Operation.Br ? &GuardedBranches.Br : &GuardedBranches.Blr;
+            }
         }
 
         return handlers;

@@ -49,6 +49,9 @@ internal struct Translation
     /// <summary>Whether the translation holds for all ASIDs: nG = 0.</summary>
     public bool Global;
 
+    /// <summary>Whether branch targets are checked (FEAT_BTI): GP of the descriptor.</summary>
+    public bool Guarded;
+
     /// <summary>Whether the view (EL, PAN) that asked may write.</summary>
     public bool Writable;
 

@@ -140,6 +140,7 @@ internal static unsafe class TableWalk
             result.Address = (output & ~offsetMask) | (va & offsetMask);
             result.SizeBits = shift;
             result.Global = ((descriptor >> 11) & 1) == 0;
+            result.Guarded = ((descriptor >> 50) & 1) != 0 && mmu.Model.Has(Decoding.Feature.Bti);
             result.Attributes = (byte)(s->MairEl1 >> (int)(((descriptor >> 2) & 7) * 8));
             result.Shareability = (byte)((descriptor >> 8) & 3);
 

@@ -43,6 +43,7 @@ internal sealed unsafe class TlbContext : IDisposable
         /// <summary>The same as in <see cref="TlbEntry"/>.</summary>
         public int SizeBits;
         public bool Global;
+        public bool Guarded;
     }
 
     private const int EntriesOfPart = SparseTable.PartSize / TlbEntry.Size;
@@ -113,6 +114,7 @@ internal sealed unsafe class TlbContext : IDisposable
         entry.Page = page;
         entry.SizeBits = translation.SizeBits;
         entry.Global = translation.Global;
+        entry.Guarded = translation.Guarded;
         Note((Views * TlbEntry.Count) + index, pc, translation);
     }
 

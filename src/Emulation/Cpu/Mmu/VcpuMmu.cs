@@ -108,6 +108,16 @@ internal sealed unsafe class VcpuMmu(
         return true;
     }
 
+    /// <summary>Whether branch targets are checked in the page of an address that is executing.</summary>
+    public bool IsGuarded(ulong va)
+    {
+        int level = Pstate.ExceptionLevel(_state->Pstate);
+        ref TlbContext.InstructionEntry entry = ref Context.Instruction(level, va);
+        return entry.Tag == (va & PageMask)
+            ? entry.Guarded
+            : Translate(va, AccessType.Execute, new TableWalk.View(level, false), out Translation t, out _) && t.Guarded;
+    }
+
     /// <summary>
     /// Whether the page of an address is there. One that is missing is asked for, and is what <see cref="AwaitPage"/> waits for.
     /// </summary>

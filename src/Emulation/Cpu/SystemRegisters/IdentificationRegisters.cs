@@ -48,7 +48,7 @@ internal static unsafe class IdentificationRegisters
     [
         (Pfr0, 16, 1, Feature.Fp16), (Pfr0, 20, 1, Feature.Fp16), (Pfr0, 48, 1, Feature.Dit), (Pfr0, 56, 1, Feature.Csv),
         (Pfr0, 60, 1, Feature.Csv),
-        (Pfr1, 4, 2, Feature.Ssbs),
+        (Pfr1, 0, 1, Feature.Bti), (Pfr1, 4, 2, Feature.Ssbs),
         (Isar0, 4, 1, Feature.Aes), (Isar0, 4, 2, Feature.Pmull), (Isar0, 8, 1, Feature.Sha1), (Isar0, 12, 1, Feature.Sha256),
         (Isar0, 12, 2, Feature.Sha512), (Isar0, 16, 1, Feature.Crc32), (Isar0, 20, 2, Feature.Lse), (Isar0, 28, 1, Feature.Rdm),
         (Isar0, 32, 1, Feature.Sha3), (Isar0, 36, 1, Feature.Sm3), (Isar0, 40, 1, Feature.Sm4), (Isar0, 44, 1, Feature.DotProd),

@@ -27,6 +27,8 @@ internal static class Sctlr
     public const ulong EnIB = 1ul << 30;
     public const ulong EnIA = 1ul << 31;
     public const ulong MscEn = 1ul << 33;
+    public const ulong Bt0 = 1ul << 35;
+    public const ulong Bt1 = 1ul << 36;
     public const ulong Dssbs = 1ul << 44;
     public const ulong Epan = 1ul << 57;
 
@@ -40,5 +42,6 @@ internal static class Sctlr
         | ((features & Feature.Specres) != 0 ? EnRctx : 0)
         | ((features & Feature.Mops) != 0 ? MscEn : 0)
         | ((features & Feature.Pauth) != 0 ? EnIA | EnIB | EnDA | EnDB : 0)
-        | ((features & Feature.Pan3) != 0 ? Epan : 0);
+        | ((features & Feature.Pan3) != 0 ? Epan : 0)
+        | ((features & Feature.Bti) != 0 ? Bt0 | Bt1 : 0);
 }

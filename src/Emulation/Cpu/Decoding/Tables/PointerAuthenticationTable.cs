@@ -47,7 +47,7 @@ internal static unsafe class PointerAuthenticationTable
         new("1101011 1 0 01 11111 0000 1 k nnnnn mmmmm", "BLRAA, BLRAB", Operation.Blraa, Unknown, &PointerInstructions.Branch,
             &PointerInstructions.Call, Feature.Pauth),
         new("1101011 0 0 10 11111 0000 1 k 11111 11111", "RETAA, RETAB", Operation.Braa, Unknown, &PointerInstructions.Return,
-            &PointerInstructions.Jump, Feature.Pauth),
+            &PointerInstructions.ReturnTo, Feature.Pauth),
         new("1101011 0 1 00 11111 0000 1 k 11111 11111", "ERETAA, ERETAB", Operation.Eretaa, Unknown, &PointerInstructions.Return,
             &PointerInstructions.ExceptionReturn, Feature.Pauth),
         new("11 111 0 00 k s 1 iiiiiiiii w 1 nnnnn ttttt", "LDRAA, LDRAB", Operation.Ldraa, Unknown, &PointerInstructions.Load,

@@ -113,8 +113,20 @@ internal static unsafe class PointerInstructions
         return op + 1;
     }
 
-    /// <summary>BRAA, RETAA and their kin.</summary>
-    public static Op* Jump(VcpuCore core, CpuState* s, Op* op) =>
+    /// <summary>BRAA and its kin.</summary>
+    public static Op* Jump(VcpuCore core, CpuState* s, Op* op)
+    {
+        if (!TryAuthenticate(core, s, op, s->X[op->Rn], s->X[op->Rm], out ulong target))
+        {
+            return TakeFailure(core, op);
+        }
+
+        SetType(core, s, GuardedBranches.TypeOfJump(op->Rn));
+        return Flow.TakenTo(core, s, op, target);
+    }
+
+    /// <summary>RETAA, RETAB.</summary>
+    public static Op* ReturnTo(VcpuCore core, CpuState* s, Op* op) =>
         TryAuthenticate(core, s, op, s->X[op->Rn], s->X[op->Rm], out ulong target)
             ? Flow.TakenTo(core, s, op, target)
             : TakeFailure(core, op);
@@ -128,6 +140,7 @@ internal static unsafe class PointerInstructions
         }
 
         s->X[Link] = core.PcOf(op) + 4;
+        SetType(core, s, GuardedBranches.Call);
         return Flow.TakenTo(core, s, op, target);
     }
 
@@ -171,6 +184,14 @@ internal static unsafe class PointerInstructions
         }
 
         return op + 1;
+    }
+
+    private static void SetType(VcpuCore core, CpuState* s, int type)
+    {
+        if (core.Has(Feature.Bti))
+        {
+            GuardedBranches.SetType(core, s, type);
+        }
     }
 
     private static bool IsEnabled(CpuState* s, PointerKey key) => (s->SctlrEl1 & PointerCode.EnableBit(key)) != 0;

@@ -1,4 +1,6 @@
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.Interpreter.Handlers;
 using Vmm.Emulation.Cpu.Jit.Plan;
 using static Vmm.Emulation.Cpu.Jit.X64.GuestRegisters;
 using static Vmm.Emulation.Cpu.Jit.X64.Reg;
@@ -8,6 +10,9 @@ namespace Vmm.Emulation.Cpu.Jit.X64.Emitters;
 /// <summary>Branches. Inside a page they are jumps; to other pages, and to a register, they go through the jump cache.</summary>
 internal static unsafe class BranchEmitters
 {
+    // Tells RET from BR.
+    private const uint ReturnBit = 1u << 22;
+
     public static bool Branch(BlockEmitter e, Op* op)
     {
         Taken(e, op, null);
@@ -29,6 +34,16 @@ internal static unsafe class BranchEmitters
     private static bool Indirect(BlockEmitter e, Op* op, bool link)
     {
         e.Flags.Settle();
+        int type = 0;
+        if ((e.Features & Feature.Bti) != 0)
+        {
+            // A misaligned target is the interpreter's: the low bits of an address tell the jump cache the type of a branch.
+            e.Flags.GiveUp();
+            e.Asm.TestImmediate(false, Place(op->Rn), 3);
+            e.Exits.LeaveIf(Condition.NotEqual, op);
+            type = link ? GuardedBranches.Call : (op->Word & ReturnBit) != 0 ? 0 : GuardedBranches.TypeOfJump(op->Rn);
+        }
+
         e.Vectors.Store();
         if (link)
         {
@@ -40,6 +55,11 @@ internal static unsafe class BranchEmitters
         else
         {
             e.Registers.Copy(Rax, op->Rn);
+        }
+
+        if (type != 0)
+        {
+            e.Asm.AluImmediate(Alu.Or, true, Rax, type);
         }
 
         e.Exits.GoToRax(e.Exits.Uncharged + 1);
