@@ -4,6 +4,7 @@ using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Exceptions;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Cpu.PointerAuthentication;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Tests.InstructionOracle;
@@ -47,6 +48,14 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         s->TcrEl1 = 25 | (1ul << 23) | (1ul << 37);
         s->Ttbr0El1 = TableAddress;
         s->SctlrEl1 = Sctlr.Reset | Sctlr.M | Sctlr.Uci | Sctlr.Uct | Sctlr.Dze | Sctlr.MscEn | Sctlr.NTwe | Sctlr.NTwi;
+        s->SctlrEl1 |= Sctlr.EnIA | Sctlr.EnIB | Sctlr.EnDA | Sctlr.EnDB;
+        for (ulong i = 0; i < 10; i++)
+        {
+            // Keys of pointer authentication: any that differ.
+            s->PointerKeys[i] = (i + 1) * 0x9E37_79B9_7F4A_7C15;
+        }
+
+        PointerCode.UpdateMasks(_core);
         s->CpacrEl1 = 3 << 20;
         _core.Mmu.SwitchContext();
 
@@ -190,7 +199,8 @@ internal sealed unsafe class EngineUnderTest : IDisposable
     {
         const uint alignmentFault = 0x21;
         uint exceptionClass = (uint)(esr >> 26);
-        return exceptionClass is ExceptionClass.Unknown or ExceptionClass.MemoryOperation ? OracleEnd.Undefined
+        return exceptionClass is ExceptionClass.Unknown or ExceptionClass.MemoryOperation or ExceptionClass.PointerAuthentication
+            ? OracleEnd.Undefined
             : exceptionClass == ExceptionClass.DataAbortLower ? ((esr & 0x3F) == alignmentFault ? OracleEnd.Bus : OracleEnd.Fault)
             : OracleEnd.Done;
     }

@@ -348,6 +348,11 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
     private uint[] SystemInstruction()
     {
         uint register = (uint)Random.Next(24);
+        if (!forQemu && Random.Next(3) == 0)
+        {
+            return SignAndAuthenticate();
+        }
+
         return Random.Next(7) switch
         {
             0 => [0xD53B_4200 | register],
@@ -360,6 +365,20 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
             5 => [0xD2A0_0000 | ((uint)(Random.Next(0x800) & 0x7C8) << 5) | Second, 0xD51B_4400 | Second],
             _ => [0xD51B_4400 | 31],
         };
+    }
+
+    // PACIA and its kin of a register, sometimes something else, and the AUTIA that belongs to it: of X26 by X25, or of what they hold.
+    private uint[] SignAndAuthenticate()
+    {
+        uint key = (uint)Random.Next(4) << 10;
+        uint pointer = Random.Next(3) == 0 ? (uint)Random.Next(24) : Pointer;
+        uint registers = 0xDAC1_0000 | (Second << 5) | pointer | key;
+        uint[] stripped = Random.Next(4) == 0 ? [0xDAC1_43E0 | (uint)Random.Next(24)] : [];
+        uint plain = Plain();
+        uint[] between = plain != 0 && (plain & 31) is not (Second or Pointer) ? [plain] : [];
+        return pointer == Pointer
+            ? [.. MakePointer(aligned: false), registers, .. between, registers | 1 << 12, .. stripped]
+            : [registers, .. stripped];
     }
 
     private uint[] Assemble(uint end)

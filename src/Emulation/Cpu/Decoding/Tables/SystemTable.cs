@@ -56,7 +56,7 @@ internal static unsafe class SystemTable
             &SystemInstructions.MsrPan, Feature.Pan),
         new("1101010100 0 00 011 0100 mmmm 001 11111", "MSR SSBS (immediate)", Operation.MsrSsbsImmediate, Unknown, &Operands.None,
             &SystemInstructions.MsrSsbs, Feature.Ssbs),
-        new("1101010100 0 00 011 0100 mmmm 010 11111", "MSR DIT (immediate)", Operation.MsrDitImmediate, Unknown, &Operands.None,
+        new("1101010100 0 00 011 0100 mmmm 010 11111", "MSR DIT (immediate)", Operation.MsrDitImmediate, SystemState, &Operands.None,
             &SystemInstructions.MsrDit, Feature.Dit),
         new("1101010100 0 00 011 0100 mmmm 110 11111", "MSR DAIFSet", Operation.MsrDAIFSet, ReadFlags | SystemState, &Operands.None,
             &SystemInstructions.MsrDaifSet),

@@ -137,7 +137,12 @@ internal static unsafe class SystemInstructions
 
     public static Op* MsrSsbs(VcpuCore core, CpuState* s, Op* op) => SetField(core, s, op, Pstate.Ssbs, true);
 
-    public static Op* MsrDit(VcpuCore core, CpuState* s, Op* op) => SetField(core, s, op, Pstate.Dit, true);
+    /// <summary>Nothing depends on PSTATE.DIT: no instruction takes longer for its data.</summary>
+    public static Op* MsrDit(VcpuCore core, CpuState* s, Op* op)
+    {
+        s->Pstate = (Crm(op) & 1) != 0 ? s->Pstate | Pstate.Dit : s->Pstate & ~Pstate.Dit;
+        return op + 1;
+    }
 
     private static Op* SetField(VcpuCore core, CpuState* s, Op* op, uint field, bool el0Allowed)
     {

@@ -141,6 +141,20 @@ internal sealed unsafe partial class Assembler
         Byte(0xC8 | ((int)register & 7));
     }
 
+    /// <summary>REP MOVSB: RCX bytes from RSI to RDI, forward.</summary>
+    public void CopyBytes()
+    {
+        Byte(0xF3);
+        Byte(0xA4);
+    }
+
+    /// <summary>REP STOSB: RCX bytes of AL from RDI on.</summary>
+    public void FillBytes()
+    {
+        Byte(0xF3);
+        Byte(0xAA);
+    }
+
     /// <summary>POPCNT.</summary>
     public void CountOnes(bool wide, Reg destination, Operand source) => Rm(0xF3, wide, Map0F | 0xB8, destination, source);
 

@@ -95,6 +95,11 @@ internal static unsafe class EmitterTable
             case Operation.Csneg: return &IntegerRegisterEmitters.SelectNegate;
             case Operation.PacGeneral: return &PointerEmitters.Sign;
             case Operation.AutGeneral: return &PointerEmitters.Authenticate;
+            case Operation.Setp: return &MemoryOperationEmitters.BeginSet;
+            case Operation.Cpyfp or Operation.Cpyp: return &MemoryOperationEmitters.BeginCopy;
+            case Operation.Cpyfm or Operation.Cpyfe or Operation.Cpym or Operation.Cpye or Operation.Setm or Operation.Sete:
+                return &MemoryOperationEmitters.GoOn;
+            case Operation.MsrDitImmediate: return &SystemInstructionEmitters.SetDataIndependentTiming;
             case Operation.Cfinv: return &FlagManipulationEmitters.InvertCarry;
             case Operation.Xaflag: return &FlagManipulationEmitters.FromExternal;
             case Operation.Axflag: return &FlagManipulationEmitters.ToExternal;

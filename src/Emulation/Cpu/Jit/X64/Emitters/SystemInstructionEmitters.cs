@@ -209,6 +209,15 @@ internal static unsafe class SystemInstructionEmitters
         return true;
     }
 
+    // MSR DIT: a bit of PSTATE that nothing depends on.
+    public static bool SetDataIndependentTiming(BlockEmitter e, Op* op)
+    {
+        e.Flags.GiveUp();
+        bool set = ((op->Word >> 8) & 1) != 0;
+        e.Asm.AluImmediate(set ? Alu.Or : Alu.And, false, HostRegisters.Pstate, (int)(set ? Pstate.Dit : ~Pstate.Dit));
+        return true;
+    }
+
     public static bool ClearInterruptMasks(BlockEmitter e, Op* op)
     {
         int masks = (int)(op->Word >> 8) & 15;
