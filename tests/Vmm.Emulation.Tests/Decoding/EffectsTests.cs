@@ -103,11 +103,12 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
             | ((effects & Effects.SystemState) != 0 ? Effects.ReadFlags | Effects.WriteFlags : 0);
     }
 
-    // The main part of a copy reads a page beyond the window. CFINV changes C alike whatever the flags are.
+    // The main part of a copy reads a page beyond the window. CFINV changes C alike whatever the flags are,
+    // and a prologue leaves them where it faults.
     private static Effects Unshown(Operation operation) => operation switch
     {
         Operation.Cpyfm or Operation.Cpym => Effects.Load,
-        Operation.Cfinv => Effects.ReadFlags,
+        Operation.Cfinv or Operation.Cpyfp or Operation.Cpyp or Operation.Setp => Effects.ReadFlags,
         _ => 0,
     };
 
