@@ -1,4 +1,5 @@
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Host.Console;
 using Vmm.Host.Options;
 
@@ -76,6 +77,10 @@ public sealed class OptionTests
     [InlineData("virt,kernel=/dev/null", "max", null, "kernel is not supported: give it as -kernel")]
     [InlineData("virt,accel=jit", "max", "/dev/null", "incompatible", "interp")]
     [InlineData("virt", "max,sve=on", "/dev/null", "sve=on is not supported: CPUs have no SVE")]
+    [InlineData("virt", "cortex-a57,pauth=on", "/dev/null", "pauth=on is not supported: the CPU has no pointer authentication")]
+    [InlineData("virt", "max,pauth=off,pauth-qarma3=on", "/dev/null", "cannot enable pauth-impdef")]
+    [InlineData("virt", "max,pauth-impdef=on,pauth-qarma5=on", "/dev/null", "only one of pauth-impdef, pauth-qarma3 and pauth-qarma5")]
+    [InlineData("virt", "max,pauth=maybe", "/dev/null", "Parameter 'pauth' expects 'on' or 'off'")]
     [InlineData("virt", "cortex-a57,foo=on", "/dev/null", "Property 'cortex-a57-arm-cpu.foo' not found")]
     [InlineData("pc", "max", "/dev/null", "unsupported machine type 'pc'")]
     [InlineData("virt", "max", "/nonexistent", "cannot read the kernel")]
@@ -88,6 +93,21 @@ public sealed class OptionTests
         string said = Assert.Throws<OptionException>(() => CommandLine.Parse(line).Machine.ToConfig()).Message;
         Assert.Contains(message, said, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', said);
+    }
+
+    [Theory]
+    [InlineData("max", Feature.PauthImpdef)]
+    [InlineData("max,pauth=on,pauth-impdef=off", Feature.PauthImpdef)]
+    [InlineData("max,pauth-qarma3=on", Feature.PauthQarma3)]
+    [InlineData("max,pauth-impdef=off,pauth-qarma5=on", Feature.PauthQarma5)]
+    [InlineData("max,pauth=off", Feature.None)]
+    [InlineData("neoverse-n1,pauth=off", Feature.None)]
+    public void Pointer_authentication_is_what_the_properties_say(string cpu, Feature algorithm)
+    {
+        const Feature all = Feature.PauthImpdef | Feature.PauthQarma3 | Feature.PauthQarma5;
+        Feature features = CommandLine.Parse(["-cpu", cpu]).Machine.Cpu.Features;
+        Assert.Equal(algorithm, features & all);
+        Assert.Equal(algorithm != Feature.None, (features & Feature.Pauth) != 0);
     }
 
     [Theory]
