@@ -79,22 +79,23 @@ public sealed class ReferenceTests
 
     [Fact]
     public void Management_has_the_rooms_of_the_design() => Assert.Equal(
-        new[] { "CharacterDevices", "Commands", "Hmp", "Json", "Qapi", "Qmp", "Text" }.Select(room => $"Vmm.Management.{room}"),
+        new[] { "CharacterDevices", "Commands", "Control", "Hmp", "Json", "Qapi", "Qmp", "Text" }.Select(room => $"Vmm.Management.{room}"),
         s_management.GetTypes().Select(t => t.Namespace).Where(n => n?.StartsWith("Vmm.", StringComparison.Ordinal) == true).Distinct()
             .Order());
 
     /// <summary>
-    /// Parts that carry commands know none of them, command families know no face (QMP, HMP), and no face knows another: a further face
+    /// Parts that carry commands know none of them, command families know no face (QMP, HMP, Control), and no face knows another: a further face
     /// changes none of them.
     /// </summary>
     [Theory]
-    [InlineData("Json", "CharacterDevices|Commands|Hmp|Qapi|Qmp|Text")]
-    [InlineData("Text", "CharacterDevices|Commands|Hmp|Json|Qapi|Qmp")]
-    [InlineData("CharacterDevices", "Commands|Hmp|Json|Qapi|Qmp")]
-    [InlineData("Qapi", "CharacterDevices|Commands|Hmp|Qmp")]
-    [InlineData("Commands", "Hmp|Qmp")]
-    [InlineData("Hmp", "Qmp")]
-    [InlineData("Qmp", "Hmp")]
+    [InlineData("Json", "CharacterDevices|Commands|Control|Hmp|Qapi|Qmp|Text")]
+    [InlineData("Text", "CharacterDevices|Commands|Control|Hmp|Json|Qapi|Qmp")]
+    [InlineData("CharacterDevices", "Commands|Control|Hmp|Json|Qapi|Qmp")]
+    [InlineData("Qapi", "CharacterDevices|Commands|Control|Hmp|Qmp")]
+    [InlineData("Commands", "Control|Hmp|Qmp")]
+    [InlineData("Hmp", "Control|Qmp")]
+    [InlineData("Qmp", "Control|Hmp")]
+    [InlineData("Control", "Hmp|Json|Qapi|Qmp")]
     public void Rooms_of_management_refer_one_way(string room, string others) =>
         Types().That().ResideInNamespaceMatching($"^Vmm\\.Management\\.{room}$").Should()
             .NotDependOnAny(Types().That().ResideInNamespaceMatching($"^Vmm\\.Management\\.({others})$"))

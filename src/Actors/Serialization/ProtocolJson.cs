@@ -21,6 +21,11 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
         typeof(NamedEnum<HotplugOperation>), typeof(NamedEnum<MigrationStatus>), typeof(NamedEnum<MigrationCapability>),
         typeof(NamedEnum<MigrationParameter>), typeof(NamedEnum<BlockErrorAction>),
     ])]
+[JsonSerializable(typeof(ControlGreeting))]
+[JsonSerializable(typeof(SubscribeEvents))]
+[JsonSerializable(typeof(EventsSubscribed))]
+[JsonSerializable(typeof(QuitVm))]
+[JsonSerializable(typeof(VmQuitting))]
 [JsonSerializable(typeof(CreateVcpu))]
 [JsonSerializable(typeof(VcpuReady))]
 [JsonSerializable(typeof(RemoveVcpu))]

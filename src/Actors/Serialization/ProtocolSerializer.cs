@@ -71,6 +71,8 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("nC", typeof(NetConnections)), ("na", typeof(AnnounceNet)), ("n+", typeof(AddNetdev)), ("n-", typeof(RemoveNetdev)),
         ("pp", typeof(PlugDevice)), ("pu", typeof(UnplugDevice)), ("p?", typeof(GetPciDevices)), ("p!", typeof(PciDevices)),
         ("jL", typeof(MigrationLeft)), ("jG", typeof(MigrationGone)), ("jA", typeof(MigrationArrived)), ("jO", typeof(MigrationOwned)),
+        ("kg", typeof(ControlGreeting)), ("ks", typeof(SubscribeEvents)), ("kS", typeof(EventsSubscribed)), ("kq", typeof(QuitVm)),
+        ("kQ", typeof(VmQuitting)),
     ];
 
     private static readonly Dictionary<string, Type> s_types = s_messages.ToDictionary(m => m.Manifest, m => m.Type);

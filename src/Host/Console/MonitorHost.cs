@@ -5,6 +5,7 @@ using Vmm.Emulation.Devices.Virtio.Serial;
 using Vmm.Host.Options;
 using Vmm.Management.CharacterDevices;
 using Vmm.Management.Commands;
+using Vmm.Management.Control;
 using Vmm.Management.Hmp;
 using Vmm.Management.Qmp;
 
@@ -29,6 +30,8 @@ public sealed class MonitorHost : IAsyncDisposable, IPortBackends
     private bool _started;
     private QmpServer? _qmp;
     private HmpServer? _hmp;
+    private CharacterDevice? _controlDevice;
+    private ControlServer? _control;
 
     private MonitorHost(SerialConsole console, Dictionary<string, CharacterDeviceOption> chardevs) =>
         (Console, _chardevs) = (console, chardevs);
@@ -91,6 +94,12 @@ public sealed class MonitorHost : IAsyncDisposable, IPortBackends
         foreach ((CharacterDevice device, bool control, bool pretty) in _monitors)
         {
             Run(control ? _qmp!.RunAsync(device, pretty, _stop.Token) : _hmp.RunAsync(device, _stop.Token));
+        }
+
+        if (_controlDevice != null)
+        {
+            _control = new ControlServer(vm);
+            Run(_control.RunAsync(_controlDevice, _stop.Token));
         }
     }
 
@@ -175,8 +184,12 @@ public sealed class MonitorHost : IAsyncDisposable, IPortBackends
         _hmp?.Report(outcome);
     }
 
-    /// <summary>Passes what the VM publishes to the QMP server. Any thread.</summary>
-    public void Publish(IProtocolMessage happened) => _qmp?.Publish(happened);
+    /// <summary>Passes what the VM publishes to programs that listen. Any thread.</summary>
+    public void Publish(IProtocolMessage happened)
+    {
+        _qmp?.Publish(happened);
+        _control?.Publish(happened);
+    }
 
     public async ValueTask DisposeAsync()
     {
@@ -250,6 +263,8 @@ public sealed class MonitorHost : IAsyncDisposable, IPortBackends
                 _monitors.Add((OpenOne(device, $"compat_monitor{count++}"), monitor.Control, monitor.Pretty));
             }
         }
+
+        _controlDevice = options.Control == null ? null : OpenOne(options.Control, "control");
     }
 
     private void OpenPortOf(SerialPortConfig port)

@@ -33,6 +33,8 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
         "socket,id=ID,path=PATH|port=PORT[,host=HOST][,server=on][,wait=off], stdio,id=ID[,mux=on], null,id=ID or "
             + "file,id=ID,path=FILE[,append=on]";
 
+    public const string ControlSyntax = "unix:PATH";
+
     // The path of a Unix socket and its terminating zero have room for 108 bytes (sun_path of unix(7)).
     private const int LongestPath = 107;
 
@@ -79,6 +81,13 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
             _ => throw Unknown(type, Syntax),
         };
     }
+
+    /// <summary>Parses the value of <c>-control</c>: a Unix socket that listens.</summary>
+    /// <exception cref="OptionException">One line that says what is wrong.</exception>
+    public static CharacterDeviceOption ParseControl(string text) =>
+        text.StartsWith("unix:", StringComparison.Ordinal) && Parse(text) is { Target: { } target } device
+            ? device with { Target = target with { Server = true, Wait = false, OwnerOnly = true } }
+            : throw new OptionException($"-control: '{UserText.Legible(text)}' is not {ControlSyntax}");
 
     /// <summary>Parses the value of <c>-chardev</c>.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>

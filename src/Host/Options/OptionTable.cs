@@ -154,6 +154,8 @@ public static class OptionTable
             o with { Log = v }) { Choices = ["verbose", "debug", "information", "warning", "error", "fatal"] },
         new("remote", EndpointOption.Syntax, "take monitor commands of vmm remote; whoever reaches the port controls the VM (127.0.0.1)",
             OptionValue.Text, (o, v) => o with { Remote = v }),
+        new("control", CharacterDeviceOption.ControlSyntax, "take the messages of vmm node at a Unix socket, which is its owner's alone",
+            OptionValue.Text, (o, v) => o with { Control = CharacterDeviceOption.ParseControl(v) }),
         new("state", "FOLDER", "keep there snapshots, and which CPUs are plugged and disabled: they are so from power-on in the next run",
             OptionValue.Folder, (o, v) => o with { State = v }),
     ];

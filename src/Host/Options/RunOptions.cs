@@ -31,6 +31,9 @@ public sealed record RunOptions
     /// <summary>The address where the VM listens for <c>vmm remote</c>; null if it does not.</summary>
     public string? Remote { get; init; }
 
+    /// <summary>The socket for programs that speak the closed protocol; null without one.</summary>
+    public CharacterDeviceOption? Control { get; init; }
+
     /// <summary>The folder of the journal; null for a machine that ends with the program.</summary>
     public string? State { get; init; }
 

@@ -28,6 +28,12 @@ public sealed class SocketDevice : CharacterDevice
             _socket = target.Server ? HostSocket.Bind(address) : HostSocket.New(address);
             if (target.Server)
             {
+                // Nobody connects before it listens.
+                if (target is { OwnerOnly: true, Path: { } path } && !OperatingSystem.IsWindows())
+                {
+                    File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                }
+
                 _socket.Listen(Backlog);
             }
             else

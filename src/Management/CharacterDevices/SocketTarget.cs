@@ -7,6 +7,9 @@ namespace Vmm.Management.CharacterDevices;
 /// <param name="Wait">Whether the VM starts only when a client has connected.</param>
 public sealed record SocketTarget(string? Path, string Host, int Port, bool Server, bool Wait)
 {
+    /// <summary>Whether the file of a Unix socket that listens is its owner's alone (mode 600).</summary>
+    public bool OwnerOnly { get; init; }
+
     /// <summary>The address in QEMU's form.</summary>
     public override string ToString() => Path != null ? $"unix:{Path}" : $"tcp:{Host}:{Port}";
 }
