@@ -1,5 +1,4 @@
 using System.Runtime.Serialization;
-using System.Text.Json;
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.Serialization;
@@ -19,7 +18,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
 
     // Manifests are on disk and on the wire: never change or reuse one. A message whose members change gets its old one with the next
     // number behind it.
-    private static readonly (string Manifest, Type Type)[] s_messages =
+    private static readonly MessageTable s_table = new("protocol", ProtocolJson.Default,
     [
         ("vc", typeof(CreateVcpu)), ("vr", typeof(VcpuReady)), ("vx", typeof(RemoveVcpu)), ("vg", typeof(VcpuRemoved)),
         ("vo", typeof(PowerOnVcpu)), ("vb", typeof(StartBootVcpu)), ("vz", typeof(ResetVcpus)), ("vP", typeof(PauseVcpus)),
@@ -73,10 +72,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("jL", typeof(MigrationLeft)), ("jG", typeof(MigrationGone)), ("jA", typeof(MigrationArrived)), ("jO", typeof(MigrationOwned)),
         ("kg", typeof(ControlGreeting)), ("ks", typeof(SubscribeEvents)), ("kS", typeof(EventsSubscribed)), ("kq", typeof(QuitVm)),
         ("kQ", typeof(VmQuitting)),
-    ];
-
-    private static readonly Dictionary<string, Type> s_types = s_messages.ToDictionary(m => m.Manifest, m => m.Type);
-    private static readonly Dictionary<Type, string> s_manifests = s_messages.ToDictionary(m => m.Type, m => m.Manifest);
+    ]);
 
     public override int Identifier => 7001;
 
@@ -87,35 +83,13 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
     public override object FromBinary(byte[] bytes, string manifest) => Decode(bytes, manifest);
 
     /// <exception cref="SerializationException">The object is no protocol message.</exception>
-    public static string ManifestOf(object message) =>
-        s_manifests.TryGetValue(message.GetType(), out string? manifest) ? manifest
-            : throw new SerializationException($"{message.GetType()} is no protocol message");
+    public static string ManifestOf(object message) => s_table.ManifestOf(message);
 
     /// <summary>The primitives of a message as JSON.</summary>
     /// <exception cref="SerializationException">The object is no protocol message.</exception>
-    public static byte[] Encode(object message)
-    {
-        ManifestOf(message);
-        return JsonSerializer.SerializeToUtf8Bytes(message, message.GetType(), ProtocolJson.Default);
-    }
+    public static byte[] Encode(object message) => s_table.Encode(message);
 
     /// <summary>The message that <see cref="Encode"/> has written.</summary>
     /// <exception cref="SerializationException">The bytes are no message of that manifest.</exception>
-    public static IProtocolMessage Decode(byte[] bytes, string manifest)
-    {
-        if (!s_types.TryGetValue(manifest, out Type? type))
-        {
-            throw new SerializationException($"no protocol message has the manifest '{manifest}'");
-        }
-
-        try
-        {
-            return (IProtocolMessage?)JsonSerializer.Deserialize(bytes, type, ProtocolJson.Default)
-                ?? throw new SerializationException($"'{manifest}' is null");
-        }
-        catch (JsonException e)
-        {
-            throw new SerializationException($"'{manifest}' does not parse: {e.Message}", e);
-        }
-    }
+    public static IProtocolMessage Decode(byte[] bytes, string manifest) => (IProtocolMessage)s_table.Decode(bytes, manifest);
 }

@@ -1,0 +1,96 @@
+using Akka.Actor;
+using Akka.Cluster.Sharding;
+using Akka.Configuration;
+using Vmm.Actors.Hosting;
+using Vmm.Fleet.Messages;
+using Vmm.Fleet.Nodes;
+using Vmm.Fleet.Records;
+
+namespace Vmm.Fleet.Cluster;
+
+/// <summary>
+/// One node of the fleet: the cluster's actor system, the supervisor of the VMs of this machine, and the records of VMs, which the cluster
+/// distributes. A node alone is a cluster of one, opens no port, and keeps its records in an SQLite file.
+/// </summary>
+public sealed class FleetNode : IAsyncDisposable
+{
+    private const string SystemName = "fleet";
+    private const string DatabaseName = "records.db";
+
+    // Records are small; a tenth of the shards is what one of ten nodes has.
+    private const int Shards = 100;
+
+    // How long a question to a record may take: it writes to its database before it answers.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+
+    private readonly ActorSystem _system;
+    private readonly IActorRef _supervisor;
+    private readonly IActorRef _records;
+
+    private FleetNode(ActorSystem system, IActorRef supervisor, IActorRef records) =>
+        (_system, _supervisor, _records) = (system, supervisor, records);
+
+    /// <summary>Starts the node. It can be asked at once, and answers when it has joined the cluster.</summary>
+    /// <param name="name">The name of the node, by the rule for names of VMs.</param>
+    /// <param name="settings">Where its VMs are.</param>
+    /// <param name="more">Settings of Akka that come before ours, such as loggers.</param>
+    /// <exception cref="IOException">The folder cannot be used.</exception>
+    public static FleetNode Start(string name, NodeSettings settings, Config more)
+    {
+        Directory.CreateDirectory(settings.Folder);
+        var system = ActorSystem.Create(SystemName, more.WithFallback(Configuration(name, settings.Folder)));
+        var nodes = new ClusterNodes(system);
+        IActorRef supervisor = system.ActorOf(
+            ActorProps.Of(() => new NodeSupervisor(settings)), ClusterNodes.SupervisorName);
+        IActorRef records = ClusterSharding.Get(system).Start(
+            "vm", vm => ActorProps.Of(() => new VmEntity(vm, nodes)), ClusterShardingSettings.Create(system), new ByName());
+        system.ActorOf(ActorProps.Of(() => new NodeReporter(name, supervisor, records)), "reporter");
+        return new FleetNode(system, supervisor, records);
+    }
+
+    /// <summary>Whether the node is a member of its cluster.</summary>
+    public bool IsUp => Akka.Cluster.Cluster.Get(_system).SelfMember.Status == Akka.Cluster.MemberStatus.Up;
+
+    /// <summary>The answer of the record of a VM: <see cref="VmRecord"/>, <see cref="VmOperation"/> or <see cref="VmRejected"/>.</summary>
+    /// <exception cref="AskTimeoutException">There is none in time. Whether the request was kept is not known.</exception>
+    public Task<IFleetMessage> AskAsync(IVmRecordMessage message, CancellationToken stop) =>
+        _records.Ask<IFleetMessage>(message, s_patience, stop);
+
+    /// <summary>What this node sees of its VMs.</summary>
+    public Task<NodeReport> ReportAsync(CancellationToken stop) =>
+        _supervisor.Ask<NodeReport>(new GetNodeReport(), s_patience, stop);
+
+    /// <summary>Leaves the cluster. The VMs go on.</summary>
+    public async ValueTask DisposeAsync() =>
+        await CoordinatedShutdown.Get(_system).Run(CoordinatedShutdown.ActorSystemTerminateReason.Instance).ConfigureAwait(false);
+
+    private static Config Configuration(string name, string folder) => ConfigurationFactory.ParseString(
+        $$"""
+        akka.cluster {
+          roles = ["{{ClusterNodes.RoleOf(name)}}"]
+          seed-nodes = ["akka.test://{{SystemName}}@{{name}}:1"]
+        }
+        akka.remote.test {
+          registry-key = "{{name}}-{{Guid.NewGuid():N}}"
+          local-address = "test://{{SystemName}}@{{name}}:1"
+        }
+        akka.persistence {
+          journal.sql.connection-string = "Data Source={{Quoted(Path.Combine(folder, DatabaseName))}}"
+          snapshot-store.sql.connection-string = "Data Source={{Quoted(Path.Combine(folder, DatabaseName))}}"
+        }
+        """)
+        .WithFallback(ConfigurationFactory.FromResource("fleet.conf", typeof(FleetNode).Assembly))
+        .WithFallback(Akka.Persistence.Sql.SqlPersistence.DefaultConfiguration);
+
+    // For a string of HOCON.
+    private static string Quoted(string text) =>
+        text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal);
+
+    /// <summary>Which record a message is for, and in which shard that is.</summary>
+    private sealed class ByName() : HashCodeMessageExtractor(Shards)
+    {
+        public override string? EntityId(object message) => (message as IVmRecordMessage)?.Vm;
+
+        public override object EntityMessage(object message) => message;
+    }
+}

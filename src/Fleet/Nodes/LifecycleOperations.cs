@@ -1,0 +1,178 @@
+using System.Globalization;
+using Vmm.Actors.Protocol;
+using Vmm.Fleet.Messages;
+
+namespace Vmm.Fleet.Nodes;
+
+/// <summary>
+/// What makes, ends, saves and moves a VM's process. Each operation goes on from what there is, so it may be repeated. The instance that a
+/// method returns is there when it has ended; null for none.
+/// </summary>
+/// <param name="settings">Of the node.</param>
+/// <param name="folder">The VM's.</param>
+/// <param name="happened">Takes what the VM publishes.</param>
+internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder, Action<IProtocolMessage> happened)
+{
+    /// <summary>The end of an operation on a VM without a process.</summary>
+    public static readonly OperationResult NotRunning = OperationResult.Of(RequestOutcome.Failed, "the VM does not run");
+
+    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
+
+    /// <summary>The process of an earlier run of the node, or one whose connection was lost; null if there is none.</summary>
+    public Task<VmInstance?> FindAsync(CancellationToken stop) => VmInstance.FindAsync(folder, happened, stop);
+
+    /// <summary>Starts a process, unless there is one.</summary>
+    public async Task<(OperationResult Result, VmInstance? Vm)> StartAsync(VmInstance? vm, VmSpec spec, CancellationToken stop) =>
+        vm != null ? (OperationResult.Done("it runs already"), vm)
+            : (OperationResult.Done(), await LaunchAsync(spec, [], stop).ConfigureAwait(false));
+
+    /// <summary>Starts a process that goes on from a snapshot, or makes the one there is what was saved.</summary>
+    public async Task<(OperationResult Result, VmInstance? Vm)> RestoreAsync(
+        VmInstance? vm, VmSpec spec, string tag, CancellationToken stop)
+    {
+        if (vm == null)
+        {
+            return (OperationResult.Done(), await LaunchAsync(spec, ["-loadvm", tag], stop).ConfigureAwait(false));
+        }
+
+        IProtocolMessage answer = await vm.AskAsync(new LoadSnapshot(tag), stop).ConfigureAwait(false);
+        return (answer is SnapshotLoaded ? OperationResult.Done() : OperationResult.Failed(answer), vm);
+    }
+
+    /// <summary>Saves the VM.</summary>
+    public static async Task<(OperationResult Result, VmInstance? Vm)> SaveAsync(VmInstance? vm, string tag, CancellationToken stop)
+    {
+        if (vm == null)
+        {
+            return (NotRunning, null);
+        }
+
+        IProtocolMessage answer = await vm.AskAsync(new SaveSnapshot(tag, Replace: true, Compress: false), stop).ConfigureAwait(false);
+        return (answer is SnapshotSaved ? OperationResult.Done() : OperationResult.Failed(answer), vm);
+    }
+
+    /// <summary>Starts a process that waits for the VM; the detail of the result is its address.</summary>
+    public async Task<(OperationResult Result, VmInstance? Vm)> ReceiveAsync(VmInstance? vm, VmSpec spec, CancellationToken stop)
+    {
+        vm ??= await LaunchAsync(spec, ["-incoming", "defer"], stop).ConfigureAwait(false);
+        IProtocolMessage answer = await vm.AskAsync(new GetMigration(), stop).ConfigureAwait(false);
+        if (answer is MigrationInfo { Incoming: true, Address.Length: > 0 } waiting)
+        {
+            return (OperationResult.Done(waiting.Address), vm);
+        }
+
+        answer = await vm.AskAsync(new ReceiveMigration($"unix:{folder.Incoming}"), stop).ConfigureAwait(false);
+        return (answer is MigrationStarted started ? OperationResult.Done(started.Address) : OperationResult.Failed(answer), vm);
+    }
+
+    /// <summary>Sends the VM to a process that waits for it, and ends the one here. A failed migration leaves the guest running here.</summary>
+    public async Task<(OperationResult Result, VmInstance? Vm)> SendAsync(VmInstance? vm, string address, CancellationToken stop)
+    {
+        if (vm == null)
+        {
+            return (NotRunning, null);
+        }
+
+        IProtocolMessage status = await vm.AskAsync(new GetMigration(), CancellationToken.None).ConfigureAwait(false);
+        if (status is not MigrationInfo { Incoming: false, Status: MigrationStatus.Completed or MigrationStatus.Active })
+        {
+            IProtocolMessage answer = await vm.AskAsync(new StartMigration(address, Resume: false), stop).ConfigureAwait(false);
+            if (answer is not MigrationStarted)
+            {
+                return (OperationResult.Failed(answer), vm);
+            }
+        }
+
+        bool cancels = false;
+        while (true)
+        {
+            status = await vm.AskAsync(new GetMigration(), CancellationToken.None).ConfigureAwait(false);
+            switch (status)
+            {
+                case MigrationInfo { Status: MigrationStatus.Completed } info:
+                    await EndAsync(vm.Process, vm).ConfigureAwait(false);
+                    return (OperationResult.Done(string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"downtime {info.DowntimeMilliseconds} ms, total {info.TotalMilliseconds} ms, {info.Transferred} bytes")), null);
+                case MigrationInfo { Status: MigrationStatus.Failed } info:
+                    return (OperationResult.Of(RequestOutcome.Failed, info.Problem), vm);
+                case MigrationInfo { Status: MigrationStatus.Cancelled }:
+                    return (OperationResult.Of(RequestOutcome.Cancelled, "the migration was cancelled"), vm);
+                case MigrationInfo:
+                    break;
+                default:
+                    return (OperationResult.Failed(status), vm);
+            }
+
+            if (stop.IsCancellationRequested && !cancels)
+            {
+                cancels = true;
+                await vm.AskAsync(new CancelMigration(), CancellationToken.None).ConfigureAwait(false);
+            }
+
+            await Task.Delay(s_look, CancellationToken.None).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>Ends the VM's process, if there is one: by the guest, then in good order, then at once.</summary>
+    /// <param name="vm">Null if there is none, or none that answers.</param>
+    public async Task<(OperationResult Result, VmInstance? Vm)> StopAsync(VmInstance? vm, TimeSpan powerDown)
+    {
+        if ((vm?.Process ?? VmProcess.Find(folder)) is not { } process)
+        {
+            return (OperationResult.Done("it does not run"), null);
+        }
+
+        if (vm != null && powerDown > TimeSpan.Zero)
+        {
+            await vm.AskAsync(new PressPowerButton(), CancellationToken.None).ConfigureAwait(false);
+            await Task.WhenAny(process.Ended, Task.Delay(powerDown)).ConfigureAwait(false);
+            if (process.Ended.IsCompleted)
+            {
+                return (OperationResult.Done("the guest powered off"), null);
+            }
+        }
+
+        return (OperationResult.Done(await EndAsync(process, vm).ConfigureAwait(false)), null);
+    }
+
+    /// <summary>Removes the folder of a VM that has no process.</summary>
+    public OperationResult Remove()
+    {
+        if (VmProcess.Find(folder) != null)
+        {
+            return OperationResult.Of(RequestOutcome.Failed, "the VM runs: stop it first");
+        }
+
+        // All of it is gone at once, whatever happens after.
+        string removed = Path.Combine(settings.Vms, $"{NodeSupervisor.RemovedPrefix}{folder.Vm}");
+        Directory.Move(folder.Root, removed);
+        Directory.Delete(removed, recursive: true);
+        return OperationResult.Done();
+    }
+
+    private async Task<string> EndAsync(VmProcess process, VmInstance? vm)
+    {
+        if (vm != null)
+        {
+            using var limit = new CancellationTokenSource(settings.QuitLimit);
+            try
+            {
+                await vm.AskAsync(new QuitVm(), limit.Token).ConfigureAwait(false);
+                await process.Ended.WaitAsync(limit.Token).ConfigureAwait(false);
+                return "the process was told to end";
+            }
+            catch (OperationCanceledException)
+            {
+                // It does not listen.
+            }
+        }
+
+        process.Kill();
+        await process.Ended.ConfigureAwait(false);
+        return "the process was killed";
+    }
+
+    private Task<VmInstance> LaunchAsync(VmSpec spec, IReadOnlyList<string> more, CancellationToken stop) =>
+        VmInstance.StartAsync(settings, folder, VmCommandLine.Of(settings, folder, spec, more), happened, stop);
+}

@@ -1,0 +1,96 @@
+using Akka.Actor;
+using Serilog;
+using Vmm.Actors.Hosting;
+using Vmm.Fleet.Messages;
+
+namespace Vmm.Fleet.Nodes;
+
+/// <summary>
+/// The VMs of one machine: an agent for each folder, made at the start and when a VM comes. It takes <see cref="IVmRequest"/> and answers
+/// queries from what the agents publish.
+/// </summary>
+public sealed class NodeSupervisor : MessageActor
+{
+    // A folder that is being removed has another name first, which no VM can have.
+    internal const string RemovedPrefix = ".";
+
+    private readonly NodeSettings _settings;
+    private readonly Dictionary<string, IActorRef> _agents = new(StringComparer.Ordinal);
+    private readonly SortedDictionary<string, VmReport> _reports = new(StringComparer.Ordinal);
+
+    public NodeSupervisor(NodeSettings settings)
+    {
+        _settings = settings;
+        Receive<IVmRequest>(Take);
+        Receive<VmReport>(report => _agents.ContainsKey(report.Vm), report => _reports[report.Vm] = report);
+        Receive<VmReport>(_ => { });
+        Receive<GetVmReport>(get => Sender.Tell(
+            _reports.GetValueOrDefault(get.Vm) ?? new VmReport(get.Vm, ProcessState.Stopped, "", 0, 0)));
+        Receive<GetNodeReport>(_ => Sender.Tell(new NodeReport([.. _reports.Values])));
+        Receive<VmRemoved>(removed =>
+        {
+            _agents.Remove(removed.Vm);
+            _reports.Remove(removed.Vm);
+        });
+    }
+
+    /// <summary>An agent has removed its VM. What comes for a VM of that name from here on is for another one.</summary>
+    internal sealed record VmRemoved(string Vm);
+
+    protected override void PreStart()
+    {
+        Context.System.EventStream.Subscribe(Self, typeof(VmReport));
+        Directory.CreateDirectory(_settings.Vms);
+        foreach (string folder in Directory.EnumerateDirectories(_settings.Vms))
+        {
+            string name = Path.GetFileName(folder);
+            if (name.StartsWith(RemovedPrefix, StringComparison.Ordinal))
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+            else if (FleetNames.IsVm(name))
+            {
+                MakeAgent(name);
+            }
+            else
+            {
+                Log.Warning("{Folder} is no folder of a VM: a name is {Rule}", folder, FleetNames.VmRule);
+            }
+        }
+    }
+
+    protected override void PostStop() => Context.System.EventStream.Unsubscribe(Self);
+
+    private void Take(IVmRequest request)
+    {
+        if (_agents.TryGetValue(request.Vm, out IActorRef? agent))
+        {
+            agent.Forward(request);
+            return;
+        }
+
+        (RequestOutcome outcome, string detail) = request switch
+        {
+            _ when !FleetNames.IsVm(request.Vm) => (RequestOutcome.Rejected, $"the name of a VM is {FleetNames.VmRule}"),
+            RunVm or RestoreVm or ReceiveVm => (RequestOutcome.Done, ""),
+
+            // What is asked for is so.
+            EndVm or RemoveVm => (RequestOutcome.Done, "there is no such VM here"),
+            _ => (RequestOutcome.Failed, "there is no such VM here"),
+        };
+        if (outcome == RequestOutcome.Done && request is not (EndVm or RemoveVm))
+        {
+            MakeAgent(request.Vm).Forward(request);
+        }
+        else
+        {
+            Sender.Tell(new RequestEnded(request.Vm, request.Id, outcome, detail, []));
+        }
+    }
+
+    private IActorRef MakeAgent(string vm)
+    {
+        (NodeSettings settings, VmFolder folder) = (_settings, _settings.FolderOf(vm));
+        return _agents[vm] = Context.ActorOf(ActorProps.Of(() => new VmAgent(settings, folder)));
+    }
+}

@@ -1,0 +1,296 @@
+using Akka.Actor;
+using Akka.Persistence;
+using Vmm.Fleet.Messages;
+
+namespace Vmm.Fleet.Records;
+
+/// <summary>
+/// The record of one VM: who owns it, what it is to be, and each request with its outcome. It is the only one that asks agents for
+/// anything: it repeats a step of an operation until the agent has told of its end, and starts by the VM's policy what has failed.
+/// </summary>
+internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
+{
+    private const int MostOpen = 32;
+
+    // How long an agent is waited for before it is asked again; it answers a request that is known with its end.
+    private static readonly TimeSpan s_again = TimeSpan.FromSeconds(5);
+
+    // A VM that fails again and again is started again after one second, two, four and so on, at most after one minute.
+    private static readonly TimeSpan s_longestPause = TimeSpan.FromMinutes(1);
+
+    private readonly string _vm;
+    private readonly INodes _nodes;
+    private readonly VmState _state = new();
+    private readonly Dictionary<string, OperationStep> _steps = new(StringComparer.Ordinal);
+    private VmReport? _seen;
+    private int _failures;
+
+    public VmEntity(string vm, INodes nodes) => (_vm, _nodes) = (vm, nodes);
+
+    public override string PersistenceId => PersistenceIdOf(_vm);
+
+    public ITimerScheduler Timers { get; set; } = null!;
+
+    /// <summary>The id under which the events of a VM are kept.</summary>
+    public static string PersistenceIdOf(string vm) => $"vm-{vm}";
+
+    private sealed record SendAgain;
+
+    private sealed record FollowPolicy;
+
+    private static long Now => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+
+    protected override void OnRecover(object message)
+    {
+        switch (message)
+        {
+            case IVmRecordEvent happened:
+                _state.Apply(_vm, happened);
+                break;
+            case RecoveryCompleted:
+                foreach (VmOperation operation in _state.Open)
+                {
+                    Begin(operation);
+                }
+
+                break;
+        }
+    }
+
+    protected override void OnCommand(object message)
+    {
+        switch (message)
+        {
+            case CreateVm create:
+                Create(create);
+                break;
+            case CommandVm command:
+                Take(command);
+                break;
+            case GetVm:
+                Sender.Tell(_state.Exists ? Describe() : NotFound());
+                break;
+            case GetOperation get:
+                Sender.Tell(
+                    _state.Find(get.Id) ?? (object)new VmRejected(_vm, VmRejectionCode.NotFound, $"VM '{_vm}' has no operation '{get.Id}'"));
+                break;
+            case RequestEnded ended:
+                EndStep(ended);
+                break;
+            case VmSeen seen:
+                See(seen);
+                break;
+            case SendAgain:
+                foreach (OperationStep step in _steps.Values)
+                {
+                    Send(step);
+                }
+
+                break;
+            case FollowPolicy:
+                Follow();
+                break;
+            default:
+                Unhandled(message);
+                break;
+        }
+    }
+
+    private VmRejected NotFound() => new(_vm, VmRejectionCode.NotFound, $"there is no VM '{_vm}'");
+
+    private VmRecord Describe() => new(
+        _vm, LastSequenceNr, _state.Owner, _state.Node, _state.Policy, _state.Spec, _state.IsWanted,
+        _seen?.State ?? ProcessState.Stopped, _seen?.Detail ?? "", _seen?.EnabledCpus ?? 0, [.. _state.Snapshots]);
+
+    private void Create(CreateVm create)
+    {
+        if (_state.Find(create.Id) is { } known)
+        {
+            Sender.Tell(known);
+            return;
+        }
+
+        string? problem = !FleetNames.IsVm(_vm) ? $"the name of a VM is {FleetNames.VmRule}"
+            : !FleetNames.IsRequest(create.Id) ? $"the id of a request is {FleetNames.RequestRule}"
+            : create.Owner.Length == 0 ? "owner: give one" : create.Spec.Problem;
+        object? refusal = problem != null ? new VmRejected(_vm, VmRejectionCode.Invalid, problem)
+            : _state.Exists ? new VmRejected(_vm, VmRejectionCode.Exists, $"there is a VM '{_vm}' already")
+            : _nodes.Find(create.Node) == null ? NoNode(create.Node) : null;
+        if (refusal != null)
+        {
+            Sender.Tell(refusal);
+            return;
+        }
+
+        Persist(new VmCreated(create.Id, create.Owner, create.Node, create.Policy, create.Spec, Now), created =>
+        {
+            _state.Apply(_vm, created);
+            _seen = null;
+            Sender.Tell(_state.Find(created.Id)!);
+        });
+    }
+
+    private VmRejected NoNode(string node) => new(_vm, VmRejectionCode.NotFound, $"there is no node '{node}' now");
+
+    private void Take(CommandVm command)
+    {
+        if (_state.Find(command.Id) is { } known)
+        {
+            Sender.Tell(known);
+        }
+        else if (RefusalOf(command) is { } refusal)
+        {
+            Sender.Tell(refusal);
+        }
+        else
+        {
+            Persist(new OperationBegun(command.Id, command.Action, command.Number, command.Text, Now), begun =>
+            {
+                _failures = 0;
+                Sender.Tell(Begin(begun));
+            });
+        }
+    }
+
+    private VmRejected? RefusalOf(CommandVm command)
+    {
+        if (!_state.Exists)
+        {
+            return NotFound();
+        }
+
+        string? problem = !FleetNames.IsRequest(command.Id) ? $"the id of a request is {FleetNames.RequestRule}"
+            : command.Number < 0 ? "the number is less than 0"
+            : command.Action == VmAction.Create ? "a VM is created by a request of its own"
+            : command.Action is VmAction.Save or VmAction.Restore && !FleetNames.IsSnapshot(command.Text)
+                ? "the name of a snapshot is 1 to 128 letters, digits, '-', '.' and '_', the first a letter or digit"
+            : command.Action == VmAction.Resize && (command.Number < 1 || command.Number > _state.Spec.MaxCpus)
+                ? $"{command.Number} CPUs: the VM can have 1 to {_state.Spec.MaxCpus}"
+            : command.Action is VmAction.Plug or VmAction.Unplug or VmAction.Enable or VmAction.Disable
+                && command.Number >= _state.Spec.MaxCpus
+                ? $"there is no CPU {command.Number}: the VM has 0 to {_state.Spec.MaxCpus - 1}"
+            : command.Action == VmAction.Migrate && command.Text == _state.Node ? $"the VM is at node '{_state.Node}' already"
+            : command.Action == VmAction.Migrate && _state.Open.Any(o => o.Action == VmAction.Migrate) ? "the VM is moving already"
+            : _state.Open.Any(o => o.Action == VmAction.Delete) ? "the VM is being deleted"
+            : _state.Open.Count() >= MostOpen ? $"{MostOpen} operations of the VM are under way"
+            : null;
+        return problem != null ? new VmRejected(_vm, VmRejectionCode.Invalid, problem)
+            : command.Action == VmAction.Migrate && _nodes.Find(command.Text) == null ? NoNode(command.Text) : null;
+    }
+
+    private VmOperation Begin(OperationBegun begun)
+    {
+        _state.Apply(_vm, begun);
+        VmOperation operation = _state.Find(begun.Id)!;
+        Begin(operation);
+        return operation;
+    }
+
+    private void Begin(VmOperation operation) => Step(operation.Id, OperationSteps.First(_state, operation));
+
+    private void Step(string operation, OperationStep step)
+    {
+        _steps[operation] = step;
+        Send(step);
+        if (!Timers.IsTimerActive(nameof(SendAgain)))
+        {
+            Timers.StartPeriodicTimer(nameof(SendAgain), new SendAgain(), s_again);
+        }
+    }
+
+    private void Send(OperationStep step) => _nodes.Find(step.Node)?.Tell(step.Request, Self);
+
+    private void EndStep(RequestEnded ended)
+    {
+        if (_steps.FirstOrDefault(s => s.Value.Request.Id == ended.Id) is not { Value: { } step, Key: { } id })
+        {
+            return;
+        }
+
+        VmOperation operation = _state.Find(id)!;
+        if (ended.Outcome == RequestOutcome.Done && OperationSteps.Next(_state, operation, step.Request, ended.Detail) is { } next)
+        {
+            Step(id, next);
+            return;
+        }
+
+        _steps.Remove(id);
+        if (_steps.Count == 0)
+        {
+            Timers.Cancel(nameof(SendAgain));
+        }
+
+        var end = new OperationEnded(id, ended.Outcome, ended.Detail, ended.Cpus, Now);
+        IVmRecordEvent[] events = (operation.Action, ended.Outcome) switch
+        {
+            (VmAction.Migrate, RequestOutcome.Done) => [new VmMoved(operation.Text, Now), end],
+            (VmAction.Delete, RequestOutcome.Done) => [end, new VmDeleted(Now)],
+            _ => [end],
+        };
+        PersistAll(events, happened =>
+        {
+            _state.Apply(_vm, happened);
+            if (happened == events[^1])
+            {
+                Compare();
+            }
+        });
+    }
+
+    private void See(VmSeen seen)
+    {
+        if (!_state.Exists || seen.Node != _state.Node)
+        {
+            EndStray(seen);
+            return;
+        }
+
+        _seen = seen.Report;
+        Compare();
+    }
+
+    // Nobody but the owner has the VM, unless it is on its way. What a node has left of one that was moved or deleted is ended there.
+    private void EndStray(VmSeen seen)
+    {
+        bool moves = _state.Exists && _state.Open.Any(o => o.Action == VmAction.Migrate && o.Text == seen.Node);
+        if (!moves && seen.Report.Process != 0)
+        {
+            Serilog.Log.Warning("{Vm}: node {Node} has a process of it, which is ended: {State}", _vm, seen.Node, seen.Report.State);
+            _nodes.Find(seen.Node)?.Tell(new EndVm(_vm, $"stray-{Now}", 0), ActorRefs.NoSender);
+        }
+    }
+
+    // What is wanted against what there is, once nothing is under way.
+    private void Compare()
+    {
+        if (_seen == null || !_state.Exists || !_state.IsWanted || _state.Open.Any())
+        {
+            return;
+        }
+
+        if (_seen.State == ProcessState.PoweredOff)
+        {
+            Persist(new GuestPoweredDown(Now), happened => _state.Apply(_vm, happened));
+        }
+        else if (_seen.State is ProcessState.Failed or ProcessState.Stopped && _state.Policy != FailurePolicy.Leave
+            && !Timers.IsTimerActive(nameof(FollowPolicy)))
+        {
+            double seconds = Math.Min(Math.Pow(2, _failures++), s_longestPause.TotalSeconds);
+            Timers.StartSingleTimer(nameof(FollowPolicy), new FollowPolicy(), TimeSpan.FromSeconds(seconds));
+        }
+    }
+
+    private void Follow()
+    {
+        if (_seen is not { State: ProcessState.Failed or ProcessState.Stopped } || !_state.Exists || !_state.IsWanted || _state.Open.Any())
+        {
+            return;
+        }
+
+        string? snapshot = _state.Policy == FailurePolicy.Restore && _state.Snapshots.Count > 0 ? _state.Snapshots[^1] : null;
+        Persist(
+            new OperationBegun(
+                VmState.OwnId(LastSequenceNr + 1), snapshot == null ? VmAction.Start : VmAction.Restore, 0, snapshot ?? "", Now),
+            begun => Begin(begun));
+    }
+}

@@ -1,0 +1,112 @@
+using System.Diagnostics;
+using Akka.Configuration;
+using Vmm.Fleet.Cluster;
+using Vmm.Fleet.Messages;
+using Vmm.Fleet.Nodes;
+
+namespace Vmm.Fleet.Tests.Cluster;
+
+/// <summary>A node alone: its cluster of one, its database, and real VMs.</summary>
+public sealed class FleetNodeTests : IDisposable
+{
+    private const string Vm = "vm1";
+    private const string Node = "node1";
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("vmm-").FullName;
+    private readonly VmSpec _spec;
+
+    public FleetNodeTests()
+    {
+        string image = Path.Combine(_folder, "image");
+        File.WriteAllBytes(image, [.. BitConverter.GetBytes(0xD503207Fu), .. BitConverter.GetBytes(0x17FFFFFFu)]);
+        _spec = new VmSpec(1, 4, 64 << 20, "max", image, "", "", "", []);
+    }
+
+    public void Dispose()
+    {
+        VmProcess.Find(new VmFolder(Vm, Path.Combine(_folder, "vms", Vm)))?.Kill();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private FleetNode Start() =>
+        FleetNode.Start(Node, new NodeSettings(_folder, ["dotnet", VmmProcess.Program]) { StartLimit = Patience.Limit }, Config.Empty);
+
+    private static async Task<T> AskAsync<T>(FleetNode node, IVmRecordMessage message) =>
+        Assert.IsType<T>(await node.AskAsync(message, CancellationToken.None).WaitAsync(Patience.Limit));
+
+    private static async Task<VmOperation> DoAsync(FleetNode node, string id, VmAction action, int number = 0, string text = "")
+    {
+        var operation = await AskAsync<VmOperation>(node, new CommandVm(Vm, id, action, number, text));
+        for (var start = Stopwatch.StartNew(); !operation.IsDone && start.Elapsed < Patience.Limit;)
+        {
+            await Task.Delay(20);
+            operation = await AskAsync<VmOperation>(node, new GetOperation(Vm, id));
+        }
+
+        return operation;
+    }
+
+    private static async Task<VmRecord> AwaitAsync(FleetNode node, Predicate<VmRecord> condition)
+    {
+        var start = Stopwatch.StartNew();
+        while (true)
+        {
+            var record = await AskAsync<VmRecord>(node, new GetVm(Vm));
+            if (condition(record))
+            {
+                return record;
+            }
+
+            Assert.True(start.Elapsed < Patience.Limit, record.ToString());
+            await Task.Delay(20);
+        }
+    }
+
+    [Fact]
+    public async Task Node_keeps_its_records_and_leaves_its_VMs_when_it_ends()
+    {
+        int process;
+        await using (FleetNode node = Start())
+        {
+            await AskAsync<VmOperation>(node, new CreateVm(Vm, "create", "alice", Node, FailurePolicy.Restart, _spec));
+            Assert.Equal(RequestOutcome.Done, (await DoAsync(node, "start", VmAction.Start)).Outcome);
+            await AwaitAsync(node, r => r.State == ProcessState.Running);
+            Assert.True(node.IsUp);
+            process = Assert.Single((await node.ReportAsync(CancellationToken.None)).Vms).Process;
+        }
+
+        await using (FleetNode node = Start())
+        {
+            VmRecord record = await AwaitAsync(node, r => r.State == ProcessState.Running);
+            Assert.Equal(("alice", Node, true), (record.Owner, record.Node, record.IsWanted));
+            Assert.Equal(process, Assert.Single((await node.ReportAsync(CancellationToken.None)).Vms).Process);
+            Assert.True((await DoAsync(node, "start", VmAction.Start)).IsDone);
+
+            // A VM that dies is started again.
+            Process.GetProcessById(process).Kill();
+            await AwaitAsync(node, r => r.State != ProcessState.Running);
+            await AwaitAsync(node, r => r.State == ProcessState.Running);
+            Assert.Equal(RequestOutcome.Done, (await DoAsync(node, "stop", VmAction.Stop)).Outcome);
+            await AwaitAsync(node, r => r.State == ProcessState.Stopped);
+            Assert.Equal(RequestOutcome.Done, (await DoAsync(node, "delete", VmAction.Delete)).Outcome);
+            Patience.Until(() => !Directory.Exists(Path.Combine(_folder, "vms", Vm)), "its folder is gone");
+        }
+    }
+
+    /// <summary>A node alone has no port: nobody else on the machine can speak to its actors.</summary>
+    [Fact]
+    public async Task Node_alone_listens_nowhere()
+    {
+        await using FleetNode node = Start();
+        Assert.Equal(VmRejectionCode.NotFound, (await AskAsync<VmRejected>(node, new GetVm(Vm))).Code);
+        string[] own = [.. Directory.EnumerateFileSystemEntries("/proc/self/fd")
+            .Select(fd => new FileInfo(fd).LinkTarget ?? "").Where(target => target.StartsWith("socket:[", StringComparison.Ordinal))
+            .Select(target => target[8..^1])];
+
+        // Documentation/networking/proc_net_tcp.rst: the state 0A is LISTEN, and the tenth field is the inode.
+        Assert.DoesNotContain(
+            new[] { "/proc/net/tcp", "/proc/net/tcp6" }.SelectMany(File.ReadLines)
+                .Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries)).Where(f => f.Length > 9 && f[3] == "0A"),
+            f => own.Contains(f[9]));
+    }
+}

@@ -1,0 +1,94 @@
+using Akka.Actor;
+using Akka.TestKit;
+using Vmm.Actors.Hosting;
+using Vmm.Actors.Tests;
+using Vmm.Fleet.Messages;
+using Vmm.Fleet.Nodes;
+
+namespace Vmm.Fleet.Tests.Nodes;
+
+/// <summary>Nodes with folders of their own, and VMs that are processes of the program itself.</summary>
+public abstract class NodeTestKit : PatientTestKit
+{
+    private readonly List<string> _folders = [];
+    private int _requests;
+
+    /// <summary>A guest without an operating system that waits for interrupts.</summary>
+    protected VmSpec Idle { get; }
+
+    protected NodeTestKit()
+    {
+        string image = Path.Combine(NewFolder(), "image");
+        File.WriteAllBytes(image, [.. BitConverter.GetBytes(0xD503207Fu), .. BitConverter.GetBytes(0x17FFFFFFu)]);
+        Idle = new VmSpec(1, 4, 64 << 20, "max", image, "", "", "", []);
+    }
+
+    /// <summary>A folder that is removed at the end; its path is short enough for the sockets in it.</summary>
+    protected string NewFolder()
+    {
+        string folder = Directory.CreateTempSubdirectory("vmm-").FullName;
+        _folders.Add(folder);
+        return folder;
+    }
+
+    protected static NodeSettings Settings(string folder) =>
+        new(folder, ["dotnet", VmmProcess.Program]) { StartLimit = Patience.Limit, QuitLimit = Patience.Limit };
+
+    protected IActorRef StartNode(string folder)
+    {
+        NodeSettings settings = Settings(folder);
+        return Sys.ActorOf(ActorProps.Of(() => new NodeSupervisor(settings)));
+    }
+
+    /// <summary>Ends the node's actors; the VMs go on.</summary>
+    protected void StopNode(IActorRef node)
+    {
+        Watch(node);
+        Sys.Stop(node);
+        ExpectTerminated(node);
+        Unwatch(node);
+    }
+
+    /// <summary>An id that no other request of the test has.</summary>
+    protected string NewId() => $"request-{++_requests}";
+
+    /// <summary>Sends a request and waits for its end.</summary>
+    protected RequestEnded Do(IActorRef node, IVmRequest request)
+    {
+        TestProbe probe = CreateTestProbe();
+        node.Tell(request, probe);
+        RequestEnded end = probe.ExpectMsg<RequestEnded>();
+        Assert.Equal((request.Vm, request.Id), (end.Vm, end.Id));
+        return end;
+    }
+
+    protected VmReport ReportOf(IActorRef node, string vm)
+    {
+        TestProbe probe = CreateTestProbe();
+        node.Tell(new GetVmReport(vm), probe);
+        return probe.ExpectMsg<VmReport>();
+    }
+
+    /// <summary>Waits until an agent reports a state.</summary>
+    protected VmReport Await(IActorRef node, string vm, ProcessState state)
+    {
+        VmReport? report = null;
+        Patience.Until(() => (report = ReportOf(node, vm)).State == state, $"{vm} is {state}");
+        return report!;
+    }
+
+    protected override void AfterAll()
+    {
+        base.AfterAll();
+        foreach (string folder in _folders)
+        {
+            string vms = Path.Combine(folder, "vms");
+            foreach (string vm in Directory.Exists(vms) ? Directory.GetDirectories(vms) : [])
+            {
+                VmProcess.Find(new VmFolder("", vm))?.Kill();
+            }
+
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+}

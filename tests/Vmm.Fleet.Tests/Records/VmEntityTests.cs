@@ -1,0 +1,224 @@
+using Akka.Actor;
+using Akka.Configuration;
+using Akka.TestKit;
+using Akka.TestKit.Xunit2;
+using Vmm.Actors.Hosting;
+using Vmm.Fleet.Messages;
+using Vmm.Fleet.Records;
+
+namespace Vmm.Fleet.Tests.Records;
+
+/// <summary>The record of a VM, with nodes that the test answers for.</summary>
+public sealed class VmEntityTests : TestKit
+{
+    private const string Vm = "vm1";
+
+    private static readonly VmSpec s_spec = new(1, 4, 64 << 20, "max", "/boot/image", "", "", "", []);
+
+    private readonly Dictionary<string, TestProbe> _nodes;
+    private readonly TestProbe _client;
+    private IActorRef _entity;
+
+    public VmEntityTests()
+        : base(ConfigurationFactory.ParseString(Patience.Akka))
+    {
+        _nodes = new[] { "node1", "node2" }.ToDictionary(n => n, n => CreateTestProbe(n));
+        _client = CreateTestProbe("client");
+        _entity = StartEntity();
+    }
+
+    private sealed class FakeNodes(Dictionary<string, TestProbe> nodes) : INodes
+    {
+        public ICanTell? Find(string node) => nodes.GetValueOrDefault(node)?.Ref;
+    }
+
+    private IActorRef StartEntity()
+    {
+        var nodes = new FakeNodes(_nodes);
+        return Sys.ActorOf(ActorProps.Of(() => new VmEntity(Vm, nodes)));
+    }
+
+    // As after the end of its node: it recovers from what was kept.
+    private void RestartEntity()
+    {
+        Watch(_entity);
+        Sys.Stop(_entity);
+        ExpectTerminated(_entity);
+        _entity = StartEntity();
+    }
+
+    private T Ask<T>(IVmRecordMessage message)
+    {
+        _entity.Tell(message, _client);
+        return _client.ExpectMsg<T>();
+    }
+
+    private void Create(FailurePolicy policy = FailurePolicy.Leave) =>
+        Assert.True(Ask<VmOperation>(new CreateVm(Vm, "create", "alice", "node1", policy, s_spec)).IsDone);
+
+    private VmOperation Begin(string id, VmAction action, int number = 0, string text = "") =>
+        Ask<VmOperation>(new CommandVm(Vm, id, action, number, text));
+
+    private void End(string node, IVmRequest request, RequestOutcome outcome = RequestOutcome.Done, string detail = "") =>
+        _entity.Tell(new RequestEnded(Vm, request.Id, outcome, detail, []), _nodes[node]);
+
+    private VmOperation Await(string id)
+    {
+        VmOperation? operation = null;
+        Patience.Until(() => (operation = Ask<VmOperation>(new GetOperation(Vm, id))).IsDone, $"{id} is done");
+        return operation!;
+    }
+
+    private void See(string node, ProcessState state, int process = 0) =>
+        _entity.Tell(new VmSeen(Vm, node, new VmReport(Vm, state, "", process, process == 0 ? 0 : 1)), _nodes[node]);
+
+    [Fact]
+    public void Request_is_kept_before_it_is_carried_out_and_repeated_ids_are_one()
+    {
+        Assert.Equal(VmRejectionCode.NotFound, Ask<VmRejected>(new GetVm(Vm)).Code);
+        Create();
+        Assert.Equal(VmRejectionCode.Exists, Ask<VmRejected>(new CreateVm(Vm, "other", "bob", "node1", default, s_spec)).Code);
+        Assert.False(Begin("a", VmAction.Start).IsDone);
+        Assert.Equal(new RunVm(Vm, "a", s_spec), _nodes["node1"].ExpectMsg<RunVm>());
+        RestartEntity();
+
+        // The new one asks again: the agent knows the id.
+        var again = _nodes["node1"].ExpectMsg<RunVm>();
+        Assert.Equal("a", again.Id);
+        Assert.False(Begin("a", VmAction.Start).IsDone);
+        End("node1", again);
+        Assert.Equal(RequestOutcome.Done, Await("a").Outcome);
+        Assert.True(Begin("a", VmAction.Start).IsDone);
+        RestartEntity();
+        Assert.Equal(RequestOutcome.Done, Await("a").Outcome);
+        VmRecord record = Ask<VmRecord>(new GetVm(Vm));
+        Assert.Equal(("alice", "node1", true), (record.Owner, record.Node, record.IsWanted));
+        _nodes["node1"].ExpectNoMsg(TimeSpan.Zero);
+    }
+
+    [Fact]
+    public void Agent_that_does_not_answer_is_asked_again()
+    {
+        Create();
+        Begin("a", VmAction.Resize, 3);
+        var first = _nodes["node1"].ExpectMsg<ResizeVm>();
+        Assert.Equal(first, _nodes["node1"].ExpectMsg<ResizeVm>());
+        End("node1", first, RequestOutcome.Refused, "CPU 2: refused by the guest");
+        Assert.Equal((RequestOutcome.Refused, "CPU 2: refused by the guest"), (Await("a").Outcome, Await("a").Detail));
+    }
+
+    [Theory]
+    [InlineData(VmAction.Resize, 0, "", "0 CPUs: the VM can have 1 to 4")]
+    [InlineData(VmAction.Plug, 4, "", "there is no CPU 4: the VM has 0 to 3")]
+    [InlineData(VmAction.Stop, -1, "", "the number is less than 0")]
+    [InlineData(VmAction.Save, 0, "../x", "the name of a snapshot is")]
+    [InlineData(VmAction.Migrate, 0, "node1", "the VM is at node 'node1' already")]
+    [InlineData(VmAction.Migrate, 0, "node3", "there is no node 'node3' now")]
+    public void Request_that_cannot_be_is_rejected_in_words(VmAction action, int number, string text, string reason)
+    {
+        Create();
+        Assert.StartsWith(reason, Ask<VmRejected>(new CommandVm(Vm, "a", action, number, text)).Reason, StringComparison.Ordinal);
+        Assert.Equal(VmRejectionCode.NotFound, Ask<VmRejected>(new GetOperation(Vm, "a")).Code);
+    }
+
+    [Fact]
+    public void Migration_moves_the_record_when_the_guest_runs_there()
+    {
+        Create();
+        Begin("move", VmAction.Migrate, 0, "node2");
+        var receive = _nodes["node2"].ExpectMsg<ReceiveVm>();
+        See("node2", ProcessState.Receiving, 42);
+        End("node2", receive, detail: "unix:/there");
+        var send = _nodes["node1"].ExpectMsg<SendVm>();
+        Assert.Equal("unix:/there", send.Address);
+
+        // CPUs may be changed meanwhile, where the guest is.
+        Begin("plug", VmAction.Plug, 1);
+        End("node1", _nodes["node1"].ExpectMsg<ChangeCpu>());
+        Assert.Equal(RequestOutcome.Done, Await("plug").Outcome);
+        End("node1", send, detail: "downtime 5 ms");
+        Assert.Equal("downtime 5 ms", Await("move").Detail);
+        Assert.Equal("node2", Ask<VmRecord>(new GetVm(Vm)).Node);
+        Begin("a", VmAction.Resize, 2);
+        _nodes["node2"].ExpectMsg<ResizeVm>();
+    }
+
+    [Fact]
+    public void What_a_failed_migration_left_at_the_target_is_ended()
+    {
+        Create();
+        Begin("move", VmAction.Migrate, 0, "node2");
+        End("node2", _nodes["node2"].ExpectMsg<ReceiveVm>(), detail: "unix:/there");
+        End("node1", _nodes["node1"].ExpectMsg<SendVm>(), RequestOutcome.Failed, "Unable to write to socket");
+        Assert.Equal(RequestOutcome.Failed, Await("move").Outcome);
+        Assert.Equal("node1", Ask<VmRecord>(new GetVm(Vm)).Node);
+        See("node2", ProcessState.Receiving, 42);
+        _nodes["node2"].ExpectMsg<EndVm>();
+    }
+
+    [Fact]
+    public void VM_that_fails_is_started_again_by_its_policy_and_not_while_it_is_not_wanted()
+    {
+        Create(FailurePolicy.Restart);
+        See("node1", ProcessState.Failed);
+        Begin("a", VmAction.Start);
+        End("node1", _nodes["node1"].ExpectMsg<RunVm>());
+        Await("a");
+        See("node1", ProcessState.Running, 42);
+        See("node1", ProcessState.Failed);
+        var own = _nodes["node1"].ExpectMsg<RunVm>();
+        Assert.StartsWith("policy.", own.Id, StringComparison.Ordinal);
+        End("node1", own);
+        Assert.Equal(RequestOutcome.Done, Await(own.Id).Outcome);
+        See("node1", ProcessState.Running, 43);
+        See("node1", ProcessState.PoweredOff);
+        Patience.Until(() => !Ask<VmRecord>(new GetVm(Vm)).IsWanted, "it is no longer wanted");
+    }
+
+    [Fact]
+    public void VM_that_fails_goes_on_from_its_last_snapshot()
+    {
+        Create(FailurePolicy.Restore);
+        Begin("a", VmAction.Start);
+        End("node1", _nodes["node1"].ExpectMsg<RunVm>());
+        Begin("b", VmAction.Save, 0, "nightly");
+        End("node1", _nodes["node1"].ExpectMsg<SaveVm>());
+        Await("a");
+        Await("b");
+        See("node1", ProcessState.Failed);
+        Assert.Equal("nightly", _nodes["node1"].ExpectMsg<RestoreVm>().Tag);
+    }
+
+    [Fact]
+    public void VM_with_the_policy_leave_is_left()
+    {
+        Create();
+        Begin("a", VmAction.Start);
+        End("node1", _nodes["node1"].ExpectMsg<RunVm>());
+        Await("a");
+        See("node1", ProcessState.Failed);
+        Assert.Equal(ProcessState.Failed, Ask<VmRecord>(new GetVm(Vm)).State);
+        _nodes["node1"].ExpectNoMsg(TimeSpan.FromSeconds(2));
+    }
+
+    [Fact]
+    public void Deleted_VM_is_gone_and_its_name_is_free()
+    {
+        Create();
+        Begin("a", VmAction.Delete);
+        Assert.Equal("the VM is being deleted", Ask<VmRejected>(new CommandVm(Vm, "b", VmAction.Start, 0, "")).Reason);
+        End("node1", _nodes["node1"].ExpectMsg<EndVm>());
+        End("node1", _nodes["node1"].ExpectMsg<RemoveVm>());
+        Patience.Until(() =>
+        {
+            _entity.Tell(new GetVm(Vm), _client);
+            return _client.ExpectMsg<IFleetMessage>() is VmRejected { Code: VmRejectionCode.NotFound };
+        }, "it is gone");
+        Assert.True(Await("a").IsDone);
+        See("node1", ProcessState.Running, 42);
+        _nodes["node1"].ExpectMsg<EndVm>();
+        RestartEntity();
+        Assert.True(Ask<VmOperation>(new CreateVm(Vm, "again", "bob", "node2", default, s_spec)).IsDone);
+        Assert.Equal("bob", Ask<VmRecord>(new GetVm(Vm)).Owner);
+    }
+}
