@@ -53,14 +53,7 @@ static async Task<int> Run(string[] args)
         return await RunCommand.Run(args).ConfigureAwait(false);
     }
 
-    var root = new RootCommand(
-        "Vmm: an AArch64 virtual machine monitor that plugs and unplugs vCPUs of a running guest; vmm -help lists the options of run")
-    {
-        new Command(RunCommand.Name, RunCommand.Description), RemoteCommand.Create(), DemoCommand.Create(), AcpiCommand.Create(),
-        GuestFetch.Create(), SnapshotCommand.Create(),
-    };
-    root.Add(CompletionCommand.Create(root));
-    ParseResult parsed = root.Parse(args);
+    ParseResult parsed = Commands().Parse(args);
     if (parsed.Errors.Count == 0)
     {
         return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }).ConfigureAwait(false);
@@ -70,4 +63,17 @@ static async Task<int> Run(string[] args)
     // that is missing.
     var error = parsed.UnmatchedTokens.Count > 0 ? parsed.Errors[^1] : parsed.Errors[0];
     return await Complaint.Write($"{error.Message} (see vmm --help)").ConfigureAwait(false);
+}
+
+// A method of its own: what runs a VM loads nothing of the others.
+static RootCommand Commands()
+{
+    var root = new RootCommand(
+        "Vmm: an AArch64 virtual machine monitor that plugs and unplugs vCPUs of a running guest; vmm -help lists the options of run")
+    {
+        new Command(RunCommand.Name, RunCommand.Description), RemoteCommand.Create(), DemoCommand.Create(), AcpiCommand.Create(),
+        GuestFetch.Create(), SnapshotCommand.Create(), NodeCommand.Create(), FleetCommand.Create(),
+    };
+    root.Add(CompletionCommand.Create(root));
+    return root;
 }

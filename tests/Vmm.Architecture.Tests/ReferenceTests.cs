@@ -84,8 +84,8 @@ public sealed class ReferenceTests
             .Order());
 
     /// <summary>
-    /// Parts that carry commands know none of them, command families know no face (QMP, HMP, Control), and no face knows another: a further face
-    /// changes none of them.
+    /// Parts that carry commands know none of them, command families know no face (QMP, HMP, Control), and no face knows another: a further
+    /// face changes none of them.
     /// </summary>
     [Theory]
     [InlineData("Json", "CharacterDevices|Commands|Control|Hmp|Qapi|Qmp|Text")]

@@ -25,7 +25,8 @@ public sealed class LoadedAssembliesTests
             string[] loaded = [.. File.ReadLines($"/proc/{vm.Id}/maps").Select(line => Path.GetFileName(line)).Distinct()];
             Assert.Contains("Vmm.Management.dll", loaded);
             Assert.DoesNotContain(loaded, name => name.StartsWith("Akka.Cluster", StringComparison.Ordinal)
-                || name.StartsWith("Akka.Persistence", StringComparison.Ordinal) || name is "Vmm.Fleet.dll" or "Npgsql.dll" or "linq2db.dll");
+                || name.StartsWith("Akka.Persistence", StringComparison.Ordinal)
+                || name is "Vmm.Fleet.dll" or "Npgsql.dll" or "linq2db.dll");
             Assert.IsType<VmQuitting>(await client.AskAsync(new QuitVm(), CancellationToken.None));
             await vm.WaitForExitAsync().WaitAsync(Patience.Limit);
             Assert.Equal(0, vm.ExitCode);

@@ -1,6 +1,10 @@
 using Akka.Actor;
 using Akka.Cluster.Sharding;
 using Akka.Configuration;
+using Akka.Persistence.Query;
+using Akka.Persistence.Sql.Query;
+using Akka.Streams;
+using Akka.Streams.Dsl;
 using Vmm.Actors.Hosting;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Nodes;
@@ -56,6 +60,14 @@ public sealed class FleetNode : IAsyncDisposable
     public Task<IFleetMessage> AskAsync(IVmRecordMessage message, CancellationToken stop) =>
         _records.Ask<IFleetMessage>(message, s_patience, stop);
 
+    /// <summary>The names of all VMs that there are or have been.</summary>
+    public async Task<IReadOnlyList<string>> ListAsync()
+    {
+        var journal = PersistenceQuery.Get(_system).ReadJournalFor<SqlReadJournal>(SqlReadJournal.Identifier);
+        return [.. (await journal.CurrentPersistenceIds().RunWith(Sink.Seq<string>(), _system.Materializer()).ConfigureAwait(false))
+            .Select(VmEntity.VmOf).OfType<string>()];
+    }
+
     /// <summary>What this node sees of its VMs.</summary>
     public Task<NodeReport> ReportAsync(CancellationToken stop) =>
         _supervisor.Ask<NodeReport>(new GetNodeReport(), s_patience, stop);
@@ -76,6 +88,7 @@ public sealed class FleetNode : IAsyncDisposable
         }
         akka.persistence {
           journal.sql.connection-string = "Data Source={{Quoted(Path.Combine(folder, DatabaseName))}}"
+          query.journal.sql.connection-string = "Data Source={{Quoted(Path.Combine(folder, DatabaseName))}}"
           snapshot-store.sql.connection-string = "Data Source={{Quoted(Path.Combine(folder, DatabaseName))}}"
         }
         """)

@@ -31,7 +31,9 @@ public enum ProcessState
 /// <param name="EnabledCpus">CPUs that are enabled; 0 without a process.</param>
 public sealed record VmReport(string Vm, ProcessState State, string Detail, int Process, int EnabledCpus) : IFleetMessage;
 
-/// <summary>Query. Answer: <see cref="VmReport"/>; for a VM that a machine does not have the state is <see cref="ProcessState.Stopped"/>.</summary>
+/// <summary>
+/// Query. Answer: <see cref="VmReport"/>; for a VM that a machine does not have the state is <see cref="ProcessState.Stopped"/>.
+/// </summary>
 public sealed record GetVmReport(string Vm) : IFleetMessage;
 
 /// <summary>Query: all VMs of a machine. Answer: <see cref="NodeReport"/>.</summary>

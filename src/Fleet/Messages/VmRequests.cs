@@ -55,7 +55,9 @@ public sealed record RestoreVm(string Vm, string Id, string Tag, VmSpec Spec) : 
 /// </summary>
 public sealed record ReceiveVm(string Vm, string Id, VmSpec Spec) : IVmRequest;
 
-/// <summary>Send the running VM to a process that waits for it. When it is done, the guest runs there, and the process here has ended.</summary>
+/// <summary>
+/// Send the running VM to a process that waits for it. When it is done, the guest runs there, and the process here has ended.
+/// </summary>
 public sealed record SendVm(string Vm, string Id, string Address) : IVmRequest;
 
 /// <summary>Remove the folder of a VM that does not run, with its snapshots.</summary>

@@ -1,6 +1,8 @@
 namespace Vmm.Fleet.Messages;
 
-/// <summary>A message of the fleet. It crosses processes and is kept on disk, so its record holds only primitives and records of them.</summary>
+/// <summary>
+/// A message of the fleet. It crosses processes and is kept on disk, so its record holds only primitives and records of them.
+/// </summary>
 public interface IFleetMessage;
 
 /// <summary>What a VM is made of. Paths are of the machine that it runs on.</summary>
@@ -25,7 +27,7 @@ public sealed record VmSpec(
     string[] Disks)
 {
     /// <summary>Why no VM can be made of it: one line; null if one can be.</summary>
-    public string? Problem =>
+    public string? FindProblem() =>
         Cpus < 1 ? "cpus: give at least 1"
         : MaxCpus < Cpus ? $"maxCpus: give at least {Cpus}, the number of cpus"
         : MaxCpus > MostCpus ? $"maxCpus: give at most {MostCpus}"

@@ -65,7 +65,9 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
         return (answer is MigrationStarted started ? OperationResult.Done(started.Address) : OperationResult.Failed(answer), vm);
     }
 
-    /// <summary>Sends the VM to a process that waits for it, and ends the one here. A failed migration leaves the guest running here.</summary>
+    /// <summary>
+    /// Sends the VM to a process that waits for it, and ends the one here. A failed migration leaves the guest running here.
+    /// </summary>
     public async Task<(OperationResult Result, VmInstance? Vm)> SendAsync(VmInstance? vm, string address, CancellationToken stop)
     {
         if (vm == null)

@@ -6,8 +6,8 @@ using Vmm.Fleet.Messages;
 namespace Vmm.Fleet.Nodes;
 
 /// <summary>
-/// The VMs of one machine: an agent for each folder, made at the start and when a VM comes. It takes <see cref="IVmRequest"/> and answers
-/// queries from what the agents publish.
+/// The VMs of one machine: an agent for each folder, made at the start and when a VM comes. It takes <see cref="IVmRequest"/>, answers
+/// queries from what the agents tell, and publishes that.
 /// </summary>
 public sealed class NodeSupervisor : MessageActor
 {
@@ -22,7 +22,11 @@ public sealed class NodeSupervisor : MessageActor
     {
         _settings = settings;
         Receive<IVmRequest>(Take);
-        Receive<VmReport>(report => _agents.ContainsKey(report.Vm), report => _reports[report.Vm] = report);
+        Receive<VmReport>(report => _agents.ContainsKey(report.Vm), report =>
+        {
+            _reports[report.Vm] = report;
+            Context.System.EventStream.Publish(report);
+        });
         Receive<VmReport>(_ => { });
         Receive<GetVmReport>(get => Sender.Tell(
             _reports.GetValueOrDefault(get.Vm) ?? new VmReport(get.Vm, ProcessState.Stopped, "", 0, 0)));
@@ -39,7 +43,6 @@ public sealed class NodeSupervisor : MessageActor
 
     protected override void PreStart()
     {
-        Context.System.EventStream.Subscribe(Self, typeof(VmReport));
         Directory.CreateDirectory(_settings.Vms);
         foreach (string folder in Directory.EnumerateDirectories(_settings.Vms))
         {
@@ -58,8 +61,6 @@ public sealed class NodeSupervisor : MessageActor
             }
         }
     }
-
-    protected override void PostStop() => Context.System.EventStream.Unsubscribe(Self);
 
     private void Take(IVmRequest request)
     {

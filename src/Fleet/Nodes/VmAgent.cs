@@ -8,8 +8,8 @@ namespace Vmm.Fleet.Nodes;
 
 /// <summary>
 /// Owns one VM of this machine: its folder, its process, its requests. Two requests may be under way at once: one about the process as a
-/// whole, and one about its CPUs; others wait for those in the order in which they came. A stop ends what is under way. What is seen of the
-/// VM is published as <see cref="VmReport"/>.
+/// whole, and one about its CPUs; others wait for those in the order in which they came. A stop ends what is under way. The supervisor
+/// is told of each change as <see cref="VmReport"/>.
 /// </summary>
 internal sealed class VmAgent : MessageActor, IWithTimers
 {
@@ -33,7 +33,8 @@ internal sealed class VmAgent : MessageActor, IWithTimers
     // How the last process ended, or that there was none.
     private (ProcessState State, string Detail) _end = (ProcessState.Stopped, "");
 
-    // The process whose end a request has told of.
+    // The last process that was there, and the one whose end a request has told of: its end and that of the request come in any order.
+    private VmProcess? _lastProcess;
     private VmProcess? _explained;
     private VmStatus _status = new(VmRunState.Prelaunch, "");
     private int _enabledCpus;
@@ -280,7 +281,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
             else if (ended.Request is EndVm or SendVm && ended.Vm == null)
             {
                 _end = (ProcessState.Stopped, ended.Result.Detail);
-                _explained = _vm?.Process;
+                _explained = _lastProcess;
             }
 
             _hasLooked = true;
@@ -341,6 +342,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         if (_vm != null && _vm != before)
         {
             _shutsDown = false;
+            _lastProcess = _vm.Process;
             Watch(_vm);
             Look(_vm, new GetVmStatus());
             Look(_vm, new GetCpusPowerState());
@@ -448,7 +450,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         if (report != _reported)
         {
             _reported = report;
-            Context.System.EventStream.Publish(report);
+            Context.Parent.Tell(report);
         }
     }
 }

@@ -24,7 +24,8 @@ internal sealed record VmInstance(VmProcess Process, ControlClient Client)
         try
         {
             return await ConnectAsync(folder, process, happened, limit.Token).ConfigureAwait(false)
-                ?? throw new IOException($"the VM has ended with exit code {await process.Ended.ConfigureAwait(false)}: {folder.LastLine()}");
+                ?? throw new IOException(
+                    $"the VM has ended with exit code {await process.Ended.ConfigureAwait(false)}: {folder.LastLine()}");
         }
         catch (OperationCanceledException)
         {

@@ -10,6 +10,7 @@ namespace Vmm.Fleet.Records;
 /// </summary>
 internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
 {
+    private const string PersistencePrefix = "vm-";
     private const int MostOpen = 32;
 
     // How long an agent is waited for before it is asked again; it answers a request that is known with its end.
@@ -32,7 +33,11 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
     public ITimerScheduler Timers { get; set; } = null!;
 
     /// <summary>The id under which the events of a VM are kept.</summary>
-    public static string PersistenceIdOf(string vm) => $"vm-{vm}";
+    public static string PersistenceIdOf(string vm) => $"{PersistencePrefix}{vm}";
+
+    /// <summary>The VM whose events are kept under an id; null if it is of something else.</summary>
+    public static string? VmOf(string persistenceId) =>
+        persistenceId.StartsWith(PersistencePrefix, StringComparison.Ordinal) ? persistenceId[PersistencePrefix.Length..] : null;
 
     private sealed record SendAgain;
 
@@ -71,8 +76,8 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
                 Sender.Tell(_state.Exists ? Describe() : NotFound());
                 break;
             case GetOperation get:
-                Sender.Tell(
-                    _state.Find(get.Id) ?? (object)new VmRejected(_vm, VmRejectionCode.NotFound, $"VM '{_vm}' has no operation '{get.Id}'"));
+                Sender.Tell(_state.Find(get.Id)
+                    ?? (object)new VmRejected(_vm, VmRejectionCode.NotFound, $"VM '{_vm}' has no operation '{get.Id}'"));
                 break;
             case RequestEnded ended:
                 EndStep(ended);
@@ -112,7 +117,7 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
 
         string? problem = !FleetNames.IsVm(_vm) ? $"the name of a VM is {FleetNames.VmRule}"
             : !FleetNames.IsRequest(create.Id) ? $"the id of a request is {FleetNames.RequestRule}"
-            : create.Owner.Length == 0 ? "owner: give one" : create.Spec.Problem;
+            : create.Owner.Length == 0 ? "owner: give one" : create.Spec.FindProblem();
         object? refusal = problem != null ? new VmRejected(_vm, VmRejectionCode.Invalid, problem)
             : _state.Exists ? new VmRejected(_vm, VmRejectionCode.Exists, $"there is a VM '{_vm}' already")
             : _nodes.Find(create.Node) == null ? NoNode(create.Node) : null;
@@ -230,6 +235,12 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
         PersistAll(events, happened =>
         {
             _state.Apply(_vm, happened);
+            if (happened is VmMoved)
+            {
+                // What was seen is of the node that had it.
+                _seen = null;
+            }
+
             if (happened == events[^1])
             {
                 Compare();

@@ -1,0 +1,33 @@
+using System.Text.Json.Serialization;
+using Microsoft.AspNetCore.Mvc;
+using Vmm.Fleet.Messages;
+
+namespace Vmm.Fleet.Rest;
+
+/// <summary>The body of a request to make a VM.</summary>
+/// <param name="Name">1 to 63 lower-case letters, digits and '-'.</param>
+/// <param name="Owner">Who has it; whoever asks without.</param>
+/// <param name="Node">Where it is to be; the node that is asked without.</param>
+public sealed record NewVm(
+    string Name, VmSpec Spec, string? Owner = null, string? Node = null, FailurePolicy Policy = FailurePolicy.Restart);
+
+/// <summary>The body of a request to do something with a VM.</summary>
+/// <param name="Number">
+/// Of Stop the seconds that the guest may take, of Resize how many CPUs, of Plug, Unplug, Enable, Disable which CPU.
+/// </param>
+/// <param name="Text">Of Save and Restore the snapshot, of Migrate the node.</param>
+public sealed record NewOperation(VmAction Action, int Number = 0, string Text = "");
+
+/// <summary>The JSON form of what REST takes and gives.</summary>
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true,
+    UseStringEnumConverter = true, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+[JsonSerializable(typeof(NewVm))]
+[JsonSerializable(typeof(NewOperation))]
+[JsonSerializable(typeof(VmRecord))]
+[JsonSerializable(typeof(VmRecord[]))]
+[JsonSerializable(typeof(VmOperation))]
+[JsonSerializable(typeof(NodeReport))]
+[JsonSerializable(typeof(ProblemDetails))]
+[JsonSerializable(typeof(string))]
+public sealed partial class RestJson : JsonSerializerContext;

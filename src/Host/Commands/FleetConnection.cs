@@ -1,0 +1,94 @@
+using System.Net.Http.Headers;
+using System.Net.Http.Json;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using Microsoft.AspNetCore.Mvc;
+using Vmm.Fleet.Messages;
+using Vmm.Fleet.Rest;
+using Vmm.Management.Text;
+
+namespace Vmm.Host.Commands;
+
+/// <summary>The fleet refuses, or does not answer: one line.</summary>
+internal sealed class FleetException(string message) : Exception(message);
+
+/// <summary>REST of a node, from the side of <c>vmm fleet</c>.</summary>
+internal sealed class FleetConnection : IDisposable
+{
+    private readonly HttpClient _client;
+
+    /// <param name="server">Where a node serves.</param>
+    /// <param name="tokenFile">A file with a token as its last word, such as a line of the node's own file.</param>
+    /// <exception cref="FleetException">The file cannot be read, or the address is none.</exception>
+    public FleetConnection(string server, string tokenFile)
+    {
+        string token;
+        try
+        {
+            token = File.ReadLines(tokenFile).LastOrDefault(l => l.Length > 0 && l[0] != '#')?.Split(' ')[^1]
+                ?? throw new FleetException($"'{UserText.Legible(tokenFile)}' has no token");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new FleetException($"cannot read the token '{UserText.Legible(tokenFile)}': {SystemError.Describe(e, tokenFile)}");
+        }
+
+        _client = Uri.TryCreate(server, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https"
+            ? new HttpClient { BaseAddress = address, Timeout = TimeSpan.FromMinutes(2) }
+            : throw new FleetException($"'{UserText.Legible(server)}' is not http://HOST:PORT or https://HOST:PORT");
+        _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+    }
+
+    public Task<VmRecord[]> ListAsync() => SendAsync(HttpMethod.Get, "/v1/vms", null, RestJson.Default.VmRecordArray);
+
+    public Task<VmRecord> GetAsync(string vm) => SendAsync(HttpMethod.Get, $"/v1/vms/{Escaped(vm)}", null, RestJson.Default.VmRecord);
+
+    public Task<VmRecord> CreateAsync(NewVm vm) =>
+        SendAsync(HttpMethod.Post, "/v1/vms", JsonContent.Create(vm, RestJson.Default.NewVm), RestJson.Default.VmRecord);
+
+    /// <summary>Does something with a VM, and waits until it has ended.</summary>
+    public async Task<VmOperation> DoAsync(string vm, NewOperation asked)
+    {
+        VmOperation operation = asked.Action == VmAction.Delete
+            ? await SendAsync(HttpMethod.Delete, $"/v1/vms/{Escaped(vm)}", null, RestJson.Default.VmOperation).ConfigureAwait(false)
+            : await SendAsync(
+                HttpMethod.Post, $"/v1/vms/{Escaped(vm)}/operations", JsonContent.Create(asked, RestJson.Default.NewOperation),
+                RestJson.Default.VmOperation).ConfigureAwait(false);
+        while (!operation.IsDone)
+        {
+            operation = await SendAsync(
+                HttpMethod.Get, $"/v1/vms/{Escaped(vm)}/operations/{operation.Id}?wait=60", null, RestJson.Default.VmOperation)
+                .ConfigureAwait(false);
+        }
+
+        return operation;
+    }
+
+    public void Dispose() => _client.Dispose();
+
+    private static string Escaped(string vm) => Uri.EscapeDataString(vm);
+
+    private async Task<T> SendAsync<T>(HttpMethod method, string path, HttpContent? body, JsonTypeInfo<T> type)
+    {
+        try
+        {
+            using var request = new HttpRequestMessage(method, path) { Content = body };
+            using HttpResponseMessage response = await _client.SendAsync(request).ConfigureAwait(false);
+            if (response.IsSuccessStatusCode)
+            {
+                return (await response.Content.ReadFromJsonAsync(type).ConfigureAwait(false))!;
+            }
+
+            ProblemDetails? problem = await response.Content.ReadFromJsonAsync(RestJson.Default.ProblemDetails).ConfigureAwait(false);
+            throw new FleetException(problem?.Detail ?? $"the node answered {(int)response.StatusCode}");
+        }
+        catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
+        {
+            throw new FleetException($"no node answers at {_client.BaseAddress}: {SystemError.Describe(e.InnerException ?? e)}");
+        }
+        catch (JsonException)
+        {
+            throw new FleetException($"what answers at {_client.BaseAddress} is no node");
+        }
+    }
+}

@@ -1,0 +1,63 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using Serilog;
+using Vmm.Fleet.Cluster;
+using Vmm.Fleet.Nodes;
+using Vmm.Fleet.Rest;
+using Vmm.Host.Logging;
+using Vmm.Host.Options;
+using Vmm.Management.Text;
+
+namespace Vmm.Host.Commands;
+
+/// <summary><c>vmm node --config FILE</c>: the daemon of a machine, which has its VMs and serves REST.</summary>
+public static class NodeCommand
+{
+    public static Command Create()
+    {
+        var config = new Option<string>("--config") { Description = "the node's file (docs/fleet.md)", Required = true };
+        var log = new Option<string>("--log")
+        {
+            Description = "LEVEL[,FILE]: log to stderr, or to a file", DefaultValueFactory = _ => "information",
+        };
+        var command = new Command("node", "Have the VMs of this machine, and serve REST") { config, log };
+        command.SetAction(parsed => RunAsync(parsed.GetValue(config)!, parsed.GetValue(log)!));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(string file, string log)
+    {
+        var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        void Stop(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            stop.TrySetResult();
+        }
+
+        using PosixSignalRegistration terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+        try
+        {
+            Log.Logger = LogOption.Create(log);
+            NodeConfig config = NodeConfig.Load(file);
+            await using var node = FleetNode.Start(
+                config.Name, new NodeSettings(config.Folder, OwnProgram.Command), AkkaLog.Configuration(Log.Logger));
+            await using RestServer rest = await RestServer.StartAsync(config, node).ConfigureAwait(false);
+            await System.Console.Out.WriteLineAsync($"node {config.Name}: {string.Join(' ', rest.Addresses)}").ConfigureAwait(false);
+            await stop.Task.ConfigureAwait(false);
+            return ExitCode.Success;
+        }
+        catch (Exception e) when (e is NodeConfigException or OptionException)
+        {
+            return await Complaint.Write(e.Message).ConfigureAwait(false);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            return await Complaint.Write(SystemError.Describe(e)).ConfigureAwait(false);
+        }
+        finally
+        {
+            await Log.CloseAndFlushAsync().ConfigureAwait(false);
+        }
+    }
+}

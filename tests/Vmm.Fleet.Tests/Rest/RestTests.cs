@@ -1,0 +1,205 @@
+using System.Net;
+using System.Net.Http.Headers;
+using System.Text;
+using System.Text.Json.Nodes;
+using Akka.Configuration;
+using Vmm.Fleet.Cluster;
+using Vmm.Fleet.Nodes;
+using Vmm.Fleet.Rest;
+
+namespace Vmm.Fleet.Tests.Rest;
+
+/// <summary>REST of a node in this process.</summary>
+public sealed class RestTests : IAsyncLifetime, IDisposable
+{
+    private const string Vms = "/v1/vms";
+    private const string Spec =
+        """{"cpus":1,"maxCpus":4,"memoryBytes":67108864,"cpuModel":"max","kernel":"/k","initrd":"","append":"","firmware":"","disks":[]}""";
+
+    private static readonly string s_viewer = new('v', 24);
+    private static readonly string s_operator = new('o', 24);
+    private static readonly string s_admin = new('a', 24);
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("vmm-").FullName;
+    private readonly HttpClient _client = new() { Timeout = Patience.Limit };
+    private FleetNode _node = null!;
+    private RestServer _server = null!;
+
+    public async Task InitializeAsync()
+    {
+        string tokens = Path.Combine(_folder, "tokens");
+        await File.WriteAllTextAsync(tokens, $"viewer eve {s_viewer}\noperator oscar {s_operator}\nadmin ada {s_admin}\n");
+        var options = new FileInfo(tokens);
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixFileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        _node = FleetNode.Start("node1", new NodeSettings(_folder, ["dotnet", VmmProcess.Program]), Config.Empty);
+        _server = await RestServer.StartAsync(new NodeConfig("node1", _folder) { Listen = ["http://127.0.0.1:0"] }, _node);
+        _client.BaseAddress = new Uri(_server.Addresses[0]);
+        Patience.Until(() => _node.IsUp, "the node is up");
+    }
+
+    public void Dispose() => _client.Dispose();
+
+    public async Task DisposeAsync()
+    {
+        await _server.DisposeAsync();
+        await _node.DisposeAsync();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    private async Task<(HttpStatusCode Status, JsonNode? Body, HttpResponseHeaders Headers)> SendAsync(
+        HttpMethod method, string path, string? token, string? body = null, string type = "application/json",
+        params (string Name, string Value)[] headers)
+    {
+        using var request = new HttpRequestMessage(method, path);
+        if (token != null)
+        {
+            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        }
+
+        if (body != null)
+        {
+            request.Content = new StringContent(body, Encoding.UTF8, type);
+        }
+
+        foreach ((string name, string value) in headers)
+        {
+            request.Headers.TryAddWithoutValidation(name, value);
+        }
+
+        using HttpResponseMessage response = await _client.SendAsync(request);
+        string text = await response.Content.ReadAsStringAsync();
+        if (!response.IsSuccessStatusCode && response.StatusCode != HttpStatusCode.NotModified)
+        {
+            Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
+        }
+
+        return (response.StatusCode, text.Length > 0 && text[0] is '{' or '[' ? JsonNode.Parse(text) : null, response.Headers);
+    }
+
+    private Task<(HttpStatusCode Status, JsonNode? Body, HttpResponseHeaders Headers)> CreateAsync(string name, string key) =>
+        SendAsync(
+            HttpMethod.Post, Vms, s_admin, $$"""{"name":"{{name}}","spec":{{Spec}}}""", headers: ("Idempotency-Key", key));
+
+    [Fact]
+    public async Task Health_needs_no_token_and_all_else_does()
+    {
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync(HttpMethod.Get, "/health/live", null)).Status);
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync(HttpMethod.Get, "/health/ready", null)).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(HttpMethod.Get, Vms, null)).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(HttpMethod.Get, Vms, $"{s_admin}x")).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(HttpMethod.Get, "/nothing", null)).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(HttpMethod.Get, "/nothing", s_viewer)).Status);
+    }
+
+    [Theory]
+    [InlineData("viewer", "POST", Vms + "/a/operations")]
+    [InlineData("viewer", "DELETE", Vms + "/a")]
+    [InlineData("viewer", "POST", Vms)]
+    [InlineData("operator", "POST", Vms)]
+    [InlineData("operator", "DELETE", Vms + "/a")]
+    public async Task Role_that_may_not_is_refused(string role, string method, string path)
+    {
+        (HttpStatusCode status, JsonNode? body, _) = await SendAsync(
+            new HttpMethod(method), path, role == "viewer" ? s_viewer : s_operator, method == "POST" ? "{}" : null);
+        Assert.Equal(HttpStatusCode.Forbidden, status);
+        Assert.StartsWith("the token is of a", (string?)body!["detail"], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task VM_is_created_once_and_told_with_its_version()
+    {
+        var created = await CreateAsync("vm1", "first");
+        Assert.Equal((HttpStatusCode.Created, "/v1/vms/vm1"), (created.Status, created.Headers.Location?.ToString()));
+        Assert.Equal(("ada", "node1", "Stopped"), (
+            (string?)created.Body!["owner"], (string?)created.Body["node"], (string?)created.Body["state"]));
+        Assert.Equal(HttpStatusCode.Created, (await CreateAsync("vm1", "first")).Status);
+        Assert.Equal(HttpStatusCode.Conflict, (await CreateAsync("vm1", "second")).Status);
+
+        string tag = created.Headers.ETag!.ToString();
+        Assert.Equal(HttpStatusCode.NotModified, (await SendAsync(
+            HttpMethod.Get, $"{Vms}/vm1", s_viewer, headers: ("If-None-Match", tag))).Status);
+        await CreateAsync("vm0", "third");
+        var listed = await SendAsync(HttpMethod.Get, Vms, s_viewer);
+        Assert.Equal(["vm0", "vm1"], listed.Body!.AsArray().Select(vm => (string?)vm!["vm"]));
+
+        var asked = await SendAsync(
+            HttpMethod.Post, $"{Vms}/vm1/operations", s_operator, """{"action":"Start"}""",
+            headers: [("Idempotency-Key", "start"), ("If-Match", tag)]);
+        Assert.Equal((HttpStatusCode.Accepted, "/v1/vms/vm1/operations/start"), (asked.Status, asked.Headers.Location?.ToString()));
+        Assert.Equal(HttpStatusCode.PreconditionFailed, (await SendAsync(
+            HttpMethod.Post, $"{Vms}/vm1/operations", s_operator, """{"action":"Stop"}""", headers: ("If-Match", tag))).Status);
+
+        // There is no kernel /k: the operation ends, and says so.
+        JsonNode operation;
+        do
+        {
+            operation = (await SendAsync(HttpMethod.Get, $"{Vms}/vm1/operations/start?wait=60", s_viewer)).Body!;
+        }
+        while (!(bool)operation["isDone"]!);
+        Assert.Equal("Failed", (string?)operation["outcome"]);
+        Assert.Contains("/k", (string?)operation["detail"], StringComparison.Ordinal);
+        Assert.Equal(HttpStatusCode.Accepted, (await SendAsync(HttpMethod.Delete, $"{Vms}/vm1", s_admin)).Status);
+    }
+
+    [Theory]
+    [InlineData("", 400)]
+    [InlineData("{", 400)]
+    [InlineData("null", 400)]
+    [InlineData("[]", 400)]
+    [InlineData("""{"name":"vm1"}""", 400)]
+    [InlineData("""{"name":"vm1","spec":null}""", 400)]
+    [InlineData("""{"name":"Vm 1","spec":SPEC}""", 400)]
+    [InlineData("""{"name":"vm1","spec":SPEC,"color":"red"}""", 400)]
+    [InlineData("""{"name":"vm1","spec":SPEC,"node":"nowhere"}""", 404)]
+    [InlineData("""{"name":"vm1","spec":SPEC,"owner":""}""", 422)]
+    public async Task Body_that_is_wrong_is_refused_in_words(string body, int status)
+    {
+        var answer = await SendAsync(HttpMethod.Post, Vms, s_admin, body.Replace("SPEC", Spec, StringComparison.Ordinal));
+        Assert.Equal(status, (int)answer.Status);
+        Assert.False(string.IsNullOrEmpty((string?)answer.Body!["detail"]));
+    }
+
+    [Fact]
+    public async Task What_is_too_large_or_of_another_type_or_missing_is_refused()
+    {
+        Assert.Equal(HttpStatusCode.UnsupportedMediaType, (await SendAsync(HttpMethod.Post, Vms, s_admin, "{}", "text/plain")).Status);
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, (await SendAsync(
+            HttpMethod.Post, Vms, s_admin, new string(' ', 100_000))).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(HttpMethod.Get, $"{Vms}/vm9", s_viewer)).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(HttpMethod.Get, $"{Vms}/vm9/operations/x", s_viewer)).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(
+            HttpMethod.Post, $"{Vms}/vm9/operations", s_operator, """{"action":"Start"}""")).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync(
+            HttpMethod.Post, $"{Vms}/vm9/operations", s_operator, """{"action":"Delete"}""")).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync(
+            HttpMethod.Get, $"{Vms}/vm9/operations/x?wait=1000", s_viewer)).Status);
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, (await SendAsync(HttpMethod.Put, $"{Vms}/vm9", s_admin, "{}")).Status);
+    }
+
+    [Theory]
+    [InlineData("http://0.0.0.0:7480")]
+    [InlineData("http://192.0.2.1:7480")]
+    [InlineData("http://localhost:7480")]
+    [InlineData("ftp://127.0.0.1")]
+    [InlineData("https://127.0.0.1:7480")]
+    public void Address_that_would_let_others_in_is_refused(string address)
+    {
+        string file = Path.Combine(_folder, "config");
+        File.WriteAllText(file, $$"""{"name":"node1","folder":"{{_folder}}","listen":["{{address}}"]}""");
+        Assert.StartsWith(
+            "listen: ", Assert.Throws<NodeConfigException>(() => NodeConfig.Load(file)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Tokens_that_others_can_read_are_refused()
+    {
+        string file = Path.Combine(_folder, "open");
+        File.WriteAllText(file, $"admin ada {s_admin}\n");
+        Assert.Contains(
+            "others can read it", Assert.Throws<NodeConfigException>(() => RestTokens.Load(file)).Message, StringComparison.Ordinal);
+    }
+}
