@@ -10,6 +10,7 @@ using Vmm.Actors.Vcpu;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
+using Vmm.Emulation.Snapshots;
 using Vmm.Host.Console;
 using Vmm.Host.Logging;
 using Vmm.Host.Options;
@@ -153,6 +154,32 @@ public sealed class VmSession : IAsyncDisposable
 
     /// <summary>Completes with the status shutdown or internal-error.</summary>
     public Task<VmStatus> Ended => _ended.Task;
+
+    /// <summary>
+    /// Deletes what saves that were cut off have left in the images of the disks. The VM has not been started.
+    /// </summary>
+    /// <returns>Lines for people: what is left of them, and loads that were cut off.</returns>
+    public IReadOnlyList<string> SettleDisks()
+    {
+        if (_state == null)
+        {
+            return [];
+        }
+
+        try
+        {
+            return
+            [
+                .. _state.Snapshots.TakeCutOffLoads().Select(tag => $"a load of snapshot '{tag}' had been cut off: its disks may be as they"
+                    + " were or as in the snapshot, each by itself"),
+                .. _state.Snapshots.SettleDisks(new SnapshotDisks(_machine.Devices)),
+            ];
+        }
+        catch (SnapshotException e)
+        {
+            return [e.Message];
+        }
+    }
 
     public void SendSerial(byte[] bytes) => _vm.Tell(new SendSerial(bytes));
 

@@ -81,8 +81,10 @@ internal sealed class FakeMachine : IVmMachine
     public IReadOnlyList<PlacedDevice> Devices =>
     [
         new("gic", new GicV3Device(Gic), s_nowhere), new("uart", Uart, s_nowhere), new("rtc", Rtc, s_nowhere), new("ged", Ged, s_nowhere),
-        .. Board?.Devices.Where(d => d.Device is PciFunction) ?? [],
+        .. Board?.Devices.Where(d => d.Device is PciFunction) ?? [], .. Disks,
     ];
+
+    public IReadOnlyList<PlacedDevice> Disks { get; set; } = [];
 
     /// <summary>The board whose PCI functions the machine has; null for none.</summary>
     public VirtBoard? Board { get; init; }

@@ -1,10 +1,15 @@
 using System.Diagnostics;
+using Vmm.Emulation.Block;
+using Vmm.Emulation.Block.Qcow2;
 using Vmm.Emulation.Snapshots;
 using Vmm.Host.Options;
 
 namespace Vmm.Host.Tests;
 
-/// <summary>The program is killed while it saves: there is the old snapshot or the new one, whole.</summary>
+/// <summary>
+/// The program is killed while it saves: there is the old snapshot or the new one, whole, and so in the images of its disks, which have no
+/// other after the next start.
+/// </summary>
 public sealed class SnapshotKillTests : IDisposable
 {
     private const int Kills = 24;
@@ -20,6 +25,8 @@ public sealed class SnapshotKillTests : IDisposable
 
     private string StatePath => Path.Combine(_folder, "state");
 
+    private string[] Disks => [Path.Combine(_folder, "a.qcow2"), Path.Combine(_folder, "b.qcow2")];
+
     private async Task<Process> StartAsync()
     {
         string image = Path.Combine(_folder, "Image");
@@ -32,8 +39,13 @@ public sealed class SnapshotKillTests : IDisposable
             await File.WriteAllBytesAsync(initrd, bytes);
         }
 
+        if (!File.Exists(Disks[0]))
+        {
+            Array.ForEach(Disks, d => BlockImage.CreateQcow2(d, new Qcow2Options { Size = 64 << 20 }));
+        }
+
         Process vm = VmmProcess.Start(["-m", "128M", "-kernel", image, "-initrd", initrd, "-serial", "none", "-monitor", "stdio",
-            "-state", StatePath]);
+            "-state", StatePath, .. Disks.SelectMany((d, i) => new[] { "-drive", $"file={d},format=qcow2,id=d{i}" })]);
         await AwaitRunningAsync(vm);
         return vm;
     }
@@ -61,6 +73,29 @@ public sealed class SnapshotKillTests : IDisposable
         await vm.WaitForExitAsync().WaitAsync(Patience.Limit);
     }
 
+    // Each image has what the snapshot says of it and nothing else; QEMU finds no error in it.
+    private void CheckDisks(SnapshotStore store, bool settled)
+    {
+        using Snapshot? snapshot = store.Exists("one") ? store.Open("one") : null;
+        for (int i = 0; i < Disks.Length; i++)
+        {
+            DateTimeOffset[] times;
+            using (BlockNode node = BlockImage.Open(Disks[i], "qcow2", false, new ImageOptions { Locking = false }))
+            {
+                times = [.. ((Qcow2Node)node).Snapshots.Select(s => s.Time)];
+            }
+
+            DateTimeOffset[] wanted = snapshot == null ? [] : [snapshot.Manifest.Disks![i].SavedAt];
+            Assert.True(settled ? times.SequenceEqual(wanted) : wanted.All(times.Contains), $"{Disks[i]}: {string.Join(", ", times)}");
+            if (!settled)
+            {
+                using Process check = Process.Start(new ProcessStartInfo("qemu-img", ["check", "-q", "-f", "qcow2", Disks[i]]))!;
+                check.WaitForExit();
+                Assert.Equal(0, check.ExitCode);
+            }
+        }
+    }
+
     [Fact]
     public async Task Kill_while_saving_leaves_the_old_snapshot_or_the_new_one()
     {
@@ -71,6 +106,7 @@ public sealed class SnapshotKillTests : IDisposable
         {
             using Process vm = await StartAsync();
             Assert.Empty(Directory.Exists(StateFolder.SnapshotsOf(StatePath)) ? store.CleanUp() : []);
+            CheckDisks(store, settled: true);
             bool untilTheEnd = kill % 8 == 1;
             long start = Stopwatch.GetTimestamp();
             await vm.StandardInput.WriteLineAsync("savevm one");
@@ -87,6 +123,7 @@ public sealed class SnapshotKillTests : IDisposable
             }
 
             await KillAsync(vm);
+            CheckDisks(store, settled: false);
             int found = 0;
             if (store.Exists("one"))
             {

@@ -29,8 +29,19 @@ public sealed record SnapshotDeleted(string Tag) : IProtocolMessage;
 /// <summary>Query. Answer: <see cref="SnapshotList"/>.</summary>
 public sealed record GetSnapshots : IProtocolMessage;
 
-/// <summary>The snapshots whose manifests are right, by name, in parallel arrays.</summary>
-/// <param name="Bytes">What each takes on the disk.</param>
+/// <summary>
+/// The snapshots whose manifests are right, by name, and those that are in the image of a disk alone, in parallel arrays.
+/// </summary>
+/// <param name="Places">
+/// Empty for a snapshot that can be loaded; else where it is alone: a disk, or <see cref="Folder"/> when disks do not have theirs.
+/// </param>
+/// <param name="Ids">Those of snapshots in images; else empty.</param>
+/// <param name="Bytes">What each takes on the disk; of an image the machine's state alone.</param>
 /// <param name="SavedAt">The host's time, in seconds since 1970.</param>
 /// <param name="GuestMilliseconds">The guest's time since power-on.</param>
-public sealed record SnapshotList(string[] Tags, long[] Bytes, long[] SavedAt, long[] GuestMilliseconds) : IProtocolMessage;
+public sealed record SnapshotList(
+    string[] Places, string[] Ids, string[] Tags, long[] Bytes, long[] SavedAt, long[] GuestMilliseconds) : IProtocolMessage
+{
+    /// <summary>The place of what is in the state folder, as monitors name it.</summary>
+    public const string Folder = "snapshots";
+}

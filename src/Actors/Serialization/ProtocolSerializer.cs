@@ -49,7 +49,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("jf", typeof(UnplugRefused)), ("jd", typeof(UnplugCompleted)), ("jt", typeof(HotplugTimedOut)), ("jx", typeof(HotplugCancelled)),
         ("jl", typeof(CpuRestored)), ("ss2", typeof(SaveSnapshot)), ("sS", typeof(SnapshotSaved)), ("sl", typeof(LoadSnapshot)),
         ("sL", typeof(SnapshotLoaded)), ("sd", typeof(DeleteSnapshot)), ("sD", typeof(SnapshotDeleted)), ("s?", typeof(GetSnapshots)),
-        ("s!", typeof(SnapshotList)), ("mN", typeof(VmNotice)),
+        ("s!2", typeof(SnapshotList)), ("mN", typeof(VmNotice)),
         ("gs", typeof(StartMigration)), ("gr", typeof(ReceiveMigration)), ("gS", typeof(MigrationStarted)),
         ("gp", typeof(PrepareIncoming)), ("gc", typeof(CancelMigration)), ("gn", typeof(ContinueMigration)),
         ("gu", typeof(PauseMigration)), ("gy", typeof(YankMigration)), ("gv", typeof(RecoverMigration)),

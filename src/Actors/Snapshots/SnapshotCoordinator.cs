@@ -2,6 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 using Akka.Actor;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Vm;
+using Vmm.Emulation.Block.Qcow2;
 using Vmm.Emulation.Snapshots;
 using Vmm.Emulation.State;
 
@@ -11,10 +12,13 @@ namespace Vmm.Actors.Snapshots;
 /// Saves the VM, loads it, and looks after its snapshots. One request at a time: others wait. What is on the disk is whole at every moment
 /// (<see cref="SnapshotSave"/>), so this actor keeps no journal: the folder is it.
 /// <code>
-/// save: RAM written while the guest runs → VM held → its state taken → it and the rest of RAM written → VM goes on → files on the disk
-/// load: snapshot read and checked → VM held → RAM and state given → VM goes on
+/// save: RAM written while the guest runs → VM held → its state taken → it and the rest of RAM written → a snapshot of each disk
+///       → VM goes on → files on the disk → what it replaces deleted
+/// load: snapshot read and checked → VM held → disks taken back → RAM and state given → VM goes on
 /// </code>
-/// Nothing of the VM is touched before the snapshot has been found right and fitting.
+/// Nothing of the VM is touched before the snapshot has been found right and fitting. A snapshot is one when its manifest is there, and
+/// that is written when all disks have theirs. Those of disks that belong to none are written down
+/// (<see cref="SnapshotStore.SettleDisks"/>).
 /// </summary>
 internal sealed class SnapshotCoordinator : HoldingActor
 {
@@ -69,7 +73,7 @@ internal sealed class SnapshotCoordinator : HoldingActor
             RejectionCode.InProgress, "not all of the guest's RAM has come here: the migration (postcopy) is not over")));
         Receive<SaveSnapshot>(_ => VmState.BlockerOf(Machine) != null, _ => Sender.Tell(new VmCommandRejected(
             RejectionCode.InvalidState, VmState.BlockerOf(Machine) ?? "the VM could not be saved a moment ago")));
-        Receive<SaveSnapshot>(save => Begin(store => Open(store, save), opened =>
+        Receive<SaveSnapshot>(save => Begin((store, disks) => Open(store, disks, save), opened =>
         {
             _save = ((Opened)opened).Files;
             Claim("a snapshot is being saved", () =>
@@ -78,15 +82,15 @@ internal sealed class SnapshotCoordinator : HoldingActor
                 Await(() => Receive<VmStatus>(status => Copy(save, (Opened)opened, status.RunState == VmRunState.Running)));
             });
         }));
-        Receive<LoadSnapshot>(load => Begin(store => Prepare(store, load.Tag), prepared =>
+        Receive<LoadSnapshot>(load => Begin((store, disks) => Prepare(store, disks, load.Tag), prepared =>
         {
             _prepared = (Prepared)prepared;
             Claim("a snapshot is being loaded", () => Hold(VmRunState.RestoreVm, from => Load(load, from)));
         }));
         Receive<DeleteSnapshot>(delete => Begin(
-            store =>
+            (store, disks) =>
             {
-                store.Remove(delete.Tag);
+                Delete(store, disks, delete.Tag);
                 return delete;
             },
             _ => End(new SnapshotDeleted(delete.Tag))));
@@ -99,7 +103,7 @@ internal sealed class SnapshotCoordinator : HoldingActor
         {
             try
             {
-                Sender.Tell(Describe(_store?.List() ?? []));
+                Sender.Tell(Describe(_store?.List() ?? [], Disks));
             }
             catch (SnapshotException e)
             {
@@ -141,18 +145,33 @@ internal sealed class SnapshotCoordinator : HoldingActor
         follower.Start(report => self.Tell(new RamIsDamaged(follower, report)));
     }
 
-    private static SnapshotList Describe(IReadOnlyList<SnapshotEntry> entries)
+    // What the machine's snapshots do not have is the disks' own.
+    private static SnapshotList Describe(IReadOnlyList<SnapshotEntry> entries, SnapshotDisks disks)
     {
-        SnapshotManifest[] whole = [.. entries.Select(e => e.Manifest).OfType<SnapshotManifest>()];
+        SnapshotEntry[] whole = [.. entries.Where(e => e.Manifest != null)];
+        SnapshotEntry[] loadable = [.. whole.Where(e => disks.Fit(e.Tag, e.Manifest!.Disks ?? []))];
+        (string Disk, Qcow2Snapshot Snapshot)[] others = [.. disks.List().Where(d => !Array.Exists(
+            loadable, e => e.Tag == d.Snapshot.Name && Array.Exists(e.Manifest!.Disks ?? [], s => s.SavedAt == d.Snapshot.Time)))];
         return new SnapshotList(
-            [.. entries.Where(e => e.Manifest != null).Select(e => e.Tag)],
-            [.. whole.Select(m => m.StoredBytes)],
-            [.. whole.Select(m => m.SavedAt.ToUnixTimeSeconds())],
-            [.. whole.Select(m => (long)m.GuestTime.TotalMilliseconds)]);
+            [.. whole.Select(e => loadable.Contains(e) ? "" : SnapshotList.Folder), .. others.Select(o => o.Disk)],
+            [.. whole.Select(_ => ""), .. others.Select(o => o.Snapshot.Id)],
+            [.. whole.Select(e => e.Tag), .. others.Select(o => o.Snapshot.Name)],
+            [.. whole.Select(e => e.Manifest!.StoredBytes), .. others.Select(o => o.Snapshot.VmStateSize)],
+            [
+                .. whole.Select(e => e.Manifest!.SavedAt.ToUnixTimeSeconds()),
+                .. others.Select(o => o.Snapshot.Time.ToUnixTimeSeconds()),
+            ],
+            [
+                .. whole.Select(e => (long)e.Manifest!.GuestTime.TotalMilliseconds),
+                .. others.Select(o => (long)o.Snapshot.VmClock.TotalMilliseconds),
+            ]);
     }
 
+    // The disks of the machine as it is now.
+    private SnapshotDisks Disks => new(Machine.Devices);
+
     // The first step of each request, with the files alone.
-    private void Begin(Func<SnapshotStore, object> open, Action<object> then)
+    private void Begin(Func<SnapshotStore, SnapshotDisks, object> open, Action<object> then)
     {
         _requester = Sender;
         if (_store == null)
@@ -161,13 +180,25 @@ internal sealed class SnapshotCoordinator : HoldingActor
             return;
         }
 
-        SnapshotStore store = _store;
-        RunTask(() => open(store), result => then(result!));
+        (SnapshotStore store, SnapshotDisks disks) = (_store, Disks);
+        RunTask(
+            () =>
+            {
+                disks.RequireSupport();
+                return open(store, disks);
+            },
+            result => then(result!));
     }
 
     [SuppressMessage("Reliability", "CA2000", Justification = "The save is what it returns, or disposed.")]
-    private static Opened Open(SnapshotStore store, SaveSnapshot save)
+    private static Opened Open(SnapshotStore store, SnapshotDisks disks, SaveSnapshot save)
     {
+        if (!save.Replace && disks.Have(save.Tag))
+        {
+            throw new SnapshotException(SnapshotFault.Exists, $"Snapshot '{save.Tag}' already exists in one or more devices");
+        }
+
+        store.SettleDisks(disks);
         SnapshotSave files = store.Save(save.Tag, save.Replace, save.Parent.Length > 0 ? save.Parent : null);
         try
         {
@@ -201,7 +232,8 @@ internal sealed class SnapshotCoordinator : HoldingActor
 
     private void Write(SaveSnapshot save, Opened opened, VmState state)
     {
-        (SnapshotSave files, RunningCopy? copy) = (opened.Files, _copy);
+        (SnapshotSave files, RunningCopy? copy, SnapshotStore store, SnapshotDisks disks) = (opened.Files, _copy, _store!, Disks);
+        SavedDisk[] saved = [];
         RunTask(
             () =>
             {
@@ -215,6 +247,7 @@ internal sealed class SnapshotCoordinator : HoldingActor
                     files.WriteRam(Machine.Ram, opened.Compression);
                 }
 
+                saved = OrSettle(() => SaveDisks(files, disks, save.Tag, state), files, store, disks);
                 return null;
             },
             _ =>
@@ -224,21 +257,97 @@ internal sealed class SnapshotCoordinator : HoldingActor
                 RunTask(
                     () =>
                     {
-                        files.Commit(_product, state.At, state.Clock, Machine.Identity, state.Cpus);
+                        OrSettle(
+                            () =>
+                            {
+                                files.Commit(_product, state.At, state.Clock, Machine.Identity, state.Cpus);
+                                return true;
+                            },
+                            files, store, disks);
                         files.Dispose();
-                        return null;
+                        return Replace(store, disks, save.Tag, saved);
                     },
-                    _ =>
+                    notice =>
                     {
                         _save = null;
+                        if (notice is string text)
+                        {
+                            Context.System.EventStream.Publish(new VmNotice(text));
+                        }
+
                         End(new SnapshotSaved(save.Tag));
                     });
             });
     }
 
+    // While the VM is held. The list comes first: by it the snapshots are found if the save is cut off.
+    private static SavedDisk[] SaveDisks(SnapshotSave files, SnapshotDisks disks, string tag, VmState state)
+    {
+        SavedDisk[] saved = disks.Plan(state.At);
+        if (saved.Length > 0)
+        {
+            files.WriteDisks(saved);
+            disks.Create(tag, saved, SnapshotManifest.GuestTimeAt(state.Clock));
+        }
+
+        return saved;
+    }
+
+    // A save that fails leaves no disk with a snapshot of it; where a disk cannot be written, the next request or start sees to it.
+    private static T OrSettle<T>(Func<T> step, SnapshotSave files, SnapshotStore store, SnapshotDisks disks)
+    {
+        try
+        {
+            return step();
+        }
+        catch
+        {
+            files.Dispose();
+            try
+            {
+                store.SettleDisks(disks);
+            }
+            catch (SnapshotException)
+            {
+            }
+
+            throw;
+        }
+    }
+
+    // The snapshot is there: those of its name in the disks that are none of it go. Why they could not, or null.
+    private static string? Replace(SnapshotStore store, SnapshotDisks disks, string tag, SavedDisk[] saved)
+    {
+        try
+        {
+            disks.DeleteOthers(tag, saved);
+            store.SettleDisks(disks);
+            return null;
+        }
+        catch (SnapshotException e)
+        {
+            return $"snapshot '{tag}' is saved, but disks have an older one of that name still: {e.Message}";
+        }
+    }
+
+    private static void Delete(SnapshotStore store, SnapshotDisks disks, string tag)
+    {
+        try
+        {
+            store.Remove(tag);
+        }
+        catch (SnapshotException e) when (e.Fault == SnapshotFault.NotFound && disks.Have(tag))
+        {
+            // Disks alone have it.
+        }
+
+        disks.DeleteOthers(tag, []);
+        store.SettleDisks(disks);
+    }
+
     // All that can be wrong with a snapshot, before anything is done with it.
     [SuppressMessage("Reliability", "CA2000", Justification = "The snapshot is what it returns, or disposed.")]
-    private Prepared Prepare(SnapshotStore store, string tag)
+    private Prepared Prepare(SnapshotStore store, SnapshotDisks disks, string tag)
     {
         Snapshot snapshot = store.Open(tag);
         try
@@ -246,6 +355,7 @@ internal sealed class SnapshotCoordinator : HoldingActor
             snapshot.RequireFits(Machine.Identity);
             VmState.RequireFits(Machine, snapshot.Manifest.State.Length);
             snapshot.CheckMap();
+            disks.Require(tag, snapshot.Manifest.Disks ?? []);
             return new Prepared(snapshot, LoadableVm.Of(Machine, snapshot.ReadState()));
         }
         catch (Exception e)
@@ -257,7 +367,34 @@ internal sealed class SnapshotCoordinator : HoldingActor
         }
     }
 
-    private void Load(LoadSnapshot load, VmRunState from) => Give(
+    private void Load(LoadSnapshot load, VmRunState from)
+    {
+        if (_prepared!.Snapshot.Manifest.Disks is not { } saved)
+        {
+            LoadMachine(load, from);
+            return;
+        }
+
+        (SnapshotStore store, SnapshotDisks disks) = (_store!, Disks);
+        RunTask(
+            () =>
+            {
+                store.NoteLoading(load.Tag, begins: true);
+                try
+                {
+                    disks.Apply(load.Tag, saved);
+                }
+                finally
+                {
+                    store.NoteLoading(load.Tag, begins: false);
+                }
+
+                return null;
+            },
+            _ => LoadMachine(load, from));
+    }
+
+    private void LoadMachine(LoadSnapshot load, VmRunState from) => Give(
         _prepared!.State,
         () =>
         {

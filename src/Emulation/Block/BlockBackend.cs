@@ -18,6 +18,9 @@ public enum BlockOperation
 /// </summary>
 public sealed class BlockBackend : IDisposable
 {
+    // Held while the disk is opened, closed or replaced, and by whoever uses it and is none of its threads.
+    private readonly Lock _use = new();
+
     private Func<BlockNode> _open;
     private BlockNode? _root;
     private volatile string _nodeName = "";
@@ -83,6 +86,9 @@ public sealed class BlockBackend : IDisposable
     /// <summary>The uppermost node; null while the disk is not open.</summary>
     public BlockNode? Root => Volatile.Read(ref _root);
 
+    /// <summary>The uppermost node with a format; null while the disk is not open.</summary>
+    public BlockNode? Image => Root is { } root ? Format(root) : null;
+
     /// <summary>Bytes; 0 while the disk is not open.</summary>
     public long Size => Root?.Size ?? 0;
 
@@ -91,7 +97,7 @@ public sealed class BlockBackend : IDisposable
 
     /// <summary>Opens the disk, unless it is open or its medium was taken away.</summary>
     /// <exception cref="BlockException">Why not, as one line.</exception>
-    public void Open()
+    public void Open() => Use(() =>
     {
         if (_root == null && !_isEjected)
         {
@@ -103,14 +109,23 @@ public sealed class BlockBackend : IDisposable
 
             Volatile.Write(ref _root, _limits == null ? root : new ThrottleNode(root, _limits));
         }
-    }
+    });
 
     /// <summary>Flushes and closes the disk, so that another process may open it. No request is under way.</summary>
-    public void Close()
+    public void Close() => Use(() =>
     {
         BlockNode? root = _root;
         Volatile.Write(ref _root, null);
         root?.Dispose();
+    });
+
+    /// <summary>Does something while the disk is neither opened nor closed nor replaced by another thread.</summary>
+    public void Use(Action act)
+    {
+        lock (_use)
+        {
+            act();
+        }
     }
 
     /// <summary>Takes the medium away for good. No request is under way.</summary>
@@ -121,15 +136,15 @@ public sealed class BlockBackend : IDisposable
     }
 
     /// <summary>Makes another node the uppermost one, which may stand on the old one. No request is under way.</summary>
-    public void Replace(BlockNode root) => Volatile.Write(ref _root, root);
+    public void Replace(BlockNode root) => Use(() => Volatile.Write(ref _root, root));
 
     /// <summary>Puts the disk into a group of limits, or none. No request is under way.</summary>
-    public void Limit(ThrottleGroup? group)
+    public void Limit(ThrottleGroup? group) => Use(() =>
     {
         _limits = group;
         BlockNode? root = _root is ThrottleNode throttle ? throttle.Child : _root;
         Volatile.Write(ref _root, root == null || group == null ? root : new ThrottleNode(root, group));
-    }
+    });
 
     /// <summary>Lets requests pass that wait for the limits, and those that come, until the limits hold again. Any thread.</summary>
     public void LiftLimits(bool on) => (Root as ThrottleNode)?.Lift(on);
@@ -142,7 +157,9 @@ public sealed class BlockBackend : IDisposable
     /// <param name="nodeName">The name of its node; empty for any.</param>
     /// <param name="exists">It was made before; else it is made here.</param>
     /// <exception cref="BlockException">Why not, as one line. The disk is as it was; it is closed if it cannot be opened again.</exception>
-    public void PutOverlay(string path, string nodeName, bool exists)
+    public void PutOverlay(string path, string nodeName, bool exists) => Use(() => Overlay(path, nodeName, exists));
+
+    private void Overlay(string path, string nodeName, bool exists)
     {
         BlockNode disk = Format(_root ?? throw new BlockException($"'{Name}' has no medium"));
         Func<string, BlockNode> openOverlay = OpenOverlay

@@ -53,7 +53,8 @@ internal static class ManifestFile
             throw Damaged(SnapshotFormat.Legible(e.Message), e);
         }
 
-        bool possible = manifest.Generation > 0 && manifest.Machine.IsPossible && manifest.Cpus.LongLength == manifest.Machine.PossibleCpus
+        bool possible = manifest.Generation > 0 && manifest.Machine.IsPossible && Array.TrueForAll(manifest.Disks ?? [], d => d != null)
+            && manifest.Cpus.LongLength == manifest.Machine.PossibleCpus
             && manifest.State.Length >= 0 && manifest.Ram.Length >= 0 && manifest.Ram.Map.Length >= 0
             && Array.TrueForAll(manifest.Cpus, c => c != null) && Enum.IsDefined(manifest.Ram.Compression)
             && (manifest.Parent == null || (manifest.Format > 1 && SnapshotFormat.IsTag(manifest.Parent.Tag)));
@@ -73,6 +74,7 @@ internal static class ManifestFile
     RespectRequiredConstructorParameters = true,
     Converters = [typeof(NamedCompression)])]
 [JsonSerializable(typeof(SnapshotManifest))]
+[JsonSerializable(typeof(SavedDisk[]))]
 [JsonSerializable(typeof(ManifestVersion))]
 internal sealed partial class ManifestJson : JsonSerializerContext;
 

@@ -48,7 +48,7 @@ public sealed class MappedFileWriter : IDisposable
         _file.Write(state, at);
         at += state.Length;
         byte[] manifest = ManifestFile.Write(new SnapshotManifest(
-            SnapshotManifest.CurrentFormat, product, 1, savedAt, clock, machine, cpus,
+            SnapshotManifest.FormatWithoutDisks, product, 1, savedAt, clock, machine, cpus,
             new SavedFile(state.Length, SnapshotFormat.Text(Crc32C.Of(state))), ram)
         {
             Migration = migration,

@@ -15,6 +15,9 @@ public static class SnapshotFormat
     /// <summary>A working set while it is written.</summary>
     internal const string NewWorkingSet = "order.new";
 
+    /// <summary>Is there while disks are taken back to the snapshot.</summary>
+    internal const string Loading = "loading";
+
     /// <summary>The longest name that a snapshot may have, in characters.</summary>
     public const int LongestTag = 128;
 
@@ -29,6 +32,9 @@ public static class SnapshotFormat
     internal static string RamOf(int generation) => string.Create(CultureInfo.InvariantCulture, $"ram-{generation}");
 
     internal static string MapOf(int generation) => string.Create(CultureInfo.InvariantCulture, $"ram-{generation}.map");
+
+    /// <summary>The disks, whose snapshots are to go when this is not the generation of the manifest.</summary>
+    internal static string DisksOf(int generation) => string.Create(CultureInfo.InvariantCulture, $"disks-{generation}");
 
     /// <summary>The working set, which may be missing.</summary>
     internal static string WorkingSetOf(int generation) => string.Create(CultureInfo.InvariantCulture, $"ram-{generation}.order");

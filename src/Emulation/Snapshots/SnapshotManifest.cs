@@ -26,15 +26,24 @@ public sealed record SnapshotManifest(
     /// <summary>The snapshot that has the blocks of RAM which are not in this one; null for one of its own.</summary>
     public SavedParent? Parent { get; init; }
 
+    /// <summary>
+    /// The disks that the guest could write, each of which has its snapshot in its image; null for none of them.
+    /// </summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public SavedDisk[]? Disks { get; init; }
+
     /// <summary>The migration that wrote it to a file; null for a snapshot of a store.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public SavedMigration? Migration { get; init; }
 
     /// <summary>
     /// The format that is written. Format 1 had no unit <c>power-on</c>, its compressed blocks were in order and without gaps, and there
-    /// was no parent.
+    /// was no parent. Format 3 is that of a snapshot with disks: who does not know them must not load it.
     /// </summary>
-    public const int CurrentFormat = 2;
+    public const int CurrentFormat = 3;
+
+    /// <summary>The format of a snapshot without disks.</summary>
+    public const int FormatWithoutDisks = 2;
 
     /// <summary>The CPUs of power-on.</summary>
     [JsonIgnore]
@@ -46,7 +55,11 @@ public sealed record SnapshotManifest(
 
     /// <summary>The guest's time, from its power-on.</summary>
     [JsonIgnore]
-    public TimeSpan GuestTime => new((long)((UInt128)Clock * (ulong)TimeSpan.TicksPerSecond / VirtualClock.Frequency % long.MaxValue));
+    public TimeSpan GuestTime => GuestTimeAt(Clock);
+
+    /// <summary>The guest's time at a value of its counter.</summary>
+    public static TimeSpan GuestTimeAt(ulong clock) =>
+        new((long)((UInt128)clock * (ulong)TimeSpan.TicksPerSecond / VirtualClock.Frequency % long.MaxValue));
 }
 
 /// <summary>What was saved. But for its CPUs at power-on, a machine that goes on from it must have it in common.</summary>
@@ -166,6 +179,12 @@ public sealed record SavedCpu(int Cpu, string Id, bool Enabled);
 /// <param name="Tag">Its name.</param>
 /// <param name="Crc32c">The checksum that its manifest ends with: a snapshot that took its place has another.</param>
 public sealed record SavedParent(string Tag, string Crc32c);
+
+/// <summary>A disk of a snapshot. In its image is an internal snapshot with the snapshot's name, and this time.</summary>
+/// <param name="Name">What monitors call the disk.</param>
+/// <param name="File">The image, for people and to tell whether it is still there; an absolute path.</param>
+/// <param name="SavedAt">The time of the internal snapshot, UTC: no two disks have the same.</param>
+public sealed record SavedDisk(string Name, string File, DateTimeOffset SavedAt);
 
 /// <summary>The migration that a saved machine is part of.</summary>
 /// <param name="Session">A number of this migration alone, as in the journal of its sender.</param>

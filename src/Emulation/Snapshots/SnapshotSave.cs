@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.Win32.SafeHandles;
 using Vmm.Emulation.Memory;
@@ -17,6 +18,7 @@ public sealed partial class SnapshotSave : IDisposable
     private readonly int _generation;
     private readonly List<SafeFileHandle> _files = [];
     private SavedFile? _state;
+    private SavedDisk[]? _disks;
     private RamWriter? _ram;
     private bool _committed;
 
@@ -31,13 +33,20 @@ public sealed partial class SnapshotSave : IDisposable
         Array.ForEach(StrayFiles(folder), File.Delete);
     }
 
-    [GeneratedRegex(@"^(state|ram)-(?<generation>\d{1,9})(\.map|\.order)?$")]
+    [GeneratedRegex(@"^(state|ram|disks)-(?<generation>\d{1,9})(\.map|\.order)?$")]
     private static partial Regex FileName();
 
-    /// <summary>All files of a folder whose names are those of snapshots' files, but the manifest.</summary>
+    /// <summary>
+    /// All files of a folder whose names are those of snapshots' files, but the manifest and the lists of disks: these stay until the
+    /// disks have no such snapshots any more (<see cref="SnapshotStore.SettleDisks"/>).
+    /// </summary>
     internal static string[] OwnFiles(string folder) => [.. Directory.GetFiles(folder)
         .Where(f => Path.GetFileName(f) is var name
-            && (name is SnapshotFormat.NewManifest or SnapshotFormat.NewWorkingSet || FileName().IsMatch(name)))];
+            && (name is SnapshotFormat.NewManifest or SnapshotFormat.NewWorkingSet or SnapshotFormat.Loading
+                || (FileName().IsMatch(name) && !IsDisks(name))))];
+
+    /// <summary>Whether a file of a snapshot's folder is a list of disks.</summary>
+    internal static bool IsDisks(string name) => name.StartsWith("disks-", StringComparison.Ordinal) && FileName().IsMatch(name);
 
     /// <summary>Those of them that the manifest does not name; none when the manifest cannot be read, for then nobody knows.</summary>
     internal static string[] StrayFiles(string folder)
@@ -122,6 +131,20 @@ public sealed partial class SnapshotSave : IDisposable
         Writing(() => RamImage.BlocksOf(pages).LongCount(block => _ram!.Write(block) > 0));
 
     /// <summary>
+    /// Writes down which snapshots the disks are about to have; on return it outlives a loss of power. A save that is cut off after it is
+    /// found by it.
+    /// </summary>
+    /// <exception cref="SnapshotException">It cannot be written.</exception>
+    public void WriteDisks(SavedDisk[] disks) => Writing(() =>
+    {
+        SafeFileHandle file = Create(SnapshotFormat.DisksOf(_generation));
+        RandomAccess.Write(file, JsonSerializer.SerializeToUtf8Bytes(disks, ManifestJson.Default.SavedDiskArray), 0);
+        RandomAccess.FlushToDisk(file);
+        HostFiles.FlushFolder(_folder);
+        return _disks = disks;
+    });
+
+    /// <summary>
     /// Makes the snapshot: returns when it will outlive a kill of this process and a loss of power. State and RAM are written before.
     /// </summary>
     /// <param name="product">The version of the program.</param>
@@ -137,8 +160,10 @@ public sealed partial class SnapshotSave : IDisposable
         _committed = Writing(() =>
         {
             byte[] manifest = ManifestFile.Write(new SnapshotManifest(
-                SnapshotManifest.CurrentFormat, product, _generation, savedAt, clock, machine, cpus, _state, _ram.Finish())
+                _disks == null ? SnapshotManifest.FormatWithoutDisks : SnapshotManifest.CurrentFormat, product, _generation, savedAt, clock,
+                machine, cpus, _state, _ram.Finish())
             {
+                Disks = _disks,
                 Parent = _parent == null ? null : new SavedParent(_parent.Tag, _parent.Checksum),
             });
             string fresh = Path.Combine(_folder, SnapshotFormat.NewManifest);

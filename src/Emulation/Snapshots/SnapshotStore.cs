@@ -6,7 +6,7 @@ namespace Vmm.Emulation.Snapshots;
 /// number of programs may read; one at a time writes.
 /// </summary>
 /// <param name="folder">Made by the first save; it need not be there.</param>
-public sealed class SnapshotStore(string folder)
+public sealed partial class SnapshotStore(string folder)
 {
     private const string Lock = "lock";
 
@@ -169,7 +169,7 @@ public sealed class SnapshotStore(string folder)
             foreach (string tag in Tags())
             {
                 string path = Path.Combine(folder, tag);
-                string[] stray = Exists(tag) ? SnapshotSave.StrayFiles(path) : Directory.GetFiles(path);
+                string[] stray = Exists(tag) ? SnapshotSave.StrayFiles(path) : SnapshotSave.OwnFiles(path);
                 if (!Exists(tag))
                 {
                     RemoveFolder(path);

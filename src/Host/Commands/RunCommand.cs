@@ -112,6 +112,10 @@ public static class RunCommand
             {
                 StaysAfterShutdown = options.StayAfterShutdown,
             };
+            foreach (string line in opened.SettleDisks())
+            {
+                await Complaint.Write(line).ConfigureAwait(false);
+            }
         }
         catch (Exception e) when (e is OptionException or InsufficientMemoryException or NotSupportedException or IOException)
         {

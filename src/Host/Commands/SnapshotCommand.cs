@@ -112,6 +112,7 @@ public static class SnapshotCommand
             ("size", Mebibytes(m.StoredBytes)),
             ("parent", m.Parent?.Tag ?? "none"),
             ("children", store.ChildrenOf(tag) is { Count: > 0 } children ? string.Join(", ", children) : "none"),
+            ("disks", m.Disks is { } disks ? string.Join(", ", disks.Select(d => UserText.Legible($"{d.Name} ({d.File})"))) : "none"),
             ("RAM", $"{SnapshotFormat.Size(machine.MemoryBytes)}, "
                 + $"{(m.Ram.Compression == RamCompression.None ? "not compressed" : "zstd")}"),
             ("machine", $"{UserText.Legible(machine.Board)}, acpi={(machine.Acpi ? "on" : "off")}"

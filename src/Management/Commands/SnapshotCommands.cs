@@ -9,30 +9,60 @@ public sealed record SnapshotArguments(string JobId, string Tag, string Vmstate,
 public sealed record SnapshotDeleteArguments(string JobId, string Tag, string[] Devices);
 
 /// <summary>
-/// Snapshots (QEMU, qapi/migration.json and hmp-commands.hx). QEMU keeps them in disk images; here they are in the state folder, which QMP
-/// names as if it were the one block node, <see cref="Node"/>.
+/// Snapshots (QEMU, qapi/migration.json and hmp-commands.hx). QEMU keeps the machine's state in a disk image; here it is in the state
+/// folder, which QMP names as if it were a block node, <see cref="Node"/>. Disks have theirs in their images.
 /// </summary>
 public sealed class SnapshotCommands(MonitorVm vm, JobCommands jobs)
 {
     /// <summary>The node name of where snapshots are kept.</summary>
-    public const string Node = "snapshots";
+    public const string Node = SnapshotList.Folder;
 
     public void Register(QapiCommandTable table)
     {
-        table.Add<SnapshotArguments>("snapshot-save", a => Start(JobType.SnapshotSave, a.JobId, [a.Vmstate, .. a.Devices], () =>
+        table.Add<SnapshotArguments>("snapshot-save", a => Start(JobType.SnapshotSave, a.JobId, a.Vmstate, a.Devices, () =>
             vm.Ask<SnapshotSaved>(new SaveSnapshot(a.Tag, Replace: false, Compress: false))));
-        table.Add<SnapshotArguments>("snapshot-load", a => Start(JobType.SnapshotLoad, a.JobId, [a.Vmstate, .. a.Devices], () =>
+        table.Add<SnapshotArguments>("snapshot-load", a => Start(JobType.SnapshotLoad, a.JobId, a.Vmstate, a.Devices, () =>
             vm.Ask<SnapshotLoaded>(new LoadSnapshot(a.Tag))));
-        table.Add<SnapshotDeleteArguments>("snapshot-delete", a => Start(JobType.SnapshotDelete, a.JobId, [Node, .. a.Devices], () =>
+        table.Add<SnapshotDeleteArguments>("snapshot-delete", a => Start(JobType.SnapshotDelete, a.JobId, Node, a.Devices, () =>
             vm.Ask<SnapshotDeleted>(new DeleteSnapshot(a.Tag))));
     }
 
-    private Task Start(JobType type, string id, string[] nodes, Func<Task> work)
+    private Task Start(JobType type, string id, string vmstate, string[] devices, Func<Task> work)
     {
-        jobs.Start(id, type, () => nodes.Length < 2 ? throw new QapiException("At least one device is required for snapshot")
-            : nodes.FirstOrDefault(n => n != Node) is { } other ? throw new QapiException($"No block device node '{other}'")
-            : work());
+        jobs.Start(id, type, async () =>
+        {
+            await Require(vmstate, devices).ConfigureAwait(false);
+            await work().ConfigureAwait(false);
+        });
         return Task.CompletedTask;
+    }
+
+    // The machine's state is in the folder. A snapshot is of all disks that can be written, or a later load would destroy file systems.
+    private async Task Require(string vmstate, string[] devices)
+    {
+        if (devices.Length == 0)
+        {
+            throw new QapiException("At least one device is required for snapshot");
+        }
+
+        BlockDevices disks = await vm.Ask<BlockDevices>(new GetBlockDevices()).ConfigureAwait(false);
+        string[] known = [Node, .. disks.NodeNames.Where(n => n.Length > 0)];
+        if (devices.Prepend(vmstate).FirstOrDefault(n => !known.Contains(n)) is { } unknown)
+        {
+            throw new QapiException($"No block device node '{unknown}'");
+        }
+
+        if (vmstate != Node)
+        {
+            throw new QapiException($"vmstate block device '{vmstate}' is a disk; the machine's state is kept in '{Node}'");
+        }
+
+        string? missing = disks.NodeNames.Where((n, i) => n.Length > 0 && !disks.ReadOnly[i]).FirstOrDefault(n => !devices.Contains(n));
+        if (missing != null)
+        {
+            throw new QapiException(
+                $"Block device node '{missing}' is writable and is not among the devices; a snapshot is of all of them");
+        }
     }
 
     /// <summary>Saves the VM under a name, or one made of the time; takes the place of a snapshot of that name.</summary>
@@ -59,23 +89,36 @@ public sealed class SnapshotCommands(MonitorVm vm, JobCommands jobs)
             return "There is no snapshot available.";
         }
 
-        const string Row = "{0,-7} {1,-16} {2,8} {3,19} {4,15} {5,10}";
-        var lines = new List<string>
+        string[] loadable = [.. Rows(list, "")];
+        var lines = new List<string> { "List of snapshots present on all disks:" };
+        lines.AddRange(loadable.Length > 0 ? [s_head, .. loadable] : ["None"]);
+        foreach (string place in list.Places.Where(p => p.Length > 0).Distinct())
         {
-            "List of snapshots present on all disks:",
-            string.Format(CultureInfo.InvariantCulture, Row, "ID", "TAG", "VM_SIZE", "DATE", "VM_CLOCK", "ICOUNT"),
-        };
-        for (int i = 0; i < list.Tags.Length; i++)
-        {
-            TimeSpan clock = TimeSpan.FromMilliseconds(list.GuestMilliseconds[i]);
-            DateTimeOffset date = DateTimeOffset.FromUnixTimeSeconds(list.SavedAt[i]).ToLocalTime();
-            lines.Add(string.Format(
-                CultureInfo.InvariantCulture, Row, "--", list.Tags[i], Size(list.Bytes[i]),
-                date.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture),
-                string.Create(CultureInfo.InvariantCulture, $"{(long)clock.TotalHours:0000}:{clock:mm\\:ss\\.fff}"), "--"));
+            lines.AddRange(["", $"List of partial (non-loadable) snapshots on '{place}':", s_head, .. Rows(list, place)]);
         }
 
         return string.Join('\n', lines);
+    }
+
+    private static readonly string s_head = Row("ID", "TAG", "VM_SIZE", "DATE", "VM_CLOCK", "ICOUNT");
+
+    private static string Row(params string[] words) =>
+        string.Format(CultureInfo.InvariantCulture, "{0,-7} {1,-16} {2,8} {3,19} {4,15} {5,10}", [.. words]);
+
+    private static IEnumerable<string> Rows(SnapshotList list, string place)
+    {
+        for (int i = 0; i < list.Tags.Length; i++)
+        {
+            if (list.Places[i] == place)
+            {
+                TimeSpan clock = TimeSpan.FromMilliseconds(list.GuestMilliseconds[i]);
+                DateTimeOffset date = DateTimeOffset.FromUnixTimeSeconds(list.SavedAt[i]).ToLocalTime();
+                yield return Row(
+                    list.Ids[i].Length > 0 ? list.Ids[i] : "--", list.Tags[i], Size(list.Bytes[i]),
+                    date.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture),
+                    string.Create(CultureInfo.InvariantCulture, $"{(long)clock.TotalHours:0000}:{clock:mm\\:ss\\.fff}"), "--");
+            }
+        }
     }
 
     // Three digits and a unit, as QEMU has it.

@@ -118,8 +118,8 @@ public sealed class SnapshotDamageTests : SnapshotFixture
     [InlineData("[1,2,3]")]
     [InlineData("null")]
     [InlineData("not JSON at all")]
-    [InlineData("{\"format\":0}", "format 0, but this program reads 1 to 2")]
-    [InlineData("{\"format\":3}", "format 3, but this program reads 1 to 2")]
+    [InlineData("{\"format\":0}", "format 0, but this program reads 1 to 3")]
+    [InlineData("{\"format\":4}", "format 4, but this program reads 1 to 3")]
     [InlineData("{\"format\":\"one\"}")]
     public void Manifests_of_something_else_are_refused(string json, string message = "manifest.json")
     {

@@ -98,7 +98,8 @@ internal sealed class FakeVm : IAsyncDisposable
             LoadSnapshot { Tag: "there" } => new SnapshotLoaded("there"),
             LoadSnapshot load => new VmCommandRejected(RejectionCode.SnapshotNotFound, $"Snapshot '{load.Tag}' does not exist"),
             DeleteSnapshot delete => new SnapshotDeleted(delete.Tag),
-            GetSnapshots => new SnapshotList(["there", "vm-20261128150411"], [532 << 10, 88_500_000], [0, 60], [0, 3_723_004]),
+            GetSnapshots => new SnapshotList(
+                ["", ""], ["", ""], ["there", "vm-20261128150411"], [532 << 10, 88_500_000], [0, 60], [0, 3_723_004]),
             StopVm => Change(VmRunState.Paused),
             ContinueVm => Change(VmRunState.Running),
             ResetVm => Reset(),

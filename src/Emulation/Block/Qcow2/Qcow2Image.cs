@@ -170,6 +170,13 @@ public static class Qcow2Image
                 $"'{layout.Name}' is marked as damaged and is not written; `qemu-img check -r all` may repair it, or open it read-only");
         }
 
+        return new Qcow2Node(layout, header, Read(layout, header, writable, options), backing, options, writable);
+    }
+
+    /// <summary>Reads what of an image changes while it is open.</summary>
+    /// <exception cref="BlockException">It is damaged.</exception>
+    internal static Qcow2Contents Read(Qcow2Layout layout, Qcow2Header header, bool writable, ImageOptions options)
+    {
         IReadOnlyList<Qcow2Snapshot> snapshots = Qcow2Snapshot.ReadAll(layout, header, out long snapshotBytes);
         long l1Offset = header.L1Offset;
         int l1Size = header.L1Size;
@@ -206,9 +213,8 @@ public static class Qcow2Image
         }
 
         long needed = layout.Clusters(size) * Qcow2Spec.EntrySize;
-        var l2 = new TableCache(file, layout.SliceSize, options.L2CacheSize ?? Math.Min(needed + layout.SliceSize, MostL2Cache));
-        var metadata = new Qcow2Metadata(layout, header, refcounts, tables, l1, l2);
-        return new Qcow2Node(layout, header, metadata, backing, snapshots, size, writable);
+        var l2 = new TableCache(layout.File, layout.SliceSize, options.L2CacheSize ?? Math.Min(needed + layout.SliceSize, MostL2Cache));
+        return new Qcow2Contents(new Qcow2Metadata(layout, header, refcounts, tables, l1, l2), snapshots, size);
     }
 
     private static BlockNode? OpenBacking(Qcow2Header header, BlockNode file, Func<string, string, BlockNode> backing) =>
@@ -283,3 +289,7 @@ public static class Qcow2Image
         }
     }
 }
+
+/// <summary>What of an image changes while it is open.</summary>
+/// <param name="Size">Bytes of the disk.</param>
+internal sealed record Qcow2Contents(Qcow2Metadata Metadata, IReadOnlyList<Qcow2Snapshot> Snapshots, long Size);

@@ -67,6 +67,9 @@ internal sealed class Qcow2Metadata
 
     public ReadOnlySpan<ulong> L1 => _l1;
 
+    /// <summary>Clusters that hold tables: the disk's, not those of its snapshots.</summary>
+    public IReadOnlySet<long> Tables => _tables;
+
     /// <summary>So much was freed that a flush should make use of it.</summary>
     public bool HasManyFreed => _freed.Count >= MostFreed;
 
@@ -343,6 +346,9 @@ internal sealed class Qcow2Metadata
 
         return Errno.EIO;
     }
+
+    /// <summary>The image cannot be relied on: nothing is written any more.</summary>
+    public void Stop(string why) => Damage ??= why;
 
     /// <summary>At closing, when all else has been flushed: counts that were not written yet, and the dirty bit.</summary>
     public Errno Finish()

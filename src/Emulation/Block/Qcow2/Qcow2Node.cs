@@ -17,24 +17,26 @@ public sealed partial class Qcow2Node : BlockNode
     private readonly object _lock = new();
     private readonly RequestTracker _requests;
     private readonly Qcow2Layout _layout;
-    private readonly Qcow2Metadata _metadata;
+    private readonly ImageOptions _options;
     private readonly Qcow2Decompressor _decompressor;
     private readonly BlockNode _file;
     private readonly BlockNode? _backing;
+
+    // Replaced when the snapshots change, under the lock and while no request is under way.
+    private volatile Qcow2Metadata _metadata;
+    private volatile IReadOnlyList<Qcow2Snapshot> _snapshots;
     private long _size;
 
     internal Qcow2Node(
-        Qcow2Layout layout, Qcow2Header header, Qcow2Metadata metadata, BlockNode? backing, IReadOnlyList<Qcow2Snapshot> snapshots,
-        long size, bool writable)
+        Qcow2Layout layout, Qcow2Header header, Qcow2Contents contents, BlockNode? backing, ImageOptions options, bool writable)
     {
         _layout = layout;
         _file = layout.File;
-        _metadata = metadata;
+        (_metadata, _snapshots, _size) = (contents.Metadata, contents.Snapshots, contents.Size);
         _backing = backing;
-        _size = size;
+        _options = options;
         _requests = new RequestTracker(_lock);
         _decompressor = new Qcow2Decompressor(layout, header.IsZstd);
-        Snapshots = snapshots;
         BackingFile = header.BackingFile;
         BackingFormat = header.BackingFormat;
         IsZstd = header.IsZstd;
@@ -55,7 +57,7 @@ public sealed partial class Qcow2Node : BlockNode
     public override BlockNode? Backing => _backing;
 
     /// <summary>The internal snapshots, in the image's order.</summary>
-    public IReadOnlyList<Qcow2Snapshot> Snapshots { get; }
+    public IReadOnlyList<Qcow2Snapshot> Snapshots => _snapshots;
 
     /// <summary>The name of the backing file as the header has it; null for none.</summary>
     public string? BackingFile { get; }

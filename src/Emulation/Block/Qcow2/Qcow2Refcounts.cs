@@ -54,6 +54,9 @@ internal sealed class Qcow2Refcounts
     /// <summary>Where the blocks are, for whoever looks for overlaps.</summary>
     public IEnumerable<long> Blocks => _table.Where(entry => entry != 0).Select(entry => (long)(entry & Qcow2Spec.RefcountOffsetMask));
 
+    /// <summary>The entries of the table.</summary>
+    public ReadOnlySpan<ulong> Entries => _table;
+
     /// <summary>The clusters of the table itself.</summary>
     public (long First, int Count) Table =>
         (_tableOffset >> _layout.ClusterBits, (int)_layout.Clusters((long)_table.Length * Qcow2Spec.EntrySize));
@@ -70,7 +73,7 @@ internal sealed class Qcow2Refcounts
         }
 
         Errno error = Access(cluster, false, out byte[] slice, out int index);
-        count = error == Errno.None ? ReadCount(slice, index) : 0;
+        count = error == Errno.None ? ReadCount(_layout, slice, index) : 0;
         return error;
     }
 
@@ -80,7 +83,7 @@ internal sealed class Qcow2Refcounts
         Errno error = Access(cluster, true, out byte[] slice, out int index);
         if (error == Errno.None)
         {
-            WriteCount(slice, index, count);
+            WriteCount(_layout, slice, index, count);
             _firstFree = count == 0 ? Math.Min(_firstFree, cluster) : _firstFree;
         }
 
@@ -362,23 +365,24 @@ internal sealed class Qcow2Refcounts
         }
     }
 
-    private ulong ReadCount(byte[] slice, int index)
+    /// <summary>A count in a part of a block.</summary>
+    public static ulong ReadCount(Qcow2Layout layout, byte[] slice, int index)
     {
         Span<byte> bytes = slice;
-        return _layout.RefcountOrder switch
+        return layout.RefcountOrder switch
         {
             3 => slice[index],
             4 => BinaryPrimitives.ReadUInt16BigEndian(bytes[(index * 2)..]),
             5 => BinaryPrimitives.ReadUInt32BigEndian(bytes[(index * 4)..]),
             6 => BinaryPrimitives.ReadUInt64BigEndian(bytes[(index * 8)..]),
-            var order => (ulong)(slice[index >> (3 - order)] >> ((index << order) & 7)) & _layout.MostReferences,
+            var order => (ulong)(slice[index >> (3 - order)] >> ((index << order) & 7)) & layout.MostReferences,
         };
     }
 
-    private void WriteCount(byte[] slice, int index, ulong count)
+    public static void WriteCount(Qcow2Layout layout, byte[] slice, int index, ulong count)
     {
         Span<byte> bytes = slice;
-        switch (_layout.RefcountOrder)
+        switch (layout.RefcountOrder)
         {
             case 3:
                 slice[index] = (byte)count;
@@ -395,7 +399,7 @@ internal sealed class Qcow2Refcounts
             case var order:
                 ref byte at = ref slice[index >> (3 - order)];
                 int shift = (index << order) & 7;
-                at = (byte)((at & ~((int)_layout.MostReferences << shift)) | ((int)count << shift));
+                at = (byte)((at & ~((int)layout.MostReferences << shift)) | ((int)count << shift));
                 break;
         }
     }

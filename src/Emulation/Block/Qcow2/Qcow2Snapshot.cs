@@ -13,17 +13,45 @@ namespace Vmm.Emulation.Block.Qcow2;
 public sealed record Qcow2Snapshot(
     string Id, string Name, DateTimeOffset Time, TimeSpan VmClock, long VmStateSize, long DiskSize)
 {
+    // Bytes of an entry before the extra ones, and of these how many are known and how many a new entry has.
+    private const int Fixed = 40;
+    private const int KnownExtra = 16;
+    private const int NewExtra = 24;
+    private const ulong NoInstructionCount = ulong.MaxValue;
+
     internal long L1Offset { get; private init; }
 
     internal int L1Size { get; private init; }
+
+    // Its entry in the table, with what of it is not known here, and padded.
+    internal byte[] Entry { get; private init; } = [];
+
+    /// <summary>Makes the entry of a new snapshot; the time of an instruction count is that of a guest that counts none.</summary>
+    internal static byte[] MakeEntry(
+        long l1Offset, int l1Size, string id, string name, DateTimeOffset time, TimeSpan vmClock, long diskSize)
+    {
+        byte[] words = Encoding.UTF8.GetBytes(id + name);
+        byte[] entry = new byte[Padded(Fixed + NewExtra + words.Length)];
+        BinaryPrimitives.WriteInt64BigEndian(entry, l1Offset);
+        BinaryPrimitives.WriteInt32BigEndian(entry.AsSpan(8), l1Size);
+        BinaryPrimitives.WriteUInt16BigEndian(entry.AsSpan(12), (ushort)Encoding.UTF8.GetByteCount(id));
+        BinaryPrimitives.WriteUInt16BigEndian(entry.AsSpan(14), (ushort)Encoding.UTF8.GetByteCount(name));
+        BinaryPrimitives.WriteUInt32BigEndian(entry.AsSpan(16), (uint)time.ToUnixTimeSeconds());
+        BinaryPrimitives.WriteUInt32BigEndian(
+            entry.AsSpan(20), (uint)(time.UtcTicks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick));
+        BinaryPrimitives.WriteInt64BigEndian(entry.AsSpan(24), vmClock.Ticks * TimeSpan.NanosecondsPerTick);
+        BinaryPrimitives.WriteInt32BigEndian(entry.AsSpan(36), NewExtra);
+        BinaryPrimitives.WriteInt64BigEndian(entry.AsSpan(48), diskSize);
+        BinaryPrimitives.WriteUInt64BigEndian(entry.AsSpan(56), NoInstructionCount);
+        words.CopyTo(entry, Fixed + NewExtra);
+        return entry;
+    }
 
     /// <summary>Reads the snapshots of an image.</summary>
     /// <param name="length">Bytes of their table.</param>
     /// <exception cref="BlockException">The table is damaged.</exception>
     internal static IReadOnlyList<Qcow2Snapshot> ReadAll(Qcow2Layout layout, Qcow2Header header, out long length)
     {
-        const int Fixed = 40;
-        const int KnownExtra = 16;
         BlockNode file = layout.File;
         var all = new List<Qcow2Snapshot>();
         Span<byte> start = stackalloc byte[Fixed + KnownExtra];
@@ -54,24 +82,28 @@ public sealed record Qcow2Snapshot(
                 throw new BlockException(Wrong($"a disk of {diskSize} bytes, which its L1 table does not cover"));
             }
 
-            byte[] words = new byte[idLength + nameLength];
-            Read(layout, at + Fixed + extra, words);
+            byte[] entry = new byte[Padded(Fixed + (int)extra + idLength + nameLength)];
+            Read(layout, at, entry);
+            ReadOnlySpan<byte> words = entry.AsSpan(Fixed + (int)extra);
             uint nanoseconds = BinaryPrimitives.ReadUInt32BigEndian(start[20..]);
             all.Add(new Qcow2Snapshot(
-                Encoding.UTF8.GetString(words, 0, idLength), Encoding.UTF8.GetString(words, idLength, nameLength),
+                Encoding.UTF8.GetString(words[..idLength]), Encoding.UTF8.GetString(words.Slice(idLength, nameLength)),
                 DateTimeOffset.FromUnixTimeSeconds(BinaryPrimitives.ReadUInt32BigEndian(start[16..])).AddTicks(nanoseconds / 100),
                 TimeSpan.FromTicks((long)(BinaryPrimitives.ReadUInt64BigEndian(start[24..]) / 100)),
                 extra >= 8 ? BinaryPrimitives.ReadInt64BigEndian(start[40..]) : BinaryPrimitives.ReadUInt32BigEndian(start[32..]), diskSize)
             {
                 L1Offset = l1Offset,
                 L1Size = (int)l1Size,
+                Entry = entry,
             });
-            at += (Fixed + extra + idLength + nameLength + 7) & ~7L;
+            at += entry.Length;
         }
 
         length = at - header.SnapshotsOffset;
         return all;
     }
+
+    private static int Padded(int length) => (length + 7) & ~7;
 
     private static void Read(Qcow2Layout layout, long at, Span<byte> bytes)
     {
