@@ -231,7 +231,7 @@ public sealed class CommandLineTests
     [InlineData("pl011.chardev=a", "not supported: 'pl011' is as it is: only CPUs have properties")]
     public void Globals_are_properties_of_CPUs(string text, string? message)
     {
-        void Check() => Assert.Single(GlobalOption.Apply(new RunOptions(), text).Machine.Globals).RequireOf(CpuModel.Find("max")!);
+        void Check() => Assert.Single(GlobalOption.Apply(new RunOptions(), text).Machine.Globals).ApplyTo(CpuModel.Find("max")!);
         if (message == null)
         {
             Check();

@@ -4,6 +4,7 @@ using Vmm.Acpi.Tables;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Devices;
 using Vmm.Emulation.Devices.InterruptController;
 using Vmm.Emulation.Interrupts.GicV3;
@@ -43,7 +44,7 @@ public static class AcpiTables
         board.Map.SpreadRedistributors(board.Config.PossibleCpus)
             .Select(r => (r.Address.Value, (uint)((ulong)r.Count * GicSpec.RedistributorStride))),
         board.Devices.FirstOrDefault(d => d.Device is ItsDevice)?.At.Address,
-        Gsiv(board.Map.CpuInterrupts.Pmu),
+        board.Config.Cpu.Has(Feature.Pmuv3) ? Gsiv(board.Map.CpuInterrupts.Pmu) : 0,
         Gsiv(board.Map.CpuInterrupts.VirtualGicMaintenance));
 
     private static AcpiTable Timers(CpuInterrupts interrupts) => Gtdt.Build(

@@ -1,4 +1,5 @@
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Boot.Efi;
 using Vmm.Emulation.Devices;
 
@@ -31,6 +32,12 @@ public static class DeviceTree
             "interrupts",
             [.. new[] { interrupts.SecurePhysicalTimer, interrupts.PhysicalTimer, interrupts.VirtualTimer, interrupts.HypervisorTimer }
                 .SelectMany(id => new[] { Fdt.Ppi, (uint)id.Value - Fdt.FirstPpi, Fdt.LevelHigh })]));
+        if (config.Cpu.Has(Feature.Pmuv3))
+        {
+            root.Node("pmu", pmu => pmu.Text("compatible", "arm,armv8-pmuv3")
+                .Cells("interrupts", Fdt.Ppi, (uint)interrupts.Pmu.Value - Fdt.FirstPpi, Fdt.LevelHigh));
+        }
+
         PlacedDevice[] devices = [.. board.Devices.Where(d => d.InTree)];
         devices[0].Device.Describe(root, devices[0].At);
         root.Node("apb-pclk", clock => clock.Text("compatible", "fixed-clock").Cells("#clock-cells", 0)

@@ -25,15 +25,20 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
         | Feature.Pauth | Feature.PauthImpdef | Feature.Hpds | Feature.Hafdbs | Feature.Pan3 | Feature.Ttst | Feature.Bbm
         | Feature.Bti;
 
+    private const Feature AllPmu = Feature.Pmuv3 | Feature.Pmuv3p1 | Feature.Pmuv3p5;
+
     /// <summary>All models. <c>host</c> is the one with the most features.</summary>
     public static IReadOnlyList<CpuModel> All { get; } =
     [
-        new("cortex-a57", 0x411F_D070, 44, Feature.Crc32 | Crypto, CpuCache.CortexA57),
-        new("cortex-a72", 0x410F_D083, 44, Feature.Crc32 | Crypto, CpuCache.CortexA72),
-        new("neoverse-n1", 0x414F_D0C1, 48, Armv82, CpuCache.NeoverseN1),
-        new("max", 0x000F_0510, 48, Max, CpuCache.NeoverseN1),
-        new("host", 0x000F_0510, 48, Max, CpuCache.NeoverseN1),
+        new("cortex-a57", 0x411F_D070, 44, Feature.Crc32 | Crypto | Feature.Pmuv3, CpuCache.CortexA57) { PmuId = 0x4101 },
+        new("cortex-a72", 0x410F_D083, 44, Feature.Crc32 | Crypto | Feature.Pmuv3, CpuCache.CortexA72) { PmuId = 0x4102 },
+        new("neoverse-n1", 0x414F_D0C1, 48, Armv82 | Feature.Pmuv3 | Feature.Pmuv3p1, CpuCache.NeoverseN1) { PmuId = 0x410C },
+        new("max", 0x000F_0510, 48, Max | AllPmu, CpuCache.NeoverseN1) { PmuId = 0x4101 },
+        new("host", 0x000F_0510, 48, Max | AllPmu, CpuCache.NeoverseN1) { PmuId = 0x4101 },
     ];
+
+    /// <summary>PMCR_EL0.IMP and IDCODE, bits 31:16 of the register: who made the performance monitors, and which they are.</summary>
+    public uint PmuId { get; init; }
 
     /// <summary>Whether the model has all of the features.</summary>
     public bool Has(Feature features) => (Features & features) == features;
@@ -47,6 +52,10 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
         const Feature all = Feature.Pauth | Feature.PauthImpdef | Feature.PauthQarma5 | Feature.PauthQarma3;
         return this with { Features = (Features & ~all) | (algorithm == Feature.None ? Feature.None : Feature.Pauth | algorithm) };
     }
+
+    /// <summary>The model with the performance monitors of another one, or without any.</summary>
+    public CpuModel WithPmuOf(CpuModel? other) =>
+        this with { Features = (Features & ~AllPmu) | ((other?.Features ?? Feature.None) & AllPmu) };
 
     /// <summary>The model of a name, or null.</summary>
     public static CpuModel? Find(string name) => All.FirstOrDefault(m => m.Name == name);

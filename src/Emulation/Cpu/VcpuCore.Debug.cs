@@ -106,7 +106,7 @@ public sealed unsafe partial class VcpuCore
 
     private void TakeDebugException(ulong pc, uint exceptionClass, uint syndrome)
     {
-        _state->Remaining--;
+        SpendWithout();
         EnterException(SynchronousVector, pc, exceptionClass, syndrome | FaultStatus.Debug);
     }
 
@@ -120,6 +120,7 @@ public sealed unsafe partial class VcpuCore
         }
 
         _state->FarEl1 = address;
+        PrepareException(op, executed: false);
         EnterException(
             SynchronousVector,
             PcOf(op),

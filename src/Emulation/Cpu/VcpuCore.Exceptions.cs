@@ -37,8 +37,24 @@ public sealed unsafe partial class VcpuCore
     /// <summary>A synchronous exception whose preferred return address is the instruction itself.</summary>
     internal Op* Take(Op* op, uint exceptionClass, uint syndrome)
     {
+        PrepareException(op, executed: false);
         EnterException(SynchronousVector, PcOf(op), exceptionClass, syndrome);
         return Resume(op);
+    }
+
+    // The performance monitors count what is before an instruction, and it if it was executed, at the exception level that it has left.
+    private void PrepareException(Op* op, bool executed)
+    {
+        if (!executed)
+        {
+            _notExecuted++;
+        }
+
+        if (Pmu is { IsCounting: true })
+        {
+            // Resume takes the instruction off the budget, executed or not.
+            Pmu.PrepareException(op - _state->RunStart + 1);
+        }
     }
 
     /// <summary>A synchronous exception that returns to the next instruction: SVC.</summary>
@@ -46,6 +62,7 @@ public sealed unsafe partial class VcpuCore
     {
         // The instruction has been executed: a software step is over.
         _state->Pstate &= ~Pstate.Ss;
+        PrepareException(op, executed: true);
         EnterException(SynchronousVector, PcOf(op) + 4, exceptionClass, syndrome);
         return Resume(op);
     }
@@ -64,6 +81,7 @@ public sealed unsafe partial class VcpuCore
         }
 
         _state->FarEl1 = va;
+        PrepareException(op, executed: false);
         EnterException(SynchronousVector, PcOf(op), SameLevel() ? ExceptionClass.DataAbort : ExceptionClass.DataAbortLower, syndrome);
     }
 
@@ -87,6 +105,11 @@ public sealed unsafe partial class VcpuCore
     private void EnterVector(ulong vector, ulong returnAddress)
     {
         CpuState* s = _state;
+        if (Pmu is { IsCounting: true })
+        {
+            Pmu.NoteException();
+        }
+
         _pstateReplacements++;
         _stepSyndrome = 0;
         uint old = s->Pstate;
@@ -167,6 +190,11 @@ public sealed unsafe partial class VcpuCore
         _pstateReplacements++;
         _stepSyndrome = 0;
         s->Remaining -= op - s->RunStart + 1;
+        if (Pmu is { IsCounting: true })
+        {
+            Pmu.NoteReturn();
+        }
+
         if (mode is Pstate.ModeEl0t or Pstate.ModeEl1t or Pstate.ModeEl1h)
         {
             SetPstate((spsr & kept) | step | mode);

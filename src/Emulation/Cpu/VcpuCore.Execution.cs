@@ -88,7 +88,7 @@ public sealed unsafe partial class VcpuCore
         }
         else if ((pc & 3) != 0)
         {
-            s->Remaining--;
+            SpendWithout();
             s->FarEl1 = pc;
             EnterException(SynchronousVector, pc, ExceptionClass.PcAlignment, 0);
         }
@@ -98,12 +98,11 @@ public sealed unsafe partial class VcpuCore
             {
                 TakeInstructionAbort(pc, status);
 
-                // Counted, so that a vector that faults in turn spends its budget.
-                s->Remaining--;
+                SpendWithout();
             }
             else if ((s->Pstate & Pstate.Il) != 0 && !Interrupts.AwaitsPage)
             {
-                s->Remaining--;
+                SpendWithout();
                 EnterException(SynchronousVector, pc, ExceptionClass.IllegalState, 0);
             }
         }
@@ -122,7 +121,7 @@ public sealed unsafe partial class VcpuCore
         uint type = (s->Pstate & Pstate.Btype) >> Pstate.BtypeShift;
         if (entry.Guarded && !GuardedBranches.Accepts(s, _code.WordAt(page, pc), (int)type))
         {
-            s->Remaining--;
+            SpendWithout();
             EnterException(SynchronousVector, pc, ExceptionClass.BranchTarget, type);
         }
         else
@@ -131,6 +130,13 @@ public sealed unsafe partial class VcpuCore
         }
 
         return true;
+    }
+
+    // Takes an instruction that cannot be executed off the budget: a vector that faults in turn spends it.
+    private void SpendWithout()
+    {
+        _state->Remaining--;
+        _notExecuted++;
     }
 
     /// <summary>AArch64.BranchAddr: with TCR_EL1.TBIx, the top byte of a branch target is replaced by copies of bit 55.</summary>

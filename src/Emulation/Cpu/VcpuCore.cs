@@ -5,6 +5,7 @@ using Vmm.Emulation.Cpu.Debugging;
 using Vmm.Emulation.Cpu.Engines;
 using Vmm.Emulation.Cpu.Lockstep;
 using Vmm.Emulation.Cpu.Mmu;
+using Vmm.Emulation.Cpu.PerformanceMonitors;
 using Vmm.Emulation.Cpu.PointerAuthentication;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Cpu.Timers;
@@ -30,6 +31,9 @@ public sealed unsafe partial class VcpuCore : IDisposable
     // The instructions that the current Run may execute; after it, those that are left over.
     private long _budget;
     private TraceLog? _trace;
+
+    // The instructions that were taken off a budget and not executed, because they took an exception.
+    private long _notExecuted;
 
     // Whether the owner is inside Run.
     private bool _executing;
@@ -82,6 +86,9 @@ public sealed unsafe partial class VcpuCore : IDisposable
 
     /// <summary>The generic timer; without one its registers are UNDEFINED.</summary>
     public GenericTimer? Timer { get; set; }
+
+    /// <summary>The performance monitors; without them their registers are UNDEFINED.</summary>
+    public Pmu? Pmu { get; set; }
 
     /// <summary>The receiver of HVC; without one HVC is UNDEFINED.</summary>
     public PsciController? Psci { get; set; }
@@ -143,6 +150,9 @@ public sealed unsafe partial class VcpuCore : IDisposable
     /// </summary>
     internal long InstructionsNow => InstructionCount + _budget - _state->Remaining;
 
+    /// <summary>As <see cref="InstructionsNow"/>, without those that took an exception instead of being executed. Owner only.</summary>
+    internal long InstructionsRetired => InstructionsNow - _notExecuted;
+
     /// <summary>
     /// Limits the instructions until the loop is left, counted from the last branch that was taken. Owner only; a handler may call it.
     /// </summary>
@@ -194,6 +204,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
         s->X[0] = x0;
         s->Pc = pc;
         Timer?.Reset();
+        Pmu?.Reset();
         Gic?.ResetCpuInterface();
         StateReplaced();
     }
@@ -218,6 +229,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     {
         CpuState* s = _state;
         s->Remaining = _budget = budget;
+        Pmu?.BeginRun();
         Interrupts.AwaitNothing();
         Volatile.Write(ref _executing, true);
         Interlocked.MemoryBarrier();
@@ -241,6 +253,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
 
         InstructionCount += _budget - s->Remaining;
         _budget = s->Remaining;
+        Pmu?.EndRun();
         VcpuExit exit = ExitReason;
         if (exit == VcpuExit.PoweredOff)
         {

@@ -6,7 +6,7 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// The option <c>-cpu MODEL[,property=value…]</c>. Only pointer authentication can be chosen: any other property is accepted if its value
+/// The option <c>-cpu MODEL[,property=value…]</c>. Pointer authentication and the PMU can be chosen: any other property is accepted if its value
 /// is the one that the model has.
 /// </summary>
 public static class CpuOption
@@ -16,11 +16,12 @@ public static class CpuOption
     /// <summary>The end of the name of a CPU model as a device: <c>cortex-a57-arm-cpu</c>.</summary>
     public const string DeviceSuffix = "-arm-cpu";
 
+    private const string Pmu = "pmu";
+
     // Properties in QEMU that name a whole feature, with the value that holds here and the reason.
     private static readonly (string Name, bool Value, string Why)[] s_properties =
     [
         ("aarch64", true, "CPUs execute A64"),
-        ("pmu", false, "CPUs have no PMU"),
         ("sve", false, "CPUs have no SVE"),
         ("sme", false, "CPUs have no SME"),
         ("lpa2", false, "CPUs have no LPA2"),
@@ -72,12 +73,19 @@ public static class CpuOption
             ?? throw new OptionException($"unable to find CPU model '{UserText.Legible(pairs[0].Key == "model" ? name : pairs[0].Key)}'; "
                 + $"there are {string.Join(", ", CpuModel.All.Select(m => m.Name))}");
         model = WithPointerAuthentication(model, pairs);
-        for (int i = 1; i < pairs.Count; i++)
+        return pairs.Skip(1).Aggregate(model, (m, pair) => With(m, pair.Key, pair.Value));
+    }
+
+    /// <summary>The model with a property: one that can be chosen by itself, or one that the model has.</summary>
+    /// <exception cref="OptionException">The model has no such property, or another value of it.</exception>
+    public static CpuModel With(CpuModel model, string key, string? value)
+    {
+        if (key == Pmu && CpuModel.Find(model.Name) is { } whole)
         {
-            (string key, string? value) = pairs[i];
-            RequireProperty(model, key, value);
+            return KeyValues.Switch(key, value) ? model.WithPmuOf(whole) : model.WithPmuOf(null);
         }
 
+        RequireProperty(model, key, value);
         return model;
     }
 
@@ -114,7 +122,7 @@ public static class CpuOption
     }
 
     /// <exception cref="OptionException">The model has no such property, or another value of it.</exception>
-    public static void RequireProperty(CpuModel model, string key, string? value)
+    private static void RequireProperty(CpuModel model, string key, string? value)
     {
         if (key == "pauth" && KeyValues.Switch(key, value) != model.Has(Feature.Pauth))
         {

@@ -43,13 +43,8 @@ public sealed record GlobalOption(string Driver, string Property, string Value)
                 $"-global {UserText.Legible(text)} makes no difference: there is no such device"] };
     }
 
-    /// <summary>Checks that the CPUs of the machine have the property with that value.</summary>
+    /// <summary>A CPU model with the property, where the option is about it.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
-    public void RequireOf(CpuModel model)
-    {
-        if (Driver == "arm-cpu" || Driver == model.Name + CpuOption.DeviceSuffix)
-        {
-            CpuOption.RequireProperty(model, Property, Value);
-        }
-    }
+    public CpuModel ApplyTo(CpuModel model) =>
+        Driver == "arm-cpu" || Driver == model.Name + CpuOption.DeviceSuffix ? CpuOption.With(model, Property, Value) : model;
 }

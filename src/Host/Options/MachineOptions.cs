@@ -118,13 +118,9 @@ public sealed record MachineOptions
     {
         SmpOption smp = SmpOption.Of(Smp);
         ulong memory = Memory ?? MemoryOption.Default;
-        foreach (GlobalOption global in Globals)
-        {
-            global.RequireOf(Cpu);
-        }
-
+        CpuModel cpu = Globals.Aggregate(Cpu, (model, global) => global.ApplyTo(model));
         Machine.RequireRoom(memory, smp.Topology.Count);
-        Machine.RequireCpu(Cpu);
+        Machine.RequireCpu(cpu);
         if (Machine.IsEmpty && (Kernel ?? Initrd ?? Bios) != null)
         {
             throw new OptionException("-machine none has no guest: give -machine virt to boot one");
@@ -151,7 +147,7 @@ public sealed record MachineOptions
         BootFile initrd = Initrd == null ? BootFile.Empty : UserFile.OpenBootFile("initrd", Initrd, Largest(memory));
         var networks = Networks.Join(Netdevs, Nics, NetDevices, PciDevices);
         var boot = new BootConfig(kernel, initrd, Append);
-        var config = new MachineConfig(Cpu, smp.Cpus, smp.Topology, memory, boot)
+        var config = new MachineConfig(cpu, smp.Cpus, smp.Topology, memory, boot)
         {
             Firmware = firmware,
 

@@ -4,6 +4,7 @@ using Vmm.Actors.Protocol;
 using Vmm.Emulation;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Commands;
@@ -167,7 +168,7 @@ public sealed class CpuCommands(MonitorVm vm)
 
         CpuModel model = CpuModel.Find(arguments.Model.Name)
             ?? throw new QapiException($"The CPU type '{arguments.Model.Name}' is not a recognized ARM CPU type");
-        var props = new JsonObject { ["aarch64"] = true, ["pmu"] = false };
+        var props = new JsonObject { ["aarch64"] = true, ["pmu"] = model.Has(Feature.Pmuv3) };
         switch (arguments.Model.Props)
         {
             case null:

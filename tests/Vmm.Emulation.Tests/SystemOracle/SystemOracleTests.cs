@@ -33,6 +33,9 @@ public sealed class SystemOracleTests
     [InlineData("identification", "cortex-a72", 1)]
     [InlineData("identification", "neoverse-n1", 1)]
     [InlineData("random", "max", 1)]
+    [InlineData("pmu", "cortex-a57", 1)]
+    [InlineData("pmu", "neoverse-n1", 1)]
+    [InlineData("pmu", "max", 1)]
     [InlineData("mmu_max", "max", 1)]
     [InlineData("bti", "max", 1)]
     [InlineData("mops", "max", 1)]
@@ -84,12 +87,17 @@ public sealed class SystemOracleTests
 
     /// <summary>Where QEMU 7.2 is wrong, the payload itself knows what the manuals say.</summary>
     [Theory]
-    [InlineData(Accelerator.Interpreter)]
-    [InlineData(Accelerator.Jit)]
-    public void Payload_finds_the_architecture_where_qemu_differs_from_it(Accelerator accelerator)
+    [InlineData("architecture", "neoverse-n1", Accelerator.Interpreter)]
+    [InlineData("architecture", "neoverse-n1", Accelerator.Jit)]
+    [InlineData("pmu_counts", "cortex-a57", Accelerator.Interpreter)]
+    [InlineData("pmu_counts", "neoverse-n1", Accelerator.Jit)]
+    [InlineData("pmu_counts", "max", Accelerator.Interpreter)]
+    [InlineData("pmu_counts", "max", Accelerator.Jit)]
+    [InlineData("pmu_counts", "max", Accelerator.Lockstep)]
+    public void Payload_finds_the_architecture_where_qemu_differs_from_it(string payload, string cpuModel, Accelerator accelerator)
     {
-        using var program = new SystemPayload("architecture");
-        string text = new EngineMachine(accelerator).Run(program.Image, "neoverse-n1", 1);
+        using var program = new SystemPayload(payload);
+        string text = new EngineMachine(accelerator).Run(program.Image, cpuModel, 1);
         Assert.EndsWith(SystemPayload.LastLine, text, StringComparison.Ordinal);
         string[] verdicts = text[..^SystemPayload.LastLine.Length].TrimEnd().Split('\n');
         string wrong = string.Join('\n', verdicts.Where(line => !line.EndsWith("right", StringComparison.Ordinal)));

@@ -1,9 +1,11 @@
 using System.Globalization;
 using Vmm.Emulation.Boot;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Cpu.Mmu;
+using Vmm.Emulation.Cpu.PerformanceMonitors;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Cpu.Timers;
 using Vmm.Emulation.Devices.CfiFlash;
@@ -70,6 +72,7 @@ public sealed class VirtMachine : IDisposable
             cpu.Trace = config.Trace;
             cpu.Timer = new GenericTimer(
                 Clock, _timers, Gic.PpiLine(cpu.Index, interrupts.PhysicalTimer), Gic.PpiLine(cpu.Index, interrupts.VirtualTimer));
+            cpu.Pmu = config.Cpu.Has(Feature.Pmuv3) ? new Pmu(cpu, Clock, Gic.PpiLine(cpu.Index, interrupts.Pmu)) : null;
         }
 
         if (config.InstructionShift is int shift)
@@ -82,6 +85,7 @@ public sealed class VirtMachine : IDisposable
         [
             new PowerOnUnit(config.PossibleCpus, () => PowerOnSet.Of(Config), Adopt), Psci, .. Cpus, Clock,
             .. Cpus.Select(cpu => cpu.Timer!.StateUnitOf(cpu.Index)),
+            .. Cpus.Where(cpu => cpu.Pmu != null).Select(cpu => cpu.Pmu!.StateUnitOf(cpu.Index)),
         ];
         Board.CpuHotplug.Ejecting = cpu => Psci.SetEnabled(cpu, false);
         Board.FwCfg.Offer(FirmwareBoot.Items(Board));

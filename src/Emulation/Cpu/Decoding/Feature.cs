@@ -138,6 +138,15 @@ public enum Feature : ulong
     /// <summary>FEAT_PACIMP: see <see cref="PointerAuthentication.PointerHash"/>.</summary>
     PauthImpdef = 1ul << 43,
 
+    /// <summary>FEAT_PMUv3: performance monitors.</summary>
+    Pmuv3 = 1ul << 61,
+
+    /// <summary>FEAT_PMUv3p1: event numbers of 16 bits.</summary>
+    Pmuv3p1 = 1ul << 62,
+
+    /// <summary>FEAT_PMUv3p4 and FEAT_PMUv3p5: event counters of 64 bits.</summary>
+    Pmuv3p5 = 1ul << 63,
+
     /// <summary>FEAT_PACQARMA5.</summary>
     PauthQarma5 = 1ul << 44,
 

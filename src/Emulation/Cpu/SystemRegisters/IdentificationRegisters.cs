@@ -49,6 +49,7 @@ internal static unsafe class IdentificationRegisters
         (Pfr0, 16, 1, Feature.Fp16), (Pfr0, 20, 1, Feature.Fp16), (Pfr0, 48, 1, Feature.Dit), (Pfr0, 56, 1, Feature.Csv),
         (Pfr0, 60, 1, Feature.Csv),
         (Pfr1, 0, 1, Feature.Bti), (Pfr1, 4, 2, Feature.Ssbs),
+        (Dfr0, 8, 1, Feature.Pmuv3), (Dfr0, 8, 4, Feature.Pmuv3p1), (Dfr0, 8, 6, Feature.Pmuv3p5),
         (Isar0, 4, 1, Feature.Aes), (Isar0, 4, 2, Feature.Pmull), (Isar0, 8, 1, Feature.Sha1), (Isar0, 12, 1, Feature.Sha256),
         (Isar0, 12, 2, Feature.Sha512), (Isar0, 16, 1, Feature.Crc32), (Isar0, 20, 2, Feature.Lse), (Isar0, 28, 1, Feature.Rdm),
         (Isar0, 32, 1, Feature.Sha3), (Isar0, 36, 1, Feature.Sm3), (Isar0, 40, 1, Feature.Sm4), (Isar0, 44, 1, Feature.DotProd),
@@ -134,7 +135,7 @@ internal static unsafe class IdentificationRegisters
         ulong value = Common.GetValueOrDefault(register);
         foreach ((int at, int field, ulong content, Feature feature) in Fields)
         {
-            if (at == register && core.Has(feature) && (feature != Feature.Ecv || core.Timer != null))
+            if (at == register && core.Has(feature) && HasPartFor(core, feature))
             {
                 value = (value & ~(0xFul << field)) | (content << field);
             }
@@ -145,4 +146,12 @@ internal static unsafe class IdentificationRegisters
         value |= register == Mmfr0 ? core.Model.PhysicalAddressBits switch { 40 => 2ul, 44 => 4ul, _ => 5ul } : 0;
         return value;
     }
+
+    // A feature of a part that this vCPU was made without.
+    private static bool HasPartFor(VcpuCore core, Feature feature) => feature switch
+    {
+        Feature.Ecv => core.Timer != null,
+        Feature.Pmuv3 or Feature.Pmuv3p1 or Feature.Pmuv3p5 => core.Pmu != null,
+        _ => true,
+    };
 }

@@ -28,5 +28,8 @@ internal sealed record SystemRegister(string Name, ReadRegister? Read, WriteRegi
     /// <summary>The part of the machine that the register is of, or null; a vCPU without it has the register UNDEFINED.</summary>
     public Func<VcpuCore, object?>? Part { get; init; }
 
+    /// <summary>Whether an access needs the exact number of instructions that were executed before it.</summary>
+    public bool CountsInstructions { get; init; }
+
     public bool IsIn(VcpuCore core) => core.Has(Feature) && (Part == null || Part(core) != null);
 }

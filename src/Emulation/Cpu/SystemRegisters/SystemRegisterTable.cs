@@ -32,6 +32,7 @@ internal static unsafe class SystemRegisterTable
         ControlRegisters.Add(Row);
         DebugRegisters.Add(Row);
         TimerRegisters.Add(Row);
+        PmuRegisters.Add(Row);
         GicRegisters.Add(Row);
         return index;
     }

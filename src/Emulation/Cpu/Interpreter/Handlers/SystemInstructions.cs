@@ -210,6 +210,8 @@ internal static unsafe class SystemInstructions
             return core.TakeFpAccessTrap(op);
         }
 
+        CountTo(s, op, register);
+
         // A read that tells of a timer's time has asserted its interrupt.
         s->X[op->Rd] = register.Read(core, s);
         return s->Attention == 0 ? op + 1 : Flow.TakenTo(core, s, op, core.PcOf(op) + 4);
@@ -241,8 +243,19 @@ internal static unsafe class SystemInstructions
             return core.TakeFpAccessTrap(op);
         }
 
+        CountTo(s, op, register);
         register.Write(core, s, s->X[op->Rn]);
         return s->Attention == 0 ? op + 1 : Flow.TakenTo(core, s, op, core.PcOf(op) + 4);
+    }
+
+    // Takes what was executed before an access off the budget, where the register depends on it.
+    private static void CountTo(CpuState* s, Op* op, SystemRegister register)
+    {
+        if (register.CountsInstructions)
+        {
+            s->Remaining -= op - s->RunStart;
+            s->RunStart = op;
+        }
     }
 
     public static Op* Sys(VcpuCore core, CpuState* s, Op* op)
