@@ -193,6 +193,7 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
             Assert.Equal(va, _machine.State->Pc);
             Assert.Equal(VcpuExit.BudgetSpent, _machine.Core.Run(1));
             pc = va;
+            pstate |= 1u << Pstate.BtypeShift;
         }
 
         if (status == ArchitectureWalk.NoFault)

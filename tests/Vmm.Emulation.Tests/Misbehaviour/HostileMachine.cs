@@ -155,7 +155,8 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
     /// <summary>Fails unless PSTATE and what follows from it are of a CPU with EL0 and EL1 in AArch64.</summary>
     public static void AssertLegal(VcpuCore core, string what)
     {
-        const uint Fields = Pstate.ModeMask | Pstate.DaifMask | Pstate.Ssbs | Pstate.Il | Pstate.Ss | Pstate.Pan | Pstate.Uao;
+        const uint Fields = Pstate.ModeMask | Pstate.DaifMask | Pstate.Btype | Pstate.Ssbs | Pstate.Il | Pstate.Ss | Pstate.Pan
+            | Pstate.Uao | Pstate.Dit;
         CpuState* s = core.State;
         Assert.True((s->Pstate & Pstate.ModeMask) is Pstate.ModeEl0t or Pstate.ModeEl1t or Pstate.ModeEl1h,
             $"{what}: PSTATE {s->Pstate:x}");

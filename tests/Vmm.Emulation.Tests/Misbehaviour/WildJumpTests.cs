@@ -25,6 +25,9 @@ public sealed unsafe class WildJumpTests(ITestOutputHelper output) : IDisposable
     // BR X1, BLR X1, RET X1, ERET.
     private static readonly uint[] Jumps = [0xD61F_0020, 0xD63F_0020, 0xD65F_0020, Eret];
 
+    // PSTATE.BTYPE behind each of them: of BR 1, as its page is not guarded, of BLR 2 (Arm ARM D8.4.6).
+    private static readonly uint[] BranchTypes = [1u << Pstate.BtypeShift, 2u << Pstate.BtypeShift, 0, 0];
+
     private readonly HostileMachine _machine = new();
     private readonly Random _random = new(Seed);
 
@@ -90,9 +93,10 @@ public sealed unsafe class WildJumpTests(ITestOutputHelper output) : IDisposable
         Assert.Equal(VcpuExit.BudgetSpent, _machine.Core.Run(2));
         string what = $"{Jumps[jump]:x8} to {target:x} at EL{level}, SCTLR {regime.Sctlr:x} TCR {regime.Tcr:x}";
         ulong pc = ArchitectureWalk.BranchAddress(regime, target);
+        uint before = source | BranchTypes[jump];
         if ((pc & 3) != 0)
         {
-            _machine.AssertTook(PcAlignment, 0, pc, pc, source, what);
+            _machine.AssertTook(PcAlignment, 0, pc, pc, before, what);
             return "PC alignment";
         }
 
@@ -105,7 +109,7 @@ public sealed unsafe class WildJumpTests(ITestOutputHelper output) : IDisposable
 
         if (status != ArchitectureWalk.NoFault)
         {
-            _machine.AssertTook(abort, (uint)status, pc, pc, source, what);
+            _machine.AssertTook(abort, (uint)status, pc, pc, before, what);
             return $"IFSC 0x{status:x}";
         }
 
