@@ -9,6 +9,7 @@ using Vmm.Actors.Hosting;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Nodes;
 using Vmm.Fleet.Records;
+using Vmm.Management.Text;
 
 namespace Vmm.Fleet.Cluster;
 
@@ -27,21 +28,23 @@ public sealed class FleetNode : IAsyncDisposable
     // How long a question to a record may take: it writes to its database before it answers.
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
+    // Nobody else has the folder.
+    private readonly FileStream _lock;
     private readonly ActorSystem _system;
     private readonly IActorRef _supervisor;
     private readonly IActorRef _records;
 
-    private FleetNode(ActorSystem system, IActorRef supervisor, IActorRef records) =>
-        (_system, _supervisor, _records) = (system, supervisor, records);
+    private FleetNode(FileStream held, ActorSystem system, IActorRef supervisor, IActorRef records) =>
+        (_lock, _system, _supervisor, _records) = (held, system, supervisor, records);
 
     /// <summary>Starts the node. It can be asked at once, and answers when it has joined the cluster.</summary>
     /// <param name="name">The name of the node, by the rule for names of VMs.</param>
     /// <param name="settings">Where its VMs are.</param>
     /// <param name="more">Settings of Akka that come before ours, such as loggers.</param>
-    /// <exception cref="IOException">The folder cannot be used.</exception>
+    /// <exception cref="NodeConfigException">The folder cannot be used, or another node has it.</exception>
     public static FleetNode Start(string name, NodeSettings settings, Config more)
     {
-        Directory.CreateDirectory(settings.Folder);
+        FileStream held = Hold(settings.Folder);
         var system = ActorSystem.Create(SystemName, more.WithFallback(Configuration(name, settings.Folder)));
         var nodes = new ClusterNodes(system);
         IActorRef supervisor = system.ActorOf(
@@ -49,7 +52,7 @@ public sealed class FleetNode : IAsyncDisposable
         IActorRef records = ClusterSharding.Get(system).Start(
             "vm", vm => ActorProps.Of(() => new VmEntity(vm, nodes)), ClusterShardingSettings.Create(system), new ByName());
         system.ActorOf(ActorProps.Of(() => new NodeReporter(name, supervisor, records)), "reporter");
-        return new FleetNode(system, supervisor, records);
+        return new FleetNode(held, system, supervisor, records);
     }
 
     /// <summary>Whether the node is a member of its cluster.</summary>
@@ -72,9 +75,34 @@ public sealed class FleetNode : IAsyncDisposable
     public Task<NodeReport> ReportAsync(CancellationToken stop) =>
         _supervisor.Ask<NodeReport>(new GetNodeReport(), s_patience, stop);
 
+    /// <summary>Has what this node sees of its VMs told, each change at once.</summary>
+    /// <param name="happened">Takes them, in order; it does not wait.</param>
+    /// <returns>What ends it when it is disposed.</returns>
+    public IDisposable Subscribe(Action<VmReport> happened)
+    {
+        IActorRef listener = _system.ActorOf(ActorProps.Of(() => new Listener(happened)));
+        return new Subscription(() => _system.Stop(listener));
+    }
+
     /// <summary>Leaves the cluster. The VMs go on.</summary>
-    public async ValueTask DisposeAsync() =>
+    public async ValueTask DisposeAsync()
+    {
         await CoordinatedShutdown.Get(_system).Run(CoordinatedShutdown.ActorSystemTerminateReason.Instance).ConfigureAwait(false);
+        await _lock.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private static FileStream Hold(string folder)
+    {
+        try
+        {
+            Directory.CreateDirectory(folder);
+            return new FileStream(Path.Combine(folder, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new NodeConfigException($"cannot use the folder '{folder}', or another node has it: {SystemError.Describe(e)}");
+        }
+    }
 
     private static Config Configuration(string name, string folder) => ConfigurationFactory.ParseString(
         $$"""
@@ -98,6 +126,20 @@ public sealed class FleetNode : IAsyncDisposable
     // For a string of HOCON.
     private static string Quoted(string text) =>
         text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal);
+
+    private sealed class Subscription(Action end) : IDisposable
+    {
+        public void Dispose() => end();
+    }
+
+    private sealed class Listener : MessageActor
+    {
+        public Listener(Action<VmReport> happened) => Receive(happened);
+
+        protected override void PreStart() => Context.System.EventStream.Subscribe(Self, typeof(VmReport));
+
+        protected override void PostStop() => Context.System.EventStream.Unsubscribe(Self);
+    }
 
     /// <summary>Which record a message is for, and in which shard that is.</summary>
     private sealed class ByName() : HashCodeMessageExtractor(Shards)

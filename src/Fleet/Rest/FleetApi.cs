@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using System.Threading.Channels;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Mvc;
@@ -23,6 +24,11 @@ internal sealed class FleetApi(string nodeName, FleetNode node)
 
     // How long an answer may be waited for, and how often it is looked for.
     private const int LongestWait = 60;
+    // The events that wait for a client to read them.
+    private const int MostEvents = 1000;
+
+    // How often a connection without events is shown to live.
+    private static readonly TimeSpan s_alive = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
 
     /// <summary>Whether an address is answered without a token.</summary>
@@ -56,6 +62,7 @@ internal sealed class FleetApi(string nodeName, FleetNode node)
             await DoAsync(context, asked).ConfigureAwait(false);
         });
         app.MapGet(Vms + "/{vm}/operations/{id}", GetOperationAsync);
+        app.MapGet("/v1/events", TellEventsAsync);
         app.MapGet("/v1/node", async context =>
             await WriteAsync(context, await node.ReportAsync(context.RequestAborted).ConfigureAwait(false), RestJson.Default.NodeReport)
                 .ConfigureAwait(false));
@@ -165,6 +172,55 @@ internal sealed class FleetApi(string nodeName, FleetNode node)
         await (answer is VmOperation operation ? WriteAsync(context, operation, RestJson.Default.VmOperation)
             : RejectAsync(context, answer)).ConfigureAwait(false);
     }
+
+    // Server-sent events (HTML, "Server-sent events"): what the node sees of its VMs, first as it is and then each change.
+    private async Task TellEventsAsync(HttpContext context)
+    {
+        CancellationToken gone = context.RequestAborted;
+        var happened = Channel.CreateBounded<VmReport>(MostEvents);
+        using IDisposable subscription = node.Subscribe(report =>
+        {
+            // Whoever does not read gets the end.
+            if (!happened.Writer.TryWrite(report))
+            {
+                happened.Writer.TryComplete();
+            }
+        });
+        NodeReport now = await node.ReportAsync(gone).ConfigureAwait(false);
+        context.Response.ContentType = "text/event-stream";
+        context.Response.Headers.CacheControl = "no-store";
+        foreach (VmReport report in now.Vms)
+        {
+            await TellEventAsync(context, report).ConfigureAwait(false);
+        }
+
+        await context.Response.Body.FlushAsync(gone).ConfigureAwait(false);
+        while (true)
+        {
+            Task<bool> next = happened.Reader.WaitToReadAsync(gone).AsTask();
+            while (await Task.WhenAny(next, Task.Delay(s_alive, gone)).ConfigureAwait(false) != next)
+            {
+                // A comment, by which both sides find a lost connection.
+                gone.ThrowIfCancellationRequested();
+                await context.Response.WriteAsync(":\n\n", gone).ConfigureAwait(false);
+            }
+
+            if (!await next.ConfigureAwait(false))
+            {
+                return;
+            }
+
+            while (happened.Reader.TryRead(out VmReport? report))
+            {
+                await TellEventAsync(context, report).ConfigureAwait(false);
+            }
+
+            await context.Response.Body.FlushAsync(gone).ConfigureAwait(false);
+        }
+    }
+
+    private static Task TellEventAsync(HttpContext context, VmReport report) => context.Response.WriteAsync(
+        $"event: vm\ndata: {JsonSerializer.Serialize(report, RestJson.Default.VmReport)}\n\n", context.RequestAborted);
 
     private static string TagOf(VmRecord record) => string.Create(CultureInfo.InvariantCulture, $"\"{record.Version}\"");
 

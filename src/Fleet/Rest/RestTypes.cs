@@ -28,6 +28,7 @@ public sealed record NewOperation(VmAction Action, int Number = 0, string Text =
 [JsonSerializable(typeof(VmRecord[]))]
 [JsonSerializable(typeof(VmOperation))]
 [JsonSerializable(typeof(NodeReport))]
+[JsonSerializable(typeof(VmReport))]
 [JsonSerializable(typeof(ProblemDetails))]
 [JsonSerializable(typeof(string))]
 public sealed partial class RestJson : JsonSerializerContext;

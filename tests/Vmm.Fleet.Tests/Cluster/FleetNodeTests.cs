@@ -93,6 +93,13 @@ public sealed class FleetNodeTests : IDisposable
         }
     }
 
+    [Fact]
+    public async Task Folder_is_one_nodes()
+    {
+        await using FleetNode node = Start();
+        Assert.Contains("another node has it", Assert.Throws<NodeConfigException>(Start).Message, StringComparison.Ordinal);
+    }
+
     /// <summary>A node alone has no port: nobody else on the machine can speak to its actors.</summary>
     [Fact]
     public async Task Node_alone_listens_nowhere()

@@ -1,8 +1,10 @@
 using System.Net;
 using System.Net.Http.Headers;
+using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using Akka.Configuration;
+using Vmm.Emulation.Tests.Jit;
 using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Nodes;
 using Vmm.Fleet.Rest;
@@ -83,6 +85,47 @@ public sealed class RestTests : IAsyncLifetime, IDisposable
     private Task<(HttpStatusCode Status, JsonNode? Body, HttpResponseHeaders Headers)> CreateAsync(string name, string key) =>
         SendAsync(
             HttpMethod.Post, Vms, s_admin, $$"""{"name":"{{name}}","spec":{{Spec}}}""", headers: ("Idempotency-Key", key));
+
+    /// <summary>
+    /// Random bytes, requests and bodies. Whatever was sent, the node is healthy, no answer is an error of its own, and each that has a
+    /// status of 400 or more is problem details.
+    /// </summary>
+    [Fact]
+    public async Task Fuzz_REST()
+    {
+        string[] pieces =
+        [
+            "GET", "POST", "PUT", "DELETE", " ", "/", Vms, "/vm1", "/operations", "?wait=", "HTTP/1.1", "\r\n", "\r\n\r\n", "Host: a",
+            "Content-Type: application/json", "Content-Length: ", "Transfer-Encoding: chunked", $"Authorization: Bearer {s_admin}",
+            "If-Match: \"", "{\"name\":", "\"vm1\"", Spec, "{\"action\":\"Resize\",\"number\":", "-1", "99999999999", "null", "\0",
+            "%00", "..",
+        ];
+        HttpMethod[] methods = [HttpMethod.Get, HttpMethod.Post, HttpMethod.Put, HttpMethod.Delete, HttpMethod.Patch];
+        var run = new FuzzRun(150);
+        foreach (int program in run.Programs())
+        {
+            var random = new Random(run.SeedOf(program));
+            string text = string.Concat(Enumerable.Range(0, random.Next(1, 12)).Select(_ => pieces[random.Next(pieces.Length)]));
+            if (random.Next(3) == 0)
+            {
+                using var raw = new TcpClient();
+                await raw.ConnectAsync(IPAddress.Loopback, _client.BaseAddress!.Port);
+                await raw.GetStream().WriteAsync(Encoding.Latin1.GetBytes(text));
+            }
+            else
+            {
+                string path = random.Next(2) == 0 ? Vms : $"{Vms}/vm1/operations{(random.Next(2) == 0 ? "/a" : "")}?wait=0";
+                var (status, _, _) = await SendAsync(
+                    methods[random.Next(methods.Length)], path, random.Next(4) == 0 ? null : s_admin, text,
+                    random.Next(4) == 0 ? "text/plain" : "application/json", ("Idempotency-Key", random.Next(2) == 0 ? "a" : "b c"));
+                Assert.True((int)status < 500, $"{run.Name(program)}: {status}: {text}");
+            }
+
+            Assert.Equal(HttpStatusCode.OK, (await SendAsync(HttpMethod.Get, "/health/ready", null)).Status);
+        }
+
+        System.Console.WriteLine(run.Figure("REST", $"{run.Next} requests"));
+    }
 
     [Fact]
     public async Task Health_needs_no_token_and_all_else_does()
@@ -178,6 +221,26 @@ public sealed class RestTests : IAsyncLifetime, IDisposable
         Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync(
             HttpMethod.Get, $"{Vms}/vm9/operations/x?wait=1000", s_viewer)).Status);
         Assert.Equal(HttpStatusCode.MethodNotAllowed, (await SendAsync(HttpMethod.Put, $"{Vms}/vm9", s_admin, "{}")).Status);
+    }
+
+    [Fact]
+    public async Task Events_tell_what_becomes_of_a_VM()
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/events");
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", s_viewer);
+        using HttpResponseMessage response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
+        using var events = new StreamReader(await response.Content.ReadAsStreamAsync());
+        await CreateAsync("vm1", "create");
+        await SendAsync(HttpMethod.Post, $"{Vms}/vm1/operations", s_operator, """{"action":"Start"}""");
+        string? line;
+        do
+        {
+            line = await events.ReadLineAsync().WaitAsync(Patience.Limit);
+            Assert.NotNull(line);
+        }
+        while (!line.StartsWith("data: ", StringComparison.Ordinal) || (string?)JsonNode.Parse(line[6..])!["state"] != "Failed");
+        Assert.Equal("vm1", (string?)JsonNode.Parse(line[6..])!["vm"]);
     }
 
     [Theory]
