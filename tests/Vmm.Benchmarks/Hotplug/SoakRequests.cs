@@ -50,7 +50,9 @@ internal sealed class SoakRequests(Stopwatch clock)
         : new JsonObject { ["id"] = request.Id };
 
     /// <summary>Takes the command's answer.</summary>
-    /// <returns>Whether it may be so. A plug of an absent CPU may never be refused, and an unplug only while another is under way.</returns>
+    /// <returns>
+    /// Whether it may be so. A plug of an absent CPU may never be refused, and an unplug only while another is under way.
+    /// </returns>
     public bool Answer(SoakRequest request, string? error)
     {
         request.Accepted = error == null;
@@ -150,7 +152,8 @@ internal sealed class SoakRequests(Stopwatch clock)
 
         if (!enabled.Cpus.SetEquals(Enumerable.Range(0, bootCpus).Concat(expected.Keys)))
         {
-            yield return $"the guest has enabled {enabled.Text}, the requests' ends say 0-{bootCpus - 1} and [{string.Join(' ', expected)}]";
+            yield return $"the guest has enabled {enabled.Text}, "
+                + $"the requests' ends say 0-{bootCpus - 1} and [{string.Join(' ', expected)}]";
         }
     }
 }

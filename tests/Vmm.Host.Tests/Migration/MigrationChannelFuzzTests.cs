@@ -62,7 +62,8 @@ public sealed class MigrationChannelFuzzTests(ITestOutputHelper output) : IDispo
     {
         string path = Path.Combine(_folder, "saved");
         byte[] good = await RecordAsync(path, MigrationCapability.MappedRam);
-        await FuzzAsync(output, "mapped files", ShortRun, ProveEvery, [MigrationCapability.MappedRam], async (receiver, right, random, name) =>
+        MigrationCapability[] capabilities = [MigrationCapability.MappedRam];
+        await FuzzAsync(output, "mapped files", ShortRun, ProveEvery, capabilities, async (receiver, right, random, name) =>
         {
             // A guest may still run from the one before.
             File.Delete(path);

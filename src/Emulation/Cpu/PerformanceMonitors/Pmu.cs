@@ -164,7 +164,7 @@ public sealed unsafe partial class Pmu
         }
     }
 
-    /// <summary>PMEVTYPER&lt;n&gt;_EL0, or PMCCFILTR_EL0 for <see cref="PmuSpec.CycleCounter"/>; 0 for a counter that is not there.</summary>
+    /// <summary>PMEVTYPER&lt;n&gt;_EL0, or PMCCFILTR_EL0 for <see cref="PmuSpec.CycleCounter"/>; 0 for what is not there.</summary>
     internal ulong ReadType(int number) => Find(number)?.Type ?? 0;
 
     internal void WriteType(int number, ulong value)
