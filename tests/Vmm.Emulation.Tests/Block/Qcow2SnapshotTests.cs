@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Vmm.Emulation.Block;
 using Vmm.Emulation.Block.Qcow2;
 
@@ -270,6 +271,48 @@ public sealed class Qcow2SnapshotTests : IDisposable
         }
 
         _images.Check("s.qcow2");
+    }
+
+    /// <summary>QEMU keeps a machine's state behind the end of the disk, in the same tables.</summary>
+    [Fact]
+    public void Machine_that_QEMU_saved_stays_in_its_snapshot_and_is_none_of_the_disk()
+    {
+        _images.Create("s.qcow2", "cluster_size=4k", $"{Size}");
+        _images.Io("s.qcow2", $"write -P 1 0 {Size}");
+        Monitor("savevm q");
+        using (Qcow2Node node = Open())
+        {
+            Qcow2Snapshot saved = Find(node, "q");
+            Assert.True(saved.VmStateSize > 0);
+            Assert.Equal(Errno.None, node.Write(0, new byte[Size]));
+            Do(node.CreateSnapshot("o", s_time, TimeSpan.Zero));
+            Do(node.ApplySnapshot(Find(node, "q")));
+            Assert.Equal(Errno.None, node.Resize(64 * Size));
+            byte[] all = DiskModel.ReadAll(node);
+            Assert.True(all.AsSpan(0, Size).IndexOfAnyExcept((byte)1) < 0 && all.AsSpan(Size).IndexOfAnyExcept((byte)0) < 0);
+            Assert.Equal(Errno.None, node.Write(0, new byte[Size]));
+            Do(node.DeleteSnapshots([Find(node, "o")]));
+            Qcow2Snapshot kept = Find(node, "q");
+            Assert.Equal((saved.Id, saved.Time, saved.VmStateSize), (kept.Id, kept.Time, kept.VmStateSize));
+        }
+
+        _images.Check("s.qcow2");
+        Monitor("loadvm q");
+        _images.Check("s.qcow2");
+        Assert.Equal([.. Enumerable.Repeat((byte)1, Size)], _images.Read("s.qcow2"));
+    }
+
+    // QEMU says nothing when it has done so.
+    private void Monitor(string command)
+    {
+        using Process qemu = _images.Start(
+            "qemu-system-aarch64",
+            ["-M", "none", "-nodefaults", "-display", "none", "-S", "-monitor", "stdio", "-drive", "if=none,id=d,format=qcow2,file=s.qcow2"],
+            out Task<string> output);
+        qemu.StandardInput.Write($"{command}\nquit\n");
+        qemu.StandardInput.Close();
+        qemu.WaitForExit();
+        Assert.True(qemu.ExitCode == 0 && !output.Result.Contains("Error", StringComparison.Ordinal), output.Result);
     }
 
     [Fact]
