@@ -37,6 +37,11 @@ internal sealed class VmAgent : MessageActor, IWithTimers
     private VmProcess? _lastProcess;
     private VmProcess? _explained;
     private VmStatus _status = new(VmRunState.Prelaunch, "");
+
+    // Answers may come in another order than they were given, also beside events. Events tell every change, so the last of them counts.
+    private bool _hasHeardStatus;
+    private int _looks;
+    private int _newestCpus;
     private int _enabledCpus;
 
     // The guest has powered off, or a monitor has ended the VM: the process ends of its own accord.
@@ -70,7 +75,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
 
     private sealed record ProcessEnded(VmProcess Process, int ExitCode);
 
-    private sealed record Seen(VmInstance Vm, IProtocolMessage Answer);
+    private sealed record Seen(VmInstance Vm, int Look, IProtocolMessage Answer);
 
     // Request is null for the look for a process.
     private sealed record OperationEnded(Lane Lane, IVmRequest? Request, OperationResult Result, VmInstance? Vm);
@@ -342,6 +347,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         if (_vm != null && _vm != before)
         {
             _shutsDown = false;
+            _hasHeardStatus = false;
             _lastProcess = _vm.Process;
             Watch(_vm);
             Look(_vm, new GetVmStatus());
@@ -368,9 +374,9 @@ internal sealed class VmAgent : MessageActor, IWithTimers
 
     private void Look(VmInstance vm, IProtocolMessage query)
     {
-        IActorRef self = Self;
+        (IActorRef self, int look) = (Self, ++_looks);
         vm.AskAsync(query, CancellationToken.None).ContinueWith(
-            answer => self.Tell(new Seen(vm, answer.Result)),
+            answer => self.Tell(new Seen(vm, look, answer.Result)),
             CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
     }
 
@@ -378,10 +384,11 @@ internal sealed class VmAgent : MessageActor, IWithTimers
     {
         switch (seen.Answer)
         {
-            case VmStatus status:
+            case VmStatus status when !_hasHeardStatus:
                 _status = status;
                 break;
-            case CpusPowerState cpus:
+            case CpusPowerState cpus when seen.Look > _newestCpus:
+                _newestCpus = seen.Look;
                 _enabledCpus = CpuOperations.Enabled(cpus);
                 break;
         }
@@ -394,7 +401,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         switch (happened.Message)
         {
             case VmStatus status:
-                _status = status;
+                (_status, _hasHeardStatus) = (status, true);
                 Report();
                 break;
             case VmShutdown:
