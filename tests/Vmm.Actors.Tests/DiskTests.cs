@@ -1,43 +1,24 @@
 using Akka.Actor;
-using Akka.TestKit;
 using Vmm.Actors.Devices;
-using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
-using Vmm.Emulation;
 using Vmm.Emulation.Block;
 using Vmm.Emulation.Devices.Virtio;
 using Vmm.Emulation.Devices.Virtio.Block;
-using Vmm.Emulation.Memory;
 using Vmm.Emulation.Tests.Devices.Virtio;
-using Vmm.Tests;
 
 namespace Vmm.Actors.Tests;
 
 /// <summary>A disk through its actor, on the real core: a host that fails, is slow, or has another size.</summary>
-public sealed class DiskTests : PatientTestKit
+public sealed class DiskTests : VirtioActorKit
 {
     private const int Size = 1 << 20;
 
-    private static readonly TimeSpan s_patience = Patience.Limit;
-
-    private readonly GuestMemory _memory = new(new GuestPhysicalAddress(RingDriver.Base), RingDriver.RamSize);
-    private readonly PhysicalAddressSpace _ram = new();
     private readonly Host _host = new();
-    private readonly TestProbe _manager;
-
-    public DiskTests()
-    {
-        _ram.AddMemory(_memory);
-        _manager = CreateTestProbe();
-    }
 
     protected override void AfterAll()
     {
         base.AfterAll();
 
-        // Actors and their threads use the memory.
-        Shutdown(s_patience);
-        _memory.Dispose();
     }
 
     [Theory]
@@ -48,8 +29,7 @@ public sealed class DiskTests : PatientTestKit
         (IActorRef actor, VirtioBlk blk, BlkDriver driver) = Make(BlockErrorPolicy.Report, packed);
         byte[] data = [.. Enumerable.Range(0, 4096).Select(i => (byte)i)];
         driver.Submit(BlkDriver.Out, 8, data, false, 4);
-        actor.Tell(new PauseDevices(Close: false, 1), _manager);
-        _manager.ExpectMsg(new DevicesPaused(1), s_patience);
+        Pause(actor, 1);
         Assert.Null(driver.Ring.Take());
         actor.Tell(new ResumeDevices());
         Assert.Equal(0, Status(driver));
@@ -74,7 +54,7 @@ public sealed class DiskTests : PatientTestKit
         Assert.Equal(status, Status(driver));
         BlockIoFailed told = ExpectMsg<BlockIoFailed>(s_patience);
         Assert.Equal(("disk", false, action, false), (told.Disk, told.IsRead, told.Action, told.NoSpace));
-        _manager.ExpectNoMsg(TimeSpan.FromMilliseconds(50));
+        Manager.ExpectNoMsg(TimeSpan.FromMilliseconds(50));
     }
 
     [Theory]
@@ -88,19 +68,16 @@ public sealed class DiskTests : PatientTestKit
         actor.Tell(new ResumeDevices());
         byte[] data = [.. Enumerable.Repeat((byte)7, 512)];
         driver.Submit(BlkDriver.Out, 3, data, false);
-        _manager.ExpectMsg<DiskStopped>(s_patience);
+        Manager.ExpectMsg<DiskStopped>(s_patience);
         BlockIoFailed told = ExpectMsg<BlockIoFailed>(s_patience);
         Assert.Equal((BlockErrorAction.Stop, error == Errno.ENOSPC), (told.Action, told.NoSpace));
-        actor.Tell(new PauseDevices(Close: false, 5), _manager);
-        _manager.ExpectMsg(new DevicesPaused(5), s_patience);
+        Pause(actor, 5);
         Assert.Null(driver.Ring.Take());
 
         // The state of the device has the request.
-        actor.Tell(new GetDeviceState("virtio-mmio31"), _manager);
-        DeviceState state = _manager.ExpectMsg<DeviceState>(s_patience);
-        actor.Tell(new LoadDeviceState("virtio-mmio31", state.Bytes), _manager);
+        byte[] state = Save(actor);
+        Load(actor, state);
         Assert.True(blk.HasTaken);
-        _manager.ExpectMsg<DeviceStateLoaded>(s_patience);
 
         _host.Fails = Errno.None;
         actor.Tell(new ResumeDevices());
@@ -116,7 +93,7 @@ public sealed class DiskTests : PatientTestKit
         _host.Fails = Errno.EIO;
         actor.Tell(new ResumeDevices());
         driver.Submit(BlkDriver.Out, 3, new byte[512], false);
-        _manager.ExpectMsg<DiskStopped>(s_patience);
+        Manager.ExpectMsg<DiskStopped>(s_patience);
         driver.Slot.Status = 0;
         AwaitCondition(() => driver.Slot.Status == 0, s_patience);
         Assert.False(blk.HasTaken);
@@ -133,10 +110,10 @@ public sealed class DiskTests : PatientTestKit
         AwaitCondition(() => _host.IsHeld, s_patience);
         driver.Slot.Status = 0;
         Assert.True(blk.IsResetting);
-        actor.Tell(new ResetDevices(), _manager);
-        _manager.ExpectNoMsg(TimeSpan.FromMilliseconds(100));
+        actor.Tell(new ResetDevices(), Manager);
+        Manager.ExpectNoMsg(TimeSpan.FromMilliseconds(100));
         _host.LetGo();
-        _manager.ExpectMsg(new DevicesReset(""), s_patience);
+        Manager.ExpectMsg(new DevicesReset(""), s_patience);
         Assert.Equal(0u, driver.Slot.Status);
         Assert.Null(driver.Ring.Take());
     }
@@ -155,13 +132,13 @@ public sealed class DiskTests : PatientTestKit
         Assert.Equal(quick, back!.Value.Id);
 
         // A pause is answered when the slow one has ended, and other messages meanwhile.
-        actor.Tell(new PauseDevices(Close: false, 1), _manager);
-        actor.Tell(new PauseDevices(Close: false, 2), _manager);
-        actor.Tell(new Identify(1), _manager);
-        _manager.ExpectMsg<ActorIdentity>(s_patience);
+        actor.Tell(new PauseDevices(Close: false, 1), Manager);
+        actor.Tell(new PauseDevices(Close: false, 2), Manager);
+        actor.Tell(new Identify(1), Manager);
+        Manager.ExpectMsg<ActorIdentity>(s_patience);
         _host.LetGo();
-        _manager.ExpectMsg(new DevicesPaused(1), s_patience);
-        _manager.ExpectMsg(new DevicesPaused(2), s_patience);
+        Manager.ExpectMsg(new DevicesPaused(1), s_patience);
+        Manager.ExpectMsg(new DevicesPaused(2), s_patience);
         Assert.Equal(held, driver.Ring.Take()?.Id);
         Assert.False(blk.HasTaken);
     }
@@ -171,15 +148,15 @@ public sealed class DiskTests : PatientTestKit
     {
         (IActorRef actor, VirtioBlk blk, BlkDriver driver) = Make(BlockErrorPolicy.Report, packed: false);
         actor.Tell(new ResumeDevices());
-        actor.Tell(new ResizeBlock("disk", 2 * Size), _manager);
-        _manager.ExpectMsg<BlockCommandDone>(s_patience);
+        actor.Tell(new ResizeBlock("disk", 2 * Size), Manager);
+        Manager.ExpectMsg<BlockCommandDone>(s_patience);
         Assert.Equal(2u, driver.Slot.Interrupts());
         Assert.Equal(2 * Size, blk.Disk.Size);
         driver.Submit(BlkDriver.Out, Size / 512, new byte[512], false);
         Assert.Equal(0, Status(driver));
         _host.Fails = Errno.ENOSPC;
-        actor.Tell(new ResizeBlock("disk", 3 * Size), _manager);
-        Assert.Equal("Failed to resize the image: No space left on device", _manager.ExpectMsg<VmCommandRejected>(s_patience).Reason);
+        actor.Tell(new ResizeBlock("disk", 3 * Size), Manager);
+        Assert.Equal("Failed to resize the image: No space left on device", Manager.ExpectMsg<VmCommandRejected>(s_patience).Reason);
     }
 
     [Fact]
@@ -189,19 +166,17 @@ public sealed class DiskTests : PatientTestKit
         actor.Tell(new ResumeDevices());
         driver.Submit(BlkDriver.Flush, 0, [], false);
         Assert.Equal(0, Status(driver));
-        actor.Tell(new PauseDevices(Close: true, 1), _manager);
-        _manager.ExpectMsg(new DevicesPaused(1), s_patience);
+        Pause(actor, 1, close: true);
         Assert.Equal((1, null), (_host.Closed, blk.Disk.Root));
         actor.Tell(new ResumeDevices());
         driver.Submit(BlkDriver.Flush, 0, [], false);
         Assert.Equal(0, Status(driver));
 
         // What another process has is not opened, and the VM stops.
-        actor.Tell(new PauseDevices(Close: true, 2), _manager);
-        _manager.ExpectMsg(new DevicesPaused(2), s_patience);
+        Pause(actor, 2, close: true);
         _host.IsOthers = true;
         actor.Tell(new ResumeDevices());
-        _manager.ExpectMsg<DiskStopped>(s_patience);
+        Manager.ExpectMsg<DiskStopped>(s_patience);
     }
 
     [Fact]
@@ -217,8 +192,7 @@ public sealed class DiskTests : PatientTestKit
         Assert.Null(driver.Ring.Take());
 
         // Hours too early by the limits, and they hold again afterwards.
-        actor.Tell(new PauseDevices(Close: false, 1), _manager);
-        _manager.ExpectMsg(new DevicesPaused(1), s_patience);
+        Pause(actor, 1);
         Assert.Equal(waiting, driver.Ring.Take()?.Id);
         actor.Tell(new ResumeDevices());
         waiting = driver.Submit(BlkDriver.Out, 2, new byte[512], false);
@@ -233,8 +207,8 @@ public sealed class DiskTests : PatientTestKit
             long[] values = [.. ThrottleLimits.Names.Select(n =>
                 limits.FirstOrDefault(l => l.Name == n) is { Name: not null } l ? l.Value
                     : n.EndsWith("length", StringComparison.Ordinal) ? 1 : 0)];
-            actor.Tell(new LimitBlock("disk", values, ""), _manager);
-            _manager.ExpectMsg<BlockCommandDone>(s_patience);
+            actor.Tell(new LimitBlock("disk", values, ""), Manager);
+            Manager.ExpectMsg<BlockCommandDone>(s_patience);
         }
     }
 
@@ -243,8 +217,8 @@ public sealed class DiskTests : PatientTestKit
     {
         (IActorRef actor, VirtioBlk blk, BlkDriver driver) = Make(BlockErrorPolicy.Stop, packed: false);
         actor.Tell(new ResumeDevices());
-        actor.Tell(new EjectBlock("disk"), _manager);
-        _manager.ExpectMsg<BlockCommandDone>(s_patience);
+        actor.Tell(new EjectBlock("disk"), Manager);
+        Manager.ExpectMsg<BlockCommandDone>(s_patience);
         Assert.Equal((1, null), (_host.Closed, blk.Disk.Root));
         for (int i = 0; i < 2; i++)
         {
@@ -252,28 +226,27 @@ public sealed class DiskTests : PatientTestKit
             Assert.Equal(1, Status(driver));
             driver.Submit(BlkDriver.Flush, 0, [], false);
             Assert.Equal(1, Status(driver));
-            actor.Tell(new PauseDevices(Close: false, 1), _manager);
-            _manager.ExpectMsg(new DevicesPaused(1), s_patience);
+            Pause(actor, 1);
             actor.Tell(new ResumeDevices());
         }
 
-        actor.Tell(new EjectBlock("disk"), _manager);
-        Assert.Equal("Device 'disk' has no medium", _manager.ExpectMsg<VmCommandRejected>(s_patience).Reason);
+        actor.Tell(new EjectBlock("disk"), Manager);
+        Assert.Equal("Device 'disk' has no medium", Manager.ExpectMsg<VmCommandRejected>(s_patience).Reason);
     }
 
     private (IActorRef Actor, VirtioBlk Blk, BlkDriver Driver) Make(BlockErrorPolicy policy, bool packed)
     {
         var disk = new BlockBackend("disk", isReadOnly: false, _host.Open);
         disk.Open();
-        var blk = new VirtioBlk(_ram, new VirtioBlkConfig("", disk)
+        var blk = new VirtioBlk(Ram, new VirtioBlkConfig("", disk)
         {
             ReadError = policy,
             WriteError = policy,
             Rings = VirtioFeatures.EventIndex | VirtioFeatures.IndirectDescriptors | VirtioFeatures.PackedRings,
         });
-        var slot = new VirtioMmio(31, UnconnectedLine.New(), blk);
-        IActorRef actor = _manager.ChildActorOf(ActorProps.Of(() => new DiskActor(blk, slot, "/machine/peripheral/disk")));
-        return (actor, blk, new BlkDriver(slot, _ram, packed, indirect: true, eventIndex: true, 1ul << 9));
+        VirtioMmio slot = SlotOf(blk);
+        IActorRef actor = Start(() => new DiskActor(blk, slot, "/machine/peripheral/disk"));
+        return (actor, blk, new BlkDriver(slot, Ram, packed, indirect: true, eventIndex: true, 1ul << 9));
     }
 
     // Waits for the one request that is out.

@@ -78,7 +78,7 @@ internal sealed class FakeMachine : IVmMachine
 
     public NetdevTable Netdevs { get; } = new();
 
-    public IReadOnlyList<PlacedDevice> Devices =>
+    public IReadOnlyList<PlacedDevice> Devices => HasWholeBoard ? Board!.Devices :
     [
         new("gic", new GicV3Device(Gic), s_nowhere), new("uart", Uart, s_nowhere), new("rtc", Rtc, s_nowhere), new("ged", Ged, s_nowhere),
         .. Board?.Devices.Where(d => d.Device is PciFunction) ?? [], .. Disks,
@@ -88,6 +88,9 @@ internal sealed class FakeMachine : IVmMachine
 
     /// <summary>The board whose PCI functions the machine has; null for none.</summary>
     public VirtBoard? Board { get; init; }
+
+    /// <summary>Whether it has all devices of its board, and none of its own.</summary>
+    public bool HasWholeBoard { get; init; }
 
     public PlacedDevice Plug(PciDeviceConfig device) => Board!.Plug(device);
 

@@ -1,46 +1,28 @@
 using System.Collections.Concurrent;
 using Akka.Actor;
-using Akka.TestKit;
 using Vmm.Actors.Devices;
-using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
-using Vmm.Emulation;
 using Vmm.Emulation.Devices.Virtio;
 using Vmm.Emulation.Devices.Virtio.Net;
-using Vmm.Emulation.Memory;
 using Vmm.Emulation.Net;
 using Vmm.Emulation.Tests.Devices.Virtio;
-using Vmm.Tests;
 
 namespace Vmm.Actors.Tests;
 
 /// <summary>
 /// A network device through its actor and its thread, on the real core: a host's end that is slow, lost, or has no frames.
 /// </summary>
-public sealed class NetTests : PatientTestKit
+public sealed class NetTests : VirtioActorKit
 {
-    private static readonly TimeSpan s_patience = Patience.Limit;
     private static readonly byte[] s_frame = [.. Enumerable.Range(0, 60).Select(i => (byte)i)];
 
-    private readonly GuestMemory _memory = new(new GuestPhysicalAddress(RingDriver.Base), RingDriver.RamSize);
-    private readonly PhysicalAddressSpace _ram = new();
     private readonly End _end = new();
-    private readonly TestProbe _manager;
     private VirtioMmio? _slot;
-
-    public NetTests()
-    {
-        _ram.AddMemory(_memory);
-        _manager = CreateTestProbe();
-    }
 
     protected override void AfterAll()
     {
         base.AfterAll();
 
-        // Actors and their threads use the memory.
-        Shutdown(s_patience);
-        _memory.Dispose();
     }
 
     [Theory]
@@ -90,14 +72,14 @@ public sealed class NetTests : PatientTestKit
     {
         (IActorRef actor, NetDriver driver) = Make(packed: false);
         actor.Tell(new ResumeDevices());
-        actor.Tell(new SetNetLink("net", false), _manager);
-        _manager.ExpectMsg<NetCommandDone>(s_patience);
+        actor.Tell(new SetNetLink("net", false), Manager);
+        Manager.ExpectMsg<NetCommandDone>(s_patience);
         AwaitCondition(() => driver.Slot.Interrupts() == 2, s_patience);
         driver.Send(new byte[NetDriver.HeaderSize], s_frame);
         AwaitCondition(() => driver.Rings[1].Take() != null, s_patience);
         Assert.Empty(_end.Sent);
-        actor.Tell(new SetNetLink("net", true), _manager);
-        _manager.ExpectMsg<NetCommandDone>(s_patience);
+        actor.Tell(new SetNetLink("net", true), Manager);
+        Manager.ExpectMsg<NetCommandDone>(s_patience);
         AwaitCondition(() => (driver.Slot.Interrupts() & 2) != 0, s_patience);
         driver.Send(new byte[NetDriver.HeaderSize], s_frame);
         AwaitCondition(() => _end.Sent.Count == 1, s_patience);
@@ -121,14 +103,11 @@ public sealed class NetTests : PatientTestKit
         (IActorRef actor, _) = Make(packed: false);
         actor.Tell(new ResumeDevices());
         AwaitCondition(() => _end.IsClaimed, s_patience);
-        actor.Tell(new PauseDevices(Close: true, 1), _manager);
-        _manager.ExpectMsg(new DevicesPaused(1), s_patience);
+        Pause(actor, 1, close: true);
         Assert.False(_end.IsClaimed);
-        actor.Tell(new GetDeviceState("virtio-mmio31"), _manager);
-        DeviceState state = _manager.ExpectMsg<DeviceState>(s_patience);
+        byte[] state = Save(actor);
         _end.State = [];
-        actor.Tell(new LoadDeviceState("virtio-mmio31", state.Bytes), _manager);
-        _manager.ExpectMsg<DeviceStateLoaded>(s_patience);
+        Load(actor, state);
         AwaitCondition(() => _end.State.SequenceEqual(End.SavedState), s_patience);
         actor.Tell(new ResumeDevices());
         AwaitCondition(() => _end.IsClaimed, s_patience);
@@ -148,30 +127,23 @@ public sealed class NetTests : PatientTestKit
             driver.Send(new byte[NetDriver.HeaderSize], s_frame);
             driver.Slot.Status = 0;
             AwaitCondition(() => driver.Slot.Status == 0, s_patience);
-            driver = new NetDriver(_slot!, _ram, packed: true, true, true, 0);
+            driver = new NetDriver(_slot!, Ram, packed: true, true, true, 0);
         }
 
         driver.Send(new byte[NetDriver.HeaderSize], s_frame);
         AwaitCondition(() => driver.Rings[1].Take() != null, s_patience);
-        actor.Tell(new ResetDevices(), _manager);
-        _manager.ExpectMsg<DevicesReset>(s_patience);
+        Reset(actor);
     }
 
     private (IActorRef Actor, NetDriver Driver) Make(bool packed)
     {
-        var net = new VirtioNet(_ram, new VirtioNetConfig("net", 0x5254_0012_3456)
+        var net = new VirtioNet(Ram, new VirtioNetConfig("net", 0x5254_0012_3456)
         {
             Rings = VirtioFeatures.EventIndex | VirtioFeatures.IndirectDescriptors | VirtioFeatures.PackedRings,
         });
-        VirtioMmio slot = _slot = new VirtioMmio(31, UnconnectedLine.New(), net);
-        IActorRef actor = _manager.ChildActorOf(ActorProps.Of(() => new NetActor(net, slot, _end)));
-        return (actor, new NetDriver(slot, _ram, packed, true, true, 0));
-    }
-
-    private void Pause(IActorRef actor, int round)
-    {
-        actor.Tell(new PauseDevices(Close: false, round), _manager);
-        _manager.ExpectMsg(new DevicesPaused(round), s_patience);
+        VirtioMmio slot = _slot = SlotOf(net);
+        IActorRef actor = Start(() => new NetActor(net, slot, _end));
+        return (actor, new NetDriver(slot, Ram, packed, true, true, 0));
     }
 
     /// <summary>A host's end that does what the test wants; the thread looks at it as often as a pipe has a byte.</summary>

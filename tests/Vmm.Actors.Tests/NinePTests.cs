@@ -1,49 +1,35 @@
 using Akka.Actor;
-using Akka.TestKit;
 using Vmm.Actors.Devices;
-using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
-using Vmm.Emulation;
 using Vmm.Emulation.Devices.Virtio;
 using Vmm.Emulation.Devices.Virtio.NineP;
-using Vmm.Emulation.Memory;
 using Vmm.Emulation.Tests.Devices.Virtio;
 using Vmm.Tests;
 
 namespace Vmm.Actors.Tests;
 
 /// <summary>A shared folder through its actor and its threads, on the real core.</summary>
-public sealed class NinePTests : PatientTestKit
+public sealed class NinePTests : VirtioActorKit
 {
-    private static readonly TimeSpan s_patience = Patience.Limit;
-
-    private readonly GuestMemory _memory = new(new GuestPhysicalAddress(RingDriver.Base), RingDriver.RamSize);
-    private readonly PhysicalAddressSpace _ram = new();
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vmm-9p-");
     private readonly VirtioNineP _device;
     private readonly NinePDriver _client;
     private readonly IActorRef _actor;
-    private readonly TestProbe _manager;
 
     public NinePTests()
     {
-        _ram.AddMemory(_memory);
-        _manager = CreateTestProbe();
         SharedFolder folder = VirtioNinePConfig.TryOpen(_folder.FullName, isReadOnly: false, mustOwn: false, out _)!;
-        _device = new VirtioNineP(_ram, new VirtioNinePConfig("", "tag", folder));
-        var slot = new VirtioMmio(31, UnconnectedLine.New(), _device);
-        _actor = _manager.ChildActorOf(ActorProps.Of(() => new NinePActor(_device, slot)));
-        _client = new NinePDriver(_device, slot, _ram, packed: false, indirect: true, eventIndex: true, wait: Wait);
+        _device = new VirtioNineP(Ram, new VirtioNinePConfig("", "tag", folder));
+        VirtioMmio slot = SlotOf(_device);
+        _actor = Start(() => new NinePActor(_device, slot));
+        _client = new NinePDriver(_device, slot, Ram, packed: false, indirect: true, eventIndex: true, wait: Wait);
     }
 
     protected override void AfterAll()
     {
         base.AfterAll();
 
-        // Actors and their threads use the memory.
-        Shutdown(s_patience);
         _device.Config.Dispose();
-        _memory.Dispose();
         _folder.Delete(recursive: true);
     }
 
@@ -54,8 +40,7 @@ public sealed class NinePTests : PatientTestKit
         _client.Mount();
         _client.Ok(72, 0u, "made", 0x1EDu, 0u);
         Assert.True(Directory.Exists(Path.Combine(_folder.FullName, "made")));
-        _actor.Tell(new PauseDevices(Close: false, 7), _manager);
-        _manager.ExpectMsg(new DevicesPaused(7), s_patience);
+        Pause(_actor, 7);
         Task<byte[]> waits = Task.Run(() => _client.Ok(72, 0u, "later", 0x1EDu, 0u));
         AwaitCondition(() => _device.HasRequests, s_patience);
         Assert.False(Directory.Exists(Path.Combine(_folder.FullName, "later")));
@@ -70,8 +55,7 @@ public sealed class NinePTests : PatientTestKit
         _actor.Tell(new ResumeDevices());
         _client.Mount();
         Assert.NotNull(_device.MoveBlocker);
-        _actor.Tell(new ResetDevices(), _manager);
-        _manager.ExpectMsg(new DevicesReset(""), s_patience);
+        Reset(_actor);
         Assert.Null(_device.MoveBlocker);
         Assert.Equal(0u, _client.Slot.Status);
     }
@@ -82,12 +66,9 @@ public sealed class NinePTests : PatientTestKit
         _actor.Tell(new ResumeDevices());
         _client.Mount();
         _client.Ok(120, 0u);
-        _actor.Tell(new PauseDevices(Close: true, 1), _manager);
-        _manager.ExpectMsg(new DevicesPaused(1), s_patience);
-        _actor.Tell(new GetDeviceState("virtio-mmio31"), _manager);
-        DeviceState state = _manager.ExpectMsg<DeviceState>(s_patience);
-        _actor.Tell(new LoadDeviceState("virtio-mmio31", state.Bytes), _manager);
-        _manager.ExpectMsg<DeviceStateLoaded>(s_patience);
+        Pause(_actor, 1, close: true);
+        byte[] state = Save(_actor);
+        Load(_actor, state);
         _actor.Tell(new ResumeDevices());
         _client.Mount();
     }

@@ -3,35 +3,25 @@ using System.Text;
 using Akka.Actor;
 using Akka.TestKit;
 using Vmm.Actors.Devices;
-using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
-using Vmm.Emulation;
 using Vmm.Emulation.Devices.Virtio;
 using Vmm.Emulation.Devices.Virtio.Vsock;
-using Vmm.Emulation.Memory;
 using Vmm.Emulation.Tests.Devices.Virtio;
 using Vmm.Tests;
 
 namespace Vmm.Actors.Tests;
 
 /// <summary>A socket device through its actor and its thread, on the real core and with real sockets of the host.</summary>
-public sealed class VsockTests : PatientTestKit
+public sealed class VsockTests : VirtioActorKit
 {
     private const uint Guest = 1000;
     private const uint Port = 52;
 
-    private static readonly TimeSpan s_patience = Patience.Limit;
-
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vmm-vsock-");
-    private readonly GuestMemory _memory = new(new GuestPhysicalAddress(RingDriver.Base), RingDriver.RamSize);
-    private readonly PhysicalAddressSpace _ram = new();
     private readonly Socket _server = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-    private readonly TestProbe _manager;
 
     public VsockTests()
     {
-        _ram.AddMemory(_memory);
-        _manager = CreateTestProbe();
         _server.Bind(new UnixDomainSocketEndPoint($"{SocketPath}_{Port}"));
         _server.Listen(4);
     }
@@ -42,10 +32,7 @@ public sealed class VsockTests : PatientTestKit
     {
         base.AfterAll();
 
-        // Actors and their threads use the memory.
-        Shutdown(s_patience);
         _server.Dispose();
-        _memory.Dispose();
         _folder.Delete(recursive: true);
     }
 
@@ -56,17 +43,17 @@ public sealed class VsockTests : PatientTestKit
     {
         (IActorRef actor, VsockDriver driver) = Make(packed);
         driver.Send(new VsockMessage(Guest, Port, VsockMessage.Request));
-        Pause(actor, close: false, 1);
+        Pause(actor, 1);
         Assert.False(_server.Poll(0, SelectMode.SelectRead));
         actor.Tell(new ResumeDevices());
         using Socket host = Connect(driver);
         driver.Send(new VsockMessage(Guest, Port, VsockMessage.Bytes, "question"u8.ToArray()));
         byte[] got = new byte[16];
         Assert.Equal(8, host.Receive(got));
-        Pause(actor, close: false, 2);
+        Pause(actor, 2);
         host.Send("answer"u8);
         driver.Send(new VsockMessage(Guest, Port, VsockMessage.Bytes, "more"u8.ToArray()));
-        Pause(actor, close: false, 3);
+        Pause(actor, 3);
         Assert.Null(driver.Receive());
         Assert.Equal(0, host.Available);
         actor.Tell(new ResumeDevices());
@@ -82,7 +69,7 @@ public sealed class VsockTests : PatientTestKit
         AwaitCondition(() => File.Exists(SocketPath), s_patience);
         driver.Send(new VsockMessage(Guest, Port, VsockMessage.Request));
         using Socket host = Connect(driver);
-        Pause(actor, close: true, 1);
+        Pause(actor, 1, close: true);
         Assert.False(File.Exists(SocketPath));
         Assert.Equal(0, host.Receive(new byte[1]));
         actor.Tell(new ResumeDevices());
@@ -98,11 +85,9 @@ public sealed class VsockTests : PatientTestKit
         actor.Tell(new ResumeDevices());
         driver.Send(new VsockMessage(Guest, Port, VsockMessage.Request));
         using Socket host = Connect(driver);
-        Pause(actor, close: false, 1);
-        actor.Tell(new GetDeviceState("virtio-mmio31"), _manager);
-        DeviceState state = _manager.ExpectMsg<DeviceState>(s_patience);
-        actor.Tell(new LoadDeviceState("virtio-mmio31", state.Bytes), _manager);
-        _manager.ExpectMsg<DeviceStateLoaded>(s_patience);
+        Pause(actor, 1);
+        byte[] state = Save(actor);
+        Load(actor, state);
         actor.Tell(new ResumeDevices());
         uint? told = null;
         AwaitCondition(() => (told = driver.Event()) != null, s_patience);
@@ -121,21 +106,20 @@ public sealed class VsockTests : PatientTestKit
         Assert.Contains($"can't listen at {SocketPath}", people.ExpectMsg<VmNotice>(s_patience).Text, StringComparison.Ordinal);
         driver.Send(new VsockMessage(Guest, Port, VsockMessage.Request));
         using Socket host = Connect(driver);
-        actor.Tell(new ResetDevices(), _manager);
-        _manager.ExpectMsg<DevicesReset>(s_patience);
+        Reset(actor);
         Assert.Equal(0, host.Receive(new byte[1]));
         Directory.Delete(SocketPath);
     }
 
     private (IActorRef Actor, VsockDriver Driver) Make(bool packed)
     {
-        var vsock = new VirtioVsock(_ram, new VirtioVsockConfig("", (uint)VsockDriver.Cid, SocketPath)
+        var vsock = new VirtioVsock(Ram, new VirtioVsockConfig("", (uint)VsockDriver.Cid, SocketPath)
         {
             Rings = VirtioFeatures.EventIndex | VirtioFeatures.IndirectDescriptors | VirtioFeatures.PackedRings,
         });
-        var slot = new VirtioMmio(31, UnconnectedLine.New(), vsock);
-        IActorRef actor = _manager.ChildActorOf(ActorProps.Of(() => new VsockActor(vsock, slot)));
-        return (actor, new VsockDriver(slot, _ram, packed, true, true));
+        VirtioMmio slot = SlotOf(vsock);
+        IActorRef actor = Start(() => new VsockActor(vsock, slot));
+        return (actor, new VsockDriver(slot, Ram, packed, true, true));
     }
 
     private Socket Connect(VsockDriver driver)
@@ -151,9 +135,4 @@ public sealed class VsockTests : PatientTestKit
         return next!;
     }
 
-    private void Pause(IActorRef actor, bool close, int round)
-    {
-        actor.Tell(new PauseDevices(close, round), _manager);
-        _manager.ExpectMsg(new DevicesPaused(round), s_patience);
-    }
 }

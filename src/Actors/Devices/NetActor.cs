@@ -1,7 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Runtime.CompilerServices;
 using Akka.Actor;
-using Akka.Event;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Devices;
@@ -13,12 +12,12 @@ using Vmm.Emulation.State;
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// A network device on virtio: it owns the thread that carries its frames (<see cref="NetThread"/>), says when it does, and has it do what
-/// people ask of the link. The driver's notifications wake the thread itself, so that no frame waits for an actor. A machine that is handed
-/// over to another process gives up the ports at which its backend listens. After a load the guest tells the network where it is.
+/// A network device on virtio: it owns the thread that carries its frames (<see cref="NetThread"/>), and has it do what people ask of the
+/// link. A machine that is handed over to another process gives up the ports at which its backend listens. After a load the guest tells the
+/// network where it is.
 /// </summary>
 [SuppressMessage("Design", "CA1001:Types that own disposable fields should be disposable", Justification = "PostStop ends the thread.")]
-public sealed class NetActor : DeviceActor, IWithTimers
+public sealed class NetActor : PollingActor, IWithTimers
 {
     // QEMU's defaults of announce-initial, -max, -rounds and -step.
     private static readonly AnnounceNet s_announce = new("", 50, 550, 5, 100);
@@ -26,11 +25,6 @@ public sealed class NetActor : DeviceActor, IWithTimers
     private readonly VirtioNet _net;
     private readonly NetThread _thread;
     private readonly BackendUnit _backend;
-    private string? _fault;
-
-    private sealed record Told(string Text);
-
-    private sealed record ThreadDone(Action Then);
 
     private sealed record AnnounceRound(AnnounceNet Plan, int Round);
 
@@ -42,21 +36,11 @@ public sealed class NetActor : DeviceActor, IWithTimers
         });
 
     public NetActor(VirtioNet net, IDevice transport, Netdev? netdev)
-        : base(transport)
+        : base(net, transport)
     {
-        IActorRef self = Self;
         _net = net;
-        _thread = new NetThread(net, netdev, text => self.Tell(new Told(text)), broken => self.Tell(broken));
+        _thread = new NetThread(net, netdev, Notice, Broken);
         _backend = new BackendUnit(_thread);
-        Receive<Told>(told => Context.System.EventStream.Publish(new VmNotice(told.Text)));
-        Receive<Exception>(broken => throw new InvalidOperationException($"{net.Config.Name}: {broken.Message}", broken));
-        Receive<ThreadDone>(done => done.Then());
-        Receive<PauseDevices>(Pause);
-        Receive<ResumeDevices>(_ =>
-        {
-            LookAtFault();
-            _thread.Post(_thread.Resume);
-        });
         Receive<SetNetLink>(set => Do(() => _thread.WantLink(set.IsUp)));
         Receive<AddHostForward>(add => Do(() => UserNetwork(add.Link).AddForward(HostForward.Parse(add.Rule))));
         Receive<RemoveHostForward>(RemoveForward);
@@ -73,48 +57,12 @@ public sealed class NetActor : DeviceActor, IWithTimers
 
     protected override IReadOnlyList<IStateUnit> StateUnits => [.. base.StateUnits, _backend];
 
-    protected override void PreStart()
-    {
-        _thread.Start();
-        _net.Notified.Connect(() =>
-        {
-            _net.Notified.Acknowledge();
-            _thread.Wake();
-        });
-    }
+    protected override string Name => _net.Config.Name;
 
-    protected override void PostStop()
-    {
-        _net.Notified.Connect(null);
-        _thread.Dispose();
-    }
-
-    protected override void Reset(IActorRef requester) => OnThread(_thread.Drop, () =>
-    {
-        _fault = null;
-        base.Reset(requester);
-    });
+    private protected override PollThread Thread => _thread;
 
     /// <summary>The network learns where the guest is, from the moment on at which it runs.</summary>
     protected override void Loaded() => Announce(new AnnounceRound(s_announce, 1));
-
-    private void Pause(PauseDevices pause)
-    {
-        IActorRef requester = Sender;
-        LookAtFault();
-        OnThread(() => _backend.State = _thread.Pause(pause.Close), () => requester.Tell(new DevicesPaused(pause.Round)));
-    }
-
-    // Does the first part on the thread, and then the second one in this actor.
-    private void OnThread(Action onThread, Action then)
-    {
-        IActorRef self = Self;
-        _thread.Post(() =>
-        {
-            onThread();
-            self.Tell(new ThreadDone(then));
-        });
-    }
 
     private void Do(Action action) => Answer(() =>
     {
@@ -163,18 +111,7 @@ public sealed class NetActor : DeviceActor, IWithTimers
         }
     }
 
-    // What the driver did wrong is told of when the VM next stops or goes on.
-    private void LookAtFault()
-    {
-        if (_net.Fault is { } fault && fault != _fault)
-        {
-            Context.GetLogger().Warning("{0}: {1}", _net.Config.Name, fault);
-        }
-
-        _fault = _net.Fault;
-    }
-
-    /// <summary>What the host's end of the link knows of the guest. The actor's, and taken by its thread.</summary>
+    /// <summary>What the host's end of the link knows of the guest. It is asked while the thread does nothing.</summary>
     private sealed class BackendUnit(NetThread thread) : IStateUnit
     {
         // The largest state of a backend that is taken.
@@ -182,10 +119,7 @@ public sealed class NetActor : DeviceActor, IWithTimers
 
         public string Id => "virtio-net-backend";
 
-        /// <summary>Of the last pause.</summary>
-        public byte[] State { get; set; } = [];
-
-        public void Save(StateWriter writer) => writer.Write<byte>("state", State);
+        public void Save(StateWriter writer) => writer.Write<byte>("state", thread.SavedState);
 
         public void Load(StateReader reader)
         {

@@ -20,17 +20,14 @@ internal static class NetReport
         NetRxModes[] modes = [.. nets.Select(n => n.RxModes)];
         IReadOnlyList<Netdev> backends = netdevs.All;
         return new NetLinks(
-            [.. nets.Select(n => n.Config.Name)], [.. nets.Select(n => n.Config.Model)], [.. nets.Select(n => MacText(n.Mac))],
+            [.. nets.Select(n => n.Config.Name)], [.. nets.Select(n => n.Config.Model)], [.. nets.Select(n => VirtioNet.MacText(n.Mac))],
             [.. nets.Select(n => netdevs.Find(n.Config.Netdev)?.Id ?? "")],
             [.. modes.SelectMany(m => m.Fields)],
-            [.. modes.Select(m => string.Join(' ', m.Unicast.Select(MacText)))],
-            [.. modes.Select(m => string.Join(' ', m.Multicast.Select(MacText)))],
+            [.. modes.Select(m => string.Join(' ', m.Unicast.Select(VirtioNet.MacText)))],
+            [.. modes.Select(m => string.Join(' ', m.Multicast.Select(VirtioNet.MacText)))],
             [.. modes.Select(m => string.Join(' ', m.Vlans.Select(v => v.ToString(CultureInfo.InvariantCulture))))],
             [.. backends.Select(b => b.Id)], [.. backends.Select(b => b.Type)], [.. backends.Select(b => b.Details)]);
     }
 
     private static VirtioNet? NetOf(PlacedDevice placed) => (placed.Device as IVirtioTransport)?.Device as VirtioNet;
-
-    private static string MacText(ulong mac) =>
-        string.Join(':', Enumerable.Range(0, 6).Select(i => ((mac >> (40 - (8 * i))) & 0xFF).ToString("x2", CultureInfo.InvariantCulture)));
 }

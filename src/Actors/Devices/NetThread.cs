@@ -8,10 +8,8 @@ namespace Vmm.Actors.Devices;
 /// The one thread of a network device: it carries frames between the driver's rings and the host's end of the link (<see cref="Netdev"/>),
 /// which it owns, and does the commands of the control queue. A frame that has no place to go yet is a copy.
 /// </summary>
-/// <param name="told">Is told of what people are to know, as one line; must not block.</param>
-/// <param name="broken">Is told of what should never be thrown.</param>
-internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string> told, Action<Exception> broken)
-    : PollThread($"net {device.Config.Name}", broken)
+internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string> notice, Action<Exception> broken)
+    : PollThread($"net {device.Config.Name}", notice, broken)
 {
     // Between two interrupts, and two looks at the other direction.
     private const int MostFramesAtOnce = 64;
@@ -36,35 +34,21 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
     /// <summary>The host's end of the link; null for none.</summary>
     public Netdev? Netdev => _netdev;
 
-    /// <summary>Begins to carry frames.</summary>
-    public void Resume()
-    {
-        if (_netdev?.Claim() is { } problem)
-        {
-            told(problem);
-        }
+    /// <summary>What the host's end knew of the guest at the last pause.</summary>
+    public byte[] SavedState { get; private set; } = [];
 
-        Runs = true;
-        Array.Fill(_transmits, true);
-    }
-
-    /// <summary>Carries no more frames.</summary>
-    /// <param name="release">Another process is to have the guest.</param>
-    /// <returns>What the host's end knows of the guest.</returns>
-    public byte[] Pause(bool release)
+    public override void Pause(bool release)
     {
-        Runs = false;
-        byte[] state = _netdev?.SaveState() ?? [];
+        base.Pause(release);
+        SavedState = _netdev?.SaveState() ?? [];
         if (release)
         {
             _netdev?.Release();
         }
-
-        return state;
     }
 
     /// <summary>Frames on their way are nobody's.</summary>
-    public void Drop()
+    public override void Drop()
     {
         _toHost.Drop();
         _toGuest.Drop();
@@ -86,6 +70,12 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
 
     // ── The thread ──
 
+    protected override string? Claim()
+    {
+        Array.Fill(_transmits, true);
+        return _netdev?.Claim();
+    }
+
     protected override void AddTo(NetPoll poll)
     {
         TellOfLink();
@@ -101,7 +91,7 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
         string? problem = _netdev?.Problem;
         if (problem != null && problem != _toldProblem)
         {
-            told(problem);
+            Notice(problem);
         }
 
         _toldProblem = problem;

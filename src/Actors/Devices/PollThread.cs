@@ -11,8 +11,9 @@ namespace Vmm.Actors.Devices;
 /// </para>
 /// </summary>
 /// <param name="name">For people who look at threads.</param>
+/// <param name="notice">Is told of what people are to know, as one line; must not block.</param>
 /// <param name="broken">Is told of what should never be thrown.</param>
-internal abstract class PollThread(string name, Action<Exception> broken) : IDisposable
+internal abstract class PollThread(string name, Action<string> notice, Action<Exception> broken) : IDisposable
 {
     // Milliseconds until a page that has not arrived is looked for again.
     private const int PageWait = 1;
@@ -50,17 +51,55 @@ internal abstract class PollThread(string name, Action<Exception> broken) : IDis
     /// <summary>Ends the thread, and returns when it has ended: guest RAM may then go.</summary>
     public void Dispose()
     {
-        Post(() => _ended = true);
+        Post(() =>
+        {
+            End();
+            _ended = true;
+        });
         _thread?.Join();
         _poll.Dispose();
     }
 
+    // ── For what is posted ──
+
+    /// <summary>Begins to work.</summary>
+    public void Resume()
+    {
+        if (Claim() is { } problem)
+        {
+            notice(problem);
+        }
+
+        Runs = true;
+    }
+
+    /// <summary>Works no more.</summary>
+    /// <param name="release">Another process is to have the guest.</param>
+    public virtual void Pause(bool release) => Runs = false;
+
+    /// <summary>What is under way is nobody's.</summary>
+    public abstract void Drop();
+
+    // ── The thread ──
+
     /// <summary>Whether it works.</summary>
-    protected bool Runs { get; set; }
+    protected bool Runs { get; private set; }
+
+    /// <summary>Tells people, as one line.</summary>
+    protected Action<string> Notice => notice;
+
+    /// <summary>Takes what one process at a time can have of the host.</summary>
+    /// <returns>What people are to know of it; null for nothing.</returns>
+    protected abstract string? Claim();
 
     /// <summary>Does some of what there is to do; whether there may be more.</summary>
     /// <exception cref="MissingPageException">A page has not arrived; to be called again.</exception>
     protected abstract bool Serve();
+
+    /// <summary>The last that is done.</summary>
+    protected virtual void End()
+    {
+    }
 
     /// <summary>Says what of the host is waited for.</summary>
     protected abstract void AddTo(NetPoll poll);

@@ -97,5 +97,5 @@ public sealed class SerialPortsActor : ServingActor
         Look();
     }
 
-    protected override void Serve() => _device.Serve();
+    protected override bool Serve() => _device.Serve();
 }

@@ -6,13 +6,12 @@ using Vmm.Emulation.Devices.Virtio;
 namespace Vmm.Actors.Devices;
 
 /// <summary>
-/// The actor of a virtio device. It hears when the driver has notified, and logs once what the driver did wrong. There are two kinds: a
-/// <see cref="ServingActor"/> does the device's work itself, a <see cref="ThreadedActor"/> has threads that may wait for the host.
+/// The actor of a virtio device. It hears when the driver has notified, and logs once what the driver did wrong. There are three kinds: a
+/// <see cref="ServingActor"/> does the device's work itself, a <see cref="ThreadedActor"/> has threads that may wait for the host, a
+/// <see cref="PollingActor"/> has one thread that waits for descriptors of the host.
 /// </summary>
 public abstract class VirtioActor : DeviceActor
 {
-    private readonly VirtioDevice _device;
-
     // What of the driver was told to people.
     private string? _fault;
 
@@ -23,23 +22,29 @@ public abstract class VirtioActor : DeviceActor
     protected VirtioActor(VirtioDevice device, IDevice transport)
         : base(transport)
     {
-        _device = device;
+        Device = device;
         Receive<DriverNotified>(_ => Look());
     }
 
+    /// <summary>The core.</summary>
+    protected VirtioDevice Device { get; }
+
     /// <summary>What people know the device by.</summary>
-    protected virtual string Name => _device.Name;
+    protected virtual string Name => Device.Name;
 
     /// <summary>The driver has notified of a queue, or has begun a reset of the device.</summary>
     protected abstract void LookAtDriver();
 
-    protected override void PreStart()
+    /// <summary>What is done where the driver notifies, on the thread of a vCPU.</summary>
+    protected virtual Action OnNotified()
     {
         IActorRef self = Self;
-        _device.Notified.Connect(() => self.Tell(new DriverNotified()));
+        return () => self.Tell(new DriverNotified());
     }
 
-    protected override void PostStop() => _device.Notified.Connect(null);
+    protected override void PreStart() => Device.Notified.Connect(OnNotified());
+
+    protected override void PostStop() => Device.Notified.Connect(null);
 
     protected override void ResetCore()
     {
@@ -50,13 +55,13 @@ public abstract class VirtioActor : DeviceActor
     /// <summary>Looks at what the driver has done since the last look. The doorbell is acknowledged first, so nothing is missed.</summary>
     protected void Look()
     {
-        _device.Notified.Acknowledge();
+        Device.Notified.Acknowledge();
         LookAtDriver();
-        if (_device.Fault is { } fault && fault != _fault)
+        if (Device.Fault is { } fault && fault != _fault)
         {
             Context.GetLogger().Warning("{0}: {1}", Name, fault);
         }
 
-        _fault = _device.Fault;
+        _fault = Device.Fault;
     }
 }

@@ -12,5 +12,5 @@ internal sealed class VirtioRngActor(VirtioRng rng, IDevice transport) : Serving
     internal static void Register() => DeviceActors.RegisterVirtio<VirtioRng>((rng, transport, _) =>
         new DeviceActorPlan(ActorProps.Of(() => new VirtioRngActor(rng, transport))) { Pauses = true });
 
-    protected override void Serve() => rng.Serve();
+    protected override bool Serve() => rng.Serve();
 }

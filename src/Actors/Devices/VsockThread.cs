@@ -4,29 +4,14 @@ using Vmm.Emulation.Net;
 namespace Vmm.Actors.Devices;
 
 /// <summary>The one thread of a socket device, which owns its connections (<see cref="VsockConnections"/>).</summary>
-/// <param name="told">Is told of what people are to know, as one line; must not block.</param>
-/// <param name="broken">Is told of what should never be thrown.</param>
-internal sealed class VsockThread(VirtioVsock device, Action<string> told, Action<Exception> broken)
-    : PollThread($"vsock {device.Config.GuestCid}", broken)
+internal sealed class VsockThread(VirtioVsock device, Action<string> notice, Action<Exception> broken)
+    : PollThread($"vsock {device.Config.GuestCid}", notice, broken)
 {
     private readonly VsockConnections _connections = new(device);
 
-    // ── For what is posted ──
-
-    public void Resume()
+    public override void Pause(bool release)
     {
-        if (_connections.Claim() is { } problem)
-        {
-            told(problem);
-        }
-
-        Runs = true;
-    }
-
-    /// <param name="release">Another process is to have the guest.</param>
-    public void Pause(bool release)
-    {
-        Runs = false;
+        base.Pause(release);
         if (release)
         {
             _connections.Release();
@@ -34,12 +19,9 @@ internal sealed class VsockThread(VirtioVsock device, Action<string> told, Actio
     }
 
     /// <summary>All connections end.</summary>
-    public void Drop() => _connections.Drop();
+    public override void Drop() => _connections.Drop();
 
-    /// <summary>Nobody connects any more.</summary>
-    public void Close() => _connections.Dispose();
-
-    // ── The thread ──
+    protected override string? Claim() => _connections.Claim();
 
     protected override bool Serve() => _connections.Serve();
 
@@ -58,4 +40,7 @@ internal sealed class VsockThread(VirtioVsock device, Action<string> told, Actio
             _connections.Look(poll);
         }
     }
+
+    /// <summary>Nobody connects any more.</summary>
+    protected override void End() => _connections.Dispose();
 }

@@ -59,6 +59,7 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
         ReportSubject.CpuInterfaces => _machine.Gic.DescribeCpuInterfaces(),
         ReportSubject.Roms => _machine.DescribeRoms(),
         ReportSubject.Virtio => DescribeVirtio(),
+        ReportSubject.DeviceTree => BoardTree.Describe(_machine.Board.Devices),
         ReportSubject.GenerationId => _machine.Board.GenerationId?.Id.ToString() ?? "",
         _ => "",
     };

@@ -162,6 +162,9 @@ public enum ReportSubject
 
     /// <summary>The VM generation ID; empty for a machine without.</summary>
     GenerationId,
+
+    /// <summary>The devices as a tree of buses.</summary>
+    DeviceTree,
 }
 
 /// <summary>The cause of a reset or a shutdown, a subset of QEMU's ShutdownCause.</summary>

@@ -65,6 +65,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("bN", typeof(BlockNodes)),
         ("be2", typeof(BlockIoFailed)), ("dp", typeof(SerialPortChanged)),
         ("db", typeof(SetBalloon)), ("dB", typeof(GetBalloon)), ("di", typeof(BalloonSize)), ("dI", typeof(BalloonChanged)),
+        ("dy", typeof(GetBalloonStatistics)), ("dY", typeof(BalloonStatistics)), ("dj", typeof(PollBalloonStatistics)),
         ("n?", typeof(GetNetLinks)), ("n!", typeof(NetLinks)), ("nl", typeof(SetNetLink)), ("nk", typeof(NetCommandDone)),
         ("nf", typeof(AddHostForward)), ("nr", typeof(RemoveHostForward)), ("nc", typeof(GetNetConnections)),
         ("nC", typeof(NetConnections)), ("na", typeof(AnnounceNet)), ("n+", typeof(AddNetdev)), ("n-", typeof(RemoveNetdev)),

@@ -33,7 +33,7 @@ public sealed record VirtioDeviceOption
         new(Console, "a console with ports", MakeConsole, "max_ports"),
         new(Balloon, "a balloon: RAM that the guest gives up", MakeBalloon, "deflate-on-oom", "free-page-reporting", "free-page-hint",
             "page-poison"),
-        new(Vsock, "sockets between guest and host", MakeVsock, "guest-cid", "uds_path"),
+        new(Vsock, "sockets between guest and host", MakeVsock, "guest-cid", "uds_path", "seqpacket"),
     ];
 
     // What of a property says how the device is made in QEMU, and is always so here.
@@ -212,10 +212,14 @@ public sealed record VirtioDeviceOption
                 $"-device {option.FullDriver}: guest-cid property must be {VirtioVsockConfig.LeastCid} to {VirtioVsockConfig.LargestCid}");
         }
 
-        // A path and '_' with a port of ten digits fit into a Unix socket's address (unix(7)).
+        // A path and '_' with a port of ten digits, or the suffix, fit into a Unix socket's address (unix(7)).
         const int LongestPath = 107 - 11;
         return option["uds_path"] is { Length: > 0 } path && Encoding.UTF8.GetByteCount(path) <= LongestPath
-            ? new VirtioVsockConfig(option.Id, (uint)cid, path) { Rings = option.Rings }
+            ? new VirtioVsockConfig(option.Id, (uint)cid, path)
+            {
+                Rings = option.Rings,
+                HasMessages = option["seqpacket"] is null or "auto" || option.Switch("seqpacket"),
+            }
             : throw new OptionException($"-device {option.FullDriver}: uds_path property must be a path of 1 to {LongestPath} bytes: "
                 + "programs of the host connect there, and to it with '_' and a port goes what the guest connects to");
     }

@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json.Serialization;
 using Vmm.Actors.Protocol;
+using Vmm.Emulation.Devices.Pci;
 using Vmm.Management.Qapi;
 
 namespace Vmm.Management.Commands;
@@ -59,14 +60,6 @@ public sealed class PciCommands(MonitorVm vm)
     private const int PrefetchableAt = 0x24;
     private const int PrefetchableUpperAt = 0x28;
     private const int IoUpperAt = 0x30;
-    private const int Bridge = 0x0604;
-
-    // QEMU's words for classes (hw/pci/pci.c).
-    private static readonly Dictionary<int, string> s_classes = new()
-    {
-        [0x0001] = "Class 0001", [0x0100] = "SCSI controller", [0x0200] = "Ethernet controller", [0x0600] = "Host bridge",
-        [Bridge] = "PCI bridge", [0x0780] = "Communication controller", [0x00FF] = "Class 00ff",
-    };
 
     public void Register(QapiCommandTable table) => table.AddQuery("query-pci", Query);
 
@@ -84,12 +77,12 @@ public sealed class PciCommands(MonitorVm vm)
     {
         ReadOnlySpan<byte> config = pci.Configurations.AsSpan(index * PciDevices.ConfigurationSize, PciDevices.ConfigurationSize);
         int kind = Word(config, ClassAt);
-        bool isBridge = kind == Bridge;
+        bool isBridge = kind == PciClassNames.Bridge;
         PciMemoryRegion[] regions = [.. pci.Regions.Chunk(PciDevices.FieldsOfRegion).Where(r => r[0] == index).Select(r =>
             (r[2] & 1) != 0 ? new PciMemoryRegion(r[1], "io", r[3], r[4], null, null)
                 : new PciMemoryRegion(r[1], "memory", r[3], r[4], (r[2] & 4) != 0, (r[2] & 2) != 0))];
         return new PciDeviceInfo(
-            pci.Buses[index], pci.Slots[index] >> 3, pci.Slots[index] & 7, new PciDeviceClass(Known(kind), kind),
+            pci.Buses[index], pci.Slots[index] >> 3, pci.Slots[index] & 7, new PciDeviceClass(PciClassNames.Find(kind), kind),
             new PciDeviceId(
                 Word(config, 2), Word(config, 0), isBridge ? null : Word(config, SubsystemAt + 2),
                 isBridge ? null : Word(config, SubsystemAt)),
@@ -114,10 +107,6 @@ public sealed class PciCommands(MonitorVm vm)
             new PciMemoryRange(prefetchableBase, prefetchableLimit | 0xF_FFFF));
     }
 
-    // QEMU has no words for some.
-    private static string? Known(int kind) =>
-        s_classes.TryGetValue(kind, out string? text) && !text.StartsWith("Class", StringComparison.Ordinal) ? text : null;
-
     /// <summary>The text of <c>info pci</c>, in QEMU's layout.</summary>
     public async Task<string> Describe()
     {
@@ -132,9 +121,9 @@ public sealed class PciCommands(MonitorVm vm)
         var text = new StringBuilder();
         text.Append(CultureInfo.InvariantCulture,
             $"  Bus {pci.Buses[index],2}, device {pci.Slots[index] >> 3,3}, function {pci.Slots[index] & 7}:\n");
-        text.Append("    ").Append(s_classes.GetValueOrDefault(kind) ?? $"Class {kind:x4}");
+        text.Append("    ").Append(PciClassNames.Of(kind));
         text.Append(CultureInfo.InvariantCulture, $": PCI device {Word(config, 0):x4}:{Word(config, 2):x4}\n");
-        if (kind != Bridge)
+        if (kind != PciClassNames.Bridge)
         {
             text.Append(CultureInfo.InvariantCulture,
                 $"      PCI subsystem {Word(config, SubsystemAt):x4}:{Word(config, SubsystemAt + 2):x4}\n");
@@ -145,7 +134,7 @@ public sealed class PciCommands(MonitorVm vm)
             text.Append(CultureInfo.InvariantCulture, $"      IRQ {config[LineAt]}, pin {(char)('A' + pin - 1)}\n");
         }
 
-        if (kind == Bridge)
+        if (kind == PciClassNames.Bridge)
         {
             text.Append(CultureInfo.InvariantCulture,
                 $"      BUS {config[BusesAt]}.\n      secondary bus {config[BusesAt + 1]}.\n");

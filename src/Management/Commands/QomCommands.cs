@@ -1,11 +1,15 @@
 using System.Text.Json.Nodes;
+using Vmm.Actors.Protocol;
 using Vmm.Management.Qapi;
+using Vmm.Management.Text;
 
 namespace Vmm.Management.Commands;
 
 public sealed record QomListArguments(string Path);
 
 public sealed record QomGetArguments(string Path, string Property);
+
+public sealed record QomSetArguments(string Path, string Property, JsonNode Value);
 
 public sealed record QomListTypesArguments(string? Implements, bool? Abstract);
 
@@ -22,6 +26,7 @@ public sealed class QomCommands(MonitorVm vm, CpuCommands cpus)
     {
         table.AddQuery<QomListArguments, ObjectPropertyInfo[]>("qom-list", arguments => List(arguments.Path));
         table.AddQuery<QomGetArguments, JsonNode?>("qom-get", arguments => Get(arguments.Path, arguments.Property));
+        table.Add<QomSetArguments>("qom-set", arguments => Set(arguments.Path, arguments.Property, arguments.Value));
         table.AddQuery<QomListTypesArguments, ObjectTypeInfo[]>("qom-list-types", arguments => Task.FromResult(ListTypes(arguments)));
     }
 
@@ -51,6 +56,50 @@ public sealed class QomCommands(MonitorVm vm, CpuCommands cpus)
 
         int index = node.Properties.FindIndex(p => p.Name == property);
         return index >= 0 ? node.Properties[index].Value : throw new QapiException($"Property '{node.Type}.{property}' not found");
+    }
+
+    /// <exception cref="QapiException">There is no such property, it cannot be set, or not to this value.</exception>
+    public async Task Set(string path, string property, JsonNode? value)
+    {
+        QomTree.Node node = await Find(path).ConfigureAwait(false);
+        RequireWritable(node, property);
+        if (value is not JsonValue number || !number.TryGetValue(out long seconds))
+        {
+            throw new QapiException($"Invalid parameter type for '{property}', expected: integer");
+        }
+
+        await PollStatistics(seconds).ConfigureAwait(false);
+    }
+
+    /// <summary>The same, of a value as people write it.</summary>
+    /// <exception cref="QapiException">As of <see cref="Set"/>.</exception>
+    public async Task SetText(string path, string property, string value)
+    {
+        RequireWritable(await Find(path).ConfigureAwait(false), property);
+        await PollStatistics(QemuNumber.TryParse(value, out long seconds) ? seconds
+            : throw new QapiException($"Parameter '{property}' expects int64")).ConfigureAwait(false);
+    }
+
+    // The interval is the one property that can be set. What is behind a transport is that device's.
+    private static void RequireWritable(QomTree.Node node, string property)
+    {
+        bool isOwn = property == "type" || node.Children.Any(c => c.Name == property) || node.Properties.Any(p => p.Name == property);
+        if (property != QomTree.PollingInterval || !isOwn)
+        {
+            string type = node.Children.Select(c => c.Child).FirstOrDefault(c => c.Properties.Any(p => p.Name == property)
+                && property == QomTree.Statistics)?.Type ?? node.Type;
+            throw new QapiException($"Property '{type}.{property}' {(isOwn ? "is not writable" : "not found")}");
+        }
+    }
+
+    private async Task PollStatistics(long seconds)
+    {
+        if (seconds is < 0 or > uint.MaxValue)
+        {
+            throw new QapiException(seconds < 0 ? "timer value must be greater than zero" : "timer value is too big");
+        }
+
+        _ = await vm.Ask<BalloonStatistics>(new PollBalloonStatistics(seconds)).ConfigureAwait(false);
     }
 
     /// <summary>The tree below a path as text.</summary>

@@ -9,6 +9,20 @@ namespace Vmm.Management.Commands;
 /// <summary>The machine as a tree of objects with QEMU's paths (QOM). It is built anew for each question.</summary>
 internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
 {
+    /// <summary>Properties of a balloon.</summary>
+    public const string Statistics = "guest-stats";
+    public const string PollingInterval = "guest-stats-polling-interval";
+
+    private const string Balloon = "virtio-balloon-";
+
+    // QEMU's names (hw/virtio/virtio-balloon.c), in the order of the numbers in BalloonStatistic.
+    private static readonly string[] s_statistics =
+    [
+        "stat-swap-in", "stat-swap-out", "stat-major-faults", "stat-minor-faults", "stat-free-memory", "stat-total-memory",
+        "stat-available-memory", "stat-disk-caches", "stat-htlb-pgalloc", "stat-htlb-pgfail", "stat-oom-kills", "stat-alloc-stalls",
+        "stat-async-scans", "stat-direct-scans", "stat-async-reclaims", "stat-direct-reclaims",
+    ];
+
     /// <param name="Properties">The properties that are no children, with their values.</param>
     internal sealed record Node(string Type, List<(string Name, Node Child)> Children,
         List<(string Name, string Type, JsonNode? Value)> Properties);
@@ -79,11 +93,13 @@ internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
         ];
         BoardDevices devices = await vm.Ask<BoardDevices>(new GetBoardDevices()).ConfigureAwait(false);
 
+        BalloonStatistics? statistics = devices.UserTypes.Any(t => t.StartsWith(Balloon, StringComparison.Ordinal))
+            ? await vm.Ask<BalloonStatistics>(new GetBalloonStatistics()).ConfigureAwait(false) : null;
         for (int i = 0; i < devices.UserPaths.Length; i++)
         {
             string[] names = devices.UserPaths[i].Split('/');
             Node container = names[2] == "peripheral" ? peripheral : anonymous;
-            container.Children.Add((names[^1], UserDevice(devices.UserTypes[i], devices.Hotplugged[i])));
+            container.Children.Add((names[^1], UserDevice(devices.UserTypes[i], devices.Hotplugged[i], statistics)));
         }
 
         // QOM numbers the objects of /machine/unattached in the order in which they are made: cold-booted CPUs come first.
@@ -124,16 +140,26 @@ internal sealed class QomTree(MonitorVm vm, CpuCommands cpus)
     }
 
     // A virtio device on PCI is a function with the device behind it.
-    private static Node UserDevice(string type, bool hotplugged)
+    private static Node UserDevice(string type, bool hotplugged, BalloonStatistics? statistics)
     {
-        Node device = Device(type, hotplugged, []);
+        List<(string, string, JsonNode?)> Own() => statistics != null && type.StartsWith(Balloon, StringComparison.Ordinal)
+            ? [(Statistics, "guest statistics", Told(statistics)), (PollingInterval, "int", statistics.Interval)] : [];
+        Node device = Device(type, hotplugged, Own());
         if (type.StartsWith("virtio-", StringComparison.Ordinal) && type.EndsWith("-pci", StringComparison.Ordinal))
         {
-            device.Children.Add(("virtio-backend", Device($"{type[..^4]}-device", hotplugged, [])));
+            device.Children.Add(("virtio-backend", Device($"{type[..^4]}-device", hotplugged, Own())));
         }
 
         return device;
     }
+
+    // What the guest has not told is the largest number.
+    private static JsonObject Told(BalloonStatistics statistics) => new()
+    {
+        ["stats"] = new JsonObject(
+            s_statistics.Zip(statistics.Values, (name, value) => KeyValuePair.Create(name, (JsonNode?)(ulong)value))),
+        ["last-update"] = statistics.ToldAt,
+    };
 
     private Node Cpu(int cpu, bool plugged)
     {

@@ -10,6 +10,7 @@ internal static class QomTypes
     public static IReadOnlyList<string> PciDrivers { get; } =
     [
         "pcie-root-port", "virtio-9p-pci", "virtio-balloon-pci", "virtio-blk-pci", "virtio-net-pci", "virtio-rng-pci", "virtio-serial-pci",
+        "virtio-vsock-pci",
     ];
 
     /// <summary>The types of ports of consoles, which come and go without a slot.</summary>

@@ -1,3 +1,5 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using Vmm.Emulation.Cpu;
 using Vmm.Management.Commands;
 using Vmm.Management.Qapi;
@@ -161,6 +163,26 @@ internal static class HmpCommands
             [new("path", HmpParameterKind.Text), new("property", HmpParameterKind.Text)], async (arguments, _) =>
             Json.JsonMessageWriter.Write(await commands.Qom.Get(arguments.Text("path"), arguments.Text("property")).ConfigureAwait(false),
                 pretty: true).ReplaceLineEndings("\n"));
+        table.Add("qom-set", "[-j] path property value", "set QOM property.\n\t\t\t-j: the value is specified in json format.",
+            [
+                new("-j", HmpParameterKind.Flag), new("path", HmpParameterKind.Text), new("property", HmpParameterKind.Text),
+                new("value", HmpParameterKind.Rest),
+            ],
+            (arguments, _) => Silently(arguments.Has("-j")
+                ? commands.Qom.Set(arguments.Text("path"), arguments.Text("property"), ParseJson(arguments.Text("value")))
+                : commands.Qom.SetText(arguments.Text("path"), arguments.Text("property"), arguments.Text("value"))));
+    }
+
+    private static JsonNode? ParseJson(string text)
+    {
+        try
+        {
+            return JsonNode.Parse(text);
+        }
+        catch (JsonException)
+        {
+            throw new HmpException("JSON parse error, invalid value");
+        }
     }
 
     private static void AddSnapshots(HmpCommandTable table, SnapshotCommands snapshots)

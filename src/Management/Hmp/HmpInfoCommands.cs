@@ -57,6 +57,7 @@ internal static class HmpInfoCommands
                 + $"{commands.Machine.MemorySummary.PluggedMemory}"));
         table.Add("qom-tree", "[path]", "show QOM composition tree", [new("path", HmpParameterKind.Text, Optional: true)],
             (arguments, _) => commands.Qom.Describe(arguments.TextOrNull("path") ?? "/machine"));
+        table.Add("qtree", "show device tree", _ => Report(vm, ReportSubject.DeviceTree, 0));
         table.Add("snapshots", "show the currently saved VM snapshots", _ => commands.Snapshots.Describe());
         HmpMigrationCommands.RegisterInfo(table, commands.Migration);
         table.Add("history", "show the command line history", context =>

@@ -101,3 +101,25 @@ public abstract class DeviceFixture
         return values;
     }
 }
+
+/// <summary>Several units of state as one: a subject has room for one.</summary>
+internal sealed class AllUnits(IReadOnlyList<IStateUnit> units) : IStateUnit
+{
+    public string Id => "all";
+
+    public void Save(StateWriter writer)
+    {
+        foreach (IStateUnit unit in units)
+        {
+            unit.Save(writer);
+        }
+    }
+
+    public void Load(StateReader reader)
+    {
+        foreach (IStateUnit unit in units)
+        {
+            unit.Load(reader);
+        }
+    }
+}

@@ -11,6 +11,9 @@ public abstract record PciDeviceConfig(string Id, string? Bus, PciSlot? Slot) : 
     /// <summary>The name of its type, as in <c>-device</c>.</summary>
     public abstract string Driver { get; }
 
+    /// <summary>Properties of <c>-device</c> for people: bool, integers or text.</summary>
+    public virtual IReadOnlyList<(string Name, object Value)> Properties => [];
+
     /// <summary>Makes the function for a bus.</summary>
     /// <param name="id">The name on the board.</param>
     public abstract PciFunction Make(string id, PciBus bus, IDmaMemory memory);
@@ -33,6 +36,9 @@ public sealed record RootPortConfig(string Id, string? Bus, PciSlot? Slot, byte 
     : PciDeviceConfig(Id, Bus, Slot)
 {
     public override string Driver => "pcie-root-port";
+
+    public override IReadOnlyList<(string Name, object Value)> Properties =>
+        [("slot", Number), ("hotplug", Hotplug), ("port", (int)Port)];
 
     /// <summary>The largest number of a slot.</summary>
     public const int MostNumber = PcieSlotSpec.MostNumber;

@@ -74,6 +74,16 @@ public abstract partial class VirtioDevice
     /// <summary>The device-specific configuration space (2.5); under <see cref="Registers"/>.</summary>
     protected abstract Span<byte> Configuration { get; }
 
+    /// <summary>Its properties as <c>-device</c> has them, for people: bool, integers or text. Any thread.</summary>
+    public IReadOnlyList<(string Name, object Value)> Properties =>
+    [
+        .. OwnProperties, ("indirect_desc", Offers(VirtioFeatures.IndirectDescriptors)), ("event_idx", Offers(VirtioFeatures.EventIndex)),
+        ("packed", Offers(VirtioFeatures.PackedRings)),
+    ];
+
+    /// <summary>Those of the type.</summary>
+    protected virtual IReadOnlyList<(string Name, object Value)> OwnProperties => [];
+
     /// <summary>The device as text for people: its status, and what was done in each queue. Any thread.</summary>
     public string Describe()
     {
@@ -433,6 +443,8 @@ public abstract partial class VirtioDevice
             }
         }
     }
+
+    private bool Offers(VirtioFeatures feature) => (OfferedFeatures & (ulong)feature) != 0;
 
     private bool AcceptsFeatures() =>
         (_driverFeatures & ~OfferedFeatures) == 0 && (_driverFeatures & (ulong)VirtioFeatures.Version1) != 0 && MakeSense(_driverFeatures);

@@ -35,6 +35,9 @@ public sealed partial class VirtioMmio : IMmioDevice, IVirtioTransport
 
     public string Name => $"virtio-mmio{_number}";
 
+    /// <summary>The number of the slot on its board.</summary>
+    public int Number => _number;
+
     public VirtioDevice? Device { get; }
 
     public void InterruptQueue(int queue) => Raise(UsedBuffer);

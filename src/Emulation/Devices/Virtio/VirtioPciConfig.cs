@@ -12,6 +12,8 @@ public sealed record VirtioPciConfig(VirtioConfig Device, string? Bus, PciSlot? 
 
     public override string Driver => $"{Device.TypeName}-pci";
 
+    public override IReadOnlyList<(string Name, object Value)> Properties => Vectors is { } count ? [("vectors", count)] : [];
+
     public override int? BootIndex => Device.BootIndex;
 
     public override string BootPath => Device.BootPath;

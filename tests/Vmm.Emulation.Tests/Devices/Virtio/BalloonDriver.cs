@@ -5,14 +5,14 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Tests.Devices.Virtio;
 
-/// <summary>The driver's side of a balloon with reporting of free pages (Virtual I/O Device 1.2, section 5.5).</summary>
+/// <summary>The driver's side of a balloon with statistics and reporting of free pages (Virtual I/O Device 1.2, section 5.5).</summary>
 internal sealed class BalloonDriver
 {
     private const ulong Numbers = RingDriver.Base + 0x7_0000;
 
     private readonly PhysicalAddressSpace _ram;
     private readonly VirtioBalloon _balloon;
-    private readonly RingDriver[] _rings = new RingDriver[3];
+    private readonly RingDriver[] _rings = new RingDriver[4];
     private readonly bool _indirect;
     private readonly bool _serves;
 
@@ -22,7 +22,7 @@ internal sealed class BalloonDriver
     {
         (_balloon, _ram, _indirect, _serves) = (balloon, ram, indirect, serves);
         Slot = new MmioDriver(slot);
-        Assert.True(Slot.Negotiate(MmioDriver.Version1 | (1 << 2) | (1 << 5)
+        Assert.True(Slot.Negotiate(MmioDriver.Version1 | (1 << 1) | (1 << 2) | (1 << 5)
             | (packed ? 1ul << 34 : 0) | (indirect ? 1ul << 28 : 0) | (eventIndex ? 1ul << 29 : 0)));
         for (uint queue = 0; queue < _rings.Length; queue++)
         {
@@ -37,9 +37,28 @@ internal sealed class BalloonDriver
 
     public void Inflate(params uint[] pages) => Tell(0, pages);
 
+    /// <summary>Gives up the pages whose numbers are in RAM.</summary>
+    public void Inflate(params RingDriver.Part[] lists) => Submit(0, lists);
+
     public void Deflate(params uint[] pages) => Tell(1, pages);
 
-    public void Report(params RingDriver.Part[] ranges) => Submit(2, ranges);
+    public void Report(params RingDriver.Part[] ranges) => Submit(3, ranges);
+
+    /// <summary>Tells statistics, each a tag and a value, and so much behind them.</summary>
+    public void TellStatistics((ushort Tag, ulong Value)[] statistics, int more = 0)
+    {
+        byte[] bytes = new byte[(statistics.Length * 10) + more];
+        for (int i = 0; i < statistics.Length; i++)
+        {
+            BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(i * 10), statistics[i].Tag);
+            BinaryPrimitives.WriteUInt64LittleEndian(bytes.AsSpan((i * 10) + 2), statistics[i].Value);
+        }
+
+        const ulong At = Numbers + 0x8000;
+        Assert.True(_ram.TryWrite(At, bytes));
+        Assert.NotNull(_rings[2].Add([new RingDriver.Part(At, (uint)bytes.Length, false)], _indirect));
+        Slot.Notify(2);
+    }
 
     /// <summary>Whether the device has given all back.</summary>
     public bool IsDone(uint queue) => _rings[queue].Take() != null;
@@ -69,7 +88,10 @@ internal sealed class BalloonDriver
         if (_serves)
         {
             _balloon.Notified.Acknowledge();
-            _balloon.Serve();
+            while (_balloon.Serve())
+            {
+            }
+
             Assert.True(_balloon.Fault != null || _rings[queue].Take() != null);
         }
     }

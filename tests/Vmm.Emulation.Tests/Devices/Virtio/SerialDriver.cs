@@ -92,15 +92,21 @@ internal sealed class SerialDriver
     /// <summary>Sends bytes by a port, in two buffers.</summary>
     public void Send(int port, byte[] bytes)
     {
-        uint queue = port == 0 ? 1u : 5u;
-        Reclaim(queue);
+        Reclaim(port == 0 ? 1u : 5u);
         ulong at = RingDriver.Base + 0xD_0000 + ((ulong)(_next++ % 8) * 0x5000);
         Assert.True(_ram.TryWrite(at, bytes));
         uint half = (uint)bytes.Length / 2;
         RingDriver.Part[] parts = [new(at, half, false), new(at + half, (uint)bytes.Length - half, false)];
+        Send(port, parts);
+    }
+
+    /// <summary>Sends what is in RAM.</summary>
+    public void Send(int port, RingDriver.Part[] parts)
+    {
+        uint queue = port == 0 ? 1u : 5u;
         if (_rings[queue].Add(parts, _indirect) is { } id)
         {
-            _buffers[(queue, id)] = at;
+            _buffers[(queue, id)] = parts[0].Address;
             Notify(queue);
         }
     }
@@ -153,7 +159,9 @@ internal sealed class SerialDriver
             if (_serves)
             {
                 _device.Notified.Acknowledge();
-                _device.Serve();
+                while (_device.Serve())
+                {
+                }
             }
         }
     }

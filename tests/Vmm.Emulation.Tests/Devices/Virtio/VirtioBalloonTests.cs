@@ -77,6 +77,35 @@ public sealed class VirtioBalloonTests(ITestOutputHelper output) : VirtioDeviceT
         Assert.Contains(0x90, written);
     }
 
+    [Theory]
+    [MemberData(nameof(Rings))]
+    public void Statistics_are_told_when_they_are_asked_for(bool packed, bool indirect, bool eventIndex)
+    {
+        VirtioBalloon balloon = Make(Ram, out VirtioMmio slot);
+        var driver = new BalloonDriver(balloon, slot, Ram, packed, indirect, eventIndex);
+        Assert.All(balloon.LastStatistics, value => Assert.Equal(VirtioBalloon.NotTold, value));
+        Assert.Equal(DateTimeOffset.UnixEpoch, balloon.ToldAt);
+        balloon.AskForStatistics();
+        driver.TellStatistics([(4, 1000), (5, ulong.MaxValue - 1), (99, 3)], more: 9);
+        balloon.Serve();
+        Assert.Equal((1000ul, ulong.MaxValue - 1), (
+            balloon.LastStatistics[(int)BalloonStatistic.FreeMemory], balloon.LastStatistics[(int)BalloonStatistic.TotalMemory]));
+        Assert.Equal(2, balloon.LastStatistics.Count(value => value != VirtioBalloon.NotTold));
+        Assert.True(balloon.ToldAt > DateTimeOffset.UnixEpoch);
+
+        // The buffer is the device's until statistics are wanted again, also in another process.
+        Assert.False(driver.IsDone(2));
+        SavedUnit saved = SavedUnit.Of(balloon);
+        VirtioBalloon loaded = Make(Ram, out _);
+        saved.LoadInto(loaded);
+        loaded.Serve();
+        Assert.False(driver.IsDone(2));
+        loaded.AskForStatistics();
+        Assert.True(driver.IsDone(2));
+        loaded.AskForStatistics();
+        Assert.False(driver.IsDone(2));
+    }
+
     [Fact]
     public void Fuzz_hostile_driver_of_a_balloon()
     {
@@ -89,8 +118,11 @@ public sealed class VirtioBalloonTests(ITestOutputHelper output) : VirtioDeviceT
             var driver = new BalloonDriver(balloon, slot, Ram, random.Next(2) == 0, random.Next(2) == 0, random.Next(2) == 0);
             for (int i = 0; i < 200; i++)
             {
-                switch (random.Next(5))
+                switch (random.Next(6))
                 {
+                    case 5:
+                        balloon.AskForStatistics();
+                        break;
                     case 0:
                         driver.Inflate([.. Enumerable.Range(0, random.Next(1, 300)).Select(_ => (uint)random.NextInt64(uint.MaxValue))]);
                         break;

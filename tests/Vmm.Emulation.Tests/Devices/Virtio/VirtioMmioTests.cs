@@ -34,7 +34,7 @@ public sealed class VirtioMmioTests : DeviceFixture, IDisposable
     internal override Subject Create()
     {
         (VirtioMmio slot, _, _) = Make();
-        return new Subject(new Both(slot.StateUnits), [slot], [VirtioMmio.WindowSize], slot.Reset, slot);
+        return new Subject(new AllUnits(slot.StateUnits), [slot], [VirtioMmio.WindowSize], slot.Reset, slot);
     }
 
     internal override void Disturb(Subject subject)
@@ -209,28 +209,6 @@ public sealed class VirtioMmioTests : DeviceFixture, IDisposable
         public bool Level { get; private set; }
 
         public void SetInput(IntId id, bool level) => Level = level;
-    }
-
-    // The fixture has room for one unit.
-    private sealed class Both(IReadOnlyList<IStateUnit> units) : IStateUnit
-    {
-        public string Id => "both";
-
-        public void Save(StateWriter writer)
-        {
-            foreach (IStateUnit unit in units)
-            {
-                unit.Save(writer);
-            }
-        }
-
-        public void Load(StateReader reader)
-        {
-            foreach (IStateUnit unit in units)
-            {
-                unit.Load(reader);
-            }
-        }
     }
 
     private sealed class Plain(IDmaMemory memory) : VirtioDevice(

@@ -75,7 +75,7 @@ public sealed class VirtioSerialTests(ITestOutputHelper output) : VirtioDeviceTe
     }
 
     [Fact]
-    public async Task Saved_ports_go_on_with_theoutput_and_the_input_that_waited()
+    public async Task Saved_ports_go_on_with_the_output_and_the_input_that_waited()
     {
         VirtioSerial saved = Make(Ram, out VirtioMmio slot);
         var driver = new SerialDriver(saved, slot, Ram, true, true, true);

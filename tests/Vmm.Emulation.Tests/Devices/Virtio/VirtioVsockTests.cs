@@ -175,6 +175,117 @@ public sealed class VirtioVsockTests(ITestOutputHelper output) : VirtioDeviceTes
         Assert.Equal(VsockMessage.Reset, told?.Operation);
     }
 
+    /// <summary>Each message arrives as a whole and alone, in however many packets it comes, and whoever connects.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Messages_stay_what_they_are(bool guestConnects)
+    {
+        // Messages of the host are taken while there is room for the longest.
+        const uint Room = 1 << 20;
+        (VsockConnections connections, VsockDriver driver) = Make();
+        uint port = Port;
+        Socket host;
+        using Socket server = Listen(Port, SocketType.Seqpacket);
+        if (guestConnects)
+        {
+            driver.Send(new VsockMessage(Guest, port, VsockMessage.Request) { Type = 2 });
+            Turn(connections);
+            Assert.Equal((VsockMessage.Response, (ushort)2), OperationOf(driver.Receive()!));
+            host = server.Accept();
+        }
+        else
+        {
+            host = Call("CONNECT 1000", SocketType.Seqpacket);
+            Turn(connections);
+            VsockMessage request = driver.Receive()!;
+            Assert.Equal((VsockMessage.Request, (ushort)2), OperationOf(request));
+            port = request.HostPort;
+            driver.Send(new VsockMessage(Guest, port, VsockMessage.Response) { Type = 2 });
+            Turn(connections);
+            Assert.Equal($"OK {port}\n", Encoding.ASCII.GetString(Message(host)));
+        }
+
+        using Socket connected = host;
+        driver.Send(new VsockMessage(Guest, port, VsockMessage.Bytes, "be"u8.ToArray(), Buffer: Room) { Type = 2 });
+        Turn(connections);
+        Assert.Equal(0, host.Available);
+        driver.Send(new VsockMessage(Guest, port, VsockMessage.Bytes, "ginning"u8.ToArray(), Flags: 1, Buffer: Room) { Type = 2 });
+        driver.Send(new VsockMessage(Guest, port, VsockMessage.Bytes, [], Flags: 1, Buffer: Room) { Type = 2 });
+        driver.Send(new VsockMessage(Guest, port, VsockMessage.Bytes, "end"u8.ToArray(), Flags: 1, Buffer: Room) { Type = 2 });
+        Turn(connections);
+        Assert.Equal("beginning"u8.ToArray(), Message(host));
+        Assert.Equal("end"u8.ToArray(), Message(host));
+
+        // Messages of the host, in buffers of 4 KiB: the last part of each says that it is.
+        byte[] data = new byte[10_000];
+        new Random(3).NextBytes(data);
+        host.Send(data);
+        host.Send("short"u8);
+        Turn(connections);
+        VsockMessage[] parts = [.. Enumerable.Range(0, 4).Select(_ => driver.Receive()!)];
+        Assert.Equal([0u, 0u, 1u, 1u], parts.Select(p => p.Flags));
+        Assert.All(parts, p => Assert.Equal((VsockMessage.Bytes, (ushort)2), OperationOf(p)));
+        Assert.Equal(data, parts[..3].SelectMany(p => p.Data));
+        Assert.Equal("short"u8.ToArray(), parts[3].Data);
+
+        // A host that takes nothing meanwhile, until there is no room: no message is cut, and none is lost.
+        uint sent = 12;
+        var lengths = new List<int>();
+        VsockMessage told = parts[3];
+        for (int length = 4099; sent + (uint)length - told.Forwarded <= told.Buffer; length++)
+        {
+            byte[] message = [.. Enumerable.Repeat((byte)length, length)];
+            driver.Send(new VsockMessage(Guest, port, VsockMessage.Bytes, message, Flags: 1, Buffer: Room) { Type = 2 });
+            (sent, lengths) = (sent + (uint)length, [.. lengths, length]);
+            Turn(connections);
+            while (driver.Receive() is { } credit)
+            {
+                told = credit;
+            }
+        }
+
+        Assert.True(lengths.Count > 16);
+        foreach (int length in lengths)
+        {
+            Assert.Equal(Enumerable.Repeat((byte)length, length), Message(host));
+            Turn(connections);
+        }
+
+        // One that is longer than a message may be ends the connection.
+        while (driver.Receive() != null)
+        {
+        }
+
+        host.Send(new byte[(64 << 10) + 1]);
+        Turn(connections);
+        Assert.Equal((VsockMessage.Reset, (ushort)2), OperationOf(driver.Receive()!));
+        Assert.Empty(Message(host));
+    }
+
+    [Fact]
+    public void Driver_that_knows_no_messages_gets_none()
+    {
+        VirtioVsock device = MakeDevice(out VirtioMmio slot);
+        using var connections = new VsockConnections(device);
+        Assert.Null(connections.Claim());
+        var driver = new VsockDriver(slot, Ram, false, false, false, types: 1);
+        using Socket server = Listen(Port, SocketType.Seqpacket);
+        driver.Send(new VsockMessage(Guest, Port, VsockMessage.Request) { Type = 2 });
+        Turn(connections);
+        Assert.Equal((VsockMessage.Reset, (ushort)2), OperationOf(driver.Receive()!));
+        Assert.False(server.Poll(0, SelectMode.SelectRead));
+    }
+
+    private static (ushort Operation, ushort Type) OperationOf(VsockMessage message) => (message.Operation, message.Type);
+
+    private static byte[] Message(Socket host)
+    {
+        byte[] bytes = new byte[1 << 17];
+        host.ReceiveTimeout = (int)Patience.Limit.TotalMilliseconds;
+        return bytes[..host.Receive(bytes)];
+    }
+
     [Theory]
     [InlineData(VsockMessage.Response)]
     [InlineData(VsockMessage.Shutdown)]
@@ -198,9 +309,12 @@ public sealed class VirtioVsockTests(ITestOutputHelper output) : VirtioDeviceTes
     {
         (VsockConnections connections, VsockDriver driver) = Make();
         using Socket server = Listen(Port);
+        driver.Send(new VsockMessage(Guest, Port, VsockMessage.Request) { Type = 3 });
+        Turn(connections);
+        Assert.Equal((VsockMessage.Reset, (ushort)1), OperationOf(driver.Receive()!));
         driver.Send(new VsockMessage(Guest, Port, VsockMessage.Request) { Type = 2 });
         Turn(connections);
-        Assert.Equal(VsockMessage.Reset, driver.Receive()!.Operation);
+        Assert.Equal((VsockMessage.Reset, (ushort)2), OperationOf(driver.Receive()!));
         driver.Send(new VsockMessage(Guest, Port, VsockMessage.Request) { HostCid = 7 });
         Turn(connections);
         Assert.Equal(VsockMessage.Reset, driver.Receive()!.Operation);
@@ -263,6 +377,7 @@ public sealed class VirtioVsockTests(ITestOutputHelper output) : VirtioDeviceTes
     {
         var run = new FuzzRun(100);
         using Socket server = Listen(Port);
+        using Socket messages = Listen(Port + 1, SocketType.Seqpacket);
         long received = 0;
         foreach (int program in run.Programs())
         {
@@ -285,9 +400,9 @@ public sealed class VirtioVsockTests(ITestOutputHelper output) : VirtioDeviceTes
                     // A driver that finds its own ring broken is no matter here.
                 }
 
-                while (server.Poll(0, SelectMode.SelectRead))
+                while (Array.Find([server, messages], s => s.Poll(0, SelectMode.SelectRead)) is { } called)
                 {
-                    hosts.Add(server.Accept());
+                    hosts.Add(called.Accept());
                     hosts[^1].Blocking = false;
                     hosts[^1].Send(new byte[random.Next(5000)], SocketFlags.None, out _);
                 }
@@ -324,7 +439,7 @@ public sealed class VirtioVsockTests(ITestOutputHelper output) : VirtioDeviceTes
             new VsockMessage((uint)random.Next(3), Port + (random.Next(4) == 0 ? 1u : 0), (ushort)random.Next(9), data,
                 (uint)random.Next(5), (uint)random.Next(), (uint)random.Next())
             {
-                Type = (ushort)(random.Next(20) == 0 ? 2 : 1),
+                Type = (ushort)(random.Next(20) == 0 ? 3 : 1 + random.Next(2)),
                 Cid = random.Next(20) == 0 ? 9 : VsockDriver.Cid,
             },
             random.Next(20) == 0 ? random.Next() : null);
@@ -357,18 +472,18 @@ public sealed class VirtioVsockTests(ITestOutputHelper output) : VirtioDeviceTes
     private static (uint Guest, uint Host, ushort Operation) Ends(VsockMessage message) =>
         (message.GuestPort, message.HostPort, message.Operation);
 
-    private Socket Listen(uint port)
+    private Socket Listen(uint port, SocketType type = SocketType.Stream)
     {
-        var server = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        var server = new Socket(AddressFamily.Unix, type, ProtocolType.Unspecified);
         server.Bind(new UnixDomainSocketEndPoint($"{SocketPath}_{port}"));
         server.Listen(64);
         return server;
     }
 
-    private Socket Call(string text)
+    private Socket Call(string text, SocketType type = SocketType.Stream)
     {
-        var host = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        host.Connect(new UnixDomainSocketEndPoint(SocketPath));
+        var host = new Socket(AddressFamily.Unix, type, ProtocolType.Unspecified);
+        host.Connect(new UnixDomainSocketEndPoint(type == SocketType.Stream ? SocketPath : SocketPath + VirtioVsockConfig.MessageSuffix));
         host.Send(Encoding.ASCII.GetBytes(text));
         return host;
     }

@@ -44,12 +44,14 @@ internal sealed class VsockDriver
     private readonly Dictionary<(uint Queue, int Id), ulong> _buffers = [];
     private int _sent;
 
-    public VsockDriver(IMmioDevice slot, PhysicalAddressSpace ram, bool packed, bool indirect, bool eventIndex, int buffers = Buffers)
+    /// <param name="types">The features of streams (1) and of messages (2).</param>
+    public VsockDriver(
+        IMmioDevice slot, PhysicalAddressSpace ram, bool packed, bool indirect, bool eventIndex, int buffers = Buffers, ulong types = 3)
     {
         Slot = new MmioDriver(slot);
         (_ram, _indirect) = (ram, indirect);
         Assert.True(Slot.Negotiate(
-            MmioDriver.Version1 | 1 | (packed ? 1ul << 34 : 0) | (indirect ? 1ul << 28 : 0) | (eventIndex ? 1ul << 29 : 0)));
+            MmioDriver.Version1 | types | (packed ? 1ul << 34 : 0) | (indirect ? 1ul << 28 : 0) | (eventIndex ? 1ul << 29 : 0)));
         Rings = [.. Enumerable.Range(0, 3).Select(i => RingDriver.Create(
             ram, packed, 16, new VirtqueueFeatures(indirect, eventIndex), (uint)i))];
         for (uint i = 0; i < Rings.Length; i++)
@@ -111,14 +113,17 @@ internal sealed class VsockDriver
         byte[] bytes = new byte[used.Written];
         Assert.True(_ram.TryRead(at, bytes));
         Offer(0, at, BufferSize);
-        Assert.Equal((2ul, Cid, 1), (BinaryPrimitives.ReadUInt64LittleEndian(bytes),
-            BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(8)), (int)BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(28))));
+        Assert.Equal((2ul, Cid),
+            (BinaryPrimitives.ReadUInt64LittleEndian(bytes), BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(8))));
         Assert.Equal(bytes.Length - HeaderSize, BinaryPrimitives.ReadInt32LittleEndian(bytes.AsSpan(24)));
         return new VsockMessage(
             BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(20)), BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(16)),
             BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(30)), bytes[HeaderSize..],
             BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(32)), BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(36)),
-            BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(40)));
+            BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(40)))
+        {
+            Type = BinaryPrimitives.ReadUInt16LittleEndian(bytes.AsSpan(28)),
+        };
     }
 
     /// <summary>The next event; null for none.</summary>

@@ -59,6 +59,14 @@ public sealed partial class VirtioBlk : VirtioDevice
 
     protected override Span<byte> Configuration => _space;
 
+    protected override IReadOnlyList<(string Name, object Value)> OwnProperties =>
+    [
+        ("drive", _config.Disk.Name), ("serial", _config.Serial), ("num-queues", _config.Queues), ("queue-size", _config.QueueSize),
+        ("logical_block_size", _config.LogicalBlockSize), ("physical_block_size", _config.PhysicalBlockSize),
+        ("min_io_size", _config.MinimumIoSize), ("opt_io_size", _config.OptimalIoSize), ("config-wce", _config.ConfigurableWriteCache),
+        ("discard", _config.Discard), ("write-zeroes", _config.WriteZeroes),
+    ];
+
     // Without the feature to turn it off, the cache is on if the driver can flush it (5.2.5.2).
     private bool HasWriteCache
     {

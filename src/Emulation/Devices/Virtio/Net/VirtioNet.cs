@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Globalization;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.Net;
 using Vmm.Emulation.State;
@@ -115,7 +116,17 @@ public sealed partial class VirtioNet : VirtioDevice
 
     public static int TxQueue(int pair) => (2 * pair) + 1;
 
+    /// <summary>An address as text: pairs of hexadecimal digits with colons.</summary>
+    public static string MacText(ulong mac) =>
+        string.Join(':', Enumerable.Range(0, 6).Select(i => ((mac >> (40 - (8 * i))) & 0xFF).ToString("x2", CultureInfo.InvariantCulture)));
+
     protected override Span<byte> Configuration => _space;
+
+    protected override IReadOnlyList<(string Name, object Value)> OwnProperties =>
+    [
+        ("mq", Config.Pairs > 1), ("mac", MacText(_config.Mac)), ("netdev", Config.Netdev), ("rx_queue_size", Config.RxQueueSize),
+        ("tx_queue_size", Config.TxQueueSize), ("host_mtu", Config.HostMtu), ("speed", Config.Speed),
+    ];
 
     /// <summary>Tells the driver whether there is a link.</summary>
     public void SetLink(bool isUp)

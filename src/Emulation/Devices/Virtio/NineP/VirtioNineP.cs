@@ -81,6 +81,8 @@ public sealed class VirtioNineP : VirtioDevice
 
     protected override Span<byte> Configuration => _space;
 
+    protected override IReadOnlyList<(string Name, object Value)> OwnProperties => [("mount_tag", Tag)];
+
     /// <summary>Takes the next request.</summary>
     /// <exception cref="MissingPageException">A page has not arrived; to be tried again with the same request.</exception>
     public bool TryTake(NinePRequest request)

@@ -18,6 +18,7 @@ public sealed class VirtioRng(IDmaMemory memory) : VirtioDevice(
     // Owned by the thread that calls Serve, one at a time.
     private readonly DescriptorChain _chain = new();
     private readonly byte[] _bytes = new byte[MostBytes];
+    private WorkBound _bound;
     private bool _holds;
 
     public override string Name => "virtio-rng";
@@ -26,14 +27,17 @@ public sealed class VirtioRng(IDmaMemory memory) : VirtioDevice(
 
     protected override Span<byte> Configuration => [];
 
-    /// <summary>Fills all buffers that the driver has made available, and interrupts it. One caller at a time.</summary>
+    /// <summary>Fills buffers that the driver has made available, and interrupts it. One caller at a time.</summary>
+    /// <returns>Whether there may be more to do.</returns>
     /// <exception cref="MissingPageException">A page has not arrived; to be called again.</exception>
-    public void Serve()
+    public bool Serve()
     {
+        _bound.Begin();
         do
         {
-            while (_holds || TryTake(Requests, _chain))
+            while (!_bound.IsReached && (_holds || TryTake(Requests, _chain)))
             {
+                _bound.SpendChain();
                 _holds = true;
                 uint written = Fill();
                 Give(Requests, _chain, written);
@@ -42,7 +46,8 @@ public sealed class VirtioRng(IDmaMemory memory) : VirtioDevice(
 
             Interrupt(Requests);
         }
-        while (AllowNotifications(Requests));
+        while (!_bound.IsReached && AllowNotifications(Requests));
+        return _bound.IsReached;
     }
 
     /// <summary>Power-on state. A buffer whose page has not arrived is given back as it is.</summary>

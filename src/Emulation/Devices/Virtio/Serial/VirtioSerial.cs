@@ -33,6 +33,7 @@ public sealed class VirtioSerial : VirtioDevice
     private readonly Queue<byte[]> _control = [];
     private readonly Held _controlOut = new();
     private readonly Held _controlIn = new();
+    private WorkBound _bound;
 
     public VirtioSerial(IDmaMemory memory, VirtioSerialConfig config)
         : base(memory, FeaturesOf(config), [.. SizesOf(config.PortCount)])
@@ -85,7 +86,12 @@ public sealed class VirtioSerial : VirtioDevice
     /// <summary>The ports that there are. Any thread.</summary>
     public IEnumerable<SerialPortConfig> PresentPorts => _ports.Select(p => p.Config);
 
+    /// <summary>The ports, and whether a program of the guest has each open. Any thread.</summary>
+    public IReadOnlyList<(SerialPortConfig Port, bool IsGuestOpen)> PortStates => [.. _ports.Select(p => (p.Config, p.IsGuestOpen))];
+
     protected override Span<byte> Configuration => _space;
+
+    protected override IReadOnlyList<(string Name, object Value)> OwnProperties => [("max_ports", _config.PortCount)];
 
     /// <summary>Adds a port while the device works, and tells the driver. By whoever calls <see cref="Serve"/>.</summary>
     /// <returns>Why it cannot be added, in QEMU's words; null where it was.</returns>
@@ -129,8 +135,9 @@ public sealed class VirtioSerial : VirtioDevice
     /// Moves what can be moved, and interrupts for it. What waits for room at the host's end goes on when <see cref="PortLink.Connect"/>
     /// tells of it.
     /// </summary>
+    /// <returns>Whether there may be more to do.</returns>
     /// <exception cref="MissingPageException">A page has not arrived; to be called again.</exception>
-    public void Serve()
+    public bool Serve()
     {
         if (IsResetting)
         {
@@ -138,18 +145,27 @@ public sealed class VirtioSerial : VirtioDevice
         }
 
         SeeReset();
+        _bound.Begin();
         while (TakeControl() | GiveControl())
         {
         }
 
+        // A port that has much to do takes nothing from the others.
+        bool more = _bound.IsReached;
         foreach (Port port in _ports)
         {
+            _bound.Begin();
             SendOutput(port);
+            more |= _bound.IsReached;
+            _bound.Begin();
             GiveInput(port);
+            more |= _bound.IsReached;
             TellHost(port);
         }
 
+        _bound.Begin();
         _ = GiveControl();
+        return more || _bound.IsReached;
     }
 
     /// <summary>Power-on state. What was taken goes back to nobody.</summary>
@@ -327,9 +343,10 @@ public sealed class VirtioSerial : VirtioDevice
         bool any = false;
         do
         {
-            while (QueueCount > ControlOut && _control.Count < MostControl && Next(ControlOut, _controlOut))
+            while (MayTakeControl && Next(ControlOut, _controlOut))
             {
                 SeeReset();
+                _bound.SpendChain();
 
                 // A message that is too short says nothing.
                 DescriptorChain chain = _controlOut.Chain;
@@ -347,9 +364,11 @@ public sealed class VirtioSerial : VirtioDevice
                 any = true;
             }
         }
-        while (QueueCount > ControlOut && _control.Count < MostControl && AllowNotifications(ControlOut));
+        while (MayTakeControl && AllowNotifications(ControlOut));
         return any;
     }
+
+    private bool MayTakeControl => QueueCount > ControlOut && _control.Count < MostControl && !_bound.IsReached;
 
     // What the driver says (5.3.6.2).
     private void Control(uint number, ushort what, ushort value)
@@ -430,8 +449,10 @@ public sealed class VirtioSerial : VirtioDevice
     private bool GiveControl()
     {
         bool any = false;
-        while (_control.TryPeek(out byte[]? message) && Next(ControlIn, _controlIn))
+        while (!_bound.IsReached && _control.TryPeek(out byte[]? message) && Next(ControlIn, _controlIn))
         {
+            _bound.SpendChain();
+
             // A buffer that is too small gets nothing (QEMU).
             bool fits = _controlIn.Chain.WritableLength >= (ulong)message.Length;
             if (fits && !_controlIn.Chain.TryWrite(Memory, message))
@@ -445,7 +466,7 @@ public sealed class VirtioSerial : VirtioDevice
             any = true;
         }
 
-        if (_control.Count > 0 && !_controlIn.Is && AllowNotifications(ControlIn))
+        if (!_bound.IsReached && _control.Count > 0 && !_controlIn.Is && AllowNotifications(ControlIn))
         {
             any = true;
         }
@@ -460,11 +481,17 @@ public sealed class VirtioSerial : VirtioDevice
         int queue = QueueOut(port.Number);
         do
         {
-            while (HasQueue(queue) && Next(queue, port.Output))
+            while (!_bound.IsReached && HasQueue(queue) && Next(queue, port.Output))
             {
                 Held held = port.Output;
+                _bound.SpendChain();
                 while (held.Done < held.Chain.ReadableLength)
                 {
+                    if (_bound.IsReached)
+                    {
+                        return;
+                    }
+
                     int room = Math.Min(port.Config.Link.OutputRoom, PieceSize);
                     int count = (int)Math.Min((ulong)room, held.Chain.ReadableLength - held.Done);
                     if (count == 0)
@@ -480,13 +507,14 @@ public sealed class VirtioSerial : VirtioDevice
 
                     port.Config.Link.Send(_piece.AsSpan(0, count));
                     held.Done += (ulong)count;
+                    _bound.Spend(count);
                 }
 
                 GiveBack(queue, held, 0);
                 Interrupt(queue);
             }
         }
-        while (HasQueue(queue) && AllowNotifications(queue));
+        while (!_bound.IsReached && HasQueue(queue) && AllowNotifications(queue));
     }
 
     // Input waits until a program of the guest has the port open; without ports there is none to open.
@@ -496,8 +524,8 @@ public sealed class VirtioSerial : VirtioDevice
         bool given = false;
         do
         {
-            while (HasQueue(queue) && (port.IsGuestOpen || !Negotiated(ManyPorts)) && port.Config.Link.Peek(_piece) is var count
-                && count > 0 && Next(queue, port.Input))
+            while (!_bound.IsReached && HasQueue(queue) && TakesInput(port) && port.Config.Link.Peek(_piece) is var count && count > 0
+                && Next(queue, port.Input))
             {
                 count = (int)Math.Min((ulong)count, port.Input.Chain.WritableLength);
                 if (!port.Input.Chain.TryWrite(Memory, _piece.AsSpan(0, count)))
@@ -508,6 +536,7 @@ public sealed class VirtioSerial : VirtioDevice
 
                 GiveBack(queue, port.Input, (uint)count);
                 port.Config.Link.Take(count);
+                _bound.SpendChain();
                 given = true;
             }
 
@@ -516,7 +545,9 @@ public sealed class VirtioSerial : VirtioDevice
                 Interrupt(queue);
             }
         }
-        while (HasQueue(queue) && port.Config.Link.Peek(_piece.AsSpan(0, 1)) > 0 && (port.IsGuestOpen || !Negotiated(ManyPorts))
+        while (!_bound.IsReached && HasQueue(queue) && port.Config.Link.Peek(_piece.AsSpan(0, 1)) > 0 && TakesInput(port)
             && AllowNotifications(queue));
     }
+
+    private bool TakesInput(Port port) => port.IsGuestOpen || !Negotiated(ManyPorts);
 }

@@ -24,7 +24,7 @@ public sealed class VirtioVsock : VirtioDevice
     private readonly DescriptorChain _chain = new();
 
     public VirtioVsock(IDmaMemory memory, VirtioVsockConfig config)
-        : base(memory, StreamSockets | (ulong)config.Rings, [QueueSize, QueueSize, QueueSize])
+        : base(memory, StreamSockets | (config.HasMessages ? MessageSockets : 0) | (ulong)config.Rings, [QueueSize, QueueSize, QueueSize])
     {
         Config = config;
         BinaryPrimitives.WriteUInt64LittleEndian(_space, config.GuestCid);
@@ -36,7 +36,13 @@ public sealed class VirtioVsock : VirtioDevice
 
     public VirtioVsockConfig Config { get; }
 
+    /// <summary>Whether the driver knows connections of messages. Any thread.</summary>
+    public bool HasMessages => Negotiated(MessageSockets);
+
     protected override Span<byte> Configuration => _space;
+
+    protected override IReadOnlyList<(string Name, object Value)> OwnProperties =>
+        [("guest-cid", (long)Config.GuestCid), ("uds_path", Config.Path), ("seqpacket", Config.HasMessages)];
 
     /// <summary>Whether, since this was last asked, the driver has reset the device or a state was loaded: no connection is left.</summary>
     public bool TakeConnectionsLost() => Interlocked.Exchange(ref _connectionsLost, 0) != 0;
@@ -93,7 +99,7 @@ public sealed class VirtioVsock : VirtioDevice
             }
 
             int part = (int)Math.Min((ulong)(packet.Count - from), _chain.WritableLength - HeaderSize);
-            packet.SetLength(part);
+            packet.SetPart(from, part);
             if (!TryScatter(packet.Header, packet.Data.Slice(from, part)))
             {
                 Fail("a buffer that is not RAM");
@@ -208,6 +214,15 @@ public sealed record VirtioVsockConfig(string Id, uint GuestCid, string Path) : 
     public const uint LargestCid = 0xFFFF_FFFE;
 
     public override string TypeName => "virtio-vsock";
+
+    /// <summary>Whether it offers connections of messages (<c>seqpacket=</c>).</summary>
+    public bool HasMessages { get; init; } = true;
+
+    /// <summary>Of the Unix socket at which programs of the host connect for messages.</summary>
+    public string MessagePath => Path + MessageSuffix;
+
+    /// <summary>What is behind <see cref="Path"/> there.</summary>
+    public const string MessageSuffix = "_seqpacket";
 
     /// <summary>What rings it offers.</summary>
     public VirtioFeatures Rings { get; init; } = VirtioFeatures.IndirectDescriptors | VirtioFeatures.EventIndex;

@@ -10,7 +10,9 @@ namespace Vmm.Emulation.Devices.Virtio.Vsock;
 /// <summary>
 /// The connections of a socket device with the host's programs, by Unix sockets, as Firecracker and Cloud Hypervisor have it. The guest
 /// connects to port P of the host: so does this to <c>PATH_P</c>. A program of the host connects to <c>PATH</c>, and says
-/// <c>CONNECT P</c> and a line end: when the guest's port P has taken the connection, it is told <c>OK</c> and a port of the host.
+/// <c>CONNECT P</c> and a line end: when the guest's port P has taken the connection, it is told <c>OK</c> and a port of the host. For
+/// messages (SOCK_SEQPACKET) a program connects to <see cref="VirtioVsockConfig.MessagePath"/>, and what it says and hears first are one
+/// message each; what the guest connects to is a Unix socket of that type.
 /// <para>
 /// The device's one thread calls it, and nothing here waits. What the guest may make it keep is bounded: connections, bytes of each that
 /// wait (<see cref="VsockConnection.BufferSize"/>), and answers, without room for which no more packets are taken.
@@ -35,13 +37,15 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
     // The same, in the order in which they are looked at: each in its turn.
     private readonly List<VsockConnection> _turns = [];
     private readonly List<Caller> _callers = [];
-    private readonly Queue<(uint Guest, uint Host)> _answers = [];
+    private readonly Queue<VsockEnds> _answers = [];
+
     // Of the queues to the driver and from it: whether the driver is to be interrupted.
     private readonly bool[] _interrupts = new bool[2];
     private readonly VsockPacket _taken = new();
     private readonly VsockPacket _given = new();
 
-    private Socket? _listener;
+    // Where programs of the host connect; none while another process has the guest.
+    private readonly List<(VsockType Type, Socket Socket)> _listeners = [];
     private uint _nextHostPort = FirstHostPort;
     private int _turn;
 
@@ -50,8 +54,10 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
     private bool _lacksBuffers;
 
     /// <summary>A program of the host, and what it has said so far.</summary>
-    private sealed class Caller(Socket socket)
+    private sealed class Caller(VsockType type, Socket socket)
     {
+        public VsockType Type => type;
+
         public Socket Socket => socket;
 
         public StringBuilder Said { get; } = new();
@@ -61,38 +67,26 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
     /// <returns>Why they cannot, as one line; null if they can.</returns>
     public string? Claim()
     {
-        if (_listener != null)
+        if (_listeners.Count > 0)
         {
             return null;
         }
 
-        var listener = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        try
-        {
-            File.Delete(device.Config.Path);
-            listener.Bind(new UnixDomainSocketEndPoint(device.Config.Path));
-            listener.Listen(MostCallers);
-            listener.Blocking = false;
-            _listener = listener;
-            return null;
-        }
-        catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException)
-        {
-            listener.Dispose();
-            return $"virtio-vsock: can't listen at {device.Config.Path}: {e.Message}";
-        }
+        string? problem = Listen(VsockType.Stream, device.Config.Path);
+        return problem == null && device.Config.HasMessages ? Listen(VsockType.Messages, device.Config.MessagePath) : problem;
     }
 
     /// <summary>Another process is to have the guest: no connection goes along, and programs of the host connect there.</summary>
     public void Release()
     {
         Drop();
-        if (_listener != null)
+        foreach ((VsockType type, Socket listener) in _listeners)
         {
-            _listener.Dispose();
-            _listener = null;
-            File.Delete(device.Config.Path);
+            listener.Dispose();
+            File.Delete(type == VsockType.Stream ? device.Config.Path : device.Config.MessagePath);
         }
+
+        _listeners.Clear();
     }
 
     /// <summary>All connections end, without a word to the guest.</summary>
@@ -112,9 +106,12 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
     /// <summary>Says what is waited for beside the driver.</summary>
     public void AddTo(NetPoll poll)
     {
-        if (_listener != null && HasRoom)
+        foreach ((_, Socket listener) in _listeners)
         {
-            poll.Add(_listener.SafeHandle, read: true, write: false);
+            if (HasRoom)
+            {
+                poll.Add(listener.SafeHandle, read: true, write: false);
+            }
         }
 
         foreach (Caller caller in _callers)
@@ -153,7 +150,7 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
 
         Interrupt();
         device.TellReset();
-        Accept();
+        _listeners.ForEach(l => Accept(l.Type, l.Socket));
         for (int i = _callers.Count - 1; i >= 0; i--)
         {
             Listen(_callers[i]);
@@ -175,15 +172,39 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
 
     // ── Programs of the host ──
 
-    private void Accept()
+    private string? Listen(VsockType type, string path)
     {
-        while (_listener != null && HasRoom && _listener.Poll(0, SelectMode.SelectRead))
+        Socket listener = NewSocket(type);
+        try
+        {
+            File.Delete(path);
+            listener.Bind(new UnixDomainSocketEndPoint(path));
+            listener.Listen(MostCallers);
+            _listeners.Add((type, listener));
+            return null;
+        }
+        catch (Exception e) when (e is SocketException or IOException or UnauthorizedAccessException)
+        {
+            listener.Dispose();
+            return $"virtio-vsock: can't listen at {path}: {e.Message}";
+        }
+    }
+
+    private static Socket NewSocket(VsockType type) => new(
+        AddressFamily.Unix, type == VsockType.Stream ? SocketType.Stream : SocketType.Seqpacket, ProtocolType.Unspecified)
+    {
+        Blocking = false,
+    };
+
+    private void Accept(VsockType type, Socket listener)
+    {
+        while (HasRoom && listener.Poll(0, SelectMode.SelectRead))
         {
             try
             {
-                Socket socket = _listener.Accept();
+                Socket socket = listener.Accept();
                 socket.Blocking = false;
-                _callers.Add(new Caller(socket));
+                _callers.Add(new Caller(type, socket));
             }
             catch (SocketException)
             {
@@ -193,13 +214,13 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
         }
     }
 
-    // A byte at a time: what follows the line is the guest's.
+    // Of bytes one at a time, for what follows the line is the guest's; of messages one, whose line end may be left out.
     private void Listen(Caller caller)
     {
-        Span<byte> one = stackalloc byte[1];
+        Span<byte> said = stackalloc byte[caller.Type == VsockType.Stream ? 1 : LongestCall];
         while (true)
         {
-            int count = caller.Socket.Receive(one, SocketFlags.None, out SocketError error);
+            int count = caller.Socket.Receive(said, SocketFlags.None, out SocketError error);
             if (error == SocketError.WouldBlock)
             {
                 return;
@@ -210,30 +231,39 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
                 break;
             }
 
-            if (one[0] != '\n')
+            bool ends = said[count - 1] == '\n';
+            caller.Said.Append(Encoding.Latin1.GetString(said[..(ends ? count - 1 : count)]));
+            if (ends || caller.Type == VsockType.Messages)
             {
-                caller.Said.Append((char)one[0]);
-                continue;
-            }
-
-            string[] words = caller.Said.ToString().Split(' ');
-            if (words is ["CONNECT", var text] && uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint port))
-            {
-                _callers.Remove(caller);
-                while (_connections.ContainsKey((port, _nextHostPort)))
+                if (TryCall(caller))
                 {
-                    _nextHostPort++;
+                    return;
                 }
 
-                Add(new VsockConnection(port, _nextHostPort++, caller.Socket, isEstablished: false));
-                return;
+                break;
             }
-
-            break;
         }
 
         _callers.Remove(caller);
         caller.Socket.Dispose();
+    }
+
+    private bool TryCall(Caller caller)
+    {
+        string[] words = caller.Said.ToString().Split(' ');
+        if (words is not ["CONNECT", var text] || !uint.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out uint port))
+        {
+            return false;
+        }
+
+        _callers.Remove(caller);
+        while (_connections.ContainsKey((port, _nextHostPort)))
+        {
+            _nextHostPort++;
+        }
+
+        Add(new VsockConnection(new VsockEnds(port, _nextHostPort++, caller.Type), caller.Socket, isEstablished: false));
+        return true;
     }
 
     private void Flush(VsockConnection connection)
@@ -269,12 +299,20 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
 
     private void Handle(VsockPacket packet)
     {
-        (uint Guest, uint Host) ports = (packet.FromPort, packet.ToPort);
-        VsockConnection? connection = _connections.GetValueOrDefault(ports);
-        bool isOurs = packet.IsStream && packet.To == HostCid;
+        // What is of a type that there is not is answered as the one that there always is.
+        bool isKnown = packet.Type == VsockType.Stream || (packet.Type == VsockType.Messages && device.HasMessages);
+        var ends = new VsockEnds(packet.FromPort, packet.ToPort, packet.Type == VsockType.Messages ? VsockType.Messages : VsockType.Stream);
+        bool isOurs = isKnown && packet.To == HostCid;
+        VsockConnection? connection = isOurs ? _connections.GetValueOrDefault((ends.GuestPort, ends.HostPort)) : null;
+        if (connection?.Ends.Type != ends.Type)
+        {
+            isOurs &= connection == null;
+            connection = null;
+        }
+
         if (packet.Operation == VsockOperation.Reset)
         {
-            if (connection != null && isOurs)
+            if (connection != null)
             {
                 Remove(connection, answers: false);
             }
@@ -282,11 +320,11 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
             return;
         }
 
-        if (!isOurs || connection == null)
+        if (connection == null)
         {
-            if (!isOurs || packet.Operation != VsockOperation.Request || !TryConnect(packet))
+            if (!isOurs || packet.Operation != VsockOperation.Request || !TryConnect(packet, ends))
             {
-                _answers.Enqueue(ports);
+                _answers.Enqueue(ends);
             }
 
             return;
@@ -297,7 +335,7 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
         {
             VsockOperation.Response => TryEstablish(connection),
             VsockOperation.Data => connection.IsEstablished && (connection.GuestEnded & VsockShutdown.Send) == 0
-                && connection.TryPass(packet.Data),
+                && connection.TryPass(packet.Data, packet.EndsMessage),
             VsockOperation.CreditUpdate => true,
             VsockOperation.CreditRequest => connection.IsEstablished && AnswerCredit(connection),
             VsockOperation.Shutdown => TryEnd(connection, packet.Shutdown),
@@ -309,14 +347,14 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
         }
     }
 
-    private bool TryConnect(VsockPacket packet)
+    private bool TryConnect(VsockPacket packet, VsockEnds ends)
     {
         if (_connections.Count + _callers.Count >= MostConnections)
         {
             return false;
         }
 
-        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { Blocking = false };
+        Socket socket = NewSocket(ends.Type);
         try
         {
             socket.Connect(new UnixDomainSocketEndPoint($"{device.Config.Path}_{packet.ToPort}"));
@@ -327,7 +365,7 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
             return false;
         }
 
-        var connection = new VsockConnection(packet.FromPort, packet.ToPort, socket, isEstablished: true);
+        var connection = new VsockConnection(ends, socket, isEstablished: true);
         connection.Learn(packet);
         Add(connection);
         return true;
@@ -341,7 +379,7 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
         }
 
         connection.IsEstablished = true;
-        byte[] answer = Encoding.ASCII.GetBytes($"OK {connection.HostPort}\n");
+        byte[] answer = Encoding.ASCII.GetBytes($"OK {connection.Ends.HostPort}\n");
         connection.Socket.Send(answer, SocketFlags.None, out SocketError error);
         return error == SocketError.Success;
     }
@@ -389,9 +427,9 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
     private bool FillNext()
     {
         _given.Count = 0;
-        if (_answers.TryDequeue(out (uint Guest, uint Host) ports))
+        if (_answers.TryDequeue(out VsockEnds ends))
         {
-            _given.SetHeader(device.Config.GuestCid, ports.Guest, ports.Host, VsockOperation.Reset, VsockShutdown.None, 0, 0);
+            _given.SetHeader(device.Config.GuestCid, ends, VsockOperation.Reset, VsockShutdown.None, 0, 0);
             _givenTo = 0;
             return true;
         }
@@ -428,6 +466,11 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
             }
 
             connection.IsReady = false;
+            if (connection.IsOver)
+            {
+                Remove(connection, answers: true);
+                return FillNext();
+            }
         }
 
         if (connection.HostEnded && !connection.ToldHostEnded)
@@ -460,18 +503,18 @@ public sealed class VsockConnections(VirtioVsock device) : IDisposable
 
     private void Add(VsockConnection connection)
     {
-        _connections.Add((connection.GuestPort, connection.HostPort), connection);
+        _connections.Add((connection.Ends.GuestPort, connection.Ends.HostPort), connection);
         _turns.Add(connection);
     }
 
     private void Remove(VsockConnection connection, bool answers)
     {
-        _connections.Remove((connection.GuestPort, connection.HostPort));
+        _connections.Remove((connection.Ends.GuestPort, connection.Ends.HostPort));
         _turns.Remove(connection);
         connection.Socket.Dispose();
         if (answers)
         {
-            _answers.Enqueue((connection.GuestPort, connection.HostPort));
+            _answers.Enqueue(connection.Ends);
         }
     }
 }

@@ -22,13 +22,27 @@ public enum VsockShutdown
     Send = 2,
 }
 
+/// <summary>What a connection carries.</summary>
+public enum VsockType : ushort
+{
+    /// <summary>Bytes (SOCK_STREAM).</summary>
+    Stream = 1,
+
+    /// <summary>Messages, each of which arrives as a whole (SOCK_SEQPACKET).</summary>
+    Messages = 2,
+}
+
 /// <summary>Numbers of the socket device (Virtual I/O Device 1.2, section 5.10).</summary>
 internal static class VsockSpec
 {
     /// <summary>VIRTIO_VSOCK_F_STREAM.</summary>
     public const ulong StreamSockets = 1;
 
-    public const ushort TypeStream = 1;
+    /// <summary>VIRTIO_VSOCK_F_SEQPACKET.</summary>
+    public const ulong MessageSockets = 2;
+
+    /// <summary>A flag of data: a message ends with them (VIRTIO_VSOCK_SEQ_EOM).</summary>
+    public const uint EndOfMessage = 1;
 
     /// <summary>The context identifier of the host.</summary>
     public const ulong HostCid = 2;
