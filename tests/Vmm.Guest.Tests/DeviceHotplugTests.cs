@@ -101,6 +101,42 @@ public sealed class DeviceHotplugTests : IDisposable
         config.Netdevs.Dispose();
     }
 
+    /// <summary>Sockets come while the guest runs: whoever connects is there with the device, and gone with it.</summary>
+    [Fact]
+    public async Task Sockets_come_and_go()
+    {
+        string path = Path.Combine(_folder.FullName, "v");
+        using var server = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        server.Bind(new UnixDomainSocketEndPoint($"{path}_52"));
+        server.Listen(1);
+        (MachineOptions options, MachineConfig config) = await MachineAsync("-device", "pcie-root-port,id=rp1,chassis=1");
+        using var devices = new DeviceMaker(options, config);
+        await using ShellVm vm = await ShellVm.StartAsync(config, devices: devices);
+        await vm.AwaitShellAsync();
+        await vm.Shell.RunAsync("for m in vsock vmw_vsock_virtio_transport_common vmw_vsock_virtio_transport; do insmod /$m.ko; done");
+        for (int round = 0; round < 2; round++)
+        {
+            Assert.Equal("done", await vm.HotplugAsync($"device_add virtio-vsock-pci,guest-cid=5,uds_path={path},id=s,bus=rp1"));
+            Assert.True(File.Exists(path));
+            vm.Shell.Type("until echo hello | /vsock connect 52 2>/dev/null; do sleep 0.1; done");
+            using (Socket host = await server.AcceptAsync().WaitAsync(Vmm.Tests.Patience.Limit))
+            {
+                byte[] got = new byte[100];
+                Assert.Equal(6, await host.ReceiveAsync(got).WaitAsync(Vmm.Tests.Patience.Limit));
+            }
+
+            await vm.Shell.PromptAsync();
+            await vm.Shell.RunAsync("sleep 1000 | /vsock connect 52 2> /dev/null &");
+            using Socket held = await server.AcceptAsync().WaitAsync(Vmm.Tests.Patience.Limit);
+            Assert.Equal("done", await vm.HotplugAsync("device_del s"));
+            Assert.Equal(0, await held.ReceiveAsync(new byte[1]).WaitAsync(Vmm.Tests.Patience.Limit));
+            Assert.False(File.Exists(path));
+            Assert.False(File.Exists($"{path}_seqpacket"));
+        }
+
+        await vm.PowerOffAsync();
+    }
+
     /// <summary>A machine goes on from a state only with the devices that were plugged; they can then leave as before.</summary>
     [Fact]
     public async Task Saved_and_moved_guest_has_what_was_plugged()
@@ -141,7 +177,10 @@ public sealed class DeviceHotplugTests : IDisposable
     {
         GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
         byte[] initramfs =
-            [.. await File.ReadAllBytesAsync(files.Initramfs), .. TestPackages.NetModules, .. TestPackages.VirtioModules];
+        [
+            .. await File.ReadAllBytesAsync(files.Initramfs), .. TestPackages.NetModules, .. TestPackages.VirtioModules,
+            .. TestPackages.VsockModules, .. TestGuest.BuildGuestProgram("vsock"),
+        ];
         MachineOptions options = CommandLine.Parse(["-smp", "2", "-kernel", files.Kernel, .. devices]).Machine;
         MachineConfig made = options.ToConfig();
         return (options, new MachineConfig(CpuModel.Find("max")!, 2, new CpuTopology(1, 1, 2, 1), 300 << 20,

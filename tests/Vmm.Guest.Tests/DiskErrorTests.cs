@@ -35,8 +35,7 @@ public sealed class DiskErrorTests : IDisposable
         await using (ShellVm vm = await ShellVm.StartAsync(config))
         {
             Channel<BlockIoFailed> errors = ErrorsOf(vm);
-            await vm.AwaitShellAsync();
-            Assert.Equal("", await vm.Shell.RunAsync(DiskFolder.Mount));
+            await DiskFolder.MountAsync(vm);
             vm.Shell.Type("dd if=/dev/urandom of=/m/file bs=64k count=640 2>/dev/null; sync; echo result=$?");
             for (int i = 0; i < 2; i++)
             {
@@ -53,7 +52,7 @@ public sealed class DiskErrorTests : IDisposable
             await vm.Shell.PromptAsync();
             Assert.DoesNotContain("I/O status", await vm.MonitorAsync("info block"), StringComparison.Ordinal);
             sum = await vm.Shell.RunAsync("md5sum < /m/file");
-            Assert.Equal(sum, await vm.Shell.RunAsync("echo 3 > /proc/sys/vm/drop_caches; md5sum < /m/file"));
+            Assert.Equal(sum, await DiskFolder.ReadSumAsync(vm));
             Assert.Equal("", await vm.Shell.RunAsync("umount /m"));
             await vm.PowerOffAsync();
         }
@@ -156,12 +155,11 @@ public sealed class DiskErrorTests : IDisposable
         string sum;
         await using (ShellVm vm = await ShellVm.StartAsync(here))
         {
-            await vm.AwaitShellAsync();
-            Assert.Equal("", await vm.Shell.RunAsync(DiskFolder.Mount));
+            await DiskFolder.MountAsync(vm);
             string elsewhere = _folder.PathOf("elsewhere");
             File.Move(image, elsewhere);
             Assert.Equal("", await vm.Shell.RunAsync("dd if=/dev/urandom of=/m/file bs=64k count=100 2>/dev/null; sync"));
-            sum = await vm.Shell.RunAsync("echo 3 > /proc/sys/vm/drop_caches; md5sum < /m/file");
+            sum = await DiskFolder.ReadSumAsync(vm);
             var notices = Channel.CreateUnbounded<string>();
             var stopped = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
             await using ShellVm moved = await vm.MoveAsync(there, message =>
@@ -181,7 +179,7 @@ public sealed class DiskErrorTests : IDisposable
             Assert.Contains("[not inserted]", await moved.MonitorAsync("info block"), StringComparison.Ordinal);
             File.Move(elsewhere, image);
             Assert.Equal("", await moved.MonitorAsync("cont"));
-            Assert.Equal(sum, await moved.Shell.RunAsync("echo 3 > /proc/sys/vm/drop_caches; md5sum < /m/file"));
+            Assert.Equal(sum, await DiskFolder.ReadSumAsync(moved));
             Assert.Equal("", await moved.Shell.RunAsync("umount /m"));
             await moved.PowerOffAsync();
         }
@@ -201,8 +199,7 @@ public sealed class DiskErrorTests : IDisposable
         string sum;
         await using (ShellVm vm = await ShellVm.StartAsync(config))
         {
-            await vm.AwaitShellAsync();
-            Assert.Equal("", await vm.Shell.RunAsync(DiskFolder.Mount));
+            await DiskFolder.MountAsync(vm);
 
             // At these limits it would take the rest of the day.
             Assert.Equal("", await vm.MonitorAsync("block_set_io_throttle d0 1000 0 0 0 0 0"));
@@ -224,7 +221,7 @@ public sealed class DiskErrorTests : IDisposable
             Assert.Equal("", await vm.MonitorAsync("block_set_io_throttle d0 0 0 0 0 0 0"));
             Assert.StartsWith("done", await vm.Shell.RunAsync("while [ ! -e /done ]; do sleep 0.2; done; cat /done"),
                 StringComparison.Ordinal);
-            sum = await vm.Shell.RunAsync("echo 3 > /proc/sys/vm/drop_caches; md5sum < /m/file");
+            sum = await DiskFolder.ReadSumAsync(vm);
             Assert.Equal("", await vm.Shell.RunAsync("umount /m"));
             await vm.PowerOffAsync();
         }

@@ -9,8 +9,8 @@ namespace Vmm.Guest.Tests;
 /// <summary>A folder with disk images for a guest of Debian's kernel, and Debian's tools that look at them afterwards.</summary>
 internal sealed class DiskFolder : IDisposable
 {
-    /// <summary>Makes <c>/m</c> of the first disk. The kernel has the driver of virtio on PCI built in.</summary>
-    public const string Mount = "insmod /virtio_mmio.ko; insmod /virtio_blk.ko; mkdir -p /m; mount -t ext4 /dev/vda /m";
+    // The kernel has the driver of virtio on PCI built in.
+    private const string Mount = "insmod /virtio_mmio.ko; insmod /virtio_blk.ko; mkdir -p /m; mount -t ext4 /dev/vda /m";
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vmm-disk-");
     private bool _isMounted;
@@ -94,6 +94,16 @@ internal sealed class DiskFolder : IDisposable
             PciDevices = config.PciDevices,
         };
     }
+
+    /// <summary>Finds the disk as <c>/m</c>, when a guest has booted.</summary>
+    public static async Task MountAsync(ShellVm vm)
+    {
+        await vm.AwaitShellAsync();
+        Assert.Equal("", await vm.Shell.RunAsync(Mount));
+    }
+
+    /// <summary>The checksum of <c>/m/file</c>, as it is on the disk.</summary>
+    public static Task<string> ReadSumAsync(ShellVm vm) => vm.Shell.RunAsync("echo 3 > /proc/sys/vm/drop_caches; md5sum < /m/file");
 
     public static void Close(MachineConfig config)
     {

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Security.Cryptography;
@@ -23,9 +24,13 @@ public sealed class NetTests : IDisposable
         for d in $dns; do echo nameserver $d; done > /etc/resolv.conf
         """;
 
-    private const string Start =
-        "for m in failover net_failover virtio_mmio virtio_net; do insmod /$m.ko; done; ip link set lo up; ip link set eth0 up; "
-        + "udhcpc -i eth0 -s /dhcp.sh -q -n 2>/dev/null >/dev/null; ip -4 addr show eth0 | grep -o 'inet [0-9./]*'";
+    private const string Modules =
+        "for m in failover net_failover virtio_mmio virtio_net; do insmod /$m.ko; done; ip link set lo up; ip link set eth0 up; ";
+
+    private const string Address =
+        "udhcpc -i eth0 -s /dhcp.sh -q -n 2>/dev/null >/dev/null; ip -4 addr show eth0 | grep -o 'inet [0-9./]*'";
+
+    private const string Start = Modules + Address;
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vmm-net-");
 
@@ -111,7 +116,8 @@ public sealed class NetTests : IDisposable
         server.Start();
         int port = ((IPEndPoint)server.LocalEndpoint).Port;
         int forwarded = FreePort();
-        MachineConfig config = await ConfigAsync(acpi: true, "-nic", $"user,restrict=on,hostfwd=tcp:127.0.0.1:{forwarded}-:7");
+        MachineConfig config = await ConfigAsync(acpi: true, "-nic", $"user,restrict=on,hostfwd=tcp:127.0.0.1:{forwarded}-:7,"
+            + $"guestfwd=tcp:10.0.2.100:80-tcp:127.0.0.1:{port},guestfwd=:10.0.2.100:81-cmd:sed s/hear/heard/");
         await using (ShellVm vm = await ShellVm.StartAsync(config))
         {
             await vm.AwaitShellAsync();
@@ -121,10 +127,120 @@ public sealed class NetTests : IDisposable
             Assert.False(server.Pending());
             byte[] data = Encoding.ASCII.GetBytes("let in");
             Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(data)), await ReachAsync(vm, forwarded, data));
+
+            // What leads to the host does so for each connection: a server of the host, and a program of which each has one.
+            for (int i = 0; i < 2; i++)
+            {
+                Task<string> received = ReceiveAsync(server);
+                await vm.Shell.RunAsync("echo let out | nc 10.0.2.100 80");
+                Assert.Equal(Convert.ToHexStringLower(SHA256.HashData("let out\n"u8)), await received.WaitAsync(Patience.Limit));
+                Assert.Equal($"heard {i}", (await vm.Shell.RunAsync($"echo hear {i} | nc 10.0.2.100 81")).Trim());
+            }
+
             await vm.PowerOffAsync();
         }
 
         config.Netdevs.Dispose();
+    }
+
+    /// <summary>Two devices and a network behind one hub: each has an address, and frames of any size pass.</summary>
+    [Fact]
+    public async Task Devices_share_a_network_by_a_hub()
+    {
+        byte[] data = new byte[8 << 20];
+        new Random(2).NextBytes(data);
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        int port = ((IPEndPoint)server.LocalEndpoint).Port;
+        MachineConfig config = await ConfigAsync(acpi: true, "-netdev", "user,id=n0", "-netdev", "hubport,id=h0,hubid=0,netdev=n0",
+            "-netdev", "hubport,id=h1,hubid=0", "-netdev", "hubport,id=h2,hubid=0",
+            "-device", "virtio-net-pci,netdev=h1,addr=3", "-device", "virtio-net-pci,netdev=h2,addr=4");
+        await using (ShellVm vm = await ShellVm.StartAsync(config))
+        {
+            await vm.AwaitShellAsync();
+            Assert.Equal("inet 10.0.2.15/24", (await vm.Shell.RunAsync(Start)).Trim());
+            Task sent = SendAsync(server, data);
+            Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(data)),
+                (await vm.Shell.RunAsync($"nc 10.0.2.2 {port} < /dev/null | sha256sum")).Split(' ')[0]);
+            await sent;
+            Task<string> received = ReceiveAsync(server);
+            await vm.Shell.RunAsync($"dd if=/dev/zero bs=1M count=8 2>/dev/null | nc 10.0.2.2 {port}");
+            Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(new byte[8 << 20])), await received.WaitAsync(Patience.Limit));
+            Assert.Equal("inet 10.0.2.16/24", (await vm.Shell.RunAsync(
+                "ip addr flush dev eth0; ip link set eth1 up; udhcpc -i eth1 -s /dhcp.sh -q -n 2>/dev/null >/dev/null; "
+                + "ip -4 addr show eth1 | grep -o 'inet [0-9./]*'")).Trim());
+            Assert.Contains(" 0% packet loss", await vm.Shell.RunAsync("ping -c 3 10.0.2.2"), StringComparison.Ordinal);
+            Assert.Contains("h0: index=0,type=hubport,hubid=0,peer=n0", await vm.MonitorAsync("info network"), StringComparison.Ordinal);
+            await vm.PowerOffAsync();
+        }
+
+        config.Netdevs.Dispose();
+    }
+
+    /// <summary>passt has the network (Debian's package): the guest gets an address, downloads, and finds it again after its end.</summary>
+    [Fact]
+    public async Task Guest_has_the_network_of_passt()
+    {
+        byte[] data = new byte[16 << 20];
+        new Random(3).NextBytes(data);
+        using var server = new TcpListener(IPAddress.Loopback, 0);
+        server.Start();
+        int port = ((IPEndPoint)server.LocalEndpoint).Port;
+
+        // As root passt is nobody, and makes its socket so.
+        string path = Path.Combine(_folder.FullName, "passt");
+        File.SetUnixFileMode(_folder.FullName, (UnixFileMode)0x1FF);
+        MachineConfig config = await ConfigAsync(acpi: true,
+            "-netdev", $"stream,id=n0,server=off,addr.type=unix,addr.path={path},reconnect-ms=100", "-device", "virtio-net-pci,netdev=n0");
+        await using (ShellVm vm = await ShellVm.StartAsync(config))
+        {
+            await vm.AwaitShellAsync();
+            await vm.Shell.RunAsync(Modules);
+            for (int round = 0; round < 2; round++)
+            {
+                File.Delete(path);
+                using var passt = new Passt(path);
+                await vm.Shell.RunAsync("until grep -q up /sys/class/net/eth0/operstate; do sleep 0.1; done");
+                Assert.Equal("inet 192.168.9.15/24", (await vm.Shell.RunAsync(Address)).Trim());
+                Task sent = SendAsync(server, data);
+                Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(data)),
+                    (await vm.Shell.RunAsync($"nc 192.168.9.2 {port} < /dev/null | sha256sum")).Split(' ')[0]);
+                await sent;
+                passt.Dispose();
+                await vm.Shell.RunAsync("until grep -q down /sys/class/net/eth0/operstate; do sleep 0.1; done; ip addr flush dev eth0");
+            }
+
+            await vm.PowerOffAsync();
+        }
+
+        config.Netdevs.Dispose();
+    }
+
+    // A process with a network of 192.168.9.0/24, behind whose gateway the host is.
+    private sealed class Passt : IDisposable
+    {
+        private readonly Process _process;
+
+        public Passt(string path)
+        {
+            _process = Process.Start(new ProcessStartInfo(
+                "passt", ["-f", "-4", "-s", path, "-a", "192.168.9.15", "-n", "24", "-g", "192.168.9.2", "-D", "none"])
+            {
+                RedirectStandardError = true,
+            })!;
+            _process.ErrorDataReceived += (_, _) => { };
+            _process.BeginErrorReadLine();
+        }
+
+        public void Dispose()
+        {
+            if (!_process.HasExited)
+            {
+                _process.Kill();
+            }
+
+            _process.WaitForExit();
+        }
     }
 
     /// <summary>

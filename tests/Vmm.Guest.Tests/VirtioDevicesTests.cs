@@ -1,5 +1,6 @@
 using System.Net.Sockets;
 using System.Text;
+using System.Text.Json.Nodes;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
@@ -124,6 +125,7 @@ public sealed class VirtioDevicesTests : IDisposable
 
         await SizedAsync(512);
         Assert.Equal(total, await TotalAsync());
+        await StatisticsAsync(vm, total);
         string sum = await vm.Shell.RunAsync("dd if=/dev/urandom of=/t/f bs=1M count=150 2>/dev/null; md5sum < /t/f");
         await SizedAsync(300);
         await SizedAsync(480);
@@ -171,5 +173,37 @@ public sealed class VirtioDevicesTests : IDisposable
         }
 
         return text.ToString();
+    }
+
+    // The guest tells of its memory as often as it is asked to, and of what it knows nothing the largest number stands.
+    private static async Task StatisticsAsync(ShellVm vm, long totalKibibytes)
+    {
+        const string Balloon = "/machine/peripheral-anon/device[0]";
+        async Task<JsonNode> GetAsync(string property) => JsonNode.Parse(await vm.MonitorAsync($"qom-get {Balloon} {property}"))!;
+        Assert.Equal(0, (int)await GetAsync("guest-stats-polling-interval"));
+        Assert.Equal("", await vm.MonitorAsync($"qom-set {Balloon} guest-stats-polling-interval 1"));
+        Assert.Equal(1, (int)await GetAsync("guest-stats-polling-interval"));
+        using var patience = new CancellationTokenSource(Patience.Limit);
+        JsonNode told;
+        long first = 0;
+        do
+        {
+            await Task.Delay(50, patience.Token);
+            told = await GetAsync("guest-stats");
+            first = first == 0 ? (long)told["last-update"]! : first;
+        }
+        while ((long)told["last-update"]! == first);
+
+        JsonNode stats = told["stats"]!;
+        Assert.Equal(16, stats.AsObject().Count);
+        Assert.Equal((ulong)totalKibibytes << 10, (ulong)stats["stat-total-memory"]!);
+        Assert.InRange((ulong)stats["stat-free-memory"]!, 1ul << 20, (ulong)totalKibibytes << 10);
+        Assert.InRange((ulong)stats["stat-minor-faults"]!, 1000ul, ulong.MaxValue - 1);
+        Assert.Equal("", await vm.MonitorAsync($"qom-set {Balloon} guest-stats-polling-interval 0"));
+        Assert.Contains("timer value must be greater than zero",
+            await vm.MonitorAsync($"qom-set {Balloon} guest-stats-polling-interval -1"), StringComparison.Ordinal);
+        Assert.Contains("'virtio-balloon-device.guest-stats' is not writable",
+            await vm.MonitorAsync($"qom-set {Balloon} guest-stats 1"), StringComparison.Ordinal);
+        Assert.Matches("dev: virtio-balloon-device, id \"\"\n +deflate-on-oom = (true|false)\n", await vm.MonitorAsync("info qtree"));
     }
 }

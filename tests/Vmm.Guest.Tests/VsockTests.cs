@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Devices.Virtio.Vsock;
 using Vmm.Host.Guest;
 using Vmm.Host.Options;
 
@@ -79,6 +80,63 @@ public sealed class VsockTests : IDisposable
         await moved.PowerOffAsync();
     }
 
+    /// <summary>Connections of messages (SOCK_SEQPACKET) from either side: each arrives as a whole, whatever its length.</summary>
+    [Theory]
+    [InlineData("virtio-vsock-pci")]
+    [InlineData("virtio-vsock-device,packed=on,event_idx=off")]
+    public async Task Messages_keep_their_lengths_both_ways(string device)
+    {
+        using Socket server = Listen(52, SocketType.Seqpacket);
+        await using ShellVm vm = await ShellVm.StartAsync(await ConfigAsync(device));
+        await vm.AwaitShellAsync();
+        await vm.Shell.RunAsync(Start);
+
+        // Ten times messages of 1 to 65,536 bytes.
+        string sum = (await vm.Shell.RunAsync("head -c 1310710 /dev/urandom > /tmp/data; sha256sum < /tmp/data")).Split(' ')[0];
+        Task<(string Sum, List<int> Lengths)> echo = EchoMessagesAsync(server.AcceptAsync());
+        Assert.Contains(sum, await vm.Shell.RunAsync("/vsock connect 52 messages < /tmp/data | sha256sum"), StringComparison.Ordinal);
+        AssertLengths(sum, await echo.WaitAsync(Patience.Limit));
+
+        await vm.Shell.RunAsync(
+            "/vsock listen 7 messages < /tmp/data > /tmp/back 2> /tmp/said & until grep -q listens /tmp/said; do sleep 0.1; done");
+        Socket host = await ConnectAsync("CONNECT 7", SocketType.Seqpacket);
+        byte[] answer = new byte[100];
+        int count = await host.ReceiveAsync(answer).WaitAsync(Patience.Limit);
+        Assert.Matches("^OK [0-9]+\n$", Encoding.ASCII.GetString(answer, 0, count));
+        AssertLengths(sum, await EchoMessagesAsync(Task.FromResult(host)).WaitAsync(Patience.Limit));
+        Assert.Contains(sum, await vm.Shell.RunAsync("wait $!; sha256sum < /tmp/back"), StringComparison.Ordinal);
+
+        // Where somebody listens for bytes there is nobody for messages.
+        using Socket stream = Listen(53);
+        Assert.Contains("connect: Connection reset", await vm.Shell.RunAsync("/vsock connect 53 messages"), StringComparison.Ordinal);
+        await vm.PowerOffAsync();
+    }
+
+    private static void AssertLengths(string sum, (string Sum, List<int> Lengths) got)
+    {
+        Assert.Equal(Enumerable.Range(0, 170).Select(i => 1 << (i % 17)), got.Lengths);
+        Assert.Equal(sum, got.Sum);
+    }
+
+    // Sends each message back until the other side sends no more.
+    private static async Task<(string Sum, List<int> Lengths)> EchoMessagesAsync(Task<Socket> connection)
+    {
+        using Socket host = await connection;
+        using var sum = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        byte[] buffer = new byte[1 << 17];
+        var lengths = new List<int>();
+        int count;
+        while ((count = await host.ReceiveAsync(buffer)) > 0)
+        {
+            lengths.Add(count);
+            sum.AppendData(buffer.AsSpan(0, count));
+            Assert.Equal(count, await host.SendAsync(buffer.AsMemory(0, count)));
+        }
+
+        host.Shutdown(SocketShutdown.Send);
+        return (Convert.ToHexStringLower(sum.GetHashAndReset()), lengths);
+    }
+
     // The host connects to the guest, takes what it sends and sends it back.
     private async Task CallAsync(ShellVm vm, string sum)
     {
@@ -123,18 +181,19 @@ public sealed class VsockTests : IDisposable
         return Convert.ToHexStringLower(sum.GetHashAndReset());
     }
 
-    private Socket Listen(uint port)
+    private Socket Listen(uint port, SocketType type = SocketType.Stream)
     {
-        var server = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        var server = new Socket(AddressFamily.Unix, type, ProtocolType.Unspecified);
         server.Bind(new UnixDomainSocketEndPoint($"{SocketPath}_{port}"));
         server.Listen(4);
         return server;
     }
 
-    private async Task<Socket> ConnectAsync(string call)
+    private async Task<Socket> ConnectAsync(string call, SocketType type = SocketType.Stream)
     {
-        var host = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-        await host.ConnectAsync(new UnixDomainSocketEndPoint(SocketPath));
+        var host = new Socket(AddressFamily.Unix, type, ProtocolType.Unspecified);
+        string suffix = type == SocketType.Stream ? "" : VirtioVsockConfig.MessageSuffix;
+        await host.ConnectAsync(new UnixDomainSocketEndPoint(SocketPath + suffix));
         await host.SendAsync(Encoding.ASCII.GetBytes(call));
         return host;
     }

@@ -62,8 +62,24 @@ public sealed class CommandLineTests
         "-netdev tap,id=n,br=b: br= of tap is for helper=; '-netdev bridge,br=' puts an interface into a bridge")]
     [InlineData("-netdev tap,id=n,ifname=0123456789abcdef", "-netdev tap,id=n,ifname=0123456789abcdef: '0123456789abcdef' of 'ifname' "
         + "is no name of an interface: 1 to 15 characters without '/' and spaces")]
+    [InlineData("-netdev hubport,id=n", "-netdev hubport,id=n: Parameter 'hubid' is missing")]
+    [InlineData("-netdev hubport,id=n,hubid=x", "-netdev hubport,id=n,hubid=x: Parameter 'hubid' expects a number")]
+    [InlineData("-netdev stream,id=n,server=on,addr.type=unix,addr.path=/x,reconnect-ms=5",
+        "-netdev stream,id=n,server=on,addr.type=unix,addr.path=/x,reconnect-ms=5: "
+        + "'reconnect' and 'reconnect-ms' options are incompatible with socket in server mode")]
+    [InlineData("-netdev stream,id=n,addr.type=unix,addr.path=/x,reconnect-ms=5,reconnect=1",
+        "-netdev stream,id=n,addr.type=unix,addr.path=/x,reconnect-ms=5,reconnect=1: "
+        + "'reconnect' and 'reconnect-ms' are mutually exclusive")]
+    [InlineData("-netdev stream,id=n,addr.type=unix,addr.path=/x,reconnect-ms=-1",
+        "-netdev stream,id=n,addr.type=unix,addr.path=/x,reconnect-ms=-1: "
+        + "Parameter 'reconnect-ms' expects a number from 0 to 2147483647")]
+    [InlineData("-chardev socket,id=c,path=/x,server=on,reconnect-ms=5",
+        "-chardev socket,id=c,path=/x,server=on,reconnect-ms=5: "
+        + "'reconnect' option is incompatible with socket in server listen mode")]
+    [InlineData("-netdev user,id=n,guestfwd=tcp:10.0.2.100:80",
+        "-netdev user,id=n,guestfwd=tcp:10.0.2.100:80: Invalid guest forwarding rule 'tcp:10.0.2.100:80'")]
     [InlineData("-netdev vde,id=n",
-        "-netdev vde,id=n: not supported: a netdev of type 'vde'; there are user, tap, bridge, stream, dgram, socket")]
+        "-netdev vde,id=n: not supported: a netdev of type 'vde'; there are user, tap, bridge, stream, dgram, socket, hubport")]
     [InlineData("-device vhost-vsock-pci,guest-cid=3", "-device vhost-vsock-pci,guest-cid=3: not supported: vhost-vsock-pci: there is no "
         + "vhost; give virtio-vsock-pci,guest-cid=N,uds_path=PATH")]
     [InlineData("-daemonize", "-daemonize: not supported: start it in the background with your shell or service manager")]

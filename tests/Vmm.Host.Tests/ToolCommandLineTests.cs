@@ -70,7 +70,7 @@ public sealed class ToolCommandLineTests : IDisposable
     [InlineData("buildroot", "-M virt -cpu cortex-a53 -nographic -smp 1 -kernel IMAGE -append x -netdev user,id=eth0",
         "-cpu cortex-a53: unable to find CPU model 'cortex-a53'; there are cortex-a57, cortex-a72, neoverse-n1, max, host")]
     [InlineData("buildroot", "-M virt -cpu cortex-a57 -nographic -smp 1 -kernel IMAGE -append x -netdev vde,id=eth0",
-        "-netdev vde,id=eth0: not supported: a netdev of type 'vde'; there are user, tap, bridge, stream, dgram, socket")]
+        "-netdev vde,id=eth0: not supported: a netdev of type 'vde'; there are user, tap, bridge, stream, dgram, socket, hubport")]
     [InlineData("kvm-unit-tests", "-nodefaults -machine virt -accel tcg -cpu cortex-a57 -device virtio-serial-device -device pci-testdev "
         + "-kernel IMAGE", "-device pci-testdev: 'pci-testdev' is not a valid device model name; -device help lists those there are")]
     [InlineData("a port", "-device virtserialport,chardev=a -kernel IMAGE",

@@ -17,6 +17,9 @@ public sealed unsafe partial class NetPoll : IDisposable
     private Entry[] _entries = new Entry[4];
     private int _count;
 
+    // Milliseconds that the next wait has at most; -1 for no end.
+    private int _most = -1;
+
     // 1 from a wake until the thread has seen it: further ones cost no call of the host.
     private int _woken;
 
@@ -37,7 +40,10 @@ public sealed unsafe partial class NetPoll : IDisposable
     }
 
     /// <summary>Nothing is waited for but a wake.</summary>
-    public void Clear() => _count = 0;
+    public void Clear() => (_count, _most) = (0, -1);
+
+    /// <summary>The next wait ends after so many milliseconds at the latest.</summary>
+    public void WaitAtMost(int milliseconds) => _most = _most < 0 ? milliseconds : Math.Min(_most, milliseconds);
 
     /// <summary>Waits for a descriptor, too, which stays open meanwhile.</summary>
     /// <returns>Its number, for <see cref="IsReady"/>.</returns>
@@ -63,6 +69,7 @@ public sealed unsafe partial class NetPoll : IDisposable
     /// <param name="milliseconds">At most so long; -1 for no end.</param>
     public void Wait(int milliseconds)
     {
+        milliseconds = _most >= 0 && (milliseconds < 0 || _most < milliseconds) ? _most : milliseconds;
         _entries[_count] = new Entry { Descriptor = (int)_event.DangerousGetHandle(), Events = In };
 
         // SAFETY: the entries are as many as they are said to be.

@@ -5,6 +5,7 @@ public sealed class NetdevTable : IDisposable
 {
     private readonly Lock _lock = new();
     private readonly List<Netdev> _netdevs = [];
+    private readonly Dictionary<int, HubNetdev.Hub> _hubs = [];
 
     public IReadOnlyList<Netdev> All
     {
@@ -27,6 +28,7 @@ public sealed class NetdevTable : IDisposable
     }
 
     /// <summary>Adds a backend; false where there is one of its name.</summary>
+    /// <exception cref="NetException">It is a port of a hub, and cannot be connected: one line. The table is as it was.</exception>
     public bool TryAdd(Netdev netdev)
     {
         lock (_lock)
@@ -34,6 +36,13 @@ public sealed class NetdevTable : IDisposable
             if (_netdevs.Exists(n => n.Id == netdev.Id))
             {
                 return false;
+            }
+
+            if (netdev is HubNetdev port)
+            {
+                HubNetdev.Hub hub = _hubs.GetValueOrDefault(port.Number) ?? new HubNetdev.Hub();
+                port.Join(this, hub);
+                _hubs[port.Number] = hub;
             }
 
             _netdevs.Add(netdev);
@@ -48,6 +57,7 @@ public sealed class NetdevTable : IDisposable
         {
             Netdev? netdev = _netdevs.Find(n => n.Id == id);
             _netdevs.RemoveAll(n => n == netdev);
+            (netdev as HubNetdev)?.Leave();
             return netdev;
         }
     }
@@ -55,7 +65,8 @@ public sealed class NetdevTable : IDisposable
     /// <summary>Ends all of them, after the machine.</summary>
     public void Dispose()
     {
-        foreach (Netdev netdev in All)
+        // A port uses its backend until it has ended.
+        foreach (Netdev netdev in All.OrderBy(n => n is HubNetdev ? 0 : 1))
         {
             netdev.Dispose();
         }

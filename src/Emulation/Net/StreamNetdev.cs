@@ -7,7 +7,7 @@ namespace Vmm.Emulation.Net;
 /// <summary>
 /// A link over a connection (<c>-netdev stream</c>, and <c>socket</c> with <c>listen=</c> or <c>connect=</c>): each frame behind 32 bits of
 /// its length, the high byte first, as QEMU and passt have it. The guest has a link while there is a connection; a server waits for the
-/// next one when it has ended.
+/// next one when it has ended, and so does a client with <see cref="ReconnectMs"/>.
 /// </summary>
 /// <param name="type">The name of the type that was asked for.</param>
 /// <param name="address">Of this side for a server, of the other one for a client.</param>
@@ -26,8 +26,17 @@ public sealed class StreamNetdev(string id, string type, EndPoint address, bool 
     private int _outputEnd;
     private Socket? _listener;
 
+    // Of a client that connects again: the connection under way, and when the next attempt is made (Environment.TickCount64).
+    private Socket? _connecting;
+    private long _nextAttempt;
+
     // Written by the thread; others look whether there is one.
     private volatile Socket? _link;
+
+    /// <summary>
+    /// <c>reconnect-ms=</c>: a client whose connection has ended, or cannot be made, tries again so much later; 0 for never.
+    /// </summary>
+    public int ReconnectMs { get; init; }
 
     public override string Type => type;
 
@@ -45,6 +54,12 @@ public sealed class StreamNetdev(string id, string type, EndPoint address, bool 
                 RemoveLeftOver();
                 _listener.Bind(address);
                 _listener.Listen(1);
+                return;
+            }
+
+            if (ReconnectMs > 0)
+            {
+                TryConnect();
                 return;
             }
 
@@ -70,6 +85,14 @@ public sealed class StreamNetdev(string id, string type, EndPoint address, bool 
         {
             poll.Add(_listener.SafeHandle, read: true, write: false);
         }
+        else if (_link == null && _connecting != null)
+        {
+            poll.Add(_connecting.SafeHandle, read: false, write: true);
+        }
+        else if (_link == null && ReconnectMs > 0)
+        {
+            poll.WaitAtMost((int)Math.Max(0, _nextAttempt - Environment.TickCount64));
+        }
     }
 
     public override void Work()
@@ -85,6 +108,10 @@ public sealed class StreamNetdev(string id, string type, EndPoint address, bool 
             {
                 // Whoever came has gone.
             }
+        }
+        else if (_link == null && ReconnectMs > 0)
+        {
+            GoOnConnecting();
         }
     }
 
@@ -152,10 +179,58 @@ public sealed class StreamNetdev(string id, string type, EndPoint address, bool 
     public override void Dispose()
     {
         End();
+        _connecting?.Dispose();
         _listener?.Dispose();
         RemoveLeftOver();
         base.Dispose();
     }
+
+    private void GoOnConnecting()
+    {
+        if (_connecting is not { } socket)
+        {
+            if (Environment.TickCount64 >= _nextAttempt)
+            {
+                TryConnect();
+            }
+        }
+        else if (socket.Poll(0, SelectMode.SelectWrite) || socket.Poll(0, SelectMode.SelectError))
+        {
+            _connecting = null;
+            if (socket.GetSocketOption(SocketOptionLevel.Socket, SocketOptionName.Error) is (int)SocketError.Success)
+            {
+                Begin(socket);
+            }
+            else
+            {
+                socket.Dispose();
+                TryLater();
+            }
+        }
+    }
+
+    // Nothing here waits: a connection that takes its time is waited for like frames.
+    private void TryConnect()
+    {
+        Socket socket = Make();
+        socket.Blocking = false;
+        try
+        {
+            socket.Connect(address);
+            Begin(socket);
+        }
+        catch (SocketException e) when (e.SocketErrorCode is SocketError.WouldBlock or SocketError.InProgress)
+        {
+            _connecting = socket;
+        }
+        catch (SocketException)
+        {
+            socket.Dispose();
+            TryLater();
+        }
+    }
+
+    private void TryLater() => _nextAttempt = Environment.TickCount64 + ReconnectMs;
 
     private Socket Make() => new(
         address.AddressFamily, SocketType.Stream, address is UnixDomainSocketEndPoint ? ProtocolType.Unspecified : ProtocolType.Tcp);
@@ -185,6 +260,7 @@ public sealed class StreamNetdev(string id, string type, EndPoint address, bool 
     {
         _link?.Dispose();
         _link = null;
+        TryLater();
         (_inputStart, _inputEnd, _outputStart, _outputEnd) = (0, 0, 0, 0);
     }
 

@@ -30,7 +30,7 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
         + "tcp:[HOST]:PORT[,server=on][,wait=off] or chardev:ID";
 
     public const string ChardevSyntax =
-        "socket,id=ID,path=PATH|port=PORT[,host=HOST][,server=on][,wait=off], stdio,id=ID[,mux=on], null,id=ID or "
+        "socket,id=ID,path=PATH|port=PORT[,host=HOST][,server=on][,wait=off][,reconnect-ms=N], stdio,id=ID[,mux=on], null,id=ID or "
             + "file,id=ID,path=FILE[,append=on]";
 
     public const string ControlSyntax = "unix:PATH";
@@ -45,8 +45,8 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
         "ringbuf", "mux", "hub", "testdev", "wctablet", "spicevmc", "spiceport", "qemu-vdagent", "dbus", "stream",
     ];
 
-    // Properties of QEMU's sockets that are accepted if they are off or 0.
-    private static readonly string[] s_plainSocket = ["telnet", "tn3270", "websocket", "reconnect", "reconnect-ms", "abstract"];
+    // Properties of QEMU's sockets that are accepted if they are off.
+    private static readonly string[] s_plainSocket = ["telnet", "tn3270", "websocket", "abstract"];
 
     /// <summary>The file of <see cref="CharacterDeviceKind.File"/>.</summary>
     public string Path { get; init; } = "";
@@ -139,6 +139,14 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
             }
         }
 
+        values.Remove("reconnect", out string? seconds);
+        values.Remove("reconnect-ms", out string? milliseconds);
+        int reconnect = ReconnectOption.Parse(seconds, milliseconds);
+        if (server && reconnect > 0)
+        {
+            throw new OptionException("'reconnect' option is incompatible with socket in server listen mode");
+        }
+
         string? path = values.Remove("path", out string? p) ? p : null;
         string host = values.Remove("host", out string? h) && h != "localhost" ? h : h == null ? "" : "127.0.0.1";
         bool hasPort = values.Remove("port", out string? portText);
@@ -161,7 +169,10 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
         }
 
         return values.Count == 0
-            ? new CharacterDeviceOption(CharacterDeviceKind.Socket) { Target = new SocketTarget(path, host, port, server, wait) }
+            ? new CharacterDeviceOption(CharacterDeviceKind.Socket)
+            {
+                Target = new SocketTarget(path, host, port, server, wait) { ReconnectMs = reconnect },
+            }
             : throw new OptionException($"Invalid parameter '{values.Keys.First()}'");
     }
 

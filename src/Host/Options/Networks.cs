@@ -116,7 +116,7 @@ public sealed record Networks(
         {
             netdev = netdevs.FirstOrDefault(n => n.Id == device.Netdev)
                 ?? throw new OptionException($"Property '{device.Model}.netdev' can't find value '{UserText.Legible(device.Netdev)}'");
-            if (others.Any(o => o.Netdev == netdev.Id))
+            if (others.Any(o => o.Netdev == netdev.Id) || netdev.Peer != null || netdevs.Any(n => n.Peer == netdev.Id))
             {
                 throw new OptionException(
                     $"Property '{device.Model}.netdev' can't take value '{UserText.Legible(netdev.Id)}', it's in use");

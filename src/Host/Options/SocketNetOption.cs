@@ -37,7 +37,12 @@ internal static class SocketNetOption
     {
         bool isServer = left.Remove("server", out string? server) && KeyValues.Switch("server", server);
         EndPoint address = Address("addr", left) ?? throw new OptionException("Parameter 'addr.type' is missing");
-        return () => new StreamNetdev(id, Stream, address, isServer);
+        left.Remove("reconnect", out string? seconds);
+        left.Remove("reconnect-ms", out string? milliseconds);
+        int reconnect = ReconnectOption.Parse(seconds, milliseconds);
+        return isServer && (seconds ?? milliseconds) != null
+            ? throw new OptionException("'reconnect' and 'reconnect-ms' options are incompatible with socket in server mode")
+            : () => new StreamNetdev(id, Stream, address, isServer) { ReconnectMs = reconnect };
     }
 
     private static Func<Netdev> ParseDatagram(string id, Dictionary<string, string> left)

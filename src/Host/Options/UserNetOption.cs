@@ -84,9 +84,12 @@ internal static class UserNetOption
                     options = options with { Dns6 = Address6(key, value) };
                     break;
                 case "hostfwd":
-                    options = options with { HostForwards = [.. options.HostForwards, Forward(value)] };
+                    options = options with { HostForwards = [.. options.HostForwards, Try(() => HostForward.Parse(value))] };
                     break;
-                case "guestfwd" or "smb" or "smbserver":
+                case "guestfwd":
+                    options = options with { GuestForwards = [.. options.GuestForwards, Try(() => GuestForward.Parse(value))] };
+                    break;
+                case "smb" or "smbserver":
                     throw new OptionException($"not supported: user with {key}=: the process that has the network starts no programs");
                 default:
                     throw new OptionException($"Invalid parameter '{UserText.Legible(key)}'");
@@ -148,11 +151,11 @@ internal static class UserNetOption
         int.TryParse(value, NumberStyles.None, CultureInfo.InvariantCulture, out int length) && length <= most ? length
             : throw new OptionException($"Invalid IPv6 prefix length provided, expected a number up to {most}");
 
-    private static HostForward Forward(string rule)
+    private static T Try<T>(Func<T> parse)
     {
         try
         {
-            return HostForward.Parse(rule);
+            return parse();
         }
         catch (NetException e)
         {

@@ -59,6 +59,8 @@ internal sealed class VirtioMaker(MachineOptions options, MachineConfig config)
             {
                 throw new NetException(problem);
             }
+
+            config.Netdevs.TryAdd(netdev);
         }
         catch
         {
@@ -66,7 +68,6 @@ internal sealed class VirtioMaker(MachineOptions options, MachineConfig config)
             throw;
         }
 
-        config.Netdevs.TryAdd(netdev);
         _netdevs.Add(option);
     }
 
@@ -77,6 +78,11 @@ internal sealed class VirtioMaker(MachineOptions options, MachineConfig config)
         if (Nics.FirstOrDefault(n => n.Netdev == id) is { } nic)
         {
             throw new OptionException($"Network backend '{id}' is in use by '{nic.Name}': remove that with device_del first");
+        }
+
+        if (config.Netdevs.All.OfType<HubNetdev>().FirstOrDefault(h => h.BackendId == id) is { } port)
+        {
+            throw new OptionException($"Network backend '{id}' is in use by '{port.Id}': remove that with netdev_del first");
         }
 
         using Netdev netdev = config.Netdevs.Remove(id) ?? throw new OptionException($"Device '{UserText.Legible(id)}' not found");

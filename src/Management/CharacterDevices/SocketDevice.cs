@@ -6,13 +6,15 @@ using Vmm.Management.Text;
 
 namespace Vmm.Management.CharacterDevices;
 
-/// <summary>A Unix or TCP socket that listens, or connects once.</summary>
+/// <summary>A Unix or TCP socket that listens, or connects: once, or again and again.</summary>
 public sealed class SocketDevice : CharacterDevice
 {
     private const int Backlog = 128;
 
     private readonly SocketTarget _target;
-    private readonly Socket _socket;
+
+    // It listens, or is connected; null for one that connects again and again.
+    private readonly Socket? _socket;
     private readonly TaskCompletionSource _firstClient = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly ConcurrentDictionary<Socket, byte> _clients = [];
     private volatile string _peer = "";
@@ -22,6 +24,11 @@ public sealed class SocketDevice : CharacterDevice
         : base(label)
     {
         _target = target;
+        if (target.ReconnectMs > 0)
+        {
+            return;
+        }
+
         try
         {
             EndPoint address = Resolve(target);
@@ -51,7 +58,7 @@ public sealed class SocketDevice : CharacterDevice
 
     public override string FileName => _target.Server
         ? IsConnected ? $"{_target}{_peer},server=on" : $"disconnected:{_target},server=on"
-        : $"{_target}";
+        : _target.ReconnectMs == 0 || IsConnected ? $"{_target}" : $"disconnected:{_target}";
 
     /// <summary>Ends all connections, whatever they are waiting for. Any thread.</summary>
     public void Yank()
@@ -74,9 +81,15 @@ public sealed class SocketDevice : CharacterDevice
 
     public override async Task RunAsync(Func<CharacterConnection, Task> serve, int atOnce, CancellationToken stop)
     {
+        if (_socket is not { } listener)
+        {
+            await ConnectAsync(serve, stop).ConfigureAwait(false);
+            return;
+        }
+
         if (!_target.Server)
         {
-            await ServeOne(_socket, serve).ConfigureAwait(false);
+            await ServeOne(listener, serve).ConfigureAwait(false);
             return;
         }
 
@@ -87,7 +100,7 @@ public sealed class SocketDevice : CharacterDevice
             while (true)
             {
                 await room.WaitAsync(stop).ConfigureAwait(false);
-                Socket client = await AcceptAsync(stop).ConfigureAwait(false);
+                Socket client = await AcceptAsync(listener, stop).ConfigureAwait(false);
                 _firstClient.TrySetResult();
                 serving.RemoveAll(t => t.IsCompleted);
                 serving.Add(ServeInRoom(client, serve, room));
@@ -102,7 +115,7 @@ public sealed class SocketDevice : CharacterDevice
     public override async ValueTask DisposeAsync()
     {
         await base.DisposeAsync().ConfigureAwait(false);
-        _socket.Dispose();
+        _socket?.Dispose();
         if (_target is { Server: true, Path: { } path })
         {
             try
@@ -113,6 +126,28 @@ public sealed class SocketDevice : CharacterDevice
             {
                 Log.Debug("{Path} stays: {Reason}", path, SystemError.Describe(e, path));
             }
+        }
+    }
+
+    private async Task ConnectAsync(Func<CharacterConnection, Task> serve, CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested)
+        {
+            Socket? client = null;
+            try
+            {
+                EndPoint address = Resolve(_target);
+                client = HostSocket.New(address);
+                await client.ConnectAsync(address, stop).ConfigureAwait(false);
+                await ServeOne(client, serve).ConfigureAwait(false);
+            }
+            catch (Exception e) when (e is SocketException or ArgumentException or OperationCanceledException)
+            {
+                client?.Dispose();
+                Log.Debug("{Label}: {Reason}", Label, SystemError.Describe(e));
+            }
+
+            await Task.Delay(_target.ReconnectMs, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         }
     }
 
@@ -142,13 +177,13 @@ public sealed class SocketDevice : CharacterDevice
     }
 
     // A client that has gone before it is accepted does not end the listening, nor does a lack of file descriptors.
-    private async Task<Socket> AcceptAsync(CancellationToken stop)
+    private async Task<Socket> AcceptAsync(Socket listener, CancellationToken stop)
     {
         while (true)
         {
             try
             {
-                return await _socket.AcceptAsync(stop).ConfigureAwait(false);
+                return await listener.AcceptAsync(stop).ConfigureAwait(false);
             }
             catch (SocketException e)
             {

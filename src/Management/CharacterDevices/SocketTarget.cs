@@ -10,6 +10,11 @@ public sealed record SocketTarget(string? Path, string Host, int Port, bool Serv
     /// <summary>Whether the file of a Unix socket that listens is its owner's alone (mode 600).</summary>
     public bool OwnerOnly { get; init; }
 
+    /// <summary>
+    /// Of one that connects: how many milliseconds after the end of a connection, or of an attempt, it tries again; 0 for never.
+    /// </summary>
+    public int ReconnectMs { get; init; }
+
     /// <summary>The address in QEMU's form.</summary>
     public override string ToString() => Path != null ? $"unix:{Path}" : $"tcp:{Host}:{Port}";
 }

@@ -156,6 +156,12 @@ internal static unsafe partial class LibSlirp
     [LibraryImport(Library, EntryPoint = "slirp_remove_hostfwd")]
     public static partial int RemoveHostForward(void* slirp, int isUdp, uint hostAddress, int hostPort);
 
+    /// <summary>
+    /// Leads connections of the guest to a Unix socket; negative where the address is none of the network, or has been given.
+    /// </summary>
+    [LibraryImport(Library, EntryPoint = "slirp_add_unix", StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int AddUnix(void* slirp, string path, uint* guestAddress, int guestPort);
+
     [LibraryImport(Library, EntryPoint = "slirp_connection_info")]
     public static partial byte* ConnectionInfo(void* slirp);
 

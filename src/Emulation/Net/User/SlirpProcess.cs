@@ -1,4 +1,6 @@
 using System.Buffers.Binary;
+using System.Globalization;
+using System.Net;
 using System.Runtime.InteropServices;
 using System.Text;
 
@@ -82,7 +84,23 @@ public static unsafe partial class SlirpProcess
         callbacks->Notify = &IgnoreNotice;
         s_slirp = LibSlirp.New(options, callbacks);
         Sandbox.Enter();
-        return s_slirp == null ? "libslirp refuses this network" : null;
+        return s_slirp == null ? "libslirp refuses this network" : AddGuestForwards(options);
+    }
+
+    private static string? AddGuestForwards(UserNetOptions options)
+    {
+        for (int i = 0; i < options.GuestPaths.Count; i++)
+        {
+            (IPAddress address, int port, string path) = options.GuestPaths[i];
+            uint word = LibSlirp.Word(address);
+            if (LibSlirp.AddUnix(s_slirp, path, &word, port) < 0)
+            {
+                return string.Create(
+                    CultureInfo.InvariantCulture, $"Conflicting/invalid host:port in guest forwarding rule {address}:{port}");
+            }
+        }
+
+        return null;
     }
 
     // Waits for something and does it; false at the end.

@@ -60,13 +60,21 @@ public sealed record UserNetOptions
     /// <summary><c>hostfwd=</c>, as often as it was given.</summary>
     public IReadOnlyList<HostForward> HostForwards { get; init; } = [];
 
+    /// <summary><c>guestfwd=</c>, as often as it was given.</summary>
+    public IReadOnlyList<GuestForward> GuestForwards { get; init; } = [];
+
+    /// <summary>In the process that has the network: where each of them leads.</summary>
+    internal IReadOnlyList<(IPAddress Address, int Port, string Path)> GuestPaths { get; init; } = [];
+
     /// <summary>The arguments for the process that has the network.</summary>
-    internal IEnumerable<string> ToArguments() =>
+    /// <param name="paths">The socket of each of <see cref="GuestForwards"/>.</param>
+    internal IEnumerable<string> ToArguments(IReadOnlyList<string> paths) =>
     [
         $"ipv4={HasIp4}", $"ipv6={HasIp6}", $"net={Network}", $"mask={Mask}", $"host={Host}", $"dhcpstart={DhcpStart}", $"dns={Dns}",
         $"ipv6-prefix={Prefix6}", string.Create(CultureInfo.InvariantCulture, $"ipv6-prefixlen={PrefixLength6}"), $"ipv6-host={Host6}",
         $"ipv6-dns={Dns6}", $"restrict={Restrict}", $"hostname={HostName}", $"domainname={DomainName}", $"tftp={Tftp}",
         $"bootfile={BootFile}", $"tftp-server-name={TftpServerName}", .. DnsSearch.Select(s => $"dnssearch={s}"),
+        .. GuestForwards.Zip(paths, (f, path) => string.Create(CultureInfo.InvariantCulture, $"guestfwd={f.Address}:{f.Port}:{path}")),
     ];
 
     /// <summary>Reads them.</summary>
@@ -96,6 +104,11 @@ public sealed record UserNetOptions
                 "bootfile" => options with { BootFile = value },
                 "tftp-server-name" => options with { TftpServerName = value },
                 "dnssearch" => options with { DnsSearch = [.. options.DnsSearch, value] },
+                "guestfwd" when value.Split(':', 3) is [var address, var port, var path] => options with
+                {
+                    GuestPaths =
+                        [.. options.GuestPaths, (IPAddress.Parse(address), int.Parse(port, CultureInfo.InvariantCulture), path)],
+                },
                 _ => throw new ArgumentException(pair[0], nameof(arguments)),
             };
         }

@@ -20,6 +20,7 @@ public sealed class UserNetdev(string id, UserNetOptions options, IReadOnlyList<
     private readonly List<HostForward> _forwards = [.. options.HostForwards];
     private bool _isClaimed;
 
+    private GuestForwarder? _forwarder;
     private HostProcess? _process;
     private HostSocket? _frames;
     private HostSocket? _requests;
@@ -35,6 +36,7 @@ public sealed class UserNetdev(string id, UserNetOptions options, IReadOnlyList<
 
     public override void Open()
     {
+        _forwarder = options.GuestForwards.Count > 0 ? new GuestForwarder(options.GuestForwards) : null;
         (HostSocket frames, HostSocket theirFrames) = HostSocket.MakePair();
         (HostSocket requests, HostSocket theirRequests) = HostSocket.MakePair();
         using (theirFrames)
@@ -42,7 +44,7 @@ public sealed class UserNetdev(string id, UserNetOptions options, IReadOnlyList<
         {
             (_frames, _requests) = (frames, requests);
             _process = HostProcess.Start(
-                [.. program, SlirpProcess.Name, .. options.ToArguments()], s_environment,
+                [.. program, SlirpProcess.Name, .. options.ToArguments(_forwarder?.Paths ?? [])], s_environment,
                 [(theirFrames.Handle, SlirpPacket.FrameDescriptor), (theirRequests.Handle, SlirpPacket.RequestDescriptor)]);
         }
 
@@ -191,7 +193,8 @@ public sealed class UserNetdev(string id, UserNetOptions options, IReadOnlyList<
         _frames?.Dispose();
         _requests?.Dispose();
         _process?.Dispose();
-        (_frames, _requests, _process) = (null, null, null);
+        _forwarder?.Dispose();
+        (_frames, _requests, _process, _forwarder) = (null, null, null, null);
         base.Dispose();
     }
 
