@@ -42,7 +42,7 @@ public abstract class MigrationTestKit : VmTestKit
         _address = ExpectMsg<MigrationStarted>(s_patience).Address;
     }
 
-    private protected IActorRef MakeVm(FakeMachine machine, FakeMigrationJournal migrations)
+    private protected IActorRef MakeVm(FakeMachine machine, FakeMigrationJournal migrations, IDeviceMaker? devices = null)
     {
         var journal = new FakeJournal();
         journal.PowerOn(machine);
@@ -53,6 +53,7 @@ public abstract class MigrationTestKit : VmTestKit
             MigrationJournal = migrations,
             MigrationHelloTimeout = _helloTimeout,
         };
+        options = devices == null ? options : options with { DeviceMaker = devices };
         return Sys.ActorOf(Props.Create(() => new VmSupervisor(machine, options)));
     }
 

@@ -3,8 +3,6 @@ using Akka.Actor;
 using Vmm.Actors.Devices;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
-using Vmm.Actors.Vm;
-using Vmm.Emulation.Block;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Boot;
@@ -22,16 +20,14 @@ namespace Vmm.Actors.Tests;
 /// </summary>
 public sealed class PciHotplugTests : PatientTestKit
 {
-    // Slot Control and Status of the first root port, which is 01.0 (PCIe 5.0, 7.5.3.10).
-    private const int ExpressAt = 0x40;
-    private const ulong Ecam = 0x40_1000_0000;
-    private const ushort On = 0x01C0 | 0x29;
-    private const ushort Blinks = 0x02C0 | 0x29;
-    private const ushort Off = 0x07C0 | 0x29;
+    private const ushort On = GuestSlot.On;
+    private const ushort Blinks = GuestSlot.Blinks;
+    private const ushort Off = GuestSlot.Off;
     private const int NoTimeout = 3_600_000;
 
     private readonly FakeMachine _machine;
-    private readonly Maker _maker = new();
+    private readonly FakeDeviceMaker _maker = new();
+    private readonly GuestSlot _slot;
     private readonly ManualTime _time = new();
     private IActorRef _manager = ActorRefs.Nobody;
 
@@ -49,6 +45,7 @@ public sealed class PciHotplugTests : PatientTestKit
             ],
         };
         _machine = new FakeMachine(1, 1) { Board = new VirtBoard(config) };
+        _slot = new GuestSlot(_machine.Board);
         Sys.EventStream.Subscribe(TestActor, typeof(HotplugOutcome));
     }
 
@@ -112,7 +109,7 @@ public sealed class PciHotplugTests : PatientTestKit
         Assert.Equal("Device d is already in the process of unplug", ExpectMsg<HotplugRejected>(s_hang).Reason);
 
         // The guest has not answered for long: the button is pressed again.
-        Write(0x1A, 1);
+        _slot.Acknowledge();
         _time.Pass(TimeSpan.FromSeconds(6));
         var other = CreateTestProbe();
         coordinator.Tell(new UnplugDevice("/machine/peripheral/d"), other.Ref);
@@ -277,7 +274,7 @@ public sealed class PciHotplugTests : PatientTestKit
         ExpectEnd("p", HotplugOperation.Unplug, HotplugOutcomeKind.Done);
 
         // The console's slot is that of the second port.
-        Assert.True(_machine.Board!.Bus.TryWrite(Address(0x18) + (1 << 15), 2, Off));
+        new GuestSlot(_machine.Board!, device: 2).Control = Off;
         HotplugOutcome[] ends = [.. ReceiveN(3, s_hang).Cast<HotplugOutcome>()];
         Assert.Equal(["q", "vs", "vs"], ends.Select(o => o.Id));
         Assert.All(ends, o => Assert.Equal((HotplugOperation.Unplug, HotplugOutcomeKind.Done), (o.Operation, o.Kind)));
@@ -365,48 +362,9 @@ public sealed class PciHotplugTests : PatientTestKit
         ExpectMsg(end, s_hang);
     }
 
-    private uint Status()
-    {
-        Assert.True(_machine.Board!.Bus.TryRead(Address(0x1A), 2, out ulong value));
-        return (uint)value;
-    }
+    private uint Status() => _slot.Status;
 
-    private void Control(ushort value) => Write(0x18, value);
-
-    private void Write(int register, ushort value) => Assert.True(_machine.Board!.Bus.TryWrite(Address(register), 2, value));
-
-    private static ulong Address(int register) => Ecam + (1 << 15) + ExpressAt + (ulong)register;
-
-    private sealed class Maker : IDeviceMaker
-    {
-        public List<string> Gone { get; } = [];
-
-        public PciDeviceConfig Make(IReadOnlyList<(string Key, string? Value)> properties) => new VirtioPciConfig(
-            new VirtioRngConfig(properties.First(p => p.Key == "id").Value!), properties.First(p => p.Key == "bus").Value, null);
-
-        public void AddImage(string image, bool isNode) => throw new InvalidDataException("none");
-
-        public bool RemoveImage(string name, bool isNode) => throw new InvalidDataException("none");
-
-        public IReadOnlyList<BlockBackend> OpenUnused() => [];
-
-        public void Left(IDisposable device) => Gone.Add(((PciDeviceConfig)device).Id);
-
-        public (PlacedDevice Console, SerialPortConfig Port)? MakePort(
-            IReadOnlyList<(string Key, string? Value)> properties, IReadOnlyList<PlacedDevice> devices) =>
-            properties.FirstOrDefault(p => p.Key == "nr").Value is { } number
-                ? (devices.First(d => d.QomPath == "/machine/peripheral/vs"), new SerialPortConfig(
-                    properties.First(p => p.Key == "id").Value!, int.Parse(number, CultureInfo.InvariantCulture), "", false, ""))
-                : null;
-
-        public void Left(SerialPortConfig port) => Gone.Add(port.Id);
-
-        public void AddNetdev(string options) => throw new InvalidDataException(options);
-
-        public void RemoveNetdev(string id)
-        {
-        }
-    }
+    private void Control(ushort value) => _slot.Control = value;
 
     private sealed class ManualTime : TimeProvider
     {

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Net.Sockets;
+using System.Threading.Channels;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
@@ -170,6 +171,47 @@ public sealed class DeviceHotplugTests : IDisposable
         Assert.Equal("1", (await moved.Shell.RunAsync(Count)).Trim());
         Assert.Equal("done", await moved.HotplugAsync("device_del r"));
         Assert.Equal("0", (await moved.Shell.RunAsync(Count)).Trim());
+        await moved.PowerOffAsync();
+    }
+
+    /// <summary>A guest that moves before it has taken a device takes it where it runs, and there alone the plug ends, once.</summary>
+    [Fact]
+    public async Task Plug_under_way_moves_along()
+    {
+        string[] ports = ["-device", "pcie-root-port,id=rp1,chassis=1"];
+        (MachineOptions options, MachineConfig config) = await MachineAsync(ports);
+        using var devices = new DeviceMaker(options, config);
+        await using ShellVm vm = await ShellVm.StartAsync(config, devices: devices);
+        await vm.AwaitShellAsync();
+        var here = new ConcurrentQueue<HotplugOutcome>();
+        var there = Channel.CreateUnbounded<HotplugOutcome>();
+        vm.Published += m =>
+        {
+            if (m is HotplugOutcome outcome)
+            {
+                here.Enqueue(outcome);
+            }
+        };
+
+        // A guest that stands still takes nothing.
+        Assert.Equal("", await vm.MonitorAsync("stop"));
+        Assert.Equal("", await vm.MonitorAsync("device_add virtio-rng-pci,id=r,bus=rp1"));
+        (_, MachineConfig target) = await MachineAsync([.. ports, "-device", "virtio-rng-pci,id=r,bus=rp1"]);
+        await using ShellVm moved = await vm.MoveAsync(target, m =>
+        {
+            if (m is HotplugOutcome outcome)
+            {
+                there.Writer.TryWrite(outcome);
+            }
+        });
+        Assert.Equal("", await moved.MonitorAsync("cont"));
+        HotplugOutcome end = await there.Reader.ReadAsync().AsTask().WaitAsync(Vmm.Tests.Patience.Limit);
+        Assert.Equal(("r", HotplugOperation.Plug, HotplugOutcomeKind.Done), (end.Id, end.Operation, end.Kind));
+        Assert.Equal("1", (await moved.Shell.RunAsync("cat /sys/bus/pci/devices/*/device | grep -c 0x1044")).Trim());
+        Assert.Equal("done", await moved.HotplugAsync("device_del r"));
+        Assert.Equal(HotplugOperation.Unplug, (await there.Reader.ReadAsync()).Operation);
+        Assert.False(there.Reader.TryRead(out _));
+        Assert.Empty(here);
         await moved.PowerOffAsync();
     }
 

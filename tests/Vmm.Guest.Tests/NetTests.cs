@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.Versioning;
 using System.Security.Cryptography;
 using System.Text;
 using Vmm.Emulation.Boards;
@@ -179,6 +180,7 @@ public sealed class NetTests : IDisposable
 
     /// <summary>passt has the network (Debian's package): the guest gets an address, downloads, and finds it again after its end.</summary>
     [Fact]
+    [UnsupportedOSPlatform("windows")]
     public async Task Guest_has_the_network_of_passt()
     {
         byte[] data = new byte[16 << 20];

@@ -100,6 +100,7 @@ public sealed partial class PciHotplugCoordinator
         {
             _maker.Left(port);
             request.Requester.Tell(new HotplugRejected(port.Id, RejectionCode.InvalidArgument, why));
+            AnswerFreeze();
         }
     }
 
@@ -110,6 +111,7 @@ public sealed partial class PciHotplugCoordinator
             HotplugOutcome outcome = PortOutcome(port, request.Operation, kind);
             request.Requester.Tell(outcome);
             Context.System.EventStream.Publish(outcome);
+            AnswerFreeze();
         }
     }
 

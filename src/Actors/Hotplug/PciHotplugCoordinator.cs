@@ -2,6 +2,7 @@ using Akka.Actor;
 using Vmm.Actors.Devices;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
+using Vmm.Actors.Snapshots;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Devices.Pci;
@@ -18,6 +19,10 @@ namespace Vmm.Actors.Hotplug;
 /// </code>
 /// A request that the guest does not answer is timed out and stays pending. A reset ends all: what is in a slot is found at the next boot.
 /// A guest that lets a device go unasked loses it, as with QEMU.
+/// <para>
+/// A guest that moves takes what it was asked along, in the state of its slots (<see cref="PcieRootPort.Request"/>). It ends where the
+/// guest runs, and nowhere else: the coordinator there finds it when the slots are loaded.
+/// </para>
 /// </summary>
 public sealed partial class PciHotplugCoordinator : MessageActor, IWithTimers
 {
@@ -35,8 +40,13 @@ public sealed partial class PciHotplugCoordinator : MessageActor, IWithTimers
     private readonly Dictionary<PlacedDevice, Pending> _pending = [];
     private readonly HashSet<PlacedDevice> _leaving = [];
 
-    // Who waits for the end of a reset; null for nobody.
+    // Who waits for the end of a reset, and until nothing changes by itself any more; null for nobody.
     private IActorRef? _resetter;
+    private IActorRef? _freezer;
+
+    // Nothing ends until the guest goes on, here or elsewhere.
+    private bool _isFrozen;
+    private bool _isHandedOver;
 
     private sealed record SlotChanged(PcieRootPort Port);
 
@@ -75,11 +85,22 @@ public sealed partial class PciHotplugCoordinator : MessageActor, IWithTimers
         Receive<SlotChanged>(changed =>
         {
             changed.Port.Changed.Acknowledge();
-            Look(changed.Port);
+            if (!_isFrozen)
+            {
+                Look(changed.Port);
+            }
         });
         Receive<Overdue>(TellOverdue);
         Receive<IBlockImageCommand>(command => BlockImages.Answer(command, maker, devices, Sender, Self));
         Receive<ResetDevices>(_ => Reset());
+        Receive<FreezeHotplug>(_ =>
+        {
+            _freezer = Sender;
+            Array.ForEach(_slots, Look);
+            AnswerFreeze();
+        });
+        Receive<ThawHotplug>(_ => GoOn());
+        Receive<HandOverHotplug>(_ => HandOver());
         Receive<PortPlugged>(PortHasCome);
         Receive<PortUnplugged>(unplugged => PortHasGone(unplugged.Port));
     }
@@ -117,11 +138,66 @@ public sealed partial class PciHotplugCoordinator : MessageActor, IWithTimers
     private static string NameOf(PlacedDevice device) =>
         device.QomPath is { } path && path.StartsWith(s_peripheral, StringComparison.Ordinal) ? path[s_peripheral.Length..] : "";
 
+    private static readonly Rejection s_handedOver =
+        new(RejectionCode.WrongRunState, "the guest was handed over to another process");
+
     private static readonly string s_peripheral = DeviceReport.PathOf("");
+
+    private void AnswerFreeze()
+    {
+        if (_freezer != null && _leaving.Count == 0 && _ports.Count == 0 && _pending.Values.All(request => !request.Starts))
+        {
+            _freezer.Tell(new SlotsFrozen());
+            (_freezer, _isFrozen) = (null, true);
+        }
+    }
+
+    // What the slots say is under way ends there. Whoever asked here is told no more of it.
+    private void HandOver()
+    {
+        _isHandedOver = true;
+        foreach ((PlacedDevice device, Pending request) in _pending)
+        {
+            Timers.Cancel(device);
+            foreach (IActorRef requester in request.Requesters)
+            {
+                requester.Tell(HotplugRejected.Of(NameOf(device), s_handedOver));
+            }
+        }
+
+        _pending.Clear();
+    }
+
+    private void GoOn()
+    {
+        (_freezer, _isFrozen, _isHandedOver) = (null, false, false);
+        Array.ForEach(_slots, Look);
+    }
+
+    // Asked for in another process, or before a state was saved.
+    private Pending? Adopt(PcieRootPort port, PlacedDevice device)
+    {
+        if (port.Request == SlotRequest.None || !((PciFunction)device.Device).IsOnBus)
+        {
+            return null;
+        }
+
+        var request = new Pending(
+            port.Request == SlotRequest.Insert ? HotplugOperation.Plug : HotplugOperation.Unplug, _time.GetTimestamp()) { Starts = false };
+        _pending.Add(device, request);
+        Timers.StartSingleTimer(device, new Overdue(device, request), _timeout);
+        return request;
+    }
 
     private void Plug(PlugDevice plug)
     {
         string id = "";
+        if (_isHandedOver)
+        {
+            Sender.Tell(HotplugRejected.Of(id, s_handedOver));
+            return;
+        }
+
         PciDeviceConfig? made = null;
         try
         {
@@ -178,6 +254,8 @@ public sealed partial class PciHotplugCoordinator : MessageActor, IWithTimers
             request.Starts = false;
             Accept(device, request, [.. request.Requesters]);
         }
+
+        AnswerFreeze();
     }
 
     private void Accept(PlacedDevice device, Pending request, params IActorRef[] requesters)
@@ -232,6 +310,11 @@ public sealed partial class PciHotplugCoordinator : MessageActor, IWithTimers
             return new Rejection(RejectionCode.CannotLeave, $"Bus '{bus}' does not support hotplugging");
         }
 
+        if (_isHandedOver)
+        {
+            return s_handedOver;
+        }
+
         Pending? request = _pending.GetValueOrDefault(device);
         bool asked = request?.Operation == HotplugOperation.Unplug && _time.GetElapsedTime(request.At) < s_patience;
         if (!function.IsOnBus || asked || request?.Starts == true)
@@ -256,7 +339,7 @@ public sealed partial class PciHotplugCoordinator : MessageActor, IWithTimers
         (SlotIndicator indicator, bool powered) = (port.Indicator, port.IsPowered);
         foreach (PlacedDevice device in _machine.Devices.Where(d => d.Device is PciFunction f && f.Bus.Bridge == port))
         {
-            Pending? request = _pending.GetValueOrDefault(device);
+            Pending? request = _pending.GetValueOrDefault(device) ?? Adopt(port, device);
             if (!((PciFunction)device.Device).IsOnBus)
             {
                 Clear(device);
@@ -307,6 +390,7 @@ public sealed partial class PciHotplugCoordinator : MessageActor, IWithTimers
         }
 
         EndReset();
+        AnswerFreeze();
     }
 
     private void TellOverdue(Overdue overdue)
@@ -350,6 +434,7 @@ public sealed partial class PciHotplugCoordinator : MessageActor, IWithTimers
         }
 
         Timers.Cancel(device);
+        PortOf(device).Request = SlotRequest.None;
         Tell(request, Outcome(device, request.Operation, kind));
         return true;
     }

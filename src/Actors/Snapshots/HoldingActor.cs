@@ -28,6 +28,7 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
 
     // What hotplug said when it was frozen for this holding; null before that, and on a machine without hotplug.
     private HotplugFrozen? _frozen;
+    private bool _areSlotsFrozen;
 
     // The number of the last task.
     private int _task;
@@ -196,19 +197,36 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
     {
         if (_held != null)
         {
+            object goesOn = state.As == VmRunState.PostMigrate ? new HandOverHotplug() : new ThawHotplug();
+            if (_areSlotsFrozen)
+            {
+                _held.Slots.Tell(goesOn);
+            }
+
             if (_frozen != null)
             {
-                _held.Hotplug?.Tell(state.As == VmRunState.PostMigrate ? new HandOverHotplug() : new ThawHotplug());
+                _held.Hotplug?.Tell(goesOn);
             }
 
             supervisor.Tell(state);
-            (_held, _frozen) = (null, null);
+            (_held, _frozen, _areSlotsFrozen) = (null, null, false);
         }
     }
 
-    /// <summary>CPUs of the held VM neither come nor go until <see cref="Release"/>.</summary>
+    /// <summary>CPUs and devices of the held VM neither come nor go until <see cref="Release"/>.</summary>
     protected void Freeze(Action<HotplugFrozen?> then)
     {
+        if (!_areSlotsFrozen)
+        {
+            _held!.Slots.Tell(new FreezeHotplug());
+            Await(() => Receive<SlotsFrozen>(_ =>
+            {
+                _areSlotsFrozen = true;
+                Freeze(then);
+            }));
+            return;
+        }
+
         if (_held!.Hotplug == null || _frozen != null)
         {
             then(_frozen);
@@ -239,7 +257,7 @@ internal abstract class HoldingActor(IVmMachine machine, IActorRef supervisor) :
         },
         failure =>
         {
-            (_held, _frozen) = (null, null);
+            (_held, _frozen, _areSlotsFrozen) = (null, null, false);
             machine.TraceStep("the CPUs are loaded");
             supervisor.Tell(failure is Exception e ? new FailVm($"the machine is loaded in part: {e.Message}")
                 : new RemakeVm(state.Devices, state.Hotplug?.LastOst));

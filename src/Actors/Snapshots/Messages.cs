@@ -27,8 +27,9 @@ internal sealed record HoldVm(VmRunState State);
 /// part that ends meanwhile ends it too, which <see cref="VmCommandRejected"/> tells.
 /// </summary>
 /// <param name="From">The run state before.</param>
-/// <param name="Hotplug">Null on a machine without.</param>
-internal sealed record VmHeld(VmRunState From, IActorRef Gic, IActorRef Devices, IActorRef? Hotplug);
+/// <param name="Slots">The coordinator of PCI hotplug.</param>
+/// <param name="Hotplug">That of CPUs; null on a machine without.</param>
+internal sealed record VmHeld(VmRunState From, IActorRef Gic, IActorRef Devices, IActorRef Slots, IActorRef? Hotplug);
 
 /// <summary>To the supervisor of a held VM: go on.</summary>
 /// <param name="As">The run state; null for that before <see cref="HoldVm"/>.</param>
@@ -52,10 +53,14 @@ internal sealed record RemakeVm(IReadOnlyList<LoadDeviceState> Devices, LastOst?
 internal sealed record FailVm(string Report);
 
 /// <summary>
-/// To the hotplug coordinator: finish what is under way between CPUs and machine, and begin nothing. Requests that the guest has not
-/// answered stay so. Answer: <see cref="HotplugFrozen"/>, or <see cref="VmCommandRejected"/> when the journal cannot be written.
+/// To a hotplug coordinator: finish what is under way between CPUs or devices and machine, and begin nothing. Requests that the guest has
+/// not answered stay so. Answer of that of CPUs: <see cref="HotplugFrozen"/>, or <see cref="VmCommandRejected"/> when the journal cannot be
+/// written; of that of PCI: <see cref="SlotsFrozen"/>.
 /// </summary>
 internal sealed record FreezeHotplug;
+
+/// <summary>What is under way in slots, and moves along with the guest, changes no more until <see cref="ThawHotplug"/>.</summary>
+internal sealed record SlotsFrozen;
 
 /// <param name="State">All that the coordinator knows; requests wait until <see cref="ThawHotplug"/>.</param>
 internal sealed record HotplugFrozen(HotplugState State, LastOst LastOst);

@@ -110,12 +110,13 @@ public sealed partial class VmSupervisor
 
     private void RejectWhileServing() => Sender.Tell(new VmCommandRejected(RejectionCode.InProgress, _claim.What));
 
-    // The CPUs of a guest that was handed over are nobody's to plug; those of one that goes on here are.
+    // The CPUs and slots of a guest that was handed over are nobody's to plug; those of one that goes on here are.
     private void TakeBack()
     {
         if (_status.RunState == VmRunState.PostMigrate)
         {
             _hotplug?.Tell(new ThawHotplug());
+            _pciHotplug.Tell(new ThawHotplug());
         }
     }
 }

@@ -117,7 +117,7 @@ public sealed partial class VmSupervisor
         });
     }
 
-    private VmHeld Held(VmRunState from) => new(from, _gic, _devices, _hotplug);
+    private VmHeld Held(VmRunState from) => new(from, _gic, _devices, _pciHotplug, _hotplug);
 
     private void Holding()
     {

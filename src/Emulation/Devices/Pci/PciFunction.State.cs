@@ -6,6 +6,11 @@ public abstract partial class PciFunction : IStateUnit
 {
     string IStateUnit.Id => "pci";
 
+    int IStateUnit.SchemaVersion => SchemaVersion;
+
+    /// <summary>The version of what <see cref="Save"/> writes.</summary>
+    protected virtual int SchemaVersion => 1;
+
     public virtual void Save(StateWriter writer)
     {
         lock (ConfigLock)

@@ -17,6 +17,18 @@ public enum SlotIndicator
     Off,
 }
 
+/// <summary>What was asked of the guest for a slot, and has not ended.</summary>
+public enum SlotRequest
+{
+    None,
+
+    /// <summary>To take the device that has come.</summary>
+    Insert,
+
+    /// <summary>To let the device go.</summary>
+    Remove,
+}
+
 /// <summary>
 /// A root port: the bridge to one slot, with native hotplug (PCIe 5.0, 6.7), as QEMU's <c>pcie-root-port</c>. A device that comes is
 /// announced by its presence and the attention button; a device that is to leave, by the button. The guest lets a device go when it turns
@@ -37,6 +49,7 @@ public sealed class PcieRootPort : PciBridge
     // What Slot Control had before the write that is looked at, and whether an event is told of to the guest.
     private ushort _control;
     private bool _notified;
+    private SlotRequest _request;
 
     /// <param name="id">The name on the board.</param>
     /// <param name="bus">The name of the bus behind the port.</param>
@@ -84,6 +97,29 @@ public sealed class PcieRootPort : PciBridge
         }
     }
 
+    /// <summary>
+    /// What is under way in the slot. It moves along with the guest, so that whoever has the guest knows what is to end. Whoever ends it
+    /// sets it to none.
+    /// </summary>
+    public SlotRequest Request
+    {
+        get
+        {
+            lock (ConfigLock)
+            {
+                return _request;
+            }
+        }
+
+        set
+        {
+            lock (ConfigLock)
+            {
+                _request = value;
+            }
+        }
+    }
+
     /// <summary>Whether the slot has power.</summary>
     public bool IsPowered
     {
@@ -108,6 +144,7 @@ public sealed class PcieRootPort : PciBridge
     {
         lock (ConfigLock)
         {
+            _request = SlotRequest.Insert;
             SetPresentLocked(true);
             RaiseLocked(PresenceChanged | ButtonPressed);
         }
@@ -126,6 +163,7 @@ public sealed class PcieRootPort : PciBridge
             }
             else
             {
+                _request = SlotRequest.Remove;
                 RaiseLocked(ButtonPressed);
             }
         }
@@ -160,6 +198,9 @@ public sealed class PcieRootPort : PciBridge
         }
     }
 
+    // The second version has what is under way.
+    protected override int SchemaVersion => 2;
+
     public override void Save(StateWriter writer)
     {
         base.Save(writer);
@@ -167,6 +208,7 @@ public sealed class PcieRootPort : PciBridge
         {
             _msix.SaveLocked(writer);
             writer.Write("notified", _notified);
+            writer.Write("request", (byte)_request);
         }
     }
 
@@ -178,9 +220,14 @@ public sealed class PcieRootPort : PciBridge
             byte notified = reader.Read<byte>("notified");
             reader.Require(notified <= 1, "notified");
             _notified = notified != 0;
+            byte request = reader.Version > 1 ? reader.Read<byte>("request") : (byte)0;
+            reader.Require(request <= (byte)SlotRequest.Remove, "request");
+            _request = (SlotRequest)request;
             base.Load(reader);
             _control = Control;
         }
+
+        Changed.Ring();
     }
 
     internal override void WriteConfig(int offset, int size, ulong value)
