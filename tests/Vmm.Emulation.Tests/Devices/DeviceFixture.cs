@@ -107,6 +107,8 @@ internal sealed class AllUnits(IReadOnlyList<IStateUnit> units) : IStateUnit
 {
     public string Id => "all";
 
+    public int SchemaVersion => units.Max(unit => unit.SchemaVersion);
+
     public void Save(StateWriter writer)
     {
         foreach (IStateUnit unit in units)
