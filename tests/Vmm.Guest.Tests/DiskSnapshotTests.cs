@@ -26,8 +26,7 @@ public sealed class DiskSnapshotTests : IDisposable
         using (StateFolder state = StateFolder.Open(states))
         await using (ShellVm vm = await ShellVm.StartAsync(config, state))
         {
-            await vm.AwaitShellAsync();
-            Assert.Equal("", await vm.Shell.RunAsync(DiskFolder.Mount));
+            await DiskFolder.MountAsync(vm);
 
             // Part of it is in the kernel's memory alone when the VM is saved.
             Assert.Equal("", await vm.Shell.RunAsync("dd if=/dev/urandom of=/m/file bs=64k count=150 2>/dev/null; sync"));

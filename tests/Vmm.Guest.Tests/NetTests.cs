@@ -1,7 +1,5 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
-using System.Runtime.Versioning;
 using System.Security.Cryptography;
 using System.Text;
 using Vmm.Emulation.Boards;
@@ -25,13 +23,9 @@ public sealed class NetTests : IDisposable
         for d in $dns; do echo nameserver $d; done > /etc/resolv.conf
         """;
 
-    private const string Modules =
-        "for m in failover net_failover virtio_mmio virtio_net; do insmod /$m.ko; done; ip link set lo up; ip link set eth0 up; ";
-
-    private const string Address =
-        "udhcpc -i eth0 -s /dhcp.sh -q -n 2>/dev/null >/dev/null; ip -4 addr show eth0 | grep -o 'inet [0-9./]*'";
-
-    private const string Start = Modules + Address;
+    private const string Start =
+        "for m in failover net_failover virtio_mmio virtio_net; do insmod /$m.ko; done; ip link set lo up; ip link set eth0 up; "
+        + "udhcpc -i eth0 -s /dhcp.sh -q -n 2>/dev/null >/dev/null; ip -4 addr show eth0 | grep -o 'inet [0-9./]*'";
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vmm-net-");
 
@@ -176,73 +170,6 @@ public sealed class NetTests : IDisposable
         }
 
         config.Netdevs.Dispose();
-    }
-
-    /// <summary>passt has the network (Debian's package): the guest gets an address, downloads, and finds it again after its end.</summary>
-    [Fact]
-    [UnsupportedOSPlatform("windows")]
-    public async Task Guest_has_the_network_of_passt()
-    {
-        byte[] data = new byte[16 << 20];
-        new Random(3).NextBytes(data);
-        using var server = new TcpListener(IPAddress.Loopback, 0);
-        server.Start();
-        int port = ((IPEndPoint)server.LocalEndpoint).Port;
-
-        // As root passt is nobody, and makes its socket so.
-        string path = Path.Combine(_folder.FullName, "passt");
-        File.SetUnixFileMode(_folder.FullName, (UnixFileMode)0x1FF);
-        MachineConfig config = await ConfigAsync(acpi: true,
-            "-netdev", $"stream,id=n0,server=off,addr.type=unix,addr.path={path},reconnect-ms=100", "-device", "virtio-net-pci,netdev=n0");
-        await using (ShellVm vm = await ShellVm.StartAsync(config))
-        {
-            await vm.AwaitShellAsync();
-            await vm.Shell.RunAsync(Modules);
-            for (int round = 0; round < 2; round++)
-            {
-                File.Delete(path);
-                using var passt = new Passt(path);
-                await vm.Shell.RunAsync("until grep -q up /sys/class/net/eth0/operstate; do sleep 0.1; done");
-                Assert.Equal("inet 192.168.9.15/24", (await vm.Shell.RunAsync(Address)).Trim());
-                Task sent = SendAsync(server, data);
-                Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(data)),
-                    (await vm.Shell.RunAsync($"nc 192.168.9.2 {port} < /dev/null | sha256sum")).Split(' ')[0]);
-                await sent;
-                passt.Dispose();
-                await vm.Shell.RunAsync("until grep -q down /sys/class/net/eth0/operstate; do sleep 0.1; done; ip addr flush dev eth0");
-            }
-
-            await vm.PowerOffAsync();
-        }
-
-        config.Netdevs.Dispose();
-    }
-
-    // A process with a network of 192.168.9.0/24, behind whose gateway the host is.
-    private sealed class Passt : IDisposable
-    {
-        private readonly Process _process;
-
-        public Passt(string path)
-        {
-            _process = Process.Start(new ProcessStartInfo(
-                "passt", ["-f", "-4", "-s", path, "-a", "192.168.9.15", "-n", "24", "-g", "192.168.9.2", "-D", "none"])
-            {
-                RedirectStandardError = true,
-            })!;
-            _process.ErrorDataReceived += (_, _) => { };
-            _process.BeginErrorReadLine();
-        }
-
-        public void Dispose()
-        {
-            if (!_process.HasExited)
-            {
-                _process.Kill();
-            }
-
-            _process.WaitForExit();
-        }
     }
 
     /// <summary>
