@@ -12,6 +12,9 @@ internal sealed class RequestTracker(object owner)
     private int _count;
     private int _waiting;
 
+    // Somebody needs all ranges, and no other request begins.
+    private bool _alone;
+
     private record struct Range(long First, long Last, bool Exclusive);
 
     /// <summary>
@@ -20,19 +23,41 @@ internal sealed class RequestTracker(object owner)
     /// </summary>
     public bool IsFree(long first, long last, bool exclusive)
     {
-        for (int i = 0; i < _count; i++)
+        bool free = !_alone;
+        for (int i = 0; i < _count && free; i++)
         {
             ref Range range = ref _ranges[i];
-            if (first <= range.Last && range.First <= last && (exclusive || range.Exclusive))
-            {
-                _waiting++;
-                Monitor.Wait(owner);
-                _waiting--;
-                return false;
-            }
+            free = first > range.Last || range.First > last || !(exclusive || range.Exclusive);
         }
 
-        return true;
+        if (!free)
+        {
+            Wait();
+        }
+
+        return free;
+    }
+
+    /// <summary>Keeps new requests away from now on, and returns when none is under way. One caller after the other.</summary>
+    public void BeginAlone()
+    {
+        while (_alone)
+        {
+            Wait();
+        }
+
+        _alone = true;
+        while (_count > 0)
+        {
+            Wait();
+        }
+    }
+
+    /// <summary>Ends what <see cref="BeginAlone"/> began.</summary>
+    public void EndAlone()
+    {
+        _alone = false;
+        Monitor.PulseAll(owner);
     }
 
     /// <summary>A request begins, whose range is free.</summary>
@@ -55,5 +80,12 @@ internal sealed class RequestTracker(object owner)
         {
             Monitor.PulseAll(owner);
         }
+    }
+
+    private void Wait()
+    {
+        _waiting++;
+        Monitor.Wait(owner);
+        _waiting--;
     }
 }

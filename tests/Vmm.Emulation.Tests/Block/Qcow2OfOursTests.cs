@@ -175,6 +175,15 @@ public sealed class Qcow2OfOursTests : IDisposable
                 threads[t].Start();
             }
 
+            // Snapshots come and go beside them.
+            var image = (Qcow2Node)node;
+            for (int i = 0; i < 20; i++)
+            {
+                using Qcow2Change change = i % 2 == 0 ? image.CreateSnapshot("s", DateTimeOffset.UnixEpoch, TimeSpan.Zero)
+                    : image.DeleteSnapshots(image.Snapshots);
+                change.Commit();
+            }
+
             Assert.All(threads, thread => Assert.True(thread.Join(Patience.Limit)));
             Assert.Empty(failures);
         }

@@ -35,7 +35,7 @@ public sealed partial class Qcow2Node
                 Interlocked.Exchange(ref _size, contents.Size);
             }
 
-            _requests.End(0, long.MaxValue, exclusive: true);
+            _requests.EndAlone();
         }
     }
 
@@ -53,16 +53,12 @@ public sealed partial class Qcow2Node
     {
         lock (_lock)
         {
-            while (!_requests.IsFree(0, long.MaxValue, exclusive: true))
-            {
-            }
-
-            _requests.Begin(0, long.MaxValue, exclusive: true);
+            _requests.BeginAlone();
         }
 
         try
         {
-            Errno error = IsReadOnly ? Errno.EROFS : Flush();
+            Errno error = IsReadOnly ? Errno.EROFS : Flush(waits: false);
             lock (_lock)
             {
                 error = error == Errno.None ? _metadata.Finish() : error;

@@ -13,6 +13,9 @@ namespace Vmm.Emulation.Block.Qcow2;
 /// </summary>
 public sealed partial class Qcow2Node : BlockNode
 {
+    // The cluster that a flush has, as it were, among the requests under way.
+    private const long FlushPlace = -1;
+
     // Lock of the metadata, the requests and the size.
     private readonly object _lock = new();
     private readonly RequestTracker _requests;
@@ -141,30 +144,34 @@ public sealed partial class Qcow2Node : BlockNode
     }
 
     /// <inheritdoc/>
-    public override Errno Flush()
-    {
-        if (IsReadOnly)
-        {
-            return Errno.None;
-        }
+    public override Errno Flush() => IsReadOnly ? Errno.None : Flush(waits: true);
 
+    // A flush that frees clusters is a request under way until it has, so that no change of the snapshots begins meanwhile.
+    private Errno Flush(bool waits)
+    {
         List<(long, int)>? freed = null;
         Errno error;
         lock (_lock)
         {
+            while (waits && !_requests.IsFree(FlushPlace, FlushPlace, exclusive: false))
+            {
+            }
+
             error = _metadata.Damage == null ? _metadata.WriteBack() : Errno.EIO;
             if (error == Errno.None && _metadata.HasFreed)
             {
                 freed = _metadata.TakeFreed();
+                _requests.Begin(FlushPlace, FlushPlace, exclusive: false);
             }
         }
 
         error = error == Errno.None ? _file.Flush() : error;
-        if (error == Errno.None && freed != null)
+        if (freed != null)
         {
             lock (_lock)
             {
-                error = _metadata.ApplyFreed(freed);
+                error = error == Errno.None ? _metadata.ApplyFreed(freed) : error;
+                _requests.End(FlushPlace, FlushPlace, exclusive: false);
             }
         }
 
