@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
+using Vmm.Actors.Vcpu;
 using Vmm.Actors.Vm;
 using Vmm.Emulation;
 using Vmm.Emulation.Boards;
@@ -36,6 +37,7 @@ internal sealed class FakeMachine : IVmMachine
         _enabled = [.. Enumerable.Range(0, possible).Select(i => i < enabled)];
         _accessible = [.. _enabled];
         _cpus = [.. Enumerable.Range(0, possible).Select(_ => new FakeVcpu())];
+        Meter = new VcpuMeter(possible);
         Port = new FakePort(this);
         DirtyLog = new DirtyLog(Ram, () => { });
         MissingPages = new MissingPages(Ram, () => { }, () => { });
@@ -55,6 +57,8 @@ internal sealed class FakeMachine : IVmMachine
     public int Resets;
 
     public int PossibleCpus => _enabled.Length;
+
+    public VcpuMeter Meter { get; }
 
     public PowerOnCpus PowerOnCpus { get; set; }
 

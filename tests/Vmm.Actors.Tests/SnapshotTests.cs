@@ -53,6 +53,28 @@ public sealed class SnapshotTests : VmTestKit
         ExpectMsg(new SnapshotSaved(tag), s_patience);
     }
 
+    /// <summary>They are the host's, not the guest's: what was used after the save was used, too.</summary>
+    [Fact]
+    public void Times_of_vCPUs_do_not_go_back_with_a_load()
+    {
+        IActorRef vm = StartVm();
+        Save(vm);
+        VcpuTimes Times()
+        {
+            vm.Tell(new GetVcpuTimes(), TestActor);
+            return ExpectMsg<VcpuTimes>(s_patience);
+        }
+
+        VcpuTimes saved = Times(), before = saved;
+        AwaitCondition(() => (before = Times()).BusyNs[0] > saved.BusyNs[0], s_patience);
+        vm.Tell(new LoadSnapshot("one"), TestActor);
+        ExpectMsg<SnapshotLoaded>(s_patience);
+        VcpuTimes after = before;
+        AwaitCondition(() => (after = Times()).BusyNs[0] > before.BusyNs[0], s_patience);
+        Assert.Equal(saved.Meter, after.Meter);
+        Assert.All(after.EnabledNs.Zip(before.EnabledNs), pair => Assert.True(pair.First >= pair.Second));
+    }
+
     private string Rejection(IActorRef vm, IProtocolMessage request, RejectionCode code)
     {
         vm.Tell(request, TestActor);

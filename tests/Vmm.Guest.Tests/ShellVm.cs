@@ -183,6 +183,9 @@ internal sealed class ShellVm : IAsyncDisposable
             $"{admin}/{(oper == CpuOperationalState.Standby ? CpuOperationalState.On : oper)}"));
     }
 
+    /// <summary>How long the vCPUs have run.</summary>
+    public async Task<VcpuTimes> TimesAsync() => (VcpuTimes)await _session.Ask(new GetVcpuTimes());
+
     /// <summary>Waits until a CPU that has nothing to do is seen in WFI.</summary>
     public async Task AwaitStandbyAsync(int cpu)
     {

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
+using Vmm.Actors.Vcpu;
 using Vmm.Actors.Vm;
 using Vmm.Emulation;
 using Vmm.Emulation.Boards;
@@ -31,10 +32,13 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
     {
         _machine = new VirtMachine(config, this);
         _cpus = [.. _machine.Cpus.Select(c => new Cpu(c, _machine, config.Trace))];
+        Meter = new VcpuMeter(_cpus.Length);
         Hotplug = config.Acpi ? HotplugTrace.Of(new HotplugPort(_machine), config.Trace) : null;
     }
 
     public int PossibleCpus => _cpus.Length;
+
+    public VcpuMeter Meter { get; }
 
     public MachineDescription Description
     {

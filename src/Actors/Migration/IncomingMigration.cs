@@ -4,6 +4,7 @@ using Akka.Event;
 using Vmm.Actors.Journals;
 using Vmm.Actors.Protocol;
 using Vmm.Actors.Snapshots;
+using Vmm.Actors.Vcpu;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.State;
 
@@ -29,6 +30,9 @@ internal sealed class IncomingMigration : HoldingActor
     private readonly MigrationSettings _settings;
     private IncomingLink? _link;
     private GuestArrived? _guest;
+
+    // What the sender has counted of the vCPUs; null when nothing came.
+    private VcpuReading? _times;
 
     // The link has been told that the guest cannot go on here: it ends, and a guest that arrives meanwhile is not taken.
     private bool _refused;
@@ -128,6 +132,7 @@ internal sealed class IncomingMigration : HoldingActor
         try
         {
             state = LoadableVm.Of(Machine, guest.Units);
+            _times = state.Times;
         }
         catch (StateException e)
         {
@@ -179,6 +184,11 @@ internal sealed class IncomingMigration : HoldingActor
             }
 
             _progress.Downtime = stoodStill;
+        }
+
+        if (_times != null)
+        {
+            Machine.Meter.Continue(_times);
         }
 
         Release(new ReleaseVm(_guest.Running ? VmRunState.Running : VmRunState.Paused));

@@ -30,6 +30,9 @@ internal sealed class OutgoingMigration : HoldingActor
     private readonly IActorRef _supervisor;
     private readonly IActorRef _requester;
     private readonly StartMigration _start;
+
+    // A receiver goes on with the guest, and with what is counted of it. A file may have many readers.
+    private readonly bool _continues;
     private MigrationSettings _settings;
 
     // Takes the place of the link after it was lost while the receiver lacked pages.
@@ -49,6 +52,7 @@ internal sealed class OutgoingMigration : HoldingActor
         _supervisor = supervisor;
         _requester = requester;
         _start = start;
+        _continues = endpoint.HasReturnPath;
         _settings = settings;
         _journal = journal;
         _product = product;
@@ -145,7 +149,7 @@ internal sealed class OutgoingMigration : HoldingActor
 
     private void SwitchOver(VmRunState from) => Collect(state =>
     {
-        _link.Finish(state, running: from == VmRunState.Running);
+        _link.Finish(_continues ? state.With(Machine.Meter.Read()) : state, running: from == VmRunState.Running);
         Become(SendingRest);
         Stash.UnstashAll();
     });

@@ -104,6 +104,25 @@ public sealed record VcpuStateChanged(int Cpu, VcpuState State) : IProtocolMessa
 /// <param name="Thread">The host's thread id (gettid(2)).</param>
 public sealed record VcpuThreadStarted(int Cpu, int Thread) : IProtocolMessage;
 
+/// <summary>Query: how long the vCPUs have run. Answer: <see cref="VcpuTimes"/>.</summary>
+public sealed record GetVcpuTimes : IProtocolMessage;
+
+/// <summary>
+/// Times of a VM and of its possible CPUs, by their number, in nanoseconds of the host's clock. Those of one meter never go back: time
+/// does not pass for them while the VM is paused, and a reset, a loaded snapshot and a CPU that leaves change nothing. A process that
+/// starts has a new meter at 0, also when it starts from a snapshot. With a live migration the meter goes on at the receiver, and stands
+/// still at the sender; one by way of a file begins a new one.
+/// </summary>
+/// <param name="Meter">Which meter: a UUID.</param>
+/// <param name="RunNs">How long the VM has run, with at least its boot CPU.</param>
+/// <param name="BusyNs">
+/// How long the CPU has executed instructions. What the CPU waits in WFI is not part of it, nor what a migration slows it down; time in
+/// which the host had no core for its thread is.
+/// </param>
+/// <param name="EnabledNs">How long the CPU was enabled while the VM ran.</param>
+/// <param name="States">What the CPU does now.</param>
+public sealed record VcpuTimes(string Meter, long RunNs, long[] BusyNs, long[] EnabledNs, VcpuState[] States) : IProtocolMessage;
+
 /// <summary>Query: the host threads of the vCPUs. Answer: <see cref="VcpuThreads"/>.</summary>
 public sealed record GetVcpuThreads : IProtocolMessage;
 

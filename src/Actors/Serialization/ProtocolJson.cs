@@ -98,6 +98,8 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
 [JsonSerializable(typeof(GetMachineReport))]
 [JsonSerializable(typeof(MachineReport))]
 [JsonSerializable(typeof(VcpuThreadStarted))]
+[JsonSerializable(typeof(GetVcpuTimes))]
+[JsonSerializable(typeof(VcpuTimes))]
 [JsonSerializable(typeof(GetVcpuThreads))]
 [JsonSerializable(typeof(VcpuThreads))]
 [JsonSerializable(typeof(PlugStarted))]

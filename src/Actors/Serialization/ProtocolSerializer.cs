@@ -25,6 +25,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("vQ", typeof(VcpusPaused)), ("vR", typeof(ResumeVcpus)), ("vp", typeof(PauseVcpu)), ("vq", typeof(VcpuPaused)),
         ("vu", typeof(ResumeVcpu)), ("vw", typeof(ResetVcpu)), ("vf", typeof(VcpuFailed)), ("vO", typeof(GuestPoweredOff)),
         ("vZ", typeof(GuestReset)), ("v?", typeof(GetVcpuStates)), ("v!2", typeof(VcpuStates)), ("vs2", typeof(VcpuStateChanged)),
+        ("vt", typeof(GetVcpuTimes)), ("vT", typeof(VcpuTimes)),
         ("vd", typeof(GetVcpuStatus)), ("vD2", typeof(VcpuStatus)), ("ve", typeof(DescribeVcpuStatus)),
         ("ms", typeof(StartVm)), ("ma", typeof(PrepareVm)), ("mp", typeof(StopVm)), ("mc", typeof(ContinueVm)), ("mr", typeof(ResetVm)),
         ("m?", typeof(GetVmStatus)), ("m!2", typeof(VmStatus)), ("mx2", typeof(VmCommandRejected)),

@@ -1,5 +1,7 @@
 using Vmm.Actors.Hotplug;
+using Vmm.Actors.Migration;
 using Vmm.Actors.Protocol;
+using Vmm.Actors.Vcpu;
 using Vmm.Actors.Vm;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Snapshots;
@@ -15,6 +17,7 @@ namespace Vmm.Actors.Snapshots;
 internal sealed record VmState(IReadOnlyList<SavedUnit> Units, SavedCpu[] Cpus, ulong Clock, DateTimeOffset At)
 {
     internal const string Hotplug = "hotplug";
+    internal const string Vcpus = "vcpus";
 
     // Input that the guest has not read is the most that an actor keeps (UartActor).
     private const long OfActors = 20 << 20;
@@ -69,9 +72,17 @@ internal sealed record VmState(IReadOnlyList<SavedUnit> Units, SavedCpu[] Cpus, 
 
         if (frozen != null)
         {
-            SavedUnit unit = SavedUnit.Of(new HotplugUnit(frozen.State, frozen.LastOst));
-            yield return unit with { Id = $"{Hotplug}/{unit.Id}" };
+            yield return UnitOf(Hotplug, new HotplugUnit(frozen.State, frozen.LastOst));
         }
+    }
+
+    /// <summary>The same state with how long the vCPUs have run, for a receiver that goes on counting.</summary>
+    public VmState With(VcpuReading times) => this with { Units = [.. Units, UnitOf(Vcpus, new VcpuTimesUnit(times))] };
+
+    private static SavedUnit UnitOf(string owner, IStateUnit unit)
+    {
+        SavedUnit saved = SavedUnit.Of(unit);
+        return saved with { Id = $"{owner}/{saved.Id}" };
     }
 }
 
@@ -79,9 +90,11 @@ internal sealed record VmState(IReadOnlyList<SavedUnit> Units, SavedCpu[] Cpus, 
 /// <param name="Machine">The units of CPUs and what belongs to them.</param>
 /// <param name="Devices">In the order in which they are loaded.</param>
 /// <param name="Hotplug">Null on a machine without.</param>
+/// <param name="Times">Null where none came with the state.</param>
 /// <param name="Notice">What the machine takes over although it was made otherwise: a sentence; null for nothing.</param>
 internal sealed record LoadableVm(
-    IReadOnlyList<SavedUnit> Machine, IReadOnlyList<LoadDeviceState> Devices, HotplugUnit? Hotplug, string? Notice)
+    IReadOnlyList<SavedUnit> Machine, IReadOnlyList<LoadDeviceState> Devices, HotplugUnit? Hotplug, VcpuReading? Times,
+    string? Notice)
 {
     // Differences that are named in one line.
     private const int MostDifferences = 8;
@@ -92,7 +105,10 @@ internal sealed record LoadableVm(
     {
         ILookup<string, SavedUnit> units = saved.ToLookup(OwnerOf, WithoutOwner);
         string[] owners =
-            ["", .. machine.Devices.Select(d => d.Id), .. machine.Hotplug == null ? Array.Empty<string>() : [VmState.Hotplug]];
+        [
+            "", VmState.Vcpus, .. machine.Devices.Select(d => d.Id),
+            .. machine.Hotplug == null ? Array.Empty<string>() : [VmState.Hotplug],
+        ];
         string[] differences =
         [
             .. units.Select(u => u.Key).Where(o => !owners.Contains(o))
@@ -129,9 +145,15 @@ internal sealed record LoadableVm(
             }
         }
 
+        VcpuTimesUnit? times = units.Contains(VmState.Vcpus) ? new VcpuTimesUnit(machine.PossibleCpus) : null;
+        if (times != null)
+        {
+            Archive.Load([.. units[VmState.Vcpus]], [times]);
+        }
+
         string? notice = cpus.Set == here.Set ? null
             : $"the VM takes over the CPUs at power-on of the saved one, {cpus.Set}, in place of {here.Set}";
-        return new LoadableVm(ofMachine, devices, hotplug, notice);
+        return new LoadableVm(ofMachine, devices, hotplug, times?.Reading, notice);
     }
 
     private static string OwnerOf(SavedUnit unit) => unit.Id.Contains('/', StringComparison.Ordinal) ? unit.Id.Split('/')[0] : "";

@@ -42,6 +42,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
 
     private readonly int _index;
     private readonly IVcpu _cpu;
+    private readonly VcpuMeter _meter;
     private readonly IActorRef _manager;
     private readonly IActorRef _self;
     private long _budget = InitialBudget;
@@ -52,10 +53,11 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
     // How much of its time the vCPU gives up.
     private int _throttlePercent;
 
-    public VcpuActor(int index, IVcpu cpu, bool paused)
+    public VcpuActor(int index, IVcpu cpu, VcpuMeter meter, bool paused)
     {
         _index = index;
         _cpu = cpu;
+        _meter = meter;
         _manager = Context.Parent;
         _self = Self;
         _resume = EnterPoweredOff;
@@ -72,9 +74,9 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
 
     public ITimerScheduler Timers { get; set; } = null!;
 
-    public static Props Props(int index, IVcpu cpu, bool paused, string? dispatcher)
+    public static Props Props(int index, IVcpu cpu, VcpuMeter meter, bool paused, string? dispatcher)
     {
-        Props props = ActorProps.Of(() => new VcpuActor(index, cpu, paused));
+        Props props = ActorProps.Of(() => new VcpuActor(index, cpu, meter, paused));
         return dispatcher == null ? props : props.WithDispatcher(dispatcher);
     }
 
@@ -162,7 +164,9 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
     private VcpuExit RunOnce()
     {
         long start = Stopwatch.GetTimestamp();
+        long elapsed;
         VcpuExit exit;
+        _meter.BeginSlice(_index, start);
         try
         {
             exit = _cpu.Run(_budget);
@@ -172,10 +176,14 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
             string what = e is VcpuExecutionException ? e.Message : $"{e.GetType().Name}: {e.Message}";
             throw new VcpuFaultException(_index, $"cpu{_index}: {what}\n{_cpu.DumpRegisters()}\n{(e.InnerException ?? e).StackTrace}", e);
         }
+        finally
+        {
+            elapsed = Math.Max(Stopwatch.GetTimestamp() - start, 1);
+            _meter.EndSlice(_index, elapsed);
+        }
 
         if (exit == VcpuExit.BudgetSpent)
         {
-            long elapsed = Math.Max(Stopwatch.GetTimestamp() - start, 1);
             long ideal = Math.Clamp((long)((double)_budget * s_slice / elapsed), _budget / 2, _budget * 2);
             _budget = Math.Clamp(ideal, SmallestBudget, LargestBudget);
         }

@@ -61,6 +61,7 @@ public sealed class VcpuManager : MessageActor
         Receive<ResumeVcpus>(_ =>
         {
             _paused = false;
+            _machine.Meter.SetRunning(true);
             TellAll(new ResumeVcpu());
         });
         Receive<ResetVcpus>(_ =>
@@ -82,7 +83,8 @@ public sealed class VcpuManager : MessageActor
             }
         });
         Receive<VcpuStateChanged>(changed => _states[changed.Cpu] = changed.State);
-        Receive<GetVcpuStates>(_ => Sender.Tell(new VcpuStates([.. Enumerable.Range(0, _states.Length).Select(StateOf)])));
+        Receive<GetVcpuStates>(_ => Sender.Tell(new VcpuStates(StatesNow())));
+        Receive<GetVcpuTimes>(_ => Sender.Tell(TimesNow()));
         Receive<DescribeCpusPower>(admin => Sender.Tell(new CpusPowerState(
             admin.Ids, admin.Admin, [.. Enumerable.Range(0, machine.PossibleCpus).Select(OperationalState)])));
         Receive<DescribeVcpuStatus>(admin => Sender.Tell(IsPossible(admin.Cpu) ? Describe(admin) : s_cpuNotFound));
@@ -98,6 +100,14 @@ public sealed class VcpuManager : MessageActor
         });
         Receive<GuestPoweredOff>(Context.Parent.Tell);
         Receive<GuestReset>(Context.Parent.Tell);
+
+        // The CPUs of a manager before this one may have been others.
+        for (int cpu = 0; cpu < _vcpus.Length; cpu++)
+        {
+            machine.Meter.SetEnabled(cpu, false);
+        }
+
+        machine.Meter.SetRunning(false);
         SpawnMissing();
     }
 
@@ -111,6 +121,14 @@ public sealed class VcpuManager : MessageActor
     // A vCPU changes between Parked and Running thousands of times a second, without a message. The CPU itself is asked which of the two it
     // is at this moment.
     private VcpuState StateOf(int cpu) => _states[cpu] == VcpuState.Running && _machine.Cpu(cpu).IsParked ? VcpuState.Parked : _states[cpu];
+
+    private VcpuState[] StatesNow() => [.. Enumerable.Range(0, _states.Length).Select(StateOf)];
+
+    private VcpuTimes TimesNow()
+    {
+        VcpuReading reading = _machine.Meter.Read();
+        return new VcpuTimes($"{reading.Meter}", reading.RunNs, reading.BusyNs, reading.EnabledNs, StatesNow());
+    }
 
     private CpuOperationalState OperationalState(int cpu) => _machine.Status(cpu).Psci switch
     {
@@ -145,7 +163,8 @@ public sealed class VcpuManager : MessageActor
 
     private IActorRef Spawn(int cpu)
     {
-        IActorRef vcpu = Context.ActorOf(VcpuActor.Props(cpu, _machine.Cpu(cpu), _paused, _dispatcher), $"vcpu{cpu}");
+        _machine.Meter.SetEnabled(cpu, true);
+        IActorRef vcpu = Context.ActorOf(VcpuActor.Props(cpu, _machine.Cpu(cpu), _machine.Meter, _paused, _dispatcher), $"vcpu{cpu}");
         Context.Watch(vcpu);
         if (_throttle is { Percent: > 0 })
         {
@@ -199,6 +218,7 @@ public sealed class VcpuManager : MessageActor
         int cpu = Array.IndexOf(_vcpus, stopped.ActorRef);
         _vcpus[cpu] = null;
         _states[cpu] = VcpuState.None;
+        _machine.Meter.SetEnabled(cpu, false);
         _running.Remove(cpu);
         if (_failures.Remove(stopped.ActorRef, out VcpuFailed? failed))
         {
@@ -238,6 +258,7 @@ public sealed class VcpuManager : MessageActor
         if (_running.Count == 0 && _pauser is { } pauser)
         {
             _pauser = null;
+            _machine.Meter.SetRunning(false);
             pauser.Tell(new VcpusPaused());
         }
     }

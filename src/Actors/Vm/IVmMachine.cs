@@ -1,5 +1,6 @@
 using Vmm.Actors.Hotplug;
 using Vmm.Actors.Protocol;
+using Vmm.Actors.Vcpu;
 using Vmm.Emulation;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Devices.Pci;
@@ -88,6 +89,9 @@ public interface IVmMachine
     CpuStatus Status(int cpu);
 
     IVcpu Cpu(int cpu);
+
+    /// <summary>How long the CPUs were enabled and busy.</summary>
+    VcpuMeter Meter { get; }
 
     /// <summary>Makes (true) or ends (false) the execution state of a CPU that no thread runs.</summary>
     void SetExecutable(int cpu, bool value);

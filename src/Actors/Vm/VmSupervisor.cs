@@ -199,6 +199,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
             get, () => new DescribeVcpuStatus(get.Cpu, _machine.PowerOnCpus.AdminOf(get.Cpu))));
         Receive<GetVcpuRegisters>(ForwardToVcpus);
         Receive<GetVcpuThreads>(ForwardToVcpus);
+        Receive<GetVcpuTimes>(ForwardToVcpus);
         Receive<ReadGuestMemory>(Read);
         Receive<GetMachineReport>(get => get.Subject == ReportSubject.Tlb, ForwardToVcpus);
         Receive<GetMachineReport>(get => Sender.Tell(new MachineReport(_machine.Describe(get.Subject))));
@@ -256,8 +257,8 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
             case SetVcpuAdmin or PlugDevice or UnplugDevice:
                 unheard.Sender.Tell(new HotplugRejected("", RejectionCode.ResetRequired, LostReason));
                 break;
-            case GetVcpuStates or GetVcpuStatus or GetVcpuThreads or GetCpusPowerState or DescribeCpusPower or DescribeVcpuStatus
-                or GetPluggedVcpus or GetAcpiOspmStatus
+            case GetVcpuStates or GetVcpuStatus or GetVcpuThreads or GetVcpuTimes or GetCpusPowerState or DescribeCpusPower
+                or DescribeVcpuStatus or GetPluggedVcpus or GetAcpiOspmStatus
                 or GetDeviceState or LoadDeviceState or IBalloonCommand or IBlockCommand or IBlockImageCommand
                 or GetNetLinks or INetCommand or INetdevCommand
                 or SaveSnapshot or LoadSnapshot or DeleteSnapshot or GetSnapshots

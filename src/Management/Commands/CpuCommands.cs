@@ -44,6 +44,13 @@ public sealed record CpuPowerStateInfo(
     long Id, long SocketId, long ClusterId, long CoreId, long ThreadId, long VcpusCount, string? QomPath, CpuAdminState AdminState,
     CpuOperationalState OperState);
 
+/// <summary>How long a possible CPU has been enabled and busy: <see cref="VcpuTimes"/>.</summary>
+public sealed record CpuTimesInfo(long CpuIndex, long BusyNs, long EnabledNs, VcpuState State);
+
+/// <param name="Meter">Changes when the times begin anew.</param>
+/// <param name="RunNs">How long the VM has run.</param>
+public sealed record VmTimesInfo(string Meter, long RunNs, CpuTimesInfo[] Cpus);
+
 public sealed record HotpluggableCpu(string Type, long VcpusCount, CpuInstanceProperties Props, string? QomPath);
 
 public sealed record CpuDefinitionInfo(
@@ -78,8 +85,12 @@ public sealed class CpuCommands(MonitorVm vm)
     /// <summary>The end of the name of a QOM type of CPU; the name of the model comes before it.</summary>
     public const string Suffix = "-arm-cpu";
 
+    /// <summary>The name of a query that QEMU does not have, with the prefix that QAPI asks for.</summary>
+    public const string QueryTimesName = "__org.vmm_query-vcpu-times";
+
     public void Register(QapiCommandTable table)
     {
+        table.AddQuery(QueryTimesName, QueryTimes);
         table.AddQuery("query-cpus-fast", QueryCpus);
         table.AddQuery("query-hotpluggable-cpus", QueryHotpluggable);
         table.AddQuery("query-cpus-power-state", QueryPowerState);
@@ -145,6 +156,13 @@ public sealed class CpuCommands(MonitorVm vm)
             CpuLocation at = vm.Config.Topology.Locate(new CpuIndex(cpu));
             return new CpuPowerStateInfo(cpu, at.Socket, at.Cluster, at.Core, at.Thread, 1, paths[cpu], admin, power.Oper[cpu]);
         })];
+    }
+
+    public async Task<VmTimesInfo> QueryTimes()
+    {
+        VcpuTimes times = await vm.Ask<VcpuTimes>(new GetVcpuTimes()).ConfigureAwait(false);
+        return new VmTimesInfo(times.Meter, times.RunNs,
+            [.. times.States.Select((state, cpu) => new CpuTimesInfo(cpu, times.BusyNs[cpu], times.EnabledNs[cpu], state))]);
     }
 
     public async Task<AcpiOstInfo[]> QueryOspmStatus()

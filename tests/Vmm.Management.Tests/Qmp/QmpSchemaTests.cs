@@ -14,7 +14,7 @@ public sealed class QmpSchemaTests
 
     // Commands and events that QEMU 10.0.2 has not.
     private static readonly string[] s_own = ["device_set", "query-cpus-power-state", VmEvents.HotplugOutcomeName,
-        MigrationCommands.QueryPassesName];
+        MigrationCommands.QueryPassesName, CpuCommands.QueryTimesName];
 
     // QEMU's has the members of each type of backend.
     private static readonly string[] s_open = ["netdev_add"];
