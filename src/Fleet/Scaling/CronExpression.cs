@@ -4,10 +4,10 @@ using System.Numerics;
 namespace Vmm.Fleet.Scaling;
 
 /// <summary>
-/// Moments that repeat, in the five fields of crontab(5): minute, hour, day of the month, month, day of the week (0 and 7 are Sunday). A field
-/// is <c>*</c>, <c>*/n</c>, a number, a range <c>a-b</c>, a range with a step <c>a-b/n</c>, or a list of those; months and days of the week
-/// have their English names of three letters, too. When neither the day of the month nor that of the week begins with <c>*</c>, one of the
-/// two is enough, as with cron.
+/// Moments that repeat, in the five fields of crontab(5): minute, hour, day of the month, month, day of the week (0 and 7 are Sunday). A
+/// field is <c>*</c>, <c>*/n</c>, a number, a range <c>a-b</c>, a range with a step <c>a-b/n</c>, or a list of those; months and days of
+/// the week have their English names of three letters, too. When neither the day of the month nor that of the week begins with <c>*</c>,
+/// one of the two is enough, as with cron.
 /// </summary>
 public sealed class CronExpression
 {
@@ -126,7 +126,8 @@ public sealed class CronExpression
             bool right = stepped.Length <= 2 && range.Length <= 2 && from >= least && to <= most && to >= from;
             if (right && stepped.Length == 2)
             {
-                right = range.Length == 2 && int.TryParse(stepped[1], NumberStyles.None, CultureInfo.InvariantCulture, out step) && step >= 1;
+                right = range.Length == 2
+                    && int.TryParse(stepped[1], NumberStyles.None, CultureInfo.InvariantCulture, out step) && step > 0;
             }
 
             if (!right)

@@ -61,6 +61,8 @@ public static class FleetCommand
             fleet.Add(CreateAction(name, action, number, text, help));
         }
 
+        fleet.Add(FleetCaCommand.Create());
+        fleet.Add(FleetSimulateCommand.Create());
         return fleet;
     }
 

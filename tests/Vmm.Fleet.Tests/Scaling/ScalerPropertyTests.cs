@@ -117,8 +117,8 @@ public sealed class ScalerPropertyTests
         }, iter: 100);
 
     /// <summary>
-    /// From any load below the target the load rises to any load above it: CPUs are plugged within 5 seconds, wherever the step lies between
-    /// two samples, which are at most a second apart.
+    /// From any load below the target the load rises to any load above it: CPUs are plugged within 5 seconds, wherever the step lies
+    /// between two samples, which are at most a second apart.
     /// </summary>
     [Fact]
     public void A_step_of_load_is_answered_within_5_seconds() =>

@@ -13,7 +13,10 @@ public sealed record LoadTrace(string Name, IReadOnlyList<(double Seconds, doubl
     /// <summary>The end of the last interval, in seconds.</summary>
     public double Length => Rows[^1].Seconds;
 
-    /// <summary>Reads lines of <c>seconds,busy</c> as in <see cref="Rows"/>. A first line of names, empty lines and such as begin with # are passed over.</summary>
+    /// <summary>
+    /// Reads lines of <c>seconds,busy</c> as in <see cref="Rows"/>. Lines of names before the first, empty lines and such as begin with #
+    /// are passed over.
+    /// </summary>
     /// <exception cref="FormatException">A line is none: one line that says which, and what is wrong.</exception>
     public static LoadTrace Read(string name, TextReader reader)
     {

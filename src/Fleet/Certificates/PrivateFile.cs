@@ -1,0 +1,57 @@
+using System.Diagnostics.CodeAnalysis;
+
+namespace Vmm.Fleet.Certificates;
+
+/// <summary>Files that are written whole or not at all, and such as nobody but their owner may read.</summary>
+[SuppressMessage("Interoperability", "CA1416", Justification = "Vmm runs on Linux alone.")]
+internal static class PrivateFile
+{
+    private const UnixFileMode Owner = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private const UnixFileMode Others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+
+    /// <summary>Writes a file with mode 600, or 644 for one that all may read, in place of one that is there.</summary>
+    /// <exception cref="IOException">It cannot be written.</exception>
+    public static void Write(string path, string text, bool isPublic)
+    {
+        string made = $"{path}.{Guid.NewGuid():N}";
+        var options = new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.Write,
+            UnixCreateMode = isPublic ? Owner | UnixFileMode.GroupRead | UnixFileMode.OtherRead : Owner,
+        };
+        try
+        {
+            using (var file = new FileStream(made, options))
+            {
+                using var writer = new StreamWriter(file, leaveOpen: true);
+                writer.Write(text);
+                writer.Flush();
+                file.Flush(flushToDisk: true);
+            }
+
+            File.Move(made, path, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(made);
+            throw;
+        }
+    }
+
+    /// <summary>Reads a file that only its owner may read.</summary>
+    /// <exception cref="CertificateException">It is missing, or others may read it: one line.</exception>
+    public static string Read(string path)
+    {
+        try
+        {
+            UnixFileMode mode = File.GetUnixFileMode(path);
+            return (mode & Others) == 0 ? File.ReadAllText(path) : throw new CertificateException(
+                $"{path} may be used by others than its owner (mode {Convert.ToString((int)mode, 8)}): chmod 600 {path}");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new CertificateException($"cannot read {path}: {e.Message}", e);
+        }
+    }
+}
