@@ -9,8 +9,8 @@ internal static class ControlRequests
     [
         typeof(GetVmStatus), typeof(StopVm), typeof(ContinueVm), typeof(ResetVm), typeof(PressPowerButton),
         typeof(GetMachineDescription), typeof(GetBoardDevices), typeof(GetJitDescription), typeof(GetMachineReport), typeof(GetPciDevices),
-        typeof(GetVcpuStates), typeof(GetVcpuStatus), typeof(GetVcpuRegisters), typeof(GetVcpuThreads), typeof(GetCpusPowerState),
-        typeof(GetAcpiOspmStatus), typeof(ReadGuestMemory), typeof(GetNetLinks),
+        typeof(GetVcpuStates), typeof(GetVcpuStatus), typeof(GetVcpuRegisters), typeof(GetVcpuThreads), typeof(GetVcpuTimes),
+        typeof(GetCpusPowerState), typeof(GetAcpiOspmStatus), typeof(ReadGuestMemory), typeof(GetNetLinks),
         typeof(SaveSnapshot), typeof(LoadSnapshot), typeof(DeleteSnapshot), typeof(GetSnapshots),
         typeof(StartMigration), typeof(ReceiveMigration), typeof(GetMigration), typeof(CancelMigration), typeof(ContinueMigration),
         typeof(PauseMigration), typeof(YankMigration), typeof(RecoverMigration), typeof(StartPostcopy),
