@@ -11,6 +11,7 @@ namespace Vmm.Fleet.Tests.Nodes;
 public abstract class NodeTestKit : PatientTestKit
 {
     private readonly List<string> _folders = [];
+    private TestProbe? _probe;
     private int _requests;
 
     /// <summary>A guest without an operating system that waits for interrupts.</summary>
@@ -49,24 +50,25 @@ public abstract class NodeTestKit : PatientTestKit
         Unwatch(node);
     }
 
+    // One for all questions: each that is made gives the system's configuration another fallback, so that the next ones take longer.
+    private TestProbe Probe => _probe ??= CreateTestProbe();
+
     /// <summary>An id that no other request of the test has.</summary>
     protected string NewId() => $"request-{++_requests}";
 
     /// <summary>Sends a request and waits for its end.</summary>
     protected RequestEnded Do(IActorRef node, IVmRequest request)
     {
-        TestProbe probe = CreateTestProbe();
-        node.Tell(request, probe);
-        RequestEnded end = probe.ExpectMsg<RequestEnded>();
+        node.Tell(request, Probe);
+        RequestEnded end = Probe.ExpectMsg<RequestEnded>();
         Assert.Equal((request.Vm, request.Id), (end.Vm, end.Id));
         return end;
     }
 
     protected VmReport ReportOf(IActorRef node, string vm)
     {
-        TestProbe probe = CreateTestProbe();
-        node.Tell(new GetVmReport(vm), probe);
-        return probe.ExpectMsg<VmReport>();
+        node.Tell(new GetVmReport(vm), Probe);
+        return Probe.ExpectMsg<VmReport>();
     }
 
     /// <summary>Waits until an agent reports a state.</summary>
