@@ -8,7 +8,7 @@ namespace Vmm.Emulation.Cpu;
 /// <content>Exception entry and return (Arm ARM D1.3).</content>
 public sealed unsafe partial class VcpuCore
 {
-    private const ulong SynchronousVector = 0x000;
+    internal const ulong SynchronousVector = 0x000;
     private const ulong IrqVector = 0x080;
     private const ulong FiqVector = 0x100;
 
@@ -95,7 +95,7 @@ public sealed unsafe partial class VcpuCore
     private bool SameLevel() => Pstate.ExceptionLevel(_state->Pstate) != 0;
 
     // AArch64.TakeException to EL1. Leaves Pc at the vector.
-    private void EnterException(ulong vector, ulong returnAddress, uint exceptionClass, uint syndrome)
+    internal void EnterException(ulong vector, ulong returnAddress, uint exceptionClass, uint syndrome)
     {
         CpuState* s = _state;
         s->EsrEl1 = (exceptionClass << 26) | ExceptionClass.InstructionLength | syndrome;

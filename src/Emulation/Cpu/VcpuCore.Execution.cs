@@ -24,7 +24,8 @@ public sealed unsafe partial class VcpuCore
     private const int OwnOps = 4;
     private Op* _ownOps = (Op*)NativeMemory.AllocZeroed(OwnOps, (nuint)sizeof(Op));
 
-    private Op* EntryOp => _ownOps;
+    /// <summary>The place where execution goes on.</summary>
+    internal Op* EntryOp => _ownOps;
 
     /// <summary>The op for which translated code left: a handler executes it.</summary>
     internal Op* LeftOp => _ownOps + 2;
@@ -92,7 +93,7 @@ public sealed unsafe partial class VcpuCore
             s->FarEl1 = pc;
             EnterException(SynchronousVector, pc, ExceptionClass.PcAlignment, 0);
         }
-        else if ((s->Pstate & Pstate.Btype) == 0 || (s->Pstate & Pstate.Il) != 0 || !TryFinishBranch(pc))
+        else if ((s->Pstate & Pstate.Btype) == 0 || (s->Pstate & Pstate.Il) != 0 || !GuardedBranches.TryFinish(this, _code, pc))
         {
             if (!Mmu.FillInstruction(pc, out int status))
             {
@@ -108,32 +109,8 @@ public sealed unsafe partial class VcpuCore
         }
     }
 
-    // The check of a branch target (FEAT_BTI). False when the page is not known yet.
-    private bool TryFinishBranch(ulong pc)
-    {
-        CpuState* s = _state;
-        ref TlbContext.InstructionEntry entry = ref Mmu.Context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);
-        if (entry.Tag != (pc & PageMask) || entry.Page is not { Stale: false } page)
-        {
-            return false;
-        }
-
-        uint type = (s->Pstate & Pstate.Btype) >> Pstate.BtypeShift;
-        if (entry.Guarded && !GuardedBranches.Accepts(s, _code.WordAt(page, pc), (int)type))
-        {
-            SpendWithout();
-            EnterException(SynchronousVector, pc, ExceptionClass.BranchTarget, type);
-        }
-        else
-        {
-            s->Pstate &= ~Pstate.Btype;
-        }
-
-        return true;
-    }
-
     // Takes an instruction that cannot be executed off the budget: a vector that faults in turn spends it.
-    private void SpendWithout()
+    internal void SpendWithout()
     {
         _state->Remaining--;
         _notExecuted++;

@@ -108,6 +108,9 @@ public sealed unsafe partial class VcpuCore : IDisposable
     /// <summary>The architectural state. Owner only, except <see cref="CpuState.Attention"/>.</summary>
     public CpuState* State => _state;
 
+    /// <summary>Whether its code is translated, in lockstep too.</summary>
+    internal bool IsTranslated => _translations != null;
+
     /// <summary>Whether execution state exists: the CPU is enabled for the guest.</summary>
     public bool IsEnabled { get; private set; }
 
@@ -241,7 +244,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
         }
         catch (Exception e) when (e is not LockstepException)
         {
-            throw Failure(e);
+            throw new VcpuExecutionException(this, e);
         }
         finally
         {

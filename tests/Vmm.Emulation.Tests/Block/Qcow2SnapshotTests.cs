@@ -307,7 +307,10 @@ public sealed class Qcow2SnapshotTests : IDisposable
     {
         using Process qemu = _images.Start(
             "qemu-system-aarch64",
-            ["-M", "none", "-nodefaults", "-display", "none", "-S", "-monitor", "stdio", "-drive", "if=none,id=d,format=qcow2,file=s.qcow2"],
+            [
+                "-M", "none", "-nodefaults", "-display", "none", "-S", "-monitor", "stdio", "-drive",
+                "if=none,id=d,format=qcow2,file=s.qcow2",
+            ],
             out Task<string> output);
         qemu.StandardInput.Write($"{command}\nquit\n");
         qemu.StandardInput.Close();

@@ -14,9 +14,9 @@ internal enum Want
 
 /// <summary>
 /// Stage 1 translation as the pseudocode of the Arm ARM has it (DDI 0487, J1.1.5: AArch64.S1Translate, AArch64.S1Walk,
-/// AArch64.S1DirectBasePermissions), for a CPU with 16 KiB granules, PAN and E0PD and without the extensions that widen addresses: what
-/// tests hold the MMU against. Where the manual leaves a choice, the one of this machine: a TxSZ outside 16 … 39 counts as the nearer of
-/// the two, a reserved TGx as 4 KiB.
+/// AArch64.S1DirectBasePermissions), for a CPU with 16 KiB granules, PAN, E0PD and FEAT_TTST and without the extensions that widen
+/// addresses: what tests hold the MMU against. Where the manual leaves a choice, the one of this machine: a TxSZ outside 16 … 48 (47 with
+/// 64 KiB) counts as the nearer of the two, a reserved TGx as 4 KiB.
 /// </summary>
 internal static class ArchitectureWalk
 {
@@ -49,7 +49,13 @@ internal static class ArchitectureWalk
         }
 
         ulong tcr = regime.Tcr;
-        int inputSize = 64 - Math.Min(Math.Max((int)(upper ? Slice(tcr, 21, 16) : Slice(tcr, 5, 0)), 16), 39);
+        int granule = (upper, Slice(tcr, upper ? 31 : 15, upper ? 30 : 14)) switch
+        {
+            (false, 1) or (true, 3) => 16,
+            (false, 2) or (true, 1) => 14,
+            _ => 12,
+        };
+        int inputSize = 64 - Math.Min(Math.Max((int)(upper ? Slice(tcr, 21, 16) : Slice(tcr, 5, 0)), 16), granule == 16 ? 47 : 48);
         ulong outside = Slice(va, top, inputSize);
         bool inRange = outside == (upper ? Slice(ulong.MaxValue, top, inputSize) : 0);
         bool walkDisabled = Bit(tcr, upper ? 23 : 7);
@@ -59,16 +65,12 @@ internal static class ArchitectureWalk
             return Translation;
         }
 
-        int granule = (upper, Slice(tcr, upper ? 31 : 15, upper ? 30 : 14)) switch
-        {
-            (false, 1) or (true, 3) => 16,
-            (false, 2) or (true, 1) => 14,
-            _ => 12,
-        };
         int stride = granule - 3;
         int lowerLevels = (inputSize - 1 - granule) / stride;
         int at = 3 - lowerLevels;
-        int tableBits = inputSize - ((lowerLevels * stride) + granule) + 3;
+
+        // A table begins at a multiple of its size, and of 64 bytes (D8.2.9).
+        int tableBits = Math.Max(inputSize - ((lowerLevels * stride) + granule) + 3, 6);
         ulong table = Slice(upper ? regime.Ttbr1 : regime.Ttbr0, 47, tableBits) << tableBits;
         int outputSize = Math.Min(regime.PhysicalBits,
             Slice(tcr, 34, 32) switch { 0 => 32, 1 => 36, 2 => 40, 3 => 42, 4 => 44, 5 => 48, _ => 52 });

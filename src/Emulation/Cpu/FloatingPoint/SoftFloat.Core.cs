@@ -14,7 +14,7 @@ internal static partial class SoftFloat
         where F : struct, IFloatFormat => 1ul << (F.Width - 1);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int Bias<F>()
+    internal static int Bias<F>()
         where F : struct, IFloatFormat => (1 << (F.Exponent - 1)) - 1;
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -24,7 +24,7 @@ internal static partial class SoftFloat
     private static ulong InfinityBits<F>()
         where F : struct, IFloatFormat => ((1ul << F.Exponent) - 1) << F.Fraction;
 
-    private static ulong Signed<F>(bool sign, ulong magnitude)
+    internal static ulong Signed<F>(bool sign, ulong magnitude)
         where F : struct, IFloatFormat => sign ? magnitude | SignBit<F>() : magnitude;
 
     private static ulong DefaultNan<F>()
@@ -43,7 +43,7 @@ internal static partial class SoftFloat
         where F : struct, IFloatFormat => (fpcr & (IsHalf<F>() ? Fpcr.FlushHalf : Fpcr.Flush)) != 0;
 
     /// <summary>FPUnpack. A flushed half-precision operand raises no Input Denormal.</summary>
-    private static Unpacked Unpack<F>(ulong bits, uint fpcr, ref uint fpsr, bool alternative = false)
+    internal static Unpacked Unpack<F>(ulong bits, uint fpcr, ref uint fpsr, bool alternative = false)
         where F : struct, IFloatFormat
     {
         bool sign = (bits & SignBit<F>()) != 0;

@@ -1,4 +1,6 @@
-using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Exceptions;
+using Vmm.Emulation.Cpu.Mmu;
+using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu.Interpreter.Handlers;
 
@@ -51,6 +53,33 @@ internal static unsafe class GuardedBranches
         }
 
         s->Pstate |= (uint)type << Pstate.BtypeShift;
+    }
+
+    /// <summary>
+    /// Checks the target of a branch that has left its type: takes the exception of one that does not accept it, and clears the type
+    /// otherwise. False when the page is not known yet.
+    /// </summary>
+    public static bool TryFinish(VcpuCore core, CodeCache code, ulong pc)
+    {
+        CpuState* s = core.State;
+        ref TlbContext.InstructionEntry entry = ref core.Mmu.Context.Instruction(Pstate.ExceptionLevel(s->Pstate), pc);
+        if (entry.Tag != (pc & ~(ulong)(GuestMemory.PageSize - 1)) || entry.Page is not { Stale: false } page)
+        {
+            return false;
+        }
+
+        uint type = (s->Pstate & Pstate.Btype) >> Pstate.BtypeShift;
+        if (entry.Guarded && !Accepts(s, code.WordAt(page, pc), (int)type))
+        {
+            core.SpendWithout();
+            core.EnterException(VcpuCore.SynchronousVector, pc, ExceptionClass.BranchTarget, type);
+        }
+        else
+        {
+            s->Pstate &= ~Pstate.Btype;
+        }
+
+        return true;
     }
 
     /// <summary>
