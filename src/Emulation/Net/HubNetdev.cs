@@ -202,6 +202,12 @@ public sealed class HubNetdev(string id, int number, string? backendId) : Netdev
                 _backend.AddTo(poll, takes: true, gives: toBackend.IsBusy);
             }
 
+            // The bell may have been taken down after it rang for the end.
+            if (_ended)
+            {
+                break;
+            }
+
             AddTo(poll, takes: !toBackend.IsBusy, gives: false);
             poll.Wait(received == MostFramesAtOnce ? 0 : -1);
         }
