@@ -142,6 +142,43 @@ public sealed class DiskSnapshotTests : VmTestKit
         AwaitStatus(vm, VmRunState.Running);
     }
 
+    /// <summary>The deletion runs beside the guest, and stands still before the write that makes it true.</summary>
+    [Fact]
+    public void Disk_is_resized_when_the_deletion_of_its_snapshot_has_ended()
+    {
+        string path = ImageOf("d2");
+        BlockImage.CreateQcow2(path, new Qcow2Options { Size = Size, ClusterSize = 512 });
+        HeldFile? file = null;
+        using (var disk = new BlockBackend("d2", false, () => Qcow2Image.Open(
+            file = new HeldFile(FileNode.Open(path, true, new ImageOptions())), true, new ImageOptions(), (_, _) => null!)))
+        {
+            disk.Open();
+            Fill(disk, 1);
+            _machine.Disks = [.. _machine.Disks, Place(disk)];
+            IActorRef vm = StartVm();
+            Ask<SnapshotSaved>(vm, SaveOf("one"));
+            file!.Hold();
+            vm.Tell(new DeleteSnapshot("one"), TestActor);
+            AwaitCondition(() => file.IsHeld, s_patience);
+            vm.Tell(new ResizeBlock("d2", 64 * Size), TestActor);
+            ExpectNoMsg(TimeSpan.FromMilliseconds(300));
+            file.LetGo();
+            object[] answers = [ExpectMsg<object>(s_patience), ExpectMsg<object>(s_patience)];
+            Assert.Contains(new BlockCommandDone(), answers);
+            Assert.Contains(new SnapshotDeleted("one"), answers);
+            Assert.Equal(64 * Size, disk.Size);
+            Assert.Equal(Errno.None, disk.Root!.Write(63 * Size, new byte[] { 7, 8 }));
+        }
+
+        using BlockBackend again = Disk("d2");
+        Assert.Equal(64 * Size, again.Size);
+        byte[] bytes = new byte[2];
+        Assert.Equal(Errno.None, again.Root!.Read(Size - 2, bytes));
+        Assert.Equal([1, 1], bytes);
+        Assert.Equal(Errno.None, again.Root.Read(63 * Size, bytes));
+        Assert.Equal([7, 8], bytes);
+    }
+
     [Fact]
     public void Disk_that_can_have_no_snapshot_is_named_and_one_that_is_read_only_passed_over()
     {
@@ -275,5 +312,39 @@ public sealed class DiskSnapshotTests : VmTestKit
         Store.NoteLoading("kept", begins: true);
         Assert.Equal(["kept"], Store.TakeCutOffLoads());
         Assert.Empty(Store.TakeCutOffLoads());
+    }
+
+    /// <summary>An image's file that can keep the next write of its header waiting.</summary>
+    private sealed class HeldFile(BlockNode file) : FilterNode(file)
+    {
+        // The first byte that a change of the snapshots writes of the header.
+        private const int DiskSize = 24;
+
+        private readonly ManualResetEventSlim _go = new(true);
+
+        public override string Driver => "held";
+
+        public volatile bool IsHeld;
+
+        public void Hold() => _go.Reset();
+
+        public void LetGo() => _go.Set();
+
+        public override Errno Write(long offset, ReadOnlySpan<byte> data)
+        {
+            if (offset == DiskSize && !_go.IsSet && !IsHeld)
+            {
+                IsHeld = true;
+                _go.Wait(s_patience);
+            }
+
+            return base.Write(offset, data);
+        }
+
+        protected override void Close()
+        {
+            _go.Dispose();
+            base.Close();
+        }
     }
 }

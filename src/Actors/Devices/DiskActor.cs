@@ -140,7 +140,7 @@ public sealed class DiskActor : ThreadedActor
         IActorRef requester = Sender;
         Errno error = Errno.None;
         WhenDrained(
-            () => error = _disk.Disk.Root?.Resize(resize.Bytes) ?? Errno.EIO,
+            () => error = _disk.Disk.Resize(resize.Bytes),
             () =>
             {
                 if (error == Errno.None)

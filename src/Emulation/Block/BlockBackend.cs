@@ -138,6 +138,15 @@ public sealed class BlockBackend : IDisposable
     /// <summary>Makes another node the uppermost one, which may stand on the old one. No request is under way.</summary>
     public void Replace(BlockNode root) => Use(() => Volatile.Write(ref _root, root));
 
+    /// <summary>Gives the disk another size. No request is under way.</summary>
+    /// <returns>EIO where it is not open.</returns>
+    public Errno Resize(long bytes)
+    {
+        Errno error = Errno.EIO;
+        Use(() => error = _root?.Resize(bytes) ?? error);
+        return error;
+    }
+
     /// <summary>Puts the disk into a group of limits, or none. No request is under way.</summary>
     public void Limit(ThrottleGroup? group) => Use(() =>
     {
