@@ -79,7 +79,7 @@ public sealed class OptionTests
     [InlineData("virt", "max,sve=on", "/dev/null", "sve=on is not supported: CPUs have no SVE")]
     [InlineData("virt", "cortex-a57,pauth=on", "/dev/null", "pauth=on is not supported: the CPU has no pointer authentication")]
     [InlineData("virt", "max,pauth=off,pauth-qarma3=on", "/dev/null", "cannot enable pauth-impdef")]
-    [InlineData("virt", "max,pauth-impdef=on,pauth-qarma5=on", "/dev/null", "only one of pauth-impdef, pauth-qarma3 and pauth-qarma5")]
+    [InlineData("virt", "max,pauth-impdef=on,pauth-qarma5=on", "/dev/null", "pauth-impdef, pauth-qarma3 and pauth-qarma5 at the same time")]
     [InlineData("virt", "max,pauth=maybe", "/dev/null", "Parameter 'pauth' expects 'on' or 'off'")]
     [InlineData("virt", "cortex-a57,foo=on", "/dev/null", "Property 'cortex-a57-arm-cpu.foo' not found")]
     [InlineData("pc", "max", "/dev/null", "unsupported machine type 'pc'")]
@@ -102,10 +102,16 @@ public sealed class OptionTests
     [InlineData("max,pauth-impdef=off,pauth-qarma5=on", Feature.PauthQarma5)]
     [InlineData("max,pauth=off", Feature.None)]
     [InlineData("neoverse-n1,pauth=off", Feature.None)]
-    public void Pointer_authentication_is_what_the_properties_say(string cpu, Feature algorithm)
+    [InlineData("max", Feature.None, "max-arm-cpu.pauth=off")]
+    [InlineData("max,pauth=off", Feature.PauthImpdef, "max-arm-cpu.pauth=on")]
+    [InlineData("max", Feature.PauthQarma5, "arm-cpu.pauth-qarma5=on")]
+    [InlineData("max", Feature.PauthImpdef, "neoverse-n1-arm-cpu.pauth=off")]
+    public void Pointer_authentication_is_what_the_properties_say(string cpu, Feature algorithm, string? global = null)
     {
         const Feature all = Feature.PauthImpdef | Feature.PauthQarma3 | Feature.PauthQarma5;
-        Feature features = CommandLine.Parse(["-cpu", cpu]).Machine.Cpu.Features;
+        string[] line = ["-cpu", cpu, .. global == null ? [] : new[] { "-global", global }];
+        MachineOptions machine = CommandLine.Parse(line).Machine;
+        Feature features = machine.Globals.Aggregate(machine.Cpu, (model, option) => option.ApplyTo(model)).Features;
         Assert.Equal(algorithm, features & all);
         Assert.Equal(algorithm != Feature.None, (features & Feature.Pauth) != 0);
     }

@@ -16,7 +16,8 @@ public static class CpuOption
     /// <summary>The end of the name of a CPU model as a device: <c>cortex-a57-arm-cpu</c>.</summary>
     public const string DeviceSuffix = "-arm-cpu";
 
-    private const string Pmu = "pmu";
+    // Properties that can be chosen: see CpuProperties.
+    private static readonly string[] s_chosen = ["pmu", .. CpuProperties.PointerAuthentication];
 
     // Properties in QEMU that name a whole feature, with the value that holds here and the reason.
     private static readonly (string Name, bool Value, string Why)[] s_properties =
@@ -35,14 +36,6 @@ public static class CpuOption
         ("x-rme", false, "CPUs have no RME"),
         ("kvm-steal-time", false, "there is no KVM"),
         ("kvm-no-adjvtime", false, "guest time stands still while the VM is stopped"),
-    ];
-
-    // Pointer authentication: a property for each algorithm.
-    private static readonly (string Name, Feature Feature)[] s_algorithms =
-    [
-        ("pauth-impdef", Feature.PauthImpdef),
-        ("pauth-qarma3", Feature.PauthQarma3),
-        ("pauth-qarma5", Feature.PauthQarma5),
     ];
 
     // Switches and numbers about the working of a feature that no model has. Any value is accepted.
@@ -72,71 +65,50 @@ public static class CpuOption
         CpuModel model = (pairs[0].Key == "model" ? CpuModel.Find(name) : null)
             ?? throw new OptionException($"unable to find CPU model '{UserText.Legible(pairs[0].Key == "model" ? name : pairs[0].Key)}'; "
                 + $"there are {string.Join(", ", CpuModel.All.Select(m => m.Name))}");
-        model = WithPointerAuthentication(model, pairs);
-        return pairs.Skip(1).Aggregate(model, (m, pair) => With(m, pair.Key, pair.Value));
+        return With(model, pairs.Skip(1));
     }
 
-    /// <summary>The model with a property: one that can be chosen by itself, or one that the model has.</summary>
+    /// <summary>The model with properties: some that can be chosen by themselves, and others that the model has.</summary>
     /// <exception cref="OptionException">The model has no such property, or another value of it.</exception>
-    public static CpuModel With(CpuModel model, string key, string? value)
+    public static CpuModel With(CpuModel model, IEnumerable<(string Key, string? Value)> pairs)
     {
-        if (key == Pmu && CpuModel.Find(model.Name) is { } whole)
+        var chosen = new List<(string Name, bool Value)>();
+        foreach ((string key, string? value) in pairs)
         {
-            return KeyValues.Switch(key, value) ? model.WithPmuOf(whole) : model.WithPmuOf(null);
-        }
-
-        RequireProperty(model, key, value);
-        return model;
-    }
-
-    // What `pauth` and the algorithms make of a model that has pointer authentication. As in QEMU an algorithm that is off says nothing.
-    private static CpuModel WithPointerAuthentication(CpuModel model, IReadOnlyList<(string Key, string? Value)> pairs)
-    {
-        if (!model.Has(Feature.Pauth))
-        {
-            return model;
-        }
-
-        bool enabled = true;
-        Feature chosen = Feature.None;
-        for (int i = 1; i < pairs.Count; i++)
-        {
-            (string key, string? value) = pairs[i];
-            Feature algorithm = Array.Find(s_algorithms, a => a.Name == key).Feature;
-            enabled = key == "pauth" ? KeyValues.Switch(key, value) : enabled;
-            if (algorithm != Feature.None && KeyValues.Switch(key, value))
+            if (s_chosen.Contains(key) && CpuModel.Find(model.Name) is { } whole)
             {
-                chosen = chosen is var other && other != Feature.None && other != algorithm
-                    ? throw new OptionException("only one of pauth-impdef, pauth-qarma3 and pauth-qarma5 can be on")
-                    : algorithm;
+                chosen.Add((key, KeyValues.Switch(key, value)));
+                RequirePointerAuthentication(whole, key, chosen[^1].Value);
+            }
+            else
+            {
+                RequireProperty(model, key, value);
             }
         }
 
-        return (enabled, chosen) switch
+        try
         {
-            (true, Feature.None) => model,
-            (true, _) => model.WithPointerAuthentication(chosen),
-            (false, Feature.None) => model.WithPointerAuthentication(Feature.None),
-            _ => throw new OptionException("cannot enable pauth-impdef, pauth-qarma3 or pauth-qarma5 without pauth"),
-        };
+            return CpuProperties.With(model, chosen);
+        }
+        catch (ArgumentException e)
+        {
+            throw new OptionException(e.Message);
+        }
+    }
+
+    /// <exception cref="OptionException">The model has no pointer authentication that could be turned on.</exception>
+    private static void RequirePointerAuthentication(CpuModel whole, string key, bool value)
+    {
+        if (key == "pauth" && value && !whole.Has(Feature.Pauth))
+        {
+            throw new OptionException("pauth=on is not supported: the CPU has no pointer authentication");
+        }
     }
 
     /// <exception cref="OptionException">The model has no such property, or another value of it.</exception>
     private static void RequireProperty(CpuModel model, string key, string? value)
     {
-        if (key == "pauth" && KeyValues.Switch(key, value) != model.Has(Feature.Pauth))
-        {
-            throw new OptionException($"pauth={value ?? "on"} is not supported: the CPU has {(model.Has(Feature.Pauth) ? "" : "no ")}"
-                + "pointer authentication");
-        }
-
-        Feature asked = Array.Find(s_algorithms, a => a.Name == key).Feature;
-        if (asked != Feature.None && KeyValues.Switch(key, value) && model.Has(Feature.Pauth) && !model.Has(asked))
-        {
-            throw new OptionException($"{key}=on is not supported: the CPU has another algorithm");
-        }
-
-        if (key == "pauth" || asked != Feature.None || s_idleSwitches.Contains(key))
+        if (s_idleSwitches.Contains(key))
         {
             KeyValues.Switch(key, value);
             return;

@@ -46,5 +46,5 @@ public sealed record GlobalOption(string Driver, string Property, string Value)
     /// <summary>A CPU model with the property, where the option is about it.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public CpuModel ApplyTo(CpuModel model) =>
-        Driver == "arm-cpu" || Driver == model.Name + CpuOption.DeviceSuffix ? CpuOption.With(model, Property, Value) : model;
+        Driver == "arm-cpu" || Driver == model.Name + CpuOption.DeviceSuffix ? CpuOption.With(model, [(Property, Value)]) : model;
 }

@@ -186,31 +186,46 @@ public sealed class CpuCommands(MonitorVm vm)
 
         CpuModel model = CpuModel.Find(arguments.Model.Name)
             ?? throw new QapiException($"The CPU type '{arguments.Model.Name}' is not a recognized ARM CPU type");
-        var props = new JsonObject { ["aarch64"] = true, ["pmu"] = model.Has(Feature.Pmuv3) };
-        switch (arguments.Model.Props)
+        model = arguments.Model.Props switch
         {
-            case null:
-                break;
-            case JsonObject given:
-                foreach ((string key, JsonNode? value) in given)
-                {
-                    string name = $"model.props.{key}";
-                    if (!props.TryGetPropertyValue(key, out JsonNode? has))
-                    {
-                        throw new QapiException($"Parameter '{name}' is unexpected");
-                    }
+            null => model,
+            JsonObject given => WithProperties(model, given),
+            _ => throw new QapiException("Invalid parameter type for 'model.props', expected: object"),
+        };
+        var props = new JsonObject(CpuProperties.Of(model).Select(p => KeyValuePair.Create(p.Name, (JsonNode?)p.Value)));
+        return new CpuModelExpansionInfo(new CpuModelInfo(model.Name, props));
+    }
+    private static CpuModel WithProperties(CpuModel model, JsonObject given)
+    {
+        var chosen = new List<(string Name, bool Value)>();
+        foreach ((string key, JsonNode? value) in given)
+        {
+            string name = $"model.props.{key}";
+            if (!CpuProperties.Of(model).Any(p => p.Name == key))
+            {
+                throw new QapiException($"Parameter '{name}' is unexpected");
+            }
 
-                    if (!JsonNode.DeepEquals(has, value))
-                    {
-                        throw new QapiException($"Property '{model.Name}{Suffix}.{key}' cannot be changed");
-                    }
-                }
+            if (value is not JsonValue boolean || !boolean.TryGetValue(out bool chosenValue))
+            {
+                throw new QapiException($"Invalid parameter type for '{name}', expected: boolean");
+            }
 
-                break;
-            default:
-                throw new QapiException("Invalid parameter type for 'model.props', expected: object");
+            if (key == "aarch64" && !chosenValue)
+            {
+                throw new QapiException("'aarch64' feature cannot be disabled unless KVM is enabled and 32-bit EL1 is supported");
+            }
+
+            chosen.Add((key, chosenValue));
         }
 
-        return new CpuModelExpansionInfo(new CpuModelInfo(model.Name, props));
+        try
+        {
+            return CpuProperties.With(model, chosen);
+        }
+        catch (ArgumentException e)
+        {
+            throw new QapiException(e.Message);
+        }
     }
 }

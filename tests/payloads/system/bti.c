@@ -55,12 +55,6 @@ static void write_code(void)
     isb();
 }
 
-// Of the type that the exception saved; not of that of BRK, which here is always 0.
-static u64 type(void)
-{
-    return trap.esr >> 26 == 0x3C ? 0 : trap.spsr >> 10 & 3;
-}
-
 static void go(int way, int kind, u64 spsr)
 {
     u64 target = CODE + 0x1000 + 64 * kind;
@@ -69,7 +63,7 @@ static void go(int way, int kind, u64 spsr)
     if (trap.count == 0)
         print(" %s", kinds[kind].name);
     else
-        print(" (%s ec %x iss %x type %d at %d)", kinds[kind].name, trap.esr >> 26, trap.esr & 0x1FFFFFF, type(), trap.elr - target);
+        print(" (%s ec %x iss %x type %d at %d)", kinds[kind].name, trap.esr >> 26, trap.esr & 0x1FFFFFF, trap.spsr >> 10 & 3, trap.elr - target);
 }
 
 static void all(u64 spsr, u64 access)
@@ -101,7 +95,7 @@ static void returns(u64 spsr)
             if (trap.count == 0)
                 print(" %s", kinds[k].name);
             else
-                print(" (%s ec %x iss %x type %d at %d)", kinds[k].name, trap.esr >> 26, trap.esr & 0x1FFFFFF, type(), trap.elr - target);
+                print(" (%s ec %x iss %x type %d at %d)", kinds[k].name, trap.esr >> 26, trap.esr & 0x1FFFFFF, trap.spsr >> 10 & 3, trap.elr - target);
         }
         print("\n");
     }

@@ -1,3 +1,4 @@
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Exceptions;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Memory;
@@ -56,8 +57,8 @@ internal static unsafe class GuardedBranches
     }
 
     /// <summary>
-    /// Checks the target of a branch that has left its type: takes the exception of one that does not accept it, and clears the type
-    /// otherwise. False when the page is not known yet.
+    /// Checks the target of a branch that has left its type: takes the exception of one that does not accept it, or that is BRK, and clears
+    /// the type otherwise. False when the page is not known yet.
     /// </summary>
     public static bool TryFinish(VcpuCore core, CodeCache code, ulong pc)
     {
@@ -69,10 +70,17 @@ internal static unsafe class GuardedBranches
         }
 
         uint type = (s->Pstate & Pstate.Btype) >> Pstate.BtypeShift;
-        if (entry.Guarded && !Accepts(s, code.WordAt(page, pc), (int)type))
+        uint word = code.WordAt(page, pc);
+        if (entry.Guarded && !Accepts(s, word, (int)type))
         {
             core.SpendWithout();
             core.EnterException(VcpuCore.SynchronousVector, pc, ExceptionClass.BranchTarget, type);
+        }
+        else if ((word & BreakMask) == Brk)
+        {
+            // Its exception saves the type, as those of no other instruction need to (Arm ARM J1.3, AArch64.TakeException).
+            core.SpendWithout();
+            core.EnterException(VcpuCore.SynchronousVector, pc, ExceptionClass.Brk64, Operands.Bits(word, 5, 16));
         }
         else
         {
