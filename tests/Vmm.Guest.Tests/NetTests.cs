@@ -161,6 +161,9 @@ public sealed class NetTests : IDisposable
             Task<string> received = ReceiveAsync(server);
             await vm.Shell.RunAsync($"dd if=/dev/zero bs=1M count=8 2>/dev/null | nc 10.0.2.2 {port}");
             Assert.Equal(Convert.ToHexStringLower(SHA256.HashData(new byte[8 << 20])), await received.WaitAsync(Patience.Limit));
+            Assert.Equal("inet 10.0.2.16/24", (await vm.Shell.RunAsync(
+                "ip addr flush dev eth0; ip link set eth1 up; udhcpc -i eth1 -s /dhcp.sh -q -n 2>/dev/null >/dev/null; "
+                + "ip -4 addr show eth1 | grep -o 'inet [0-9./]*'")).Trim());
             Assert.Contains(" 0% packet loss", await vm.Shell.RunAsync("ping -c 3 10.0.2.2"), StringComparison.Ordinal);
             Assert.Contains("h0: index=0,type=hubport,hubid=0,peer=n0", await vm.MonitorAsync("info network"), StringComparison.Ordinal);
             await vm.PowerOffAsync();

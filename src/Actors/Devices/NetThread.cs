@@ -214,11 +214,6 @@ internal sealed class NetThread(VirtioNet device, Netdev? netdev, Action<string>
         int pair = active > 1 ? _steering.PairOf(frame, active) : 0;
         int queue = VirtioNet.RxQueue(pair);
         NetDelivery delivery = device.TryReceive(pair, frame);
-        if (delivery == NetDelivery.NoBuffers && device.AllowNotifications(queue))
-        {
-            delivery = device.TryReceive(pair, frame);
-        }
-
         _lacksBuffers = delivery == NetDelivery.NoBuffers;
         if (delivery == NetDelivery.Delivered)
         {

@@ -121,6 +121,9 @@ internal sealed class IncomingMigration : HoldingActor
         {
             Release(new ReleaseVm());
             Finish(MigrationStatus.Failed, ended.Problem!);
+
+            // What this sender wrote is garbage of tens of MiB. Left to itself it would add up over senders that fail one after another.
+            GC.Collect();
         });
         Commands();
     }

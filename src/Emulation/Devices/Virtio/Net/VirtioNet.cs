@@ -12,7 +12,7 @@ public enum NetDelivery
 {
     Delivered,
 
-    /// <summary>The driver has no buffers for it now.</summary>
+    /// <summary>The driver has too few buffers for it now, and notifies of the next one.</summary>
     NoBuffers,
 
     /// <summary>The driver does not want it, is not there, or has buffers that are too small.</summary>
@@ -245,7 +245,8 @@ public sealed partial class VirtioNet : VirtioDevice
                     _merged.Add(new DescriptorChain());
                 }
 
-                if (!TryTake(queue, _merged[count]))
+                // The driver is to notify of what comes behind those that it has and that are too few: so this is asked while they are taken.
+                if (!TryTake(queue, _merged[count]) && !(AllowNotifications(queue) && TryTake(queue, _merged[count])))
                 {
                     Untake(queue, Merged(count));
                     return Fault == null ? NetDelivery.NoBuffers : NetDelivery.Dropped;
