@@ -152,13 +152,15 @@ public sealed class Scaler
         if (_history.Mean is { } mean && mean > limits.Target * _enabled)
         {
             ScalingReason blocked = most < limits.Maximum ? ScalingReason.QuotaReached : ScalingReason.MaximumReached;
-            return Plug(sample, Math.Min(Wanted(mean, limits), most), ScalingReason.LoadHigh, load) ?? Hold(blocked);
+            int wanted = Math.Max(Wanted(mean, limits), Math.Min(2 * _enabled, LeastFor(most)));
+            return Plug(sample, Math.Min(wanted, most), ScalingReason.LoadHigh, load) ?? Hold(blocked);
         }
 
         int enough = Math.Max(limits.Minimum, Needed(_history.Peak, limits.Target - Policy.Spread));
+        int least = Math.Max(enough, LeastFor(most));
         return enough >= _enabled || !HasSeenEnough() ? Hold(ScalingReason.Steady)
-            : MayShrink() ? Unplug(sample, enough, ScalingReason.LoadLow, load)
-            : Hold(ScalingReason.CoolingDown);
+            : least >= _enabled || _now - _lastChange < Policy.CoolDown ? Hold(ScalingReason.CoolingDown)
+            : Unplug(sample, least, ScalingReason.LoadLow, load);
     }
 
     // The schedule has minutes.
@@ -186,14 +188,19 @@ public sealed class Scaler
 
     private bool HasSeenEnough() => _now - _history.Since >= Policy.DownAfter;
 
-    private bool MayShrink()
+    // The fewest CPUs that a change may lead to, so that the changes which are left in ten minutes bring back the most by doubling. Then a
+    // load that comes and goes makes no more changes than the policy says, although no plug ever waits. Example, with 4 changes and at most
+    // 8 CPUs: after the second change there are at least 2, after the third 4, and the fourth brings 8. The first change of ten minutes is
+    // free: a VM whose most is further away than all changes lead could never unplug otherwise.
+    private int LeastFor(int most)
     {
         while (_changes.TryPeek(out DateTimeOffset first) && _now - first >= ChangesOver)
         {
             _changes.Dequeue();
         }
 
-        return _changes.Count <= Policy.MostChanges - 2 && !(_now - _lastChange < Policy.CoolDown);
+        int doublings = Policy.MostChanges - 1 - _changes.Count;
+        return _changes.Count == 0 ? 0 : doublings < 0 ? int.MaxValue : (int)Math.Ceiling(Math.ScaleB(most, -doublings));
     }
 
     private ScalingDecision? Plug(LoadSample sample, int wanted, ScalingReason reason, double load)

@@ -36,8 +36,9 @@ public sealed record ScalingPolicy
     public TimeSpan CoolDown { get; init; } = TimeSpan.FromMinutes(1);
 
     /// <summary>
-    /// How many changes ten minutes may have before unplugging waits: a CPU leaves only when it and a plug after it would still be among
-    /// them. A plug that the load needs never waits.
+    /// How many changes ten minutes are to have. A plug that the load needs never waits, so each change after the first leaves so many CPUs
+    /// that the changes which are left bring back the most by doubling; an unplug waits until it can. Loads that come and go keep to it
+    /// when the step is at least half of the maximum, and the maximum is reached from the minimum by one doubling less.
     /// </summary>
     public int MostChanges { get; init; } = 4;
 

@@ -152,6 +152,9 @@ public sealed class ScalerPropertyTests
                 Assert.Equal(ScalingReason.LoadHigh, decision.Reason);
             }, iter: 1000);
 
+    // The first case: rare spikes of 4 CPU-seconds, some of which need two plugs. Three changes lie in the ten minutes before two of those.
+    private const string FewChangesThenASpike = "7Vi0kKQ-dPG5";
+
     /// <summary>
     /// Noise is a load that is anything from second to second, always in the same way: even over the whole of its width, in spikes, or
     /// at one level with waves upon it. Changes are counted in all stretches of ten minutes of two hours.
@@ -175,5 +178,5 @@ public sealed class ScalerPropertyTests
                 });
                 Assert.True(result.MostChanges <= 4, string.Join('\n', result.Points
                     .Where(p => p.Decision.Action != ScalingAction.Hold).Select(p => $"{p.Seconds} s: {p.Decision.InWords()}")));
-            }, iter: 100);
+            }, iter: 100, seed: FewChangesThenASpike);
 }

@@ -95,13 +95,44 @@ public sealed class ScalerTests
     [Fact]
     public void An_unplug_waits_for_the_cool_down_of_a_plug()
     {
-        ScalingPolicy policy = Policy with { DownAfter = TimeSpan.FromSeconds(5), CoolDown = TimeSpan.FromSeconds(60) };
+        ScalingPolicy policy = Policy with { Maximum = 4, DownAfter = TimeSpan.FromSeconds(5), CoolDown = TimeSpan.FromSeconds(60) };
         var scaler = new Scaler(policy);
         Do(scaler, Load(scaler, 1, 5));
         DateTimeOffset plugged = _now;
         Assert.Equal(ScalingReason.CoolingDown, Load(scaler, 0, 30).Reason);
         Assert.Equal(ScalingAction.Unplug, Load(scaler, 0, 60).Action);
         Assert.InRange(_now - plugged, TimeSpan.FromSeconds(60), TimeSpan.FromSeconds(61));
+    }
+
+    /// <summary>Three doublings lead from one CPU to eight: with the unplug and the plug before it those would be five changes.</summary>
+    [Fact]
+    public void An_unplug_waits_while_it_and_the_plugs_that_may_follow_are_too_many_changes()
+    {
+        var scaler = new Scaler(Policy);
+        Do(scaler, Load(scaler, 1, 5));
+        DateTimeOffset plugged = _now;
+        Assert.Equal(ScalingReason.CoolingDown, Load(scaler, 0, 590).Reason);
+        Assert.Equal([1], Load(scaler, 0, 60).Cpus);
+        Assert.InRange(_now - plugged, Scaler.ChangesOver, Scaler.ChangesOver + TimeSpan.FromSeconds(1));
+    }
+
+    [Fact]
+    public void An_unplug_leaves_as_many_as_the_plugs_that_may_follow_need()
+    {
+        var scaler = new Scaler(Policy with { Maximum = 4 });
+        Do(scaler, Load(scaler, 1, 5));
+        Do(scaler, Load(scaler, 2, 5));
+        Assert.Equal([3, 2], Load(scaler, 0, 600).Cpus);
+    }
+
+    [Fact]
+    public void A_plug_for_which_few_changes_are_left_brings_more_than_the_load_asks_for()
+    {
+        var scaler = new Scaler(Policy with { CoolDown = TimeSpan.Zero });
+        Do(scaler, Load(scaler, 0.65, 5));
+        Do(scaler, Load(scaler, 1.25, 5));
+        Do(scaler, Load(scaler, 1.85, 5));
+        Assert.Equal([4, 5, 6, 7], Load(scaler, 2.45, 5).Cpus);
     }
 
     [Fact]
