@@ -1,6 +1,4 @@
 using System.Globalization;
-using System.Net;
-using System.Net.Sockets;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Host.Guest;
@@ -24,7 +22,7 @@ public sealed class NetPeerTests : IDisposable
         "socket,udp=127.0.0.1:{1},localaddr=127.0.0.1:{2}", true)]
     public async Task Frames_go_both_ways(string ours, string theirs, bool oursFirst)
     {
-        object[] places = [Path.Combine(_folder.FullName, "socket"), FreePort(), FreePort()];
+        object[] places = [Path.Combine(_folder.FullName, "socket"), NetShell.FreePort(), NetShell.FreePort()];
         GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
         byte[] initramfs = [.. await File.ReadAllBytesAsync(files.Initramfs), .. TestPackages.NetModules];
         string initrd = Path.Combine(_folder.FullName, "initrd");
@@ -67,11 +65,4 @@ public sealed class NetPeerTests : IDisposable
         "-append", TestGuest.Patient, "-nodefaults", "-display", "none", "-serial", "stdio", "-netdev", $"{backend},id=n0",
         "-device", "virtio-net-pci,netdev=n0,romfile=,mac=52:54:00:12:34:58",
     ]);
-
-    private static int FreePort()
-    {
-        using var listener = new TcpListener(IPAddress.Loopback, 0);
-        listener.Start();
-        return ((IPEndPoint)listener.LocalEndpoint).Port;
-    }
 }

@@ -1,3 +1,5 @@
+using System.Net;
+using System.Net.Sockets;
 using Vmm.Host.Guest;
 
 namespace Vmm.Guest.Tests;
@@ -10,11 +12,21 @@ internal static class NetShell
         "for m in failover net_failover virtio_mmio virtio_net; do insmod /$m.ko; done; ip link set eth0 up; "
         + $"ip addr add 192.168.7.{host}/24 dev eth0";
 
+    /// <summary>A port of the host's loopback that nobody has.</summary>
+    public static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    /// <summary>Busybox's nc, which says nothing, and ends when the other side has said all.</summary>
+    public static string Hear(string arguments) => $"rm -f /tmp/nothing; mkfifo /tmp/nothing; nc {arguments} 0<> /tmp/nothing";
+
     /// <summary>Takes what comes to port 7 into a file, in the background.</summary>
     public static async Task TakeAsync(GuestShell shell)
     {
-        // Busybox's nc ends when the other side has said all, so the one that takes the file never does.
-        await shell.RunAsync("rm -f /tmp/got /tmp/nothing; mkfifo /tmp/nothing; nc -l -p 7 > /tmp/got 0<> /tmp/nothing &");
+        await shell.RunAsync($"rm -f /tmp/got; {Hear("-l -p 7")} > /tmp/got &");
         await AwaitListenerAsync(shell);
     }
 
