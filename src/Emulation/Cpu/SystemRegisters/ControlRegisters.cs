@@ -11,8 +11,14 @@ internal static unsafe class ControlRegisters
         row(3, 0, 1, 0, 0, new("SCTLR_EL1", (_, s) => s->SctlrEl1, (core, s, v) =>
         {
             ulong writable = Sctlr.WritableOn(core.Model.Features);
+            ulong before = s->SctlrEl1;
             s->SctlrEl1 = (v & writable) | (Sctlr.Reset & ~writable);
-            core.Mmu.Flush();
+
+            // Linux writes the register at each change between threads whose keys of pointer authentication are not enabled alike.
+            if (((s->SctlrEl1 ^ before) & Sctlr.OfTranslation) != 0)
+            {
+                core.Mmu.Flush();
+            }
         }));
         row(3, 0, 1, 0, 1, new("ACTLR_EL1", (_, s) => s->ActlrEl1, (_, _, _) => { }));
         row(3, 0, 1, 0, 2, new("CPACR_EL1", (_, s) => s->CpacrEl1, (core, s, v) =>

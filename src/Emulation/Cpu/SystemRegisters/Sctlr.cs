@@ -35,6 +35,9 @@ internal static class Sctlr
     /// <summary>RES1 in Armv8.0 (bits 29, 28, 23, 22, 20, 11, 8, 7), and the reset value.</summary>
     public const ulong Reset = 0x30D0_0980;
 
+    /// <summary>What an entry of the TLB says differs with these bits.</summary>
+    public const ulong OfTranslation = M | A | C | Wxn | E0e | Ee | Epan;
+
     /// <summary>The bits that are not reserved on a CPU with these features; the others keep their reset values.</summary>
     public static ulong WritableOn(Feature features) =>
         M | A | C | Sa | Sa0 | Uma | I | Dze | Uct | NTwi | NTwe | Wxn | E0e | Ee | Uci
