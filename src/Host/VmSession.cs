@@ -73,7 +73,7 @@ public sealed class VmSession : IAsyncDisposable
         _state = state;
         _logger = logger ?? Log.Logger;
         IHotplugJournal journal = PowerOn(config, state, isLoaded);
-        _machine = new MachineAdapter(config);
+        _machine = new MachineAdapter(config, state?.Times);
         var options = new VmOptions(VcpuManager.VcpuDispatcher, s_hotplugTimeout, serialOutput)
         {
             Journal = journal,

@@ -124,12 +124,13 @@ public sealed class VcpuTimesTests : MigrationTestKit
         var meter = new VcpuMeter(1);
         meter.SetEnabled(0, true);
         meter.SetRunning(true);
-        meter.BeginSlice(0, Stopwatch.GetTimestamp());
+        long start = Stopwatch.GetTimestamp();
+        meter.BeginSlice(0, start);
         long before = meter.Read().BusyNs[0], shown = before;
         AwaitCondition(() => (shown = meter.Read().BusyNs[0]) > before, s_patience);
 
         // Less than was shown, as for a reader that comes between the two writes of the end.
-        meter.EndSlice(0, 1);
+        meter.EndSlice(0, start, 1);
         Assert.InRange(meter.Read().BusyNs[0], shown, meter.Read().EnabledNs[0]);
         Assert.Equal(meter.Read().BusyNs, meter.Read().BusyNs);
     }
@@ -138,12 +139,53 @@ public sealed class VcpuTimesTests : MigrationTestKit
     public void A_meter_adds_what_another_one_has_counted()
     {
         var meter = new VcpuMeter(2);
-        meter.EndSlice(0, 1000);
+        meter.EndSlice(0, 1, 1000);
         var id = Guid.NewGuid();
         meter.Continue(new VcpuReading(id, 30, [10, 20], [25, 30]));
         VcpuReading reading = meter.Read();
         Assert.Equal((id, 30), (reading.Meter, reading.RunNs));
         Assert.Equal([1010, 20], reading.BusyNs);
         Assert.Equal([25, 30], reading.EnabledNs);
+    }
+
+    /// <summary>The file is read as after a kill: nobody has said that the VM stands.</summary>
+    [Fact]
+    public void The_times_outlive_the_process_in_a_file()
+    {
+        string path = Path.GetTempFileName();
+        try
+        {
+            Assert.Null(VcpuMeter.ReadEnded(path));
+            var meter = new VcpuMeter(2, path);
+            meter.SetEnabled(0, true);
+            meter.SetRunning(true);
+            long start = Stopwatch.GetTimestamp();
+            const long Slice = 1_000_000_000;
+            meter.BeginSlice(0, start);
+            meter.EndSlice(0, start, Slice);
+            VcpuReading ended = VcpuMeter.ReadEnded(path)!;
+            Assert.Equal(meter.Read().Meter, ended.Meter);
+            Assert.Equal([Slice, 0], ended.BusyNs);
+
+            // The end of the slice is the last sign of life, and is not counted yet.
+            Assert.InRange(ended.RunNs, Slice, meter.Read().RunNs + Slice);
+            Assert.Equal([ended.RunNs, 0], ended.EnabledNs);
+
+            meter.SetRunning(false);
+            VcpuReading now = meter.Read();
+            ended = VcpuMeter.ReadEnded(path)!;
+            Assert.Equal((now.Meter, now.RunNs), (ended.Meter, ended.RunNs));
+            Assert.Equal(now.BusyNs.Concat(now.EnabledNs), ended.BusyNs.Concat(ended.EnabledNs));
+
+            // Another process makes the file anew.
+            Assert.NotEqual(now.Meter, new VcpuMeter(2, path).Read().Meter);
+            Assert.Equal(0, VcpuMeter.ReadEnded(path)!.RunNs);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+
+        Assert.Null(VcpuMeter.ReadEnded(path));
     }
 }

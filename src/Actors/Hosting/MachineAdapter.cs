@@ -28,11 +28,14 @@ public sealed class MachineAdapter : IVmMachine, IPsciEvents, IDisposable
     private readonly Cpu[] _cpus;
     private IActorRef _supervisor = ActorRefs.Nobody;
 
-    public MachineAdapter(MachineConfig config)
+    /// <param name="times">The file that is to have the times of the vCPUs (<see cref="VcpuMeter"/>); null for none.</param>
+    /// <exception cref="IOException">The file cannot be made.</exception>
+    /// <exception cref="UnauthorizedAccessException">As before.</exception>
+    public MachineAdapter(MachineConfig config, string? times = null)
     {
         _machine = new VirtMachine(config, this);
         _cpus = [.. _machine.Cpus.Select(c => new Cpu(c, _machine, config.Trace))];
-        Meter = new VcpuMeter(_cpus.Length);
+        Meter = new VcpuMeter(_cpus.Length, times);
         Hotplug = config.Acpi ? HotplugTrace.Of(new HotplugPort(_machine), config.Trace) : null;
     }
 

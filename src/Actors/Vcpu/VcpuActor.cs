@@ -179,7 +179,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
         finally
         {
             elapsed = Math.Max(Stopwatch.GetTimestamp() - start, 1);
-            _meter.EndSlice(_index, elapsed);
+            _meter.EndSlice(_index, start, elapsed);
         }
 
         if (exit == VcpuExit.BudgetSpent)

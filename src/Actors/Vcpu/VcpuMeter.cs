@@ -1,5 +1,7 @@
 using System.Diagnostics;
+using System.Runtime.InteropServices;
 using Vmm.Actors.Protocol;
+using Vmm.Emulation;
 
 namespace Vmm.Actors.Vcpu;
 
@@ -13,32 +15,102 @@ public sealed record VcpuReading(Guid Meter, long RunNs, long[] BusyNs, long[] E
 /// <para>The thread of a vCPU alone writes that CPU's slice and busy time, twice a slice. All else is under the lock, and changes with the
 /// states of actors only. A reader takes the busy time first and then the slice under way. So it may miss a slice that ends meanwhile, but
 /// counts none twice; and what it has once shown is the least that it shows later.</para>
+/// <para>In a file the times outlive the process: <see cref="ReadEnded"/>. They are words of 64 bits in the order of the host: <c>VMMTIMES</c>,
+/// the number of CPUs, the meter's UUID, and what the words below say.</para>
 /// </summary>
-public sealed class VcpuMeter(int cpus)
+public sealed class VcpuMeter
 {
+    private const long Magic = 0x53454D49544D4D56;
+
+    // Words of the file: first of the VM, then of each CPU, which has a cache line of its own. Times are ticks of Stopwatch, whose clock
+    // all processes of a boot of the host share.
+    private const int MagicWord = 0, CpusWord = 1, MeterWord = 2, RunWord = 4;
+
+    // Up to when the run and enabled times are counted; 0 while the VM is paused.
+    private const int CountedToWord = 5;
+    private const int WordsOfVm = 8, WordsOfCpu = 8;
+
+    // Of a CPU: the slices that have ended; the start of the one that is under way, or the end of the last one with a minus.
+    private const int BusyWord = 0, SliceWord = 1, EnabledWord = 2, IsEnabledWord = 3;
+
     private readonly Lock _lock = new();
+    private readonly SharedCounters _words;
+    private readonly int _cpus;
 
-    // Ticks of Stopwatch: the slices that have ended, the start of the one that is under way (0 for none), and what was last shown.
-    private readonly long[] _busy = new long[cpus];
-    private readonly long[] _slice = new long[cpus];
-    private readonly long[] _shown = new long[cpus];
-    private readonly long[] _enabled = new long[cpus];
-    private readonly bool[] _isEnabled = new bool[cpus];
-    private long _run;
+    // What was last shown as the busy time, by CPU.
+    private readonly long[] _shown;
+    private Guid _id;
 
-    // Up to when _run and _enabled are counted; null while the VM is paused.
-    private long? _countedTo;
-    private Guid _id = Guid.NewGuid();
+    /// <param name="cpus">Possible CPUs.</param>
+    /// <param name="path">The file that is to have the times; null for none.</param>
+    /// <exception cref="IOException">The file cannot be made.</exception>
+    /// <exception cref="UnauthorizedAccessException">As before.</exception>
+    public VcpuMeter(int cpus, string? path = null)
+    {
+        int count = WordsOfVm + (cpus * WordsOfCpu);
+        _words = path == null ? new SharedCounters(count) : new SharedCounters(count, path);
+        _cpus = cpus;
+        _shown = new long[cpus];
+        _words[CpusWord] = cpus;
+        SetId(Guid.NewGuid());
+
+        // Last: a file without it is not complete.
+        Volatile.Write(ref _words[MagicWord], Magic);
+    }
+
+    /// <summary>
+    /// What the file of a process that has ended says, also of one that was killed; null if there is no such file, or none that is complete.
+    /// The last slice of a CPU is missing if it was under way. Run and enabled times end when the process was last seen to live: with the
+    /// last slice that began or ended, or with the last reading of the meter.
+    /// </summary>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    public static VcpuReading? ReadEnded(string path)
+    {
+        byte[] file;
+        try
+        {
+            file = File.ReadAllBytes(path);
+        }
+        catch (Exception e) when (e is FileNotFoundException or DirectoryNotFoundException)
+        {
+            return null;
+        }
+
+        ReadOnlySpan<long> words = MemoryMarshal.Cast<byte, long>(file);
+        if (words.Length < WordsOfVm || words[MagicWord] != Magic || (words.Length - WordsOfVm) / WordsOfCpu < words[CpusWord])
+        {
+            return null;
+        }
+
+        long[] busy = new long[words[CpusWord]];
+        long[] enabled = new long[busy.Length];
+        long countedTo = words[CountedToWord], end = countedTo;
+        for (int cpu = 0; cpu < busy.Length; cpu++)
+        {
+            end = Math.Max(end, Math.Abs(words[WordOf(cpu, SliceWord)]));
+        }
+
+        long uncounted = countedTo == 0 ? 0 : end - countedTo;
+        for (int cpu = 0; cpu < busy.Length; cpu++)
+        {
+            busy[cpu] = Nanoseconds(words[WordOf(cpu, BusyWord)]);
+            enabled[cpu] = Nanoseconds(words[WordOf(cpu, EnabledWord)] + (uncounted * words[WordOf(cpu, IsEnabledWord)]));
+        }
+
+        return new VcpuReading(
+            new Guid(MemoryMarshal.AsBytes(words.Slice(MeterWord, 2))), Nanoseconds(words[RunWord] + uncounted), busy, enabled);
+    }
 
     /// <summary>The CPU begins to execute. The thread of the CPU.</summary>
     /// <param name="now">A reading of Stopwatch.</param>
-    public void BeginSlice(int cpu, long now) => Volatile.Write(ref _slice[cpu], now);
+    public void BeginSlice(int cpu, long now) => Volatile.Write(ref Word(cpu, SliceWord), now);
 
     /// <summary>The CPU has executed for so many ticks of Stopwatch. The thread of the CPU.</summary>
-    public void EndSlice(int cpu, long ticks)
+    /// <param name="start">What <see cref="BeginSlice"/> was told.</param>
+    public void EndSlice(int cpu, long start, long ticks)
     {
-        Volatile.Write(ref _slice[cpu], 0);
-        Volatile.Write(ref _busy[cpu], _busy[cpu] + ticks);
+        Volatile.Write(ref Word(cpu, SliceWord), -(start + ticks));
+        Volatile.Write(ref Word(cpu, BusyWord), Word(cpu, BusyWord) + ticks);
     }
 
     public void SetEnabled(int cpu, bool value)
@@ -46,7 +118,7 @@ public sealed class VcpuMeter(int cpus)
         lock (_lock)
         {
             Count();
-            _isEnabled[cpu] = value;
+            Word(cpu, IsEnabledWord) = value ? 1 : 0;
         }
     }
 
@@ -56,7 +128,7 @@ public sealed class VcpuMeter(int cpus)
         lock (_lock)
         {
             Count();
-            _countedTo = value ? Stopwatch.GetTimestamp() : null;
+            _words[CountedToWord] = value ? Stopwatch.GetTimestamp() : 0;
         }
     }
 
@@ -65,17 +137,22 @@ public sealed class VcpuMeter(int cpus)
         lock (_lock)
         {
             // Busy times first: what is added to one of them meanwhile is then part of the enabled time already.
-            for (int cpu = 0; cpu < _busy.Length; cpu++)
+            for (int cpu = 0; cpu < _cpus; cpu++)
             {
-                long busy = Volatile.Read(ref _busy[cpu]);
-                long slice = Volatile.Read(ref _slice[cpu]);
-                long underWay = slice == 0 ? 0 : Math.Max(Stopwatch.GetTimestamp() - slice, 0);
+                long busy = Volatile.Read(ref Word(cpu, BusyWord));
+                long slice = Volatile.Read(ref Word(cpu, SliceWord));
+                long underWay = slice <= 0 ? 0 : Math.Max(Stopwatch.GetTimestamp() - slice, 0);
                 _shown[cpu] = Math.Max(_shown[cpu], busy + underWay);
             }
 
             Count();
-            return new VcpuReading(
-                _id, Nanoseconds(_run), Array.ConvertAll(_shown, Nanoseconds), Array.ConvertAll(_enabled, Nanoseconds));
+            long[] enabled = new long[_cpus];
+            for (int cpu = 0; cpu < _cpus; cpu++)
+            {
+                enabled[cpu] = Nanoseconds(Word(cpu, EnabledWord));
+            }
+
+            return new VcpuReading(_id, Nanoseconds(_words[RunWord]), Array.ConvertAll(_shown, Nanoseconds), enabled);
         }
     }
 
@@ -85,12 +162,12 @@ public sealed class VcpuMeter(int cpus)
     {
         lock (_lock)
         {
-            _id = reading.Meter;
-            _run += Ticks(reading.RunNs);
-            for (int cpu = 0; cpu < _busy.Length; cpu++)
+            SetId(reading.Meter);
+            _words[RunWord] += Ticks(reading.RunNs);
+            for (int cpu = 0; cpu < _cpus; cpu++)
             {
-                EndSlice(cpu, Ticks(reading.BusyNs[cpu]));
-                _enabled[cpu] += Ticks(reading.EnabledNs[cpu]);
+                Word(cpu, BusyWord) += Ticks(reading.BusyNs[cpu]);
+                Word(cpu, EnabledWord) += Ticks(reading.EnabledNs[cpu]);
             }
         }
     }
@@ -99,19 +176,32 @@ public sealed class VcpuMeter(int cpus)
 
     private static long Ticks(long nanoseconds) => (long)(nanoseconds * (Stopwatch.Frequency / 1e9));
 
+    private static int WordOf(int cpu, int word) => WordsOfVm + (cpu * WordsOfCpu) + word;
+
+    private ref long Word(int cpu, int word) => ref _words[WordOf(cpu, word)];
+
+    private void SetId(Guid id)
+    {
+        _id = id;
+        Span<long> words = stackalloc long[2];
+        id.TryWriteBytes(MemoryMarshal.AsBytes(words));
+        (_words[MeterWord], _words[MeterWord + 1]) = (words[0], words[1]);
+    }
+
     private void Count()
     {
-        if (_countedTo is not { } from)
+        long from = _words[CountedToWord];
+        if (from == 0)
         {
             return;
         }
 
         long now = Stopwatch.GetTimestamp();
-        _countedTo = now;
-        _run += now - from;
-        for (int cpu = 0; cpu < _enabled.Length; cpu++)
+        _words[CountedToWord] = now;
+        _words[RunWord] += now - from;
+        for (int cpu = 0; cpu < _cpus; cpu++)
         {
-            _enabled[cpu] += _isEnabled[cpu] ? now - from : 0;
+            Word(cpu, EnabledWord) += Word(cpu, IsEnabledWord) != 0 ? now - from : 0;
         }
     }
 }

@@ -7,21 +7,24 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// The folder of <c>--state DIR</c>, which holds the journal of a machine's CPUs from one run to the next, and its snapshots. Only one
-/// process at a time can have it.
+/// The folder of <c>--state DIR</c>, which holds the journal of a machine's CPUs from one run to the next, its snapshots, and the times of
+/// its vCPUs. Only one process at a time can have it.
 /// </summary>
 public sealed class StateFolder : IDisposable
 {
     private const string JournalName = "hotplug.db";
     private const string MigrationJournalName = "migration.db";
     private const string SnapshotsName = "snapshots";
+    private const string TimesName = "times";
 
     private readonly FileStream _lock;
     private readonly JournalFile _journal;
     private readonly MigrationJournalFile _migrationJournal;
 
-    private StateFolder(FileStream held, JournalFile journal, MigrationJournalFile migrationJournal, SnapshotStore snapshots)
+    private StateFolder(
+        string path, FileStream held, JournalFile journal, MigrationJournalFile migrationJournal, SnapshotStore snapshots)
     {
+        Times = Path.Combine(path, TimesName);
         Snapshots = snapshots;
         _lock = held;
         _journal = journal;
@@ -33,6 +36,9 @@ public sealed class StateFolder : IDisposable
     public IMigrationJournal MigrationJournal => _migrationJournal;
 
     public SnapshotStore Snapshots { get; }
+
+    /// <summary>The file of the times of the vCPUs (<see cref="Vmm.Actors.Vcpu.VcpuMeter"/>).</summary>
+    public string Times { get; }
 
     /// <summary>Snapshots of which a save was cut off; what it had left was removed.</summary>
     public IReadOnlyList<string> CutOffSaves { get; private init; } = [];
@@ -63,7 +69,7 @@ public sealed class StateFolder : IDisposable
             IReadOnlyList<string> cutOff = snapshots.CleanUp();
             journal = JournalFile.Open(Path.Combine(path, JournalName));
             var migrations = MigrationJournalFile.Open(Path.Combine(path, MigrationJournalName));
-            return new StateFolder(held, journal, migrations, snapshots) { CutOffSaves = cutOff };
+            return new StateFolder(path, held, journal, migrations, snapshots) { CutOffSaves = cutOff };
         }
         catch (Exception e) when (e is JournalException or SnapshotException)
         {
