@@ -60,8 +60,7 @@ public sealed class VcpuMeter
 
     /// <summary>
     /// What the file of a process that has ended says, also of one that was killed; null if there is no such file, or none that is complete.
-    /// The last slice of a CPU is missing if it was under way. Run and enabled times end when the process was last seen to live: with the
-    /// last slice that began or ended, or with the last reading of the meter.
+    /// Times end when the process was last seen to live: with the last slice that began or ended, or with the last reading of the meter.
     /// </summary>
     /// <exception cref="IOException">The file cannot be read.</exception>
     public static VcpuReading? ReadEnded(string path)
@@ -93,7 +92,8 @@ public sealed class VcpuMeter
         long uncounted = countedTo == 0 ? 0 : end - countedTo;
         for (int cpu = 0; cpu < busy.Length; cpu++)
         {
-            busy[cpu] = Nanoseconds(words[WordOf(cpu, BusyWord)]);
+            long slice = words[WordOf(cpu, SliceWord)];
+            busy[cpu] = Nanoseconds(words[WordOf(cpu, BusyWord)] + (slice > 0 ? end - slice : 0));
             enabled[cpu] = Nanoseconds(words[WordOf(cpu, EnabledWord)] + (uncounted * words[WordOf(cpu, IsEnabledWord)]));
         }
 

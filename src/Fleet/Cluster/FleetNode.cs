@@ -6,6 +6,7 @@ using Akka.Persistence.Sql.Query;
 using Akka.Streams;
 using Akka.Streams.Dsl;
 using Vmm.Actors.Hosting;
+using Vmm.Fleet.Ledger;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Nodes;
 using Vmm.Fleet.Records;
@@ -33,9 +34,10 @@ public sealed class FleetNode : IAsyncDisposable
     private readonly ActorSystem _system;
     private readonly IActorRef _supervisor;
     private readonly IActorRef _records;
+    private readonly IActorRef _accounts;
 
-    private FleetNode(FileStream held, ActorSystem system, IActorRef supervisor, IActorRef records) =>
-        (_lock, _system, _supervisor, _records) = (held, system, supervisor, records);
+    private FleetNode(FileStream held, ActorSystem system, IActorRef supervisor, IActorRef records, IActorRef accounts) =>
+        (_lock, _system, _supervisor, _records, _accounts) = (held, system, supervisor, records, accounts);
 
     /// <summary>Starts the node. It can be asked at once, and answers when it has joined the cluster.</summary>
     /// <param name="name">The name of the node, by the rule for names of VMs.</param>
@@ -49,10 +51,12 @@ public sealed class FleetNode : IAsyncDisposable
         var nodes = new ClusterNodes(system);
         IActorRef supervisor = system.ActorOf(
             ActorProps.Of(() => new NodeSupervisor(settings)), ClusterNodes.SupervisorName);
+        IActorRef accounts = ClusterSharding.Get(system).Start(
+            "owner", owner => ActorProps.Of(() => new AccountEntity(owner)), ClusterShardingSettings.Create(system), new ByName());
         IActorRef records = ClusterSharding.Get(system).Start(
-            "vm", vm => ActorProps.Of(() => new VmEntity(vm, nodes)), ClusterShardingSettings.Create(system), new ByName());
+            "vm", vm => ActorProps.Of(() => new VmEntity(vm, nodes, accounts)), ClusterShardingSettings.Create(system), new ByName());
         system.ActorOf(ActorProps.Of(() => new NodeReporter(name, supervisor, records)), "reporter");
-        return new FleetNode(held, system, supervisor, records);
+        return new FleetNode(held, system, supervisor, records, accounts);
     }
 
     /// <summary>Whether the node is a member of its cluster.</summary>
@@ -62,6 +66,11 @@ public sealed class FleetNode : IAsyncDisposable
     /// <exception cref="AskTimeoutException">There is none in time. Whether the request was kept is not known.</exception>
     public Task<IFleetMessage> AskAsync(IVmRecordMessage message, CancellationToken stop) =>
         _records.Ask<IFleetMessage>(message, s_patience, stop);
+
+    /// <summary>The answer of an owner's account: as the message says, or <see cref="VmRejected"/>.</summary>
+    /// <exception cref="AskTimeoutException">There is none in time. Whether the request was kept is not known.</exception>
+    public Task<IFleetMessage> AskAsync(IAccountMessage message, CancellationToken stop) =>
+        _accounts.Ask<IFleetMessage>(message, s_patience, stop);
 
     /// <summary>The names of all VMs that there are or have been.</summary>
     public async Task<IReadOnlyList<string>> ListAsync()
@@ -75,10 +84,12 @@ public sealed class FleetNode : IAsyncDisposable
     public Task<NodeReport> ReportAsync(CancellationToken stop) =>
         _supervisor.Ask<NodeReport>(new GetNodeReport(), s_patience, stop);
 
-    /// <summary>Has what this node sees of its VMs told, each change at once.</summary>
+    /// <summary>
+    /// Has what this node sees of its VMs told, each change at once: <see cref="VmReport"/>, and <see cref="VmScaled"/>.
+    /// </summary>
     /// <param name="happened">Takes them, in order; it does not wait.</param>
     /// <returns>What ends it when it is disposed.</returns>
-    public IDisposable Subscribe(Action<VmReport> happened)
+    public IDisposable Subscribe(Action<IFleetMessage> happened)
     {
         IActorRef listener = _system.ActorOf(ActorProps.Of(() => new Listener(happened)));
         return new Subscription(() => _system.Stop(listener));
@@ -134,17 +145,21 @@ public sealed class FleetNode : IAsyncDisposable
 
     private sealed class Listener : MessageActor
     {
-        public Listener(Action<VmReport> happened) => Receive(happened);
+        public Listener(Action<IFleetMessage> happened) => Receive(happened);
 
-        protected override void PreStart() => Context.System.EventStream.Subscribe(Self, typeof(VmReport));
+        protected override void PreStart()
+        {
+            Context.System.EventStream.Subscribe(Self, typeof(VmReport));
+            Context.System.EventStream.Subscribe(Self, typeof(VmScaled));
+        }
 
         protected override void PostStop() => Context.System.EventStream.Unsubscribe(Self);
     }
 
-    /// <summary>Which record a message is for, and in which shard that is.</summary>
+    /// <summary>Which record or account a message is for, and in which shard that is.</summary>
     private sealed class ByName() : HashCodeMessageExtractor(Shards)
     {
-        public override string? EntityId(object message) => (message as IVmRecordMessage)?.Vm;
+        public override string? EntityId(object message) => (message as IVmRecordMessage)?.Vm ?? (message as IAccountMessage)?.Owner;
 
         public override object EntityMessage(object message) => message;
     }

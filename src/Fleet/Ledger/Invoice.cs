@@ -2,6 +2,7 @@ using System.Globalization;
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using Vmm.Fleet.Messages;
 
 namespace Vmm.Fleet.Ledger;
 
@@ -24,16 +25,17 @@ public sealed record Invoice(string Owner, DateOnly First, DateOnly Last, Tariff
     /// <summary>The sum of the amounts; null without a tariff.</summary>
     public decimal? Total => Tariff == null ? null : Lines.Sum(line => line.Amount!.Value);
 
-    public static Invoice Of(OwnerAccount account, DateOnly first, DateOnly last, Tariff? tariff)
+    /// <param name="usage">By day and VM; other days than those of the invoice are left out.</param>
+    public static Invoice Of(string owner, IEnumerable<DayUsage> usage, DateOnly first, DateOnly last, Tariff? tariff)
     {
         decimal Cost(CpuUsage used) => Math.Round(
             ((used.Busy * tariff!.BusyPerHour) + (used.Idle * tariff.IdlePerHour) + (used.Standby * tariff.StandbyPerHour))
             / NanosecondsPerHour, 4);
 
-        return new Invoice(account.Owner, first, last, tariff,
+        return new Invoice(owner, first, last, tariff,
         [
-            .. account.Usage.Where(u => u.Key.Day >= first && u.Key.Day <= last)
-                .Select(u => new InvoiceLine(u.Key.Day, u.Key.Vm, u.Value, tariff == null ? null : Cost(u.Value))),
+            .. usage.Where(u => u.Day >= first && u.Day <= last)
+                .Select(u => new InvoiceLine(u.Day, u.Vm, u.Usage, tariff == null ? null : Cost(u.Usage))),
         ]);
     }
 

@@ -1,9 +1,11 @@
+using Vmm.Fleet.Messages;
+
 namespace Vmm.Fleet.Ledger;
 
 /// <summary>
 /// What has happened to an account. It is written before anybody is told, and the account is what all of them in order make it.
 /// </summary>
-public interface ILedgerEvent
+public interface ILedgerEvent : IFleetMessage
 {
     DateTimeOffset At { get; }
 }
@@ -27,3 +29,7 @@ public sealed record OwnerQuota(int? Cpus, decimal? CpuSecondsPerMonth)
     public string? Refuse() => Cpus < 0 ? $"a quota of {Cpus} CPUs is not possible"
         : CpuSecondsPerMonth < 0 ? FormattableString.Invariant($"a quota of {CpuSecondsPerMonth} CPU-seconds is not possible") : null;
 }
+
+/// <summary>All that the events of an account have made of it.</summary>
+/// <param name="Meters">The last reading of each meter, the newest of a VM last.</param>
+public sealed record AccountSnapshot(OwnerQuota Quota, MeterRead[] Meters, DayUsage[] Days, GrantedCpus[] Vms) : IFleetMessage;

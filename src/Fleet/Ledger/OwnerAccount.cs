@@ -1,4 +1,5 @@
 using System.Globalization;
+using Vmm.Fleet.Messages;
 
 namespace Vmm.Fleet.Ledger;
 
@@ -28,7 +29,39 @@ public sealed class OwnerAccount(string owner)
     public int Granted => _granted.Values.Sum();
 
     /// <summary>What was used, by day and VM.</summary>
-    public IEnumerable<KeyValuePair<(DateOnly Day, string Vm), CpuUsage>> Usage => _usage;
+    public IEnumerable<DayUsage> Usage => _usage.Select(u => new DayUsage(u.Key.Day, u.Key.Vm, u.Value));
+
+    /// <summary>How many CPUs each VM may have enabled.</summary>
+    public IEnumerable<GrantedCpus> Grants => _granted.Select(g => new GrantedCpus(g.Key, g.Value));
+
+    /// <summary>All of the account.</summary>
+    public AccountSnapshot Save() => new(
+        Quota,
+        [.. _meters.SelectMany(vm => vm.Value.Select(m => new MeterRead(m.At, vm.Key, m.Meter, m.Usage)))],
+        [.. Usage],
+        [.. Grants]);
+
+    /// <summary>Becomes what was saved. The account is a new one.</summary>
+    public void Load(AccountSnapshot saved)
+    {
+        Quota = saved.Quota;
+        foreach (MeterRead read in saved.Meters)
+        {
+            MetersOf(read.Vm).Add((read.Meter, read.At, read.Usage));
+        }
+
+        foreach (DayUsage day in saved.Days)
+        {
+            _usage[(day.Day, day.Vm)] = day.Usage;
+            DateOnly month = new(day.Day.Year, day.Day.Month, 1);
+            _months[month] = _months.GetValueOrDefault(month) + day.Usage.Enabled;
+        }
+
+        foreach (GrantedCpus vm in saved.Vms)
+        {
+            _granted[vm.Vm] = vm.Cpus;
+        }
+    }
 
     /// <summary>How many CPUs a VM may have enabled.</summary>
     public int GrantedTo(string vm) => _granted.GetValueOrDefault(vm);
@@ -103,11 +136,7 @@ public sealed class OwnerAccount(string owner)
             return;
         }
 
-        if (!_meters.TryGetValue(read.Vm, out List<(string Meter, DateTimeOffset At, CpuUsage Usage)>? meters))
-        {
-            _meters[read.Vm] = meters = [];
-        }
-
+        List<(string Meter, DateTimeOffset At, CpuUsage Usage)> meters = MetersOf(read.Vm);
         meters.RemoveAll(m => m.Meter == read.Meter);
         meters.Add((read.Meter, read.At, read.Usage));
         meters.RemoveRange(0, Math.Max(0, meters.Count - MetersOfVm));
@@ -138,6 +167,16 @@ public sealed class OwnerAccount(string owner)
     }
 
     private bool IsUsedUp(DateTimeOffset now) => Quota.CpuSecondsPerMonth is { } most && UsedInMonthOf(now) >= most;
+
+    private List<(string Meter, DateTimeOffset At, CpuUsage Usage)> MetersOf(string vm)
+    {
+        if (!_meters.TryGetValue(vm, out List<(string Meter, DateTimeOffset At, CpuUsage Usage)>? meters))
+        {
+            _meters[vm] = meters = [];
+        }
+
+        return meters;
+    }
 
     private (DateTimeOffset At, CpuUsage Usage)? LastOf(string vm, string meter)
     {

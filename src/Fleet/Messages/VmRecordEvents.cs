@@ -23,3 +23,6 @@ public sealed record GuestPoweredDown(long At) : IVmRecordEvent;
 
 /// <summary>All of the VM was removed; another one may have its name.</summary>
 public sealed record VmDeleted(long At) : IVmRecordEvent;
+
+/// <summary>The VM follows its load in another way; null for not at all.</summary>
+public sealed record ScalingSet(ScalingSpec? Scaling, long At) : IVmRecordEvent;

@@ -65,6 +65,11 @@ public enum VmAction
 /// <param name="Text">As <see cref="VmAction"/> says; else empty.</param>
 public sealed record CommandVm(string Vm, string Id, VmAction Action, int Number, string Text) : IVmRecordMessage;
 
+/// <summary>
+/// Set how the number of CPUs follows the load; null for not at all. Answer: <see cref="VmRecord"/>, or <see cref="VmRejected"/>.
+/// </summary>
+public sealed record SetScaling(string Vm, ScalingSpec? Scaling) : IVmRecordMessage;
+
 /// <summary>Query. Answer: <see cref="VmRecord"/> or <see cref="VmRejected"/>.</summary>
 public sealed record GetVm(string Vm) : IVmRecordMessage;
 

@@ -15,6 +15,7 @@ public interface IFleetMessage;
 /// <param name="Append">The kernel's command line; empty for none.</param>
 /// <param name="Firmware">A file such as QEMU_EFI.fd; empty for none.</param>
 /// <param name="Disks">Images of disks, qcow2 or raw, by their names' ends: the first is the one that is booted.</param>
+/// <param name="Scaling">How the number of CPUs follows the load; null for not at all.</param>
 public sealed record VmSpec(
     int Cpus,
     int MaxCpus,
@@ -24,7 +25,8 @@ public sealed record VmSpec(
     string Initrd,
     string Append,
     string Firmware,
-    string[] Disks)
+    string[] Disks,
+    ScalingSpec? Scaling = null)
 {
     /// <summary>Why no VM can be made of it: one line; null if one can be.</summary>
     public string? FindProblem() =>
@@ -36,7 +38,7 @@ public sealed record VmSpec(
         : Kernel.Length == 0 && Firmware.Length == 0 ? "kernel: give a kernel or a firmware"
         : Array.Find([Kernel, Initrd, Firmware, .. Disks], p => p.Length > 0 && !Path.IsPathRooted(p)) is { } path
             ? $"'{path}' is not a whole path: give one that begins with /"
-        : null;
+        : Scaling?.FindProblem(MaxCpus);
 
     /// <summary>The most CPUs of a machine: what the GIC of QEMU's virt has room for.</summary>
     public const int MostCpus = 512;
@@ -54,6 +56,13 @@ public static class FleetNames
     /// <summary>Whether it can be the name of a VM, which is the name of a folder, too.</summary>
     public static bool IsVm(string name) => name.Length is > 0 and <= Longest && name[0] != '-'
         && name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '-');
+
+    /// <summary>What <see cref="IsOwner"/> asks for, for people.</summary>
+    public const string OwnerRule = "1 to 64 letters, digits, '-', '_', '.' and '@', the first a letter or digit";
+
+    /// <summary>Whether it can be the name of an owner.</summary>
+    public static bool IsOwner(string name) => name.Length is > 0 and <= 64 && char.IsAsciiLetterOrDigit(name[0])
+        && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '_' or '.' or '@');
 
     /// <summary>What <see cref="IsRequest"/> asks for, for people.</summary>
     public const string RequestRule = "1 to 64 letters, digits, '-' and '_'";

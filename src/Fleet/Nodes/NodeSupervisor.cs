@@ -28,6 +28,17 @@ public sealed class NodeSupervisor : MessageActor
             Context.System.EventStream.Publish(report);
         });
         Receive<VmReport>(_ => { });
+        Receive<IVmQuery>(query =>
+        {
+            if (_agents.TryGetValue(query.Vm, out IActorRef? agent))
+            {
+                agent.Forward(query);
+            }
+            else if (query is GetVmTimes)
+            {
+                Sender.Tell(new VmTimes(query.Vm, [], [], []));
+            }
+        });
         Receive<GetVmReport>(get => Sender.Tell(
             _reports.GetValueOrDefault(get.Vm) ?? new VmReport(get.Vm, ProcessState.Stopped, "", 0, 0)));
         Receive<GetNodeReport>(_ => Sender.Tell(new NodeReport([.. _reports.Values])));

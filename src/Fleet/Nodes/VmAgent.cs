@@ -24,6 +24,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
     private readonly Lane _process = new();
     private readonly Lane _cpus = new();
     private readonly Dictionary<string, List<IActorRef>> _askers = new(StringComparer.Ordinal);
+    private readonly EndedMeters _meters;
     private RequestLog? _log;
 
     // Why the requests cannot be kept; null while they can.
@@ -55,6 +56,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
     {
         IActorRef self = Self;
         _folder = folder;
+        _meters = new EndedMeters(folder);
         _operations = new LifecycleOperations(settings, folder, happened => self.Tell(new Happened(happened)));
         Receive<IVmRequest>(Take);
         Receive<OperationEnded>(End);
@@ -63,6 +65,8 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         Receive<LinkLost>(_ => { });
         Receive<ProcessEnded>(EndProcess);
         Receive<Happened>(Hear);
+        Receive<GetVmTimes>(_ => TellTimes());
+        Receive<ForgetMeter>(forget => _meters.Forget(forget.Meter));
         Receive<Seen>(seen => seen.Vm == _vm, See);
         Receive<Seen>(_ => { });
     }
@@ -98,6 +102,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         {
             Directory.CreateDirectory(_folder.Root);
             _log = RequestLog.Read(_folder.Requests);
+            _meters.Load();
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -285,12 +290,18 @@ internal sealed class VmAgent : MessageActor, IWithTimers
             }
             else if (ended.Request is EndVm or SendVm && ended.Vm == null)
             {
+                if (ended is { Request: SendVm, Result.Outcome: RequestOutcome.Done })
+                {
+                    _meters.Drop();
+                }
+
                 _end = (ProcessState.Stopped, ended.Result.Detail);
                 _explained = _lastProcess;
             }
 
             _hasLooked = true;
             SetVm(ended.Vm);
+            TakeTimes();
         }
 
         bool isRemoved = ended is { Request: RemoveVm, Result.Outcome: RequestOutcome.Done };
@@ -430,7 +441,44 @@ internal sealed class VmAgent : MessageActor, IWithTimers
             _vm = null;
         }
 
+        TakeTimes();
         Report();
+    }
+
+    private void TakeTimes()
+    {
+        if (_vm == null && VmProcess.Find(_folder) == null)
+        {
+            _meters.Take();
+        }
+    }
+
+    private void TellTimes()
+    {
+        (VmInstance? vm, IActorRef asker, VmMeter[] ended) = (_vm, Sender, [.. _meters.All]);
+        if (!_hasLooked)
+        {
+            return;
+        }
+
+        if (vm == null)
+        {
+            asker.Tell(new VmTimes(_folder.Vm, [], [], ended));
+            return;
+        }
+
+        string name = _folder.Vm;
+        Task.Run(async () =>
+        {
+            if (await vm.AskAsync(new GetVcpuTimes(), CancellationToken.None).ConfigureAwait(false) is VcpuTimes times
+                && await vm.AskAsync(new GetCpusPowerState(), CancellationToken.None).ConfigureAwait(false) is CpusPowerState cpus)
+            {
+                long now = DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
+                asker.Tell(new VmTimes(
+                    name, [new VmMeter(times.Meter, now, times.RunNs, times.BusyNs, times.EnabledNs)],
+                    Array.ConvertAll(cpus.Admin, a => a == CpuAdminState.Enabled), ended));
+            }
+        });
     }
 
     private void Report()

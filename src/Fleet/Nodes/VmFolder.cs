@@ -29,6 +29,12 @@ internal sealed record VmFolder(string Vm, string Root)
     /// <summary>The requests and their ends (<see cref="RequestLog"/>).</summary>
     public string Requests => Path.Combine(Root, "requests");
 
+    /// <summary>The times of the vCPUs of the VM's process (<see cref="Vmm.Actors.Vcpu.VcpuMeter"/>).</summary>
+    public string Times => Path.Combine(State, "times");
+
+    /// <summary>The times of processes that have ended (<see cref="EndedMeters"/>).</summary>
+    public string Meters => Path.Combine(Root, "meters");
+
     private string ProcessFile => Path.Combine(Root, "process");
 
     /// <summary>Why the VM cannot be kept here; null if it can.</summary>

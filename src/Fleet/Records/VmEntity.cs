@@ -1,6 +1,8 @@
 using Akka.Actor;
 using Akka.Persistence;
+using Vmm.Actors.Hosting;
 using Vmm.Fleet.Messages;
+using Vmm.Fleet.Scaling;
 
 namespace Vmm.Fleet.Records;
 
@@ -21,12 +23,25 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
 
     private readonly string _vm;
     private readonly INodes _nodes;
+    private readonly ICanTell _accounts;
+    private readonly CpuGrants _grants;
     private readonly VmState _state = new();
     private readonly Dictionary<string, OperationStep> _steps = new(StringComparer.Ordinal);
     private VmReport? _seen;
     private int _failures;
 
-    public VmEntity(string vm, INodes nodes) => (_vm, _nodes) = (vm, nodes);
+    // There is one while there is a VM.
+    private IActorRef? _scaler;
+
+    // The step that waits until all that the VM has used is counted.
+    private (string Operation, OperationStep Step)? _last;
+
+    /// <param name="accounts">The accounts of owners, which take <see cref="IAccountMessage"/>.</param>
+    public VmEntity(string vm, INodes nodes, ICanTell accounts)
+    {
+        (_vm, _nodes, _accounts) = (vm, nodes, accounts);
+        _grants = new CpuGrants(vm, accounts, Self);
+    }
 
     public override string PersistenceId => PersistenceIdOf(_vm);
 
@@ -52,7 +67,8 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
             case IVmRecordEvent happened:
                 _state.Apply(_vm, happened);
                 break;
-            case RecoveryCompleted:
+            case RecoveryCompleted when _state.Exists:
+                TellScaler();
                 foreach (VmOperation operation in _state.Open)
                 {
                     Begin(operation);
@@ -79,8 +95,21 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
                 Sender.Tell(_state.Find(get.Id)
                     ?? (object)new VmRejected(_vm, VmRejectionCode.NotFound, $"VM '{_vm}' has no operation '{get.Id}'"));
                 break;
+            case SetScaling set:
+                Set(set);
+                break;
             case RequestEnded ended:
                 EndStep(ended);
+                break;
+            case CpusAnswered answer:
+                TakeGrant(answer);
+                break;
+            case ScalingDecision decision:
+                Scale(decision);
+                break;
+            case VmScaler.Drained when _last is { } last:
+                _last = null;
+                Step(last.Operation, last.Step);
                 break;
             case VmSeen seen:
                 See(seen);
@@ -91,6 +120,7 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
                     Send(step);
                 }
 
+                _grants.AskAgain();
                 break;
             case FollowPolicy:
                 Follow();
@@ -117,7 +147,7 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
 
         string? problem = !FleetNames.IsVm(_vm) ? $"the name of a VM is {FleetNames.VmRule}"
             : !FleetNames.IsRequest(create.Id) ? $"the id of a request is {FleetNames.RequestRule}"
-            : create.Owner.Length == 0 ? "owner: give one" : create.Spec.FindProblem();
+            : !FleetNames.IsOwner(create.Owner) ? $"owner: give {FleetNames.OwnerRule}" : create.Spec.FindProblem();
         object? refusal = problem != null ? new VmRejected(_vm, VmRejectionCode.Invalid, problem)
             : _state.Exists ? new VmRejected(_vm, VmRejectionCode.Exists, $"there is a VM '{_vm}' already")
             : _nodes.Find(create.Node) == null ? NoNode(create.Node) : null;
@@ -131,6 +161,7 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
         {
             _state.Apply(_vm, created);
             _seen = null;
+            TellScaler();
             Sender.Tell(_state.Find(created.Id)!);
         });
     }
@@ -191,12 +222,44 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
         return operation;
     }
 
-    private void Begin(VmOperation operation) => Step(operation.Id, OperationSteps.First(_state, operation));
+    private void Begin(VmOperation operation)
+    {
+        if (_grants.AskFor(_state, operation, _seen?.EnabledCpus ?? 0))
+        {
+            AskAgainLater();
+        }
+        else
+        {
+            Step(operation.Id, OperationSteps.First(_state, operation));
+        }
+    }
+
+    private void TakeGrant(CpusAnswered answer)
+    {
+        if (_grants.Take(answer) is not { } id || _state.Find(id) is not { IsDone: false } operation)
+        {
+            return;
+        }
+
+        if (answer.Refusal.Length == 0)
+        {
+            Step(id, OperationSteps.First(_state, operation));
+        }
+        else
+        {
+            End(operation, RequestOutcome.Rejected, answer.Refusal, []);
+        }
+    }
 
     private void Step(string operation, OperationStep step)
     {
         _steps[operation] = step;
         Send(step);
+        AskAgainLater();
+    }
+
+    private void AskAgainLater()
+    {
         if (!Timers.IsTimerActive(nameof(SendAgain)))
         {
             Timers.StartPeriodicTimer(nameof(SendAgain), new SendAgain(), s_again);
@@ -215,18 +278,27 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
         VmOperation operation = _state.Find(id)!;
         if (ended.Outcome == RequestOutcome.Done && OperationSteps.Next(_state, operation, step.Request, ended.Detail) is { } next)
         {
+            if (next.Request is RemoveVm)
+            {
+                // What is removed cannot be counted any more.
+                _steps.Remove(id);
+                _last = (id, next);
+                _scaler!.Tell(new VmScaler.Drain());
+                return;
+            }
+
             Step(id, next);
             return;
         }
 
         _steps.Remove(id);
-        if (_steps.Count == 0)
-        {
-            Timers.Cancel(nameof(SendAgain));
-        }
+        End(operation, ended.Outcome, ended.Detail, ended.Cpus);
+    }
 
-        var end = new OperationEnded(id, ended.Outcome, ended.Detail, ended.Cpus, Now);
-        IVmRecordEvent[] events = (operation.Action, ended.Outcome) switch
+    private void End(VmOperation operation, RequestOutcome outcome, string detail, CpuOutcome[] cpus)
+    {
+        var end = new OperationEnded(operation.Id, outcome, detail, cpus, Now);
+        IVmRecordEvent[] events = (operation.Action, outcome) switch
         {
             (VmAction.Migrate, RequestOutcome.Done) => [new VmMoved(operation.Text, Now), end],
             (VmAction.Delete, RequestOutcome.Done) => [end, new VmDeleted(Now)],
@@ -239,13 +311,94 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
             {
                 // What was seen is of the node that had it.
                 _seen = null;
+                TellScaler();
+            }
+            else if (happened is VmDeleted)
+            {
+                Context.Stop(_scaler);
+                _scaler = null;
             }
 
             if (happened == events[^1])
             {
-                Compare();
+                EndFor(operation, end);
             }
         });
+    }
+
+    private void EndFor(VmOperation operation, OperationEnded end)
+    {
+        if (!_state.Open.Any())
+        {
+            Timers.Cancel(nameof(SendAgain));
+        }
+
+        if (VmState.IsOfOurOwn(operation.Id) && operation.Action is VmAction.Plug or VmAction.Unplug)
+        {
+            _scaler?.Tell(new VmScaler.CpuEnded(operation.Number, end.Outcome switch
+            {
+                RequestOutcome.Done => ScalingOutcome.Done,
+                RequestOutcome.Refused or RequestOutcome.TimedOut => ScalingOutcome.Refused,
+
+                // The VM has refused, as for a CPU that cannot leave; without a CPU it was the account.
+                RequestOutcome.Rejected when end.Cpus.Length > 0 => ScalingOutcome.Refused,
+                _ => ScalingOutcome.Cancelled,
+            }));
+        }
+
+        Compare();
+    }
+
+    private void TellScaler()
+    {
+        if (_scaler == null)
+        {
+            (string vm, INodes nodes, ICanTell accounts) = (_vm, _nodes, _accounts);
+            _scaler = Context.ActorOf(ActorProps.Of(() => new VmScaler(vm, nodes, accounts)));
+        }
+
+        _scaler.Tell(new VmScaler.Follow(_state.Owner, _state.Node, _state.Spec.Scaling));
+    }
+
+    private void Set(SetScaling set)
+    {
+        if (!_state.Exists)
+        {
+            Sender.Tell(NotFound());
+        }
+        else if (set.Scaling?.FindProblem(_state.Spec.MaxCpus) is { } problem)
+        {
+            Sender.Tell(new VmRejected(_vm, VmRejectionCode.Invalid, problem));
+        }
+        else
+        {
+            Persist(new ScalingSet(set.Scaling, Now), happened =>
+            {
+                _state.Apply(_vm, happened);
+                TellScaler();
+                Sender.Tell(Describe());
+            });
+        }
+    }
+
+    // Each CPU of a decision is an operation of its own. One that comes when another request of the VM is under way is for nothing: the
+    // policy decides again.
+    private void Scale(ScalingDecision decision)
+    {
+        VmAction action = decision.Action == ScalingAction.Plug ? VmAction.Plug : VmAction.Unplug;
+        if (!_state.Exists || _state.Open.Any(o => o.Action != VmAction.Migrate && o.Action != VmAction.Save))
+        {
+            foreach (int cpu in decision.Cpus)
+            {
+                _scaler?.Tell(new VmScaler.CpuEnded(cpu, ScalingOutcome.Cancelled));
+            }
+
+            return;
+        }
+
+        PersistAll(
+            decision.Cpus.Select((cpu, i) => new OperationBegun(VmState.OwnId(LastSequenceNr + 1 + i), action, cpu, "", Now)).ToArray(),
+            begun => Begin(begun));
     }
 
     private void See(VmSeen seen)
@@ -274,7 +427,18 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
     // What is wanted against what there is, once nothing is under way.
     private void Compare()
     {
-        if (_seen == null || !_state.Exists || !_state.IsWanted || _state.Open.Any())
+        if (_seen == null || !_state.Exists || _state.Open.Any())
+        {
+            return;
+        }
+
+        // A process that has not yet said how many it has, and a VM that is to be started again, keep what they have.
+        if (_seen.EnabledCpus > 0 || (_seen.Process == 0 && !_state.IsWanted))
+        {
+            _grants.Match(_state, _seen.EnabledCpus);
+        }
+
+        if (!_state.IsWanted)
         {
             return;
         }

@@ -26,7 +26,8 @@ internal sealed class VmState
 
     public FailurePolicy Policy => _created!.Policy;
 
-    public VmSpec Spec => _created!.Spec;
+    /// <summary>As it was created, with the policy of scaling that holds now.</summary>
+    public VmSpec Spec { get; private set; } = null!;
 
     /// <summary>Whether the VM is to run.</summary>
     public bool IsWanted { get; private set; }
@@ -47,6 +48,7 @@ internal sealed class VmState
             case VmCreated created:
                 _created = created;
                 Node = created.Node;
+                Spec = created.Spec;
                 IsWanted = false;
                 _snapshots.Clear();
                 Add(new VmOperation(
@@ -71,6 +73,9 @@ internal sealed class VmState
                 // They are in the folder of the node that had it.
                 _snapshots.Clear();
                 break;
+            case ScalingSet set:
+                Spec = Spec with { Scaling = set.Scaling };
+                break;
             case GuestPoweredDown:
                 IsWanted = false;
                 break;
@@ -83,7 +88,8 @@ internal sealed class VmState
     /// <summary>The id of an operation that nobody has asked for: it goes by the policy of the VM.</summary>
     public static string OwnId(long number) => $"{OwnPrefix}{number}";
 
-    private static bool IsOfOurOwn(string id) => id.StartsWith(OwnPrefix, StringComparison.Ordinal);
+    /// <summary>Whether nobody has asked for an operation.</summary>
+    public static bool IsOfOurOwn(string id) => id.StartsWith(OwnPrefix, StringComparison.Ordinal);
 
     private void Add(VmOperation operation)
     {

@@ -177,7 +177,7 @@ internal sealed class FleetApi(string nodeName, FleetNode node)
     private async Task TellEventsAsync(HttpContext context)
     {
         CancellationToken gone = context.RequestAborted;
-        var happened = Channel.CreateBounded<VmReport>(MostEvents);
+        var happened = Channel.CreateBounded<IFleetMessage>(MostEvents);
         using IDisposable subscription = node.Subscribe(report =>
         {
             // Whoever does not read gets the end.
@@ -210,7 +210,7 @@ internal sealed class FleetApi(string nodeName, FleetNode node)
                 return;
             }
 
-            while (happened.Reader.TryRead(out VmReport? report))
+            while (happened.Reader.TryRead(out IFleetMessage? report))
             {
                 await TellEventAsync(context, report).ConfigureAwait(false);
             }
@@ -219,8 +219,9 @@ internal sealed class FleetApi(string nodeName, FleetNode node)
         }
     }
 
-    private static Task TellEventAsync(HttpContext context, VmReport report) => context.Response.WriteAsync(
-        $"event: vm\ndata: {JsonSerializer.Serialize(report, RestJson.Default.VmReport)}\n\n", context.RequestAborted);
+    private static Task TellEventAsync(HttpContext context, IFleetMessage happened) => context.Response.WriteAsync(
+        $"event: {(happened is VmScaled ? "scaling" : "vm")}\n"
+        + $"data: {JsonSerializer.Serialize(happened, happened.GetType(), RestJson.Default)}\n\n", context.RequestAborted);
 
     private static string TagOf(VmRecord record) => string.Create(CultureInfo.InvariantCulture, $"\"{record.Version}\"");
 

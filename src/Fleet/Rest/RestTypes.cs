@@ -29,6 +29,7 @@ public sealed record NewOperation(VmAction Action, int Number = 0, string Text =
 [JsonSerializable(typeof(VmOperation))]
 [JsonSerializable(typeof(NodeReport))]
 [JsonSerializable(typeof(VmReport))]
+[JsonSerializable(typeof(VmScaled))]
 [JsonSerializable(typeof(ProblemDetails))]
 [JsonSerializable(typeof(string))]
 public sealed partial class RestJson : JsonSerializerContext;

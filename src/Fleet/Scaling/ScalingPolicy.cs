@@ -6,6 +6,12 @@ public readonly record struct ScalingLimits(int Minimum, int Maximum, double Tar
 /// <summary>How many CPUs a VM is to have enabled, and how their number follows its load.</summary>
 public sealed record ScalingPolicy
 {
+    public const double UsualTarget = 0.6, UsualSpread = 0.2;
+    public const int UsualStep = 4, UsualMostChanges = 4;
+
+    /// <summary>Seconds.</summary>
+    public const double UsualUpAfter = 3, UsualDownAfter = 300, UsualCoolDown = 60, UsualRefusedFor = 300;
+
     private const double LeastTarget = 0.05, MostTarget = 0.95;
 
     /// <summary>The VM never has fewer.</summary>
@@ -15,38 +21,38 @@ public sealed record ScalingPolicy
     public required int Maximum { get; init; }
 
     /// <summary>The utilisation of enabled CPUs that is aimed at, 0.05 to 0.95. Above it CPUs are plugged.</summary>
-    public double Target { get; init; } = 0.6;
+    public double Target { get; init; } = UsualTarget;
 
     /// <summary>
     /// How far under the target the utilisation must still be with fewer CPUs before some are unplugged: the hysteresis. Loads between
     /// the two change nothing.
     /// </summary>
-    public double Spread { get; init; } = 0.2;
+    public double Spread { get; init; } = UsualSpread;
 
     /// <summary>The most CPUs that one decision plugs or unplugs.</summary>
-    public int Step { get; init; } = 4;
+    public int Step { get; init; } = UsualStep;
 
     /// <summary>CPUs are plugged for the mean load of so long a time. A shorter peak does not count in full.</summary>
-    public TimeSpan UpAfter { get; init; } = TimeSpan.FromSeconds(3);
+    public TimeSpan UpAfter { get; init; } = TimeSpan.FromSeconds(UsualUpAfter);
 
     /// <summary>CPUs are unplugged for the highest load of so long a time: that is how long a lower load must last.</summary>
-    public TimeSpan DownAfter { get; init; } = TimeSpan.FromMinutes(5);
+    public TimeSpan DownAfter { get; init; } = TimeSpan.FromSeconds(UsualDownAfter);
 
     /// <summary>The least time between any change and an unplug.</summary>
-    public TimeSpan CoolDown { get; init; } = TimeSpan.FromMinutes(1);
+    public TimeSpan CoolDown { get; init; } = TimeSpan.FromSeconds(UsualCoolDown);
 
     /// <summary>
     /// How many changes ten minutes are to have. A plug that the load needs never waits, so each change after the first leaves so many CPUs
     /// that the changes which are left bring back the most by doubling; an unplug waits until it can. Loads that come and go keep to it
     /// when the step is at least half of the maximum, and the maximum is reached from the minimum by one doubling less.
     /// </summary>
-    public int MostChanges { get; init; } = 4;
+    public int MostChanges { get; init; } = UsualMostChanges;
 
     /// <summary>
     /// A CPU that the guest did not give back, or did not take, is asked for again after so long, and after twice as long as before each
     /// further time that it is refused, up to sixteen times as long.
     /// </summary>
-    public TimeSpan RefusedFor { get; init; } = TimeSpan.FromMinutes(5);
+    public TimeSpan RefusedFor { get; init; } = TimeSpan.FromSeconds(UsualRefusedFor);
 
     /// <summary>Times with other limits. Of several that hold, the first counts.</summary>
     public IReadOnlyList<ScheduleWindow> Schedule { get; init; } = [];

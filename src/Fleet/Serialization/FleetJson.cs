@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using Vmm.Fleet.Ledger;
 using Vmm.Fleet.Messages;
 
 namespace Vmm.Fleet.Serialization;
@@ -36,4 +37,23 @@ namespace Vmm.Fleet.Serialization;
 [JsonSerializable(typeof(VmMoved))]
 [JsonSerializable(typeof(GuestPoweredDown))]
 [JsonSerializable(typeof(VmDeleted))]
+[JsonSerializable(typeof(VmTimes))]
+[JsonSerializable(typeof(GetVmTimes))]
+[JsonSerializable(typeof(ForgetMeter))]
+[JsonSerializable(typeof(CountMeter))]
+[JsonSerializable(typeof(MeterCounted))]
+[JsonSerializable(typeof(AskCpus))]
+[JsonSerializable(typeof(CpusAnswered))]
+[JsonSerializable(typeof(ChangeQuota))]
+[JsonSerializable(typeof(GetAccount))]
+[JsonSerializable(typeof(AccountState))]
+[JsonSerializable(typeof(GetUsage))]
+[JsonSerializable(typeof(AccountUsage))]
+[JsonSerializable(typeof(MeterRead))]
+[JsonSerializable(typeof(CpusGranted))]
+[JsonSerializable(typeof(QuotaSet))]
+[JsonSerializable(typeof(AccountSnapshot))]
+[JsonSerializable(typeof(SetScaling))]
+[JsonSerializable(typeof(ScalingSet))]
+[JsonSerializable(typeof(VmScaled))]
 internal sealed partial class FleetJson : JsonSerializerContext;

@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Configuration;
 using Akka.Serialization;
 using Vmm.Actors.Serialization;
+using Vmm.Fleet.Ledger;
 using Vmm.Fleet.Messages;
 
 namespace Vmm.Fleet.Serialization;
@@ -27,6 +28,12 @@ public sealed class FleetSerializer(ExtendedActorSystem system) : SerializerWith
         ("op?", typeof(GetOperation)), ("op", typeof(VmOperation)), ("rejected", typeof(VmRejected)), ("seen", typeof(VmSeen)),
         ("e-created", typeof(VmCreated)), ("e-begun", typeof(OperationBegun)), ("e-ended", typeof(OperationEnded)),
         ("e-moved", typeof(VmMoved)), ("e-down", typeof(GuestPoweredDown)), ("e-deleted", typeof(VmDeleted)),
+        ("scale", typeof(SetScaling)), ("scaled", typeof(VmScaled)), ("e-scaling", typeof(ScalingSet)),
+        ("times?", typeof(GetVmTimes)), ("times", typeof(VmTimes)), ("forget", typeof(ForgetMeter)),
+        ("count", typeof(CountMeter)), ("counted", typeof(MeterCounted)), ("cpus?", typeof(AskCpus)), ("cpus", typeof(CpusAnswered)),
+        ("quota", typeof(ChangeQuota)), ("account?", typeof(GetAccount)), ("account", typeof(AccountState)),
+        ("usage?", typeof(GetUsage)), ("usage", typeof(AccountUsage)),
+        ("l-read", typeof(MeterRead)), ("l-cpus", typeof(CpusGranted)), ("l-quota", typeof(QuotaSet)), ("l-all", typeof(AccountSnapshot)),
     ]);
 
     public override int Identifier => 7002;

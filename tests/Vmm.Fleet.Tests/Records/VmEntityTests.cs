@@ -1,89 +1,21 @@
-using Akka.Actor;
-using Akka.Configuration;
-using Akka.TestKit;
-using Akka.TestKit.Xunit2;
-using Vmm.Actors.Hosting;
 using Vmm.Fleet.Messages;
-using Vmm.Fleet.Records;
 
 namespace Vmm.Fleet.Tests.Records;
 
-/// <summary>The record of a VM, with nodes that the test answers for.</summary>
-public sealed class VmEntityTests : TestKit
+public sealed class VmEntityTests : VmEntityKit
 {
-    private const string Vm = "vm1";
-
-    private static readonly VmSpec s_spec = new(1, 4, 64 << 20, "max", "/boot/image", "", "", "", []);
-
-    private readonly Dictionary<string, TestProbe> _nodes;
-    private readonly TestProbe _client;
-    private IActorRef _entity;
-
-    public VmEntityTests()
-        : base(ConfigurationFactory.ParseString(Patience.Akka))
-    {
-        _nodes = new[] { "node1", "node2" }.ToDictionary(n => n, n => CreateTestProbe(n));
-        _client = CreateTestProbe("client");
-        _entity = StartEntity();
-    }
-
-    private sealed class FakeNodes(Dictionary<string, TestProbe> nodes) : INodes
-    {
-        public ICanTell? Find(string node) => nodes.GetValueOrDefault(node)?.Ref;
-    }
-
-    private IActorRef StartEntity()
-    {
-        var nodes = new FakeNodes(_nodes);
-        return Sys.ActorOf(ActorProps.Of(() => new VmEntity(Vm, nodes)));
-    }
-
-    // As after the end of its node: it recovers from what was kept.
-    private void RestartEntity()
-    {
-        Watch(_entity);
-        Sys.Stop(_entity);
-        ExpectTerminated(_entity);
-        _entity = StartEntity();
-    }
-
-    private T Ask<T>(IVmRecordMessage message)
-    {
-        _entity.Tell(message, _client);
-        return _client.ExpectMsg<T>();
-    }
-
-    private void Create(FailurePolicy policy = FailurePolicy.Leave) =>
-        Assert.True(Ask<VmOperation>(new CreateVm(Vm, "create", "alice", "node1", policy, s_spec)).IsDone);
-
-    private VmOperation Begin(string id, VmAction action, int number = 0, string text = "") =>
-        Ask<VmOperation>(new CommandVm(Vm, id, action, number, text));
-
-    private void End(string node, IVmRequest request, RequestOutcome outcome = RequestOutcome.Done, string detail = "") =>
-        _entity.Tell(new RequestEnded(Vm, request.Id, outcome, detail, []), _nodes[node]);
-
-    private VmOperation Await(string id)
-    {
-        VmOperation? operation = null;
-        Patience.Until(() => (operation = Ask<VmOperation>(new GetOperation(Vm, id))).IsDone, $"{id} is done");
-        return operation!;
-    }
-
-    private void See(string node, ProcessState state, int process = 0) =>
-        _entity.Tell(new VmSeen(Vm, node, new VmReport(Vm, state, "", process, process == 0 ? 0 : 1)), _nodes[node]);
-
     [Fact]
     public void Request_is_kept_before_it_is_carried_out_and_repeated_ids_are_one()
     {
         Assert.Equal(VmRejectionCode.NotFound, Ask<VmRejected>(new GetVm(Vm)).Code);
         Create();
-        Assert.Equal(VmRejectionCode.Exists, Ask<VmRejected>(new CreateVm(Vm, "other", "bob", "node1", default, s_spec)).Code);
+        Assert.Equal(VmRejectionCode.Exists, Ask<VmRejected>(new CreateVm(Vm, "other", "bob", "node1", default, Spec)).Code);
         Assert.False(Begin("a", VmAction.Start).IsDone);
-        Assert.Equal(new RunVm(Vm, "a", s_spec), _nodes["node1"].ExpectMsg<RunVm>());
+        Assert.Equal(new RunVm(Vm, "a", Spec), Nodes["node1"].ExpectMsg<RunVm>());
         RestartEntity();
 
         // The new one asks again: the agent knows the id.
-        var again = _nodes["node1"].ExpectMsg<RunVm>();
+        var again = Nodes["node1"].ExpectMsg<RunVm>();
         Assert.Equal("a", again.Id);
         Assert.False(Begin("a", VmAction.Start).IsDone);
         End("node1", again);
@@ -93,7 +25,7 @@ public sealed class VmEntityTests : TestKit
         Assert.Equal(RequestOutcome.Done, Await("a").Outcome);
         VmRecord record = Ask<VmRecord>(new GetVm(Vm));
         Assert.Equal(("alice", "node1", true), (record.Owner, record.Node, record.IsWanted));
-        _nodes["node1"].ExpectNoMsg(TimeSpan.Zero);
+        Nodes["node1"].ExpectNoMsg(TimeSpan.Zero);
     }
 
     [Fact]
@@ -101,8 +33,8 @@ public sealed class VmEntityTests : TestKit
     {
         Create();
         Begin("a", VmAction.Resize, 3);
-        var first = _nodes["node1"].ExpectMsg<ResizeVm>();
-        Assert.Equal(first, _nodes["node1"].ExpectMsg<ResizeVm>());
+        var first = Nodes["node1"].ExpectMsg<ResizeVm>();
+        Assert.Equal(first, Nodes["node1"].ExpectMsg<ResizeVm>());
         End("node1", first, RequestOutcome.Refused, "CPU 2: refused by the guest");
         Assert.Equal((RequestOutcome.Refused, "CPU 2: refused by the guest"), (Await("a").Outcome, Await("a").Detail));
     }
@@ -126,21 +58,21 @@ public sealed class VmEntityTests : TestKit
     {
         Create();
         Begin("move", VmAction.Migrate, 0, "node2");
-        var receive = _nodes["node2"].ExpectMsg<ReceiveVm>();
+        var receive = Nodes["node2"].ExpectMsg<ReceiveVm>();
         See("node2", ProcessState.Receiving, 42);
         End("node2", receive, detail: "unix:/there");
-        var send = _nodes["node1"].ExpectMsg<SendVm>();
+        var send = Nodes["node1"].ExpectMsg<SendVm>();
         Assert.Equal("unix:/there", send.Address);
 
         // CPUs may be changed meanwhile, where the guest is.
         Begin("plug", VmAction.Plug, 1);
-        End("node1", _nodes["node1"].ExpectMsg<ChangeCpu>());
+        End("node1", Nodes["node1"].ExpectMsg<ChangeCpu>());
         Assert.Equal(RequestOutcome.Done, Await("plug").Outcome);
         End("node1", send, detail: "downtime 5 ms");
         Assert.Equal("downtime 5 ms", Await("move").Detail);
         Assert.Equal("node2", Ask<VmRecord>(new GetVm(Vm)).Node);
         Begin("a", VmAction.Resize, 2);
-        _nodes["node2"].ExpectMsg<ResizeVm>();
+        Nodes["node2"].ExpectMsg<ResizeVm>();
     }
 
     [Fact]
@@ -148,12 +80,12 @@ public sealed class VmEntityTests : TestKit
     {
         Create();
         Begin("move", VmAction.Migrate, 0, "node2");
-        End("node2", _nodes["node2"].ExpectMsg<ReceiveVm>(), detail: "unix:/there");
-        End("node1", _nodes["node1"].ExpectMsg<SendVm>(), RequestOutcome.Failed, "Unable to write to socket");
+        End("node2", Nodes["node2"].ExpectMsg<ReceiveVm>(), detail: "unix:/there");
+        End("node1", Nodes["node1"].ExpectMsg<SendVm>(), RequestOutcome.Failed, "Unable to write to socket");
         Assert.Equal(RequestOutcome.Failed, Await("move").Outcome);
         Assert.Equal("node1", Ask<VmRecord>(new GetVm(Vm)).Node);
         See("node2", ProcessState.Receiving, 42);
-        _nodes["node2"].ExpectMsg<EndVm>();
+        Nodes["node2"].ExpectMsg<EndVm>();
     }
 
     [Fact]
@@ -162,11 +94,11 @@ public sealed class VmEntityTests : TestKit
         Create(FailurePolicy.Restart);
         See("node1", ProcessState.Failed);
         Begin("a", VmAction.Start);
-        End("node1", _nodes["node1"].ExpectMsg<RunVm>());
+        End("node1", Nodes["node1"].ExpectMsg<RunVm>());
         Await("a");
         See("node1", ProcessState.Running, 42);
         See("node1", ProcessState.Failed);
-        var own = _nodes["node1"].ExpectMsg<RunVm>();
+        var own = Nodes["node1"].ExpectMsg<RunVm>();
         Assert.StartsWith("policy.", own.Id, StringComparison.Ordinal);
         End("node1", own);
         Assert.Equal(RequestOutcome.Done, Await(own.Id).Outcome);
@@ -180,13 +112,13 @@ public sealed class VmEntityTests : TestKit
     {
         Create(FailurePolicy.Restore);
         Begin("a", VmAction.Start);
-        End("node1", _nodes["node1"].ExpectMsg<RunVm>());
+        End("node1", Nodes["node1"].ExpectMsg<RunVm>());
         Begin("b", VmAction.Save, 0, "nightly");
-        End("node1", _nodes["node1"].ExpectMsg<SaveVm>());
+        End("node1", Nodes["node1"].ExpectMsg<SaveVm>());
         Await("a");
         Await("b");
         See("node1", ProcessState.Failed);
-        Assert.Equal("nightly", _nodes["node1"].ExpectMsg<RestoreVm>().Tag);
+        Assert.Equal("nightly", Nodes["node1"].ExpectMsg<RestoreVm>().Tag);
     }
 
     [Fact]
@@ -194,11 +126,11 @@ public sealed class VmEntityTests : TestKit
     {
         Create();
         Begin("a", VmAction.Start);
-        End("node1", _nodes["node1"].ExpectMsg<RunVm>());
+        End("node1", Nodes["node1"].ExpectMsg<RunVm>());
         Await("a");
         See("node1", ProcessState.Failed);
         Assert.Equal(ProcessState.Failed, Ask<VmRecord>(new GetVm(Vm)).State);
-        _nodes["node1"].ExpectNoMsg(TimeSpan.FromSeconds(2));
+        Nodes["node1"].ExpectNoMsg(TimeSpan.FromSeconds(2));
     }
 
     [Fact]
@@ -207,18 +139,18 @@ public sealed class VmEntityTests : TestKit
         Create();
         Begin("a", VmAction.Delete);
         Assert.Equal("the VM is being deleted", Ask<VmRejected>(new CommandVm(Vm, "b", VmAction.Start, 0, "")).Reason);
-        End("node1", _nodes["node1"].ExpectMsg<EndVm>());
-        End("node1", _nodes["node1"].ExpectMsg<RemoveVm>());
+        End("node1", Nodes["node1"].ExpectMsg<EndVm>());
+        End("node1", Nodes["node1"].ExpectMsg<RemoveVm>());
         Patience.Until(() =>
         {
-            _entity.Tell(new GetVm(Vm), _client);
-            return _client.ExpectMsg<IFleetMessage>() is VmRejected { Code: VmRejectionCode.NotFound };
+            Entity.Tell(new GetVm(Vm), Client);
+            return Client.ExpectMsg<IFleetMessage>() is VmRejected { Code: VmRejectionCode.NotFound };
         }, "it is gone");
         Assert.True(Await("a").IsDone);
         See("node1", ProcessState.Running, 42);
-        _nodes["node1"].ExpectMsg<EndVm>();
+        Nodes["node1"].ExpectMsg<EndVm>();
         RestartEntity();
-        Assert.True(Ask<VmOperation>(new CreateVm(Vm, "again", "bob", "node2", default, s_spec)).IsDone);
+        Assert.True(Ask<VmOperation>(new CreateVm(Vm, "again", "bob", "node2", default, Spec)).IsDone);
         Assert.Equal("bob", Ask<VmRecord>(new GetVm(Vm)).Owner);
     }
 }

@@ -1,0 +1,112 @@
+using Akka.Actor;
+using Akka.Configuration;
+using Akka.TestKit;
+using Akka.TestKit.Xunit2;
+using Vmm.Actors.Hosting;
+using Vmm.Fleet.Messages;
+using Vmm.Fleet.Records;
+
+namespace Vmm.Fleet.Tests.Records;
+
+/// <summary>The record of a VM, with nodes that the test answers for.</summary>
+public abstract class VmEntityKit : TestKit
+{
+    protected const string Vm = "vm1";
+
+    private readonly Dictionary<string, TestProbe> _nodes;
+
+    protected static VmSpec Spec { get; } = new(1, 4, 64 << 20, "max", "/boot/image", "", "", "", []);
+
+    protected IReadOnlyDictionary<string, TestProbe> Nodes => _nodes;
+
+    protected TestProbe Client { get; }
+
+    protected IActorRef Entity { get; private set; }
+
+    /// <summary>What the nodes say of the VM's times: each is asked again and again.</summary>
+    private protected VmTimes Times { get; set; } = new(Vm, [], [], []);
+
+    /// <summary>How many CPUs the owner may have.</summary>
+    protected int Quota { get; set; } = int.MaxValue;
+
+    protected VmEntityKit()
+        : base(ConfigurationFactory.ParseString(Patience.Akka))
+    {
+        _nodes = new[] { "node1", "node2" }.ToDictionary(n => n, n => NodeProbe(n));
+        Client = CreateTestProbe("client");
+        Entity = StartEntity();
+    }
+
+    private TestProbe NodeProbe(string name)
+    {
+        TestProbe probe = CreateTestProbe(name);
+        probe.SetAutoPilot(new DelegateAutoPilot((sender, message) =>
+        {
+            if (message is GetVmTimes)
+            {
+                sender.Tell(Times);
+            }
+
+            return AutoPilot.KeepRunning;
+        }));
+        probe.IgnoreMessages(message => message is IVmQuery);
+        return probe;
+    }
+
+    private sealed class FakeNodes(Dictionary<string, TestProbe> nodes) : INodes
+    {
+        public ICanTell? Find(string node) => nodes.GetValueOrDefault(node)?.Ref;
+    }
+
+    // The account of an owner.
+    private sealed class Accounts : MessageActor
+    {
+        public Accounts(Func<int> quota)
+        {
+            Receive<AskCpus>(ask => Sender.Tell(new CpusAnswered(
+                ask.Vm, ask.Id, Math.Min(ask.Cpus, quota()), ask.Cpus > quota() ? "it would be over quota" : "")));
+            Receive<CountMeter>(count => Sender.Tell(new MeterCounted(count.Vm, count.Meter, quota())));
+        }
+    }
+
+    private IActorRef StartEntity()
+    {
+        var nodes = new FakeNodes(_nodes);
+        IActorRef accounts = Sys.ActorOf(ActorProps.Of(() => new Accounts(() => Quota)));
+        return Sys.ActorOf(ActorProps.Of(() => new VmEntity(Vm, nodes, accounts)));
+    }
+
+    // As after the end of its node: it recovers from what was kept.
+    protected void RestartEntity()
+    {
+        Watch(Entity);
+        Sys.Stop(Entity);
+        ExpectTerminated(Entity);
+        Entity = StartEntity();
+    }
+
+    protected T Ask<T>(IVmRecordMessage message)
+    {
+        Entity.Tell(message, Client);
+        return Client.ExpectMsg<T>();
+    }
+
+    protected void Create(FailurePolicy policy = FailurePolicy.Leave) =>
+        Assert.True(Ask<VmOperation>(new CreateVm(Vm, "create", "alice", "node1", policy, Spec)).IsDone);
+
+    protected VmOperation Begin(string id, VmAction action, int number = 0, string text = "") =>
+        Ask<VmOperation>(new CommandVm(Vm, id, action, number, text));
+
+    protected void End(string node, IVmRequest request, RequestOutcome outcome = RequestOutcome.Done, string detail = "") =>
+        Entity.Tell(new RequestEnded(Vm, request.Id, outcome, detail, []), Nodes[node]);
+
+    protected VmOperation Await(string id)
+    {
+        VmOperation? operation = null;
+        Patience.Until(() => (operation = Ask<VmOperation>(new GetOperation(Vm, id))).IsDone, $"{id} is done");
+        return operation!;
+    }
+
+    protected void See(string node, ProcessState state, int process = 0) =>
+        Entity.Tell(new VmSeen(Vm, node, new VmReport(Vm, state, "", process, process == 0 ? 0 : 1)), Nodes[node]);
+}
