@@ -235,7 +235,18 @@ internal static unsafe class MemoryOperations
             return size;
         }
 
-        return !CopyByte(core, s, op, to, from) ? 0 : size > 1 && CopyInTlb(s, op, to + 1, from + 1, size - 1) ? size : 1;
+        if (!CopyByte(core, s, op, to, from, out byte* destination, out byte* source))
+        {
+            return 0;
+        }
+
+        if (destination == null || source == null)
+        {
+            return 1;
+        }
+
+        Buffer.MemoryCopy(source + 1, destination + 1, size - 1, size - 1);
+        return size;
     }
 
     // Copies up to part of the last bytes of two places of a size, within a page on both sides.
@@ -249,8 +260,18 @@ internal static unsafe class MemoryOperations
             return part;
         }
 
-        return !CopyByte(core, s, op, lastTo, lastFrom) ? 0
-            : part > 1 && CopyInTlb(s, op, lastTo - (part - 1), lastFrom - (part - 1), part - 1) ? part : 1;
+        if (!CopyByte(core, s, op, lastTo, lastFrom, out byte* destination, out byte* source))
+        {
+            return 0;
+        }
+
+        if (destination == null || source == null)
+        {
+            return 1;
+        }
+
+        Buffer.MemoryCopy(source - (part - 1), destination - (part - 1), part - 1, part - 1);
+        return part;
     }
 
     private static bool CopyInTlb(CpuState* s, Op* op, ulong to, ulong from, ulong size)
@@ -266,12 +287,28 @@ internal static unsafe class MemoryOperations
         return true;
     }
 
-    private static bool CopyByte(VcpuCore core, CpuState* s, Op* op, ulong to, ulong from)
+    // Copies a byte, and says where it is in host memory: null where that is no plain memory. Each side is looked for while the TLB has it,
+    // for both may have the same entry there. False after a fault.
+    private static bool CopyByte(VcpuCore core, CpuState* s, Op* op, ulong to, ulong from, out byte* destination, out byte* source)
     {
-        bool read = Operands.Bits(op->Word, 13, 1) != 0
+        destination = source = null;
+        bool unprivileged = Operands.Bits(op->Word, 13, 1) != 0;
+        if (!(unprivileged
             ? MemoryAccess.LoadUnprivileged(core, s, op, from, out byte value)
-            : MemoryAccess.Load(core, s, op, from, out value);
-        return read && Store(core, s, op, to, Operands.Bits(op->Word, 12, 1) != 0, value);
+            : MemoryAccess.Load(core, s, op, from, out value)))
+        {
+            return false;
+        }
+
+        source = InTlb(s, from, unprivileged, write: false);
+        unprivileged = Operands.Bits(op->Word, 12, 1) != 0;
+        if (!Store(core, s, op, to, unprivileged, value))
+        {
+            return false;
+        }
+
+        destination = InTlb(s, to, unprivileged, write: true);
+        return true;
     }
 
     private static bool Store(VcpuCore core, CpuState* s, Op* op, ulong to, bool unprivileged, byte value) => unprivileged
