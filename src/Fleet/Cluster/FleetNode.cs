@@ -1,14 +1,18 @@
 using Akka.Actor;
+using Akka.Cluster;
 using Akka.Cluster.Sharding;
+using Akka.Cluster.Tools.Singleton;
 using Akka.Configuration;
 using Akka.Persistence.Query;
 using Akka.Persistence.Sql.Query;
 using Akka.Streams;
 using Akka.Streams.Dsl;
 using Vmm.Actors.Hosting;
+using Vmm.Fleet.Fencing;
 using Vmm.Fleet.Ledger;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Nodes;
+using Vmm.Fleet.Placement;
 using Vmm.Fleet.Records;
 using Vmm.Management.Text;
 
@@ -16,12 +20,11 @@ namespace Vmm.Fleet.Cluster;
 
 /// <summary>
 /// One node of the fleet: the cluster's actor system, the supervisor of the VMs of this machine, and the records of VMs, which the cluster
-/// distributes. A node alone is a cluster of one, opens no port, and keeps its records in an SQLite file.
+/// distributes. A node alone is a cluster of one, opens no port, and keeps its records in an SQLite file; several share PostgreSQL.
 /// </summary>
 public sealed class FleetNode : IAsyncDisposable
 {
-    private const string SystemName = "fleet";
-    private const string DatabaseName = "records.db";
+    private const string PlacementName = "placement";
 
     // Records are small; a tenth of the shards is what one of ten nodes has.
     private const int Shards = 100;
@@ -29,38 +32,95 @@ public sealed class FleetNode : IAsyncDisposable
     // How long a question to a record may take: it writes to its database before it answers.
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
+    // How long a node may take to say how it is.
+    private static readonly TimeSpan s_nodePatience = TimeSpan.FromSeconds(5);
+
     // Nobody else has the folder.
     private readonly FileStream _lock;
     private readonly ActorSystem _system;
+    private readonly Akka.Cluster.Cluster _cluster;
     private readonly IActorRef _supervisor;
     private readonly IActorRef _records;
     private readonly IActorRef _accounts;
+    private readonly ClusterNodes _nodes;
 
-    private FleetNode(FileStream held, ActorSystem system, IActorRef supervisor, IActorRef records, IActorRef accounts) =>
-        (_lock, _system, _supervisor, _records, _accounts) = (held, system, supervisor, records, accounts);
+    // Null for a node alone.
+    private readonly LeaseKeeper? _leases;
 
     /// <summary>Starts the node. It can be asked at once, and answers when it has joined the cluster.</summary>
     /// <param name="name">The name of the node, by the rule for names of VMs.</param>
     /// <param name="settings">Where its VMs are.</param>
     /// <param name="more">Settings of Akka that come before ours, such as loggers.</param>
-    /// <exception cref="NodeConfigException">The folder cannot be used, or another node has it.</exception>
-    public static FleetNode Start(string name, NodeSettings settings, Config more)
+    /// <param name="cluster">How it is one of several; null for a node alone.</param>
+    /// <exception cref="NodeConfigException">
+    /// The folder cannot be used, or another node has it, or a file that the configuration names is wrong: one line.
+    /// </exception>
+    public static FleetNode Start(string name, NodeSettings settings, Config more, ClusterConfig? cluster = null)
     {
-        FileStream held = Hold(settings.Folder);
-        var system = ActorSystem.Create(SystemName, more.WithFallback(Configuration(name, settings.Folder)));
-        var nodes = new ClusterNodes(system);
-        IActorRef supervisor = system.ActorOf(
-            ActorProps.Of(() => new NodeSupervisor(settings)), ClusterNodes.SupervisorName);
-        IActorRef accounts = ClusterSharding.Get(system).Start(
-            "owner", owner => ActorProps.Of(() => new AccountEntity(owner)), ClusterShardingSettings.Create(system), new ByName());
-        IActorRef records = ClusterSharding.Get(system).Start(
-            "vm", vm => ActorProps.Of(() => new VmEntity(vm, nodes, accounts)), ClusterShardingSettings.Create(system), new ByName());
-        system.ActorOf(ActorProps.Of(() => new NodeReporter(name, supervisor, records)), "reporter");
-        return new FleetNode(held, system, supervisor, records, accounts);
+        FileStream? held = null;
+        try
+        {
+            ClusterLinks? links = cluster == null ? null : ClusterLinks.Read(name, cluster);
+            held = Hold(settings.Folder);
+            return new FleetNode(held, name, settings, more, cluster, links);
+        }
+        catch (NodeConfigException)
+        {
+            held?.Dispose();
+            throw;
+        }
     }
 
+    private FleetNode(FileStream held, string name, NodeSettings settings, Config more, ClusterConfig? cluster, ClusterLinks? links)
+    {
+        _lock = held;
+        settings = settings with { Name = name };
+        if (links != null)
+        {
+            settings = settings with
+            {
+                Lease = new NodeLease(), Migration = links.WriteMigrationLink(Path.Combine(settings.Folder, "tls")),
+            };
+        }
+
+        _system = links == null ? NodeSystem.Create(name, settings.Folder, more) : NodeSystem.Create(name, cluster!, links, more);
+        _cluster = Akka.Cluster.Cluster.Get(_system);
+        _supervisor = _system.ActorOf(ActorProps.Of(() => new NodeSupervisor(settings)), ClusterNodes.SupervisorName);
+        _leases = links == null ? null : new LeaseKeeper(
+            new LeaseTable(links.Database), settings.Lease!, name, $"{Machine()}:{settings.Folder}", () => IsMember,
+            () => _supervisor.Tell(new VmAgent.LeaseRenewed()));
+        IActorRef placement = _system.ActorOf(
+            ClusterSingletonProxy.Props($"/user/{PlacementName}", ClusterSingletonProxySettings.Create(_system)), "placement-proxy");
+        _nodes = new ClusterNodes(_system, placement, _leases);
+        ClusterNodes nodes = _nodes;
+        _accounts = ClusterSharding.Get(_system).Start(
+            "owner", owner => ActorProps.Of(() => new AccountEntity(owner)), ClusterShardingSettings.Create(_system), new ByName());
+        IActorRef accounts = _accounts;
+        _records = ClusterSharding.Get(_system).Start(
+            "vm", vm => ActorProps.Of(() => new VmEntity(vm, nodes, accounts)), ClusterShardingSettings.Create(_system), new ByName());
+        (IActorRef supervisor, IActorRef records) = (_supervisor, _records);
+        _system.ActorOf(
+            ClusterSingletonManager.Props(
+                ActorProps.Of(() => new PlacementCoordinator(records, ClusterNodes.NameOf)), PoisonPill.Instance,
+                ClusterSingletonManagerSettings.Create(_system)),
+            PlacementName);
+        _system.ActorOf(ActorProps.Of(() => new NodeReporter(name, supervisor, records, placement)), "reporter");
+        var removed = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
+        _cluster.RegisterOnMemberRemoved(() => removed.TrySetResult("the others have removed it from the cluster"));
+        Ended = EndAsync(removed.Task);
+        if (cluster != null)
+        {
+            _ = JoinAsync([.. NodeSystem.Seeds(cluster)]);
+        }
+    }
+
+    /// <summary>Completes with the reason when the node cannot go on. It is to be disposed, and its process to end.</summary>
+    public Task<string> Ended { get; }
+
     /// <summary>Whether the node is a member of its cluster.</summary>
-    public bool IsUp => Akka.Cluster.Cluster.Get(_system).SelfMember.Status == Akka.Cluster.MemberStatus.Up;
+    public bool IsUp => _cluster.SelfMember.Status == MemberStatus.Up;
+
+    private bool IsMember => _cluster.SelfMember.Status is MemberStatus.Up or MemberStatus.Leaving or MemberStatus.Exiting;
 
     /// <summary>The answer of the record of a VM: <see cref="VmRecord"/>, <see cref="VmOperation"/> or <see cref="VmRejected"/>.</summary>
     /// <exception cref="AskTimeoutException">There is none in time. Whether the request was kept is not known.</exception>
@@ -78,6 +138,32 @@ public sealed class FleetNode : IAsyncDisposable
         var journal = PersistenceQuery.Get(_system).ReadJournalFor<SqlReadJournal>(SqlReadJournal.Identifier);
         return [.. (await journal.CurrentPersistenceIds().RunWith(Sink.Seq<string>(), _system.Materializer()).ConfigureAwait(false))
             .Select(VmEntity.VmOf).OfType<string>()];
+    }
+
+    /// <summary>The nodes that are members, and what they say of themselves; without those that do not answer.</summary>
+    public async Task<IReadOnlyList<NodeStatus>> NodesAsync(CancellationToken stop)
+    {
+        NodeStatus?[] all = await Task.WhenAll(_nodes.All.Select(node => AskAsync(node.Value, new GetNodeStatus(), stop)))
+            .ConfigureAwait(false);
+        return [.. all.OfType<NodeStatus>()];
+    }
+
+    /// <summary>Lets a node take VMs, or has those that it has moved elsewhere.</summary>
+    /// <returns>Null if there is no such node now.</returns>
+    public async Task<NodeStatus?> SetTakesVmsAsync(string node, bool takes, CancellationToken stop) =>
+        _nodes.Find(node) is IActorRef supervisor
+            ? await AskAsync(supervisor, new SetNodeTakesVms(takes), stop).ConfigureAwait(false) : null;
+
+    private static async Task<NodeStatus?> AskAsync(IActorRef node, IFleetMessage question, CancellationToken stop)
+    {
+        try
+        {
+            return await node.Ask<NodeStatus>(question, s_nodePatience, stop).ConfigureAwait(false);
+        }
+        catch (AskTimeoutException)
+        {
+            return null;
+        }
     }
 
     /// <summary>What this node sees of its VMs.</summary>
@@ -99,7 +185,35 @@ public sealed class FleetNode : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await CoordinatedShutdown.Get(_system).Run(CoordinatedShutdown.ActorSystemTerminateReason.Instance).ConfigureAwait(false);
+        _leases?.Dispose();
         await _lock.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private async Task<string> EndAsync(Task<string> removed)
+    {
+        async Task<string> TerminatedAsync()
+        {
+            await _system.WhenTerminated.ConfigureAwait(false);
+            return "its actor system has ended";
+        }
+
+        Task<string> first = await Task.WhenAny([removed, TerminatedAsync(), .. _leases is { } leases ? [leases.Lost] : (Task<string>[])[]])
+            .ConfigureAwait(false);
+        return await first.ConfigureAwait(false);
+    }
+
+    // The VMs that run here may run on from here; then the node joins.
+    private async Task JoinAsync(Address[] seeds)
+    {
+        bool isThereACluster = await _leases!.Held.ConfigureAwait(false);
+        _cluster.JoinSeedNodes(isThereACluster ? seeds.Where(seed => seed != _cluster.SelfAddress) : seeds);
+    }
+
+    // machine-id(5), where there is one: names of machines may come twice.
+    private static string Machine()
+    {
+        const string File = "/etc/machine-id";
+        return System.IO.File.Exists(File) && System.IO.File.ReadAllText(File).Trim() is { Length: > 0 } id ? id : Environment.MachineName;
     }
 
     private static FileStream Hold(string folder)
@@ -114,29 +228,6 @@ public sealed class FleetNode : IAsyncDisposable
             throw new NodeConfigException($"cannot use the folder '{folder}', or another node has it: {SystemError.Describe(e)}");
         }
     }
-
-    private static Config Configuration(string name, string folder) => ConfigurationFactory.ParseString(
-        $$"""
-        akka.cluster {
-          roles = ["{{ClusterNodes.RoleOf(name)}}"]
-          seed-nodes = ["akka.test://{{SystemName}}@{{name}}:1"]
-        }
-        akka.remote.test {
-          registry-key = "{{name}}-{{Guid.NewGuid():N}}"
-          local-address = "test://{{SystemName}}@{{name}}:1"
-        }
-        akka.persistence {
-          journal.sql.connection-string = "Data Source={{Quoted(Path.Combine(folder, DatabaseName))}}"
-          query.journal.sql.connection-string = "Data Source={{Quoted(Path.Combine(folder, DatabaseName))}}"
-          snapshot-store.sql.connection-string = "Data Source={{Quoted(Path.Combine(folder, DatabaseName))}}"
-        }
-        """)
-        .WithFallback(ConfigurationFactory.FromResource("fleet.conf", typeof(FleetNode).Assembly))
-        .WithFallback(Akka.Persistence.Sql.SqlPersistence.DefaultConfiguration);
-
-    // For a string of HOCON.
-    private static string Quoted(string text) =>
-        text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal);
 
     private sealed class Subscription(Action end) : IDisposable
     {

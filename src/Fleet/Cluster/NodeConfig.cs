@@ -16,8 +16,10 @@ public sealed class NodeConfigException(string message) : Exception(message);
 /// <param name="Tokens">The file of the tokens: <c>tokens</c> in the folder without.</param>
 /// <param name="Certificate">The certificate of https addresses: PEM, with what it was issued by.</param>
 /// <param name="Key">Its key: PEM.</param>
+/// <param name="Cluster">How it is one of several nodes; a node alone without.</param>
 public sealed record NodeConfig(
-    string Name, string Folder, string[]? Listen = null, string? Tokens = null, string? Certificate = null, string? Key = null)
+    string Name, string Folder, string[]? Listen = null, string? Tokens = null, string? Certificate = null, string? Key = null,
+    ClusterConfig? Cluster = null)
 {
     private const string DefaultAddress = "http://127.0.0.1:7480";
 
@@ -59,6 +61,7 @@ public sealed record NodeConfig(
 
     private static NodeConfig Check(NodeConfig config)
     {
+        config.Cluster?.Check();
         bool hasTls = config.Addresses.Any(a => a.Scheme == "https");
         return !FleetNames.IsVm(config.Name) ? throw new NodeConfigException($"name: a node is called {FleetNames.VmRule}")
             : !Path.IsPathRooted(config.Folder) ? throw new NodeConfigException("folder: give a whole path, which begins with /")

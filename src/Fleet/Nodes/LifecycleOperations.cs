@@ -58,11 +58,21 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
         IProtocolMessage answer = await vm.AskAsync(new GetMigration(), stop).ConfigureAwait(false);
         if (answer is MigrationInfo { Incoming: true, Address.Length: > 0 } waiting)
         {
-            return (OperationResult.Done(waiting.Address), vm);
+            return (OperationResult.Done(AddressOf(waiting.Address)), vm);
         }
 
-        answer = await vm.AskAsync(new ReceiveMigration($"unix:{folder.Incoming}"), stop).ConfigureAwait(false);
-        return (answer is MigrationStarted started ? OperationResult.Done(started.Address) : OperationResult.Failed(answer), vm);
+        if (settings.Migration is { } link)
+        {
+            answer = await vm.AskAsync(link.Credentials(MigrationLink.Server), stop).ConfigureAwait(false);
+            if (answer is not MigrationCommandDone)
+            {
+                return (OperationResult.Failed(answer), vm);
+            }
+        }
+
+        answer = await vm.AskAsync(
+            new ReceiveMigration(settings.Migration?.Address ?? $"unix:{folder.Incoming}"), stop).ConfigureAwait(false);
+        return (answer is MigrationStarted started ? OperationResult.Done(AddressOf(started.Address)) : OperationResult.Failed(answer), vm);
     }
 
     /// <summary>
@@ -78,7 +88,13 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
         IProtocolMessage status = await vm.AskAsync(new GetMigration(), CancellationToken.None).ConfigureAwait(false);
         if (status is not MigrationInfo { Incoming: false, Status: MigrationStatus.Completed or MigrationStatus.Active })
         {
-            IProtocolMessage answer = await vm.AskAsync(new StartMigration(address, Resume: false), stop).ConfigureAwait(false);
+            IProtocolMessage answer = settings.Migration is { } link
+                ? await vm.AskAsync(link.Credentials(MigrationLink.Client), stop).ConfigureAwait(false) : new MigrationCommandDone();
+            if (answer is MigrationCommandDone)
+            {
+                answer = await vm.AskAsync(new StartMigration(address, Resume: false), stop).ConfigureAwait(false);
+            }
+
             if (answer is not MigrationStarted)
             {
                 return (OperationResult.Failed(answer), vm);
@@ -153,6 +169,9 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
         return OperationResult.Done();
     }
 
+    // Where the sender finds it: a host of this node's certificate.
+    private string AddressOf(string listens) => settings.Migration?.Reached(listens) ?? listens;
+
     private async Task<string> EndAsync(VmProcess process, VmInstance? vm)
     {
         if (vm != null)
@@ -176,5 +195,6 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
     }
 
     private Task<VmInstance> LaunchAsync(VmSpec spec, IReadOnlyList<string> more, CancellationToken stop) =>
-        VmInstance.StartAsync(settings, folder, VmCommandLine.Of(settings, folder, spec, more), happened, stop);
+        settings.Lease is { IsHeld: false } ? throw new IOException("the node has no lease now: nothing is started")
+            : VmInstance.StartAsync(settings, folder, VmCommandLine.Of(settings, folder, spec, more), happened, stop);
 }

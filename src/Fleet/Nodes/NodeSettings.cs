@@ -1,3 +1,5 @@
+using Vmm.Fleet.Fencing;
+
 namespace Vmm.Fleet.Nodes;
 
 /// <summary>How the VMs of one machine are kept.</summary>
@@ -5,11 +7,46 @@ namespace Vmm.Fleet.Nodes;
 /// <param name="Program">The path of <c>vmm</c>, and its first arguments.</param>
 public sealed record NodeSettings(string Folder, IReadOnlyList<string> Program)
 {
+    /// <summary>The name of the node.</summary>
+    public string Name { get; init; } = "";
+
+    /// <summary>What its VMs together may have of the machine's memory: all that this process may have, without.</summary>
+    public long MemoryBytes { get; init; } = GC.GetGCMemoryInfo().TotalAvailableMemoryBytes;
+
+    /// <summary>What placement may ask for: each is a key, <c>=</c> and a value.</summary>
+    public IReadOnlyList<string> Labels { get; init; } = [];
+
+    /// <summary>Whether the node is drained. It is kept as a file.</summary>
+    /// <exception cref="IOException">It cannot be kept.</exception>
+    internal bool IsDrained
+    {
+        get => File.Exists(DrainedFile);
+        set
+        {
+            if (value)
+            {
+                File.WriteAllText(DrainedFile, "");
+            }
+            else
+            {
+                File.Delete(DrainedFile);
+            }
+        }
+    }
+
+    private string DrainedFile => Path.Combine(Folder, "drained");
+
     /// <summary>How long a process may take from its start to its answer.</summary>
     public TimeSpan StartLimit { get; init; } = TimeSpan.FromMinutes(2);
 
     /// <summary>How long a process may take to end when it is told to, before it is killed.</summary>
     public TimeSpan QuitLimit { get; init; } = TimeSpan.FromSeconds(10);
+
+    /// <summary>Until when VMs may run; null for a node alone, whose VMs run as long as they like.</summary>
+    internal NodeLease? Lease { get; init; }
+
+    /// <summary>How VMs move between nodes; null for a node alone.</summary>
+    internal MigrationLink? Migration { get; init; }
 
     /// <summary>The folder of all VMs.</summary>
     public string Vms => Path.Combine(Folder, "vms");

@@ -42,6 +42,19 @@ public sealed class NodeSupervisor : MessageActor
         Receive<GetVmReport>(get => Sender.Tell(
             _reports.GetValueOrDefault(get.Vm) ?? new VmReport(get.Vm, ProcessState.Stopped, "", 0, 0)));
         Receive<GetNodeReport>(_ => Sender.Tell(new NodeReport([.. _reports.Values])));
+        Receive<GetNodeStatus>(_ => Sender.Tell(Status()));
+        Receive<SetNodeTakesVms>(set =>
+        {
+            _settings.IsDrained = !set.TakesVms;
+            Sender.Tell(Status());
+        });
+        Receive<VmAgent.LeaseRenewed>(renewed =>
+        {
+            foreach (IActorRef agent in _agents.Values)
+            {
+                agent.Tell(renewed);
+            }
+        });
         Receive<VmRemoved>(removed =>
         {
             _agents.Remove(removed.Vm);
@@ -72,6 +85,10 @@ public sealed class NodeSupervisor : MessageActor
             }
         }
     }
+
+    private NodeStatus Status() => new(
+        _settings.Name, _settings.MemoryBytes, Environment.ProcessorCount, [.. _settings.Labels], !_settings.IsDrained,
+        _reports.Values.Count(vm => vm.Process != 0));
 
     private void Take(IVmRequest request)
     {

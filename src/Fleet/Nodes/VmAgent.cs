@@ -2,6 +2,7 @@ using Akka.Actor;
 using Serilog;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
+using Vmm.Fleet.Fencing;
 using Vmm.Fleet.Messages;
 
 namespace Vmm.Fleet.Nodes;
@@ -20,11 +21,15 @@ internal sealed class VmAgent : MessageActor, IWithTimers
     private static readonly TimeSpan s_writeAgain = TimeSpan.FromSeconds(1);
 
     private readonly VmFolder _folder;
+    private readonly NodeLease? _lease;
     private readonly LifecycleOperations _operations;
     private readonly Lane _process = new();
     private readonly Lane _cpus = new();
     private readonly Dictionary<string, List<IActorRef>> _askers = new(StringComparer.Ordinal);
     private readonly EndedMeters _meters;
+
+    // Requests that were under way when the node ended, and that are not carried out before they are asked for again.
+    private readonly HashSet<string> _dormant = new(StringComparer.Ordinal);
     private RequestLog? _log;
 
     // Why the requests cannot be kept; null while they can.
@@ -57,6 +62,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         IActorRef self = Self;
         _folder = folder;
         _meters = new EndedMeters(folder);
+        _lease = settings.Lease;
         _operations = new LifecycleOperations(settings, folder, happened => self.Tell(new Happened(happened)));
         Receive<IVmRequest>(Take);
         Receive<OperationEnded>(End);
@@ -64,12 +70,16 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         Receive<LinkLost>(lost => lost.Vm == _vm, _ => SetVm(_vm));
         Receive<LinkLost>(_ => { });
         Receive<ProcessEnded>(EndProcess);
+        Receive<LeaseRenewed>(_ => PutOffDeadline());
         Receive<Happened>(Hear);
         Receive<GetVmTimes>(_ => TellTimes());
         Receive<ForgetMeter>(forget => _meters.Forget(forget.Meter));
         Receive<Seen>(seen => seen.Vm == _vm, See);
         Receive<Seen>(_ => { });
     }
+
+    /// <summary>VMs may run longer.</summary>
+    internal sealed record LeaseRenewed;
 
     private sealed record Finding;
 
@@ -114,7 +124,15 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         Enqueue(_process, null);
         foreach (IVmRequest request in _log?.Open ?? [])
         {
-            Enqueue(LaneOf(request), request);
+            // The VM may be another node's by now: it is started if whoever asked asks again.
+            if (_lease != null && request is RunVm or RestoreVm or ReceiveVm)
+            {
+                _dormant.Add(request.Id);
+            }
+            else
+            {
+                Enqueue(LaneOf(request), request);
+            }
         }
     }
 
@@ -163,6 +181,11 @@ internal sealed class VmAgent : MessageActor, IWithTimers
                 ClearFor(request.Id);
             }
 
+            Enqueue(LaneOf(request), request);
+        }
+
+        if (_dormant.Remove(request.Id))
+        {
             Enqueue(LaneOf(request), request);
         }
 
@@ -361,6 +384,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
             _hasHeardStatus = false;
             _lastProcess = _vm.Process;
             Watch(_vm);
+            PutOffDeadline();
             Look(_vm, new GetVmStatus());
             Look(_vm, new GetCpusPowerState());
         }
@@ -371,6 +395,15 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         }
 
         Report();
+    }
+
+    // A VM that does not take it ends at its old deadline.
+    private void PutOffDeadline()
+    {
+        if (_vm != null && _lease != null)
+        {
+            _ = _vm.AskAsync(new SetDeadline(_lease.Deadline), CancellationToken.None);
+        }
     }
 
     private void Watch(VmInstance vm)

@@ -31,11 +31,18 @@ internal static class VmCommandLine
             Add(line, "-drive", $"file={disk.Replace(",", ",,", StringComparison.Ordinal)},if=virtio,format={format}");
         }
 
+        if (settings.Lease is { } lease)
+        {
+            Add(line, "-deadline", lease.Deadline.ToString(CultureInfo.InvariantCulture));
+        }
+
+        settings.Migration?.AddTo(line);
         line.AddRange(more);
         return line;
     }
 
-    private static void Add(List<string> line, string option, string value)
+    /// <summary>Adds an option, unless its value is empty.</summary>
+    public static void Add(List<string> line, string option, string value)
     {
         if (value.Length > 0)
         {

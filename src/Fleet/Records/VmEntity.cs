@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.Cluster.Sharding;
 using Akka.Persistence;
 using Vmm.Actors.Hosting;
 using Vmm.Fleet.Messages;
@@ -10,7 +11,7 @@ namespace Vmm.Fleet.Records;
 /// The record of one VM: who owns it, what it is to be, and each request with its outcome. It is the only one that asks agents for
 /// anything: it repeats a step of an operation until the agent has told of its end, and starts by the VM's policy what has failed.
 /// </summary>
-internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
+internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
 {
     private const string PersistencePrefix = "vm-";
     private const int MostOpen = 32;
@@ -20,6 +21,9 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
 
     // A VM that fails again and again is started again after one second, two, four and so on, at most after one minute.
     private static readonly TimeSpan s_longestPause = TimeSpan.FromMinutes(1);
+
+    // How long nobody has spoken to a record that is looked at.
+    private static readonly TimeSpan s_rest = TimeSpan.FromMinutes(1);
 
     private readonly string _vm;
     private readonly INodes _nodes;
@@ -53,6 +57,13 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
     /// <summary>The VM whose events are kept under an id; null if it is of something else.</summary>
     public static string? VmOf(string persistenceId) =>
         persistenceId.StartsWith(PersistencePrefix, StringComparison.Ordinal) ? persistenceId[PersistencePrefix.Length..] : null;
+
+    protected override void PreStart()
+    {
+        base.PreStart();
+        Context.SetReceiveTimeout(s_rest);
+        Timers.StartPeriodicTimer(nameof(LookAfter), new LookAfter(), s_lookAfter);
+    }
 
     private sealed record SendAgain;
 
@@ -88,6 +99,18 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
             case CommandVm command:
                 Take(command);
                 break;
+            case LookAfter:
+                Watch();
+                break;
+            case NodeFenced fenced:
+                Lose(fenced);
+                break;
+            case Replaced replaced:
+                Replace(replaced);
+                break;
+            case ReceiveTimeout:
+                Rest();
+                break;
             case GetVm:
                 Sender.Tell(_state.Exists ? Describe() : NotFound());
                 break;
@@ -97,6 +120,9 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
                 break;
             case SetScaling set:
                 Set(set);
+                break;
+            case VmRejected nowhere:
+                Sender.Tell(nowhere);
                 break;
             case RequestEnded ended:
                 EndStep(ended);
@@ -131,6 +157,15 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
         }
     }
 
+    // A record without a VM is not kept in memory, nor made again with its node.
+    private void Rest()
+    {
+        if (!_state.Exists)
+        {
+            Context.Parent.Tell(new Passivate(PoisonPill.Instance));
+        }
+    }
+
     private VmRejected NotFound() => new(_vm, VmRejectionCode.NotFound, $"there is no VM '{_vm}'");
 
     private VmRecord Describe() => new(
@@ -150,10 +185,18 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
             : !FleetNames.IsOwner(create.Owner) ? $"owner: give {FleetNames.OwnerRule}" : create.Spec.FindProblem();
         object? refusal = problem != null ? new VmRejected(_vm, VmRejectionCode.Invalid, problem)
             : _state.Exists ? new VmRejected(_vm, VmRejectionCode.Exists, $"there is a VM '{_vm}' already")
-            : _nodes.Find(create.Node) == null ? NoNode(create.Node) : null;
+            : create.Node.Length > 0 && _nodes.Find(create.Node) == null ? NoNode(create.Node) : null;
         if (refusal != null)
         {
             Sender.Tell(refusal);
+            return;
+        }
+
+        if (create.Node.Length == 0)
+        {
+            // The request comes again when there is a node for it.
+            _nodes.PlaceAsync(ToPlace(create.Spec)).PipeTo(Self, Sender, placed => placed.Node.Length > 0
+                ? create with { Node = placed.Node } : new VmRejected(_vm, VmRejectionCode.Invalid, placed.Refusal));
             return;
         }
 
@@ -291,12 +334,15 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
             return;
         }
 
-        _steps.Remove(id);
-        End(operation, ended.Outcome, ended.Detail, ended.Cpus);
+        bool isAborted = operation.Action == VmAction.Migrate && step.Request is EndVm;
+        End(
+            operation, isAborted ? RequestOutcome.Failed : ended.Outcome,
+            isAborted ? $"node '{_state.Node}' is lost, and the VM had not arrived" : ended.Detail, ended.Cpus);
     }
 
     private void End(VmOperation operation, RequestOutcome outcome, string detail, CpuOutcome[] cpus)
     {
+        _steps.Remove(operation.Id);
         var end = new OperationEnded(operation.Id, outcome, detail, cpus, Now);
         IVmRecordEvent[] events = (operation.Action, outcome) switch
         {
@@ -312,6 +358,7 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
                 // What was seen is of the node that had it.
                 _seen = null;
                 TellScaler();
+                Locate();
             }
             else if (happened is VmDeleted)
             {
@@ -417,6 +464,7 @@ internal sealed class VmEntity : UntypedPersistentActor, IWithTimers
     private void EndStray(VmSeen seen)
     {
         bool moves = _state.Exists && _state.Open.Any(o => o.Action == VmAction.Migrate && o.Text == seen.Node);
+        _arriving = moves ? seen.Report : null;
         if (!moves && seen.Report.Process != 0)
         {
             Serilog.Log.Warning("{Vm}: node {Node} has a process of it, which is ended: {State}", _vm, seen.Node, seen.Report.State);

@@ -12,12 +12,13 @@ using Vmm.Fleet.Messages;
 namespace Vmm.Fleet.Rest;
 
 /// <summary>The addresses of REST and what they answer (docs/rest.md). It knows the fleet's messages, and nothing of agents.</summary>
-internal sealed class FleetApi(string nodeName, FleetNode node)
+internal sealed class FleetApi(FleetNode node)
 {
     /// <summary>The item of a request's context that has the name of whoever asks.</summary>
     public const string Asker = "asker";
 
     private const string Vms = "/v1/vms";
+    private const string Nodes = "/v1/nodes";
     private const string Live = "/health/live";
     private const string Ready = "/health/ready";
     private const string IdempotencyKey = "Idempotency-Key";
@@ -62,10 +63,23 @@ internal sealed class FleetApi(string nodeName, FleetNode node)
             await DoAsync(context, asked).ConfigureAwait(false);
         });
         app.MapGet(Vms + "/{vm}/operations/{id}", GetOperationAsync);
+        app.MapGet(Nodes, async context => await WriteAsync(
+            context, [.. await node.NodesAsync(context.RequestAborted).ConfigureAwait(false)], RestJson.Default.NodeStatusArray)
+            .ConfigureAwait(false));
+        app.MapPut(Nodes + "/{node}", SetNodeAsync);
         app.MapGet("/v1/events", TellEventsAsync);
         app.MapGet("/v1/node", async context =>
             await WriteAsync(context, await node.ReportAsync(context.RequestAborted).ConfigureAwait(false), RestJson.Default.NodeReport)
                 .ConfigureAwait(false));
+    }
+
+    private async Task SetNodeAsync(HttpContext context)
+    {
+        NodeChange asked = await ReadAsync(context, RestJson.Default.NodeChange).ConfigureAwait(false);
+        string name = Value(context, "node");
+        NodeStatus? status = await node.SetTakesVmsAsync(name, asked.TakesVms, context.RequestAborted).ConfigureAwait(false);
+        await (status != null ? WriteAsync(context, status, RestJson.Default.NodeStatus)
+            : RejectAsync(context, StatusCodes.Status404NotFound, $"there is no node '{name}' now")).ConfigureAwait(false);
     }
 
     private async Task ListAsync(HttpContext context)
@@ -88,7 +102,7 @@ internal sealed class FleetApi(string nodeName, FleetNode node)
 
         IFleetMessage answer = await node.AskAsync(
             new CreateVm(
-                asked.Name, IdOf(context), asked.Owner ?? (string)context.Items[Asker]!, asked.Node ?? nodeName, asked.Policy, asked.Spec),
+                asked.Name, IdOf(context), asked.Owner ?? (string)context.Items[Asker]!, asked.Node ?? "", asked.Policy, asked.Spec),
             context.RequestAborted).ConfigureAwait(false);
         if (answer is not VmOperation)
         {

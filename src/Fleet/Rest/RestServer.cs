@@ -41,7 +41,7 @@ public sealed class RestServer : IAsyncDisposable
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, config));
         WebApplication app = builder.Build();
         app.Use((context, next) => GuardAsync(context, tokens, next));
-        new FleetApi(config.Name, node).Map(app);
+        new FleetApi(node).Map(app);
         try
         {
             await app.StartAsync().ConfigureAwait(false);

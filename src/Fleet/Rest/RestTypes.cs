@@ -7,7 +7,7 @@ namespace Vmm.Fleet.Rest;
 /// <summary>The body of a request to make a VM.</summary>
 /// <param name="Name">1 to 63 lower-case letters, digits and '-'.</param>
 /// <param name="Owner">Who has it; whoever asks without.</param>
-/// <param name="Node">Where it is to be; the node that is asked without.</param>
+/// <param name="Node">Where it is to be; the placement chooses one without.</param>
 public sealed record NewVm(
     string Name, VmSpec Spec, string? Owner = null, string? Node = null, FailurePolicy Policy = FailurePolicy.Restart);
 
@@ -17,6 +17,10 @@ public sealed record NewVm(
 /// </param>
 /// <param name="Text">Of Save and Restore the snapshot, of Migrate the node.</param>
 public sealed record NewOperation(VmAction Action, int Number = 0, string Text = "");
+
+/// <summary>The body of a request about a node.</summary>
+/// <param name="TakesVms">False: its VMs are to move to others, and no VM comes to it.</param>
+public sealed record NodeChange(bool TakesVms);
 
 /// <summary>The JSON form of what REST takes and gives.</summary>
 [JsonSourceGenerationOptions(
@@ -28,6 +32,9 @@ public sealed record NewOperation(VmAction Action, int Number = 0, string Text =
 [JsonSerializable(typeof(VmRecord[]))]
 [JsonSerializable(typeof(VmOperation))]
 [JsonSerializable(typeof(NodeReport))]
+[JsonSerializable(typeof(NodeChange))]
+[JsonSerializable(typeof(NodeStatus))]
+[JsonSerializable(typeof(NodeStatus[]))]
 [JsonSerializable(typeof(VmReport))]
 [JsonSerializable(typeof(VmScaled))]
 [JsonSerializable(typeof(ProblemDetails))]

@@ -24,6 +24,8 @@ public sealed class FleetSerializer(ExtendedActorSystem system) : SerializerWith
         ("save", typeof(SaveVm)), ("restore", typeof(RestoreVm)), ("receive", typeof(ReceiveVm)), ("send", typeof(SendVm)),
         ("remove", typeof(RemoveVm)), ("ended", typeof(RequestEnded)), ("report", typeof(VmReport)), ("report?", typeof(GetVmReport)),
         ("node", typeof(NodeReport)), ("node?", typeof(GetNodeReport)),
+        ("status", typeof(NodeStatus)), ("status?", typeof(GetNodeStatus)), ("drain", typeof(SetNodeTakesVms)),
+        ("located", typeof(VmLocated)), ("place?", typeof(PlaceVm)), ("place", typeof(VmPlaced)),
         ("create", typeof(CreateVm)), ("command", typeof(CommandVm)), ("vm?", typeof(GetVm)), ("vm", typeof(VmRecord)),
         ("op?", typeof(GetOperation)), ("op", typeof(VmOperation)), ("rejected", typeof(VmRejected)), ("seen", typeof(VmSeen)),
         ("e-created", typeof(VmCreated)), ("e-begun", typeof(OperationBegun)), ("e-ended", typeof(OperationEnded)),

@@ -46,7 +46,8 @@ public static class FleetCommand
 
     public static Command Create()
     {
-        var fleet = new Command("fleet", "The VMs of a fleet, by REST of a node") { s_server, s_token, s_json };
+        var fleet = new Command("fleet", "The VMs of a fleet, by REST of a node");
+        AddOptions(fleet);
         var list = new Command("list", "List the VMs");
         list.SetAction(parsed => RunAsync(parsed, async connection =>
         {
@@ -54,6 +55,7 @@ public static class FleetCommand
             return Print(parsed, vms, RestJson.Default.VmRecordArray, () => Table(vms));
         }));
         fleet.Add(list);
+        fleet.Add(FleetNodesCommand.CreateList());
         fleet.Add(CreateCreate());
         fleet.Add(CreateStop());
         foreach ((string name, VmAction action, string? number, string? text, string help) in s_actions)
@@ -64,6 +66,15 @@ public static class FleetCommand
         fleet.Add(FleetCaCommand.Create());
         fleet.Add(FleetSimulateCommand.Create());
         return fleet;
+    }
+
+    /// <summary>Adds the options of a client of REST.</summary>
+    internal static void AddOptions(Command command)
+    {
+        foreach (Option option in (Option[])[s_server, s_token, s_json])
+        {
+            command.Add(option);
+        }
     }
 
     private static Argument<string> Vm() => new("vm") { Description = "the VM's name" };
@@ -114,7 +125,7 @@ public static class FleetCommand
         var most = new Option<int?>("--max-cpus") { Description = "possible CPUs (as many as --cpus)" };
         var disks = new Option<string[]>("--disk") { Description = "a disk image, qcow2 or raw by its name's end; may be repeated" };
         var policy = new Option<FailurePolicy>("--policy") { Description = "what is done when it fails: Restart, Restore or Leave" };
-        var node = new Option<string?>("--node") { Description = "where it is to be (the node that is asked)" };
+        var node = new Option<string?>("--node") { Description = "where it is to be (the placement chooses)" };
         var command = new Command("create", "Make a VM, which is not started")
         {
             vm, kernel, initrd, append, firmware, cpu, memory, cpus, most, disks, policy, node,
@@ -148,7 +159,8 @@ public static class FleetCommand
         };
     });
 
-    private static async Task<int> RunAsync(ParseResult parsed, Func<FleetConnection, Task<int>> act)
+    /// <summary>Runs a client of REST; what is wrong is one line.</summary>
+    internal static async Task<int> RunAsync(ParseResult parsed, Func<FleetConnection, Task<int>> act)
     {
         try
         {
@@ -163,7 +175,7 @@ public static class FleetCommand
         }
     }
 
-    private static int Print<T>(ParseResult parsed, T value, JsonTypeInfo<T> type, Func<string> text)
+    internal static int Print<T>(ParseResult parsed, T value, JsonTypeInfo<T> type, Func<string> text)
     {
         System.Console.WriteLine(parsed.GetValue(s_json) ? JsonSerializer.Serialize(value, type) : text());
         return ExitCode.Success;
@@ -179,17 +191,19 @@ public static class FleetCommand
         _ => "failed",
     };
 
-    private static string Table(VmRecord[] vms)
-    {
-        string[][] rows =
+    private static string Table(VmRecord[] vms) => Table(
+    [
+        ["NAME", "NODE", "STATE", "CPUS", "MEMORY", "OWNER", "DETAIL"],
+        .. vms.Select(vm => (string[])
         [
-            ["NAME", "NODE", "STATE", "CPUS", "MEMORY", "OWNER", "DETAIL"],
-            .. vms.Select(vm => (string[])
-            [
-                vm.Vm, vm.Node, vm.State.ToString(), string.Create(CultureInfo.InvariantCulture, $"{vm.EnabledCpus}/{vm.Spec.MaxCpus}"),
-                string.Create(CultureInfo.InvariantCulture, $"{vm.Spec.MemoryBytes >> 20}M"), vm.Owner, vm.Detail,
-            ]),
-        ];
+            vm.Vm, vm.Node, vm.State.ToString(), string.Create(CultureInfo.InvariantCulture, $"{vm.EnabledCpus}/{vm.Spec.MaxCpus}"),
+            string.Create(CultureInfo.InvariantCulture, $"{vm.Spec.MemoryBytes >> 20}M"), vm.Owner, vm.Detail,
+        ]),
+    ]);
+
+    /// <summary>Columns as wide as they need to be.</summary>
+    internal static string Table(string[][] rows)
+    {
         int[] widths = [.. Enumerable.Range(0, rows[0].Length).Select(column => rows.Max(row => row[column].Length))];
         return string.Join('\n', rows.Select(row =>
             string.Join("  ", row.Select((text, column) => text.PadRight(widths[column]))).TrimEnd()));

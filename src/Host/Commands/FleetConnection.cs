@@ -46,6 +46,12 @@ internal sealed class FleetConnection : IDisposable
     public Task<VmRecord> CreateAsync(NewVm vm) =>
         SendAsync(HttpMethod.Post, "/v1/vms", JsonContent.Create(vm, RestJson.Default.NewVm), RestJson.Default.VmRecord);
 
+    public Task<NodeStatus[]> NodesAsync() => SendAsync(HttpMethod.Get, "/v1/nodes", null, RestJson.Default.NodeStatusArray);
+
+    public Task<NodeStatus> SetNodeAsync(string node, NodeChange change) => SendAsync(
+        HttpMethod.Put, $"/v1/nodes/{Escaped(node)}", JsonContent.Create(change, RestJson.Default.NodeChange),
+        RestJson.Default.NodeStatus);
+
     /// <summary>Does something with a VM, and waits until it has ended.</summary>
     public async Task<VmOperation> DoAsync(string vm, NewOperation asked)
     {

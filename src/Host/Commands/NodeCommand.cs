@@ -21,6 +21,8 @@ public static class NodeCommand
             Description = "LEVEL[,FILE]: log to stderr, or to a file", DefaultValueFactory = _ => "information",
         };
         var command = new Command("node", "Have the VMs of this machine, and serve REST") { config, log };
+        command.Add(FleetNodesCommand.CreateDrain());
+        command.Add(FleetNodesCommand.CreateUndrain());
         command.SetAction(parsed => RunAsync(parsed.GetValue(config)!, parsed.GetValue(log)!));
         return command;
     }
@@ -41,11 +43,12 @@ public static class NodeCommand
             Log.Logger = LogOption.Create(log);
             NodeConfig config = NodeConfig.Load(file);
             await using var node = FleetNode.Start(
-                config.Name, new NodeSettings(config.Folder, OwnProgram.Command), AkkaLog.Configuration(Log.Logger));
+                config.Name, new NodeSettings(config.Folder, OwnProgram.Command), AkkaLog.Configuration(Log.Logger), config.Cluster);
             await using RestServer rest = await RestServer.StartAsync(config, node).ConfigureAwait(false);
             await System.Console.Out.WriteLineAsync($"node {config.Name}: {string.Join(' ', rest.Addresses)}").ConfigureAwait(false);
-            await stop.Task.ConfigureAwait(false);
-            return ExitCode.Success;
+            await Task.WhenAny(stop.Task, node.Ended).ConfigureAwait(false);
+            return stop.Task.IsCompleted ? ExitCode.Success
+                : await Complaint.Write($"node {config.Name} ends: {await node.Ended.ConfigureAwait(false)}").ConfigureAwait(false);
         }
         catch (Exception e) when (e is NodeConfigException or OptionException)
         {

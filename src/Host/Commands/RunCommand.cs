@@ -8,6 +8,7 @@ using Vmm.Host.Logging;
 using Vmm.Host.Migration;
 using Vmm.Host.Options;
 using Vmm.Management.Commands;
+using Vmm.Management.Control;
 using Vmm.Management.Text;
 
 namespace Vmm.Host.Commands;
@@ -69,6 +70,11 @@ public static class RunCommand
         string? elsewhere;
         try
         {
+            if (options.Deadline is { } deadline)
+            {
+                ProcessDeadline.Set(deadline);
+            }
+
             Log.Logger = LogOption.Create(options.Log);
             TraceOption traceOption = TraceOption.Parse(options);
             EndpointOption? endpoint = options.Remote == null ? null : EndpointOption.Parse(options.Remote);

@@ -6,7 +6,15 @@ using Vmm.Fleet.Nodes;
 
 namespace Vmm.Fleet.Tests.Cluster;
 
+/// <summary>Tests that look at what this process as a whole has: no other test runs meanwhile.</summary>
+[CollectionDefinition(Name, DisableParallelization = true)]
+public sealed class AloneCollection
+{
+    public const string Name = "alone";
+}
+
 /// <summary>A node alone: its cluster of one, its database, and real VMs.</summary>
+[Collection(AloneCollection.Name)]
 public sealed class FleetNodeTests : IDisposable
 {
     private const string Vm = "vm1";

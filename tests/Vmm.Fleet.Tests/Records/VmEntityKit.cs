@@ -56,6 +56,14 @@ public abstract class VmEntityKit : TestKit
     private sealed class FakeNodes(Dictionary<string, TestProbe> nodes) : INodes
     {
         public ICanTell? Find(string node) => nodes.GetValueOrDefault(node)?.Ref;
+
+        public Task<bool> TryFenceAsync(string node) => Task.FromResult(false);
+
+        public Task<VmPlaced> PlaceAsync(PlaceVm vm) => Task.FromResult(new VmPlaced(vm.Vm, "node2", ""));
+
+        public void Tell(VmLocated where)
+        {
+        }
     }
 
     // The account of an owner.

@@ -1,0 +1,72 @@
+using Akka.Actor;
+using Akka.Actor.Setup;
+using Akka.Configuration;
+using Akka.Persistence.Sql;
+
+namespace Vmm.Fleet.Cluster;
+
+/// <summary>Makes the actor system of a node: that of one alone, or of one of several.</summary>
+internal static class NodeSystem
+{
+    private const string SystemName = "fleet";
+    private const string DatabaseName = "records.db";
+
+    // Names by which linq2db knows the databases.
+    private const string Sqlite = "SQLite.MS", PostgreSql = "PostgreSQL.15";
+
+    /// <summary>A node alone: its transport is in the process, and its records are in a file of its folder.</summary>
+    /// <param name="more">Settings of Akka that come before ours.</param>
+    public static ActorSystem Create(string name, string folder, Config more) => ActorSystem.Create(SystemName, more.WithFallback(
+        $$"""
+        akka.cluster.seed-nodes = ["akka.test://{{SystemName}}@{{name}}:1"]
+        akka.remote.test {
+          registry-key = "{{name}}-{{Guid.NewGuid():N}}"
+          local-address = "test://{{SystemName}}@{{name}}:1"
+        }
+        """).WithFallback(Of(name, Sqlite, $"Data Source={Path.Combine(folder, DatabaseName)}")));
+
+    /// <summary>A node of several, which has joined nobody yet.</summary>
+    /// <inheritdoc cref="Create(string, string, Config)"/>
+    public static ActorSystem Create(string name, ClusterConfig config, ClusterLinks links, Config more)
+    {
+        (string host, int port) = config.Own;
+        Config all = more.WithFallback(
+            $$"""
+            akka.remote.dot-netty.tcp {
+              hostname = "{{host}}"
+              port = {{port}}
+            }
+            """).WithFallback(Resource("fleet-cluster.conf")).WithFallback(Of(name, PostgreSql, links.Database));
+        return ActorSystem.Create(SystemName, BootstrapSetup.Create().WithConfig(all).And(links.Ssl));
+    }
+
+    /// <summary>The addresses of the nodes by which others join.</summary>
+    public static IEnumerable<Address> Seeds(ClusterConfig config) =>
+        config.Others.Select(seed => new Address("akka.ssl.tcp", SystemName, seed.Host, seed.Port));
+
+    private static Config Of(string name, string provider, string database)
+    {
+        string sql =
+            $$"""
+            {
+              provider-name = "{{provider}}"
+              connection-string = "{{Quoted(database)}}"
+            }
+            """;
+        return ConfigurationFactory.ParseString(
+            $$"""
+            akka.cluster.roles = ["{{ClusterNodes.RoleOf(name)}}"]
+            akka.persistence {
+              journal.sql = {{sql}}
+              query.journal.sql = {{sql}}
+              snapshot-store.sql = {{sql}}
+            }
+            """).WithFallback(Resource("fleet.conf")).WithFallback(SqlPersistence.DefaultConfiguration);
+    }
+
+    private static Config Resource(string name) => ConfigurationFactory.FromResource(name, typeof(NodeSystem).Assembly);
+
+    // For a string of HOCON.
+    private static string Quoted(string text) =>
+        text.Replace("\\", "\\\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal);
+}

@@ -1,0 +1,203 @@
+using Npgsql;
+using Serilog;
+using Vmm.Management.Control;
+using Vmm.Management.Text;
+
+namespace Vmm.Fleet.Fencing;
+
+/// <summary>
+/// Holds the lease of this node for one run of it, and watches those of the others.
+/// <para>
+/// The clock of each machine is CLOCK_BOOTTIME of that machine, and no time leaves it. A holder that reads t before it renews may run VMs
+/// until t + <see cref="Term"/>; their processes end then, in the kernel. Whoever watches sees the count of renewals change, and reads u
+/// after it: u is after t. When the count is the same at u + <see cref="Wait"/>, which allows for clocks that differ by a fiftieth in speed,
+/// the VMs have ended, and the lease may be fenced. A renewal and a fence exclude each other in the database.
+/// </para>
+/// The thread is its own, and its calls wait: a pool of threads that is jammed must not end VMs.
+/// </summary>
+internal sealed class LeaseKeeper : IDisposable
+{
+    private const long Second = 1_000_000_000;
+
+    /// <summary>How long VMs may run after a renewal: nanoseconds.</summary>
+    public const long Term = 30 * Second;
+
+    /// <summary>How long a lease must have stood still before it is fenced: nanoseconds.</summary>
+    public const long Wait = Term + (Term / 50) + Second;
+
+    private static readonly TimeSpan s_period = TimeSpan.FromSeconds(3);
+
+    private readonly LeaseTable _table;
+    private readonly NodeLease _lease;
+    private readonly string _node;
+    private readonly string _place;
+    private readonly Guid _run = Guid.NewGuid();
+    private readonly ManualResetEventSlim _stop = new();
+    private readonly TaskCompletionSource<bool> _held = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<string> _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Thread _thread;
+
+    // Of a node of this name in another place, as it was first seen. The thread's.
+    private LeaseRow? _watchedFrom;
+
+    // What was seen last, and when for the first time. It is replaced as a whole by the thread, and read by others.
+    private volatile IReadOnlyDictionary<string, (LeaseRow Row, long Since)> _seen =
+        new Dictionary<string, (LeaseRow Row, long Since)>(StringComparer.Ordinal);
+
+    /// <param name="table">Is the keeper's from here on.</param>
+    /// <param name="lease">Is told until when VMs may run.</param>
+    /// <param name="place">The folder of the node and its machine: a run in the same place is the next of this node.</param>
+    /// <param name="mayRenew">Whether the node is a member of its cluster.</param>
+    /// <param name="renewed">Is called after each renewal.</param>
+    public LeaseKeeper(LeaseTable table, NodeLease lease, string node, string place, Func<bool> mayRenew, Action renewed)
+    {
+        (_table, _lease, _node, _place) = (table, lease, node, place);
+        _thread = new Thread(() => Run(mayRenew, renewed)) { Name = "lease", IsBackground = true };
+        _thread.Start();
+    }
+
+    /// <summary>Completes when the node has its lease: true if others renew theirs, so that there is a cluster.</summary>
+    public Task<bool> Held => _held.Task;
+
+    /// <summary>Completes with the reason when the node has lost its lease, or cannot have it: the run is to end.</summary>
+    public Task<string> Lost => _lost.Task;
+
+    /// <summary>
+    /// Ends the lease of a node that has not renewed it for long enough. When the answer is true, no process of its VMs is there any more,
+    /// and what was asked of its run starts none.
+    /// </summary>
+    /// <exception cref="NpgsqlException">The database does not answer.</exception>
+    public bool TryFence(string node)
+    {
+        if (!_seen.TryGetValue(node, out (LeaseRow Row, long Since) seen))
+        {
+            return false;
+        }
+
+        if (!seen.Row.IsFenced)
+        {
+            return ProcessDeadline.Now - seen.Since >= Wait && _table.Fence(seen.Row);
+        }
+
+        // What was seen may be over: the node may be back.
+        return _table.Read().Any(row => row.Node == node && row.IsFenced);
+    }
+
+    public void Dispose()
+    {
+        _stop.Set();
+        _thread.Join();
+        _table.Dispose();
+        _stop.Dispose();
+    }
+
+    private void Run(Func<bool> mayRenew, Action renewed)
+    {
+        bool isPrepared = false;
+        for (bool isHeld = false; !_lost.Task.IsCompleted; _stop.Wait(s_period))
+        {
+            if (_stop.IsSet)
+            {
+                return;
+            }
+
+            try
+            {
+                if (!isPrepared)
+                {
+                    _table.Prepare();
+                    isPrepared = true;
+                }
+
+                long before = ProcessDeadline.Now;
+                if (!isHeld)
+                {
+                    isHeld = TryHold();
+                }
+                else if (!mayRenew())
+                {
+                    Watch();
+                    continue;
+                }
+                else if (!_table.Renew(_node, _run))
+                {
+                    _lost.TrySetResult("its lease has ended: others may have started its VMs");
+                    return;
+                }
+
+                if (isHeld)
+                {
+                    _lease.Deadline = before + Term;
+                    renewed();
+                }
+
+                Watch();
+                if (isHeld && !_held.Task.IsCompleted)
+                {
+                    Join();
+                }
+            }
+            catch (NpgsqlException e)
+            {
+                Log.Warning("The lease of {Node} cannot be renewed: {Reason}", _node, SystemError.Describe(e));
+            }
+        }
+    }
+
+    // A run in another place is watched first: there may be two nodes of one name.
+    private bool TryHold()
+    {
+        if (_table.Read().FirstOrDefault(row => row.Node == _node) is not { } old)
+        {
+            return _table.Begin(_node, _place, _run);
+        }
+
+        if (old.IsFenced || old.Place == _place)
+        {
+            return _table.Take(old, _place, _run);
+        }
+
+        Watch();
+        (LeaseRow row, long since) = _seen[_node];
+        if (ProcessDeadline.Now - since >= Wait)
+        {
+            return _table.Fence(row) && _table.Take(row with { IsFenced = true }, _place, _run);
+        }
+
+        if (_watchedFrom is { } first && first.Renewals != row.Renewals)
+        {
+            _lost.TrySetResult($"there is a node of this name at {row.Place}");
+        }
+
+        _watchedFrom ??= row;
+        return false;
+    }
+
+    // The first node makes a new cluster only if nobody is in one.
+    private void Join()
+    {
+        LeaseRow[] others = [.. _seen.Values.Select(s => s.Row).Where(row => row.Node != _node && !row.IsFenced)];
+        for (int i = 0; i < 3 && others.Length > 0 && !_stop.IsSet; i++)
+        {
+            _stop.Wait(s_period);
+            Watch();
+            if (others.Any(row => _seen.TryGetValue(row.Node, out (LeaseRow Row, long Since) now) && now.Row.Renewals != row.Renewals))
+            {
+                _held.TrySetResult(true);
+                return;
+            }
+        }
+
+        _held.TrySetResult(false);
+    }
+
+    private void Watch()
+    {
+        IReadOnlyList<LeaseRow> rows = _table.Read();
+        long now = ProcessDeadline.Now;
+        _seen = rows.ToDictionary(
+            row => row.Node,
+            row => _seen.TryGetValue(row.Node, out (LeaseRow Row, long Since) before) && before.Row == row ? before : (row, now),
+            StringComparer.Ordinal);
+    }
+}
