@@ -37,7 +37,7 @@ public sealed class RefusedMemoryTests : IDisposable
     [Theory]
     [InlineData("all", "vmm: this host cannot run translated code (it takes x86-64 with BMI2, LZCNT, AVX2 and FMA3, and memory that may "
         + "be written and executed): use --accel interp")]
-    [InlineData("large", "vmm: the host refuses 128 MiB for translated code: use less tb-size, or --accel interp")]
+    [InlineData("large", "vmm: the host refuses 256 MiB for translated code: use less tb-size, or --accel interp")]
     public async Task Translation_that_is_asked_for_and_cannot_be_is_one_line(string refused, string line)
     {
         if (Accelerators.CanTranslate)

@@ -151,7 +151,8 @@ public static class Accelerators
 {
     public static bool CanTranslate => HostBackends.IsSupported;
 
-    public const long DefaultTranslationBytes = 128 << 20;
+    /// <summary>Debian's boot to its login needs 150 MiB.</summary>
+    public const long DefaultTranslationBytes = 256 << 20;
 
     public static long SmallestTranslationBytes => TranslationCache.SmallestCapacity;
 
