@@ -13,6 +13,7 @@ public sealed partial class FleetAuthority : IDisposable
 {
     public const string CertificateFile = "ca.pem", KeyFile = "ca-key.pem", IssuedFolder = "issued";
 
+    private const string KeySuffix = "-key";
     private const int Years = 10, SerialBytes = 16;
 
     private static readonly Oid s_serverAuth = new("1.3.6.1.5.5.7.3.1"), s_clientAuth = new("1.3.6.1.5.5.7.3.2");
@@ -91,7 +92,7 @@ public sealed partial class FleetAuthority : IDisposable
 
     /// <summary>The files of a certificate that was issued.</summary>
     public (string Certificate, string Key) FilesOf(string name) =>
-        (Path.Combine(Issued, $"{name}.pem"), Path.Combine(Issued, $"{name}-key.pem"));
+        (Path.Combine(Issued, $"{name}.pem"), Path.Combine(Issued, $"{name}{KeySuffix}.pem"));
 
     /// <summary>Issues a certificate with a new key.</summary>
     /// <param name="hosts">Names and addresses at which a node serves; none for a client.</param>
@@ -129,7 +130,7 @@ public sealed partial class FleetAuthority : IDisposable
         {
             foreach (string path in Directory.EnumerateFiles(Issued, "*.pem").Order(StringComparer.Ordinal))
             {
-                if (path.EndsWith("-key.pem", StringComparison.Ordinal))
+                if (path.EndsWith($"{KeySuffix}.pem", StringComparison.Ordinal))
                 {
                     continue;
                 }
@@ -208,6 +209,12 @@ public sealed partial class FleetAuthority : IDisposable
         {
             throw new CertificateException(
                 $"'{name}' is no name: letters, digits, '-', '.' and '_' are expected, at most 63, the first a letter or digit");
+        }
+
+        // The file of its certificate would be that of another's key.
+        if (name.EndsWith(KeySuffix, StringComparison.Ordinal))
+        {
+            throw new CertificateException($"'{name}' is no name: it ends in '{KeySuffix}', as files of keys do");
         }
     }
 

@@ -232,6 +232,7 @@ public sealed class FleetAuthorityTests : IDisposable
     [Theory]
     [InlineData("a b", "'a b' is no name: letters, digits, '-', '.' and '_' are expected, at most 63, the first a letter or digit")]
     [InlineData("../x", "'../x' is no name: letters, digits, '-', '.' and '_' are expected, at most 63, the first a letter or digit")]
+    [InlineData("node1-key", "'node1-key' is no name: it ends in '-key', as files of keys do")]
     [InlineData("node1", "'node1' has a certificate already: vmm fleet ca renew makes another")]
     public void What_cannot_be_issued_is_refused_in_words(string name, string message)
     {
