@@ -160,6 +160,26 @@ public sealed class DiskTests : VirtioActorKit
     }
 
     [Fact]
+    public async Task Actor_goes_on_with_an_open_disk_that_another_thread_uses()
+    {
+        (IActorRef actor, VirtioBlk blk, _) = Make(BlockErrorPolicy.Report, packed: false);
+        using var used = new ManualResetEventSlim();
+        using var go = new ManualResetEventSlim();
+        Task user = Task.Run(() => blk.Disk.Use(() =>
+        {
+            used.Set();
+            go.Wait(s_patience);
+        }));
+        Assert.True(used.Wait(s_patience));
+        actor.Tell(new ResumeDevices());
+        actor.Tell(new Identify(1), Manager);
+        Manager.ExpectMsg<ActorIdentity>(s_patience);
+        Assert.False(user.IsCompleted);
+        go.Set();
+        await user;
+    }
+
+    [Fact]
     public void Handed_over_the_disk_is_closed_and_it_is_opened_again_when_the_guest_stays()
     {
         (IActorRef actor, VirtioBlk blk, BlkDriver driver) = Make(BlockErrorPolicy.Report, packed: false);

@@ -95,21 +95,17 @@ public sealed class BlockBackend : IDisposable
     /// <summary>The medium was taken away for good (<c>drive_del</c>): each request fails.</summary>
     public bool IsEjected => _isEjected;
 
-    /// <summary>Opens the disk, unless it is open or its medium was taken away.</summary>
+    /// <summary>
+    /// Opens the disk, unless it is open or its medium was taken away. An open one is not waited for while another thread uses it.
+    /// </summary>
     /// <exception cref="BlockException">Why not, as one line.</exception>
-    public void Open() => Use(() =>
+    public void Open()
     {
-        if (_root == null && !_isEjected)
+        if (Root == null)
         {
-            BlockNode root = _open();
-            if (_nodeName.Length > 0)
-            {
-                Format(root).NodeName = _nodeName;
-            }
-
-            Volatile.Write(ref _root, _limits == null ? root : new ThrottleNode(root, _limits));
+            Use(OpenRoot);
         }
-    });
+    }
 
     /// <summary>Flushes and closes the disk, so that another process may open it. No request is under way.</summary>
     public void Close() => Use(() =>
@@ -167,6 +163,20 @@ public sealed class BlockBackend : IDisposable
     /// <param name="exists">It was made before; else it is made here.</param>
     /// <exception cref="BlockException">Why not, as one line. The disk is as it was; it is closed if it cannot be opened again.</exception>
     public void PutOverlay(string path, string nodeName, bool exists) => Use(() => Overlay(path, nodeName, exists));
+
+    private void OpenRoot()
+    {
+        if (_root == null && !_isEjected)
+        {
+            BlockNode root = _open();
+            if (_nodeName.Length > 0)
+            {
+                Format(root).NodeName = _nodeName;
+            }
+
+            Volatile.Write(ref _root, _limits == null ? root : new ThrottleNode(root, _limits));
+        }
+    }
 
     private void Overlay(string path, string nodeName, bool exists)
     {

@@ -168,7 +168,7 @@ public sealed class SnapshotDisks(IReadOnlyList<PlacedDevice> devices)
                     changes[committed].Commit();
                 }
             }
-            catch (BlockException)
+            catch
             {
                 changes.Take(committed).ToList().ForEach(c => c.Undo());
                 throw;

@@ -101,7 +101,7 @@ public sealed class Qcow2Change : IDisposable
             WriteFields(_fields);
             _contents = _node.ReadContents();
         }
-        catch (BlockException)
+        catch
         {
             Undo();
             throw;

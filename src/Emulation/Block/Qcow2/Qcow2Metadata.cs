@@ -22,6 +22,9 @@ internal sealed class Qcow2Metadata
 {
     private const int MostFreed = 1 << 16;
 
+    // The fields of the header that say where the L1 table is.
+    private const int L1FieldsLength = 12;
+
     private readonly Qcow2Layout _layout;
     private readonly BlockNode _file;
     private readonly TableCache _l2;
@@ -104,6 +107,18 @@ internal sealed class Qcow2Metadata
         BinaryPrimitives.ReverseEndianness(table[first..end], bigEndian);
         Errno error = layout.File.Write(offset + ((long)first * Qcow2Spec.EntrySize), MemoryMarshal.AsBytes(bigEndian));
         ArrayPool<ulong>.Shared.Return(entries);
+        return error;
+    }
+
+    /// <summary>
+    /// Has the header name a table at another place. If that fails, the old one is named again, since any part may have been written.
+    /// </summary>
+    /// <param name="at">Of the fields.</param>
+    /// <param name="isLost">Nobody knows which of the two the header names.</param>
+    public static Errno SwitchFields(Qcow2Layout layout, int at, ReadOnlySpan<byte> now, ReadOnlySpan<byte> was, out bool isLost)
+    {
+        Errno error = layout.File.Write(at, now);
+        isLost = error != Errno.None && (layout.File.Write(at, was) != Errno.None || layout.File.Flush() != Errno.None);
         return error;
     }
 
@@ -306,10 +321,15 @@ internal sealed class Qcow2Metadata
         error = error == Errno.None ? WriteTable(_layout, offset, grown, 0, grown.Length) : error;
         error = error == Errno.None ? WriteCounts() : error;
         error = error == Errno.None ? _file.Flush() : error;
-        Span<byte> fields = stackalloc byte[12];
-        BinaryPrimitives.WriteInt32BigEndian(fields, grown.Length);
-        BinaryPrimitives.WriteInt64BigEndian(fields[4..], offset);
-        error = error == Errno.None ? _file.Write(Qcow2Spec.L1Size, fields) : error;
+        if (error == Errno.None)
+        {
+            Span<byte> fields = stackalloc byte[2 * L1FieldsLength];
+            WriteL1Fields(fields, grown.Length, offset);
+            WriteL1Fields(fields[L1FieldsLength..], _l1.Length, _l1Offset);
+            error = SwitchFields(_layout, Qcow2Spec.L1Size, fields[..L1FieldsLength], fields[L1FieldsLength..], out bool isLost);
+            StopIfLost(isLost);
+        }
+
         if (error != Errno.None)
         {
             Return(first, clusters);
@@ -397,8 +417,23 @@ internal sealed class Qcow2Metadata
         return error;
     }
 
+    private static void WriteL1Fields(Span<byte> fields, int entries, long offset)
+    {
+        BinaryPrimitives.WriteInt32BigEndian(fields, entries);
+        BinaryPrimitives.WriteInt64BigEndian(fields[sizeof(int)..], offset);
+    }
+
+    private void StopIfLost(bool isLost)
+    {
+        if (isLost)
+        {
+            Stop($"'{_layout.Name}' is written no more: its header could not be");
+        }
+    }
+
     private void FreeReplacedTable()
     {
+        StopIfLost(_refcounts.HasLostHeader);
         if (_refcounts.Replaced is { } old)
         {
             _refcounts.ForgetReplaced();

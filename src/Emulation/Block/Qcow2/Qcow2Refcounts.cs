@@ -13,6 +13,8 @@ namespace Vmm.Emulation.Block.Qcow2;
 /// </summary>
 internal sealed class Qcow2Refcounts
 {
+    // The fields of the header that say where the table is.
+    private const int FieldsLength = 12;
     private const long MostBlocks = Qcow2Spec.MaxRefcountTableBytes / Qcow2Spec.EntrySize;
 
     private readonly Qcow2Layout _layout;
@@ -39,6 +41,9 @@ internal sealed class Qcow2Refcounts
 
     /// <summary>Clusters of the file, for what is to be freed after the next flush.</summary>
     public (long First, int Count)? Replaced { get; private set; }
+
+    /// <summary>Nobody knows which table the header names; see <see cref="Qcow2Metadata.SwitchFields"/>.</summary>
+    public bool HasLostHeader { get; private set; }
 
     public bool TableChanged => _changedFirst < _changedEnd;
 
@@ -339,10 +344,12 @@ internal sealed class Qcow2Refcounts
 
         long oldClusters = _layout.Clusters((long)was.Length * Qcow2Spec.EntrySize);
         long newClusters = _layout.Clusters((long)_table.Length * Qcow2Spec.EntrySize);
-        Span<byte> field = stackalloc byte[12];
-        BinaryPrimitives.WriteInt64BigEndian(field, offset);
-        BinaryPrimitives.WriteInt32BigEndian(field[8..], (int)newClusters);
-        error = file.Write(Qcow2Spec.RefcountTableOffset, field);
+        Span<byte> fields = stackalloc byte[2 * FieldsLength];
+        WriteFields(fields, offset, newClusters);
+        WriteFields(fields[FieldsLength..], _tableOffset, oldClusters);
+        error = Qcow2Metadata.SwitchFields(
+            _layout, Qcow2Spec.RefcountTableOffset, fields[..FieldsLength], fields[FieldsLength..], out bool isLost);
+        HasLostHeader |= isLost;
         if (error != Errno.None)
         {
             return error;
@@ -355,6 +362,12 @@ internal sealed class Qcow2Refcounts
         _metadata.UnionWith(Range(offset >> _layout.ClusterBits, newClusters));
         _metadata.ExceptWith(Range(old, oldClusters));
         return Errno.None;
+    }
+
+    private static void WriteFields(Span<byte> fields, long offset, long clusters)
+    {
+        BinaryPrimitives.WriteInt64BigEndian(fields, offset);
+        BinaryPrimitives.WriteInt32BigEndian(fields[sizeof(long)..], (int)clusters);
     }
 
     private static IEnumerable<long> Range(long first, long count)
