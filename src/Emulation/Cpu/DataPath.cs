@@ -261,8 +261,7 @@ internal sealed unsafe class DataPath(VcpuCore core)
     private bool Access(Op* op, ulong va, int size, AccessKind kind, AccessType type, int whole, out Translation t)
     {
         int view = core.Mmu.View(kind);
-        var asker = new TableWalk.View(view == TlbContext.ViewEl0 ? 0 : 1, view == TlbContext.ViewEl1Pan, Updates: true);
-        if (!core.Mmu.Translate(va, type, asker, out t, out int status))
+        if (!core.Mmu.Translate(va, type, AskerOf(view), out t, out int status))
         {
             Fault(op, va, status, type, kind);
             return false;
@@ -281,13 +280,21 @@ internal sealed unsafe class DataPath(VcpuCore core)
             return false;
         }
 
+        Fill(view, va, t, type);
+        return true;
+    }
+
+    private static TableWalk.View AskerOf(int view) =>
+        new(view == TlbContext.ViewEl0 ? 0 : 1, view == TlbContext.ViewEl1Pan, Updates: true);
+
+    // Gives a page to the TLB if plain host accesses will do from now on.
+    private void Fill(int view, ulong va, in Translation t, AccessType type)
+    {
         bool isPlain = !t.IsDevice && (core.State->SctlrEl1 & (Sctlr.A | Sctlr.E0e | Sctlr.Ee)) == 0;
         if (isPlain && !(core.Debug.Watching && core.Debug.IsPageWatched(va)))
         {
             core.Mmu.FillData(view, va, t, type);
         }
-
-        return true;
     }
 
     /// <summary>
@@ -315,18 +322,36 @@ internal sealed unsafe class DataPath(VcpuCore core)
     }
 
     /// <summary>
-    /// Translates the address of a cache maintenance instruction, with the permissions of the current EL and without PAN.
+    /// Translates the address of a cache maintenance instruction, with the permissions of the current EL and without PAN. One that only
+    /// reads gives a page that loads may read to the TLB, for a program maintains a page line by line.
     /// </summary>
-    public bool TranslateForMaintenance(Op* op, ulong va, AccessType type, out Translation t)
+    /// <param name="address">The physical address.</param>
+    public bool TranslateForMaintenance(Op* op, ulong va, AccessType type, out ulong address)
     {
-        var asker = new TableWalk.View(Pstate.ExceptionLevel(core.State->Pstate), false);
-        if (core.Mmu.Translate(va, type, asker, out t, out int status))
+        TlbEntry* entry = core.State->Tlb + ((va >> GuestMemory.PageShift) & (TlbEntry.Count - 1));
+        if (type == AccessType.Read && entry->ReadTag == (va & PageMask))
         {
+            address = core.Bus.AddressOf((byte*)(va + (nuint)entry->Addend));
             return true;
         }
 
-        Fault(op, va, status, type, AccessKind.CacheMaintenance);
-        return false;
+        var asker = new TableWalk.View(Pstate.ExceptionLevel(core.State->Pstate), false);
+        bool isThere = core.Mmu.Translate(va, type, asker, out Translation t, out int status);
+        address = t.Address;
+        if (!isThere)
+        {
+            Fault(op, va, status, type, AccessKind.CacheMaintenance);
+            return false;
+        }
+
+        int view = core.Mmu.View(AccessKind.Plain);
+        if (type == AccessType.Read && core.Bus.FindMemory(address) is { } memory && memory.TryUse(address)
+            && core.Mmu.Translate(va, type, AskerOf(view), out t, out _))
+        {
+            Fill(view, va, t, type);
+        }
+
+        return true;
     }
 
     /// <summary>

@@ -58,6 +58,21 @@ public sealed unsafe partial class PhysicalAddressSpace : IDmaMemory
         return memory == null ? null : memory.Host + (address - memory.Start.Value);
     }
 
+    /// <summary>The address of a byte of memory, from where it is on the host.</summary>
+    /// <exception cref="ArgumentException">No memory is there.</exception>
+    public ulong AddressOf(byte* host)
+    {
+        foreach (GuestMemory memory in _memories)
+        {
+            if ((ulong)(host - memory.Host) < memory.Size)
+            {
+                return memory.Start.Value + (ulong)(host - memory.Host);
+            }
+        }
+
+        throw new ArgumentException("no memory is there", nameof(host));
+    }
+
     /// <summary>
     /// As <see cref="HostPointer"/>, for a vCPU that writes there now, which marks the page; null also where memory is read-only.
     /// </summary>

@@ -100,14 +100,14 @@ internal static unsafe class SystemOperations
 
     private static Op* InvalidateCode(VcpuCore core, CpuState* s, Op* op, ulong va)
     {
-        if (!core.Data.TranslateForMaintenance(op, va, AccessType.Read, out Translation t))
+        if (!core.Data.TranslateForMaintenance(op, va, AccessType.Read, out ulong address))
         {
             return core.Resume(op);
         }
 
-        if (core.Bus.FindMemory(t.Address) is { } memory)
+        if (core.Bus.FindMemory(address) is { } memory)
         {
-            core.NoteCodeChange(core.Code.Invalidate(memory, t.Address));
+            core.NoteCodeChange(core.Code.Invalidate(memory, address));
         }
 
         return op + 1;
