@@ -17,9 +17,3 @@ public sealed record EventsSubscribed : IProtocolMessage;
 public sealed record QuitVm : IProtocolMessage;
 
 public sealed record VmQuitting : IProtocolMessage;
-
-/// <summary>Let Linux end the VM's process (SIGKILL) at a time, in place of one that was set before. Answer: <see cref="DeadlineSet"/>.</summary>
-/// <param name="At">Nanoseconds of the machine's CLOCK_BOOTTIME.</param>
-public sealed record SetDeadline(long At) : IProtocolMessage;
-
-public sealed record DeadlineSet : IProtocolMessage;

@@ -25,8 +25,6 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
 [JsonSerializable(typeof(SubscribeEvents))]
 [JsonSerializable(typeof(EventsSubscribed))]
 [JsonSerializable(typeof(QuitVm))]
-[JsonSerializable(typeof(SetDeadline))]
-[JsonSerializable(typeof(DeadlineSet))]
 [JsonSerializable(typeof(VmQuitting))]
 [JsonSerializable(typeof(CreateVcpu))]
 [JsonSerializable(typeof(VcpuReady))]

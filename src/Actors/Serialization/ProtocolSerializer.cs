@@ -73,7 +73,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("pp", typeof(PlugDevice)), ("pu", typeof(UnplugDevice)), ("p?", typeof(GetPciDevices)), ("p!", typeof(PciDevices)),
         ("jL", typeof(MigrationLeft)), ("jG", typeof(MigrationGone)), ("jA", typeof(MigrationArrived)), ("jO", typeof(MigrationOwned)),
         ("kg", typeof(ControlGreeting)), ("ks", typeof(SubscribeEvents)), ("kS", typeof(EventsSubscribed)), ("kq", typeof(QuitVm)),
-        ("kQ", typeof(VmQuitting)), ("kd", typeof(SetDeadline)), ("kD", typeof(DeadlineSet)),
+        ("kQ", typeof(VmQuitting)),
     ]);
 
     public override int Identifier => 7001;

@@ -79,7 +79,7 @@ public sealed class FleetNode : IAsyncDisposable
         {
             settings = settings with
             {
-                Lease = new NodeLease(), Migration = links.WriteMigrationLink(Path.Combine(settings.Folder, "tls")),
+                Lease = MapLease(settings.Folder), Migration = links.WriteMigrationLink(Path.Combine(settings.Folder, "tls")),
             };
         }
 
@@ -87,8 +87,7 @@ public sealed class FleetNode : IAsyncDisposable
         _cluster = Akka.Cluster.Cluster.Get(_system);
         _supervisor = _system.ActorOf(ActorProps.Of(() => new NodeSupervisor(settings)), ClusterNodes.SupervisorName);
         _leases = links == null ? null : new LeaseKeeper(
-            new LeaseTable(links.Database), settings.Lease!, name, $"{Machine()}:{settings.Folder}", () => IsMember,
-            () => _supervisor.Tell(new VmAgent.LeaseRenewed()));
+            new LeaseTable(links.Database), settings.Lease!, name, $"{Machine()}:{settings.Folder}", () => IsMember);
         IActorRef placement = _system.ActorOf(
             ClusterSingletonProxy.Props($"/user/{PlacementName}", ClusterSingletonProxySettings.Create(_system)), "placement-proxy");
         _nodes = new ClusterNodes(_system, placement, _leases);
@@ -214,6 +213,18 @@ public sealed class FleetNode : IAsyncDisposable
     {
         const string File = "/etc/machine-id";
         return System.IO.File.Exists(File) && System.IO.File.ReadAllText(File).Trim() is { Length: > 0 } id ? id : Environment.MachineName;
+    }
+
+    private static NodeLease MapLease(string folder)
+    {
+        try
+        {
+            return new NodeLease(Path.Combine(folder, "deadline"));
+        }
+        catch (IOException e)
+        {
+            throw new NodeConfigException(e.Message);
+        }
     }
 
     private static FileStream Hold(string folder)

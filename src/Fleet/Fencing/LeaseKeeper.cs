@@ -45,14 +45,13 @@ internal sealed class LeaseKeeper : IDisposable
         new Dictionary<string, (LeaseRow Row, long Since)>(StringComparer.Ordinal);
 
     /// <param name="table">Is the keeper's from here on.</param>
-    /// <param name="lease">Is told until when VMs may run.</param>
+    /// <param name="lease">Is told until when VMs may run. It is the keeper's, too.</param>
     /// <param name="place">The folder of the node and its machine: a run in the same place is the next of this node.</param>
     /// <param name="mayRenew">Whether the node is a member of its cluster.</param>
-    /// <param name="renewed">Is called after each renewal.</param>
-    public LeaseKeeper(LeaseTable table, NodeLease lease, string node, string place, Func<bool> mayRenew, Action renewed)
+    public LeaseKeeper(LeaseTable table, NodeLease lease, string node, string place, Func<bool> mayRenew)
     {
         (_table, _lease, _node, _place) = (table, lease, node, place);
-        _thread = new Thread(() => Run(mayRenew, renewed)) { Name = "lease", IsBackground = true };
+        _thread = new Thread(() => Run(mayRenew)) { Name = "lease", IsBackground = true };
         _thread.Start();
     }
 
@@ -88,10 +87,11 @@ internal sealed class LeaseKeeper : IDisposable
         _stop.Set();
         _thread.Join();
         _table.Dispose();
+        _lease.Dispose();
         _stop.Dispose();
     }
 
-    private void Run(Func<bool> mayRenew, Action renewed)
+    private void Run(Func<bool> mayRenew)
     {
         bool isPrepared = false;
         for (bool isHeld = false; !_lost.Task.IsCompleted; _stop.Wait(s_period))
@@ -128,7 +128,6 @@ internal sealed class LeaseKeeper : IDisposable
                 if (isHeld)
                 {
                     _lease.Deadline = before + Term;
-                    renewed();
                 }
 
                 Watch();
@@ -173,7 +172,7 @@ internal sealed class LeaseKeeper : IDisposable
         return false;
     }
 
-    // The first node makes a new cluster only if nobody is in one.
+    // The first node makes a new cluster only if nobody is in one. Members alone renew: a run that has only just begun is in none.
     private void Join()
     {
         LeaseRow[] others = [.. _seen.Values.Select(s => s.Row).Where(row => row.Node != _node && !row.IsFenced)];
@@ -181,7 +180,8 @@ internal sealed class LeaseKeeper : IDisposable
         {
             _stop.Wait(s_period);
             Watch();
-            if (others.Any(row => _seen.TryGetValue(row.Node, out (LeaseRow Row, long Since) now) && now.Row.Renewals != row.Renewals))
+            if (others.Any(row => _seen.TryGetValue(row.Node, out (LeaseRow Row, long Since) now)
+                && now.Row.Run == row.Run && now.Row.Renewals != row.Renewals))
             {
                 _held.TrySetResult(true);
                 return;

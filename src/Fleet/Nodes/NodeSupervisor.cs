@@ -48,13 +48,6 @@ public sealed class NodeSupervisor : MessageActor
             _settings.IsDrained = !set.TakesVms;
             Sender.Tell(Status());
         });
-        Receive<VmAgent.LeaseRenewed>(renewed =>
-        {
-            foreach (IActorRef agent in _agents.Values)
-            {
-                agent.Tell(renewed);
-            }
-        });
         Receive<VmRemoved>(removed =>
         {
             _agents.Remove(removed.Vm);

@@ -70,16 +70,12 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         Receive<LinkLost>(lost => lost.Vm == _vm, _ => SetVm(_vm));
         Receive<LinkLost>(_ => { });
         Receive<ProcessEnded>(EndProcess);
-        Receive<LeaseRenewed>(_ => PutOffDeadline());
         Receive<Happened>(Hear);
         Receive<GetVmTimes>(_ => TellTimes());
         Receive<ForgetMeter>(forget => _meters.Forget(forget.Meter));
         Receive<Seen>(seen => seen.Vm == _vm, See);
         Receive<Seen>(_ => { });
     }
-
-    /// <summary>VMs may run longer.</summary>
-    internal sealed record LeaseRenewed;
 
     private sealed record Finding;
 
@@ -384,7 +380,6 @@ internal sealed class VmAgent : MessageActor, IWithTimers
             _hasHeardStatus = false;
             _lastProcess = _vm.Process;
             Watch(_vm);
-            PutOffDeadline();
             Look(_vm, new GetVmStatus());
             Look(_vm, new GetCpusPowerState());
         }
@@ -395,15 +390,6 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         }
 
         Report();
-    }
-
-    // A VM that does not take it ends at its old deadline.
-    private void PutOffDeadline()
-    {
-        if (_vm != null && _lease != null)
-        {
-            _ = _vm.AskAsync(new SetDeadline(_lease.Deadline), CancellationToken.None);
-        }
     }
 
     private void Watch(VmInstance vm)

@@ -31,11 +31,7 @@ internal static class VmCommandLine
             Add(line, "-drive", $"file={disk.Replace(",", ",,", StringComparison.Ordinal)},if=virtio,format={format}");
         }
 
-        if (settings.Lease is { } lease)
-        {
-            Add(line, "-deadline", lease.Deadline.ToString(CultureInfo.InvariantCulture));
-        }
-
+        Add(line, "-deadline", settings.Lease?.Path ?? "");
         settings.Migration?.AddTo(line);
         line.AddRange(more);
         return line;

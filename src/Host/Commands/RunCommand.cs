@@ -72,7 +72,7 @@ public static class RunCommand
         {
             if (options.Deadline is { } deadline)
             {
-                ProcessDeadline.Set(deadline);
+                ProcessDeadline.Follow(deadline);
             }
 
             Log.Logger = LogOption.Create(options.Log);

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Tracing;
 using Vmm.Management.Text;
@@ -157,8 +156,8 @@ public static class OptionTable
             OptionValue.Text, (o, v) => o with { Remote = v }),
         new("control", CharacterDeviceOption.ControlSyntax, "take the messages of vmm node at a Unix socket, which is its owner's alone",
             OptionValue.Text, (o, v) => o with { Control = CharacterDeviceOption.ParseControl(v) }),
-        new("deadline", "NANOSECONDS", "let Linux kill the VM at this time of CLOCK_BOOTTIME; vmm node puts it off through -control",
-            OptionValue.Text, (o, v) => o with { Deadline = ParseDeadline(v) }),
+        new("deadline", "FILE", "let Linux kill the VM at the time that the file of a vmm node has, which the node puts off",
+            OptionValue.File, (o, v) => o with { Deadline = v }),
         new("state", "FOLDER", "keep there snapshots, and which CPUs are plugged and disabled: they are so from power-on in the next run",
             OptionValue.Folder, (o, v) => o with { State = v }),
     ];
@@ -260,10 +259,6 @@ public static class OptionTable
         return ApplyVirtio(
             OfMachine(options, m => m with { SharedFolders = [.. m.SharedFolders, Named(m.SharedFolders, folder)] }), device);
     }
-
-    private static long ParseDeadline(string text) =>
-        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out long at) ? at
-            : throw new OptionException($"-deadline: '{UserText.Legible(text)}' is no number of nanoseconds");
 
     // Returns the text if it parses by itself.
     private static string Checked<T>(string text, Func<string, T> parse)

@@ -34,8 +34,8 @@ public sealed record RunOptions
     /// <summary>The socket for programs that speak the closed protocol; null without one.</summary>
     public CharacterDeviceOption? Control { get; init; }
 
-    /// <summary>When Linux ends the process: nanoseconds of CLOCK_BOOTTIME; null for never.</summary>
-    public long? Deadline { get; init; }
+    /// <summary>The file that has the time at which Linux ends the process; null for never.</summary>
+    public string? Deadline { get; init; }
 
     /// <summary>The folder of the journal; null for a machine that ends with the program.</summary>
     public string? State { get; init; }

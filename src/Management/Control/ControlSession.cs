@@ -110,9 +110,6 @@ internal sealed class ControlSession
                 return new EventsSubscribed();
             case QuitVm:
                 return new VmQuitting();
-            case SetDeadline deadline:
-                ProcessDeadline.Set(deadline.At);
-                return new DeadlineSet();
             case var _ when ControlRequests.HasOutcome(message) && _vm.Outcomes is { } outcomes:
                 return await outcomes(message).ConfigureAwait(false);
             case var _ when ControlRequests.IsAsked(message):

@@ -1,20 +1,21 @@
+using System.IO.MemoryMappedFiles;
 using System.Runtime.InteropServices;
+using Vmm.Management.Text;
 
 namespace Vmm.Management.Control;
 
 /// <summary>
 /// The time at which Linux ends this process, whatever the process does then. A node of a fleet puts it off for as long as it has its
-/// lease: a VM never outlives the lease under which it runs (docs/fleet.md). Times are those of CLOCK_BOOTTIME, which is the same for all
-/// processes of a machine, is never set, and goes on while the machine sleeps (clock_gettime(2)). Any thread.
+/// lease: a VM never outlives the lease under which it runs (docs/fleet.md). The time is in a file of eight bytes that the node has mapped:
+/// nanoseconds of CLOCK_BOOTTIME, which is the same for all processes of a machine, is never set, and goes on while the machine sleeps
+/// (clock_gettime(2)).
 /// </summary>
 public static class ProcessDeadline
 {
     private const int BootTime = 7, Absolute = 1, SignalKill = 9;
     private const long Second = 1_000_000_000;
 
-    private static readonly Lock s_lock = new();
-    private static nint s_timer;
-    private static bool s_isMade;
+    private static readonly TimeSpan s_look = TimeSpan.FromSeconds(1);
 
     // struct sigevent of sigevent(3type), 64 bytes; the notification 0 is SIGEV_SIGNAL.
     [StructLayout(LayoutKind.Sequential, Size = 64)]
@@ -49,24 +50,54 @@ public static class ProcessDeadline
         }
     }
 
-    /// <summary>Sets the time, in place of one that was set before. One that is over ends the process at once.</summary>
-    /// <exception cref="IOException">The host has no timer.</exception>
-    public static void Set(long nanoseconds)
+    /// <summary>
+    /// Has this process ended at the time of a file, or at once if that is over. A thread of its own looks for later times from here on.
+    /// It is called once.
+    /// </summary>
+    /// <exception cref="IOException">The file cannot be read, or the host has no timer.</exception>
+    public static void Follow(string path)
     {
-        lock (s_lock)
+        MemoryMappedViewAccessor view = Map(path);
+        var kill = new SignalEvent { Signal = SignalKill };
+        Require(TimerCreate(BootTime, ref kill, out nint timer));
+        long set = Set(timer, view.ReadInt64(0));
+        new Thread(() =>
         {
-            if (!s_isMade)
+            while (true)
             {
-                var kill = new SignalEvent { Signal = SignalKill };
-                Require(TimerCreate(BootTime, ref kill, out s_timer));
-                s_isMade = true;
-            }
+                Thread.Sleep(s_look);
 
-            // A time of zero would stop the timer (timer_settime(2)).
-            long at = Math.Max(nanoseconds, 1);
-            var time = new TimerTime { Value = new Time { Seconds = (nint)(at / Second), Nanoseconds = (nint)(at % Second) } };
-            Require(TimerSetTime(s_timer, Absolute, ref time, 0));
+                // Eight bytes at their own boundary are read at once.
+                if (view.ReadInt64(0) is var at && at != set)
+                {
+                    set = Set(timer, at);
+                }
+            }
+        }) { Name = "deadline", IsBackground = true }.Start();
+    }
+
+    /// <summary>The eight bytes of a file.</summary>
+    /// <exception cref="IOException">It cannot be mapped: one line.</exception>
+    public static MemoryMappedViewAccessor Map(string path)
+    {
+        try
+        {
+            using var file = MemoryMappedFile.CreateFromFile(path, FileMode.OpenOrCreate, null, sizeof(long));
+            return file.CreateViewAccessor(0, sizeof(long));
         }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
+        {
+            throw new IOException($"cannot use the deadline '{UserText.Legible(path)}': {SystemError.Describe(e, path)}", e);
+        }
+    }
+
+    private static long Set(nint timer, long nanoseconds)
+    {
+        // A time of zero would stop the timer (timer_settime(2)).
+        long at = Math.Max(nanoseconds, 1);
+        var time = new TimerTime { Value = new Time { Seconds = (nint)(at / Second), Nanoseconds = (nint)(at % Second) } };
+        Require(TimerSetTime(timer, Absolute, ref time, 0));
+        return nanoseconds;
     }
 
     private static void Require(int result)

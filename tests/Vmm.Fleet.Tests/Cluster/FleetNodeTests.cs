@@ -39,36 +39,9 @@ public sealed class FleetNodeTests : IDisposable
     private FleetNode Start() =>
         FleetNode.Start(Node, new NodeSettings(_folder, ["dotnet", VmmProcess.Program]) { StartLimit = Patience.Limit }, Config.Empty);
 
-    private static async Task<T> AskAsync<T>(FleetNode node, IVmRecordMessage message) =>
-        Assert.IsType<T>(await node.AskAsync(message, CancellationToken.None).WaitAsync(Patience.Limit));
+    private static Task<VmOperation> DoAsync(FleetNode node, string id, VmAction action) => TestFleet.DoAsync(node, Vm, action, id: id);
 
-    private static async Task<VmOperation> DoAsync(FleetNode node, string id, VmAction action, int number = 0, string text = "")
-    {
-        var operation = await AskAsync<VmOperation>(node, new CommandVm(Vm, id, action, number, text));
-        for (var start = Stopwatch.StartNew(); !operation.IsDone && start.Elapsed < Patience.Limit;)
-        {
-            await Task.Delay(20);
-            operation = await AskAsync<VmOperation>(node, new GetOperation(Vm, id));
-        }
-
-        return operation;
-    }
-
-    private static async Task<VmRecord> AwaitAsync(FleetNode node, Predicate<VmRecord> condition)
-    {
-        var start = Stopwatch.StartNew();
-        while (true)
-        {
-            var record = await AskAsync<VmRecord>(node, new GetVm(Vm));
-            if (condition(record))
-            {
-                return record;
-            }
-
-            Assert.True(start.Elapsed < Patience.Limit, record.ToString());
-            await Task.Delay(20);
-        }
-    }
+    private static Task<VmRecord> AwaitAsync(FleetNode node, Predicate<VmRecord> condition) => TestFleet.AwaitAsync(node, Vm, condition);
 
     [Fact]
     public async Task Node_keeps_its_records_and_leaves_its_VMs_when_it_ends()
@@ -76,7 +49,7 @@ public sealed class FleetNodeTests : IDisposable
         int process;
         await using (FleetNode node = Start())
         {
-            await AskAsync<VmOperation>(node, new CreateVm(Vm, "create", "alice", Node, FailurePolicy.Restart, _spec));
+            await TestFleet.AskAsync<VmOperation>(node, new CreateVm(Vm, "create", "alice", Node, FailurePolicy.Restart, _spec));
             Assert.Equal(RequestOutcome.Done, (await DoAsync(node, "start", VmAction.Start)).Outcome);
             await AwaitAsync(node, r => r.State == ProcessState.Running);
             Assert.True(node.IsUp);
@@ -113,7 +86,7 @@ public sealed class FleetNodeTests : IDisposable
     public async Task Node_alone_listens_nowhere()
     {
         await using FleetNode node = Start();
-        Assert.Equal(VmRejectionCode.NotFound, (await AskAsync<VmRejected>(node, new GetVm(Vm))).Code);
+        Assert.Equal(VmRejectionCode.NotFound, (await TestFleet.AskAsync<VmRejected>(node, new GetVm(Vm))).Code);
         string[] own = [.. Directory.EnumerateFileSystemEntries("/proc/self/fd")
             .Select(fd => new FileInfo(fd).LinkTarget ?? "").Where(target => target.StartsWith("socket:[", StringComparison.Ordinal))
             .Select(target => target[8..^1])];

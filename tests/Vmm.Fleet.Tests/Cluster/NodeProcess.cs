@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
@@ -54,15 +55,25 @@ internal sealed class NodeProcess : IDisposable
         return answer.IsSuccessStatusCode ? JsonNode.Parse(await answer.Content.ReadAsStringAsync()) : null;
     }
 
-    /// <summary>The answer, which must be a success.</summary>
+    /// <summary>
+    /// The answer, which must be a success. A record that does not answer is asked again with the same key, as any client does.
+    /// </summary>
     public async Task<JsonNode> PostAsync(string path, string body, string? key = null)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent.Create(JsonNode.Parse(body)) };
-        request.Headers.Add("Idempotency-Key", key ?? Guid.NewGuid().ToString("N"));
-        using HttpResponseMessage answer = await _client.SendAsync(request);
-        string text = await answer.Content.ReadAsStringAsync();
-        Assert.True(answer.IsSuccessStatusCode, text);
-        return JsonNode.Parse(text)!;
+        key ??= Guid.NewGuid().ToString("N");
+        for (var start = Stopwatch.StartNew(); ;)
+        {
+            using var request = new HttpRequestMessage(HttpMethod.Post, path) { Content = JsonContent.Create(JsonNode.Parse(body)) };
+            request.Headers.Add("Idempotency-Key", key);
+            using HttpResponseMessage answer = await _client.SendAsync(request);
+            string text = await answer.Content.ReadAsStringAsync();
+            if (answer.IsSuccessStatusCode)
+            {
+                return JsonNode.Parse(text)!;
+            }
+
+            Assert.True(answer.StatusCode == HttpStatusCode.ServiceUnavailable && start.Elapsed < Patience.Limit, text);
+        }
     }
 
     /// <summary>Does something with a VM, and waits for its end.</summary>
@@ -71,7 +82,7 @@ internal sealed class NodeProcess : IDisposable
         JsonNode operation = await PostAsync($"/v1/vms/{vm}/operations", body);
         while (!(bool)operation["isDone"]!)
         {
-            operation = (await GetAsync($"/v1/vms/{vm}/operations/{(string)operation["id"]!}?wait=60"))!;
+            operation = await GetAsync($"/v1/vms/{vm}/operations/{(string)operation["id"]!}?wait=60") ?? operation;
         }
 
         return operation;

@@ -91,9 +91,9 @@ internal sealed class TestFleet : IDisposable
         Assert.IsType<T>(await node.AskAsync(message, CancellationToken.None).WaitAsync(Patience.Limit));
 
     /// <summary>Does something with a VM, and waits for its end.</summary>
-    public static async Task<VmOperation> DoAsync(FleetNode node, string vm, VmAction action, int number = 0, string text = "")
+    public static async Task<VmOperation> DoAsync(FleetNode node, string vm, VmAction action, int number = 0, string text = "", string? id = null)
     {
-        string id = Guid.NewGuid().ToString("N");
+        id ??= Guid.NewGuid().ToString("N");
         var operation = await AskAsync<VmOperation>(node, new CommandVm(vm, id, action, number, text));
         for (var start = Stopwatch.StartNew(); !operation.IsDone && start.Elapsed < Patience.Limit;)
         {

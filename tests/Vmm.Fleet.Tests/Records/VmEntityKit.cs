@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Akka.Actor;
 using Akka.Configuration;
 using Akka.TestKit;
@@ -14,6 +15,9 @@ public abstract class VmEntityKit : TestKit
     protected const string Vm = "vm1";
 
     private readonly Dictionary<string, TestProbe> _nodes;
+
+    // Nodes that are not there. The actor looks, too.
+    private readonly ConcurrentDictionary<string, bool> _lost = new(StringComparer.Ordinal);
 
     protected static VmSpec Spec { get; } = new(1, 4, 64 << 20, "max", "/boot/image", "", "", "", []);
 
@@ -53,11 +57,11 @@ public abstract class VmEntityKit : TestKit
         return probe;
     }
 
-    private sealed class FakeNodes(Dictionary<string, TestProbe> nodes) : INodes
+    private sealed class FakeNodes(Dictionary<string, TestProbe> nodes, ConcurrentDictionary<string, bool> lost) : INodes
     {
-        public ICanTell? Find(string node) => nodes.GetValueOrDefault(node)?.Ref;
+        public ICanTell? Find(string node) => lost.ContainsKey(node) ? null : nodes.GetValueOrDefault(node)?.Ref;
 
-        public Task<bool> TryFenceAsync(string node) => Task.FromResult(false);
+        public Task<bool> TryFenceAsync(string node) => Task.FromResult(lost.GetValueOrDefault(node));
 
         public Task<VmPlaced> PlaceAsync(PlaceVm vm) => Task.FromResult(new VmPlaced(vm.Vm, "node2", ""));
 
@@ -79,10 +83,14 @@ public abstract class VmEntityKit : TestKit
 
     private IActorRef StartEntity()
     {
-        var nodes = new FakeNodes(_nodes);
+        var nodes = new FakeNodes(_nodes, _lost);
         IActorRef accounts = Sys.ActorOf(ActorProps.Of(() => new Accounts(() => Quota)));
         return Sys.ActorOf(ActorProps.Of(() => new VmEntity(Vm, nodes, accounts)));
     }
+
+    /// <summary>A node is not there.</summary>
+    /// <param name="isFenced">Whether nothing of it runs any more.</param>
+    protected void Lose(string node, bool isFenced = true) => _lost[node] = isFenced;
 
     // As after the end of its node: it recovers from what was kept.
     protected void RestartEntity()
