@@ -16,10 +16,11 @@ public sealed class NodeConfigException(string message) : Exception(message);
 /// <param name="Tokens">The file of the tokens: <c>tokens</c> in the folder without.</param>
 /// <param name="Certificate">The certificate of https addresses: PEM, with what it was issued by.</param>
 /// <param name="Key">Its key: PEM.</param>
+/// <param name="Labels">What VMs may ask for: each is a key, <c>=</c> and a value.</param>
 /// <param name="Cluster">How it is one of several nodes; a node alone without.</param>
 public sealed record NodeConfig(
     string Name, string Folder, string[]? Listen = null, string? Tokens = null, string? Certificate = null, string? Key = null,
-    ClusterConfig? Cluster = null)
+    string[]? Labels = null, ClusterConfig? Cluster = null)
 {
     private const string DefaultAddress = "http://127.0.0.1:7480";
 
@@ -64,6 +65,8 @@ public sealed record NodeConfig(
         config.Cluster?.Check();
         bool hasTls = config.Addresses.Any(a => a.Scheme == "https");
         return !FleetNames.IsVm(config.Name) ? throw new NodeConfigException($"name: a node is called {FleetNames.VmRule}")
+            : Array.Find(config.Labels ?? [], label => !PlacementSpec.IsLabel(label)) is { } label
+                ? throw new NodeConfigException($"labels: '{UserText.Legible(label)}' is not {PlacementSpec.LabelRule}")
             : !Path.IsPathRooted(config.Folder) ? throw new NodeConfigException("folder: give a whole path, which begins with /")
             : hasTls && (config.Certificate == null || config.Key == null)
                 ? throw new NodeConfigException("listen: https needs certificate and key")

@@ -71,10 +71,11 @@ internal sealed class NodeDirectory : MessageActor, IWithTimers
 
     private void Learn(ActorIdentity identity)
     {
-        if (identity is { MessageId: string run, Subject: { } supervisor } && _members.TryGetValue(run, out (Address Address, string Name) at))
+        if (identity is { MessageId: string run, Subject: { } supervisor }
+            && _members.TryGetValue(run, out (Address Address, string Name) member))
         {
             Timers.Cancel(run);
-            _supervisors[at.Name] = supervisor;
+            _supervisors[member.Name] = supervisor;
         }
     }
 }

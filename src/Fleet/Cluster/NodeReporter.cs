@@ -5,8 +5,8 @@ using Vmm.Fleet.Messages;
 namespace Vmm.Fleet.Cluster;
 
 /// <summary>
-/// Tells the placement what this node is, and the records of VMs what this node sees of them: each change at once, and all of it now and then, so that a record that is new or
-/// has moved to another node knows it, too.
+/// Tells the placement what this node is, and the records of VMs what this node sees of them: each change at once, and all of it now and
+/// then, so that a record that is new or has moved to another node knows it, too.
 /// </summary>
 internal sealed class NodeReporter : MessageActor
 {

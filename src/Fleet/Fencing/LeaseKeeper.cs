@@ -10,7 +10,7 @@ namespace Vmm.Fleet.Fencing;
 /// <para>
 /// The clock of each machine is CLOCK_BOOTTIME of that machine, and no time leaves it. A holder that reads t before it renews may run VMs
 /// until t + <see cref="Term"/>; their processes end then, in the kernel. Whoever watches sees the count of renewals change, and reads u
-/// after it: u is after t. When the count is the same at u + <see cref="Wait"/>, which allows for clocks that differ by a fiftieth in speed,
+/// after it: u is after t. When the count is the same at u + <see cref="Wait"/>, which allows for clocks whose speeds differ by a fiftieth,
 /// the VMs have ended, and the lease may be fenced. A renewal and a fence exclude each other in the database.
 /// </para>
 /// The thread is its own, and its calls wait: a pool of threads that is jammed must not end VMs.

@@ -16,11 +16,13 @@ public sealed record SetNodeTakesVms(bool TakesVms) : IFleetMessage;
 
 /// <summary>A record tells the placement where its VM is.</summary>
 /// <param name="Cpus">CPUs that are enabled, or will be.</param>
-/// <param name="IsWanted">Whether it is to run; it takes no room if not.</param>
-public sealed record VmLocated(string Vm, string Node, long MemoryBytes, int Cpus, bool IsWanted) : IFleetMessage;
+/// <param name="Node">Empty when there is no such VM any more.</param>
+/// <param name="IsWanted">Whether it is to run. One that is not keeps its room, and is not moved.</param>
+public sealed record VmLocated(
+    string Vm, string Node, long MemoryBytes, int Cpus, bool IsWanted, PlacementSpec? Placement) : IFleetMessage;
 
 /// <summary>Query to the placement: where a VM is to be. Answer: <see cref="VmPlaced"/>.</summary>
-public sealed record PlaceVm(string Vm, long MemoryBytes, int Cpus) : IFleetMessage;
+public sealed record PlaceVm(string Vm, long MemoryBytes, int Cpus, PlacementSpec? Placement) : IFleetMessage;
 
 /// <param name="Node">Empty for none.</param>
 /// <param name="Refusal">Why there is none: one line; else empty.</param>

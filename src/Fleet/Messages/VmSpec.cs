@@ -16,6 +16,7 @@ public interface IFleetMessage;
 /// <param name="Firmware">A file such as QEMU_EFI.fd; empty for none.</param>
 /// <param name="Disks">Images of disks, qcow2 or raw, by their names' ends: the first is the one that is booted.</param>
 /// <param name="Scaling">How the number of CPUs follows the load; null for not at all.</param>
+/// <param name="Placement">Where it may be; null for anywhere.</param>
 public sealed record VmSpec(
     int Cpus,
     int MaxCpus,
@@ -26,7 +27,8 @@ public sealed record VmSpec(
     string Append,
     string Firmware,
     string[] Disks,
-    ScalingSpec? Scaling = null)
+    ScalingSpec? Scaling = null,
+    PlacementSpec? Placement = null)
 {
     /// <summary>Why no VM can be made of it: one line; null if one can be.</summary>
     public string? FindProblem() =>
@@ -38,7 +40,7 @@ public sealed record VmSpec(
         : Kernel.Length == 0 && Firmware.Length == 0 ? "kernel: give a kernel or a firmware"
         : Array.Find([Kernel, Initrd, Firmware, .. Disks], p => p.Length > 0 && !Path.IsPathRooted(p)) is { } path
             ? $"'{path}' is not a whole path: give one that begins with /"
-        : Scaling?.FindProblem(MaxCpus);
+        : Scaling?.FindProblem(MaxCpus) ?? Placement?.FindProblem();
 
     /// <summary>The most CPUs of a machine: what the GIC of QEMU's virt has room for.</summary>
     public const int MostCpus = 512;

@@ -20,8 +20,6 @@ internal sealed class PlacementCoordinator : MessageActor, IWithTimers
     // A VM that could not be moved is left alone for so long.
     private static readonly TimeSpan s_rest = TimeSpan.FromMinutes(1);
 
-    private static readonly Dictionary<string, string> s_noLabels = [];
-
     private readonly IActorRef _records;
     private readonly Func<Member, string?> _nameOf;
     private readonly FleetPlan _plan = new(new PlacementOptions());
@@ -88,9 +86,7 @@ internal sealed class PlacementCoordinator : MessageActor, IWithTimers
     private void SetNode(NodeStatus status)
     {
         _plan.SetNode(new NodeFacts(
-            status.Node, status.MemoryBytes, status.Cores,
-            status.Labels.Select(label => label.Split('=', 2)).ToDictionary(pair => pair[0], pair => pair[^1], StringComparer.Ordinal),
-            status.TakesVms));
+            status.Node, status.MemoryBytes, status.Cores, PlacementSpec.ByKey(status.Labels), status.TakesVms));
         if (_nodes.Add(status.Node))
         {
             foreach ((VmLocated where, DateTimeOffset movedAt) in _vms.Values.Where(vm => vm.Where.Node == status.Node))
@@ -104,24 +100,29 @@ internal sealed class PlacementCoordinator : MessageActor, IWithTimers
 
     private void Locate(VmLocated where)
     {
+        if (where.Node.Length == 0)
+        {
+            _vms.Remove(where.Vm);
+            _resting.Remove(where.Vm);
+            _plan.RemoveVm(where.Vm);
+            return;
+        }
+
         bool isKnown = _vms.TryGetValue(where.Vm, out (VmLocated Where, DateTimeOffset MovedAt) before);
         if (isKnown && before.Where == where && !_resting.ContainsKey(where.Vm))
         {
             return;
         }
 
-        DateTimeOffset movedAt = isKnown && before.Where.Node != where.Node ? Now : before.MovedAt;
+        // One that is heard of for the first time rests, too: it was placed just now, or what moved it before is not known.
+        DateTimeOffset movedAt = isKnown && before.Where.Node == where.Node ? before.MovedAt : Now;
         _vms[where.Vm] = (where, movedAt);
         Set(where, movedAt);
     }
 
     private void Set(VmLocated where, DateTimeOffset movedAt)
     {
-        if (!where.IsWanted)
-        {
-            _plan.RemoveVm(where.Vm);
-        }
-        else if (_nodes.Contains(where.Node))
+        if (_nodes.Contains(where.Node))
         {
             bool rests = _resting.TryGetValue(where.Vm, out DateTimeOffset until) && Now < until;
             if (!rests)
@@ -130,9 +131,12 @@ internal sealed class PlacementCoordinator : MessageActor, IWithTimers
             }
 
             _plan.SetVm(
-                new VmFacts(where.Vm, where.MemoryBytes, where.Cpus, s_noLabels, MovedAt: movedAt, IsMovable: !rests), where.Node);
+                Facts(where.Vm, where.MemoryBytes, where.Cpus, where.Placement) with { MovedAt = movedAt, IsMovable = where.IsWanted && !rests }, where.Node);
         }
     }
+
+    private static VmFacts Facts(string vm, long memory, int cpus, PlacementSpec? placement) => new(
+        vm, memory, cpus, PlacementSpec.ByKey(placement?.Labels ?? []), placement is { Group.Length: > 0 } ? placement.Group : null);
 
     // As soon as every member has told what it is.
     private void PlaceWaiting()
@@ -147,11 +151,11 @@ internal sealed class PlacementCoordinator : MessageActor, IWithTimers
         foreach ((PlaceVm vm, IActorRef asker) in _waiting)
         {
             _plan.RemoveVm(vm.Vm);
-            string? node = _plan.Place(new VmFacts(vm.Vm, vm.MemoryBytes, vm.Cpus, s_noLabels), out string? refusal);
+            string? node = _plan.Place(Facts(vm.Vm, vm.MemoryBytes, vm.Cpus, vm.Placement), out string? refusal);
             if (node != null)
             {
                 // It has its room from here on; its record tells when it is there.
-                Locate(new VmLocated(vm.Vm, node, vm.MemoryBytes, vm.Cpus, IsWanted: true));
+                Locate(new VmLocated(vm.Vm, node, vm.MemoryBytes, vm.Cpus, IsWanted: false, vm.Placement));
             }
 
             asker.Tell(new VmPlaced(vm.Vm, node ?? "", refusal ?? ""));
@@ -184,7 +188,7 @@ internal sealed class PlacementCoordinator : MessageActor, IWithTimers
 
     private void EndMove(string vm, string id, bool moved, string detail)
     {
-        if (!_moves.TryGetValue(vm, out string? known) || known != id)
+        if (!_moves.TryGetValue(vm, out string? underWay) || underWay != id)
         {
             return;
         }
@@ -195,8 +199,10 @@ internal sealed class PlacementCoordinator : MessageActor, IWithTimers
         {
             Log.Warning("{Vm} was not moved: {Reason}", vm, detail);
             _resting[vm] = Now + s_rest;
-            (VmLocated where, DateTimeOffset movedAt) = _vms[vm];
-            Set(where, movedAt);
+            if (_vms.TryGetValue(vm, out (VmLocated Where, DateTimeOffset MovedAt) known))
+            {
+                Set(known.Where, known.MovedAt);
+            }
         }
 
         Move();

@@ -40,7 +40,8 @@ internal sealed partial class VmEntity
     }
 
     private void Locate() => _nodes.Tell(new VmLocated(
-        _vm, _state.Node, _state.Spec.MemoryBytes, Math.Max(_seen?.EnabledCpus ?? 0, _state.Spec.Cpus), _state.Exists && _state.IsWanted));
+        _vm, _state.Node, _state.Spec.MemoryBytes, Math.Max(_seen?.EnabledCpus ?? 0, _state.Spec.Cpus),
+        _state.IsWanted, _state.Spec.Placement));
 
     private void Fence(string node) =>
         _nodes.TryFenceAsync(node).PipeTo(Self, success: lost => new NodeFenced(node, lost));
@@ -113,7 +114,7 @@ internal sealed partial class VmEntity
         });
     }
 
-    private PlaceVm ToPlace(VmSpec spec) => new(_vm, spec.MemoryBytes, spec.Cpus);
+    private PlaceVm ToPlace(VmSpec spec) => new(_vm, spec.MemoryBytes, spec.Cpus, spec.Placement);
 
     private void Replace(Replaced replaced)
     {

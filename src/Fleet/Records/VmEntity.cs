@@ -364,6 +364,7 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
             {
                 Context.Stop(_scaler);
                 _scaler = null;
+                _nodes.Tell(new VmLocated(_vm, "", 0, 0, IsWanted: false, null));
             }
 
             if (happened == events[^1])

@@ -71,7 +71,8 @@ public sealed class ClusterPortTests(PostgresServer postgres) : IClassFixture<Po
             Assert.False(await IsLetInAsync(port, null), "without a certificate");
             Assert.False(await IsLetInAsync(port, SelfMade()), "self-made");
             Assert.False(await IsLetInAsync(port, Issue(foreign, identity, Now)), "of another fleet");
-            Assert.False(await IsLetInAsync(port, Issue(fleet.Authority, identity with { Name = "expired" }, Now - (2 * s_day))), "expired");
+            Assert.False(
+                await IsLetInAsync(port, Issue(fleet.Authority, identity with { Name = "expired" }, Now - (2 * s_day))), "expired");
             Assert.False(
                 await IsLetInAsync(port, Issue(fleet.Authority, new FleetIdentity("ada", CertificateKind.Client, FleetRole.Admin), Now)),
                 "an administrator's, who is no node");

@@ -94,7 +94,8 @@ public sealed class PostgresServer : IDisposable
     }
 
     private static string Tool(string name) =>
-        Directory.EnumerateDirectories("/usr/lib/postgresql").Order().Select(version => Path.Combine(version, "bin", name)).Last(File.Exists);
+        Directory.EnumerateDirectories("/usr/lib/postgresql").Order().Select(version => Path.Combine(version, "bin", name))
+            .Last(File.Exists);
 
     private static void Run(params string[] command)
     {

@@ -29,4 +29,37 @@ public sealed class SeveralNodesTests(PostgresServer postgres) : IClassFixture<P
         // Nodes that leave hand their records on.
         Assert.Equal("node3", (await TestFleet.AskAsync<VmRecord>(first, new GetVm(Vm))).Node);
     }
+
+    /// <summary>Labels and groups say where VMs may be, and one for which there is no node is refused in words.</summary>
+    [Fact]
+    public async Task VM_goes_where_its_labels_and_its_group_allow()
+    {
+        using var fleet = new TestFleet(postgres.NewDatabase(), 2);
+        await using FleetNode first = fleet.Start(1);
+        await using FleetNode second = fleet.Start(2, "zone=b", "disk=ssd");
+        await TestFleet.AwaitAllAsync(first, second);
+
+        async Task<IFleetMessage> CreateAsync(string vm, string[] labels, string group) => await first.AskAsync(
+            new CreateVm(vm, vm, "alice", "", default, fleet.Idle with { Placement = new PlacementSpec(labels, group) }),
+            CancellationToken.None);
+        async Task<string> NodeOfAsync(string vm) => (await TestFleet.AskAsync<VmRecord>(second, new GetVm(vm))).Node;
+
+        Assert.IsType<VmOperation>(await CreateAsync("b", ["zone=b"], "db"));
+        Assert.Equal("node2", await NodeOfAsync("b"));
+        Assert.IsType<VmOperation>(await CreateAsync("a", [], "db"));
+        Assert.Equal("node1", await NodeOfAsync("a"));
+        Assert.Equal(
+            "no node can take VM 'c': 'node1' has a VM of the group 'db'; 'node2' has a VM of the group 'db'",
+            Assert.IsType<VmRejected>(await CreateAsync("c", [], "db")).Reason);
+        Assert.Equal(
+            "no node can take VM 'd': 'node1' has not the label zone=c; 'node2' has not the label zone=c",
+            Assert.IsType<VmRejected>(await CreateAsync("d", ["zone=c"], "")).Reason);
+        Assert.Equal(
+            "placement: the label 'zone' is not KEY=VALUE", Assert.IsType<VmRejected>(await CreateAsync("e", ["zone"], "")).Reason);
+        Assert.NotNull(await first.SetTakesVmsAsync("node2", false, CancellationToken.None));
+        Patience.Until(
+            () => CreateAsync($"f{Guid.NewGuid():N}", ["zone=b"], "").GetAwaiter().GetResult() is VmRejected { Reason: var reason }
+                && reason.EndsWith("'node2' takes no VMs", StringComparison.Ordinal),
+            "the drained node takes none");
+    }
 }

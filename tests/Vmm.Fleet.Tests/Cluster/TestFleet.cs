@@ -60,8 +60,8 @@ internal sealed class TestFleet : IDisposable
     }
 
     /// <summary>Starts a node in this process.</summary>
-    public FleetNode Start(int node) =>
-        FleetNode.Start(NodeName(node), Settings(node), Akka.Configuration.Config.Empty, Config(node));
+    public FleetNode Start(int node, params string[] labels) => FleetNode.Start(
+        NodeName(node), Settings(node) with { Labels = labels }, Akka.Configuration.Config.Empty, Config(node));
 
     /// <summary>Waits until each of some nodes knows all of them.</summary>
     public static async Task AwaitAllAsync(params FleetNode[] nodes)
@@ -91,7 +91,8 @@ internal sealed class TestFleet : IDisposable
         Assert.IsType<T>(await node.AskAsync(message, CancellationToken.None).WaitAsync(Patience.Limit));
 
     /// <summary>Does something with a VM, and waits for its end.</summary>
-    public static async Task<VmOperation> DoAsync(FleetNode node, string vm, VmAction action, int number = 0, string text = "", string? id = null)
+    public static async Task<VmOperation> DoAsync(
+        FleetNode node, string vm, VmAction action, int number = 0, string text = "", string? id = null)
     {
         id ??= Guid.NewGuid().ToString("N");
         var operation = await AskAsync<VmOperation>(node, new CommandVm(vm, id, action, number, text));
