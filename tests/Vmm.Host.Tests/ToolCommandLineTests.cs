@@ -64,11 +64,14 @@ public sealed class ToolCommandLineTests : IDisposable
         + "'{\"driver\":\"max-arm-cpu\",\"id\":\"c2\",\"core-id\":2}' -accel tcg,tb-size=0x20 -kernel IMAGE")]
     [InlineData("one NUMA node", "-numa node,nodeid=0,memdev=m -object memory-backend-ram,id=m,size=512M -display '{\"type\":\"none\"}' "
         + "-compat '{\"deprecated-output\":\"hide\"}' -watchdog-action none -gdb none -k en-us -kernel IMAGE")]
+    [InlineData("buildroot", "-M virt -cpu cortex-a53 -nographic -smp 1 -kernel IMAGE -append x -netdev user,id=eth0")]
+    [InlineData("LAVA", "-cpu max,pauth-impdef=on -machine virt,gic-version=3,mte=on,accel=tcg -nographic -m 4096 -kernel IMAGE")]
     public void Lines_of_tools_give_a_machine(string tool, string line) => Assert.True(Make(line).PossibleCpus > 0, tool);
 
     [Theory]
-    [InlineData("buildroot", "-M virt -cpu cortex-a53 -nographic -smp 1 -kernel IMAGE -append x -netdev user,id=eth0",
-        "-cpu cortex-a53: unable to find CPU model 'cortex-a53'; there are cortex-a57, cortex-a72, neoverse-n1, max, host")]
+    [InlineData("buildroot", "-M virt -cpu cortex-a15 -nographic -smp 1 -kernel IMAGE -append x -netdev user,id=eth0",
+        "-cpu cortex-a15: unable to find CPU model 'cortex-a15'; there are cortex-a53, cortex-a55, cortex-a57, cortex-a72, cortex-a76, "
+            + "cortex-a710, neoverse-n1, neoverse-n2, neoverse-v1, max, host")]
     [InlineData("buildroot", "-M virt -cpu cortex-a57 -nographic -smp 1 -kernel IMAGE -append x -netdev vde,id=eth0",
         "-netdev vde,id=eth0: not supported: a netdev of type 'vde'; there are user, tap, bridge, stream, dgram, socket, hubport")]
     [InlineData("kvm-unit-tests", "-nodefaults -machine virt -accel tcg -cpu cortex-a57 -device virtio-serial-device -device pci-testdev "
@@ -83,8 +86,8 @@ public sealed class ToolCommandLineTests : IDisposable
         "-device virtio-balloon-pci: Only one balloon device is supported")]
     [InlineData("a balloon", "-device virtio-balloon-pci,page-poison=on -kernel IMAGE",
         "-device virtio-balloon-pci: not supported: page-poison=on")]
-    [InlineData("LAVA", "-cpu max,pauth-impdef=on -machine virt,gic-version=3,mte=on,accel=tcg -nographic -m 4096 -kernel IMAGE",
-        "-machine virt,gic-version=3,mte=on,accel=tcg: mte=on is not supported: there is no memory tagging")]
+    [InlineData("tags", "-cpu neoverse-n1 -machine virt,mte=on -kernel IMAGE",
+        "mte=on: MTE requested, but not supported by the guest CPU: neoverse-n1 has no memory tagging, max has")]
     [InlineData("syzkaller", "-machine virt,virtualization=on,gic-version=max -cpu cortex-a57 -kernel IMAGE",
         "-machine virt,virtualization=on,gic-version=max: virtualization=on is not supported: the CPUs have no EL2")]
     [InlineData("a folder shared", "-fsdev local,id=r,path=/,security_model=mapped-xattr -kernel IMAGE",

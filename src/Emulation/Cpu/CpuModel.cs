@@ -17,28 +17,71 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     private const Feature Armv82 = Feature.Crc32 | Crypto | Feature.Lse | Feature.Rdm | Feature.Lrcpc | Feature.DotProd
         | Feature.Fp16 | Feature.Pan | Feature.Uao | Feature.Dpb | Feature.Ssbs | Feature.Csv | Feature.Granule16K;
 
+    private const Feature Armv80 = Feature.Crc32 | Crypto;
+
+    // What the MMUs of CPUs since Cortex-A55 keep by themselves.
+    private const Feature Tables = Feature.Hpds | Feature.Hafdbs;
+
+    // Cortex-A55 and A76 have PSTATE.SSBS without MRS and MSR of it: it is left out.
+    private const Feature A55 = (Armv82 & ~(Feature.Ssbs | Feature.Csv)) | Tables;
+
+    private const Feature V1 = Armv82 | Tables | Feature.Dpb2 | Feature.Rng | Feature.FlagM | Feature.Dit | Feature.Dgh | Feature.Lrcpc2
+        | Feature.Jscvt | Feature.Fcma | Feature.Bf16 | Feature.I8mm | Feature.Fhm | Feature.Sha512 | Feature.Sha3 | Feature.Sm3
+        | Feature.Sm4 | Feature.Bbm | Feature.Pauth | Feature.PauthImpdef;
+
+    private const Feature A710 = (V1 & ~(Feature.Rng | Feature.Dgh)) | Feature.FlagM2 | Feature.Sb | Feature.Specres | Feature.Frintts
+        | Feature.Ttl | Feature.Ttst | Feature.E0pd | Feature.Fpac | Feature.Bti | Feature.Mte;
+
     // What `max` has beyond Neoverse N1.
-    private const Feature Max = Armv82 | Feature.E0pd | Feature.Rng | Feature.FlagM | Feature.FlagM2 | Feature.Dit | Feature.Sb
-        | Feature.Specres | Feature.Dgh | Feature.Wfxt | Feature.Cssc | Feature.Hbc | Feature.Lrcpc2 | Feature.Frintts | Feature.Jscvt
-        | Feature.Ecv | Feature.Fhm | Feature.Fcma | Feature.Bf16 | Feature.I8mm | Feature.Sha512 | Feature.Sha3 | Feature.Sm3
-        | Feature.Sm4 | Feature.Ttl | Feature.Ets | Feature.Mops
-        | Feature.Pauth | Feature.PauthImpdef | Feature.Hpds | Feature.Hafdbs | Feature.Pan3 | Feature.Ttst | Feature.Bbm
-        | Feature.Bti;
+    private const Feature Max = Armv82 | Feature.Dpb2 | Feature.Fpac | Feature.E0pd | Feature.Rng | Feature.FlagM | Feature.FlagM2
+        | Feature.Dit | Feature.Sb | Feature.Specres | Feature.Dgh | Feature.Wfxt | Feature.Cssc | Feature.Hbc | Feature.Lrcpc2
+        | Feature.Frintts | Feature.Jscvt | Feature.Ecv | Feature.Fhm | Feature.Fcma | Feature.Bf16 | Feature.I8mm | Feature.Sha512
+        | Feature.Sha3 | Feature.Sm3 | Feature.Sm4 | Feature.Ttl | Feature.Ets | Feature.Mops | Feature.Pauth | Feature.PauthImpdef
+        | Feature.Hpds | Feature.Hafdbs | Feature.Pan3 | Feature.Ttst | Feature.Bbm | Feature.Bti | Feature.Mte;
+
+    private const Feature Pmu81 = Feature.Pmuv3 | Feature.Pmuv3p1;
 
     private const Feature AllPmu = Feature.Pmuv3 | Feature.Pmuv3p1 | Feature.Pmuv3p5;
+
+    // CTR_EL0. IDC = 1: no model needs data cleaned to the point of unification. DIC = 0: decoded code must be invalidated. Lines have 64
+    // bytes. The rest is as the TRMs have it: the policy of the instruction cache, the lines of tags.
+    private const ulong PhysicallyIndexed = 0x9444_C004;
+    private const ulong VirtuallyIndexed = 0x9444_8004;
+    private const ulong WithTagLines = 0x4_9444_C004;
 
     /// <summary>All models. <c>host</c> is the one with the most features.</summary>
     public static IReadOnlyList<CpuModel> All { get; } =
     [
-        new("cortex-a57", 0x411F_D070, 44, Feature.Crc32 | Crypto | Feature.Pmuv3, CpuCache.CortexA57) { PmuId = 0x4101 },
-        new("cortex-a72", 0x410F_D083, 44, Feature.Crc32 | Crypto | Feature.Pmuv3, CpuCache.CortexA72) { PmuId = 0x4102 },
-        new("neoverse-n1", 0x414F_D0C1, 48, Armv82 | Feature.Pmuv3 | Feature.Pmuv3p1, CpuCache.NeoverseN1) { PmuId = 0x410C },
+        new("cortex-a53", 0x410F_D034, 40, Armv80 | Feature.Pmuv3, CpuCache.CortexA53)
+        {
+            PmuId = 0x4103, Ctr = VirtuallyIndexed, Revision = 0x100,
+        },
+        new("cortex-a55", 0x412F_D050, 40, A55 | Pmu81, CpuCache.CortexA55) { PmuId = 0x410B, Ctr = VirtuallyIndexed },
+        new("cortex-a57", 0x411F_D070, 44, Armv80 | Feature.Pmuv3, CpuCache.CortexA57) { PmuId = 0x4101 },
+        new("cortex-a72", 0x410F_D083, 44, Armv80 | Feature.Pmuv3, CpuCache.CortexA72) { PmuId = 0x4102 },
+        new("cortex-a76", 0x414F_D0B1, 40, A55 | Feature.Csv | Pmu81, CpuCache.CortexA76) { PmuId = 0x410B },
+        new("cortex-a710", 0x412F_D471, 40, A710 | AllPmu, CpuCache.CortexA76) { Ctr = WithTagLines, WideCacheIds = true },
+        new("neoverse-n1", 0x414F_D0C1, 48, Armv82 | Tables | Pmu81, CpuCache.NeoverseN1) { PmuId = 0x410C },
+        new("neoverse-n2", 0x410F_D493, 48, A710 | Feature.Rng | Feature.Dgh | AllPmu, CpuCache.CortexA76)
+        {
+            Ctr = WithTagLines, WideCacheIds = true,
+        },
+        new("neoverse-v1", 0x411F_D402, 48, V1 | Pmu81, CpuCache.NeoverseN1) { PmuId = 0x4121, WideCacheIds = true },
         new("max", 0x000F_0510, 48, Max | AllPmu, CpuCache.NeoverseN1) { PmuId = 0x4101 },
         new("host", 0x000F_0510, 48, Max | AllPmu, CpuCache.NeoverseN1) { PmuId = 0x4101 },
     ];
 
     /// <summary>PMCR_EL0.IMP and IDCODE, bits 31:16 of the register: who made the performance monitors, and which they are.</summary>
     public uint PmuId { get; init; }
+
+    /// <summary>CTR_EL0.</summary>
+    public ulong Ctr { get; private init; } = PhysicallyIndexed;
+
+    /// <summary>REVIDR_EL1.</summary>
+    public uint Revision { get; private init; }
+
+    /// <summary>FEAT_CCIDX: the wide form of CCSIDR_EL1.</summary>
+    public bool WideCacheIds { get; private init; }
 
     /// <summary>Whether the model has all of the features.</summary>
     public bool Has(Feature features) => (Features & features) == features;
@@ -52,6 +95,9 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
         const Feature all = Feature.Pauth | Feature.PauthImpdef | Feature.PauthQarma5 | Feature.PauthQarma3;
         return this with { Features = (Features & ~all) | (algorithm == Feature.None ? Feature.None : Feature.Pauth | algorithm) };
     }
+
+    /// <summary>The model in a machine whose RAM has tags. It must have <see cref="Feature.Mte"/>.</summary>
+    public CpuModel WithMemoryTags() => this with { Features = Features | Feature.Mte3 };
 
     /// <summary>The model with the performance monitors of another one, or without any.</summary>
     public CpuModel WithPmuOf(CpuModel? other) =>

@@ -51,7 +51,8 @@ public unsafe struct CpuState
     public uint HostFlags;
 
     /// <summary>
-    /// Other bits of PSTATE at their positions in SPSR_EL1: M[4:0], DAIF 9:6, BTYPE 11:10, SSBS 12, IL 20, SS 21, PAN 22, UAO 23, DIT 24.
+    /// Other bits of PSTATE at their positions in SPSR_EL1: M[4:0], DAIF 9:6, BTYPE 11:10, SSBS 12, IL 20, SS 21, PAN 22, UAO 23, DIT 24,
+    /// TCO 25.
     /// </summary>
     public uint Pstate;
 
@@ -151,6 +152,12 @@ public unsafe struct CpuState
     public fixed ulong Dbgwvr[Watchpoints];
     public fixed ulong Dbgwcr[Watchpoints];
     public ulong CntkctlEl1;
+
+    /// <summary>Memory tagging: see <see cref="SystemRegisters.TaggingRegisters"/>.</summary>
+    public ulong GcrEl1;
+    public ulong RgsrEl1;
+    public ulong TfsrEl1;
+    public ulong Tfsre0El1;
 
     /// <summary>The keys of pointer authentication: see <see cref="PointerAuthentication.PointerKey"/>.</summary>
     public fixed ulong PointerKeys[10];

@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
+using Vmm.Emulation.Cpu.MemoryTagging;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.Tracing;
@@ -13,6 +15,22 @@ namespace Vmm.Emulation.Cpu;
 internal sealed unsafe class DataPath(VcpuCore core)
 {
     private const ulong PageMask = ~(ulong)(GuestMemory.PageSize - 1);
+
+    /// <summary>Checks of memory tags; null on a vCPU without, or whose memory has none.</summary>
+    public TagChecks? Tagging { get; } = TagsOf(core) is { } tags ? new TagChecks(core, tags) : null;
+
+    private static TagMemory? TagsOf(VcpuCore core)
+    {
+        foreach (GuestMemory memory in core.Bus.Memories)
+        {
+            if (core.Has(Feature.Mte3) && memory.Tags is { } tags)
+            {
+                return tags;
+            }
+        }
+
+        return null;
+    }
 
     /// <summary>Repeats accesses that were made before, to compare them (lockstep); null without.</summary>
     public IAccessReplay? Replay { get; init; }
@@ -79,6 +97,12 @@ internal sealed unsafe class DataPath(VcpuCore core)
 
             value = buffer;
             return true;
+        }
+
+        if (Tagging != null && Tagging.TryFind(va, sizeof(T), kind, write: false, out byte* found))
+        {
+            value = Unsafe.ReadUnaligned<T>(found);
+            return Tagging.Check(op, va, sizeof(T), kind, AccessType.Read, found);
         }
 
         if (!Access(op, va, sizeof(T), kind, AccessType.Read, sizeof(T), out Translation t) ||
@@ -154,6 +178,18 @@ internal sealed unsafe class DataPath(VcpuCore core)
             return true;
         }
 
+        if (Tagging != null && Tagging.TryFind(va, sizeof(T), kind, write: true, out byte* found))
+        {
+            if (!Tagging.Check(op, va, sizeof(T), kind, AccessType.Write, found))
+            {
+                return false;
+            }
+
+            Note(found, sizeof(T));
+            Unsafe.WriteUnaligned(found, value);
+            return true;
+        }
+
         if (!Access(op, va, sizeof(T), kind, AccessType.Write, sizeof(T), out Translation t) ||
             (core.Debug.Watching && core.TakeWatchpoint(op, va, sizeof(T), kind, AccessType.Write)))
         {
@@ -220,6 +256,12 @@ internal sealed unsafe class DataPath(VcpuCore core)
             return false;
         }
 
+        if (Tagging != null && Tagging.TryFind(va, size, kind, write, out pointer))
+        {
+            Note(pointer, write ? size : 0);
+            return Tagging.Check(op, va, size, kind, AccessType.Read, pointer);
+        }
+
         if ((write && !Access(op, va, size, kind, AccessType.Read, size, out _))
             || !Access(op, va, size, kind, type, size, out Translation t))
         {
@@ -243,8 +285,10 @@ internal sealed unsafe class DataPath(VcpuCore core)
         return true;
     }
 
-    // Faults that come before translation: SCTLR_EL1.A, and accesses that must be aligned in any case.
-    private bool CheckAlignment(Op* op, ulong va, int size, AccessKind kind, AccessType type)
+    /// <summary>
+    /// Takes the faults that come before translation: SCTLR_EL1.A, and accesses that must be aligned in any case.
+    /// </summary>
+    public bool CheckAlignment(Op* op, ulong va, int size, AccessKind kind, AccessType type)
     {
         if ((va & (ulong)(size - 1)) != 0 && ((kind & AccessKind.Aligned) != 0 || (core.State->SctlrEl1 & Sctlr.A) != 0))
         {
@@ -280,21 +324,44 @@ internal sealed unsafe class DataPath(VcpuCore core)
             return false;
         }
 
-        Fill(view, va, t, type);
-        return true;
+        Fill(view, va, ref t, type);
+        return !t.Checked || Tagging!.Check(op, va, size, kind, type, core.Bus.HostPointer(t.Address));
     }
 
     private static TableWalk.View AskerOf(int view) =>
         new(view == TlbContext.ViewEl0 ? 0 : 1, view == TlbContext.ViewEl1Pan, Updates: true);
 
-    // Gives a page to the TLB if plain host accesses will do from now on.
-    private void Fill(int view, ulong va, in Translation t, AccessType type)
+    // Gives a page to the TLB if plain host accesses will do from now on, or such that are checked for tags.
+    private void Fill(int view, ulong va, ref Translation t, AccessType type)
     {
+        t.Checked = Tagging != null && Tagging.Apply(view, va, t);
         bool isPlain = !t.IsDevice && (core.State->SctlrEl1 & (Sctlr.A | Sctlr.E0e | Sctlr.Ee)) == 0;
         if (isPlain && !(core.Debug.Watching && core.Debug.IsPageWatched(va)))
         {
             core.Mmu.FillData(view, va, t, type);
         }
+    }
+
+    /// <summary>
+    /// Takes the faults of an instruction that loads or stores tags of memory. <paramref name="place"/> is the byte in host memory whose
+    /// tag is meant; null where memory has none.
+    /// </summary>
+    public bool TryReachTags(Op* op, ulong va, AccessType type, out byte* place)
+    {
+        if (Tagging != null && Tagging.TryFind(va, 1, AccessKind.Plain, type == AccessType.Write, out place))
+        {
+            return true;
+        }
+
+        place = null;
+        if (!Access(op, va, 0, AccessKind.Plain, type, 1, out Translation t))
+        {
+            return false;
+        }
+
+        bool isTagged = Tagging != null && t.Attributes == TagChecks.TaggedMemory && core.Bus.FindMemory(t.Address)?.Tags != null;
+        place = isTagged ? core.Bus.HostPointer(t.Address) : null;
+        return true;
     }
 
     /// <summary>
@@ -307,7 +374,8 @@ internal sealed unsafe class DataPath(VcpuCore core)
             return true;
         }
 
-        if (!Access(op, va, 1, AccessKind.Plain, AccessType.Write, 1, out Translation t))
+        // The tags are checked where the zeros are stored.
+        if (!Access(op, va, 0, AccessKind.Plain, AccessType.Write, 1, out Translation t))
         {
             return false;
         }
@@ -348,7 +416,7 @@ internal sealed unsafe class DataPath(VcpuCore core)
         if (type == AccessType.Read && core.Bus.FindMemory(address) is { } memory && memory.TryUse(address)
             && core.Mmu.Translate(va, type, AskerOf(view), out t, out _))
         {
-            Fill(view, va, t, type);
+            Fill(view, va, ref t, type);
         }
 
         return true;

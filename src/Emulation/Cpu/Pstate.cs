@@ -8,6 +8,7 @@ public static class Pstate
     public const uint C = 1u << 29;
     public const uint V = 1u << 28;
     public const uint NzcvMask = 0xF000_0000;
+    public const uint Tco = 1u << 25;
     public const uint Dit = 1u << 24;
     public const uint Uao = 1u << 23;
     public const uint Pan = 1u << 22;

@@ -117,7 +117,7 @@ public sealed unsafe partial class VcpuCore
         s->SpsrEl1 = SavedPstate;
         s->ElrEl1 = returnAddress;
 
-        uint pstate = (old & (Pstate.Pan | Pstate.Dit)) | Pstate.DaifMask | Pstate.ModeEl1h;
+        uint pstate = (old & (Pstate.Pan | Pstate.Dit)) | Pstate.DaifMask | Pstate.ModeEl1h | (Has(Feature.Mte3) ? Pstate.Tco : 0);
         if (Has(Feature.Pan) && (s->SctlrEl1 & Sctlr.Span) == 0)
         {
             pstate |= Pstate.Pan;
@@ -184,7 +184,8 @@ public sealed unsafe partial class VcpuCore
         s->EventRegister = 1;
         uint kept = Pstate.DaifMask | Pstate.Il
             | (Has(Feature.Pan) ? Pstate.Pan : 0) | (Has(Feature.Uao) ? Pstate.Uao : 0) | (Has(Feature.Ssbs) ? Pstate.Ssbs : 0)
-            | (Has(Feature.Dit) ? Pstate.Dit : 0) | (Has(Feature.Bti) ? Pstate.Btype : 0);
+            | (Has(Feature.Dit) ? Pstate.Dit : 0) | (Has(Feature.Bti) ? Pstate.Btype : 0)
+            | (Has(Feature.Mte3) ? Pstate.Tco : 0);
         uint mode = spsr & Pstate.ModeMask;
         uint step = Debug.StepAfterReturn(spsr);
         _pstateReplacements++;

@@ -72,6 +72,9 @@ public sealed unsafe partial class GuestMemory : IDisposable
     /// <summary>Host address of the first byte.</summary>
     public byte* Host => _host;
 
+    /// <summary>The allocation tags of the bytes; null without. Set before the memory is used, and disposed with it.</summary>
+    public TagMemory? Tags { get; internal set; }
+
     /// <summary>Predecoded code by page number; read without a lock, written by <see cref="CodeCache"/>.</summary>
     internal CodePage?[] CodePages { get; }
 
@@ -281,6 +284,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
     {
         Volatile.Read(ref _missing)?.GiveUp();
         GiveBack(0, Size);
+        Tags?.Clear();
         ForgetFiles();
         MarkWritten(Start.Value, Size);
     }
@@ -406,6 +410,7 @@ public sealed unsafe partial class GuestMemory : IDisposable
         if (_host != null)
         {
             _ = Munmap(_host, (nuint)Size);
+            Tags?.Dispose();
             _host = null;
             ForgetFiles();
         }

@@ -1,6 +1,7 @@
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Management.Text;
 
 namespace Vmm.Host.Options;
@@ -46,6 +47,9 @@ public sealed record MachineOption
     /// <summary>Whether there is an ITS.</summary>
     public bool Its { get; private init; } = true;
 
+    /// <summary>Whether RAM has tags (FEAT_MTE3).</summary>
+    public bool MemoryTags { get; private init; }
+
     private bool HostGic { get; init; }
 
     private bool Highmem { get; init; } = true;
@@ -83,6 +87,8 @@ public sealed record MachineOption
         new("highmem-mmio", "on|off", "a window of PCI memory above 4 GiB", (o, v) => o with { HighmemMmio = Switch("highmem-mmio", v) }),
         new("its", "on|off", "an ITS, which takes messages of PCI devices; off: they have their four interrupts alone", (o, v) =>
             o with { Its = Switch("its", v) }),
+        new("mte", "on|off", "tags in RAM (memory tagging), on CPUs that have it: max", (o, v) =>
+            o with { MemoryTags = Switch("mte", v) }),
         new("memory-backend", "ID", "an -object of RAM", (o, v) => o with { MemoryBackend = v ?? "" }),
         new("online-capable-cpus", "on|off",
             "CPUs of power-on but the first can be unplugged and disabled; Linux 7.2 and later then boots with the first alone, and user "
@@ -91,7 +97,6 @@ public sealed record MachineOption
         // Properties about parts that the machine does not have. The value that changes nothing is accepted.
         Only("virtualization", "off", "the CPUs have no EL2"),
         Only("secure", "off", "the CPUs have no EL3"),
-        Only("mte", "off", "there is no memory tagging"),
         Only("ras", "off", "memory errors are not reported"),
         Only("iommu", "none", "there is no SMMU"),
         Only("usb", "off", "there is no USB"),
@@ -158,13 +163,24 @@ public sealed record MachineOption
         return option;
     }
 
-    /// <exception cref="OptionException">The option asks for the interrupt controller of a host whose CPUs are not used.</exception>
-    public void RequireCpu(CpuModel cpu)
+    /// <summary>The model in this machine.</summary>
+    /// <exception cref="OptionException">
+    /// The option asks for the interrupt controller of a host whose CPUs are not used, or for tags that the CPU does not know.
+    /// </exception>
+    public CpuModel ModelOf(CpuModel cpu)
     {
+        if (MemoryTags && !cpu.Has(Feature.Mte))
+        {
+            throw new OptionException(
+                $"mte=on: MTE requested, but not supported by the guest CPU: {cpu.Name} has no memory tagging, max has");
+        }
+
         if (HostGic && cpu.Name != "host")
         {
             throw new OptionException("gic-version=host takes -cpu host");
         }
+
+        return MemoryTags ? cpu.WithMemoryTags() : cpu;
     }
 
     /// <exception cref="OptionException">The machine needs addresses above 4 GiB, which the option forbids.</exception>

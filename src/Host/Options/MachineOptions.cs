@@ -118,9 +118,8 @@ public sealed record MachineOptions
     {
         SmpOption smp = SmpOption.Of(Smp);
         ulong memory = Memory ?? MemoryOption.Default;
-        CpuModel cpu = Globals.Aggregate(Cpu, (model, global) => global.ApplyTo(model));
+        CpuModel cpu = Machine.ModelOf(Globals.Aggregate(Cpu, (model, global) => global.ApplyTo(model)));
         Machine.RequireRoom(memory, smp.Topology.Count);
-        Machine.RequireCpu(cpu);
         if (Machine.IsEmpty && (Kernel ?? Initrd ?? Bios) != null)
         {
             throw new OptionException("-machine none has no guest: give -machine virt to boot one");

@@ -85,7 +85,7 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
 
         output.WriteLine($"[figure] effects: {EncodingTable.Rows.Length - unknown} of {EncodingTable.Rows.Length} rows state theirs");
         Assert.True(failures.Count == 0, string.Join('\n', failures));
-        Assert.InRange(unknown, 1, 30);
+        Assert.InRange(unknown, 1, 60);
     }
 
     // What some hundred cases need not show.
@@ -108,6 +108,8 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
     private static Effects Unshown(Operation operation) => operation switch
     {
         Operation.Cpyfm or Operation.Cpym => Effects.Load,
+        // Without tags in memory no tag is chosen.
+        Operation.Irg => Effects.ReadRm,
         Operation.Cfinv or Operation.Cpyfp or Operation.Cpyp or Operation.Setp => Effects.ReadFlags,
         _ => 0,
     };

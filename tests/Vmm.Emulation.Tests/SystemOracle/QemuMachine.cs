@@ -7,15 +7,18 @@ internal sealed class QemuMachine : IMachineRunner
 {
     public string Run(string image, string cpuModel, int cpus)
     {
-        // Only newer ones have what `max` has here.
-        bool recent = cpuModel.StartsWith("max", StringComparison.Ordinal);
+        // Only newer ones have what `max` has here, and all models.
+        bool recent = cpuModel is not ("cortex-a57" or "cortex-a72" or "neoverse-n1");
         string[] qemu = recent ? RecentQemu.System : ["qemu-system-aarch64"];
+        const string Tags = ",mte=on";
+        bool hasTags = cpuModel.EndsWith(Tags, StringComparison.Ordinal);
         string[] without = recent ? ["-nodefaults", "-audio", "none"] : [];
         using Process process = Process.Start(new ProcessStartInfo(
             qemu[0],
             [
                 .. qemu[1..], .. without,
-                "-M", "virt,gic-version=3", "-cpu", cpuModel, "-smp", cpus.ToString(), "-m", "128", "-display", "none", "-monitor", "none",
+                "-M", "virt,gic-version=3" + (hasTags ? Tags : ""), "-cpu", hasTags ? cpuModel[..^Tags.Length] : cpuModel,
+                "-smp", cpus.ToString(), "-m", "128", "-display", "none", "-monitor", "none",
                 "-net", "none", "-serial", "stdio", "-kernel", image,
             ])
         {

@@ -41,6 +41,8 @@ public sealed class SystemOracleTests
     [InlineData("mops", "max", 1)]
     [InlineData("pauth", "max,pauth-qarma3=on", 1)]
     [InlineData("pauth", "max,pauth-qarma5=on", 1)]
+    [InlineData("mte", "max", 1)]
+    [InlineData("mte", "max,mte=on", 1)]
     [InlineData("psci", "neoverse-n1", 3)]
     [InlineData("eret", "neoverse-n1", 1)]
     [InlineData("at", "neoverse-n1", 1)]

@@ -40,7 +40,8 @@ public sealed unsafe class CpuModelTests
         (Pfr0, 44, 1, "AMU", [0xD53B_D205]),
         (Pfr0, 48, 1, "DIT", [0xD53B_42A5, 0xD503_415F]),
         (Pfr1, 4, 2, "MRS and MSR of SSBS", [0xD53B_42C5, 0xD503_413F]),
-        (Pfr1, 8, 1, "MTE", [0x9180_0420, 0x9AC0_1020]),
+        (Pfr1, 8, 1, "MTE", [0x9180_0420, 0x9AC0_1020, 0xD960_0020, 0xD920_0820, 0xD53B_42E5, 0xD50B_7460]),
+        (Pfr1, 8, 2, "MTE2", [0xD9E0_0020, 0xD538_10C5, 0xD538_5605]),
         (Pfr1, 24, 1, "SME", [0xD53B_4245]),
         (Dfr0, 8, 1, "PMU", [0xD53B_9C05, 0xD53B_9D05]),
         (Dfr0, 32, 1, "SPE", [0xD538_9905]),
@@ -148,9 +149,9 @@ public sealed unsafe class CpuModelTests
     [InlineData("cortex-a57", 0x411F_D070u, 0x0000_0011ul, 0ul, 0x0001_1120ul, 0ul, 0x0000_0124ul, 0ul, 0ul)]
     [InlineData("cortex-a72", 0x410F_D083u, 0x0000_0011ul, 0ul, 0x0001_1120ul, 0ul, 0x0000_0124ul, 0ul, 0ul)]
     [InlineData("neoverse-n1", 0x414F_D0C1u, 0x1100_0000_0011_0011ul, 0x20ul, 0x1000_1021_1120ul,
-        0x0010_0001ul, 0x0010_0125ul, 0x0020_0000ul, 0x10ul)]
-    [InlineData("max", 0x000F_0510u, 0x1101_0000_0011_0011ul, 0x21ul, 0x1021_1111_1021_2120ul,
-        0x0011_1111_1021_1501ul, 0x0010_0125ul, 0x0020_0030_2002ul, 0x1021_0000_1000_0010ul)]
+        0x0010_0001ul, 0x0010_0125ul, 0x0020_2002ul, 0x10ul)]
+    [InlineData("max", 0x000F_0510u, 0x1101_0000_0011_0011ul, 0x121ul, 0x1021_1111_1021_2120ul,
+        0x0011_1111_1021_1502ul, 0x0010_0125ul, 0x0020_0030_2002ul, 0x1021_0000_1000_0010ul)]
     public void Model_is_what_its_name_says(
         string model, uint midr, ulong pfr0, ulong pfr1, ulong isar0, ulong isar1, ulong mmfr0, ulong mmfr1, ulong mmfr2)
     {

@@ -4,6 +4,7 @@ using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Cpu.MemoryTagging;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Cpu.PerformanceMonitors;
 using Vmm.Emulation.Cpu.Psci;
@@ -35,6 +36,7 @@ public sealed class VirtMachine : IDisposable
     {
         Board = new VirtBoard(config);
         Ram = new GuestMemory(Board.Map.Ram, config.MemoryBytes);
+        Ram.Tags = config.Cpu.Has(Feature.Mte3) ? new TagMemory(Ram) : null;
         Bus.AddMemory(Ram);
         _code = new CodeCache(config.Cpu.Features);
         _timers = new TimerQueue(Clock);
@@ -86,6 +88,7 @@ public sealed class VirtMachine : IDisposable
             new PowerOnUnit(config.PossibleCpus, () => PowerOnSet.Of(Config), Adopt), Psci, .. Cpus, Clock,
             .. Cpus.Select(cpu => cpu.Timer!.StateUnitOf(cpu.Index)),
             .. Cpus.Where(cpu => cpu.Pmu != null).Select(cpu => cpu.Pmu!.StateUnitOf(cpu.Index)),
+            .. Ram.Tags is { } tags ? Cpus.Select(cpu => (IStateUnit)new TaggingUnit(cpu)).Prepend(tags) : [],
         ];
         Board.CpuHotplug.Ejecting = cpu => Psci.SetEnabled(cpu, false);
         Board.FwCfg.Offer(FirmwareBoot.Items(Board));

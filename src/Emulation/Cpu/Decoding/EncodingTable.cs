@@ -22,6 +22,7 @@ public static class EncodingTable
         .. ExclusivesAndAtomics.Rows,
         .. OrderedAccesses.Rows,
         .. MemoryCopyAndSet.Rows,
+        .. MemoryTaggingTable.Rows,
         .. ScalarFloatingPoint.Rows,
         .. SimdFloatingPoint.Rows,
         .. FloatingPointExtensions.Rows,

@@ -132,11 +132,25 @@ public enum Feature : ulong
     /// <summary>FEAT_MOPS: memory copies and sets.</summary>
     Mops = 1ul << 41,
 
-    /// <summary>FEAT_PAuth2 with FEAT_FPACCOMBINE, by one of the algorithms that follow.</summary>
+    /// <summary>FEAT_PAuth2, by one of the algorithms that follow.</summary>
     Pauth = 1ul << 42,
 
     /// <summary>FEAT_PACIMP: see <see cref="PointerAuthentication.PointerHash"/>.</summary>
     PauthImpdef = 1ul << 43,
+
+    /// <summary>FEAT_DPB2: DC CVADP.</summary>
+    Dpb2 = 1ul << 56,
+
+    /// <summary>
+    /// FEAT_FPACCOMBINE: a wrong code of a pointer is an exception at once. Without it the pointer becomes one that faults.
+    /// </summary>
+    Fpac = 1ul << 57,
+
+    /// <summary>FEAT_MTE2 and FEAT_MTE3: tags in memory, and checks of them.</summary>
+    Mte3 = 1ul << 59,
+
+    /// <summary>FEAT_MTE: instructions for tags. Memory has none.</summary>
+    Mte = 1ul << 60,
 
     /// <summary>FEAT_PMUv3: performance monitors.</summary>
     Pmuv3 = 1ul << 61,

@@ -11,6 +11,7 @@ internal static class FaultStatus
     public const int Permission = 0b001100;
     public const int ExternalAbort = 0b010000;
     public const int ExternalAbortOnWalk = 0b010100;
+    public const int TagCheck = 0b010001;
     public const int Alignment = 0b100001;
     public const int Debug = 0b100010;
 
@@ -57,6 +58,9 @@ internal struct Translation
 
     /// <summary>Whether the view may read.</summary>
     public bool Readable;
+
+    /// <summary>Whether accesses are checked against the tags of the memory: set by who asked.</summary>
+    public bool Checked;
 
     public readonly bool IsDevice => (Attributes & 0xF0) == 0;
 }

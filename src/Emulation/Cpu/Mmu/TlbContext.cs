@@ -94,7 +94,7 @@ internal sealed unsafe class TlbContext : IDisposable
     public void Fill(int view, ulong va, in Translation translation, nint addend)
     {
         int index = (view * TlbEntry.Count) + (int)((va >> PageShift) & (TlbEntry.Count - 1));
-        ulong tag = va >> PageShift << PageShift;
+        ulong tag = (va >> PageShift << PageShift) | (translation.Checked ? TlbEntry.Checked : 0);
         _table.Touch(index * TlbEntry.Size);
         TlbEntry* entry = _entries + index;
         entry->ReadTag = translation.Readable ? tag : TlbEntry.Invalid;

@@ -15,6 +15,12 @@ public struct TlbEntry
     /// </summary>
     public const ulong Invalid = 0x800;
 
+    /// <summary>
+    /// Set in the tags of a page whose accesses are checked against tags of memory: no fast path finds them. Like <see cref="Invalid"/> no
+    /// misaligned access leaves this bit.
+    /// </summary>
+    public const ulong Checked = 0x400;
+
     /// <summary>Bytes of an entry.</summary>
     public const int Size = 32;
 

@@ -443,7 +443,7 @@ internal sealed unsafe class VcpuMmu(
         {
             count++;
             text.Append(CultureInfo.InvariantCulture,
-                $"\n{va:x16}: {pa:x16} {(entry.ReadTag == va ? 'r' : '-')}{(entry.WriteTag == va ? 'w' : '-')} ");
+                $"\n{va:x16}: {pa:x16} {Letter(entry.ReadTag, 'r')}{Letter(entry.WriteTag, 'w')} ");
             text.Append(CultureInfo.InvariantCulture,
                 $"{view,-8} {(entry.Global != 0 ? "global" : "asid  ")} of {1ul << entry.SizeBits >> 10} KiB");
         }
@@ -451,6 +451,8 @@ internal sealed unsafe class VcpuMmu(
         text.Append(CultureInfo.InvariantCulture, $"\n{count} translations");
         return text.ToString();
     }
+
+    private static char Letter(ulong tag, char letter) => tag != TlbEntry.Invalid ? letter : '-';
 
     private List<(ulong Address, string View, ulong Physical, TlbEntry Entry)> CachedTranslations()
     {
@@ -464,6 +466,7 @@ internal sealed unsafe class VcpuMmu(
                 ulong va = entry.ReadTag != TlbEntry.Invalid ? entry.ReadTag : entry.WriteTag;
                 if (va != TlbEntry.Invalid && entry.SizeBits != 0)
                 {
+                    va &= PageMask;
                     found.Add((va, names[view], PhysicalAddressOf((byte*)(va + (ulong)entry.Addend)), entry));
                 }
             }

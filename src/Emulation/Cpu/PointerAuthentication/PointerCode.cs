@@ -14,8 +14,8 @@ internal enum PointerKey
 }
 
 /// <summary>
-/// Pointer authentication: FEAT_PAuth2 with FEAT_FPACCOMBINE (Arm ARM D8.10, and J1.3: InsertPAC, Auth and Strip). A code fills the bits of
-/// a pointer that its translation does not use, but for bit 55: the mask in <see cref="CpuState.PointerMasks"/>.
+/// Pointer authentication: FEAT_PAuth2, on most models with FEAT_FPACCOMBINE (Arm ARM D8.10, and J1.3: InsertPAC, Auth and Strip). A code
+/// fills the bits of a pointer that its translation does not use, but for bit 55: the mask in <see cref="CpuState.PointerMasks"/>.
 /// </summary>
 internal static unsafe class PointerCode
 {
@@ -71,14 +71,15 @@ internal static unsafe class PointerCode
         return upper ? signed | RangeBit : signed & ~RangeBit;
     }
 
-    /// <summary>Auth: the pointer without its code. False where the code is another than that of the pointer.</summary>
+    /// <summary>Auth: the pointer without its code. Where the code is another than that of the pointer: false, or without
+    /// FEAT_FPAC a pointer that is not canonical.</summary>
     public static bool TryAuthenticate(VcpuCore core, ulong pointer, ulong modifier, PointerKey key, out ulong result)
     {
         ulong mask = MaskOf(core.State, pointer, key);
         bool upper = (pointer & RangeBit) != 0;
         ulong original = Extend(pointer, mask, upper);
         result = pointer ^ (Compute(core, original, modifier, key) & mask);
-        return result == original;
+        return result == original || !core.Has(Feature.Fpac);
     }
 
     /// <summary>Strip: the pointer without its code, whatever that is.</summary>

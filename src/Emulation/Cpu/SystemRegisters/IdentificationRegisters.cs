@@ -8,12 +8,6 @@ namespace Vmm.Emulation.Cpu.SystemRegisters;
 /// </summary>
 internal static unsafe class IdentificationRegisters
 {
-    /// <summary>
-    /// CTR_EL0. IDC = 1: no model needs data cleaned to the point of unification. DIC = 0: decoded code must be invalidated. Lines have
-    /// 64 bytes. The rest is as the TRMs have it.
-    /// </summary>
-    public const ulong CtrEl0 = 0x9444_C004;
-
     /// <summary>DC ZVA zeroes 64 bytes, and is allowed.</summary>
     public const ulong DczidEl0 = 4;
 
@@ -48,18 +42,21 @@ internal static unsafe class IdentificationRegisters
     [
         (Pfr0, 16, 1, Feature.Fp16), (Pfr0, 20, 1, Feature.Fp16), (Pfr0, 48, 1, Feature.Dit), (Pfr0, 56, 1, Feature.Csv),
         (Pfr0, 60, 1, Feature.Csv),
-        (Pfr1, 0, 1, Feature.Bti), (Pfr1, 4, 2, Feature.Ssbs),
+        (Pfr1, 0, 1, Feature.Bti), (Pfr1, 4, 2, Feature.Ssbs), (Pfr1, 8, 1, Feature.Mte), (Pfr1, 8, 3, Feature.Mte3),
         (Dfr0, 8, 1, Feature.Pmuv3), (Dfr0, 8, 4, Feature.Pmuv3p1), (Dfr0, 8, 6, Feature.Pmuv3p5),
         (Isar0, 4, 1, Feature.Aes), (Isar0, 4, 2, Feature.Pmull), (Isar0, 8, 1, Feature.Sha1), (Isar0, 12, 1, Feature.Sha256),
         (Isar0, 12, 2, Feature.Sha512), (Isar0, 16, 1, Feature.Crc32), (Isar0, 20, 2, Feature.Lse), (Isar0, 28, 1, Feature.Rdm),
         (Isar0, 32, 1, Feature.Sha3), (Isar0, 36, 1, Feature.Sm3), (Isar0, 40, 1, Feature.Sm4), (Isar0, 44, 1, Feature.DotProd),
         (Isar0, 48, 1, Feature.Fhm), (Isar0, 52, 1, Feature.FlagM), (Isar0, 52, 2, Feature.FlagM2), (Isar0, 60, 1, Feature.Rng),
-        (Isar1, 0, 1, Feature.Dpb), (Isar1, 4, 5, Feature.PauthQarma5), (Isar1, 8, 5, Feature.PauthImpdef),
+        (Isar1, 0, 1, Feature.Dpb), (Isar1, 0, 2, Feature.Dpb2), (Isar1, 4, 3, Feature.PauthQarma5),
+        (Isar1, 4, 5, Feature.PauthQarma5 | Feature.Fpac), (Isar1, 8, 3, Feature.PauthImpdef),
+        (Isar1, 8, 5, Feature.PauthImpdef | Feature.Fpac),
         (Isar1, 12, 1, Feature.Jscvt), (Isar1, 16, 1, Feature.Fcma), (Isar1, 20, 1, Feature.Lrcpc),
         (Isar1, 20, 2, Feature.Lrcpc2), (Isar1, 24, 1, Feature.PauthQarma5), (Isar1, 28, 1, Feature.PauthImpdef),
         (Isar1, 32, 1, Feature.Frintts), (Isar1, 36, 1, Feature.Sb), (Isar1, 40, 1, Feature.Specres),
         (Isar1, 44, 1, Feature.Bf16), (Isar1, 48, 1, Feature.Dgh), (Isar1, 52, 1, Feature.I8mm),
-        (Isar2, 0, 2, Feature.Wfxt), (Isar2, 8, 1, Feature.PauthQarma3), (Isar2, 12, 5, Feature.PauthQarma3),
+        (Isar2, 0, 2, Feature.Wfxt), (Isar2, 8, 1, Feature.PauthQarma3), (Isar2, 12, 3, Feature.PauthQarma3),
+        (Isar2, 12, 5, Feature.PauthQarma3 | Feature.Fpac),
         (Isar2, 16, 1, Feature.Mops), (Isar2, 20, 1, Feature.Hbc), (Isar2, 52, 1, Feature.Cssc),
         (Mmfr0, 20, 1, Feature.Granule16K), (Mmfr0, 60, 1, Feature.Ecv),
         (Mmfr1, 0, 2, Feature.Hafdbs), (Mmfr1, 12, 2, Feature.Hpds), (Mmfr1, 20, 2, Feature.Pan), (Mmfr1, 20, 3, Feature.Pan3),
@@ -72,7 +69,7 @@ internal static unsafe class IdentificationRegisters
     {
         row(3, 0, 0, 0, 0, new("MIDR_EL1", (core, _) => core.Model.Midr));
         row(3, 0, 0, 0, 5, new("MPIDR_EL1", (core, _) => core.Mpidr.Affinity | (1u << 31)));
-        row(3, 0, 0, 0, 6, new("REVIDR_EL1", (_, _) => 0));
+        row(3, 0, 0, 0, 6, new("REVIDR_EL1", (core, _) => core.Model.Revision));
 
         // The ID space: CRm 1 to 3 AArch32, 4 to 7 AArch64; all reads, unallocated ones as zero.
         for (int crm = 1; crm < 8; crm++)
@@ -87,7 +84,7 @@ internal static unsafe class IdentificationRegisters
             }
         }
 
-        row(3, 1, 0, 0, 0, new("CCSIDR_EL1", (core, s) => Selected(core, s)?.Ccsidr ?? 0));
+        row(3, 1, 0, 0, 0, new("CCSIDR_EL1", (core, s) => Selected(core, s)?.Ccsidr(core.Model.WideCacheIds) ?? 0));
         row(3, 1, 0, 0, 1, new("CLIDR_EL1", (core, _) => Levels(core.Model.Caches)));
         row(3, 1, 0, 0, 7, new("AIDR_EL1", (_, _) => 0));
         row(3, 2, 0, 0, 0, new("CSSELR_EL1", (_, s) => s->CsselrEl1, (_, s, v) => s->CsselrEl1 = v & 0xF));
@@ -95,7 +92,8 @@ internal static unsafe class IdentificationRegisters
         row(3, 3, 2, 4, 0, Random("RNDR"));
         row(3, 3, 2, 4, 1, Random("RNDRRS"));
 
-        row(3, 3, 0, 0, 1, new("CTR_EL0", (_, _) => CtrEl0) { El0Read = true, TrapEl0 = (_, s, _) => (s->SctlrEl1 & Sctlr.Uct) == 0 });
+        row(3, 3, 0, 0, 1, new("CTR_EL0", (core, _) => core.Model.Ctr)
+        { El0Read = true, TrapEl0 = (_, s, _) => (s->SctlrEl1 & Sctlr.Uct) == 0 });
 
         row(3, 3, 0, 0, 7, new("DCZID_EL0", (_, s) => DczProhibited(s) ? DczidEl0 | 0x10 : DczidEl0) { El0Read = true });
     }
@@ -144,6 +142,7 @@ internal static unsafe class IdentificationRegisters
         // The system registers of the GIC, which may be missing as the timer may; the size of physical addresses.
         value |= register == Pfr0 && core.Gic != null ? 1ul << 24 : 0;
         value |= register == Mmfr0 ? core.Model.PhysicalAddressBits switch { 40 => 2ul, 44 => 4ul, _ => 5ul } : 0;
+        value |= register == Mmfr2 && core.Model.WideCacheIds ? 1ul << 20 : 0;
         return value;
     }
 

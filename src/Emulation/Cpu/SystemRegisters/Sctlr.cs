@@ -29,6 +29,11 @@ internal static class Sctlr
     public const ulong MscEn = 1ul << 33;
     public const ulong Bt0 = 1ul << 35;
     public const ulong Bt1 = 1ul << 36;
+    public const ulong Itfsb = 1ul << 37;
+    public const ulong Tcf0 = 3ul << 38;
+    public const ulong Tcf = 3ul << 40;
+    public const ulong Ata0 = 1ul << 42;
+    public const ulong Ata = 1ul << 43;
     public const ulong Dssbs = 1ul << 44;
     public const ulong Epan = 1ul << 57;
 
@@ -36,7 +41,7 @@ internal static class Sctlr
     public const ulong Reset = 0x30D0_0980;
 
     /// <summary>What an entry of the TLB says differs with these bits.</summary>
-    public const ulong OfTranslation = M | A | C | Wxn | E0e | Ee | Epan;
+    public const ulong OfTranslation = M | A | C | Wxn | E0e | Ee | Epan | Tcf0 | Tcf | Ata0 | Ata;
 
     /// <summary>The bits that are not reserved on a CPU with these features; the others keep their reset values.</summary>
     public static ulong WritableOn(Feature features) =>
@@ -46,5 +51,6 @@ internal static class Sctlr
         | ((features & Feature.Mops) != 0 ? MscEn : 0)
         | ((features & Feature.Pauth) != 0 ? EnIA | EnIB | EnDA | EnDB : 0)
         | ((features & Feature.Pan3) != 0 ? Epan : 0)
-        | ((features & Feature.Bti) != 0 ? Bt0 | Bt1 : 0);
+        | ((features & Feature.Bti) != 0 ? Bt0 | Bt1 : 0)
+        | ((features & Feature.Mte3) != 0 ? Itfsb | Tcf0 | Tcf | Ata0 | Ata : 0);
 }

@@ -55,8 +55,29 @@ internal static unsafe class SystemOperations
         Row(3, 7, 10, 1, new("DC CVAC", (core, s, op, va) => MaintainData(core, s, op, va, AccessType.Read), Sctlr.Uci));
         Row(3, 7, 11, 1, new("DC CVAU", (core, s, op, va) => MaintainData(core, s, op, va, AccessType.Read), Sctlr.Uci));
         Row(3, 7, 12, 1, new("DC CVAP", (core, s, op, va) => MaintainData(core, s, op, va, AccessType.Read), Sctlr.Uci, Feature.Dpb));
+        Row(3, 7, 13, 1, new("DC CVADP", (core, s, op, va) => MaintainData(core, s, op, va, AccessType.Read), Sctlr.Uci, Feature.Dpb2));
         Row(3, 7, 14, 1, new("DC CIVAC", (core, s, op, va) => MaintainData(core, s, op, va, AccessType.Read), Sctlr.Uci));
         Row(3, 7, 4, 1, new("DC ZVA", Zero, Sctlr.Dze));
+        Row(3, 7, 4, 3, new("DC GVA",
+            (core, s, op, va) => TagInstructions.StoreCacheBlock(core, s, op, va, zeroes: false), Sctlr.Dze, Feature.Mte));
+        Row(3, 7, 4, 4, new("DC GZVA",
+            (core, s, op, va) => TagInstructions.StoreCacheBlock(core, s, op, va, zeroes: true), Sctlr.Dze, Feature.Mte));
+
+        // The same for tags, alone or with data.
+        foreach ((int letter, string kind) in new[] { (0, "G"), (2, "GD") })
+        {
+            Row(0, 7, 6, 3 + letter, new($"DC I{kind}VAC",
+                (core, s, op, va) => MaintainData(core, s, op, va, AccessType.Write), Feature: Feature.Mte3));
+            Row(0, 7, 6, 4 + letter, new($"DC I{kind}SW", Nothing, Feature: Feature.Mte3));
+            Row(0, 7, 10, 4 + letter, new($"DC C{kind}SW", Nothing, Feature: Feature.Mte3));
+            Row(0, 7, 14, 4 + letter, new($"DC CI{kind}SW", Nothing, Feature: Feature.Mte3));
+            foreach ((int crm, string name) in new[] { (10, "C"), (12, "C"), (13, "C"), (14, "CI") })
+            {
+                string point = crm switch { 12 => "VAP", 13 => "VADP", _ => "VAC" };
+                Row(3, 7, crm, 3 + letter, new($"DC {name}{kind}{point}",
+                    (core, s, op, va) => MaintainData(core, s, op, va, AccessType.Read), Sctlr.Uci, Feature.Mte));
+            }
+        }
 
         // There is no speculation that predictions could be restricted for.
         Row(3, 7, 3, 4, new("CFP RCTX", Nothing, Sctlr.EnRctx, Feature.Specres));

@@ -30,6 +30,7 @@ internal static unsafe class SystemRegisterTable
 
         IdentificationRegisters.Add(Row);
         ControlRegisters.Add(Row);
+        TaggingRegisters.Add(Row);
         DebugRegisters.Add(Row);
         TimerRegisters.Add(Row);
         PmuRegisters.Add(Row);

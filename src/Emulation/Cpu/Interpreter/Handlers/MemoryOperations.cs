@@ -214,28 +214,32 @@ internal static unsafe class MemoryOperations
         bool unprivileged = Operands.Bits(op->Word, 12, 1) != 0;
         byte value = (byte)s->X[op->Rm];
         size = Math.Min(size, RestOfPage(to));
-        byte* place = InTlb(s, to, unprivileged, write: true);
+        ulong first = size;
+        byte* place = Place(core, s, op, to, unprivileged, write: true, ref first);
         if (place != null)
         {
-            new Span<byte>(place, (int)size).Fill(value);
-            return size;
+            new Span<byte>(place, (int)first).Fill(value);
+            return first;
         }
 
         // The first byte takes the fault, or has the page put into the TLB.
-        return !Store(core, s, op, to, unprivileged, value) ? 0
-            : size > 1 && InTlb(s, to, unprivileged, write: true) != null ? 1 + SetSome(core, s, op, to + 1, size - 1) : 1;
+        ulong rest = size - 1;
+        bool done = Store(core, s, op, to, unprivileged, value);
+        return !done ? 0 : rest != 0 && Place(core, s, op, to + 1, unprivileged, write: true, ref rest) != null
+            ? 1 + SetSome(core, s, op, to + 1, rest) : 1;
     }
 
     // Copies up to so many bytes forward, within a page on both sides. Returns how many; 0 after a fault.
     private static ulong CopyFirst(VcpuCore core, CpuState* s, Op* op, ulong to, ulong from, ulong size)
     {
         size = Math.Min(size, Math.Min(RestOfPage(to), RestOfPage(from)));
-        if (CopyInTlb(s, op, to, from, size))
+        ulong done = CopyInTlb(core, s, op, to, from, size, least: 1);
+        if (done != 0)
         {
-            return size;
+            return done;
         }
 
-        if (!CopyByte(core, s, op, to, from, out byte* destination, out byte* source))
+        if (!CopyByte(core, s, op, to, from, 0, ref size, out byte* destination, out byte* source))
         {
             return 0;
         }
@@ -252,62 +256,67 @@ internal static unsafe class MemoryOperations
     // Copies up to part of the last bytes of two places of a size, within a page on both sides.
     private static ulong CopyLast(VcpuCore core, CpuState* s, Op* op, ulong to, ulong from, ulong size, ulong part)
     {
-        ulong lastTo = to + size - 1;
-        ulong lastFrom = from + size - 1;
-        part = Math.Min(part, Math.Min(BeginOfPage(lastTo), BeginOfPage(lastFrom)));
-        if (CopyInTlb(s, op, lastTo - (part - 1), lastFrom - (part - 1), part))
+        part = Math.Min(part, Math.Min(BeginOfPage(to + size - 1), BeginOfPage(from + size - 1)));
+        to += size - part;
+        from += size - part;
+        ulong done = CopyInTlb(core, s, op, to, from, part, least: part);
+        if (done != 0)
         {
-            return part;
+            return done;
         }
 
-        if (!CopyByte(core, s, op, lastTo, lastFrom, out byte* destination, out byte* source))
+        ulong found = part;
+        if (!CopyByte(core, s, op, to, from, part - 1, ref found, out byte* destination, out byte* source))
         {
             return 0;
         }
 
-        if (destination == null || source == null)
+        if (destination == null || source == null || found != part)
         {
             return 1;
         }
 
-        Buffer.MemoryCopy(source - (part - 1), destination - (part - 1), part - 1, part - 1);
+        Buffer.MemoryCopy(source, destination, part - 1, part - 1);
         return part;
     }
 
-    private static bool CopyInTlb(CpuState* s, Op* op, ulong to, ulong from, ulong size)
+    // Copies up to so many bytes of two pages that the TLB knows. Returns how many; 0 where it would be fewer than the least.
+    private static ulong CopyInTlb(VcpuCore core, CpuState* s, Op* op, ulong to, ulong from, ulong size, ulong least)
     {
-        byte* source = InTlb(s, from, Operands.Bits(op->Word, 13, 1) != 0, write: false);
-        byte* destination = InTlb(s, to, Operands.Bits(op->Word, 12, 1) != 0, write: true);
-        if (source == null || destination == null)
+        byte* source = Place(core, s, op, from, Operands.Bits(op->Word, 13, 1) != 0, write: false, ref size);
+        byte* destination = Place(core, s, op, to, Operands.Bits(op->Word, 12, 1) != 0, write: true, ref size);
+        if (source == null || destination == null || size < least)
         {
-            return false;
+            return 0;
         }
 
         Buffer.MemoryCopy(source, destination, size, size);
-        return true;
+        return size;
     }
 
-    // Copies a byte, and says where it is in host memory: null where that is no plain memory. Each side is looked for while the TLB has it,
-    // for both may have the same entry there. False after a fault.
-    private static bool CopyByte(VcpuCore core, CpuState* s, Op* op, ulong to, ulong from, out byte* destination, out byte* source)
+    // Copies the byte at an offset of two places, and says where those are in host memory, and how many bytes can be copied there: null
+    // where one is no plain memory. Each side is looked for while the TLB has it, for both may have the same entry there. False after a
+    // fault.
+    private static bool CopyByte(
+        VcpuCore core, CpuState* s, Op* op, ulong to, ulong from, ulong offset, ref ulong size, out byte* destination, out byte* source)
     {
         destination = source = null;
         bool unprivileged = Operands.Bits(op->Word, 13, 1) != 0;
         if (!(unprivileged
-            ? MemoryAccess.LoadUnprivileged(core, s, op, from, out byte value)
-            : MemoryAccess.Load(core, s, op, from, out value)))
+            ? MemoryAccess.LoadUnprivileged(core, s, op, from + offset, out byte value)
+            : MemoryAccess.Load(core, s, op, from + offset, out value)))
         {
             return false;
         }
 
-        source = InTlb(s, from, unprivileged, write: false);
+        source = Place(core, s, op, from, unprivileged, write: false, ref size);
         unprivileged = Operands.Bits(op->Word, 12, 1) != 0;
-        if (!Store(core, s, op, to, unprivileged, value))
+        if (!Store(core, s, op, to + offset, unprivileged, value))
         {
             return false;
         }
 
-        destination = InTlb(s, to, unprivileged, write: true);
+        destination = Place(core, s, op, to, unprivileged, write: true, ref size);
         return true;
     }
 
@@ -315,10 +324,23 @@ internal static unsafe class MemoryOperations
         ? MemoryAccess.StoreUnprivileged(core, s, op, to, value)
         : MemoryAccess.Store(core, s, op, to, value);
 
-    // Where an address is in host memory; null where the TLB does not know its page as plain memory with that right.
-    private static byte* InTlb(CpuState* s, ulong va, bool unprivileged, bool write)
+    // Where an address is in host memory; null where the TLB does not know its page as memory with that right. Where tags are checked, the
+    // size becomes that of the bytes whose tag is right, and there is no place where the first is wrong.
+    private static byte* Place(VcpuCore core, CpuState* s, Op* op, ulong va, bool unprivileged, bool write, ref ulong size)
     {
         TlbEntry* entry = (unprivileged ? s->TlbUnprivileged : s->Tlb) + ((va >> GuestMemory.PageShift) & (TlbEntry.Count - 1));
-        return (write ? entry->WriteTag : entry->ReadTag) == (va & ~(Page - 1)) ? (byte*)(va + (nuint)entry->Addend) : null;
+        if ((write ? entry->WriteTag : entry->ReadTag) == (va & ~(Page - 1)))
+        {
+            return (byte*)(va + (nuint)entry->Addend);
+        }
+
+        AccessKind kind = unprivileged ? AccessKind.Unprivileged : AccessKind.Plain;
+        if (core.Data.Tagging == null || !core.Data.Tagging.TryFind(va, 1, kind, write, out byte* host))
+        {
+            return null;
+        }
+
+        size = core.Data.Tagging.Matching(op, va, size, host);
+        return size != 0 ? host : null;
     }
 }

@@ -71,8 +71,6 @@ internal static unsafe class SystemInstructionEmitters
                 return true;
             case 0xD53B_4200:
                 return ReadFlags(e, op);
-            case 0xD53B_0020:
-                return ReadConstant(e, op, IdentificationRegisters.CtrEl0);
             case 0xD53B_00E0:
                 return ReadConstant(e, op, IdentificationRegisters.DczidEl0);
             default:
