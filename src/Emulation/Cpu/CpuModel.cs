@@ -8,7 +8,7 @@ namespace Vmm.Emulation.Cpu;
 /// </summary>
 /// <param name="Name">The name on the command line.</param>
 /// <param name="Midr">The value of MIDR_EL1.</param>
-/// <param name="PhysicalAddressBits">40, 44 or 48.</param>
+/// <param name="PhysicalAddressBits">40, 44, 48 or 52.</param>
 /// <param name="Caches">The caches, ordered by level.</param>
 public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, Feature Features, IReadOnlyList<CpuCache> Caches)
 {
@@ -67,8 +67,8 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
             Ctr = WithTagLines, WideCacheIds = true,
         },
         new("neoverse-v1", 0x411F_D402, 48, V1 | Pmu81, CpuCache.NeoverseN1) { PmuId = 0x4121, WideCacheIds = true },
-        new("max", 0x000F_0510, 48, Max | AllPmu, CpuCache.NeoverseN1) { PmuId = 0x4101 },
-        new("host", 0x000F_0510, 48, Max | AllPmu, CpuCache.NeoverseN1) { PmuId = 0x4101 },
+        new("max", 0x000F_0510, 52, Max | AllPmu, CpuCache.NeoverseN1) { PmuId = 0x4101, HasLpa2 = true },
+        new("host", 0x000F_0510, 52, Max | AllPmu, CpuCache.NeoverseN1) { PmuId = 0x4101, HasLpa2 = true },
     ];
 
     /// <summary>PMCR_EL0.IMP and IDCODE, bits 31:16 of the register: who made the performance monitors, and which they are.</summary>
@@ -79,6 +79,12 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
 
     /// <summary>REVIDR_EL1.</summary>
     public uint Revision { get; private init; }
+
+    /// <summary>FEAT_LVA and FEAT_LPA: virtual and physical addresses of 52 bits, with granules of 64 KiB.</summary>
+    public bool IsLarge => PhysicalAddressBits == 52;
+
+    /// <summary>FEAT_LPA2: the same with the other granules (<c>lpa2=</c>).</summary>
+    public bool HasLpa2 { get; init; }
 
     /// <summary>FEAT_CCIDX: the wide form of CCSIDR_EL1.</summary>
     public bool WideCacheIds { get; private init; }

@@ -7,6 +7,7 @@ public static class CpuProperties
 {
     private const string Pmu = "pmu";
     private const string Pauth = "pauth";
+    private const string Lpa2 = "lpa2";
 
     // Pointer authentication: a property for each algorithm.
     private static readonly (string Name, Feature Feature)[] s_algorithms =
@@ -43,6 +44,10 @@ public static class CpuProperties
             if (name == Pmu)
             {
                 model = model.WithPmuOf(value ? whole : null);
+            }
+            else if (name == Lpa2)
+            {
+                model = model with { HasLpa2 = value && whole.HasLpa2 };
             }
             else if (name == Pauth)
             {

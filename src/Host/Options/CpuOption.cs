@@ -16,6 +16,9 @@ public static class CpuOption
     /// <summary>The end of the name of a CPU model as a device: <c>cortex-a57-arm-cpu</c>.</summary>
     public const string DeviceSuffix = "-arm-cpu";
 
+    // That of a model that has it can be chosen.
+    private const string Lpa2 = "lpa2";
+
     // Properties that can be chosen: see CpuProperties.
     private static readonly string[] s_chosen = ["pmu", .. CpuProperties.PointerAuthentication];
 
@@ -25,7 +28,7 @@ public static class CpuOption
         ("aarch64", true, "CPUs execute A64"),
         ("sve", false, "CPUs have no SVE"),
         ("sme", false, "CPUs have no SME"),
-        ("lpa2", false, "CPUs have no LPA2"),
+        (Lpa2, false, "the CPU has no LPA2"),
         ("has_el2", false, "CPUs have no EL2"),
         ("has_el3", false, "CPUs have no EL3"),
         ("cfgend", false, "CPUs start little-endian"),
@@ -75,7 +78,7 @@ public static class CpuOption
         var chosen = new List<(string Name, bool Value)>();
         foreach ((string key, string? value) in pairs)
         {
-            if (s_chosen.Contains(key) && CpuModel.Find(model.Name) is { } whole)
+            if (CpuModel.Find(model.Name) is { } whole && (s_chosen.Contains(key) || (key == Lpa2 && whole.HasLpa2)))
             {
                 chosen.Add((key, KeyValues.Switch(key, value)));
                 RequirePointerAuthentication(whole, key, chosen[^1].Value);

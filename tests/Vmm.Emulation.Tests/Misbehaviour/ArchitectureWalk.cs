@@ -14,9 +14,10 @@ internal enum Want
 
 /// <summary>
 /// Stage 1 translation as the pseudocode of the Arm ARM has it (DDI 0487, J1.1.5: AArch64.S1Translate, AArch64.S1Walk,
-/// AArch64.S1DirectBasePermissions), for a CPU with 16 KiB granules, PAN, E0PD and FEAT_TTST and without the extensions that widen
-/// addresses: what tests hold the MMU against. Where the manual leaves a choice, the one of this machine: a TxSZ outside 16 … 48 (47 with
-/// 64 KiB) counts as the nearer of the two, a reserved TGx as 4 KiB.
+/// AArch64.S1DirectBasePermissions), for a CPU with 16 KiB granules, PAN, E0PD, FEAT_TTST, and, where physical addresses have 52 bits,
+/// FEAT_LPA, FEAT_LVA and FEAT_LPA2: what tests hold the MMU against. Where the manual leaves a choice, the one of this machine: a TxSZ
+/// above 48 (47 with 64 KiB) counts as that, one below the least as a fault where addresses are large, and else as 16; a reserved TGx as
+/// 4 KiB.
 /// </summary>
 internal static class ArchitectureWalk
 {
@@ -27,6 +28,9 @@ internal static class ArchitectureWalk
     public const int Permission = 0x0C;
     public const int ExternalAbort = 0x10;
     public const int ExternalAbortOnWalk = 0x14;
+    public const int ExternalAbortOnRoot = 0x13;
+    public const int AddressSizeAtRoot = 0x29;
+    public const int TranslationAtRoot = 0x2B;
 
     /// <summary>AArch64.BranchAddr: the address that a branch to <paramref name="target"/> puts into the PC.</summary>
     public static ulong BranchAddress(in Regime regime, ulong target)
@@ -55,12 +59,16 @@ internal static class ArchitectureWalk
             (false, 2) or (true, 1) => 14,
             _ => 12,
         };
-        int inputSize = 64 - Math.Min(Math.Max((int)(upper ? Slice(tcr, 21, 16) : Slice(tcr, 5, 0)), 16), granule == 16 ? 47 : 48);
+        bool isLarge = regime.PhysicalBits == 52;
+        bool ds = isLarge && Bit(tcr, 59) && granule != 16;
+        int least = isLarge && (ds || granule == 16) ? 12 : 16;
+        int field = (int)(upper ? Slice(tcr, 21, 16) : Slice(tcr, 5, 0));
+        int inputSize = 64 - Math.Min(Math.Max(field, least), granule == 16 ? 47 : 48);
         ulong outside = Slice(va, top, inputSize);
         bool inRange = outside == (upper ? Slice(ulong.MaxValue, top, inputSize) : 0);
         bool walkDisabled = Bit(tcr, upper ? 23 : 7);
         bool el0Denied = level == 0 && Bit(tcr, upper ? 56 : 55);
-        if (!inRange || walkDisabled || el0Denied)
+        if (!inRange || walkDisabled || el0Denied || (isLarge && field < least))
         {
             return Translation;
         }
@@ -71,13 +79,20 @@ internal static class ArchitectureWalk
 
         // A table begins at a multiple of its size, and of 64 bytes (D8.2.9).
         int tableBits = Math.Max(inputSize - ((lowerLevels * stride) + granule) + 3, 6);
-        ulong table = Slice(upper ? regime.Ttbr1 : regime.Ttbr0, 47, tableBits) << tableBits;
+        ulong ttbr = upper ? regime.Ttbr1 : regime.Ttbr0;
+        ulong table = Slice(ttbr, 47, tableBits) << tableBits;
         int outputSize = Math.Min(regime.PhysicalBits,
             Slice(tcr, 34, 32) switch { 0 => 32, 1 => 36, 2 => 40, 3 => 42, 4 => 44, 5 => 48, _ => 52 });
+        outputSize = ds || granule == 16 ? outputSize : Math.Min(outputSize, 48);
+        table |= outputSize == 52 ? Slice(ttbr, 5, 2) << 48 : 0;
         if (table >> outputSize != 0)
         {
             return AddressSize;
         }
+
+        // The bits of an address that a descriptor has, from a bit on.
+        ulong Address(ulong descriptor, int from) => (Slice(descriptor, ds ? 49 : 47, from) << from)
+            | (outputSize < 52 ? 0 : ds ? Slice(descriptor, 9, 8) << 50 : Slice(descriptor, 15, 12) << 48);
 
         bool noEl0 = false;
         bool readOnly = false;
@@ -89,22 +104,23 @@ internal static class ArchitectureWalk
             int lsb = ((3 - at) * stride) + granule;
             if (read(table | (Slice(va, msb, lsb) << 3)) is not ulong descriptor)
             {
-                return ExternalAbortOnWalk | at;
+                return at < 0 ? ExternalAbortOnRoot : ExternalAbortOnWalk | at;
             }
 
-            bool leaf = at == 3 ? Slice(descriptor, 1, 0) == 3 : Slice(descriptor, 1, 0) == 1 && (at == 2 || (at == 1 && granule == 12));
+            bool leaf = at == 3 ? Slice(descriptor, 1, 0) == 3 : Slice(descriptor, 1, 0) == 1
+                && (at == 2 || (at == 1 && (granule == 12 || (granule == 14 ? ds : isLarge))) || (at == 0 && granule == 12 && ds));
             bool isTable = at < 3 && Slice(descriptor, 1, 0) == 3;
             if (!leaf && !isTable)
             {
-                return Translation | at;
+                return at < 0 ? TranslationAtRoot : Translation | at;
             }
 
             if (isTable)
             {
-                table = Slice(descriptor, 47, granule) << granule;
+                table = Address(descriptor, granule);
                 if (table >> outputSize != 0)
                 {
-                    return AddressSize | at;
+                    return at < 0 ? AddressSizeAtRoot : AddressSize | at;
                 }
 
                 noEl0 |= Bit(descriptor, 61);
@@ -116,7 +132,7 @@ internal static class ArchitectureWalk
                 continue;
             }
 
-            ulong output = Slice(descriptor, 47, lsb) << lsb;
+            ulong output = Address(descriptor, lsb);
             if (output >> outputSize != 0)
             {
                 return AddressSize | at;

@@ -82,6 +82,11 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
 
         Assert.Contains("done", _counts.Keys);
         Assert.Contains("status 0x10", _counts.Keys);
+
+        // Of level -1.
+        Assert.Contains($"status 0x{ArchitectureWalk.TranslationAtRoot:x}", _counts.Keys);
+        Assert.Contains($"status 0x{ArchitectureWalk.AddressSizeAtRoot:x}", _counts.Keys);
+        Assert.Contains($"status 0x{ArchitectureWalk.ExternalAbortOnRoot:x}", _counts.Keys);
     }
 
     // Descriptors that point at each other and themselves, at data, devices and nothing.
@@ -118,17 +123,18 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
     {
         _machine.Write(HostileMachine.Code, Words);
         *(ulong*)_machine.Host(Good) = (Good + 0x1000) | 3;
-        ((ulong*)_machine.Host(Good + 0x1000))[1] = HostileMachine.Ram | (1 << 10) | (3 << 8) | (1 << 7) | (1 << 6) | 1;
+        ((ulong*)_machine.Host(Good + 0x1000))[1] = HostileMachine.Ram | (1 << 10) | (1 << 7) | (1 << 6) | 1;
     }
 
-    // Any TxSZ, granule, output size, EPD, TBI, E0PD for the garbage half; 48 bits of 4 KiB pages for the other.
+    // Any TxSZ, granule, output size, DS, EPD, TBI, E0PD for the garbage half; 48 bits of 4 KiB pages for the other.
     private Regime MakeRegime(bool upperIsGarbage)
     {
         ulong any = Any();
-        ulong size = _random.Next(4) == 0 ? any & 63 : 16 + (ulong)_random.Next(24);
+        ulong size = _random.Next(4) == 0 ? any & 63 : 12 + (ulong)_random.Next(28);
         ulong granule = (any >> 8) & 3;
         ulong flags = _random.Next(4) == 0 ? 1ul : 0;
         ulong ips = _random.Next(3) == 0 ? (any >> 16) & 7 : 5;
+        ulong ds = _random.Next(3) == 0 ? 1ul << 59 : 0;
         ulong tcr = upperIsGarbage
             ? (size << 16) | (granule << 30) | (flags << 23) | ((any >> 20 & 1) << 38) | ((any >> 21 & any >> 22 & 1) << 56) | 16
             : size | (granule << 14) | (flags << 7) | ((any >> 20 & 1) << 37) | ((any >> 21 & any >> 22 & 1) << 55)
@@ -142,8 +148,8 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
         };
         ulong sctlr = Sctlr.Reset | Sctlr.M | (1ul << 26);
         return upperIsGarbage
-            ? new Regime(sctlr, tcr | (ips << 32), Good, table, 48)
-            : new Regime(sctlr, tcr | (ips << 32), table, Good, 48);
+            ? new Regime(sctlr, tcr | (ips << 32) | ds, Good, table, 52)
+            : new Regime(sctlr, tcr | (ips << 32) | ds, table, Good, 52);
     }
 
     private void Try(in Regime regime, bool upperIsGarbage)
@@ -172,7 +178,7 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
         int status = Expect(regime, access, ref va, pan, out ulong address);
         Assert.Equal(VcpuExit.BudgetSpent, _machine.Core.Run(1));
         bool translates = access.Name.StartsWith("AT", StringComparison.Ordinal);
-        if (translates && (status & ~3) != ArchitectureWalk.ExternalAbortOnWalk)
+        if (translates && (status & ~3) != ArchitectureWalk.ExternalAbortOnWalk && status != ArchitectureWalk.ExternalAbortOnRoot)
         {
             ulong par = _machine.State->ParEl1;
             Assert.True(_machine.State->Pc == pc + 4,
@@ -180,7 +186,7 @@ public sealed unsafe class BadTableTests(ITestOutputHelper output) : IDisposable
                 + $"ELR {_machine.State->ElrEl1:x} FAR {_machine.State->FarEl1:x}");
             Assert.True(
                 status == ArchitectureWalk.NoFault
-                    ? (par & 1) == 0 && (par & 0x0000_FFFF_FFFF_F000) == (address & 0x0000_FFFF_FFFF_F000)
+                    ? (par & 1) == 0 && (par & 0x000F_FFFF_FFFF_F000) == (address & 0x000F_FFFF_FFFF_F000)
                     : (par & 0xFFF) == (((ulong)status << 1) | (1ul << 11) | 1),
                 $"{what}: PAR_EL1 {par:x}, wanted status {status:x} address {address:x}");
             Count(status);

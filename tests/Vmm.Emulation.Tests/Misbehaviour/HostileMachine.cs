@@ -135,7 +135,7 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
     }
 
     /// <summary>The regime of no translation, or of tables with everything else at its reset value.</summary>
-    public static Regime Untranslated(ulong tcr = 0) => new(Sctlr.Reset, tcr, 0, 0, 48);
+    public static Regime Untranslated(ulong tcr = 0) => new(Sctlr.Reset, tcr, 0, 0, 52);
 
     /// <summary>Fails unless CPU 0 has just taken this synchronous exception to EL1.</summary>
     public void AssertTook(uint exceptionClass, uint syndrome, ulong elr, ulong? far, uint spsr, string what)

@@ -44,7 +44,7 @@ internal sealed class EngineMachine(Accelerator accelerator, bool arrives = fals
                 this);
         }
 
-        // A name, and the algorithm of pointer authentication as QEMU names it, or that RAM has tags, which QEMU asks the machine.
+        // A name, and the algorithm of pointer authentication as QEMU names it, or no LPA2, or tags in RAM, which QEMU asks the machine.
         private static CpuModel ModelOf(string text)
         {
             string[] parts = text.Split(',');
@@ -53,6 +53,7 @@ internal sealed class EngineMachine(Accelerator accelerator, bool arrives = fals
             {
                 "pauth-qarma3=on" => model.WithPointerAuthentication(Feature.PauthQarma3),
                 "pauth-qarma5=on" => model.WithPointerAuthentication(Feature.PauthQarma5),
+                "lpa2=off" => model with { HasLpa2 = false },
                 "mte=on" => model.WithMemoryTags(),
                 _ => model,
             };

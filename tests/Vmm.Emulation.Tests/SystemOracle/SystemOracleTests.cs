@@ -37,6 +37,8 @@ public sealed class SystemOracleTests
     [InlineData("pmu", "neoverse-n1", 1)]
     [InlineData("pmu", "max", 1)]
     [InlineData("mmu_max", "max", 1)]
+    [InlineData("mmu_52", "max", 1)]
+    [InlineData("mmu_52", "max,lpa2=off", 1)]
     [InlineData("bti", "max", 1)]
     [InlineData("mops", "max", 1)]
     [InlineData("pauth", "max,pauth-qarma3=on", 1)]

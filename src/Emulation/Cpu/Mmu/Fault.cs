@@ -5,6 +5,11 @@ namespace Vmm.Emulation.Cpu.Mmu;
 /// <summary>Fault status codes of ESR_ELx.DFSC/IFSC and PAR_EL1.FST (Arm ARM D24.2.40); add the level, 0–3, where there is one.</summary>
 internal static class FaultStatus
 {
+    // Of level -1, the root of tables for 52 bits of address (FEAT_LPA2).
+    private const int ExternalAbortOnRootWalk = 0b010011;
+    private const int AddressSizeAtRoot = 0b101001;
+    private const int TranslationAtRoot = 0b101011;
+
     public const int AddressSize = 0b000000;
     public const int Translation = 0b000100;
     public const int AccessFlag = 0b001000;
@@ -14,6 +19,17 @@ internal static class FaultStatus
     public const int TagCheck = 0b010001;
     public const int Alignment = 0b100001;
     public const int Debug = 0b100010;
+
+    /// <summary>A translation, address size or external abort fault at a level from -1 to 3.</summary>
+    public static int At(int kind, int level) => level >= 0 ? kind | level : kind switch
+    {
+        AddressSize => AddressSizeAtRoot,
+        Translation => TranslationAtRoot,
+        _ => ExternalAbortOnRootWalk,
+    };
+
+    /// <summary>Whether a fault is an external abort of the walk.</summary>
+    public static bool IsAbortOfWalk(int status) => (status & ~3) == ExternalAbortOnWalk || status == ExternalAbortOnRootWalk;
 
     /// <summary>No fault of the guest: a page has not arrived (<see cref="MissingPages"/>), and the access is to be repeated.</summary>
     public const int PageMissing = 0b1_0000_0000;

@@ -7,8 +7,8 @@ namespace Vmm.Emulation.Cpu.Mmu;
 /// </summary>
 internal sealed class PageSizes
 {
-    // One stage-1 regime has three sizes for each of two granules (Arm ARM D8.2).
-    private const int MaxSizes = 6;
+    // One stage-1 regime has at most four sizes for each of two granules (Arm ARM D8.2).
+    private const int MaxSizes = 8;
     private const int PlaceBits = 10;
     private const int Places = 1 << PlaceBits;
 

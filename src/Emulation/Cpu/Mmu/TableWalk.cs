@@ -3,13 +3,17 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu.Mmu;
 
-/// <summary>Stage 1 translation of the EL1&amp;0 regime (Arm ARM D8): 4, 16 and 64 KiB granules, 48-bit addresses.</summary>
+/// <summary>Stage 1 translation of the EL1&amp;0 regime (Arm ARM D8): 4, 16 and 64 KiB granules, addresses of 48
+/// bits, and of 52 with FEAT_LVA, FEAT_LPA and FEAT_LPA2.</summary>
 internal static unsafe class TableWalk
 {
     // Tables of fewer entries are aligned as this many bytes.
     private const ulong SmallestTable = 64;
 
     private const ulong DescriptorAddressMask = 0x0000_FFFF_FFFF_F000;
+
+    // With TCR_EL1.DS: two more bits of the address, and the highest two in 9:8.
+    private const ulong LargeDescriptorAddressMask = 0x0003_FFFF_FFFF_F000;
 
     // Fields of a page or block descriptor (Arm ARM D8.3).
     private const ulong ReadOnly = 1ul << 7;
@@ -42,13 +46,14 @@ internal static unsafe class TableWalk
 
         // The region of the address, and whether the tables of that region may be walked.
         int granule = GranuleBits(mmu.Model, tcr, upper);
-        int tsz = Math.Clamp((int)(tcr >> (upper ? 16 : 0)) & 0x3F, 16, LargestTsz(mmu.Model, granule));
-        int inputSize = 64 - tsz;
+        bool large = HasLargeDescriptors(mmu.Model, tcr, granule);
+        int inputSize = InputBits(mmu.Model, tcr, upper);
         ulong high = topByteIgnored ? (ulong)((long)(va << 8) >> 8) : va;
         ulong expected = upper ? ulong.MaxValue << inputSize : 0;
         bool walkDisabled = ((tcr >> (upper ? 23 : 7)) & 1) != 0;
         bool el0Disabled = view.ExceptionLevel == 0 && ((tcr >> (upper ? 56 : 55)) & 1) != 0 && mmu.Model.Has(Decoding.Feature.E0pd);
-        if ((high & (ulong.MaxValue << inputSize)) != expected || walkDisabled || el0Disabled)
+        bool tooWide = SizeField(tcr, upper) < 64 - inputSize && mmu.Model.IsLarge;
+        if ((high & (ulong.MaxValue << inputSize)) != expected || walkDisabled || el0Disabled || tooWide)
         {
             status = FaultStatus.Translation;
             return false;
@@ -57,8 +62,10 @@ internal static unsafe class TableWalk
         int stride = granule - 3;
         int level = 4 - ((inputSize - granule + stride - 1) / stride);
         int outputSize = Math.Min(mmu.Model.PhysicalAddressBits, IntermediateSize((int)(tcr >> 32) & 7));
-
-        ulong ttbr = (upper ? s->Ttbr1El1 : s->Ttbr0El1) & 0x0000_FFFF_FFFF_FFFE;
+        outputSize = large || granule == 16 ? outputSize : Math.Min(outputSize, 48);
+        bool extended = outputSize > 48;
+        ulong register = upper ? s->Ttbr1El1 : s->Ttbr0El1;
+        ulong ttbr = (register & 0x0000_FFFF_FFFF_FFFE) | (extended ? ((register >> 2) & 15) << 48 : 0);
         int indexBits = inputSize - granule - ((3 - level) * stride);
         ulong table = ttbr & ~Math.Max((8ul << indexBits) - 1, SmallestTable - 1);
         if (table >> outputSize != 0)
@@ -79,7 +86,7 @@ internal static unsafe class TableWalk
             ulong address = table + (index * 8);
             if (mmu.Bus.FindMemory(address) is not { } memory)
             {
-                status = FaultStatus.ExternalAbortOnWalk | level;
+                status = FaultStatus.At(FaultStatus.ExternalAbortOnWalk, level);
                 return false;
             }
 
@@ -100,19 +107,21 @@ internal static unsafe class TableWalk
             {
                 3 => (descriptor & 2) != 0,
                 2 => true,
-                1 => granule == 12,
+                1 => granule == 12 || (granule == 14 ? large : mmu.Model.PhysicalAddressBits == 52),
+                0 => granule == 12 && large,
                 _ => false,
             };
             if ((descriptor & 1) == 0 || (!isTable && !blockAllowed) || (level < 3 && !isTable && (descriptor & 2) != 0))
             {
-                status = FaultStatus.Translation | level;
+                status = FaultStatus.At(FaultStatus.Translation, level);
                 return false;
             }
 
-            ulong output = descriptor & DescriptorAddressMask & ~((1ul << granule) - 1);
+            ulong output = descriptor & (large ? LargeDescriptorAddressMask : DescriptorAddressMask) & ~((1ul << granule) - 1);
+            output |= !extended ? 0 : large ? ((descriptor >> 8) & 3) << 50 : ((descriptor >> 12) & 15) << 48;
             if (output >> outputSize != 0)
             {
-                status = FaultStatus.AddressSize | level;
+                status = FaultStatus.At(FaultStatus.AddressSize, level);
                 return false;
             }
 
@@ -142,7 +151,7 @@ internal static unsafe class TableWalk
             result.Global = ((descriptor >> 11) & 1) == 0;
             result.Guarded = ((descriptor >> 50) & 1) != 0 && mmu.Model.Has(Decoding.Feature.Bti);
             result.Attributes = (byte)(s->MairEl1 >> (int)(((descriptor >> 2) & 7) * 8));
-            result.Shareability = (byte)((descriptor >> 8) & 3);
+            result.Shareability = (byte)((large ? tcr >> (upper ? 28 : 12) : descriptor >> 8) & 3);
 
             bool el0Access = ((descriptor >> 6) & 1) != 0 && !tableNoEl0;
 
@@ -210,8 +219,22 @@ internal static unsafe class TableWalk
         return Interlocked.CompareExchange(ref *(ulong*)(memory.Host + (address - memory.Start.Value)), updated, old) == old;
     }
 
-    /// <summary>The largest TCR_EL1.TxSZ of a granule, given by its bits.</summary>
-    public static int LargestTsz(CpuModel model, int granule) => !model.Has(Decoding.Feature.Ttst) ? 39 : granule == 16 ? 47 : 48;
+    /// <summary>
+    /// The bits of virtual addresses of a half of the address space: 64 less TCR_EL1.TxSZ, or the nearest number that the granule allows.
+    /// </summary>
+    public static int InputBits(CpuModel model, ulong tcr, bool upper)
+    {
+        int granule = GranuleBits(model, tcr, upper);
+        int smallest = HasLargeDescriptors(model, tcr, granule) || (granule == 16 && model.IsLarge) ? 12 : 16;
+        int largest = !model.Has(Decoding.Feature.Ttst) ? 39 : granule == 16 ? 47 : 48;
+        return 64 - Math.Clamp(SizeField(tcr, upper), smallest, largest);
+    }
+
+    private static int SizeField(ulong tcr, bool upper) => (int)(tcr >> (upper ? 16 : 0)) & 0x3F;
+
+    // TCR_EL1.DS, for granules of 4 and 16 KiB (FEAT_LPA2).
+    private static bool HasLargeDescriptors(CpuModel model, ulong tcr, int granule) =>
+        ((tcr >> 59) & 1) != 0 && granule != 16 && model.HasLpa2;
 
     // MMU off: addresses pass unchanged, data is Device-nGnRnE, instructions Normal (Arm ARM D8.2.8).
     private static bool TranslateFlat(VcpuMmu mmu, ulong va, AccessType access, bool topByteIgnored, ref Translation result, out int status)
@@ -255,6 +278,7 @@ internal static unsafe class TableWalk
         2 => 40,
         3 => 42,
         4 => 44,
-        _ => 48,
+        5 => 48,
+        _ => 52,
     };
 }

@@ -34,9 +34,7 @@ internal static unsafe class PointerCode
         CpuState* s = core.State;
         for (int range = 0; range < 2; range++)
         {
-            int largest = TableWalk.LargestTsz(core.Model, TableWalk.GranuleBits(core.Model, s->TcrEl1, range != 0));
-            int size = Math.Clamp((int)(s->TcrEl1 >> (16 * range)) & 0x3F, 16, largest);
-            ulong unused = (ulong.MaxValue << (64 - size)) & ~RangeBit;
+            ulong unused = (ulong.MaxValue << TableWalk.InputBits(core.Model, s->TcrEl1, range != 0)) & ~RangeBit;
             s->PointerMasks[LowerMask(PointerKey.DataA) - range] = IgnoresTop(s, range, data: true) ? unused & ~TopByte : unused;
             s->PointerMasks[LowerMask(PointerKey.InstructionA) - range] = IgnoresTop(s, range, data: false) ? unused & ~TopByte : unused;
         }

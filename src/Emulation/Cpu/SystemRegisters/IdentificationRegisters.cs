@@ -141,7 +141,9 @@ internal static unsafe class IdentificationRegisters
 
         // The system registers of the GIC, which may be missing as the timer may; the size of physical addresses.
         value |= register == Pfr0 && core.Gic != null ? 1ul << 24 : 0;
-        value |= register == Mmfr0 ? core.Model.PhysicalAddressBits switch { 40 => 2ul, 44 => 4ul, _ => 5ul } : 0;
+        value |= register == Mmfr0 ? core.Model.PhysicalAddressBits switch { 40 => 2ul, 44 => 4ul, 48 => 5ul, _ => 6ul } : 0;
+        value = register == Mmfr0 && core.Model.HasLpa2 ? (value & ~(15ul << 20)) | (2ul << 20) | (1ul << 28) : value;
+        value |= register == Mmfr2 && core.Model.IsLarge ? 1ul << 16 : 0;
         value |= register == Mmfr2 && core.Model.WideCacheIds ? 1ul << 20 : 0;
         return value;
     }

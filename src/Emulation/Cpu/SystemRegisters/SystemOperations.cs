@@ -164,11 +164,11 @@ internal static unsafe class SystemOperations
         {
             // Memory that is not cacheable is outer shareable, whatever the descriptor says.
             int shareability = t.IsDevice || t.Attributes == NonCacheable ? OuterShareable : t.Shareability;
-            s->ParEl1 = (t.Address & 0x0000_FFFF_FFFF_F000) | ((ulong)t.Attributes << 56) | (1ul << 11) | ((ulong)shareability << 7);
+            s->ParEl1 = (t.Address & 0x000F_FFFF_FFFF_F000) | ((ulong)t.Attributes << 56) | (1ul << 11) | ((ulong)shareability << 7);
             return op + 1;
         }
 
-        if ((status & ~3) == FaultStatus.ExternalAbortOnWalk || status == FaultStatus.PageMissing)
+        if (FaultStatus.IsAbortOfWalk(status) || status == FaultStatus.PageMissing)
         {
             core.Data.Fault(op, va, status, type, AccessKind.CacheMaintenance);
             return core.Resume(op);
