@@ -15,6 +15,9 @@ public sealed class ShellTests
     [Theory]
     [InlineData("cortex-a72", 1, Accelerator.Interpreter)]
     [InlineData("cortex-a72", 1, Accelerator.Jit)]
+    [InlineData("cortex-a53", 1, Accelerator.Jit)]
+    [InlineData("cortex-a710", 1, Accelerator.Jit)]
+    [InlineData("neoverse-v1", 1, Accelerator.Jit)]
     [InlineData("max", 6, Accelerator.Interpreter)]
     [InlineData("max", 6, Accelerator.Jit)]
     public async Task Kernel_boots_to_a_shell(string cpu, int cpus, Accelerator accelerator)

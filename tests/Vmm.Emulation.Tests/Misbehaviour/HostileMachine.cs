@@ -2,6 +2,7 @@ using System.Text;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Boards.Virt;
 using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Psci;
 using Vmm.Emulation.Cpu.SystemRegisters;
 using Vmm.Emulation.Memory;
@@ -34,8 +35,9 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
         FirmwareConfig? firmware = null, Accelerator? accelerator = null)
     {
         possible = Math.Max(cpus, possible);
+        CpuModel cpu = CpuModel.Find(model)!;
         Machine = new VirtMachine(
-            new MachineConfig(CpuModel.Find(model)!, cpus, new CpuTopology(1, 1, possible, 1), RamSize,
+            new MachineConfig(cpu.Has(Feature.Mte) ? cpu.WithMemoryTags() : cpu, cpus, new CpuTopology(1, 1, possible, 1), RamSize,
                 boot ?? new BootConfig(default, null, ""))
             {
                 Firmware = firmware,
@@ -158,7 +160,7 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
     public static void AssertLegal(VcpuCore core, string what)
     {
         const uint Fields = Pstate.ModeMask | Pstate.DaifMask | Pstate.Btype | Pstate.Ssbs | Pstate.Il | Pstate.Ss | Pstate.Pan
-            | Pstate.Uao | Pstate.Dit;
+            | Pstate.Uao | Pstate.Dit | Pstate.Tco;
         CpuState* s = core.State;
         Assert.True((s->Pstate & Pstate.ModeMask) is Pstate.ModeEl0t or Pstate.ModeEl1t or Pstate.ModeEl1h,
             $"{what}: PSTATE {s->Pstate:x}");

@@ -20,7 +20,6 @@ public sealed class CpuModelOracleTests
         [("ID_AA64DFR0_EL1", 8)] = "performance monitors of their version",
         [("ID_AA64DFR0_EL1", 60)] = "HPMN0",
         [("ID_AA64DFR0_EL1", 36)] = "double lock",
-        [("ID_AA64ISAR0_EL1", 56)] = "TLBI of ranges and of the outer shareable domain",
         [("ID_AA64ISAR1_EL1", 40)] = "COSP",
         [("ID_AA64ISAR1_EL1", 44)] = "EBF16",
         [("ID_AA64ISAR1_EL1", 56)] = "FEAT_XS",

@@ -39,6 +39,7 @@ public sealed class SystemOracleTests
     [InlineData("mmu_max", "max", 1)]
     [InlineData("mmu_52", "max", 1)]
     [InlineData("mmu_52", "max,lpa2=off", 1)]
+    [InlineData("tlbi_range", "max", 1)]
     [InlineData("bti", "max", 1)]
     [InlineData("mops", "max", 1)]
     [InlineData("pauth", "max,pauth-qarma3=on", 1)]

@@ -85,8 +85,8 @@ static void walks(const struct tables *t, int granule, u64 more)
             write_sysreg(ttbr1_el1, root);
             tlbi_all();
             print("granule %d, %x, level %d, high %x:", (s64)granule, more, (s64)leaf, (u64)high);
-            at("", va + offset + 0x1000000);
-            at("start", va + offset);
+            at("", va + offset + (0x41000000 & ((1ul << size) - 1)));
+            at("start", va + offset + (0x40000000 & ((1ul << size) - 1)));
             print("\n");
         }
 }

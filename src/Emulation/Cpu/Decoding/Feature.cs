@@ -139,18 +139,21 @@ public enum Feature : ulong
     PauthImpdef = 1ul << 43,
 
     /// <summary>FEAT_DPB2: DC CVADP.</summary>
-    Dpb2 = 1ul << 56,
+    Dpb2 = 1ul << 54,
 
     /// <summary>
     /// FEAT_FPACCOMBINE: a wrong code of a pointer is an exception at once. Without it the pointer becomes one that faults.
     /// </summary>
-    Fpac = 1ul << 57,
+    Fpac = 1ul << 55,
+
+    /// <summary>FEAT_TLBIOS and FEAT_TLBIRANGE.</summary>
+    TlbiRange = 1ul << 56,
 
     /// <summary>FEAT_MTE2 and FEAT_MTE3: tags in memory, and checks of them.</summary>
-    Mte3 = 1ul << 59,
+    Mte3 = 1ul << 53,
 
     /// <summary>FEAT_MTE: instructions for tags. Memory has none.</summary>
-    Mte = 1ul << 60,
+    Mte = 1ul << 52,
 
     /// <summary>FEAT_PMUv3: performance monitors.</summary>
     Pmuv3 = 1ul << 61,

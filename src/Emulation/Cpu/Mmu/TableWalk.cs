@@ -117,7 +117,8 @@ internal static unsafe class TableWalk
                 return false;
             }
 
-            ulong output = descriptor & (large ? LargeDescriptorAddressMask : DescriptorAddressMask) & ~((1ul << granule) - 1);
+            ulong offsetMask = (1ul << (isTable ? granule : shift)) - 1;
+            ulong output = descriptor & (large ? LargeDescriptorAddressMask : DescriptorAddressMask) & ~offsetMask;
             output |= !extended ? 0 : large ? ((descriptor >> 8) & 3) << 50 : ((descriptor >> 12) & 15) << 48;
             if (output >> outputSize != 0)
             {
@@ -145,8 +146,7 @@ internal static unsafe class TableWalk
                 return false;
             }
 
-            ulong offsetMask = (1ul << shift) - 1;
-            result.Address = (output & ~offsetMask) | (va & offsetMask);
+            result.Address = output | (va & offsetMask);
             result.SizeBits = shift;
             result.Global = ((descriptor >> 11) & 1) == 0;
             result.Guarded = ((descriptor >> 50) & 1) != 0 && mmu.Model.Has(Decoding.Feature.Bti);
@@ -232,9 +232,11 @@ internal static unsafe class TableWalk
 
     private static int SizeField(ulong tcr, bool upper) => (int)(tcr >> (upper ? 16 : 0)) & 0x3F;
 
-    // TCR_EL1.DS, for granules of 4 and 16 KiB (FEAT_LPA2).
-    private static bool HasLargeDescriptors(CpuModel model, ulong tcr, int granule) =>
-        ((tcr >> 59) & 1) != 0 && granule != 16 && model.HasLpa2;
+    /// <summary>TCR_EL1.DS (FEAT_LPA2).</summary>
+    public static bool HasLargeDescriptors(CpuModel model, ulong tcr) => ((tcr >> 59) & 1) != 0 && model.HasLpa2;
+
+    // It is for granules of 4 and 16 KiB alone.
+    private static bool HasLargeDescriptors(CpuModel model, ulong tcr, int granule) => granule != 16 && HasLargeDescriptors(model, tcr);
 
     // MMU off: addresses pass unchanged, data is Device-nGnRnE, instructions Normal (Arm ARM D8.2.8).
     private static bool TranslateFlat(VcpuMmu mmu, ulong va, AccessType access, bool topByteIgnored, ref Translation result, out int status)

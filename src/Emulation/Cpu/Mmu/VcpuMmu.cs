@@ -25,6 +25,9 @@ internal sealed unsafe class VcpuMmu(
     private const int Contexts = 8;
     private const int MaxRequests = 32;
 
+    // More pages are not looked for one by one.
+    private const int MaxPages = 512;
+
     private readonly CpuState* _state = state;
     private readonly TlbContext?[] _contexts = new TlbContext?[Contexts];
     private long _switches;
@@ -330,7 +333,7 @@ internal sealed unsafe class VcpuMmu(
     /// <summary>Forgets what a TLBI means.</summary>
     public void Invalidate(TlbRequest request)
     {
-        if (request.Scope == TlbScope.All)
+        if (request.Scope == TlbScope.All || request.Pages > MaxPages)
         {
             Flush();
             return;
@@ -347,7 +350,10 @@ internal sealed unsafe class VcpuMmu(
             bool sameAsid = AsidOf(context) == asid;
             if (request.Scope != TlbScope.Asid)
             {
-                context.Invalidate(request.Va, globalOnly: request.Scope == TlbScope.Address && !sameAsid);
+                for (int page = 0; page < request.Pages; page++)
+                {
+                    context.Invalidate(request.AddressOf(page), globalOnly: request.Scope == TlbScope.Address && !sameAsid);
+                }
             }
             else if (sameAsid)
             {
@@ -358,7 +364,10 @@ internal sealed unsafe class VcpuMmu(
         ForgetBases();
         if (request.Scope != TlbScope.Asid)
         {
-            _jumpsEl1?.Invalidate(request.Va);
+            for (int page = 0; page < request.Pages; page++)
+            {
+                _jumpsEl1?.Invalidate(request.AddressOf(page));
+            }
         }
         else if (_jumpsEl1 is { AnyLocal: true })
         {

@@ -47,7 +47,7 @@ internal static unsafe class IdentificationRegisters
         (Isar0, 4, 1, Feature.Aes), (Isar0, 4, 2, Feature.Pmull), (Isar0, 8, 1, Feature.Sha1), (Isar0, 12, 1, Feature.Sha256),
         (Isar0, 12, 2, Feature.Sha512), (Isar0, 16, 1, Feature.Crc32), (Isar0, 20, 2, Feature.Lse), (Isar0, 28, 1, Feature.Rdm),
         (Isar0, 32, 1, Feature.Sha3), (Isar0, 36, 1, Feature.Sm3), (Isar0, 40, 1, Feature.Sm4), (Isar0, 44, 1, Feature.DotProd),
-        (Isar0, 48, 1, Feature.Fhm), (Isar0, 52, 1, Feature.FlagM), (Isar0, 52, 2, Feature.FlagM2), (Isar0, 60, 1, Feature.Rng),
+        (Isar0, 48, 1, Feature.Fhm), (Isar0, 52, 1, Feature.FlagM), (Isar0, 52, 2, Feature.FlagM2), (Isar0, 56, 2, Feature.TlbiRange), (Isar0, 60, 1, Feature.Rng),
         (Isar1, 0, 1, Feature.Dpb), (Isar1, 0, 2, Feature.Dpb2), (Isar1, 4, 3, Feature.PauthQarma5),
         (Isar1, 4, 5, Feature.PauthQarma5 | Feature.Fpac), (Isar1, 8, 3, Feature.PauthImpdef),
         (Isar1, 8, 5, Feature.PauthImpdef | Feature.Fpac),

@@ -91,24 +91,45 @@ internal static unsafe class SystemOperations
         Row(0, 7, 9, 0, new("AT S1E1RP", (core, s, op, va) => Translate(core, s, op, va, AccessType.Read, 1, true), Feature: Feature.Pan));
         Row(0, 7, 9, 1, new("AT S1E1WP", (core, s, op, va) => Translate(core, s, op, va, AccessType.Write, 1, true), Feature: Feature.Pan));
 
-        foreach ((int crm, bool broadcast, string suffix) in new[] { (7, false, ""), (3, true, "IS") })
-        {
-            void Tlbi(int op2, string name, TlbScope scope) => Row(0, 8, crm, op2, new($"TLBI {name}{suffix}", (core, _, op, operand) =>
-            {
-                core.InvalidateTlb(TlbRequest.FromOperand(scope, operand), broadcast);
-                return op + 1;
-            }));
-
-            // There are no entries of table descriptors: the last level only (L) is the same.
-            Tlbi(0, "VMALLE1", TlbScope.All);
-            Tlbi(1, "VAE1", TlbScope.Address);
-            Tlbi(2, "ASIDE1", TlbScope.Asid);
-            Tlbi(3, "VAAE1", TlbScope.AddressAllAsids);
-            Tlbi(5, "VALE1", TlbScope.Address);
-            Tlbi(7, "VAALE1", TlbScope.AddressAllAsids);
-        }
-
+        AddTlbMaintenance(Row);
         return index;
+    }
+
+    private delegate void AddOperation(int op1, int crn, int crm, int op2, SystemOperation operation);
+
+    // TLBI: of this vCPU, and of the inner and the outer shareable domain, which are the same. There are no entries of table descriptors: the
+    // last level only (L) is the same.
+    private static void AddTlbMaintenance(AddOperation row)
+    {
+        (int Op2, string Name, TlbScope Scope)[] scopes =
+        [
+            (0, "VMALLE1", TlbScope.All), (1, "VAE1", TlbScope.Address), (2, "ASIDE1", TlbScope.Asid),
+            (3, "VAAE1", TlbScope.AddressAllAsids), (5, "VALE1", TlbScope.Address), (7, "VAALE1", TlbScope.AddressAllAsids),
+        ];
+        (int One, int Range, bool Broadcast, string Suffix)[] domains = [(7, 6, false, ""), (3, 2, true, "IS"), (1, 5, true, "OS")];
+        foreach ((int one, int range, bool broadcast, string suffix) in domains)
+        {
+            foreach ((int op2, string name, TlbScope scope) in scopes)
+            {
+                row(0, 8, one, op2, new($"TLBI {name}{suffix}", (core, _, op, operand) =>
+                {
+                    core.InvalidateTlb(TlbRequest.FromOperand(scope, operand), broadcast);
+                    return op + 1;
+                }, Feature: one == 1 ? Feature.TlbiRange : Feature.None));
+                if (scope is TlbScope.Address or TlbScope.AddressAllAsids)
+                {
+                    row(0, 8, range, op2, new($"TLBI R{name}{suffix}", (core, s, op, operand) =>
+                    {
+                        if (TlbRequest.FromRange(scope, operand, TableWalk.HasLargeDescriptors(core.Model, s->TcrEl1)) is { } request)
+                        {
+                            core.InvalidateTlb(request, broadcast);
+                        }
+
+                        return op + 1;
+                    }, Feature: Feature.TlbiRange));
+                }
+            }
+        }
     }
 
     private static Op* Nothing(VcpuCore core, CpuState* s, Op* op, ulong value) => op + 1;
