@@ -346,15 +346,15 @@ internal sealed unsafe class DataPath(VcpuCore core)
     /// Takes the faults of an instruction that loads or stores tags of memory. <paramref name="place"/> is the byte in host memory whose
     /// tag is meant; null where memory has none.
     /// </summary>
-    public bool TryReachTags(Op* op, ulong va, AccessType type, out byte* place)
+    public bool TryReachTags(Op* op, ulong va, AccessType type, out byte* place, AccessKind kind = AccessKind.Plain)
     {
-        if (Tagging != null && Tagging.TryFind(va, 1, AccessKind.Plain, type == AccessType.Write, out place))
+        if (Tagging != null && Tagging.TryFind(va, 1, kind, type == AccessType.Write, out place))
         {
             return true;
         }
 
         place = null;
-        if (!Access(op, va, 0, AccessKind.Plain, type, 1, out Translation t))
+        if (!Access(op, va, 0, kind, type, 1, out Translation t))
         {
             return false;
         }

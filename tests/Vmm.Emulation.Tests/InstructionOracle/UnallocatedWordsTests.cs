@@ -13,7 +13,6 @@ public sealed unsafe class UnallocatedWordsTests(ITestOutputHelper output)
         ("FEAT_NMI: MSR (immediate)", "1101010100 0 00 xxx 0100 xxxx xxx 11111"),
         ("FEAT_LOR: STLLR, LDLAR", "xx 001000 1 x 0 xxxxx 0 xxxxx xxxxx xxxxx"),
         ("FEAT_XS: DSB nXS", "1101010100 0 00 011 0011 xx10 001 11111"),
-        ("FEAT_MTE: SETGP, SETGM, SETGE", "00 011101 11 0 xxxxx xxxx 01 xxxxx xxxxx"),
 
         // Unallocated, and executed by QEMU 7.2 all the same.
         ("across-lanes FP16 with bit 22 set", "0x001110 x1 11000 0 11xx 10 xxxxx xxxxx"),

@@ -170,6 +170,20 @@ static void memory(void)
     tags("STZGM", TAGGED + 0x280, 16);
     asm volatile("stg %0, [%0]\n\tst2g %0, [%0, #32]" ::"r"(PTR(5, PLAIN)) : "memory");
     tags("memory without tags", PLAIN, 4);
+    if (has_tags)
+        for (int i = 0; i < 3; i++) {
+            u64 n = i == 2 ? 0x1020 : 0x60;
+            x = PTR(7 + i, TAGGED + 0xFC0 - (u64)i * 0x80);
+            asm volatile("setgp [%0]!, %1!, %2\n\tsetgm [%0]!, %1!, %2\n\tsetge [%0]!, %1!, %2" : "+r"(x), "+r"(n) : "r"(0x5Aul + i) : "memory", "cc");
+            print("SETG left at %x with %x, %x %x\n", x, n, (u64)tagged[0xFC0], (u64)tagged[0x101F]);
+            tags("SETG", TAGGED + 0xEA0, 32);
+        }
+    for (int i = 0; i < 4; i++) {
+        u64 at = TAGGED + (i & 1 ? 8 : 0), n = i & 2 ? 0x28 : 0x20;
+        trap_clear();
+        asm volatile("setgp [%0]!, %1!, xzr" : "+r"(at), "+r"(n)::"memory", "cc");
+        trap_report("SETGP");
+    }
     PROBE("STG misaligned", "stg %0, [%0]" ::"r"(TAGGED + 8) : "memory");
     PROBE("STZ2G misaligned", "stz2g %0, [%0]" ::"r"(TAGGED + 8) : "memory");
     PROBE("STGP misaligned", "stgp xzr, xzr, [%0]" ::"r"(TAGGED + 8) : "memory");

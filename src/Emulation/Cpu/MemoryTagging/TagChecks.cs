@@ -138,7 +138,7 @@ internal sealed unsafe class TagChecks(VcpuCore core, TagMemory tags)
         uint word = op->Word;
         bool isLiteral = (word & 0x3B00_0000) == 0x1800_0000;
         bool storesTags = (word & 0xFF20_0000) == 0xD920_0000 || (word & 0xFE40_0000) == 0x6800_0000
-            || (word & 0xFFFF_FFE0) == 0xD50B_7480;
+            || (word & 0xFFC0_0000) == 0x1DC0_0000 || (word & 0xFFFF_FFE0) == 0xD50B_7480;
         if (op->Rn != CpuState.Sp || isLiteral || storesTags)
         {
             return !isLiteral && !storesTags;

@@ -97,8 +97,8 @@ internal static unsafe class SystemOperations
 
     private delegate void AddOperation(int op1, int crn, int crm, int op2, SystemOperation operation);
 
-    // TLBI: of this vCPU, and of the inner and the outer shareable domain, which are the same. There are no entries of table descriptors: the
-    // last level only (L) is the same.
+    // TLBI: of this vCPU, and of the inner and the outer shareable domain, which are the same. There are no entries of table descriptors:
+    // the last level only (L) is the same.
     private static void AddTlbMaintenance(AddOperation row)
     {
         (int Op2, string Name, TlbScope Scope)[] scopes =

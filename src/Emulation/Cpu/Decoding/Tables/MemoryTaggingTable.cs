@@ -64,6 +64,12 @@ internal static unsafe class MemoryTaggingTable
             &TagInstructions.StoreBlock, Feature.Mte3),
         new("11 011001 11 1 000000000 00 nnnnn ttttt", "LDGM", Operation.TagMemory, Unknown, &Operands.TagBlock,
             &TagInstructions.LoadBlock, Feature.Mte3),
+        new("00 011 1 01 11 0 sssss 00 oo 01 nnnnn ddddd", "SETGP", Operation.SetTagged, Unknown, &MemoryOperations.Registers,
+            &MemoryOperations.Set, Feature.Mte3 | Feature.Mops),
+        new("00 011 1 01 11 0 sssss 01 oo 01 nnnnn ddddd", "SETGM", Operation.SetTagged, Unknown, &MemoryOperations.Registers,
+            &MemoryOperations.Set, Feature.Mte3 | Feature.Mops),
+        new("00 011 1 01 11 0 sssss 10 oo 01 nnnnn ddddd", "SETGE", Operation.SetTagged, Unknown, &MemoryOperations.Registers,
+            &MemoryOperations.Set, Feature.Mte3 | Feature.Mops),
         new("1101010100 0 00 011 0100 mmmm 100 11111", "MSR TCO (immediate)", Operation.MsrTcoImmediate, Unknown, &Operands.None,
             &TagInstructions.MsrOverride, Feature.Mte),
     ];

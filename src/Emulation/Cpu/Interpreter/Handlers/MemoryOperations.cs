@@ -1,5 +1,6 @@
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Exceptions;
+using Vmm.Emulation.Cpu.MemoryTagging;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Memory;
 
@@ -36,7 +37,7 @@ internal static unsafe class MemoryOperations
         op->Rm = (byte)Operands.Bits(op->Word, 16, 5);
     }
 
-    /// <summary>SETP, SETM, SETE.</summary>
+    /// <summary>SETP, SETM, SETE; and SETGP, SETGM, SETGE, which set tags of memory, too: that of the destination's address.</summary>
     public static Op* Set(VcpuCore core, CpuState* s, Op* op)
     {
         if (!IsAllowed(s, op))
@@ -45,6 +46,18 @@ internal static unsafe class MemoryOperations
         }
 
         var stage = (Stage)Operands.Bits(op->Word, 14, 2);
+        if (SetsTags(op))
+        {
+            // Whole granules alone.
+            ulong size = stage == Stage.Prologue ? s->X[op->Rn] : 0 - s->X[op->Rn];
+            ulong to = stage == Stage.Prologue ? s->X[op->Rd] : s->X[op->Rd] - size;
+            if (size != 0 && ((to | size) % TagMemory.Granule) != 0)
+            {
+                core.TakeDataAbort(op, to, FaultStatus.Alignment, AccessType.Write, AccessKind.Plain);
+                return core.Resume(op);
+            }
+        }
+
         return stage == Stage.Prologue ? BeginSet(core, s, op) : GoOnSetting(core, s, op, stage);
     }
 
@@ -66,6 +79,8 @@ internal static unsafe class MemoryOperations
         && op->Rd != op->Rn && op->Rd != op->Rm && op->Rn != op->Rm && op->Rd != CpuState.Zr && op->Rn != CpuState.Zr;
 
     private static bool IsMove(Op* op) => Operands.Bits(op->Word, 26, 1) != 0;
+
+    private static bool SetsTags(Op* op) => Operands.Bits(op->Word, 26, 1) != 0;
 
     private static bool IsSet(Op* op) => Operands.Bits(op->Word, 22, 2) == 3;
 
@@ -208,8 +223,24 @@ internal static unsafe class MemoryOperations
 
     private static ulong BeginOfPage(ulong va) => (va & (Page - 1)) + 1;
 
-    // Sets up to so many bytes, within a page. Returns how many; 0 after a fault.
+    // Sets up to so many bytes, within a page, and their tags. Returns how many; 0 after a fault.
     private static ulong SetSome(VcpuCore core, CpuState* s, Op* op, ulong to, ulong size)
+    {
+        ulong done = SetBytes(core, s, op, to, size);
+        AccessKind kind = Operands.Bits(op->Word, 12, 1) != 0 ? AccessKind.Unprivileged : AccessKind.Plain;
+        for (ulong at = to & ~(ulong)(TagMemory.Granule - 1); SetsTags(op) && at < to + done; at += TagMemory.Granule)
+        {
+            if (core.Data.TryReachTags(op, at, AccessType.Write, out byte* place, kind) && place != null && TagChecks.AreAccessible(s))
+            {
+                core.Data.Tagging!.Tags[place] = TagChecks.TagOf(to);
+            }
+        }
+
+        return done;
+    }
+
+    // Sets up to so many bytes, within a page. Returns how many; 0 after a fault.
+    private static ulong SetBytes(VcpuCore core, CpuState* s, Op* op, ulong to, ulong size)
     {
         bool unprivileged = Operands.Bits(op->Word, 12, 1) != 0;
         byte value = (byte)s->X[op->Rm];
@@ -226,7 +257,7 @@ internal static unsafe class MemoryOperations
         ulong rest = size - 1;
         bool done = Store(core, s, op, to, unprivileged, value);
         return !done ? 0 : rest != 0 && Place(core, s, op, to + 1, unprivileged, write: true, ref rest) != null
-            ? 1 + SetSome(core, s, op, to + 1, rest) : 1;
+            ? 1 + SetBytes(core, s, op, to + 1, rest) : 1;
     }
 
     // Copies up to so many bytes forward, within a page on both sides. Returns how many; 0 after a fault.
