@@ -170,7 +170,8 @@ public sealed class FleetNode : IAsyncDisposable
         _supervisor.Ask<NodeReport>(new GetNodeReport(), s_patience, stop);
 
     /// <summary>
-    /// Has what this node sees of its VMs told, each change at once: <see cref="VmReport"/>, and <see cref="VmScaled"/>.
+    /// Has what this node sees of its VMs told, each change at once: <see cref="VmReport"/>; and of records that are here
+    /// the ends of operations, <see cref="VmOperation"/>, and decisions of policies, <see cref="VmScaled"/>.
     /// </summary>
     /// <param name="happened">Takes them, in order; it does not wait.</param>
     /// <returns>What ends it when it is disposed.</returns>
@@ -252,6 +253,7 @@ public sealed class FleetNode : IAsyncDisposable
         protected override void PreStart()
         {
             Context.System.EventStream.Subscribe(Self, typeof(VmReport));
+            Context.System.EventStream.Subscribe(Self, typeof(VmOperation));
             Context.System.EventStream.Subscribe(Self, typeof(VmScaled));
         }
 

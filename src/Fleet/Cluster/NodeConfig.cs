@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Vmm.Fleet.Ledger;
 using Vmm.Fleet.Messages;
 using Vmm.Management.Text;
 
@@ -18,9 +19,10 @@ public sealed class NodeConfigException(string message) : Exception(message);
 /// <param name="Key">Its key: PEM.</param>
 /// <param name="Labels">What VMs may ask for: each is a key, <c>=</c> and a value.</param>
 /// <param name="Cluster">How it is one of several nodes; a node alone without.</param>
+/// <param name="Tariff">What CPU-hours cost, for invoices.</param>
 public sealed record NodeConfig(
     string Name, string Folder, string[]? Listen = null, string? Tokens = null, string? Certificate = null, string? Key = null,
-    string[]? Labels = null, ClusterConfig? Cluster = null)
+    string[]? Labels = null, ClusterConfig? Cluster = null, Tariff? Tariff = null)
 {
     private const string DefaultAddress = "http://127.0.0.1:7480";
 

@@ -43,7 +43,7 @@ public sealed record ScalingSpec(
     }
 
     /// <summary>The policy. The numbers are right ones: <see cref="FindProblem"/>.</summary>
-    internal ScalingPolicy ToPolicy() => new()
+    public ScalingPolicy ToPolicy() => new()
     {
         Minimum = Minimum, Maximum = Maximum, Target = Target, Spread = Spread, Step = Step, MostChanges = MostChanges,
         UpAfter = TimeSpan.FromSeconds(UpAfter), DownAfter = TimeSpan.FromSeconds(DownAfter),

@@ -394,6 +394,7 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
             }));
         }
 
+        Context.System.EventStream.Publish(_state.Find(operation.Id)!);
         Compare();
     }
 

@@ -1,11 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
-using System.Text.Json.Serialization.Metadata;
 using System.Threading.Channels;
-using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Mvc;
-using Microsoft.AspNetCore.Routing;
 using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
 
@@ -19,6 +15,9 @@ internal sealed class FleetApi(FleetNode node)
 
     private const string Vms = "/v1/vms";
     private const string Nodes = "/v1/nodes";
+    private const string Vm = Vms + "/{vm}";
+    private const string TextMedia = "text/plain";
+    private const string EventMedia = "text/event-stream";
     private const string Live = "/health/live";
     private const string Ready = "/health/ready";
     private const string IdempotencyKey = "Idempotency-Key";
@@ -32,54 +31,106 @@ internal sealed class FleetApi(FleetNode node)
     private static readonly TimeSpan s_alive = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
 
-    /// <summary>Whether an address is answered without a token.</summary>
-    public static bool IsPublic(PathString path) => path == Live || path == Ready;
+    private static readonly RestParameter s_key =
+        new(IdempotencyKey, "string", "the id of the request: one that is known is not carried out again");
 
-    /// <summary>What whoever asks has to be.</summary>
-    public static RestRole RoleFor(HttpRequest request) =>
-        HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method) ? RestRole.Viewer
-        : HttpMethods.IsPost(request.Method) && request.Path != Vms ? RestRole.Operator : RestRole.Admin;
+    private static readonly RestParameter s_match = new("If-Match", "string", "the ETag that the VM is to have");
 
-    public void Map(IEndpointRouteBuilder app)
+    /// <summary>The addresses.</summary>
+    public IEnumerable<RestEndpoint> Endpoints =>
+    [
+        new("GET", Live, null, "Whether the process runs", context => TellTextAsync(context, "ok")) { Media = [TextMedia] },
+        new("GET", Ready, null, "Whether the node is a member of its cluster", TellReadyAsync) { Media = [TextMedia] },
+        new("GET", Vms, RestRole.Viewer, "All VMs", ListAsync) { Result = typeof(VmRecord[]) },
+        new("POST", Vms, RestRole.Admin, "Make a VM, which is not started", CreateAsync)
+        {
+            Body = typeof(NewVm), Result = typeof(VmRecord), Status = StatusCodes.Status201Created, Headers = [s_key],
+        },
+        new("GET", Vm, RestRole.Viewer, "A VM", context => TellAsync(context, context.Value("vm")))
+        {
+            Result = typeof(VmRecord), Headers = [new("If-None-Match", "string", "the ETag that is known: 304 while it holds")],
+        },
+        new("DELETE", Vm, RestRole.Admin, "Stop a VM and remove all of it", context => DoAsync(context, new NewOperation(VmAction.Delete)))
+        {
+            Result = typeof(VmOperation), Status = StatusCodes.Status202Accepted, Headers = [s_key, s_match],
+        },
+        new("POST", Vm + "/operations", RestRole.Operator, "Do something with a VM", DoAsync)
+        {
+            Body = typeof(NewOperation), Result = typeof(VmOperation), Status = StatusCodes.Status202Accepted, Headers = [s_key, s_match],
+        },
+        new("GET", Vm + "/operations/{id}", RestRole.Viewer, "How an operation stands", GetOperationAsync)
+        {
+            Result = typeof(VmOperation), Query = [new("wait", "integer", $"seconds that the end is waited for, at most {LongestWait}")],
+        },
+        new("PUT", Vm + "/scaling", RestRole.Operator, "Let the number of CPUs follow the load", async context =>
+            await ScaleAsync(context, await context.ReadAsync(RestJson.Default.ScalingSpec).ConfigureAwait(false)).ConfigureAwait(false))
+        {
+            Body = typeof(ScalingSpec), Result = typeof(VmRecord),
+        },
+        new("DELETE", Vm + "/scaling", RestRole.Operator, "Leave the number of CPUs as it is", context => ScaleAsync(context, null))
+        {
+            Result = typeof(VmRecord),
+        },
+        new("GET", Nodes, RestRole.Viewer, "The nodes that are members", async context => await context.WriteAsync(
+            [.. await node.NodesAsync(context.RequestAborted).ConfigureAwait(false)], RestJson.Default.NodeStatusArray)
+            .ConfigureAwait(false))
+        {
+            Result = typeof(NodeStatus[]),
+        },
+        new("PUT", Nodes + "/{node}", RestRole.Admin, "Let a node take VMs, or have its VMs moved to others", SetNodeAsync)
+        {
+            Body = typeof(NodeChange), Result = typeof(NodeStatus),
+        },
+        new("GET", "/v1/events", RestRole.Viewer, "Server-sent events: vm, operation, scaling", TellEventsAsync)
+        {
+            Media = [EventMedia],
+        },
+        new("GET", "/v1/node", RestRole.Viewer, "What the node that is asked sees of its VMs", async context =>
+            await context.WriteAsync(await node.ReportAsync(context.RequestAborted).ConfigureAwait(false), RestJson.Default.NodeReport)
+                .ConfigureAwait(false))
+        {
+            Result = typeof(NodeReport),
+        },
+    ];
+
+    private Task TellReadyAsync(HttpContext context)
     {
-        app.MapGet(Live, context => context.Response.WriteAsync("ok"));
-        app.MapGet(Ready, context =>
-        {
-            context.Response.StatusCode = node.IsUp ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
-            return context.Response.WriteAsync(node.IsUp ? "ok" : "the node has not joined its cluster");
-        });
-        app.MapGet(Vms, ListAsync);
-        app.MapPost(Vms, CreateAsync);
-        app.MapGet(Vms + "/{vm}", GetAsync);
-        app.MapDelete(Vms + "/{vm}", context => DoAsync(context, new NewOperation(VmAction.Delete)));
-        app.MapPost(Vms + "/{vm}/operations", async context =>
-        {
-            NewOperation asked = await ReadAsync(context, RestJson.Default.NewOperation).ConfigureAwait(false);
-            if (asked.Action == VmAction.Delete)
-            {
-                throw new BadHttpRequestException("a VM is deleted by DELETE of its address");
-            }
+        context.Response.StatusCode = node.IsUp ? StatusCodes.Status200OK : StatusCodes.Status503ServiceUnavailable;
+        return TellTextAsync(context, node.IsUp ? "ok" : "the node has not joined its cluster");
+    }
 
-            await DoAsync(context, asked).ConfigureAwait(false);
-        });
-        app.MapGet(Vms + "/{vm}/operations/{id}", GetOperationAsync);
-        app.MapGet(Nodes, async context => await WriteAsync(
-            context, [.. await node.NodesAsync(context.RequestAborted).ConfigureAwait(false)], RestJson.Default.NodeStatusArray)
-            .ConfigureAwait(false));
-        app.MapPut(Nodes + "/{node}", SetNodeAsync);
-        app.MapGet("/v1/events", TellEventsAsync);
-        app.MapGet("/v1/node", async context =>
-            await WriteAsync(context, await node.ReportAsync(context.RequestAborted).ConfigureAwait(false), RestJson.Default.NodeReport)
-                .ConfigureAwait(false));
+    private static Task TellTextAsync(HttpContext context, string text)
+    {
+        context.Response.ContentType = TextMedia;
+        return context.Response.WriteAsync(text);
+    }
+
+    private async Task ScaleAsync(HttpContext context, ScalingSpec? scaling)
+    {
+        IFleetMessage answer = await node.AskAsync(new SetScaling(context.Value("vm"), scaling), context.RequestAborted)
+            .ConfigureAwait(false);
+        await (answer is VmRecord record ? context.WriteAsync(record, RestJson.Default.VmRecord) : context.RejectAsync(answer))
+            .ConfigureAwait(false);
+    }
+
+    private async Task DoAsync(HttpContext context)
+    {
+        NewOperation asked = await context.ReadAsync(RestJson.Default.NewOperation).ConfigureAwait(false);
+        if (asked.Action == VmAction.Delete)
+        {
+            throw new BadHttpRequestException("a VM is deleted by DELETE of its address");
+        }
+
+        await DoAsync(context, asked).ConfigureAwait(false);
     }
 
     private async Task SetNodeAsync(HttpContext context)
     {
-        NodeChange asked = await ReadAsync(context, RestJson.Default.NodeChange).ConfigureAwait(false);
-        string name = Value(context, "node");
+        NodeChange asked = await context.ReadAsync(RestJson.Default.NodeChange).ConfigureAwait(false);
+        string name = context.Value("node");
         NodeStatus? status = await node.SetTakesVmsAsync(name, asked.TakesVms, context.RequestAborted).ConfigureAwait(false);
-        await (status != null ? WriteAsync(context, status, RestJson.Default.NodeStatus)
-            : RejectAsync(context, StatusCodes.Status404NotFound, $"there is no node '{name}' now")).ConfigureAwait(false);
+        await (status != null ? context.WriteAsync(status, RestJson.Default.NodeStatus)
+            : context.RejectAsync(StatusCodes.Status404NotFound, $"there is no node '{name}' now")).ConfigureAwait(false);
     }
 
     private async Task ListAsync(HttpContext context)
@@ -87,14 +138,14 @@ internal sealed class FleetApi(FleetNode node)
         IFleetMessage[] answers = await Task.WhenAll(
             (await node.ListAsync().ConfigureAwait(false)).Select(vm => node.AskAsync(new GetVm(vm), context.RequestAborted)))
             .ConfigureAwait(false);
-        await WriteAsync(
-            context, [.. answers.OfType<VmRecord>().OrderBy(r => r.Vm, StringComparer.Ordinal)], RestJson.Default.VmRecordArray)
+        await context.WriteAsync(
+            [.. answers.OfType<VmRecord>().OrderBy(r => r.Vm, StringComparer.Ordinal)], RestJson.Default.VmRecordArray)
             .ConfigureAwait(false);
     }
 
     private async Task CreateAsync(HttpContext context)
     {
-        NewVm asked = await ReadAsync(context, RestJson.Default.NewVm).ConfigureAwait(false);
+        NewVm asked = await context.ReadAsync(RestJson.Default.NewVm).ConfigureAwait(false);
         if (!FleetNames.IsVm(asked.Name))
         {
             throw new BadHttpRequestException($"name: a VM is called {FleetNames.VmRule}");
@@ -106,7 +157,7 @@ internal sealed class FleetApi(FleetNode node)
             context.RequestAborted).ConfigureAwait(false);
         if (answer is not VmOperation)
         {
-            await RejectAsync(context, answer).ConfigureAwait(false);
+            await context.RejectAsync(answer).ConfigureAwait(false);
             return;
         }
 
@@ -115,14 +166,12 @@ internal sealed class FleetApi(FleetNode node)
         await TellAsync(context, asked.Name).ConfigureAwait(false);
     }
 
-    private Task GetAsync(HttpContext context) => TellAsync(context, Value(context, "vm"));
-
     private async Task TellAsync(HttpContext context, string vm)
     {
         IFleetMessage answer = await node.AskAsync(new GetVm(vm), context.RequestAborted).ConfigureAwait(false);
         if (answer is not VmRecord record)
         {
-            await RejectAsync(context, answer).ConfigureAwait(false);
+            await context.RejectAsync(answer).ConfigureAwait(false);
             return;
         }
 
@@ -134,19 +183,19 @@ internal sealed class FleetApi(FleetNode node)
             return;
         }
 
-        await WriteAsync(context, record, RestJson.Default.VmRecord).ConfigureAwait(false);
+        await context.WriteAsync(record, RestJson.Default.VmRecord).ConfigureAwait(false);
     }
 
     private async Task DoAsync(HttpContext context, NewOperation asked)
     {
-        string vm = Value(context, "vm");
+        string vm = context.Value("vm");
         string condition = context.Request.Headers.IfMatch.ToString();
         if (condition.Length > 0)
         {
             IFleetMessage now = await node.AskAsync(new GetVm(vm), context.RequestAborted).ConfigureAwait(false);
             if (now is VmRecord record && condition != "*" && condition != TagOf(record))
             {
-                await RejectAsync(context, StatusCodes.Status412PreconditionFailed, "the VM has changed since").ConfigureAwait(false);
+                await context.RejectAsync(StatusCodes.Status412PreconditionFailed, "the VM has changed since").ConfigureAwait(false);
                 return;
             }
         }
@@ -155,13 +204,13 @@ internal sealed class FleetApi(FleetNode node)
             new CommandVm(vm, IdOf(context), asked.Action, asked.Number, asked.Text), context.RequestAborted).ConfigureAwait(false);
         if (answer is not VmOperation operation)
         {
-            await RejectAsync(context, answer).ConfigureAwait(false);
+            await context.RejectAsync(answer).ConfigureAwait(false);
             return;
         }
 
         context.Response.StatusCode = StatusCodes.Status202Accepted;
         context.Response.Headers.Location = $"{Vms}/{vm}/operations/{operation.Id}";
-        await WriteAsync(context, operation, RestJson.Default.VmOperation).ConfigureAwait(false);
+        await context.WriteAsync(operation, RestJson.Default.VmOperation).ConfigureAwait(false);
     }
 
     // With ?wait=SECONDS it answers when the operation has ended, or the time is over.
@@ -175,7 +224,7 @@ internal sealed class FleetApi(FleetNode node)
         }
 
         long end = Environment.TickCount64 + (seconds * 1000L);
-        var query = new GetOperation(Value(context, "vm"), Value(context, "id"));
+        var query = new GetOperation(context.Value("vm"), context.Value("id"));
         IFleetMessage answer = await node.AskAsync(query, context.RequestAborted).ConfigureAwait(false);
         while (answer is VmOperation { IsDone: false } && Environment.TickCount64 < end)
         {
@@ -183,8 +232,8 @@ internal sealed class FleetApi(FleetNode node)
             answer = await node.AskAsync(query, context.RequestAborted).ConfigureAwait(false);
         }
 
-        await (answer is VmOperation operation ? WriteAsync(context, operation, RestJson.Default.VmOperation)
-            : RejectAsync(context, answer)).ConfigureAwait(false);
+        await (answer is VmOperation operation ? context.WriteAsync(operation, RestJson.Default.VmOperation)
+            : context.RejectAsync(answer)).ConfigureAwait(false);
     }
 
     // Server-sent events (HTML, "Server-sent events"): what the node sees of its VMs, first as it is and then each change.
@@ -201,7 +250,7 @@ internal sealed class FleetApi(FleetNode node)
             }
         });
         NodeReport now = await node.ReportAsync(gone).ConfigureAwait(false);
-        context.Response.ContentType = "text/event-stream";
+        context.Response.ContentType = EventMedia;
         context.Response.Headers.CacheControl = "no-store";
         foreach (VmReport report in now.Vms)
         {
@@ -234,55 +283,11 @@ internal sealed class FleetApi(FleetNode node)
     }
 
     private static Task TellEventAsync(HttpContext context, IFleetMessage happened) => context.Response.WriteAsync(
-        $"event: {(happened is VmScaled ? "scaling" : "vm")}\n"
+        $"event: {(happened is VmScaled ? "scaling" : happened is VmOperation ? "operation" : "vm")}\n"
         + $"data: {JsonSerializer.Serialize(happened, happened.GetType(), RestJson.Default)}\n\n", context.RequestAborted);
 
     private static string TagOf(VmRecord record) => string.Create(CultureInfo.InvariantCulture, $"\"{record.Version}\"");
 
-    // A name that no VM can have is one that there is not.
-    private static string Value(HttpContext context, string name) => (string)context.Request.RouteValues[name]!;
-
     private static string IdOf(HttpContext context) =>
         context.Request.Headers[IdempotencyKey].ToString() is { Length: > 0 } id ? id : Guid.NewGuid().ToString("N");
-
-    private static async Task<T> ReadAsync<T>(HttpContext context, JsonTypeInfo<T> type)
-    {
-        if (!context.Request.HasJsonContentType())
-        {
-            throw new BadHttpRequestException("give a body of application/json", StatusCodes.Status415UnsupportedMediaType);
-        }
-
-        try
-        {
-            return await context.Request.ReadFromJsonAsync(type, context.RequestAborted).ConfigureAwait(false)
-                ?? throw new BadHttpRequestException("the body is null");
-        }
-        catch (JsonException e)
-        {
-            throw new BadHttpRequestException($"the body: {e.Message}");
-        }
-    }
-
-    private static Task WriteAsync<T>(HttpContext context, T value, JsonTypeInfo<T> type) =>
-        context.Response.WriteAsJsonAsync(value, type, cancellationToken: context.RequestAborted);
-
-    private static Task RejectAsync(HttpContext context, IFleetMessage answer) => answer is VmRejected rejected
-        ? RejectAsync(
-            context,
-            rejected.Code switch
-            {
-                VmRejectionCode.NotFound => StatusCodes.Status404NotFound,
-                VmRejectionCode.Exists => StatusCodes.Status409Conflict,
-                VmRejectionCode.Invalid => StatusCodes.Status422UnprocessableEntity,
-                _ => StatusCodes.Status503ServiceUnavailable,
-            },
-            rejected.Reason)
-        : throw new InvalidOperationException($"a record answered with {answer.GetType().Name}");
-
-    private static Task RejectAsync(HttpContext context, int status, string detail)
-    {
-        context.Response.StatusCode = status;
-        return context.Response.WriteAsJsonAsync(
-            new ProblemDetails { Status = status, Detail = detail }, RestJson.Default.ProblemDetails, "application/problem+json");
-    }
 }

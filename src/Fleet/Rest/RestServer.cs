@@ -4,12 +4,12 @@ using Akka.Actor;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Mvc;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serilog;
 using Vmm.Fleet.Cluster;
+using Vmm.Fleet.Messages;
 using Vmm.Management.Text;
 using BadHttpRequestException = Microsoft.AspNetCore.Http.BadHttpRequestException;
 
@@ -24,8 +24,11 @@ public sealed class RestServer : IAsyncDisposable
     private const int LargestBody = 64 << 10;
 
     private readonly WebApplication _app;
+    private readonly AuditLog _audit;
+    private readonly IDisposable _subscription;
 
-    private RestServer(WebApplication app) => _app = app;
+    private RestServer(WebApplication app, AuditLog audit, IDisposable subscription) =>
+        (_app, _audit, _subscription) = (app, audit, subscription);
 
     /// <summary>The addresses at which it is served.</summary>
     public IReadOnlyList<string> Addresses => [.. _app.Urls];
@@ -34,21 +37,31 @@ public sealed class RestServer : IAsyncDisposable
     /// <exception cref="NodeConfigException">An address cannot be listened at, or a certificate or token cannot be read.</exception>
     public static async Task<RestServer> StartAsync(NodeConfig config, FleetNode node)
     {
-        var tokens = RestTokens.Load(config.Tokens ?? Path.Combine(config.Folder, "tokens"));
+        var tokens = new TokenFile(config.Tokens ?? Path.Combine(config.Folder, "tokens"));
+        var audit = new AuditLog(Path.Combine(config.Folder, "audit"));
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.Services.ConfigureHttpJsonOptions(o => o.SerializerOptions.TypeInfoResolverChain.Insert(0, RestJson.Default));
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, config));
         WebApplication app = builder.Build();
-        app.Use((context, next) => GuardAsync(context, tokens, next));
-        new FleetApi(node).Map(app);
+        app.Use((context, next) => GuardAsync(context, tokens, audit, next));
+        RestEndpoint[] endpoints =
+            [.. new FleetApi(node).Endpoints, .. new AccountApi(node, config.Tariff).Endpoints];
+        Array.ForEach([.. endpoints, .. ReferenceApi.Of(endpoints)], endpoint => endpoint.Map(app));
         try
         {
             await app.StartAsync().ConfigureAwait(false);
-            return new RestServer(app);
+            return new RestServer(app, audit, node.Subscribe(happened =>
+            {
+                if (happened is VmOperation operation)
+                {
+                    audit.Add(operation);
+                }
+            }));
         }
         catch (IOException e)
         {
+            audit.Dispose();
             await app.DisposeAsync().ConfigureAwait(false);
             throw new NodeConfigException($"listen: {SystemError.Describe(e)}");
         }
@@ -59,6 +72,8 @@ public sealed class RestServer : IAsyncDisposable
         using var limit = new CancellationTokenSource(TimeSpan.FromSeconds(5));
         await _app.StopAsync(limit.Token).ConfigureAwait(false);
         await _app.DisposeAsync().ConfigureAwait(false);
+        _subscription.Dispose();
+        _audit.Dispose();
     }
 
     private static void Listen(KestrelServerOptions kestrel, NodeConfig config)
@@ -77,53 +92,61 @@ public sealed class RestServer : IAsyncDisposable
         }
     }
 
-    private static async Task GuardAsync(HttpContext context, RestTokens tokens, RequestDelegate next)
+    private static async Task GuardAsync(HttpContext context, TokenFile tokens, AuditLog audit, RequestDelegate next)
+    {
+        RestEndpoint? endpoint = context.GetEndpoint()?.Metadata.GetMetadata<RestEndpoint>();
+        if (endpoint is { Role: null })
+        {
+            await AnswerAsync(context, next).ConfigureAwait(false);
+            return;
+        }
+
+        const string Scheme = "Bearer ";
+        string header = context.Request.Headers.Authorization.ToString();
+        if (!header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)
+            || tokens.Find(header[Scheme.Length..].Trim()) is not { } known)
+        {
+            context.Response.Headers.WWWAuthenticate = "Bearer";
+            await context.RejectAsync(StatusCodes.Status401Unauthorized, "give a token: Authorization: Bearer TOKEN")
+                .ConfigureAwait(false);
+            return;
+        }
+
+        context.Items[FleetApi.Asker] = known.Name;
+        if (known.Role < endpoint?.Role)
+        {
+            await context.RejectAsync(
+                StatusCodes.Status403Forbidden, $"the token is of a {known.Role}; it takes one of a {endpoint.Role}").ConfigureAwait(false);
+        }
+        else
+        {
+            await AnswerAsync(context, next).ConfigureAwait(false);
+        }
+
+        if (!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))
+        {
+            audit.Add(context, known.Name, known.Role);
+        }
+    }
+
+    private static async Task AnswerAsync(HttpContext context, RequestDelegate next)
     {
         try
         {
-            if (!FleetApi.IsPublic(context.Request.Path))
-            {
-                const string Scheme = "Bearer ";
-                string header = context.Request.Headers.Authorization.ToString();
-                if (!header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)
-                    || tokens.Find(header[Scheme.Length..].Trim()) is not { } known)
-                {
-                    context.Response.Headers.WWWAuthenticate = "Bearer";
-                    await ProblemAsync(context, StatusCodes.Status401Unauthorized, "give a token: Authorization: Bearer TOKEN")
-                        .ConfigureAwait(false);
-                    return;
-                }
-
-                RestRole needed = FleetApi.RoleFor(context.Request);
-                if (known.Role < needed)
-                {
-                    await ProblemAsync(
-                        context, StatusCodes.Status403Forbidden, $"the token is of a {known.Role}; it takes one of a {needed}")
-                        .ConfigureAwait(false);
-                    return;
-                }
-
-                context.Items[FleetApi.Asker] = known.Name;
-                if (!HttpMethods.IsGet(context.Request.Method))
-                {
-                    Log.Information("{Name} asks: {Method} {Path}", known.Name, context.Request.Method, context.Request.Path.Value);
-                }
-            }
-
             await next(context).ConfigureAwait(false);
             if (context.Response is { StatusCode: >= 400, HasStarted: false, ContentLength: null })
             {
-                await ProblemAsync(context, context.Response.StatusCode, "there is no such address or method").ConfigureAwait(false);
+                await context.RejectAsync(context.Response.StatusCode, "there is no such address or method").ConfigureAwait(false);
             }
         }
         catch (BadHttpRequestException e)
         {
-            await ProblemAsync(context, e.StatusCode, e.InnerException?.Message ?? e.Message).ConfigureAwait(false);
+            await context.RejectAsync(e.StatusCode, e.InnerException?.Message ?? e.Message).ConfigureAwait(false);
         }
         catch (AskTimeoutException)
         {
-            await ProblemAsync(
-                context, StatusCodes.Status503ServiceUnavailable, "the record of the VM does not answer: repeat the request with its id")
+            await context.RejectAsync(
+                StatusCodes.Status503ServiceUnavailable, "the record does not answer: repeat the request with its id")
                 .ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
@@ -133,21 +156,8 @@ public sealed class RestServer : IAsyncDisposable
         catch (Exception e)
         {
             Log.Error(e, "{Method} {Path} failed", context.Request.Method, context.Request.Path.Value);
-            await ProblemAsync(context, StatusCodes.Status500InternalServerError, "an internal error, which the log describes")
+            await context.RejectAsync(StatusCodes.Status500InternalServerError, "an internal error, which the log describes")
                 .ConfigureAwait(false);
         }
-    }
-
-    private static Task ProblemAsync(HttpContext context, int status, string detail)
-    {
-        if (context.Response.HasStarted)
-        {
-            context.Abort();
-            return Task.CompletedTask;
-        }
-
-        context.Response.StatusCode = status;
-        return context.Response.WriteAsJsonAsync(
-            new ProblemDetails { Status = status, Detail = detail }, RestJson.Default.ProblemDetails, "application/problem+json");
     }
 }

@@ -22,7 +22,7 @@ public enum RestRole
 /// The bearer tokens of REST (RFC 6750), in a file that is its owner's alone: lines of a role, a name and a token. A file that is missing
 /// is made, with a token for an administrator.
 /// </summary>
-public sealed class RestTokens
+internal sealed class RestTokens
 {
     private const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
 

@@ -1,5 +1,6 @@
 using System.Text.Json.Serialization;
 using Microsoft.AspNetCore.Mvc;
+using Vmm.Fleet.Ledger;
 using Vmm.Fleet.Messages;
 
 namespace Vmm.Fleet.Rest;
@@ -37,6 +38,9 @@ public sealed record NodeChange(bool TakesVms);
 [JsonSerializable(typeof(NodeStatus[]))]
 [JsonSerializable(typeof(VmReport))]
 [JsonSerializable(typeof(VmScaled))]
+[JsonSerializable(typeof(ScalingSpec))]
+[JsonSerializable(typeof(AccountState))]
+[JsonSerializable(typeof(OwnerQuota))]
 [JsonSerializable(typeof(ProblemDetails))]
 [JsonSerializable(typeof(string))]
 public sealed partial class RestJson : JsonSerializerContext;

@@ -63,6 +63,11 @@ public static class FleetCommand
             fleet.Add(CreateAction(name, action, number, text, help));
         }
 
+        foreach (Command command in FleetAccountCommands.Create())
+        {
+            fleet.Add(command);
+        }
+
         fleet.Add(FleetCaCommand.Create());
         fleet.Add(FleetSimulateCommand.Create());
         return fleet;
@@ -77,7 +82,7 @@ public static class FleetCommand
         }
     }
 
-    private static Argument<string> Vm() => new("vm") { Description = "the VM's name" };
+    internal static Argument<string> Vm() => new("vm") { Description = "the VM's name" };
 
     private static Command CreateAction(string name, VmAction action, string? number, string? text, string help)
     {
@@ -178,9 +183,11 @@ public static class FleetCommand
         }
     }
 
+    internal static bool IsJson(ParseResult parsed) => parsed.GetValue(s_json);
+
     internal static int Print<T>(ParseResult parsed, T value, JsonTypeInfo<T> type, Func<string> text)
     {
-        System.Console.WriteLine(parsed.GetValue(s_json) ? JsonSerializer.Serialize(value, type) : text());
+        System.Console.WriteLine(IsJson(parsed) ? JsonSerializer.Serialize(value, type) : text());
         return ExitCode.Success;
     }
 

@@ -3,6 +3,7 @@ using System.Net.Http.Json;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Mvc;
+using Vmm.Fleet.Ledger;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Rest;
 using Vmm.Management.Text;
@@ -70,19 +71,48 @@ internal sealed class FleetConnection : IDisposable
         return operation;
     }
 
+    /// <summary>Sets how the number of a VM's CPUs follows its load; null for not at all.</summary>
+    public Task<VmRecord> SetScalingAsync(string vm, ScalingSpec? scaling) => SendAsync(
+        scaling == null ? HttpMethod.Delete : HttpMethod.Put, $"/v1/vms/{Escaped(vm)}/scaling",
+        scaling == null ? null : JsonContent.Create(scaling, RestJson.Default.ScalingSpec), RestJson.Default.VmRecord);
+
+    public Task<AccountState> GetAccountAsync(string owner) =>
+        SendAsync(HttpMethod.Get, $"/v1/owners/{Escaped(owner)}", null, RestJson.Default.AccountState);
+
+    public Task<AccountState> SetQuotaAsync(string owner, OwnerQuota quota) => SendAsync(
+        HttpMethod.Put, $"/v1/owners/{Escaped(owner)}/quota", JsonContent.Create(quota, RestJson.Default.OwnerQuota),
+        RestJson.Default.AccountState);
+
+    /// <summary>What an owner has used, as CSV or JSON.</summary>
+    /// <param name="first">The first day; null for the first of the month.</param>
+    /// <param name="last">The last day; null for today.</param>
+    public Task<string> GetInvoiceAsync(string owner, string? first, string? last, bool isJson)
+    {
+        string days = string.Join('&', new[] { ("first", first), ("last", last) }.Where(d => d.Item2 != null)
+            .Select(d => $"{d.Item1}={Uri.EscapeDataString(d.Item2!)}"));
+        return SendAsync(
+            HttpMethod.Get, $"/v1/owners/{Escaped(owner)}/invoice?{days}", null, isJson ? "application/json" : "text/csv",
+            content => content.ReadAsStringAsync());
+    }
+
     public void Dispose() => _client.Dispose();
 
     private static string Escaped(string vm) => Uri.EscapeDataString(vm);
 
-    private async Task<T> SendAsync<T>(HttpMethod method, string path, HttpContent? body, JsonTypeInfo<T> type)
+    private Task<T> SendAsync<T>(HttpMethod method, string path, HttpContent? body, JsonTypeInfo<T> type) =>
+        SendAsync(method, path, body, "application/json", async content => (await content.ReadFromJsonAsync(type).ConfigureAwait(false))!);
+
+    private async Task<T> SendAsync<T>(
+        HttpMethod method, string path, HttpContent? body, string media, Func<HttpContent, Task<T>> read)
     {
         try
         {
             using var request = new HttpRequestMessage(method, path) { Content = body };
+            request.Headers.Accept.ParseAdd(media);
             using HttpResponseMessage response = await _client.SendAsync(request).ConfigureAwait(false);
             if (response.IsSuccessStatusCode)
             {
-                return (await response.Content.ReadFromJsonAsync(type).ConfigureAwait(false))!;
+                return await read(response.Content).ConfigureAwait(false);
             }
 
             ProblemDetails? problem = await response.Content.ReadFromJsonAsync(RestJson.Default.ProblemDetails).ConfigureAwait(false);

@@ -139,11 +139,18 @@ public sealed class AgentTests : NodeTestKit
         RequestEnded waiting = Do(target, new ReceiveVm(Vm, NewId(), Idle));
         Assert.Equal(RequestOutcome.Done, waiting.Outcome);
         Await(target, Vm, ProcessState.Receiving);
+        VmTimes before = TimesOf(source, Vm);
         RequestEnded sent = Do(source, new SendVm(Vm, NewId(), waiting.Detail));
         Assert.Equal(RequestOutcome.Done, sent.Outcome);
         Assert.StartsWith("downtime ", sent.Detail, StringComparison.Ordinal);
         Await(target, Vm, ProcessState.Running);
         Await(source, Vm, ProcessState.Stopped);
+
+        // The meter has moved, too.
+        Assert.Equal(before.Running[0].Meter, TimesOf(target, Vm).Running[0].Meter);
+        Assert.True(TimesOf(target, Vm).Running[0].RunNs >= before.Running[0].RunNs);
+        VmTimes left = TimesOf(source, Vm);
+        Assert.Empty(left.Running.Concat(left.Ended));
         Assert.Equal(RequestOutcome.Failed, Do(source, new SendVm(Vm, NewId(), waiting.Detail)).Outcome);
     }
 

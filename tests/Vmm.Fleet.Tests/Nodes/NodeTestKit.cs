@@ -71,6 +71,12 @@ public abstract class NodeTestKit : PatientTestKit
         return Probe.ExpectMsg<VmReport>();
     }
 
+    protected VmTimes TimesOf(IActorRef node, string vm)
+    {
+        node.Tell(new GetVmTimes(vm), Probe);
+        return Probe.ExpectMsg<VmTimes>();
+    }
+
     /// <summary>Waits until an agent reports a state.</summary>
     protected VmReport Await(IActorRef node, string vm, ProcessState state)
     {

@@ -61,6 +61,19 @@ public sealed class NodeCommandTests : IDisposable
                 Assert.Equal((0, "done\n", ""), await FleetAsync("start", "vm1"));
                 await AwaitAsync("Running");
                 Assert.Equal((0, "done\n", ""), await FleetAsync("snapshot", "vm1", "first"));
+                (_, string policy, _) = await FleetAsync("policy", "vm1", "--maximum", "4", "--down-after", "60");
+                Assert.StartsWith("1 to 4 CPUs, target 0.6, ", policy, StringComparison.Ordinal);
+                Assert.Equal((0, policy, ""), await FleetAsync("policy", "vm1"));
+                Assert.Equal((1, "", "vmm: give --maximum, too: the most CPUs\n"), await FleetAsync("policy", "vm1", "--minimum", "2"));
+                Assert.Equal((0, "no policy\n", ""), await FleetAsync("policy", "vm1", "--off"));
+                (_, string quota, _) = await FleetAsync("quota", "admin", "--cpus", "1");
+                Assert.StartsWith("admin: 1 of 1 CPUs; ", quota, StringComparison.Ordinal);
+                Assert.Equal(
+                    (1, "rejected: owner 'admin' may have 1 CPUs and has 1: 1 more for VM 'vm1' would be over quota\n", ""),
+                    await FleetAsync("plug", "vm1", "1"));
+                (int billed, string invoice, _) = await FleetAsync("invoice", "admin");
+                Assert.Equal(0, billed);
+                Assert.StartsWith("owner,day,vm,", invoice, StringComparison.Ordinal);
                 Assert.Equal(
                     (1, "failed: Snapshot 'second' does not exist\n", ""), await FleetAsync("restore", "vm1", "second"));
                 Assert.Equal((1, "", "vmm: there is no node 'node2' now\n"), await FleetAsync("migrate", "vm1", "node2"));

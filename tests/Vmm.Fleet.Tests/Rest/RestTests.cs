@@ -3,89 +3,14 @@ using System.Net.Http.Headers;
 using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
-using Akka.Configuration;
 using Vmm.Emulation.Tests.Jit;
 using Vmm.Fleet.Cluster;
-using Vmm.Fleet.Nodes;
 using Vmm.Fleet.Rest;
 
 namespace Vmm.Fleet.Tests.Rest;
 
-/// <summary>REST of a node in this process.</summary>
-public sealed class RestTests : IAsyncLifetime, IDisposable
+public sealed class RestTests : RestTestKit
 {
-    private const string Vms = "/v1/vms";
-    private const string Spec =
-        """{"cpus":1,"maxCpus":4,"memoryBytes":67108864,"cpuModel":"max","kernel":"/k","initrd":"","append":"","firmware":"","disks":[]}""";
-
-    private static readonly string s_viewer = new('v', 24);
-    private static readonly string s_operator = new('o', 24);
-    private static readonly string s_admin = new('a', 24);
-
-    private readonly string _folder = Directory.CreateTempSubdirectory("vmm-").FullName;
-    private readonly HttpClient _client = new() { Timeout = Patience.Limit };
-    private FleetNode _node = null!;
-    private RestServer _server = null!;
-
-    public async Task InitializeAsync()
-    {
-        string tokens = Path.Combine(_folder, "tokens");
-        await File.WriteAllTextAsync(tokens, $"viewer eve {s_viewer}\noperator oscar {s_operator}\nadmin ada {s_admin}\n");
-        var options = new FileInfo(tokens);
-        if (!OperatingSystem.IsWindows())
-        {
-            options.UnixFileMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-        }
-
-        _node = FleetNode.Start("node1", new NodeSettings(_folder, ["dotnet", VmmProcess.Program]), Config.Empty);
-        _server = await RestServer.StartAsync(new NodeConfig("node1", _folder) { Listen = ["http://127.0.0.1:0"] }, _node);
-        _client.BaseAddress = new Uri(_server.Addresses[0]);
-        Patience.Until(() => _node.IsUp, "the node is up");
-    }
-
-    public void Dispose() => _client.Dispose();
-
-    public async Task DisposeAsync()
-    {
-        await _server.DisposeAsync();
-        await _node.DisposeAsync();
-        Directory.Delete(_folder, recursive: true);
-    }
-
-    private async Task<(HttpStatusCode Status, JsonNode? Body, HttpResponseHeaders Headers)> SendAsync(
-        HttpMethod method, string path, string? token, string? body = null, string type = "application/json",
-        params (string Name, string Value)[] headers)
-    {
-        using var request = new HttpRequestMessage(method, path);
-        if (token != null)
-        {
-            request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", token);
-        }
-
-        if (body != null)
-        {
-            request.Content = new StringContent(body, Encoding.UTF8, type);
-        }
-
-        foreach ((string name, string value) in headers)
-        {
-            request.Headers.TryAddWithoutValidation(name, value);
-        }
-
-        using HttpResponseMessage response = await _client.SendAsync(request);
-        string text = await response.Content.ReadAsStringAsync();
-        if (!response.IsSuccessStatusCode && response.StatusCode != HttpStatusCode.NotModified)
-        {
-            Assert.Equal("application/problem+json", response.Content.Headers.ContentType?.MediaType);
-        }
-
-        return (response.StatusCode, text.Length > 0 && text[0] is '{' or '[' ? JsonNode.Parse(text) : null, response.Headers);
-    }
-
-    private Task<(HttpStatusCode Status, JsonNode? Body, HttpResponseHeaders Headers)> CreateAsync(string name, string key) =>
-        SendAsync(
-            HttpMethod.Post, Vms, s_admin, $$"""{"name":"{{name}}","spec":{{Spec}}}""", headers: ("Idempotency-Key", key));
-
     /// <summary>
     /// Random bytes, requests and bodies. Whatever was sent, the node is healthy, no answer is an error of its own, and each that has a
     /// status of 400 or more is problem details.
@@ -96,7 +21,7 @@ public sealed class RestTests : IAsyncLifetime, IDisposable
         string[] pieces =
         [
             "GET", "POST", "PUT", "DELETE", " ", "/", Vms, "/vm1", "/operations", "?wait=", "HTTP/1.1", "\r\n", "\r\n\r\n", "Host: a",
-            "Content-Type: application/json", "Content-Length: ", "Transfer-Encoding: chunked", $"Authorization: Bearer {s_admin}",
+            "Content-Type: application/json", "Content-Length: ", "Transfer-Encoding: chunked", $"Authorization: Bearer {Admin}",
             "If-Match: \"", "{\"name\":", "\"vm1\"", Spec, "{\"action\":\"Resize\",\"number\":", "-1", "99999999999", "null", "\0",
             "%00", "..",
         ];
@@ -109,14 +34,14 @@ public sealed class RestTests : IAsyncLifetime, IDisposable
             if (random.Next(3) == 0)
             {
                 using var raw = new TcpClient();
-                await raw.ConnectAsync(IPAddress.Loopback, _client.BaseAddress!.Port);
+                await raw.ConnectAsync(IPAddress.Loopback, Client.BaseAddress!.Port);
                 await raw.GetStream().WriteAsync(Encoding.Latin1.GetBytes(text));
             }
             else
             {
                 string path = random.Next(2) == 0 ? Vms : $"{Vms}/vm1/operations{(random.Next(2) == 0 ? "/a" : "")}?wait=0";
                 var (status, _, _) = await SendAsync(
-                    methods[random.Next(methods.Length)], path, random.Next(4) == 0 ? null : s_admin, text,
+                    methods[random.Next(methods.Length)], path, random.Next(4) == 0 ? null : Admin, text,
                     random.Next(4) == 0 ? "text/plain" : "application/json", ("Idempotency-Key", random.Next(2) == 0 ? "a" : "b c"));
                 Assert.True((int)status < 500, $"{run.Name(program)}: {status}: {text}");
             }
@@ -133,9 +58,9 @@ public sealed class RestTests : IAsyncLifetime, IDisposable
         Assert.Equal(HttpStatusCode.OK, (await SendAsync(HttpMethod.Get, "/health/live", null)).Status);
         Assert.Equal(HttpStatusCode.OK, (await SendAsync(HttpMethod.Get, "/health/ready", null)).Status);
         Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(HttpMethod.Get, Vms, null)).Status);
-        Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(HttpMethod.Get, Vms, $"{s_admin}x")).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(HttpMethod.Get, Vms, $"{Admin}x")).Status);
         Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(HttpMethod.Get, "/nothing", null)).Status);
-        Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(HttpMethod.Get, "/nothing", s_viewer)).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(HttpMethod.Get, "/nothing", Viewer)).Status);
     }
 
     [Theory]
@@ -147,7 +72,7 @@ public sealed class RestTests : IAsyncLifetime, IDisposable
     public async Task Role_that_may_not_is_refused(string role, string method, string path)
     {
         (HttpStatusCode status, JsonNode? body, _) = await SendAsync(
-            new HttpMethod(method), path, role == "viewer" ? s_viewer : s_operator, method == "POST" ? "{}" : null);
+            new HttpMethod(method), path, role == "viewer" ? Viewer : Operator, method == "POST" ? "{}" : null);
         Assert.Equal(HttpStatusCode.Forbidden, status);
         Assert.StartsWith("the token is of a", (string?)body!["detail"], StringComparison.Ordinal);
     }
@@ -164,28 +89,28 @@ public sealed class RestTests : IAsyncLifetime, IDisposable
 
         string tag = created.Headers.ETag!.ToString();
         Assert.Equal(HttpStatusCode.NotModified, (await SendAsync(
-            HttpMethod.Get, $"{Vms}/vm1", s_viewer, headers: ("If-None-Match", tag))).Status);
+            HttpMethod.Get, $"{Vms}/vm1", Viewer, headers: ("If-None-Match", tag))).Status);
         await CreateAsync("vm0", "third");
-        var listed = await SendAsync(HttpMethod.Get, Vms, s_viewer);
+        var listed = await SendAsync(HttpMethod.Get, Vms, Viewer);
         Assert.Equal(["vm0", "vm1"], listed.Body!.AsArray().Select(vm => (string?)vm!["vm"]));
 
         var asked = await SendAsync(
-            HttpMethod.Post, $"{Vms}/vm1/operations", s_operator, """{"action":"Start"}""",
+            HttpMethod.Post, $"{Vms}/vm1/operations", Operator, """{"action":"Start"}""",
             headers: [("Idempotency-Key", "start"), ("If-Match", tag)]);
         Assert.Equal((HttpStatusCode.Accepted, "/v1/vms/vm1/operations/start"), (asked.Status, asked.Headers.Location?.ToString()));
         Assert.Equal(HttpStatusCode.PreconditionFailed, (await SendAsync(
-            HttpMethod.Post, $"{Vms}/vm1/operations", s_operator, """{"action":"Stop"}""", headers: ("If-Match", tag))).Status);
+            HttpMethod.Post, $"{Vms}/vm1/operations", Operator, """{"action":"Stop"}""", headers: ("If-Match", tag))).Status);
 
         // There is no kernel /k: the operation ends, and says so.
         JsonNode operation;
         do
         {
-            operation = (await SendAsync(HttpMethod.Get, $"{Vms}/vm1/operations/start?wait=60", s_viewer)).Body!;
+            operation = (await SendAsync(HttpMethod.Get, $"{Vms}/vm1/operations/start?wait=60", Viewer)).Body!;
         }
         while (!(bool)operation["isDone"]!);
         Assert.Equal("Failed", (string?)operation["outcome"]);
         Assert.Contains("/k", (string?)operation["detail"], StringComparison.Ordinal);
-        Assert.Equal(HttpStatusCode.Accepted, (await SendAsync(HttpMethod.Delete, $"{Vms}/vm1", s_admin)).Status);
+        Assert.Equal(HttpStatusCode.Accepted, (await SendAsync(HttpMethod.Delete, $"{Vms}/vm1", Admin)).Status);
     }
 
     [Theory]
@@ -201,7 +126,7 @@ public sealed class RestTests : IAsyncLifetime, IDisposable
     [InlineData("""{"name":"vm1","spec":SPEC,"owner":""}""", 422)]
     public async Task Body_that_is_wrong_is_refused_in_words(string body, int status)
     {
-        var answer = await SendAsync(HttpMethod.Post, Vms, s_admin, body.Replace("SPEC", Spec, StringComparison.Ordinal));
+        var answer = await SendAsync(HttpMethod.Post, Vms, Admin, body.Replace("SPEC", Spec, StringComparison.Ordinal));
         Assert.Equal(status, (int)answer.Status);
         Assert.False(string.IsNullOrEmpty((string?)answer.Body!["detail"]));
     }
@@ -209,30 +134,30 @@ public sealed class RestTests : IAsyncLifetime, IDisposable
     [Fact]
     public async Task What_is_too_large_or_of_another_type_or_missing_is_refused()
     {
-        Assert.Equal(HttpStatusCode.UnsupportedMediaType, (await SendAsync(HttpMethod.Post, Vms, s_admin, "{}", "text/plain")).Status);
+        Assert.Equal(HttpStatusCode.UnsupportedMediaType, (await SendAsync(HttpMethod.Post, Vms, Admin, "{}", "text/plain")).Status);
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, (await SendAsync(
-            HttpMethod.Post, Vms, s_admin, new string(' ', 100_000))).Status);
-        Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(HttpMethod.Get, $"{Vms}/vm9", s_viewer)).Status);
-        Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(HttpMethod.Get, $"{Vms}/vm9/operations/x", s_viewer)).Status);
+            HttpMethod.Post, Vms, Admin, new string(' ', 100_000))).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(HttpMethod.Get, $"{Vms}/vm9", Viewer)).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(HttpMethod.Get, $"{Vms}/vm9/operations/x", Viewer)).Status);
         Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(
-            HttpMethod.Post, $"{Vms}/vm9/operations", s_operator, """{"action":"Start"}""")).Status);
+            HttpMethod.Post, $"{Vms}/vm9/operations", Operator, """{"action":"Start"}""")).Status);
         Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync(
-            HttpMethod.Post, $"{Vms}/vm9/operations", s_operator, """{"action":"Delete"}""")).Status);
+            HttpMethod.Post, $"{Vms}/vm9/operations", Operator, """{"action":"Delete"}""")).Status);
         Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync(
-            HttpMethod.Get, $"{Vms}/vm9/operations/x?wait=1000", s_viewer)).Status);
-        Assert.Equal(HttpStatusCode.MethodNotAllowed, (await SendAsync(HttpMethod.Put, $"{Vms}/vm9", s_admin, "{}")).Status);
+            HttpMethod.Get, $"{Vms}/vm9/operations/x?wait=1000", Viewer)).Status);
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, (await SendAsync(HttpMethod.Put, $"{Vms}/vm9", Admin, "{}")).Status);
     }
 
     [Fact]
     public async Task Events_tell_what_becomes_of_a_VM()
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, "/v1/events");
-        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", s_viewer);
-        using HttpResponseMessage response = await _client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
+        request.Headers.Authorization = new AuthenticationHeaderValue("Bearer", Viewer);
+        using HttpResponseMessage response = await Client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead);
         Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
         using var events = new StreamReader(await response.Content.ReadAsStreamAsync());
         await CreateAsync("vm1", "create");
-        await SendAsync(HttpMethod.Post, $"{Vms}/vm1/operations", s_operator, """{"action":"Start"}""");
+        await SendAsync(HttpMethod.Post, $"{Vms}/vm1/operations", Operator, """{"action":"Start"}""");
         string? line;
         do
         {
@@ -251,8 +176,8 @@ public sealed class RestTests : IAsyncLifetime, IDisposable
     [InlineData("https://127.0.0.1:7480")]
     public void Address_that_would_let_others_in_is_refused(string address)
     {
-        string file = Path.Combine(_folder, "config");
-        File.WriteAllText(file, $$"""{"name":"node1","folder":"{{_folder}}","listen":["{{address}}"]}""");
+        string file = Path.Combine(Folder, "config");
+        File.WriteAllText(file, $$"""{"name":"node1","folder":"{{Folder}}","listen":["{{address}}"]}""");
         Assert.StartsWith(
             "listen: ", Assert.Throws<NodeConfigException>(() => NodeConfig.Load(file)).Message, StringComparison.Ordinal);
     }
@@ -260,8 +185,8 @@ public sealed class RestTests : IAsyncLifetime, IDisposable
     [Fact]
     public void Tokens_that_others_can_read_are_refused()
     {
-        string file = Path.Combine(_folder, "open");
-        File.WriteAllText(file, $"admin ada {s_admin}\n");
+        string file = Path.Combine(Folder, "open");
+        File.WriteAllText(file, $"admin ada {Admin}\n");
         Assert.Contains(
             "others can read it", Assert.Throws<NodeConfigException>(() => RestTokens.Load(file)).Message, StringComparison.Ordinal);
     }
