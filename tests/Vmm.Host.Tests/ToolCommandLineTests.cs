@@ -135,7 +135,6 @@ public sealed class ToolCommandLineTests : IDisposable
     [InlineData("boot", "c|order=dc,once=n|menu=off,strict=on|strict=off,reboot-timeout=-1", "menu=maybe")]
     [InlineData("boot", "c", "splash=a.bmp")]
     [InlineData("overcommit", "mem-lock=off|cpu-pm=no", "mem-lock=on")]
-    [InlineData("sandbox", "off", "on,obsolete=deny")]
     [InlineData("run-with", "async-teardown=on|async-teardown=off", "chroot=/x")]
     [InlineData("msg", "timestamp=off,guest-name=off", "timestamp=on")]
     [InlineData("compat", "deprecated-input=accept|deprecated-input=reject,deprecated-output=hide", "deprecated-input=explode")]

@@ -122,6 +122,8 @@ public static class RunCommand
             {
                 await Complaint.Write(line).ConfigureAwait(false);
             }
+
+            options.Sandbox?.Enter();
         }
         catch (Exception e) when (e is OptionException or InsufficientMemoryException or NotSupportedException or IOException)
         {

@@ -48,7 +48,7 @@ internal sealed class CommandEndpoint(string command) : IMigrationEndpoint
         }
         catch (Win32Exception e)
         {
-            throw new IOException($"cannot start '{UserText.Legible(command)}': {e.Message}");
+            throw new IOException($"cannot start '{UserText.Legible(command)}': {SystemError.Describe(e)}");
         }
     }
 

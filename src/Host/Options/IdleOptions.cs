@@ -30,7 +30,6 @@ internal static class IdleOptions
         OneNode(),
         Members("overcommit", "[mem-lock=off][,cpu-pm=off]", "memory and CPUs are as the host's scheduler gives them", null,
             new Member("mem-lock", "off"), new Member("cpu-pm", "off")),
-        Members("sandbox", "off", "no system calls are filtered", "enable", new Member("enable", "off")) with { Choices = ["off"] },
         Members("run-with", "[async-teardown=on|off][,exit-with-parent=off]", "the program runs as it was started", null,
             new Member("async-teardown", "on", "off"), new Member("exit-with-parent", "off")),
         Members("msg", "[timestamp=off][,guest-name=off]", "messages are as --log writes them", null,

@@ -93,6 +93,8 @@ public static class OptionTable
             OfMachine(o, m => m with { Drives = [.. m.Drives, $"if=pflash,file={v.Replace(",", ",,", StringComparison.Ordinal)}"] })),
 
         .. IdleOptions.Rows,
+        new("sandbox", SandboxOption.Syntax, "system calls that the process gives up before the guest runs", OptionValue.Text, (o, v) =>
+            o with { Sandbox = SandboxOption.Parse(v) }) { Choices = ["on", "off"] },
 
         new("serial", CharacterDeviceOption.Syntax, "where the guest's serial line is (mon:stdio)", OptionValue.Text, (o, v) =>
             CharacterDeviceOption.Parse(v) is var device && o.Serial == null ? o with { Serial = device }

@@ -37,6 +37,9 @@ public sealed record RunOptions
     /// <summary>The file that has the time at which Linux ends the process; null for never.</summary>
     public string? Deadline { get; init; }
 
+    /// <summary>The system calls that the process gives up before the guest runs; null for none.</summary>
+    public SandboxOption? Sandbox { get; init; }
+
     /// <summary>The folder of the journal; null for a machine that ends with the program.</summary>
     public string? State { get; init; }
 

@@ -1,3 +1,4 @@
+using System.ComponentModel;
 using System.Net.Sockets;
 using System.Runtime.InteropServices;
 
@@ -36,6 +37,9 @@ public static class SystemError
 
         // A name that does not resolve has no error number.
         SocketException { NativeErrorCode: > 0 and <= Last } socket => Words(socket.NativeErrorCode),
+
+        // A program that cannot be started.
+        Win32Exception { NativeErrorCode: > 0 and <= Last } start => Words(start.NativeErrorCode),
 
         // .NET locks each file that it opens, and so does another Vmm.
         IOException { HResult: TryAgain } => "another process uses it",

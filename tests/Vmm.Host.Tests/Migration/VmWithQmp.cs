@@ -20,6 +20,8 @@ internal sealed class VmWithQmp : IAsyncDisposable
 
     public QmpClient Qmp { get; }
 
+    public int ProcessId => _process.Id;
+
     /// <param name="folder">Where its files are; those of machines that migrate to each other are in one folder.</param>
     public static async Task<VmWithQmp> StartAsync(string folder, params string[] more)
     {
