@@ -20,6 +20,7 @@ internal static class VmCommandLine
             "-serial", "unix:console,server=on,wait=off",
             "-monitor", "none",
             "-state", "state",
+            "-sandbox", "on,elevateprivileges=deny,spawn=deny",
         };
         Add(line, "-kernel", spec.Kernel);
         Add(line, "-initrd", spec.Initrd);
