@@ -175,8 +175,8 @@ public sealed class NetTests : IDisposable
     }
 
     /// <summary>
-    /// Debian's passt is the network, over a Unix socket. It goes and comes back while the guest runs. That of Debian 12 loses what the host
-    /// says to a guest that has ended its own side, under QEMU as well, so nothing here does that.
+    /// Debian's passt is the network, over a Unix socket. It goes and comes back while the guest runs. That of Debian 12 loses what the
+    /// host says to a guest that has ended its own side, under QEMU as well, so nothing here does that.
     /// </summary>
     [Fact]
     [UnsupportedOSPlatform("windows")]
@@ -198,7 +198,8 @@ public sealed class NetTests : IDisposable
             "-f", "-q", "-s", socket, "-a", "192.168.7.2", "-n", "255.255.255.0", "-g", "192.168.7.1", "-t", $"127.0.0.1/{forwarded}:7",
         ];
         MachineConfig config = await ConfigAsync(acpi: true,
-            "-netdev", $"stream,id=n0,server=off,addr.type=unix,addr.path={socket},reconnect-ms=200", "-device", "virtio-net-pci,netdev=n0");
+            "-netdev", $"stream,id=n0,server=off,addr.type=unix,addr.path={socket},reconnect-ms=200",
+            "-device", "virtio-net-pci,netdev=n0");
         await using (ShellVm vm = await ShellVm.StartAsync(config))
         {
             Process process = Process.Start("passt", passt);

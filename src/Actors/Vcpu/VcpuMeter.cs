@@ -15,8 +15,8 @@ public sealed record VcpuReading(Guid Meter, long RunNs, long[] BusyNs, long[] E
 /// <para>The thread of a vCPU alone writes that CPU's slice and busy time, twice a slice. All else is under the lock, and changes with the
 /// states of actors only. A reader takes the busy time first and then the slice under way. So it may miss a slice that ends meanwhile, but
 /// counts none twice; and what it has once shown is the least that it shows later.</para>
-/// <para>In a file the times outlive the process: <see cref="ReadEnded"/>. They are words of 64 bits in the order of the host: <c>VMMTIMES</c>,
-/// the number of CPUs, the meter's UUID, and what the words below say.</para>
+/// <para>In a file the times outlive the process: <see cref="ReadEnded"/>. They are words of 64 bits in the order of the host:
+/// <c>VMMTIMES</c>, the number of CPUs, the meter's UUID, and what the words below say.</para>
 /// </summary>
 public sealed class VcpuMeter
 {
@@ -59,7 +59,7 @@ public sealed class VcpuMeter
     }
 
     /// <summary>
-    /// What the file of a process that has ended says, also of one that was killed; null if there is no such file, or none that is complete.
+    /// What the file of a process that has ended says, also of one that was killed; null if there is no such file, or it is not complete.
     /// Times end when the process was last seen to live: with the last slice that began or ended, or with the last reading of the meter.
     /// </summary>
     /// <exception cref="IOException">The file cannot be read.</exception>

@@ -13,7 +13,7 @@ public sealed record GetVmTimes(string Vm) : IVmQuery;
 /// <summary>The last reading of a meter of a process that has ended is kept elsewhere now: it is told no more.</summary>
 public sealed record ForgetMeter(string Vm, string Meter) : IVmQuery;
 
-/// <summary>What a meter shows (Vmm.Actors.Protocol.VcpuTimes): nanoseconds since it began, by possible CPU where there are several.</summary>
+/// <summary>What a meter shows (Vmm.Actors.Protocol.VcpuTimes): nanoseconds since it began, those in arrays by possible CPU.</summary>
 /// <param name="At">When it was read: UTC milliseconds since 1970.</param>
 public sealed record VmMeter(string Meter, long At, long RunNs, long[] BusyNs, long[] EnabledNs);
 

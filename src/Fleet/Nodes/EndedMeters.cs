@@ -5,8 +5,8 @@ using Vmm.Management.Text;
 namespace Vmm.Fleet.Nodes;
 
 /// <summary>
-/// The times of a VM's processes that have ended, in files named after their meters, until the owner's account has them. They are read again
-/// by a node that starts. The agent's alone.
+/// The times of a VM's processes that have ended, in files named after their meters, until the owner's account has them. They are read
+/// again by a node that starts. The agent's alone.
 /// </summary>
 internal sealed class EndedMeters(VmFolder folder)
 {

@@ -130,8 +130,8 @@ internal sealed class PlacementCoordinator : MessageActor, IWithTimers
                 _resting.Remove(where.Vm);
             }
 
-            _plan.SetVm(
-                Facts(where.Vm, where.MemoryBytes, where.Cpus, where.Placement) with { MovedAt = movedAt, IsMovable = where.IsWanted && !rests }, where.Node);
+            VmFacts facts = Facts(where.Vm, where.MemoryBytes, where.Cpus, where.Placement);
+            _plan.SetVm(facts with { MovedAt = movedAt, IsMovable = where.IsWanted && !rests }, where.Node);
         }
     }
 

@@ -8,8 +8,8 @@ namespace Vmm.Fleet.Scaling;
 
 /// <summary>
 /// Looks at the times of one VM's CPUs: it has them counted in the account of the VM's owner, and decides by the VM's policy. It is a child
-/// of the VM's record, which carries out each <see cref="ScalingDecision"/> that it is told. Readings are totals, and those of processes that
-/// have ended are there until they are kept, so what is lost on the way comes again.
+/// of the VM's record, which carries out each <see cref="ScalingDecision"/> that it is told. Readings are totals, and those of processes
+/// that have ended are there until they are kept, so what is lost on the way comes again.
 /// </summary>
 internal sealed class VmScaler : MessageActor, IWithTimers
 {

@@ -245,7 +245,7 @@ public sealed partial class VirtioNet : VirtioDevice
                     _merged.Add(new DescriptorChain());
                 }
 
-                // The driver is to notify of what comes behind those that it has and that are too few: so this is asked while they are taken.
+                // While those that the driver has are taken, it is asked to notify of the next one.
                 if (!TryTake(queue, _merged[count]) && !(AllowNotifications(queue) && TryTake(queue, _merged[count])))
                 {
                     Untake(queue, Merged(count));
