@@ -40,17 +40,20 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
     private const ulong El0 = 1 << 6;
     private const ulong ReadOnly = 1 << 7;
     private const ulong Device = 1 << 2;
+    private const ulong Tagged = 2 << 2;
     private const ulong Pxn = 1ul << 53;
     private const ulong Uxn = 1ul << 54;
 
     private readonly GuestMemory _memory = new(new GuestPhysicalAddress(Ram), RamSize);
+    private readonly TagMemory _tags;
     private readonly CodeCache _code;
     private readonly TranslationCache? _translations;
     private readonly VcpuCore _core;
 
     public SystemFuzzMachine(Accelerator accelerator, ReadOnlySpan<byte> vectors)
     {
-        CpuModel model = CpuModel.Find("max")!;
+        CpuModel model = CpuModel.Find("max")!.WithMemoryTags();
+        _tags = _memory.Tags = new TagMemory(_memory);
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(_memory);
         _code = new CodeCache(model.Features);
@@ -66,7 +69,7 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
 
     /// <summary>
     /// A descriptor of a page of data, mostly as the program wants it. Else the page is not mapped, read-only, another exception level's,
-    /// device memory, or without the access flag.
+    /// device memory, memory with tags, or without the access flag.
     /// </summary>
     public static ulong RandomDescriptor(CaseGenerator random, int page, bool el1)
     {
@@ -80,6 +83,7 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
             3 => full | Device,
             4 => full & ~(1ul << 10),
             5 => full | (1ul << 11),
+            6 or 7 => full | Tagged,
             _ => full,
         };
     }
@@ -121,24 +125,35 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
             Word(Tables + 0x4000 + ((ulong)i * 8)) = random.Next(8) == 0 ? 0 : frame | FullAccess(el1);
         }
 
+        // All tags are that of the base register, but for one in sixteen.
+        int tag = random.Next(3) == 0 ? random.Next(16) : 0;
+        _tags.Clear();
+        for (int at = 0; at < DataSize; at += TagMemory.Granule)
+        {
+            SetTag(at, contents.Next(16) == 0 ? contents.Next(16) : tag);
+        }
+
         _code.Clear();
 
         random.State(0, 0, memory: false, floatingPoint: true, out OracleRecord record);
         _core.Reset(start, 0);
         CpuState* s = _core.State;
         s->VbarEl1 = Ram;
-        s->MairEl1 = 0x04FF;
-        s->TcrEl1 = 25 | (1ul << 23);
+        s->MairEl1 = 0xF0_04FF;
+        s->TcrEl1 = 25 | (1ul << 23) | (tag != 0 || random.Next(2) == 0 ? 1ul << 37 : 0);
         s->Ttbr0El1 = Tables;
         s->SctlrEl1 = Sctlr.Reset | Sctlr.M | Sctlr.Uci | Sctlr.Uct | Sctlr.Dze | Sctlr.NTwe | Sctlr.NTwi | Sctlr.Span
             | (random.Next(6) == 0 ? Sctlr.A : 0) | (random.Next(3) == 0 ? Sctlr.Sa | Sctlr.Sa0 : 0);
+        s->SctlrEl1 |= ((ulong)random.Next(4) << 38) | ((ulong)random.Next(4) << 40) | (random.Next(4) != 0 ? Sctlr.Ata | Sctlr.Ata0 : 0);
+        s->RgsrEl1 = (ulong)random.Next(1 << 16) << 8;
+        s->GcrEl1 = (ulong)random.Next(1 << 16);
         s->CpacrEl1 = random.Next(8) == 0 ? 1ul << 20 : 3ul << 20;
         _core.Mmu.SwitchContext();
         _core.Mmu.Flush();
         _core.SetPstate(Pstate.DaifMask | (el1 ? Pstate.ModeEl1h : Pstate.ModeEl0t));
         new Span<ulong>(record.X, 31).CopyTo(new Span<ulong>(s->X, 31));
         new Span<ulong>(record.V, 64).CopyTo(new Span<ulong>(s->V, 64));
-        s->X[ProgramGenerator.Base] = Data;
+        s->X[ProgramGenerator.Base] = Data | ((ulong)tag << 56);
         s->X[ProgramGenerator.Counter] = 4;
         s->X[CpuState.Sp] = Data + (ulong)random.Next(DataSize);
         s->Nzcv = (uint)record.Pstate;
@@ -176,6 +191,14 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
         Differ(text, "FAR_EL1", a->FarEl1, b->FarEl1);
         Differ(text, "ELR_EL1", a->ElrEl1, b->ElrEl1);
         Differ(text, "PAR_EL1", a->ParEl1, b->ParEl1);
+        Differ(text, "RGSR_EL1", a->RgsrEl1, b->RgsrEl1);
+        Differ(text, "TFSR_EL1", a->TfsrEl1, b->TfsrEl1);
+        Differ(text, "TFSRE0_EL1", a->Tfsre0El1, b->Tfsre0El1);
+        for (int at = 0; at < DataSize; at += TagMemory.Granule)
+        {
+            Differ(text, $"tag of data+{at:x}", (ulong)TagAt(at), (ulong)other.TagAt(at));
+        }
+
 
         // NZCV that nobody reads is not kept.
         Differ(text, "SPSR_EL1", a->SpsrEl1 & 0x0FFF_FFFF, b->SpsrEl1 & 0x0FFF_FFFF);
@@ -194,6 +217,10 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
     public string List(ulong start, int count) =>
         FuzzRun.List(MemoryMarshal.Cast<byte, uint>(Bytes(CodeFrames, CodePages * GuestMemory.PageSize))
             .Slice((int)((start - Code) / 4), count), start);
+
+    private int TagAt(int data) => _tags[_memory.Host + (DataFrames - Ram) + data];
+
+    private void SetTag(int data, int tag) => _tags[_memory.Host + (DataFrames - Ram) + data] = tag;
 
     private Span<byte> Bytes(ulong physical, int length) => _memory.Span(new GuestPhysicalAddress(physical), length);
 

@@ -22,8 +22,11 @@ internal sealed class SystemProgramGenerator(CaseGenerator random, bool el1) : P
 
     protected override void Special(int items)
     {
-        switch (Random.Next(el1 ? 8 : 4))
+        switch (Random.Next(el1 ? 9 : 5))
         {
+            case 4:
+                Tag();
+                break;
             case < 3:
                 Replace(items);
                 break;
@@ -31,10 +34,10 @@ internal sealed class SystemProgramGenerator(CaseGenerator random, bool el1) : P
                 // SVC.
                 AddItem([0xD400_0001 | ((uint)Random.Next(0x10000) << 5)]);
                 break;
-            case < 6:
+            case < 7:
                 AddItem(ChangeTranslation());
                 break;
-            case 6:
+            case 7:
                 // MSR PAN; MSR DAIFSet and DAIFClr of A, I and F.
                 AddItem([Random.Next(3) switch
                 {
@@ -58,6 +61,31 @@ internal sealed class SystemProgramGenerator(CaseGenerator random, bool el1) : P
                 }]);
                 break;
         }
+    }
+
+    // At X26, mostly a multiple of 16: STG, ST2G, STZG, STZ2G, STGP, LDG, LDGM, STGM, DC GZVA. ADDG and IRG make a pointer of it, at which
+    // something is loaded. Or PSTATE.TCO changes.
+    private void Tag()
+    {
+        uint at = (Pointer << 5) | Second;
+        uint load = 0xF940_0000 | (Second << 5) | (uint)Random.Next(24);
+        uint made = (Pointer << 5) | Second;
+        uint[] words = Random.Next(12) switch
+        {
+            0 => [0xD920_0800 | at],
+            1 => [0xD9A0_0800 | at],
+            2 => [0xD960_0800 | at],
+            3 => [0xD9E0_0800 | at],
+            4 => [0x6900_0000 | (Third << 10) | at],
+            5 => [0xD960_0000 | at],
+            6 => [0xD9E0_0000 | at],
+            7 => [0xD9A0_0000 | at],
+            8 => [0xD50B_7480 | Pointer],
+            9 => [0x9180_0000 | ((uint)Random.Next(16) << 10) | made, load],
+            10 => [0x9ADF_1000 | made, load],
+            _ => [0xD503_409F | ((uint)Random.Next(2) << 8)],
+        };
+        AddItem([.. MakePointer(aligned: Random.Next(8) != 0), .. words]);
     }
 
     // ADR X25, item; W26 = its new instruction; X24 = its address, or that in the alias; STR; DC CVAU; DSB; IC IVAU; DSB; ISB.
