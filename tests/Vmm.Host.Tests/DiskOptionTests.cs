@@ -40,7 +40,7 @@ public sealed class DiskOptionTests : IDisposable
     [InlineData("-blockdev driver=file,node-name=f,filename=QCOW2 -blockdev driver=qcow2,node-name=n,file=f "
         + "-device virtio-blk-device,drive=n", "n qcow2 2097152")]
     [InlineData("-drive file=RAW,format=raw,id=x -drive if=none,id=y,file=QCOW2,format=qcow2 -device virtio-blk-device,drive=y",
-        "y qcow2 2097152|x raw 1048576")]
+        "x raw 1048576|y qcow2 2097152")]
     public void Disks_are_those_of_QEMU_in_its_order(string line, string disks)
     {
         File.WriteAllBytes(Qcow2 + ".raw", new byte[512]);

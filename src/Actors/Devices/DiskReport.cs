@@ -10,6 +10,11 @@ namespace Vmm.Actors.Devices;
 /// <summary>What monitors are told of the disks of a board.</summary>
 internal static class DiskReport
 {
+    private const int Sector = 512;
+
+    // The nodes of -blockdev are opened before the drives.
+    private const int DrivesFrom = 1 << 24;
+
     /// <summary>The device that has a disk of this name, or whose uppermost node has it; null for none.</summary>
     public static PlacedDevice? Find(IReadOnlyList<PlacedDevice> devices, string disk) => devices.FirstOrDefault(d =>
         disk.Length > 0 && DiskOf(d) is { } blk && !blk.Disk.IsEjected
@@ -40,9 +45,13 @@ internal static class DiskReport
     public static BlockNodes NodesOf(IEnumerable<BlockBackend> disks)
     {
         var nodes = new List<BlockNode>();
+        var owners = new List<BlockBackend>();
+        var readOnly = new List<bool>();
         foreach (BlockBackend disk in disks)
         {
-            Collect(disk.Root, nodes);
+            // An image that is only looked at is not what it is to its device: backing files alone are always read-only.
+            Collect(disk.Root, disk.IsReadOnly, nodes, readOnly);
+            owners.AddRange(Enumerable.Repeat(disk, nodes.Count - owners.Count));
         }
 
         int IndexOf(BlockNode? node) => (node = WithoutFilters(node)) == null ? -1 : nodes.IndexOf(node);
@@ -51,18 +60,20 @@ internal static class DiskReport
             [.. images.SelectMany((image, i) => (image?.Snapshots ?? []).Select(s => (i, s)))];
         return new BlockNodes(
             [.. nodes.Select(n => n.NodeName)], [.. nodes.Select(n => n.Driver)], [.. nodes.Select(n => n.FileName ?? "")],
-            [.. nodes.Select(n => n.IsReadOnly)], [.. nodes.Select(n => IndexOf(n.Child))], [.. nodes.Select(n => IndexOf(n.Backing))],
+            [.. readOnly], [.. nodes.Select(n => IndexOf(n.Child))], [.. nodes.Select(n => IndexOf(n.Backing))],
             [.. images.Select(i => i?.BackingFile ?? "")], [.. images.Select(i => i?.BackingFormat ?? "")],
-            [.. nodes.Select(n => n.Size)], [.. nodes.Select(n => n.Allocated)],
+            [.. nodes.Select(n => (n.Size + Sector - 1) / Sector * Sector)], [.. nodes.Select(n => n.Allocated)],
             [.. images.SelectMany(i => i == null ? new long[BlockNodes.FieldsOfFormat] : FormatOf(i))],
             [.. snapshots.SelectMany(s => new[] { s.Snapshot.Id, s.Snapshot.Name })],
             [
                 .. snapshots.SelectMany(s => new[]
                 {
                     s.Node, s.Snapshot.VmStateSize, (s.Snapshot.Time - DateTimeOffset.UnixEpoch).Ticks * 100,
-                    s.Snapshot.VmClock.Ticks * 100,
+                    s.Snapshot.VmClock.Ticks * 100, s.Snapshot.InstructionCount ?? -1,
                 }),
-            ]);
+            ],
+            [.. owners.Select(o => o.Cache.Direct)], [.. owners.Select(o => o.Cache.NoFlush)], [.. nodes.SelectMany(FiguresOf)],
+            [.. owners.Select(o => o.Order + (o.Name.Length > 0 ? DrivesFrom : 0))]);
     }
 
     private static BlockDevices Of(IReadOnlyList<BlockBackend> disks, string[] devices, string[] paths)
@@ -77,7 +88,8 @@ internal static class DiskReport
             [.. disks.Select(d => d.WriteCache)], [.. disks.Select(d => d.Cache.Direct)],
             [.. disks.Select(d => d.Cache.NoFlush)], [.. disks.Select(d => d.DetectZeroes)],
             [.. disks.SelectMany(d => (d.Limits?.Limits ?? ThrottleLimits.None).Values)], [.. disks.Select(d => d.Limits?.Name ?? "")],
-            [.. disks.SelectMany(d => Enum.GetValues<BlockOperation>().SelectMany(o => Figures(d.Statistics, o)))]);
+            [.. disks.SelectMany(d => Enum.GetValues<BlockOperation>().SelectMany(o => Figures(d.Statistics, o)))],
+            [.. disks.Select(d => (long?)d.Statistics.Idle?.TotalNanoseconds ?? -1)], [.. disks.Select(d => d.Order)]);
     }
 
     private static PlacedDevice[] PlacedDisks(IReadOnlyList<PlacedDevice> devices) =>
@@ -97,14 +109,21 @@ internal static class DiskReport
         image.IsDirty ? 1 : 0, image.Damage == null ? 0 : 1,
     ];
 
-    // A node, those under it, and those of its backing file; filters are none that people named.
-    private static void Collect(BlockNode? node, List<BlockNode> nodes)
+    private static long[] FiguresOf(BlockNode node)
+    {
+        (long done, long failed, long bytes) = (node as FileNode)?.Discards ?? default;
+        return [node.HighestWritten, done, failed, bytes];
+    }
+
+    // Those under a node, it, and those of its backing file, as they were opened; filters are none that people named.
+    private static void Collect(BlockNode? node, bool isReadOnly, List<BlockNode> nodes, List<bool> readOnly)
     {
         if ((node = WithoutFilters(node)) != null)
         {
+            Collect(node.Child, isReadOnly, nodes, readOnly);
             nodes.Add(node);
-            Collect(node.Child, nodes);
-            Collect(node.Backing, nodes);
+            readOnly.Add(isReadOnly);
+            Collect(node.Backing, true, nodes, readOnly);
         }
     }
 

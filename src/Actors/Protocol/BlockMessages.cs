@@ -84,6 +84,8 @@ public sealed record GetBlockNodes : IBlockCommand
 /// <param name="Groups">The name of its group of limits; empty for none.</param>
 /// <param name="Figures">Of each disk <see cref="FiguresOfDisk"/>: for reads, writes, flushes and unmaps the bytes, the operations that
 /// were done, their nanoseconds, those that failed, and those that made no sense.</param>
+/// <param name="Idle">Nanoseconds since the last operation ended; -1 for none.</param>
+/// <param name="Orders">The numbers of the images, in the order in which all were named.</param>
 public sealed record BlockDevices(
     string[] Names,
     string[] NodeNames,
@@ -101,7 +103,9 @@ public sealed record BlockDevices(
     string[] DetectZeroes,
     long[] Limits,
     string[] Groups,
-    long[] Figures) : IProtocolMessage
+    long[] Figures,
+    long[] Idle,
+    int[] Orders) : IProtocolMessage
 {
     public const int FiguresOfOperation = 5;
     public const int FiguresOfDisk = 4 * FiguresOfOperation;
@@ -122,8 +126,14 @@ public sealed record BlockDevices(
 /// <param name="SnapshotNames">Of each internal snapshot its id and its name.</param>
 /// <param name="Snapshots">
 /// Of each internal snapshot <see cref="FieldsOfSnapshot"/>: the index of the node, bytes of the machine's state, when it was taken and how
-/// long the guest had run, both in nanoseconds.
+/// long the guest had run, both in nanoseconds, and the instructions that it had executed, -1 for one that counts none.
 /// </param>
+/// <param name="Direct">Of the disk that each belongs to, as the one that follows (<c>cache=</c>).</param>
+/// <param name="Figures">
+/// Of each node <see cref="FiguresOfNode"/>: one past the last byte that was written, discards that were done and that failed, and the
+/// bytes of the former.
+/// </param>
+/// <param name="Orders">When each was named or opened, among all nodes: the lower the earlier.</param>
 public sealed record BlockNodes(
     string[] Names,
     string[] Drivers,
@@ -137,10 +147,15 @@ public sealed record BlockNodes(
     long[] Allocated,
     long[] Formats,
     string[] SnapshotNames,
-    long[] Snapshots) : IProtocolMessage
+    long[] Snapshots,
+    bool[] Direct,
+    bool[] NoFlush,
+    long[] Figures,
+    int[] Orders) : IProtocolMessage
 {
     public const int FieldsOfFormat = 7;
-    public const int FieldsOfSnapshot = 4;
+    public const int FieldsOfSnapshot = 5;
+    public const int FiguresOfNode = 4;
 }
 
 /// <summary>What happens to a request that has failed, in QEMU's words.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Vmm.Emulation.Block.Qcow2;
 
 namespace Vmm.Emulation.Block;
@@ -53,7 +54,7 @@ public sealed class BlockBackend : IDisposable
         init => _nodeName = value;
     }
 
-    /// <summary>Its number on the command line.</summary>
+    /// <summary>Its number among all images that were named, in their order.</summary>
     public int Order { get; init; }
 
     /// <summary><c>cache=</c>, for people: the nodes keep to it.</summary>
@@ -234,6 +235,12 @@ public sealed class BlockStatistics
     private readonly long[] _invalid = new long[Kinds];
     private readonly long[] _nanoseconds = new long[Kinds];
 
+    // The time (Stopwatch) at which the last operation ended; 0 for none.
+    private long _last;
+
+    /// <summary>How long ago the last operation ended; null for none.</summary>
+    public TimeSpan? Idle => Interlocked.Read(ref _last) is not 0 and var last ? Stopwatch.GetElapsedTime(last) : null;
+
     /// <summary>Counts an operation that has ended.</summary>
     public void Count(BlockOperation operation, bool failed, long bytes, TimeSpan took)
     {
@@ -249,6 +256,7 @@ public sealed class BlockStatistics
         }
 
         Interlocked.Add(ref _nanoseconds[kind], (long)took.TotalNanoseconds);
+        Interlocked.Exchange(ref _last, Stopwatch.GetTimestamp());
     }
 
     /// <summary>Counts an operation that made no sense, and was not tried.</summary>

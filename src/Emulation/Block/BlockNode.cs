@@ -22,6 +22,8 @@ public abstract class BlockNode : IDisposable
 
     private static int s_names = FirstName;
 
+    private long _highestWritten;
+
     /// <summary>What monitors call it. Whoever opens it may give it another name, before others know it.</summary>
     public string NodeName { get; set; } = NewName();
 
@@ -45,6 +47,9 @@ public abstract class BlockNode : IDisposable
 
     /// <summary>Bytes that the host's file takes on its file system; 0 where that is not known. Any time, also when it is closed.</summary>
     public virtual long Allocated => Child?.Allocated ?? 0;
+
+    /// <summary>One past the last byte that was ever to be written, since the node was opened. Any thread.</summary>
+    public long HighestWritten => Interlocked.Read(ref _highestWritten);
 
     /// <summary>Where bytes come from that this node has none of; null where there is none.</summary>
     public virtual BlockNode? Backing => null;
@@ -148,6 +153,17 @@ public abstract class BlockNode : IDisposable
     {
         length = checked((int)LengthOf(buffers));
         return ArrayPool<byte>.Shared.Rent(length);
+    }
+
+    /// <summary>Notes a write that was asked for, for <see cref="HighestWritten"/>.</summary>
+    protected void NoteWrite(long offset, long length)
+    {
+        long end = offset + length;
+        for (long was = HighestWritten; end > was;)
+        {
+            long found = Interlocked.CompareExchange(ref _highestWritten, end, was);
+            was = found == was ? end : found;
+        }
     }
 
     /// <summary>Whether a range is inside <see cref="Size"/>.</summary>

@@ -32,6 +32,11 @@ public sealed unsafe class FileNode : BlockNode
     private volatile bool _cannotPunch;
     private volatile bool _cannotZero;
 
+    // Figures, by interlocked additions.
+    private long _discards;
+    private long _failedDiscards;
+    private long _discardedBytes;
+
     private FileNode(SafeFileHandle file, string path, bool writable, CacheMode cache, bool unmap)
     {
         _file = file;
@@ -112,6 +117,10 @@ public sealed unsafe class FileNode : BlockNode
         }
     }
 
+    /// <summary>Discards that the host did and could not do, and the bytes of the former, since the file was opened. Any thread.</summary>
+    public (long Done, long Failed, long Bytes) Discards =>
+        (Interlocked.Read(ref _discards), Interlocked.Read(ref _failedDiscards), Interlocked.Read(ref _discardedBytes));
+
     /// <summary>What is the same for two names of a file.</summary>
     internal (uint Major, uint Minor, ulong Inode)? Identity => HostFile.Identity(_file, out var id, out _) == Errno.None ? id : null;
 
@@ -139,6 +148,7 @@ public sealed unsafe class FileNode : BlockNode
     /// <inheritdoc/>
     public override Errno Write(long offset, ReadOnlySpan<byte> data)
     {
+        NoteWrite(offset, data.Length);
         if (IsReadOnly || offset < 0)
         {
             return IsReadOnly ? Errno.EROFS : Errno.EINVAL;
@@ -172,6 +182,7 @@ public sealed unsafe class FileNode : BlockNode
     /// <inheritdoc/>
     public override Errno Write(long offset, ReadOnlySpan<HostBuffer> buffers)
     {
+        NoteWrite(offset, LengthOf(buffers));
         if (IsReadOnly || offset < 0 || _offsetAlignment > 1 || !CanVector(offset, buffers))
         {
             return base.Write(offset, buffers);
@@ -189,6 +200,7 @@ public sealed unsafe class FileNode : BlockNode
     /// <inheritdoc/>
     public override Errno WriteZeroes(long offset, long length, bool mayUnmap)
     {
+        NoteWrite(offset, length);
         if (IsReadOnly || offset < 0 || length < 0)
         {
             return IsReadOnly ? Errno.EROFS : Errno.EINVAL;
@@ -258,6 +270,16 @@ public sealed unsafe class FileNode : BlockNode
         }
 
         Errno error = HostFile.Allocate(_file, HostFile.PunchHole, offset, length);
+        if (error == Errno.None)
+        {
+            Interlocked.Increment(ref _discards);
+            Interlocked.Add(ref _discardedBytes, length);
+        }
+        else
+        {
+            Interlocked.Increment(ref _failedDiscards);
+        }
+
         _cannotPunch |= IsUnsupported(error);
         return IsUnsupported(error) ? Errno.None : error;
     }

@@ -25,16 +25,16 @@ public sealed class RawNode(BlockNode file) : BlockNode
         Contains(offset, buffer.Length) ? file.Read(offset, buffer) : Errno.EINVAL;
 
     public override Errno Write(long offset, ReadOnlySpan<byte> data) =>
-        Contains(offset, data.Length) ? file.Write(offset, data) : Errno.EINVAL;
+        ContainsWrite(offset, data.Length) ? file.Write(offset, data) : Errno.EINVAL;
 
     public override Errno Read(long offset, ReadOnlySpan<HostBuffer> buffers) =>
         Contains(offset, LengthOf(buffers)) ? file.Read(offset, buffers) : Errno.EINVAL;
 
     public override Errno Write(long offset, ReadOnlySpan<HostBuffer> buffers) =>
-        Contains(offset, LengthOf(buffers)) ? file.Write(offset, buffers) : Errno.EINVAL;
+        ContainsWrite(offset, LengthOf(buffers)) ? file.Write(offset, buffers) : Errno.EINVAL;
 
     public override Errno WriteZeroes(long offset, long length, bool mayUnmap) =>
-        Contains(offset, length) ? file.WriteZeroes(offset, length, mayUnmap) : Errno.EINVAL;
+        ContainsWrite(offset, length) ? file.WriteZeroes(offset, length, mayUnmap) : Errno.EINVAL;
 
     public override Errno Discard(long offset, long length) => Contains(offset, length) ? file.Discard(offset, length) : Errno.EINVAL;
 
@@ -63,4 +63,15 @@ public sealed class RawNode(BlockNode file) : BlockNode
     }
 
     protected override void Close() => file.Dispose();
+
+    private bool ContainsWrite(long offset, long length)
+    {
+        if (!Contains(offset, length))
+        {
+            return false;
+        }
+
+        NoteWrite(offset, length);
+        return true;
+    }
 }

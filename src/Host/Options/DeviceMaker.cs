@@ -26,7 +26,6 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
     // The images that devices have, and the devices that were made here.
     private readonly Dictionary<IDisposable, string> _used = [];
     private readonly HashSet<IDisposable> _made = [];
-    private int _order;
 
     /// <param name="options">The command line.</param>
     /// <param name="config">The machine that was made of it.</param>
@@ -38,7 +37,6 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
         _virtio = new VirtioMaker(options, config);
         _images = Disks.Name(options.Disks, options.Snapshot);
         _groups = options.Groups;
-        _order = _images.Count;
         foreach (PciDeviceConfig device in config.PciDevices)
         {
             Use(device);
@@ -100,7 +98,7 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
 
             List<(string Name, DiskOption Image)> images = [.. _images];
             Disks.Name(added, snapshot: false, images, []);
-            images[^1].Image.Look(images[^1].Name, _order, _groups).Dispose();
+            images[^1].Image.Look(images[^1].Name, _groups).Dispose();
             _images.Add(images[^1]);
         }
         catch (Exception e) when (e is OptionException or BlockException or UnauthorizedAccessException)
@@ -136,7 +134,7 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
         {
             try
             {
-                opened.Add(image.Look(name, _order + opened.Count, _groups));
+                opened.Add(image.Look(name, _groups));
             }
             catch (BlockException)
             {
@@ -212,7 +210,7 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
             throw new OptionException($"Drive '{name}' is already in use by another block device");
         }
 
-        VirtioBlkConfig disk = device.On(image.Backend(name, _order++, _groups), image, _cpus);
+        VirtioBlkConfig disk = device.On(image.Backend(name, _groups), image, _cpus);
         disk.Disk.Open();
         return new VirtioPciConfig(disk, device.Bus, device.Slot) { Vectors = device.Vectors };
     }

@@ -34,6 +34,12 @@ public sealed record DiskOption
     /// <summary>The node under this one, by its name; null where it is a file that is named here.</summary>
     public string? Child { get; private init; }
 
+    /// <summary>The name of the node of its file (<c>file.node-name=</c>); null for any.</summary>
+    public string? FileNode { get; private init; }
+
+    /// <summary>Its number among all images that were named.</summary>
+    public int Order { get; init; }
+
     /// <summary>A guest's disk without a <c>-device</c> of its own (<c>if=virtio</c>).</summary>
     public bool HasDevice { get; private init; }
 
@@ -122,7 +128,8 @@ public sealed record DiskOption
                 ("file", { Length: > 0 }) => disk with { Child = value },
                 ("read-only", _) => disk with { IsReadOnly = KeyValues.Switch(key, value) },
                 ("throttle-group", { Length: > 0 }) when driver == Throttle => disk with { Group = value },
-                ("auto-read-only" or "file.auto-read-only" or "file.node-name", _) => disk,
+                ("file.node-name", { Length: > 0 }) => disk with { FileNode = value },
+                ("auto-read-only" or "file.auto-read-only", _) => disk,
                 ("file.read-only", _) => disk with { IsReadOnly = KeyValues.Switch(key, value) },
                 ("backing", null or "") => disk,
                 _ => disk.WithCommon(key.StartsWith("file.", StringComparison.Ordinal) ? key[5..] : key, value, "-blockdev"),
@@ -171,6 +178,7 @@ public sealed record DiskOption
         : this with
         {
             File = file.File,
+            FileNode = file.Name,
             IsReadOnly = IsReadOnly || file.IsReadOnly,
             Image = Image with
             {
@@ -182,19 +190,18 @@ public sealed record DiskOption
 
     /// <summary>What opens it, as the disk of a device.</summary>
     /// <param name="name">Its name for monitors.</param>
-    /// <param name="order">Its number.</param>
     /// <param name="groups">The groups of limits that there are.</param>
     /// <exception cref="OptionException">There is no such group of limits.</exception>
-    public BlockBackend Backend(string name, int order, ThrottleGroups groups) => new(IsNode ? "" : name, IsReadOnly, () => Open(this))
+    public BlockBackend Backend(string name, ThrottleGroups groups) => new(IsNode ? "" : name, IsReadOnly, () => Open(this))
     {
         Groups = groups,
         Limits = Group != null && IsNode
             ? groups.Find(Group) ?? throw new OptionException($"Throttle group '{UserText.Legible(Group)}' does not exist")
             : ThrottleLimits.Parse(_limits) is { IsEnabled: true } limits ? groups.Set(Group ?? name, limits)
             : null,
-        OpenOverlay = IsSnapshot ? null : path => Open(this with { File = path, Format = "qcow2" }),
-        NodeName = IsNode ? name : $"#block{order:d3}",
-        Order = order,
+        OpenOverlay = IsSnapshot ? null : path => Open(this with { File = path, Format = "qcow2", FileNode = null }),
+        NodeName = IsNode ? name : $"#block{Order:d3}",
+        Order = Order,
         WriteCache = Image.Cache.WriteBack,
         Cache = Image.Cache,
         DetectZeroes = DetectZeroes,
@@ -203,13 +210,13 @@ public sealed record DiskOption
     /// <summary>Opens it to be looked at: for reading, without locks.</summary>
     /// <param name="name">As for <see cref="Backend"/>.</param>
     /// <exception cref="BlockException">It cannot be opened.</exception>
-    public BlockBackend Look(string name, int order, ThrottleGroups groups)
+    public BlockBackend Look(string name, ThrottleGroups groups)
     {
         DiskOption disk = this with { IsSnapshot = false, IsReadOnly = true, Image = Image with { Locking = false } };
-        BlockBackend backend = Backend(name, order, groups);
+        BlockBackend backend = Backend(name, groups);
         var opened = new BlockBackend(backend.Name, IsReadOnly, () => Open(disk))
         {
-            NodeName = backend.NodeName, Order = order, WriteCache = backend.WriteCache, Cache = backend.Cache,
+            NodeName = backend.NodeName, Order = Order, WriteCache = backend.WriteCache, Cache = backend.Cache,
             DetectZeroes = DetectZeroes, Limits = backend.Limits,
         };
         opened.Open();
@@ -227,6 +234,11 @@ public sealed record DiskOption
             if (disk.Format == null)
             {
                 disk.RequireRaw(node);
+            }
+
+            if (disk.FileNode != null)
+            {
+                node.Child!.NodeName = disk.FileNode;
             }
 
             node = disk.IsSnapshot ? BlockImage.OpenTemporaryOverlay(node, Path.GetTempPath()) : node;

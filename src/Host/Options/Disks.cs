@@ -55,7 +55,7 @@ public static class Disks
                 throw new OptionException($"Duplicate device ID '{UserText.Legible(device.Id)}'");
             }
 
-            VirtioBlkConfig disk = device.On(image.Backend(name, used.Count - 1, groups), image, cpus);
+            VirtioBlkConfig disk = device.On(image.Backend(name, groups), image, cpus);
             if (device.IsPci)
             {
                 pci.Insert(device.After + pci.Count - others.Count, new VirtioPciConfig(disk, device.Bus, device.Slot)
@@ -137,6 +137,10 @@ public static class Disks
             disk = image.Over(below);
         }
 
-        named.Add((name, snapshot && !image.IsNode ? disk with { IsSnapshot = true } : disk));
+        named.Add((name, disk with
+        {
+            IsSnapshot = disk.IsSnapshot || (snapshot && !image.IsNode),
+            Order = named.Count == 0 ? 0 : named[^1].Image.Order + 1,
+        }));
     }
 }

@@ -15,20 +15,14 @@ public sealed class BlockCommands(MonitorVm vm)
         table.AddOpen<BlockdevOptions>("blockdev-add", options => Add(options.ToJsonString(), isNode: true));
         table.Add<BlockdevDelArguments>("blockdev-del", arguments => Remove(arguments.NodeName, isNode: true));
         table.Add<BlockdevSnapshotSync>("blockdev-snapshot-sync", PutOverlay);
-        table.AddQuery("query-block", async () =>
-            (BlockInfo[])[.. (await Report().ConfigureAwait(false)).Disks(), .. (await UnusedReport().ConfigureAwait(false)).Disks()
-                .Where(d => d.Device.Length > 0)]);
+        table.AddQuery("query-block", async () => BlockReport.DisksOf(await Reports().ConfigureAwait(false)));
         table.AddQuery<QueryBlockstatsArguments, BlockStats[]>("query-blockstats", async arguments =>
         {
-            BlockReport report = await Report().ConfigureAwait(false);
-            return arguments.QueryNodes == true
-                ? [.. report.FiguresOfNodes(), .. (await UnusedReport().ConfigureAwait(false)).FiguresOfNodes()] : [.. report.Figures()];
+            BlockReport[] reports = await Reports().ConfigureAwait(false);
+            return arguments.QueryNodes == true ? BlockReport.FiguresOfNodes(reports) : BlockReport.FiguresOf(reports);
         });
         table.AddQuery<QueryNamedBlockNodesArguments, BlockDeviceInfo[]>("query-named-block-nodes", async arguments =>
-        {
-            bool nested = arguments.Flat != true;
-            return [.. (await Report().ConfigureAwait(false)).Nodes(nested), .. (await UnusedReport().ConfigureAwait(false)).Nodes(nested)];
-        });
+            BlockReport.NodesOf(arguments.Flat != true, await Reports().ConfigureAwait(false)));
     }
 
     /// <summary>Names an image for a device that comes later: <c>blockdev-add</c>, <c>drive_add</c>.</summary>
@@ -86,12 +80,14 @@ public sealed class BlockCommands(MonitorVm vm)
             disk, arguments.SnapshotFile, arguments.SnapshotNodeName ?? "", arguments.Mode == NewImageMode.Existing)).ConfigureAwait(false);
     }
 
-    private async Task<BlockReport> Report() => new(
-        await Disks().ConfigureAwait(false), await vm.Ask<BlockNodes>(new GetBlockNodes()).ConfigureAwait(false));
-
-    private async Task<BlockReport> UnusedReport() => new(
-        await vm.Ask<BlockDevices>(new GetUnusedImages()).ConfigureAwait(false),
-        await vm.Ask<BlockNodes>(new GetUnusedNodes()).ConfigureAwait(false));
+    // The disks that devices have, and the images that none has.
+    private async Task<BlockReport[]> Reports() =>
+    [
+        new(await Disks().ConfigureAwait(false), await vm.Ask<BlockNodes>(new GetBlockNodes()).ConfigureAwait(false)),
+        new(
+            await vm.Ask<BlockDevices>(new GetUnusedImages()).ConfigureAwait(false),
+            await vm.Ask<BlockNodes>(new GetUnusedNodes()).ConfigureAwait(false)),
+    ];
 
     public async Task Resize(BlockResizeArguments arguments)
     {
@@ -112,72 +108,23 @@ public sealed class BlockCommands(MonitorVm vm)
         await vm.Ask<BlockCommandDone>(new ResizeBlock(disk, bytes)).ConfigureAwait(false);
     }
 
-    /// <summary>The text of <c>info block</c>, in QEMU's layout.</summary>
-    public async Task<string> Describe(string? disk)
+    /// <summary>The text of <c>info block</c>.</summary>
+    /// <param name="disk">The name of one; null for all.</param>
+    /// <param name="nodes">Nodes instead of disks.</param>
+    public async Task<string> Describe(string? disk, bool nodes)
     {
-        BlockDevices disks = await Disks().ConfigureAwait(false);
-        return string.Join("\n\n", Enumerable.Range(0, disks.Names.Length).Where(i => disk == null || NameOf(disks, i) == disk)
-            .Select(i => Describe(disks, i)));
+        BlockReport[] reports = await Reports().ConfigureAwait(false);
+        return nodes ? BlockText.Of(BlockReport.NodesOf(nested: true, reports).Where(n => disk == null || n.NodeName == disk))
+            : BlockText.Of(BlockReport.DisksOf(reports).Where(d => disk == null || BlockText.NameOf(d) == disk));
     }
 
-    /// <summary>The text of <c>info blockstats</c>, in QEMU's layout.</summary>
-    public async Task<string> DescribeFigures()
-    {
-        BlockDevices disks = await Disks().ConfigureAwait(false);
-        return string.Join('\n', disks.Figures.Chunk(BlockDevices.FiguresOfDisk).Select((f, i) => string.Create(
-            CultureInfo.InvariantCulture,
-            $"{NameOf(disks, i)}: rd_bytes={f[0]} wr_bytes={f[5]} rd_operations={f[1]} wr_operations={f[6]} flush_operations={f[11]} "
-            + $"wr_total_time_ns={f[7]} rd_total_time_ns={f[2]} flush_total_time_ns={f[12]} rd_merged=0 wr_merged=0")));
-    }
+    /// <summary>The text of <c>info blockstats</c>.</summary>
+    public async Task<string> DescribeFigures() =>
+        BlockText.Of(BlockReport.FiguresOf(await Reports().ConfigureAwait(false)));
 
     private Task<BlockDevices> Disks() => vm.Ask<BlockDevices>(new GetBlockDevices());
 
     // A disk whose medium was taken away has no name but its device's.
     private static string NameOf(BlockDevices disks, int i) => disks.Names[i].Length > 0 ? disks.Names[i]
         : disks.NodeNames[i].Length > 0 ? disks.NodeNames[i] : disks.Devices[i];
-
-    private static string Describe(BlockDevices disks, int i)
-    {
-        bool isOpen = disks.Drivers[i].Length > 0;
-        string name = disks.Names[i].Length > 0 ? $"{disks.Names[i]} ({disks.NodeNames[i]})" : disks.NodeNames[i];
-        var lines = new List<string>
-        {
-            isOpen ? $"{name}: {disks.FileNames[i]} ({disks.Drivers[i]}{(disks.ReadOnly[i] ? ", read-only" : "")})"
-                : $"{NameOf(disks, i)}: [not inserted]",
-            $"    Attached to:      {disks.Devices[i]}",
-        };
-        if (disks.Statuses[i] != "ok")
-        {
-            lines.Add($"    I/O status:       {disks.Statuses[i]}");
-        }
-
-        if (isOpen)
-        {
-            lines.Add($"    Cache mode:       {(disks.WriteBack[i] ? "writeback" : "writethrough")}{(disks.Direct[i] ? ", direct" : "")}"
-                + $"{(disks.NoFlush[i] ? ", ignore flushes" : "")}");
-        }
-
-        if (disks.BackingFiles[i].Length > 0)
-        {
-            lines.Add($"    Backing file:     {disks.BackingFiles[i]} (chain depth: {disks.Depths[i]})");
-        }
-
-        if (disks.DetectZeroes[i] != "off")
-        {
-            lines.Add($"    Detect zeroes:    {disks.DetectZeroes[i]}");
-        }
-
-        // In the order of ThrottleLimits.Names each kind has its average, its burst, and how long that may last.
-        long[] limits = disks.Limits[(i * BlockDevices.LimitsOfDisk)..((i + 1) * BlockDevices.LimitsOfDisk)];
-        if (disks.Groups[i].Length > 0)
-        {
-            string Kind(string kind, int first) => string.Create(
-                CultureInfo.InvariantCulture,
-                $"{kind}={limits[first]} {kind}_rd={limits[first + 3]} {kind}_wr={limits[first + 6]} "
-                + $"{kind}_max={limits[first + 1]} {kind}_rd_max={limits[first + 4]} {kind}_wr_max={limits[first + 7]}");
-            lines.Add($"    I/O throttling:   {Kind("bps", 0)} {Kind("iops", 9)} iops_size={limits[^1]} group={disks.Groups[i]}");
-        }
-
-        return string.Join('\n', lines);
-    }
 }

@@ -90,7 +90,8 @@ public sealed record ImageInfo(
 
 /// <summary>An internal snapshot of an image.</summary>
 public sealed record SnapshotInfo(
-    string Id, string Name, long VmStateSize, long DateSec, long DateNsec, long VmClockSec, long VmClockNsec);
+    string Id, string Name, long VmStateSize, long DateSec, long DateNsec, long VmClockSec, long VmClockNsec,
+    long? Icount);
 
 public enum ImageInfoSpecificKind
 {
@@ -129,7 +130,19 @@ public sealed record QueryBlockstatsArguments(bool? QueryNodes);
 
 /// <summary>Figures of a disk, or of a node, and of those below it.</summary>
 public sealed record BlockStats(
-    string? Device, string? Qdev, string? NodeName, BlockDeviceStats Stats, BlockStats? Parent, BlockStats? Backing);
+    string? Device, string? Qdev, string? NodeName, BlockDeviceStats Stats, BlockStatsSpecific? DriverSpecific, BlockStats? Parent,
+    BlockStats? Backing);
+
+/// <summary>Figures of a node that only its driver has.</summary>
+[QapiUnion("driver")]
+[QapiBranch("file", typeof(BlockStatsSpecificFile))]
+[QapiBranch("host_device", typeof(BlockStatsSpecificFile))]
+public record BlockStatsSpecific(BlockdevDriver Driver);
+
+public sealed record BlockStatsSpecificFile(long DiscardNbOk, long DiscardNbFailed, long DiscardBytesOk);
+
+public sealed record BlockStatsOfFile(long DiscardNbOk, long DiscardNbFailed, long DiscardBytesOk)
+    : BlockStatsSpecific(BlockdevDriver.File);
 
 public sealed record BlockDeviceStats(
     [property: JsonPropertyName("rd_bytes")] long RdBytes,
@@ -161,6 +174,7 @@ public sealed record BlockDeviceStats(
     [property: JsonPropertyName("invalid_zone_append_operations")] long InvalidZoneAppendOperations,
     [property: JsonPropertyName("invalid_flush_operations")] long InvalidFlushOperations,
     [property: JsonPropertyName("invalid_unmap_operations")] long InvalidUnmapOperations,
+    [property: JsonPropertyName("idle_time_ns")] long? IdleTimeNs,
     [property: JsonPropertyName("account_invalid")] bool AccountInvalid,
     [property: JsonPropertyName("account_failed")] bool AccountFailed,
     [property: JsonPropertyName("timed_stats")] BlockDeviceTimedStats[] TimedStats);

@@ -23,6 +23,27 @@ public sealed class HostDiskTests : IDisposable
         Assert.Null(CacheMode.Parse("off"));
     }
 
+    /// <summary>QEMU's wr_highest_offset: of the disk where the guest wrote, of the file where the image has it.</summary>
+    [Fact]
+    public void Nodes_know_how_far_they_were_written_and_files_what_was_discarded()
+    {
+        BlockImage.CreateQcow2(_images.Path("h.qcow2"), new Qcow2Options { Size = 1 << 20, ClusterSize = 4096 });
+        using BlockNode node = BlockImage.Open(_images.Path("h.qcow2"), "qcow2", true, new ImageOptions { Unmap = true });
+        var file = (FileNode)node.Child!;
+        Assert.Equal((0, 0), (node.HighestWritten, file.HighestWritten));
+        Assert.Equal(Errno.None, node.Write((1 << 20) - 512, new byte[512]));
+        Assert.Equal(Errno.None, node.Write(512, new byte[512]));
+        Assert.Equal(Errno.EINVAL, node.Write(1 << 20, new byte[512]));
+        Assert.Equal(1 << 20, node.HighestWritten);
+        Assert.InRange(file.HighestWritten, 4096 + 512, 256 << 10);
+        Assert.Equal((0, 0, 0), file.Discards);
+        Assert.Equal(Errno.None, node.Discard(0, 1 << 20));
+        Assert.Equal(Errno.None, node.Flush());
+        Assert.InRange(file.Discards.Bytes, 4096 + 1024, 2 * 4096);
+        Assert.InRange(file.Discards.Done, 1, 2);
+        Assert.Equal(0, file.Discards.Failed);
+    }
+
     [Theory]
     [MemberData(nameof(CacheModes))]
     public void Raw_disk_equals_a_plain_array_in_each_cache_mode(string cache)

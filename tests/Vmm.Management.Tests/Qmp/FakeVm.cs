@@ -79,8 +79,9 @@ internal sealed class FakeVm : IAsyncDisposable
             RemoveNetdev remove => new VmCommandRejected(RejectionCode.DeviceNotFound, $"Device '{remove.Id}' not found"),
             GetPciDevices => Pci(),
             IBalloonCommand => new VmCommandRejected(RejectionCode.DeviceNotActive, "No balloon device has been activated"),
-            GetBlockDevices or GetUnusedImages => new BlockDevices([], [], [], [], [], [], [], [], [], [], [], [], [], [], [], [], []),
-            GetBlockNodes or GetUnusedNodes => new BlockNodes([], [], [], [], [], [], [], [], [], [], [], [], []),
+            GetBlockDevices or GetUnusedImages => new BlockDevices(
+                [], [], [], [], [], [], [], [], [], [], [], [], [], [], [], [], [], [], []),
+            GetBlockNodes or GetUnusedNodes => new BlockNodes([], [], [], [], [], [], [], [], [], [], [], [], [], [], [], [], []),
             RemoveBlockImage { IsNode: true } remove => new VmCommandRejected(
                 RejectionCode.InvalidArgument, $"Failed to find node with node-name='{remove.Name}'"),
             RemoveBlockImage remove => new VmCommandRejected(RejectionCode.InvalidArgument, $"Device '{remove.Name}' not found"),

@@ -10,6 +10,11 @@ public sealed partial class Qcow2Node
     public override Errno Write(long offset, ReadOnlySpan<byte> data)
     {
         Errno error = IsReadOnly ? Errno.EROFS : Contains(offset, data.Length) ? Errno.None : Errno.EINVAL;
+        if (error == Errno.None)
+        {
+            NoteWrite(offset, data.Length);
+        }
+
         while (!data.IsEmpty && error == Errno.None)
         {
             error = WriteRun(offset, data, out int done);
@@ -28,6 +33,7 @@ public sealed partial class Qcow2Node
             return IsReadOnly ? Errno.EROFS : Errno.EINVAL;
         }
 
+        NoteWrite(offset, length);
         (long first, long end) = WholeClusters(offset, length);
         bool byEntries = _layout.Version >= 3 || (_backing == null && mayUnmap);
         if (first >= end || !byEntries)

@@ -13,11 +13,14 @@ namespace Vmm.Emulation.Block.Qcow2;
 public sealed record Qcow2Snapshot(
     string Id, string Name, DateTimeOffset Time, TimeSpan VmClock, long VmStateSize, long DiskSize)
 {
-    // Bytes of an entry before the extra ones, and of these how many are known and how many a new entry has.
+    // Bytes of an entry before the extra ones, and of these how many are known, and how many there are at least with the disk's size.
     private const int Fixed = 40;
-    private const int KnownExtra = 16;
-    private const int NewExtra = 24;
+    private const int KnownExtra = 24;
+    private const int ExtraWithDiskSize = 16;
     private const ulong NoInstructionCount = ulong.MaxValue;
+
+    /// <summary>Instructions that the guest had executed; null for a guest that counts none.</summary>
+    public long? InstructionCount { get; private init; }
 
     internal long L1Offset { get; private init; }
 
@@ -31,7 +34,7 @@ public sealed record Qcow2Snapshot(
         long l1Offset, int l1Size, string id, string name, DateTimeOffset time, TimeSpan vmClock, long diskSize)
     {
         byte[] words = Encoding.UTF8.GetBytes(id + name);
-        byte[] entry = new byte[Padded(Fixed + NewExtra + words.Length)];
+        byte[] entry = new byte[Padded(Fixed + KnownExtra + words.Length)];
         BinaryPrimitives.WriteInt64BigEndian(entry, l1Offset);
         BinaryPrimitives.WriteInt32BigEndian(entry.AsSpan(8), l1Size);
         BinaryPrimitives.WriteUInt16BigEndian(entry.AsSpan(12), (ushort)Encoding.UTF8.GetByteCount(id));
@@ -40,10 +43,10 @@ public sealed record Qcow2Snapshot(
         BinaryPrimitives.WriteUInt32BigEndian(
             entry.AsSpan(20), (uint)(time.UtcTicks % TimeSpan.TicksPerSecond * TimeSpan.NanosecondsPerTick));
         BinaryPrimitives.WriteInt64BigEndian(entry.AsSpan(24), vmClock.Ticks * TimeSpan.NanosecondsPerTick);
-        BinaryPrimitives.WriteInt32BigEndian(entry.AsSpan(36), NewExtra);
+        BinaryPrimitives.WriteInt32BigEndian(entry.AsSpan(36), KnownExtra);
         BinaryPrimitives.WriteInt64BigEndian(entry.AsSpan(48), diskSize);
         BinaryPrimitives.WriteUInt64BigEndian(entry.AsSpan(56), NoInstructionCount);
-        words.CopyTo(entry, Fixed + NewExtra);
+        words.CopyTo(entry, Fixed + KnownExtra);
         return entry;
     }
 
@@ -76,7 +79,7 @@ public sealed record Qcow2Snapshot(
                 throw new BlockException(Wrong($"an L1 table of {l1Size} entries at 0x{l1Offset:x}"));
             }
 
-            long diskSize = extra >= KnownExtra ? BinaryPrimitives.ReadInt64BigEndian(start[48..]) : header.DiskSize;
+            long diskSize = extra >= ExtraWithDiskSize ? BinaryPrimitives.ReadInt64BigEndian(start[48..]) : header.DiskSize;
             if (diskSize < 0 || header.L1EntriesFor(diskSize) > l1Size)
             {
                 throw new BlockException(Wrong($"a disk of {diskSize} bytes, which its L1 table does not cover"));
@@ -92,6 +95,8 @@ public sealed record Qcow2Snapshot(
                 TimeSpan.FromTicks((long)(BinaryPrimitives.ReadUInt64BigEndian(start[24..]) / 100)),
                 extra >= 8 ? BinaryPrimitives.ReadInt64BigEndian(start[40..]) : BinaryPrimitives.ReadUInt32BigEndian(start[32..]), diskSize)
             {
+                InstructionCount = extra >= KnownExtra && BinaryPrimitives.ReadUInt64BigEndian(start[56..]) is var count
+                    && count != NoInstructionCount ? (long)count : null,
                 L1Offset = l1Offset,
                 L1Size = (int)l1Size,
                 Entry = entry,
