@@ -76,7 +76,16 @@ public sealed class OptionTests
     [InlineData("virt,foo=1", "max", "/dev/null", "Property 'virt-machine.foo' not found")]
     [InlineData("virt,kernel=/dev/null", "max", null, "kernel is not supported: give it as -kernel")]
     [InlineData("virt,accel=jit", "max", "/dev/null", "incompatible", "interp")]
-    [InlineData("virt", "max,sve=on", "/dev/null", "sve=on is not supported: CPUs have no SVE")]
+    [InlineData("virt", "neoverse-n1,sve=on", "/dev/null", "sve=on is not supported: the CPU has no SVE")]
+    [InlineData("virt", "max,sve=off,sve512=on", "/dev/null", "cannot enable sve512: SVE must be enabled to enable vector lengths")]
+    [InlineData("virt", "max,sve=off,sve-max-vq=4", "/dev/null", "cannot enable sve512: SVE must be enabled")]
+    [InlineData("virt", "max,sve-max-vq=17", "/dev/null", "unsupported SVE vector length: valid sve-max-vq in range [1-16]")]
+    [InlineData("virt", "max,sve-max-vq=4,sve1024=on", "/dev/null",
+        "cannot enable sve1024: sve1024 is larger than the maximum vector length, sve-max-vq=4 (512 bits)")]
+    [InlineData("virt", "max,sve=on,sve128=off", "/dev/null", "cannot disable sve128: with SVE enabled, at least one")]
+    [InlineData("virt", "max,sve512=on,sve256=off", "/dev/null",
+        "cannot disable sve256: it is required as a power-of-two length smaller than the maximum, sve512")]
+    [InlineData("virt", "max,sve-max-vq=4,sve512=off", "/dev/null", "cannot disable sve512: the maximum vector length must be enabled")]
     [InlineData("virt", "cortex-a57,pauth=on", "/dev/null", "pauth=on is not supported: the CPU has no pointer authentication")]
     [InlineData("virt", "max,pauth=off,pauth-qarma3=on", "/dev/null", "cannot enable pauth-impdef")]
     [InlineData("virt", "max,pauth-impdef=on,pauth-qarma5=on", "/dev/null", "pauth-impdef, pauth-qarma3 and pauth-qarma5 at the same time")]

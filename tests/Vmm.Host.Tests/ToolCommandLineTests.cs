@@ -50,7 +50,7 @@ public sealed class ToolCommandLineTests : IDisposable
             + "-display none -chardev socket,id=charmonitor,path=/tmp/x,server=on,wait=off -mon "
             + "chardev=charmonitor,id=monitor,mode=control -rtc base=utc -no-shutdown -boot strict=on -kernel IMAGE -audiodev "
             + "'{\"id\":\"audio1\",\"driver\":\"none\"}' -sandbox off -msg timestamp=off")]
-    [InlineData("packer", "-machine type=virt,accel=tcg -cpu max,sve=off,sve-max-vq=4,pauth-impdef=on -smp cpus=2,sockets=1 -m 2048M "
+    [InlineData("packer", "-machine type=virt,accel=tcg -cpu max,sve=on,sve-max-vq=4,pauth-impdef=on -smp cpus=2,sockets=1 -m 2048M "
         + "-boot once=d -vnc none -monitor none -global virtio-mmio.force-legacy=false -kernel IMAGE")]
     [InlineData("virtme-ng, its root", "-fsdev local,id=virtfs1,path=/tmp,security_model=none,readonly=on,multidevs=remap -device "
         + "virtio-9p-pci,fsdev=virtfs1,mount_tag=/dev/root -kernel IMAGE")]
@@ -141,7 +141,7 @@ public sealed class ToolCommandLineTests : IDisposable
     [InlineData("semihosting-config", "enable=off", "enable=on,target=native")]
     [InlineData("numa", "node|node,nodeid=0,cpus=0-3", "node,nodeid=1")]
     [InlineData("numa", "node", "dist,src=0,dst=1,val=20")]
-    [InlineData("cpu", "max,sve=off,sve512=on|max,sme_fa64=off|max,cntfrq=62500000|max,vfp=on,neon=on", "max,cntfrq=1000000000")]
+    [InlineData("cpu", "max,sve=off,sve512=off|max,sme_fa64=off|max,cntfrq=62500000|max,vfp=on,neon=on", "max,cntfrq=1000000000")]
     [InlineData("chardev", "socket,id=a,path=/x,server=on,telnet=off,reconnect=0", "socket,id=a,path=/x,telnet=on")]
     public void Values_that_change_nothing_are_accepted_and_others_are_not(string option, string accepted, string refused)
     {

@@ -51,6 +51,8 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     private const ulong VirtuallyIndexed = 0x9444_8004;
     private const ulong WithTagLines = 0x4_9444_C004;
 
+    private const Feature AllSve = Feature.Sve | Feature.Sve2 | Feature.ScalableMatrices;
+
     /// <summary>All models. <c>host</c> is the one with the most features.</summary>
     public static IReadOnlyList<CpuModel> All { get; } =
     [
@@ -91,6 +93,13 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     /// <summary>FEAT_CCIDX: the wide form of CCSIDR_EL1.</summary>
     public bool WideCacheIds { get; private init; }
 
+    /// <summary>With SVE the lengths of vectors, bit n for (n + 1) × 128 bits; all up to 2048 bits.</summary>
+    public uint VectorLengths { get; init; } = 0xFFFF;
+
+    /// <summary>The properties that stand for the lengths of vectors: <c>sve128</c>. None without SVE.</summary>
+    public IEnumerable<string> NamesOfVectorLengths =>
+        Enumerable.Range(0, Has(Feature.Sve) ? 16 : 0).Where(n => (VectorLengths & (1u << n)) != 0).Select(n => $"sve{128 * (n + 1)}");
+
     /// <summary>Whether the model has all of the features.</summary>
     public bool Has(Feature features) => (Features & features) == features;
 
@@ -106,6 +115,13 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
 
     /// <summary>The model in a machine whose RAM has tags. It must have <see cref="Feature.Mte"/>.</summary>
     public CpuModel WithMemoryTags() => this with { Features = Features | Feature.Mte3 };
+
+    /// <summary>The model with SVE of some vector lengths (<see cref="VectorLengths"/>); 0 takes SVE away.</summary>
+    public CpuModel WithScalable(uint lengths) => this with
+    {
+        Features = (Features & ~AllSve) | (lengths == 0 ? Feature.None : AllSve),
+        VectorLengths = lengths,
+    };
 
     /// <summary>The model with the performance monitors of another one, or without any.</summary>
     public CpuModel WithPmuOf(CpuModel? other) =>

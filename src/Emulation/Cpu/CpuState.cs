@@ -26,6 +26,9 @@ public unsafe struct CpuState
     public const int ContextBreakpoints = 2;
     public const int Watchpoints = 4;
 
+    /// <summary>Words of <see cref="ScalableLive"/>.</summary>
+    public const int ScalableLiveWords = 4;
+
     /// <summary>Base registers: X0–X30 and SP.</summary>
     public const int Bases = 32;
 
@@ -167,6 +170,12 @@ public unsafe struct CpuState
     /// whoever writes TCR_EL1.
     /// </summary>
     public fixed ulong PointerMasks[4];
+
+    /// <summary>
+    /// With SVE a byte for each of Z0–Z31: nonzero when the bits above the lowest 128 are those of <see cref="ScalableRegisters"/>, zero
+    /// when they are zero.
+    /// </summary>
+    public fixed ulong ScalableLive[ScalableLiveWords];
 }
 
 /// <summary>Bits of <see cref="CpuState.Attention"/>.</summary>

@@ -1,11 +1,24 @@
 namespace Vmm.Emulation.Cpu;
 
-/// <summary>The registers of <see cref="CpuState"/> that are saved one by one, with the names that they have in a saved vCPU.</summary>
+/// <summary>The registers of <see cref="CpuState"/> that are saved by name, with the names that they have in a saved vCPU.</summary>
 internal static unsafe class SavedRegisters
 {
     public delegate void Field(string name, ref ulong value);
 
     public delegate void Field32(string name, ref uint value);
+
+    public delegate void Array(string name, Span<ulong> values);
+
+    /// <summary>Those of which there are several of a kind.</summary>
+    public static void EachArray(CpuState* s, Array array)
+    {
+        array("x", new Span<ulong>(s->X, CpuState.Sink + 1));
+        array("v", new Span<ulong>(s->V, 64));
+        array("dbgbvr", new Span<ulong>(s->Dbgbvr, CpuState.Breakpoints));
+        array("dbgbcr", new Span<ulong>(s->Dbgbcr, CpuState.Breakpoints));
+        array("dbgwvr", new Span<ulong>(s->Dbgwvr, CpuState.Watchpoints));
+        array("dbgwcr", new Span<ulong>(s->Dbgwcr, CpuState.Watchpoints));
+    }
 
     /// <summary>Those of 64 bits, or that are saved so.</summary>
     public static void Each(CpuState* s, Field field)

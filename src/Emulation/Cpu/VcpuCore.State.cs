@@ -20,18 +20,14 @@ public sealed unsafe partial class VcpuCore : IStateUnit
         CpuState* s = _state;
         writer.Write("enabled", (byte)(IsEnabled ? 1 : 0));
         writer.Write("instructions", InstructionCount);
-        writer.Write("x", new ReadOnlySpan<ulong>(s->X, CpuState.Sink + 1));
-        writer.Write("v", new ReadOnlySpan<ulong>(s->V, 64));
-        writer.Write("dbgbvr", new ReadOnlySpan<ulong>(s->Dbgbvr, CpuState.Breakpoints));
-        writer.Write("dbgbcr", new ReadOnlySpan<ulong>(s->Dbgbcr, CpuState.Breakpoints));
-        writer.Write("dbgwvr", new ReadOnlySpan<ulong>(s->Dbgwvr, CpuState.Watchpoints));
-        writer.Write("dbgwcr", new ReadOnlySpan<ulong>(s->Dbgwcr, CpuState.Watchpoints));
+        SavedRegisters.EachArray(s, (name, values) => writer.Write(name, (ReadOnlySpan<ulong>)values));
         writer.Write("pointer-keys", new ReadOnlySpan<ulong>(s->PointerKeys, PointerKeyWords));
         writer.Write("exclusive-size", s->ExclusiveSize);
         writer.Write("event-register", s->EventRegister);
         writer.Write("step-syndrome", _stepSyndrome);
         SavedRegisters.Each(s, (string name, ref ulong value) => writer.Write(name, value));
         SavedRegisters.Each32(s, (string name, ref uint value) => writer.Write(name, value));
+        Scalable?.Save(writer, s);
     }
 
     public void Load(StateReader reader)
@@ -39,13 +35,8 @@ public sealed unsafe partial class VcpuCore : IStateUnit
         CpuState* s = _state;
         bool enabled = reader.Read<byte>("enabled") != 0;
         InstructionCount = reader.Read<long>("instructions");
-        reader.Read("x", new Span<ulong>(s->X, CpuState.Sink + 1));
+        SavedRegisters.EachArray(s, (name, values) => reader.Read(name, values));
         reader.Require(s->X[CpuState.Zr] == 0, "x");
-        reader.Read("v", new Span<ulong>(s->V, 64));
-        reader.Read("dbgbvr", new Span<ulong>(s->Dbgbvr, CpuState.Breakpoints));
-        reader.Read("dbgbcr", new Span<ulong>(s->Dbgbcr, CpuState.Breakpoints));
-        reader.Read("dbgwvr", new Span<ulong>(s->Dbgwvr, CpuState.Watchpoints));
-        reader.Read("dbgwcr", new Span<ulong>(s->Dbgwcr, CpuState.Watchpoints));
         var keys = new Span<ulong>(s->PointerKeys, PointerKeyWords);
         keys.Clear();
         if (reader.Version >= WithPointerKeys)
@@ -59,6 +50,7 @@ public sealed unsafe partial class VcpuCore : IStateUnit
         _stepSyndrome = reader.Read<uint>("step-syndrome");
         SavedRegisters.Each(s, (string name, ref ulong value) => value = reader.Read<ulong>(name));
         SavedRegisters.Each32(s, (string name, ref uint value) => value = reader.Read<uint>(name));
+        Scalable?.Load(reader, s);
         reader.Require((s->Nzcv & ~Cpu.Pstate.NzcvMask) == 0 && Cpu.Pstate.ExceptionLevel(s->Pstate) <= 1, "pstate");
         s->BroadcastOpen = 0;
         s->Remaining = _budget = 0;

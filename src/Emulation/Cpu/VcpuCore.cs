@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Cpu.Debugging;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Engines;
 using Vmm.Emulation.Cpu.Lockstep;
 using Vmm.Emulation.Cpu.Mmu;
@@ -52,6 +53,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
         _code = code;
         _state = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
         NativeMemory.Clear(_state, (nuint)sizeof(CpuState));
+        Scalable = model.Has(Feature.Sve) ? new ScalableRegisters(model.VectorLengths) : null;
         Interrupts = new CpuInterruptWord(_state);
         Debug = new DebugUnit(_state, Interrupts);
         Mmu = new VcpuMmu(_state, model, bus, code, Interrupts, Counters, hasJumps: translations != null);
@@ -89,6 +91,9 @@ public sealed unsafe partial class VcpuCore : IDisposable
 
     /// <summary>The performance monitors; without them their registers are UNDEFINED.</summary>
     public Pmu? Pmu { get; set; }
+
+    /// <summary>The registers of SVE; null without it.</summary>
+    public ScalableRegisters? Scalable { get; }
 
     /// <summary>The receiver of HVC; without one HVC is UNDEFINED.</summary>
     public PsciController? Psci { get; set; }
@@ -206,6 +211,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
         s->OsLock = 1;
         s->X[0] = x0;
         s->Pc = pc;
+        Scalable?.Reset();
         Timer?.Reset();
         Pmu?.Reset();
         Gic?.ResetCpuInterface();
@@ -340,6 +346,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     {
         Disable();
         _engine.Dispose();
+        Scalable?.Dispose();
         NativeMemory.Free(_ownOps);
         _ownOps = null;
         NativeMemory.AlignedFree(_state);

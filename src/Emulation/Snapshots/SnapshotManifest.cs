@@ -118,7 +118,8 @@ public sealed record SavedMachine(
         config.Topology.Sockets, config.Topology.Clusters, config.Topology.Cores, config.Topology.Threads);
 
     private static IEnumerable<string> FeaturesOf(CpuModel model) =>
-        Enum.GetValues<Feature>().Where(f => f != Feature.None && model.Has(f)).Select(f => f.ToString());
+        Enum.GetValues<Feature>().Where(f => f != Feature.None && model.Has(f)).Select(f => f.ToString())
+            .Concat(model.NamesOfVectorLengths);
 
     /// <summary>
     /// Each thing in which a machine differs from the saved one, in words; empty when it can go on from its snapshot. The CPUs at power-on

@@ -105,7 +105,7 @@ internal static class TranslatorRehearsal
 
     // With zeros for all fields. What jumps would not come back, and what changes the state of the system could do anything.
     private static bool IsSample(in EncodingRow row, int index) =>
-        !row.May(Effects.Jump | Effects.LocalState | Effects.SystemState) && EncodingTable.Find(row.Value) == index;
+        !row.IsScalable && !row.May(Effects.Jump | Effects.LocalState | Effects.SystemState) && EncodingTable.Find(row.Value) == index;
 
     // ADR X0 to a place, in bytes from the start of the code.
     private static uint AdrTo(List<uint> code, int place)

@@ -6,8 +6,8 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// The option <c>-cpu MODEL[,property=value…]</c>. Pointer authentication and the PMU can be chosen; any other property is accepted if its
-/// value is the one that the model has.
+/// The option <c>-cpu MODEL[,property=value…]</c>. Pointer authentication, the PMU and SVE can be chosen; any other property is accepted if
+/// its value is the one that the model has.
 /// </summary>
 public static class CpuOption
 {
@@ -26,7 +26,7 @@ public static class CpuOption
     private static readonly (string Name, bool Value, string Why)[] s_properties =
     [
         ("aarch64", true, "CPUs execute A64"),
-        ("sve", false, "CPUs have no SVE"),
+        ("sve", false, "the CPU has no SVE"),
         ("sme", false, "CPUs have no SME"),
         (Lpa2, false, "the CPU has no LPA2"),
         ("has_el2", false, "CPUs have no EL2"),
@@ -45,16 +45,12 @@ public static class CpuOption
     private static readonly string[] s_idleSwitches =
     [
         "sme_fa64",
-        .. Enumerable.Range(1, LongestVector).Select(n => $"sve{n * VectorStep}"),
-        .. Enumerable.Range(0, 5).Select(n => $"sme{VectorStep << n}"),
+        .. ScalableProperties.Switches.Skip(1),
+        .. Enumerable.Range(0, 5).Select(n => $"sme{ScalableProperties.Step << n}"),
     ];
 
     private static readonly string[] s_idleNumbers =
-        ["sve-max-vq", "sve-default-vector-length", "sme-default-vector-length", "l0gptsz", "x-l0gptsz"];
-
-    // SVE vectors: bits of a step, and the largest number of steps.
-    private const int VectorStep = 128;
-    private const int LongestVector = 16;
+        [ScalableProperties.Number, "sve-default-vector-length", "sme-default-vector-length", "l0gptsz", "x-l0gptsz"];
 
     /// <summary>The text of <c>-cpu help</c>.</summary>
     public static string Describe =>
@@ -76,8 +72,14 @@ public static class CpuOption
     public static CpuModel With(CpuModel model, IEnumerable<(string Key, string? Value)> pairs)
     {
         var chosen = new List<(string Name, bool Value)>();
+        var scalable = new ScalableProperties();
         foreach ((string key, string? value) in pairs)
         {
+            if (ScalableProperties.CanHave(model) && TrySetScalable(scalable, key, value))
+            {
+                continue;
+            }
+
             if (CpuModel.Find(model.Name) is { } whole && (s_chosen.Contains(key) || (key == Lpa2 && whole.HasLpa2)))
             {
                 chosen.Add((key, KeyValues.Switch(key, value)));
@@ -91,12 +93,39 @@ public static class CpuOption
 
         try
         {
-            return CpuProperties.With(model, chosen);
+            return scalable.Apply(CpuProperties.With(model, chosen));
         }
         catch (ArgumentException e)
         {
             throw new OptionException(e.Message);
         }
+    }
+
+    // Whether a property is one of SVE.
+    private static bool TrySetScalable(ScalableProperties scalable, string key, string? value)
+    {
+        if (ScalableProperties.Switches.Contains(key))
+        {
+            scalable.Set(key, KeyValues.Switch(key, value));
+            return true;
+        }
+
+        if (key != ScalableProperties.Number)
+        {
+            return false;
+        }
+
+        try
+        {
+            scalable.SetMost(
+                QemuNumber.TryParse(value, out long steps) ? steps : throw new OptionException($"Parameter '{key}' expects a number"));
+        }
+        catch (ArgumentException e)
+        {
+            throw new OptionException(e.Message);
+        }
+
+        return true;
     }
 
     /// <exception cref="OptionException">The model has no pointer authentication that could be turned on.</exception>

@@ -126,7 +126,8 @@ internal sealed unsafe class CaseGenerator(int seed)
         _ => (ulong)_random.NextInt64(long.MinValue, long.MaxValue),
     };
 
-    private ulong VectorHalf()
+    /// <summary>A doubleword of a vector: elements of some size, mostly special values.</summary>
+    public ulong VectorHalf()
     {
         (ulong[] values, int width) = _random.Next(7) switch
         {

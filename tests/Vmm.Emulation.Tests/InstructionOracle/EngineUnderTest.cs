@@ -56,8 +56,9 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         }
 
         PointerCode.UpdateMasks(_core);
-        s->CpacrEl1 = 3 << 20;
+        s->CpacrEl1 = (3 << 20) | (3 << 16);
         _core.Mmu.SwitchContext();
+        _core.Scalable?.SetZcr(0xF);
 
         FillPattern(0, (int)OracleRecord.RegionSize);
 
@@ -105,10 +106,24 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         _code.InvalidateAll();
     }
 
+    /// <summary>The same on a CPU with SVE, with the longest vectors that it has.</summary>
+    public void Run(ref OracleRecord r, ScalableRecord scalable)
+    {
+        CpuState* s = Set(ref r);
+        scalable.CopyTo(s, _core.Scalable!);
+        Finish(s, ref r);
+        scalable.CopyFrom(s, _core.Scalable!);
+    }
+
     /// <summary>One instruction, two in a sequence: the BRK or a taken branch then finds the budget spent.</summary>
     public void Run(ref OracleRecord r)
     {
         CpuState* s = Set(ref r);
+        Finish(s, ref r);
+    }
+
+    private void Finish(CpuState* s, ref OracleRecord r)
+    {
         _core.Run(1);
         ulong pc = s->Pc;
         r.End = (ulong)OracleEnd.Done;

@@ -5,6 +5,9 @@
  * slot its pc names and ends at the first signal (each slot ends in BRK). A case is entered by returning from a signal handler with
  * the state in the signal frame and left by the next signal, so that no register has to be kept for the harness.
  * Standard output takes the cases back with the state afterwards and the signal that ended them.
+ *
+ * With SVE the scalable state of each case follows the cases in both directions: Z0 to Z31, P0 to P15 and FFR of the vector length that
+ * the program has, as the signal frame holds them.
  */
 typedef unsigned char u8;
 typedef unsigned int u32;
@@ -19,6 +22,10 @@ typedef unsigned long u64;
 #define BRK 0xd4200000u
 #define FPSIMD_MAGIC 0x46508001u
 #define MAX_CASES 4096
+#define SVE_MAGIC 0x53564501u
+#define EXTRA_MAGIC 0x45585401u
+#define MAX_SCALABLE (32 * 256 + 17 * 32)
+#define MAX_SCALABLE_CASES 1024
 #define MAX_WORDS (CODE_SIZE / 4)
 
 struct record {
@@ -33,6 +40,18 @@ struct fpsimd {
     u64 v[64];
 };
 
+struct sve {
+    u32 magic, size;
+    unsigned short length, flags, reserved[2];
+    u8 registers[];
+};
+
+struct extra {
+    u32 magic, size;
+    u64 data;
+    u32 data_size;
+};
+
 struct ucontext {
     u64 flags, link, stack[3];
     u8 mask[128];
@@ -43,6 +62,8 @@ struct ucontext {
 
 static struct record cases[MAX_CASES];
 static u32 words[MAX_WORDS];
+static u8 scalable[MAX_SCALABLE_CASES * MAX_SCALABLE];
+static u64 scalable_size;
 static u8 handler_stack[65536] __attribute__((aligned(16)));
 static u32 count, next;
 
@@ -87,6 +108,28 @@ static void give(const void *p, u64 size)
     }
 }
 
+static void copy(u8 *to, const u8 *from, u64 size)
+{
+    for (u64 i = 0; i < size; i += 2)
+        *(volatile unsigned short *)(to + i) = *(const unsigned short *)(from + i);
+}
+
+/* The registers of SVE in a signal frame; null without SVE. */
+static u8 *scalable_of(struct ucontext *u)
+{
+    const u32 *record = (const u32 *)&u->fpsimd;
+    while (record[0] != 0) {
+        if (record[0] == SVE_MAGIC) {
+            struct sve *sve = (struct sve *)record;
+            scalable_size = sve->length * 32 + sve->length / 8 * 17;
+            return sve->registers;
+        }
+        record = record[0] == EXTRA_MAGIC ? (const u32 *)((const struct extra *)record)->data
+            : (const u32 *)((const u8 *)record + record[1]);
+    }
+    return 0;
+}
+
 static void next_batch(void)
 {
     u32 header[4];
@@ -97,6 +140,9 @@ static void next_batch(void)
     take(words, slots * length * 4, 0);
     count = header[3];
     take(cases, count * sizeof cases[0], 0);
+    if (scalable_size != 0 && count > MAX_SCALABLE_CASES)
+        leave(8);
+    take(scalable, count * scalable_size, 0);
     next = 0;
     for (u64 slot = 0; slot < slots; slot++)
         for (u64 i = 0; i < length; i++)
@@ -115,6 +161,7 @@ static void handler(int signal, void *info, struct ucontext *u)
     volatile u64 *window = (volatile u64 *)WINDOW;
     if (u->fpsimd.magic != FPSIMD_MAGIC)
         leave(5);
+    u8 *registers = scalable_of(u);
     if (count != 0) {
         struct record *r = &cases[next];
         for (int i = 0; i < 31; i++)
@@ -129,8 +176,12 @@ static void handler(int signal, void *info, struct ucontext *u)
         r->signal = signal;
         r->fpsr = u->fpsimd.fpsr;
         r->fpcr = u->fpsimd.fpcr;
-        if (++next == count)
+        if (registers != 0)
+            copy(scalable + next * scalable_size, registers, scalable_size);
+        if (++next == count) {
             give(cases, count * sizeof cases[0]);
+            give(scalable, count * scalable_size);
+        }
     }
     if (next == count)
         next_batch();
@@ -147,6 +198,8 @@ static void handler(int signal, void *info, struct ucontext *u)
     u->pstate = r->pstate;
     u->fpsimd.fpsr = r->fpsr;
     u->fpsimd.fpcr = r->fpcr;
+    if (registers != 0)
+        copy(registers, scalable + next * scalable_size, scalable_size);
 }
 
 extern char restorer[];

@@ -455,5 +455,5 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false)
     private static bool IsPlain(EncodingRow row) => !row.AccessesMemory && !row.IsSystem && !row.May(Effects.Jump);
 
     private static int[] Rows(Func<EncodingRow, bool> which) =>
-        [.. Enumerable.Range(0, EncodingTable.Rows.Length).Where(i => which(EncodingTable.Rows[i]))];
+        [.. Enumerable.Range(0, EncodingTable.Rows.Length).Where(i => !EncodingTable.Rows[i].IsScalable && which(EncodingTable.Rows[i]))];
 }

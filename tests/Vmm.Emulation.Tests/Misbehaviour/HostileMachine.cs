@@ -25,7 +25,8 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
     /// <summary>Classes of ESR_EL1.EC that a guest without EL2 and EL3 can see (Arm ARM D24.2.40).</summary>
     public static readonly uint[] ExceptionClasses =
     [
-        0x00, 0x01, 0x07, 0x0D, 0x0E, 0x15, 0x18, 0x1C, 0x20, 0x21, 0x22, 0x24, 0x25, 0x26, 0x27, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35, 0x3C,
+        0x00, 0x01, 0x07, 0x0D, 0x0E, 0x15, 0x18, 0x19, 0x1C, 0x20, 0x21, 0x22, 0x24, 0x25, 0x26, 0x27, 0x30, 0x31, 0x32, 0x33, 0x34, 0x35,
+        0x3C,
     ];
 
     private int _cpuOnCalls;
@@ -35,9 +36,8 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
         FirmwareConfig? firmware = null, Accelerator? accelerator = null)
     {
         possible = Math.Max(cpus, possible);
-        CpuModel cpu = CpuModel.Find(model)!;
         Machine = new VirtMachine(
-            new MachineConfig(cpu.Has(Feature.Mte) ? cpu.WithMemoryTags() : cpu, cpus, new CpuTopology(1, 1, possible, 1), RamSize,
+            new MachineConfig(ModelOf(model), cpus, new CpuTopology(1, 1, possible, 1), RamSize,
                 boot ?? new BootConfig(default, null, ""))
             {
                 Firmware = firmware,
@@ -70,6 +70,14 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
         }
     }
 
+    // The largest has all there is.
+    private static CpuModel ModelOf(string name)
+    {
+        CpuModel model = CpuModel.Find(name)!;
+        model = model.Has(Feature.Mte) ? model.WithMemoryTags() : model;
+        return ScalableProperties.CanHave(model) ? model.WithScalable(0xFFFF) : model;
+    }
+
     /// <summary>Host address of a byte of RAM.</summary>
     public byte* Host(ulong physical) => Machine.Ram.Host + (physical - Ram);
 
@@ -83,7 +91,7 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
     {
         core.Reset(pc, 0);
         core.State->VbarEl1 = Vectors;
-        core.State->CpacrEl1 = 3 << 20;
+        core.State->CpacrEl1 = (3 << 20) | (3 << 16);
         core.State->OsLock = 0;
         core.SetPstate(pstate);
     }

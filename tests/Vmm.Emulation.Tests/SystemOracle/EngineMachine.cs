@@ -44,7 +44,8 @@ internal sealed class EngineMachine(Accelerator accelerator, bool arrives = fals
                 this);
         }
 
-        // A name, and the algorithm of pointer authentication as QEMU names it, or no LPA2, or tags in RAM, which QEMU asks the machine.
+        // A name, and the algorithm of pointer authentication or the vectors of SVE as QEMU names them, or no LPA2, or tags in RAM, which
+        // QEMU asks the machine.
         private static CpuModel ModelOf(string text)
         {
             string[] parts = text.Split(',');
@@ -52,6 +53,8 @@ internal sealed class EngineMachine(Accelerator accelerator, bool arrives = fals
             return parts.ElementAtOrDefault(1) switch
             {
                 "pauth-qarma3=on" => model.WithPointerAuthentication(Feature.PauthQarma3),
+                "sve=on" => model.WithScalable(0xFFFF),
+                "sve-max-vq=4" => model.WithScalable(0xF),
                 "pauth-qarma5=on" => model.WithPointerAuthentication(Feature.PauthQarma5),
                 "lpa2=off" => model with { HasLpa2 = false },
                 "mte=on" => model.WithMemoryTags(),

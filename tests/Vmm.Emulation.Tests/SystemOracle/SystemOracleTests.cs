@@ -46,6 +46,8 @@ public sealed class SystemOracleTests
     [InlineData("pauth", "max,pauth-qarma5=on", 1)]
     [InlineData("mte", "max", 1)]
     [InlineData("mte", "max,mte=on", 1)]
+    [InlineData("sve", "max,sve=on", 1)]
+    [InlineData("sve", "max,sve-max-vq=4", 1)]
     [InlineData("psci", "neoverse-n1", 3)]
     [InlineData("eret", "neoverse-n1", 1)]
     [InlineData("at", "neoverse-n1", 1)]

@@ -67,4 +67,7 @@ public enum Effects : uint
 
     /// <summary>System registers, PSTATE beside NZCV, or waiting; it depends on the exception level.</summary>
     SystemState = 1 << 26,
+
+    /// <summary>SVE: any of Z0–Z31, P0–P15 and FFR may be read and written.</summary>
+    Scalable = 1 << 27,
 }

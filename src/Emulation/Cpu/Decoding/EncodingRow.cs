@@ -55,6 +55,12 @@ public readonly unsafe struct EncodingRow
     /// <summary>Uses the FP and SIMD registers: subject to CPACR_EL1.FPEN, which the decoder puts a check in front for.</summary>
     public bool UsesVectors => (Effects & AnyVector) != 0;
 
+    /// <summary>An instruction of SVE: subject to CPACR_EL1.ZEN as well as to FPEN.</summary>
+    public bool IsScalable => (Effects & Effects.Scalable) != 0;
+
+    /// <summary>What an instruction of SVE does with one element; null where its handler does all.</summary>
+    public delegate*<CpuState*, ulong, ulong, ulong, int, ulong> Lane { get; init; }
+
     /// <summary>Ones at the fixed bits.</summary>
     public uint Mask { get; }
 

@@ -33,6 +33,14 @@ public static class EncodingTable
         .. SimdMove.Rows,
         .. SimdCryptography.Rows,
         .. SimdMatrices.Rows,
+        .. ScalableInteger.Rows,
+        .. ScalablePermutes.Rows,
+        .. ScalablePredicates.Rows,
+        .. ScalableMemory.Rows,
+        .. ScalableFloat.Rows,
+        .. ScalableSecond.Rows,
+        .. ScalableProducts.Rows,
+        .. ScalableExtensions.Rows,
     ];
 
     /// <summary>The row of HINT.</summary>

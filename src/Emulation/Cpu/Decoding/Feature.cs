@@ -155,6 +155,15 @@ public enum Feature : ulong
     /// <summary>FEAT_MTE: instructions for tags. Memory has none.</summary>
     Mte = 1ul << 52,
 
+    /// <summary>FEAT_F32MM and FEAT_F64MM: matrices of single and double precision, in SVE.</summary>
+    ScalableMatrices = 1ul << 58,
+
+    /// <summary>FEAT_SVE2 with FEAT_SVE_BitPerm. Its instructions for AES, SHA3 and SM4 need those of Advanced SIMD, too.</summary>
+    Sve2 = 1ul << 59,
+
+    /// <summary>FEAT_SVE. Its instructions for BFloat16 and matrices of bytes need those of Advanced SIMD, too.</summary>
+    Sve = 1ul << 60,
+
     /// <summary>FEAT_PMUv3: performance monitors.</summary>
     Pmuv3 = 1ul << 61,
 

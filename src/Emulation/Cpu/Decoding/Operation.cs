@@ -7,6 +7,9 @@ namespace Vmm.Emulation.Cpu.Decoding;
 public enum Operation : ushort
 {
     None,
+
+    /// <summary>An instruction of SVE without an emitter.</summary>
+    Scalable,
     Adr, Adrp, AddImmediate, AddsImmediate, SubImmediate, SubsImmediate, AndImmediate, OrrImmediate, EorImmediate, AndsImmediate, Movn,
     Movz, Movk, Sbfm, Bfm, Ubfm, Extr, AndRegister, AndShiftedRegister, BicRegister, BicShiftedRegister, OrrRegister, OrrShiftedRegister,
     OrnRegister, OrnShiftedRegister, EorRegister, EorShiftedRegister, EonRegister, EonShiftedRegister, AndsRegister, AndsShiftedRegister,

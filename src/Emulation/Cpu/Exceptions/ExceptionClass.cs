@@ -10,6 +10,7 @@ internal static class ExceptionClass
     public const uint IllegalState = 0x0E;
     public const uint Svc64 = 0x15;
     public const uint SystemRegister = 0x18;
+    public const uint ScalableAccess = 0x19;
     public const uint PointerAuthentication = 0x1C;
     public const uint InstructionAbortLower = 0x20;
     public const uint InstructionAbort = 0x21;

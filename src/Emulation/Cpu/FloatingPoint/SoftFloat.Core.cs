@@ -21,13 +21,13 @@ internal static partial class SoftFloat
     private static ulong FractionMask<F>()
         where F : struct, IFloatFormat => (1ul << F.Fraction) - 1;
 
-    private static ulong InfinityBits<F>()
+    internal static ulong InfinityBits<F>()
         where F : struct, IFloatFormat => ((1ul << F.Exponent) - 1) << F.Fraction;
 
     internal static ulong Signed<F>(bool sign, ulong magnitude)
         where F : struct, IFloatFormat => sign ? magnitude | SignBit<F>() : magnitude;
 
-    private static ulong DefaultNan<F>()
+    internal static ulong DefaultNan<F>()
         where F : struct, IFloatFormat => InfinityBits<F>() | (1ul << (F.Fraction - 1));
 
     /// <summary>± 1.0, scaled by a power of two and with the top fraction bits given: constants of the estimate steps.</summary>
@@ -116,7 +116,7 @@ internal static partial class SoftFloat
     /// <summary>
     /// FPRound of <c>significand × 2^(exponent - 63)</c>, bit 63 set, bit 0 sticky. Tininess is detected before rounding.
     /// </summary>
-    private static ulong Round<F>(
+    internal static ulong Round<F>(
         bool sign, int exponent, ulong significand, uint fpcr, Rounding mode, ref uint fpsr, bool alternative = false)
         where F : struct, IFloatFormat
     {
@@ -181,7 +181,7 @@ internal static partial class SoftFloat
     }
 
     /// <summary>FPProcessNaN.</summary>
-    private static ulong ProcessNan<F>(FloatKind kind, ulong bits, uint fpcr, ref uint fpsr)
+    internal static ulong ProcessNan<F>(FloatKind kind, ulong bits, uint fpcr, ref uint fpsr)
         where F : struct, IFloatFormat
     {
         if (kind == FloatKind.SignalingNan)

@@ -229,7 +229,11 @@ public sealed unsafe class CodeCache(Feature features)
         var handlers = new delegate*<VcpuCore, CpuState*, Op*, Op*>[rows.Length];
         for (int i = 0; i < rows.Length; i++)
         {
-            handlers[i] = rows[i].UsesVectors ? &Flow.FpSimdGate : rows[i].Handler;
+            bool writesVectors = (features & Feature.Sve) != 0 && (rows[i].Effects & (Effects.WriteVd | Effects.WriteVa)) != 0;
+            handlers[i] = rows[i].IsScalable ? &ScalableGates.Scalable
+                : writesVectors ? &ScalableGates.Vector
+                : rows[i].UsesVectors ? &Flow.FpSimdGate
+                : rows[i].Handler;
             if ((features & Feature.Bti) != 0 && rows[i].Operation is (Operation.Br or Operation.Blr))
             {
                 handlers[i] = rows[i].Operation == Operation.Br ? &GuardedBranches.Br : &GuardedBranches.Blr;

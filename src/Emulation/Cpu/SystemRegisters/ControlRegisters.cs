@@ -23,9 +23,11 @@ internal static unsafe class ControlRegisters
         row(3, 0, 1, 0, 1, new("ACTLR_EL1", (_, s) => s->ActlrEl1, (_, _, _) => { }));
         row(3, 0, 1, 0, 2, new("CPACR_EL1", (_, s) => s->CpacrEl1, (core, s, v) =>
         {
-            s->CpacrEl1 = v & (3ul << 20);
+            s->CpacrEl1 = v & ((3ul << 20) | (core.Has(Feature.Sve) ? 3ul << 16 : 0));
             core.UpdateFpEnabled();
         }));
+        row(3, 0, 1, 2, 0, new("ZCR_EL1", (core, _) => core.Scalable!.Zcr, (core, _, v) => core.Scalable!.SetZcr(v))
+            { Feature = Feature.Sve, Scalable = true });
 
         row(3, 0, 2, 0, 0, new("TTBR0_EL1", (_, s) => s->Ttbr0El1, (core, s, v) =>
         {

@@ -13,6 +13,7 @@ internal static unsafe class IdentificationRegisters
 
     private static readonly int Pfr0 = Key(4, 0);
     private static readonly int Pfr1 = Key(4, 1);
+    private static readonly int Zfr0 = Key(4, 4);
     private static readonly int Dfr0 = Key(5, 0);
     private static readonly int Isar0 = Key(6, 0);
     private static readonly int Isar1 = Key(6, 1);
@@ -23,7 +24,8 @@ internal static unsafe class IdentificationRegisters
 
     private static readonly Dictionary<int, string> Names = new()
     {
-        [Pfr0] = "ID_AA64PFR0_EL1", [Pfr1] = "ID_AA64PFR1_EL1", [Dfr0] = "ID_AA64DFR0_EL1", [Isar0] = "ID_AA64ISAR0_EL1",
+        [Pfr0] = "ID_AA64PFR0_EL1", [Pfr1] = "ID_AA64PFR1_EL1", [Zfr0] = "ID_AA64ZFR0_EL1",
+        [Dfr0] = "ID_AA64DFR0_EL1", [Isar0] = "ID_AA64ISAR0_EL1",
         [Isar1] = "ID_AA64ISAR1_EL1", [Isar2] = "ID_AA64ISAR2_EL1", [Mmfr0] = "ID_AA64MMFR0_EL1", [Mmfr1] = "ID_AA64MMFR1_EL1",
         [Mmfr2] = "ID_AA64MMFR2_EL1",
     };
@@ -40,9 +42,13 @@ internal static unsafe class IdentificationRegisters
     // What a feature puts into a field, given by its lowest bit. A field that several features speak of holds the last that there is.
     private static readonly (int Register, int Field, ulong Value, Feature Feature)[] Fields =
     [
-        (Pfr0, 16, 1, Feature.Fp16), (Pfr0, 20, 1, Feature.Fp16), (Pfr0, 48, 1, Feature.Dit), (Pfr0, 56, 1, Feature.Csv),
-        (Pfr0, 60, 1, Feature.Csv),
+        (Pfr0, 16, 1, Feature.Fp16), (Pfr0, 20, 1, Feature.Fp16), (Pfr0, 32, 1, Feature.Sve), (Pfr0, 48, 1, Feature.Dit),
+        (Pfr0, 56, 1, Feature.Csv), (Pfr0, 60, 1, Feature.Csv),
         (Pfr1, 0, 1, Feature.Bti), (Pfr1, 4, 2, Feature.Ssbs), (Pfr1, 8, 1, Feature.Mte), (Pfr1, 8, 3, Feature.Mte3),
+        (Zfr0, 0, 1, Feature.Sve2), (Zfr0, 4, 1, Feature.Sve2 | Feature.Aes), (Zfr0, 4, 2, Feature.Sve2 | Feature.Pmull),
+        (Zfr0, 16, 1, Feature.Sve2), (Zfr0, 20, 1, Feature.Sve | Feature.Bf16), (Zfr0, 32, 1, Feature.Sve2 | Feature.Sha3),
+        (Zfr0, 40, 1, Feature.Sve2 | Feature.Sm4), (Zfr0, 44, 1, Feature.Sve | Feature.I8mm),
+        (Zfr0, 52, 1, Feature.ScalableMatrices), (Zfr0, 56, 1, Feature.ScalableMatrices),
         (Dfr0, 8, 1, Feature.Pmuv3), (Dfr0, 8, 4, Feature.Pmuv3p1), (Dfr0, 8, 6, Feature.Pmuv3p5),
         (Isar0, 4, 1, Feature.Aes), (Isar0, 4, 2, Feature.Pmull), (Isar0, 8, 1, Feature.Sha1), (Isar0, 12, 1, Feature.Sha256),
         (Isar0, 12, 2, Feature.Sha512), (Isar0, 16, 1, Feature.Crc32), (Isar0, 20, 2, Feature.Lse), (Isar0, 28, 1, Feature.Rdm),

@@ -22,6 +22,9 @@ internal sealed record SystemRegister(string Name, ReadRegister? Read, WriteRegi
     /// <summary>Whether CPACR_EL1.FPEN traps it, as it does floating-point instructions.</summary>
     public bool FpSimd { get; init; }
 
+    /// <summary>Whether CPACR_EL1.ZEN traps it, as it does instructions of SVE.</summary>
+    public bool Scalable { get; init; }
+
     /// <summary>Without it the register is UNDEFINED.</summary>
     public Feature Feature { get; init; }
 

@@ -89,7 +89,7 @@ internal static unsafe class BrainFloat
         return FloatingPointVector.Finish(s, op, result);
     }
 
-    private static uint DotAdd(uint addend, uint n, uint m)
+    internal static uint DotAdd(uint addend, uint n, uint m)
     {
         uint low = Multiply(n << 16, m << 16);
         uint high = Multiply(n & 0xFFFF_0000, m & 0xFFFF_0000);

@@ -47,7 +47,7 @@ internal static unsafe class FloatingPointHalfLong
     }
 
     // A half as the single of the same value, a NaN with its payload and as quiet as it is. FZ16 makes zeros of subnormal ones.
-    private static uint Widen(ushort half, uint fpcr)
+    internal static uint Widen(ushort half, uint fpcr)
     {
         uint sign = (uint)(half & 0x8000) << 16;
         uint magnitude = half & 0x7FFFu;

@@ -205,6 +205,11 @@ internal static unsafe class SystemInstructions
             }
         }
 
+        if (register.Scalable && !ScalableGates.IsEnabled(s))
+        {
+            return ScalableGates.TakeAccessTrap(core, op);
+        }
+
         if (register.FpSimd && s->FpEnabled == 0)
         {
             return core.TakeFpAccessTrap(op);
@@ -236,6 +241,11 @@ internal static unsafe class SystemInstructions
             {
                 return core.Take(op, ExceptionClass.SystemRegister, Syndrome(op, false));
             }
+        }
+
+        if (register.Scalable && !ScalableGates.IsEnabled(s))
+        {
+            return ScalableGates.TakeAccessTrap(core, op);
         }
 
         if (register.FpSimd && s->FpEnabled == 0)

@@ -67,6 +67,12 @@ internal sealed unsafe partial class Assembler
     }
 
     /// <summary>In the shortest form that leaves the flags alone.</summary>
+    public void Store8Immediate(Operand destination, int value)
+    {
+        Rm(0, false, 0xC6, 0, destination);
+        Byte(value);
+    }
+
     public void LoadImmediate(Reg destination, ulong value)
     {
         if (value <= uint.MaxValue)

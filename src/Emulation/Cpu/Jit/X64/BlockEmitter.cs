@@ -1,3 +1,4 @@
+using System.Numerics;
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit.Plan;
@@ -113,10 +114,25 @@ internal sealed unsafe class BlockEmitter
             Forget();
         }
 
+        else if ((Features & Feature.Sve) != 0)
+        {
+            ClearHighParts(op);
+        }
+
         Cover.EndInstruction(op);
         Exits.EndInstruction(relies: Cover.Any);
         _made[index] = (begin, stubs, emitted);
         return emitted;
+    }
+
+    // With SVE: a V register that is written is all that its Z register has. The handler of an instruction that leaves says so by itself.
+    private void ClearHighParts(Op* op)
+    {
+        Effects effects = EncodingTable.Rows[op->Row].Effects;
+        for (uint written = ScalableGates.WrittenVectors(effects, op); written != 0; written &= written - 1)
+        {
+            Asm.Store8Immediate(HostRegisters.ScalableLive(BitOperations.TrailingZeroCount(written)), 0);
+        }
     }
 
     private void Begin(int index)

@@ -67,6 +67,9 @@ internal static unsafe class HostRegisters
 
     public static readonly Operand Fpsr = Field(&Origin->Fpsr);
 
+    /// <summary>The byte of <see cref="CpuState.ScalableLive"/> of a V register.</summary>
+    public static Operand ScalableLive(int register) => Field((byte*)Origin->ScalableLive + register);
+
     public static readonly Operand FpEnabled = Field(&Origin->FpEnabled);
 
     /// <param name="field">The field's address in <see cref="Origin"/>.</param>
