@@ -171,7 +171,7 @@ public sealed class FleetNode : IAsyncDisposable
 
     /// <summary>
     /// Has what this node sees of its VMs told, each change at once: <see cref="VmReport"/>; and of records that are here
-    /// the ends of operations, <see cref="VmOperation"/>, and decisions of policies, <see cref="VmScaled"/>.
+    /// the ends of operations, <see cref="VmOperation"/>, decisions of policies, <see cref="VmScaled"/>, and times, <see cref="VmTimes"/>.
     /// </summary>
     /// <param name="happened">Takes them, in order; it does not wait.</param>
     /// <returns>What ends it when it is disposed.</returns>
@@ -252,9 +252,10 @@ public sealed class FleetNode : IAsyncDisposable
 
         protected override void PreStart()
         {
-            Context.System.EventStream.Subscribe(Self, typeof(VmReport));
-            Context.System.EventStream.Subscribe(Self, typeof(VmOperation));
-            Context.System.EventStream.Subscribe(Self, typeof(VmScaled));
+            foreach (Type told in (Type[])[typeof(VmReport), typeof(VmOperation), typeof(VmScaled), typeof(VmTimes)])
+            {
+                Context.System.EventStream.Subscribe(Self, told);
+            }
         }
 
         protected override void PostStop() => Context.System.EventStream.Unsubscribe(Self);

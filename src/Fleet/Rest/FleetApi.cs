@@ -241,10 +241,10 @@ internal sealed class FleetApi(FleetNode node)
     {
         CancellationToken gone = context.RequestAborted;
         var happened = Channel.CreateBounded<IFleetMessage>(MostEvents);
-        using IDisposable subscription = node.Subscribe(report =>
+        using IDisposable subscription = node.Subscribe(message =>
         {
             // Whoever does not read gets the end.
-            if (!happened.Writer.TryWrite(report))
+            if (message is not VmTimes && !happened.Writer.TryWrite(message))
             {
                 happened.Writer.TryComplete();
             }

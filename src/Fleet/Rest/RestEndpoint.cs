@@ -9,7 +9,8 @@ namespace Vmm.Fleet.Rest;
 /// <param name="Path">With parameters in braces.</param>
 /// <param name="Role">The least role of whoever asks; null for everybody, without a token.</param>
 /// <param name="Summary">One line for people.</param>
-internal sealed record RestEndpoint(string Method, string Path, RestRole? Role, string Summary, RequestDelegate Answer)
+/// <param name="Answer">Null for one that a library maps.</param>
+internal sealed record RestEndpoint(string Method, string Path, RestRole? Role, string Summary, RequestDelegate? Answer)
 {
     /// <summary>The type of the body of a request, of the members of <see cref="RestJson"/>; null for none.</summary>
     public Type? Body { get; init; }
@@ -29,7 +30,13 @@ internal sealed record RestEndpoint(string Method, string Path, RestRole? Role, 
     /// <summary>Headers of a request.</summary>
     public RestParameter[] Headers { get; init; } = [];
 
-    public void Map(IEndpointRouteBuilder app) => app.MapMethods(Path, [Method], Answer).WithMetadata(this);
+    public void Map(IEndpointRouteBuilder app)
+    {
+        if (Answer != null)
+        {
+            app.MapMethods(Path, [Method], Answer).WithMetadata(this);
+        }
+    }
 }
 
 /// <summary>A parameter that may be left out.</summary>

@@ -4,12 +4,15 @@ using Akka.Actor;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
+using OpenTelemetry.Metrics;
 using Serilog;
 using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
+using Vmm.Fleet.Telemetry;
 using Vmm.Management.Text;
 using BadHttpRequestException = Microsoft.AspNetCore.Http.BadHttpRequestException;
 
@@ -23,12 +26,20 @@ public sealed class RestServer : IAsyncDisposable
     // A specification with many disks is far smaller.
     private const int LargestBody = 64 << 10;
 
+    // The fleet's, and those of .NET: the process, its threads, HTTP.
+    private static readonly string[] s_meters =
+        [FleetMetrics.MeterName, "System.Runtime", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel"];
+
+    private static readonly RestEndpoint s_metrics =
+        new("GET", "/metrics", RestRole.Viewer, "Figures of the node, for Prometheus", null) { Media = ["text/plain"] };
+
     private readonly WebApplication _app;
     private readonly AuditLog _audit;
+    private readonly FleetMetrics _metrics;
     private readonly IDisposable _subscription;
 
-    private RestServer(WebApplication app, AuditLog audit, IDisposable subscription) =>
-        (_app, _audit, _subscription) = (app, audit, subscription);
+    private RestServer(WebApplication app, AuditLog audit, FleetMetrics metrics, IDisposable subscription) =>
+        (_app, _audit, _metrics, _subscription) = (app, audit, metrics, subscription);
 
     /// <summary>The addresses at which it is served.</summary>
     public IReadOnlyList<string> Addresses => [.. _app.Urls];
@@ -42,16 +53,22 @@ public sealed class RestServer : IAsyncDisposable
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.Services.ConfigureHttpJsonOptions(o => o.SerializerOptions.TypeInfoResolverChain.Insert(0, RestJson.Default));
+        builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter(s_meters).AddPrometheusExporter());
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, config));
         WebApplication app = builder.Build();
         app.Use((context, next) => GuardAsync(context, tokens, audit, next));
         RestEndpoint[] endpoints =
-            [.. new FleetApi(node).Endpoints, .. new AccountApi(node, config.Tariff).Endpoints];
+        [
+            .. new FleetApi(node).Endpoints,
+            .. new AccountApi(node, config.Tariff).Endpoints,
+            s_metrics,
+        ];
         Array.ForEach([.. endpoints, .. ReferenceApi.Of(endpoints)], endpoint => endpoint.Map(app));
+        app.MapPrometheusScrapingEndpoint(s_metrics.Path).WithMetadata(s_metrics);
         try
         {
             await app.StartAsync().ConfigureAwait(false);
-            return new RestServer(app, audit, node.Subscribe(happened =>
+            return new RestServer(app, audit, new FleetMetrics(node), node.Subscribe(happened =>
             {
                 if (happened is VmOperation operation)
                 {
@@ -73,6 +90,7 @@ public sealed class RestServer : IAsyncDisposable
         await _app.StopAsync(limit.Token).ConfigureAwait(false);
         await _app.DisposeAsync().ConfigureAwait(false);
         _subscription.Dispose();
+        _metrics.Dispose();
         _audit.Dispose();
     }
 

@@ -107,6 +107,7 @@ internal sealed class VmScaler : MessageActor, IWithTimers
             Context.Parent.Tell(new Drained());
         }
 
+        Context.System.EventStream.Publish(times);
         if (times.Running is not [var now])
         {
             return;

@@ -97,6 +97,36 @@ public sealed class AccountRestTests : RestTestKit
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, new FileInfo(file).UnixFileMode);
     }
 
+    /// <summary>The names are those of the dashboard in docs.</summary>
+    [Fact]
+    public async Task Metrics_have_what_the_dashboard_shows()
+    {
+        Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(HttpMethod.Get, "/metrics", null)).Status);
+        await CreateAsync("vm1", "create");
+        await SendAsync(HttpMethod.Post, $"{Vms}/vm1/operations", Operator, """{"action":"Start"}""", headers: ("Idempotency-Key", "a"));
+        await AwaitAsync("vm1", "a");
+        string text = "";
+        for (var start = System.Diagnostics.Stopwatch.StartNew(); !text.Contains("vmm_operations_total{", StringComparison.Ordinal);)
+        {
+            Assert.True(start.Elapsed < Patience.Limit, text);
+            await Task.Delay(100);
+            text = (string)(await SendAsync(HttpMethod.Get, "/metrics", Viewer)).Body!;
+        }
+
+        string dashboard = await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "grafana-fleet.json"));
+        string[] names = [.. text.Split('\n').Where(l => l.Length > 0 && l[0] != '#').Select(l => l.Split('{', ' ')[0])];
+        foreach (string name in new[]
+        {
+            "vmm_vm_state", "vmm_vm_cpus", "vmm_operations_total", "vmm_operation_duration_seconds_bucket", "vmm_node_member",
+            "http_server_request_duration_seconds_bucket", "dotnet_process_memory_working_set_bytes",
+            "dotnet_process_cpu_time_seconds_total", "dotnet_thread_pool_queue_length_total",
+        })
+        {
+            Assert.True(names.Contains(name), $"{name}: {string.Join(' ', names.Distinct())}");
+            Assert.Contains(name, dashboard, StringComparison.Ordinal);
+        }
+    }
+
     private static string[] ReadLines(string file)
     {
         using var stream = new FileStream(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite);
