@@ -75,6 +75,9 @@ internal sealed unsafe class TlbContext : IDisposable
     /// <summary>The translations that must be forgotten before the context is used again.</summary>
     public TlbLoss Pending { get; private set; }
 
+    /// <summary>Whether it may have global translations of the lower half of the address space.</summary>
+    public bool HasLowerGlobal { get; private set; }
+
     /// <summary>When it was used last, in switches; the oldest context is given up first.</summary>
     public long LastUse { get; set; }
 
@@ -126,6 +129,8 @@ internal sealed unsafe class TlbContext : IDisposable
             return;
         }
 
+        HasLowerGlobal |= translation.Global;
+
         if (_fillCount < RememberedFills)
         {
             _fills[_fillCount++] = (ushort)fill;
@@ -169,6 +174,7 @@ internal sealed unsafe class TlbContext : IDisposable
         Jumps?.Clear();
         _fillCount = 0;
         _sizes.Clear();
+        HasLowerGlobal = false;
         Pending = TlbLoss.None;
     }
 
@@ -210,6 +216,7 @@ internal sealed unsafe class TlbContext : IDisposable
 
         Jumps?.Clear();
         _fillCount = 0;
+        HasLowerGlobal = false;
         Pending = TlbLoss.None;
     }
 

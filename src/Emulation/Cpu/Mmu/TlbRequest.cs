@@ -29,6 +29,9 @@ internal readonly record struct TlbRequest(TlbScope Scope, ulong Va, ushort Asid
     public static TlbRequest FromOperand(TlbScope scope, ulong operand) =>
         new(scope, (ulong)((long)(operand << 20) >> 8), (ushort)(operand >> 48));
 
+    /// <summary>Whether all of the pages are in the lower half of the address space.</summary>
+    public bool IsLower => (((Va | AddressOf(Pages - 1)) >> 55) & 1) == 0;
+
     /// <summary>The address of one of the pages.</summary>
     public ulong AddressOf(int page) => Va + ((ulong)page << PageBits);
 

@@ -25,7 +25,7 @@ internal sealed unsafe class VcpuMmu(
     private const int Contexts = 8;
     private const int MaxRequests = 32;
 
-    // More pages are not looked for one by one.
+    // More pages are not looked for one by one: the whole half of the address space is forgotten.
     private const int MaxPages = 512;
 
     private readonly CpuState* _state = state;
@@ -333,13 +333,15 @@ internal sealed unsafe class VcpuMmu(
     /// <summary>Forgets what a TLBI means.</summary>
     public void Invalidate(TlbRequest request)
     {
-        if (request.Scope == TlbScope.All || request.Pages > MaxPages)
+        bool isWide = request.Pages > MaxPages;
+        if (request.Scope == TlbScope.All || (isWide && !request.IsLower))
         {
             Flush();
             return;
         }
 
         int asid = Asid(request.Asid);
+        bool byPage = request.Scope != TlbScope.Asid && !isWide;
         foreach (TlbContext? context in _contexts)
         {
             if (context is null or { Pending: TlbLoss.All })
@@ -348,21 +350,21 @@ internal sealed unsafe class VcpuMmu(
             }
 
             bool sameAsid = AsidOf(context) == asid;
-            if (request.Scope != TlbScope.Asid)
+            if (byPage)
             {
                 for (int page = 0; page < request.Pages; page++)
                 {
                     context.Invalidate(request.AddressOf(page), globalOnly: request.Scope == TlbScope.Address && !sameAsid);
                 }
             }
-            else if (sameAsid)
+            else if (sameAsid || request.Scope == TlbScope.AddressAllAsids || (isWide && context.HasLowerGlobal))
             {
                 Forget(context, TlbLoss.Local);
             }
         }
 
         ForgetBases();
-        if (request.Scope != TlbScope.Asid)
+        if (byPage)
         {
             for (int page = 0; page < request.Pages; page++)
             {
