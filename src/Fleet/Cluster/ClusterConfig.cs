@@ -17,13 +17,13 @@ public sealed record ClusterConfig(string Listen, string[] Seeds, string Authori
     internal (string Host, int Port) Own => Parse("listen", Listen);
 
     /// <summary>Where the nodes listen by which it joins.</summary>
-    internal IEnumerable<(string Host, int Port)> Others => Seeds.Select(seed => Parse("seeds", seed));
+    internal IReadOnlyList<(string Host, int Port)> Others => [.. Seeds.Select(seed => Parse("seeds", seed))];
 
     /// <exception cref="NodeConfigException">Something of it is wrong: one line.</exception>
     internal void Check()
     {
         _ = Own;
-        if (!Others.Any())
+        if (Others.Count == 0)
         {
             throw new NodeConfigException("cluster.seeds: give HOST:PORT of at least one node");
         }

@@ -33,7 +33,11 @@ internal sealed partial class VmEntity
         }
 
         Locate();
-        if (_nodes.Find(_state.Node) == null && (_state.Policy != FailurePolicy.Leave || _state.Open.Any()))
+
+        // Of a VM that is to be left nothing is done but that it is told.
+        bool isAtIssue = _state.Policy != FailurePolicy.Leave || _state.Open.Any()
+            || (_state.IsWanted && _seen is null or { Process: not 0 });
+        if (isAtIssue && _nodes.Find(_state.Node) == null)
         {
             Fence(_state.Node);
         }

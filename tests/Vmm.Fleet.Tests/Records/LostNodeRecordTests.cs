@@ -39,6 +39,23 @@ public sealed class LostNodeRecordTests : VmEntityKit
         Lose("node1");
         VmOperation save = Await("save");
         Assert.Equal((RequestOutcome.Failed, "node 'node1' is lost"), (save.Outcome, save.Detail));
+        AwaitLeft();
+    }
+
+    [Fact]
+    public void VM_that_is_to_be_left_is_told_as_failed()
+    {
+        Run(FailurePolicy.Leave);
+        Lose("node1");
+        AwaitLeft();
+
+        // A record that was at the lost node, too, has seen nothing yet.
+        RestartEntity();
+        AwaitLeft();
+    }
+
+    private void AwaitLeft()
+    {
         Patience.Until(() => Record.State == ProcessState.Failed, "it is told");
         Assert.Equal(("node1", "node 'node1' is lost"), (Record.Node, Record.Detail));
         Nodes["node2"].ExpectNoMsg(TimeSpan.FromSeconds(7));
