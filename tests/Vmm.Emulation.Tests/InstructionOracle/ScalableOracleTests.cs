@@ -46,6 +46,9 @@ public sealed unsafe class ScalableOracleTests(ITestOutputHelper output)
     private static bool IsOdd(in EncodingRow row, int length) => length % 32 != 0
         && (row.Mnemonic == "FMMLA" || row.Mnemonic.EndsWith("(vectors, 128 bits)", StringComparison.Ordinal));
 
+    // Of doublewords whose highest bit is set, QEMU 10.0 makes zero in vectors that it does not expand itself: it saturates them as signed.
+    private static bool IsSaturatedAsSigned(in EncodingRow row, int length) => length > 128 && row.Mnemonic is ("UQXTNB" or "UQXTNT");
+
     private void CompareAll(Accelerator accelerator, int bits, Predicate<EncodingRow> which)
     {
         int length = bits / 8;
@@ -58,7 +61,7 @@ public sealed unsafe class ScalableOracleTests(ITestOutputHelper output)
         {
             ref EncodingRow encoding = ref EncodingTable.Rows[row];
             bool tooShort = length < 32 && encoding.Mnemonic.StartsWith("LD1RO", StringComparison.Ordinal);
-            if (!which(encoding) || IsOdd(encoding, length) || tooShort)
+            if (!which(encoding) || IsOdd(encoding, length) || IsSaturatedAsSigned(encoding, length) || tooShort)
             {
                 continue;
             }
