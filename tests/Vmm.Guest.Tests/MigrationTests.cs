@@ -150,9 +150,12 @@ public sealed class MigrationTests
         archive.AddFile("vmlinuz", TestGuest.CloudKernel);
         archive.AddFile("initramfs.cpio", await File.ReadAllBytesAsync(TestGuest.Files(GuestFlavour.Cloud).Initramfs));
         byte[] more = [.. TestPackages.Kexec, .. archive.ToArray()];
-        await using ShellVm vm = await BootAsync(await ConfigAsync(2, mebibytes: 768, more: more));
+
+        // While its own addresses have 52 bits, Linux 6.12 faults when it is to load a kernel (trans_pgd_create_copy), under QEMU as well.
+        CpuModel model = CpuProperties.With(CpuModel.Find("max")!, [("lpa2", false)]);
+        await using ShellVm vm = await BootAsync(await ConfigAsync(2, mebibytes: 768, more: more) with { Cpu = model });
         await PlugAsync(vm, 3);
-        await using ShellVm other = await vm.MoveAsync(await ConfigAsync(1, mebibytes: 768, more: more));
+        await using ShellVm other = await vm.MoveAsync(await ConfigAsync(1, mebibytes: 768, more: more) with { Cpu = model });
         Assert.Equal("0", await other.Shell.RunAsync(
             "/sbin/kexec -c -l /vmlinuz --initrd=/initramfs.cpio --append='console=ttyAMA0 kexeced' >/tmp/log 2>&1; echo $?"));
         other.Shell.Type("/sbin/kexec -e");

@@ -460,7 +460,12 @@ internal sealed class VmAgent : MessageActor, IWithTimers
             _vm = null;
         }
 
-        TakeTimes();
+        // The end of a migration says whether the times are this node's.
+        if (_process.Request is not SendVm)
+        {
+            TakeTimes();
+        }
+
         Report();
     }
 

@@ -1,3 +1,4 @@
+using System.Numerics;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Decoding;
@@ -49,6 +50,14 @@ public sealed unsafe class ScalableOracleTests(ITestOutputHelper output)
     // Of doublewords whose highest bit is set, QEMU 10.0 makes zero in vectors that it does not expand itself: it saturates them as signed.
     private static bool IsSaturatedAsSigned(in EncodingRow row, int length) => length > 128 && row.Mnemonic is ("UQXTNB" or "UQXTNT");
 
+    // QEMU 10.0 puts the second half at a power of two, and not behind the first one.
+    private static bool IsMisplaced(in EncodingRow row, int length) => length > 64 && !BitOperations.IsPow2(length)
+        && row.Mnemonic is ("UZP1 (predicates)" or "UZP2 (predicates)");
+
+    // A load that takes faults of its first element alone may end before any other (Arm ARM B2.2.3). QEMU 10.0 ends a gather before an
+    // element that lies in two pages.
+    private static bool IsFirstFaultGather(uint word) => (word >> 25 & 0x1F) == 0b0_0010 && (word >> 31) != 0 && (word >> 13 & 1) != 0;
+
     private void CompareAll(Accelerator accelerator, int bits, Predicate<EncodingRow> which)
     {
         int length = bits / 8;
@@ -61,7 +70,9 @@ public sealed unsafe class ScalableOracleTests(ITestOutputHelper output)
         {
             ref EncodingRow encoding = ref EncodingTable.Rows[row];
             bool tooShort = length < 32 && encoding.Mnemonic.StartsWith("LD1RO", StringComparison.Ordinal);
-            if (!which(encoding) || IsOdd(encoding, length) || IsSaturatedAsSigned(encoding, length) || tooShort)
+            bool isWrongInQemu =
+                IsOdd(encoding, length) || IsSaturatedAsSigned(encoding, length) || IsMisplaced(encoding, length);
+            if (!which(encoding) || isWrongInQemu || tooShort)
             {
                 continue;
             }
@@ -117,6 +128,12 @@ public sealed unsafe class ScalableOracleTests(ITestOutputHelper output)
             ours.Run(ref our, new ScalableRecord(scalableOur, length));
             uint word = (uint)slots[i / StatesPerWord];
             InstructionOracleTests.CorrectQemu(encoding, word, ref theirs[i]);
+            if (IsFirstFaultGather(word))
+            {
+                new ScalableRecord(scalableOur, length).EndWith(
+                    new ScalableRecord(scalableTheirs.AsSpan(i * size, size), length), (int)word & 31);
+            }
+
             done += theirs[i].End == (ulong)OracleEnd.Done ? 1 : 0;
             string difference = InstructionOracleTests.Difference(our, theirs[i]) ?? "";
             bool faulted = our.End is (ulong)OracleEnd.Fault or (ulong)OracleEnd.Bus;

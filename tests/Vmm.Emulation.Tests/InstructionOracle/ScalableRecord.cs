@@ -50,6 +50,29 @@ internal readonly unsafe ref struct ScalableRecord(Span<byte> bytes, int length)
         }
     }
 
+    /// <summary>
+    /// Where another record's load has ended at an earlier element, as its FFR says, this one is made to end there as well: that of FFR and
+    /// of the vector which lies behind.
+    /// </summary>
+    public void EndWith(ScalableRecord other, int vector)
+    {
+        Span<byte> ffr = Predicate(ScalableRegisters.Ffr);
+        Span<byte> others = other.Predicate(ScalableRegisters.Ffr);
+        int end = 0;
+        while (end < length && (others[end / 8] >> (end % 8) & 1) != 0)
+        {
+            end++;
+        }
+
+        bool hasMore = end < length && (ffr[end / 8] >> (end % 8) & 1) != 0;
+        bool isOver = others[Math.Min(others.Length, (end / 8) + 1)..].IndexOfAnyExcept((byte)0) < 0;
+        if (hasMore && isOver)
+        {
+            others.CopyTo(ffr);
+            other.Vector(vector)[end..].CopyTo(Vector(vector)[end..]);
+        }
+    }
+
     /// <summary>What differs from another record, which is said last; empty for nothing.</summary>
     public string Difference(ScalableRecord other)
     {

@@ -50,6 +50,14 @@ static void registers(void)
         write_sysreg(pmxevcntr_el0, 0x12345670 + i);
         print("counter %d: type %x, count %x\n", (s64)i, read_sysreg(pmxevtyper_el0), read_sysreg(pmxevcntr_el0));
     }
+
+    // Neither the cycle counter nor one that is not there is an event counter.
+    static const u64 others[] = {31, 30, 20};
+    for (u64 i = 0; i < 3; i++) {
+        write_sysreg(pmselr_el0, others[i]);
+        write_sysreg(pmxevcntr_el0, 5);
+        print("counter %d: count %x\n", (s64)others[i], read_sysreg(pmxevcntr_el0));
+    }
     print("by their own names: %x %x\n", read_sysreg(pmevcntr3_el0), read_sysreg(pmevtyper5_el0));
     write_sysreg(pmcr_el0, 2);
     print("after PMCR_EL0.P: %x %x %x\n", read_sysreg(pmevcntr0_el0), read_sysreg(pmevcntr5_el0), read_sysreg(pmevtyper5_el0));

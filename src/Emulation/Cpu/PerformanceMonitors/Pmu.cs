@@ -288,7 +288,7 @@ public sealed unsafe partial class Pmu
     private bool HasLongEvents => (_control & PmuSpec.LongEvents) != 0;
 
     private Counter? Find(int number) =>
-        number < PmuSpec.EventCounters ? _counters[number] : number == PmuSpec.CycleCounter ? _counters[^1] : null;
+        number is >= 0 and < PmuSpec.EventCounters ? _counters[number] : number == PmuSpec.CycleCounter ? _counters[^1] : null;
 
     // Event counters have 32 bits before FEAT_PMUv3p5.
     private ulong MaskOf(Counter counter) =>
