@@ -94,7 +94,7 @@ internal sealed class IoBesideQemu(IReadOnlyList<string> vmm, IReadOnlyList<stri
                 "-drive", $"if=none,id=d0,file={overlay},format=qcow2", "-device", "virtio-blk-pci,drive=d0,bootindex=0",
                 "-drive", $"if=none,id=d1,file={seed},format=raw,readonly=on", "-device", "virtio-blk-pci,drive=d1",
                 "-netdev", $"user,id=n0,hostfwd=tcp:127.0.0.1:{sshPort}-:22,hostfwd=tcp:127.0.0.1:{iperfPort}-:5201",
-                "-device", "virtio-net-pci,netdev=n0",
+                "-device", "virtio-net-pci,netdev=n0,romfile=",
             ];
             DebianMachine machine = await DebianMachine.StartAsync(line, folder).ConfigureAwait(false);
             await using (machine.ConfigureAwait(false))
