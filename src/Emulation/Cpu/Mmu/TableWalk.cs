@@ -3,8 +3,10 @@ using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu.Mmu;
 
-/// <summary>Stage 1 translation of the EL1&amp;0 regime (Arm ARM D8): 4, 16 and 64 KiB granules, addresses of 48
-/// bits, and of 52 with FEAT_LVA, FEAT_LPA and FEAT_LPA2.</summary>
+/// <summary>
+/// Stage 1 translation of the EL1&amp;0 regime (Arm ARM D8): 4, 16 and 64 KiB granules, addresses of 48 bits, and of 52 with FEAT_LVA,
+/// FEAT_LPA and FEAT_LPA2.
+/// </summary>
 internal static unsafe class TableWalk
 {
     // Tables of fewer entries are aligned as this many bytes.

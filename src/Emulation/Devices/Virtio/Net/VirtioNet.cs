@@ -245,7 +245,7 @@ public sealed partial class VirtioNet : VirtioDevice
                     _merged.Add(new DescriptorChain());
                 }
 
-                // While those that the driver has are taken, it is asked to notify of the next one.
+                // Asked here, behind the last buffer that is there, the driver notifies of the next one. Untaken buffers would hide that one.
                 if (!TryTake(queue, _merged[count]) && !(AllowNotifications(queue) && TryTake(queue, _merged[count])))
                 {
                     Untake(queue, Merged(count));
