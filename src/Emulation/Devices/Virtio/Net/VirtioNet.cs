@@ -245,7 +245,7 @@ public sealed partial class VirtioNet : VirtioDevice
                     _merged.Add(new DescriptorChain());
                 }
 
-                // Asked here, behind the last buffer that is there, the driver notifies of the next one. Untaken buffers would hide that one.
+                // The driver is asked behind the last buffer that there is, so that it notifies of the next one.
                 if (!TryTake(queue, _merged[count]) && !(AllowNotifications(queue) && TryTake(queue, _merged[count])))
                 {
                     Untake(queue, Merged(count));
