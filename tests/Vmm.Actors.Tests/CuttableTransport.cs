@@ -33,7 +33,7 @@ internal sealed class CuttableTransport : IMigrationTransport
     /// <summary>Bytes that the receiver has written.</summary>
     public long Answered => Volatile.Read(ref _answered);
 
-    public IMigrationEndpoint Parse(string uri, string tlsCreds, string tlsHostname) =>
+    public IMigrationEndpoint Parse(string uri, string tlsCreds, string tlsHostname, string tlsAuthz = "") =>
         uri.StartsWith("tcp:", StringComparison.Ordinal) ? new Endpoint(this, int.Parse(uri[4..], CultureInfo.InvariantCulture))
             : uri.StartsWith("file:", StringComparison.Ordinal) ? new FileEndpoint(uri[5..])
             : throw new FormatException($"'{uri}' is no address");

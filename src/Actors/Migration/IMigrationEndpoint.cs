@@ -65,6 +65,7 @@ public interface IMigrationTransport
     /// <param name="uri">tcp:HOST:PORT, unix:PATH, file:PATH[,offset=N], exec:COMMAND or fd:N.</param>
     /// <param name="tlsCreds">The id of an object with TLS credentials; empty for none.</param>
     /// <param name="tlsHostname">The name that the receiver's certificate must have; empty for the host of the address.</param>
+    /// <param name="tlsAuthz">The id of an object that says which certificates a receiver lets in; empty for all that it verifies.</param>
     /// <exception cref="FormatException">There is no such address or object: one line that says what would be right.</exception>
-    IMigrationEndpoint Parse(string uri, string tlsCreds, string tlsHostname);
+    IMigrationEndpoint Parse(string uri, string tlsCreds, string tlsHostname, string tlsAuthz = "");
 }

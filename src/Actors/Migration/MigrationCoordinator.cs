@@ -193,7 +193,9 @@ internal sealed class MigrationCoordinator : MessageActor
 
         try
         {
-            return _transport.Parse(uri, _settings.Text(MigrationParameter.TlsCreds), _settings.Text(MigrationParameter.TlsHostname));
+            return _transport.Parse(
+                uri, _settings.Text(MigrationParameter.TlsCreds), _settings.Text(MigrationParameter.TlsHostname),
+                _settings.Text(MigrationParameter.TlsAuthz));
         }
         catch (FormatException e)
         {

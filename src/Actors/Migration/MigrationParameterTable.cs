@@ -41,7 +41,7 @@ public static class MigrationParameterTable
         new(MigrationParameter.CpuThrottleTailslow, "off", Words: ["on", "off"]),
         new(MigrationParameter.TlsCreds, ""),
         new(MigrationParameter.TlsHostname, ""),
-        new(MigrationParameter.TlsAuthz, "", Words: [""]),
+        new(MigrationParameter.TlsAuthz, ""),
         new(MigrationParameter.MaxBandwidth, "134217728", 0, long.MaxValue, Unit: "bytes/second"),
         new(MigrationParameter.AvailSwitchoverBandwidth, "0", 0, long.MaxValue, Unit: "bytes/second"),
         new(MigrationParameter.DowntimeLimit, "300", 0, LongestDowntime, Unit: "ms",

@@ -53,7 +53,8 @@ public sealed record RestoreVm(string Vm, string Id, string Tag, VmSpec Spec) : 
 /// Start a process that waits for the VM from elsewhere. It is done when somebody can connect; <see cref="RequestEnded.Detail"/> is then
 /// the address for <see cref="SendVm"/>.
 /// </summary>
-public sealed record ReceiveVm(string Vm, string Id, VmSpec Spec) : IVmRequest;
+/// <param name="From">The node that it comes from: nobody else is let in.</param>
+public sealed record ReceiveVm(string Vm, string Id, VmSpec Spec, string From = "") : IVmRequest;
 
 /// <summary>
 /// Send the running VM to a process that waits for it. When it is done, the guest runs there, and the process here has ended.

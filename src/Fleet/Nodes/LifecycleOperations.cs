@@ -52,18 +52,24 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
     }
 
     /// <summary>Starts a process that waits for the VM; the detail of the result is its address.</summary>
-    public async Task<(OperationResult Result, VmInstance? Vm)> ReceiveAsync(VmInstance? vm, VmSpec spec, CancellationToken stop)
+    public async Task<(OperationResult Result, VmInstance? Vm)> ReceiveAsync(VmInstance? vm, ReceiveVm request, CancellationToken stop)
     {
-        vm ??= await LaunchAsync(spec, ["-incoming", "defer"], stop).ConfigureAwait(false);
+        List<string> more = ["-incoming", "defer"];
+        if (settings.Migration != null)
+        {
+            MigrationLink.AddSender(more, request.From);
+        }
+
+        vm ??= await LaunchAsync(request.Spec, more, stop).ConfigureAwait(false);
         IProtocolMessage answer = await vm.AskAsync(new GetMigration(), stop).ConfigureAwait(false);
         if (answer is MigrationInfo { Incoming: true, Address.Length: > 0 } waiting)
         {
             return (OperationResult.Done(AddressOf(waiting.Address)), vm);
         }
 
-        if (settings.Migration is { } link)
+        if (settings.Migration != null)
         {
-            answer = await vm.AskAsync(link.Credentials(MigrationLink.Server), stop).ConfigureAwait(false);
+            answer = await vm.AskAsync(MigrationLink.ReceiverParameters(), stop).ConfigureAwait(false);
             if (answer is not MigrationCommandDone)
             {
                 return (OperationResult.Failed(answer), vm);
@@ -88,8 +94,8 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
         IProtocolMessage status = await vm.AskAsync(new GetMigration(), CancellationToken.None).ConfigureAwait(false);
         if (status is not MigrationInfo { Incoming: false, Status: MigrationStatus.Completed or MigrationStatus.Active })
         {
-            IProtocolMessage answer = settings.Migration is { } link
-                ? await vm.AskAsync(link.Credentials(MigrationLink.Client), stop).ConfigureAwait(false) : new MigrationCommandDone();
+            IProtocolMessage answer = settings.Migration != null
+                ? await vm.AskAsync(MigrationLink.SenderParameters(), stop).ConfigureAwait(false) : new MigrationCommandDone();
             if (answer is MigrationCommandDone)
             {
                 answer = await vm.AskAsync(new StartMigration(address, Resume: false), stop).ConfigureAwait(false);

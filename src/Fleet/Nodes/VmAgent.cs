@@ -257,7 +257,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
                 EndVm end => await _operations.StopAsync(vm, TimeSpan.FromSeconds(end.PowerDownSeconds)).ConfigureAwait(false),
                 SaveVm save => await LifecycleOperations.SaveAsync(vm, save.Tag, stop).ConfigureAwait(false),
                 RestoreVm restore => await _operations.RestoreAsync(vm, restore.Spec, restore.Tag, stop).ConfigureAwait(false),
-                ReceiveVm receive => await _operations.ReceiveAsync(vm, receive.Spec, stop).ConfigureAwait(false),
+                ReceiveVm receive => await _operations.ReceiveAsync(vm, receive, stop).ConfigureAwait(false),
                 SendVm send => await _operations.SendAsync(vm, send.Address, stop).ConfigureAwait(false),
                 RemoveVm => (_operations.Remove(), vm),
                 _ when vm == null => (LifecycleOperations.NotRunning, vm),

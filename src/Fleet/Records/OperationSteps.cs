@@ -18,7 +18,7 @@ internal static class OperationSteps
         (string name, string id, int number) = (operation.Vm, operation.Id, operation.Number);
         return operation.Action switch
         {
-            VmAction.Migrate => new OperationStep(operation.Text, new ReceiveVm(name, $"{id}.receive", vm.Spec)),
+            VmAction.Migrate => new OperationStep(operation.Text, new ReceiveVm(name, $"{id}.receive", vm.Spec, vm.Node)),
             VmAction.Delete => new OperationStep(vm.Node, new EndVm(name, $"{id}.end", 0)),
             VmAction.Start => new OperationStep(vm.Node, new RunVm(name, id, vm.Spec)),
             VmAction.Stop => new OperationStep(vm.Node, new EndVm(name, id, number)),

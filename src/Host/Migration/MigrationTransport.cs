@@ -4,23 +4,32 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Migration;
 
-/// <summary>The addresses of migrations, and the TLS credentials of the command line.</summary>
+/// <summary>The addresses of migrations, and the objects of the command line that TLS needs.</summary>
 public sealed class MigrationTransport : IMigrationTransport
 {
     // By the id of the object.
     private readonly Dictionary<string, TlsCredentials> _credentials = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, AuthzOption> _authz = new(StringComparer.Ordinal);
 
     /// <param name="objects">Those of <c>-object</c>.</param>
     /// <exception cref="OptionException">The files of credentials cannot be used: one line.</exception>
     public MigrationTransport(IEnumerable<ObjectOption> objects)
     {
-        foreach (ObjectOption credentials in objects.Where(o => o.Tls != null))
+        foreach (ObjectOption option in objects)
         {
-            _credentials.Add(credentials.Id, TlsCredentials.Load(credentials.Tls!));
+            if (option.Tls != null)
+            {
+                _credentials.Add(option.Id, TlsCredentials.Load(option.Tls));
+            }
+
+            if (option.Authz != null)
+            {
+                _authz.Add(option.Id, option.Authz);
+            }
         }
     }
 
-    public IMigrationEndpoint Parse(string uri, string tlsCreds, string tlsHostname)
+    public IMigrationEndpoint Parse(string uri, string tlsCreds, string tlsHostname, string tlsAuthz = "")
     {
         MigrationUri address = MigrationUri.Parse(uri);
         IMigrationEndpoint endpoint = address.Kind switch
@@ -43,8 +52,17 @@ public sealed class MigrationTransport : IMigrationTransport
 
         return address.Kind is MigrationUriKind.File or MigrationUriKind.Command
             ? throw new FormatException("tls-creds: TLS needs a link that goes both ways: tcp:, unix: or fd: with a socket")
-            : new TlsEndpoint(endpoint, credentials, tlsHostname.Length > 0 || address.Kind != MigrationUriKind.Tcp ? tlsHostname
+            : new TlsEndpoint(
+                endpoint, credentials, AuthzOf(credentials, tlsAuthz),
+                tlsHostname.Length > 0 || address.Kind != MigrationUriKind.Tcp ? tlsHostname
                 : address.Text.Length > 0 ? address.Text
                 : TcpEndpoint.ThisMachine);
     }
+
+    private AuthzOption? AuthzOf(TlsCredentials credentials, string id) =>
+        id.Length == 0 || !credentials.IsServer ? null
+        : !_authz.TryGetValue(id, out AuthzOption? authz)
+            ? throw new FormatException($"No authorization object with id '{UserText.Legible(id)}': authz-simple and authz-list are some")
+        : credentials.VerifiesCertificates ? authz
+        : throw new FormatException("tls-authz: it is about certificates, so tls-creds names a tls-creds-x509 with verify-peer=on");
 }

@@ -34,12 +34,12 @@ internal sealed class PskCredentials : TlsCredentials
     }
 
     /// <summary>The key says who the other side is.</summary>
-    public override bool ExpectsName => false;
+    public override bool VerifiesCertificates => false;
 
     public override Task<Stream> ConnectAsync(Stream link, string host, CancellationToken stop) =>
         ShakeAsync(link, Receiver, () => PskTls.Connect(link, _username, _keys[_username]), stop);
 
-    public override Task<Stream> AcceptAsync(Stream link, CancellationToken stop) =>
+    public override Task<Stream> AcceptAsync(Stream link, AuthzOption? authz, CancellationToken stop) =>
         ShakeAsync(link, Sender, () => PskTls.Accept(link, _keys), stop);
 
     // The handshake blocks a thread; closing the link ends it.

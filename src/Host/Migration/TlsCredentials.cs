@@ -14,8 +14,8 @@ internal abstract class TlsCredentials(TlsCredentialsOption option)
 
     public bool IsServer => option.IsServer;
 
-    /// <summary>A sender must know the receiver's name.</summary>
-    public abstract bool ExpectsName { get; }
+    /// <summary>Each side looks at the other's certificate, so a sender must know the receiver's name.</summary>
+    public abstract bool VerifiesCertificates { get; }
 
     /// <exception cref="OptionException">A file is missing or damaged: one line.</exception>
     public static TlsCredentials Load(TlsCredentialsOption option) => option switch
@@ -31,8 +31,9 @@ internal abstract class TlsCredentials(TlsCredentialsOption option)
     public abstract Task<Stream> ConnectAsync(Stream link, string host, CancellationToken stop);
 
     /// <summary>The receiver's part, as <see cref="ConnectAsync"/>.</summary>
+    /// <param name="authz">Which certificates are let in; null for all that are verified.</param>
     /// <exception cref="IOException">The sender is not let in: one line.</exception>
-    public abstract Task<Stream> AcceptAsync(Stream link, CancellationToken stop);
+    public abstract Task<Stream> AcceptAsync(Stream link, AuthzOption? authz, CancellationToken stop);
 
     /// <summary>The path of a file of the credentials.</summary>
     /// <exception cref="OptionException">There is no such file.</exception>

@@ -5,8 +5,10 @@ namespace Vmm.Host.Migration;
 
 /// <summary>An endpoint whose links are encrypted.</summary>
 /// <param name="plain">The endpoint below; its links go both ways.</param>
+/// <param name="authz">Which senders a receiver lets in; null for all that the credentials let in.</param>
 /// <param name="host">The name that the receiver's certificate must have; empty if none is known.</param>
-internal sealed class TlsEndpoint(IMigrationEndpoint plain, TlsCredentials credentials, string host) : IMigrationEndpoint
+internal sealed class TlsEndpoint(IMigrationEndpoint plain, TlsCredentials credentials, AuthzOption? authz, string host)
+    : IMigrationEndpoint
 {
     public bool HasReturnPath => plain.HasReturnPath;
 
@@ -17,7 +19,7 @@ internal sealed class TlsEndpoint(IMigrationEndpoint plain, TlsCredentials crede
     public async Task<Stream> ConnectAsync(CancellationToken stop)
     {
         Expect(server: false);
-        if (host.Length == 0 && credentials.ExpectsName)
+        if (host.Length == 0 && credentials.VerifiesCertificates)
         {
             throw new IOException("No hostname available for TLS: set tls-hostname to a name of the receiver's certificate");
         }
@@ -29,7 +31,7 @@ internal sealed class TlsEndpoint(IMigrationEndpoint plain, TlsCredentials crede
     public IMigrationListener Listen()
     {
         Expect(server: true);
-        return new Listener(plain.Listen(), credentials, plain.TakesChannels);
+        return new Listener(plain.Listen(), credentials, authz, plain.TakesChannels);
     }
 
     private void Expect(bool server)
@@ -42,7 +44,8 @@ internal sealed class TlsEndpoint(IMigrationEndpoint plain, TlsCredentials crede
     }
 
     /// <param name="takesOthers">Whoever is not let in takes nobody's place.</param>
-    private sealed class Listener(IMigrationListener plain, TlsCredentials credentials, bool takesOthers) : IMigrationListener
+    private sealed class Listener(IMigrationListener plain, TlsCredentials credentials, AuthzOption? authz, bool takesOthers)
+        : IMigrationListener
     {
         public string Address => plain.Address;
 
@@ -51,7 +54,7 @@ internal sealed class TlsEndpoint(IMigrationEndpoint plain, TlsCredentials crede
             Stream link = await plain.AcceptAsync(stop).ConfigureAwait(false);
             try
             {
-                return await credentials.AcceptAsync(link, stop).ConfigureAwait(false);
+                return await credentials.AcceptAsync(link, authz, stop).ConfigureAwait(false);
             }
             catch (IOException e) when (takesOthers)
             {

@@ -25,7 +25,7 @@ internal sealed class X509Credentials : TlsCredentials
     public X509Credentials(TlsX509Option option)
         : base(option)
     {
-        VerifiesPeer = option.VerifyPeer;
+        VerifiesCertificates = option.VerifyPeer;
         try
         {
             _authorities.ImportFromPemFile(Existing(option.Folder, AuthorityFile));
@@ -53,10 +53,7 @@ internal sealed class X509Credentials : TlsCredentials
         }
     }
 
-    /// <summary>Whether the other side must show who it is.</summary>
-    private bool VerifiesPeer { get; }
-
-    public override bool ExpectsName => VerifiesPeer;
+    public override bool VerifiesCertificates { get; }
 
     public override Task<Stream> ConnectAsync(Stream link, string host, CancellationToken stop)
     {
@@ -68,7 +65,7 @@ internal sealed class X509Credentials : TlsCredentials
             ClientCertificateContext = _own,
             CertificateChainPolicy = Policy(),
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-                !VerifiesPeer || (refusal = RefusalOf(Receiver, certificate, chain, errors, host)) == null,
+                !VerifiesCertificates || (refusal = RefusalOf(Receiver, certificate, chain, errors, host)) == null,
         };
         return ShakeAsync(link, Receiver, () => refusal, async (tls, patience) =>
         {
@@ -78,17 +75,18 @@ internal sealed class X509Credentials : TlsCredentials
         }, stop);
     }
 
-    public override Task<Stream> AcceptAsync(Stream link, CancellationToken stop)
+    public override Task<Stream> AcceptAsync(Stream link, AuthzOption? authz, CancellationToken stop)
     {
         string? refusal = null;
         var options = new SslServerAuthenticationOptions
         {
             ServerCertificateContext = _own,
-            ClientCertificateRequired = VerifiesPeer,
+            ClientCertificateRequired = VerifiesCertificates,
             EnabledSslProtocols = SslProtocols.Tls13,
             CertificateChainPolicy = Policy(),
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-                !VerifiesPeer || (refusal = RefusalOf(Sender, certificate, chain, errors, host: null)) == null,
+                !VerifiesCertificates || (refusal = RefusalOf(Sender, certificate, chain, errors, host: null)
+                    ?? RefusalOf(authz, certificate!)) == null,
         };
         return ShakeAsync(link, Sender, () => refusal, async (tls, patience) =>
         {
@@ -166,6 +164,13 @@ internal sealed class X509Credentials : TlsCredentials
         }
 
         return $"the certificate of {peer} is for {Names(certificate)}, not for '{UserText.Legible(host ?? "")}' (tls-hostname)";
+    }
+
+    // QEMU's words (crypto/tlssession.c).
+    private static string? RefusalOf(AuthzOption? authz, X509Certificate certificate)
+    {
+        string name = DistinguishedName.Of(((X509Certificate2)certificate).SubjectName);
+        return authz?.Allows(name) != false ? null : $"TLS x509 authz check for {UserText.Legible(name)} is denied";
     }
 
     private static string Names(X509Certificate2 certificate)

@@ -56,9 +56,15 @@ public static class KeyValues
                 ?? (read.Length > 0 ? "JSON parse error, stray text" : "JSON parse error, premature EOI"));
     }
 
-    // An object within an object is the same as names with dots (QEMU, util/qdict, qdict_flatten).
+    // An object within an object, or within an array, is the same as names with dots (QEMU, util/qdict, qdict_flatten).
     private static IEnumerable<(string Key, string? Value)> Flat(string prefix, JsonObject members) => members.SelectMany(m =>
-        m.Value is JsonObject inner ? Flat($"{prefix}{m.Key}.", inner) : [(prefix + m.Key, TextOf(m.Key, m.Value))]);
+        m.Value switch
+        {
+            JsonObject inner => Flat($"{prefix}{m.Key}.", inner),
+            JsonArray items when items.All(item => item is JsonObject) =>
+                items.SelectMany((item, at) => Flat($"{prefix}{m.Key}.{at}.", (JsonObject)item!)),
+            _ => [(prefix + m.Key, TextOf(m.Key, m.Value))],
+        });
 
     private static string TextOf(string key, JsonNode? value) => value?.GetValueKind() switch
     {

@@ -6,7 +6,7 @@ namespace Vmm.Host.Options;
 /// <summary>
 /// The option <c>-object TYPE,id=ID[,property=value…]</c>, or the same as a JSON object. No device here refers to an object. <c>-machine
 /// memory-backend=ID</c> can name a memory backend, which describes the RAM that the machine has anyway, and the parameter
-/// <c>tls-creds</c> of migrations names TLS credentials.
+/// <c>tls-creds</c> of migrations names TLS credentials, <c>tls-authz</c> an object that says who may connect.
 /// </summary>
 /// <param name="Bytes">The size of a memory backend; 0 for an object of another type.</param>
 public sealed record ObjectOption(string Id, ulong Bytes)
@@ -14,6 +14,8 @@ public sealed record ObjectOption(string Id, ulong Bytes)
     public const string Syntax = "memory-backend-ram,id=ID,size=SIZE, "
         + "tls-creds-x509,id=ID,dir=FOLDER[,endpoint=client|server][,verify-peer=on|off], "
         + "tls-creds-psk,id=ID,dir=FOLDER[,endpoint=client|server][,username=NAME], "
+        + "authz-simple,id=ID,identity=NAME, "
+        + "authz-list,id=ID[,policy=allow|deny],rules.0.match=NAME,rules.0.policy=allow|deny[,rules.0.format=exact|glob …], "
         + "filter-dump,id=ID,netdev=ID,file=FILE[,maxlen=BYTES], or secret, iothread, rng-random, rng-builtin, "
         + "thread-context, each with id=ID, or throttle-group,id=ID[,limits.iops-total=N …]";
 
@@ -24,13 +26,14 @@ public sealed record ObjectOption(string Id, ulong Bytes)
     private static readonly string[] s_types =
     [
         Ram, SharedRam, FilterDumpOption.Type, TlsX509Option.Type, TlsPskOption.Type,
+        AuthzOption.SimpleType, AuthzOption.ListType,
         "secret", "iothread", "rng-random", "rng-builtin", ThrottleGroup, "thread-context",
     ];
 
     // QEMU's other types. They act by themselves, or keep RAM in another place, and are refused.
     private static readonly string[] s_refused =
     [
-        "acpi-generic-initiator", "acpi-generic-port", "authz-list", "authz-list-file", "authz-pam", "authz-simple", "can-bus",
+        "acpi-generic-initiator", "acpi-generic-port", "authz-list-file", "authz-pam", "can-bus",
         "can-host-socketcan", "colo-compare",
         "cryptodev-backend", "cryptodev-backend-builtin", "cryptodev-backend-lkcf", "cryptodev-vhost-user", "dbus-vmstate", "filter-buffer",
         "filter-mirror",
@@ -43,6 +46,9 @@ public sealed record ObjectOption(string Id, ulong Bytes)
 
     /// <summary>The TLS credentials; null for an object of another type.</summary>
     public TlsCredentialsOption? Tls { get; init; }
+
+    /// <summary>Who may connect; null for an object of another type.</summary>
+    public AuthzOption? Authz { get; init; }
 
     /// <summary>A file of the frames of a link; null for an object of another type.</summary>
     public FilterDumpOption? Dump { get; init; }
@@ -71,6 +77,14 @@ public sealed record ObjectOption(string Id, ulong Bytes)
         if (type is TlsX509Option.Type or TlsPskOption.Type)
         {
             return new ObjectOption(id, 0) { Tls = type == TlsPskOption.Type ? TlsPskOption.Parse(pairs) : TlsX509Option.Parse(pairs) };
+        }
+
+        if (type is AuthzOption.SimpleType or AuthzOption.ListType)
+        {
+            return new ObjectOption(id, 0)
+            {
+                Authz = type == AuthzOption.ListType ? AuthzOption.ParseList(pairs) : AuthzOption.ParseSimple(pairs),
+            };
         }
 
         if (type == FilterDumpOption.Type)

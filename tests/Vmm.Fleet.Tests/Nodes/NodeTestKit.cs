@@ -35,11 +35,9 @@ public abstract class NodeTestKit : PatientTestKit
     protected static NodeSettings Settings(string folder) =>
         new(folder, ["dotnet", VmmProcess.Program]) { StartLimit = Patience.Limit, QuitLimit = Patience.Limit };
 
-    protected IActorRef StartNode(string folder)
-    {
-        NodeSettings settings = Settings(folder);
-        return Sys.ActorOf(ActorProps.Of(() => new NodeSupervisor(settings)));
-    }
+    protected IActorRef StartNode(string folder) => StartNode(Settings(folder));
+
+    protected IActorRef StartNode(NodeSettings settings) => Sys.ActorOf(ActorProps.Of(() => new NodeSupervisor(settings)));
 
     /// <summary>Ends the node's actors; the VMs go on.</summary>
     protected void StopNode(IActorRef node)

@@ -34,7 +34,9 @@ internal sealed class TestCertificates : IDisposable
     /// <param name="side">server or client.</param>
     /// <param name="host">The DNS name or IP address that the certificate is for; null for a folder without one.</param>
     /// <param name="trusted">The authority that the folder trusts; this one if null.</param>
-    public string Folder(string side, string? host, DateTimeOffset? until = null, TestCertificates? trusted = null)
+    /// <param name="subject">The distinguished name; CN= and the side if null.</param>
+    public string Folder(
+        string side, string? host, DateTimeOffset? until = null, TestCertificates? trusted = null, X500DistinguishedName? subject = null)
     {
         string folder = Directory.CreateDirectory(Path.Combine(_root, $"{side}{_count++}")).FullName;
         File.WriteAllText(Path.Combine(folder, "ca-cert.pem"), (trusted ?? this)._authority.ExportCertificatePem());
@@ -44,7 +46,7 @@ internal sealed class TestCertificates : IDisposable
         }
 
         using ECDsa key = ECDsa.Create(ECCurve.NamedCurves.nistP256);
-        var request = new CertificateRequest($"CN={side}", key, HashAlgorithmName.SHA256);
+        var request = new CertificateRequest(subject ?? new X500DistinguishedName($"CN={side}"), key, HashAlgorithmName.SHA256);
         var names = new SubjectAlternativeNameBuilder();
         if (IPAddress.TryParse(host, out IPAddress? address))
         {
@@ -64,6 +66,10 @@ internal sealed class TestCertificates : IDisposable
     }
 
     /// <summary>A transport that knows the credentials of a folder as <c>tls</c>.</summary>
-    public static MigrationTransport Transport(string folder, string side, string more = "") =>
-        new(CommandLine.Parse(["-object", $"tls-creds-x509,id=tls,dir={folder},endpoint={side}{more}"]).Objects);
+    /// <param name="objects">Values of <c>-object</c> beside them.</param>
+    public static MigrationTransport Transport(string folder, string side, string more = "", params string[] objects)
+    {
+        IEnumerable<string> all = objects.Prepend($"tls-creds-x509,id=tls,dir={folder},endpoint={side}{more}");
+        return new(CommandLine.Parse([.. all.SelectMany(value => (string[])["-object", value])]).Objects);
+    }
 }

@@ -11,9 +11,9 @@ internal static class TlsLink
 
     /// <summary>The streams of both sides, or what each side says instead.</summary>
     public static async Task<(object Sender, object Receiver)> LinkAsync(
-        MigrationTransport sender, MigrationTransport receiver, string hostname = "", string senderCreds = "tls")
+        MigrationTransport sender, MigrationTransport receiver, string hostname = "", string senderCreds = "tls", string authz = "")
     {
-        await using IMigrationListener listener = receiver.Parse(Address, "tls", "").Listen();
+        await using IMigrationListener listener = receiver.Parse(Address, "tls", "", authz).Listen();
         Task<Stream> accepting = listener.AcceptAsync(CancellationToken.None);
         Task<Stream> connecting = sender.Parse(listener.Address, senderCreds, hostname).ConnectAsync(CancellationToken.None);
         return (await ResultAsync(connecting), await ResultAsync(accepting));

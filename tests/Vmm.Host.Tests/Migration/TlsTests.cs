@@ -1,4 +1,5 @@
 using System.Net.Security;
+using System.Security.Cryptography.X509Certificates;
 using System.Text;
 using Vmm.Actors.Migration;
 using Vmm.Host.Migration;
@@ -137,6 +138,55 @@ public sealed class TlsTests : IDisposable
             Refusal(() => sender.Parse("unix:/tmp/x", "tls", "").ConnectAsync(default).GetAwaiter().GetResult()), StringComparison.Ordinal);
     }
 
+    // QEMU 10.0.2 says of this certificate: "TLS x509 authz check for C=GB,O=Big\, Org,CN=node one is denied".
+    private static X500DistinguishedName Named()
+    {
+        var name = new X500DistinguishedNameBuilder();
+        name.AddCommonName("node one");
+        name.AddOrganizationName("Big, Org");
+        name.AddCountryOrRegion("GB");
+        return name.Build();
+    }
+
+    [Theory]
+    [InlineData(@"authz-simple,id=who,identity=C=GB,,O=Big\,, Org,,CN=node one", true)]
+    [InlineData("authz-simple,id=who,identity=CN=node one", false)]
+    [InlineData("authz-list,id=who", false)]
+    [InlineData("authz-list,id=who,policy=allow", true)]
+    [InlineData("authz-list,id=who,rules.0.match=*CN=node*,rules.0.policy=allow,rules.0.format=glob", true)]
+    [InlineData("authz-list,id=who,rules.0.match=*CN=node*,rules.0.policy=allow", false)]
+    [InlineData("authz-list,id=who,rules.0.match=*one,rules.0.policy=deny,rules.0.format=glob,rules.1.match=*,rules.1.policy=allow,"
+        + "rules.1.format=glob", false)]
+    [InlineData("""{"qom-type":"authz-list","id":"who","rules":[{"match":"*one","policy":"allow","format":"glob"}]}""", true)]
+    public async Task Receiver_lets_in_whom_its_authorization_names(string authz, bool isLetIn)
+    {
+        MigrationTransport sender = TestCertificates.Transport(_ours.Folder("client", "c.example", subject: Named()), "client");
+        MigrationTransport receiver = TestCertificates.Transport(_ours.Folder("server", "127.0.0.1"), "server", "", authz);
+        (object said, object receives) = await LinkAsync(sender, receiver, authz: "who");
+        if (isLetIn)
+        {
+            await using SslStream one = Assert.IsType<SslStream>(said), other = Assert.IsType<SslStream>(receives);
+            return;
+        }
+
+        Assert.Equal(
+            @"TLS handshake with the sender failed: TLS x509 authz check for C=GB,O=Big\, Org,CN=node one is denied", receives);
+        Assert.StartsWith("TLS handshake with the receiver failed: ", Assert.IsType<string>(said), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Authorization_that_cannot_be_asked_is_refused()
+    {
+        const string Simple = "authz-simple,id=who,identity=CN=x";
+        string folder = _ours.Folder("server", "127.0.0.1");
+        Assert.Contains("No authorization object with id 'other'",
+            Refusal(() => TestCertificates.Transport(folder, "server", "", Simple).Parse(Address, "tls", "", "other")),
+            StringComparison.Ordinal);
+        Assert.Contains("tls-creds-x509 with verify-peer=on",
+            Refusal(() => TestCertificates.Transport(folder, "server", ",verify-peer=off", Simple).Parse(Address, "tls", "", "who")),
+            StringComparison.Ordinal);
+    }
+
     private static string Refusal(Action action) => Record.Exception(action) is FormatException or IOException
         ? Record.Exception(action)!.Message
         : throw new Xunit.Sdk.XunitException("it was not refused");
@@ -178,7 +228,16 @@ public sealed class TlsTests : IDisposable
     [InlineData("tls-creds-psk,id=a,dir=/x,priority=NORMAL", "not supported: priority")]
     [InlineData("tls-creds-psk,id=a,dir=/x,passwordid=p", "Property 'tls-creds-psk.passwordid' not found")]
     [InlineData("tls-creds-anon,id=a", "not supported: an object of type 'tls-creds-anon'")]
-    [InlineData("authz-list,id=a", "not supported: an object of type 'authz-list'")]
+    [InlineData("authz-pam,id=a", "not supported: an object of type 'authz-pam'")]
+    [InlineData("authz-simple,id=a", "Parameter 'identity' is missing")]
+    [InlineData("authz-simple,id=a,identity=CN=x,policy=allow", "Property 'authz-simple.policy' not found")]
+    [InlineData("authz-list,id=a,policy=maybe", "Parameter 'policy' does not accept value 'maybe'")]
+    [InlineData("authz-list,id=a,rules.0.match=CN=x", "Parameter 'rules.0.policy' is missing")]
+    [InlineData("authz-list,id=a,rules.0.policy=deny", "Parameter 'rules.0.match' is missing")]
+    [InlineData("authz-list,id=a,rules.0.match=x,rules.0.policy=deny,rules.0.format=regex",
+        "Parameter 'format' does not accept value 'regex'")]
+    [InlineData("authz-list,id=a,rules.x.match=y", "Property 'authz-list.rules.x.match' not found")]
+    [InlineData("authz-list,id=a,identity=y", "Property 'authz-list.identity' not found")]
     public void Object_wrong_says_what(string value, string message) => Assert.Contains(
         message, Assert.Throws<OptionException>(() => CommandLine.Parse(["-object", value])).Message, StringComparison.Ordinal);
 }
