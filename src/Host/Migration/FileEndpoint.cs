@@ -38,7 +38,7 @@ internal sealed class FileEndpoint(string path, long offset) : IMigrationEndpoin
         {
             Refuse(there ? UserFile.RefusalOf(path) : null);
             file = OpenAlone();
-            RandomAccess.SetLength(file, offset);
+            Cut(file);
             return file;
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
@@ -47,6 +47,15 @@ internal sealed class FileEndpoint(string path, long offset) : IMigrationEndpoin
             string reason = e is IOException { HResult: Locked } ? "a guest's RAM is mapped from it, or it is being written"
                 : SystemError.Describe(e, path);
             throw new IOException($"Could not {(there ? "open" : "create")} '{UserText.Legible(path)}': {reason}");
+        }
+    }
+
+    // A file that was cut to nothing is written to the disk when it is closed, on ext4 (auto_da_alloc of ext4(5)), even if it was empty.
+    private void Cut(SafeFileHandle file)
+    {
+        if (RandomAccess.GetLength(file) != offset)
+        {
+            RandomAccess.SetLength(file, offset);
         }
     }
 
