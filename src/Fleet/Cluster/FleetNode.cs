@@ -123,8 +123,10 @@ public sealed class FleetNode : IAsyncDisposable
 
     /// <summary>The answer of the record of a VM: <see cref="VmRecord"/>, <see cref="VmOperation"/> or <see cref="VmRejected"/>.</summary>
     /// <exception cref="AskTimeoutException">There is none in time. Whether the request was kept is not known.</exception>
-    public Task<IFleetMessage> AskAsync(IVmRecordMessage message, CancellationToken stop) =>
-        _records.Ask<IFleetMessage>(message, s_patience, stop);
+    public Task<IFleetMessage> AskAsync(IVmRecordMessage message, CancellationToken stop) => FleetNames.IsVm(message.Vm)
+        ? _records.Ask<IFleetMessage>(message, s_patience, stop)
+        : Task.FromResult<IFleetMessage>(
+            new VmRejected(message.Vm, VmRejectionCode.NotFound, $"there is no VM '{UserText.Legible(message.Vm)}'"));
 
     /// <summary>The answer of an owner's account: as the message says, or <see cref="VmRejected"/>.</summary>
     /// <exception cref="AskTimeoutException">There is none in time. Whether the request was kept is not known.</exception>

@@ -1,4 +1,5 @@
 using Akka.Actor;
+using Akka.Cluster.Sharding;
 using Akka.Persistence;
 using Vmm.Fleet.Messages;
 
@@ -10,6 +11,9 @@ internal sealed class AccountEntity : UntypedPersistentActor
     // A reading is an event, and a VM has several in a minute: the account is saved as a whole after so many.
     private const int EventsOfSnapshot = 500;
 
+    // An account that nobody has spoken to for so long is not kept in memory, nor made again with its node: it comes when it is asked.
+    private static readonly TimeSpan s_rest = TimeSpan.FromMinutes(2);
+
     private readonly OwnerAccount _account;
 
     public AccountEntity(string owner) => _account = new OwnerAccount(owner);
@@ -17,6 +21,12 @@ internal sealed class AccountEntity : UntypedPersistentActor
     public override string PersistenceId => $"owner-{_account.Owner}";
 
     private static DateTimeOffset Now => DateTimeOffset.UtcNow;
+
+    protected override void PreStart()
+    {
+        base.PreStart();
+        Context.SetReceiveTimeout(s_rest);
+    }
 
     protected override void OnRecover(object message)
     {
@@ -52,6 +62,9 @@ internal sealed class AccountEntity : UntypedPersistentActor
             case GetUsage get:
                 Sender.Tell(new AccountUsage(
                     _account.Owner, [.. _account.Usage.Where(u => u.Day >= get.First && u.Day <= get.Last)]));
+                break;
+            case ReceiveTimeout:
+                Context.Parent.Tell(new Passivate(PoisonPill.Instance));
                 break;
             case SaveSnapshotSuccess saved:
                 // What the snapshot has is not read again.

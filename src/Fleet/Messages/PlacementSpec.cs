@@ -13,7 +13,8 @@ public sealed record PlacementSpec(string[] Labels, string Group)
 
     /// <summary>Why no VM can be so: one line; null if one can be.</summary>
     public string? FindProblem() =>
-        Array.Find(Labels, label => !IsLabel(label)) is { } wrong ? $"placement: the label '{wrong}' is not {LabelRule}"
+        Array.Exists(Labels, label => label == null) ? "placement: a label is null"
+        : Array.Find(Labels, label => !IsLabel(label)) is { } wrong ? $"placement: the label '{wrong}' is not {LabelRule}"
         : Labels.Select(KeyOf).Distinct(StringComparer.Ordinal).Count() < Labels.Length ? "placement: two labels have one key"
         : null;
 

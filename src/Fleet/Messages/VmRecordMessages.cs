@@ -1,3 +1,6 @@
+using System.Security.Cryptography;
+using System.Text;
+
 namespace Vmm.Fleet.Messages;
 
 /// <summary>
@@ -63,7 +66,8 @@ public enum VmAction
 /// </summary>
 /// <param name="Number">As <see cref="VmAction"/> says; else 0.</param>
 /// <param name="Text">As <see cref="VmAction"/> says; else empty.</param>
-public sealed record CommandVm(string Vm, string Id, VmAction Action, int Number, string Text) : IVmRecordMessage;
+/// <param name="Match">What <see cref="VmRecord.Tag"/> is to be when the request comes; empty for anything.</param>
+public sealed record CommandVm(string Vm, string Id, VmAction Action, int Number, string Text, string Match = "") : IVmRecordMessage;
 
 /// <summary>
 /// Set how the number of CPUs follows the load; null for not at all. Answer: <see cref="VmRecord"/>, or <see cref="VmRejected"/>.
@@ -97,7 +101,15 @@ public sealed record VmRecord(
     ProcessState State,
     string Detail,
     int EnabledCpus,
-    string[] Snapshots) : IFleetMessage;
+    string[] Snapshots) : IFleetMessage
+{
+    /// <summary>Another one for each version, and for each state that is seen: an ETag (RFC 9110, section 8.8.3).</summary>
+    public string Tag()
+    {
+        byte[] seen = SHA256.HashData(Encoding.UTF8.GetBytes(FormattableString.Invariant($"{State} {EnabledCpus} {Detail}")));
+        return FormattableString.Invariant($"\"{Version}-{Convert.ToHexStringLower(seen.AsSpan(0, 8))}\"");
+    }
+}
 
 /// <summary>A request about a VM, and how it stands.</summary>
 /// <param name="IsDone">Whether it has ended; what follows is without meaning before.</param>
@@ -129,6 +141,9 @@ public enum VmRejectionCode
 
     /// <summary>It cannot be kept: nothing has changed.</summary>
     NotWritten,
+
+    /// <summary>The VM is not as the request says that it is to be.</summary>
+    Changed,
 }
 
 /// <summary>A request was rejected and has no effect.</summary>

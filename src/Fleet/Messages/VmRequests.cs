@@ -94,4 +94,6 @@ public sealed record CpuOutcome(int Cpu, CpuChange Change, RequestOutcome Outcom
 /// <summary>The end of a request.</summary>
 /// <param name="Detail">One line: why it is not done, or what was done.</param>
 /// <param name="Cpus">What became of each CPU that it was about; empty for others.</param>
-public sealed record RequestEnded(string Vm, string Id, RequestOutcome Outcome, string Detail, CpuOutcome[] Cpus) : IFleetMessage;
+/// <param name="EnabledCpus">CPUs that are enabled after a change of CPUs; null for others, and when that is not known.</param>
+public sealed record RequestEnded(
+    string Vm, string Id, RequestOutcome Outcome, string Detail, CpuOutcome[] Cpus, int? EnabledCpus = null) : IFleetMessage;

@@ -36,11 +36,16 @@ public sealed record VmSpec(
         : MaxCpus < Cpus ? $"maxCpus: give at least {Cpus}, the number of cpus"
         : MaxCpus > MostCpus ? $"maxCpus: give at most {MostCpus}"
         : MemoryBytes < 1 << 20 ? "memoryBytes: give at least 1048576, 1 MiB"
+        : MemoryBytes > MostMemory ? $"memoryBytes: give at most {MostMemory}, 64 TiB"
         : CpuModel.Length == 0 ? "cpuModel: give one, such as max"
         : Kernel.Length == 0 && Firmware.Length == 0 ? "kernel: give a kernel or a firmware"
+        : Array.Exists(Disks, disk => disk == null) ? "disks: one is null"
         : Array.Find([Kernel, Initrd, Firmware, .. Disks], p => p.Length > 0 && !Path.IsPathRooted(p)) is { } path
             ? $"'{path}' is not a whole path: give one that begins with /"
         : Scaling?.FindProblem(MaxCpus) ?? Placement?.FindProblem();
+
+    // Sums over all VMs of a fleet have room in 64 bits.
+    private const long MostMemory = 1L << 46;
 
     /// <summary>The most CPUs of a machine: what the GIC of QEMU's virt has room for.</summary>
     public const int MostCpus = 512;

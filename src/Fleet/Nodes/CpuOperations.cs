@@ -24,7 +24,14 @@ internal static class CpuOperations
         }
 
         CpuOutcome outcome = await ChangeAsync(vm, now, change, cpu, stop).ConfigureAwait(false);
-        return new OperationResult(outcome.Outcome, outcome.Detail, [outcome]);
+        bool was = now.Admin[cpu] == CpuAdminState.Enabled, isEnabled = change is CpuChange.Plug or CpuChange.Enable;
+        int? enabled = outcome.Outcome switch
+        {
+            RequestOutcome.Done => Enabled(now) + (isEnabled ? 1 : 0) - (was ? 1 : 0),
+            RequestOutcome.Refused or RequestOutcome.Rejected => Enabled(now),
+            _ => null,
+        };
+        return new OperationResult(outcome.Outcome, outcome.Detail, [outcome], enabled);
     }
 
     /// <summary>
@@ -68,7 +75,8 @@ internal static class CpuOperations
         RequestOutcome all = enabled == count ? RequestOutcome.Done
             : last is RequestOutcome.Done or RequestOutcome.Rejected ? RequestOutcome.Failed : last;
         return new OperationResult(
-            all, enabled == count ? "" : $"{enabled} CPUs are enabled, not {count}: {outcomes.LastOrDefault()?.Detail}", [.. outcomes]);
+            all, enabled == count ? "" : $"{enabled} CPUs are enabled, not {count}: {outcomes.LastOrDefault()?.Detail}", [.. outcomes],
+            last is RequestOutcome.Done or RequestOutcome.Refused or RequestOutcome.Rejected ? enabled : null);
     }
 
     /// <summary>The number of enabled CPUs.</summary>

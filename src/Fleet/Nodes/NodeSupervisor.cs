@@ -18,6 +18,9 @@ public sealed class NodeSupervisor : MessageActor
     private readonly Dictionary<string, IActorRef> _agents = new(StringComparer.Ordinal);
     private readonly SortedDictionary<string, VmReport> _reports = new(StringComparer.Ordinal);
 
+    // Who waits for the first report of a VM.
+    private readonly Dictionary<string, List<IActorRef>> _askers = new(StringComparer.Ordinal);
+
     public NodeSupervisor(NodeSettings settings)
     {
         _settings = settings;
@@ -25,6 +28,11 @@ public sealed class NodeSupervisor : MessageActor
         Receive<VmReport>(report => _agents.ContainsKey(report.Vm), report =>
         {
             _reports[report.Vm] = report;
+            if (_askers.Remove(report.Vm, out List<IActorRef>? askers))
+            {
+                askers.ForEach(asker => asker.Tell(report));
+            }
+
             Context.System.EventStream.Publish(report);
         });
         Receive<VmReport>(_ => { });
@@ -39,8 +47,7 @@ public sealed class NodeSupervisor : MessageActor
                 Sender.Tell(new VmTimes(query.Vm, [], [], []));
             }
         });
-        Receive<GetVmReport>(get => Sender.Tell(
-            _reports.GetValueOrDefault(get.Vm) ?? new VmReport(get.Vm, ProcessState.Stopped, "", 0, 0)));
+        Receive<GetVmReport>(Tell);
         Receive<GetNodeReport>(_ => Sender.Tell(new NodeReport([.. _reports.Values])));
         Receive<GetNodeStatus>(_ => Sender.Tell(Status()));
         Receive<SetNodeTakesVms>(set =>
@@ -53,6 +60,27 @@ public sealed class NodeSupervisor : MessageActor
             _agents.Remove(removed.Vm);
             _reports.Remove(removed.Vm);
         });
+    }
+
+    // An agent that has only just begun does not know of its VM yet.
+    private void Tell(GetVmReport get)
+    {
+        if (_reports.TryGetValue(get.Vm, out VmReport? report))
+        {
+            Sender.Tell(report);
+        }
+        else if (!_agents.ContainsKey(get.Vm))
+        {
+            Sender.Tell(new VmReport(get.Vm, ProcessState.Stopped, "", 0, 0));
+        }
+        else if (!_askers.TryGetValue(get.Vm, out List<IActorRef>? askers))
+        {
+            _askers[get.Vm] = [Sender];
+        }
+        else if (!askers.Contains(Sender))
+        {
+            askers.Add(Sender);
+        }
     }
 
     /// <summary>An agent has removed its VM. What comes for a VM of that name from here on is for another one.</summary>

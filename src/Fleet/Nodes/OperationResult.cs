@@ -4,7 +4,7 @@ using Vmm.Fleet.Messages;
 namespace Vmm.Fleet.Nodes;
 
 /// <summary>How an operation on a VM ended; the members are those of <see cref="RequestEnded"/>.</summary>
-internal sealed record OperationResult(RequestOutcome Outcome, string Detail, CpuOutcome[] Cpus)
+internal sealed record OperationResult(RequestOutcome Outcome, string Detail, CpuOutcome[] Cpus, int? EnabledCpus = null)
 {
     public static OperationResult Done(string detail = "") => new(RequestOutcome.Done, detail, []);
 

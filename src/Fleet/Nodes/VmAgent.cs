@@ -346,7 +346,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
     }
 
     private static RequestEnded EndOf(IVmRequest request, OperationResult result) =>
-        new(request.Vm, request.Id, result.Outcome, result.Detail, result.Cpus);
+        new(request.Vm, request.Id, result.Outcome, result.Detail, result.Cpus, result.EnabledCpus);
 
     private void Finish(IVmRequest request, OperationResult result)
     {

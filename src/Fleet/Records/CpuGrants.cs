@@ -20,6 +20,10 @@ internal sealed class CpuGrants(string vm, ICanTell accounts, IActorRef self)
     // What the account has answered last; -1 before.
     private int _granted = -1;
 
+    /// <summary>Whether an operation may bring CPUs.</summary>
+    public static bool BringsCpus(VmOperation operation) => operation.Action
+        is VmAction.Start or VmAction.Restore or VmAction.Plug or VmAction.Enable or VmAction.Resize;
+
     /// <summary>Asks for what an operation may bring; false if it brings no CPU.</summary>
     /// <param name="state">The record, of which the operation is part already.</param>
     /// <param name="enabled">CPUs that are enabled; 0 without a process.</param>
@@ -28,7 +32,7 @@ internal sealed class CpuGrants(string vm, ICanTell accounts, IActorRef self)
         int plugs = state.Open.Count(o => o.Action is VmAction.Plug or VmAction.Enable);
         int? cpus = operation.Action switch
         {
-            VmAction.Start or VmAction.Restore => state.Spec.Cpus,
+            VmAction.Start or VmAction.Restore => Math.Max(state.Spec.Cpus, enabled),
             VmAction.Plug or VmAction.Enable => Math.Max(enabled, 1) + plugs,
             VmAction.Resize => operation.Number,
             _ => null,
@@ -67,10 +71,10 @@ internal sealed class CpuGrants(string vm, ICanTell accounts, IActorRef self)
         return isKnown && answer.Id != GiveBackId ? answer.Id : null;
     }
 
-    /// <summary>While nothing is under way: the account is to know how many CPUs the VM has.</summary>
+    /// <summary>While nothing is under way: the account is told how many CPUs the VM has, until it has answered.</summary>
     public void Match(VmState state, int enabled)
     {
-        if (enabled != _granted && !Has(GiveBackId))
+        if (enabled != _granted)
         {
             Ask(GiveBackId, state.Owner, enabled);
         }

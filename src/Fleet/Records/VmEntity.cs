@@ -16,6 +16,9 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
     private const string PersistencePrefix = "vm-";
     private const int MostOpen = 32;
 
+    // A day.
+    private const int MostStopSeconds = 86400;
+
     // How long an agent is waited for before it is asked again; it answers a request that is known with its end.
     private static readonly TimeSpan s_again = TimeSpan.FromSeconds(5);
 
@@ -28,10 +31,14 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
     private readonly string _vm;
     private readonly INodes _nodes;
     private readonly ICanTell _accounts;
-    private readonly CpuGrants _grants;
     private readonly VmState _state = new();
     private readonly Dictionary<string, OperationStep> _steps = new(StringComparer.Ordinal);
+    private CpuGrants _grants;
+
+    // What the node that owns the VM has told; null until it has.
     private VmReport? _seen;
+
+    // Starts by the policy since the VM was asked for, or last ran for long enough.
     private int _failures;
 
     // There is one while there is a VM.
@@ -68,6 +75,16 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
     private sealed record SendAgain;
 
     private sealed record FollowPolicy;
+
+    /// <summary>The VM has run for so long that it is as good as one that was just started.</summary>
+    private sealed record Healthy;
+
+    private sealed record MakeScaler;
+
+    private VmLocated Nowhere => new(_vm, "", 0, 0, IsWanted: false, null);
+
+    // A scaler that has failed is made anew: it keeps nothing that is not told again.
+    protected override SupervisorStrategy SupervisorStrategy() => Akka.Actor.SupervisorStrategy.StoppingStrategy;
 
     private static long Now => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 
@@ -140,7 +157,25 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
             case VmSeen seen:
                 See(seen);
                 break;
+            case VmReport report when Sender.Equals(_nodes.Find(_state.Node)):
+                See(new VmSeen(_vm, _state.Node, report));
+                break;
+            case Healthy:
+                _failures = 0;
+                break;
+            case Terminated ended when ended.ActorRef.Equals(_scaler):
+                _scaler = null;
+                Timers.StartSingleTimer(nameof(MakeScaler), new MakeScaler(), s_again);
+                break;
+            case Terminated:
+                break;
+            case MakeScaler when _state.Exists:
+                TellScaler();
+                break;
+            case MakeScaler:
+                break;
             case SendAgain:
+                BeginWaiting();
                 foreach (OperationStep step in _steps.Values)
                 {
                     Send(step);
@@ -162,6 +197,7 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
     {
         if (!_state.Exists)
         {
+            _nodes.Tell(Nowhere);
             Context.Parent.Tell(new Passivate(PoisonPill.Instance));
         }
     }
@@ -189,6 +225,12 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
         if (refusal != null)
         {
             Sender.Tell(refusal);
+            if (!_state.Exists)
+            {
+                // The placement may have kept room for it.
+                _nodes.Tell(Nowhere);
+            }
+
             return;
         }
 
@@ -239,7 +281,10 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
         }
 
         string? problem = !FleetNames.IsRequest(command.Id) ? $"the id of a request is {FleetNames.RequestRule}"
+            : !Enum.IsDefined(command.Action) ? $"{(int)command.Action} is no action"
             : command.Number < 0 ? "the number is less than 0"
+            : command.Action == VmAction.Stop && command.Number > MostStopSeconds
+                ? $"{command.Number} seconds: a guest can have at most {MostStopSeconds} to power off"
             : command.Action == VmAction.Create ? "a VM is created by a request of its own"
             : command.Action is VmAction.Save or VmAction.Restore && !FleetNames.IsSnapshot(command.Text)
                 ? "the name of a snapshot is 1 to 128 letters, digits, '-', '.' and '_', the first a letter or digit"
@@ -254,6 +299,8 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
             : _state.Open.Count() >= MostOpen ? $"{MostOpen} operations of the VM are under way"
             : null;
         return problem != null ? new VmRejected(_vm, VmRejectionCode.Invalid, problem)
+            : command.Match.Length > 0 && command.Match != Describe().Tag()
+                ? new VmRejected(_vm, VmRejectionCode.Changed, "the VM has changed since")
             : command.Action == VmAction.Migrate && _nodes.Find(command.Text) == null ? NoNode(command.Text) : null;
     }
 
@@ -267,7 +314,18 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
 
     private void Begin(VmOperation operation)
     {
-        if (_grants.AskFor(_state, operation, _seen?.EnabledCpus ?? 0))
+        if (operation.Action == VmAction.Migrate)
+        {
+            _arriving = null;
+        }
+
+        if (_seen == null && CpuGrants.BringsCpus(operation))
+        {
+            // What is asked for depends on how many CPUs there are.
+            _nodes.Find(_state.Node)?.Tell(new GetVmReport(_vm), Self);
+            AskAgainLater();
+        }
+        else if (_grants.AskFor(_state, operation, _seen?.EnabledCpus ?? 0))
         {
             AskAgainLater();
         }
@@ -275,6 +333,14 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
         {
             Step(operation.Id, OperationSteps.First(_state, operation));
         }
+    }
+
+    // Those whose node has told meanwhile how many CPUs the VM has.
+    private void BeginWaiting()
+    {
+        VmOperation[] waiting =
+            [.. _state.Open.Where(o => !_steps.ContainsKey(o.Id) && !_grants.Has(o.Id) && _last?.Operation != o.Id)];
+        Array.ForEach(waiting, Begin);
     }
 
     private void TakeGrant(CpusAnswered answer)
@@ -318,6 +384,12 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
             return;
         }
 
+        if (ended.EnabledCpus is { } enabled && _seen is { Process: not 0 } && step.Node == _state.Node)
+        {
+            // The node tells that, too, but later.
+            _seen = _seen with { EnabledCpus = enabled };
+        }
+
         VmOperation operation = _state.Find(id)!;
         if (ended.Outcome == RequestOutcome.Done && OperationSteps.Next(_state, operation, step.Request, ended.Detail) is { } next)
         {
@@ -326,7 +398,7 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
                 // What is removed cannot be counted any more.
                 _steps.Remove(id);
                 _last = (id, next);
-                _scaler!.Tell(new VmScaler.Drain());
+                _scaler?.Tell(new VmScaler.Drain());
                 return;
             }
 
@@ -347,7 +419,12 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
         IVmRecordEvent[] events = (operation.Action, outcome) switch
         {
             (VmAction.Migrate, RequestOutcome.Done) => [new VmMoved(operation.Text, Now), end],
-            (VmAction.Delete, RequestOutcome.Done) => [end, new VmDeleted(Now)],
+            (VmAction.Delete, RequestOutcome.Done) =>
+            [
+                .. _state.Open.Where(o => o.Id != operation.Id)
+                    .Select(o => new OperationEnded(o.Id, RequestOutcome.Cancelled, "the VM was deleted", [], Now)),
+                end, new VmDeleted(Now),
+            ],
             _ => [end],
         };
         PersistAll(events, happened =>
@@ -364,7 +441,13 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
             {
                 Context.Stop(_scaler);
                 _scaler = null;
-                _nodes.Tell(new VmLocated(_vm, "", 0, 0, IsWanted: false, null));
+                _grants = new CpuGrants(_vm, _accounts, Self);
+                _nodes.Tell(Nowhere);
+            }
+            else if (happened is OperationEnded other && other != end)
+            {
+                _steps.Remove(other.Id);
+                EndFor(_state.Find(other.Id)!, other);
             }
 
             if (happened == events[^1])
@@ -403,7 +486,11 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
         if (_scaler == null)
         {
             (string vm, INodes nodes, ICanTell accounts) = (_vm, _nodes, _accounts);
-            _scaler = Context.ActorOf(ActorProps.Of(() => new VmScaler(vm, nodes, accounts)));
+            _scaler = Context.Watch(Context.ActorOf(ActorProps.Of(() => new VmScaler(vm, nodes, accounts))));
+            if (_last != null)
+            {
+                _scaler.Tell(new VmScaler.Drain());
+            }
         }
 
         _scaler.Tell(new VmScaler.Follow(_state.Owner, _state.Node, _state.Spec.Scaling));
@@ -459,6 +546,16 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
         }
 
         _seen = seen.Report;
+        if (_seen.State != ProcessState.Running)
+        {
+            Timers.Cancel(nameof(Healthy));
+        }
+        else if (_failures > 0 && !Timers.IsTimerActive(nameof(Healthy)))
+        {
+            Timers.StartSingleTimer(nameof(Healthy), new Healthy(), s_longestPause);
+        }
+
+        BeginWaiting();
         Compare();
     }
 

@@ -175,7 +175,7 @@ internal sealed class FleetApi(FleetNode node)
             return;
         }
 
-        string tag = TagOf(record);
+        string tag = record.Tag();
         context.Response.Headers.ETag = tag;
         if (context.Request.Headers.IfNoneMatch == tag)
         {
@@ -190,18 +190,9 @@ internal sealed class FleetApi(FleetNode node)
     {
         string vm = context.Value("vm");
         string condition = context.Request.Headers.IfMatch.ToString();
-        if (condition.Length > 0)
-        {
-            IFleetMessage now = await node.AskAsync(new GetVm(vm), context.RequestAborted).ConfigureAwait(false);
-            if (now is VmRecord record && condition != "*" && condition != TagOf(record))
-            {
-                await context.RejectAsync(StatusCodes.Status412PreconditionFailed, "the VM has changed since").ConfigureAwait(false);
-                return;
-            }
-        }
-
         IFleetMessage answer = await node.AskAsync(
-            new CommandVm(vm, IdOf(context), asked.Action, asked.Number, asked.Text), context.RequestAborted).ConfigureAwait(false);
+            new CommandVm(vm, IdOf(context), asked.Action, asked.Number, asked.Text, condition == "*" ? "" : condition),
+            context.RequestAborted).ConfigureAwait(false);
         if (answer is not VmOperation operation)
         {
             await context.RejectAsync(answer).ConfigureAwait(false);
@@ -285,8 +276,6 @@ internal sealed class FleetApi(FleetNode node)
     private static Task TellEventAsync(HttpContext context, IFleetMessage happened) => context.Response.WriteAsync(
         $"event: {(happened is VmScaled ? "scaling" : happened is VmOperation ? "operation" : "vm")}\n"
         + $"data: {JsonSerializer.Serialize(happened, happened.GetType(), RestJson.Default)}\n\n", context.RequestAborted);
-
-    private static string TagOf(VmRecord record) => string.Create(CultureInfo.InvariantCulture, $"\"{record.Version}\"");
 
     private static string IdOf(HttpContext context) =>
         context.Request.Headers[IdempotencyKey].ToString() is { Length: > 0 } id ? id : Guid.NewGuid().ToString("N");

@@ -49,6 +49,7 @@ internal static class RestAnswers
             {
                 VmRejectionCode.NotFound => StatusCodes.Status404NotFound,
                 VmRejectionCode.Exists => StatusCodes.Status409Conflict,
+                VmRejectionCode.Changed => StatusCodes.Status412PreconditionFailed,
                 VmRejectionCode.Invalid => StatusCodes.Status422UnprocessableEntity,
                 _ => StatusCodes.Status503ServiceUnavailable,
             },

@@ -23,10 +23,15 @@ public sealed record NewOperation(VmAction Action, int Number = 0, string Text =
 /// <param name="TakesVms">False: its VMs are to move to others, and no VM comes to it.</param>
 public sealed record NodeChange(bool TakesVms);
 
+/// <summary>An enumeration that is taken by name alone: a number could be none of its members.</summary>
+public sealed class NameOf<T>() : JsonStringEnumConverter<T>(namingPolicy: null, allowIntegerValues: false)
+    where T : struct, Enum;
+
 /// <summary>The JSON form of what REST takes and gives.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true,
-    UseStringEnumConverter = true, UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
+    Converters = [typeof(NameOf<VmAction>), typeof(NameOf<FailurePolicy>)], UseStringEnumConverter = true,
+    UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow)]
 [JsonSerializable(typeof(NewVm))]
 [JsonSerializable(typeof(NewOperation))]
 [JsonSerializable(typeof(VmRecord))]

@@ -110,4 +110,23 @@ public sealed class LostNodeRecordTests : VmEntityKit
         Nodes["node2"].FishForMessage<RunVm>(_ => true);
         Assert.Equal("node2", Record.Node);
     }
+
+    /// <summary>What the target of an earlier move has told does not say that the VM has arrived where it moves to now.</summary>
+    [Fact]
+    public void Arrival_of_an_earlier_move_counts_for_that_move_alone()
+    {
+        Run(FailurePolicy.Restart);
+        Begin("move", VmAction.Migrate, 0, "node2");
+        End("node2", Nodes["node2"].ExpectMsg<ReceiveVm>(), detail: "tcp:there:1");
+        SendVm send = Nodes["node1"].ExpectMsg<SendVm>();
+        See("node2", ProcessState.Running, 43);
+        End("node1", send);
+        Await("move");
+        Begin("back", VmAction.Migrate, 0, "node1");
+        End("node1", Nodes["node1"].ExpectMsg<ReceiveVm>(), detail: "tcp:here:1");
+        Nodes["node2"].ExpectMsg<SendVm>();
+        Lose("node2");
+        End("node1", Nodes["node1"].ExpectMsg<EndVm>());
+        Assert.Equal(RequestOutcome.Failed, Await("back").Outcome);
+    }
 }

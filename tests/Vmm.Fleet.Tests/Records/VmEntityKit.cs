@@ -14,10 +14,16 @@ public abstract class VmEntityKit : TestKit
 {
     protected const string Vm = "vm1";
 
+    /// <summary>A quota with which the account does not answer.</summary>
+    protected const int Silent = -1;
+
     private readonly Dictionary<string, TestProbe> _nodes;
 
     // Nodes that are not there. The actor looks, too.
     private readonly ConcurrentDictionary<string, bool> _lost = new(StringComparer.Ordinal);
+
+    // What each node has told last. The probes read it, too.
+    private readonly ConcurrentDictionary<string, VmReport> _told = new(StringComparer.Ordinal);
 
     protected static VmSpec Spec { get; } = new(1, 4, 64 << 20, "max", "/boot/image", "", "", "", []);
 
@@ -33,8 +39,15 @@ public abstract class VmEntityKit : TestKit
     /// <summary>How many CPUs the owner may have.</summary>
     protected int Quota { get; set; } = int.MaxValue;
 
-    protected VmEntityKit()
-        : base(ConfigurationFactory.ParseString(Patience.Akka))
+    /// <summary>What the account was asked for. The actor adds, too.</summary>
+    protected ConcurrentQueue<AskCpus> Asked { get; } = new();
+
+    /// <summary>Where the placement was told that the VM is. The actor adds, too.</summary>
+    protected ConcurrentQueue<VmLocated> Located { get; } = new();
+
+    /// <param name="more">Settings of Akka that come before the usual ones.</param>
+    protected VmEntityKit(string more = "")
+        : base(ConfigurationFactory.ParseString(more).WithFallback(Patience.Akka))
     {
         _nodes = new[] { "node1", "node2" }.ToDictionary(n => n, n => NodeProbe(n));
         Client = CreateTestProbe("client");
@@ -50,14 +63,19 @@ public abstract class VmEntityKit : TestKit
             {
                 sender.Tell(Times);
             }
+            else if (message is GetVmReport)
+            {
+                sender.Tell(_told.GetValueOrDefault(name) ?? new VmReport(Vm, ProcessState.Stopped, "", 0, 0), probe);
+            }
 
             return AutoPilot.KeepRunning;
         }));
-        probe.IgnoreMessages(message => message is IVmQuery);
+        probe.IgnoreMessages(message => message is IVmQuery or GetVmReport);
         return probe;
     }
 
-    private sealed class FakeNodes(Dictionary<string, TestProbe> nodes, ConcurrentDictionary<string, bool> lost) : INodes
+    private sealed class FakeNodes(
+        Dictionary<string, TestProbe> nodes, ConcurrentDictionary<string, bool> lost, ConcurrentQueue<VmLocated> located) : INodes
     {
         public ICanTell? Find(string node) => lost.ContainsKey(node) ? null : nodes.GetValueOrDefault(node)?.Ref;
 
@@ -65,26 +83,31 @@ public abstract class VmEntityKit : TestKit
 
         public Task<VmPlaced> PlaceAsync(PlaceVm vm) => Task.FromResult(new VmPlaced(vm.Vm, "node2", ""));
 
-        public void Tell(VmLocated where)
-        {
-        }
+        public void Tell(VmLocated where) => located.Enqueue(where);
     }
 
     // The account of an owner.
     private sealed class Accounts : MessageActor
     {
-        public Accounts(Func<int> quota)
+        public Accounts(Func<int> quota, ConcurrentQueue<AskCpus> asked)
         {
-            Receive<AskCpus>(ask => Sender.Tell(new CpusAnswered(
-                ask.Vm, ask.Id, Math.Min(ask.Cpus, quota()), ask.Cpus > quota() ? "it would be over quota" : "")));
+            Receive<AskCpus>(ask =>
+            {
+                asked.Enqueue(ask);
+                if (quota() != Silent)
+                {
+                    Sender.Tell(new CpusAnswered(
+                        ask.Vm, ask.Id, Math.Min(ask.Cpus, quota()), ask.Cpus > quota() ? "it would be over quota" : ""));
+                }
+            });
             Receive<CountMeter>(count => Sender.Tell(new MeterCounted(count.Vm, count.Meter, quota())));
         }
     }
 
     private IActorRef StartEntity()
     {
-        var nodes = new FakeNodes(_nodes, _lost);
-        IActorRef accounts = Sys.ActorOf(ActorProps.Of(() => new Accounts(() => Quota)));
+        var nodes = new FakeNodes(_nodes, _lost, Located);
+        IActorRef accounts = Sys.ActorOf(ActorProps.Of(() => new Accounts(() => Quota, Asked)));
         return Sys.ActorOf(ActorProps.Of(() => new VmEntity(Vm, nodes, accounts)));
     }
 
@@ -123,6 +146,9 @@ public abstract class VmEntityKit : TestKit
         return operation!;
     }
 
-    protected void See(string node, ProcessState state, int process = 0) =>
-        Entity.Tell(new VmSeen(Vm, node, new VmReport(Vm, state, "", process, process == 0 ? 0 : 1)), Nodes[node]);
+    protected void See(string node, ProcessState state, int process = 0, int cpus = 1)
+    {
+        _told[node] = new VmReport(Vm, state, "", process, process == 0 ? 0 : cpus);
+        Entity.Tell(new VmSeen(Vm, node, _told[node]), Nodes[node]);
+    }
 }

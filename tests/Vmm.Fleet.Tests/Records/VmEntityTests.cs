@@ -46,6 +46,8 @@ public sealed class VmEntityTests : VmEntityKit
     [InlineData(VmAction.Save, 0, "../x", "the name of a snapshot is")]
     [InlineData(VmAction.Migrate, 0, "node1", "the VM is at node 'node1' already")]
     [InlineData(VmAction.Migrate, 0, "node3", "there is no node 'node3' now")]
+    [InlineData((VmAction)99, 0, "", "99 is no action")]
+    [InlineData(VmAction.Stop, int.MaxValue, "", "2147483647 seconds: a guest can have at most 86400 to power off")]
     public void Request_that_cannot_be_is_rejected_in_words(VmAction action, int number, string text, string reason)
     {
         Create();
@@ -152,5 +154,37 @@ public sealed class VmEntityTests : VmEntityKit
         RestartEntity();
         Assert.True(Ask<VmOperation>(new CreateVm(Vm, "again", "bob", "node2", default, Spec)).IsDone);
         Assert.Equal("bob", Ask<VmRecord>(new GetVm(Vm)).Owner);
+    }
+
+    /// <summary>A CPU that was to be plugged when the VM was deleted is none of the next VM of that name.</summary>
+    [Fact]
+    public void Operations_of_a_deleted_VM_end_with_it()
+    {
+        Create(FailurePolicy.Restart);
+        See("node1", ProcessState.Running, 42);
+        Begin("plug", VmAction.Plug, 1);
+        Nodes["node1"].ExpectMsg<ChangeCpu>();
+        Begin("rm", VmAction.Delete);
+        End("node1", Nodes["node1"].ExpectMsg<EndVm>());
+        End("node1", Nodes["node1"].FishForMessage<RemoveVm>(_ => true));
+        Await("rm");
+        VmOperation plug = Ask<VmOperation>(new GetOperation(Vm, "plug"));
+        Assert.Equal((true, RequestOutcome.Cancelled, "the VM was deleted"), (plug.IsDone, plug.Outcome, plug.Detail));
+        RestartEntity();
+        Assert.True(Ask<VmOperation>(new CreateVm(Vm, "again", "bob", "node1", FailurePolicy.Restart, Spec)).IsDone);
+        Begin("start", VmAction.Start);
+        End("node1", Nodes["node1"].FishForMessage<RunVm>(_ => true));
+        Await("start");
+        See("node1", ProcessState.Failed);
+        Assert.StartsWith("policy.", Nodes["node1"].FishForMessage<RunVm>(_ => true).Id, StringComparison.Ordinal);
+    }
+
+    /// <summary>What waits for an answer of the placement, and what the placement has answered, may be for nothing.</summary>
+    [Fact]
+    public void Room_of_a_VM_that_is_not_made_is_given_back()
+    {
+        Lose("node2");
+        Ask<VmRejected>(new CreateVm(Vm, "create", "alice", "", default, Spec));
+        Patience.Until(() => Located.Any(l => l is { Vm: Vm, Node: "" }), "the placement hears that it is nowhere");
     }
 }

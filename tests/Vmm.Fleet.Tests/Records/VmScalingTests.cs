@@ -135,4 +135,91 @@ public sealed class VmScalingTests : VmEntityKit
         Times = new VmTimes(Vm, [], [], []);
         Nodes["node1"].ExpectMsg<RemoveVm>();
     }
+
+    private void RunWithCpus(int cpus)
+    {
+        Create();
+        Begin("start", VmAction.Start);
+        End("node1", Nodes["node1"].ExpectMsg<RunVm>());
+        Await("start");
+        See("node1", ProcessState.Running, 42, cpus);
+        Patience.Until(() => Asked.LastOrDefault()?.Cpus == cpus, "the account knows of its CPUs");
+    }
+
+    /// <summary>The end of a plug comes before its node has told how many CPUs there are.</summary>
+    [Fact]
+    public void Second_plug_is_asked_for_beside_the_first()
+    {
+        RunWithCpus(1);
+        foreach (int cpu in new[] { 1, 2 })
+        {
+            Begin($"plug{cpu}", VmAction.Plug, cpu);
+            var change = Nodes["node1"].ExpectMsg<ChangeCpu>();
+            Assert.Equal(cpu + 1, Asked.Last().Cpus);
+            Entity.Tell(
+                new RequestEnded(
+                    Vm, change.Id, RequestOutcome.Done, "", [new CpuOutcome(cpu, CpuChange.Plug, RequestOutcome.Done, 0, "")], cpu + 1),
+                Nodes["node1"]);
+            Await($"plug{cpu}");
+        }
+
+        // Nothing was given back meanwhile.
+        Assert.Equal([1, 2, 3], Asked.Select(a => a.Cpus).Distinct());
+        Assert.Equal(Asked.Select(a => a.Cpus).Order(), Asked.Select(a => a.Cpus));
+    }
+
+    /// <summary>A record that is made anew does not know how many CPUs the VM has: it gives none of them back for that.</summary>
+    [Fact]
+    public void Plug_of_a_record_that_has_seen_nothing_waits_for_what_its_node_says()
+    {
+        RunWithCpus(3);
+        RestartEntity();
+        Asked.Clear();
+        Begin("plug", VmAction.Plug, 3);
+        See("node1", ProcessState.Running, 42, 3);
+        Nodes["node1"].ExpectMsg<ChangeCpu>();
+        Assert.Equal([4], Asked.Select(a => a.Cpus));
+    }
+
+    [Fact]
+    public void CPUs_that_are_given_back_are_told_until_the_account_has_answered()
+    {
+        RunWithCpus(3);
+        Quota = Silent;
+        See("node1", ProcessState.Running, 42, 2);
+        Patience.Until(() => Asked.Last().Cpus == 2, "it is told");
+        Quota = int.MaxValue;
+        Asked.Clear();
+        See("node1", ProcessState.Running, 42, 2);
+        Patience.Until(() => Asked.LastOrDefault()?.Cpus == 2, "it is told again");
+    }
+
+    [Fact]
+    public void New_VM_of_a_name_has_none_of_the_CPUs_of_the_old_one()
+    {
+        RunWithCpus(3);
+        Begin("rm", VmAction.Delete);
+        End("node1", Nodes["node1"].ExpectMsg<EndVm>());
+        End("node1", Nodes["node1"].ExpectMsg<RemoveVm>());
+        Await("rm");
+        See("node1", ProcessState.Stopped);
+        Assert.True(Ask<VmOperation>(new CreateVm(Vm, "again", "bob", "node1", default, Spec)).IsDone);
+        Asked.Clear();
+        Begin("start2", VmAction.Start);
+        Nodes["node1"].ExpectMsg<RunVm>();
+        Assert.Equal([1], Asked.Select(a => a.Cpus));
+    }
+
+    /// <summary>Times that cannot be, as of a damaged file, end neither scaling nor the account of what follows.</summary>
+    [Fact]
+    public void VM_is_counted_after_times_that_cannot_be()
+    {
+        Create();
+        Ask<VmRecord>(new SetScaling(Vm, Quick));
+        See("node1", ProcessState.Running, 42);
+        Times = new VmTimes(Vm, [new VmMeter("b", 1, 1, [long.MaxValue, 1, 0, 0], [1, 0, 0, 0])], [true, false, false, false], []);
+        Nodes["node1"].ExpectNoMsg(TimeSpan.FromSeconds(2));
+        ChangeCpu plug = RunUntilChanged(1, 1);
+        Assert.Equal((CpuChange.Plug, 1), (plug.Change, plug.Cpu));
+    }
 }

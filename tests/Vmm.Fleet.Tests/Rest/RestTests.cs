@@ -101,6 +101,11 @@ public sealed class RestTests : RestTestKit
         Assert.Equal(HttpStatusCode.PreconditionFailed, (await SendAsync(
             HttpMethod.Post, $"{Vms}/vm1/operations", Operator, """{"action":"Stop"}""", headers: ("If-Match", tag))).Status);
 
+        // Whoever repeats a request has changed the VM himself.
+        Assert.Equal(HttpStatusCode.Accepted, (await SendAsync(
+            HttpMethod.Post, $"{Vms}/vm1/operations", Operator, """{"action":"Start"}""",
+            headers: [("Idempotency-Key", "start"), ("If-Match", tag)])).Status);
+
         // There is no kernel /k: the operation ends, and says so.
         JsonNode operation;
         do
@@ -110,6 +115,17 @@ public sealed class RestTests : RestTestKit
         while (!(bool)operation["isDone"]!);
         Assert.Equal("Failed", (string?)operation["outcome"]);
         Assert.Contains("/k", (string?)operation["detail"], StringComparison.Ordinal);
+
+        // What is seen of the VM is no event of its record, and changes the tag, too.
+        var tags = new HashSet<string>();
+        string? state = null;
+        while (state != "Failed")
+        {
+            var now = await SendAsync(HttpMethod.Get, $"{Vms}/vm1", Viewer);
+            string told = $"{now.Body!["state"]} {now.Body["detail"]} {now.Body["version"]}";
+            state = (string?)now.Body["state"];
+            Assert.Equal(tags.Add(told), tags.Add(now.Headers.ETag!.ToString()));
+        }
         Assert.Equal(HttpStatusCode.Accepted, (await SendAsync(HttpMethod.Delete, $"{Vms}/vm1", Admin)).Status);
     }
 
@@ -124,9 +140,17 @@ public sealed class RestTests : RestTestKit
     [InlineData("""{"name":"vm1","spec":SPEC,"color":"red"}""", 400)]
     [InlineData("""{"name":"vm1","spec":SPEC,"node":"nowhere"}""", 404)]
     [InlineData("""{"name":"vm1","spec":SPEC,"owner":""}""", 422)]
+    [InlineData("""{"name":"vm1","spec":SPEC,"policy":1}""", 400)]
+    [InlineData("""{"name":"vm1","spec":{START,"memoryBytes":67108864,"disks":[null]}}""", 422)]
+    [InlineData("""{"name":"vm1","spec":{START,"memoryBytes":67108864,"disks":[],"placement":{"labels":[null],"group":""}}}""", 422)]
+    [InlineData("""{"name":"vm1","spec":{START,"memoryBytes":9223372036854775807,"disks":[]}}""", 422)]
     public async Task Body_that_is_wrong_is_refused_in_words(string body, int status)
     {
-        var answer = await SendAsync(HttpMethod.Post, Vms, Admin, body.Replace("SPEC", Spec, StringComparison.Ordinal));
+        const string Start = """
+            "cpus":1,"maxCpus":4,"cpuModel":"max","kernel":"/k","initrd":"","append":"","firmware":""
+            """;
+        var answer = await SendAsync(HttpMethod.Post, Vms, Admin, body.Replace("SPEC", Spec, StringComparison.Ordinal)
+            .Replace("START", Start, StringComparison.Ordinal));
         Assert.Equal(status, (int)answer.Status);
         Assert.False(string.IsNullOrEmpty((string?)answer.Body!["detail"]));
     }
@@ -143,6 +167,8 @@ public sealed class RestTests : RestTestKit
             HttpMethod.Post, $"{Vms}/vm9/operations", Operator, """{"action":"Start"}""")).Status);
         Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync(
             HttpMethod.Post, $"{Vms}/vm9/operations", Operator, """{"action":"Delete"}""")).Status);
+        Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync(
+            HttpMethod.Post, $"{Vms}/vm9/operations", Operator, """{"action":99}""")).Status);
         Assert.Equal(HttpStatusCode.BadRequest, (await SendAsync(
             HttpMethod.Get, $"{Vms}/vm9/operations/x?wait=1000", Viewer)).Status);
         Assert.Equal(HttpStatusCode.MethodNotAllowed, (await SendAsync(HttpMethod.Put, $"{Vms}/vm9", Admin, "{}")).Status);
