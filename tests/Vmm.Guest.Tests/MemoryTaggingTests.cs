@@ -31,21 +31,10 @@ public sealed class MemoryTaggingTests
         MachineConfig config = await ConfigAsync(true, 2, 3, Accelerators.Default);
         await using ShellVm vm = await ShellVm.StartAsync(config);
         await vm.AwaitShellAsync();
-        for (int round = 0; round < 2; round++)
-        {
-            Assert.Equal("done", await vm.HotplugAsync("device_add max-arm-cpu,id=c2,core-id=2"));
-            await vm.Shell.RunAsync("until echo 1 > /sys/devices/system/cpu/cpu2/online; do sleep 0.1; done");
-            await RunAsync(vm, 2);
-            if (round == 0)
-            {
-                Assert.Equal("done", await vm.HotplugAsync("device_del c2"));
-            }
-        }
-
-        await vm.Shell.RunAsync("/tags 2 /go > /out & until grep -q wrong /out; do sleep 0.1; done");
+        await vm.PlugTwiceAsync(2, () => RunAsync(vm, 2));
+        Func<ShellVm, Task<string>> goOn = await vm.BeginAsync("/tags 2", "wrong");
         await using ShellVm moved = await vm.MoveAsync(vm.Machine.Config);
-        await moved.Shell.RunAsync("echo > /go; wait");
-        string text = await moved.Shell.RunAsync("cat /out");
+        string text = await goOn(moved);
         Assert.Contains("again: " + string.Join(' ', s_synchronous), text);
         Assert.Equal(2, text.Split("wrong tags 0").Length - 1);
         await RunAsync(moved, 2);

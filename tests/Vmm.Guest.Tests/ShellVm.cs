@@ -165,6 +165,35 @@ internal sealed class ShellVm : IAsyncDisposable
         return answer.Length > 0 ? answer : (await outcome.Task.WaitAsync(Patience.Limit)).Kind.ToString().ToLowerInvariant();
     }
 
+    /// <summary>Plugs a CPU of <c>max</c>, unplugs it, and plugs it once more. Does something each time that Linux has it.</summary>
+    public async Task PlugTwiceAsync(int cpu, Func<Task> use)
+    {
+        for (int round = 0; round < 2; round++)
+        {
+            if (round > 0)
+            {
+                Assert.Equal("done", await HotplugAsync($"device_del c{cpu}"));
+            }
+
+            Assert.Equal("done", await HotplugAsync($"device_add max-arm-cpu,id=c{cpu},core-id={cpu}"));
+            await Shell.RunAsync($"until echo 1 > /sys/devices/system/cpu/cpu{cpu}/online; do sleep 0.1; done");
+            await use();
+        }
+    }
+
+    /// <summary>Starts a program in the guest that waits for a file behind a line of its output; returns when that line is there.</summary>
+    /// <returns>Has the program go on, in the VM where the guest is then; its whole output.</returns>
+    public async Task<Func<ShellVm, Task<string>>> BeginAsync(string program, string line)
+    {
+        string name = $"/tmp/{Guid.NewGuid():N}";
+        await Shell.RunAsync($"{program} {name}.go > {name}.out 2>&1 & until grep -q '{line}' {name}.out; do sleep 0.1; done");
+        return async vm =>
+        {
+            await vm.Shell.RunAsync($"echo > {name}.go; wait");
+            return await vm.Shell.RunAsync($"cat {name}.out");
+        };
+    }
+
     /// <summary>Enables or disables a CPU and waits for how it ends: the kind of outcome, or why it was rejected.</summary>
     public async Task<string> SetAdminAsync(int cpu, bool enabled)
     {

@@ -1,6 +1,7 @@
-/* Counts in a guest by perf_event_open(2): `perf CPU`. Runs a loop of two million instructions on that CPU, and says how many instructions of
+/* Counts in a guest by perf_event_open(2): `perf CPU [FILE]`. Runs a loop of two million instructions on that CPU, and says how many instructions of
    user space it had, how many exceptions and cycles, how often the counter of instructions overflowed in ten such loops with a period of
-   200,000, and how many instructions the CPU had in all, as `perf stat -C` does. */
+   200,000, and how many instructions the CPU had in all, as `perf stat -C` does. With a file it then leaves that CPU, waits until the file is there,
+   and says what the CPU had of the first loop, and with one more where the CPU still is. */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/perf_event.h>
@@ -51,22 +52,32 @@ static unsigned long count(int file)
     return value;
 }
 
-static void run(int first, unsigned long loops)
+static void loop(unsigned long loops)
 {
     unsigned long i = loops * 1000000;
-    must(ioctl(first, PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP) == 0, "enable");
     asm volatile("1:\tsubs %0, %0, #1\n\tb.ne 1b" : "+r"(i)::"cc");
+}
+
+static void run(int first, unsigned long loops)
+{
+    must(ioctl(first, PERF_EVENT_IOC_ENABLE, PERF_IOC_FLAG_GROUP) == 0, "enable");
+    loop(loops);
     must(ioctl(first, PERF_EVENT_IOC_DISABLE, PERF_IOC_FLAG_GROUP) == 0, "disable");
+}
+
+static int go_to(int cpu)
+{
+    cpu_set_t cpus;
+    CPU_ZERO(&cpus);
+    CPU_SET(cpu, &cpus);
+    return sched_setaffinity(0, sizeof cpus, &cpus) == 0;
 }
 
 int main(int arguments, char **words)
 {
-    must(arguments == 2, "perf CPU");
+    must(arguments >= 2, "perf CPU [FILE]");
     int cpu = atoi(words[1]);
-    cpu_set_t cpus;
-    CPU_ZERO(&cpus);
-    CPU_SET(cpu, &cpus);
-    must(sched_setaffinity(0, sizeof cpus, &cpus) == 0, "sched_setaffinity");
+    must(go_to(cpu), "sched_setaffinity");
 
     int instructions = event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, -1, -1, 0);
     int cycles = event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES, -1, instructions, 0);
@@ -85,5 +96,17 @@ int main(int arguments, char **words)
     int all = event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, cpu, -1, 0);
     run(all, 1);
     printf("all %lu\n", count(all));
+    if (arguments > 2) {
+        must(ioctl(all, PERF_EVENT_IOC_RESET, 0) == 0 && ioctl(all, PERF_EVENT_IOC_ENABLE, 0) == 0, "enable");
+        loop(1);
+        printf("first %lu\n", count(all));
+        fflush(stdout);
+        must(go_to(0), "sched_setaffinity");
+        while (access(words[2], F_OK) != 0)
+            usleep(10000);
+        if (go_to(cpu))
+            loop(1);
+        printf("last %lu\n", count(all));
+    }
     return 0;
 }

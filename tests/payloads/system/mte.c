@@ -139,6 +139,29 @@ static void addresses(void)
         write_sysreg(gcr_el1, 0);
 }
 
+// SETG goes on behind a watchpoint in the middle of a granule, whether or not that is told.
+static void set_watched(void)
+{
+    u64 x = TAGGED + 0x100, n = 0x60;
+    set_tags(x, 8, 5);
+    write_sysreg(oslar_el1, 0);
+    write_sysreg(dbgwvr0_el1, x + 0x28);
+    write_sysreg(dbgwcr0_el1, 0xFFul << 5 | 2 << 3 | 1 << 1 | 1);
+    write_sysreg(mdscr_el1, 1ul << 15 | 1ul << 13);
+    trap_clear();
+    asm volatile("msr daifclr, #8\n\tisb\n\tsetgp [%0]!, %1!, %2" : "+r"(x), "+r"(n) : "r"(0x77ul) : "memory", "cc");
+    write_sysreg(dbgwcr0_el1, 0);
+    asm volatile("isb\n\tmsr daifset, #8");
+    int watched = trap.count;
+    trap_clear();
+    if (watched)
+        asm volatile("setgp [%0]!, %1!, %2" : "+r"(x), "+r"(n) : "r"(0x77ul) : "memory", "cc");
+    asm volatile("setgm [%0]!, %1!, %2\n\tsetge [%0]!, %1!, %2" : "+r"(x), "+r"(n) : "r"(0x77ul) : "memory", "cc");
+    trap_report("SETG behind a watchpoint");
+    print("left at %x with %x, %x %x\n", x, n, (u64)tagged[0x100], (u64)tagged[0x15F]);
+    tags("SETG", TAGGED + 0x100, 8);
+}
+
 static void memory(void)
 {
     u64 x, at = TAGGED + 0xFC0;
@@ -178,6 +201,8 @@ static void memory(void)
             print("SETG left at %x with %x, %x %x\n", x, n, (u64)tagged[0xFC0], (u64)tagged[0x101F]);
             tags("SETG", TAGGED + 0xEA0, 32);
         }
+    if (has_tags)
+        set_watched();
     for (int i = 0; i < 4; i++) {
         u64 at = TAGGED + (i & 1 ? 8 : 0), n = i & 2 ? 0x28 : 0x20;
         trap_clear();

@@ -223,10 +223,22 @@ internal static unsafe class MemoryOperations
 
     private static ulong BeginOfPage(ulong va) => (va & (Page - 1)) + 1;
 
-    // Sets up to so many bytes, within a page, and their tags. Returns how many; 0 after a fault.
+    // Sets up to so many bytes, within a page, and their tags. Returns how many; 0 after a fault. With tags these are whole granules, for
+    // the instruction could not go on behind a part of one.
     private static ulong SetSome(VcpuCore core, CpuState* s, Op* op, ulong to, ulong size)
     {
         ulong done = SetBytes(core, s, op, to, size);
+        while (SetsTags(op) && done % TagMemory.Granule != 0)
+        {
+            ulong more = SetBytes(core, s, op, to + done, size - done);
+            if (more == 0)
+            {
+                return 0;
+            }
+
+            done += more;
+        }
+
         AccessKind kind = Operands.Bits(op->Word, 12, 1) != 0 ? AccessKind.Unprivileged : AccessKind.Plain;
         for (ulong at = to & ~(ulong)(TagMemory.Granule - 1); SetsTags(op) && at < to + done; at += TagMemory.Granule)
         {
