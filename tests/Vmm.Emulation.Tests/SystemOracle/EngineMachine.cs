@@ -44,13 +44,12 @@ internal sealed class EngineMachine(Accelerator accelerator, bool arrives = fals
                 this);
         }
 
-        // A name, and the algorithm of pointer authentication or the vectors of SVE as QEMU names them, or no LPA2, or tags in RAM, which
-        // QEMU asks the machine.
+        // A name, and properties: the algorithm of pointer authentication or the vectors of SVE as QEMU names them, or no LPA2, or tags in
+        // RAM, which QEMU asks the machine.
         private static CpuModel ModelOf(string text)
         {
             string[] parts = text.Split(',');
-            CpuModel model = CpuModel.Find(parts[0])!;
-            return parts.ElementAtOrDefault(1) switch
+            return parts[1..].Aggregate(CpuModel.Find(parts[0])!, (model, property) => property switch
             {
                 "pauth-qarma3=on" => model.WithPointerAuthentication(Feature.PauthQarma3),
                 "sve=on" => model.WithScalable(0xFFFF),
@@ -59,7 +58,7 @@ internal sealed class EngineMachine(Accelerator accelerator, bool arrives = fals
                 "lpa2=off" => model with { HasLpa2 = false },
                 "mte=on" => model.WithMemoryTags(),
                 _ => model,
-            };
+            });
         }
 
         public string Run()

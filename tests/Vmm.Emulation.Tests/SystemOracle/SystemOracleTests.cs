@@ -48,6 +48,8 @@ public sealed class SystemOracleTests
     [InlineData("mte", "max,mte=on", 1)]
     [InlineData("sve", "max,sve=on", 1)]
     [InlineData("sve", "max,sve-max-vq=4", 1)]
+    [InlineData("sve_memory", "max,sve=on", 1)]
+    [InlineData("sve_memory", "max,sve=on,mte=on", 1)]
     [InlineData("psci", "neoverse-n1", 3)]
     [InlineData("eret", "neoverse-n1", 1)]
     [InlineData("at", "neoverse-n1", 1)]
@@ -101,6 +103,10 @@ public sealed class SystemOracleTests
     [InlineData("pmu_counts", "max", Accelerator.Interpreter)]
     [InlineData("pmu_counts", "max", Accelerator.Jit)]
     [InlineData("pmu_counts", "max", Accelerator.Lockstep)]
+    [InlineData("sve_checks", "max,sve=on", Accelerator.Interpreter)]
+    [InlineData("sve_checks", "max,sve=on,mte=on", Accelerator.Interpreter)]
+    [InlineData("sve_checks", "max,sve=on,mte=on", Accelerator.Jit)]
+    [InlineData("sve_checks", "max,sve=on,mte=on", Accelerator.Lockstep)]
     public void Payload_finds_the_architecture_where_qemu_differs_from_it(string payload, string cpuModel, Accelerator accelerator)
     {
         using var program = new SystemPayload(payload);

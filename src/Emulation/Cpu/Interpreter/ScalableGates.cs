@@ -1,17 +1,34 @@
 using System.Numerics;
 using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.Cpu.Exceptions;
+using Vmm.Emulation.Cpu.Interpreter.Handlers;
 
 namespace Vmm.Emulation.Cpu.Interpreter;
 
 /// <summary>What a CPU with SVE does before the handlers of SVE, FP and SIMD, and behind them.</summary>
 internal static unsafe class ScalableGates
 {
-    /// <summary>An instruction of SVE: the checks of CPACR_EL1.ZEN and then FPEN (Arm ARM, CheckSVEEnabled).</summary>
-    public static Op* Scalable(VcpuCore core, CpuState* s, Op* op) =>
-        !IsEnabled(s) ? TakeAccessTrap(core, op)
-        : s->FpEnabled == 0 ? core.TakeFpAccessTrap(op)
-        : EncodingTable.Rows[op->Row].Handler(core, s, op);
+    /// <summary>
+    /// An instruction of SVE: the checks of CPACR_EL1.ZEN and then FPEN (Arm ARM, CheckSVEEnabled), and of SP as a base. Where no element
+    /// is active the architecture leaves open whether SP is checked.
+    /// </summary>
+    public static Op* Scalable(VcpuCore core, CpuState* s, Op* op)
+    {
+        if (!IsEnabled(s))
+        {
+            return TakeAccessTrap(core, op);
+        }
+
+        if (s->FpEnabled == 0)
+        {
+            return core.TakeFpAccessTrap(op);
+        }
+
+        ref EncodingRow row = ref EncodingTable.Rows[op->Row];
+        return (row.Effects & (Effects.Load | Effects.Store)) != 0 && LoadStore.StackMisaligned(core, op, s->X[CpuState.Sp])
+            ? core.TakeStackAlignment(op)
+            : row.Handler(core, s, op);
+    }
 
     /// <summary>
     /// An FP or SIMD instruction that writes V registers: it makes the rest of their Z registers zero, unless it takes an exception.

@@ -144,11 +144,31 @@ internal sealed unsafe class TagChecks(VcpuCore core, TagMemory tags)
             return !isLiteral && !storesTags;
         }
 
+        bool isScalable = (word & 0x1E00_0000) == 0x0400_0000;
+        if (isScalable)
+        {
+            return !HasImmediate(word);
+        }
+
         bool isIndexed = (word & 0x3B20_0400) == 0x3800_0400;
         bool hasRegister = (word & 0x3B20_0C00) == 0x3820_0800;
         bool isAuthenticated = (word & 0xFF20_0C00) == 0xF820_0C00;
         bool isPair = (word & 0x3A80_0000) == 0x2880_0000;
         bool isStructure = (word & 0xBE80_0000) == 0x0C80_0000;
         return isIndexed || hasRegister || isAuthenticated || isPair || isStructure;
+    }
+
+    // Whether what a load or store of SVE adds to its base is an immediate: LDR, STR and LD1R, else by bits 15:13.
+    private static bool HasImmediate(uint word)
+    {
+        uint form = (word >> 13) & 7;
+        bool isWhole = (form & 5) == 0 && (word & (7u << 22)) == 6u << 22;
+        return (word >> 25) switch
+        {
+            0b100_0010 => isWhole || form >= 4,
+            0b101_0010 => (form & 1) != 0 && form != 3,
+            0b111_0010 => isWhole || form == 7,
+            _ => false,
+        };
     }
 }

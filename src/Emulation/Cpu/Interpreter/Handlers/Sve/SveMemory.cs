@@ -1,3 +1,5 @@
+using Vmm.Emulation.Cpu.Mmu;
+
 namespace Vmm.Emulation.Cpu.Interpreter.Handlers.Sve;
 
 /// <summary>
@@ -8,6 +10,7 @@ internal static unsafe class SveMemory
 {
     private const int FirstResult = 4;
     private const int Quadword = 16;
+    private const int PredicateAlignment = 2;
 
     // LD1B to LD1D by dtype: log2 of the bytes in memory, and of an element; the sign.
     private static ReadOnlySpan<byte> MemorySizes => [0, 0, 0, 0, 2, 1, 1, 1, 1, 1, 2, 2, 0, 0, 0, 3];
@@ -51,7 +54,7 @@ internal static unsafe class SveMemory
     {
         ScalableRegisters z = core.Scalable!;
         byte* result = z.Room(FirstResult);
-        if (!Load(core, s, op, Whole(op, s, z.Length), result, z.Length))
+        if (!Load(core, s, op, Whole(op, s, z.Length), result, z.Length, Quadword))
         {
             return core.Resume(op);
         }
@@ -64,7 +67,7 @@ internal static unsafe class SveMemory
     {
         ScalableRegisters z = core.Scalable!;
         byte* result = z.Room(FirstResult);
-        if (!Load(core, s, op, Whole(op, s, z.Length / 8), result, z.Length / 8))
+        if (!Load(core, s, op, Whole(op, s, z.Length / 8), result, z.Length / 8, PredicateAlignment))
         {
             return core.Resume(op);
         }
@@ -76,23 +79,32 @@ internal static unsafe class SveMemory
     public static Op* StoreRegister(VcpuCore core, CpuState* s, Op* op)
     {
         ScalableRegisters z = core.Scalable!;
-        return Store(core, s, op, Whole(op, s, z.Length), z.Read(s, op->Rd, 0), z.Length);
+        return Store(core, s, op, Whole(op, s, z.Length), z.Read(s, op->Rd, 0), z.Length, Quadword);
     }
 
     public static Op* StorePredicate(VcpuCore core, CpuState* s, Op* op)
     {
         ScalableRegisters z = core.Scalable!;
-        return Store(core, s, op, Whole(op, s, z.Length / 8), z.Predicate(op->Rd), z.Length / 8);
+        return Store(core, s, op, Whole(op, s, z.Length / 8), z.Predicate(op->Rd), z.Length / 8, PredicateAlignment);
     }
 
     // The base, and the signed immediate of bits 21:16 and 12:10, in units of a register.
     private static ulong Whole(Op* op, CpuState* s, int length) =>
         s->X[op->Rn] + (ulong)(((SignedField(op, 16, 6) << 3) | SveForms.Field(op, 10, 3)) * length);
 
-    // Bytes in the order of memory, whatever the endianness: in doublewords where they are little-endian.
-    private static bool Load(VcpuCore core, CpuState* s, Op* op, ulong va, byte* to, int length)
+    // Bytes in the order of memory, whatever the endianness: in doublewords where these are little-endian and aligned as SCTLR_EL1 wants.
+    private static int StepOf(CpuState* s, ulong va, int length) =>
+        length % 8 == 0 && !Endianness.IsBig(s) && ((va & 7) == 0 || (s->SctlrEl1 & Sctlr.A) == 0) ? 8 : 1;
+
+    /// <param name="alignment">What SCTLR_EL1.A asks for, in bytes.</param>
+    private static bool Load(VcpuCore core, CpuState* s, Op* op, ulong va, byte* to, int length, int alignment)
     {
-        int step = length % 8 == 0 && !Endianness.IsBig(s) ? 8 : 1;
+        if (!core.Data.CheckAlignment(op, va, alignment, AccessKind.Plain, AccessType.Read))
+        {
+            return false;
+        }
+
+        int step = StepOf(s, va, length);
         for (int i = 0; i < length; i += step)
         {
             if (step == 8 ? !MemoryAccess.Load(core, s, op, va + (ulong)i, out *(ulong*)(to + i))
@@ -105,9 +117,14 @@ internal static unsafe class SveMemory
         return true;
     }
 
-    private static Op* Store(VcpuCore core, CpuState* s, Op* op, ulong va, byte* from, int length)
+    private static Op* Store(VcpuCore core, CpuState* s, Op* op, ulong va, byte* from, int length, int alignment)
     {
-        int step = length % 8 == 0 && !Endianness.IsBig(s) ? 8 : 1;
+        if (!core.Data.CheckAlignment(op, va, alignment, AccessKind.Plain, AccessType.Write))
+        {
+            return core.Resume(op);
+        }
+
+        int step = StepOf(s, va, length);
         for (int i = 0; i < length; i += step)
         {
             if (step == 8 ? !MemoryAccess.Store(core, s, op, va + (ulong)i, *(ulong*)(from + i))
@@ -165,7 +182,7 @@ internal static unsafe class SveMemory
                     return core.Resume(op);
                 }
             }
-            else if (!SveNonFault.TryLoad(core, s, addresses.At(i), memory, out value))
+            else if (!SveNonFault.TryLoad(core, s, op, addresses.At(i), memory, out value))
             {
                 RecordFault(z, i << size);
                 break;

@@ -1,12 +1,13 @@
 using System.Runtime.CompilerServices;
+using Vmm.Emulation.Cpu.MemoryTagging;
 using Vmm.Emulation.Cpu.Mmu;
 using Vmm.Emulation.Memory;
 
 namespace Vmm.Emulation.Cpu.Interpreter.Handlers.Sve;
 
 /// <summary>
-/// Loads that take no exception (Arm ARM, MemNF): what cannot be read of plain memory at once fails. They may fail for any reason, and do
-/// where watchpoints are on or memory is checked for tags.
+/// Loads that take no exception (Arm ARM, MemNF): what cannot be read of plain memory at once fails, and so does what a
+/// watchpoint watches or has another tag than its address. They may fail for any reason.
 /// </summary>
 internal static unsafe class SveNonFault
 {
@@ -14,11 +15,11 @@ internal static unsafe class SveNonFault
 
     /// <param name="memory">log2 of the bytes.</param>
     /// <param name="value">The element, zero-extended.</param>
-    public static bool TryLoad(VcpuCore core, CpuState* s, ulong va, int memory, out ulong value)
+    public static bool TryLoad(VcpuCore core, CpuState* s, Op* op, ulong va, int memory, out ulong value)
     {
         value = 0;
         int size = 1 << memory;
-        if (core.Debug.Watching || ((va & (ulong)(size - 1)) != 0 && (s->SctlrEl1 & Sctlr.A) != 0))
+        if ((va & (ulong)(size - 1)) != 0 && (s->SctlrEl1 & Sctlr.A) != 0)
         {
             return false;
         }
@@ -26,7 +27,7 @@ internal static unsafe class SveNonFault
         bool bigEndian = Endianness.IsBig(s);
         for (int i = 0; i < size; i++)
         {
-            byte* host = Find(core, s, va + (ulong)i);
+            byte* host = Find(core, s, op, va + (ulong)i);
             if (host == null)
             {
                 return false;
@@ -39,7 +40,7 @@ internal static unsafe class SveNonFault
     }
 
     // Host memory of a byte that can be read; null where there is none.
-    private static byte* Find(VcpuCore core, CpuState* s, ulong va)
+    private static byte* Find(VcpuCore core, CpuState* s, Op* op, ulong va)
     {
         TlbEntry* entry = s->Tlb + ((va >> GuestMemory.PageShift) & (TlbEntry.Count - 1));
         if (entry->ReadTag == (va & PageMask))
@@ -47,12 +48,27 @@ internal static unsafe class SveNonFault
             return (byte*)(va + (nuint)entry->Addend);
         }
 
+        TagChecks? tagging = core.Data.Tagging;
         int view = core.Mmu.View(AccessKind.Plain);
-        var asker = new TableWalk.View(view == TlbContext.ViewEl0 ? 0 : 1, view == TlbContext.ViewEl1Pan, Updates: true);
-        return core.Mmu.Translate(va, AccessType.Read, asker, out Translation t, out _) && !t.IsDevice
-            && core.Data.Tagging?.Apply(view, va, t) != true
-            && core.Bus.FindMemory(t.Address) is { } memory && memory.TryUse(t.Address)
-            ? core.Bus.HostPointer(t.Address)
-            : null;
+        int level = view == TlbContext.ViewEl0 ? 0 : 1;
+        if (core.Debug.Watching && core.Debug.FindWatchpoint(va, 1, level, AccessType.Read, out _))
+        {
+            return null;
+        }
+
+        if (tagging == null || !tagging.TryFind(va, 1, AccessKind.Plain, write: false, out byte* host))
+        {
+            var asker = new TableWalk.View(level, view == TlbContext.ViewEl1Pan, Updates: true);
+            if (!core.Mmu.Translate(va, AccessType.Read, asker, out Translation t, out _) || t.IsDevice
+                || core.Bus.FindMemory(t.Address) is not { } memory || !memory.TryUse(t.Address))
+            {
+                return null;
+            }
+
+            host = core.Bus.HostPointer(t.Address);
+            tagging = tagging?.Apply(view, va, t) == true ? tagging : null;
+        }
+
+        return tagging == null || tagging.Matching(op, va, 1, host) != 0 ? host : null;
     }
 }
