@@ -21,25 +21,28 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
     private static readonly uint[] s_systemRegisters =
         [0xD51B_4200, 0xD51B_4400, 0xD51B_4420, 0xD51B_D040, 0xD53B_2400, 0xD53B_0020, 0xD53B_00E0];
 
+    // Of the vectors of SVE, in bytes.
+    private const int VectorBytes = 32;
+
     private readonly Random _random = new(20261128);
+
+    // The registers of SVE before each run of a case, and after the last run; empty for a row that has none.
+    private byte[] _scalable = [];
+    private byte[] _scalableAfter = [];
 
     [Fact]
     public void Effects_of_every_row_are_those_that_the_interpreter_shows()
     {
-        using var engine = new EngineUnderTest(CpuModel.Find("max")!, Accelerator.Interpreter);
-        engine.State->SctlrEl1 |= Sctlr.Uma;
+        using var plain = new EngineUnderTest(CpuModel.Find("max")!, Accelerator.Interpreter);
+        using var scalable = new EngineUnderTest(ScalableModels.Longest(VectorBytes), Accelerator.Interpreter);
+        plain.State->SctlrEl1 |= Sctlr.Uma;
         var generator = new CaseGenerator(20261128);
+        var scalableGenerator = new ScalableCaseGenerator(20261129, VectorBytes);
         var failures = new List<string>();
         int unknown = 0;
         for (int row = 0; row < EncodingTable.Rows.Length; row++)
         {
             ref EncodingRow encoding = ref EncodingTable.Rows[row];
-            if (encoding.IsScalable)
-            {
-                // Interpreted alone, with all registers of SVE at once: only its oracle knows them.
-                continue;
-            }
-
             // Of random pointers no code is right.
             if (encoding.Effects == Effects.Unknown || encoding.Operation == Operation.AutGeneral)
             {
@@ -54,6 +57,8 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
                 slots[i] = Slot(generator, encoding.Operation, row, i);
             }
 
+            EngineUnderTest engine = encoding.IsScalable ? scalable : plain;
+            _scalable = new byte[encoding.IsScalable ? ScalableRecord.Size(VectorBytes) : 0];
             engine.Plant(slots);
             string? failure = null;
             int done = 0;
@@ -66,7 +71,16 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
                     continue;
                 }
 
-                generator.State(word, i / StatesPerWord, encoding.AccessesMemory, encoding.UsesVectors, out OracleRecord before);
+                OracleRecord before;
+                if (encoding.IsScalable)
+                {
+                    scalableGenerator.State(row, word, i / StatesPerWord, out before, new ScalableRecord(_scalable, VectorBytes));
+                }
+                else
+                {
+                    generator.State(word, i / StatesPerWord, encoding.AccessesMemory, encoding.UsesVectors, out before);
+                }
+
                 if (encoding.Operation is >= Operation.Casb and <= Operation.Casp64 && i % 2 == 0)
                 {
                     LetCompare(word, ref before);
@@ -97,7 +111,7 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
     // What some hundred cases need not show.
     private static Effects Unseen(Effects effects)
     {
-        const Effects Qualifiers = Effects.None | Effects.Pairs | Effects.List;
+        const Effects Qualifiers = Effects.None | Effects.Pairs | Effects.List | Effects.Scalable;
         const Effects Seldom = Effects.Fp | Effects.LocalState | Effects.SystemState;
         const Effects Exclusive = Effects.LocalState | Effects.Store;
 
@@ -153,6 +167,7 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
     {
         OracleRecord after = before;
         (int monitor, int events) = Run(engine, ref after);
+        byte[] scalableAfter = _scalableAfter;
         bool jumped = after.Pc != before.Pc + 4;
         if (after.End != (ulong)OracleEnd.Done)
         {
@@ -170,6 +185,12 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
         uint reads = General(op, effects, Effects.ReadRd, Effects.ReadRn, Effects.ReadRm, Effects.ReadRa);
         uint vectorWrites = Vectors(op, effects, Effects.WriteVd, 0, 0, Effects.WriteVa);
         uint vectorReads = Vectors(op, effects, Effects.ReadVd, Effects.ReadVn, Effects.ReadVm, Effects.ReadVa);
+        if (row.IsScalable)
+        {
+            // All of SVE's, which V0 to V31 belong to.
+            vectorReads = vectorWrites = uint.MaxValue;
+        }
+
 
         OracleRecord changed = before;
         Change(ref changed, effects, reads, vectorReads);
@@ -178,6 +199,11 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
         if (again.End != after.End || again.Pc != after.Pc)
         {
             return $"{word:x8}: whether or where it jumps depends on something that is not stated as read";
+        }
+
+        if (!scalableAfter.AsSpan().SequenceEqual(_scalableAfter))
+        {
+            return $"{word:x8}: registers of SVE depend on something that is not stated as read";
         }
 
         for (int i = 0; i < 32; i++)
@@ -253,15 +279,24 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
             return $"{word:x8}: {unstated}";
         }
 
-        seen |= SeenReads(engine, op, effects, before, after);
+        seen |= SeenReads(engine, op, effects, before, after, scalableAfter);
         return null;
     }
 
     // The monitor's size and the event register after, which are 0 before.
-    private static (int Monitor, int Events) Run(EngineUnderTest engine, ref OracleRecord r)
+    private (int Monitor, int Events) Run(EngineUnderTest engine, ref OracleRecord r)
     {
         engine.State->EventRegister = 0;
-        engine.Run(ref r);
+        _scalableAfter = (byte[])_scalable.Clone();
+        if (_scalable.Length == 0)
+        {
+            engine.Run(ref r);
+        }
+        else
+        {
+            engine.Run(ref r, new ScalableRecord(_scalableAfter, VectorBytes));
+        }
+
         return (engine.State->ExclusiveSize, engine.State->EventRegister);
     }
 
@@ -288,7 +323,8 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
     }
 
     // Which of the stated reads make a difference in this case, each changed alone.
-    private Effects SeenReads(EngineUnderTest engine, Op op, Effects effects, in OracleRecord before, in OracleRecord after)
+    private Effects SeenReads(
+        EngineUnderTest engine, Op op, Effects effects, in OracleRecord before, in OracleRecord after, byte[] scalableAfter)
     {
         Effects seen = 0;
         for (Effects read = Effects.ReadRd; read <= Effects.Load; read = (Effects)((uint)read << 1))
@@ -307,14 +343,15 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
             OracleRecord again = changed;
             Run(engine, ref again);
             bool differs = again.End != after.End || again.Pc != after.Pc || again.Fpsr != after.Fpsr
-                || again.Pstate != (changed.Pstate ^ before.Pstate ^ after.Pstate);
+                || again.Pstate != (changed.Pstate ^ before.Pstate ^ after.Pstate)
+                || !scalableAfter.AsSpan().SequenceEqual(_scalableAfter);
             for (int i = 0; i < 31 && !differs; i++)
             {
                 differs = (again.X[i] != changed.X[i] || after.X[i] != before.X[i]) && again.X[i] != after.X[i];
             }
 
             differs |= (again.Sp != changed.Sp || after.Sp != before.Sp) && again.Sp != after.Sp;
-            for (int i = 0; i < 64 && !differs; i++)
+            for (int i = 0; i < 64 && !differs && _scalable.Length == 0; i++)
             {
                 // A register that is written in part is read.
                 int first = i & ~1;

@@ -158,6 +158,15 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         return exit;
     }
 
+    /// <summary>The same on a CPU with SVE.</summary>
+    public VcpuExit RunProgram(ref OracleRecord r, long budget, ScalableRecord scalable)
+    {
+        scalable.CopyTo(_core.State, _core.Scalable!);
+        VcpuExit exit = RunProgram(ref r, budget);
+        scalable.CopyFrom(_core.State, _core.Scalable!);
+        return exit;
+    }
+
     internal CpuState* State => _core.State;
 
     internal TranslationCache? Translations => _translations;

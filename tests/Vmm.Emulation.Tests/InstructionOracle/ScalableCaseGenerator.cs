@@ -17,6 +17,30 @@ internal sealed class ScalableCaseGenerator(int seed, int length)
     {
         ref EncodingRow encoding = ref EncodingTable.Rows[row];
         _generator.State(word, slot, encoding.AccessesMemory && !encoding.IsScalable, floatingPoint: true, out r);
+        Fill(scalable);
+        if (encoding.IsScalable && encoding.AccessesMemory && _random.Next(32) != 0)
+        {
+            Aim(encoding, word, ref r, scalable);
+        }
+
+        if (encoding.Mnemonic is "LDFF1 (scalar plus scalar)" or "LDNF1")
+        {
+            // QEMU 10.0 looks at the wrong bits of the predicate when the first element is not active.
+            scalable.Predicate((int)(word >> 10) & 7)[0] |= 1;
+        }
+
+        Share(ref r, scalable);
+    }
+
+    /// <summary>Random values of all registers of SVE, of which a record of the others has the low halves.</summary>
+    public void Registers(ref OracleRecord r, ScalableRecord scalable)
+    {
+        Fill(scalable);
+        Share(ref r, scalable);
+    }
+
+    private void Fill(ScalableRecord scalable)
+    {
         for (int i = 0; i < 32; i++)
         {
             Span<byte> vector = scalable.Vector(i);
@@ -30,22 +54,14 @@ internal sealed class ScalableCaseGenerator(int seed, int length)
         {
             FillPredicate(scalable.Predicate(i));
         }
+    }
 
-        if (encoding.IsScalable && encoding.AccessesMemory && _random.Next(32) != 0)
-        {
-            Aim(encoding, word, ref r, scalable);
-        }
-
-        if (encoding.Mnemonic is "LDFF1 (scalar plus scalar)" or "LDNF1")
-        {
-            // QEMU 10.0 looks at the wrong bits of the predicate when the first element is not active.
-            scalable.Predicate((int)(word >> 10) & 7)[0] |= 1;
-        }
-
-        // The low halves of both records are the same registers.
+    // The low halves of both records are the same registers.
+    private static unsafe void Share(ref OracleRecord r, ScalableRecord scalable)
+    {
         for (int i = 0; i < 64; i++)
         {
-            SetLow(ref r, i, BitConverter.ToUInt64(scalable.Vector(i / 2)[(8 * (i & 1))..]));
+            r.V[i] = BitConverter.ToUInt64(scalable.Vector(i / 2)[(8 * (i & 1))..]);
         }
     }
 
@@ -70,12 +86,7 @@ internal sealed class ScalableCaseGenerator(int seed, int length)
         if (addresses || !(immediate || general))
         {
             // Words of addresses reach the window, too.
-            int size = (word & (1u << 31)) == 0 || ((word >> 25) & 0x7F) switch
-            {
-                0b1000010 => true,
-                0b1100010 => false,
-                _ => (word & (addresses && immediate ? 1u << 21 : 1u << 22)) != 0,
-            } ? 4 : 8;
+            int size = HasWords(encoding, word) ? 4 : 8;
             Span<byte> vector = scalable.Vector((int)(addresses ? rn : rm));
             for (int at = 0; at < length; at += size)
             {
@@ -132,9 +143,20 @@ internal sealed class ScalableCaseGenerator(int seed, int length)
         }
     }
 
-    private static int SizeOf(string sizes, int type) => sizes[type] - '0';
+    /// <summary>Whether the vector of addresses or offsets of a gather or scatter has words, not doublewords.</summary>
+    public static bool HasWords(in EncodingRow encoding, uint word)
+    {
+        bool addressesAndImmediate = (encoding.Effects & (Effects.ReadRn | Effects.ReadRm)) == 0
+            && encoding.Pattern.Contains('i', StringComparison.Ordinal);
+        return (word >> 25) switch
+        {
+            0b100_0010 => true,
+            0b110_0010 => false,
+            _ => (word & (addressesAndImmediate ? 1u << 21 : 1u << 22)) != 0,
+        };
+    }
 
-    private static unsafe void SetLow(ref OracleRecord r, int half, ulong value) => r.V[half] = value;
+    private static int SizeOf(string sizes, int type) => sizes[type] - '0';
 
     // All, nothing, some, or the first ones.
     private void FillPredicate(Span<byte> predicate)

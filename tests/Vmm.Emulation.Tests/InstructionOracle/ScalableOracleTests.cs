@@ -56,7 +56,7 @@ public sealed unsafe class ScalableOracleTests(ITestOutputHelper output)
 
     // A load that takes faults of its first element alone may end before any other (Arm ARM B2.2.3). QEMU 10.0 ends a gather before an
     // element that lies in two pages.
-    private static bool IsFirstFaultGather(uint word) => (word >> 25 & 0x1F) == 0b0_0010 && (word >> 31) != 0 && (word >> 13 & 1) != 0;
+    internal static bool IsFirstFaultGather(uint word) => (word >> 25 & 0x1F) == 0b0_0010 && (word >> 31) != 0 && (word >> 13 & 1) != 0;
 
     private void CompareAll(Accelerator accelerator, int bits, Predicate<EncodingRow> which)
     {

@@ -25,22 +25,29 @@ public sealed unsafe class ProgramFuzzTests(ITestOutputHelper output)
 
     private static readonly CpuModel s_model = CpuModel.Find("max")!;
 
-    [Fact]
-    public void Fuzz_user_programs_end_alike_in_both_engines()
+    /// <param name="vectorBytes">The length of the vectors of SVE; 0 for a CPU without.</param>
+    [Theory]
+    [InlineData(0)]
+    [InlineData(16)]
+    [InlineData(32)]
+    [InlineData(64)]
+    public void Fuzz_user_programs_end_alike_in_both_engines(int vectorBytes)
     {
-        var run = new FuzzRun(programs: 1500);
-        using var interpreter = new EngineUnderTest(s_model, Accelerator.Interpreter);
-        using var jit = new EngineUnderTest(s_model, Accelerator.Jit);
+        var run = new FuzzRun(programs: vectorBytes == 0 ? 1500 : 500);
+        using var interpreter = new EngineUnderTest(ModelOf(vectorBytes), Accelerator.Interpreter);
+        using var jit = new EngineUnderTest(ModelOf(vectorBytes), Accelerator.Jit);
+        byte[] ourVectors = new byte[ScalableRecord.Size(vectorBytes)];
+        byte[] theirVectors = new byte[ourVectors.Length];
         (int ended, int faulted, int runs) = (0, 0, 0);
         foreach (int[] batch in run.Batches(PerBatch))
         {
-            uint[][] programs = [.. batch.Select(program => Generate(run, program, 2, 60, Wfi, forQemu: false).Words)];
+            uint[][] programs = [.. batch.Select(program => Generate(run, program, 2, 60, Wfi, forQemu: false, vectorBytes).Words)];
             uint[] words = Lay(batch, programs, Stride / 4, Wfi);
             interpreter.PlantProgram(words);
             jit.PlantProgram(words);
             for (int i = 0; i < batch.Length; i++)
             {
-                CaseGenerator random = Generate(run, batch[i], 2, 60, Wfi, forQemu: false).Random;
+                CaseGenerator random = Generate(run, batch[i], 2, 60, Wfi, forQemu: false, vectorBytes).Random;
                 for (int n = 0; n < StatesPerProgram; n++, runs++)
                 {
                     OracleRecord start = State(random, n, Place(batch[i]));
@@ -50,10 +57,12 @@ public sealed unsafe class ProgramFuzzTests(ITestOutputHelper output)
                         start.X[ProgramGenerator.Base] = OracleRecord.Window + 8;
                     }
 
+                    Fill(run, batch[i], n, ref start, ourVectors, vectorBytes);
+                    ourVectors.CopyTo(theirVectors, 0);
                     OracleRecord theirs = start;
                     OracleRecord ours = start;
-                    VcpuExit theirExit = interpreter.RunProgram(ref theirs, Budget);
-                    VcpuExit ourExit = jit.RunProgram(ref ours, Budget);
+                    VcpuExit theirExit = RunProgram(interpreter, ref theirs, theirVectors, vectorBytes);
+                    VcpuExit ourExit = RunProgram(jit, ref ours, ourVectors, vectorBytes);
                     if (theirExit != VcpuExit.WaitForInterrupt)
                     {
                         continue;
@@ -61,55 +70,68 @@ public sealed unsafe class ProgramFuzzTests(ITestOutputHelper output)
 
                     ended += theirs.End == 0 ? 1 : 0;
                     faulted += theirs.End == 0 ? 0 : 1;
-                    string difference = Difference(ours, theirs, flags: theirs.End == 0, uint.MaxValue);
+                    string difference = Difference(ours, theirs, flags: theirs.End == 0, uint.MaxValue)
+                        + Difference(ourVectors, theirVectors, vectorBytes);
                     if (ourExit != theirExit || difference.Length != 0)
                     {
                         Assert.Fail(
                             $"{run.Name(batch[i])}, state {n}: JIT left with {ourExit} {(OracleEnd)ours.End}\n{difference}"
-                            + $"{FuzzRun.List(programs[i], start.Pc)}{InLockstep(words, start)}");
+                            + FuzzRun.List(programs[i], start.Pc)
+                            + InLockstep(words, start, Filled(run, batch[i], n, vectorBytes), vectorBytes));
                     }
                 }
             }
         }
 
-        output.WriteLine(run.Figure("user programs, JIT against interpreter", $"{ended} runs to the end and {faulted} to a fault agree"));
+        output.WriteLine(run.Figure(
+            $"user programs, SVE {vectorBytes}, JIT against interpreter", $"{ended} runs to the end and {faulted} to a fault agree"));
         Assert.True(ended + faulted > runs * 9 / 10);
         Assert.True(ended > runs / 2);
     }
 
-    [Fact]
-    public void Fuzz_user_programs_end_alike_under_qemu()
+    [Theory]
+    [InlineData(0)]
+    [InlineData(16)]
+    [InlineData(32)]
+    public void Fuzz_user_programs_end_alike_under_qemu(int vectorBytes)
     {
-        var run = new FuzzRun(programs: 2500);
-        using var qemu = new QemuPeer();
-        using var jit = new EngineUnderTest(s_model, Accelerator.Jit);
+        var run = new FuzzRun(programs: vectorBytes == 0 ? 2500 : 600);
+        using var qemu = new QemuPeer(vectorBytes);
+        using var jit = new EngineUnderTest(ModelOf(vectorBytes), Accelerator.Jit);
+        int size = ScalableRecord.Size(vectorBytes);
         (int ended, int faulted, int runs) = (0, 0, 0);
         foreach (int[] batch in run.Batches(PerBatch))
         {
             var programs = new uint[batch.Length][];
             var states = new OracleRecord[batch.Length * StatesPerProgram];
+            byte[] ourVectors = new byte[states.Length * size];
             for (int i = 0; i < batch.Length; i++)
             {
-                (programs[i], CaseGenerator random) = Generate(run, batch[i], 8, 32, OracleRecord.Breakpoint, forQemu: true);
+                (programs[i], CaseGenerator random) = Generate(run, batch[i], 8, 32, OracleRecord.Breakpoint, forQemu: true, vectorBytes);
                 for (int n = 0; n < StatesPerProgram; n++)
                 {
-                    states[(i * StatesPerProgram) + n] = State(random, n, Place(batch[i]));
+                    int state = (i * StatesPerProgram) + n;
+                    states[state] = State(random, n, Place(batch[i]));
+                    Fill(run, batch[i], n, ref states[state], ourVectors.AsSpan(state * size, size), vectorBytes);
                 }
             }
 
             uint[] words = Lay(batch, programs, Stride / 4, OracleRecord.Breakpoint);
             var theirs = (OracleRecord[])states.Clone();
-            qemu.Run(words, Stride / 4, Stride, theirs);
+            byte[] theirVectors = (byte[])ourVectors.Clone();
+            qemu.Run(words, Stride / 4, Stride, theirs, theirVectors);
             jit.PlantProgram(words);
             for (int i = 0; i < states.Length; i++, runs++)
             {
                 OracleRecord ours = states[i];
-                jit.RunProgram(ref ours, Budget);
+                Span<byte> our = ourVectors.AsSpan(i * size, size);
+                RunProgram(jit, ref ours, our, vectorBytes);
                 bool done = theirs[i].End == (ulong)OracleEnd.Done;
                 ended += done ? 1 : 0;
                 faulted += done ? 0 : 1;
                 string difference = done && ours.End == theirs[i].End
                     ? Difference(ours, theirs[i], flags: true, FpsrMask)
+                        + Difference(our, theirVectors.AsSpan(i * size, size), vectorBytes)
                     : ours.Pc == theirs[i].Pc && ours.End != 0 && IsMemoryFault(ours.End) == IsMemoryFault(theirs[i].End) ? ""
                     : $"ended at {ours.Pc:x} not {theirs[i].Pc:x}\n";
                 if (difference.Length != 0)
@@ -122,7 +144,8 @@ public sealed unsafe class ProgramFuzzTests(ITestOutputHelper output)
             }
         }
 
-        output.WriteLine(run.Figure("user programs, JIT against QEMU", $"{ended} runs to the end and {faulted} to a fault agree"));
+        output.WriteLine(run.Figure(
+            $"user programs, SVE {vectorBytes}, JIT against QEMU", $"{ended} runs to the end and {faulted} to a fault agree"));
         Assert.True(ended > runs / 2);
     }
 
@@ -146,11 +169,37 @@ public sealed unsafe class ProgramFuzzTests(ITestOutputHelper output)
         }
     }
 
-    private static (uint[] Words, CaseGenerator Random) Generate(FuzzRun run, int program, int items, int more, uint end, bool forQemu)
+    private static CpuModel ModelOf(int vectorBytes) => vectorBytes == 0 ? s_model : ScalableModels.Longest(vectorBytes);
+
+    private static (uint[] Words, CaseGenerator Random) Generate(
+        FuzzRun run, int program, int items, int more, uint end, bool forQemu, int vectorBytes)
     {
         var random = new CaseGenerator(run.SeedOf(program));
-        return (new ProgramGenerator(random, forQemu).Generate(items + random.Next(more), end), random);
+        return (new ProgramGenerator(random, forQemu, vectorBytes != 0).Generate(items + random.Next(more), end), random);
     }
+
+    // The registers of SVE of a state, and with them V0 to V31 of its record.
+    private static void Fill(FuzzRun run, int program, int n, ref OracleRecord r, Span<byte> vectors, int vectorBytes)
+    {
+        if (vectorBytes != 0)
+        {
+            new ScalableCaseGenerator(run.SeedOf(program) + n, vectorBytes).Registers(ref r, new ScalableRecord(vectors, vectorBytes));
+        }
+    }
+
+    private static byte[] Filled(FuzzRun run, int program, int n, int vectorBytes)
+    {
+        byte[] vectors = new byte[ScalableRecord.Size(vectorBytes)];
+        OracleRecord unused = default;
+        Fill(run, program, n, ref unused, vectors, vectorBytes);
+        return vectors;
+    }
+
+    private static VcpuExit RunProgram(EngineUnderTest engine, ref OracleRecord r, Span<byte> vectors, int vectorBytes) =>
+        vectorBytes == 0 ? engine.RunProgram(ref r, Budget) : engine.RunProgram(ref r, Budget, new ScalableRecord(vectors, vectorBytes));
+
+    private static string Difference(Span<byte> ours, Span<byte> theirs, int vectorBytes) =>
+        vectorBytes == 0 ? "" : new ScalableRecord(ours, vectorBytes).Difference(new ScalableRecord(theirs, vectorBytes));
 
     // A program has the same address in whatever batch.
     private static ulong Place(int program) => OracleRecord.Code + ((ulong)(program % PerBatch) * Stride);
@@ -189,13 +238,13 @@ public sealed unsafe class ProgramFuzzTests(ITestOutputHelper output)
     private static bool IsMemoryFault(ulong end) => end is (ulong)OracleEnd.Fault or (ulong)OracleEnd.Bus;
 
     // What lockstep says of it: where the first difference is.
-    private static string InLockstep(uint[] words, OracleRecord state)
+    private static string InLockstep(uint[] words, OracleRecord state, byte[] vectors, int vectorBytes)
     {
-        using var both = new EngineUnderTest(s_model, Accelerator.Lockstep);
+        using var both = new EngineUnderTest(ModelOf(vectorBytes), Accelerator.Lockstep);
         both.PlantProgram(words);
         try
         {
-            both.RunProgram(ref state, Budget);
+            RunProgram(both, ref state, vectors, vectorBytes);
             return "in lockstep the engines agree: flags that are left out, or what an earlier run of the program left\n";
         }
         catch (LockstepException e)

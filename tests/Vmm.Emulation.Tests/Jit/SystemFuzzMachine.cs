@@ -25,6 +25,9 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
     public const int CodePages = 2;
     public const ulong DataTable = Tables + 0x2000;
 
+    // The longest vectors of SVE.
+    private const int VectorBytes = 32;
+
     private const ulong Ram = 0x4000_0000;
     private const ulong RamSize = 2 << 20;
     private const ulong Alias = 0x4060_0000;
@@ -52,7 +55,7 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
 
     public SystemFuzzMachine(Accelerator accelerator, ReadOnlySpan<byte> vectors)
     {
-        CpuModel model = CpuModel.Find("max")!.WithMemoryTags();
+        CpuModel model = ScalableModels.Longest(VectorBytes).WithMemoryTags();
         _tags = _memory.Tags = new TagMemory(_memory);
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(_memory);
@@ -147,12 +150,17 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
         s->SctlrEl1 |= ((ulong)random.Next(4) << 38) | ((ulong)random.Next(4) << 40) | (random.Next(4) != 0 ? Sctlr.Ata | Sctlr.Ata0 : 0);
         s->RgsrEl1 = (ulong)random.Next(1 << 16) << 8;
         s->GcrEl1 = (ulong)random.Next(1 << 16);
-        s->CpacrEl1 = random.Next(8) == 0 ? 1ul << 20 : 3ul << 20;
+        s->CpacrEl1 = (random.Next(8) == 0 ? 1ul << 20 : 3ul << 20) | (random.Next(8) == 0 ? 1ul << 16 : 3ul << 16);
+        byte[] vectors = new byte[ScalableRecord.Size(VectorBytes)];
+        var scalable = new ScalableRecord(vectors, VectorBytes);
+        new ScalableCaseGenerator(random.Next(int.MaxValue), VectorBytes).Registers(ref record, scalable);
+        _core.Scalable!.SetZcr(1);
+        scalable.CopyTo(s, _core.Scalable);
+        _core.Scalable.SetZcr((ulong)random.Next(2));
         _core.Mmu.SwitchContext();
         _core.Mmu.Flush();
         _core.SetPstate(Pstate.DaifMask | (el1 ? Pstate.ModeEl1h : Pstate.ModeEl0t));
         new Span<ulong>(record.X, 31).CopyTo(new Span<ulong>(s->X, 31));
-        new Span<ulong>(record.V, 64).CopyTo(new Span<ulong>(s->V, 64));
         s->X[ProgramGenerator.Base] = Data | ((ulong)tag << 56);
         s->X[ProgramGenerator.Counter] = 4;
         s->X[CpuState.Sp] = Data + (ulong)random.Next(DataSize);
@@ -182,6 +190,7 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
             Differ(text, $"V{i / 2}.D[{i & 1}]", a->V[i], b->V[i]);
         }
 
+        text.Append(DescribeScalable(other));
         Differ(text, "SP", a->X[CpuState.Sp], b->X[CpuState.Sp]);
         Differ(text, "PC", a->Pc, b->Pc);
         Differ(text, "PSTATE", _core.SavedPstate, other._core.SavedPstate);
@@ -211,6 +220,16 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
         }
 
         return text.ToString();
+    }
+
+    private string DescribeScalable(SystemFuzzMachine other)
+    {
+        int length = _core.Scalable!.Length;
+        var ours = new ScalableRecord(new byte[ScalableRecord.Size(length)], length);
+        var theirs = new ScalableRecord(new byte[ScalableRecord.Size(length)], length);
+        ours.CopyFrom(State, _core.Scalable);
+        theirs.CopyFrom(other.State, other._core.Scalable!);
+        return ours.Difference(theirs);
     }
 
     /// <summary>The instructions in both pages of code that are not filling.</summary>

@@ -7,7 +7,8 @@ namespace Vmm.Emulation.Tests.Jit;
 /// and cross from one to the next; they change their own instructions with the sequence that the Arm ARM gives (B2.4.4), at EL1 also their
 /// translations.
 /// </summary>
-internal sealed class SystemProgramGenerator(CaseGenerator random, bool el1) : ProgramGenerator(random)
+internal sealed class SystemProgramGenerator(CaseGenerator random, bool el1)
+    : ProgramGenerator(random, scalable: true)
 {
     protected override uint[] MakePointer(bool aligned, int reach = 64)
     {

@@ -1,6 +1,6 @@
 // The exception vectors of the system fuzzer, at 0x40000000: they log ESR, FAR, ELR and SPSR (without NZCV, which translated code may leave out), and then
 //  - make a page of code executable, or an odd page of data accessible, and return to the instruction;
-//  - enable FP and SIMD, and return to the instruction: one that sets flags is never skipped, since translated code may have left out those that it overwrites;
+//  - enable FP, SIMD and SVE, and return to the instruction: one that sets flags is never skipped, since translated code may have left out those that it overwrites;
 //  - skip any other instruction that faulted;
 //  - stop (WFI) at what leads nowhere, or after 100 exceptions.
 // The log, at 0x40002000: the count, the attributes for pages of data, four words for saved registers, the attributes for pages of code; entries from +0x60.
@@ -52,6 +52,8 @@ synchronous:
     b.eq stop
     cmp x4, #0x07
     b.eq enable
+    cmp x4, #0x19
+    b.eq enable
     orr x4, x4, #1
     cmp x4, #0x21
     b.eq code
@@ -100,7 +102,7 @@ map:
     b return
 
 enable:
-    mov x4, #0x300000
+    mov x4, #0x330000
     msr cpacr_el1, x4
     isb
     b return
