@@ -1,6 +1,7 @@
-// Memory accesses of SVE beside their elements: memory tags, watchpoints, big-endian data, and pages that may only be read or are not there. Alignment checks are in
-// sve_checks.c with the tags of granules behind the first, for QEMU 10.0 has none. What is left after an exception is not compared: QEMU 10.0 keeps what LDR has loaded by
-// then; nor is ESR_EL1.WnR of a watchpoint for both, where QEMU 10.0 tells of an earlier access, and of a wrong tag, where it tells of a load.
+// Memory accesses of SVE beside their elements: memory tags, watchpoints, big-endian data, and pages that may only be read or are not there. Alignment
+// checks are in sve_checks.c with the tags of granules behind the first, for QEMU 10.0 has none. What is left after an exception is not compared: QEMU
+// 10.0 keeps what LDR has loaded by then; nor is ESR_EL1.WnR of a watchpoint for both, where QEMU 10.0 tells of an earlier access, and of a wrong tag,
+// where it tells of a load.
 #include "mmu.h"
 
 asm(".arch armv8.8-a+sve2+memtag");
