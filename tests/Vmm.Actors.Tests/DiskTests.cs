@@ -265,7 +265,7 @@ public sealed class DiskTests : VirtioActorKit
             Rings = VirtioFeatures.EventIndex | VirtioFeatures.IndirectDescriptors | VirtioFeatures.PackedRings,
         });
         VirtioMmio slot = SlotOf(blk);
-        IActorRef actor = Start(() => new DiskActor(blk, slot, "/machine/peripheral/disk"));
+        IActorRef actor = Start(() => new DiskActor(blk, slot, "/machine/peripheral/disk", () => 0));
         return (actor, blk, new BlkDriver(slot, Ram, packed, indirect: true, eventIndex: true, 1ul << 9));
     }
 

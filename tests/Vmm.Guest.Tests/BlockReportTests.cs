@@ -24,6 +24,31 @@ public sealed partial class BlockReportTests : IDisposable
         """{"execute":"human-monitor-command","arguments":{"command-line":"info block d0"}}""",
         """{"execute":"human-monitor-command","arguments":{"command-line":"info block -n"}}""",
         """{"execute":"human-monitor-command","arguments":{"command-line":"info blockstats"}}""",
+        """{"execute":"human-monitor-command","arguments":{"command-line":"info block -v"}}""",
+        """{"execute":"human-monitor-command","arguments":{"command-line":"info block -v d0"}}""",
+        """{"execute":"human-monitor-command","arguments":{"command-line":"info block -n -v"}}""",
+    ];
+
+    // Snapshots of single disks that are made and deleted while the VM has them, and what is said then.
+    private static readonly string[] s_snapshotRequests =
+    [
+        .. new (string, string)[]
+        {
+            ("d0", "one"), ("d0", "two"), ("d0", "two"), ("d0", ""), ("d0", "3"), ("virtio0", "x"), ("virtio0", ""), ("n2", "x"),
+            ("disk0", "x"), ("f2", "x"), ("x", "x"),
+        }.Select(s => $$$"""{"execute":"blockdev-snapshot-internal-sync","arguments":{"device":"{{{s.Item1}}}","name":"{{{s.Item2}}}"}}"""),
+        .. new (string, string)[]
+        {
+            ("d0", ""), ("d0", ",\"name\":\"none\""), ("d0", ",\"id\":\"9\""), ("d0", ",\"id\":\"1\",\"name\":\"two\""),
+            ("d0", ",\"id\":\"1\",\"name\":\"one\""), ("d0", ",\"id\":\"1\""), ("d0", ",\"name\":\"\""), ("virtio0", ",\"name\":\"x\""),
+            ("virtio0", ""), ("n2", ",\"name\":\"x\""), ("x", ""), ("d0", ",\"name\":\"3\""),
+        }.Select(s => $$$"""{"execute":"blockdev-snapshot-delete-internal-sync","arguments":{"device":"{{{s.Item1}}}"{{{s.Item2}}}}}"""),
+        .. new[]
+        {
+            "snapshot_blkdev_internal d0 h", "snapshot_blkdev_internal d0 h", "snapshot_blkdev_internal d0 \\\"\\\"",
+            "snapshot_delete_blkdev_internal d0 h 77", "snapshot_delete_blkdev_internal d0 h", "snapshot_delete_blkdev_internal d0 h",
+            "snapshot_blkdev_internal virtio0 h", "info block d0",
+        }.Select(l => $$$"""{"execute":"human-monitor-command","arguments":{"command-line":"{{{l}}}"}}"""),
     ];
 
     private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("vmm-block-");
@@ -33,13 +58,6 @@ public sealed partial class BlockReportTests : IDisposable
     [Fact]
     public async Task Reports_are_those_of_QEMU()
     {
-        await RunAsync("qemu-img", "create", "-q", "-f", "raw", At("base.raw"), "8M");
-        await RunAsync("qemu-img", "create", "-q", "-f", "qcow2", "-b", At("base.raw"), "-F", "raw", At("a.qcow2"), "16M");
-        await RunAsync("qemu-io", "-c", "write 0 1M", "-c", "write 8M 64k", At("a.qcow2"));
-        await RunAsync("qemu-img", "snapshot", "-c", "one", At("a.qcow2"));
-        await RunAsync("qemu-img", "create", "-q", "-f", "raw", At("b.raw"), "4M");
-        await RunAsync("qemu-img", "create", "-q", "-f", "qcow2", "-o", "compat=0.10,cluster_size=4k", At("c.qcow2"), "4M");
-        await RunAsync("qemu-img", "create", "-q", "-f", "qcow2", "-o", "lazy_refcounts=on", At("d.qcow2"), "4M");
         string[] machine =
         [
             "-S", "-machine", "virt,gic-version=3", "-cpu", "cortex-a57", "-m", "300M", "-display", "none", "-nodefaults",
@@ -52,17 +70,46 @@ public sealed partial class BlockReportTests : IDisposable
             "-device", "virtio-blk-pci,drive=n2",
             "-drive", $"if=none,id=d4,file={At("d.qcow2")},format=qcow2",
         ];
+        await MakeImagesAsync();
         string[] theirs = await AskAsync([.. RecentQemu.System, .. machine]);
+        await CheckImagesAsync();
+        await MakeImagesAsync();
         string[] ours = await AskAsync(["dotnet", VmmProcess.Program, .. machine]);
-        foreach (((string request, string expected), string answer) in s_requests.Zip(theirs).Zip(ours))
+        await CheckImagesAsync();
+        int succeeded = 0;
+        foreach (((string request, string expected), string answer) in s_requests.Concat(s_snapshotRequests).Zip(theirs).Zip(ours))
         {
-            Assert.StartsWith("{\"return\":", expected, StringComparison.Ordinal);
+            succeeded += expected.StartsWith("{\"return\":", StringComparison.Ordinal) ? 1 : 0;
             Assert.True(expected == answer, $"{request}\n  QEMU: {expected}\n  Vmm:  {answer}");
+        }
+
+        Assert.True(succeeded > s_requests.Length + 10, $"{succeeded} requests");
+    }
+
+    private async Task MakeImagesAsync()
+    {
+        await RunAsync("qemu-img", "create", "-q", "-f", "raw", At("base.raw"), "8M");
+        await RunAsync("qemu-img", "create", "-q", "-f", "qcow2", "-b", At("base.raw"), "-F", "raw", At("a.qcow2"), "16M");
+        await RunAsync("qemu-io", "-c", "write 0 1M", "-c", "write 8M 64k", At("a.qcow2"));
+        await RunAsync("qemu-img", "snapshot", "-c", "one", At("a.qcow2"));
+        await RunAsync("qemu-img", "create", "-q", "-f", "raw", At("b.raw"), "4M");
+        await RunAsync("qemu-img", "create", "-q", "-f", "qcow2", "-o", "compat=0.10,cluster_size=4k", At("c.qcow2"), "4M");
+        await RunAsync("qemu-img", "create", "-q", "-f", "qcow2", "-o", "lazy_refcounts=on", At("d.qcow2"), "4M");
+    }
+
+    private async Task CheckImagesAsync()
+    {
+        foreach (string image in new[] { "a.qcow2", "c.qcow2", "d.qcow2" })
+        {
+            await RunAsync("qemu-img", "check", "-q", At(image));
         }
     }
 
     [GeneratedRegex("#block[0-9]+")]
     private static partial Regex UnnamedNode();
+
+    [GeneratedRegex("\"(date|vm-clock)-n?sec\":[0-9]+|20[0-9]{2}-[0-9-]{5} [0-9:]{8}")]
+    private static partial Regex Time();
 
     private string At(string file) => Path.Combine(_folder.FullName, file);
 
@@ -76,10 +123,10 @@ public sealed partial class BlockReportTests : IDisposable
         {
             using QmpTestClient client = await ConnectAsync(process, socket);
             var answers = new List<string>();
-            foreach (string request in s_requests)
+            foreach (string request in s_requests.Concat(s_snapshotRequests))
             {
                 JsonNode answer = Assert.Single(await client.AskAsync(request));
-                answers.Add(UnnamedNode().Replace(Sorted(answer)!.ToJsonString(), "#"));
+                answers.Add(Time().Replace(UnnamedNode().Replace(Sorted(answer)!.ToJsonString(), "#"), "TIME"));
             }
 
             return [.. answers];

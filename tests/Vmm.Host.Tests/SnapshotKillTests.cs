@@ -8,7 +8,7 @@ namespace Vmm.Host.Tests;
 
 /// <summary>
 /// The program is killed while it saves: there is the old snapshot or the new one, whole, and so in the images of its disks, which have no
-/// other after the next start.
+/// other after the next start. It is killed while a single disk gets snapshots and loses them: the image is whole.
 /// </summary>
 public sealed class SnapshotKillTests : IDisposable
 {
@@ -138,5 +138,73 @@ public sealed class SnapshotKillTests : IDisposable
         }
 
         Assert.InRange(generation, Kills / 8, Kills - 1);
+    }
+
+    [Fact]
+    public async Task Kill_while_a_disk_gets_snapshots_and_loses_them_leaves_its_image_whole()
+    {
+        const int Snapshots = 30;
+        var random = new Random(1);
+        byte[] data = new byte[4 << 20];
+        random.NextBytes(data);
+        BlockImage.CreateQcow2(Disks[0], new Qcow2Options { Size = 64 << 20, ClusterSize = 4096 });
+        BlockImage.CreateQcow2(Disks[1], new Qcow2Options { Size = 64 << 20 });
+        using (BlockNode node = BlockImage.Open(Disks[0], "qcow2", true, new ImageOptions()))
+        {
+            Assert.Equal(Errno.None, node.Write(0, data));
+        }
+
+        var took = TimeSpan.Zero;
+        var left = new HashSet<string>();
+        for (int kill = 0; kill < Kills; kill++)
+        {
+            using Process vm = await StartAsync();
+            long start = Stopwatch.GetTimestamp();
+            for (int i = 0; i < Snapshots; i++)
+            {
+                // Each is deleted when the next one is there.
+                await vm.StandardInput.WriteLineAsync($"snapshot_blkdev_internal d0 k{kill}-{i}");
+                await vm.StandardInput.WriteLineAsync(i == 0 ? "" : $"snapshot_delete_blkdev_internal d0 k{kill}-{i - 1}");
+            }
+
+            await vm.StandardInput.FlushAsync();
+            if (kill == 0)
+            {
+                await AwaitRunningAsync(vm);
+                took = Stopwatch.GetElapsedTime(start);
+            }
+            else
+            {
+                await Task.Delay(took * random.NextDouble());
+            }
+
+            await KillAsync(vm);
+            using Process check = Process.Start(new ProcessStartInfo("qemu-img", ["check", "-q", "-f", "qcow2", Disks[0]]))!;
+            check.WaitForExit();
+            Assert.True(check.ExitCode == 0, $"kill {kill}: qemu-img check ends with {check.ExitCode}");
+            using BlockNode node = BlockImage.Open(Disks[0], "qcow2", true, new ImageOptions());
+            byte[] now = new byte[data.Length];
+            Assert.Equal(Errno.None, node.Read(0, now));
+            Assert.True(now.AsSpan().SequenceEqual(data), $"kill {kill}: the disk is another one");
+            var image = (Qcow2Node)node;
+            string[] names = [.. image.Snapshots.Select(s => s.Name)];
+            Assert.True(names.Length is 0 or 1 or 2 && names.All(n => n.StartsWith($"k{kill}-", StringComparison.Ordinal)),
+                $"kill {kill}: {string.Join(", ", names)}");
+            left.UnionWith(names.Select(n => n[n.IndexOf('-', StringComparison.Ordinal)..]));
+            while (image.Snapshots.Count > 0)
+            {
+                using (Qcow2Change change = image.ApplySnapshot(image.Snapshots[0]))
+                {
+                    change.Commit();
+                }
+
+                Assert.Equal(Errno.None, node.Read(0, now));
+                Assert.True(now.AsSpan().SequenceEqual(data), $"kill {kill}: '{image.Snapshots[0].Name}' is another one");
+                using Qcow2Change delete = image.DeleteSnapshots([image.Snapshots[0]]);
+                delete.Commit();
+            }
+        }
+
+        Assert.True(left.Count > 3, $"kills came at {string.Join(", ", left)}");
     }
 }

@@ -3,8 +3,10 @@ using Akka.Actor;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Block;
+using Vmm.Emulation.Block.Qcow2;
 using Vmm.Emulation.Devices;
 using Vmm.Emulation.Devices.Virtio.Block;
+using Vmm.Emulation.Snapshots;
 using Vmm.Emulation.State;
 
 namespace Vmm.Actors.Devices;
@@ -26,11 +28,13 @@ public sealed class DiskActor : ThreadedActor
     internal static void Register() => DeviceActors.RegisterVirtio<VirtioBlk>((disk, transport, around) =>
     {
         string path = DiskReport.PathOf(around.Machine.Devices.First(d => d.Device == transport));
-        return new DeviceActorPlan(ActorProps.Of(() => new DiskActor(disk, transport, path))) { Pauses = true };
+        return new DeviceActorPlan(
+            ActorProps.Of(() => new DiskActor(disk, transport, path, () => around.Machine.Clock))) { Pauses = true };
     });
 
     /// <param name="path">The path of its device among QEMU's objects.</param>
-    public DiskActor(VirtioBlk disk, IDevice transport, string path)
+    /// <param name="clock">The guest's counter, in ticks of <c>VirtualClock.Frequency</c>; called by any thread.</param>
+    public DiskActor(VirtioBlk disk, IDevice transport, string path, Func<ulong> clock)
         : base(disk, transport)
     {
         IActorRef self = Self;
@@ -41,6 +45,13 @@ public sealed class DiskActor : ThreadedActor
         Receive<ResizeBlock>(Resize);
         Receive<LimitBlock>(Limit);
         Receive<PutBlockOverlay>(put => Change(put.Disk, () => disk.Disk.PutOverlay(put.Path, put.NodeName, put.Exists)));
+        Receive<MakeBlockSnapshot>(make => Change(
+            make.Disk, () => BlockSnapshots.Create(disk.Disk, make.Disk, make.Name, SnapshotManifest.GuestTimeAt(clock()))));
+        Receive<DeleteBlockSnapshot>(delete => Change(delete.Disk, () =>
+        {
+            Qcow2Snapshot deleted = BlockSnapshots.Delete(disk.Disk, delete.Disk, delete.Id, delete.Name);
+            return new BlockSnapshotDeleted(deleted.Id, deleted.Name, DiskReport.FieldsOf(deleted));
+        }));
         Receive<EjectBlock>(eject => Change(eject.Disk, disk.Disk.Eject));
     }
 
@@ -168,11 +179,17 @@ public sealed class DiskActor : ThreadedActor
         }
     }
 
-    // Changes the disk when no request is under way, on a thread of it.
-    private void Change(string name, Action change)
+    private void Change(string name, Action change) => Change(name, () =>
+    {
+        change();
+        return new BlockCommandDone();
+    });
+
+    // Changes the disk when no request is under way, on a thread of it, and answers.
+    private void Change(string name, Func<IProtocolMessage> change)
     {
         IActorRef requester = Sender;
-        string? refusal = null;
+        IProtocolMessage? answer = null;
         WhenDrained(
             () =>
             {
@@ -183,15 +200,14 @@ public sealed class DiskActor : ThreadedActor
                         throw new BlockException($"Device '{name}' has no medium");
                     }
 
-                    change();
+                    answer = change();
                 }
                 catch (BlockException e)
                 {
-                    refusal = e.Message;
+                    answer = new VmCommandRejected(RejectionCode.InvalidArgument, e.Message);
                 }
             },
-            () => requester.Tell(refusal == null ? new BlockCommandDone()
-                : new VmCommandRejected(RejectionCode.InvalidArgument, refusal)));
+            () => requester.Tell(answer!));
     }
 
     /// <summary>Requests that the driver has given and that have not ended: they wait for the VM to go on.</summary>

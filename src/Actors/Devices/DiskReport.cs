@@ -65,16 +65,17 @@ internal static class DiskReport
             [.. nodes.Select(n => (n.Size + Sector - 1) / Sector * Sector)], [.. nodes.Select(n => n.Allocated)],
             [.. images.SelectMany(i => i == null ? new long[BlockNodes.FieldsOfFormat] : FormatOf(i))],
             [.. snapshots.SelectMany(s => new[] { s.Snapshot.Id, s.Snapshot.Name })],
-            [
-                .. snapshots.SelectMany(s => new[]
-                {
-                    s.Node, s.Snapshot.VmStateSize, (s.Snapshot.Time - DateTimeOffset.UnixEpoch).Ticks * 100,
-                    s.Snapshot.VmClock.Ticks * 100, s.Snapshot.InstructionCount ?? -1,
-                }),
-            ],
+            [.. snapshots.SelectMany(s => (long[])[s.Node, .. FieldsOf(s.Snapshot)])],
             [.. owners.Select(o => o.Cache.Direct)], [.. owners.Select(o => o.Cache.NoFlush)], [.. nodes.SelectMany(FiguresOf)],
             [.. owners.Select(o => o.Order + (o.Name.Length > 0 ? DrivesFrom : 0))]);
     }
+
+    /// <summary>The fields of an internal snapshot, as <see cref="BlockNodes.Snapshots"/> has them behind the index of the node.</summary>
+    public static long[] FieldsOf(Qcow2Snapshot snapshot) =>
+    [
+        snapshot.VmStateSize, (snapshot.Time - DateTimeOffset.UnixEpoch).Ticks * 100, snapshot.VmClock.Ticks * 100,
+        snapshot.InstructionCount ?? -1,
+    ];
 
     private static BlockDevices Of(IReadOnlyList<BlockBackend> disks, string[] devices, string[] paths)
     {

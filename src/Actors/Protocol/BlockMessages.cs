@@ -29,6 +29,22 @@ public sealed record LimitBlock(string Disk, long[] Limits, string Group) : IBlo
 /// <param name="Exists">It was made before.</param>
 public sealed record PutBlockOverlay(string Disk, string Path, string NodeName, bool Exists) : IBlockCommand;
 
+/// <summary>
+/// Make an internal snapshot of a disk in its image. Answer: <see cref="BlockCommandDone"/> or <see cref="VmCommandRejected"/>.
+/// </summary>
+public sealed record MakeBlockSnapshot(string Disk, string Name) : IBlockCommand;
+
+/// <summary>
+/// Delete an internal snapshot from a disk's image. Answer: <see cref="BlockSnapshotDeleted"/> or <see cref="VmCommandRejected"/>.
+/// </summary>
+/// <param name="Id">Its number in the image; null for any.</param>
+/// <param name="Name">Its name; null for any.</param>
+public sealed record DeleteBlockSnapshot(string Disk, string? Id, string? Name) : IBlockCommand;
+
+/// <summary>An internal snapshot of a disk is gone.</summary>
+/// <param name="Fields">As <see cref="BlockNodes.Snapshots"/> has them, without the index of the node.</param>
+public sealed record BlockSnapshotDeleted(string Id, string Name, long[] Fields) : IProtocolMessage;
+
 /// <summary>Take a disk's medium away for good, whatever the guest does with it. Answer: <see cref="BlockCommandDone"/>.</summary>
 public sealed record EjectBlock(string Disk) : IBlockCommand;
 

@@ -4,13 +4,27 @@ using Microsoft.Win32.SafeHandles;
 namespace Vmm.Emulation.Snapshots;
 
 /// <summary>What .NET lacks for files that survive a loss of power.</summary>
-internal static partial class HostFiles
+public static partial class HostFiles
 {
     private const int ReadOnly = 0;
     private const int Directory = 0x10000;
     private const int CloseOnExec = 0x80000;
     private const int KeepSize = 1;
     private const int PunchHole = 2;
+
+    /// <summary>Makes a folder and those above it where they are missing; each is there after a loss of power.</summary>
+    /// <exception cref="IOException">One cannot be made, or its name is not on the disk.</exception>
+    /// <exception cref="UnauthorizedAccessException">One may not be made.</exception>
+    public static void MakeFolder(string path)
+    {
+        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        if (!System.IO.Directory.Exists(full) && Path.GetDirectoryName(full) is { } parent)
+        {
+            MakeFolder(parent);
+            System.IO.Directory.CreateDirectory(full);
+            FlushFolder(parent);
+        }
+    }
 
     /// <summary>
     /// Returns when the names in a folder are on the disk (fsync(2)): files that were made, renamed or removed there are so after a loss
@@ -38,7 +52,7 @@ internal static partial class HostFiles
     /// Makes a part of a file zeros that take no room (fallocate(2), FALLOC_FL_PUNCH_HOLE); false, and nothing is changed, where the file
     /// system cannot.
     /// </summary>
-    public static bool TryPunchHole(SafeFileHandle file, long offset, long length) =>
+    internal static bool TryPunchHole(SafeFileHandle file, long offset, long length) =>
         Fallocate(file, KeepSize | PunchHole, offset, length) == 0;
 
     private static IOException Failure(string path) =>

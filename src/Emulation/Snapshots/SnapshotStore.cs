@@ -75,12 +75,7 @@ public sealed partial class SnapshotStore(string folder)
             try
             {
                 string path = Path.Combine(folder, tag);
-                if (!Directory.Exists(path))
-                {
-                    Directory.CreateDirectory(path);
-                    HostFiles.FlushFolder(folder);
-                }
-
+                HostFiles.MakeFolder(path);
                 return new SnapshotSave(path, held, opened);
             }
             catch
@@ -225,7 +220,7 @@ public sealed partial class SnapshotStore(string folder)
         FileStream? held = null;
         try
         {
-            Directory.CreateDirectory(folder);
+            HostFiles.MakeFolder(folder);
             held = Take();
             return act(held);
         }

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.RegularExpressions;
+using Vmm.Actors.Journals;
 
 namespace Vmm.Fleet.Certificates;
 
@@ -57,7 +58,7 @@ public sealed partial class FleetAuthority : IDisposable
         using X509Certificate2 made = request.CreateSelfSigned(now - s_skew, now.AddYears(Years));
         Writing(folder, () =>
         {
-            Directory.CreateDirectory(Path.Combine(folder, IssuedFolder));
+            DurableFolder.Make(Path.Combine(folder, IssuedFolder));
             PrivateFile.Write(key, pair.ExportPkcs8PrivateKeyPem() + "\n", isPublic: false);
             PrivateFile.Write(certificate, made.ExportCertificatePem() + "\n", isPublic: true);
         });

@@ -1,4 +1,5 @@
 using System.Diagnostics.CodeAnalysis;
+using Vmm.Actors.Journals;
 
 namespace Vmm.Fleet.Certificates;
 
@@ -31,6 +32,7 @@ internal static class PrivateFile
             }
 
             File.Move(made, path, overwrite: true);
+            DurableFolder.Flush(Path.GetDirectoryName(Path.GetFullPath(path))!);
         }
         catch
         {

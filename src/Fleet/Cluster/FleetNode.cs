@@ -8,6 +8,7 @@ using Akka.Persistence.Sql.Query;
 using Akka.Streams;
 using Akka.Streams.Dsl;
 using Vmm.Actors.Hosting;
+using Vmm.Actors.Journals;
 using Vmm.Fleet.Fencing;
 using Vmm.Fleet.Ledger;
 using Vmm.Fleet.Messages;
@@ -234,7 +235,7 @@ public sealed class FleetNode : IAsyncDisposable
     {
         try
         {
-            Directory.CreateDirectory(folder);
+            DurableFolder.Make(folder);
             return new FileStream(Path.Combine(folder, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

@@ -1,3 +1,4 @@
+using Vmm.Actors.Journals;
 using Vmm.Actors.Vcpu;
 using Vmm.Fleet.Messages;
 using Vmm.Management.Text;
@@ -19,7 +20,7 @@ internal sealed class EndedMeters(VmFolder folder)
     /// <exception cref="IOException">They cannot be read.</exception>
     public void Load()
     {
-        Directory.CreateDirectory(folder.Meters);
+        DurableFolder.Make(folder.Meters);
         foreach (string file in Directory.EnumerateFiles(folder.Meters))
         {
             Add(file);

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Serilog;
 using Vmm.Actors.Hosting;
+using Vmm.Actors.Journals;
 using Vmm.Fleet.Messages;
 
 namespace Vmm.Fleet.Nodes;
@@ -88,7 +89,7 @@ public sealed class NodeSupervisor : MessageActor
 
     protected override void PreStart()
     {
-        Directory.CreateDirectory(_settings.Vms);
+        DurableFolder.Make(_settings.Vms);
         foreach (string folder in Directory.EnumerateDirectories(_settings.Vms))
         {
             string name = Path.GetFileName(folder);

@@ -1,5 +1,6 @@
 using System.Runtime.Serialization;
 using System.Text;
+using Vmm.Actors.Journals;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Serialization;
 using Vmm.Management.Text;
@@ -17,6 +18,7 @@ internal sealed class RequestLog : IDisposable
     private const int Kept = 1000;
 
     private readonly string _path;
+    private readonly string _folder;
     private readonly List<IVmRequest> _open = [];
     private readonly Dictionary<string, RequestEnded> _ended = new(StringComparer.Ordinal);
     private readonly Queue<string> _order = [];
@@ -26,9 +28,11 @@ internal sealed class RequestLog : IDisposable
     private RequestLog(string path)
     {
         _path = path;
+        _folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
         _file = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
         try
         {
+            DurableFolder.Flush(_folder);
             byte[] bytes = new byte[_file.Length];
             _file.ReadExactly(bytes);
             int whole = Array.LastIndexOf(bytes, (byte)'\n') + 1;
@@ -160,6 +164,7 @@ internal sealed class RequestLog : IDisposable
         }
 
         File.Move(next, _path, overwrite: true);
+        DurableFolder.Flush(_folder);
         _file.Dispose();
         _file = new FileStream(_path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
     }

@@ -1,6 +1,7 @@
 using Akka.Actor;
 using Serilog;
 using Vmm.Actors.Hosting;
+using Vmm.Actors.Journals;
 using Vmm.Actors.Protocol;
 using Vmm.Fleet.Fencing;
 using Vmm.Fleet.Messages;
@@ -106,7 +107,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
     {
         try
         {
-            Directory.CreateDirectory(_folder.Root);
+            DurableFolder.Make(_folder.Root);
             _log = RequestLog.Read(_folder.Requests);
             _meters.Load();
         }

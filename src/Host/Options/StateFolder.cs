@@ -53,7 +53,7 @@ public sealed class StateFolder : IDisposable
         FileStream held;
         try
         {
-            Directory.CreateDirectory(path);
+            DurableFolder.Make(path);
             held = new FileStream(Path.Combine(path, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)

@@ -15,6 +15,8 @@ public sealed class BlockCommands(MonitorVm vm)
         table.AddOpen<BlockdevOptions>("blockdev-add", options => Add(options.ToJsonString(), isNode: true));
         table.Add<BlockdevDelArguments>("blockdev-del", arguments => Remove(arguments.NodeName, isNode: true));
         table.Add<BlockdevSnapshotSync>("blockdev-snapshot-sync", PutOverlay);
+        table.Add<BlockdevSnapshotInternal>("blockdev-snapshot-internal-sync", MakeSnapshot);
+        table.AddQuery<BlockdevSnapshotDeleteInternalArguments, SnapshotInfo>("blockdev-snapshot-delete-internal-sync", DeleteSnapshot);
         table.AddQuery("query-block", async () => BlockReport.DisksOf(await Reports().ConfigureAwait(false)));
         table.AddQuery<QueryBlockstatsArguments, BlockStats[]>("query-blockstats", async arguments =>
         {
@@ -63,13 +65,7 @@ public sealed class BlockCommands(MonitorVm vm)
     /// <summary>Puts an overlay over a disk: <c>blockdev-snapshot-sync</c>, <c>snapshot_blkdev</c>.</summary>
     public async Task PutOverlay(BlockdevSnapshotSync arguments)
     {
-        BlockDevices disks = await Disks().ConfigureAwait(false);
-        string? disk = arguments.Device ?? arguments.NodeName;
-        if (string.IsNullOrEmpty(disk) || !disks.Names.Concat(disks.NodeNames).Contains(disk))
-        {
-            throw new QapiException($"Cannot find device='{arguments.Device}' nor node-name='{arguments.NodeName}'");
-        }
-
+        string disk = await Find(arguments.Device, arguments.NodeName).ConfigureAwait(false);
         if (arguments.Format is not (null or "qcow2"))
         {
             throw new QapiException(arguments.Format == "raw" ? "Backing file not supported for file format 'raw'"
@@ -78,6 +74,33 @@ public sealed class BlockCommands(MonitorVm vm)
 
         await vm.Ask<BlockCommandDone>(new PutBlockOverlay(
             disk, arguments.SnapshotFile, arguments.SnapshotNodeName ?? "", arguments.Mode == NewImageMode.Existing)).ConfigureAwait(false);
+    }
+
+    /// <summary>Makes an internal snapshot of a disk: <c>blockdev-snapshot-internal-sync</c>, <c>snapshot_blkdev_internal</c>.</summary>
+    public async Task MakeSnapshot(BlockdevSnapshotInternal arguments)
+    {
+        string disk = await Find(arguments.Device, arguments.Device).ConfigureAwait(false);
+        await vm.Ask<BlockCommandDone>(new MakeBlockSnapshot(disk, arguments.Name)).ConfigureAwait(false);
+    }
+
+    /// <summary>
+    /// Deletes an internal snapshot of a disk: <c>blockdev-snapshot-delete-internal-sync</c>, <c>snapshot_delete_blkdev_internal</c>.
+    /// </summary>
+    public async Task<SnapshotInfo> DeleteSnapshot(BlockdevSnapshotDeleteInternalArguments arguments)
+    {
+        string disk = await Find(arguments.Device, arguments.Device).ConfigureAwait(false);
+        BlockSnapshotDeleted deleted = await vm.Ask<BlockSnapshotDeleted>(new DeleteBlockSnapshot(disk, arguments.Id, arguments.Name))
+            .ConfigureAwait(false);
+        return BlockReport.SnapshotOf(deleted.Id, deleted.Name, deleted.Fields);
+    }
+
+    // The disk of a device, by its name or by that of its uppermost node.
+    private async Task<string> Find(string? device, string? node)
+    {
+        BlockDevices disks = await Disks().ConfigureAwait(false);
+        string? disk = device ?? node;
+        return !string.IsNullOrEmpty(disk) && disks.Names.Concat(disks.NodeNames).Contains(disk) ? disk
+            : throw new QapiException($"Cannot find device='{device}' nor node-name='{node}'");
     }
 
     // The disks that devices have, and the images that none has.
@@ -92,18 +115,12 @@ public sealed class BlockCommands(MonitorVm vm)
     public async Task Resize(BlockResizeArguments arguments)
     {
         const int Sector = 512;
-        string? disk = arguments.Device ?? arguments.NodeName;
         if (arguments.Size is < 0 or > long.MaxValue - Sector)
         {
             throw new QapiException("Parameter 'size' expects a >0 size");
         }
 
-        BlockDevices disks = await Disks().ConfigureAwait(false);
-        if (string.IsNullOrEmpty(disk) || !disks.Names.Concat(disks.NodeNames).Contains(disk))
-        {
-            throw new QapiException($"Cannot find device='{arguments.Device}' nor node-name='{arguments.NodeName}'");
-        }
-
+        string disk = await Find(arguments.Device, arguments.NodeName).ConfigureAwait(false);
         long bytes = (arguments.Size + Sector - 1) / Sector * Sector;
         await vm.Ask<BlockCommandDone>(new ResizeBlock(disk, bytes)).ConfigureAwait(false);
     }
@@ -111,11 +128,12 @@ public sealed class BlockCommands(MonitorVm vm)
     /// <summary>The text of <c>info block</c>.</summary>
     /// <param name="disk">The name of one; null for all.</param>
     /// <param name="nodes">Nodes instead of disks.</param>
-    public async Task<string> Describe(string? disk, bool nodes)
+    /// <param name="images">With all about their images.</param>
+    public async Task<string> Describe(string? disk, bool nodes, bool images)
     {
         BlockReport[] reports = await Reports().ConfigureAwait(false);
-        return nodes ? BlockText.Of(BlockReport.NodesOf(nested: true, reports).Where(n => disk == null || n.NodeName == disk))
-            : BlockText.Of(BlockReport.DisksOf(reports).Where(d => disk == null || BlockText.NameOf(d) == disk));
+        return nodes ? BlockText.Of(BlockReport.NodesOf(nested: true, reports).Where(n => disk == null || n.NodeName == disk), images)
+            : BlockText.Of(BlockReport.DisksOf(reports).Where(d => disk == null || BlockText.NameOf(d) == disk), images);
     }
 
     /// <summary>The text of <c>info blockstats</c>.</summary>

@@ -38,6 +38,12 @@ internal sealed class BlockReport(BlockDevices disks, BlockNodes nodes)
     public static BlockStats[] FiguresOfNodes(params BlockReport[] reports) => InOrder(
         reports, r => Enumerable.Range(0, r.NodeOrders.Length).Select(n => r.FiguresOfNode(n, isDisk: false)), r => r.NodeOrders);
 
+    /// <summary>An internal snapshot.</summary>
+    /// <param name="fields">As <see cref="BlockNodes.Snapshots"/> has them, without the index of the node.</param>
+    public static SnapshotInfo SnapshotOf(string id, string name, long[] fields) => new(
+        id, name, fields[0], fields[1] / Second, fields[1] % Second, fields[2] / Second, fields[2] % Second,
+        fields[3] < 0 ? null : fields[3]);
+
     private static T[] InOrder<T>(
         BlockReport[] reports, Func<BlockReport, IEnumerable<T>> items, Func<BlockReport, int[]> orders) =>
         [.. reports.SelectMany(r => items(r).Zip(orders(r))).OrderBy(i => i.Second).Select(i => i.First)];
@@ -106,10 +112,8 @@ internal sealed class BlockReport(BlockDevices disks, BlockNodes nodes)
         int backing = nodes.Backings[node];
         SnapshotInfo[] snapshots =
         [
-            .. nodes.Snapshots.Chunk(BlockNodes.FieldsOfSnapshot).Index().Where(s => s.Item[0] == node).Select(s => new SnapshotInfo(
-                nodes.SnapshotNames[2 * s.Index], nodes.SnapshotNames[(2 * s.Index) + 1], s.Item[1],
-                s.Item[2] / Second, s.Item[2] % Second, s.Item[3] / Second, s.Item[3] % Second,
-                s.Item[4] < 0 ? null : s.Item[4])),
+            .. nodes.Snapshots.Chunk(BlockNodes.FieldsOfSnapshot).Index().Where(s => s.Item[0] == node).Select(s =>
+                SnapshotOf(nodes.SnapshotNames[2 * s.Index], nodes.SnapshotNames[(2 * s.Index) + 1], s.Item[1..])),
         ];
         return new ImageInfo(
             nodes.FileNames[node], nodes.Drivers[node], format[5] > 0, nodes.Allocated[node], nodes.Sizes[node], isQcow2 ? format[0] : null,

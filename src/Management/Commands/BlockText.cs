@@ -6,9 +6,13 @@ namespace Vmm.Management.Commands;
 /// <summary>What people are told of disks, in QEMU's layout (<c>info block</c>, <c>info blockstats</c>).</summary>
 internal static class BlockText
 {
-    public static string Of(IEnumerable<BlockInfo> disks) => string.Join("\n\n", disks.Select(d => Of(d, d.Inserted)));
+    /// <param name="images">With all about their images.</param>
+    public static string Of(IEnumerable<BlockInfo> disks, bool images) =>
+        string.Join("\n\n", disks.Select(d => Of(d, d.Inserted, images)));
 
-    public static string Of(IEnumerable<BlockDeviceInfo> nodes) => string.Join("\n\n", nodes.Select(n => Of(null, n)));
+    /// <param name="images">With all about their images.</param>
+    public static string Of(IEnumerable<BlockDeviceInfo> nodes, bool images) =>
+        string.Join("\n\n", nodes.Select(n => Of(null, n, images)));
 
     public static string Of(IEnumerable<BlockStats> disks) => string.Join('\n', disks.Select(d =>
     {
@@ -25,7 +29,7 @@ internal static class BlockText
     public static string NameOf(BlockInfo disk) =>
         disk.Device.Length > 0 ? disk.Device : disk.Inserted?.NodeName ?? disk.Qdev ?? "<anonymous>";
 
-    private static string Of(BlockInfo? disk, BlockDeviceInfo? inserted)
+    private static string Of(BlockInfo? disk, BlockDeviceInfo? inserted, bool images)
     {
         string name = disk == null ? inserted!.NodeName! : NameOf(disk);
         string node = disk is { Device.Length: > 0 } && inserted != null ? $" ({inserted.NodeName})" : "";
@@ -52,6 +56,7 @@ internal static class BlockText
         if (inserted != null)
         {
             lines.AddRange(Of(inserted));
+            lines.AddRange(images ? ["", "Images:", .. ImageText.Of(inserted.Image)] : []);
         }
 
         return string.Join('\n', lines);

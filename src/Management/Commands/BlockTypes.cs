@@ -230,6 +230,10 @@ public enum NewImageMode
 public sealed record BlockdevSnapshotSync(
     string? Device, string? NodeName, string SnapshotFile, string? SnapshotNodeName, string? Format, NewImageMode? Mode);
 
+public sealed record BlockdevSnapshotInternal(string Device, string Name);
+
+public sealed record BlockdevSnapshotDeleteInternalArguments(string Device, string? Id, string? Name);
+
 public sealed record BlockdevDelArguments(string NodeName);
 
 public enum BlockdevDriver

@@ -91,19 +91,14 @@ public sealed class SnapshotCommands(MonitorVm vm, JobCommands jobs)
 
         string[] loadable = [.. Rows(list, "")];
         var lines = new List<string> { "List of snapshots present on all disks:" };
-        lines.AddRange(loadable.Length > 0 ? [s_head, .. loadable] : ["None"]);
+        lines.AddRange(loadable.Length > 0 ? [SnapshotText.Head, .. loadable] : ["None"]);
         foreach (string place in list.Places.Where(p => p.Length > 0).Distinct())
         {
-            lines.AddRange(["", $"List of partial (non-loadable) snapshots on '{place}':", s_head, .. Rows(list, place)]);
+            lines.AddRange(["", $"List of partial (non-loadable) snapshots on '{place}':", SnapshotText.Head, .. Rows(list, place)]);
         }
 
         return string.Join('\n', lines);
     }
-
-    private static readonly string s_head = Row("ID", "TAG", "VM_SIZE", "DATE", "VM_CLOCK", "ICOUNT");
-
-    private static string Row(params string[] words) =>
-        string.Format(CultureInfo.InvariantCulture, "{0,-7} {1,-16} {2,8} {3,19} {4,15} {5,10}", [.. words]);
 
     private static IEnumerable<string> Rows(SnapshotList list, string place)
     {
@@ -111,27 +106,9 @@ public sealed class SnapshotCommands(MonitorVm vm, JobCommands jobs)
         {
             if (list.Places[i] == place)
             {
-                TimeSpan clock = TimeSpan.FromMilliseconds(list.GuestMilliseconds[i]);
-                DateTimeOffset date = DateTimeOffset.FromUnixTimeSeconds(list.SavedAt[i]).ToLocalTime();
-                yield return Row(
-                    list.Ids[i].Length > 0 ? list.Ids[i] : "--", list.Tags[i], Size(list.Bytes[i]),
-                    date.ToString("yyyy-MM-dd HH:mm:ss", CultureInfo.InvariantCulture),
-                    string.Create(CultureInfo.InvariantCulture, $"{(long)clock.TotalHours:0000}:{clock:mm\\:ss\\.fff}"), "--");
+                yield return SnapshotText.Row(
+                    list.Ids[i], list.Tags[i], list.Bytes[i], list.SavedAt[i], TimeSpan.FromMilliseconds(list.GuestMilliseconds[i]), null);
             }
         }
-    }
-
-    // Three digits and a unit, as QEMU has it.
-    private static string Size(long bytes)
-    {
-        string[] units = ["B", "KiB", "MiB", "GiB", "TiB"];
-        double value = bytes;
-        int unit = 0;
-        for (; value >= 1000 && unit < units.Length - 1; unit++)
-        {
-            value /= 1024;
-        }
-
-        return string.Create(CultureInfo.InvariantCulture, $"{value:G3} {units[unit]}");
     }
 }

@@ -43,7 +43,19 @@ internal static class HmpBlockCommands
                 arguments.Text(device.Name), null,
                 arguments.TextOrNull("snapshot-file") ?? throw new QapiException("Parameter 'snapshot-file' is missing"), null,
                 arguments.TextOrNull("format"), arguments.Has("-n") ? NewImageMode.Existing : null))));
-    }
+        var name = new HmpParameter("name", HmpParameterKind.Text);
+        table.Add(
+            "snapshot_blkdev_internal", "device name",
+            "take an internal snapshot of device. The format of the image used by device must support it, such as qcow2.",
+            [device, name],
+            (arguments, _) => HmpCommands.Silently(blocks.MakeSnapshot(
+                new BlockdevSnapshotInternal(arguments.Text(device.Name), arguments.Text(name.Name)))));
+        table.Add(
+            "snapshot_delete_blkdev_internal", "device name [id]",
+            "delete an internal snapshot of device; where id is given, the snapshot must match both id and name",
+            [device, name, new("id", HmpParameterKind.Text, Optional: true)],
+            (arguments, _) => HmpCommands.Silently(blocks.DeleteSnapshot(new BlockdevSnapshotDeleteInternalArguments(
+                arguments.Text(device.Name), arguments.TextOrNull("id"), arguments.Text(name.Name)))));    }
 
     // QEMU has no "Error:" before what these two say.
     private static async Task<string> Plainly(Task command)

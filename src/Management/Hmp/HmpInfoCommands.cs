@@ -40,9 +40,14 @@ internal static class HmpInfoCommands
             Report(vm, ReportSubject.Tlb, context.Cpu));
         table.Add("roms", "show roms: what is loaded into RAM at power-on", _ => Report(vm, ReportSubject.Roms, 0));
         table.Add("acpi", "show what the guest answered to the last event of each CPU (_OST)", _ => Ospm(commands.Cpus));
-        table.Add("block", "[-n] [device]", "show info of one block device or all block devices (-n: show named nodes)",
-            [new("-n", HmpParameterKind.Flag), new("device", HmpParameterKind.Text, Optional: true)],
-            (arguments, _) => commands.Blocks.Describe(arguments.TextOrNull("device"), arguments.Has("-n")));
+        table.Add(
+            "block", "[-n] [-v] [device]",
+            "show info of one block device or all block devices (-n: show named nodes; -v: show details)",
+            [
+                new("-n", HmpParameterKind.Flag), new("-v", HmpParameterKind.Flag),
+                new("device", HmpParameterKind.Text, Optional: true),
+            ],
+            (arguments, _) => commands.Blocks.Describe(arguments.TextOrNull("device"), arguments.Has("-n"), arguments.Has("-v")));
         table.Add("pci", "show PCI info", _ => commands.Pci.Describe());
         table.Add("blockstats", "show block device statistics", _ => commands.Blocks.DescribeFigures());
         table.Add("balloon", "show balloon information", async _ =>

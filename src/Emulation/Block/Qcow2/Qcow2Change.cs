@@ -79,6 +79,12 @@ public sealed class Qcow2Change : IDisposable
     /// <summary>Deletes snapshots. The disk has for itself again what it shared with them alone.</summary>
     internal Qcow2Change Delete(IReadOnlyCollection<Qcow2Snapshot> deleted)
     {
+        // What the image has is read anew at each change: one that was found before would be counted down, and stay in the table.
+        if (deleted.FirstOrDefault(d => !_snapshots.Contains(d)) is { } unknown)
+        {
+            throw new InvalidOperationException($"'{unknown.Name}' is none of the snapshots that the image has now");
+        }
+
         foreach (Qcow2Snapshot snapshot in deleted)
         {
             Count(ReadL1(snapshot), up: false);

@@ -15,8 +15,9 @@ public sealed partial class Qcow2Node
     public Qcow2Change ApplySnapshot(Qcow2Snapshot snapshot) => BeginChange(change => change.Apply(snapshot));
 
     /// <summary>Begins to delete snapshots.</summary>
-    /// <param name="snapshots">Of <see cref="Snapshots"/>.</param>
+    /// <param name="snapshots">Of <see cref="Snapshots"/>, read since the last change.</param>
     /// <exception cref="BlockException">They cannot be deleted; nothing has changed.</exception>
+    /// <exception cref="InvalidOperationException">One was read before.</exception>
     public Qcow2Change DeleteSnapshots(IReadOnlyCollection<Qcow2Snapshot> snapshots) => BeginChange(change => change.Delete(snapshots));
 
     /// <summary>Reads again what the image has.</summary>
