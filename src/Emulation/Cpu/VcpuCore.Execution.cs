@@ -30,6 +30,9 @@ public sealed unsafe partial class VcpuCore
     /// <summary>The op for which translated code left: a handler executes it.</summary>
     internal Op* LeftOp => _ownOps + 2;
 
+    /// <summary>With a translator: what is executed before it is translated.</summary>
+    internal ColdOps ColdOps { get; } = new();
+
     /// <summary>
     /// The op at a virtual address, after pending work; null to leave the run loop. Takes the exception if the fetch faults.
     /// </summary>

@@ -347,6 +347,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
         Disable();
         _engine.Dispose();
         Scalable?.Dispose();
+        ColdOps.Dispose();
         NativeMemory.Free(_ownOps);
         _ownOps = null;
         NativeMemory.AlignedFree(_state);

@@ -18,7 +18,7 @@ public sealed unsafe class VcpuExecutionException : Exception
     {
         Op* op = core.State->RunStart;
         bool isKnown = core.IsTranslated
-            ? op == core.EntryOp || op == core.LeftOp
+            ? op == core.EntryOp || op == core.LeftOp || core.ColdOps.Holds(op)
             : core.Page is { } page && op >= page.First && op < page.First + CodePage.Words;
         if (!isKnown)
         {

@@ -7,9 +7,9 @@ using Vmm.Emulation.Cpu.Decoding;
 namespace Vmm.Host.Migration;
 
 /// <summary>
-/// Runs a program of nearly all instructions in a second, small machine. The .NET runtime loads and links code when it is first used. A
-/// guest that comes from elsewhere finds nothing of its code translated; after the rehearsal at least the translator is as fast as in a VM
-/// that has booted its guest.
+/// Runs a program of nearly all instructions in a second, small machine, until they have been interpreted and translated. The .NET runtime
+/// loads and links code when it is first used. A guest that comes from elsewhere finds nothing of its code translated; after the rehearsal
+/// at least interpreter and translator are as fast as in a VM that has booted its guest.
 /// </summary>
 internal static class TranslatorRehearsal
 {
@@ -26,6 +26,13 @@ internal static class TranslatorRehearsal
 
     // MSR VBAR_EL1, X0; MOVZ X0, #0x30, LSL #16; MSR CPACR_EL1, X0; ISB: exceptions are handled, FP and SIMD do not trap.
     private static readonly uint[] s_start = [0xD518C000, 0xD2A00600, 0xD5181040, 0xD5033FDF];
+
+    // MOVZ X19, #16: how often the rest is executed. It is translated before.
+    private const uint Repeat = 0xD2800213;
+
+    // SUB X19, X19, #1; CBNZ X19, but for its displacement.
+    private const uint CountDown = 0xD1000673;
+    private const uint Again = 0xB5000013;
 
     // MRS X17, ELR_EL1; ADD X17, X17, #4; MSR ELR_EL1, X17; ERET: what faults is left out.
     private static readonly uint[] s_handler = [0xD5384031, 0x91001231, 0xD5184031, 0xD69F03E0];
@@ -75,11 +82,13 @@ internal static class TranslatorRehearsal
     private static uint[] MakeProgram()
     {
         uint[] samples = [.. EncodingTable.Rows.Where((row, i) => IsSample(row, i)).Select(row => row.Value)];
-        int length = 1 + s_start.Length + (2 * samples.Length) + s_jumps.Length + (int)Conditions + s_end.Length;
+        int length = 1 + s_start.Length + 1 + (2 * samples.Length) + s_jumps.Length + (int)Conditions + 2 + s_end.Length;
         int vectors = (length * sizeof(uint) + VectorBytes - 1) / VectorBytes * VectorBytes;
         var code = new List<uint>((vectors + VectorBytes + ScratchBytes) / sizeof(uint));
         code.Add(AdrTo(code, vectors));
         code.AddRange(s_start);
+        code.Add(Repeat);
+        int first = code.Count;
         foreach (uint sample in samples)
         {
             code.Add(AdrTo(code, vectors + VectorBytes + (ScratchBytes / 2)));
@@ -92,6 +101,8 @@ internal static class TranslatorRehearsal
             code.Add(BranchCondition | condition);
         }
 
+        code.Add(CountDown);
+        code.Add(Again | (((uint)(first - code.Count) & 0x7FFFF) << 5));
         code.AddRange(s_end);
         for (int vector = 0; vector < 16; vector++)
         {

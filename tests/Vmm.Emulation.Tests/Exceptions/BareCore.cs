@@ -23,7 +23,7 @@ internal sealed unsafe class BareCore : IDisposable
         bus.AddMemory(Memory);
         CpuModel model = CpuModel.Find(modelName)!;
         var code = new CodeCache(model.Features);
-        _translations = jit ? TranslationCache.TryCreate(code, 1 << 20) : null;
+        _translations = jit ? TranslationCache.TryCreate(code, 1 << 20, cold: 0) : null;
         Core = new VcpuCore(new CpuIndex(0), model, bus, code, _translations);
         Core.Reset(Code, 0);
         Core.Enable();

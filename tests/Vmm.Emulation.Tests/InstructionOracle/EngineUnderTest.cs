@@ -25,7 +25,7 @@ internal sealed unsafe class EngineUnderTest : IDisposable
 
     private readonly TranslationCache? _translations;
 
-    public EngineUnderTest(CpuModel model, Accelerator accelerator, long capacity = 16 << 20, bool dual = false)
+    public EngineUnderTest(CpuModel model, Accelerator accelerator, long capacity = 16 << 20, bool dual = false, int cold = 0)
     {
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(_region);
@@ -33,7 +33,7 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         _code = new CodeCache(model.Features);
         _translations = accelerator == Accelerator.Interpreter
             ? null
-            : TranslationCache.TryCreate(_code, capacity, dual, accelerator == Accelerator.Lockstep);
+            : TranslationCache.TryCreate(_code, capacity, dual, accelerator == Accelerator.Lockstep, cold);
         _core = new VcpuCore(new CpuIndex(0), model, bus, _code, _translations);
         _core.Reset(0, 0);
         _core.Enable();

@@ -62,7 +62,7 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
         _code = new CodeCache(model.Features);
         _translations = accelerator == Accelerator.Interpreter
             ? null
-            : TranslationCache.TryCreate(_code, 4 << 20, lockstep: accelerator == Accelerator.Lockstep);
+            : TranslationCache.TryCreate(_code, 4 << 20, lockstep: accelerator == Accelerator.Lockstep, cold: 0);
         _core = new VcpuCore(new CpuIndex(0), model, bus, _code, _translations);
         _core.Enable();
         vectors.CopyTo(Bytes(Ram, vectors.Length));

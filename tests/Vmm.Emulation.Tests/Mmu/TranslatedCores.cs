@@ -44,7 +44,7 @@ internal sealed unsafe class TranslatedCores : IDisposable
         bus.AddMemory(Memory);
         CpuModel model = CpuModel.Find("max")!;
         var code = new CodeCache(model.Features);
-        _translations = jit ? TranslationCache.TryCreate(code, TranslationCache.SmallestCapacity) : null;
+        _translations = jit ? TranslationCache.TryCreate(code, TranslationCache.SmallestCapacity, cold: 0) : null;
         Cores = [.. Enumerable.Range(0, count).Select(i => new VcpuCore(new CpuIndex(i), model, bus, code, _translations))];
         var broadcast = new TlbBroadcast(Cores);
         for (ulong vector = 0; vector < 0x800; vector += 0x80)

@@ -83,7 +83,17 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
         long[] exits = core.Counters.Exits ??= new long[ExitCounters.Count];
         while (op != null)
         {
-            byte* code = translations.Find(core, core.Page!, op->Offset / sizeof(uint), out long generation);
+            CodePage page = core.Page!;
+            int word = op->Offset / sizeof(uint);
+            if (page.Entry(word) == 0 && core.ColdOps.Decode(core.Code, page, word, translations.ColdExecutions) is var cold and not 0)
+            {
+                exits[ExitCounters.Cold]++;
+                _branch = 0;
+                op = Interpret(s, core.ColdOps.At(word), cold);
+                continue;
+            }
+
+            byte* code = translations.Find(core, page, word, out long generation);
             if (code == null)
             {
                 op = core.EnterAt(core.PcOf(op));
@@ -93,6 +103,24 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
             NoteJump(s, op, code, generation);
             op = Execute(exits, s, core.PcOf(op), code, generation);
         }
+    }
+
+    // Executes instructions that follow each other, up to the first that does not go on to the next.
+    private Op* Interpret(CpuState* s, Op* op, int count)
+    {
+        for (Op* end = op + count; op < end; op++)
+        {
+            s->RunStart = op;
+            Op* next = op->Handler(core, s, op);
+            if (next != op + 1)
+            {
+                return core.ColdOps.Holds(next) ? core.EnterAt(s->CodePageVa + ((ulong)(next - core.ColdOps.At(0)) * sizeof(uint))) : next;
+            }
+
+            s->Remaining--;
+        }
+
+        return core.EnterAt(core.PcOf(op - 1) + sizeof(uint));
     }
 
     // Enters code again and again until it needs what EnterAt does; the code is that of an address.

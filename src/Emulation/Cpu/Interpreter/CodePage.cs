@@ -30,6 +30,9 @@ internal sealed unsafe class CodePage
     private int _count;
     private uint[] _words = new uint[FewLines * LineWords];
     private ushort[] _read = new ushort[FewLines];
+
+    // How often execution has gone on at each word before there was code of it.
+    private byte[] _executed = new byte[FewLines * LineWords];
     private int[]? _entries;
     private bool _stale;
 
@@ -136,6 +139,12 @@ internal sealed unsafe class CodePage
         return _words[at];
     }
 
+    /// <summary>How often <see cref="NoteExecution"/> was called for a word since its line was last invalidated.</summary>
+    public int Executions(int word) => _slots[word / LineWords] is var slot and not 0 ? _executed[Place(slot, word)] : 0;
+
+    /// <summary>Notes that execution goes on at a word that was read.</summary>
+    public void NoteExecution(int word) => _executed[Place(_slots[word / LineWords], word)]++;
+
     /// <summary>The lines, among those given by bit, that contain a word which memory no longer holds.</summary>
     public ulong ChangedLines(ulong lines)
     {
@@ -174,6 +183,7 @@ internal sealed unsafe class CodePage
             if (slot != 0)
             {
                 _read[slot - 1] = 0;
+                _executed.AsSpan((slot - 1) * LineWords, LineWords).Clear();
             }
         }
     }
@@ -187,6 +197,7 @@ internal sealed unsafe class CodePage
             _count = _count,
             _words = [.. _words],
             _read = [.. _read],
+            _executed = [.. _executed],
         };
         new ReadOnlySpan<Op>(First, Words + 1).CopyTo(page._ops);
         page.Undecode(lines);
@@ -218,6 +229,7 @@ internal sealed unsafe class CodePage
         {
             Array.Resize(ref _read, 2 * _count);
             Array.Resize(ref _words, 2 * _count * LineWords);
+            Array.Resize(ref _executed, _words.Length);
             if (_entries is { } entries)
             {
                 Array.Resize(ref entries, _words.Length);

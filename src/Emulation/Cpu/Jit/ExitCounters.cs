@@ -35,7 +35,10 @@ internal static unsafe class ExitCounters
     /// <summary>The bytes of a cover lie in two pages.</summary>
     public const int Apart = 3;
 
-    private const int FirstInterpreted = 4;
+    /// <summary>Code that was not executed often enough to be translated, up to the next jump.</summary>
+    public const int Cold = 4;
+
+    private const int FirstInterpreted = 5;
 
     private static readonly List<string> s_names = ["UNDEFINED"];
 

@@ -27,6 +27,12 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     /// <summary>The smallest capacity that is of use, in bytes.</summary>
     public const long SmallestCapacity = 1 << 20;
 
+    /// <summary>
+    /// A third of the blocks of a Linux boot are not executed more often. A guest that comes from elsewhere runs at once, where translating
+    /// all that it touches would take its vCPUs some 10 ms. Translating takes as long as interpreting some ten times.
+    /// </summary>
+    public const int DefaultColdExecutions = 4;
+
     // There are segments of this size, or a few smaller ones, or only one where even these would be too small.
     private const long SegmentSize = 8 << 20;
     private const int FewSegments = 4;
@@ -49,8 +55,9 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     private TranslationStatistics _statistics;
     private BlockTrace? _trace;
 
-    private TranslationCache(ExecutableMemory memory, CodeCache code, bool lockstep)
+    private TranslationCache(ExecutableMemory memory, CodeCache code, bool lockstep, int cold)
     {
+        ColdExecutions = cold;
         _lock = code.Lock;
         _code = code;
         _memory = memory;
@@ -105,6 +112,9 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     /// </summary>
     public long Generation => Volatile.Read(ref _generation);
 
+    /// <summary>How often execution goes on at a word before that is translated; until then it is interpreted (<see cref="ColdOps"/>).</summary>
+    public int ColdExecutions { get; }
+
     /// <summary>In lockstep, whose turn it is; else null.</summary>
     public LockstepTurn? Turn { get; }
 
@@ -113,11 +123,13 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
 
     /// <param name="capacity">Bytes of code, <see cref="SmallestCapacity"/> at least; taken from the host as they are used.</param>
     /// <param name="dual">Code is written at other addresses than it is executed at, also where the host allows the same.</param>
-    /// <param name="lockstep">Whether the code is for vCPUs that run both engines side by side.</param>
+    /// <param name="lockstep">Whether the code is for vCPUs that run both engines side by side: all of it is translated at once.</param>
+    /// <param name="cold">Of other vCPUs: <see cref="ColdExecutions"/>.</param>
     /// <returns>Null where the host lacks what it takes, or the memory.</returns>
-    public static TranslationCache? TryCreate(CodeCache code, long capacity, bool dual = false, bool lockstep = false) =>
+    public static TranslationCache? TryCreate(
+        CodeCache code, long capacity, bool dual = false, bool lockstep = false, int cold = DefaultColdExecutions) =>
         HostBackends.IsSupported && ExecutableMemory.TryReserve((nuint)capacity, dual) is { } memory
-            ? new TranslationCache(memory, code, lockstep)
+            ? new TranslationCache(memory, code, lockstep, lockstep ? 0 : cold)
             : null;
 
     /// <summary>What was done so far. Any thread; waits for a translation at most.</summary>
@@ -162,7 +174,10 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     /// <summary>The code of a word of a page; null for none.</summary>
     public byte* EntryOf(CodePage page, int word) => page.Entry(word) is var entry and not 0 ? Executable(entry) : null;
 
-    /// <summary>As <see cref="Find"/>, and links the jump that an exit names to it. Null also if the exit's code was given up.</summary>
+    /// <summary>
+    /// As <see cref="Find"/>, and links the jump that an exit names to it. Null also if the exit's code was given up, or the word is to be
+    /// interpreted (<see cref="ColdExecutions"/>).
+    /// </summary>
     /// <param name="exit">Of a generation.</param>
     /// <param name="apart">To a block of its own, in which each access does its own look-up.</param>
     public byte* Link(VcpuCore cpu, CodePage page, ExitInfo* exit, long generation, bool apart)
@@ -170,7 +185,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         Lock();
         try
         {
-            if (generation != Generation)
+            if (generation != Generation || !(apart || IsWarm(page, exit->Where / sizeof(uint))))
             {
                 return null;
             }
@@ -197,6 +212,9 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
             _lock.Exit();
         }
     }
+
+    // Whether a word has code, or is to have it now.
+    private bool IsWarm(CodePage page, int word) => page.Entry(word) != 0 || page.Executions(word) >= ColdExecutions;
 
     /// <summary>Lets a jump of a block of the page go to another, until either is given up. With the lock.</summary>
     /// <param name="jump">As <see cref="IHostBackend"/> has it. It now leads to a stub.</param>

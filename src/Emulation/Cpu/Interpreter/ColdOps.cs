@@ -1,0 +1,60 @@
+using System.Runtime.InteropServices;
+using Vmm.Emulation.Cpu.Decoding;
+
+namespace Vmm.Emulation.Cpu.Interpreter;
+
+/// <summary>
+/// The decoded instructions of a vCPU with a translator that are interpreted because they are not executed often. Each is at its place in
+/// a page, because a handler finds the target of a jump inside the page from its own op. Owner: the vCPU's thread.
+/// </summary>
+internal sealed unsafe class ColdOps : IDisposable
+{
+    // Made when the vCPU first runs.
+    private Op* _ops;
+
+    /// <summary>
+    /// Decodes what is executed from a word of a page on, up to the next jump; nothing if that was done <paramref name="limit"/> times for
+    /// that word, or the page was given up. What was decoded before is no longer there.
+    /// </summary>
+    /// <returns>How many ops there are.</returns>
+    public int Decode(CodeCache code, CodePage page, int word, int limit)
+    {
+        lock (code.Lock)
+        {
+            if (page.Stale || page.Executions(word) >= limit)
+            {
+                return 0;
+            }
+
+            Op* first = At(word);
+            Op* op = first;
+            do
+            {
+                *op = new Op { Offset = (ushort)(word * sizeof(uint)) };
+                code.Fill(op, page.Read(word));
+                word++;
+            }
+            while (!MayJump(op++) && word < CodePage.Words);
+
+            page.NoteExecution((int)(first - At(0)));
+            return (int)(op - first);
+        }
+    }
+
+    /// <summary>The place of a word of a page.</summary>
+    public Op* At(int word) => (_ops != null ? _ops : _ops = Allocate()) + word;
+
+    /// <summary>Whether an op is, or would be, one of these.</summary>
+    public bool Holds(Op* op) => op >= _ops && op < _ops + CodePage.Words;
+
+    public void Dispose()
+    {
+        NativeMemory.Free(_ops);
+        _ops = null;
+    }
+
+    // The host gives memory to those alone that are used.
+    private static Op* Allocate() => (Op*)NativeMemory.AllocZeroed(CodePage.Words, (nuint)sizeof(Op));
+
+    private static bool MayJump(Op* op) => !op->IsAllocated || EncodingTable.Rows[op->Row].May(Effects.Jump);
+}

@@ -1,0 +1,46 @@
+using Vmm.Emulation.Boards;
+using Vmm.Emulation.Cpu;
+using Vmm.Emulation.Cpu.Jit;
+using Vmm.Emulation.Tests.InstructionOracle;
+
+namespace Vmm.Emulation.Tests.Jit;
+
+/// <summary>Code that is interpreted until it has been executed often enough to be translated.</summary>
+public sealed class ColdCodeTests
+{
+    private const uint Wfi = 0xD503_207F;
+
+    private static readonly CpuModel s_model = CpuModel.Find("max")!;
+
+    /// <summary>
+    /// The parts of a program, each up to a jump, are interpreted three times, and from then on nothing is; what comes out is the same
+    /// before, meanwhile and after.
+    /// </summary>
+    [Fact]
+    public void Code_is_translated_after_it_was_interpreted_often_enough()
+    {
+        // add x1, x1, #1; tbz x1, #0, 12 (over one); add x2, x2, #1; b 12 (over one); add x3, x3, #1; b 8; add x4, x4, #1; wfi.
+        uint[] program = [0x9100_0421, 0x3600_0061, 0x9100_0442, 0x1400_0003, 0x9100_0463, 0x1400_0002, 0x9100_0484, Wfi];
+        using var engine = new EngineUnderTest(s_model, Accelerator.Jit, cold: 3);
+        engine.PlantProgram(program);
+        long[] interpreted = [.. Enumerable.Range(0, 12).Select(round => Run(engine, (ulong)round))];
+
+        // Each round has three parts. The first is translated in round 3, with what follows it where the branch is not taken. Of the others
+        // those of even rounds are executed for the third time in round 4, those of odd rounds in round 5.
+        Assert.Equal([3, 3, 3, 2, 1, 2, 0, 0, 0, 0, 0, 0], interpreted);
+    }
+
+    // Runs with a number in X1; how many parts were interpreted.
+    private static unsafe long Run(EngineUnderTest engine, ulong number)
+    {
+        long before = engine.Exits(ExitCounters.Cold);
+        OracleRecord record = default;
+        record.Pc = OracleRecord.Code;
+        record.X[1] = number;
+        record.X[2] = record.X[3] = record.X[4] = 100;
+        engine.RunProgram(ref record, 100);
+        bool isOdd = ((number + 1) & 1) != 0;
+        Assert.Equal((number + 1, isOdd ? 101ul : 100, isOdd ? 100ul : 101), (record.X[1], record.X[2], record.X[3]));
+        return engine.Exits(ExitCounters.Cold) - before;
+    }
+}
