@@ -79,7 +79,7 @@ public sealed class BlockCommands(MonitorVm vm)
     /// <summary>Makes an internal snapshot of a disk: <c>blockdev-snapshot-internal-sync</c>, <c>snapshot_blkdev_internal</c>.</summary>
     public async Task MakeSnapshot(BlockdevSnapshotInternal arguments)
     {
-        string disk = await Find(arguments.Device, arguments.Device).ConfigureAwait(false);
+        string disk = await Find(arguments.Device, arguments.Device, mustBeRoot: true).ConfigureAwait(false);
         await vm.Ask<BlockCommandDone>(new MakeBlockSnapshot(disk, arguments.Name)).ConfigureAwait(false);
     }
 
@@ -88,19 +88,25 @@ public sealed class BlockCommands(MonitorVm vm)
     /// </summary>
     public async Task<SnapshotInfo> DeleteSnapshot(BlockdevSnapshotDeleteInternalArguments arguments)
     {
-        string disk = await Find(arguments.Device, arguments.Device).ConfigureAwait(false);
+        string disk = await Find(arguments.Device, arguments.Device, mustBeRoot: true).ConfigureAwait(false);
         BlockSnapshotDeleted deleted = await vm.Ask<BlockSnapshotDeleted>(new DeleteBlockSnapshot(disk, arguments.Id, arguments.Name))
             .ConfigureAwait(false);
         return BlockReport.SnapshotOf(deleted.Id, deleted.Name, deleted.Fields);
     }
 
-    // The disk of a device, by its name or by that of its uppermost node.
-    private async Task<string> Find(string? device, string? node)
+    // The disk of a device, by its name or by that of its uppermost node. Other nodes are told of where they are nothing to work on.
+    private async Task<string> Find(string? device, string? node, bool mustBeRoot = false)
     {
         BlockDevices disks = await Disks().ConfigureAwait(false);
         string? disk = device ?? node;
-        return !string.IsNullOrEmpty(disk) && disks.Names.Concat(disks.NodeNames).Contains(disk) ? disk
-            : throw new QapiException($"Cannot find device='{device}' nor node-name='{node}'");
+        if (string.IsNullOrEmpty(disk) || !disks.Names.Concat(disks.NodeNames).Contains(disk))
+        {
+            bool isBelow = mustBeRoot && !string.IsNullOrEmpty(disk)
+                && (await vm.Ask<BlockNodes>(new GetBlockNodes()).ConfigureAwait(false)).Names.Contains(disk);
+            throw new QapiException(isBelow ? "Need a root block node" : $"Cannot find device='{device}' nor node-name='{node}'");
+        }
+
+        return disk;
     }
 
     // The disks that devices have, and the images that none has.
