@@ -41,7 +41,8 @@ public sealed class FleetSerializerTests : TestKit
 
     private static object Sample(Type type) =>
         type == typeof(string) ? "text" : type == typeof(int) ? 7 : type == typeof(long) ? 1L << 40 : type == typeof(bool) ? true
-        : type == typeof(double) ? 0.5 : type == typeof(decimal) ? 1.25m : type == typeof(DateOnly) ? new DateOnly(2026, 11, 29)
+        : type == typeof(byte) ? (byte)9 : type == typeof(double) ? 0.5 : type == typeof(decimal) ? 1.25m
+        : type == typeof(DateOnly) ? new DateOnly(2026, 11, 29)
         : type == typeof(DateTimeOffset) ? new DateTimeOffset(2026, 11, 29, 12, 0, 0, TimeSpan.Zero)
         : Nullable.GetUnderlyingType(type) is { } value ? Sample(value)
         : type.IsEnum ? Enum.GetValues(type).GetValue(1)!

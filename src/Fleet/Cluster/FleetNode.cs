@@ -145,7 +145,8 @@ public sealed class FleetNode : IAsyncDisposable
     /// <summary>The nodes that are members, and what they say of themselves; without those that do not answer.</summary>
     public async Task<IReadOnlyList<NodeStatus>> NodesAsync(CancellationToken stop)
     {
-        NodeStatus?[] all = await Task.WhenAll(_nodes.All.Select(node => AskAsync(node.Value, new GetNodeStatus(), stop)))
+        NodeStatus?[] all = await Task.WhenAll(
+            _nodes.All.Select(node => AskAsync<NodeStatus>(node.Value, new GetNodeStatus(), s_nodePatience, stop)))
             .ConfigureAwait(false);
         return [.. all.OfType<NodeStatus>()];
     }
@@ -154,13 +155,19 @@ public sealed class FleetNode : IAsyncDisposable
     /// <returns>Null if there is no such node now.</returns>
     public async Task<NodeStatus?> SetTakesVmsAsync(string node, bool takes, CancellationToken stop) =>
         _nodes.Find(node) is IActorRef supervisor
-            ? await AskAsync(supervisor, new SetNodeTakesVms(takes), stop).ConfigureAwait(false) : null;
+            ? await AskAsync<NodeStatus>(supervisor, new SetNodeTakesVms(takes), s_nodePatience, stop).ConfigureAwait(false) : null;
 
-    private static async Task<NodeStatus?> AskAsync(IActorRef node, IFleetMessage question, CancellationToken stop)
+    /// <summary>The answer of what has a VM at a node; null if there is no such node now, or it does not answer in time.</summary>
+    public async Task<T?> AskAsync<T>(string node, IVmQuery query, CancellationToken stop)
+        where T : class, IFleetMessage => _nodes.Find(node) is IActorRef supervisor
+            ? await AskAsync<T>(supervisor, query, s_patience, stop).ConfigureAwait(false) : null;
+
+    private static async Task<T?> AskAsync<T>(IActorRef node, IFleetMessage question, TimeSpan patience, CancellationToken stop)
+        where T : class, IFleetMessage
     {
         try
         {
-            return await node.Ask<NodeStatus>(question, s_nodePatience, stop).ConfigureAwait(false);
+            return await node.Ask<T>(question, patience, stop).ConfigureAwait(false);
         }
         catch (AskTimeoutException)
         {

@@ -43,9 +43,9 @@ public sealed class NodeSupervisor : MessageActor
             {
                 agent.Forward(query);
             }
-            else if (query is GetVmTimes)
+            else if (AnswerWithout(query) is { } answer)
             {
-                Sender.Tell(new VmTimes(query.Vm, [], [], []));
+                Sender.Tell(answer);
             }
         });
         Receive<GetVmReport>(Tell);
@@ -107,6 +107,16 @@ public sealed class NodeSupervisor : MessageActor
             }
         }
     }
+
+    // The answer of a node that does not have the VM.
+    private static IFleetMessage? AnswerWithout(IVmQuery query) => query switch
+    {
+        GetVmTimes => new VmTimes(query.Vm, [], [], []),
+        GetVmView => VmSight.Empty(query.Vm),
+        ReadConsole => new ConsoleOutput(query.Vm, "", 0, []),
+        WriteConsole => new ConsoleWritten(query.Vm, "the VM does not run"),
+        _ => null,
+    };
 
     private NodeStatus Status() => new(
         _settings.Name, _settings.MemoryBytes, Environment.ProcessorCount, [.. _settings.Labels], !_settings.IsDrained,

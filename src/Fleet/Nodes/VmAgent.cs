@@ -28,6 +28,8 @@ internal sealed class VmAgent : MessageActor, IWithTimers
     private readonly Lane _cpus = new();
     private readonly Dictionary<string, List<IActorRef>> _askers = new(StringComparer.Ordinal);
     private readonly EndedMeters _meters;
+    private readonly VmSight _sight;
+    private readonly IActorRef _console;
 
     // Requests that were under way when the node ended, and that are not carried out before they are asked for again.
     private readonly HashSet<string> _dormant = new(StringComparer.Ordinal);
@@ -63,6 +65,8 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         IActorRef self = Self;
         _folder = folder;
         _meters = new EndedMeters(folder);
+        _sight = new VmSight(folder.Vm);
+        _console = Context.ActorOf(ActorProps.Of(() => new ConsoleActor(folder)), "console");
         _lease = settings.Lease;
         _operations = new LifecycleOperations(settings, folder, happened => self.Tell(new Happened(happened)));
         Receive<IVmRequest>(Take);
@@ -73,6 +77,11 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         Receive<ProcessEnded>(EndProcess);
         Receive<Happened>(Hear);
         Receive<GetVmTimes>(_ => TellTimes());
+        Receive<GetVmView>(get => _sight.Look(_vm, get, Sender, Self));
+        Receive<VmSight.Looked>(_sight.Answer);
+        Receive<ReadConsole>(_console.Forward);
+        Receive<WriteConsole>(_ => _vm != null, _console.Forward);
+        Receive<WriteConsole>(_ => Sender.Tell(new ConsoleWritten(_folder.Vm, "the VM does not run")));
         Receive<ForgetMeter>(forget => _meters.Forget(forget.Meter));
         Receive<Seen>(seen => seen.Vm == _vm, See);
         Receive<Seen>(_ => { });
@@ -429,6 +438,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
 
     private void Hear(Happened happened)
     {
+        _sight.Add(happened.Message);
         switch (happened.Message)
         {
             case VmStatus status:

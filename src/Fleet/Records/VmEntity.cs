@@ -1,7 +1,6 @@
 using Akka.Actor;
 using Akka.Cluster.Sharding;
 using Akka.Persistence;
-using Vmm.Actors.Hosting;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Scaling;
 
@@ -40,9 +39,6 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
 
     // Starts by the policy since the VM was asked for, or last ran for long enough.
     private int _failures;
-
-    // There is one while there is a VM.
-    private IActorRef? _scaler;
 
     // The step that waits until all that the VM has used is counted.
     private (string Operation, OperationStep Step)? _last;
@@ -130,6 +126,12 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
                 break;
             case GetVm:
                 Sender.Tell(_state.Exists ? Describe() : NotFound());
+                break;
+            case GetVmHistory:
+                Sender.Tell(_state.Exists ? History() : NotFound());
+                break;
+            case VmScaled decided:
+                Note(decided);
                 break;
             case GetOperation get:
                 Sender.Tell(_state.Find(get.Id)
@@ -246,6 +248,7 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
         {
             _state.Apply(_vm, created);
             _seen = null;
+            _decisions.Clear();
             TellScaler();
             Sender.Tell(_state.Find(created.Id)!);
         });
@@ -479,62 +482,6 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
 
         Context.System.EventStream.Publish(_state.Find(operation.Id)!);
         Compare();
-    }
-
-    private void TellScaler()
-    {
-        if (_scaler == null)
-        {
-            (string vm, INodes nodes, ICanTell accounts) = (_vm, _nodes, _accounts);
-            _scaler = Context.Watch(Context.ActorOf(ActorProps.Of(() => new VmScaler(vm, nodes, accounts))));
-            if (_last != null)
-            {
-                _scaler.Tell(new VmScaler.Drain());
-            }
-        }
-
-        _scaler.Tell(new VmScaler.Follow(_state.Owner, _state.Node, _state.Spec.Scaling));
-    }
-
-    private void Set(SetScaling set)
-    {
-        if (!_state.Exists)
-        {
-            Sender.Tell(NotFound());
-        }
-        else if (set.Scaling?.FindProblem(_state.Spec.MaxCpus) is { } problem)
-        {
-            Sender.Tell(new VmRejected(_vm, VmRejectionCode.Invalid, problem));
-        }
-        else
-        {
-            Persist(new ScalingSet(set.Scaling, Now), happened =>
-            {
-                _state.Apply(_vm, happened);
-                TellScaler();
-                Sender.Tell(Describe());
-            });
-        }
-    }
-
-    // Each CPU of a decision is an operation of its own. One that comes when another request of the VM is under way is for nothing: the
-    // policy decides again.
-    private void Scale(ScalingDecision decision)
-    {
-        VmAction action = decision.Action == ScalingAction.Plug ? VmAction.Plug : VmAction.Unplug;
-        if (!_state.Exists || _state.Open.Any(o => o.Action != VmAction.Migrate && o.Action != VmAction.Save))
-        {
-            foreach (int cpu in decision.Cpus)
-            {
-                _scaler?.Tell(new VmScaler.CpuEnded(cpu, ScalingOutcome.Cancelled));
-            }
-
-            return;
-        }
-
-        PersistAll(
-            decision.Cpus.Select((cpu, i) => new OperationBegun(VmState.OwnId(LastSequenceNr + 1 + i), action, cpu, "", Now)).ToArray(),
-            begun => Begin(begun));
     }
 
     private void See(VmSeen seen)

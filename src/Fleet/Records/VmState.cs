@@ -38,6 +38,9 @@ internal sealed class VmState
     /// <summary>The operations that have not ended, in their order.</summary>
     public IEnumerable<VmOperation> Open => _order.Select(id => _operations[id]).Where(o => !o.IsDone);
 
+    /// <summary>The last operations, the newest last.</summary>
+    public IEnumerable<VmOperation> Last(int count) => _order.TakeLast(count).Select(id => _operations[id]);
+
     /// <summary>An operation; null if it is not known.</summary>
     public VmOperation? Find(string id) => _operations.GetValueOrDefault(id);
 

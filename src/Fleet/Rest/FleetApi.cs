@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Text.Json;
 using System.Threading.Channels;
 using Microsoft.AspNetCore.Http;
 using Vmm.Fleet.Cluster;
@@ -13,11 +12,13 @@ internal sealed class FleetApi(FleetNode node)
     /// <summary>The item of a request's context that has the name of whoever asks.</summary>
     public const string Asker = "asker";
 
+    /// <summary>The item that has the role of whoever asks.</summary>
+    public const string AskerRole = "role";
+
     private const string Vms = "/v1/vms";
     private const string Nodes = "/v1/nodes";
     private const string Vm = Vms + "/{vm}";
     private const string TextMedia = "text/plain";
-    private const string EventMedia = "text/event-stream";
     private const string Live = "/health/live";
     private const string Ready = "/health/ready";
     private const string IdempotencyKey = "Idempotency-Key";
@@ -27,8 +28,6 @@ internal sealed class FleetApi(FleetNode node)
     // The events that wait for a client to read them.
     private const int MostEvents = 1000;
 
-    // How often a connection without events is shown to live.
-    private static readonly TimeSpan s_alive = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
 
     private static readonly RestParameter s_key =
@@ -83,7 +82,7 @@ internal sealed class FleetApi(FleetNode node)
         },
         new("GET", "/v1/events", RestRole.Viewer, "Server-sent events: vm, operation, scaling", TellEventsAsync)
         {
-            Media = [EventMedia],
+            Media = [EventStream.Media],
         },
         new("GET", "/v1/node", RestRole.Viewer, "What the node that is asked sees of its VMs", async context =>
             await context.WriteAsync(await node.ReportAsync(context.RequestAborted).ConfigureAwait(false), RestJson.Default.NodeReport)
@@ -227,10 +226,9 @@ internal sealed class FleetApi(FleetNode node)
             : context.RejectAsync(answer)).ConfigureAwait(false);
     }
 
-    // Server-sent events (HTML, "Server-sent events"): what the node sees of its VMs, first as it is and then each change.
+    // What the node sees of its VMs, first as it is and then each change.
     private async Task TellEventsAsync(HttpContext context)
     {
-        CancellationToken gone = context.RequestAborted;
         var happened = Channel.CreateBounded<IFleetMessage>(MostEvents);
         using IDisposable subscription = node.Subscribe(message =>
         {
@@ -240,42 +238,31 @@ internal sealed class FleetApi(FleetNode node)
                 happened.Writer.TryComplete();
             }
         });
-        NodeReport now = await node.ReportAsync(gone).ConfigureAwait(false);
-        context.Response.ContentType = EventMedia;
-        context.Response.Headers.CacheControl = "no-store";
-        foreach (VmReport report in now.Vms)
+        NodeReport now = await node.ReportAsync(context.RequestAborted).ConfigureAwait(false);
+        using var events = new EventStream(context);
+        Task alive = events.ShowAliveAsync();
+        try
         {
-            await TellEventAsync(context, report).ConfigureAwait(false);
+            foreach (VmReport report in now.Vms)
+            {
+                await events.SendAsync("vm", report).ConfigureAwait(false);
+            }
+
+            await foreach (IFleetMessage message in happened.Reader.ReadAllAsync(events.Gone).ConfigureAwait(false))
+            {
+                await events.SendAsync(message is VmScaled ? "scaling" : message is VmOperation ? "operation" : "vm", message)
+                    .ConfigureAwait(false);
+            }
         }
-
-        await context.Response.Body.FlushAsync(gone).ConfigureAwait(false);
-        while (true)
+        catch (OperationCanceledException) when (events.Gone.IsCancellationRequested)
         {
-            Task<bool> next = happened.Reader.WaitToReadAsync(gone).AsTask();
-            while (await Task.WhenAny(next, Task.Delay(s_alive, gone)).ConfigureAwait(false) != next)
-            {
-                // A comment, by which both sides find a lost connection.
-                gone.ThrowIfCancellationRequested();
-                await context.Response.WriteAsync(":\n\n", gone).ConfigureAwait(false);
-            }
-
-            if (!await next.ConfigureAwait(false))
-            {
-                return;
-            }
-
-            while (happened.Reader.TryRead(out IFleetMessage? report))
-            {
-                await TellEventAsync(context, report).ConfigureAwait(false);
-            }
-
-            await context.Response.Body.FlushAsync(gone).ConfigureAwait(false);
+            // Nobody listens, or the node ends.
+        }
+        finally
+        {
+            await events.EndAsync(alive).ConfigureAwait(false);
         }
     }
-
-    private static Task TellEventAsync(HttpContext context, IFleetMessage happened) => context.Response.WriteAsync(
-        $"event: {(happened is VmScaled ? "scaling" : happened is VmOperation ? "operation" : "vm")}\n"
-        + $"data: {JsonSerializer.Serialize(happened, happened.GetType(), RestJson.Default)}\n\n", context.RequestAborted);
 
     private static string IdOf(HttpContext context) =>
         context.Request.Headers[IdempotencyKey].ToString() is { Length: > 0 } id ? id : Guid.NewGuid().ToString("N");

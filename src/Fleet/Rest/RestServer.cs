@@ -60,10 +60,11 @@ public sealed class RestServer : IAsyncDisposable
         RestEndpoint[] endpoints =
         [
             .. new FleetApi(node).Endpoints,
+            .. new WatchApi(node).Endpoints,
             .. new AccountApi(node, config.Tariff).Endpoints,
             s_metrics,
         ];
-        Array.ForEach([.. endpoints, .. ReferenceApi.Of(endpoints)], endpoint => endpoint.Map(app));
+        Array.ForEach([.. endpoints, .. ReferenceApi.Of(endpoints), .. PageFiles.Endpoints], endpoint => endpoint.Map(app));
         app.MapPrometheusScrapingEndpoint(s_metrics.Path).WithMetadata(s_metrics);
         try
         {
@@ -131,6 +132,7 @@ public sealed class RestServer : IAsyncDisposable
         }
 
         context.Items[FleetApi.Asker] = known.Name;
+        context.Items[FleetApi.AskerRole] = known.Role;
         if (known.Role < endpoint?.Role)
         {
             await context.RejectAsync(

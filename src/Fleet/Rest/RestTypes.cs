@@ -27,6 +27,17 @@ public sealed record NodeChange(bool TakesVms);
 public sealed class NameOf<T>() : JsonStringEnumConverter<T>(namingPolicy: null, allowIntegerValues: false)
     where T : struct, Enum;
 
+/// <summary>Whose token a request has.</summary>
+public sealed record Asker(string Name, RestRole Role);
+
+/// <summary>What is typed at the serial line of a VM.</summary>
+/// <param name="Text">It is sent as UTF-8.</param>
+public sealed record ConsoleInput(string Text);
+
+/// <summary>What the guest has written to its serial line.</summary>
+/// <param name="Bytes">In base64.</param>
+public sealed record ConsoleBytes(byte[] Bytes);
+
 /// <summary>The JSON form of what REST takes and gives.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true,
@@ -46,6 +57,10 @@ public sealed class NameOf<T>() : JsonStringEnumConverter<T>(namingPolicy: null,
 [JsonSerializable(typeof(ScalingSpec))]
 [JsonSerializable(typeof(AccountState))]
 [JsonSerializable(typeof(OwnerQuota))]
+[JsonSerializable(typeof(Asker))]
+[JsonSerializable(typeof(ConsoleInput))]
+[JsonSerializable(typeof(ConsoleBytes))]
+[JsonSerializable(typeof(VmView))]
 [JsonSerializable(typeof(ProblemDetails))]
 [JsonSerializable(typeof(string))]
 public sealed partial class RestJson : JsonSerializerContext;

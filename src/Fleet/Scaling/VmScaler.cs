@@ -144,9 +144,11 @@ internal sealed class VmScaler : MessageActor, IWithTimers
         if (acts || (isLacking && decision.Reason != _published))
         {
             _published = decision.Reason;
-            Context.System.EventStream.Publish(new VmScaled(
+            var told = new VmScaled(
                 _vm, DateTimeOffset.UtcNow.ToUnixTimeMilliseconds(), decision.Action, decision.Reason, [.. decision.Cpus], decision.Load,
-                decision.Enabled, decision.InWords()));
+                decision.Enabled, decision.InWords());
+            Context.Parent.Tell(told);
+            Context.System.EventStream.Publish(told);
         }
     }
 

@@ -62,4 +62,12 @@ namespace Vmm.Fleet.Serialization;
 [JsonSerializable(typeof(SetScaling))]
 [JsonSerializable(typeof(ScalingSet))]
 [JsonSerializable(typeof(VmScaled))]
+[JsonSerializable(typeof(GetVmView))]
+[JsonSerializable(typeof(VmView))]
+[JsonSerializable(typeof(ReadConsole))]
+[JsonSerializable(typeof(ConsoleOutput))]
+[JsonSerializable(typeof(WriteConsole))]
+[JsonSerializable(typeof(ConsoleWritten))]
+[JsonSerializable(typeof(GetVmHistory))]
+[JsonSerializable(typeof(VmHistory))]
 internal sealed partial class FleetJson : JsonSerializerContext;

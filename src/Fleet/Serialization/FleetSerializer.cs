@@ -35,6 +35,9 @@ public sealed class FleetSerializer(ExtendedActorSystem system) : SerializerWith
         ("count", typeof(CountMeter)), ("counted", typeof(MeterCounted)), ("cpus?", typeof(AskCpus)), ("cpus", typeof(CpusAnswered)),
         ("quota", typeof(ChangeQuota)), ("account?", typeof(GetAccount)), ("account", typeof(AccountState)),
         ("usage?", typeof(GetUsage)), ("usage", typeof(AccountUsage)),
+        ("view?", typeof(GetVmView)), ("view", typeof(VmView)), ("history?", typeof(GetVmHistory)), ("history", typeof(VmHistory)),
+        ("read", typeof(ReadConsole)), ("output", typeof(ConsoleOutput)), ("write", typeof(WriteConsole)),
+        ("written", typeof(ConsoleWritten)),
         ("l-read", typeof(MeterRead)), ("l-cpus", typeof(CpusGranted)), ("l-quota", typeof(QuotaSet)), ("l-all", typeof(AccountSnapshot)),
     ]);
 

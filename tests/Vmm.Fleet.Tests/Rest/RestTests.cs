@@ -65,6 +65,7 @@ public sealed class RestTests : RestTestKit
 
     [Theory]
     [InlineData("viewer", "POST", Vms + "/a/operations")]
+    [InlineData("viewer", "POST", Vms + "/a/console")]
     [InlineData("viewer", "DELETE", Vms + "/a")]
     [InlineData("viewer", "POST", Vms)]
     [InlineData("operator", "POST", Vms)]

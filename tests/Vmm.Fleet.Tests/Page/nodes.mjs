@@ -1,0 +1,31 @@
+// A VM that goes from one node to another, seen from the first.
+
+import { has, isAccessible, picture, run, server, signIn, until } from './browser.mjs';
+
+await run(async open => {
+  const page = await open({ colorScheme: 'light' });
+  await page.goto(server);
+  await signIn(page, process.env.PAGE_ADMIN);
+  await has(page, 'main', 'node2');
+  await page.getByRole('link', { name: 'vm1' }).click();
+  await has(page, '#facts', 'at node1');
+  await until(page, () => document.querySelector('#cpu-0.enabled.on') !== null);
+  await until(page, () => document.querySelector('.xterm-rows')?.textContent.includes('...'));
+  await page.getByRole('button', { name: 'Migrate' }).click();
+  await page.getByLabel('To the node').selectOption('node2');
+  await page.keyboard.press('Enter');
+  await page.getByRole('dialog').getByRole('button', { name: 'Migrate' }).click();
+  await has(page, '#timeline', 'Migrate node2: done, downtime');
+  await has(page, '#migration', 'downtime');
+  await until(page, () => document.querySelectorAll('section table tbody tr').length > 0);
+  await has(page, '#facts', 'at node2');
+  await has(page, '#state', 'Running');
+
+  // The console and the CPUs are those of the other node now.
+  const before = await page.evaluate(() => document.querySelector('#load').textContent);
+  await until(page, said => document.querySelector('#load').textContent !== said, before);
+  const rows = await page.evaluate(() => document.querySelector('.xterm-rows').textContent.length);
+  await until(page, length => document.querySelector('.xterm-rows').textContent.length !== length, rows);
+  await isAccessible(page, 'VM that has moved');
+  await picture(page, 'page-migration');
+});
