@@ -56,7 +56,16 @@ static async Task<int> Run(string[] args)
     ParseResult parsed = Commands().Parse(args);
     if (parsed.Errors.Count == 0)
     {
-        return await parsed.InvokeAsync(new InvocationConfiguration { EnableDefaultExceptionHandler = false }).ConfigureAwait(false);
+        var configuration = new InvocationConfiguration { EnableDefaultExceptionHandler = false };
+
+        // System.CommandLine ends the program so long after SIGINT or SIGTERM. A node ends by itself, when its part in the cluster is over.
+        configuration.ProcessTerminationTimeout = parsed.CommandResult.Command.Name switch
+        {
+            DemoCommand.Name => DemoCommand.EndsWithin,
+            NodeCommand.Name => null,
+            _ => configuration.ProcessTerminationTimeout,
+        };
+        return await parsed.InvokeAsync(configuration).ConfigureAwait(false);
     }
 
     // The message is one line, without the page of help, in which it would be overlooked. The word that is wrong says more than the word

@@ -48,6 +48,9 @@ public sealed record NodeConfig(
         }
     }
 
+    /// <summary>Writes the file.</summary>
+    internal void Save(string path) => File.WriteAllText(path, JsonSerializer.Serialize(this, NodeJson.Default.NodeConfig));
+
     private static Uri ParseAddress(string text)
     {
         if (!Uri.TryCreate(text, UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https")

@@ -1,4 +1,6 @@
 using System.Globalization;
+using Vmm.Actors.Journals;
+using Vmm.Actors.Migration;
 using Vmm.Actors.Protocol;
 using Vmm.Fleet.Messages;
 
@@ -24,7 +26,7 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
     /// <summary>Starts a process, unless there is one.</summary>
     public async Task<(OperationResult Result, VmInstance? Vm)> StartAsync(VmInstance? vm, VmSpec spec, CancellationToken stop) =>
         vm != null ? (OperationResult.Done("it runs already"), vm)
-            : (OperationResult.Done(), await LaunchAsync(spec, [], stop).ConfigureAwait(false));
+            : (OperationResult.Done(), await LaunchOwnAsync(spec, [], stop).ConfigureAwait(false));
 
     /// <summary>Starts a process that goes on from a snapshot, or makes the one there is what was saved.</summary>
     public async Task<(OperationResult Result, VmInstance? Vm)> RestoreAsync(
@@ -32,7 +34,7 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
     {
         if (vm == null)
         {
-            return (OperationResult.Done(), await LaunchAsync(spec, ["-loadvm", tag], stop).ConfigureAwait(false));
+            return (OperationResult.Done(), await LaunchOwnAsync(spec, ["-loadvm", tag], stop).ConfigureAwait(false));
         }
 
         IProtocolMessage answer = await vm.AskAsync(new LoadSnapshot(tag), stop).ConfigureAwait(false);
@@ -198,6 +200,29 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
         process.Kill();
         await process.Ended.ConfigureAwait(false);
         return "the process was killed";
+    }
+
+    // A VM that was here, moved away, and is this node's again: whoever asks for its start knows that it runs nowhere. If it was not known
+    // when the process here ended whether the guest had left, a person decides.
+    private Task<VmInstance> LaunchOwnAsync(VmSpec spec, IReadOnlyList<string> more, CancellationToken stop)
+    {
+        try
+        {
+            if (File.Exists(folder.Migrations))
+            {
+                using MigrationJournalFile journal = MigrationJournalFile.Open(folder.Migrations);
+                if (journal.Last is MigrationGone or MigrationArrived)
+                {
+                    journal.Append(new MigrationOwned(DateTimeOffset.UtcNow.ToUnixTimeMilliseconds()));
+                }
+            }
+        }
+        catch (JournalException e)
+        {
+            throw new IOException(e.Message, e);
+        }
+
+        return LaunchAsync(spec, more, stop);
     }
 
     private Task<VmInstance> LaunchAsync(VmSpec spec, IReadOnlyList<string> more, CancellationToken stop) =>

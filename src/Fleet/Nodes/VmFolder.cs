@@ -32,6 +32,9 @@ internal sealed record VmFolder(string Vm, string Root)
     /// <summary>The times of the vCPUs of the VM's process (<see cref="Vmm.Actors.Vcpu.VcpuMeter"/>).</summary>
     public string Times => Path.Combine(State, "times");
 
+    /// <summary>Who has the guest (<see cref="Vmm.Actors.Migration.MigrationJournalFile"/>).</summary>
+    public string Migrations => Path.Combine(State, "migration.db");
+
     /// <summary>The times of processes that have ended (<see cref="EndedMeters"/>).</summary>
     public string Meters => Path.Combine(Root, "meters");
 

@@ -23,4 +23,7 @@ public static class ExitCode
 
     /// <summary><c>vmm remote</c>: a reset, or another request, came first.</summary>
     public const int Cancelled = 6;
+
+    /// <summary><c>vmm demo</c> was ended by Ctrl-C, as a shell tells of it.</summary>
+    public const int Interrupted = 130;
 }

@@ -1,3 +1,5 @@
+using System.Diagnostics;
+using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json;
@@ -16,6 +18,10 @@ internal sealed class FleetException(string message) : Exception(message);
 /// <summary>REST of a node, from the side of <c>vmm fleet</c>.</summary>
 internal sealed class FleetConnection : IDisposable
 {
+    // How long a record may not answer, because it is on its way from a node to another.
+    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(500);
+
     private readonly HttpClient _client;
 
     /// <param name="server">Where a node serves.</param>
@@ -105,18 +111,36 @@ internal sealed class FleetConnection : IDisposable
     private async Task<T> SendAsync<T>(
         HttpMethod method, string path, HttpContent? body, string media, Func<HttpContent, Task<T>> read)
     {
+        string id = Guid.NewGuid().ToString("N");
         try
         {
-            using var request = new HttpRequestMessage(method, path) { Content = body };
-            request.Headers.Accept.ParseAdd(media);
-            using HttpResponseMessage response = await _client.SendAsync(request).ConfigureAwait(false);
-            if (response.IsSuccessStatusCode)
+            if (body != null)
             {
-                return await read(response.Content).ConfigureAwait(false);
+                await body.LoadIntoBufferAsync().ConfigureAwait(false);
             }
 
-            ProblemDetails? problem = await response.Content.ReadFromJsonAsync(RestJson.Default.ProblemDetails).ConfigureAwait(false);
-            throw new FleetException(problem?.Detail ?? $"the node answered {(int)response.StatusCode}");
+            for (var clock = Stopwatch.StartNew(); ;)
+            {
+                using var request = new HttpRequestMessage(method, path) { Content = body };
+                request.Headers.Accept.ParseAdd(media);
+                request.Headers.Add("Idempotency-Key", id);
+                HttpResponseMessage response = await _client.SendAsync(request).ConfigureAwait(false);
+                request.Content = null;
+                if (response.IsSuccessStatusCode)
+                {
+                    return await read(response.Content).ConfigureAwait(false);
+                }
+
+                // The same request with the same id is carried out once.
+                if (response.StatusCode == HttpStatusCode.ServiceUnavailable && clock.Elapsed < s_patience)
+                {
+                    await Task.Delay(s_pause).ConfigureAwait(false);
+                    continue;
+                }
+
+                ProblemDetails? problem = await response.Content.ReadFromJsonAsync(RestJson.Default.ProblemDetails).ConfigureAwait(false);
+                throw new FleetException(problem?.Detail ?? $"the node answered {(int)response.StatusCode}");
+            }
         }
         catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
         {

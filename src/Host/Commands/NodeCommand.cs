@@ -13,6 +13,8 @@ namespace Vmm.Host.Commands;
 /// <summary><c>vmm node --config FILE</c>: the daemon of a machine, which has its VMs and serves REST.</summary>
 public static class NodeCommand
 {
+    public const string Name = "node";
+
     public static Command Create()
     {
         var config = new Option<string>("--config") { Description = "the node's file (docs/fleet.md)", Required = true };
@@ -20,7 +22,7 @@ public static class NodeCommand
         {
             Description = "LEVEL[,FILE]: log to stderr, or to a file", DefaultValueFactory = _ => "information",
         };
-        var command = new Command("node", "Have the VMs of this machine, and serve REST") { config, log };
+        var command = new Command(Name, "Have the VMs of this machine, and serve REST") { config, log };
         command.Add(FleetNodesCommand.CreateDrain());
         command.Add(FleetNodesCommand.CreateUndrain());
         command.SetAction(parsed => RunAsync(parsed.GetValue(config)!, parsed.GetValue(log)!));

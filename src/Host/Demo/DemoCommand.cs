@@ -12,6 +12,11 @@ namespace Vmm.Host.Demo;
 /// <summary><c>vmm demo</c>: plugs and unplugs a vCPU of a Debian guest, prints a timeline, and judges by what the guest printed.</summary>
 public static class DemoCommand
 {
+    public const string Name = "demo";
+
+    /// <summary>How long a demonstration that is interrupted may take to end what it has started.</summary>
+    public static readonly TimeSpan EndsWithin = TimeSpan.FromMinutes(1);
+
     public static Command Create()
     {
         var rounds = new Option<int>("--rounds")
@@ -44,9 +49,13 @@ public static class DemoCommand
                 + "first, which takes some minutes)",
         };
         var plot = new Option<string?>("--plot") { Description = "with --migrate: draw dirty pages and throughput there, as SVG" };
-        var command = new Command("demo", "Boot Debian's kernel, plug a vCPU into it and take it out again")
+        var fleet = new Option<bool>("--fleet")
         {
-            rounds, kernel, initrd, migrate, plot, distro,
+            Description = "run a fleet of three nodes and twelve VMs on this machine: CPUs follow a load, a node is drained, one is killed",
+        };
+        var command = new Command(Name, "Boot Debian's kernel, plug a vCPU into it and take it out again")
+        {
+            rounds, kernel, initrd, migrate, plot, distro, fleet,
         };
         command.Validators.Add(result =>
         {
@@ -57,12 +66,18 @@ public static class DemoCommand
 
             bool others = result.GetValue(migrate) || result.GetValue(kernel) != null || result.GetValue(initrd) != null
                 || result.GetValue(rounds) > 0;
-            if (result.GetValue(distro) && others)
+            foreach ((Option<bool> alone, Option<bool> other) in ((Option<bool>, Option<bool>)[])[(distro, fleet), (fleet, distro)])
             {
-                result.AddError("--distro goes with no other option");
+                if (result.GetValue(alone) && (others || result.GetValue(other)))
+                {
+                    result.AddError($"{alone.Name} goes with no other option");
+                    break;
+                }
             }
         });
-        command.SetAction((parsed, cancellation) => parsed.GetValue(distro) ? RunAsync(DistroAsync, cancellation) : RunAsync(
+        command.SetAction((parsed, cancellation) => parsed.GetValue(distro) ? RunAsync(DistroAsync, cancellation)
+            : parsed.GetValue(fleet) ? RunAsync(FleetAsync, cancellation)
+            : RunAsync(
             (progress, _) => HotplugAsync((config, line) => parsed.GetValue(migrate)
                 ? MigrationScenario.RunAsync(line, parsed.GetValue(plot), System.Console.WriteLine)
                 : HotplugScenario.RunAsync(config, parsed.GetValue(rounds), System.Console.WriteLine),
@@ -96,6 +111,12 @@ public static class DemoCommand
         return await DistroScenario.RunAsync(disk, firmware, System.Console.WriteLine, cancellation).ConfigureAwait(false);
     }
 
+    private static async Task<IReadOnlyList<Finding>> FleetAsync(ProgressBar progress, CancellationToken cancellation)
+    {
+        GuestFiles files = await GuestAssets.EnsureAsync(new GuestKernel(), progress, cancellation).ConfigureAwait(false);
+        return await FleetScenario.RunAsync(files, System.Console.WriteLine, cancellation).ConfigureAwait(false);
+    }
+
     private static async Task<int> RunAsync(
         Func<ProgressBar, CancellationToken, Task<IReadOnlyList<Finding>>> scenario, CancellationToken cancellation)
     {
@@ -104,10 +125,14 @@ public static class DemoCommand
             var progress = new ProgressBar(System.Console.Error, !System.Console.IsErrorRedirected);
             return Judge(await scenario(progress, cancellation).ConfigureAwait(false));
         }
-        catch (Exception e) when (e is GuestAssetsException or GuestSilentException or OptionException or BlockException)
+        catch (OperationCanceledException) when (cancellation.IsCancellationRequested)
+        {
+            return ExitCode.Interrupted;
+        }
+        catch (Exception e) when (e is GuestAssetsException or GuestSilentException or OptionException or BlockException or FleetException)
         {
             await System.Console.Error.WriteLineAsync($"vmm: {e.Message}").ConfigureAwait(false);
-            return e is GuestSilentException ? ExitCode.DemoFailed : ExitCode.BadInput;
+            return e is GuestSilentException or FleetException ? ExitCode.DemoFailed : ExitCode.BadInput;
         }
     }
 
@@ -117,7 +142,7 @@ public static class DemoCommand
         foreach (Finding f in findings)
         {
             System.Console.WriteLine(f.Holds ? $"ok      {f.What}: {Quote(f.Seen)}"
-                : $"FAILED  {f.What}: expected {Quote(f.Expected)}, the guest said {Quote(f.Seen)}");
+                : $"FAILED  {f.What}: expected {Quote(f.Expected)}, seen {Quote(f.Seen)}");
         }
 
         int failed = findings.Count(f => !f.Holds);

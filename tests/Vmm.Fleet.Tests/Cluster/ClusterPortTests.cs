@@ -6,6 +6,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Vmm.Fleet.Certificates;
 using Vmm.Fleet.Cluster;
+using Vmm.Host.Guest;
 
 namespace Vmm.Fleet.Tests.Cluster;
 

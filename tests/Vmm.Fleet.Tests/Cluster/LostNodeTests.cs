@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using Vmm.Host.Guest;
 
 namespace Vmm.Fleet.Tests.Cluster;
 
@@ -83,7 +84,7 @@ public sealed class LostNodeTests : IDisposable
         await CreateAsync(stays, Writer, lost, "Restart", RunningVms.Writer);
         await CreateAsync(stays, Left, lost, "Leave");
         await CreateAsync(stays, Other, 3, "Restart");
-        using var writer = new RunningVms(_fleet, Writer, Nodes);
+        using var writer = new RunningVms(_fleet.Files, Writer, Nodes);
         AwaitWriter(writer, node => node == lost);
         int process = (int)(await stays.AwaitAsync("/v1/node", n => n["vms"]!.AsArray().Count == 1))["vms"]![0]!["process"]!;
 
@@ -118,7 +119,7 @@ public sealed class LostNodeTests : IDisposable
         NodeProcess node = _nodes[3]!;
         await CreateAsync(node, Writer, 2, "Restart", RunningVms.Writer);
         await CreateAsync(node, Other, 2, "Restart");
-        using var writer = new RunningVms(_fleet, Writer, Nodes);
+        using var writer = new RunningVms(_fleet.Files, Writer, Nodes);
         AwaitWriter(writer, at => at == 2);
         string[] client = ["--server", node.Server, "--token-file", Path.Combine(_fleet.FolderOf(3), "tokens")];
         Assert.Equal((0, "done\n", ""), await VmmProcess.RunAsync(["node", "drain", "node2", .. client]));

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Net.Sockets;
+using Vmm.Fleet.Cluster;
 
 namespace Vmm.Fleet.Tests.Cluster;
 
@@ -13,10 +14,10 @@ internal sealed class RunningVms : IDisposable
     private readonly List<(long At, int Node)> _log = [];
     private readonly Thread[] _threads;
 
-    public RunningVms(TestFleet fleet, string vm, int nodes)
+    public RunningVms(LocalFleet fleet, string vm, int nodes)
     {
         _threads = [.. Enumerable.Range(1, nodes).Select(node => new Thread(
-            () => Read(node, Path.Combine(fleet.FolderOf(node), "vms", vm, "console"))))];
+            () => Read(node, fleet.ConsoleOf(node, vm))))];
         Array.ForEach(_threads, thread => thread.Start());
     }
 
@@ -37,14 +38,26 @@ internal sealed class RunningVms : IDisposable
         }.SelectMany(BitConverter.GetBytes),
     ];
 
-    /// <summary>How often it changed from one node to another; each time those before had ended for good.</summary>
-    public int Changes()
+    /// <summary>The nodes at which it ran, one after the other. One that comes again ran while another did, unless it came back.</summary>
+    public IReadOnlyList<int> Places()
     {
+        var places = new List<int>();
         lock (_log)
         {
-            return Enumerable.Range(1, _log.Count - 1).Count(i => _log[i].Node != _log[i - 1].Node);
+            foreach ((_, int node) in _log)
+            {
+                if (places.Count == 0 || places[^1] != node)
+                {
+                    places.Add(node);
+                }
+            }
         }
+
+        return places;
     }
+
+    /// <summary>How often it changed from one node to another; each time those before had ended for good.</summary>
+    public int Changes() => Places().Count - 1;
 
     /// <summary>The node of the last character, and how long ago it was.</summary>
     public (int Node, TimeSpan Age) Last()

@@ -1,5 +1,6 @@
 using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
+using Vmm.Host.Guest;
 
 namespace Vmm.Fleet.Tests.Cluster;
 

@@ -1,63 +1,50 @@
 using System.Diagnostics;
-using System.Text.Json;
 using Akka.Configuration;
 using Vmm.Fleet.Certificates;
 using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Nodes;
+using Vmm.Host.Guest;
 
 namespace Vmm.Fleet.Tests.Cluster;
 
 /// <summary>
-/// What nodes of a fleet on this machine have in common: an authority, a database, ports, and a folder for each node. Its VMs are killed at
-/// the end.
+/// A fleet on this machine with nodes in this process or in their own, and its guests.
 /// </summary>
 internal sealed class TestFleet : IDisposable
 {
-    private readonly string _folder = Directory.CreateTempSubdirectory("vmm-").FullName;
     private readonly int[] _ports;
-    private readonly string _database;
 
     /// <param name="connection">The connection string of an empty database.</param>
     /// <param name="nodes">How many nodes there may be: node1 and so on.</param>
     public TestFleet(string connection, int nodes)
     {
-        _ports = [.. Enumerable.Range(0, nodes).Select(_ => PostgresServer.FreePort())];
-        _database = Path.Combine(_folder, "database");
-        PrivateFile.Write(_database, connection, isPublic: false);
-        Authority = FleetAuthority.Init(Path.Combine(_folder, "ca"), "test", DateTimeOffset.UtcNow.AddDays(-10));
-        for (int i = 1; i <= nodes; i++)
-        {
-            Authority.Issue(
-                new FleetIdentity(NodeName(i), CertificateKind.Node, null), ["127.0.0.1"], DateTimeOffset.UtcNow, TimeSpan.FromDays(30));
-        }
-
-        string image = Path.Combine(_folder, "image");
+        _ports = [.. Enumerable.Range(0, nodes).Select(_ => HostTools.FreePort())];
+        Files = new LocalFleet(connection, _ports);
+        Directory.CreateDirectory(FolderOf(1));
+        string image = Path.Combine(FolderOf(1), "image");
         File.WriteAllBytes(image, [.. BitConverter.GetBytes(0xD503207Fu), .. BitConverter.GetBytes(0x17FFFFFFu)]);
         Idle = new VmSpec(1, 4, 64 << 20, "max", image, "", "", "", []);
     }
 
-    public FleetAuthority Authority { get; }
+    /// <summary>What its nodes have in common.</summary>
+    public LocalFleet Files { get; }
+
+    public FleetAuthority Authority => Files.Authority;
 
     /// <summary>A guest without an operating system that waits for interrupts.</summary>
     public VmSpec Idle { get; }
 
-    public static string NodeName(int number) => $"node{number}";
+    public static string NodeName(int number) => LocalFleet.NodeName(number);
 
-    public string FolderOf(int node) => Path.Combine(_folder, NodeName(node));
+    public string FolderOf(int node) => Files.FolderOf(node);
 
     public int PortOf(int node) => _ports[node - 1];
 
     public NodeSettings Settings(int node) =>
         new(FolderOf(node), ["dotnet", VmmProcess.Program]) { StartLimit = Patience.Limit, QuitLimit = Patience.Limit };
 
-    public ClusterConfig Config(int node)
-    {
-        (string certificate, string key) = Authority.FilesOf(NodeName(node));
-        return new ClusterConfig(
-            $"127.0.0.1:{PortOf(node)}", [.. _ports.Take(2).Select(port => $"127.0.0.1:{port}")],
-            Path.Combine(_folder, "ca", FleetAuthority.CertificateFile), certificate, key, _database);
-    }
+    public ClusterConfig Config(int node) => Files.ConfigOf(node);
 
     /// <summary>Starts a node in this process.</summary>
     public FleetNode Start(int node, params string[] labels) => FleetNode.Start(
@@ -78,14 +65,7 @@ internal sealed class TestFleet : IDisposable
     }
 
     /// <summary>Writes the file of a node that is a process of its own.</summary>
-    public string WriteConfig(int node)
-    {
-        string path = Path.Combine(_folder, $"{NodeName(node)}.json");
-        File.WriteAllText(path, JsonSerializer.Serialize(
-            new NodeConfig(NodeName(node), FolderOf(node), Listen: ["http://127.0.0.1:0"], Cluster: Config(node)),
-            NodeJson.Default.NodeConfig));
-        return path;
-    }
+    public string WriteConfig(int node) => Files.WriteConfig(node);
 
     public static async Task<T> AskAsync<T>(FleetNode node, IVmRecordMessage message) =>
         Assert.IsType<T>(await node.AskAsync(message, CancellationToken.None).WaitAsync(Patience.Limit));
@@ -122,15 +102,5 @@ internal sealed class TestFleet : IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        Authority.Dispose();
-        foreach (string vm in Directory.EnumerateDirectories(_folder, "vms", SearchOption.AllDirectories)
-            .SelectMany(Directory.EnumerateDirectories))
-        {
-            VmProcess.Find(new VmFolder("", vm))?.Kill();
-        }
-
-        Directory.Delete(_folder, recursive: true);
-    }
+    public void Dispose() => Files.Dispose();
 }

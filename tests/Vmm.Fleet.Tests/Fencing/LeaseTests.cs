@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Vmm.Fleet.Fencing;
 using Vmm.Fleet.Tests.Cluster;
+using Vmm.Host.Guest;
 using Vmm.Management.Control;
 
 namespace Vmm.Fleet.Tests.Fencing;

@@ -152,6 +152,11 @@ public sealed class AgentTests : NodeTestKit
         VmTimes left = TimesOf(source, Vm);
         Assert.Empty(left.Running.Concat(left.Ended));
         Assert.Equal(RequestOutcome.Failed, Do(source, new SendVm(Vm, NewId(), waiting.Detail)).Outcome);
+
+        // When it is lost there, it may begin anew where it was before.
+        Do(target, new EndVm(Vm, NewId(), 0));
+        Assert.Equal((RequestOutcome.Done, ""), Of(Do(source, new RunVm(Vm, NewId(), Idle))));
+        Await(source, Vm, ProcessState.Running);
     }
 
     [Fact]
