@@ -112,7 +112,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     /// </summary>
     public long Generation => Volatile.Read(ref _generation);
 
-    /// <summary>How often execution goes on at a word before that is translated; until then it is interpreted (<see cref="ColdOps"/>).</summary>
+    /// <summary>How often execution goes on at a word, which is interpreted (<see cref="ColdOps"/>), before it is translated.</summary>
     public int ColdExecutions { get; }
 
     /// <summary>In lockstep, whose turn it is; else null.</summary>
