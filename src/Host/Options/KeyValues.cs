@@ -61,7 +61,7 @@ public static class KeyValues
         m.Value switch
         {
             JsonObject inner => Flat($"{prefix}{m.Key}.", inner),
-            JsonArray items when items.All(item => item is JsonObject) =>
+            JsonArray { Count: > 0 } items when items.All(item => item is JsonObject) =>
                 items.SelectMany((item, at) => Flat($"{prefix}{m.Key}.{at}.", (JsonObject)item!)),
             _ => [(prefix + m.Key, TextOf(m.Key, m.Value))],
         });
