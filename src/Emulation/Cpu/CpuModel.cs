@@ -35,11 +35,11 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
 
     // What `max` has beyond Neoverse N1.
     private const Feature Max = Armv82 | Feature.Dpb2 | Feature.Fpac | Feature.E0pd | Feature.Rng | Feature.FlagM | Feature.FlagM2
-        | Feature.Dit | Feature.Sb | Feature.Specres | Feature.Dgh | Feature.Wfxt | Feature.Cssc | Feature.Hbc | Feature.Lrcpc2
-        | Feature.Frintts | Feature.Jscvt | Feature.Ecv | Feature.Fhm | Feature.Fcma | Feature.Bf16 | Feature.I8mm | Feature.Sha512
-        | Feature.Sha3 | Feature.Sm3 | Feature.Sm4 | Feature.Ttl | Feature.Ets | Feature.Mops | Feature.Pauth | Feature.PauthImpdef
-        | Feature.Hpds | Feature.Hafdbs | Feature.Pan3 | Feature.Ttst | Feature.Bbm | Feature.Bti | Feature.Mte
-        | Feature.TlbiRange;
+        | Feature.Dit | Feature.Sb | Feature.Specres | Feature.Dgh | Feature.Wfxt | Feature.Cssc | Feature.Hbc
+        | Feature.Lrcpc2 | Feature.Lrcpc3 | Feature.Frintts | Feature.Jscvt | Feature.Ecv | Feature.Fhm | Feature.Fcma | Feature.Bf16
+        | Feature.I8mm | Feature.Sha512 | Feature.Sha3 | Feature.Sm3 | Feature.Sm4 | Feature.Ttl | Feature.Ets | Feature.Mops
+        | Feature.Pauth | Feature.PauthImpdef | Feature.Hpds | Feature.Hafdbs | Feature.Pan3 | Feature.Ttst | Feature.Bbm | Feature.Bti
+        | Feature.Mte | Feature.TlbiRange;
 
     private const Feature Pmu81 = Feature.Pmuv3 | Feature.Pmuv3p1;
 

@@ -23,8 +23,7 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false, bool
 
     private static readonly int[] s_plain = Rows(r => IsPlain(r) && !r.UsesVectors);
 
-    // QEMU 10.0 has no FEAT_CSSC.
-    private static readonly int[] s_plainOfQemu = Rows(r => IsPlain(r) && !r.UsesVectors && r.Feature != Feature.Cssc);
+    private static readonly int[] s_plainOfQemu = Rows(r => IsPlain(r) && !r.UsesVectors && !CaseGenerator.IsOnlyOurs(r));
 
     // QEMU 7.2 is wrong about the one left out: see InstructionOracleTests.
     private static readonly int[] s_vector = Rows(r => IsPlain(r) && r.UsesVectors
@@ -33,6 +32,7 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false, bool
     private static readonly int[] s_memory = Rows(r =>
         r.AccessesMemory && !IsExclusive(r) && !IsOperation(r) && !r.Mnemonic.Contains("literal", StringComparison.Ordinal));
 
+    private static readonly int[] s_memoryOfQemu = [.. s_memory.Where(r => !CaseGenerator.IsOnlyOurs(EncodingTable.Rows[r]))];
     private static readonly int[] s_scalable = ScalableRows(accesses: false);
     private static readonly int[] s_scalableMemory = ScalableRows(accesses: true);
 
@@ -211,7 +211,8 @@ internal class ProgramGenerator(CaseGenerator random, bool forQemu = false, bool
     // A load or store at X26, or near by: of any form, with write-back too.
     private uint[] Access()
     {
-        uint word = Random.Word(s_memory[Random.Next(s_memory.Length)]);
+        int[] rows = forQemu ? s_memoryOfQemu : s_memory;
+        uint word = Random.Word(rows[Random.Next(rows.Length)]);
         if (word == 0 || !Agrees(word))
         {
             return [];

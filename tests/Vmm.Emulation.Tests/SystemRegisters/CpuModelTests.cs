@@ -70,6 +70,7 @@ public sealed unsafe class CpuModelTests
         (Isar1, 16, 1, "FCMA", [0x2E82_E420, 0x2E82_C420]),
         (Isar1, 20, 1, "LRCPC", [0xF8BF_C020, 0x38BF_C020]),
         (Isar1, 20, 2, "LRCPC2", [0x9940_0020, 0xD940_0020]),
+        (Isar1, 20, 3, "LRCPC3", [0x99C0_0820, 0xD980_0820, 0x9944_1823, 0xD904_0823, 0x1D40_0823, 0x0D41_8423]),
         (Isar1, 32, 1, "FRINTTS", [0x1E28_4020, 0x1E68_C020]),
         (Isar1, 36, 1, "SB", [0xD503_30FF]),
         (Isar1, 40, 1, "SPECRES", [0xD50B_7380]),
@@ -151,7 +152,7 @@ public sealed unsafe class CpuModelTests
     [InlineData("neoverse-n1", 0x414F_D0C1u, 0x1100_0000_0011_0011ul, 0x20ul, 0x1000_1021_1120ul,
         0x0010_0001ul, 0x0010_0125ul, 0x0020_2002ul, 0x10ul)]
     [InlineData("max", 0x000F_0510u, 0x1101_0000_0011_0011ul, 0x121ul, 0x1221_1111_1021_2120ul,
-        0x0011_1111_1021_1502ul, 0x1020_0126ul, 0x0020_0030_2002ul, 0x1021_0000_1001_0010ul)]
+        0x0011_1111_1031_1502ul, 0x1020_0126ul, 0x0020_0030_2002ul, 0x1021_0000_1001_0010ul)]
     public void Model_is_what_its_name_says(
         string model, uint midr, ulong pfr0, ulong pfr1, ulong isar0, ulong isar1, ulong mmfr0, ulong mmfr1, ulong mmfr2)
     {

@@ -155,6 +155,9 @@ public enum Feature : ulong
     /// <summary>FEAT_MTE: instructions for tags. Memory has none.</summary>
     Mte = 1ul << 52,
 
+    /// <summary>FEAT_LRCPC3: ordered accesses with write-back, of pairs and of V registers.</summary>
+    Lrcpc3 = 1ul << 57,
+
     /// <summary>FEAT_F32MM and FEAT_F64MM: matrices of single and double precision, in SVE.</summary>
     ScalableMatrices = 1ul << 58,
 

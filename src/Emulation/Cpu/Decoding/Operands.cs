@@ -206,6 +206,37 @@ public static unsafe partial class Operands
         op->Ra = Source(op->Word, 10);
     }
 
+    /// <summary>LDAPR (post-index): Imm = the bytes that it loads.</summary>
+    public static void LoadOrdered(Op* op)
+    {
+        LoadExclusive(op);
+        op->Imm = op->Word >> 30 != 2 ? 8u : 4u;
+    }
+
+    /// <summary>STLR (pre-index): Imm = the bytes that it stores, negated.</summary>
+    public static void StoreOrdered(Op* op)
+    {
+        LoadOrdered(op);
+        op->Rd = Source(op->Word, 0);
+        op->Imm = 0 - op->Imm;
+    }
+
+    /// <summary>LDIAPP: Imm = the bytes of both registers.</summary>
+    public static void LoadOrderedPair(Op* op)
+    {
+        LoadOrdered(op);
+        op->Ra = Destination(op->Word, 16);
+        op->Imm *= 2;
+    }
+
+    /// <summary>STILP: Imm = the bytes of both registers, negated.</summary>
+    public static void StoreOrderedPair(Op* op)
+    {
+        StoreOrdered(op);
+        op->Ra = Source(op->Word, 16);
+        op->Imm *= 2;
+    }
+
     /// <summary>Exclusive and atomic loads: Rd = Rt and Ra = Rt2 as destinations, Rm = Rs as source, Rn may be SP.</summary>
     public static void LoadExclusive(Op* op)
     {

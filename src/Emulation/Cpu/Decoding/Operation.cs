@@ -108,6 +108,7 @@ public enum Operation : ushort
     Bfmmla, Bfmlal, BfmlalByElement, Smmla, Ummla, Usmmla, Usdot, UsdotByElement, SudotByElement, Sha512h, Sha512h2, Sha512su0,
     Sha512su1, Eor3, Bcax, Rax1, Xar, Sm3tt1a, Sm3tt1b, Sm3tt2a, Sm3tt2b, Sm3ss1, Sm3partw1, Sm3partw2, Sm4e, Sm4ekey,
     Cpyfp, Cpyfm, Cpyfe, Cpyp, Cpym, Cpye, Setp, Setm, Sete,
+    StlrPreIndex, LdaprPostIndex, Stilp, Ldiapp, StlurVector, LdapurVector, Stl1, Ldap1,
     Addg, Irg, Gmi, Subp, Subps, TagMemory, SetTagged, MsrTcoImmediate,
     PacGeneral, AutGeneral, Xpaci, Xpacd, Pacga, Braa, Blraa, Eretaa, Ldraa,
 }

@@ -138,7 +138,7 @@ internal sealed unsafe class TagChecks(VcpuCore core, TagMemory tags)
         uint word = op->Word;
         bool isLiteral = (word & 0x3B00_0000) == 0x1800_0000;
         bool storesTags = (word & 0xFF20_0000) == 0xD920_0000 || (word & 0xFE40_0000) == 0x6800_0000
-            || (word & 0xFFC0_0000) == 0x1DC0_0000 || (word & 0xFFFF_FFE0) == 0xD50B_7480;
+            || (word & 0xFFC0_0C00) == 0x1DC0_0400 || (word & 0xFFFF_FFE0) == 0xD50B_7480;
         if (op->Rn != CpuState.Sp || isLiteral || storesTags)
         {
             return !isLiteral && !storesTags;
@@ -153,9 +153,10 @@ internal sealed unsafe class TagChecks(VcpuCore core, TagMemory tags)
         bool isIndexed = (word & 0x3B20_0400) == 0x3800_0400;
         bool hasRegister = (word & 0x3B20_0C00) == 0x3820_0800;
         bool isAuthenticated = (word & 0xFF20_0C00) == 0xF820_0C00;
+        bool isOrdered = (word & 0xBF20_FC00) == 0x9900_0800;
         bool isPair = (word & 0x3A80_0000) == 0x2880_0000;
         bool isStructure = (word & 0xBE80_0000) == 0x0C80_0000;
-        return isIndexed || hasRegister || isAuthenticated || isPair || isStructure;
+        return isIndexed || hasRegister || isAuthenticated || isOrdered || isPair || isStructure;
     }
 
     // Whether what a load or store of SVE adds to its base is an immediate: LDR, STR and LD1R, else by bits 15:13.

@@ -99,6 +99,33 @@ internal readonly unsafe struct Simd<T> : ILoad<T>
     }
 }
 
+/// <summary>Into the upper half of a SIMD&amp;FP register, or the lower; the other half stays.</summary>
+internal readonly unsafe struct SimdHalf<TUpper> : ILoad<ulong>, IRegisters
+    where TUpper : struct, IUpperHalf
+{
+    public static void Set(CpuState* s, int register, ulong value) => *Place(s, register) = value;
+
+    public static T Get<T>(CpuState* s, int register)
+        where T : unmanaged => *(T*)Place(s, register);
+
+    private static ulong* Place(CpuState* s, int register) => &s->V[(register * 2) + (TUpper.IsUpper ? 1 : 0)];
+}
+
+internal interface IUpperHalf
+{
+    static abstract bool IsUpper { get; }
+}
+
+internal readonly struct UpperHalf : IUpperHalf
+{
+    public static bool IsUpper => true;
+}
+
+internal readonly struct LowerHalf : IUpperHalf
+{
+    public static bool IsUpper => false;
+}
+
 /// <summary>The registers that a store takes low bytes of.</summary>
 internal unsafe interface IRegisters
 {
@@ -151,7 +178,7 @@ internal readonly unsafe struct UnprivilegedAccess : IAccess
         where T : unmanaged => MemoryAccess.StoreUnprivileged(core, s, op, va, value);
 }
 
-/// <summary>LDAR, LDAPR, STLR, and LDAPUR and STLUR.</summary>
+/// <summary>LDAR, LDAPR, STLR, LDAPUR, STLUR, and those of FEAT_LRCPC3.</summary>
 internal readonly unsafe struct OrderedAccess : IAccess
 {
     public static bool Load<T>(VcpuCore core, CpuState* s, Op* op, ulong va, out T value)
@@ -220,12 +247,17 @@ internal static unsafe class LoadStore
     public static Op* StoreRelease<T>(VcpuCore core, CpuState* s, Op* op)
         where T : unmanaged => StoreBy<OrderedAccess, NoOffset, GeneralRegisters, T>(core, s, op);
 
-    public static Op* LoadAcquireOffset<TLoad, T>(VcpuCore core, CpuState* s, Op* op)
+    /// <summary>LDAPUR, and of FEAT_LRCPC3 LDAPR (post-index) and LDAP1.</summary>
+    public static Op* LoadAcquire<TMode, TLoad, T>(VcpuCore core, CpuState* s, Op* op)
+        where TMode : struct, IAddressing
         where TLoad : struct, ILoad<T>
-        where T : unmanaged => LoadBy<OrderedAccess, Offset, TLoad, T>(core, s, op);
+        where T : unmanaged => LoadBy<OrderedAccess, TMode, TLoad, T>(core, s, op);
 
-    public static Op* StoreReleaseOffset<T>(VcpuCore core, CpuState* s, Op* op)
-        where T : unmanaged => StoreBy<OrderedAccess, Offset, GeneralRegisters, T>(core, s, op);
+    /// <summary>STLUR, and of FEAT_LRCPC3 STLR (pre-index) and STL1.</summary>
+    public static Op* StoreRelease<TMode, TRegisters, T>(VcpuCore core, CpuState* s, Op* op)
+        where TMode : struct, IAddressing
+        where TRegisters : struct, IRegisters
+        where T : unmanaged => StoreBy<OrderedAccess, TMode, TRegisters, T>(core, s, op);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Op* LoadBy<TAccess, TMode, TLoad, T>(VcpuCore core, CpuState* s, Op* op)
@@ -291,6 +323,28 @@ internal static unsafe class LoadStore
     public static Op* LoadPair<TMode, TLoad, T>(VcpuCore core, CpuState* s, Op* op)
         where TMode : struct, IAddressing
         where TLoad : struct, ILoad<T>
+        where T : unmanaged => LoadPairBy<PlainAccess, TMode, TLoad, T>(core, s, op);
+
+    public static Op* StorePair<TMode, TRegisters, T>(VcpuCore core, CpuState* s, Op* op)
+        where TMode : struct, IAddressing
+        where TRegisters : struct, IRegisters
+        where T : unmanaged => StorePairBy<PlainAccess, TMode, TRegisters, T>(core, s, op);
+
+    /// <summary>LDIAPP.</summary>
+    public static Op* LoadAcquirePair<TMode, T>(VcpuCore core, CpuState* s, Op* op)
+        where TMode : struct, IAddressing
+        where T : unmanaged => LoadPairBy<OrderedAccess, TMode, Unsigned<T>, T>(core, s, op);
+
+    /// <summary>STILP.</summary>
+    public static Op* StoreReleasePair<TMode, T>(VcpuCore core, CpuState* s, Op* op)
+        where TMode : struct, IAddressing
+        where T : unmanaged => StorePairBy<OrderedAccess, TMode, GeneralRegisters, T>(core, s, op);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Op* LoadPairBy<TAccess, TMode, TLoad, T>(VcpuCore core, CpuState* s, Op* op)
+        where TAccess : struct, IAccess
+        where TMode : struct, IAddressing
+        where TLoad : struct, ILoad<T>
         where T : unmanaged
     {
         ulong origin = s->X[op->Rn];
@@ -300,7 +354,7 @@ internal static unsafe class LoadStore
         }
 
         ulong va = TMode.Address(s, op, origin);
-        if (!MemoryAccess.Load(core, s, op, va, out T first) || !MemoryAccess.Load(core, s, op, va + (ulong)sizeof(T), out T second))
+        if (!TAccess.Load(core, s, op, va, out T first) || !TAccess.Load(core, s, op, va + (ulong)sizeof(T), out T second))
         {
             return core.Resume(op);
         }
@@ -311,7 +365,9 @@ internal static unsafe class LoadStore
         return op + 1;
     }
 
-    public static Op* StorePair<TMode, TRegisters, T>(VcpuCore core, CpuState* s, Op* op)
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Op* StorePairBy<TAccess, TMode, TRegisters, T>(VcpuCore core, CpuState* s, Op* op)
+        where TAccess : struct, IAccess
         where TMode : struct, IAddressing
         where TRegisters : struct, IRegisters
         where T : unmanaged
@@ -323,8 +379,8 @@ internal static unsafe class LoadStore
         }
 
         ulong va = TMode.Address(s, op, origin);
-        if (!MemoryAccess.Store(core, s, op, va, TRegisters.Get<T>(s, op->Rd))
-            || !MemoryAccess.Store(core, s, op, va + (ulong)sizeof(T), TRegisters.Get<T>(s, op->Ra)))
+        if (!TAccess.Store(core, s, op, va, TRegisters.Get<T>(s, op->Rd))
+            || !TAccess.Store(core, s, op, va + (ulong)sizeof(T), TRegisters.Get<T>(s, op->Ra)))
         {
             return core.Resume(op);
         }
