@@ -65,7 +65,7 @@ public sealed class DeviceActorTests : PatientTestKit
 
     public DeviceActorTests()
     {
-        SharedFolder folder = VirtioNinePConfig.TryOpen(_folder.FullName, isReadOnly: false, mustOwn: false, out _)!;
+        SharedFolder folder = VirtioNinePConfig.TryOpen(_folder.FullName, isReadOnly: false, FolderSecurity.None, out _)!;
         string disk = Path.Combine(_folder.FullName, "disk");
         File.WriteAllBytes(disk, new byte[1 << 20]);
         var backend = new BlockBackend("disk", false, () => BlockImage.Open(disk, "raw", true, new ImageOptions()));

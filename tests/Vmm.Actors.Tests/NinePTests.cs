@@ -18,7 +18,7 @@ public sealed class NinePTests : VirtioActorKit
 
     public NinePTests()
     {
-        SharedFolder folder = VirtioNinePConfig.TryOpen(_folder.FullName, isReadOnly: false, mustOwn: false, out _)!;
+        SharedFolder folder = VirtioNinePConfig.TryOpen(_folder.FullName, isReadOnly: false, FolderSecurity.None, out _)!;
         _device = new VirtioNineP(Ram, new VirtioNinePConfig("", "tag", folder));
         VirtioMmio slot = SlotOf(_device);
         _actor = Start(() => new NinePActor(_device, slot));

@@ -20,7 +20,7 @@ internal sealed class ProcessGuest : IAsyncDisposable
 
     public GuestShell Shell { get; }
 
-    /// <summary>Starts it and waits for the prompt.</summary>
+    /// <summary>Starts it, waits for the prompt, and keeps the kernel's notes out of what the shell prints.</summary>
     public static async Task<ProcessGuest> StartAsync(string[] command)
     {
         var guest = new ProcessGuest(Process.Start(new ProcessStartInfo(command[0], command[1..])
@@ -30,6 +30,8 @@ internal sealed class ProcessGuest : IAsyncDisposable
         })!);
         _ = guest.ReadAsync();
         await guest.Shell.PromptAsync();
+        await guest.Shell.RunAsync("dmesg -n 1");
+        await guest.Shell.RunAsync("stty cols 250");
         return guest;
     }
 

@@ -1,6 +1,7 @@
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Devices.Virtio;
+using Vmm.Emulation.Tests;
 using Vmm.Host.Guest;
 using Vmm.Host.Options;
 
@@ -91,6 +92,79 @@ public sealed class SharedFolderTests : IDisposable
 
         Close(config);
         Assert.Equal("outside", File.ReadAllText(Path.Combine(_host.FullName, "secret")));
+    }
+
+    /// <summary>What a guest of ours has noted beside files, a guest of QEMU's sees, and the other way round.</summary>
+    [Fact]
+    public async Task Mapped_folder_is_the_same_to_a_guest_of_QEMU()
+    {
+        GuestFiles files = TestGuest.Files(GuestFlavour.Pages16K);
+        string initrd = Path.Combine(_host.FullName, "initrd");
+        await File.WriteAllBytesAsync(
+            initrd, [.. await File.ReadAllBytesAsync(files.Initramfs), .. TestPackages.SharedFolderModules]);
+        string[] machine =
+        [
+            "-machine", "virt,gic-version=3", "-m", "512M", "-nodefaults", "-serial", "stdio", "-kernel", files.Kernel, "-initrd", initrd,
+            "-append", TestGuest.Patient, "-fsdev", $"local,id=f,path={_folder},security_model=mapped-xattr",
+            "-device", "virtio-9p-device,fsdev=f,mount_tag=share",
+        ];
+        string ours;
+        await using (ProcessGuest vm = await ProcessGuest.StartAsync(["dotnet", VmmProcess.Program, .. machine, "-cpu", "max"]))
+        {
+            ours = await MakeTreeAsync(vm.Shell, "ours");
+            Assert.Contains("node character special file 1 3 644 0 0 1", ours, StringComparison.Ordinal);
+        }
+
+        RequireOwnFilesAlone();
+        string theirs;
+        await using (ProcessGuest vm = await ProcessGuest.StartAsync(
+            [.. RecentQemu.System, .. machine, "-cpu", "max,pauth-impdef=on", "-display", "none", "-monitor", "none"]))
+        {
+            theirs = await MakeTreeAsync(vm.Shell, "theirs");
+            Assert.Equal(ours, await ListAsync(vm.Shell, "ours"));
+        }
+
+        Assert.Equal(ours, theirs);
+        await using (ProcessGuest vm = await ProcessGuest.StartAsync(["dotnet", VmmProcess.Program, .. machine, "-cpu", "max"]))
+        {
+            Assert.Equal("", await vm.Shell.RunAsync($"{Drivers}; {Mount}"));
+            Assert.Equal(theirs, await ListAsync(vm.Shell, "theirs"));
+            Assert.Equal("", await vm.Shell.RunAsync("rm -r /m/theirs /m/ours; ls /m"));
+        }
+
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_folder));
+    }
+
+    private static async Task<string> MakeTreeAsync(GuestShell shell, string name)
+    {
+        Assert.Equal("", await shell.RunAsync($"{Drivers}; {Mount}; mkdir -m 751 /m/{name}; cd /m/{name}"));
+        Assert.Equal("", await shell.RunAsync(
+            "echo text > plain; echo more > given; chown 1000:1001 given; chmod 4755 given; mkdir -m 1777 d; chown 7:8 d; touch d/inner"));
+        Assert.Equal("", await shell.RunAsync(
+            "ln -s ../no/where soft; ln -s given link; ln given hard; mknod node c 1 3; mknod disk b 259 70000; mkfifo fifo"));
+        Assert.Equal("", await shell.RunAsync("chown 9:10 fifo; chown -h 11:12 soft"));
+        Assert.Equal("", await shell.RunAsync("echo gone > node; cat node; chmod 600 fifo; touch moved; chown 5:6 moved; mv moved d/here"));
+        Assert.Equal("more", (await shell.RunAsync("cat link")).Trim());
+        Assert.Contains("through", await shell.RunAsync("(echo through > fifo &) ; cat fifo"), StringComparison.Ordinal);
+        Assert.Equal("", await shell.RunAsync("cd /; sync"));
+        return await ListAsync(shell, name);
+    }
+
+    // Kind, device, mode, owner, links and target of all files.
+    private static Task<string> ListAsync(GuestShell shell, string name) => shell.RunAsync(
+        $"cd /m/{name}; for f in . plain given d d/inner d/here soft link hard node disk fifo; do stat -c '%n %F %t %T %a %u %g %h' $f;"
+        + " readlink $f; done; cat plain given; cd /");
+
+    private void RequireOwnFilesAlone()
+    {
+        foreach (string path in Directory.EnumerateFileSystemEntries(_folder, "*", SearchOption.AllDirectories))
+        {
+            bool isFolder = Directory.Exists(path);
+            UnixFileMode mode = UnixFileMode.UserRead | UnixFileMode.UserWrite | (isFolder ? UnixFileMode.UserExecute : 0);
+            var file = new FileInfo(path);
+            Assert.True(isFolder || file.LinkTarget == null, path);
+            Assert.Equal(mode, file.UnixFileMode);
+        }
     }
 
     [Fact]

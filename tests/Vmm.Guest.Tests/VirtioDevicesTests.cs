@@ -86,6 +86,35 @@ public sealed class VirtioDevicesTests : IDisposable
         }
     }
 
+    /// <summary>The console of a kernel that knows no other is on a terminal, with the monitor behind Ctrl-A c.</summary>
+    [Fact]
+    public async Task Console_shares_a_terminal_with_a_monitor()
+    {
+        GuestFiles files = TestGuest.Files(GuestFlavour.Cloud);
+        await using ProcessGuest vm = await ProcessGuest.StartAsync(
+        [
+            "dotnet", VmmProcess.Program, "-m", "300M", "-cpu", "max", "-kernel", files.Kernel, "-initrd", files.Initramfs,
+            "-append", $"console=hvc0 {TestGuest.Patient}", "-serial", "none", "-chardev", "stdio,id=c,mux=on",
+            "-device", "virtio-serial-pci", "-device", "virtconsole,chardev=c", "-mon", "chardev=c,mode=readline",
+        ]);
+        Assert.Contains("hvc0", await vm.Shell.RunAsync("cat /sys/class/tty/console/active"), StringComparison.Ordinal);
+        for (int i = 0; i < 3; i++)
+        {
+            vm.Shell.Send("\u0001c");
+            vm.Shell.Type("info chardev");
+            await vm.Shell.UntilAsync("c: filename=");
+            vm.Shell.Type("\u0001c");
+            await vm.Shell.PromptAsync();
+            Assert.Equal("42", (await vm.Shell.RunAsync("echo $((6 * 7))")).Trim());
+        }
+
+        // More than a port holds, in either direction.
+        Assert.Equal("300000", (await vm.Shell.RunAsync("dd if=/dev/zero bs=1000 count=300 2>/dev/null | tr '\\0' x; echo")).Trim().Length
+            .ToString(System.Globalization.CultureInfo.InvariantCulture));
+        vm.Shell.Send("\u0001x");
+        await vm.EndAsync();
+    }
+
     [Theory]
     [InlineData("virtio-balloon-pci,free-page-reporting=on")]
     [InlineData("virtio-balloon-device,deflate-on-oom=on,packed=on")]

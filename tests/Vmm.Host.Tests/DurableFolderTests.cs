@@ -39,14 +39,8 @@ public sealed partial class DurableFolderTests : IDisposable
         using (Process vm = Process.Start(start)!)
         {
             // Until it runs it cannot be saved.
-            string said = "";
-            while (!said.Contains("VM status: running", StringComparison.Ordinal))
-            {
-                said = await AskAsync(vm, "info status", "VM status:");
-            }
-
-            said = await AskAsync(vm, "savevm one\ninfo snapshots", "snapshots present");
-            Assert.Contains("List of snapshots present", said, StringComparison.Ordinal);
+            await StdioMonitor.AwaitRunningAsync(vm);
+            await StdioMonitor.AskAsync(vm, "savevm one\ninfo snapshots", "List of snapshots present");
             vm.Kill(entireProcessTree: true);
             await vm.WaitForExitAsync().WaitAsync(Patience.Limit);
         }
@@ -70,19 +64,5 @@ public sealed partial class DurableFolderTests : IDisposable
             [Path.Combine(_folder, "a"), Path.Combine(_folder, "a", "b"), state, Path.Combine(state, "snapshots"),
                 Path.Combine(state, "snapshots", "one")],
             made);
-    }
-
-    private static async Task<string> AskAsync(Process vm, string commands, string answer)
-    {
-        using var patience = new CancellationTokenSource(Patience.Limit);
-        await vm.StandardInput.WriteLineAsync(commands);
-        await vm.StandardInput.FlushAsync(patience.Token);
-        string line;
-        do
-        {
-            line = await vm.StandardOutput.ReadLineAsync(patience.Token) ?? throw new IOException("the program ended");
-        }
-        while (!line.Contains(answer, StringComparison.Ordinal));
-        return line;
     }
 }

@@ -46,25 +46,8 @@ public sealed class SnapshotKillTests : IDisposable
 
         Process vm = VmmProcess.Start(["-m", "128M", "-kernel", image, "-initrd", initrd, "-serial", "none", "-monitor", "stdio",
             "-state", StatePath, .. Disks.SelectMany((d, i) => new[] { "-drive", $"file={d},format=qcow2,id=d{i}" })]);
-        await AwaitRunningAsync(vm);
+        await StdioMonitor.AwaitRunningAsync(vm);
         return vm;
-    }
-
-    // Commands are executed one after another: this one when those before it are done. A VM that starts is asked again.
-    private static async Task AwaitRunningAsync(Process vm)
-    {
-        using var patience = new CancellationTokenSource(Patience.Limit);
-        string line = "";
-        while (!line.Contains("VM status: running", StringComparison.Ordinal))
-        {
-            await vm.StandardInput.WriteLineAsync("info status");
-            await vm.StandardInput.FlushAsync(patience.Token);
-            do
-            {
-                line = await vm.StandardOutput.ReadLineAsync(patience.Token) ?? throw new IOException("the program ended");
-            }
-            while (!line.Contains("VM status:", StringComparison.Ordinal));
-        }
     }
 
     private static async Task KillAsync(Process vm)
@@ -113,7 +96,7 @@ public sealed class SnapshotKillTests : IDisposable
             await vm.StandardInput.FlushAsync();
             if (untilTheEnd)
             {
-                await AwaitRunningAsync(vm);
+                await StdioMonitor.AwaitRunningAsync(vm);
                 saveTime = Stopwatch.GetElapsedTime(start);
             }
             else
@@ -170,7 +153,7 @@ public sealed class SnapshotKillTests : IDisposable
             await vm.StandardInput.FlushAsync();
             if (kill == 0)
             {
-                await AwaitRunningAsync(vm);
+                await StdioMonitor.AwaitRunningAsync(vm);
                 took = Stopwatch.GetElapsedTime(start);
             }
             else

@@ -90,11 +90,14 @@ public sealed class ToolCommandLineTests : IDisposable
         "mte=on: MTE requested, but not supported by the guest CPU: neoverse-n1 has no memory tagging, max has")]
     [InlineData("syzkaller", "-machine virt,virtualization=on,gic-version=max -cpu cortex-a57 -kernel IMAGE",
         "-machine virt,virtualization=on,gic-version=max: virtualization=on is not supported: the CPUs have no EL2")]
-    [InlineData("a folder shared", "-fsdev local,id=r,path=/,security_model=mapped-xattr -kernel IMAGE",
-        "-fsdev local,id=r,path=/,security_model=mapped-xattr: not supported: security_model=mapped-xattr; there are none and "
-            + "passthrough")]
-    [InlineData("a folder shared", "-fsdev local,id=r,path=/ -kernel IMAGE",
-        "-fsdev local,id=r,path=/: Security model not specified, local fs needs security model: [none|passthrough]")]
+    [InlineData("a folder shared", "-fsdev local,id=r,path=/,security_model=mapped-file -kernel IMAGE",
+        "-fsdev local,id=r,path=/,security_model=mapped-file: not supported: security_model=mapped-file; there are none, passthrough "
+            + "and mapped-xattr")]
+    [InlineData("a folder shared", "-fsdev local,id=r,path=/,security_model=mapped -fsdev local,id=s,path=/ -kernel IMAGE",
+        "-fsdev local,id=s,path=/: security_model property not set; "
+            + "Valid options are: security_model=[passthrough|mapped-xattr|none]")]
+    [InlineData("a folder shared", "-fsdev local,id=r,path=/,security_model=none,fmode=0640 -kernel IMAGE",
+        "-fsdev local,id=r,path=/,security_model=none,fmode=0640: fmode is only valid for mapped security modes")]
     [InlineData("a folder shared", "-device virtio-9p-pci,fsdev=r,mount_tag=t -kernel IMAGE",
         "-device virtio-9p-pci: 9pfs device couldn't find fsdev with the id = r")]
     [InlineData("a folder shared", "-virtfs local,path=/nonexistent,mount_tag=t,security_model=none -kernel IMAGE",

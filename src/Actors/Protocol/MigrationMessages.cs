@@ -82,6 +82,13 @@ public sealed record MigrationParameters(string[] Values) : IProtocolMessage;
 /// <summary>Query. Answer: <see cref="MigrationInfo"/>.</summary>
 public sealed record GetMigration : IProtocolMessage;
 
+/// <summary>Query: why the VM can be neither saved nor moved now. Answer: <see cref="MoveBlockers"/>.</summary>
+public sealed record GetMoveBlockers : IProtocolMessage;
+
+/// <summary>Why the VM can be neither saved nor moved now.</summary>
+/// <param name="Reasons">A line of each device that stands in the way; none if it can.</param>
+public sealed record MoveBlockers(string[] Reasons) : IProtocolMessage;
+
 /// <summary>Measure for some time how fast the guest writes RAM. Answer: <see cref="MigrationCommandDone"/> at once.</summary>
 public sealed record MeasureDirtyRate(int Milliseconds) : IProtocolMessage;
 

@@ -144,6 +144,8 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
 [JsonSerializable(typeof(GetMigrationParameters))]
 [JsonSerializable(typeof(MigrationParameters))]
 [JsonSerializable(typeof(GetMigration))]
+[JsonSerializable(typeof(GetMoveBlockers))]
+[JsonSerializable(typeof(MoveBlockers))]
 [JsonSerializable(typeof(MigrationInfo))]
 [JsonSerializable(typeof(MeasureDirtyRate))]
 [JsonSerializable(typeof(GetDirtyRate))]

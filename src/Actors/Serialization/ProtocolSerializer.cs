@@ -58,6 +58,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("gb", typeof(SetMigrationCapabilities)), ("g1", typeof(GetMigrationCapabilities)),
         ("gB", typeof(MigrationCapabilities)), ("gm", typeof(SetMigrationParameters)), ("g2", typeof(GetMigrationParameters)),
         ("gM", typeof(MigrationParameters)), ("g?", typeof(GetMigration)), ("g!", typeof(MigrationInfo)),
+        ("gx", typeof(GetMoveBlockers)), ("gX", typeof(MoveBlockers)),
         ("gt", typeof(MeasureDirtyRate)), ("g3", typeof(GetDirtyRate)), ("gT", typeof(DirtyRate)), ("ge", typeof(MigrationChanged)),
         ("gP", typeof(MigrationPassed)),
         ("b?", typeof(GetBlockDevices)), ("b!4", typeof(BlockDevices)), ("br", typeof(ResizeBlock)), ("bk", typeof(BlockCommandDone)),

@@ -36,8 +36,11 @@ internal sealed record VmState(IReadOnlyList<SavedUnit> Units, SavedCpu[] Cpus, 
     }
 
     /// <summary>Why the VM can neither be saved nor moved now, as one line; null if it can. Any thread.</summary>
-    public static string? BlockerOf(IVmMachine machine) =>
-        machine.Devices.SelectMany(d => d.Device.StateUnits).Select(unit => unit.MoveBlocker).FirstOrDefault(why => why != null);
+    public static string? BlockerOf(IVmMachine machine) => BlockersOf(machine).FirstOrDefault();
+
+    /// <summary>All that stands in the way of a save or a move now, a line each. Any thread.</summary>
+    public static IEnumerable<string> BlockersOf(IVmMachine machine) =>
+        machine.Devices.SelectMany(d => d.Device.StateUnits).Select(unit => unit.MoveBlocker).OfType<string>();
 
     /// <summary>More bytes than the archive of such a machine's state can have, without RAM.</summary>
     public static long LargestOf(IVmMachine machine) =>

@@ -39,6 +39,7 @@ public sealed partial class VmSupervisor
         Receive<StartMigration>(ToMigrations);
         Receive<ReceiveMigration>(ToMigrations);
         Receive<GetMigration>(ToMigrations);
+        Receive<GetMoveBlockers>(_ => Sender.Tell(new MoveBlockers([.. VmState.BlockersOf(_machine)])));
         Receive<CancelMigration>(ToMigrations);
         Receive<ContinueMigration>(ToMigrations);
         Receive<PauseMigration>(ToMigrations);

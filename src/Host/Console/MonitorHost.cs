@@ -26,18 +26,20 @@ public sealed class MonitorHost : IAsyncDisposable, IPortBackends
     private readonly Lock _lock = new();
     private readonly List<Task> _running = [];
     private readonly CancellationTokenSource _stop = new();
+    private readonly Func<SerialConsole> _multiplex;
     private CharacterDevice _serial = new NullDevice(Terminal);
-    private bool _started;
+    private MonitorCommands? _commands;
     private QmpServer? _qmp;
     private HmpServer? _hmp;
     private CharacterDevice? _controlDevice;
     private ControlServer? _control;
 
-    private MonitorHost(SerialConsole console, Dictionary<string, CharacterDeviceOption> chardevs) =>
-        (Console, _chardevs) = (console, chardevs);
+    // `multiplex` makes a console with a monitor behind the escape key.
+    private MonitorHost(SerialConsole console, Func<SerialConsole> multiplex, Dictionary<string, CharacterDeviceOption> chardevs) =>
+        (Console, _multiplex, _chardevs) = (console, multiplex, chardevs);
 
-    /// <summary>A port with its character device.</summary>
-    private sealed record OpenPort(SerialPortConfig Port, CharacterDevice Device, CancellationTokenSource Stop);
+    /// <summary>A port with its character device, and the console that it shares with a monitor (<c>mux=on</c>); null for none.</summary>
+    private sealed record OpenPort(SerialPortConfig Port, CharacterDevice Device, SerialConsole? Console, CancellationTokenSource Stop);
 
     /// <summary>The guest's serial line.</summary>
     public SerialConsole Console { get; }
@@ -55,7 +57,9 @@ public sealed class MonitorHost : IAsyncDisposable, IPortBackends
     {
         Dictionary<string, CharacterDeviceOption> chardevs = Chardevs(options);
         CharacterDeviceOption serial = Resolve(options.Serial ?? DefaultSerial(options, chardevs), chardevs);
-        var host = new MonitorHost(new SerialConsole(serial.Multiplexed, quit, options.EscapeKey), chardevs);
+        var host = new MonitorHost(
+            new SerialConsole(serial.Multiplexed, quit, options.EscapeKey),
+            () => new SerialConsole(multiplexed: true, quit, options.EscapeKey), chardevs);
         try
         {
             host.OpenAll(options, config, serial);
@@ -87,8 +91,8 @@ public sealed class MonitorHost : IAsyncDisposable, IPortBackends
         Run(Console.RunAsync(_serial, _stop.Token));
         lock (_lock)
         {
+            _commands = commands;
             _ports.ForEach(Serve);
-            _started = true;
         }
 
         foreach ((CharacterDevice device, bool control, bool pretty) in _monitors)
@@ -116,7 +120,7 @@ public sealed class MonitorHost : IAsyncDisposable, IPortBackends
                 throw new OptionException(e.Message);
             }
 
-            if (_started)
+            if (_commands != null)
             {
                 Serve(_ports[^1]);
             }
@@ -153,7 +157,20 @@ public sealed class MonitorHost : IAsyncDisposable, IPortBackends
         }
     }
 
-    private void Serve(OpenPort open) => Run(PortServer.RunAsync(open.Device, open.Port.Link, open.Stop.Token));
+    private void Serve(OpenPort open)
+    {
+        (PortLink link, CancellationToken stop) = (open.Port.Link, open.Stop.Token);
+        if (open.Console is not { } console)
+        {
+            Run(PortServer.RunAsync(open.Device, link, stop));
+            return;
+        }
+
+        // Keys wait for the guest, and so do those for the monitor behind them, as in QEMU.
+        console.Connect(_commands!, keys => link.WriteAsync(keys, stop).GetAwaiter().GetResult());
+        Run(console.RunAsync(open.Device, stop));
+        Run(PortServer.ListenAsync(link, console.Write, stop));
+    }
 
     private void Run(Task serving) => _running.Add(Watch(serving));
 
@@ -181,6 +198,11 @@ public sealed class MonitorHost : IAsyncDisposable, IPortBackends
     public void Report(HotplugOutcome outcome)
     {
         Console.Report(outcome);
+        lock (_lock)
+        {
+            _ports.ForEach(p => p.Console?.Report(outcome));
+        }
+
         _hmp?.Report(outcome);
     }
 
@@ -256,9 +278,10 @@ public sealed class MonitorHost : IAsyncDisposable, IPortBackends
         {
             CharacterDeviceOption device = Resolve(monitor.Device, _chardevs);
 
-            // A multiplexed device that both -serial and -mon name has the monitor behind Ctrl-A c.
-            if (device.Kind != CharacterDeviceKind.Null
-                && !(device.Id.Length > 0 && device.Id == serial.Id && serial.Multiplexed && !monitor.Control))
+            // A multiplexed device that -mon and the serial line, or a port, name has the monitor behind Ctrl-A c.
+            bool isShared = (device.Id.Length > 0 && device.Id == serial.Id && serial.Multiplexed)
+                || _ports.Exists(p => p.Console != null && p.Port.Backend == device.Id);
+            if (device.Kind != CharacterDeviceKind.Null && !(isShared && !monitor.Control))
             {
                 _monitors.Add((OpenOne(device, $"compat_monitor{count++}"), monitor.Control, monitor.Pretty));
             }
@@ -271,9 +294,7 @@ public sealed class MonitorHost : IAsyncDisposable, IPortBackends
     {
         CharacterDeviceOption device = Resolve(new CharacterDeviceOption(CharacterDeviceKind.Reference, port.Backend), _chardevs);
         _ports.Add(new OpenPort(
-            port,
-            device.Multiplexed ? throw new OptionException($"chardev \"{port.Backend}\": not supported: mux=on of a port")
-                : OpenOne(device, port.Backend),
+            port, OpenOne(device, port.Backend), device.Multiplexed ? _multiplex() : null,
             CancellationTokenSource.CreateLinkedTokenSource(_stop.Token)));
     }
 

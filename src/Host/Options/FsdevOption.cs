@@ -4,24 +4,33 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// A folder of the host that guests may share: <c>-fsdev local,id=NAME,path=FOLDER,security_model=none|passthrough[,readonly=on]</c>, and
+/// A folder of the host that guests may share: <c>-fsdev local,id=NAME,path=FOLDER,security_model=MODEL[,readonly=on]</c>, and
 /// <c>-virtfs</c>, which adds the device that has it.
 /// </summary>
 public sealed record FsdevOption
 {
-    public const string FsdevSyntax = "local,id=NAME,path=FOLDER,security_model=none|passthrough[,readonly=on]";
+    public const string FsdevSyntax = "local,id=NAME,path=FOLDER,security_model=none|passthrough|mapped-xattr[,readonly=on]";
 
-    public const string VirtfsSyntax = "local,path=FOLDER,mount_tag=TAG,security_model=none|passthrough[,id=NAME][,readonly=on]";
+    public const string VirtfsSyntax =
+        "local,path=FOLDER,mount_tag=TAG,security_model=none|passthrough|mapped-xattr[,id=NAME][,readonly=on]";
 
     private const string Tag = "mount_tag";
+
+    private const string Models = "Valid options are: security_model=[passthrough|mapped-xattr|none]";
 
     /// <summary>The name by which a device has it.</summary>
     public required string Id { get; init; }
 
     public required string Path { get; init; }
 
-    /// <summary>Whether files are to belong to the guest's users (<c>passthrough</c>), or may stay the user's of this program.</summary>
-    public required bool MustOwn { get; init; }
+    /// <summary>Whose files are.</summary>
+    public required FolderSecurity Security { get; init; }
+
+    /// <summary>Permissions on the host of new files of a mapped folder; null for those that it has.</summary>
+    public uint? FileMode { get; init; }
+
+    /// <summary>Permissions on the host of new folders of a mapped folder; null for those that it has.</summary>
+    public uint? FolderMode { get; init; }
 
     public bool IsReadOnly { get; init; }
 
@@ -34,7 +43,8 @@ public sealed record FsdevOption
     {
         IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.Parse(text, "fsdriver");
         string tag = pairs.LastOrDefault(p => p.Key == Tag).Value
-            ?? throw new OptionException("Usage: -virtfs fsdriver,path=/share_path/,security_model=[none|passthrough],mount_tag=tag");
+            ?? throw new OptionException(
+                "Usage: -virtfs fsdriver,path=/share_path/,security_model=[none|passthrough|mapped-xattr],mount_tag=tag");
 
         // QEMU names a folder without a name by its tag.
         FsdevOption folder = Parse([("id", tag), .. pairs.Where(p => p.Key != Tag)]);
@@ -43,14 +53,20 @@ public sealed record FsdevOption
 
     /// <summary>Opens the folder.</summary>
     /// <exception cref="OptionException">It cannot be.</exception>
-    public SharedFolder Open() => VirtioNinePConfig.TryOpen(Path, IsReadOnly, MustOwn, out string error)
-        ?? throw new OptionException($"-fsdev: cannot open the folder '{UserText.Legible(Path)}': {error}");
+    public SharedFolder Open()
+    {
+        SharedFolder folder = VirtioNinePConfig.TryOpen(Path, IsReadOnly, Security, out string error)
+            ?? throw new OptionException($"-fsdev: cannot open the folder '{UserText.Legible(Path)}': {error}");
+        return folder with { FileMode = FileMode ?? folder.FileMode, FolderMode = FolderMode ?? folder.FolderMode };
+    }
 
     private static FsdevOption Parse(IReadOnlyList<(string Key, string? Value)> pairs)
     {
         string? id = null;
         string? path = null;
-        bool? mustOwn = null;
+        FolderSecurity? security = null;
+        uint? fileMode = null;
+        uint? folderMode = null;
         bool isReadOnly = false;
         foreach ((string key, string? value) in pairs)
         {
@@ -67,15 +83,21 @@ public sealed record FsdevOption
                     path = value;
                     break;
                 case "security_model":
-                    mustOwn = value switch
+                    security = value switch
                     {
-                        "none" => false,
-                        "passthrough" => true,
-                        "mapped" or "mapped-xattr" or "mapped-file" => throw new OptionException(
-                            $"not supported: security_model={value}; there are none and passthrough"),
-                        _ => throw new OptionException($"Invalid security model {UserText.Legible(value ?? "")} specified, "
-                            + "valid options are: [none|passthrough]"),
+                        "none" => FolderSecurity.None,
+                        "passthrough" => FolderSecurity.Passthrough,
+                        "mapped" or "mapped-xattr" => FolderSecurity.MappedXattr,
+                        "mapped-file" => throw new OptionException(
+                            "not supported: security_model=mapped-file; there are none, passthrough and mapped-xattr"),
+                        _ => throw new OptionException($"invalid security_model property '{UserText.Legible(value ?? "")}'; {Models}"),
                     };
+                    break;
+                case "fmode":
+                    fileMode = ModeOf(key, value);
+                    break;
+                case "dmode":
+                    folderMode = ModeOf(key, value);
                     break;
                 case "readonly":
                     isReadOnly = KeyValues.Switch(key, value);
@@ -88,14 +110,36 @@ public sealed record FsdevOption
             }
         }
 
+        if (security is not FolderSecurity.MappedXattr && (fileMode ?? folderMode) != null)
+        {
+            throw new OptionException($"{(fileMode != null ? "fmode" : "dmode")} is only valid for mapped security modes");
+        }
+
         return new FsdevOption
         {
             Id = id ?? throw new OptionException("Parameter 'id' is missing"),
             Path = path ?? throw new OptionException("no path specified"),
-            MustOwn = mustOwn ?? throw new OptionException(
-                "Security model not specified, local fs needs security model: [none|passthrough]"),
+            Security = security ?? throw new OptionException($"security_model property not set; {Models}"),
+            FileMode = fileMode,
+            FolderMode = folderMode,
             IsReadOnly = isReadOnly,
         };
+    }
+
+    private static uint ModeOf(string key, string? value)
+    {
+        const uint Most = 0x1FF;
+        uint mode = 0;
+        foreach (char c in value is { Length: > 0 } ? value : "?")
+        {
+            mode = c is >= '0' and <= '7' ? (mode * 8) + c - '0' : Most + 1;
+            if (mode > Most)
+            {
+                throw new OptionException($"{key}: '{UserText.Legible(value ?? "")}' is no mode in octal, such as 0600");
+            }
+        }
+
+        return mode;
     }
 
     private static string Escape(string text) => text.Replace(",", ",,", StringComparison.Ordinal);

@@ -20,7 +20,6 @@ internal static class IdleOptions
         new("nodefaults", "", "no devices but those of the machine, as it is without", OptionValue.None, (o, _) => o),
         new("no-user-config", "", "no configuration files, as it is without", OptionValue.None, (o, _) => o),
         new("async-teardown", "", "the host's kernel takes guest memory back by itself", OptionValue.None, (o, _) => o),
-        new("only-migratable", "", "only devices that can be migrated, as it is without", OptionValue.None, (o, _) => o),
         None("display", "type", NoDisplay),
         Words("vga", NoDisplay, "none"), Words("vnc", NoDisplay, "none"), new("k", "LAYOUT", NoDisplay, OptionValue.Text, (o, _) => o),
 

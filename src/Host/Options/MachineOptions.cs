@@ -104,6 +104,9 @@ public sealed record MachineOptions
     /// <summary>Folders of the host that devices may have (<c>-fsdev</c>).</summary>
     public IReadOnlyList<FsdevOption> SharedFolders { get; init; } = [];
 
+    /// <summary>Whether nothing may keep the machine from being saved or moved (<c>-only-migratable</c>).</summary>
+    public bool OnlyMigratable { get; init; }
+
     /// <summary>The VM generation ID; null without.</summary>
     public GenerationIdConfig? GenerationId { get; init; }
 

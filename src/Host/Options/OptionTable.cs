@@ -88,6 +88,8 @@ public static class OptionTable
             AddDisk(o, v, index: 2, isReadOnly: true)),
         new("fsdev", FsdevOption.FsdevSyntax, "a folder of the host, for the fsdev= of a device", OptionValue.Text, (o, v) =>
             OfMachine(o, m => m with { SharedFolders = [.. m.SharedFolders, Named(m.SharedFolders, FsdevOption.Parse(v))] })),
+        new("only-migratable", "", "the guest cannot do what would keep it from being saved or moved: mount a folder of the host",
+            OptionValue.None, (o, _) => OfMachine(o, m => m with { OnlyMigratable = true })),
         new("virtfs", FsdevOption.VirtfsSyntax, "a folder of the host, and the device that has it", OptionValue.Text, ApplyVirtfs),
         new("pflash", "FILE", "the next bank of flash", OptionValue.File, (o, v) =>
             OfMachine(o, m => m with { Drives = [.. m.Drives, $"if=pflash,file={v.Replace(",", ",,", StringComparison.Ordinal)}"] })),

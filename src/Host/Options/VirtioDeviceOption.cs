@@ -155,7 +155,7 @@ public sealed record VirtioDeviceOption
                 + $"of 1 to {VirtioNinePConfig.LongestTag} bytes");
         }
 
-        return new VirtioNinePConfig(option.Id, tag, folder.Open()) { Rings = option.Rings };
+        return new VirtioNinePConfig(option.Id, tag, folder.Open() with { MayMount = !options.OnlyMigratable }) { Rings = option.Rings };
     }
 
     private static VirtioSerialConfig MakeConsole(VirtioDeviceOption option, MachineOptions options)

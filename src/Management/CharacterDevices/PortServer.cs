@@ -11,6 +11,24 @@ public static class PortServer
     public static Task RunAsync(CharacterDevice device, PortLink link, CancellationToken stop) =>
         device.RunAsync(connection => ServeAsync(connection, link, stop), atOnce: 1, stop);
 
+    /// <summary>Passes on what the port says until <paramref name="stop"/>; for the guest somebody is at the host's end.</summary>
+    public static async Task ListenAsync(PortLink link, Action<ReadOnlyMemory<byte>> take, CancellationToken stop)
+    {
+        link.SetHostOpen(true);
+        try
+        {
+            byte[] buffer = new byte[BufferSize];
+            while (true)
+            {
+                take(buffer.AsMemory(0, await link.ReadAsync(buffer, stop).ConfigureAwait(false)));
+            }
+        }
+        finally
+        {
+            link.SetHostOpen(false);
+        }
+    }
+
     private static async Task ServeAsync(CharacterConnection connection, PortLink link, CancellationToken stop)
     {
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop);

@@ -63,6 +63,9 @@ public sealed class MigrationCommands(MonitorVm vm)
 
     public Task<MigrationInfo> Info() => vm.Ask<MigrationInfo>(new GetMigration());
 
+    /// <summary>Why the VM can be neither saved nor moved now; none if it can.</summary>
+    public async Task<string[]> Blockers() => (await vm.Ask<MoveBlockers>(new GetMoveBlockers()).ConfigureAwait(false)).Reasons;
+
     public Task SetCapabilities(params MigrationCapabilityStatus[] wanted) => vm.Ask<MigrationCommandDone>(
         new SetMigrationCapabilities([.. wanted.Select(w => w.Capability)], [.. wanted.Select(w => w.State)]));
 
@@ -151,7 +154,9 @@ public sealed class MigrationCommands(MonitorVm vm)
     private async Task<JsonNode> Query()
     {
         MigrationInfo info = await Info().ConfigureAwait(false);
-        JsonObject answer = QapiJson.Write(Describe(info))!.AsObject();
+        string[] blockers = await Blockers().ConfigureAwait(false);
+        MigrationStatusInfo status = Describe(info) with { BlockedReasons = blockers.Length == 0 ? null : blockers };
+        JsonObject answer = QapiJson.Write(status)!.AsObject();
         if (MigrationChannels.SocketOf(info.Address) is { } socket)
         {
             answer["socket-address"] = new JsonArray(socket);

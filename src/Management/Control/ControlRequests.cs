@@ -12,8 +12,8 @@ internal static class ControlRequests
         typeof(GetVcpuStates), typeof(GetVcpuStatus), typeof(GetVcpuRegisters), typeof(GetVcpuThreads), typeof(GetVcpuTimes),
         typeof(GetCpusPowerState), typeof(GetAcpiOspmStatus), typeof(ReadGuestMemory), typeof(GetNetLinks),
         typeof(SaveSnapshot), typeof(LoadSnapshot), typeof(DeleteSnapshot), typeof(GetSnapshots),
-        typeof(StartMigration), typeof(ReceiveMigration), typeof(GetMigration), typeof(CancelMigration), typeof(ContinueMigration),
-        typeof(PauseMigration), typeof(YankMigration), typeof(RecoverMigration), typeof(StartPostcopy),
+        typeof(StartMigration), typeof(ReceiveMigration), typeof(GetMigration), typeof(GetMoveBlockers), typeof(CancelMigration),
+        typeof(ContinueMigration), typeof(PauseMigration), typeof(YankMigration), typeof(RecoverMigration), typeof(StartPostcopy),
         typeof(SetMigrationCapabilities), typeof(GetMigrationCapabilities), typeof(SetMigrationParameters), typeof(GetMigrationParameters),
         typeof(MeasureDirtyRate), typeof(GetDirtyRate),
     ];

@@ -57,7 +57,13 @@ internal static class HmpMigrationCommands
 
     public static void RegisterInfo(HmpCommandTable table, MigrationCommands migration)
     {
-        table.Add("migrate", "show migration status", async _ => Describe(await migration.Info().ConfigureAwait(false)));
+        table.Add("migrate", "show migration status", async _ =>
+        {
+            string[] blockers = await migration.Blockers().ConfigureAwait(false);
+            string status = Describe(await migration.Info().ConfigureAwait(false));
+            return blockers.Length == 0 ? status
+                : string.Join("\n  ", blockers.Prepend("Outgoing migration blocked:")) + (status.Length > 0 ? "\n" : "") + status;
+        });
         table.Add("migrate_capabilities", "show current migration capabilities", async _ => string.Join('\n',
             (await migration.QueryCapabilities().ConfigureAwait(false)).Select(
                 c => $"{MigrationParameterTable.NameOf(c.Capability)}: {(c.State ? "on" : "off")}")));

@@ -99,6 +99,7 @@ internal sealed class FakeVm : IAsyncDisposable
             LoadSnapshot { Tag: "there" } => new SnapshotLoaded("there"),
             LoadSnapshot load => new VmCommandRejected(RejectionCode.SnapshotNotFound, $"Snapshot '{load.Tag}' does not exist"),
             DeleteSnapshot delete => new SnapshotDeleted(delete.Tag),
+            GetMoveBlockers => new MoveBlockers([]),
             GetSnapshots => new SnapshotList(
                 ["", ""], ["", ""], ["there", "vm-20261128150411"], [532 << 10, 88_500_000], [0, 60], [0, 3_723_004]),
             StopVm => Change(VmRunState.Paused),

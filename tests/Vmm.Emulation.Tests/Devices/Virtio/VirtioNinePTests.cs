@@ -467,7 +467,8 @@ public sealed class VirtioNinePTests : VirtioDeviceTests
             File.CreateSymbolicLink(HostPath("out"), "..");
             File.CreateSymbolicLink(HostPath("abs"), secret);
             File.WriteAllText(HostPath("a"), "a");
-            NinePDriver client = Mount(out VirtioNineP device, packed: random.Next(2) == 0);
+            FolderSecurity security = random.Next(2) == 0 ? FolderSecurity.None : FolderSecurity.MappedXattr;
+            NinePDriver client = Mount(out VirtioNineP device, packed: random.Next(2) == 0, security: security);
             for (int i = 0; i < 300 && device.Fault == null; i++)
             {
                 byte type = types[random.Next(types.Length)];
@@ -525,18 +526,20 @@ public sealed class VirtioNinePTests : VirtioDeviceTests
     }
 
     private NinePDriver Mount(
-        out VirtioNineP device, bool packed = false, bool indirect = false, bool eventIndex = false, bool readOnly = false)
+        out VirtioNineP device, bool packed = false, bool indirect = false, bool eventIndex = false, bool readOnly = false,
+        FolderSecurity security = FolderSecurity.None)
     {
-        device = Make(_folder, readOnly, Ram, out VirtioMmio slot);
+        device = Make(_folder, readOnly, Ram, out VirtioMmio slot, security);
         _configs.Add(device.Config);
         var client = new NinePDriver(device, slot, Ram, packed, indirect, eventIndex);
         client.Mount();
         return client;
     }
 
-    internal static VirtioNineP Make(string folder, bool readOnly, IDmaMemory ram, out VirtioMmio slot)
+    internal static VirtioNineP Make(
+        string folder, bool readOnly, IDmaMemory ram, out VirtioMmio slot, FolderSecurity security = FolderSecurity.None)
     {
-        SharedFolder? shared = VirtioNinePConfig.TryOpen(folder, readOnly, mustOwn: false, out string error);
+        SharedFolder? shared = VirtioNinePConfig.TryOpen(folder, readOnly, security, out string error);
         Assert.True(shared != null, error);
         var device = new VirtioNineP(ram, new VirtioNinePConfig("", "tag", shared)
         {

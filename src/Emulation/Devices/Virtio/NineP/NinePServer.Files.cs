@@ -17,6 +17,7 @@ internal sealed partial class NinePServer
     private const int EntryType = 18;
     private const int EntryName = 19;
     private const byte FolderEntry = 4;
+    private const byte RegularEntry = 8;
     private const byte LinkEntry = 10;
 
     private static bool IsLegible(NinePFid fid) => fid.Use is FidUse.File or FidUse.XattrRead;
@@ -122,6 +123,7 @@ internal sealed partial class NinePServer
 
             // What is above the root is the root.
             ulong inode = fid.Node.IsRoot && name.SequenceEqual(".."u8) ? facts.Inode : BinaryPrimitives.ReadUInt64LittleEndian(entry);
+            type = _folder.IsMapped && type == RegularEntry ? (byte)0 : type;
             to[0] = type == FolderEntry ? QidDirectory : type == LinkEntry ? QidSymbolicLink : (byte)0;
             BinaryPrimitives.WriteUInt32LittleEndian(to[1..], 0);
             BinaryPrimitives.WriteUInt64LittleEndian(to[5..], facts.PathOf(inode));
@@ -162,7 +164,7 @@ internal sealed partial class NinePServer
             return Errno.EINVAL;
         }
 
-        Errno error = FolderCalls.Facts(fid.Node.Handle, out FileFacts facts);
+        Errno error = _view.Facts(fid.Node.Handle, out FileFacts facts);
         return error != Errno.None ? error : Open(fid, fid.Node.Handle, facts, flags, ref output);
     }
 
@@ -212,15 +214,16 @@ internal sealed partial class NinePServer
 
         // The fid names the new file from now on. A file that was there is opened as one that the client has walked to.
         SafeFileHandle folder = fid.Node.Handle;
-        Errno error = FolderCalls.Create(folder, name, (int)(flags & (AccessMode | Append)), mode, out SafeFileHandle opened);
+        Errno error = FolderCalls.Create(
+            folder, name, (int)(flags & (AccessMode | Append)), _folder.IsMapped ? _folder.FileMode : mode, out SafeFileHandle opened);
         if (error == Exists && (flags & Exclusive) == 0)
         {
             return OpenInstead(fid, name, flags, ref output);
         }
 
-        error = error == Errno.None ? GiveTo(opened, mode, fid.User, group) : error;
+        error = error == Errno.None ? _view.GiveTo(opened, Regular | (mode & Permissions), fid.User, group) : error;
         FileFacts facts = default;
-        error = error == Errno.None ? FolderCalls.Facts(opened, out facts) : error;
+        error = error == Errno.None ? _view.Facts(opened, out facts) : error;
         if (error == Errno.None)
         {
             error = FolderCalls.OpenPath(folder, name, out SafeFileHandle path);
@@ -246,7 +249,7 @@ internal sealed partial class NinePServer
     {
         Errno error = FolderCalls.OpenPath(fid.Node.Handle, name, out SafeFileHandle path);
         FileFacts facts = default;
-        error = error == Errno.None ? FolderCalls.Facts(path, out facts) : error;
+        error = error == Errno.None ? _view.Facts(path, out facts) : error;
         error = error == Errno.None ? Open(fid, path, facts, flags, ref output) : error;
         if (error == Errno.None)
         {
@@ -283,12 +286,14 @@ internal sealed partial class NinePServer
         }
 
         byte[] value = new byte[LargestXattr];
-        Errno error = IsXattr(name) ? FolderCalls.GetXattr(fid.Node.Handle, name, value, out int length) : Miss(out length);
+        Errno error = _folder.IsMapped && MappedFacts.IsHidden(name) ? Miss(NoData, out int length)
+            : IsXattr(name) ? FolderCalls.GetXattr(fid.Node.Handle, OnHost(name), value, out length) : Miss(Errno.EOPNOTSUPP, out length);
         if (error != Errno.None)
         {
             return error;
         }
 
+        length = name.IsEmpty && _folder.IsMapped ? MappedFacts.Filter(value.AsSpan(0, length)) : length;
         if (!Reserve(length))
         {
             return Errno.ENOSPC;
@@ -299,11 +304,13 @@ internal sealed partial class NinePServer
             target, new NinePFid(fid.Node.Share(), fid.User) { Use = FidUse.XattrRead, Xattr = value[..length] }, Errno.None);
     }
 
-    private static Errno Miss(out int length)
+    private static Errno Miss(Errno error, out int length)
     {
         length = 0;
-        return Errno.EOPNOTSUPP;
+        return error;
     }
+
+    private ReadOnlySpan<byte> OnHost(ReadOnlySpan<byte> xattr) => _folder.IsMapped ? MappedFacts.OnHost(xattr) : xattr;
 
     private Errno XattrCreate(ref NinePReader input)
     {
@@ -326,6 +333,11 @@ internal sealed partial class NinePServer
             return _folder.IsReadOnly ? Errno.EROFS : Errno.EOPNOTSUPP;
         }
 
+        if (_folder.IsMapped && MappedFacts.IsHidden(name))
+        {
+            return Errno.EACCES;
+        }
+
         if (size > LargestXattr || !Reserve((int)size))
         {
             return Errno.ENOSPC;
@@ -336,12 +348,13 @@ internal sealed partial class NinePServer
     }
 
     // What was written as a whole is set, or removed where there is nothing to write.
-    private static Errno SetXattr(NinePFid fid) => fid.XattrWritten != fid.Xattr.Length ? Errno.EINVAL
-        : FolderCalls.SetXattr(fid.Node.Handle, fid.XattrName, fid.Xattr, fid.XattrFlags);
+    private Errno SetXattr(NinePFid fid) => fid.XattrWritten != fid.Xattr.Length ? Errno.EINVAL
+        : FolderCalls.SetXattr(fid.Node.Handle, OnHost(fid.XattrName), fid.Xattr, fid.XattrFlags);
 
     // Those that a privileged process alone may set mean something to the host's kernel.
     private bool IsXattr(ReadOnlySpan<byte> name) =>
-        _folder.MustOwn || name.IsEmpty || name.StartsWith("user."u8) || name.StartsWith("system.posix_acl_"u8);
+        _folder.Security == FolderSecurity.Passthrough || name.IsEmpty || name.StartsWith("user."u8)
+        || name.StartsWith("system.posix_acl_"u8);
 
     private bool Reserve(int bytes)
     {

@@ -7,8 +7,6 @@ namespace Vmm.Emulation.Devices.Virtio.NineP;
 /// <content>Names in folders, and what files are.</content>
 internal sealed partial class NinePServer
 {
-    private const uint SamePerson = uint.MaxValue;
-
     // tv_nsec of utimensat(2): now, and unchanged.
     private const long Now = (1 << 30) - 1;
     private const long Unchanged = (1 << 30) - 2;
@@ -23,22 +21,15 @@ internal sealed partial class NinePServer
         : _folder.IsReadOnly ? Errno.EROFS
         : Errno.None;
 
-    // A new file is its user's, with the mode that was asked for, whatever mask this process has.
-    private Errno GiveTo(SafeFileHandle file, uint? mode, uint user, uint group)
-    {
-        Errno error = FolderCalls.ChangeOwner(file, user, group);
-        error = _folder.MustOwn ? error : Errno.None;
-        return error == Errno.None && mode is { } bits ? FolderCalls.ChangeMode(file, bits) : error;
-    }
-
-    private Errno Tell(NinePFid folder, ReadOnlySpan<byte> name, uint? mode, uint group, ref NinePWriter output)
+    private Errno Tell(
+        NinePFid folder, ReadOnlySpan<byte> name, uint? mode, uint group, ref NinePWriter output, (uint Major, uint Minor)? device = null)
     {
         Errno error = FolderCalls.OpenPath(folder.Node.Handle, name, out SafeFileHandle made);
         using (made)
         {
             FileFacts facts = default;
-            error = error == Errno.None ? GiveTo(made, mode, folder.User, group) : error;
-            error = error == Errno.None ? FolderCalls.Facts(made, out facts) : error;
+            error = error == Errno.None ? _view.GiveTo(made, mode, folder.User, group, device) : error;
+            error = error == Errno.None ? _view.Facts(made, out facts) : error;
             output.Qid(facts);
             return error;
         }
@@ -51,8 +42,9 @@ internal sealed partial class NinePServer
         uint mode = input.Dword();
         uint group = input.Dword();
         Errno error = CheckNew(fids.First, name, input.IsBad);
-        error = error == Errno.None ? FolderCalls.MakeFolder(fids.First!.Node.Handle, name, mode) : error;
-        return error == Errno.None ? Tell(fids.First!, name, mode, group, ref output) : error;
+        error = error == Errno.None ? FolderCalls.MakeFolder(fids.First!.Node.Handle, name, _folder.IsMapped ? _folder.FolderMode : mode)
+            : error;
+        return error == Errno.None ? Tell(fids.First!, name, FolderType | (mode & Permissions), group, ref output) : error;
     }
 
     private Errno MakeNode(ref NinePReader input, ref NinePWriter output)
@@ -60,16 +52,20 @@ internal sealed partial class NinePServer
         using Using fids = Take(input.Dword());
         ReadOnlySpan<byte> name = input.Text();
         uint mode = input.Dword();
-        _ = input.Qword();
+        (uint, uint) device = (input.Dword(), input.Dword());
         uint group = input.Dword();
         Errno error = CheckNew(fids.First, name, input.IsBad);
-        if (error == Errno.None && (mode & TypeMask) is not (Regular or Fifo or Socket or 0))
+        if (error == Errno.None
+            && (mode & TypeMask) is not (Regular or Fifo or Socket or 0) and var type
+            && !(_folder.IsMapped && type is CharacterDevice or BlockDevice))
         {
             return NotPermitted;
         }
 
-        error = error == Errno.None ? FolderCalls.MakeNode(fids.First!.Node.Handle, name, mode & (TypeMask | Permissions)) : error;
-        return error == Errno.None ? Tell(fids.First!, name, mode, group, ref output) : error;
+        mode = ((mode & TypeMask) == 0 ? Regular : mode & TypeMask) | (mode & Permissions);
+        error = error == Errno.None
+            ? FolderCalls.MakeNode(fids.First!.Node.Handle, name, _folder.IsMapped ? Regular | _folder.FileMode : mode) : error;
+        return error == Errno.None ? Tell(fids.First!, name, mode, group, ref output, device) : error;
     }
 
     private Errno MakeSymbolicLink(ref NinePReader input, ref NinePWriter output)
@@ -78,14 +74,15 @@ internal sealed partial class NinePServer
         ReadOnlySpan<byte> name = input.Text();
         ReadOnlySpan<byte> target = input.Text();
         uint group = input.Dword();
+        uint? mode = null;
         Errno error = CheckNew(fids.First, name, input.IsBad);
         if (error == Errno.None && (target.IsEmpty || target.Length > LongestPath || target.Contains((byte)0)))
         {
             return target.Length > LongestPath ? NameTooLong : Errno.EINVAL;
         }
 
-        error = error == Errno.None ? FolderCalls.MakeSymbolicLink(target, fids.First!.Node.Handle, name) : error;
-        return error == Errno.None ? Tell(fids.First!, name, null, group, ref output) : error;
+        error = error == Errno.None ? _view.MakeSymbolicLink(target, fids.First!.Node.Handle, name, out mode) : error;
+        return error == Errno.None ? Tell(fids.First!, name, mode, group, ref output) : error;
     }
 
     private Errno Link(ref NinePReader input)
@@ -192,7 +189,7 @@ internal sealed partial class NinePServer
         }
 
         Span<byte> target = stackalloc byte[LongestPath + 1];
-        Errno error = FolderCalls.ReadLink(fid.Node.Handle, target, out int length);
+        Errno error = _view.ReadLink(fid.Node.Handle, target, out int length);
         output.Text(error == Errno.None ? target[..length] : []);
         return error;
     }
@@ -226,7 +223,7 @@ internal sealed partial class NinePServer
             return BadFid;
         }
 
-        Errno error = FolderCalls.Facts(fid.Node.Handle, out FileFacts facts);
+        Errno error = _view.Facts(fid.Node.Handle, out FileFacts facts);
         output.Qword(BasicAttributes);
         output.Qid(facts);
         output.Dword(facts.Mode);
@@ -275,11 +272,11 @@ internal sealed partial class NinePServer
         // A change of its time alone is what a change of owner to none is (QEMU).
         if (error == Errno.None && ((valid & (SetUser | SetGroup)) != 0 || valid == SetChangeTime))
         {
-            error = FolderCalls.ChangeOwner(
-                file, (valid & SetUser) != 0 ? user : SamePerson, (valid & SetGroup) != 0 ? group : SamePerson);
+            error = _view.ChangeOwner(
+                file, (valid & SetUser) != 0 ? user : FolderView.SamePerson, (valid & SetGroup) != 0 ? group : FolderView.SamePerson);
         }
 
-        error = error == Errno.None && (valid & SetMode) != 0 ? FolderCalls.ChangeMode(file, mode) : error;
+        error = error == Errno.None && (valid & SetMode) != 0 ? _view.ChangeMode(file, mode) : error;
         if (error == Errno.None && (valid & (SetAccessTime | SetModificationTime)) != 0)
         {
             bool isRight = TryChoose(ref accessed, valid, SetAccessTime, AccessTimeGiven)
@@ -290,9 +287,9 @@ internal sealed partial class NinePServer
         return error;
     }
 
-    private static Errno ChangeSize(SafeFileHandle file, long size)
+    private Errno ChangeSize(SafeFileHandle file, long size)
     {
-        Errno error = FolderCalls.Facts(file, out FileFacts facts);
+        Errno error = _view.Facts(file, out FileFacts facts);
         return error != Errno.None ? error : facts.Type == Regular ? FolderCalls.ChangeSize(file, size) : Errno.EINVAL;
     }
 

@@ -4,23 +4,13 @@ using static Vmm.Emulation.Devices.Virtio.NineP.NinePSpec;
 
 namespace Vmm.Emulation.Devices.Virtio.NineP;
 
-/// <summary>What a shared folder is, as its user wrote it.</summary>
-/// <param name="Path">The folder.</param>
-/// <param name="Root">A handle of it; the maker disposes it.</param>
-/// <param name="IsReadOnly">Whether nothing in it is changed.</param>
-/// <param name="MustOwn">
-/// Whether a file whose owner cannot be made that of the client's user fails (<c>security_model=passthrough</c>); else it stays that of
-/// this process (<c>none</c>).
-/// </param>
-public sealed record SharedFolder(string Path, SafeFileHandle Root, bool IsReadOnly, bool MustOwn);
-
 /// <summary>
 /// The server of a shared folder: 9P2000.L as Linux's client uses it (Linux, Documentation/filesystems/9p.rst; diod, protocol.md). Any
 /// number of threads, one request each.
 /// <para>
 /// No path of the client's is ever looked up: a walk goes from handle to handle by single names, <c>..</c> goes back on the way that the
 /// client came, and no symbolic link is followed. Only regular files and folders are opened, so neither a device node nor a FIFO of the
-/// host's is reached, and no device node is made.
+/// host's is reached, and no device node is made on the host.
 /// </para>
 /// </summary>
 internal sealed partial class NinePServer
@@ -34,13 +24,14 @@ internal sealed partial class NinePServer
     private const long MostXattrBytes = 4 << 20;
 
     private readonly SharedFolder _folder;
+    private readonly FolderView _view;
     private readonly NinePFids _fids = new((int)Math.Clamp(FolderCalls.MostOpenFiles / PartOfOpenFiles, FewestFids, MostFids));
 
     // Written by the thread of a Tversion; a request that crosses it may have either.
     private volatile uint _messageSize = MostMessage;
     private long _xattrBytes;
 
-    public NinePServer(SharedFolder folder) => _folder = folder;
+    public NinePServer(SharedFolder folder) => (_folder, _view) = (folder, new FolderView(folder));
 
     /// <summary>Whether a client has the folder mounted. Any thread.</summary>
     public bool IsMounted => _fids.Any;
@@ -172,16 +163,16 @@ internal sealed partial class NinePServer
         _ = input.Text();
         _ = input.Text();
         uint user = input.Dword();
-        if (input.IsBad)
+        if (input.IsBad || !_folder.MayMount)
         {
-            return Errno.EINVAL;
+            return input.IsBad ? Errno.EINVAL : Errno.EACCES;
         }
 
         // A handle of its own, so that the folder's does not depend on fids.
         Errno error = FolderCalls.Reopen(_folder.Root, FolderCalls.ReadOnly, isFolder: true, out SafeFileHandle root);
         if (error == Errno.None)
         {
-            error = FolderCalls.Facts(root, out FileFacts facts);
+            error = _view.Facts(root, out FileFacts facts);
             output.Qid(facts);
         }
 
@@ -227,7 +218,7 @@ internal sealed partial class NinePServer
         {
             ReadOnlySpan<byte> name = input.Text();
             error = input.IsBad ? Errno.EINVAL : Step(ref node, name);
-            error = error == Errno.None ? FolderCalls.Facts(node.Handle, out found[steps]) : error;
+            error = error == Errno.None ? _view.Facts(node.Handle, out found[steps]) : error;
             if (error != Errno.None)
             {
                 break;

@@ -94,7 +94,9 @@ internal static class NinePSpec
     // Bits of a mode (inode(7)).
     public const uint TypeMask = 0xF000;
     public const uint Fifo = 0x1000;
+    public const uint CharacterDevice = 0x2000;
     public const uint FolderType = 0x4000;
+    public const uint BlockDevice = 0x6000;
     public const uint Regular = 0x8000;
     public const uint SymbolicLink = 0xA000;
     public const uint Socket = 0xC000;

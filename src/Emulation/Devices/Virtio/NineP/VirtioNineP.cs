@@ -234,11 +234,11 @@ public sealed record VirtioNinePConfig(string Id, string Tag, SharedFolder Folde
 
     /// <summary>Opens a folder to share.</summary>
     /// <param name="error">Why not, in the host's words.</param>
-    public static SharedFolder? TryOpen(string path, bool isReadOnly, bool mustOwn, out string error)
+    public static SharedFolder? TryOpen(string path, bool isReadOnly, FolderSecurity security, out string error)
     {
         Errno result = FolderCalls.OpenRoot(path, out var root);
         error = result == Errno.None ? "" : ErrnoText.Of(result);
-        return result == Errno.None ? new SharedFolder(path, root, isReadOnly, mustOwn) : null;
+        return result == Errno.None ? new SharedFolder(path, root, isReadOnly, security) : null;
     }
 
     public override VirtioDevice Make(IDmaMemory memory) => new VirtioNineP(memory, this);
