@@ -12,9 +12,8 @@ public sealed class LoadedAssembliesTests
     public async Task VM_loads_no_assembly_of_the_cluster()
     {
         string folder = Directory.CreateTempSubdirectory("vmm-fleet-").FullName;
-        string image = Path.Combine(folder, "image");
+        string image = IdleGuest.WriteImage(folder);
         string control = Path.Combine(folder, "control");
-        await File.WriteAllBytesAsync(image, [.. BitConverter.GetBytes(0xD503207Fu), .. BitConverter.GetBytes(0x17FFFFFFu)]);
         using Process vm = VmmProcess.Start(["-m", "64M", "-kernel", image, "-control", $"unix:{control}", "-serial", "none"]);
         try
         {

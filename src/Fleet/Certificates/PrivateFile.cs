@@ -41,6 +41,23 @@ internal static class PrivateFile
         }
     }
 
+    /// <summary>
+    /// Makes a folder that nobody but its owner may enter, and those above it where they are missing; one that is there stays as it is.
+    /// Each is there after a loss of power.
+    /// </summary>
+    /// <exception cref="IOException">One cannot be made, or its name is not on the disk.</exception>
+    /// <exception cref="UnauthorizedAccessException">One may not be made.</exception>
+    public static void MakeFolder(string path)
+    {
+        string full = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        if (!Directory.Exists(full) && Path.GetDirectoryName(full) is { } parent)
+        {
+            DurableFolder.Make(parent);
+            Directory.CreateDirectory(full, Owner | UnixFileMode.UserExecute);
+            DurableFolder.Flush(parent);
+        }
+    }
+
     /// <summary>Reads a file that only its owner may read.</summary>
     /// <exception cref="CertificateException">It is missing, or others may read it: one line.</exception>
     public static string Read(string path)

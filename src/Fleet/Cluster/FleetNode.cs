@@ -8,7 +8,7 @@ using Akka.Persistence.Sql.Query;
 using Akka.Streams;
 using Akka.Streams.Dsl;
 using Vmm.Actors.Hosting;
-using Vmm.Actors.Journals;
+using Vmm.Fleet.Certificates;
 using Vmm.Fleet.Fencing;
 using Vmm.Fleet.Ledger;
 using Vmm.Fleet.Messages;
@@ -134,6 +134,25 @@ public sealed class FleetNode : IAsyncDisposable
     public Task<IFleetMessage> AskAsync(IAccountMessage message, CancellationToken stop) =>
         _accounts.Ask<IFleetMessage>(message, s_patience, stop);
 
+    /// <summary>What an owner has used from a day (UTC) to another, both of them included, by day and VM.</summary>
+    /// <exception cref="AskTimeoutException">The account does not answer in time.</exception>
+    public async Task<IReadOnlyList<DayUsage>> UsageAsync(string owner, DateOnly first, DateOnly last, CancellationToken stop)
+    {
+        var days = new List<DayUsage>();
+        var ask = new GetUsage(owner, first, last);
+        while (true)
+        {
+            var part = (AccountUsage)await AskAsync(ask, stop).ConfigureAwait(false);
+            days.AddRange(part.Days);
+            if (part.IsLast)
+            {
+                return days;
+            }
+
+            ask = ask with { First = days[^1].Day, AfterVm = days[^1].Vm };
+        }
+    }
+
     /// <summary>The names of all VMs that there are or have been.</summary>
     public async Task<IReadOnlyList<string>> ListAsync()
     {
@@ -188,6 +207,13 @@ public sealed class FleetNode : IAsyncDisposable
     public IDisposable Subscribe(Action<IFleetMessage> happened)
     {
         IActorRef listener = _system.ActorOf(ActorProps.Of(() => new Listener(happened)));
+
+        // Before the caller goes on: what happens from here on is told.
+        foreach (Type told in (Type[])[typeof(VmReport), typeof(VmOperation), typeof(VmScaled), typeof(VmTimes)])
+        {
+            _system.EventStream.Subscribe(listener, told);
+        }
+
         return new Subscription(() => _system.Stop(listener));
     }
 
@@ -242,7 +268,8 @@ public sealed class FleetNode : IAsyncDisposable
     {
         try
         {
-            DurableFolder.Make(folder);
+            // The memory of guests is in their snapshots.
+            PrivateFile.MakeFolder(folder);
             return new FileStream(Path.Combine(folder, "lock"), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
@@ -259,14 +286,6 @@ public sealed class FleetNode : IAsyncDisposable
     private sealed class Listener : MessageActor
     {
         public Listener(Action<IFleetMessage> happened) => Receive(happened);
-
-        protected override void PreStart()
-        {
-            foreach (Type told in (Type[])[typeof(VmReport), typeof(VmOperation), typeof(VmScaled), typeof(VmTimes)])
-            {
-                Context.System.EventStream.Subscribe(Self, told);
-            }
-        }
 
         protected override void PostStop() => Context.System.EventStream.Unsubscribe(Self);
     }

@@ -11,6 +11,9 @@ internal sealed class AccountEntity : UntypedPersistentActor
     // A reading is an event, and a VM has several in a minute: the account is saved as a whole after so many.
     private const int EventsOfSnapshot = 500;
 
+    // A message between nodes has at most 128 KB; a VM's day has at most about 200 bytes.
+    private const int DaysOfAnswer = 500;
+
     // An account that nobody has spoken to for so long is not kept in memory, nor made again with its node: it comes when it is asked.
     private static readonly TimeSpan s_rest = TimeSpan.FromMinutes(2);
 
@@ -60,8 +63,7 @@ internal sealed class AccountEntity : UntypedPersistentActor
                 Sender.Tell(Describe());
                 break;
             case GetUsage get:
-                Sender.Tell(new AccountUsage(
-                    _account.Owner, [.. _account.Usage.Where(u => u.Day >= get.First && u.Day <= get.Last)]));
+                Tell(get);
                 break;
             case ReceiveTimeout:
                 Context.Parent.Tell(new Passivate(PoisonPill.Instance));
@@ -88,6 +90,17 @@ internal sealed class AccountEntity : UntypedPersistentActor
             DateTimeOffset.FromUnixTimeMilliseconds(count.At), count.Vm, count.Meter,
             new CpuUsage(count.BusyNs, count.IdleNs, count.StandbyNs));
         Keep(read, () => new MeterCounted(count.Vm, count.Meter, _account.AllowanceOf(count.Vm, Now)));
+    }
+
+    private void Tell(GetUsage get)
+    {
+        DayUsage[] days =
+        [
+            .. _account.Usage.Where(u => u.Day <= get.Last
+                && (u.Day > get.First || (u.Day == get.First && string.CompareOrdinal(u.Vm, get.AfterVm) > 0))).Take(DaysOfAnswer + 1),
+        ];
+        bool isLast = days.Length <= DaysOfAnswer;
+        Sender.Tell(new AccountUsage(_account.Owner, isLast ? days : days[..DaysOfAnswer], isLast));
     }
 
     private AccountState Describe() => new(

@@ -15,7 +15,10 @@ public sealed class OwnerAccount(string owner)
     private const int MetersOfVm = 16;
 
     private readonly Dictionary<string, List<(string Meter, DateTimeOffset At, CpuUsage Usage)>> _meters = [];
-    private readonly SortedDictionary<(DateOnly Day, string Vm), CpuUsage> _usage = [];
+    private readonly SortedDictionary<(DateOnly Day, string Vm), CpuUsage> _usage =
+        new(Comparer<(DateOnly Day, string Vm)>.Create((a, b) =>
+            a.Day.CompareTo(b.Day) is var days and not 0 ? days : string.CompareOrdinal(a.Vm, b.Vm)));
+
     private readonly Dictionary<string, int> _granted = [];
 
     // By the first day of the month: nanoseconds of enabled CPUs.

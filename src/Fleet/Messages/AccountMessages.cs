@@ -45,9 +45,12 @@ public sealed record AccountState(
 public sealed record GrantedCpus(string Vm, int Cpus);
 
 /// <summary>Query: what was used from a day (UTC) to another, both of them included. Answer: <see cref="AccountUsage"/>.</summary>
-public sealed record GetUsage(string Owner, DateOnly First, DateOnly Last) : IAccountMessage;
+/// <param name="AfterVm">Of the first day only VMs whose names come after this one, by their characters.</param>
+public sealed record GetUsage(string Owner, DateOnly First, DateOnly Last, string AfterVm = "") : IAccountMessage;
 
-public sealed record AccountUsage(string Owner, DayUsage[] Days) : IFleetMessage;
+/// <param name="Days">By day and VM; as many as a message between nodes has room for.</param>
+/// <param name="IsLast">False: there is more after the last of them.</param>
+public sealed record AccountUsage(string Owner, DayUsage[] Days, bool IsLast = true) : IFleetMessage;
 
 /// <summary>What a VM has used on a day (UTC).</summary>
 public sealed record DayUsage(DateOnly Day, string Vm, CpuUsage Usage);

@@ -46,14 +46,27 @@ internal sealed class EndedMeters(VmFolder folder)
     }
 
     /// <summary>The times of the process that has ended are part of those of another, at another node.</summary>
-    public void Drop() => File.Delete(folder.Times);
+    public void Drop() => Delete(folder.Times);
 
     /// <summary>The account has the last reading of a meter.</summary>
     public void Forget(string meter)
     {
         if (_meters.Remove(meter))
         {
-            File.Delete(Path.Combine(folder.Meters, meter));
+            Delete(Path.Combine(folder.Meters, meter));
+        }
+    }
+
+    // A file that stays is read again at the next start of the node: a reading that is counted twice changes nothing.
+    private void Delete(string file)
+    {
+        try
+        {
+            File.Delete(file);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Serilog.Log.Warning("{Vm}: {Reason}", folder.Vm, SystemError.Describe(e, file));
         }
     }
 

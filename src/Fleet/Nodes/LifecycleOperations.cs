@@ -93,7 +93,10 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
             return (NotRunning, null);
         }
 
-        IProtocolMessage status = await vm.AskAsync(new GetMigration(), CancellationToken.None).ConfigureAwait(false);
+        // After a stop the VM has so long to answer, and its migration to end.
+        using var limit = new CancellationTokenSource();
+        using CancellationTokenRegistration stops = stop.Register(() => limit.CancelAfter(settings.QuitLimit));
+        IProtocolMessage status = await vm.AskAsync(new GetMigration(), limit.Token).ConfigureAwait(false);
         if (status is not MigrationInfo { Incoming: false, Status: MigrationStatus.Completed or MigrationStatus.Active })
         {
             IProtocolMessage answer = settings.Migration != null
@@ -112,7 +115,7 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
         bool cancels = false;
         while (true)
         {
-            status = await vm.AskAsync(new GetMigration(), CancellationToken.None).ConfigureAwait(false);
+            status = await vm.AskAsync(new GetMigration(), limit.Token).ConfigureAwait(false);
             switch (status)
             {
                 case MigrationInfo { Status: MigrationStatus.Completed } info:
@@ -133,10 +136,10 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
             if (stop.IsCancellationRequested && !cancels)
             {
                 cancels = true;
-                await vm.AskAsync(new CancelMigration(), CancellationToken.None).ConfigureAwait(false);
+                await vm.AskAsync(new CancelMigration(), limit.Token).ConfigureAwait(false);
             }
 
-            await Task.Delay(s_look, CancellationToken.None).ConfigureAwait(false);
+            await Task.Delay(s_look, limit.Token).ConfigureAwait(false);
         }
     }
 
@@ -151,11 +154,16 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
 
         if (vm != null && powerDown > TimeSpan.Zero)
         {
-            await vm.AskAsync(new PressPowerButton(), CancellationToken.None).ConfigureAwait(false);
-            await Task.WhenAny(process.Ended, Task.Delay(powerDown)).ConfigureAwait(false);
-            if (process.Ended.IsCompleted)
+            using var limit = new CancellationTokenSource(powerDown);
+            try
             {
+                await vm.AskAsync(new PressPowerButton(), limit.Token).ConfigureAwait(false);
+                await process.Ended.WaitAsync(limit.Token).ConfigureAwait(false);
                 return (OperationResult.Done("the guest powered off"), null);
+            }
+            catch (OperationCanceledException)
+            {
+                // It does not listen, or not to its guest.
             }
         }
 
@@ -172,8 +180,18 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
 
         // All of it is gone at once, whatever happens after.
         string removed = Path.Combine(settings.Vms, $"{NodeSupervisor.RemovedPrefix}{folder.Vm}");
-        Directory.Move(folder.Root, removed);
-        Directory.Delete(removed, recursive: true);
+        if (Directory.Exists(removed))
+        {
+            // Of an earlier attempt.
+            Directory.Delete(removed, recursive: true);
+        }
+
+        if (Directory.Exists(folder.Root))
+        {
+            Directory.Move(folder.Root, removed);
+            Directory.Delete(removed, recursive: true);
+        }
+
         return OperationResult.Done();
     }
 

@@ -3,6 +3,7 @@ using Serilog;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Journals;
 using Vmm.Fleet.Messages;
+using Vmm.Management.Text;
 
 namespace Vmm.Fleet.Nodes;
 
@@ -53,7 +54,16 @@ public sealed class NodeSupervisor : MessageActor
         Receive<GetNodeStatus>(_ => Sender.Tell(Status()));
         Receive<SetNodeTakesVms>(set =>
         {
-            _settings.IsDrained = !set.TakesVms;
+            try
+            {
+                _settings.IsDrained = !set.TakesVms;
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // The answer says how it is.
+                Log.Error("whether the node takes VMs cannot be kept: {Reason}", SystemError.Describe(e));
+            }
+
             Sender.Tell(Status());
         });
         Receive<VmRemoved>(removed =>
@@ -95,7 +105,7 @@ public sealed class NodeSupervisor : MessageActor
             string name = Path.GetFileName(folder);
             if (name.StartsWith(RemovedPrefix, StringComparison.Ordinal))
             {
-                Directory.Delete(folder, recursive: true);
+                RemoveRest(folder);
             }
             else if (FleetNames.IsVm(name))
             {
@@ -117,6 +127,19 @@ public sealed class NodeSupervisor : MessageActor
         WriteConsole => new ConsoleWritten(query.Vm, "the VM does not run"),
         _ => null,
     };
+
+    // The node goes on with its VMs when a rest of another one cannot be removed.
+    private static void RemoveRest(string folder)
+    {
+        try
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Log.Warning("{Folder} of a VM that was removed: {Reason}", folder, SystemError.Describe(e));
+        }
+    }
 
     private NodeStatus Status() => new(
         _settings.Name, _settings.MemoryBytes, Environment.ProcessorCount, [.. _settings.Labels], !_settings.IsDrained,

@@ -43,10 +43,7 @@ internal sealed class RequestLog : IDisposable
                 Take(line);
             }
 
-            if (_lines > 4 * Kept)
-            {
-                Compact();
-            }
+            CompactIfLong();
         }
         catch
         {
@@ -71,6 +68,7 @@ internal sealed class RequestLog : IDisposable
     /// <exception cref="IOException">It cannot be written: the request has not begun.</exception>
     public void Begin(IVmRequest request)
     {
+        CompactIfLong();
         Append(request);
         _open.Add(request);
     }
@@ -150,8 +148,13 @@ internal sealed class RequestLog : IDisposable
         }
     }
 
-    private void Compact()
+    private void CompactIfLong()
     {
+        if (_lines <= 4 * Kept)
+        {
+            return;
+        }
+
         string next = $"{_path}.new";
         using (var file = new FileStream(next, FileMode.Create, FileAccess.Write))
         {
@@ -167,5 +170,6 @@ internal sealed class RequestLog : IDisposable
         DurableFolder.Flush(_folder);
         _file.Dispose();
         _file = new FileStream(_path, FileMode.Open, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
+        _lines = _order.Count + _open.Count;
     }
 }

@@ -97,7 +97,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
 
     private sealed record Seen(VmInstance Vm, int Look, IProtocolMessage Answer);
 
-    // Request is null for the look for a process.
+    // Request is null for the look for a process. A request that was not begun has a lane of its own.
     private sealed record OperationEnded(Lane Lane, IVmRequest? Request, OperationResult Result, VmInstance? Vm);
 
     /// <summary>Operations that exclude each other, and the one that is under way. It is the actor's.</summary>
@@ -200,7 +200,10 @@ internal sealed class VmAgent : MessageActor, IWithTimers
             _askers[request.Id] = askers = [];
         }
 
-        askers.Add(Sender);
+        if (!askers.Contains(Sender))
+        {
+            askers.Add(Sender);
+        }
     }
 
     // What waits does not begin, and what is under way ends, but for another stop.
@@ -212,7 +215,8 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         Array.ForEach(stays, _process.Waiting.Enqueue);
         foreach (IVmRequest request in waiting)
         {
-            Finish(request, OperationResult.Of(RequestOutcome.Cancelled, $"the stop '{stop}' came first"));
+            Self.Tell(new OperationEnded(
+                new Lane(), request, OperationResult.Of(RequestOutcome.Cancelled, $"the stop '{stop}' came first"), _vm));
         }
 
         if (_process.Request is not EndVm)
@@ -309,7 +313,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
             return;
         }
 
-        ended.Lane.Running!.Dispose();
+        ended.Lane.Running?.Dispose();
         (ended.Lane.Running, ended.Lane.Request) = (null, null);
         if (ended.Lane == _process)
         {
@@ -357,13 +361,6 @@ internal sealed class VmAgent : MessageActor, IWithTimers
 
     private static RequestEnded EndOf(IVmRequest request, OperationResult result) =>
         new(request.Vm, request.Id, result.Outcome, result.Detail, result.Cpus, result.EnabledCpus);
-
-    private void Finish(IVmRequest request, OperationResult result)
-    {
-        var end = EndOf(request, result);
-        _log!.End(end);
-        Tell(end);
-    }
 
     private void Tell(RequestEnded end)
     {

@@ -60,8 +60,8 @@ internal sealed class AccountApi(FleetNode node, Tariff? tariff)
             throw new BadHttpRequestException($"last: {last:yyyy-MM-dd} is before the first day, {first:yyyy-MM-dd}");
         }
 
-        var usage = (AccountUsage)await node.AskAsync(new GetUsage(owner, first, last), context.RequestAborted).ConfigureAwait(false);
-        var invoice = Invoice.Of(owner, usage.Days, first, last, tariff);
+        IReadOnlyList<DayUsage> usage = await node.UsageAsync(owner, first, last, context.RequestAborted).ConfigureAwait(false);
+        var invoice = Invoice.Of(owner, usage, first, last, tariff);
         bool isCsv = context.Request.Headers.Accept.ToString().StartsWith(Csv, StringComparison.OrdinalIgnoreCase);
         context.Response.ContentType = isCsv ? $"{Csv}; charset=utf-8" : "application/json; charset=utf-8";
         await context.Response.WriteAsync(isCsv ? invoice.ToCsv() : invoice.ToJson(), context.RequestAborted).ConfigureAwait(false);

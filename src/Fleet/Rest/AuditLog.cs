@@ -10,30 +10,29 @@ namespace Vmm.Fleet.Rest;
 
 /// <summary>
 /// Who has asked for what, and with which outcome: a file to which lines of JSON are added, for its owner alone. A line is written for each
-/// request that may change something, and for each operation when it has ended. No token and no body is in it.
+/// request that may change something, and for each operation when it has ended. No token and no body is in it. A file that is long is
+/// called <c>.1</c> behind its name from then on, the one before <c>.2</c> and so on, and the last of eight is removed.
 /// </summary>
 internal sealed class AuditLog : IDisposable
 {
     private static readonly JsonWriterOptions s_json = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    private const long MostBytes = 16 << 20;
+    private const int KeptFiles = 8;
+
     private readonly Lock _lock = new();
-    private readonly FileStream _file;
+    private readonly string _path;
+
+    // Under the lock.
+    private FileStream _file;
 
     /// <exception cref="NodeConfigException">The file cannot be written to.</exception>
     public AuditLog(string path)
     {
+        _path = path;
         try
         {
-            var options = new FileStreamOptions
-            {
-                Mode = FileMode.Append, Access = FileAccess.Write, Share = FileShare.Read, BufferSize = 0,
-            };
-            if (!OperatingSystem.IsWindows())
-            {
-                options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
-            }
-
-            _file = new FileStream(path, options);
+            _file = Open(path);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -81,6 +80,41 @@ internal sealed class AuditLog : IDisposable
         }
     }
 
+    private static FileStream Open(string path)
+    {
+        var options = new FileStreamOptions { Mode = FileMode.Append, Access = FileAccess.Write, Share = FileShare.Read, BufferSize = 0 };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        return new FileStream(path, options);
+    }
+
+    // What cannot be renamed grows on.
+    private void Rotate()
+    {
+        try
+        {
+            for (int older = KeptFiles - 1; older >= 1; older--)
+            {
+                if (File.Exists($"{_path}.{older}"))
+                {
+                    File.Move($"{_path}.{older}", $"{_path}.{older + 1}", overwrite: true);
+                }
+            }
+
+            File.Move(_path, $"{_path}.1", overwrite: true);
+            FileStream next = Open(_path);
+            _file.Dispose();
+            _file = next;
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Log.Error("the audit log cannot begin a new file: {Reason}", SystemError.Describe(e));
+        }
+    }
+
     private void Write(Action<Utf8JsonWriter> members)
     {
         using var line = new MemoryStream();
@@ -98,6 +132,11 @@ internal sealed class AuditLog : IDisposable
             // One write: a line is there whole, or not at all.
             lock (_lock)
             {
+                if (_file.Length >= MostBytes)
+                {
+                    Rotate();
+                }
+
                 _file.Write(line.GetBuffer(), 0, (int)line.Length);
             }
         }

@@ -128,7 +128,9 @@ internal sealed class FleetApi(FleetNode node)
         NodeChange asked = await context.ReadAsync(RestJson.Default.NodeChange).ConfigureAwait(false);
         string name = context.Value("node");
         NodeStatus? status = await node.SetTakesVmsAsync(name, asked.TakesVms, context.RequestAborted).ConfigureAwait(false);
-        await (status != null ? context.WriteAsync(status, RestJson.Default.NodeStatus)
+        await (status?.TakesVms == !asked.TakesVms
+                ? context.RejectAsync(StatusCodes.Status503ServiceUnavailable, $"node '{name}' cannot keep it, and its log says why")
+            : status != null ? context.WriteAsync(status, RestJson.Default.NodeStatus)
             : context.RejectAsync(StatusCodes.Status404NotFound, $"there is no node '{name}' now")).ConfigureAwait(false);
     }
 

@@ -6,10 +6,12 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using OpenTelemetry.Metrics;
 using Serilog;
+using Vmm.Fleet.Certificates;
 using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Telemetry;
@@ -48,13 +50,14 @@ public sealed class RestServer : IAsyncDisposable
     /// <exception cref="NodeConfigException">An address cannot be listened at, or a certificate or token cannot be read.</exception>
     public static async Task<RestServer> StartAsync(NodeConfig config, FleetNode node)
     {
+        HttpsConnectionAdapterOptions? tls = ReadCertificate(config);
         var tokens = new TokenFile(config.Tokens ?? Path.Combine(config.Folder, "tokens"));
         var audit = new AuditLog(Path.Combine(config.Folder, "audit"));
         WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.Services.ConfigureHttpJsonOptions(o => o.SerializerOptions.TypeInfoResolverChain.Insert(0, RestJson.Default));
         builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter(s_meters).AddPrometheusExporter());
-        builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, config));
+        builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, config, tls));
         WebApplication app = builder.Build();
         app.Use((context, next) => GuardAsync(context, tokens, audit, next));
         RestEndpoint[] endpoints =
@@ -95,7 +98,29 @@ public sealed class RestServer : IAsyncDisposable
         _audit.Dispose();
     }
 
-    private static void Listen(KestrelServerOptions kestrel, NodeConfig config)
+    // Null without https.
+    private static HttpsConnectionAdapterOptions? ReadCertificate(NodeConfig config)
+    {
+        if (config.Addresses.All(a => a.Scheme != "https"))
+        {
+            return null;
+        }
+
+        try
+        {
+            // All of the file is told to clients: what issued the certificate, too.
+            X509Certificate2 own = FleetAuthority.ReadPair(config.Certificate!, config.Key!);
+            var issuers = new X509Certificate2Collection();
+            issuers.ImportFromPemFile(config.Certificate!);
+            return new HttpsConnectionAdapterOptions { ServerCertificate = own, ServerCertificateChain = issuers };
+        }
+        catch (CertificateException e)
+        {
+            throw new NodeConfigException($"certificate: {e.Message}");
+        }
+    }
+
+    private static void Listen(KestrelServerOptions kestrel, NodeConfig config, HttpsConnectionAdapterOptions? tls)
     {
         kestrel.AddServerHeader = false;
         kestrel.Limits.MaxRequestBodySize = LargestBody;
@@ -105,7 +130,7 @@ public sealed class RestServer : IAsyncDisposable
             {
                 if (address.Scheme == "https")
                 {
-                    options.UseHttps(X509Certificate2.CreateFromPemFile(config.Certificate!, config.Key));
+                    options.UseHttps(tls!);
                 }
             });
         }

@@ -25,8 +25,7 @@ public sealed class FleetNodeTests : IDisposable
 
     public FleetNodeTests()
     {
-        string image = Path.Combine(_folder, "image");
-        File.WriteAllBytes(image, [.. BitConverter.GetBytes(0xD503207Fu), .. BitConverter.GetBytes(0x17FFFFFFu)]);
+        string image = IdleGuest.WriteImage(_folder);
         _spec = new VmSpec(1, 4, 64 << 20, "max", image, "", "", "", []);
     }
 

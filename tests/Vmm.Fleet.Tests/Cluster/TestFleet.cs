@@ -22,8 +22,7 @@ internal sealed class TestFleet : IDisposable
         _ports = [.. Enumerable.Range(0, nodes).Select(_ => HostTools.FreePort())];
         Files = new LocalFleet(connection, _ports);
         Directory.CreateDirectory(FolderOf(1));
-        string image = Path.Combine(FolderOf(1), "image");
-        File.WriteAllBytes(image, [.. BitConverter.GetBytes(0xD503207Fu), .. BitConverter.GetBytes(0x17FFFFFFu)]);
+        string image = IdleGuest.WriteImage(FolderOf(1));
         Idle = new VmSpec(1, 4, 64 << 20, "max", image, "", "", "", []);
     }
 

@@ -185,5 +185,37 @@ public sealed class AgentTests : NodeTestKit
         Await(node, Vm, ProcessState.Stopped);
     }
 
+    /// <summary>A process that stands still hears neither its power button nor the command to end.</summary>
+    [Fact]
+    public void VM_that_does_not_answer_is_killed_by_a_stop()
+    {
+        IActorRef node = StartNode(Settings(NewFolder()) with { QuitLimit = TimeSpan.FromSeconds(1) });
+        Do(node, new RunVm(Vm, NewId(), Idle));
+        int process = Await(node, Vm, ProcessState.Running).Process;
+        using (Process halt = Process.Start("kill", ["-STOP", $"{process}"]))
+        {
+            halt.WaitForExit();
+        }
+
+        Assert.Equal((RequestOutcome.Done, "the process was killed"), Of(Do(node, new EndVm(Vm, NewId(), 1))));
+        Assert.False(Directory.Exists($"/proc/{process}"));
+    }
+
+    /// <summary>A record asks again and again, and is told once.</summary>
+    [Fact]
+    public void Who_asks_several_times_while_a_request_is_under_way_is_told_once()
+    {
+        IActorRef node = StartNode(NewFolder());
+        var probe = CreateTestProbe();
+        for (int i = 0; i < 3; i++)
+        {
+            node.Tell(new RunVm(Vm, "start", Idle), probe);
+        }
+
+        probe.ExpectMsg<RequestEnded>();
+        Await(node, Vm, ProcessState.Running);
+        probe.ExpectNoMsg(TimeSpan.FromMilliseconds(200));
+    }
+
     private static (RequestOutcome Outcome, string Detail) Of(RequestEnded end) => (end.Outcome, end.Detail);
 }

@@ -19,8 +19,7 @@ public abstract class NodeTestKit : PatientTestKit
 
     protected NodeTestKit()
     {
-        string image = Path.Combine(NewFolder(), "image");
-        File.WriteAllBytes(image, [.. BitConverter.GetBytes(0xD503207Fu), .. BitConverter.GetBytes(0x17FFFFFFu)]);
+        string image = IdleGuest.WriteImage(NewFolder());
         Idle = new VmSpec(1, 4, 64 << 20, "max", image, "", "", "", []);
     }
 

@@ -67,6 +67,28 @@ public sealed class RequestLogTests : IDisposable
     }
 
     [Fact]
+    public void Old_ends_are_dropped_while_the_node_runs()
+    {
+        File.AppendAllLines(_path, Enumerable.Range(0, 3999).Select(i =>
+            $$"""ended {"Vm":"vm","Id":"r{{i}}","Outcome":"Done","Detail":"","Cpus":[]}"""));
+        using (var log = RequestLog.Read(_path))
+        {
+            foreach (string id in new[] { "a", "b" })
+            {
+                log.Begin(new SaveVm("vm", id, "tag"));
+                log.End(End(id));
+            }
+        }
+
+        Assert.InRange(File.ReadLines(_path).Count(), 1000, 1004);
+        using var again = RequestLog.Read(_path);
+        Assert.Empty(again.Open);
+        Assert.NotNull(again.EndOf("a"));
+        Assert.NotNull(again.EndOf("b"));
+        Assert.NotNull(again.EndOf("r3998"));
+    }
+
+    [Fact]
     public void Old_ends_are_dropped_and_what_is_open_stays()
     {
         using (var log = RequestLog.Read(_path))

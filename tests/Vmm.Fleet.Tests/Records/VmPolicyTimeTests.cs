@@ -1,5 +1,6 @@
 using Akka.TestKit;
 using Vmm.Fleet.Messages;
+using Vmm.Fleet.Scaling;
 
 namespace Vmm.Fleet.Tests.Records;
 
@@ -27,6 +28,46 @@ public sealed class VmPolicyTimeTests()
         See("node1", ProcessState.Running, 42);
         End("node1", run);
         Await(run.Id);
+    }
+
+    /// <summary>From the beginning of a load to the request for more CPUs, with the policy as it is without a word.</summary>
+    [Fact]
+    public void Load_is_answered_within_five_seconds()
+    {
+        TestProbe events = CreateTestProbe();
+        Sys.EventStream.Subscribe(events, typeof(VmTimes));
+        Sys.EventStream.Subscribe(events, typeof(VmScaled));
+        Create();
+        See("node1", ProcessState.Running, 42);
+        long ran = 0, busy = 0;
+        Ask<VmRecord>(new SetScaling(Vm, new ScalingSpec(4)));
+        Patience.Until(
+            () =>
+            {
+                Clock.Advance(TimeSpan.FromMilliseconds(1));
+                return events.HasMessages;
+            },
+            "the VM is looked at");
+        int seconds = 0;
+        for (int look = 0; !Nodes["node1"].HasMessages; look++)
+        {
+            // The first three seconds are idle.
+            (ran, busy) = (ran + 1_000_000_000, busy + (look < 3 ? 0 : 1_000_000_000));
+            Times = new VmTimes(
+                Vm, [new VmMeter("a", ran / 1_000_000, ran, [busy, 0, 0, 0], [ran, 0, 0, 0])], [true, false, false, false], []);
+            seconds += look < 3 ? 0 : 1;
+            Clock.Advance(TimeSpan.FromSeconds(1));
+            events.FishForMessage(message => message is VmTimes { Running: [var now] } && now.RunNs == ran);
+            if (events.HasMessages)
+            {
+                Assert.Equal(ScalingAction.Plug, events.ExpectMsg<VmScaled>().Action);
+                break;
+            }
+        }
+
+        // No more time passes until the node is asked.
+        Assert.Equal(CpuChange.Plug, Nodes["node1"].ExpectMsg<ChangeCpu>().Change);
+        Assert.InRange(seconds, 1, 5);
     }
 
     [Fact]

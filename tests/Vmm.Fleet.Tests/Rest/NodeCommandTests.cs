@@ -50,8 +50,7 @@ public sealed class NodeCommandTests : IDisposable
     [Fact]
     public async Task VM_outlives_a_kill_of_its_node_and_is_the_next_ones()
     {
-        string image = Path.Combine(_folder, "image");
-        await File.WriteAllBytesAsync(image, [.. BitConverter.GetBytes(0xD503207Fu), .. BitConverter.GetBytes(0x17FFFFFFu)]);
+        string image = IdleGuest.WriteImage(_folder);
         using (Process node = await StartNodeAsync())
         {
             try

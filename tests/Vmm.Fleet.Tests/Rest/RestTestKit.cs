@@ -23,6 +23,7 @@ public abstract class RestTestKit : IAsyncLifetime, IDisposable
 
     protected string Folder { get; } = Directory.CreateTempSubdirectory("vmm-").FullName;
     protected HttpClient Client { get; } = new() { Timeout = Patience.Limit };
+    private protected FleetNode Node => _node;
     private FleetNode _node = null!;
     private RestServer _server = null!;
 

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
@@ -207,6 +208,30 @@ public sealed class RestTests : RestTestKit
         File.WriteAllText(file, $$"""{"name":"node1","folder":"{{Folder}}","listen":["{{address}}"]}""");
         Assert.StartsWith(
             "listen: ", Assert.Throws<NodeConfigException>(() => NodeConfig.Load(file)).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>A file that is missing or wrong, and a key that others may read.</summary>
+    [Theory]
+    [InlineData(null, UnixFileMode.UserRead, "certificate: cannot read ")]
+    [InlineData("nothing", UnixFileMode.UserRead, "certificate: ")]
+    [InlineData("nothing", UnixFileMode.UserRead | UnixFileMode.OtherRead, "may be used by others than its owner")]
+    public async Task Certificate_that_cannot_be_used_is_told_in_one_line(string? text, UnixFileMode mode, string reason)
+    {
+        string file = Path.Combine(Folder, "tls.pem");
+        if (text != null)
+        {
+            using (Process change = Process.Start("install", ["-m", Convert.ToString((int)mode, 8), "/dev/null", file]))
+            {
+                await change.WaitForExitAsync();
+            }
+
+            await File.WriteAllTextAsync(file, text);
+        }
+
+        string message = (await Assert.ThrowsAsync<NodeConfigException>(() => RestServer.StartAsync(
+            new NodeConfig("node1", Folder) { Listen = ["https://127.0.0.1:0"], Certificate = file, Key = file }, Node))).Message;
+        Assert.Contains(reason, message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', message);
     }
 
     [Fact]
