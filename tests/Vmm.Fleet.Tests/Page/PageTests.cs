@@ -17,7 +17,7 @@ public sealed class PageTests(PostgresServer postgres) : IClassFixture<PostgresS
     private static string Admin { get; } = new('a', 24);
     private static string Viewer { get; } = new('v', 24);
 
-    private static string Npm { get; } = typeof(PageTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
+    internal static string Npm { get; } = typeof(PageTests).Assembly.GetCustomAttributes<AssemblyMetadataAttribute>()
         .Single(a => a.Key == "Npm").Value!;
 
     private static void WriteTokens(string folder)
@@ -84,7 +84,7 @@ public sealed class PageTests(PostgresServer postgres) : IClassFixture<PostgresS
         await node.WaitForExitAsync().WaitAsync(Patience.Limit);
     }
 
-    [Fact]
+    [BrowserFact]
     public async Task Guest_is_created_typed_at_plugged_and_found_again_in_the_page()
     {
         GuestFiles files = await GuestAssets.EnsureAsync(new GuestKernel(GuestFlavour.Cloud));
@@ -117,7 +117,7 @@ public sealed class PageTests(PostgresServer postgres) : IClassFixture<PostgresS
         }
     }
 
-    [Fact]
+    [BrowserFact]
     public async Task VM_is_migrated_in_the_page_and_watched_at_its_new_node()
     {
         using var fleet = new TestFleet(postgres.NewDatabase(), 2);
