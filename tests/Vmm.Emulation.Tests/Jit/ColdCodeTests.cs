@@ -13,7 +13,7 @@ public sealed class ColdCodeTests
     private static readonly CpuModel s_model = CpuModel.Find("max")!;
 
     /// <summary>
-    /// The parts of a program, each up to a jump, are interpreted three times, and from then on nothing is; what comes out is the same
+    /// The parts of a program, each up to a jump that is taken, are interpreted three times, and from then on nothing is; what comes out is the same
     /// before, meanwhile and after.
     /// </summary>
     [Fact]
@@ -25,9 +25,9 @@ public sealed class ColdCodeTests
         engine.PlantProgram(program);
         long[] interpreted = [.. Enumerable.Range(0, 12).Select(round => Run(engine, (ulong)round))];
 
-        // Each round has three parts. The first is translated in round 3, with what follows it where the branch is not taken. Of the others
-        // those of even rounds are executed for the third time in round 4, those of odd rounds in round 5.
-        Assert.Equal([3, 3, 3, 2, 1, 2, 0, 0, 0, 0, 0, 0], interpreted);
+        // Even rounds have two parts, because the first goes on where the branch is not taken, and odd rounds three. The first is translated
+        // in round 3. The other of even rounds is executed for the third time in round 4, those of odd rounds in round 5.
+        Assert.Equal([2, 3, 2, 2, 1, 2, 0, 0, 0, 0, 0, 0], interpreted);
     }
 
     // Runs with a number in X1; how many parts were interpreted.

@@ -1,5 +1,5 @@
 using System.Runtime.InteropServices;
-using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Jit.Plan;
 
 namespace Vmm.Emulation.Cpu.Interpreter;
 
@@ -9,12 +9,16 @@ namespace Vmm.Emulation.Cpu.Interpreter;
 /// </summary>
 internal sealed unsafe class ColdOps : IDisposable
 {
+    // Instructions that are decoded at once at most.
+    private const int MaxLength = 32;
+
     // Made when the vCPU first runs.
     private Op* _ops;
 
     /// <summary>
-    /// Decodes what is executed from a word of a page on, up to the next jump; nothing if that was done <paramref name="limit"/> times for
-    /// that word, or the page was given up. What was decoded before is no longer there.
+    /// Decodes what is executed from a word of a page on, past conditional branches as a block does, so that what follows them is counted
+    /// with it and does not become a block of its own. Nothing if that was done <paramref name="limit"/> times for that word, or the page
+    /// was given up. What was decoded before is no longer there.
     /// </summary>
     /// <returns>How many ops there are.</returns>
     public int Decode(CodeCache code, CodePage page, int word, int limit)
@@ -34,7 +38,7 @@ internal sealed unsafe class ColdOps : IDisposable
                 code.Fill(op, page.Read(word));
                 word++;
             }
-            while (!MayJump(op++) && word < CodePage.Words);
+            while (!Ends(op++) && op - first < MaxLength && word < CodePage.Words);
 
             page.NoteExecution((int)(first - At(0)));
             return (int)(op - first);
@@ -56,5 +60,5 @@ internal sealed unsafe class ColdOps : IDisposable
     // The host gives memory to those alone that are used.
     private static Op* Allocate() => (Op*)NativeMemory.AllocZeroed(CodePage.Words, (nuint)sizeof(Op));
 
-    private static bool MayJump(Op* op) => !op->IsAllocated || EncodingTable.Rows[op->Row].May(Effects.Jump);
+    private static bool Ends(Op* op) => BlockPlan.SeldomFallsThrough(op) || BlockPlan.IsUnconditional(op->Word);
 }

@@ -35,7 +35,7 @@ internal static unsafe class ExitCounters
     /// <summary>The bytes of a cover lie in two pages.</summary>
     public const int Apart = 3;
 
-    /// <summary>Code that was not executed often enough to be translated, up to the next jump.</summary>
+    /// <summary>Code that was not executed often enough to be translated, up to the next jump that is taken.</summary>
     public const int Cold = 4;
 
     private const int FirstInterpreted = 5;

@@ -80,7 +80,7 @@ internal sealed class JitReport
         AddReason("  not translated", ExitReason.NotTranslated);
         AddReason("  rare cases", ExitReason.RareCase);
         AddReason("  TLB misses", ExitReason.TlbMiss);
-        AddShare("Not yet translated", _exits[ExitCounters.Cold], " (each up to the next jump)");
+        AddShare("Not yet translated", _exits[ExitCounters.Cold], " (each up to the next jump that is taken)");
         AddShare("Jump cache misses", _exits[ExitCounters.Lookup], "");
         AddShare("Jumps linked", _exits[ExitCounters.Link], "");
         AddShare("Checks taken apart", _exits[ExitCounters.Apart], "");
