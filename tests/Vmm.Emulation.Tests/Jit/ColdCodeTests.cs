@@ -13,8 +13,8 @@ public sealed class ColdCodeTests
     private static readonly CpuModel s_model = CpuModel.Find("max")!;
 
     /// <summary>
-    /// The parts of a program, each up to a jump that is taken, are interpreted three times, and from then on nothing is; what comes out is the same
-    /// before, meanwhile and after.
+    /// The parts of a program, each up to a jump that is taken, are interpreted three times, and from then on nothing is; what comes out is
+    /// the same before, meanwhile and after.
     /// </summary>
     [Fact]
     public void Code_is_translated_after_it_was_interpreted_often_enough()

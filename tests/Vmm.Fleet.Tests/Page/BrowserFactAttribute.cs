@@ -3,8 +3,8 @@ using System.Diagnostics;
 namespace Vmm.Fleet.Tests.Page;
 
 /// <summary>
-/// A test in a browser. It is skipped where the build could not fetch Playwright (see <c>src/Npm.targets</c>) or node is too old for it, but
-/// with <c>./test --all</c>.
+/// A test in a browser. It is skipped where the build could not fetch Playwright (see <c>src/Npm.targets</c>) or node is too old for it,
+/// but with <c>./test --all</c>.
 /// </summary>
 internal sealed class BrowserFactAttribute : FactAttribute
 {
