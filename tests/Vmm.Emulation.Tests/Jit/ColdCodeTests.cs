@@ -19,7 +19,7 @@ public sealed class ColdCodeTests
     [Fact]
     public void Code_is_translated_after_it_was_interpreted_often_enough()
     {
-        // add x1, x1, #1; tbz x1, #0, 12 (over one); add x2, x2, #1; b 12 (over one); add x3, x3, #1; b 8; add x4, x4, #1; wfi.
+        // add x1, x1, #1; tbz x1, #0, 12; add x2, x2, #1; b 12; add x3, x3, #1; b 8; add x4, x4, #1; wfi.
         uint[] program = [0x9100_0421, 0x3600_0061, 0x9100_0442, 0x1400_0003, 0x9100_0463, 0x1400_0002, 0x9100_0484, Wfi];
         using var engine = new EngineUnderTest(s_model, Accelerator.Jit, cold: 3);
         engine.PlantProgram(program);
