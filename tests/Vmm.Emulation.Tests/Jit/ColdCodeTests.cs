@@ -25,8 +25,8 @@ public sealed class ColdCodeTests
         engine.PlantProgram(program);
         long[] interpreted = [.. Enumerable.Range(0, 12).Select(round => Run(engine, (ulong)round))];
 
-        // Even rounds have two parts, because the first goes on where the branch is not taken, and odd rounds three. The first is translated
-        // in round 3. The other of even rounds is executed for the third time in round 4, those of odd rounds in round 5.
+        // Even rounds have two parts, because the first goes on where the branch is not taken, and odd rounds three. The first is
+        // translated in round 3. The other of even rounds is executed for the third time in round 4, those of odd rounds in round 5.
         Assert.Equal([2, 3, 2, 2, 1, 2, 0, 0, 0, 0, 0, 0], interpreted);
     }
 
