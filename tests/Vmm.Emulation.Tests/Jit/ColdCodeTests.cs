@@ -30,6 +30,26 @@ public sealed class ColdCodeTests
         Assert.Equal([2, 3, 2, 2, 1, 2, 0, 0, 0, 0, 0, 0], interpreted);
     }
 
+    /// <summary>A branch to the next instruction is one instruction: a budget ends where it ends in the interpreter.</summary>
+    [Fact]
+    public void Branch_to_the_next_instruction_is_counted_once()
+    {
+        // b 4; cbz xzr, 4; b 4; cbz xzr, 4; wfi.
+        uint[] program = [0x1400_0001, 0xB400_003F, 0x1400_0001, 0xB400_003F, Wfi];
+        for (long budget = 1; budget <= program.Length; budget++)
+        {
+            using var interpreter = new EngineUnderTest(s_model, Accelerator.Interpreter);
+            using var cold = new EngineUnderTest(s_model, Accelerator.Jit, cold: 3);
+            interpreter.PlantProgram(program);
+            cold.PlantProgram(program);
+            OracleRecord theirs = default;
+            theirs.Pc = OracleRecord.Code;
+            OracleRecord ours = theirs;
+            Assert.Equal(interpreter.RunProgram(ref theirs, budget), cold.RunProgram(ref ours, budget));
+            Assert.Equal(theirs.Pc, ours.Pc);
+        }
+    }
+
     // Runs with a number in X1; how many parts were interpreted.
     private static unsafe long Run(EngineUnderTest engine, ulong number)
     {

@@ -117,7 +117,8 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
                 return core.ColdOps.Holds(next) ? core.EnterAt(s->CodePageVa + ((ulong)(next - core.ColdOps.At(0)) * sizeof(uint))) : next;
             }
 
-            s->Remaining--;
+            // A branch to the next instruction has been charged, and a run begins there.
+            s->Remaining -= s->RunStart == op ? 1 : 0;
         }
 
         return core.EnterAt(core.PcOf(op - 1) + sizeof(uint));
