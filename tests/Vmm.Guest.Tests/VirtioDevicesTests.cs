@@ -51,11 +51,17 @@ public sealed class VirtioDevicesTests : IDisposable
             };
             await vm.AwaitShellAsync();
             await vm.Shell.RunAsync("insmod /virtio_mmio.ko");
-            Assert.Equal("org.example.0", (await vm.Shell.RunAsync("cat /sys/class/virtio-ports/vport*p1/name")).Trim());
+
+            // The driver makes its ports after insmod has ended.
+            Assert.Equal("org.example.0", (await vm.Shell.RunAsync(
+                "until cat /sys/class/virtio-ports/vport*p1/name 2>/dev/null; do sleep 0.1; done")).Trim());
 
             // The named port, both ways.
-            using Socket host = await ConnectAsync(portPath);
-            vm.Shell.Type("P=$(ls /dev/vport*p1); exec 3<>$P; read -r line <&3; echo \"got $line\"; echo answer >&3");
+            using Socket host = await ConnectAsync(portPath, ports[1].Link);
+
+            // Until the driver was told that somebody is at the host's end, it says that there is nothing to read.
+            vm.Shell.Type("P=$(ls /dev/vport*p1); exec 3<>$P; until read -r line <&3; do sleep 0.1; done; "
+                + "echo \"got $line\"; echo answer >&3");
             await host.SendAsync("question\n"u8.ToArray());
             await vm.Shell.UntilAsync("got question");
             await vm.Shell.PromptAsync();
@@ -65,14 +71,16 @@ public sealed class VirtioDevicesTests : IDisposable
             int read = 0;
             while (read < much.Length)
             {
-                read += await host.ReceiveAsync(much.AsMemory(read)).AsTask().WaitAsync(Patience.Limit);
+                int count = await host.ReceiveAsync(much.AsMemory(read)).AsTask().WaitAsync(Patience.Limit);
+                Assert.True(count > 0, $"the port was closed after {read} bytes");
+                read += count;
             }
 
             Assert.True(Array.TrueForAll(much, b => b == 'x'));
             await vm.Shell.RunAsync("exec 3>&-");
 
             // A login on the console.
-            using Socket terminal = await ConnectAsync(consolePath);
+            using Socket terminal = await ConnectAsync(consolePath, ports[0].Link);
             Assert.Equal("", await vm.Shell.RunAsync("(setsid sh -c 'exec sh -i </dev/hvc0 >/dev/hvc0 2>&1' &)"));
             await ReadAsync(terminal, "# ");
             await terminal.SendAsync("echo $((6*7))-on-$(tty)\n"u8.ToArray());
@@ -183,10 +191,17 @@ public sealed class VirtioDevicesTests : IDisposable
         return (device, path);
     }
 
-    private static async Task<Socket> ConnectAsync(string path)
+    // A console drops what it prints while nobody was accepted.
+    private static async Task<Socket> ConnectAsync(string path, PortLink link)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         await socket.ConnectAsync(new UnixDomainSocketEndPoint(path));
+        using var patience = new CancellationTokenSource(Patience.Limit);
+        while (!link.IsHostOpen)
+        {
+            await Task.Delay(1, patience.Token);
+        }
+
         return socket;
     }
 
