@@ -30,7 +30,10 @@ internal sealed record Move(double Total, double Downtime, double Outside, long 
             }).ConfigureAwait(false);
             await peer.ExecuteAsync("migrate-set-capabilities", new JsonObject
             {
-                ["capabilities"] = new JsonArray(new JsonObject { ["capability"] = "postcopy-ram", ["state"] = postcopy }),
+                // With a return path QEMU's sender, too, counts the downtime until the receiver has taken the guest; Vmm's always does.
+                ["capabilities"] = new JsonArray(
+                    new JsonObject { ["capability"] = "return-path", ["state"] = true },
+                    new JsonObject { ["capability"] = "postcopy-ram", ["state"] = postcopy }),
             }).ConfigureAwait(false);
         }
 
