@@ -12,6 +12,10 @@ public sealed class ColdCodeTests
 
     private static readonly CpuModel s_model = CpuModel.Find("max")!;
 
+    // add x1, x1, #1; tbz x1, #0, 12; add x2, x2, #1; b 12; add x3, x3, #1; b 8; add x4, x4, #1; wfi.
+    private static readonly uint[] s_program =
+        [0x9100_0421, 0x3600_0061, 0x9100_0442, 0x1400_0003, 0x9100_0463, 0x1400_0002, 0x9100_0484, Wfi];
+
     /// <summary>
     /// The parts of a program, each up to a jump that is taken, are interpreted three times, and from then on nothing is; what comes out is
     /// the same before, meanwhile and after.
@@ -19,15 +23,37 @@ public sealed class ColdCodeTests
     [Fact]
     public void Code_is_translated_after_it_was_interpreted_often_enough()
     {
-        // add x1, x1, #1; tbz x1, #0, 12; add x2, x2, #1; b 12; add x3, x3, #1; b 8; add x4, x4, #1; wfi.
-        uint[] program = [0x9100_0421, 0x3600_0061, 0x9100_0442, 0x1400_0003, 0x9100_0463, 0x1400_0002, 0x9100_0484, Wfi];
         using var engine = new EngineUnderTest(s_model, Accelerator.Jit, cold: 3);
-        engine.PlantProgram(program);
-        long[] interpreted = [.. Enumerable.Range(0, 12).Select(round => Run(engine, (ulong)round))];
+
+        // The vCPU has run enough cold code before: cbz xzr, 8; nop; again and again.
+        const int Jumps = 400;
+        uint[] before = [.. Enumerable.Repeat<uint[]>([0xB400_005F, 0xD503_201F], Jumps).SelectMany(pair => pair), Wfi];
+        engine.PlantProgram([.. before, .. s_program]);
+        for (int round = 0; round < 20; round++)
+        {
+            OracleRecord record = default;
+            record.Pc = OracleRecord.Code;
+            engine.RunProgram(ref record, Jumps + 1);
+        }
+
+        long[] interpreted = [.. Enumerable.Range(0, 12).Select(round => Run(engine, (ulong)round, before.Length))];
 
         // Even rounds have two parts, because the first goes on where the branch is not taken, and odd rounds three. The first is
         // translated in round 3. The other of even rounds is executed for the third time in round 4, those of odd rounds in round 5.
         Assert.Equal([2, 3, 2, 2, 1, 2, 0, 0, 0, 0, 0, 0], interpreted);
+    }
+
+    /// <summary>
+    /// A vCPU that has just begun interprets five times as often. What goes on in translated code is translated as always, so all is when
+    /// the first part is.
+    /// </summary>
+    [Fact]
+    public void Code_is_interpreted_more_often_at_first()
+    {
+        using var engine = new EngineUnderTest(s_model, Accelerator.Jit, cold: 3);
+        engine.PlantProgram(s_program);
+        long[] interpreted = [.. Enumerable.Range(0, 20).Select(round => Run(engine, (ulong)round, 0))];
+        Assert.Equal([.. Enumerable.Range(0, 20).Select(round => round >= 15 ? 0L : round % 2 == 0 ? 2 : 3)], interpreted);
     }
 
     /// <summary>A branch to the next instruction is one instruction: a budget ends where it ends in the interpreter.</summary>
@@ -50,12 +76,12 @@ public sealed class ColdCodeTests
         }
     }
 
-    // Runs with a number in X1; how many parts were interpreted.
-    private static unsafe long Run(EngineUnderTest engine, ulong number)
+    // Runs the program, so many words behind the begin, with a number in X1; how many parts were interpreted.
+    private static unsafe long Run(EngineUnderTest engine, ulong number, int words)
     {
         long before = engine.Exits(ExitCounters.Cold);
         OracleRecord record = default;
-        record.Pc = OracleRecord.Code;
+        record.Pc = OracleRecord.Code + ((ulong)words * sizeof(uint));
         record.X[1] = number;
         record.X[2] = record.X[3] = record.X[4] = 100;
         engine.RunProgram(ref record, 100);

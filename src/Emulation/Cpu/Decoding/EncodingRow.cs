@@ -76,22 +76,20 @@ public readonly unsafe struct EncodingRow
     /// <summary>Whether the instruction may have one of these effects. A row that states no effects may have all.</summary>
     public bool May(Effects effects) => Effects == Effects.Unknown || (Effects & effects) != 0;
 
-    public bool Matches(uint word)
-    {
-        if ((word & Mask) != Value)
-        {
-            return false;
-        }
+    public bool Matches(uint word) => (word & Mask) == Value && !IsExcepted(word);
 
+    /// <summary>Whether a word of this shape is another encoding, or none.</summary>
+    public bool IsExcepted(uint word)
+    {
         foreach ((uint mask, uint value) in Except)
         {
             if ((word & mask) == value)
             {
-                return false;
+                return true;
             }
         }
 
-        return true;
+        return false;
     }
 
     /// <exception cref="FormatException">The pattern has not 32 bits, or a character that is no bit and no field.</exception>

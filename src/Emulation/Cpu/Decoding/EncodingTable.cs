@@ -5,7 +5,7 @@ namespace Vmm.Emulation.Cpu.Decoding;
 /// <summary>All rows of all tables, and the index that finds the row of a word.</summary>
 public static class EncodingTable
 {
-    private const int BucketShift = 21;
+    private const int GroupShift = 21;
     private const uint HintMask = 0xFFFF_F01F;
     private const uint HintValue = 0xD503_201F;
 
@@ -46,17 +46,21 @@ public static class EncodingTable
     /// <summary>The row of HINT.</summary>
     public static int Hint { get; } = Array.FindIndex(Rows, row => row.Operation == Operation.Hint);
 
-    // Row indexes by bits 31:21 of the word.
-    private static readonly ushort[][] Buckets = BuildBuckets();
+    // The rows that a word may be of, one group after the other by bits 31:21 of the word, and where each group begins.
+    private static readonly (Candidate[] Candidates, ushort[] Starts) s_groups = GroupRows();
+
+    // What most words are told from by, side by side.
+    private readonly record struct Candidate(uint Mask, uint Value, int Row);
 
     /// <summary>The row of a word, or -1 where it is unallocated or not implemented.</summary>
     public static int Find(uint word)
     {
-        foreach (ushort row in Buckets[word >> BucketShift])
+        uint group = word >> GroupShift;
+        foreach (ref readonly Candidate candidate in s_groups.Candidates.AsSpan(s_groups.Starts[group]..s_groups.Starts[group + 1]))
         {
-            if (Rows[row].Matches(word))
+            if ((word & candidate.Mask) == candidate.Value && !Rows[candidate.Row].IsExcepted(word))
             {
-                return row;
+                return candidate.Row;
             }
         }
 
@@ -77,28 +81,36 @@ public static class EncodingTable
     /// <summary>The mnemonic of a word, for people.</summary>
     public static string MnemonicOf(uint word) => Find(word) is var row && row < 0 ? "UNDEFINED" : Rows[row].Mnemonic;
 
-    private static ushort[][] BuildBuckets()
+    private static (Candidate[] Candidates, ushort[] Starts) GroupRows()
     {
-        var buckets = new List<ushort>[1 << (32 - BucketShift)];
-        for (int i = 0; i < buckets.Length; i++)
+        var groups = new List<Candidate>[1 << (32 - GroupShift)];
+        for (int i = 0; i < groups.Length; i++)
         {
-            buckets[i] = [];
+            groups[i] = [];
         }
 
         for (int row = 0; row < Rows.Length; row++)
         {
-            uint mask = Rows[row].Mask >> BucketShift;
-            uint value = Rows[row].Value >> BucketShift;
-            uint free = ~mask & (uint)(buckets.Length - 1);
+            uint mask = Rows[row].Mask >> GroupShift;
+            uint value = Rows[row].Value >> GroupShift;
+            uint free = ~mask & (uint)(groups.Length - 1);
             uint subset = 0;
             do
             {
-                buckets[value | subset].Add((ushort)row);
+                groups[value | subset].Add(new Candidate(Rows[row].Mask, Rows[row].Value, row));
                 subset = (subset - free) & free;
             }
             while (subset != 0);
         }
 
-        return Array.ConvertAll(buckets, b => b.ToArray());
+        var candidates = new List<Candidate>();
+        var starts = new ushort[groups.Length + 1];
+        for (int i = 0; i < groups.Length; i++)
+        {
+            candidates.AddRange(groups[i]);
+            starts[i + 1] = checked((ushort)candidates.Count);
+        }
+
+        return ([.. candidates], starts);
     }
 }

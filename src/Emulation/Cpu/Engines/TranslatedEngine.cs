@@ -85,9 +85,11 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
         {
             CodePage page = core.Page!;
             int word = op->Offset / sizeof(uint);
-            if (page.Entry(word) == 0 && core.ColdOps.Decode(core.Code, page, word, translations.ColdExecutions) is var cold and not 0)
+            ref long runs = ref exits[ExitCounters.Cold];
+            if (page.Entry(word) == 0
+                && core.ColdOps.Decode(core.Code, page, word, translations.ColdExecutionsAfter(runs)) is var cold and not 0)
             {
-                exits[ExitCounters.Cold]++;
+                runs++;
                 _branch = 0;
                 op = Interpret(s, core.ColdOps.At(word), cold);
                 continue;

@@ -139,7 +139,10 @@ internal sealed unsafe class CodePage
         return _words[at];
     }
 
-    /// <summary>How often <see cref="NoteExecution"/> was called for a word since its line was last invalidated.</summary>
+    /// <summary>
+    /// How often <see cref="NoteExecution"/> was called for a word; half as often when its line is invalidated, because what is written
+    /// there is likely to be executed as often as what was.
+    /// </summary>
     public int Executions(int word) => _slots[word / LineWords] is var slot and not 0 ? _executed[Place(slot, word)] : 0;
 
     /// <summary>Notes that execution goes on at a word that was read.</summary>
@@ -183,7 +186,10 @@ internal sealed unsafe class CodePage
             if (slot != 0)
             {
                 _read[slot - 1] = 0;
-                _executed.AsSpan((slot - 1) * LineWords, LineWords).Clear();
+                foreach (ref byte count in _executed.AsSpan((slot - 1) * LineWords, LineWords))
+                {
+                    count /= 2;
+                }
             }
         }
     }

@@ -10,7 +10,7 @@ namespace Vmm.Emulation.Cpu.Interpreter;
 internal sealed unsafe class ColdOps : IDisposable
 {
     // Instructions that are decoded at once at most.
-    private const int MaxLength = 32;
+    private const int MaxLength = 12;
 
     // Made when the vCPU first runs.
     private Op* _ops;
