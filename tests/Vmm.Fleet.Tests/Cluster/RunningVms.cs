@@ -21,7 +21,7 @@ internal sealed class RunningVms : IDisposable
     public RunningVms(LocalFleet fleet, string vm, int nodes)
     {
         _threads = [.. Enumerable.Range(1, nodes).Select(node => new Thread(
-            () => Read(node, fleet.ConsoleOf(node, vm))))];
+            () => Read(node, fleet.ConsoleOf(node, vm))) { IsBackground = true })];
         Array.ForEach(_threads, thread => thread.Start());
     }
 
