@@ -1,5 +1,6 @@
 using System.Globalization;
 using Vmm.Benchmarks;
+using Vmm.Benchmarks.Fleet;
 using Vmm.Benchmarks.Hotplug;
 using Vmm.Benchmarks.Io;
 using Vmm.Benchmarks.Migration;
@@ -30,6 +31,8 @@ const string Usage =
            Vmm.Benchmarks io-cuts [--cuts N] [--seed N] [--disk-load fio|packages] [--format raw|qcow2] [--vmm PROGRAM]
            Vmm.Benchmarks io-plugs [--plugs N] [--vmm PROGRAM]
            Vmm.Benchmarks io-moves [--moves N] [--vmm PROGRAM]
+           Vmm.Benchmarks fleet-faults [--kind NAME] [--times N] [--seed N] [--logs FOLDER] [--vmm PROGRAM]
+               what becomes of VMs and requests when nodes, VMs, the database or the network fail
     """;
 
 switch (args)
@@ -119,6 +122,12 @@ switch (args)
     case ["io-moves", ..] when Options(args, "moves", "vmm") is { } o:
         return await new DebianMoves(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out)
             .RunAsync(Number(o, "moves", 50)).ConfigureAwait(false) == 0 ? 0 : 1;
+    case ["fleet-faults", ..] when Options(args, "kind", "times", "seed", "logs", "vmm") is { } o
+        && Enum.TryParse(o.GetValueOrDefault("kind", nameof(FleetFault.Node)), ignoreCase: true, out FleetFault kind)
+        && Enum.IsDefined(kind):
+        return await FleetFaultsCommand.RunAsync(
+            VmmBuild.Program(o.GetValueOrDefault("vmm")), o.ContainsKey("kind") ? [kind] : Enum.GetValues<FleetFault>(),
+            Number(o, "times", 20), Number(o, "seed", Random.Shared.Next(1_000_000)), o.GetValueOrDefault("logs")).ConfigureAwait(false);
     default:
         Console.Error.WriteLine(Usage);
         return 2;
@@ -132,7 +141,8 @@ static Dictionary<string, string>? Options(string[] args, params string[] names)
     {
         string name = args[i].StartsWith("--", StringComparison.Ordinal) ? args[i][2..] : "";
         if (!names.Contains(name) || i + 1 == args.Length
-            || (name is not ("log" or "vmm" or "qemu" or "x86-guest" or "load" or "disk-load" or "format" or "suite")
+            || (name is not ("log" or "vmm" or "qemu" or "x86-guest" or "load" or "disk-load" or "format" or "suite" or "kind"
+                or "logs")
                 && !int.TryParse(args[i + 1], CultureInfo.InvariantCulture, out _)))
         {
             return null;

@@ -77,6 +77,12 @@ public unsafe struct CpuState
     /// <summary>Nonzero when CPACR_EL1.FPEN lets the current exception level use FP and SIMD. Kept by the exception code.</summary>
     public int FpEnabled;
 
+    /// <summary>
+    /// The vector length of SVE in bytes while CPACR_EL1.ZEN and FPEN let the current exception level use SVE; else 0. Kept by the
+    /// exception code.
+    /// </summary>
+    public int ScalableLength;
+
     /// <summary>The op at which straight-line execution began: a taken branch counts from here.</summary>
     public Op* RunStart;
 

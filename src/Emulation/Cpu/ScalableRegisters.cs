@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Vmm.Emulation.Cpu.Decoding;
 using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Cpu;
@@ -8,6 +9,8 @@ namespace Vmm.Emulation.Cpu;
 /// <see cref="CpuState"/>. A vCPU without SVE has no such object.
 /// <para>A write of a V register by an FP or SIMD instruction makes the rest of its Z register zero. Such a write only sets a byte of
 /// <see cref="CpuState.ScalableLive"/> to zero, which says so. Bytes beyond the vector length are zero in all registers.</para>
+/// <para>The registers lie directly behind <see cref="CpuState"/>, where translated code addresses them as it does the fields of that, and
+/// lockstep copies them with it.</para>
 /// <para>Owner: the thread that runs the vCPU.</para>
 /// </summary>
 public sealed unsafe class ScalableRegisters : IDisposable
@@ -21,10 +24,21 @@ public sealed unsafe class ScalableRegisters : IDisposable
     /// <summary>FFR, by number among the predicate registers.</summary>
     public const int Ffr = 16;
 
-    private const int Vectors = 32;
-    private const int Predicates = Ffr + 1;
-    private const int HighBytes = MaxBytes - LowBytes;
-    private const int PredicateBytes = MaxBytes / 8;
+    /// <summary>Z registers.</summary>
+    public const int Vectors = 32;
+
+    /// <summary>P registers, and FFR.</summary>
+    public const int Predicates = Ffr + 1;
+
+    /// <summary>Bytes of a Z register above its V register.</summary>
+    public const int HighBytes = MaxBytes - LowBytes;
+
+    /// <summary>Bytes of a predicate.</summary>
+    public const int PredicateBytes = MaxBytes / 8;
+
+    /// <summary>The longest vector that translated code can be for, in bytes.</summary>
+    public const int MostTranslated = 64;
+
     private const int Scratch = 10;
     private const int HighSize = Vectors * HighBytes;
     private const int PredicatesSize = Predicates * PredicateBytes;
@@ -32,16 +46,37 @@ public sealed unsafe class ScalableRegisters : IDisposable
     // The lengths that the CPU has: bit n for (n + 1) × 16 bytes.
     private readonly uint _lengths;
 
-    // The upper parts of Z0–Z31, then P0–P15 and FFR, then room for operands.
-    private byte* _memory;
+    // The upper parts of Z0–Z31, then P0–P15 and FFR, then what is translated code's own.
+    private readonly byte* _memory;
+
+    // Room for operands.
+    private byte* _rooms;
 
     /// <param name="lengths">The vector lengths that the CPU has, bit n for (n + 1) × 128 bits. Bit 0 is set.</param>
-    public ScalableRegisters(uint lengths)
+    /// <param name="s">The state, with <see cref="StateSizeOf"/> bytes of memory.</param>
+    public ScalableRegisters(uint lengths, CpuState* s)
     {
         _lengths = lengths;
-        _memory = (byte*)NativeMemory.AlignedAlloc(HighSize + PredicatesSize + (Scratch * MaxBytes), 64);
+        _memory = (byte*)s + Offset;
+        _rooms = (byte*)NativeMemory.AlignedAlloc(Scratch * MaxBytes, 64);
+        TranslatedLength = LengthFor((MostTranslated / LowBytes) - 1);
+        ScalableConstants.Fill(_memory + HighSize + PredicatesSize + MostTranslated);
         Reset();
     }
+
+    /// <summary>Bytes of <see cref="CpuState"/>, with these registers behind it where a model has them.</summary>
+    public static int StateSizeOf(CpuModel model) => model.Has(Feature.Sve)
+        ? OffsetOfConstants + ScalableConstants.Size
+        : sizeof(CpuState);
+
+    /// <summary>
+    /// The vector length in bytes that code is translated for: the longest up to <see cref="MostTranslated"/>, which Linux gives programs.
+    /// At other lengths SVE is interpreted.
+    /// </summary>
+    public int TranslatedLength { get; }
+
+    // From the start of CpuState, in bytes.
+    private static int Offset => (sizeof(CpuState) + 63) & -64;
 
     /// <summary>The current vector length, in bytes: a multiple of 16.</summary>
     public int Length { get; private set; }
@@ -90,7 +125,22 @@ public sealed unsafe class ScalableRegisters : IDisposable
 
     /// <summary>Room for a vector.</summary>
     /// <param name="slot">0 to 9.</param>
-    public byte* Room(int slot) => _memory + HighSize + PredicatesSize + (slot * MaxBytes);
+    public byte* Room(int slot) => _rooms + (slot * MaxBytes);
+
+    /// <summary>Where the bytes of a Z register from the 16th on are, from the start of <see cref="CpuState"/>.</summary>
+    public static int OffsetOfHigh(int number) => Offset + (number * HighBytes);
+
+    /// <summary>Where a predicate is, from the start of <see cref="CpuState"/>.</summary>
+    public static int OffsetOfPredicate(int number) => Offset + HighSize + (number * PredicateBytes);
+
+    /// <summary>
+    /// Where room of <see cref="MostTranslated"/> bytes is that translated code uses within one instruction, from the start of
+    /// <see cref="CpuState"/>.
+    /// </summary>
+    public static int OffsetOfRoom => Offset + HighSize + PredicatesSize;
+
+    /// <summary>Where the <see cref="ScalableConstants"/> are, from the start of <see cref="CpuState"/>.</summary>
+    public static int OffsetOfConstants => OffsetOfRoom + MostTranslated;
 
     /// <summary>The bytes of a Z register: to be read only, and no longer than until the register is written.</summary>
     /// <param name="slot">The <see cref="Room"/> where they may be put together.</param>
@@ -136,7 +186,8 @@ public sealed unsafe class ScalableRegisters : IDisposable
         ((byte*)s->ScalableLive)[number] = 0;
     }
 
-    private static bool IsLive(CpuState* s, int number) => ((byte*)s->ScalableLive)[number] != 0;
+    /// <summary>Whether the upper part of a Z register is what stands behind <see cref="CpuState"/>; else it is zero.</summary>
+    public static bool IsLive(CpuState* s, int number) => ((byte*)s->ScalableLive)[number] != 0;
 
     private byte* High(int number) => _memory + (number * HighBytes);
 
@@ -159,7 +210,7 @@ public sealed unsafe class ScalableRegisters : IDisposable
 
     public void Dispose()
     {
-        NativeMemory.AlignedFree(_memory);
-        _memory = null;
+        NativeMemory.AlignedFree(_rooms);
+        _rooms = null;
     }
 }

@@ -169,6 +169,7 @@ public sealed unsafe partial class VcpuCore
     {
         int fpen = (int)(_state->CpacrEl1 >> 20) & 3;
         _state->FpEnabled = fpen == 3 || (fpen == 1 && Pstate.ExceptionLevel(_state->Pstate) != 0) ? 1 : 0;
+        _state->ScalableLength = Scalable != null && _state->FpEnabled != 0 && ScalableGates.IsEnabled(_state) ? Scalable.Length : 0;
     }
 
     /// <summary>ERET at EL1: SPSR_EL1 to PSTATE, with the rules for an illegal return (Arm ARM D1.3.4).</summary>

@@ -51,9 +51,9 @@ public sealed unsafe partial class VcpuCore : IDisposable
         Model = model;
         Bus = bus;
         _code = code;
-        _state = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
-        NativeMemory.Clear(_state, (nuint)sizeof(CpuState));
-        Scalable = model.Has(Feature.Sve) ? new ScalableRegisters(model.VectorLengths) : null;
+        _state = (CpuState*)NativeMemory.AlignedAlloc((nuint)ScalableRegisters.StateSizeOf(model), 64);
+        NativeMemory.Clear(_state, (nuint)ScalableRegisters.StateSizeOf(model));
+        Scalable = model.Has(Feature.Sve) ? new ScalableRegisters(model.VectorLengths, _state) : null;
         Interrupts = new CpuInterruptWord(_state);
         Debug = new DebugUnit(_state, Interrupts);
         Mmu = new VcpuMmu(_state, model, bus, code, Interrupts, Counters, hasJumps: translations != null);

@@ -46,17 +46,7 @@ internal sealed class ClusterNodes : INodes
 
     public ICanTell? Find(string node) => _supervisors.GetValueOrDefault(node);
 
-    public async Task<VmPlaced> PlaceAsync(PlaceVm vm)
-    {
-        try
-        {
-            return await _placement.Ask<VmPlaced>(vm, s_patience).ConfigureAwait(false);
-        }
-        catch (AskTimeoutException)
-        {
-            return new VmPlaced(vm.Vm, "", "the placement does not answer: repeat the request, or name a node");
-        }
-    }
+    public Task<VmPlaced> PlaceAsync(PlaceVm vm) => _placement.Ask<VmPlaced>(vm, s_patience);
 
     public void Tell(VmLocated where) => _placement.Tell(where);
 

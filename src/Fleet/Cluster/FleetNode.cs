@@ -88,7 +88,8 @@ public sealed class FleetNode : IAsyncDisposable
         _cluster = Akka.Cluster.Cluster.Get(_system);
         _supervisor = _system.ActorOf(ActorProps.Of(() => new NodeSupervisor(settings)), ClusterNodes.SupervisorName);
         _leases = links == null ? null : new LeaseKeeper(
-            new LeaseTable(links.Database), settings.Lease!, name, $"{Machine()}:{settings.Folder}", () => IsMember);
+            new LeaseTable(links.Database), settings.Lease!, name, $"{Machine()}:{settings.Folder}",
+            new LeaseMember(_cluster, [.. cluster!.Others.Where(seed => seed != cluster.Own)]));
         IActorRef placement = _system.ActorOf(
             ClusterSingletonProxy.Props($"/user/{PlacementName}", ClusterSingletonProxySettings.Create(_system)), "placement-proxy");
         _nodes = new ClusterNodes(_system, placement, _leases);
@@ -119,8 +120,6 @@ public sealed class FleetNode : IAsyncDisposable
 
     /// <summary>Whether the node is a member of its cluster.</summary>
     public bool IsUp => _cluster.SelfMember.Status == MemberStatus.Up;
-
-    private bool IsMember => _cluster.SelfMember.Status is MemberStatus.Up or MemberStatus.Leaving or MemberStatus.Exiting;
 
     /// <summary>The answer of the record of a VM: <see cref="VmRecord"/>, <see cref="VmOperation"/> or <see cref="VmRejected"/>.</summary>
     /// <exception cref="AskTimeoutException">There is none in time. Whether the request was kept is not known.</exception>

@@ -1,3 +1,4 @@
+using System.Net;
 using Vmm.Fleet.Certificates;
 using Vmm.Fleet.Nodes;
 
@@ -5,26 +6,27 @@ namespace Vmm.Fleet.Cluster;
 
 /// <summary>
 /// What the nodes of a fleet have in common that are all on this machine: an authority with a certificate for each of them, the file of
-/// their database, ports, and a folder for each node. At the end, when the nodes have ended, its VMs are killed, and all files are removed.
+/// their database, addresses, and a folder for each node. At the end, when the nodes have ended, its VMs are killed, and all files are
+/// removed.
 /// </summary>
 public sealed class LocalFleet : IDisposable
 {
     private readonly string _folder = Directory.CreateTempSubdirectory("vmm-").FullName;
     private readonly string _database;
-    private readonly IReadOnlyList<int> _ports;
+    private readonly IReadOnlyList<IPEndPoint> _addresses;
 
     /// <param name="database">The connection string of an empty database of PostgreSQL.</param>
-    /// <param name="ports">Where the nodes listen for each other, on the loopback: of node1, node2 and so on.</param>
-    public LocalFleet(string database, IReadOnlyList<int> ports)
+    /// <param name="addresses">Where the nodes listen for each other: node1, node2 and so on.</param>
+    public LocalFleet(string database, IReadOnlyList<IPEndPoint> addresses)
     {
-        _ports = ports;
+        _addresses = addresses;
         _database = Path.Combine(_folder, "database");
         PrivateFile.Write(_database, database, isPublic: false);
         Authority = FleetAuthority.Init(Path.Combine(_folder, "ca"), "local", DateTimeOffset.UtcNow.AddDays(-10));
-        for (int node = 1; node <= ports.Count; node++)
+        for (int node = 1; node <= addresses.Count; node++)
         {
             Authority.Issue(
-                new FleetIdentity(NodeName(node), CertificateKind.Node, null), ["127.0.0.1"], DateTimeOffset.UtcNow,
+                new FleetIdentity(NodeName(node), CertificateKind.Node, null), [$"{addresses[node - 1].Address}"], DateTimeOffset.UtcNow,
                 TimeSpan.FromDays(30));
         }
     }
@@ -43,7 +45,7 @@ public sealed class LocalFleet : IDisposable
     {
         (string certificate, string key) = Authority.FilesOf(NodeName(node));
         return new ClusterConfig(
-            AddressOf(node), [AddressOf(1), AddressOf(Math.Min(2, _ports.Count))],
+            AddressOf(node), [AddressOf(1), AddressOf(Math.Min(2, _addresses.Count))],
             Path.Combine(_folder, "ca", FleetAuthority.CertificateFile), certificate, key, _database);
     }
 
@@ -73,5 +75,5 @@ public sealed class LocalFleet : IDisposable
         : [.. Directory.EnumerateDirectories(folder, "vms", SearchOption.AllDirectories).SelectMany(Directory.EnumerateDirectories)
             .Select(vm => VmProcess.Find(new VmFolder("", vm))).OfType<VmProcess>()];
 
-    private string AddressOf(int node) => $"127.0.0.1:{_ports[node - 1]}";
+    private string AddressOf(int node) => _addresses[node - 1].ToString();
 }

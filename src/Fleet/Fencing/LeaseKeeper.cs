@@ -13,6 +13,11 @@ namespace Vmm.Fleet.Fencing;
 /// after it: u is after t. When the count is the same at u + <see cref="Wait"/>, which allows for clocks whose speeds differ by a fiftieth,
 /// the VMs have ended, and the lease may be fenced. A renewal and a fence exclude each other in the database.
 /// </para>
+/// <para>
+/// A node that does not see most of the others is about to be removed by them, so it renews no more, and its next run takes the lease over
+/// only if it can join: its VMs are elsewhere the sooner. A member that cannot renew, for it does not reach the database, is removed by
+/// those who do.
+/// </para>
 /// The thread is its own, and its calls wait: a pool of threads that is jammed must not end VMs.
 /// </summary>
 internal sealed class LeaseKeeper : IDisposable
@@ -31,6 +36,7 @@ internal sealed class LeaseKeeper : IDisposable
     private readonly NodeLease _lease;
     private readonly string _node;
     private readonly string _place;
+    private readonly ILeaseMember _member;
     private readonly Guid _run = Guid.NewGuid();
     private readonly ManualResetEventSlim _stop = new();
     private readonly TaskCompletionSource<bool> _held = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -40,20 +46,27 @@ internal sealed class LeaseKeeper : IDisposable
     // Of a node of this name in another place, as it was first seen. The thread's.
     private LeaseRow? _watchedFrom;
 
-    // What was seen last, and when for the first time. It is replaced as a whole by the thread, and read by others.
-    private volatile IReadOnlyDictionary<string, (LeaseRow Row, long Since)> _seen =
-        new Dictionary<string, (LeaseRow Row, long Since)>(StringComparer.Ordinal);
+    // Since when every renewal was done, and the last of them: nanoseconds. The thread's.
+    private long _renewsSince;
+    private long _renewedAt;
+
+    // What was seen last. It is replaced as a whole by the thread, and read by others.
+    private volatile IReadOnlyDictionary<string, Sight> _seen = new Dictionary<string, Sight>(StringComparer.Ordinal);
 
     /// <param name="table">Is the keeper's from here on.</param>
     /// <param name="lease">Is told until when VMs may run. It is the keeper's, too.</param>
     /// <param name="place">The folder of the node and its machine: a run in the same place is the next of this node.</param>
-    /// <param name="mayRenew">Whether the node is a member of its cluster.</param>
-    public LeaseKeeper(LeaseTable table, NodeLease lease, string node, string place, Func<bool> mayRenew)
+    public LeaseKeeper(LeaseTable table, NodeLease lease, string node, string place, ILeaseMember member)
     {
-        (_table, _lease, _node, _place) = (table, lease, node, place);
-        _thread = new Thread(() => Run(mayRenew)) { Name = "lease", IsBackground = true };
+        (_table, _lease, _node, _place, _member) = (table, lease, node, place, member);
+        _thread = new Thread(Run) { Name = "lease", IsBackground = true };
         _thread.Start();
     }
+
+    /// <summary>A lease as it stands.</summary>
+    /// <param name="Since">When it was first seen so: nanoseconds.</param>
+    /// <param name="HasRenewed">Its run was seen to renew: it was a member.</param>
+    private sealed record Sight(LeaseRow Row, long Since, bool HasRenewed);
 
     /// <summary>Completes when the node has its lease: true if others renew theirs, so that there is a cluster.</summary>
     public Task<bool> Held => _held.Task;
@@ -68,7 +81,7 @@ internal sealed class LeaseKeeper : IDisposable
     /// <exception cref="NpgsqlException">The database does not answer.</exception>
     public bool TryFence(string node)
     {
-        if (!_seen.TryGetValue(node, out (LeaseRow Row, long Since) seen))
+        if (!_seen.TryGetValue(node, out Sight? seen))
         {
             return false;
         }
@@ -91,7 +104,7 @@ internal sealed class LeaseKeeper : IDisposable
         _stop.Dispose();
     }
 
-    private void Run(Func<bool> mayRenew)
+    private void Run()
     {
         bool isPrepared = false;
         for (bool isHeld = false; !_lost.Task.IsCompleted; _stop.Wait(s_period))
@@ -109,13 +122,15 @@ internal sealed class LeaseKeeper : IDisposable
                     isPrepared = true;
                 }
 
+                bool isThereACluster = !isHeld && DoOthersRenew();
                 long before = ProcessDeadline.Now;
                 if (!isHeld)
                 {
-                    isHeld = TryHold();
+                    isHeld = TryHold(isThereACluster);
                 }
-                else if (!mayRenew())
+                else if (!_member.MayRenew)
                 {
+                    _renewsSince = 0;
                     Watch();
                     continue;
                 }
@@ -125,26 +140,25 @@ internal sealed class LeaseKeeper : IDisposable
                     return;
                 }
 
+                Watch();
                 if (isHeld)
                 {
                     _lease.Deadline = before + Term;
-                }
-
-                Watch();
-                if (isHeld && !_held.Task.IsCompleted)
-                {
-                    Join();
+                    _held.TrySetResult(isThereACluster);
+                    RemoveLapsed(before);
                 }
             }
             catch (NpgsqlException e)
             {
+                _renewsSince = 0;
                 Log.Warning("The lease of {Node} cannot be renewed: {Reason}", _node, SystemError.Describe(e));
             }
         }
     }
 
-    // A run in another place is watched first: there may be two nodes of one name.
-    private bool TryHold()
+    // A run in another place is watched first: there may be two nodes of one name. VMs of a run before this one may run on if this one can
+    // join the others, or if there are none.
+    private bool TryHold(bool isThereACluster)
     {
         if (_table.Read().FirstOrDefault(row => row.Node == _node) is not { } old)
         {
@@ -153,11 +167,11 @@ internal sealed class LeaseKeeper : IDisposable
 
         if (old.IsFenced || old.Place == _place)
         {
-            return _table.Take(old, _place, _run);
+            return (old.IsFenced || !isThereACluster || _member.ReachesSeed()) && _table.Take(old, _place, _run);
         }
 
         Watch();
-        (LeaseRow row, long since) = _seen[_node];
+        (LeaseRow row, long since, _) = _seen[_node];
         if (ProcessDeadline.Now - since >= Wait)
         {
             return _table.Fence(row) && _table.Take(row with { IsFenced = true }, _place, _run);
@@ -173,22 +187,41 @@ internal sealed class LeaseKeeper : IDisposable
     }
 
     // The first node makes a new cluster only if nobody is in one. Members alone renew: a run that has only just begun is in none.
-    private void Join()
+    private bool DoOthersRenew()
     {
+        Watch();
         LeaseRow[] others = [.. _seen.Values.Select(s => s.Row).Where(row => row.Node != _node && !row.IsFenced)];
         for (int i = 0; i < 3 && others.Length > 0 && !_stop.IsSet; i++)
         {
             _stop.Wait(s_period);
             Watch();
-            if (others.Any(row => _seen.TryGetValue(row.Node, out (LeaseRow Row, long Since) now)
+            if (others.Any(row => _seen.TryGetValue(row.Node, out Sight? now)
                 && now.Row.Run == row.Run && now.Row.Renewals != row.Renewals))
             {
-                _held.TrySetResult(true);
-                return;
+                return true;
             }
         }
 
-        _held.TrySetResult(false);
+        return false;
+    }
+
+    // After a renewal. Of what was not seen all the while nothing is said: the database may have been away for all.
+    private void RemoveLapsed(long now)
+    {
+        if (_renewsSince == 0 || now - _renewedAt > Term / 2)
+        {
+            _renewsSince = now;
+        }
+
+        _renewedAt = now;
+        foreach (Sight seen in _seen.Values)
+        {
+            if (seen is { HasRenewed: true, Row.IsFenced: false } && seen.Row.Node != _node
+                && now - Math.Max(seen.Since, _renewsSince) >= Wait)
+            {
+                _member.Remove(seen.Row.Node);
+            }
+        }
     }
 
     private void Watch()
@@ -197,7 +230,9 @@ internal sealed class LeaseKeeper : IDisposable
         long now = ProcessDeadline.Now;
         _seen = rows.ToDictionary(
             row => row.Node,
-            row => _seen.TryGetValue(row.Node, out (LeaseRow Row, long Since) before) && before.Row == row ? before : (row, now),
+            row => !_seen.TryGetValue(row.Node, out Sight? before) ? new Sight(row, now, HasRenewed: false)
+                : before.Row == row ? before
+                : new Sight(row, now, before.Row.Run == row.Run && before.Row.Renewals != row.Renewals),
             StringComparer.Ordinal);
     }
 }

@@ -72,6 +72,9 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
 
     private sealed record FollowPolicy;
 
+    /// <summary>A VM that is to be made where the placement says.</summary>
+    private sealed record Placed(CreateVm Create);
+
     /// <summary>The VM has run for so long that it is as good as one that was just started.</summary>
     private sealed record Healthy;
 
@@ -107,7 +110,10 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
         switch (message)
         {
             case CreateVm create:
-                Create(create);
+                Create(create, isPlaced: false);
+                break;
+            case Placed placed:
+                Create(placed.Create, isPlaced: true);
                 break;
             case CommandVm command:
                 Take(command);
@@ -210,7 +216,7 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
         _vm, LastSequenceNr, _state.Owner, _state.Node, _state.Policy, _state.Spec, _state.IsWanted,
         _seen?.State ?? ProcessState.Stopped, _seen?.Detail ?? "", _seen?.EnabledCpus ?? 0, [.. _state.Snapshots]);
 
-    private void Create(CreateVm create)
+    private void Create(CreateVm create, bool isPlaced)
     {
         if (_state.Find(create.Id) is { } known)
         {
@@ -223,7 +229,10 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
             : !FleetNames.IsOwner(create.Owner) ? $"owner: give {FleetNames.OwnerRule}" : create.Spec.FindProblem();
         object? refusal = problem != null ? new VmRejected(_vm, VmRejectionCode.Invalid, problem)
             : _state.Exists ? new VmRejected(_vm, VmRejectionCode.Exists, $"there is a VM '{_vm}' already")
-            : create.Node.Length > 0 && _nodes.Find(create.Node) == null ? NoNode(create.Node) : null;
+            : create.Node.Length == 0 || _nodes.Find(create.Node) != null ? null
+            : isPlaced ? new VmRejected(
+                _vm, VmRejectionCode.NotWritten, $"node '{create.Node}', which was chosen for it, has gone: repeat the request")
+            : NoNode(create.Node);
         if (refusal != null)
         {
             Sender.Tell(refusal);
@@ -239,8 +248,12 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
         if (create.Node.Length == 0)
         {
             // The request comes again when there is a node for it.
-            _nodes.PlaceAsync(ToPlace(create.Spec)).PipeTo(Self, Sender, placed => placed.Node.Length > 0
-                ? create with { Node = placed.Node } : new VmRejected(_vm, VmRejectionCode.Invalid, placed.Refusal));
+            _nodes.PlaceAsync(ToPlace(create.Spec)).PipeTo(
+                Self, Sender,
+                placed => placed.Node.Length > 0 ? new Placed(create with { Node = placed.Node })
+                    : new VmRejected(_vm, VmRejectionCode.Invalid, placed.Refusal),
+                _ => new VmRejected(
+                    _vm, VmRejectionCode.NotWritten, "the placement does not answer: repeat the request, or name a node"));
             return;
         }
 

@@ -55,7 +55,7 @@ internal sealed class FleetScenario
         var timeline = new Timeline(print);
         using var postgres = new PostgresServer();
         timeline.Say("fleet", "PostgreSQL runs");
-        using var fleet = new LocalFleet(postgres.NewDatabase(), [.. Enumerable.Range(0, Nodes).Select(_ => HostTools.FreePort())]);
+        using var fleet = new LocalFleet(postgres.NewDatabase(), HostTools.FreeAddresses(Nodes));
         var scenario = new FleetScenario(files, fleet, timeline, cancellation);
         try
         {

@@ -64,6 +64,10 @@ internal static class HostTools
         }
     }
 
+    /// <summary>So many addresses of the loopback with ports that are free at this moment.</summary>
+    public static IPEndPoint[] FreeAddresses(int count) =>
+        [.. Enumerable.Range(0, count).Select(_ => new IPEndPoint(IPAddress.Loopback, FreePort()))];
+
     /// <summary>A port of the loopback that is free at this moment. Another process can take it before it is used.</summary>
     public static int FreePort()
     {

@@ -1,10 +1,11 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Net;
 
 namespace Vmm.Host.Guest;
 
 /// <summary>
-/// Debian's PostgreSQL, with a cluster of databases of its own on a loopback port, in a folder that is removed at the end. It is in a
+/// Debian's PostgreSQL, with a cluster of databases of its own at one address, in a folder that is removed at the end. It is in a
 /// session of its own: Ctrl-C at a terminal does not reach it. A connection over TCP needs the password; at its socket, in the folder that
 /// only root and the server's user enter, whoever comes is trusted.
 /// </summary>
@@ -22,12 +23,22 @@ public sealed class PostgresServer : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("vmm-pg-").FullName;
     private readonly string _password = Guid.NewGuid().ToString("N");
     private readonly int _port = HostTools.FreePort();
+    private readonly IPAddress _address;
     private Process _server = null!;
     private int _databases;
 
+    /// <summary>Starts it at the loopback.</summary>
     /// <exception cref="GuestAssetsException">There is no PostgreSQL on this host, or it does not start.</exception>
     public PostgresServer()
+        : this(IPAddress.Loopback)
     {
+    }
+
+    /// <param name="address">Where it listens. Hosts of this host's networks may connect, with the password.</param>
+    /// <exception cref="GuestAssetsException">There is no PostgreSQL on this host, or it does not start.</exception>
+    internal PostgresServer(IPAddress address)
+    {
+        _address = address;
         try
         {
             string secret = Path.Combine(_folder, "secret");
@@ -40,6 +51,7 @@ public sealed class PostgresServer : IDisposable
             Run(
                 [.. s_unprivileged, Tool("initdb"), "-D", Data, "-U", User, "--auth-host=scram-sha-256", "--auth-local=trust",
                     $"--pwfile={secret}", "--no-sync", "--encoding=UTF8", "--locale=C"]);
+            File.AppendAllText(Path.Combine(Data, "pg_hba.conf"), "host all all samenet scram-sha-256\n");
             Start();
         }
         catch
@@ -65,7 +77,7 @@ public sealed class PostgresServer : IDisposable
     {
         string name = $"fleet{Interlocked.Increment(ref _databases)}";
         Run([Tool("createdb"), .. Socket, "-U", User, name]);
-        return $"Host=127.0.0.1;Port={_port};Username={User};Password={_password};Database={name}";
+        return $"Host={_address};Port={_port};Username={User};Password={_password};Database={name}";
     }
 
     /// <summary>Ends the server and all of its processes at once, as a crash does.</summary>
@@ -86,7 +98,7 @@ public sealed class PostgresServer : IDisposable
                 "sh",
                 [
                     "-c", """exec setsid -- "$@" >>"$0" 2>&1 </dev/null""", log, .. s_unprivileged, Tool(Server), "-D", Data,
-                    "-p", _port.ToString(CultureInfo.InvariantCulture), "-c", "listen_addresses=127.0.0.1",
+                    "-p", _port.ToString(CultureInfo.InvariantCulture), "-c", $"listen_addresses={_address}",
                     "-c", $"unix_socket_directories={_folder}", "-c", "max_connections=300",
                 ]))!;
             while (!_server.HasExited && clock.Elapsed < s_patience)

@@ -108,7 +108,8 @@ public sealed class LostNodeTests : IDisposable
         await stays.AwaitAsync("/v1/nodes", all => all.AsArray().Count == Nodes);
         await DoAsync(stays, Left, """{"action":"Start"}""");
         await stays.AwaitAsync($"/v1/vms/{Left}", Runs);
-        Assert.Equal(1, writer.Changes());
+        Assert.Null(writer.FindOverlap());
+        Assert.Equal(2, writer.Boots());
     }
 
     /// <summary>A node is drained by <c>vmm node drain</c>: its VMs move live, and it is alone then.</summary>
@@ -124,7 +125,8 @@ public sealed class LostNodeTests : IDisposable
         string[] client = ["--server", node.Server, "--token-file", Path.Combine(_fleet.FolderOf(3), "tokens")];
         Assert.Equal((0, "done\n", ""), await VmmProcess.RunAsync(["node", "drain", "node2", .. client]));
         AwaitWriter(writer, at => at != 2);
-        Assert.Equal(1, writer.Changes());
+        Assert.Null(writer.FindOverlap());
+        Assert.Equal((1, 2), (writer.Boots(), writer.Places().Count));
         (int code, string output, string errors) = await VmmProcess.RunAsync(["fleet", "nodes", .. client]);
         Assert.Equal((0, ""), (code, errors));
         Assert.Matches("(?m)^node2 +0 +.*no *$", output);

@@ -1,81 +1,82 @@
 using System.Diagnostics;
+using System.Globalization;
 using System.Net.Sockets;
+using System.Text;
 using Vmm.Fleet.Cluster;
 
 namespace Vmm.Fleet.Tests.Cluster;
 
 /// <summary>
-/// Watches that a VM runs once at most. Its guest sends a character to its serial line again and again; each node that the VM is at has a
-/// socket for that, and a thread for each reads. What comes is stamped into one log, in its order and with one clock.
+/// Watches that a VM runs once at most. Its guest writes lines to its serial line, with its boot and a count; each node that the VM is at
+/// has a socket for that, and a thread for each reads. What comes is stamped into one log, in its order and with one clock.
 /// </summary>
 internal sealed class RunningVms : IDisposable
 {
     private readonly CancellationTokenSource _stop = new();
-    private readonly List<(long At, int Node)> _log = [];
+    private readonly StampLog _log = new();
     private readonly Thread[] _threads;
+    private readonly long _started = Stopwatch.GetTimestamp();
+    private int _processes;
 
     public RunningVms(LocalFleet fleet, string vm, int nodes)
     {
         _threads = [.. Enumerable.Range(1, nodes).Select(node => new Thread(
-            () => Read(node, fleet.ConsoleOf(node, vm))))];
+            () => Read(node, fleet.ConsoleOf(node, vm))) { IsBackground = true })];
         Array.ForEach(_threads, thread => thread.Start());
     }
 
     /// <summary>
-    /// A guest without an operating system, which sends a dot to its UART (at 0x9000000) and counts to four million, for ever.
+    /// A guest without an operating system, which writes a line to its UART (at 0x9000000) 64 times a second: 16 hexadecimal digits, of
+    /// which 8 are its boot and 8 count the lines. It needs FEAT_RNG and FEAT_WFxT.
     /// </summary>
     public static byte[] Writer { get; } =
     [
         .. new uint[]
         {
-            0xD2A12000, // movz x0, #0x900, lsl #16
-            0x528005C1, // movz w1, #'.'
-            0xB9000001, // str  w1, [x0]
-            0xD2A00802, // movz x2, #0x40, lsl #16
-            0xD1000442, // sub  x2, x2, #1
-            0xB5FFFFE2, // cbnz x2, .-4
-            0x17FFFFFC, // b    .-16
+            0xD2A12000, //        movz x0, #0x900, lsl #16
+            0xD53B2407, //        mrs  x7, rndr             ; the boot
+            0xD2800001, //        mov  x1, #0               ; the count
+            0xD53BE009, //        mrs  x9, cntfrq_el0
+            0xD346FD29, //        lsr  x9, x9, #6
+            0xAA078023, // line:  orr  x3, x1, x7, lsl #32
+            0x52800782, //        mov  w2, #60
+            0x9AC22464, // digit: lsr  x4, x3, x2
+            0x12000C84, //        and  w4, w4, #15
+            0x7100289F, //        cmp  w4, #10
+            0x1100C085, //        add  w5, w4, #'0'
+            0x11015C86, //        add  w6, w4, #'a' - 10
+            0x1A8630A5, //        csel w5, w5, w6, lo
+            0xB9000005, //        str  w5, [x0]
+            0x71001042, //        subs w2, w2, #4
+            0x54FFFF0A, //        b.ge digit
+            0x52800145, //        mov  w5, #'\n'
+            0xB9000005, //        str  w5, [x0]
+            0x11000421, //        add  w1, w1, #1
+            0xD53BE045, //        mrs  x5, cntvct_el0
+            0x8B0900A5, //        add  x5, x5, x9
+            0xD5031005, // wait:  wfet x5
+            0xD53BE046, //        mrs  x6, cntvct_el0
+            0xEB0500DF, //        cmp  x6, x5
+            0x54FFFFA3, //        b.lo wait
+            0x17FFFFEC, //        b    line
         }.SelectMany(BitConverter.GetBytes),
     ];
 
-    /// <summary>The nodes at which it ran, one after the other. One that comes again ran while another did, unless it came back.</summary>
-    public IReadOnlyList<int> Places()
-    {
-        var places = new List<int>();
-        lock (_log)
-        {
-            foreach ((_, int node) in _log)
-            {
-                if (places.Count == 0 || places[^1] != node)
-                {
-                    places.Add(node);
-                }
-            }
-        }
+    /// <summary>How it ran twice at a moment; null if it never did.</summary>
+    public string? FindOverlap() => Of(log => log.FindOverlap());
 
-        return places;
-    }
+    /// <summary>How often its guest began.</summary>
+    public int Boots() => Of(log => log.Boots);
 
-    /// <summary>How often it changed from one node to another; each time those before had ended for good.</summary>
-    public int Changes() => Places().Count - 1;
+    /// <summary>The nodes at which it ran, one after the other.</summary>
+    public IReadOnlyList<int> Places() => Of(log => log.Places);
 
-    /// <summary>The node of the last character, and how long ago it was.</summary>
-    public (int Node, TimeSpan Age) Last()
-    {
-        lock (_log)
-        {
-            return _log.Count == 0 ? (0, TimeSpan.MaxValue) : (_log[^1].Node, Stopwatch.GetElapsedTime(_log[^1].At));
-        }
-    }
+    /// <summary>The node of the last line, and how long ago it was.</summary>
+    public (int Node, TimeSpan Age) Last() =>
+        Of(log => log.Last is { } last ? (last.Node, Stopwatch.GetElapsedTime(_started) - last.At) : (0, TimeSpan.MaxValue));
 
-    /// <summary>The longest time between two characters.</summary>
-    public TimeSpan LongestGap()
-    {
-        lock (_log)
-        {
-            return Enumerable.Range(1, _log.Count - 1).Max(i => Stopwatch.GetElapsedTime(_log[i - 1].At, _log[i].At));
-        }
-    }
+    /// <summary>The longest time between two lines.</summary>
+    public TimeSpan LongestGap() => Of(log => log.LongestGap);
 
     public void Dispose()
     {
@@ -84,38 +85,80 @@ internal sealed class RunningVms : IDisposable
         _stop.Dispose();
     }
 
+    private T Of<T>(Func<StampLog, T> ask)
+    {
+        lock (_log)
+        {
+            return ask(_log);
+        }
+    }
+
     private void Read(int node, string path)
     {
-        byte[] bytes = new byte[4096];
         while (!_stop.IsCancellationRequested)
         {
             try
             {
-                using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 200 };
-                socket.Connect(new UnixDomainSocketEndPoint(path));
-                while (!_stop.IsCancellationRequested)
+                if (File.Exists(path))
                 {
-                    try
-                    {
-                        if (socket.Receive(bytes) == 0)
-                        {
-                            break;
-                        }
-
-                        lock (_log)
-                        {
-                            _log.Add((Stopwatch.GetTimestamp(), node));
-                        }
-                    }
-                    catch (SocketException e) when (e.SocketErrorCode is SocketError.TimedOut or SocketError.WouldBlock)
-                    {
-                        // The guest does not run now, or not yet.
-                    }
+                    using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified) { ReceiveTimeout = 200 };
+                    socket.Connect(new UnixDomainSocketEndPoint(path));
+                    Read(node, socket);
                 }
             }
-            catch (Exception e) when (e is SocketException or ArgumentException)
+            catch (SocketException)
             {
-                _stop.Token.WaitHandle.WaitOne(5);
+                // The process has ended, or does not listen yet.
+            }
+
+            _stop.Token.WaitHandle.WaitOne(10);
+        }
+    }
+
+    // Until the connection ends: it is to one process.
+    private void Read(int node, Socket socket)
+    {
+        int place = Interlocked.Increment(ref _processes);
+        var line = new StringBuilder();
+        byte[] bytes = new byte[4096];
+        while (!_stop.IsCancellationRequested)
+        {
+            int count;
+            try
+            {
+                count = socket.Receive(bytes);
+            }
+            catch (SocketException e) when (e.SocketErrorCode is SocketError.TimedOut or SocketError.WouldBlock)
+            {
+                // The guest does not run now, or not yet.
+                continue;
+            }
+
+            if (count == 0)
+            {
+                return;
+            }
+
+            TimeSpan now = Stopwatch.GetElapsedTime(_started);
+            foreach (char c in Encoding.Latin1.GetString(bytes, 0, count))
+            {
+                if (c != '\n')
+                {
+                    line.Append(c);
+                    continue;
+                }
+
+                // The first line that is read may be the rest of one.
+                if (line.Length == 16 && ulong.TryParse(
+                    line.ToString(), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out ulong value))
+                {
+                    lock (_log)
+                    {
+                        _log.Add(new Stamp(now, place, node, (uint)(value >> 32), (uint)value));
+                    }
+                }
+
+                line.Clear();
             }
         }
     }

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Net;
 using Akka.Configuration;
 using Vmm.Fleet.Certificates;
 using Vmm.Fleet.Cluster;
@@ -13,14 +14,14 @@ namespace Vmm.Fleet.Tests.Cluster;
 /// </summary>
 internal sealed class TestFleet : IDisposable
 {
-    private readonly int[] _ports;
+    private readonly IPEndPoint[] _addresses;
 
     /// <param name="connection">The connection string of an empty database.</param>
     /// <param name="nodes">How many nodes there may be: node1 and so on.</param>
     public TestFleet(string connection, int nodes)
     {
-        _ports = [.. Enumerable.Range(0, nodes).Select(_ => HostTools.FreePort())];
-        Files = new LocalFleet(connection, _ports);
+        _addresses = HostTools.FreeAddresses(nodes);
+        Files = new LocalFleet(connection, _addresses);
         Directory.CreateDirectory(FolderOf(1));
         string image = IdleGuest.WriteImage(FolderOf(1));
         Idle = new VmSpec(1, 4, 64 << 20, "max", image, "", "", "", []);
@@ -38,7 +39,7 @@ internal sealed class TestFleet : IDisposable
 
     public string FolderOf(int node) => Files.FolderOf(node);
 
-    public int PortOf(int node) => _ports[node - 1];
+    public int PortOf(int node) => _addresses[node - 1].Port;
 
     public NodeSettings Settings(int node) =>
         new(FolderOf(node), ["dotnet", VmmProcess.Program]) { StartLimit = Patience.Limit, QuitLimit = Patience.Limit };

@@ -17,6 +17,32 @@ public sealed class LeaseTests(PostgresServer postgres) : IClassFixture<Postgres
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
 
+    /// <summary>A cluster that is made up. Any thread.</summary>
+    private sealed class Member : ILeaseMember
+    {
+        private volatile bool _renews = true;
+        private volatile bool _reaches = true;
+
+        public bool MayRenew
+        {
+            get => _renews;
+            set => _renews = value;
+        }
+
+        public bool Reaches
+        {
+            set => _reaches = value;
+        }
+
+        /// <summary>Completes with a node that is to be removed, and when.</summary>
+        public TaskCompletionSource<(string Node, long At)> Removed { get; } =
+            new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public bool ReachesSeed() => _reaches;
+
+        public void Remove(string node) => Removed.TrySetResult((node, ProcessDeadline.Now));
+    }
+
     private NodeLease NewLease() => new(Path.Combine(_folder, $"deadline{++_leases}"));
 
     // The time at which something is seen by the keeper is after the time at which this is called.
@@ -62,13 +88,13 @@ public sealed class LeaseTests(PostgresServer postgres) : IClassFixture<Postgres
     {
         string database = postgres.NewDatabase();
         NodeLease held = NewLease();
-        bool renews = true;
-        using var holder = new LeaseKeeper(new LeaseTable(database), held, Node, "here", () => Volatile.Read(ref renews));
+        var member = new Member();
+        using var holder = new LeaseKeeper(new LeaseTable(database), held, Node, "here", member);
         Assert.False(await holder.Held.WaitAsync(Patience.Limit));
-        using var watcher = new LeaseKeeper(new LeaseTable(database), NewLease(), "node2", "there", () => true);
+        using var watcher = new LeaseKeeper(new LeaseTable(database), NewLease(), "node2", "there", new Member());
         Assert.True(await watcher.Held.WaitAsync(Patience.Limit), "the other one renews: there is a cluster");
         Assert.False(watcher.TryFence(Node));
-        Volatile.Write(ref renews, false);
+        member.MayRenew = false;
         await FencedAfterAsync(watcher, Node);
         Assert.False(held.IsHeld);
         Assert.True(ProcessDeadline.Now > held.Deadline);
@@ -76,30 +102,85 @@ public sealed class LeaseTests(PostgresServer postgres) : IClassFixture<Postgres
         Assert.False(watcher.Lost.IsCompleted);
 
         // Its holder finds that, and ends.
-        Volatile.Write(ref renews, true);
+        member.MayRenew = true;
         Assert.StartsWith("its lease has ended", await holder.Lost.WaitAsync(Patience.Limit), StringComparison.Ordinal);
         Assert.False(held.IsHeld);
 
         // The next run of the node has a lease of its own.
         NodeLease next = NewLease();
-        using var again = new LeaseKeeper(new LeaseTable(database), next, Node, "here", () => true);
+        using var again = new LeaseKeeper(new LeaseTable(database), next, Node, "here", new Member());
         await again.Held.WaitAsync(Patience.Limit);
         Assert.True(next.IsHeld);
         Assert.False(watcher.TryFence(Node));
     }
 
     [Fact]
+    public async Task Member_that_cannot_renew_is_removed_by_one_that_could_all_the_while()
+    {
+        string database = postgres.NewDatabase();
+        Member member = new(), other = new();
+        using var watcher = new LeaseKeeper(new LeaseTable(database), NewLease(), "node2", "there", other);
+        await watcher.Held.WaitAsync(Patience.Limit);
+        NodeLease held = NewLease();
+        using var holder = new LeaseKeeper(new LeaseTable(database), held, Node, "here", member);
+        await holder.Held.WaitAsync(Patience.Limit);
+        long begun = held.Deadline;
+        Patience.Until(() => held.Deadline > begun + LeaseKeeper.Term, "it has renewed for some time");
+
+        // What the other one does not see for a while is not held against the node.
+        member.MayRenew = false;
+        other.MayRenew = false;
+        await Task.Delay(TimeSpan.FromSeconds(5));
+        Assert.False(other.Removed.Task.IsCompleted);
+        long again = ProcessDeadline.Now;
+        other.MayRenew = true;
+        (string node, long at) = await other.Removed.Task.WaitAsync(Patience.Limit);
+        Assert.Equal(Node, node);
+        Assert.True(at >= again + LeaseKeeper.Wait);
+        Assert.False(held.IsHeld);
+        Assert.False(member.Removed.Task.IsCompleted);
+    }
+
+    [Fact]
+    public async Task Run_that_cannot_join_the_others_does_not_take_over()
+    {
+        string database = postgres.NewDatabase();
+        using (var first = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "here", new Member()))
+        {
+            await first.Held.WaitAsync(Patience.Limit);
+        }
+
+        using var other = new LeaseKeeper(new LeaseTable(database), NewLease(), "node2", "there", new Member());
+        await other.Held.WaitAsync(Patience.Limit);
+        using var table = new LeaseTable(database);
+        LeaseRow before = table.Read().Single(row => row.Node == Node);
+        NodeLease lease = NewLease();
+        var member = new Member { Reaches = false };
+        using var next = new LeaseKeeper(new LeaseTable(database), lease, Node, "here", member);
+        while (!other.TryFence(Node))
+        {
+            Assert.False(next.Held.IsCompleted);
+            Assert.Equal(before, table.Read().Single(row => row.Node == Node));
+            await Task.Delay(20);
+        }
+
+        // What is fenced has no VMs.
+        Assert.True(await next.Held.WaitAsync(Patience.Limit));
+        Assert.True(lease.IsHeld);
+    }
+
+    [Fact]
     public async Task Run_in_the_same_place_takes_over_and_a_node_of_the_same_name_elsewhere_is_refused()
     {
         string database = postgres.NewDatabase();
-        using var first = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "here", () => true);
+        using var first = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "here", new Member());
         await first.Held.WaitAsync(Patience.Limit);
-        using (var elsewhere = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "there", () => true))
+        using (var elsewhere = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "there", new Member()))
         {
             Assert.Equal("there is a node of this name at here", await elsewhere.Lost.WaitAsync(Patience.Limit));
         }
 
-        using var second = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "here", () => true);
+        using var second = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "here", new Member());
         await second.Held.WaitAsync(Patience.Limit);
         Assert.StartsWith("its lease has ended", await first.Lost.WaitAsync(Patience.Limit), StringComparison.Ordinal);
     }

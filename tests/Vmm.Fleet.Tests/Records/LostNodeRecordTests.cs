@@ -30,6 +30,21 @@ public sealed class LostNodeRecordTests : VmEntityKit
         Assert.Equal(("node2", true), (Record.Node, Record.IsWanted));
     }
 
+    /// <summary>Whoever named no node repeats the request, and another one is chosen.</summary>
+    [Fact]
+    public void VM_whose_chosen_node_has_gone_is_not_made_and_may_be_asked_for_again()
+    {
+        Lose("node2");
+        var create = new CreateVm(Vm, "create", "owner", "", FailurePolicy.Restart, Spec);
+        Assert.Equal(
+            new VmRejected(Vm, VmRejectionCode.NotWritten, "node 'node2', which was chosen for it, has gone: repeat the request"),
+            Ask<VmRejected>(create));
+        Assert.Equal(
+            new VmRejected(Vm, VmRejectionCode.NotFound, "there is no node 'node2' now"), Ask<VmRejected>(create with { Node = "node2" }));
+        Ask<VmOperation>(create with { Node = "node1" });
+        Assert.Equal("node1", Record.Node);
+    }
+
     [Fact]
     public void VM_that_is_to_be_left_is_left_and_what_was_under_way_has_failed()
     {

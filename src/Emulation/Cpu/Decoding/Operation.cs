@@ -111,4 +111,17 @@ public enum Operation : ushort
     StlrPreIndex, LdaprPostIndex, Stilp, Ldiapp, StlurVector, LdapurVector, Stl1, Ldap1,
     Addg, Irg, Gmi, Subp, Subps, TagMemory, SetTagged, MsrTcoImmediate,
     PacGeneral, AutGeneral, Xpaci, Xpacd, Pacga, Braa, Blraa, Eretaa, Ldraa,
+
+    // SVE, where a row has an emitter. Merging, Zeroing: under a predicate that leaves other elements alone, or makes them zero.
+    SveAndPredicates, SveBicPredicates, SveEorPredicates, SveSelPredicates, SveOrrPredicates, SveOrnPredicates, SveNorPredicates,
+    SveNandPredicates, SvePtest, SvePtrue, SvePfalse, SveSetffr, SveWrffr, SveRdffr, SveRdffrPredicated, SveBrk, SveWhile, SveAddvl,
+    SveAddpl, SveRdvl, SveCnt, SveInc, SveCntp, SveIncp, SveLdrPredicate, SveLdr, SveStrPredicate, SveStr, SveLd1, SveLd1Immediate,
+    SveSt1, SveSt1Immediate, SveOrrMerging, SveEorMerging, SveAndMerging, SveBicMerging, SveAddMerging, SveSubMerging, SveSmaxMerging,
+    SveUmaxMerging, SveSminMerging, SveUminMerging, SveMulMerging, SveMla, SveMls, SveAdd, SveSub, SveAnd, SveOrr, SveEor, SveBic,
+    SveOrrImmediate, SveEorImmediate, SveAndImmediate, SveDupImmediate, SveAddImmediate, SveSubImmediate, SveMulImmediate,
+    SveCpyImmediateMerging, SveCpyImmediateZeroing, SveMovprfxZeroing, SveMovprfxMerging, SveMovprfx, SveSel, SveDupIndexed,
+    SveDupGeneral, SveCpyGeneral, SveFaddMerging, SveFsubMerging, SveFmulMerging, SveFdivMerging, SveFadd, SveFsub, SveFmul, SveFmla,
+    SveFmls, SveFmlaIndexed, SveFmlsIndexed, SveFmulIndexed, SveCmpeq, SveCmpne, SveCmpgt, SveCmpge, SveCmphi, SveCmphs,
+    SveCmpeqImmediate, SveCmpneImmediate, SveCmpgtImmediate, SveCmpgeImmediate, SveCmpltImmediate, SveCmpleImmediate, SveCmphiImmediate,
+    SveCmphsImmediate, SveCmploImmediate, SveCmplsImmediate,
 }

@@ -20,7 +20,7 @@ namespace Vmm.Emulation.Cpu.Engines;
 internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache translations)
     : TranslatedEngine(core, translations, entersItself: true), IAccessReplay
 {
-    private readonly LockstepCpu _lockstep = new(translations.Turn!);
+    private readonly LockstepCpu _lockstep = new(translations.Turn!, ScalableRegisters.StateSizeOf(core.Model));
 
     /// <summary>Instructions that both engines executed and agreed on, since creation. Any thread, roughly.</summary>
     public long Instructions => _lockstep.Instructions;
@@ -45,7 +45,7 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
         long remaining = s->Remaining;
         CodePage page = Core.Page!;
         s->Pc = pc;
-        StateComparison.Copy(s, _lockstep.Before);
+        StateComparison.Copy(s, _lockstep.Before, _lockstep.StateSize);
         long budget = Math.Min(remaining, LockstepCpu.Quantum);
         if (!RunOnce(s, code, budget, charged, generation, op, out exit, out long count))
         {
@@ -83,8 +83,8 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
         }
 
         count = budget - s->Remaining + exit.Count;
-        StateComparison.Copy(s, _lockstep.Translated);
-        StateComparison.Copy(_lockstep.Before, s);
+        StateComparison.Copy(s, _lockstep.Translated, _lockstep.StateSize);
+        StateComparison.Copy(_lockstep.Before, s, _lockstep.StateSize);
         StateComparison.CopyLookups(_lockstep.Translated, s);
         _lockstep.TakeBackStores(_lockstep.Translated->StoreLog);
         exit.Pc = Core.WithoutTag(exit.Pc);
@@ -236,11 +236,11 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
         const int patience = 4 * LockstepCpu.Quantum;
         string report = LockstepReport.Of(Core, _lockstep, Translations, code, end, stopped);
         _lockstep.InterpretedStores.Undo();
-        StateComparison.Copy(_lockstep.Before, s);
+        StateComparison.Copy(_lockstep.Before, s, _lockstep.StateSize);
         for (int block = 0; block < patience; block++)
         {
             Core.Page = page;
-            StateComparison.Copy(s, _lockstep.Before);
+            StateComparison.Copy(s, _lockstep.Before, _lockstep.StateSize);
             if (!RunOnce(s, code, 1, charged, generation, Core.LeftOp, out Exit exit, out long count))
             {
                 break;
@@ -269,5 +269,7 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
     }
 
     private bool Differs(CpuState* s, ulong end, ulong stopped) =>
-        stopped != end || !StateComparison.AreEqual(s, _lockstep.Translated) || _lockstep.DifferentBytes() != null;
+        stopped != end || !StateComparison.AreEqual(s, _lockstep.Translated)
+        || (Core.Scalable != null && !ScalableComparison.AreEqual(s, _lockstep.Translated))
+        || _lockstep.DifferentBytes() != null;
 }

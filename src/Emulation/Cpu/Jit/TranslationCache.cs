@@ -322,7 +322,8 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
             }
 
             long start = Stopwatch.GetTimestamp();
-            BlockCode block = _translator.Translate(page, word, apart, _segment.Hot, _segment.Cold);
+            int scalableLength = cpu.Scalable?.TranslatedLength ?? 0;
+            BlockCode block = _translator.Translate(page, word, apart, scalableLength, _segment.Hot, _segment.Cold);
             if (block.HotEnd - block.Hot > _backend.MaxBytes || block.ColdEnd - block.Cold > _backend.MaxBytes)
             {
                 throw new InvalidOperationException(

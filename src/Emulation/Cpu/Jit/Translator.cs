@@ -21,11 +21,12 @@ internal sealed unsafe class Translator(TranslationCache cache, CodeCache code, 
     /// <summary>Translates from a word of a page on; gives each entry to the page.</summary>
     /// <param name="page">Has its number.</param>
     /// <param name="apart">Each access does its own look-up, and the page is given no entries.</param>
+    /// <param name="scalableLength">The vector length of SVE, in bytes, that the code is for; 0 without SVE.</param>
     /// <param name="hot">Where the code goes that mostly runs: <see cref="IHostBackend.MaxBytes"/> at least.</param>
     /// <param name="cold">Where room for the <see cref="CodeBlock"/> and the ways out go, and as many bytes; a multiple of 8.</param>
-    public BlockCode Translate(CodePage page, int word, bool apart, byte* hot, byte* cold)
+    public BlockCode Translate(CodePage page, int word, bool apart, int scalableLength, byte* hot, byte* cold)
     {
-        _plan.Make(page, word, apart);
+        _plan.Make(page, word, apart, scalableLength);
         _space.Open(hot, cold, _plan.Length);
         backend.Emit(_plan, _space);
         for (int i = 0; i < _space.Links.Count; i++)

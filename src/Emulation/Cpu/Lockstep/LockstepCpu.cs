@@ -31,19 +31,25 @@ internal sealed unsafe class LockstepCpu : IDisposable
     // Decoded instructions by a hash of the word. The effect of an instruction does not depend on its address.
     private Op* _decoded = (Op*)NativeMemory.AllocZeroed(1 << DecodedShift, (nuint)sizeof(Op));
 
-    public LockstepCpu(LockstepTurn turn)
+    /// <param name="turn">The machine's.</param>
+    /// <param name="stateSize">Bytes of a state: <see cref="ScalableRegisters.StateSizeOf"/>.</param>
+    public LockstepCpu(LockstepTurn turn, int stateSize)
     {
         _turn = turn;
-        Before = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
-        Translated = (CpuState*)NativeMemory.AlignedAlloc((nuint)sizeof(CpuState), 64);
-        NativeMemory.Clear(Before, (nuint)sizeof(CpuState));
-        NativeMemory.Clear(Translated, (nuint)sizeof(CpuState));
+        StateSize = stateSize;
+        Before = (CpuState*)NativeMemory.AlignedAlloc((nuint)stateSize, 64);
+        Translated = (CpuState*)NativeMemory.AlignedAlloc((nuint)stateSize, 64);
+        NativeMemory.Clear(Before, (nuint)stateSize);
+        NativeMemory.Clear(Translated, (nuint)stateSize);
         NoTlb = (TlbEntry*)NativeMemory.AlignedAlloc(TlbEntry.Count * (nuint)sizeof(TlbEntry), 64);
         for (int i = 0; i < TlbEntry.Count; i++)
         {
             NoTlb[i].ReadTag = NoTlb[i].WriteTag = TlbEntry.Invalid;
         }
     }
+
+    /// <summary>Bytes of a state.</summary>
+    public int StateSize { get; }
 
     public CpuState* Before { get; private set; }
 

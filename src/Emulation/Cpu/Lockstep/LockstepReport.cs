@@ -34,6 +34,11 @@ internal static unsafe class LockstepReport
         }
 
         StateComparison.Describe(text, run.Before, run.Translated, core.State);
+        if (core.Scalable != null)
+        {
+            ScalableComparison.Describe(text, run.Translated, core.State);
+        }
+
         DescribeMemory(text, core, run);
         text.Append("guest code, as interpreted:\n");
         foreach ((ulong pc, uint word) in path)

@@ -19,6 +19,9 @@ internal static unsafe class StateComparison
         nameof(CpuState.StoreLog),
         nameof(CpuState.BaseReadTag), nameof(CpuState.BaseWriteTag), nameof(CpuState.BaseAddend),
         nameof(CpuState.CoverAddend),
+
+        // ScalableComparison sees it with the registers.
+        nameof(CpuState.ScalableLive),
     ];
 
     private readonly record struct Part(string Name, int Offset, int Size);
@@ -45,12 +48,13 @@ internal static unsafe class StateComparison
     }
 
     /// <summary>Copies all but the two words that other threads write.</summary>
-    public static void Copy(CpuState* from, CpuState* to)
+    /// <param name="size">Bytes of the state: <see cref="ScalableRegisters.StateSizeOf"/>.</param>
+    public static void Copy(CpuState* from, CpuState* to, int size)
     {
         const int words = 2 * sizeof(int);
         Unsafe.CopyBlockUnaligned(to, from, (uint)s_wordsOfOthers);
         Unsafe.CopyBlockUnaligned((byte*)to + s_wordsOfOthers + words, (byte*)from + s_wordsOfOthers + words,
-            (uint)(sizeof(CpuState) - s_wordsOfOthers - words));
+            (uint)(size - s_wordsOfOthers - words));
     }
 
     /// <summary>Copies what translated code has looked up, and relies on where it goes on.</summary>

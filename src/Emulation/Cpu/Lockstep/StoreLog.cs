@@ -29,8 +29,9 @@ public unsafe struct StoreLogEntry
 /// </summary>
 internal sealed unsafe class StoreLog : IDisposable
 {
-    /// <summary>A run of translated code ends after some hundred instructions: <see cref="LockstepCpu.Quantum"/> and a block.</summary>
-    private const int Capacity = 4096;
+    // A run of translated code ends after some hundred instructions: LockstepCpu.Quantum and a block. Of SVE's the interpreter logs each
+    // byte.
+    private const int Capacity = 1 << 16;
 
     private StoreLogEntry* _first = (StoreLogEntry*)NativeMemory.Alloc(Capacity, (nuint)sizeof(StoreLogEntry));
     private StoreLogEntry* _end;

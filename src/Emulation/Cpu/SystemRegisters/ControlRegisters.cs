@@ -26,7 +26,11 @@ internal static unsafe class ControlRegisters
             s->CpacrEl1 = v & ((3ul << 20) | (core.Has(Feature.Sve) ? 3ul << 16 : 0));
             core.UpdateFpEnabled();
         }));
-        row(3, 0, 1, 2, 0, new("ZCR_EL1", (core, _) => core.Scalable!.Zcr, (core, _, v) => core.Scalable!.SetZcr(v))
+        row(3, 0, 1, 2, 0, new("ZCR_EL1", (core, _) => core.Scalable!.Zcr, (core, s, v) =>
+        {
+            core.Scalable!.SetZcr(v);
+            core.UpdateFpEnabled();
+        })
             { Feature = Feature.Sve, Scalable = true });
 
         row(3, 0, 2, 0, 0, new("TTBR0_EL1", (_, s) => s->Ttbr0El1, (core, s, v) =>

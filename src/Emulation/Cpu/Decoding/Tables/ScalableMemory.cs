@@ -11,17 +11,19 @@ internal static unsafe class ScalableMemory
     [
         // Whole registers.
         Row("10000101 10 iiiiii 000 jjj nnnnn 0 dddd", "LDR (predicate)", &SveMemory.PredicateForm, &SveMemory.LoadPredicate,
-            effects: Load | ReadRn),
-        Row("10000101 10 iiiiii 010 jjj nnnnn ddddd", "LDR (vector)", &SveMemory.Form, &SveMemory.LoadRegister, effects: Load | ReadRn),
+            effects: Load | ReadRn, operation: Operation.SveLdrPredicate),
+        Row("10000101 10 iiiiii 010 jjj nnnnn ddddd", "LDR (vector)", &SveMemory.Form, &SveMemory.LoadRegister, effects: Load | ReadRn,
+            operation: Operation.SveLdr),
         Row("1110010 11 0 iiiiii 000 jjj nnnnn 0 dddd", "STR (predicate)", &SveMemory.PredicateForm, &SveMemory.StorePredicate,
-            effects: Store | ReadRn),
-        Row("1110010 11 0 iiiiii 010 jjj nnnnn ddddd", "STR (vector)", &SveMemory.Form, &SveMemory.StoreRegister, effects: Store | ReadRn),
+            effects: Store | ReadRn, operation: Operation.SveStrPredicate),
+        Row("1110010 11 0 iiiiii 010 jjj nnnnn ddddd", "STR (vector)", &SveMemory.Form, &SveMemory.StoreRegister, effects: Store | ReadRn,
+            operation: Operation.SveStr),
 
         // Contiguous loads.
         Row("1010010 tttt mmmmm 010 ggg nnnnn ddddd", "LD1 (scalar plus scalar)", &SveMemory.Form, &SveMemory.LoadScalar,
-            effects: Load | ReadRn | ReadRm, except: "m=11111"),
+            effects: Load | ReadRn | ReadRm, operation: Operation.SveLd1, except: "m=11111"),
         Row("1010010 tttt 0 iiii 101 ggg nnnnn ddddd", "LD1 (scalar plus immediate)", &SveMemory.Form, &SveMemory.LoadImmediate,
-            effects: Load | ReadRn),
+            effects: Load | ReadRn, operation: Operation.SveLd1Immediate),
         Row("1010010 tttt mmmmm 011 ggg nnnnn ddddd", "LDFF1 (scalar plus scalar)", &SveMemory.Form, &SveMemory.LoadFirstFault,
             effects: Load | ReadRn | ReadRm),
         Row("1010010 tttt 1 iiii 101 ggg nnnnn ddddd", "LDNF1", &SveMemory.Form, &SveMemory.LoadNonFault, effects: Load | ReadRn),
@@ -41,10 +43,11 @@ internal static unsafe class ScalableMemory
 
         // Contiguous stores: the size in memory is at most that of an element.
         Row("1110010 ss ee mmmmm 010 ggg nnnnn ddddd", "ST1 (scalar plus scalar)", &SveMemory.Form, &SveMemory.StoreScalar,
-            effects: Store | ReadRn | ReadRm,
+            effects: Store | ReadRn | ReadRm, operation: Operation.SveSt1,
             except: ["m=11111", "s=01,e=00", "s=10,e=00", "s=10,e=01", "s=11,e=00", "s=11,e=01", "s=11,e=10"]),
         Row("1110010 ss ee 0 iiii 111 ggg nnnnn ddddd", "ST1 (scalar plus immediate)", &SveMemory.Form, &SveMemory.StoreImmediate,
-            effects: Store | ReadRn, except: ["s=01,e=00", "s=10,e=00", "s=10,e=01", "s=11,e=00", "s=11,e=01", "s=11,e=10"]),
+            effects: Store | ReadRn, operation: Operation.SveSt1Immediate, except: ["s=01,e=00", "s=10,e=00", "s=10,e=01", "s=11,e=00",
+            "s=11,e=01", "s=11,e=10"]),
         Row("1110010 ss rr mmmmm 011 ggg nnnnn ddddd", "STNT1, ST2, ST3, ST4 (scalar plus scalar)", &SveMemory.Form,
             &SveMemory.StoreStructures, effects: Store | ReadRn | ReadRm, except: "m=11111"),
         Row("1110010 ss rr 1 iiii 111 ggg nnnnn ddddd", "STNT1, ST2, ST3, ST4 (scalar plus immediate)", &SveMemory.Form,

@@ -19,8 +19,9 @@ internal static unsafe class ScalableRows
         Lane lane = null,
         Feature feature = Feature.Sve,
         Effects effects = Effects.Scalable,
+        Operation operation = Operation.Scalable,
         params string[] except) =>
-        new(pattern, mnemonic, Operation.Scalable, effects | Effects.Scalable, form, handler, feature | Feature.Sve,
+        new(pattern, mnemonic, operation, effects | Effects.Scalable, form, handler, feature | Feature.Sve,
             Array.ConvertAll(except, fields => With(pattern, fields))) { Lane = lane };
 
     // The pattern with fields replaced by bits.

@@ -37,6 +37,9 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool a
     /// </summary>
     public bool IsApart { get; private set; }
 
+    /// <summary>The vector length of SVE, in bytes, that code is made for; 0 without SVE.</summary>
+    public int ScalableLength { get; private set; }
+
     /// <summary>The word of the page that the block begins with.</summary>
     public int First { get; private set; }
 
@@ -69,10 +72,12 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool a
     /// <summary>Plans a block from a word of a page on.</summary>
     /// <param name="page">Has its number.</param>
     /// <param name="apart">Each access does its own look-up: see <see cref="IsApart"/>.</param>
-    public void Make(CodePage page, int word, bool apart)
+    /// <param name="scalableLength">See <see cref="ScalableLength"/>.</param>
+    public void Make(CodePage page, int word, bool apart, int scalableLength)
     {
         Page = page;
         IsApart = apart;
+        ScalableLength = scalableLength;
         _decoder.Open(page);
         First = word;
         Delimit();

@@ -46,6 +46,10 @@ internal sealed unsafe partial class Assembler
     public void Packed(Packed operation, int destination, int left, int right) =>
         Mapped((int)operation, (Reg)destination, (Reg)left, (Reg)right);
 
+    /// <summary>The same with 16 bytes of memory on the right.</summary>
+    public void Packed(Packed operation, int destination, int left, Operand right) =>
+        Mapped((int)operation, (Reg)destination, (Reg)left, right);
+
     public void Packed(Packed operation, int destination, int source) => Packed(operation, destination, destination, source);
 
     /// <summary>One of those with one source: absolute values, extensions, broadcasts.</summary>

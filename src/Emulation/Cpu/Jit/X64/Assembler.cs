@@ -210,6 +210,15 @@ internal sealed unsafe partial class Assembler
     public void ShiftBy(Shift operation, bool wide, Reg destination, Operand source, Reg count) => Vex(
         2, operation switch { X64.Shift.Shl => 1, X64.Shift.Shr => 3, _ => 2 }, destination, count, source, 0xF7, wide);
 
+    /// <summary>BLSR (BMI1): without the lowest bit that is set. ZF tells whether none is left.</summary>
+    public void ClearLowestBit(bool wide, Reg destination, Operand source) => Vex(2, 0, (Reg)1, destination, source, 0xF3, wide);
+
+    /// <summary>ANDN (BMI1): the bits of the source that are not set in the mask.</summary>
+    public void AndNot(bool wide, Reg destination, Reg mask, Operand source) => Vex(2, 0, destination, mask, source, 0xF2, wide);
+
+    /// <summary>BZHI (BMI2): without the bits from a number on, which is in a register and may be that of no bit.</summary>
+    public void ClearFrom(bool wide, Reg destination, Operand source, Reg number) => Vex(2, 0, destination, number, source, 0xF5, wide);
+
     /// <summary>RORX (BMI2): rotates and leaves the flags alone.</summary>
     public void RotateRight(bool wide, Reg destination, Operand source, int count)
     {

@@ -39,6 +39,7 @@ internal sealed unsafe class BlockEmitter
         Tlb = new TlbLookup(Asm, Exits, lockstep);
         Cover = new AddressCover(Asm, thunks, Registers, Flags, Exits, Tlb);
         Floats = new FloatChecks(Asm, Flags, Exits);
+        Scalable = new ScalableVectors(Asm, Flags, Vectors, thunks);
         _stubs = new StubWriter(Asm, thunks, Exits, Flags, Vectors, Cover, Floats);
     }
 
@@ -61,6 +62,8 @@ internal sealed unsafe class BlockEmitter
 
     public FloatChecks Floats { get; }
 
+    public ScalableVectors Scalable { get; }
+
     /// <summary>The block.</summary>
     public BlockPlan Plan { get; private set; } = null!;
 
@@ -78,6 +81,8 @@ internal sealed unsafe class BlockEmitter
         Flags.Begin(plan);
         Exits.Begin(plan, space);
         Cover.Begin(plan);
+        Floats.Begin(plan.ScalableLength);
+        Scalable.Begin(plan.ScalableLength);
         bool ends = false;
         for (int i = 0; i < plan.Length; i++)
         {
@@ -131,7 +136,7 @@ internal sealed unsafe class BlockEmitter
         Effects effects = EncodingTable.Rows[op->Row].Effects;
         for (uint written = ScalableGates.WrittenVectors(effects, op); written != 0; written &= written - 1)
         {
-            Asm.Store8Immediate(HostRegisters.ScalableLive(BitOperations.TrailingZeroCount(written)), 0);
+            Scalable.Clear(BitOperations.TrailingZeroCount(written));
         }
     }
 
@@ -169,6 +174,7 @@ internal sealed unsafe class BlockEmitter
         Flags.Forget();
         Cover.Forget();
         Floats.Forget();
+        Scalable.Forget();
         Vectors.Forget();
     }
 

@@ -25,7 +25,7 @@ internal static unsafe class EmitterTable
         for (int i = 0; i < emitters.Length; i++)
         {
             ref EncodingRow row = ref EncodingTable.Rows[i];
-            emitters[i] = row.UsesVectors ? OfVector(row.Operation) : OfGeneral(row.Operation);
+            emitters[i] = row.IsScalable ? OfScalable(row.Operation) : row.UsesVectors ? OfVector(row.Operation) : OfGeneral(row.Operation);
         }
 
         return emitters;
@@ -181,6 +181,47 @@ internal static unsafe class EmitterTable
             _ => null,
         };
     }
+
+    private static delegate*<BlockEmitter, Op*, bool> OfScalable(Operation operation) => operation switch
+    {
+        Operation.SveAndPredicates => &SvePredicateEmitters.And,
+        Operation.SveBicPredicates => &SvePredicateEmitters.Bic,
+        Operation.SveEorPredicates => &SvePredicateEmitters.Eor,
+        Operation.SveOrrPredicates => &SvePredicateEmitters.Orr,
+        Operation.SveOrnPredicates => &SvePredicateEmitters.Orn,
+        Operation.SveNorPredicates => &SvePredicateEmitters.Nor,
+        Operation.SveNandPredicates => &SvePredicateEmitters.Nand,
+        Operation.SveSelPredicates => &SvePredicateEmitters.Select,
+        Operation.SvePtest => &SvePredicateEmitters.Test,
+        Operation.SvePtrue => &SvePredicateEmitters.True,
+        Operation.SvePfalse => &SvePredicateEmitters.False,
+        Operation.SveSetffr => &SvePredicateEmitters.SetFfr,
+        Operation.SveWrffr => &SvePredicateEmitters.WriteFfr,
+        Operation.SveRdffr => &SvePredicateEmitters.ReadFfr,
+        Operation.SveRdffrPredicated => &SvePredicateEmitters.ReadFfrMasked,
+        Operation.SveBrk => &SvePredicateEmitters.Break,
+        Operation.SveWhile => &SvePredicateEmitters.While,
+        Operation.SveAddvl => &SveCountEmitters.AddVectorLength,
+        Operation.SveAddpl => &SveCountEmitters.AddPredicateLength,
+        Operation.SveRdvl => &SveCountEmitters.ReadVectorLength,
+        Operation.SveCnt => &SveCountEmitters.Count,
+        Operation.SveInc => &SveCountEmitters.Change,
+        Operation.SveCntp => &SveCountEmitters.CountPredicate,
+        Operation.SveIncp => &SveCountEmitters.ChangeByPredicate,
+        Operation.SveLdrPredicate => &SveMemoryEmitters.LoadPredicate,
+        Operation.SveLdr => &SveMemoryEmitters.LoadRegister,
+        Operation.SveStrPredicate => &SveMemoryEmitters.StorePredicate,
+        Operation.SveStr => &SveMemoryEmitters.StoreRegister,
+        Operation.SveLd1 => &SveMemoryEmitters.LoadScalar,
+        Operation.SveLd1Immediate => &SveMemoryEmitters.LoadImmediate,
+        Operation.SveSt1 => &SveMemoryEmitters.StoreScalar,
+        Operation.SveSt1Immediate => &SveMemoryEmitters.StoreImmediate,
+        Operation.SveSel => &SveShapeEmitters.Select,
+        Operation.SveDupIndexed => &SveShapeEmitters.DuplicateElement,
+        Operation.SveDupGeneral => &SveShapeEmitters.DuplicateGeneral,
+        Operation.SveCpyGeneral => &SveShapeEmitters.CopyGeneral,
+        _ => SveOperations.Of(operation).Shape != SveShape.None ? &SveShapeEmitters.Operate : null,
+    };
 
     private static delegate*<BlockEmitter, Op*, bool> OfVector(Operation operation)
     {

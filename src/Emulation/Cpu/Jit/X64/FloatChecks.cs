@@ -13,6 +13,9 @@ internal enum FloatConditions
 
     /// <summary>FPSR.IXC is set. It is sticky, so whether a result is inexact does not show.</summary>
     Inexact = 2,
+
+    /// <summary>SVE is enabled, and its vectors have the length that the code is for.</summary>
+    Scalable = 4,
 }
 
 /// <summary>
@@ -27,6 +30,11 @@ internal sealed unsafe class FloatChecks(Assembler asm, FlagCache flags, Exits e
 
     private bool _enabled;
     private FloatConditions _met;
+    private int _length;
+
+    /// <summary>Begins a block.</summary>
+    /// <param name="scalableLength">The bytes of SVE's vectors that its code is for.</param>
+    public void Begin(int scalableLength) => _length = scalableLength;
 
     /// <summary>From here on nothing has been tested.</summary>
     public void Forget()
@@ -55,9 +63,43 @@ internal sealed unsafe class FloatChecks(Assembler asm, FlagCache flags, Exits e
     public void CheckArithmetic(Op* op, bool rounds)
     {
         CheckEnabled(op);
+        CheckArithmetic(op, Wanted(rounds) & ~_met);
+    }
+
+    private static FloatConditions Wanted(bool rounds) =>
+        rounds ? FloatConditions.Control | FloatConditions.Inexact : FloatConditions.Control;
+
+    /// <summary>
+    /// Leaves where SVE is disabled, or its vectors have another length. The interpreter then takes the trap or executes the instruction,
+    /// and its way back tests again.
+    /// </summary>
+    public void CheckScalable(Op* op) => CheckScalable(op, FloatConditions.None);
+
+    /// <summary>
+    /// The same of an instruction of SVE that computes as <see cref="CheckArithmetic(Op*, bool)"/> says. Gives EFLAGS up.
+    /// </summary>
+    public void CheckScalableArithmetic(Op* op, bool rounds)
+    {
+        FloatConditions missing = Wanted(rounds) & ~_met;
+        CheckScalable(op, missing);
+        CheckArithmetic(op, missing);
+    }
+
+    private void CheckScalable(Op* op, FloatConditions others)
+    {
+        if ((_met & FloatConditions.Scalable) == 0)
+        {
+            flags.GiveUp();
+            asm.AluImmediate(Alu.Cmp, false, HostRegisters.ScalableLength, _length);
+            exits.LeaveIf(Condition.NotEqual, op, retest: FloatConditions.Scalable | others);
+            _met |= FloatConditions.Scalable;
+            _enabled = true;
+        }
+    }
+
+    private void CheckArithmetic(Op* op, FloatConditions missing)
+    {
         flags.GiveUp();
-        FloatConditions wanted = rounds ? FloatConditions.Control | FloatConditions.Inexact : FloatConditions.Control;
-        FloatConditions missing = wanted & ~_met;
         if ((missing & FloatConditions.Control) != 0)
         {
             asm.AluImmediate(Alu.Cmp, false, HostRegisters.Fpcr, 0);
@@ -74,24 +116,25 @@ internal sealed unsafe class FloatChecks(Assembler asm, FlagCache flags, Exits e
     }
 
     /// <summary>In a stub: tests conditions once more.</summary>
-    /// <param name="inexact">The displacement of the jump that is taken where FPSR.IXC is not set; null where that is not tested.</param>
-    /// <returns>The displacement of the jump that is taken where FPCR is not 0; null where that is not tested.</returns>
-    public byte* Retest(FloatConditions conditions, out byte* inexact)
+    /// <param name="unmet">Receives the displacements of the jumps that are taken where one is not met.</param>
+    public void Retest(FloatConditions conditions, Sequence<nint> unmet)
     {
-        byte* control = null;
-        inexact = null;
+        if ((conditions & FloatConditions.Scalable) != 0)
+        {
+            asm.AluImmediate(Alu.Cmp, false, HostRegisters.ScalableLength, _length);
+            unmet.Add((nint)asm.JumpForward(Condition.NotEqual));
+        }
+
         if ((conditions & FloatConditions.Control) != 0)
         {
             asm.AluImmediate(Alu.Cmp, false, HostRegisters.Fpcr, 0);
-            control = asm.JumpForward(Condition.NotEqual);
+            unmet.Add((nint)asm.JumpForward(Condition.NotEqual));
         }
 
         if ((conditions & FloatConditions.Inexact) != 0)
         {
             asm.TestImmediate(false, HostRegisters.Fpsr, InexactFlag);
-            inexact = asm.JumpForward(Condition.Equal);
+            unmet.Add((nint)asm.JumpForward(Condition.Equal));
         }
-
-        return control;
     }
 }

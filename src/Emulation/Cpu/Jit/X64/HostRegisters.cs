@@ -72,6 +72,26 @@ internal static unsafe class HostRegisters
 
     public static readonly Operand FpEnabled = Field(&Origin->FpEnabled);
 
+    /// <summary>The vector length of SVE where it can be used: see <see cref="CpuState.ScalableLength"/>.</summary>
+    public static readonly Operand ScalableLength = Field(&Origin->ScalableLength);
+
+    /// <summary>16 bytes of a Z register: those from <paramref name="piece"/> × 16 on, of which the first are its V register.</summary>
+    public static Operand Scalable(int register, int piece) => piece == 0
+        ? Vector(register)
+        : Behind(ScalableRegisters.OffsetOfHigh(register) + ((piece - 1) * ScalableRegisters.LowBytes));
+
+    /// <summary>P0–P15 or FFR, from a byte on.</summary>
+    public static Operand Predicate(int number, int from = 0) => Behind(ScalableRegisters.OffsetOfPredicate(number) + from);
+
+    /// <summary>Room for a vector of SVE, within an instruction, from a byte on.</summary>
+    public static Operand ScalableRoom(int from) => Behind(ScalableRegisters.OffsetOfRoom + from);
+
+    /// <summary>One of <see cref="ScalableConstants"/>.</summary>
+    public static Operand ScalableConstant(int from) => Behind(ScalableRegisters.OffsetOfConstants + from);
+
+    // What lies behind CpuState, from its start.
+    private static Operand Behind(int offset) => Operand.At(Reg.Rbp, offset - Bias);
+
     /// <param name="field">The field's address in <see cref="Origin"/>.</param>
     public static Operand Field(void* field) => Operand.At(Reg.Rbp, (int)((byte*)field - (byte*)Origin) - Bias);
 

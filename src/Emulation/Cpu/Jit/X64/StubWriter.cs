@@ -12,6 +12,9 @@ internal sealed unsafe class StubWriter(
     // Where the copy of each instruction is that is left for.
     private readonly nint[] _copies = new nint[BlockPlan.MaxLength];
 
+    // On the way back of a stub: the jumps that are taken where what the code relies on is not met.
+    private readonly Sequence<nint> _unmet = new();
+
     private BlockPlan _plan = null!;
 
     // Where the CodeBlock goes, at the start of the cold part.
@@ -112,31 +115,31 @@ internal sealed unsafe class StubWriter(
     // holds.
     private void WriteReturn(in Stub stub)
     {
+        _unmet.Clear();
         byte* uncovered = cover.LeadAgain(stub.Led);
-        byte* control = floats.Retest(stub.Retest, out byte* inexact);
+        if (uncovered != null)
+        {
+            _unmet.Add((nint)uncovered);
+        }
+
+        floats.Retest(stub.Retest, _unmet);
         vectors.Load(stub.After);
         asm.Jump(stub.Place);
-        if (control == null && inexact == null && uncovered == null)
+        if (_unmet.Count == 0)
         {
             return;
         }
 
         // Something is not met: a block of its own begins behind the instruction.
-        BindIfAny(uncovered);
-        BindIfAny(control);
-        BindIfAny(inexact);
+        for (int i = 0; i < _unmet.Count; i++)
+        {
+            asm.Bind((byte*)_unmet[i]);
+        }
+
         asm.AluImmediate(Alu.Sub, true, HostRegisters.Remaining, stub.Count + 1);
         asm.Load(true, Reg.Rax, HostRegisters.CodePageVa);
         asm.Lea(true, Reg.Rax, Operand.At(Reg.Rax, stub.Op->Offset + 4));
         asm.Jump(thunks.LeaveForLookup);
-    }
-
-    private void BindIfAny(byte* jump)
-    {
-        if (jump != null)
-        {
-            asm.Bind(jump);
-        }
     }
 
     // The bytes of a cover lie in two pages: goes on at its leader in a block in which each access does its own look-up.

@@ -46,6 +46,7 @@ internal sealed unsafe class Thunks
         LookUpWrite = EmitLookUp(a, write: true);
         RefillRead = EmitRefills(a, write: false);
         RefillWrite = EmitRefills(a, write: true);
+        StoreElements = EmitStoreElements(a);
         End = a.Position;
     }
 
@@ -90,6 +91,9 @@ internal sealed unsafe class Thunks
     /// <summary>The same for stores.</summary>
     public byte*[] RefillWrite { get; }
 
+    /// <summary>Called: see <see cref="ScalableVectors.StoreElements"/>. By log2 of the bytes of an element.</summary>
+    public byte*[] StoreElements { get; }
+
     public byte* End { get; }
 
     /// <summary>The thunks as ranges with names, for profilers.</summary>
@@ -97,7 +101,8 @@ internal sealed unsafe class Thunks
     [
         new((nint)Enter, (nint)Leave, "vmm:enter"),
         new((nint)Leave, (nint)RefillRead[0], "vmm:leave"),
-        new((nint)RefillRead[0], (nint)End, "vmm:refill"),
+        new((nint)RefillRead[0], (nint)StoreElements[0], "vmm:refill"),
+        new((nint)StoreElements[0], (nint)End, "vmm:store-elements"),
     ];
 
     // RDI = state, RSI = code.
@@ -204,6 +209,33 @@ internal sealed unsafe class Thunks
             a.Load(true, Reg.Rcx, Operand.At(Reg.Rcx, TlbEntry.AddendOffset));
             a.Store(true, HostRegisters.BaseAddend(slot), Reg.Rcx);
             a.BindShort(miss);
+            a.Return();
+        }
+
+        return entries;
+    }
+
+    // A bit of an element in RDX has the number of its first byte.
+    private static byte*[] EmitStoreElements(Assembler a)
+    {
+        const int sizes = 4;
+        var entries = new byte*[sizes];
+        for (int size = 0; size < sizes; size++)
+        {
+            entries[size] = a.Position;
+            a.Test(true, Reg.Rdx, Reg.Rdx);
+            byte* none = a.JumpShort(Condition.Equal);
+            a.Push(Reg.Rbx);
+            a.Alu(Alu.Add, true, Reg.Rcx, Reg.Rax);
+            byte* next = a.Position;
+            a.TrailingZeros(true, Reg.Rax, Reg.Rdx);
+            Operand room = HostRegisters.ScalableRoom(0);
+            a.LoadSized(Reg.Rbx, room with { Index = Reg.Rax }, 1 << size, signed: false, wide: false);
+            a.StoreSized(Operand.At(Reg.Rcx, Reg.Rax, 0), Reg.Rbx, 1 << size);
+            a.ClearLowestBit(true, Reg.Rdx, Reg.Rdx);
+            a.JumpBack(Condition.NotEqual, next);
+            a.Pop(Reg.Rbx);
+            a.BindShort(none);
             a.Return();
         }
 

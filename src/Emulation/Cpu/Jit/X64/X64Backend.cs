@@ -21,8 +21,9 @@ internal sealed unsafe class X64Backend : IHostBackend
         _emitter = new BlockEmitter(_thunks, lockstep, features);
     }
 
-    /// <summary>LZCNT, BMI2, AVX2 and FMA3.</summary>
-    public static bool IsSupported => Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported && Avx2.IsSupported && Fma.IsSupported;
+    /// <summary>LZCNT, BMI1, BMI2, AVX2 and FMA3.</summary>
+    public static bool IsSupported => Bmi1.X64.IsSupported && Bmi2.X64.IsSupported && Lzcnt.X64.IsSupported
+        && Avx2.IsSupported && Fma.IsSupported;
 
     public byte* Enter => _thunks.Enter;
 

@@ -220,8 +220,8 @@ internal static unsafe class FloatingPointVectorEmitters
         LeaveWhereSet(e, op, 1, bytes);
     }
 
-    // Leaves where the top bit of one of the first bytes is set. Uses RDX.
-    private static void LeaveWhereSet(BlockEmitter e, Op* op, int register, int bytes)
+    /// <summary>Leaves where the top bit of one of the first bytes is set. Uses RDX.</summary>
+    public static void LeaveWhereSet(BlockEmitter e, Op* op, int register, int bytes)
     {
         e.Asm.TopBits(Rdx, register);
         if (bytes == 16)
@@ -236,9 +236,18 @@ internal static unsafe class FloatingPointVectorEmitters
         e.Exits.LeaveIf(Condition.NotEqual, op);
     }
 
-    // Leaves as CheckResult of scalars does, for any element of XMM0. The exponent plus 1 wraps to 0 where the element is not finite; plus
-    // 2, it is less than 4 where the element may have underflowed too.
+    // Leaves as CheckResult of scalars does, for any element of XMM0.
     private static void CheckResults(BlockEmitter e, Op* op, bool isDouble, bool mayUnderflow, int bytes)
+    {
+        FindRare(e, isDouble, mayUnderflow);
+        LeaveWhereSet(e, op, 1, bytes);
+    }
+
+    /// <summary>
+    /// XMM1 = ones where an element of XMM0 is a result that is left to the interpreter. The exponent plus 1 wraps to 0 where the element
+    /// is not finite; plus 2, it is less than 4 where the element may have underflowed too. Uses XMM2 and RDX.
+    /// </summary>
+    public static void FindRare(BlockEmitter e, bool isDouble, bool mayUnderflow)
     {
         int size = isDouble ? 8 : 4;
         int exponent = isDouble ? 53 : 24;
@@ -249,6 +258,5 @@ internal static unsafe class FloatingPointVectorEmitters
         e.Asm.PackedShift(PackedShift.Right, size, 1, exponent + (mayUnderflow ? 2 : 0));
         e.Asm.Packed(Packed.Xor, 2, 2);
         e.Asm.Packed(isDouble ? Packed.EqualD : Packed.EqualS, 1, 2);
-        LeaveWhereSet(e, op, 1, bytes);
     }
 }

@@ -207,8 +207,10 @@ internal static unsafe class SimdVectorEmitters
         }
     }
 
-    // XMM0 = n × m. The host does not multiply bytes: the odd and the even ones are multiplied as halfwords. Uses XMM2.
-    private static void MultiplyElements(BlockEmitter e, int n, int m, Packed operation, int size)
+    /// <summary>
+    /// XMM0 = n × m. The host does not multiply bytes: the odd and the even ones are multiplied as halfwords. Uses XMM2.
+    /// </summary>
+    public static void MultiplyElements(BlockEmitter e, int n, int m, Packed operation, int size)
     {
         if (size != 0)
         {
