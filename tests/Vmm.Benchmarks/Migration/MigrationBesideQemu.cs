@@ -99,7 +99,8 @@ internal sealed class MigrationBesideQemu(IReadOnlyList<string> vmm, IReadOnlyLi
 
         await JudgeAsync(
             name, string.Create(CultureInfo.InvariantCulture,
-                $"clock steps equal downtime within {ClockTolerance} ms (off by {ours.Off:f1} in the median)"),
+                $"clock steps equal downtime within {ClockTolerance} ms (off by {ours.Off:f1} in the median"
+                + $"{(theirs == null ? "" : $"; QEMU by {theirs.Off:f1}")})"),
             ours.Off <= ClockTolerance).ConfigureAwait(false);
     }
 
