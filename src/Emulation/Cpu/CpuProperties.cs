@@ -27,6 +27,7 @@ public static class CpuProperties
         (Pmu, model.Has(Feature.Pmuv3)),
         .. !Whole(model).Has(Feature.Pauth) ? [] :
             s_algorithms.Select(a => (a.Name, model.Has(a.Feature))).Prepend((Pauth, model.Has(Feature.Pauth))),
+        .. ScalableProperties.Of(model),
     ];
 
     /// <summary>

@@ -35,6 +35,15 @@ public sealed class ScalableProperties
     /// <summary>Whether a model can have SVE.</summary>
     public static bool CanHave(CpuModel model) => model.Name is "max" or "host";
 
+    /// <summary>The values of <see cref="Switches"/> that a model has; none if it cannot have SVE.</summary>
+    public static IEnumerable<(string Name, bool Value)> Of(CpuModel model)
+    {
+        string[] lengths = [.. model.NamesOfVectorLengths];
+        return CanHave(model)
+            ? Switches.Select(name => (name, name == Sve ? model.Has(Feature.Sve) : lengths.Contains(name)))
+            : [];
+    }
+
     /// <summary>Sets one of <see cref="Switches"/>.</summary>
     public void Set(string name, bool value)
     {

@@ -198,6 +198,7 @@ public sealed class CpuCommands(MonitorVm vm)
     private static CpuModel WithProperties(CpuModel model, JsonObject given)
     {
         var chosen = new List<(string Name, bool Value)>();
+        var scalable = new ScalableProperties();
         foreach ((string key, JsonNode? value) in given)
         {
             string name = $"model.props.{key}";
@@ -216,12 +217,17 @@ public sealed class CpuCommands(MonitorVm vm)
                 throw new QapiException("'aarch64' feature cannot be disabled unless KVM is enabled and 32-bit EL1 is supported");
             }
 
+            if (ScalableProperties.Switches.Contains(key))
+            {
+                scalable.Set(key, chosenValue);
+            }
+
             chosen.Add((key, chosenValue));
         }
 
         try
         {
-            return CpuProperties.With(model, chosen);
+            return scalable.Apply(CpuProperties.With(model, chosen));
         }
         catch (ArgumentException e)
         {

@@ -17,6 +17,12 @@ public sealed class QmpTranscriptTests
         ["""{"execute":"query-hotpluggable-cpus"}"""] = "CPUs can be plugged here",
         ["""{"execute":"query-acpi-ospm-status"}"""] = "CPUs can be plugged here",
         ["""{"execute":"query-cpu-model-expansion","arguments":{"type":"full","model":{"name":"cortex-a57"}}}"""] = "compared apart",
+        ["""{"execute":"query-cpu-model-expansion","arguments":"""
+            + """{"type":"full","model":{"name":"max","props":{"sve512":true,"sve256":false}}}}"""]
+            = "QEMU's hint is a part of the message",
+        ["""{"execute":"query-cpu-model-expansion","arguments":"""
+            + """{"type":"full","model":{"name":"max","props":{"sve":false,"sve256":true}}}}"""]
+            = "QEMU's hint is a part of the message",
         ["""{"execute":"query-migrate-parameters"}"""] = "those of what is not supported are missing",
         ["""{"execute":"human-monitor-command","arguments":{"command-line":"info version"}}"""] = "the package is another",
         ["""{"execute":"human-monitor-command","arguments":{"command-line":"help stop"}}"""] = "",

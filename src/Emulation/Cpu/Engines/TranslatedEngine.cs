@@ -85,11 +85,9 @@ internal unsafe class TranslatedEngine(VcpuCore core, TranslationCache translati
         {
             CodePage page = core.Page!;
             int word = op->Offset / sizeof(uint);
-            ref long runs = ref exits[ExitCounters.Cold];
-            if (page.Entry(word) == 0
-                && core.ColdOps.Decode(core.Code, page, word, translations.ColdExecutionsAfter(runs)) is var cold and not 0)
+            if (page.Entry(word) == 0 && core.ColdOps.Decode(core.Code, page, word, translations.ColdExecutions) is var cold and not 0)
             {
-                runs++;
+                exits[ExitCounters.Cold]++;
                 _branch = 0;
                 op = Interpret(s, core.ColdOps.At(word), cold);
                 continue;

@@ -12,24 +12,34 @@ internal sealed unsafe class ColdOps : IDisposable
     // Instructions that are decoded at once at most.
     private const int MaxLength = 12;
 
+    // Among so many runs, the first of the vCPU, the limit is higher: a guest that comes from elsewhere is waited for, and translating
+    // takes as long as interpreting some ten times.
+    private const int EarlyRuns = 5000;
+    private const int EarlyFactor = 5;
+
+    private int _earlyRuns;
+
     // Made when the vCPU first runs.
     private Op* _ops;
 
     /// <summary>
     /// Decodes what is executed from a word of a page on, past conditional branches as a block does, so that what follows them is counted
-    /// with it and does not become a block of its own. Nothing if that was done <paramref name="limit"/> times for that word, or the page
-    /// was given up. What was decoded before is no longer there.
+    /// with it and does not become a block of its own. Nothing if that was done often enough for that word, or the page was given up. What
+    /// was decoded before is no longer there.
     /// </summary>
+    /// <param name="limit">How often it is done for a word; five times as often among the first runs of the vCPU.</param>
     /// <returns>How many ops there are.</returns>
     public int Decode(CodeCache code, CodePage page, int word, int limit)
     {
         lock (code.Lock)
         {
-            if (page.Stale || page.Executions(word) >= limit)
+            bool isEarly = _earlyRuns < EarlyRuns;
+            if (page.Stale || page.Executions(word) >= (isEarly ? limit * EarlyFactor : limit))
             {
                 return 0;
             }
 
+            _earlyRuns += isEarly ? 1 : 0;
             Op* first = At(word);
             Op* op = first;
             do

@@ -33,10 +33,6 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
     /// </summary>
     public const int DefaultColdExecutions = 4;
 
-    // The first runs of cold code of a vCPU, and how much more is interpreted among them: a guest that comes from elsewhere is waited for.
-    private const int EarlyRuns = 5000;
-    private const int EarlyFactor = 5;
-
     // There are segments of this size, or a few smaller ones, or only one where even these would be too small.
     private const long SegmentSize = 8 << 20;
     private const int FewSegments = 4;
@@ -118,9 +114,6 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
 
     /// <summary>How often execution goes on at a word, which is interpreted (<see cref="ColdOps"/>), before it is translated.</summary>
     public int ColdExecutions { get; }
-
-    /// <summary>As <see cref="ColdExecutions"/>, for a vCPU that has run cold code so often.</summary>
-    public int ColdExecutionsAfter(long runs) => runs < EarlyRuns ? ColdExecutions * EarlyFactor : ColdExecutions;
 
     /// <summary>In lockstep, whose turn it is; else null.</summary>
     public LockstepTurn? Turn { get; }
