@@ -335,7 +335,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     public string DescribeTlb() => Mmu.Describe();
 
     /// <summary>The general registers, as QEMU's <c>info registers</c> lays them out. Owner only, or while the vCPU does not run.</summary>
-    public string DumpRegisters() => RegisterDump.Of(_state);
+    public string DumpRegisters() => RegisterDump.Of(this, _state);
 
     /// <summary>
     /// Makes <see cref="Run"/> return <see cref="VcpuExit.Requested"/> soon, or at once when it is next called. Any thread.

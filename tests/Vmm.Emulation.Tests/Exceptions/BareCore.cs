@@ -18,10 +18,14 @@ internal sealed unsafe class BareCore : IDisposable
     private readonly TranslationCache? _translations;
 
     public BareCore(string modelName = "max", bool jit = false)
+        : this(CpuModel.Find(modelName)!, jit)
+    {
+    }
+
+    public BareCore(CpuModel model, bool jit = false)
     {
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(Memory);
-        CpuModel model = CpuModel.Find(modelName)!;
         var code = new CodeCache(model.Features);
         _translations = jit ? TranslationCache.TryCreate(code, 1 << 20, cold: 0) : null;
         Core = new VcpuCore(new CpuIndex(0), model, bus, code, _translations);

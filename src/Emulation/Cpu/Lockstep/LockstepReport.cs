@@ -51,10 +51,10 @@ internal static unsafe class LockstepReport
         void AddHostCode(byte* at, string line) => text.Append(culture, $"{(at == code ? "=>" : "  ")}{(nuint)at:x12}  {line}\n");
         translations.Disassemble(block.Hot, block.HotEnd, AddHostCode);
         translations.Disassemble(block.Ways, block.ColdEnd, AddHostCode);
-        text.Append(culture, $"before:\n{RegisterDump.Of(run.Before)}\n");
+        text.Append(culture, $"before:\n{RegisterDump.Of(core, run.Before)}\n");
         run.Translated->Pc = end;
-        text.Append(culture, $"after, translated:\n{RegisterDump.Of(run.Translated)}\n");
-        text.Append(culture, $"after, interpreted:\n{RegisterDump.Of(core.State)}\n");
+        text.Append(culture, $"after, translated:\n{RegisterDump.Of(core, run.Translated)}\n");
+        text.Append(culture, $"after, interpreted:\n{RegisterDump.Of(core, core.State)}\n");
         return text.ToString();
     }
 
