@@ -10,7 +10,7 @@ await run(async open => {
   await page.getByRole('link', { name: 'vm1' }).click();
   await has(page, '#facts', 'at node1');
   await until(page, () => document.querySelector('#cpu-0.enabled.on') !== null);
-  await until(page, () => document.querySelector('.xterm-rows')?.textContent.includes('...'));
+  await until(page, () => /[0-9a-f]{16}/.test(document.querySelector('.xterm-rows')?.textContent));
   await page.getByRole('button', { name: 'Migrate' }).click();
   await page.getByLabel('To the node').selectOption('node2');
   await page.keyboard.press('Enter');
@@ -24,8 +24,8 @@ await run(async open => {
   // The console and the CPUs are those of the other node now.
   const before = await page.evaluate(() => document.querySelector('#load').textContent);
   await until(page, said => document.querySelector('#load').textContent !== said, before);
-  const rows = await page.evaluate(() => document.querySelector('.xterm-rows').textContent.length);
-  await until(page, length => document.querySelector('.xterm-rows').textContent.length !== length, rows);
+  const rows = await page.evaluate(() => document.querySelector('.xterm-rows').textContent);
+  await until(page, said => document.querySelector('.xterm-rows').textContent !== said, rows);
   await isAccessible(page, 'VM that has moved');
   await picture(page, 'page-migration');
 });
