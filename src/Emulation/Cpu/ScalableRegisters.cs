@@ -5,8 +5,8 @@ using Vmm.Emulation.State;
 namespace Vmm.Emulation.Cpu;
 
 /// <summary>
-/// What FEAT_SVE adds to the state of a vCPU (Arm ARM B1.2.2): Z0–Z31, P0–P15, FFR and ZCR_EL1. The low 128 bits of Z0–Z31 are V0–V31,
-/// in <see cref="CpuState"/>. A vCPU without SVE has no such object.
+/// What FEAT_SVE adds to the state of a vCPU (Arm ARM B1.2.2): Z0–Z31, P0–P15, FFR and ZCR_EL1. The low 128 bits of Z0–Z31 are
+/// V0–V31, in <see cref="CpuState"/>. A vCPU without SVE has no such object.
 /// <para>A write of a V register by an FP or SIMD instruction makes the rest of its Z register zero. Such a write only sets a byte of
 /// <see cref="CpuState.ScalableLive"/> to zero, which says so. Bytes beyond the vector length are zero in all registers.</para>
 /// <para>The registers lie directly behind <see cref="CpuState"/>, where translated code addresses them as it does the fields of that, and
