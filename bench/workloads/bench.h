@@ -7,12 +7,20 @@ struct workload
 {
     const char *name;
     uint64_t (*run)(void);
+
+    // Whether the CPU has the instructions that the workload is made of.
+    int (*can_run)(void);
 };
 
 // Defines a workload and puts it where main.c finds it.
-#define WORKLOAD(id, text)                                                                                                  \
+#define WORKLOAD(id, text) WORKLOAD_WITH(id, text, 1)
+
+// The same of one that runs only where a condition holds.
+#define WORKLOAD_WITH(id, text, condition)                                                                                  \
     static uint64_t id(void);                                                                                               \
-    static const struct workload entry_##id __attribute__((section("workloads"), used, aligned(8))) = { text, id };         \
+    static int can_run_##id(void) { return (condition) != 0; }                                                              \
+    static const struct workload entry_##id __attribute__((section("workloads"), used, aligned(8))) =                       \
+        { text, id, can_run_##id };                                                                                         \
     static uint64_t id(void)
 
 // One step of FNV-1a over a 64-bit value.

@@ -1,4 +1,4 @@
-// Runs the workloads named as arguments and prints "name checksum seconds" for each.
+// Runs the workloads named as arguments and prints "name checksum seconds" for each, or "name skipped" where the CPU lacks what it is made of.
 #define _GNU_SOURCE
 #include "bench.h"
 #include <sched.h>
@@ -48,6 +48,12 @@ int main(int argc, char **argv)
         {
             fprintf(stderr, "no workload '%s'\n", argv[i]);
             status = 1;
+            continue;
+        }
+        if (!w->can_run())
+        {
+            printf("%s skipped\n", w->name);
+            fflush(stdout);
             continue;
         }
         alarm(LIMIT_SECONDS);
