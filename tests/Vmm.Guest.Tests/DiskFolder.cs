@@ -90,6 +90,7 @@ internal sealed class DiskFolder : IDisposable
             new BootConfig(await File.ReadAllBytesAsync(files.Kernel), initramfs, TestGuest.Patient))
         {
             Acpi = acpi,
+            Msi = config.Msi,
             VirtioMmio = config.VirtioMmio,
             PciDevices = config.PciDevices,
         };

@@ -15,19 +15,20 @@ public sealed class AcpiDumpTests : IDisposable
         string[] expected = ["apic", "dbg2", "dsdt", "facp", "gtdt", "iort", "mcfg", "pptt", "rsdp", "spcr", "xsdt"];
         Assert.Equal(expected, Directory.EnumerateFiles(_folder, "*.dat").Select(f => Path.GetFileNameWithoutExtension(f)!).Order());
 
-        var iasl = new ProcessStartInfo("iasl", ["-d", Path.Combine(_folder, "dsdt.dat")]) { RedirectStandardOutput = true,
-            RedirectStandardError = true };
-        using (Process process = Process.Start(iasl)!)
-        {
-            Task<string> output = process.StandardOutput.ReadToEndAsync();
-            string errors = await process.StandardError.ReadToEndAsync();
-            await process.WaitForExitAsync();
-            Assert.True(process.ExitCode == 0, await output + errors);
-        }
-
-        string source = await File.ReadAllTextAsync(Path.Combine(_folder, "dsdt.dsl"));
+        string source = await DisassembleAsync("dsdt");
         Assert.Contains("Device (C005)", source, StringComparison.Ordinal);
         Assert.DoesNotContain("Device (C006)", source, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Messages_go_to_the_controller_of_the_machine_option()
+    {
+        Assert.Equal(0, AcpiCommand.Create().Parse(["dump", "--machine", "msi=gicv2m", "--out", _folder]).Invoke());
+        string madt = await DisassembleAsync("apic");
+        Assert.Matches(@"Subtable Type : 0D \[Generic MSI Frame\]", madt);
+        Assert.Matches(@"Base Address : 0000000008020000\n(.*\n){2}.*SPI Count : 0040\n.*SPI Base : 0050\n", madt);
+        Assert.DoesNotContain("Generic Interrupt Translator", madt, StringComparison.Ordinal);
+        Assert.False(File.Exists(Path.Combine(_folder, "iort.dat")));
     }
 
     // Flags of the GICC structures, behind the header, 8 bytes and the GICD: 1 is Enabled, 8 online-capable (ACPI 6.5, table 5.37).
@@ -56,4 +57,16 @@ public sealed class AcpiDumpTests : IDisposable
     }
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);
+
+    private async Task<string> DisassembleAsync(string table)
+    {
+        var iasl = new ProcessStartInfo("iasl", ["-d", Path.Combine(_folder, table + ".dat")]) { RedirectStandardOutput = true,
+            RedirectStandardError = true };
+        using Process process = Process.Start(iasl)!;
+        Task<string> output = process.StandardOutput.ReadToEndAsync();
+        string errors = await process.StandardError.ReadToEndAsync();
+        await process.WaitForExitAsync();
+        Assert.True(process.ExitCode == 0, await output + errors);
+        return await File.ReadAllTextAsync(Path.Combine(_folder, table + ".dsl"));
+    }
 }

@@ -33,6 +33,9 @@ public sealed class CommandLineTests
         MachineOption machine =
             Parse("-machine acpi=off,gic-version=3 -M virt,dtb-randomness=off -machine acpi=auto,its=off").Machine.Machine;
         Assert.True(machine.Acpi);
+        Assert.Equal(MsiController.None, machine.Msi);
+        Assert.Equal(MsiController.GicV2m, machine.Add("its=off,msi=gicv2m").Msi);
+        Assert.Equal(MsiController.Its, machine.Add("msi=none,msi=auto").Msi);
         Assert.False(machine.DtbRandomness);
         Assert.False(machine.OnlineCapable);
     }

@@ -10,9 +10,15 @@ public enum GiccState : uint
 /// <summary>One possible CPU in the MADT; the position in the list is its ACPI processor UID.</summary>
 public sealed record MadtCpu(ulong Mpidr, GiccState State);
 
+/// <summary>A GICv2m frame in the MADT, whose SPIs devices raise by messages.</summary>
+/// <param name="Address">The guest physical address of its registers.</param>
+/// <param name="First">The GSIV of the first SPI.</param>
+/// <param name="Count">The number of SPIs.</param>
+public sealed record MadtMsiFrame(ulong Address, ushort First, ushort Count);
+
 /// <summary>
-/// Multiple APIC Description Table (ACPI 6.5, 5.2.12) of a GICv3: GICD, a GICC for each possible CPU, GICR ranges, and the ITS if there is
-/// one.
+/// Multiple APIC Description Table (ACPI 6.5, 5.2.12) of a GICv3: GICD, a GICC for each possible CPU, GICR ranges, and the ITS or the
+/// GICv2m frame if there is one.
 /// </summary>
 public static class Madt
 {
@@ -21,6 +27,7 @@ public static class Madt
         IReadOnlyList<MadtCpu> cpus,
         IEnumerable<(ulong Address, uint Length)> redistributors,
         ulong? its,
+        MadtMsiFrame? msiFrame,
         uint pmuGsiv,
         uint maintenanceGsiv)
     {
@@ -37,6 +44,12 @@ public static class Madt
         foreach ((ulong address, uint length) in redistributors)
         {
             table.U8(0x0E).U8(16).U16(0).U64(address).U32(length);
+        }
+
+        // Flag 0: count and base are those of the table, not of the frame's register (ACPI 6.5, table 5.44).
+        if (msiFrame is { } frame)
+        {
+            table.U8(0x0D).U8(24).U16(0).U32(0).U64(frame.Address).U32(1).U16(frame.Count).U16(frame.First);
         }
 
         if (its is { } translation)

@@ -77,8 +77,8 @@ public sealed record MachineConfig(CpuModel Cpu, int EnabledCpus, CpuTopology To
     /// <summary>The network backends, which devices name; their maker disposes them, after the machine.</summary>
     public NetdevTable Netdevs { get; init; } = new();
 
-    /// <summary>Whether there is an ITS, which takes messages of PCI devices (<c>-machine its=on</c>).</summary>
-    public bool Its { get; init; } = true;
+    /// <summary>What takes the messages of PCI devices (<c>-machine msi=</c>).</summary>
+    public MsiController Msi { get; init; } = MsiController.Its;
 
     /// <summary>The PCI devices, in the order of the command line: a bridge before those behind it.</summary>
     public IReadOnlyList<PciDeviceConfig> PciDevices { get; init; } = [];

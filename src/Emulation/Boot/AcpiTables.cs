@@ -44,6 +44,7 @@ public static class AcpiTables
         board.Map.SpreadRedistributors(board.Config.PossibleCpus)
             .Select(r => (r.Address.Value, (uint)((ulong)r.Count * GicSpec.RedistributorStride))),
         board.Devices.FirstOrDefault(d => d.Device is ItsDevice)?.At.Address,
+        board.Devices.Select(d => d.Device).OfType<GicV2mFrame>().FirstOrDefault()?.Entry,
         board.Config.Cpu.Has(Feature.Pmuv3) ? Gsiv(board.Map.CpuInterrupts.Pmu) : 0,
         Gsiv(board.Map.CpuInterrupts.VirtualGicMaintenance));
 

@@ -24,7 +24,7 @@ public sealed class Fdt
     public const uint ClockHandle = 0x8000;
     public const uint GicHandle = 0x8001;
     public const uint GpioHandle = 0x8002;
-    public const uint ItsHandle = 0x8003;
+    public const uint MsiHandle = 0x8003;
 
     private const uint Magic = 0xD00D_FEED;
     private const uint BeginNode = 1;

@@ -1,7 +1,23 @@
+using Vmm.Emulation.Memory;
+
 namespace Vmm.Emulation.Interrupts;
 
 /// <summary>A message-signalled interrupt: 32 bits that a device writes to an address which the guest has chosen.</summary>
-public readonly record struct MsiMessage(ulong Address, uint Data);
+public readonly record struct MsiMessage(ulong Address, uint Data)
+{
+    /// <summary>A message that no controller of interrupts takes is a write to RAM, or to nothing.</summary>
+    public void Store(IDmaMemory memory)
+    {
+        try
+        {
+            memory.TryWrite(Address, BitConverter.GetBytes(Data));
+        }
+        catch (MissingPageException)
+        {
+            // The page has not arrived. No driver waits for a message in RAM, which tells it nothing that an interrupt would.
+        }
+    }
+}
 
 /// <summary>Takes the messages of devices that can send them.</summary>
 public interface IMsiTarget

@@ -35,10 +35,13 @@ public static class AcpiCommand
         try
         {
             SmpOption smp = SmpOption.Of(SmpOption.Add(new Dictionary<string, int>(), smpText));
+            MachineOption machine = new MachineOption().Add(machineText);
             var config = new MachineConfig(CpuModel.Find("max")!, smp.Cpus, smp.Topology, 0, new BootConfig(default, null, ""))
             {
                 DisabledCpus = smp.DisabledCpus,
-                ColdPluggedCpusOnlineCapable = new MachineOption().Add(machineText).OnlineCapable,
+                ColdPluggedCpusOnlineCapable = machine.OnlineCapable,
+                Msi = machine.Msi,
+                Pci = machine.Pci,
             };
             using var board = new VirtBoard(config);
             AcpiTableSet tables = AcpiTables.Build(board, s_address);

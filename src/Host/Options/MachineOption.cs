@@ -44,8 +44,8 @@ public sealed record MachineOption
     /// <summary>Whether the machine has no guest, for programs that only ask a monitor (<c>-machine none</c>).</summary>
     public bool IsEmpty { get; private init; }
 
-    /// <summary>Whether there is an ITS.</summary>
-    public bool Its { get; private init; } = true;
+    /// <summary>What takes the messages of PCI devices.</summary>
+    public MsiController Msi { get; private init; } = MsiController.Its;
 
     /// <summary>Whether RAM has tags (FEAT_MTE3).</summary>
     public bool MemoryTags { get; private init; }
@@ -86,7 +86,18 @@ public sealed record MachineOption
             o with { HighmemEcam = Switch("highmem-ecam", v) }),
         new("highmem-mmio", "on|off", "a window of PCI memory above 4 GiB", (o, v) => o with { HighmemMmio = Switch("highmem-mmio", v) }),
         new("its", "on|off", "an ITS, which takes messages of PCI devices; off: they have their four interrupts alone", (o, v) =>
-            o with { Its = Switch("its", v) }),
+            o with { Msi = Switch("its", v) ? MsiController.Its : MsiController.None }),
+        new("msi", "auto|its|gicv2m|none", "what takes messages of PCI devices: auto is its; gicv2m has 64 interrupts for them", (o, v) =>
+            o with
+            {
+                Msi = v switch
+                {
+                    "auto" or "its" => MsiController.Its,
+                    "gicv2m" => MsiController.GicV2m,
+                    "none" => MsiController.None,
+                    _ => throw new OptionException($"msi={v} is not one of auto, its, gicv2m and none"),
+                },
+            }),
         new("mte", "on|off", "tags in RAM (memory tagging), on CPUs that have it: max", (o, v) =>
             o with { MemoryTags = Switch("mte", v) }),
         new("memory-backend", "ID", "an -object of RAM", (o, v) => o with { MemoryBackend = v ?? "" }),

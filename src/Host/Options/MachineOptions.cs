@@ -167,7 +167,7 @@ public sealed record MachineOptions
             PerfMap = accelerator.PerfMap,
             DualMapping = accelerator.DualMapping,
             GenerationId = GenerationId,
-            Its = Machine.Its,
+            Msi = Machine.Msi,
             Pci = Machine.Pci,
         };
         if (Machine.IsEmpty && Disks.Count + networks.Netdevs.Count + VirtioDevices.Count > 0)

@@ -11,7 +11,7 @@ public sealed class QomTypeTests
     [Fact]
     public void All_are_the_types_of_QEMU() => Assert.Equal(
         [
-            "acpi-ged", "arm-gicv3", "arm-gicv3-its", "cfi.pflash01", "fw_cfg_mem", "gpex-pcihost", "pl011", "pl031", "pl061",
+            "acpi-ged", "arm-gicv2m", "arm-gicv3", "arm-gicv3-its", "cfi.pflash01", "fw_cfg_mem", "gpex-pcihost", "pl011", "pl031", "pl061",
             "virtio-mmio", "vmgenid",
         ],
         QomTypeAttribute.All);

@@ -40,6 +40,7 @@ internal sealed class EngineMachine(Accelerator accelerator, bool arrives = fals
                     new BootConfig(File.ReadAllBytes(image), null, ""))
                 {
                     Accelerator = accelerator,
+                    Msi = cpuModel.Contains("msi=gicv2m", StringComparison.Ordinal) ? MsiController.GicV2m : MsiController.Its,
                 },
                 this);
         }

@@ -26,6 +26,7 @@ public sealed class SystemOracleTests
     [InlineData("gic_smp", "neoverse-n1", 3)]
     [InlineData("its", "neoverse-n1", 2)]
     [InlineData("its_random", "neoverse-n1", 2)]
+    [InlineData("gicv2m", "cortex-a57,msi=gicv2m", 1)]
     [InlineData("timers", "neoverse-n1", 1)]
     [InlineData("timer_status", "neoverse-n1", 1)]
     [InlineData("endian", "neoverse-n1", 1)]

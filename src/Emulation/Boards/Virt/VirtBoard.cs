@@ -27,6 +27,10 @@ public sealed class VirtBoard : IBoard, IDisposable
     /// <summary>The number of slots for virtio devices on the MMIO transport.</summary>
     public const int VirtioSlots = 32;
 
+    // The SPIs of the GICv2m frame.
+    private const int FirstMessageInterrupt = 80;
+    private const int MessageInterrupts = 64;
+
     // INTA to INTD of the PCI host bridge.
     private static readonly IntId[] s_pciInterrupts = [new(35), new(36), new(37), new(38)];
 
@@ -43,13 +47,16 @@ public sealed class VirtBoard : IBoard, IDisposable
     {
         Config = config;
         (GuestPhysicalAddress Address, int Count)[] redistributors = [.. Map.SpreadRedistributors(config.PossibleCpus)];
-        Gic = new Gic([.. redistributors.Select(r => r.Count)]) { Trace = config.Trace, LpiMemory = config.Its ? Bus : null };
-        Placement itsPlace = At(0x0808_0000);
-        Its = config.Its ? new Its(Gic, Bus) { Address = itsPlace.Addresses[0] } : null;
-        Add("gic", new Placement([Map.Distributor, .. redistributors.Select(r => r.Address)], []), _ => new GicV3Device(Gic) { Its = Its });
-        if (Its is { } its)
+        Gic = new Gic([.. redistributors.Select(r => r.Count)]) { Trace = config.Trace, LpiMemory = config.Msi == MsiController.Its ? Bus : null };
+        (string messagesId, Placement messagesAt, IMsiController? messages) = MakeMsiController(config.Msi);
+        Its = (messages as ItsDevice)?.Its;
+        Add("gic", new Placement([Map.Distributor, .. redistributors.Select(r => r.Address)], []), _ => new GicV3Device(Gic)
         {
-            Add("its", itsPlace, _ => new ItsDevice(its), inTree: false);
+            Messages = messages,
+        });
+        if (messages != null)
+        {
+            Add(messagesId, messagesAt, _ => messages, inTree: false);
         }
 
         Uart = Add("uart", Map.Uart, at => new Pl011(Line(at)));
@@ -73,8 +80,8 @@ public sealed class VirtBoard : IBoard, IDisposable
             new PciHost(sizes, [.. at.Interrupts.Select(Gic.SpiLine)]) 
             {
                 Starts = windows,
-                Messages = Its,
-                MessageController = Its == null ? null : Fdt.ItsHandle,
+                Messages = messages?.Target,
+                MessageController = messages == null ? null : Fdt.MsiHandle,
             });
         if (config.GenerationId is { } generation)
         {
@@ -242,6 +249,22 @@ public sealed class VirtBoard : IBoard, IDisposable
     private BootEntry? BootOf(int? index, string path) => index is not { } place ? null
         : _devices.Any(d => d.Boot?.Index == place) ? throw new InvalidDataException($"The bootindex {place} has already been used")
         : new BootEntry(place, path);
+
+    private (string Id, Placement At, IMsiController? Device) MakeMsiController(MsiController kind)
+    {
+        Placement frame = At(0x0802_0000, FirstMessageInterrupt);
+        Placement its = At(0x0808_0000);
+        return kind switch
+        {
+            MsiController.Its => ("its", its, new ItsDevice(new Its(Gic, Bus) { Address = its.Addresses[0] })),
+            MsiController.GicV2m => ("gicv2m", frame, new GicV2mFrame(
+                frame.Addresses[0],
+                Bus,
+                frame.Interrupts[0],
+                [.. Enumerable.Range(FirstMessageInterrupt, MessageInterrupts).Select(id => Gic.SpiLine(new IntId(id)))])),
+            _ => ("", its, null),
+        };
+    }
 
     private InterruptLine Line(Placement at) => Gic.SpiLine(at.Interrupts[0]);
 

@@ -9,6 +9,7 @@ namespace Vmm.Emulation.Boards.Virt;
 /// <code>
 /// 0x0000_0000    flash 0, flash 1               64 MiB each
 /// 0x0800_0000    GICD                           64 KiB
+/// 0x0802_0000    GICv2m frame                   4 KiB
 /// 0x0808_0000    GITS                           128 KiB
 /// 0x080A_0000    GICR, first region             123 redistributors of 128 KiB
 /// 0x0900_0000    devices, 64 KiB each           PL011 and PL031 are the first

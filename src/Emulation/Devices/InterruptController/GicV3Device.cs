@@ -13,8 +13,8 @@ public sealed class GicV3Device(Gic gic) : IDevice
 {
     public Gic Gic { get; } = gic;
 
-    /// <summary>The ITS, which the device tree has in the node of the GIC; null for none.</summary>
-    public Its? Its { get; init; }
+    /// <summary>What takes messages; null for nothing.</summary>
+    public IMsiController? Messages { get; init; }
 
     public IReadOnlyList<DeviceRegion> Regions { get; } =
     [
@@ -32,10 +32,6 @@ public sealed class GicV3Device(Gic gic) : IDevice
             .Cells("#interrupt-cells", 3).Flag("interrupt-controller").Cells("phandle", Fdt.GicHandle)
             .Cells("#redistributor-regions", (uint)Regions.Count - 1)
             .Cells64("reg", [.. at.Addresses.Zip(Regions).SelectMany(placed => new[] { placed.First.Value, placed.Second.Size })]);
-        if (Its is { } its)
-        {
-            intc.Node($"its@{its.Address.Value:x}", node => node.Text("compatible", "arm,gic-v3-its").Flag("msi-controller")
-                .Cells("#msi-cells", 1).Cells("phandle", Fdt.ItsHandle).Cells64("reg", its.Address.Value, Its.Size));
-        }
+        Messages?.DescribeIn(intc);
     });
 }

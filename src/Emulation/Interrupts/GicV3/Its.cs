@@ -84,7 +84,6 @@ public sealed partial class Its : IMmioDevice, IMsiTarget
         }
     }
 
-    /// <summary>A message that is not for the ITS is a write to RAM, or to nothing.</summary>
     public void Send(MsiMessage message, uint requester)
     {
         if (message.Address == (Address + GITS_TRANSLATER).Value)
@@ -97,14 +96,7 @@ public sealed partial class Its : IMmioDevice, IMsiTarget
             return;
         }
 
-        try
-        {
-            _memory.TryWrite(message.Address, BitConverter.GetBytes(message.Data));
-        }
-        catch (MissingPageException)
-        {
-            // The page has not arrived. No driver waits for a message in RAM, which tells it nothing that an interrupt would.
-        }
+        message.Store(_memory);
     }
 
     /// <summary>Pages of RAM have arrived: messages that wait for one are translated. Any thread.</summary>
