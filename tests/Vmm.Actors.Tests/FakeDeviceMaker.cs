@@ -15,6 +15,8 @@ internal sealed class FakeDeviceMaker : IDeviceMaker
 {
     public List<string> Gone { get; } = [];
 
+    public List<string> Objects { get; } = [];
+
     public PciDeviceConfig Make(IReadOnlyList<(string Key, string? Value)> properties) => new VirtioPciConfig(
         new VirtioRngConfig(properties.First(p => p.Key == "id").Value!), properties.First(p => p.Key == "bus").Value, null);
 
@@ -40,6 +42,10 @@ internal sealed class FakeDeviceMaker : IDeviceMaker
     public void RemoveNetdev(string id)
     {
     }
+
+    public void AddObject(string options) => Objects.Add(options);
+
+    public void RemoveObject(string id) => throw new InvalidDataException($"object '{id}' not found");
 }
 
 /// <summary>The guest at Slot Control and Status of a root port (PCIe 5.0, 7.5.3.10).</summary>

@@ -285,6 +285,17 @@ public sealed class PciHotplugTests : PatientTestKit
     }
 
     [Fact]
+    public void Objects_come_and_go_by_the_maker()
+    {
+        IActorRef coordinator = Coordinator();
+        coordinator.Tell(new AddObject("secret,id=s"), TestActor);
+        ExpectMsg<ObjectCommandDone>(s_hang);
+        Assert.Equal(["secret,id=s"], _maker.Objects);
+        coordinator.Tell(new RemoveObject("t"), TestActor);
+        Assert.Equal("object 't' not found", ExpectMsg<VmCommandRejected>(s_hang).Reason);
+    }
+
+    [Fact]
     public void Network_backends_come_and_go_by_the_maker()
     {
         IActorRef coordinator = Coordinator();

@@ -28,7 +28,8 @@ internal sealed class ShellVm : IAsyncDisposable
         VmSession? session = null;
         Shell = new GuestShell(bytes => session!.SendSerial(bytes)) { Patience = Patience.Limit };
         _session = session = new VmSession(
-            config, Shell.Receive, Hear, state: state, migration: new MigrationTransport([]), isLoaded: isLoaded, devices: devices);
+            config, Shell.Receive, Hear, state: state, migration: new MigrationTransport(new ObjectTable()), isLoaded: isLoaded,
+            devices: devices);
         _ = TellOfTheEndAsync();
         _monitor = new HmpMonitor(new MonitorCommands(new MonitorVm(() => session.Machine.Config, session.Ask, () => { })));
     }

@@ -75,11 +75,14 @@ public sealed partial class PciHotplugCoordinator : MessageActor, IWithTimers
         _slots = [.. machine.Devices.Select(d => d.Device).OfType<PcieRootPort>()];
         Receive<PlugDevice>(Plug);
         Receive<UnplugDevice>(Unplug);
-        Receive<AddNetdev>(add => ChangeNetdevs(() => _maker.AddNetdev(add.Options)));
+        Receive<AddNetdev>(add => Change(() => _maker.AddNetdev(add.Options), new NetCommandDone()));
         Receive<RemoveNetdev>(
-            remove => _machine.Netdevs.Find(remove.Id) != null, remove => ChangeNetdevs(() => _maker.RemoveNetdev(remove.Id)));
+            remove => _machine.Netdevs.Find(remove.Id) != null,
+            remove => Change(() => _maker.RemoveNetdev(remove.Id), new NetCommandDone()));
         Receive<RemoveNetdev>(remove => Sender.Tell(
             new VmCommandRejected(RejectionCode.DeviceNotFound, $"Device '{HotplugState.Legible(remove.Id)}' not found")));
+        Receive<AddObject>(add => Change(() => _maker.AddObject(add.Options), new ObjectCommandDone()));
+        Receive<RemoveObject>(remove => Change(() => _maker.RemoveObject(remove.Id), new ObjectCommandDone()));
         Receive<DeviceStarted>(started => Announce(started.Device));
         Receive<DeviceEnded>(ended => Forget(ended.Device));
         Receive<SlotChanged>(changed =>
@@ -233,12 +236,12 @@ public sealed partial class PciHotplugCoordinator : MessageActor, IWithTimers
         }
     }
 
-    private void ChangeNetdevs(Action change)
+    private void Change(Action change, IProtocolMessage done)
     {
         try
         {
             change();
-            Sender.Tell(new NetCommandDone());
+            Sender.Tell(done);
         }
         catch (InvalidDataException e)
         {

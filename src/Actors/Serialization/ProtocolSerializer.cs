@@ -72,6 +72,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("n?", typeof(GetNetLinks)), ("n!", typeof(NetLinks)), ("nl", typeof(SetNetLink)), ("nk", typeof(NetCommandDone)),
         ("nf", typeof(AddHostForward)), ("nr", typeof(RemoveHostForward)), ("nc", typeof(GetNetConnections)),
         ("nC", typeof(NetConnections)), ("na", typeof(AnnounceNet)), ("n+", typeof(AddNetdev)), ("n-", typeof(RemoveNetdev)),
+        ("o+", typeof(AddObject)), ("o-", typeof(RemoveObject)), ("ok", typeof(ObjectCommandDone)),
         ("pp", typeof(PlugDevice)), ("pu", typeof(UnplugDevice)), ("p?", typeof(GetPciDevices)), ("p!", typeof(PciDevices)),
         ("jL", typeof(MigrationLeft)), ("jG", typeof(MigrationGone)), ("jA", typeof(MigrationArrived)), ("jO", typeof(MigrationOwned)),
         ("kg", typeof(ControlGreeting)), ("ks", typeof(SubscribeEvents)), ("kS", typeof(EventsSubscribed)), ("kq", typeof(QuitVm)),

@@ -53,6 +53,15 @@ public interface IDeviceMaker
     /// <summary>Ends a network backend that no device has.</summary>
     /// <exception cref="InvalidDataException">Why not: one line.</exception>
     void RemoveNetdev(string id);
+
+    /// <summary>Makes an object that devices and migrations to come may name.</summary>
+    /// <param name="options">As <c>-object</c> has it: members, or a JSON object.</param>
+    /// <exception cref="InvalidDataException">Why not: one line, in QEMU's words.</exception>
+    void AddObject(string options);
+
+    /// <summary>Forgets an object that nothing has.</summary>
+    /// <exception cref="InvalidDataException">Why not: one line, in QEMU's words.</exception>
+    void RemoveObject(string id);
 }
 
 /// <summary>The maker of a VM that gets no devices while it runs.</summary>
@@ -82,4 +91,8 @@ public sealed class NoDeviceMaker : IDeviceMaker
     public void AddNetdev(string options) => throw new InvalidDataException("network backends cannot be added to this VM");
 
     public void RemoveNetdev(string id) => throw new InvalidDataException("network backends cannot be removed from this VM");
+
+    public void AddObject(string options) => throw new InvalidDataException("objects cannot be added to this VM");
+
+    public void RemoveObject(string id) => throw new InvalidDataException($"object '{id}' not found");
 }

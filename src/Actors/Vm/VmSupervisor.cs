@@ -212,6 +212,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
         Receive<PlugDevice>(HotplugPci);
         Receive<UnplugDevice>(HotplugPci);
         Receive<INetdevCommand>(command => _pciHotplug.Forward(command));
+        Receive<IObjectCommand>(command => _pciHotplug.Forward(command));
         Receive<GetPciDevices>(_ => Sender.Tell(DeviceReport.FunctionsOf(_machine.Devices)));
         Receive<PlugVcpu>(plug => Hotplug(plug, plug.Id));
         Receive<UnplugVcpu>(unplug => Hotplug(unplug, unplug.Id));
@@ -260,7 +261,7 @@ public sealed partial class VmSupervisor : MessageActor, IWithUnboundedStash
             case GetVcpuStates or GetVcpuStatus or GetVcpuThreads or GetVcpuTimes or GetCpusPowerState or DescribeCpusPower
                 or DescribeVcpuStatus or GetPluggedVcpus or GetAcpiOspmStatus
                 or GetDeviceState or LoadDeviceState or IBalloonCommand or IBlockCommand or IBlockImageCommand
-                or GetNetLinks or INetCommand or INetdevCommand
+                or GetNetLinks or INetCommand or INetdevCommand or IObjectCommand
                 or SaveSnapshot or LoadSnapshot or DeleteSnapshot or GetSnapshots
                 or StartMigration or ReceiveMigration or GetMigration or CancelMigration or ContinueMigration or PauseMigration
                 or YankMigration

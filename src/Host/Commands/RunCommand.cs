@@ -110,10 +110,11 @@ public static class RunCommand
                     .ConfigureAwait(false);
             }
 
-            devices = new DeviceMaker(options.Machine, config, monitors);
+            var objects = ObjectTable.Of(options);
+            devices = new DeviceMaker(options.Machine, config, monitors, objects);
             opened = new VmSession(
                 config, monitors.Console.Write, monitors.Report, endpoint, state, options.ShutdownOnReset,
-                new MigrationTransport(options.Objects), isLoaded: (options.LoadVm ?? options.Incoming) != null,
+                new MigrationTransport(objects), isLoaded: (options.LoadVm ?? options.Incoming) != null,
                 devices: devices)
             {
                 StaysAfterShutdown = options.StayAfterShutdown,

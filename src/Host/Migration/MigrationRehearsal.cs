@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using Serilog.Core;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
+using Vmm.Host.Options;
 using Vmm.Management.Commands;
 
 namespace Vmm.Host.Migration;
@@ -57,7 +58,7 @@ internal static class MigrationRehearsal
     }
 
     private static VmSession Open(MachineConfig config) =>
-        new(config, _ => { }, _ => { }, migration: new MigrationTransport([]), logger: Logger.None);
+        new(config, _ => { }, _ => { }, migration: new MigrationTransport(new ObjectTable()), logger: Logger.None);
 
     private static async Task MoveAsync(MachineConfig config, VmSession sender, VmSession receiver, CancellationToken stop)
     {

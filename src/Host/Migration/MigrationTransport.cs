@@ -4,31 +4,10 @@ using Vmm.Management.Text;
 
 namespace Vmm.Host.Migration;
 
-/// <summary>The addresses of migrations, and the objects of the command line that TLS needs.</summary>
-public sealed class MigrationTransport : IMigrationTransport
+/// <summary>The addresses of migrations.</summary>
+/// <param name="objects">Those that TLS needs are among them.</param>
+public sealed class MigrationTransport(ObjectTable objects) : IMigrationTransport
 {
-    // By the id of the object.
-    private readonly Dictionary<string, TlsCredentials> _credentials = new(StringComparer.Ordinal);
-    private readonly Dictionary<string, AuthzOption> _authz = new(StringComparer.Ordinal);
-
-    /// <param name="objects">Those of <c>-object</c>.</param>
-    /// <exception cref="OptionException">The files of credentials cannot be used: one line.</exception>
-    public MigrationTransport(IEnumerable<ObjectOption> objects)
-    {
-        foreach (ObjectOption option in objects)
-        {
-            if (option.Tls != null)
-            {
-                _credentials.Add(option.Id, TlsCredentials.Load(option.Tls));
-            }
-
-            if (option.Authz != null)
-            {
-                _authz.Add(option.Id, option.Authz);
-            }
-        }
-    }
-
     public IMigrationEndpoint Parse(string uri, string tlsCreds, string tlsHostname, string tlsAuthz = "")
     {
         MigrationUri address = MigrationUri.Parse(uri);
@@ -45,11 +24,8 @@ public sealed class MigrationTransport : IMigrationTransport
             return endpoint;
         }
 
-        if (!_credentials.TryGetValue(tlsCreds, out TlsCredentials? credentials))
-        {
-            throw new FormatException($"No TLS credentials with id '{UserText.Legible(tlsCreds)}'");
-        }
-
+        TlsCredentials credentials = objects.FindCredentials(tlsCreds)
+            ?? throw new FormatException($"No TLS credentials with id '{UserText.Legible(tlsCreds)}'");
         return address.Kind is MigrationUriKind.File or MigrationUriKind.Command
             ? throw new FormatException("tls-creds: TLS needs a link that goes both ways: tcp:, unix: or fd: with a socket")
             : new TlsEndpoint(
@@ -61,7 +37,7 @@ public sealed class MigrationTransport : IMigrationTransport
 
     private AuthzOption? AuthzOf(TlsCredentials credentials, string id) =>
         id.Length == 0 || !credentials.IsServer ? null
-        : !_authz.TryGetValue(id, out AuthzOption? authz)
+        : objects.FindAuthz(id) is not { } authz
             ? throw new FormatException($"No authorization object with id '{UserText.Legible(id)}': authz-simple and authz-list are some")
         : credentials.VerifiesCertificates ? authz
         : throw new FormatException("tls-authz: it is about certificates, so tls-creds names a tls-creds-x509 with verify-peer=on");

@@ -22,6 +22,7 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
     private readonly ThrottleGroups _groups;
     private readonly VirtioMaker _virtio;
     private readonly IPortBackends? _backends;
+    private readonly ObjectTable _objects;
 
     // The images that devices have, and the devices that were made here.
     private readonly Dictionary<IDisposable, string> _used = [];
@@ -30,9 +31,11 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
     /// <param name="options">The command line.</param>
     /// <param name="config">The machine that was made of it.</param>
     /// <param name="backends">The character devices that ports may have; null for none.</param>
-    public DeviceMaker(MachineOptions options, MachineConfig config, IPortBackends? backends = null)
+    /// <param name="objects">The objects of the command line; null for none.</param>
+    public DeviceMaker(MachineOptions options, MachineConfig config, IPortBackends? backends = null, ObjectTable? objects = null)
     {
         _backends = backends;
+        _objects = objects ?? new ObjectTable();
         _cpus = config.EnabledCpus;
         _virtio = new VirtioMaker(options, config);
         _images = Disks.Name(options.Disks, options.Snapshot);
@@ -83,6 +86,23 @@ public sealed class DeviceMaker : IDeviceMaker, IDisposable
     public void RemoveNetdev(string id) => Try(() =>
     {
         _virtio.RemoveNetdev(id);
+        return true;
+    });
+
+    public void AddObject(string options) => Try(() =>
+    {
+        ObjectOption added = _objects.Add(options);
+        if (added.Limits != null)
+        {
+            _groups.Set(added.Id, added.Limits);
+        }
+
+        return true;
+    });
+
+    public void RemoveObject(string id) => Try(() =>
+    {
+        _objects.Remove(id);
         return true;
     });
 

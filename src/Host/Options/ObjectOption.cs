@@ -60,6 +60,10 @@ public sealed record ObjectOption(string Id, ulong Bytes)
     public static string Describe =>
         "List of user creatable objects:\n" + string.Join('\n', s_types.Order(StringComparer.Ordinal).Select(t => $"  {t}"));
 
+    /// <summary>What is said of an object whose id another one has.</summary>
+    public static OptionException Duplicate(string id) =>
+        new($"attempt to add duplicate property '{UserText.Legible(id)}' to object (type 'container')");
+
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
     public static ObjectOption Parse(string text)
     {

@@ -273,7 +273,7 @@ public static class OptionTable
 
     private static ObjectOption Named(IReadOnlyList<ObjectOption> earlier, ObjectOption added) =>
         earlier.All(o => o.Id != added.Id) ? added
-            : throw new OptionException($"attempt to add duplicate property '{UserText.Legible(added.Id)}' to object");
+            : throw ObjectOption.Duplicate(added.Id);
 
     private static FsdevOption Named(IReadOnlyList<FsdevOption> earlier, FsdevOption added) =>
         earlier.All(f => f.Id != added.Id) ? added

@@ -33,6 +33,7 @@ public sealed class MonitorCommands
         Blocks = new BlockCommands(vm);
         Balloon = new BalloonCommands(vm);
         Net = new NetCommands(vm);
+        Objects = new ObjectCommands(vm);
         Pci = new PciCommands(vm);
         CharacterDevices = new CharacterDeviceCommands(devices);
         _yank = new YankCommands(vm, devices);
@@ -64,6 +65,8 @@ public sealed class MonitorCommands
 
     public NetCommands Net { get; }
 
+    public ObjectCommands Objects { get; }
+
     public PciCommands Pci { get; }
 
     public CharacterDeviceCommands CharacterDevices { get; }
@@ -83,6 +86,7 @@ public sealed class MonitorCommands
         Blocks.Register(table);
         Balloon.Register(table);
         Net.Register(table);
+        Objects.Register(table);
         Pci.Register(table);
         CharacterDevices.Register(table);
         _yank.Register(table);

@@ -24,6 +24,10 @@ internal static class HmpCommands
         AddDevices(table, commands);
         AddBlocks(table, commands);
         AddNet(table, commands.Net);
+        table.Add("object_add", "[qom-type=]type,id=str[,prop=value][,...]", "create QOM object", [new("object", HmpParameterKind.Text)],
+            (arguments, _) => Silently(commands.Objects.Add(arguments.Text("object"))));
+        table.Add("object_del", "id", "destroy QOM object", [new("id", HmpParameterKind.Text)],
+            (arguments, _) => Silently(commands.Objects.Remove(arguments.Text("id"))));
         AddRunState(table, commands);
         AddSnapshots(table, commands.Snapshots);
         HmpMigrationCommands.Register(table, commands.Migration);

@@ -36,7 +36,8 @@ public sealed class ReceiverTests : NodeTestKit
         File.Copy(key, Path.Combine(person, "client-key.pem"));
         foreach ((string folder, string name) in ((string, string)[])[(person, Person), (links[2].Folder, "node3")])
         {
-            var transport = new MigrationTransport(CommandLine.Parse(["-object", $"tls-creds-x509,id=tls,dir={folder}"]).Objects);
+            var transport = new MigrationTransport(
+                ObjectTable.Of(CommandLine.Parse(["-object", $"tls-creds-x509,id=tls,dir={folder}"])));
             IOException refused = await Assert.ThrowsAsync<IOException>(
                 () => transport.Parse(waits.Detail, "tls", "").ConnectAsync(CancellationToken.None));
             Assert.StartsWith("TLS handshake with the receiver failed: ", refused.Message, StringComparison.Ordinal);

@@ -82,7 +82,7 @@ internal static class FuzzedReceiver
     private static VmSession NewVm() => new(
         new MachineConfig(CpuModel.Find("max")!, 2, new CpuTopology(1, 1, 4, 1), MemoryBytes,
             new BootConfig(EmptyMachine.Program, RandomBytes(new Random(1), 600_000), "")),
-        _ => { }, _ => { }, migration: new MigrationTransport([]), logger: Serilog.Core.Logger.None);
+        _ => { }, _ => { }, migration: new MigrationTransport(new ObjectTable()), logger: Serilog.Core.Logger.None);
 
     /// <summary>What a sender writes into a file: a stream up to the hand-over, or with capabilities a file that can be mapped.</summary>
     public static async Task<byte[]> RecordAsync(string path, params MigrationCapability[] capabilities)

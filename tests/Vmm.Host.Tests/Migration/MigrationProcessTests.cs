@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net.Sockets;
 using System.Text.Json.Nodes;
+using Vmm.Host.Guest;
 
 namespace Vmm.Host.Tests.Migration;
 
@@ -32,17 +33,15 @@ public sealed class MigrationProcessTests : IDisposable
         return socket["type"]!.ToString() == "unix" ? $"unix:{socket["path"]}" : $"tcp:{socket["host"]}:{socket["port"]}";
     }
 
-    // The option of one side.
-    private string[] Credentials(string kind, string side)
+    // The object of one side.
+    private string Credentials(string kind, string side)
     {
         File.WriteAllText(At("keys.psk"), $"qemu:{new string('a', 64)}\n");
-        return
-        [
-            "-object",
-            kind == "psk" ? $"tls-creds-psk,id=tls,endpoint={side},dir={_folder}"
-                : $"tls-creds-x509,id=tls,endpoint={side},dir={_certificates.Folder(side, side == "server" ? "127.0.0.1" : "c.example")}",
-        ];
+        return kind == "psk" ? $"tls-creds-psk,id=tls,endpoint={side},dir={_folder}"
+            : $"tls-creds-x509,id=tls,endpoint={side},dir={_certificates.Folder(side, side == "server" ? "127.0.0.1" : "c.example")}";
     }
+
+    private static JsonObject Line(string line) => new() { ["command-line"] = line };
 
     /// <summary>Whoever finds the port of a receiver and is not let in is told of in one line, and the sender comes after it.</summary>
     [Theory]
@@ -51,7 +50,8 @@ public sealed class MigrationProcessTests : IDisposable
     public async Task Receiver_with_TLS_turns_strangers_away_and_takes_the_sender(string kind)
     {
         var parameters = new JsonObject { ["tls-creds"] = "tls" };
-        await using VmWithQmp receiver = await VmWithQmp.StartAsync(_folder, ["-incoming", "defer", .. Credentials(kind, "server")]);
+        await using VmWithQmp receiver = await VmWithQmp.StartAsync(
+            _folder, "-incoming", "defer", "-object", Credentials(kind, "server"));
         await receiver.Qmp.AskAsync("migrate-set-parameters", parameters);
         await receiver.Qmp.AskAsync("migrate-incoming", To("tcp:127.0.0.1:0"));
         string address = await AddressAsync(receiver);
@@ -73,7 +73,7 @@ public sealed class MigrationProcessTests : IDisposable
             Assert.Equal("inmigrate", await receiver.StatusAsync());
         }
 
-        await using VmWithQmp sender = await VmWithQmp.StartAsync(_folder, Credentials(kind, "client"));
+        await using VmWithQmp sender = await VmWithQmp.StartAsync(_folder, "-object", Credentials(kind, "client"));
         await sender.UntilAsync("query-status", s => s["status"]!.ToString() == "running");
         await sender.Qmp.AskAsync("migrate-set-parameters", parameters.DeepClone().AsObject());
         await sender.Qmp.AskAsync("migrate", To(address));
@@ -88,13 +88,22 @@ public sealed class MigrationProcessTests : IDisposable
     [InlineData("tcp", true)]
     [InlineData("tls", true)]
     [InlineData("psk", true)]
-    public async Task Machine_moves_and_runs_in_the_other_process_alone(string kind, bool channels = false)
+    [InlineData("tls", false, true)]
+    [InlineData("psk", false, true)]
+    public async Task Machine_moves_and_runs_in_the_other_process_alone(string kind, bool channels = false, bool isLate = false)
     {
         bool tls = kind is "tls" or "psk";
-        await using VmWithQmp sender = await VmWithQmp.StartAsync(_folder, tls ? Credentials(kind, "client") : []);
+        string[] Option(string side) => tls && !isLate ? ["-object", Credentials(kind, side)] : [];
+        await using VmWithQmp sender = await VmWithQmp.StartAsync(_folder, Option("client"));
         await using VmWithQmp receiver = await VmWithQmp.StartAsync(
-            _folder, ["-incoming", tls || channels ? "defer" : kind == "unix" ? $"unix:{At("s")}" : "tcp:127.0.0.1:0",
-                .. tls ? Credentials(kind, "server") : []]);
+            _folder,
+            ["-incoming", tls || channels ? "defer" : kind == "unix" ? $"unix:{At("s")}" : "tcp:127.0.0.1:0", .. Option("server")]);
+        if (isLate)
+        {
+            await sender.Qmp.AskAsync("human-monitor-command", Line($"object_add {Credentials(kind, "client")}"));
+            await receiver.Qmp.AskAsync("human-monitor-command", Line($"object_add {Credentials(kind, "server")}"));
+        }
+
         Assert.Equal("inmigrate", await receiver.StatusAsync());
         await sender.UntilAsync("query-status", s => s["status"]!.ToString() == "running");
         if (tls)
@@ -123,6 +132,35 @@ public sealed class MigrationProcessTests : IDisposable
         Assert.Equal(channels, done["ram"]!["multifd-bytes"]!.GetValue<long>() > 0);
         Assert.Equal("postmigrate", await sender.StatusAsync());
         await receiver.UntilAsync("query-status", s => s["status"]!.ToString() == "running");
+    }
+
+    /// <summary>In QEMU 10's words.</summary>
+    [Fact]
+    public async Task Objects_come_and_go_while_the_VM_runs()
+    {
+        await using VmWithQmp vm = await VmWithQmp.StartAsync(_folder, "-object", "iothread,id=t");
+        Assert.Equal("", await AddAsync("rng-builtin", "r"));
+        Assert.Equal("attempt to add duplicate property 'r' to object (type 'container')", await AddAsync("rng-builtin", "r"));
+        Assert.Equal("attempt to add duplicate property 't' to object (type 'container')", await AddAsync("rng-builtin", "t"));
+        Assert.Equal("Parameter 'qom-type' does not accept value 'nosuch'", await AddAsync("nosuch", "o"));
+        Assert.Equal("", await ErrorAsync("object-del", new JsonObject { ["id"] = "r" }));
+        Assert.Equal("object 'r' not found", await ErrorAsync("object-del", new JsonObject { ["id"] = "r" }));
+        Assert.Equal("", await ErrorAsync("object-del", new JsonObject { ["id"] = "t" }));
+
+        Task<string> AddAsync(string type, string id) => ErrorAsync("object-add", new JsonObject { ["qom-type"] = type, ["id"] = id });
+
+        async Task<string> ErrorAsync(string command, JsonObject arguments)
+        {
+            try
+            {
+                await vm.Qmp.AskAsync(command, arguments);
+                return "";
+            }
+            catch (GuestSilentException e)
+            {
+                return e.Message[$"{command}: ".Length..];
+            }
+        }
     }
 
     [Fact]

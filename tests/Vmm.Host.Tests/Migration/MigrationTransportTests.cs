@@ -5,13 +5,14 @@ using System.Text;
 using Microsoft.Win32.SafeHandles;
 using Vmm.Actors.Migration;
 using Vmm.Host.Migration;
+using Vmm.Host.Options;
 
 namespace Vmm.Host.Tests.Migration;
 
 /// <summary>Each kind of address with real sockets, files, commands and descriptors.</summary>
 public sealed class MigrationTransportTests : IDisposable
 {
-    private readonly MigrationTransport _transport = new([]);
+    private readonly MigrationTransport _transport = new(new ObjectTable());
     private readonly string _folder = Directory.CreateTempSubdirectory("vmm-migration-").FullName;
 
     public void Dispose() => Directory.Delete(_folder, recursive: true);

@@ -30,7 +30,7 @@ public sealed class PskTests : IDisposable
     }
 
     private static MigrationTransport Load(string folder, string side, string more = "") =>
-        new(CommandLine.Parse(["-object", $"tls-creds-psk,id=tls,dir={folder},endpoint={side}{more}"]).Objects);
+        new(ObjectTable.Of(CommandLine.Parse(["-object", $"tls-creds-psk,id=tls,dir={folder},endpoint={side}{more}"])));
 
     private MigrationTransport Receiver(string keys = $"anna:{OtherKey}\nqemu:{Key}\n") => Load(Folder(keys), "server");
 

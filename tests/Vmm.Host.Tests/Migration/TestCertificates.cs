@@ -70,6 +70,6 @@ internal sealed class TestCertificates : IDisposable
     public static MigrationTransport Transport(string folder, string side, string more = "", params string[] objects)
     {
         IEnumerable<string> all = objects.Prepend($"tls-creds-x509,id=tls,dir={folder},endpoint={side}{more}");
-        return new(CommandLine.Parse([.. all.SelectMany(value => (string[])["-object", value])]).Objects);
+        return new(ObjectTable.Of(CommandLine.Parse([.. all.SelectMany(value => (string[])["-object", value])])));
     }
 }

@@ -16,8 +16,8 @@ public sealed class QmpSchemaTests
     private static readonly string[] s_own = ["device_set", "query-cpus-power-state", VmEvents.HotplugOutcomeName,
         MigrationCommands.QueryPassesName, CpuCommands.QueryTimesName];
 
-    // QEMU's has the members of each type of backend.
-    private static readonly string[] s_open = ["netdev_add"];
+    // QEMU's have the members of each type of backend and object.
+    private static readonly string[] s_open = ["netdev_add", "object-add"];
 
     [Fact]
     public async Task Schema_of_what_QEMU_has_too_is_QEMUs()

@@ -47,7 +47,11 @@ public sealed class VirtBoard : IBoard, IDisposable
     {
         Config = config;
         (GuestPhysicalAddress Address, int Count)[] redistributors = [.. Map.SpreadRedistributors(config.PossibleCpus)];
-        Gic = new Gic([.. redistributors.Select(r => r.Count)]) { Trace = config.Trace, LpiMemory = config.Msi == MsiController.Its ? Bus : null };
+        Gic = new Gic([.. redistributors.Select(r => r.Count)])
+        {
+            Trace = config.Trace,
+            LpiMemory = config.Msi == MsiController.Its ? Bus : null,
+        };
         (string messagesId, Placement messagesAt, IMsiController? messages) = MakeMsiController(config.Msi);
         Its = (messages as ItsDevice)?.Its;
         Add("gic", new Placement([Map.Distributor, .. redistributors.Select(r => r.Address)], []), _ => new GicV3Device(Gic)
