@@ -39,6 +39,7 @@ public sealed class DiskOptionTests : IDisposable
         + "-device virtio-blk-device,drive=n", "n qcow2 2097152")]
     [InlineData("-blockdev driver=file,node-name=f,filename=QCOW2 -blockdev driver=qcow2,node-name=n,file=f "
         + "-device virtio-blk-device,drive=n", "n qcow2 2097152")]
+    [InlineData("-drive file=RAW,format=raw,id=a,node-name=n", "a raw 1048576")]
     [InlineData("-drive file=RAW,format=raw,id=x -drive if=none,id=y,file=QCOW2,format=qcow2 -device virtio-blk-device,drive=y",
         "x raw 1048576|y qcow2 2097152")]
     public void Disks_are_those_of_QEMU_in_its_order(string line, string disks)
@@ -184,6 +185,13 @@ public sealed class DiskOptionTests : IDisposable
     [InlineData("-drive id=a,if=none,file=RAW -device virtio-blk-device,drive=a,wce=on", "Property 'virtio-blk-device.wce' not found")]
     [InlineData("-drive id=a,file=RAW -device virtio-blk-device,drive=a", "Drive 'a' is already in use by another block device")]
     [InlineData("-drive id=a,file=RAW -drive id=a,file=RAW", "Duplicate ID 'a' for drive")]
+    [InlineData("-drive file=RAW,node-name=n -drive file=RAW,node-name=n", "Duplicate nodes with node-name='n'")]
+    [InlineData("-drive file=RAW,id=n,node-name=n", "Device name 'n' conflicts with an existing node name")]
+    [InlineData("-drive file=RAW,id=a,node-name=n -drive file=RAW,id=n", "Device name 'n' conflicts with an existing node name")]
+    [InlineData("-drive file=RAW,id=n -drive file=RAW,node-name=n", "node-name=n is conflicting with a device id")]
+    [InlineData("-blockdev driver=file,filename=RAW,node-name=n -drive file=RAW,id=n",
+        "Device name 'n' conflicts with an existing node name")]
+    [InlineData("-drive file=RAW,node-name=1n", "Invalid node-name: '1n'")]
     [InlineData("-drive id=a,if=none,file=RAW -device virtio-blk-device,drive=a,queue-size=100", "it's not a power of 2")]
     [InlineData("-hda RAW -drive file=QCOW2.raw,index=0", "drive with bus=0, unit=0 (index=0) exists")]
     [InlineData("-drive if=none,id=a,file=RAW -device virtio-blk-device,drive=a,addr=3", "Property 'virtio-blk-device.addr' not found")]

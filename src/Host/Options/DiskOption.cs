@@ -21,9 +21,13 @@ public sealed record DiskOption
     private const string Throttle = "throttle";
 
     private readonly Dictionary<string, long> _limits = [];
+    private string? _nodeName;
 
     /// <summary>The name that <c>drive=</c> of a device has for it; null for none.</summary>
     public string? Name { get; private init; }
+
+    /// <summary>What monitors call its node; null for a number.</summary>
+    public string? NodeName => IsNode ? Name : _nodeName;
 
     /// <summary>The file of the host.</summary>
     public string? File { get; private init; }
@@ -87,6 +91,7 @@ public sealed record DiskOption
                 ("if", _) => throw new OptionException(
                     $"machine type does not support if={UserText.Legible(value ?? "")}: give if=virtio, if=none or if=pflash"),
                 ("id", { Length: > 0 }) => disk with { Name = value },
+                ("node-name", _) => disk with { _nodeName = NodeNameOf(value) },
                 ("format", { Length: > 0 }) => disk with { Format = FormatOf(value) },
                 ("index" or "unit", _) => disk with
                 {
@@ -120,7 +125,7 @@ public sealed record DiskOption
             disk = (key, value) switch
             {
                 ("driver", _) => disk with { Format = driver = value },
-                ("node-name", { Length: > 0 }) => disk with { Name = value },
+                ("node-name", _) => disk with { Name = NodeNameOf(value) },
                 ("file.driver", "file" or "host_device") => disk,
                 ("file.driver", _) => throw new OptionException(
                     $"Unknown driver '{UserText.Legible(value ?? "")}': a disk is a file of the host (file.driver=file)"),
@@ -200,7 +205,7 @@ public sealed record DiskOption
             : ThrottleLimits.Parse(_limits) is { IsEnabled: true } limits ? groups.Set(Group ?? name, limits)
             : null,
         OpenOverlay = IsSnapshot ? null : path => Open(this with { File = path, Format = "qcow2", FileNode = null }),
-        NodeName = IsNode ? name : $"#block{Order:d3}",
+        NodeName = NodeName ?? $"#block{Order:d3}",
         Order = Order,
         WriteCache = Image.Cache.WriteBack,
         Cache = Image.Cache,
@@ -313,6 +318,9 @@ public sealed record DiskOption
             throw new OptionException(e.Message);
         }
     }
+
+    private static string NodeNameOf(string? value) => KeyValues.IsIdentifier(value) ? value
+        : throw new OptionException($"Invalid node-name: '{UserText.Legible(value ?? "")}'");
 
     private static string FormatOf(string value) => value is "raw" or "qcow2" ? value
         : throw new OptionException($"'{UserText.Legible(value)}' invalid format: raw and qcow2 are supported");

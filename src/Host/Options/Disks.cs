@@ -123,11 +123,7 @@ public static class Disks
             }
         }
 
-        if (named.Exists(n => n.Name == name))
-        {
-            throw new OptionException(image.IsNode ? $"Duplicate nodes with node-name='{UserText.Legible(name)}'"
-                : $"Duplicate ID '{UserText.Legible(name)}' for drive");
-        }
+        RequireOwnName(name, image, named);
 
         DiskOption disk = image;
         if (image.Child is { } child)
@@ -142,5 +138,22 @@ public static class Disks
             IsSnapshot = disk.IsSnapshot || (snapshot && !image.IsNode),
             Order = named.Count == 0 ? 0 : named[^1].Image.Order + 1,
         }));
+    }
+
+    // Monitors take the name of a drive where they take that of a node, so no two of either are the same.
+    private static void RequireOwnName(string name, DiskOption image, List<(string Name, DiskOption Image)> named)
+    {
+        string? problem = named.Exists(n => n.Image.NodeName is { } node && node == image.NodeName)
+            ? $"Duplicate nodes with node-name='{image.NodeName}'"
+            : named.Exists(n => !n.Image.IsNode && n.Name == image.NodeName)
+            ? $"node-name={image.NodeName} is conflicting with a device id"
+            : !image.IsNode && (image.NodeName == name || named.Exists(n => n.Image.NodeName == name))
+            ? $"Device name '{UserText.Legible(name)}' conflicts with an existing node name"
+            : !image.IsNode && named.Exists(n => n.Name == name) ? $"Duplicate ID '{UserText.Legible(name)}' for drive"
+            : null;
+        if (problem != null)
+        {
+            throw new OptionException(problem);
+        }
     }
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -82,6 +83,16 @@ public static class KeyValues
         "off" or "no" or "false" or "n" => false,
         _ => throw new OptionException($"Parameter '{key}' expects 'on' or 'off'"),
     };
+
+    /// <summary>QEMU's rule for the names of objects and devices.</summary>
+    public static bool IsIdentifier([NotNullWhen(true)] string? text) =>
+        text is { Length: > 0 } && char.IsAsciiLetter(text[0]) && text.All(c => char.IsAsciiLetterOrDigit(c) || c is '-' or '.' or '_');
+
+    /// <summary>An identifier.</summary>
+    /// <exception cref="OptionException">It is none.</exception>
+    public static string Identifier(string key, string? value) => IsIdentifier(value) ? value
+        : throw new OptionException(
+            $"Parameter '{key}' expects an identifier: letters, digits, '-', '.', '_', starting with a letter");
 
     // Splits at single commas. Two commas are one that belongs to the member.
     private static List<string> Split(string text)

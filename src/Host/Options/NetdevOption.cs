@@ -46,9 +46,7 @@ public sealed record NetdevOption(string Id, Func<Netdev> Make)
     {
         IReadOnlyList<(string Key, string? Value)> pairs = KeyValues.ParseOrJson(text, "type");
         string id = pairs.LastOrDefault(p => p.Key == "id").Value ?? throw new OptionException("Parameter 'id' is missing");
-        return id.Length > 0 && char.IsAsciiLetter(id[0]) && id.All(c => char.IsAsciiLetterOrDigit(c) || "-._".Contains(c))
-            ? Of(id, pairs)
-            : throw new OptionException("Parameter 'id' expects an identifier: letters, digits, '-', '.', '_', starting with a letter");
+        return Of(KeyValues.Identifier("id", id), pairs);
     }
 
     /// <summary>The backend of a name that these members describe; others than <c>type</c> and <c>id</c> are the type's.</summary>

@@ -77,7 +77,7 @@ public sealed record ObjectOption(string Id, ulong Bytes)
                 : $"Parameter 'qom-type' does not accept value '{UserText.Legible(type)}'");
         }
 
-        string id = ValueOf("id") is { Length: > 0 } given ? given : throw new OptionException("Parameter 'id' is missing");
+        string id = KeyValues.Identifier("id", ValueOf("id") ?? throw new OptionException("Parameter 'id' is missing"));
         if (type is TlsX509Option.Type or TlsPskOption.Type)
         {
             return new ObjectOption(id, 0) { Tls = type == TlsPskOption.Type ? TlsPskOption.Parse(pairs) : TlsX509Option.Parse(pairs) };

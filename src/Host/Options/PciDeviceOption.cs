@@ -72,7 +72,7 @@ public static class PciDeviceOption
             switch (key)
             {
                 case "id":
-                    id = value ?? "";
+                    id = KeyValues.Identifier(key, value);
                     break;
                 case "bus":
                     bus = value;
@@ -105,10 +105,9 @@ public static class PciDeviceOption
             }
         }
 
-        if (id.Length > 0 && (earlier.Any(d => d.Id == id) || !id.All(c => char.IsAsciiLetterOrDigit(c) || "-._".Contains(c))))
+        if (id.Length > 0 && earlier.Any(d => d.Id == id))
         {
-            throw new OptionException(earlier.Any(d => d.Id == id) ? $"Duplicate device ID '{id}'"
-                : "Parameter 'id' expects an identifier: letters, digits, '-', '.', '_'");
+            throw new OptionException($"Duplicate device ID '{id}'");
         }
 
         return driver == RootPort ? new RootPortConfig(id, bus, slot, port, number, hotplug)

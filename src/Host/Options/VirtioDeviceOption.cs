@@ -119,8 +119,7 @@ public sealed record VirtioDeviceOption
 
     private VirtioDeviceOption With(DriverRow row, string key, string? value) => key switch
     {
-        "id" => this with { Id = IsIdentifier(value) ? value! : throw new OptionException(
-            "Parameter 'id' expects an identifier: letters, digits, '-', '.', '_'") },
+        "id" => this with { Id = KeyValues.Identifier(key, value) },
         "packed" => Ring(VirtioFeatures.PackedRings, KeyValues.Switch(key, value)),
         "event_idx" => Ring(VirtioFeatures.EventIndex, KeyValues.Switch(key, value)),
         "indirect_desc" => Ring(VirtioFeatures.IndirectDescriptors, KeyValues.Switch(key, value)),
@@ -226,9 +225,6 @@ public sealed record VirtioDeviceOption
 
     // A switch that is off where it is not given.
     private bool Switch(string property) => Properties.Any(p => p.Key == property) && KeyValues.Switch(property, this[property]);
-
-    private static bool IsIdentifier(string? text) =>
-        text is { Length: > 0 } && text.All(c => char.IsAsciiLetterOrDigit(c) || "-._".Contains(c));
 
     private static string? DriverOf(IReadOnlyList<(string Key, string? Value)> pairs) => pairs.LastOrDefault(p => p.Key == "driver").Value;
 
