@@ -23,7 +23,7 @@ namespace Vmm.Fleet.Cluster;
 /// One node of the fleet: the cluster's actor system, the supervisor of the VMs of this machine, and the records of VMs, which the cluster
 /// distributes. A node alone is a cluster of one, opens no port, and keeps its records in an SQLite file; several share PostgreSQL.
 /// </summary>
-public sealed class FleetNode : IAsyncDisposable
+public sealed class FleetNode : IVms, IAsyncDisposable
 {
     private const string PlacementName = "placement";
 
@@ -121,8 +121,7 @@ public sealed class FleetNode : IAsyncDisposable
     /// <summary>Whether the node is a member of its cluster.</summary>
     public bool IsUp => _cluster.SelfMember.Status == MemberStatus.Up;
 
-    /// <summary>The answer of the record of a VM: <see cref="VmRecord"/>, <see cref="VmOperation"/> or <see cref="VmRejected"/>.</summary>
-    /// <exception cref="AskTimeoutException">There is none in time. Whether the request was kept is not known.</exception>
+    /// <inheritdoc/>
     public Task<IFleetMessage> AskAsync(IVmRecordMessage message, CancellationToken stop) => FleetNames.IsVm(message.Vm)
         ? _records.Ask<IFleetMessage>(message, s_patience, stop)
         : Task.FromResult<IFleetMessage>(
@@ -152,7 +151,7 @@ public sealed class FleetNode : IAsyncDisposable
         }
     }
 
-    /// <summary>The names of all VMs that there are or have been.</summary>
+    /// <inheritdoc/>
     public async Task<IReadOnlyList<string>> ListAsync()
     {
         var journal = PersistenceQuery.Get(_system).ReadJournalFor<SqlReadJournal>(SqlReadJournal.Identifier);
@@ -175,7 +174,7 @@ public sealed class FleetNode : IAsyncDisposable
         _nodes.Find(node) is IActorRef supervisor
             ? await AskAsync<NodeStatus>(supervisor, new SetNodeTakesVms(takes), s_nodePatience, stop).ConfigureAwait(false) : null;
 
-    /// <summary>The answer of what has a VM at a node; null if there is no such node now, or it does not answer in time.</summary>
+    /// <inheritdoc/>
     public async Task<T?> AskAsync<T>(string node, IVmQuery query, CancellationToken stop)
         where T : class, IFleetMessage => _nodes.Find(node) is IActorRef supervisor
             ? await AskAsync<T>(supervisor, query, s_patience, stop).ConfigureAwait(false) : null;
@@ -193,16 +192,11 @@ public sealed class FleetNode : IAsyncDisposable
         }
     }
 
-    /// <summary>What this node sees of its VMs.</summary>
+    /// <inheritdoc/>
     public Task<NodeReport> ReportAsync(CancellationToken stop) =>
         _supervisor.Ask<NodeReport>(new GetNodeReport(), s_patience, stop);
 
-    /// <summary>
-    /// Has what this node sees of its VMs told, each change at once: <see cref="VmReport"/>; and of records that are here
-    /// the ends of operations, <see cref="VmOperation"/>, decisions of policies, <see cref="VmScaled"/>, and times, <see cref="VmTimes"/>.
-    /// </summary>
-    /// <param name="happened">Takes them, in order; it does not wait.</param>
-    /// <returns>What ends it when it is disposed.</returns>
+    /// <inheritdoc/>
     public IDisposable Subscribe(Action<IFleetMessage> happened)
     {
         IActorRef listener = _system.ActorOf(ActorProps.Of(() => new Listener(happened)));

@@ -67,7 +67,27 @@ public enum VmAction
 /// <param name="Number">As <see cref="VmAction"/> says; else 0.</param>
 /// <param name="Text">As <see cref="VmAction"/> says; else empty.</param>
 /// <param name="Match">What <see cref="VmRecord.Tag"/> is to be when the request comes; empty for anything.</param>
-public sealed record CommandVm(string Vm, string Id, VmAction Action, int Number, string Text, string Match = "") : IVmRecordMessage;
+public sealed record CommandVm(string Vm, string Id, VmAction Action, int Number, string Text, string Match = "") : IVmRecordMessage
+{
+    // A day.
+    private const int MostStopSeconds = 86400;
+
+    /// <summary>What is wrong with the request, whatever the VM does: one line; null if nothing is.</summary>
+    /// <param name="maxCpus">The VM's possible CPUs.</param>
+    public string? FindProblem(int maxCpus) =>
+        !FleetNames.IsRequest(Id) ? $"the id of a request is {FleetNames.RequestRule}"
+        : !Enum.IsDefined(Action) ? $"{(int)Action} is no action"
+        : Number < 0 ? "the number is less than 0"
+        : Action == VmAction.Stop && Number > MostStopSeconds
+            ? $"{Number} seconds: a guest can have at most {MostStopSeconds} to power off"
+        : Action == VmAction.Create ? "a VM is created by a request of its own"
+        : Action is VmAction.Save or VmAction.Restore && !FleetNames.IsSnapshot(Text)
+            ? "the name of a snapshot is 1 to 128 letters, digits, '-', '.' and '_', the first a letter or digit"
+        : Action == VmAction.Resize && (Number < 1 || Number > maxCpus) ? $"{Number} CPUs: the VM can have 1 to {maxCpus}"
+        : Action is VmAction.Plug or VmAction.Unplug or VmAction.Enable or VmAction.Disable && Number >= maxCpus
+            ? $"there is no CPU {Number}: the VM has 0 to {maxCpus - 1}"
+        : null;
+}
 
 /// <summary>
 /// Set how the number of CPUs follows the load; null for not at all. Answer: <see cref="VmRecord"/>, or <see cref="VmRejected"/>.

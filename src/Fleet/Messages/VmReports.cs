@@ -1,3 +1,5 @@
+using Vmm.Actors.Protocol;
+
 namespace Vmm.Fleet.Messages;
 
 /// <summary>What an agent sees of a VM's process.</summary>
@@ -29,7 +31,23 @@ public enum ProcessState
 /// <param name="Detail">The run state of a process, or how the last one ended.</param>
 /// <param name="Process">The process id; 0 without one.</param>
 /// <param name="EnabledCpus">CPUs that are enabled; 0 without a process.</param>
-public sealed record VmReport(string Vm, ProcessState State, string Detail, int Process, int EnabledCpus) : IFleetMessage;
+public sealed record VmReport(string Vm, ProcessState State, string Detail, int Process, int EnabledCpus) : IFleetMessage
+{
+    /// <summary>Of a process that answers.</summary>
+    internal static VmReport Of(string vm, VmStatus status, int process, int enabledCpus)
+    {
+        string name = RunStateNames.Of(status.RunState);
+        return new VmReport(
+            vm,
+            status.RunState switch
+            {
+                VmRunState.Running => ProcessState.Running,
+                VmRunState.InMigrate => ProcessState.Receiving,
+                _ => ProcessState.Paused,
+            },
+            status.Detail.Length > 0 ? $"{name}: {status.Detail}" : name, process, enabledCpus);
+    }
+}
 
 /// <summary>
 /// Query. Answer: <see cref="VmReport"/>; for a VM that a machine does not have the state is <see cref="ProcessState.Stopped"/>.

@@ -15,10 +15,6 @@ internal sealed class ConsoleActor : MessageActor, IWithTimers
     /// <summary>The bytes that may wait for the guest to read them.</summary>
     public const int MostWaiting = 16 << 10;
 
-    // The bytes that are kept, and those of one answer: a frame of the cluster has less than 128,000, and they are in base64.
-    private const int Kept = 64 << 10;
-    private const int LargestAnswer = 32 << 10;
-
     private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(100);
 
     // How long a reader waits, and how long the line is kept when nobody asks. Milliseconds.
@@ -26,12 +22,10 @@ internal sealed class ConsoleActor : MessageActor, IWithTimers
     private const long Idle = 15_000;
 
     private readonly string _path;
-    private readonly string _id = Guid.NewGuid().ToString("N");
+    private readonly SerialHistory _history = new();
     private readonly List<(IActorRef Reader, ReadConsole Read, long Until)> _readers = [];
     private readonly Queue<byte[]> _toWrite = new();
     private readonly byte[] _buffer = new byte[4096];
-    private byte[] _kept = [];
-    private long _end;
     private int _waiting;
     private bool _connects;
     private bool _writes;
@@ -108,7 +102,7 @@ internal sealed class ConsoleActor : MessageActor, IWithTimers
         long now = Environment.TickCount64;
         foreach ((IActorRef reader, ReadConsole read, long until) in _readers.Where(r => r.Until <= now).ToArray())
         {
-            reader.Tell(new ConsoleOutput(read.Vm, _id, _end, []));
+            reader.Tell(_history.After(read));
         }
 
         _readers.RemoveAll(r => r.Until <= now);
@@ -143,25 +137,20 @@ internal sealed class ConsoleActor : MessageActor, IWithTimers
             return;
         }
 
-        byte[] all = [.. _kept, .. _buffer.AsSpan(0, arrived.Count)];
-        _kept = all.Length > Kept ? all[^Kept..] : all;
-        _end += arrived.Count;
+        _history.Add(_buffer.AsSpan(0, arrived.Count));
         _readers.RemoveAll(r => TryAnswer(r.Reader, r.Read));
         ReadNext(arrived.Line);
     }
 
     private bool TryAnswer(IActorRef reader, ReadConsole read)
     {
-        long start = _end - _kept.Length;
-        long from = read.Line == _id && read.Position <= _end ? Math.Max(read.Position, start) : start;
-        int count = (int)Math.Min(_end - from, LargestAnswer);
-        if (count > 0)
+        ConsoleOutput output = _history.After(read);
+        if (output.Bytes.Length > 0)
         {
-            reader.Tell(new ConsoleOutput(
-                read.Vm, _id, from + count, _kept.AsSpan((int)(from - start), count).ToArray()));
+            reader.Tell(output);
         }
 
-        return count > 0;
+        return output.Bytes.Length > 0;
     }
 
     private void Lose()

@@ -10,7 +10,7 @@ namespace Vmm.Fleet.Nodes;
 internal static class CpuOperations
 {
     /// <summary>Changes one CPU.</summary>
-    public static async Task<OperationResult> ChangeAsync(VmInstance vm, CpuChange change, int cpu, CancellationToken stop)
+    public static async Task<OperationResult> ChangeAsync(IVmLink vm, CpuChange change, int cpu, CancellationToken stop)
     {
         IProtocolMessage answer = await vm.AskAsync(new GetCpusPowerState(), stop).ConfigureAwait(false);
         if (answer is not CpusPowerState now)
@@ -38,7 +38,7 @@ internal static class CpuOperations
     /// Plugs CPUs from the lowest, or takes out from the highest, until so many are enabled. A CPU that cannot change is passed over, and
     /// the next one is tried, but no CPU after one that the guest has refused or not answered.
     /// </summary>
-    public static async Task<OperationResult> ResizeAsync(VmInstance vm, int count, CancellationToken stop)
+    public static async Task<OperationResult> ResizeAsync(IVmLink vm, int count, CancellationToken stop)
     {
         IProtocolMessage answer = await vm.AskAsync(new GetCpusPowerState(), stop).ConfigureAwait(false);
         if (answer is not CpusPowerState now)
@@ -83,7 +83,7 @@ internal static class CpuOperations
     public static int Enabled(CpusPowerState state) => state.Admin.Count(a => a == CpuAdminState.Enabled);
 
     private static async Task<CpuOutcome> ChangeAsync(
-        VmInstance vm, CpusPowerState now, CpuChange change, int cpu, CancellationToken stop)
+        IVmLink vm, CpusPowerState now, CpuChange change, int cpu, CancellationToken stop)
     {
         CpuAdminState admin = now.Admin[cpu];
         bool isThere = change switch

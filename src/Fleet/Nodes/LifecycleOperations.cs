@@ -37,20 +37,27 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
             return (OperationResult.Done(), await LaunchOwnAsync(spec, ["-loadvm", tag], stop).ConfigureAwait(false));
         }
 
-        IProtocolMessage answer = await vm.AskAsync(new LoadSnapshot(tag), stop).ConfigureAwait(false);
-        return (answer is SnapshotLoaded ? OperationResult.Done() : OperationResult.Failed(answer), vm);
+        return (await LoadAsync(vm, tag, stop).ConfigureAwait(false), vm);
     }
 
     /// <summary>Saves the VM.</summary>
     public static async Task<(OperationResult Result, VmInstance? Vm)> SaveAsync(VmInstance? vm, string tag, CancellationToken stop)
     {
-        if (vm == null)
-        {
-            return (NotRunning, null);
-        }
+        return vm == null ? (NotRunning, null) : (await SaveAsync((IVmLink)vm, tag, stop).ConfigureAwait(false), vm);
+    }
 
+    /// <summary>Saves a VM that runs, in place of a snapshot of that name.</summary>
+    public static async Task<OperationResult> SaveAsync(IVmLink vm, string tag, CancellationToken stop)
+    {
         IProtocolMessage answer = await vm.AskAsync(new SaveSnapshot(tag, Replace: true, Compress: false), stop).ConfigureAwait(false);
-        return (answer is SnapshotSaved ? OperationResult.Done() : OperationResult.Failed(answer), vm);
+        return answer is SnapshotSaved ? OperationResult.Done() : OperationResult.Failed(answer);
+    }
+
+    /// <summary>Makes a VM that runs what was saved.</summary>
+    public static async Task<OperationResult> LoadAsync(IVmLink vm, string tag, CancellationToken stop)
+    {
+        IProtocolMessage answer = await vm.AskAsync(new LoadSnapshot(tag), stop).ConfigureAwait(false);
+        return answer is SnapshotLoaded ? OperationResult.Done() : OperationResult.Failed(answer);
     }
 
     /// <summary>Starts a process that waits for the VM; the detail of the result is its address.</summary>

@@ -520,17 +520,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
             return;
         }
 
-        VmReport report = _vm != null ? new VmReport(
-                _folder.Vm,
-                _status.RunState switch
-                {
-                    VmRunState.Running => ProcessState.Running,
-                    VmRunState.InMigrate => ProcessState.Receiving,
-                    _ => ProcessState.Paused,
-                },
-                _status.Detail.Length > 0 ? $"{RunStateNames.Of(_status.RunState)}: {_status.Detail}" : RunStateNames.Of(_status.RunState),
-                _vm.Process.Identity.Id,
-                _enabledCpus)
+        VmReport report = _vm != null ? VmReport.Of(_folder.Vm, _status, _vm.Process.Identity.Id, _enabledCpus)
             : _process is { Running: not null, Request: RunVm or RestoreVm or ReceiveVm }
                 ? new VmReport(_folder.Vm, ProcessState.Starting, "", 0, 0)
             : new VmReport(_folder.Vm, _end.State, _end.Detail, 0, 0);

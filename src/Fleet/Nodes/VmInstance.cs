@@ -4,7 +4,7 @@ using Vmm.Management.Control;
 namespace Vmm.Fleet.Nodes;
 
 /// <summary>A running process of a VM, and the connection to its control socket.</summary>
-internal sealed record VmInstance(VmProcess Process, ControlClient Client)
+internal sealed record VmInstance(VmProcess Process, ControlClient Client) : IVmLink
 {
     private static readonly TimeSpan s_retry = TimeSpan.FromMilliseconds(20);
 

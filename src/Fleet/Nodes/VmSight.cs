@@ -44,10 +44,13 @@ internal sealed class VmSight(string vm)
     public static VmView Empty(string vm) => new(vm, Now, [], 0, [], [], null, [], 0);
 
     /// <summary>Notes what has changed since the last look, and answers.</summary>
-    public void Answer(Looked looked)
-    {
-        VmView view = looked.View;
+    public void Answer(Looked looked) => looked.Asker.Tell(Note(looked.View, looked.After));
 
+    /// <summary>Notes what has changed since the last look; returns the view with the happenings that are asked for.</summary>
+    /// <param name="view">Without happenings.</param>
+    /// <param name="known">The number of the last happening that is known.</param>
+    public VmView Note(VmView view, long known)
+    {
         // Looks may end in another order than they began.
         if (view.At >= _seenAt)
         {
@@ -63,8 +66,8 @@ internal sealed class VmSight(string vm)
         }
 
         // A number of another run of the node is of other happenings.
-        long after = looked.After > _last ? 0 : looked.After;
-        looked.Asker.Tell(view with { Happened = [.. _happened.Where(h => h.Number > after)], Last = _last });
+        long after = known > _last ? 0 : known;
+        return view with { Happened = [.. _happened.Where(h => h.Number > after)], Last = _last };
     }
 
     /// <summary>Notes what the VM has published.</summary>
@@ -87,6 +90,33 @@ internal sealed class VmSight(string vm)
         {
             Add(Now, cpu, text);
         }
+    }
+
+    /// <summary>What a VM says of itself now, without happenings.</summary>
+    public static async Task<VmView> LookAsync(string vm, IVmLink instance)
+    {
+        if (await instance.AskAsync(new GetVcpuTimes(), CancellationToken.None).ConfigureAwait(false) is not VcpuTimes times)
+        {
+            return Empty(vm);
+        }
+
+        Task<IProtocolMessage>[] states =
+            [.. times.States.Select((_, cpu) => instance.AskAsync(new GetVcpuStatus(cpu), CancellationToken.None))];
+        IProtocolMessage migration = await instance.AskAsync(new GetMigration(), CancellationToken.None).ConfigureAwait(false);
+        IProtocolMessage[] cpus = await Task.WhenAll(states).ConfigureAwait(false);
+        if (!Array.TrueForAll(cpus, c => c is VcpuStatus))
+        {
+            return Empty(vm);
+        }
+
+        return new VmView(
+            vm, Now, Array.ConvertAll(cpus, c => ViewOf((VcpuStatus)c)), times.RunNs, times.BusyNs, times.EnabledNs,
+            migration is MigrationInfo { Status: not MigrationStatus.None } m
+                ? new MigrationView(
+                    m.Status, m.Incoming, m.Problem, m.TotalMilliseconds, m.DowntimeMilliseconds, m.Transferred, m.Remaining, m.Total,
+                    m.Pass, m.PassPages, m.PassMilliseconds)
+                : null,
+            [], 0);
     }
 
     private static long Now => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
@@ -130,32 +160,6 @@ internal sealed class VmSight(string vm)
         {
             _happened.Dequeue();
         }
-    }
-
-    private static async Task<VmView> LookAsync(string vm, VmInstance instance)
-    {
-        if (await instance.AskAsync(new GetVcpuTimes(), CancellationToken.None).ConfigureAwait(false) is not VcpuTimes times)
-        {
-            return Empty(vm);
-        }
-
-        Task<IProtocolMessage>[] states =
-            [.. times.States.Select((_, cpu) => instance.AskAsync(new GetVcpuStatus(cpu), CancellationToken.None))];
-        IProtocolMessage migration = await instance.AskAsync(new GetMigration(), CancellationToken.None).ConfigureAwait(false);
-        IProtocolMessage[] cpus = await Task.WhenAll(states).ConfigureAwait(false);
-        if (!Array.TrueForAll(cpus, c => c is VcpuStatus))
-        {
-            return Empty(vm);
-        }
-
-        return new VmView(
-            vm, Now, Array.ConvertAll(cpus, c => ViewOf((VcpuStatus)c)), times.RunNs, times.BusyNs, times.EnabledNs,
-            migration is MigrationInfo { Status: not MigrationStatus.None } m
-                ? new MigrationView(
-                    m.Status, m.Incoming, m.Problem, m.TotalMilliseconds, m.DowntimeMilliseconds, m.Transferred, m.Remaining, m.Total,
-                    m.Pass, m.PassPages, m.PassMilliseconds)
-                : null,
-            [], 0);
     }
 
     private static CpuView ViewOf(VcpuStatus s) => new(s.Admin, s.AcpiEnabled, s.GicAccessible, s.Psci, s.Actor);

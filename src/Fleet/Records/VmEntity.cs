@@ -15,9 +15,6 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
     private const string PersistencePrefix = "vm-";
     private const int MostOpen = 32;
 
-    // A day.
-    private const int MostStopSeconds = 86400;
-
     // How long an agent is waited for before it is asked again; it answers a request that is known with its end.
     private static readonly TimeSpan s_again = TimeSpan.FromSeconds(5);
 
@@ -296,19 +293,7 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
             return NotFound();
         }
 
-        string? problem = !FleetNames.IsRequest(command.Id) ? $"the id of a request is {FleetNames.RequestRule}"
-            : !Enum.IsDefined(command.Action) ? $"{(int)command.Action} is no action"
-            : command.Number < 0 ? "the number is less than 0"
-            : command.Action == VmAction.Stop && command.Number > MostStopSeconds
-                ? $"{command.Number} seconds: a guest can have at most {MostStopSeconds} to power off"
-            : command.Action == VmAction.Create ? "a VM is created by a request of its own"
-            : command.Action is VmAction.Save or VmAction.Restore && !FleetNames.IsSnapshot(command.Text)
-                ? "the name of a snapshot is 1 to 128 letters, digits, '-', '.' and '_', the first a letter or digit"
-            : command.Action == VmAction.Resize && (command.Number < 1 || command.Number > _state.Spec.MaxCpus)
-                ? $"{command.Number} CPUs: the VM can have 1 to {_state.Spec.MaxCpus}"
-            : command.Action is VmAction.Plug or VmAction.Unplug or VmAction.Enable or VmAction.Disable
-                && command.Number >= _state.Spec.MaxCpus
-                ? $"there is no CPU {command.Number}: the VM has 0 to {_state.Spec.MaxCpus - 1}"
+        string? problem = command.FindProblem(_state.Spec.MaxCpus) is { } wrong ? wrong
             : command.Action == VmAction.Migrate && command.Text == _state.Node ? $"the VM is at node '{_state.Node}' already"
             : command.Action == VmAction.Migrate && _state.Open.Any(o => o.Action == VmAction.Migrate) ? "the VM is moving already"
             : _state.Open.Any(o => o.Action == VmAction.Delete) ? "the VM is being deleted"

@@ -15,6 +15,12 @@ internal static class RestAnswers
     /// <summary>The item of a request's context that has the detail of a problem, once it is told.</summary>
     public const string Detail = "detail";
 
+    /// <summary>Whoever asks.</summary>
+    public static Asker Asker(this HttpContext context) => (Asker)context.Items[typeof(Asker)]!;
+
+    /// <summary>Says who asks.</summary>
+    public static void SetAsker(this HttpContext context, Asker asker) => context.Items[typeof(Asker)] = asker;
+
     /// <summary>A parameter of the path.</summary>
     public static string Value(this HttpContext context, string name) => (string)context.Request.RouteValues[name]!;
 

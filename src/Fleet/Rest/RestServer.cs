@@ -1,22 +1,17 @@
 using System.Net;
 using System.Security.Cryptography.X509Certificates;
-using Akka.Actor;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
-using Microsoft.AspNetCore.Routing;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Logging;
 using OpenTelemetry.Metrics;
-using Serilog;
 using Vmm.Fleet.Certificates;
 using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Telemetry;
 using Vmm.Management.Text;
-using BadHttpRequestException = Microsoft.AspNetCore.Http.BadHttpRequestException;
 
 namespace Vmm.Fleet.Rest;
 
@@ -25,9 +20,6 @@ namespace Vmm.Fleet.Rest;
 /// </summary>
 public sealed class RestServer : IAsyncDisposable
 {
-    // A specification with many disks is far smaller.
-    private const int LargestBody = 64 << 10;
-
     // The fleet's, and those of .NET: the process, its threads, HTTP.
     private static readonly string[] s_meters =
         [FleetMetrics.MeterName, "System.Runtime", "Microsoft.AspNetCore.Hosting", "Microsoft.AspNetCore.Server.Kestrel"];
@@ -53,21 +45,22 @@ public sealed class RestServer : IAsyncDisposable
         HttpsConnectionAdapterOptions? tls = ReadCertificate(config);
         var tokens = new TokenFile(config.Tokens ?? Path.Combine(config.Folder, "tokens"));
         var audit = new AuditLog(Path.Combine(config.Folder, "audit"));
-        WebApplicationBuilder builder = WebApplication.CreateSlimBuilder();
-        builder.Logging.ClearProviders();
-        builder.Services.ConfigureHttpJsonOptions(o => o.SerializerOptions.TypeInfoResolverChain.Insert(0, RestJson.Default));
-        builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter(s_meters).AddPrometheusExporter());
-        builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, config, tls));
-        WebApplication app = builder.Build();
-        app.Use((context, next) => GuardAsync(context, tokens, audit, next));
-        RestEndpoint[] endpoints =
-        [
-            .. new FleetApi(node).Endpoints,
-            .. new WatchApi(node).Endpoints,
-            .. new AccountApi(node, config.Tariff).Endpoints,
-            s_metrics,
-        ];
-        Array.ForEach([.. endpoints, .. ReferenceApi.Of(endpoints), .. PageFiles.Endpoints], endpoint => endpoint.Map(app));
+        var vms = new VmApi(node);
+        WebApplication app = RestApp.Build(
+            [
+                .. vms.Endpoints,
+                .. new FleetApi(node, vms).Endpoints,
+                .. new WatchApi(node).Endpoints,
+                .. new AccountApi(node, config.Tariff).Endpoints,
+                s_metrics,
+            ],
+            builder =>
+            {
+                builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter(s_meters).AddPrometheusExporter());
+                builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, config, tls));
+            },
+            (context, next) => GuardAsync(context, tokens, audit, next));
+        Array.ForEach([.. PageFiles.Endpoints], endpoint => endpoint.Map(app));
         app.MapPrometheusScrapingEndpoint(s_metrics.Path).WithMetadata(s_metrics);
         try
         {
@@ -122,8 +115,6 @@ public sealed class RestServer : IAsyncDisposable
 
     private static void Listen(KestrelServerOptions kestrel, NodeConfig config, HttpsConnectionAdapterOptions? tls)
     {
-        kestrel.AddServerHeader = false;
-        kestrel.Limits.MaxRequestBodySize = LargestBody;
         foreach (Uri address in config.Addresses)
         {
             kestrel.Listen(IPAddress.Parse(address.DnsSafeHost), address.Port, options =>
@@ -141,7 +132,7 @@ public sealed class RestServer : IAsyncDisposable
         RestEndpoint? endpoint = context.GetEndpoint()?.Metadata.GetMetadata<RestEndpoint>();
         if (endpoint is { Role: null })
         {
-            await AnswerAsync(context, next).ConfigureAwait(false);
+            await RestApp.AnswerAsync(context, next).ConfigureAwait(false);
             return;
         }
 
@@ -156,8 +147,7 @@ public sealed class RestServer : IAsyncDisposable
             return;
         }
 
-        context.Items[FleetApi.Asker] = known.Name;
-        context.Items[FleetApi.AskerRole] = known.Role;
+        context.SetAsker(new Asker(known.Name, known.Role));
         if (known.Role < endpoint?.Role)
         {
             await context.RejectAsync(
@@ -165,44 +155,12 @@ public sealed class RestServer : IAsyncDisposable
         }
         else
         {
-            await AnswerAsync(context, next).ConfigureAwait(false);
+            await RestApp.AnswerAsync(context, next).ConfigureAwait(false);
         }
 
         if (!HttpMethods.IsGet(context.Request.Method) && !HttpMethods.IsHead(context.Request.Method))
         {
             audit.Add(context, known.Name, known.Role);
-        }
-    }
-
-    private static async Task AnswerAsync(HttpContext context, RequestDelegate next)
-    {
-        try
-        {
-            await next(context).ConfigureAwait(false);
-            if (context.Response is { StatusCode: >= 400, HasStarted: false, ContentLength: null })
-            {
-                await context.RejectAsync(context.Response.StatusCode, "there is no such address or method").ConfigureAwait(false);
-            }
-        }
-        catch (BadHttpRequestException e)
-        {
-            await context.RejectAsync(e.StatusCode, e.InnerException?.Message ?? e.Message).ConfigureAwait(false);
-        }
-        catch (AskTimeoutException)
-        {
-            await context.RejectAsync(
-                StatusCodes.Status503ServiceUnavailable, "the record does not answer: repeat the request with its id")
-                .ConfigureAwait(false);
-        }
-        catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)
-        {
-            // Nobody waits for the answer.
-        }
-        catch (Exception e)
-        {
-            Log.Error(e, "{Method} {Path} failed", context.Request.Method, context.Request.Path.Value);
-            await context.RejectAsync(StatusCodes.Status500InternalServerError, "an internal error, which the log describes")
-                .ConfigureAwait(false);
         }
     }
 }

@@ -1,6 +1,6 @@
 using Akka.Actor;
-using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
+using Vmm.Fleet.Records;
 
 namespace Vmm.Fleet.Rest;
 
@@ -15,7 +15,7 @@ internal sealed class VmWatch
     // How often a view is told in which only times have changed.
     private const long TimesMilliseconds = 1000;
 
-    private readonly FleetNode _node;
+    private readonly IVms _vms;
     private readonly string _vm;
     private readonly EventStream _events;
     private readonly VmHistory _first;
@@ -23,8 +23,8 @@ internal sealed class VmWatch
     // Which node has the VM: the record's task writes it, others read it.
     private volatile string _at;
 
-    public VmWatch(FleetNode node, string vm, VmHistory first, EventStream events) =>
-        (_node, _vm, _first, _events, _at) = (node, vm, first, events, first.Record.Node);
+    public VmWatch(IVms vms, string vm, VmHistory first, EventStream events) =>
+        (_vms, _vm, _first, _events, _at) = (vms, vm, first, events, first.Record.Node);
 
     /// <summary>Tells until the client goes, or the VM is deleted.</summary>
     public async Task RunAsync()
@@ -90,7 +90,7 @@ internal sealed class VmWatch
     {
         try
         {
-            return await _node.AskAsync(new GetVmHistory(_vm), _events.Gone).ConfigureAwait(false);
+            return await _vms.AskAsync(new GetVmHistory(_vm), _events.Gone).ConfigureAwait(false);
         }
         catch (AskTimeoutException)
         {
@@ -108,7 +108,7 @@ internal sealed class VmWatch
                 (at, last) = (_at, 0);
             }
 
-            if (await _node.AskAsync<VmView>(at, new GetVmView(_vm, last), _events.Gone).ConfigureAwait(false) is { } view)
+            if (await _vms.AskAsync<VmView>(at, new GetVmView(_vm, last), _events.Gone).ConfigureAwait(false) is { } view)
             {
                 last = view.Last;
                 if (told == null || view.Happened.Length > 0 || view.At - told.At >= TimesMilliseconds || !HasSameStates(view, told))
@@ -131,7 +131,7 @@ internal sealed class VmWatch
         while (true)
         {
             at = _at;
-            ConsoleOutput? output = await _node.AskAsync<ConsoleOutput>(at, new ReadConsole(_vm, line, position), _events.Gone)
+            ConsoleOutput? output = await _vms.AskAsync<ConsoleOutput>(at, new ReadConsole(_vm, line, position), _events.Gone)
                 .ConfigureAwait(false);
             if (output is { Line.Length: > 0 })
             {

@@ -1,28 +1,26 @@
 using System.Text;
 using Microsoft.AspNetCore.Http;
-using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
+using Vmm.Fleet.Records;
 
 namespace Vmm.Fleet.Rest;
 
 /// <summary>The addresses by which somebody watches one VM and types at its serial line, wherever in the fleet the VM is.</summary>
-internal sealed class WatchApi(FleetNode node)
+internal sealed class WatchApi(IVms vms)
 {
-    private const string Vm = "/v1/vms/{vm}";
-
     /// <summary>The addresses.</summary>
     public IEnumerable<RestEndpoint> Endpoints =>
     [
         new("GET", "/v1/me", RestRole.Viewer, "Whose token it is", context => context.WriteAsync(
-            new Asker((string)context.Items[FleetApi.Asker]!, (RestRole)context.Items[FleetApi.AskerRole]!), RestJson.Default.Asker))
+            context.Asker(), RestJson.Default.Asker))
         {
             Result = typeof(Asker),
         },
-        new("GET", Vm + "/watch", RestRole.Viewer, "Server-sent events of a VM: vm, operation, scaling, view, console", WatchAsync)
+        new("GET", VmApi.Vm + "/watch", RestRole.Viewer, "Server-sent events of a VM: vm, operation, scaling, view, console", WatchAsync)
         {
             Media = [EventStream.Media],
         },
-        new("POST", Vm + "/console", RestRole.Operator, "Type at the serial line of a VM", TypeAsync)
+        new("POST", VmApi.Vm + "/console", RestRole.Operator, "Type at the serial line of a VM", TypeAsync)
         {
             Body = typeof(ConsoleInput), Result = typeof(ConsoleInput),
         },
@@ -31,7 +29,7 @@ internal sealed class WatchApi(FleetNode node)
     private async Task WatchAsync(HttpContext context)
     {
         string vm = context.Value("vm");
-        IFleetMessage first = await node.AskAsync(new GetVmHistory(vm), context.RequestAborted).ConfigureAwait(false);
+        IFleetMessage first = await vms.AskAsync(new GetVmHistory(vm), context.RequestAborted).ConfigureAwait(false);
         if (first is not VmHistory history)
         {
             await context.RejectAsync(first).ConfigureAwait(false);
@@ -39,21 +37,21 @@ internal sealed class WatchApi(FleetNode node)
         }
 
         using var events = new EventStream(context);
-        await new VmWatch(node, vm, history, events).RunAsync().ConfigureAwait(false);
+        await new VmWatch(vms, vm, history, events).RunAsync().ConfigureAwait(false);
     }
 
     private async Task TypeAsync(HttpContext context)
     {
         string vm = context.Value("vm");
         ConsoleInput input = await context.ReadAsync(RestJson.Default.ConsoleInput).ConfigureAwait(false);
-        IFleetMessage answer = await node.AskAsync(new GetVm(vm), context.RequestAborted).ConfigureAwait(false);
+        IFleetMessage answer = await vms.AskAsync(new GetVm(vm), context.RequestAborted).ConfigureAwait(false);
         if (answer is not VmRecord record)
         {
             await context.RejectAsync(answer).ConfigureAwait(false);
             return;
         }
 
-        ConsoleWritten? written = await node.AskAsync<ConsoleWritten>(
+        ConsoleWritten? written = await vms.AskAsync<ConsoleWritten>(
             record.Node, new WriteConsole(vm, Encoding.UTF8.GetBytes(input.Text)), context.RequestAborted).ConfigureAwait(false);
         string problem = written?.Problem ?? $"node '{record.Node}' does not answer";
         await (problem.Length > 0 ? context.RejectAsync(StatusCodes.Status409Conflict, problem)

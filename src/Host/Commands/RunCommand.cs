@@ -67,6 +67,7 @@ public static class RunCommand
         VmSession opened;
         PidFile? pidFile = null;
         DeviceMaker devices;
+        ApiSocket? api = null;
         string? elsewhere;
         try
         {
@@ -110,10 +111,11 @@ public static class RunCommand
                     .ConfigureAwait(false);
             }
 
+            api = options.Api == null ? null : ApiSocket.Open(options.Api);
             var objects = ObjectTable.Of(options);
             devices = new DeviceMaker(options.Machine, config, monitors, objects);
             opened = new VmSession(
-                config, monitors.Console.Write, monitors.Report, endpoint, state, options.ShutdownOnReset,
+                config, SerialOutput(monitors, api), monitors.Report, endpoint, state, options.ShutdownOnReset,
                 new MigrationTransport(objects), isLoaded: (options.LoadVm ?? options.Incoming) != null,
                 devices: devices)
             {
@@ -129,6 +131,11 @@ public static class RunCommand
         catch (Exception e) when (e is OptionException or InsufficientMemoryException or NotSupportedException or IOException)
         {
             pidFile?.Dispose();
+            if (api != null)
+            {
+                await api.DisposeAsync().ConfigureAwait(false);
+            }
+
             if (monitors != null)
             {
                 await monitors.DisposeAsync().ConfigureAwait(false);
@@ -144,6 +151,7 @@ public static class RunCommand
         await using (monitors)
         await using (VmSession session = opened)
         await using (MakeAfterStart(session, config, receives: options.Incoming != null))
+        await using (api)
         {
             session.Published += monitors.Publish;
             var vm = new MonitorVm(() => session.Machine.Config, session.Ask, () => Quit(ShutdownCause.HostQuit))
@@ -153,6 +161,7 @@ public static class RunCommand
             IncomingMigration? incoming = options.Incoming == null ? null : new IncomingMigration(session, vm);
             await (incoming?.PrepareAsync(options.Stopped) ?? Task.CompletedTask).ConfigureAwait(false);
             monitors.Start(vm, session.SendSerial);
+            await (api?.ServeAsync(options, session, vm) ?? Task.CompletedTask).ConfigureAwait(false);
             await Task.WhenAny(monitors.WaitForClientsAsync(), quit.Task).ConfigureAwait(false);
             if (!quit.Task.IsCompleted)
             {
@@ -211,6 +220,13 @@ public static class RunCommand
 
         return ExitCode.Success;
     }
+
+    private static Action<ReadOnlyMemory<byte>> SerialOutput(MonitorHost monitors, ApiSocket? api) =>
+        api == null ? monitors.Console.Write : bytes =>
+        {
+            monitors.Console.Write(bytes);
+            api.Write(bytes);
+        };
 
     // A VM that waits for a migration rehearses it while it waits. Another one does so when most guests have booted.
     private static AfterStart MakeAfterStart(VmSession session, MachineConfig config, bool receives)

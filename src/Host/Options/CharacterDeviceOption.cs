@@ -82,12 +82,12 @@ public sealed record CharacterDeviceOption(CharacterDeviceKind Kind, string Id =
         };
     }
 
-    /// <summary>Parses the value of <c>-control</c>: a Unix socket that listens.</summary>
+    /// <summary>Parses the value of <c>-control</c> or <c>-api</c>: a Unix socket that listens, and is its owner's alone.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>
-    public static CharacterDeviceOption ParseControl(string text) =>
+    public static CharacterDeviceOption ParseControl(string option, string text) =>
         text.StartsWith("unix:", StringComparison.Ordinal) && Parse(text) is { Target: { } target } device
             ? device with { Target = target with { Server = true, Wait = false, OwnerOnly = true } }
-            : throw new OptionException($"-control: '{UserText.Legible(text)}' is not {ControlSyntax}");
+            : throw new OptionException($"-{option}: '{UserText.Legible(text)}' is not {ControlSyntax}");
 
     /// <summary>Parses the value of <c>-chardev</c>.</summary>
     /// <exception cref="OptionException">One line that says what is wrong.</exception>

@@ -34,6 +34,9 @@ public sealed record RunOptions
     /// <summary>The socket for programs that speak the closed protocol; null without one.</summary>
     public CharacterDeviceOption? Control { get; init; }
 
+    /// <summary>The path of the Unix socket of REST; null without one.</summary>
+    public string? Api { get; init; }
+
     /// <summary>The file that has the time at which Linux ends the process; null for never.</summary>
     public string? Deadline { get; init; }
 

@@ -35,6 +35,19 @@ public static class HostSocket
         }
     }
 
+    /// <summary>As <see cref="Bind"/>; the file is its owner's alone (mode 600). Nobody connects before it listens.</summary>
+    /// <exception cref="SocketException">The address cannot be used.</exception>
+    public static Socket BindOwnerOnly(string path)
+    {
+        Socket socket = Bind(new UnixDomainSocketEndPoint(path));
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+        }
+
+        return socket;
+    }
+
     private static Socket BindNew(EndPoint address)
     {
         Socket socket = New(address);

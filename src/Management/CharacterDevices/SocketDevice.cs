@@ -32,15 +32,10 @@ public sealed class SocketDevice : CharacterDevice
         try
         {
             EndPoint address = Resolve(target);
-            _socket = target.Server ? HostSocket.Bind(address) : HostSocket.New(address);
+            _socket = !target.Server ? HostSocket.New(address)
+                : target is { OwnerOnly: true, Path: { } path } ? HostSocket.BindOwnerOnly(path) : HostSocket.Bind(address);
             if (target.Server)
             {
-                // Nobody connects before it listens.
-                if (target is { OwnerOnly: true, Path: { } path } && !OperatingSystem.IsWindows())
-                {
-                    File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
-                }
-
                 _socket.Listen(Backlog);
             }
             else

@@ -43,6 +43,13 @@ public sealed class MonitorVm(Func<MachineConfig> config, Func<IProtocolMessage,
     public Task<HotplugOutcome> AskOutcome(IProtocolMessage request) =>
         Outcomes == null ? throw new QapiException("how it ends cannot be waited for here") : Expect<HotplugOutcome>(Outcomes, request);
 
+    /// <summary>
+    /// Sends a request of any kind, and gives the answer as it is, a rejection, too; where the guest has a part in it, how it ended.
+    /// </summary>
+    public Task<IProtocolMessage> AskEnd(IProtocolMessage request) =>
+        request is not (PlugVcpu or UnplugVcpu or SetVcpuAdmin or PlugDevice or UnplugDevice) ? ask(request)
+        : Outcomes?.Invoke(request) ?? throw new QapiException("how it ends cannot be waited for here");
+
     private static async Task<T> Expect<T>(Func<IProtocolMessage, Task<IProtocolMessage>> send, IProtocolMessage message)
         where T : IProtocolMessage
     {

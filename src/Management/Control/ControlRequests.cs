@@ -21,9 +21,5 @@ internal static class ControlRequests
     /// <summary>Whether the VM answers the message at once, or when it has done what it asks for.</summary>
     public static bool IsAsked(IProtocolMessage message) =>
         s_asked.Contains(message.GetType()) || message is IBalloonCommand or IBlockCommand or IBlockImageCommand or INetCommand
-            or INetdevCommand or IObjectCommand;
-
-    /// <summary>Whether it is a request whose answer is how it ended: the guest has a part in it.</summary>
-    public static bool HasOutcome(IProtocolMessage message) =>
-        message is PlugVcpu or UnplugVcpu or SetVcpuAdmin or PlugDevice or UnplugDevice;
+            or INetdevCommand or IObjectCommand or PlugVcpu or UnplugVcpu or SetVcpuAdmin or PlugDevice or UnplugDevice;
 }

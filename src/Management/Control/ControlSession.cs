@@ -110,10 +110,8 @@ internal sealed class ControlSession
                 return new EventsSubscribed();
             case QuitVm:
                 return new VmQuitting();
-            case var _ when ControlRequests.HasOutcome(message) && _vm.Outcomes is { } outcomes:
-                return await outcomes(message).ConfigureAwait(false);
             case var _ when ControlRequests.IsAsked(message):
-                return await _vm.Ask<IProtocolMessage>(message).ConfigureAwait(false);
+                return await _vm.AskEnd(message).ConfigureAwait(false);
             default:
                 return new VmCommandRejected(RejectionCode.NotSupported, $"{message.GetType().Name} is no request");
         }

@@ -1,0 +1,192 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text;
+using System.Text.Json.Nodes;
+using Microsoft.OpenApi;
+using Microsoft.OpenApi.Reader;
+
+namespace Vmm.Fleet.Tests.Rest;
+
+/// <summary><c>vmm run -api</c>: REST of one VM in a process of its own, asked by an HTTP client over its Unix socket.</summary>
+public sealed class SingleVmTests : IAsyncLifetime, IDisposable
+{
+    private const string Vm = "/v1/vms/web";
+
+    private readonly string _folder = Directory.CreateTempSubdirectory("vmm-api-").FullName;
+    private readonly HttpClient _client;
+    private Process _vm = null!;
+
+    public SingleVmTests() => _client = new HttpClient(new SocketsHttpHandler
+    {
+        ConnectCallback = async (_, stop) =>
+        {
+            var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(Api), stop);
+            return new NetworkStream(socket, ownsSocket: true);
+        },
+    })
+    {
+        BaseAddress = new Uri("http://vm"), Timeout = Patience.Limit,
+    };
+
+    private string Api => Path.Combine(_folder, "api");
+
+    public Task InitializeAsync()
+    {
+        _vm = VmmProcess.Start(
+        [
+            "-name", "web", "-m", "64M", "-smp", "cpus=1,maxcpus=3", "-kernel", IdleGuest.WriteImage(_folder),
+            "-state", Path.Combine(_folder, "state"), "-serial", "none",
+            "-sandbox", "on,elevateprivileges=deny,spawn=deny", "-api", $"unix:{Api}",
+        ]);
+        Patience.Until(() => _vm.HasExited || AnswersAsync().GetAwaiter().GetResult(), "REST of the VM");
+        return Task.CompletedTask;
+    }
+
+    public void Dispose() => _client.Dispose();
+
+    public async Task DisposeAsync()
+    {
+        if (!_vm.HasExited)
+        {
+            _vm.Kill();
+            await _vm.WaitForExitAsync();
+        }
+
+        _vm.Dispose();
+        Directory.Delete(_folder, recursive: true);
+    }
+
+    [Fact]
+    public void Socket_is_its_owners_alone() =>
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, new FileInfo(Api).UnixFileMode);
+
+    [Fact]
+    public async Task Document_has_what_one_VM_has()
+    {
+        ReadResult read = OpenApiDocument.Parse(await _client.GetStringAsync("/openapi.json"), "json");
+        Assert.Empty(read.Diagnostic!.Errors);
+        Assert.Contains("/v1/vms/{vm}/operations", read.Document!.Paths.Keys);
+        Assert.DoesNotContain("/v1/nodes", read.Document.Paths.Keys);
+        Assert.Equal([HttpMethod.Get], read.Document.Paths["/v1/vms"].Operations!.Keys);
+        Assert.Contains("/v1/vms/{vm}/watch", await _client.GetStringAsync("/docs"), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task VM_is_described_as_that_of_a_fleet()
+    {
+        using HttpResponseMessage response = await _client.GetAsync(Vm);
+        JsonNode vm = await JsonOf(response);
+        Assert.Equal("web", (string?)vm["vm"]);
+        Assert.Equal("Running", (string?)vm["state"]);
+        Assert.Equal(1, (int?)vm["enabledCpus"]);
+        Assert.Equal(3, (int?)vm["spec"]!["maxCpus"]);
+        Assert.Equal(64 << 20, (long?)vm["spec"]!["memoryBytes"]);
+        using var known = new HttpRequestMessage(HttpMethod.Get, Vm);
+        known.Headers.IfNoneMatch.Add(response.Headers.ETag!);
+        using HttpResponseMessage same = await _client.SendAsync(known);
+        Assert.Equal(HttpStatusCode.NotModified, same.StatusCode);
+        Assert.Equal("web", (string?)JsonNode.Parse(await _client.GetStringAsync("/v1/vms"))!.AsArray().Single()!["vm"]);
+        using HttpResponseMessage other = await _client.GetAsync("/v1/vms/other");
+        Assert.Equal(HttpStatusCode.NotFound, other.StatusCode);
+        Assert.Equal("application/problem+json", other.Content.Headers.ContentType?.MediaType);
+    }
+
+    /// <summary>
+    /// A snapshot is there for whoever asks, a request with a known id is not carried out again, and what cannot be is refused.
+    /// </summary>
+    [Fact]
+    public async Task Operations_end_once()
+    {
+        JsonNode saved = await DoAsync("""{"action":"Save","text":"one"}""", "save-1");
+        Assert.Equal("Done", (string?)saved["outcome"]);
+        Assert.Equal(["one"], JsonNode.Parse(await _client.GetStringAsync(Vm))!["snapshots"]!.AsArray().Select(s => (string?)s));
+        JsonNode again = await DoAsync("""{"action":"Save","text":"two"}""", "save-1");
+        Assert.Equal(saved["endedAt"]!.ToJsonString(), again["endedAt"]!.ToJsonString());
+        Assert.Equal("Done", (string?)(await DoAsync("""{"action":"Restore","text":"one"}""", "restore-1"))["outcome"]);
+        JsonNode none = await DoAsync("""{"action":"Restore","text":"none"}""", "restore-2");
+        Assert.Equal("Failed", (string?)none["outcome"]);
+        Assert.NotEqual("", (string?)none["detail"]);
+        foreach (string refused in (string[])["""{"action":"Migrate","text":"node2"}""", """{"action":"Plug","number":3}"""])
+        {
+            using HttpResponseMessage response = await PostAsync(refused, "refused");
+            Assert.Equal(HttpStatusCode.UnprocessableEntity, response.StatusCode);
+        }
+
+        using var stale = new HttpRequestMessage(HttpMethod.Post, $"{Vm}/operations")
+        {
+            Content = new StringContent("""{"action":"Save","text":"x"}""", Encoding.UTF8, "application/json"),
+        };
+        stale.Headers.TryAddWithoutValidation("If-Match", "\"1-0\"");
+        using HttpResponseMessage changed = await _client.SendAsync(stale);
+        Assert.Equal(HttpStatusCode.PreconditionFailed, changed.StatusCode);
+    }
+
+    /// <summary>Whoever watches hears of the VM, of its CPUs, and of an operation that begins and ends meanwhile.</summary>
+    [Fact]
+    public async Task Watch_tells_what_happens()
+    {
+        using HttpResponseMessage response = await _client.GetAsync($"{Vm}/watch", HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
+        var told = new List<string>();
+        Task<JsonNode>? save = null;
+        while (!told.Contains("vm") || !told.Contains("view") || told.Count(t => t == "operation") < 2)
+        {
+            string line = await reader.ReadLineAsync().WaitAsync(Patience.Limit) ?? throw new EndOfStreamException();
+            if (line.StartsWith("event: ", StringComparison.Ordinal))
+            {
+                told.Add(line[7..]);
+                save ??= DoAsync("""{"action":"Save","text":"seen"}""", "save-2");
+            }
+        }
+
+        Assert.Equal("Done", (string?)(await save!)["outcome"]);
+    }
+
+    /// <summary>The answer to a stop comes before the process ends.</summary>
+    [Fact]
+    public async Task Stop_ends_the_process_and_is_answered()
+    {
+        JsonNode stopped = await DoAsync("""{"action":"Stop","number":1}""", "stop-1");
+        Assert.Equal("Done", (string?)stopped["outcome"]);
+        await _vm.WaitForExitAsync().WaitAsync(Patience.Limit);
+        Assert.Equal(0, _vm.ExitCode);
+        Assert.False(File.Exists(Api));
+    }
+
+    private async Task<JsonNode> DoAsync(string body, string id)
+    {
+        using HttpResponseMessage response = await PostAsync(body, id);
+        Assert.Equal(HttpStatusCode.Accepted, response.StatusCode);
+        return JsonNode.Parse(await _client.GetStringAsync($"{response.Headers.Location}?wait=60"))!;
+    }
+
+    private async Task<HttpResponseMessage> PostAsync(string body, string id)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, $"{Vm}/operations")
+        {
+            Content = new StringContent(body, Encoding.UTF8, "application/json"),
+        };
+        request.Headers.Add("Idempotency-Key", id);
+        return await _client.SendAsync(request);
+    }
+
+    private static async Task<JsonNode> JsonOf(HttpResponseMessage response)
+    {
+        Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        return JsonNode.Parse(await response.Content.ReadAsStringAsync())!;
+    }
+
+    private async Task<bool> AnswersAsync()
+    {
+        try
+        {
+            return (string?)JsonNode.Parse(await _client.GetStringAsync(Vm))!["state"] == "Running";
+        }
+        catch (HttpRequestException)
+        {
+            return false;
+        }
+    }
+}
