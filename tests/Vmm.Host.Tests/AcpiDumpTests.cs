@@ -44,6 +44,42 @@ public sealed class AcpiDumpTests : IDisposable
         Assert.Equal(flags, string.Join(' ', Enumerable.Range(0, 5).Select(i => madt[36 + 8 + 24 + (80 * i) + 12])));
     }
 
+    /// <summary>Beside the tree of QEMU's machine, by the compiler of device trees.</summary>
+    [Fact]
+    public async Task Machine_writes_its_device_tree_where_QEMU_does()
+    {
+        string[] line = ["-smp", "2", "-m", "300M", "-cpu", "cortex-a57"];
+        string ours = Path.Combine(_folder, "ours.dtb");
+        string theirs = Path.Combine(_folder, "theirs.dtb");
+        using Process vmm = VmmProcess.Start([.. line, "-machine", $"virt,acpi=off,dumpdtb={ours}"]);
+        Assert.Contains($"dtb dumped to {ours}. Exiting.", await vmm.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
+        await vmm.WaitForExitAsync();
+        Assert.Equal(0, vmm.ExitCode);
+        using Process qemu = Process.Start("qemu-system-aarch64",
+            [.. line, "-machine", $"virt,acpi=off,gic-version=3,dumpdtb={theirs}", "-nodefaults", "-display", "none"]);
+        await qemu.WaitForExitAsync();
+
+        // Ours has flash with firmware alone and no bus for devices of the platform, and tells of caches.
+        Assert.Equal(
+            (await NodesAsync(theirs)).Where(n => n is not ("flash@0" or "platform-bus@c000000")).Order(),
+            (await NodesAsync(ours)).Where(n => !n.Contains("-cache", StringComparison.Ordinal)).Order());
+
+        using Process refused = VmmProcess.Start(["-machine", "dumpdtb=/nosuch/tree"]);
+        Assert.Contains("No such file or directory", await refused.StandardError.ReadToEndAsync(), StringComparison.Ordinal);
+        await refused.WaitForExitAsync();
+        Assert.Equal(1, refused.ExitCode);
+    }
+
+    // The names of a tree's nodes.
+    private static async Task<string[]> NodesAsync(string tree)
+    {
+        var start = new ProcessStartInfo("dtc", ["-q", "-I", "dtb", "-O", "dts", tree]) { RedirectStandardOutput = true };
+        using Process dtc = Process.Start(start)!;
+        string source = await dtc.StandardOutput.ReadToEndAsync();
+        await dtc.WaitForExitAsync();
+        return [.. source.Split('\n').Select(l => l.Trim()).Where(l => l.EndsWith(" {", StringComparison.Ordinal)).Select(l => l[..^2])];
+    }
+
     [Fact]
     public void Dump_of_a_wrong_topology_is_bad_input() =>
         Assert.Equal(1, AcpiCommand.Create().Parse(["dump", "--smp", "cpus=4,maxcpus=2", "--out", _folder]).Invoke());

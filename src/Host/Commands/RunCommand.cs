@@ -2,6 +2,8 @@ using Serilog;
 using Vmm.Actors.Migration;
 using Vmm.Actors.Protocol;
 using Vmm.Emulation.Boards;
+using Vmm.Emulation.Boards.Virt;
+using Vmm.Emulation.Boot;
 using Vmm.Emulation.Devices.Virtio;
 using Vmm.Host.Console;
 using Vmm.Host.Logging;
@@ -82,6 +84,11 @@ public static class RunCommand
             AcceleratorOption accelerator = options.Machine.Accelerator;
             statistics = accelerator.Statistics;
             config = options.Machine.ToConfig();
+            if (options.Machine.Machine.TreeFile is { } tree)
+            {
+                return await WriteTree(config, tree).ConfigureAwait(false);
+            }
+
             if (options.Machine.Accel == null && !Accelerators.CanTranslate)
             {
                 Log.Warning("This host cannot run translated code: instructions are interpreted");
@@ -229,6 +236,23 @@ public static class RunCommand
         };
 
     // A VM that waits for a migration rehearses it while it waits. Another one does so when most guests have booted.
+    // What QEMU does and says (-machine dumpdtb=).
+    private static async Task<int> WriteTree(MachineConfig config, string path)
+    {
+        using var board = new VirtBoard(config);
+        try
+        {
+            await File.WriteAllBytesAsync(path, DeviceTree.Build(board, null)).ConfigureAwait(false);
+        }
+        catch (UnauthorizedAccessException e)
+        {
+            return await Complaint.Write($"dumpdtb={UserText.Legible(path)}: {SystemError.Describe(e)}").ConfigureAwait(false);
+        }
+
+        await Complaint.Write($"dtb dumped to {UserText.Legible(path)}. Exiting.").ConfigureAwait(false);
+        return ExitCode.Success;
+    }
+
     private static AfterStart MakeAfterStart(VmSession session, MachineConfig config, bool receives)
     {
         async Task RehearseAsync(CancellationToken stop)

@@ -44,6 +44,9 @@ public sealed record MachineOption
     /// <summary>Whether the machine has no guest, for programs that only ask a monitor (<c>-machine none</c>).</summary>
     public bool IsEmpty { get; private init; }
 
+    /// <summary>The file that the device tree is written to, in place of a run; null for none.</summary>
+    public string? TreeFile { get; private init; }
+
     /// <summary>What takes the messages of PCI devices.</summary>
     public MsiController Msi { get; private init; } = MsiController.Its;
 
@@ -72,6 +75,10 @@ public sealed record MachineOption
             o with { Accel = AcceleratorChoice.None.Or(v ?? "") }),
         new("acpi", "on|off|auto", "ACPI tables, and with them CPU hotplug; off: a device tree", (o, v) =>
             o with { Acpi = v == "auto" || Switch("acpi", v) }),
+        new("dumpdtb", "FILE", "write the device tree to a file, and end", (o, v) => o with
+        {
+            TreeFile = v is { Length: > 0 } ? v : throw new OptionException("dumpdtb= expects the name of a file"),
+        }),
         new("dtb-randomness", "on|off", "seeds for the kernel's random numbers; off for boots that repeat", (o, v) =>
             o with { DtbRandomness = Switch("dtb-randomness", v) }),
         new("dtb-kaslr-seed", "on|off", "the same", (o, v) => o with { DtbRandomness = Switch("dtb-kaslr-seed", v) }),
@@ -127,7 +134,6 @@ public sealed record MachineOption
         ("kernel", "give it as -kernel"), ("initrd", "give it as -initrd"), ("append", "give it as -append"),
         ("firmware", "give it as -bios"),
         ("smp", "give it as -smp"), ("memory", "give it as -m"), ("boot", "give it as -boot"), ("dtb", "the machine describes itself"),
-        ("dumpdtb", "the device tree is not written to files"),
         ("dt-compatible", "the machine describes itself"), ("phandle-start", "the machine describes itself"),
         ("shim", "kernels start without one"),
         ("memory-encryption", "memory is not encrypted"), ("confidential-guest-support", "memory is not encrypted"),

@@ -135,7 +135,8 @@ public sealed record MachineOptions
         }
 
         FirmwareConfig? firmware = FirmwareOption.Open(Bios, Drives);
-        if (Kernel == null && firmware == null && !Machine.IsEmpty)
+        bool isEmpty = Machine.IsEmpty || (Kernel == null && Machine.TreeFile != null);
+        if (Kernel == null && firmware == null && !isEmpty)
         {
             throw new OptionException("no kernel: give an arm64 Image or a bare-metal program with -kernel, or firmware with -bios");
         }
@@ -145,7 +146,7 @@ public sealed record MachineOptions
             throw new OptionException($"{(Initrd != null ? "-initrd" : "-append")} only allowed with -kernel option");
         }
 
-        BootFile kernel = Machine.IsEmpty ? EmptyMachine.Program : OpenKernel(memory, firmware != null);
+        BootFile kernel = isEmpty ? EmptyMachine.Program : OpenKernel(memory, firmware != null);
         BootFile initrd = Initrd == null ? BootFile.Empty : UserFile.OpenBootFile("initrd", Initrd, Largest(memory));
         var networks = Networks.Join(Netdevs, Nics, NetDevices, PciDevices);
         var boot = new BootConfig(kernel, initrd, Append);
