@@ -30,7 +30,7 @@ internal static class InterpreterBenchmark
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(memory);
         CpuModel model = CpuModel.Find("max")!;
-        using var core = new VcpuCore(new CpuIndex(0), model, bus, new CodeCache(model.Features));
+        using var core = new VcpuCore(new CpuIndex(0), model, bus, new CodeCache(model));
         core.Reset(LoadAddress, mmu ? 1ul : 0ul);
         core.Enable();
 

@@ -64,15 +64,15 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
         new("cortex-a57", 0x411F_D070, 44, Armv80 | Feature.Pmuv3, CpuCache.CortexA57) { PmuId = 0x4101 },
         new("cortex-a72", 0x410F_D083, 44, Armv80 | Feature.Pmuv3, CpuCache.CortexA72) { PmuId = 0x4102 },
         new("cortex-a76", 0x414F_D0B1, 40, A55 | Feature.Csv | Pmu81, CpuCache.CortexA76) { PmuId = 0x410B },
-        new("cortex-a710", 0x412F_D471, 40, A710 | AllPmu, CpuCache.CortexA76) { Ctr = WithTagLines, WideCacheIds = true },
+        new("cortex-a710", 0x412F_D471, 40, A710 | AllPmu, CpuCache.CortexA76) { Ctr = WithTagLines, WideCacheIds = true, HasLse2 = true },
         new("neoverse-n1", 0x414F_D0C1, 48, Armv82 | Tables | Pmu81, CpuCache.NeoverseN1) { PmuId = 0x410C },
         new("neoverse-n2", 0x410F_D493, 48, A710 | Feature.Rng | Feature.Dgh | AllPmu, CpuCache.CortexA76)
         {
-            Ctr = WithTagLines, WideCacheIds = true,
+            Ctr = WithTagLines, WideCacheIds = true, HasLse2 = true,
         },
-        new("neoverse-v1", 0x411F_D402, 48, V1 | Pmu81, CpuCache.NeoverseN1) { PmuId = 0x4121, WideCacheIds = true },
-        new("max", 0x000F_0510, 52, Max | AllPmu, CpuCache.NeoverseN1) { PmuId = 0x4101, HasLpa2 = true },
-        new("host", 0x000F_0510, 52, Max | AllPmu, CpuCache.NeoverseN1) { PmuId = 0x4101, HasLpa2 = true },
+        new("neoverse-v1", 0x411F_D402, 48, V1 | Pmu81, CpuCache.NeoverseN1) { PmuId = 0x4121, WideCacheIds = true, HasLse2 = true },
+        new("max", 0x000F_0510, 52, Max | AllPmu, CpuCache.NeoverseN1) { PmuId = 0x4101, HasLpa2 = true, HasLse2 = true },
+        new("host", 0x000F_0510, 52, Max | AllPmu, CpuCache.NeoverseN1) { PmuId = 0x4101, HasLpa2 = true, HasLse2 = true },
     ];
 
     /// <summary>PMCR_EL0.IMP and IDCODE, bits 31:16 of the register: who made the performance monitors, and which they are.</summary>
@@ -90,6 +90,12 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     /// <summary>FEAT_LPA2: the same with the other granules (<c>lpa2=</c>).</summary>
     public bool HasLpa2 { get; init; }
 
+    /// <summary>
+    /// FEAT_LSE2: an aligned pair of registers is loaded or stored at once, and accesses that order others, exclusives and atomics need not
+    /// be aligned within 16 bytes.
+    /// </summary>
+    public bool HasLse2 { get; private init; }
+
     /// <summary>FEAT_CCIDX: the wide form of CCSIDR_EL1.</summary>
     public bool WideCacheIds { get; private init; }
 
@@ -99,6 +105,10 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     /// <summary>The properties that stand for the lengths of vectors: <c>sve128</c>. None without SVE.</summary>
     public IEnumerable<string> NamesOfVectorLengths =>
         Enumerable.Range(0, Has(Feature.Sve) ? 16 : 0).Where(n => (VectorLengths & (1u << n)) != 0).Select(n => $"sve{128 * (n + 1)}");
+
+    /// <summary>What the model has beyond its <see cref="Features"/> and that a guest sees.</summary>
+    public IEnumerable<string> NamesOfOthers =>
+        new[] { (HasLpa2, "Lpa2"), (HasLse2, "Lse2"), (WideCacheIds, "Ccidx") }.Where(o => o.Item1).Select(o => o.Item2);
 
     /// <summary>Whether the model has all of the features.</summary>
     public bool Has(Feature features) => (Features & features) == features;

@@ -55,7 +55,7 @@ internal sealed unsafe class DataPath(VcpuCore core)
     {
         if (Find(va, sizeof(T), kind, write: false, out byte* known))
         {
-            value = Unsafe.ReadUnaligned<T>(known);
+            value = HostAtomics.Read<T>(known);
             return true;
         }
 
@@ -101,7 +101,7 @@ internal sealed unsafe class DataPath(VcpuCore core)
 
         if (Tagging != null && Tagging.TryFind(va, sizeof(T), kind, write: false, out byte* found))
         {
-            value = Unsafe.ReadUnaligned<T>(found);
+            value = HostAtomics.Read<T>(found);
             return Tagging.Check(op, va, sizeof(T), kind, AccessType.Read, found);
         }
 
@@ -114,7 +114,7 @@ internal sealed unsafe class DataPath(VcpuCore core)
         byte* host = core.Bus.HostPointer(t.Address);
         if (host != null)
         {
-            value = Unsafe.ReadUnaligned<T>(host);
+            value = HostAtomics.Read<T>(host);
             return true;
         }
 
@@ -141,7 +141,7 @@ internal sealed unsafe class DataPath(VcpuCore core)
     {
         if (Find(va, sizeof(T), kind, write: true, out byte* known))
         {
-            Unsafe.WriteUnaligned(known, value);
+            HostAtomics.Write(known, value);
             return true;
         }
 
@@ -186,7 +186,7 @@ internal sealed unsafe class DataPath(VcpuCore core)
             }
 
             Note(found, sizeof(T));
-            Unsafe.WriteUnaligned(found, value);
+            HostAtomics.Write(found, value);
             return true;
         }
 
@@ -200,7 +200,7 @@ internal sealed unsafe class DataPath(VcpuCore core)
         if (host != null)
         {
             Note(host, sizeof(T));
-            Unsafe.WriteUnaligned(host, value);
+            HostAtomics.Write(host, value);
             return true;
         }
 
@@ -290,7 +290,8 @@ internal sealed unsafe class DataPath(VcpuCore core)
     /// </summary>
     public bool CheckAlignment(Op* op, ulong va, int size, AccessKind kind, AccessType type)
     {
-        if ((va & (ulong)(size - 1)) != 0 && ((kind & AccessKind.Aligned) != 0 || (core.State->SctlrEl1 & Sctlr.A) != 0))
+        if ((va & (ulong)(size - 1)) != 0
+            && ((core.State->SctlrEl1 & Sctlr.A) != 0 || ((kind & AccessKind.Aligned) != 0 && !MayBeUnaligned(va, size, kind))))
         {
             // A quadword of SIMD may be made of doublewords, but SCTLR_EL1.A checks it whole.
             core.TakeDataAbort(op, va, FaultStatus.Alignment, type, kind);
@@ -298,6 +299,15 @@ internal sealed unsafe class DataPath(VcpuCore core)
         }
 
         return true;
+    }
+
+    // FEAT_LSE2 (Arm ARM B2.2.1, B2.5.2).
+    private bool MayBeUnaligned(ulong va, int size, AccessKind kind)
+    {
+        const int Quantity = 16;
+        bool isWithin = (int)(va % Quantity) + size <= Quantity;
+        return core.Model.HasLse2
+            && (((kind & AccessKind.Ordered) != 0 && (core.State->SctlrEl1 & Sctlr.NAa) != 0) || (isWithin && HostAtomics.TakesUnaligned));
     }
 
     // Translates a data access inside one page and takes its fault. It gives the page to the TLB if plain host accesses

@@ -14,7 +14,7 @@ public enum AccessKind
     /// <summary>LDTR, STTR: with EL0's permissions unless PSTATE.UAO.</summary>
     Unprivileged = 1,
 
-    /// <summary>Acquire, release, exclusive and atomic accesses: always aligned (Arm ARM B2.5.2, no LSE2).</summary>
+    /// <summary>Acquire, release, exclusive and atomic accesses: aligned, with FEAT_LSE2 within 16 bytes (Arm ARM B2.5.2).</summary>
     Aligned = 2,
 
     /// <summary>Checked for write permission as well: an atomic read-modify-write.</summary>
@@ -22,6 +22,9 @@ public enum AccessKind
 
     /// <summary>A cache maintenance instruction by address: ESR.CM.</summary>
     CacheMaintenance = 8,
+
+    /// <summary>Acquire and release: SCTLR_EL1.nAA lets them be anywhere.</summary>
+    Ordered = 16,
 }
 
 /// <summary>
@@ -39,7 +42,7 @@ internal static unsafe class MemoryAccess
         TlbEntry* entry = s->Tlb + ((va >> GuestMemory.PageShift) & (TlbEntry.Count - 1));
         if (entry->ReadTag == ((va + (ulong)(sizeof(T) - 1)) & PageMask))
         {
-            value = Unsafe.ReadUnaligned<T>((byte*)(va + (nuint)entry->Addend));
+            value = HostAtomics.Read<T>((byte*)(va + (nuint)entry->Addend));
             return true;
         }
 
@@ -53,7 +56,7 @@ internal static unsafe class MemoryAccess
         TlbEntry* entry = s->Tlb + ((va >> GuestMemory.PageShift) & (TlbEntry.Count - 1));
         if (entry->WriteTag == ((va + (ulong)(sizeof(T) - 1)) & PageMask))
         {
-            Unsafe.WriteUnaligned((byte*)(va + (nuint)entry->Addend), value);
+            HostAtomics.Write((byte*)(va + (nuint)entry->Addend), value);
             return true;
         }
 
@@ -92,7 +95,7 @@ internal static unsafe class MemoryAccess
     {
         bool ok = (va & (ulong)(sizeof(T) - 1)) == 0
             ? Load(core, s, op, va, out value)
-            : core.Data.LoadSlow(op, va, AccessKind.Aligned, out value);
+            : core.Data.LoadSlow(op, va, AccessKind.Aligned | AccessKind.Ordered, out value);
         if (!System.Runtime.Intrinsics.X86.X86Base.IsSupported)
         {
             Interlocked.MemoryBarrier();
@@ -108,7 +111,7 @@ internal static unsafe class MemoryAccess
         Interlocked.MemoryBarrier();
         bool ok = (va & (ulong)(sizeof(T) - 1)) == 0
             ? Store(core, s, op, va, value)
-            : core.Data.StoreSlow(op, va, AccessKind.Aligned, value);
+            : core.Data.StoreSlow(op, va, AccessKind.Aligned | AccessKind.Ordered, value);
         Interlocked.MemoryBarrier();
         return ok;
     }

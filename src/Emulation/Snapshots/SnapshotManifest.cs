@@ -119,7 +119,7 @@ public sealed record SavedMachine(
 
     private static IEnumerable<string> FeaturesOf(CpuModel model) =>
         Enum.GetValues<Feature>().Where(f => f != Feature.None && model.Has(f)).Select(f => f.ToString())
-            .Concat(model.NamesOfVectorLengths);
+            .Concat(model.NamesOfOthers).Concat(model.NamesOfVectorLengths);
 
     /// <summary>
     /// Each thing in which a machine differs from the saved one, in words; empty when it can go on from its snapshot. The CPUs at power-on

@@ -26,7 +26,7 @@ internal sealed unsafe class BareCore : IDisposable
     {
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(Memory);
-        var code = new CodeCache(model.Features);
+        var code = new CodeCache(model);
         _translations = jit ? TranslationCache.TryCreate(code, 1 << 20, cold: 0) : null;
         Core = new VcpuCore(new CpuIndex(0), model, bus, code, _translations);
         Core.Reset(Code, 0);

@@ -30,7 +30,7 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(_region);
         bus.AddMemory(_table);
-        _code = new CodeCache(model.Features);
+        _code = new CodeCache(model);
         _translations = accelerator == Accelerator.Interpreter
             ? null
             : TranslationCache.TryCreate(_code, capacity, dual, accelerator == Accelerator.Lockstep, cold);

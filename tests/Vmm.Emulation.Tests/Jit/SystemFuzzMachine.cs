@@ -59,7 +59,7 @@ internal sealed unsafe class SystemFuzzMachine : IDisposable
         _tags = _memory.Tags = new TagMemory(_memory);
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(_memory);
-        _code = new CodeCache(model.Features);
+        _code = new CodeCache(model);
         _translations = accelerator == Accelerator.Interpreter
             ? null
             : TranslationCache.TryCreate(_code, 4 << 20, lockstep: accelerator == Accelerator.Lockstep, cold: 0);

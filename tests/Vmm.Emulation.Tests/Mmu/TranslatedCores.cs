@@ -43,7 +43,7 @@ internal sealed unsafe class TranslatedCores : IDisposable
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(Memory);
         CpuModel model = CpuModel.Find("max")!;
-        var code = new CodeCache(model.Features);
+        var code = new CodeCache(model);
         _translations = jit ? TranslationCache.TryCreate(code, TranslationCache.SmallestCapacity, cold: 0) : null;
         Cores = [.. Enumerable.Range(0, count).Select(i => new VcpuCore(new CpuIndex(i), model, bus, code, _translations))];
         var broadcast = new TlbBroadcast(Cores);

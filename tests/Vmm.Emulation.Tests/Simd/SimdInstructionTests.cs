@@ -23,7 +23,7 @@ public sealed unsafe class SimdInstructionTests : IDisposable
         var bus = new PhysicalAddressSpace();
         bus.AddMemory(_memory);
         CpuModel model = CpuModel.Find("max")!;
-        _core = new VcpuCore(new CpuIndex(0), model, bus, new CodeCache(model.Features));
+        _core = new VcpuCore(new CpuIndex(0), model, bus, new CodeCache(model));
         for (int i = 0; i < _tlb.Length; i++)
         {
             _tlb[i].ReadTag = TlbEntry.Invalid;

@@ -42,7 +42,6 @@ public sealed class CpuModelOracleTests
         [("ID_AA64MMFR2_EL1", 12)] = "IESB",
         [("ID_AA64MMFR2_EL1", 20)] = "CCIDX of max",
         [("ID_AA64MMFR2_EL1", 24)] = "nested virtualisation",
-        [("ID_AA64MMFR2_EL1", 32)] = "LSE2",
         [("ID_AA64MMFR2_EL1", 36)] = "IDST",
         [("ID_AA64MMFR2_EL1", 40)] = "FWB",
         [("ID_AA64MMFR2_EL1", 56)] = "EVT",

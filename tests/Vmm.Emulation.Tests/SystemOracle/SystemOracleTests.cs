@@ -55,6 +55,8 @@ public sealed class SystemOracleTests
     [InlineData("eret", "neoverse-n1", 1)]
     [InlineData("at", "neoverse-n1", 1)]
     [InlineData("alignment", "neoverse-n1", 1)]
+    [InlineData("alignment", "max", 1)]
+    [InlineData("lse2", "max", 1)]
     [InlineData("exclusives", "neoverse-n1", 1)]
     [InlineData("dc_zva", "neoverse-n1", 1)]
     [InlineData("step", "neoverse-n1", 1)]

@@ -369,6 +369,48 @@ static const char *lock_result(u64 expected)
 static const char *lock_check(void) { return lock_result(CPUS * ROUNDS); }
 static const char *peterson_check(void) { return lock_result(2 * ROUNDS); }
 
+#ifdef LSE2
+// Pairs that all CPUs store and load: both halves are of one store.
+#define PAIR(name, store, load) \
+    static void name(u64 cpu) \
+    { \
+        for (u64 i = 0; i < ROUNDS; i++) { \
+            u64 value = (cpu + 1) << 20 | (i & 0xFFFFF), low, high; \
+            asm volatile(store ::"r"(value), "r"(&place) : "x9", "memory"); \
+            asm volatile(load : "=&r"(low), "=&r"(high) : "r"(&place) : "memory"); \
+            found[cpu].faults += low != high; \
+        } \
+    }
+PAIR(pair, "stp %0, %0, [%1]", "ldp %0, %1, [%2]")
+PAIR(pair_w, "stp %w0, %w0, [%1]", "ldp %w0, %w1, [%2]")
+PAIR(pair_from_q, "dup v0.2d, %0\n\tstr q0, [%1]", "ldp %0, %1, [%2]")
+PAIR(pair_to_q, "stnp %0, %0, [%1]", "ldr q0, [%2]\n\tumov %0, v0.d[0]\n\tumov %1, v0.d[1]")
+PAIR(pair_to_x, "stp %w0, %w0, [%1], #0", "ldr %0, [%2]\n\tlsr %1, %0, #32\n\tmov %w0, %w0")
+PAIR(pair_from_x, "orr x9, %0, %0, lsl #32\n\tstr x9, [%1]", "ldp %w0, %w1, [%2], #0")
+
+static const char *pair_faults(void) { return faults(); }
+
+// Atomics and exclusives that are not aligned, within 16 bytes.
+static void unaligned(u64 cpu)
+{
+    void *at = (u8 *)&place + 3;
+    for (u64 i = 0; i < ROUNDS; i++) {
+        u64 old, status;
+        asm volatile("ldaddal %1, %0, [%2]" : "=r"(old) : "r"(1ul), "r"(at) : "memory");
+        do {
+            asm volatile("ldxr %0, [%2]\n\tadd %0, %0, #2\n\tstxr %w1, %0, [%2]" : "=&r"(old), "=&r"(status) : "r"(at) : "memory");
+        } while (status);
+    }
+}
+
+static const char *unaligned_check(void)
+{
+    u64 sum;
+    asm volatile("ldur %0, [%1, #3]" : "=r"(sum) : "r"(&place) : "memory");
+    return sum != 3ul * CPUS * ROUNDS ? "the sum" : 0;
+}
+#endif
+
 static const struct test {
     const char *name;
     void (*part)(u64 cpu);
@@ -386,6 +428,11 @@ static const struct test {
     { "LDSETLB", bits_b, zero_check }, { "STSET", stset, zero_check }, { "LDUMAX, LDSMIN", extremes, extremes_check },
     { "neighbours", neighbours, neighbours_check }, { "list", push, push_check },
     { "LDAXR lock", spin_lock, lock_check }, { "SWPA lock", swap_lock, lock_check }, { "ticket lock", ticket_lock, lock_check },
+#ifdef LSE2
+    { "STP, LDP", pair, pair_faults }, { "STP, LDP of words", pair_w, pair_faults }, { "STR of Q, LDP", pair_from_q, pair_faults },
+    { "STNP, LDR of Q", pair_to_q, pair_faults }, { "STP of words, LDR", pair_to_x, pair_faults },
+    { "STR, LDP of words", pair_from_x, pair_faults }, { "unaligned LDADDAL, LDXR", unaligned, unaligned_check },
+#endif
     { "Peterson's lock by DMB", peterson_dmb, peterson_check }, { "Peterson's lock by STLR", peterson_stlr, peterson_check },
 };
 

@@ -38,7 +38,7 @@ public sealed class VirtMachine : IDisposable
         Ram = new GuestMemory(Board.Map.Ram, config.MemoryBytes);
         Ram.Tags = config.Cpu.Has(Feature.Mte3) ? new TagMemory(Ram) : null;
         Bus.AddMemory(Ram);
-        _code = new CodeCache(config.Cpu.Features);
+        _code = new CodeCache(config.Cpu);
         _timers = new TimerQueue(Clock);
         if (config.Accelerator != Accelerator.Interpreter)
         {

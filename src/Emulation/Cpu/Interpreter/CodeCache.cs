@@ -23,7 +23,7 @@ internal interface ICodeTranslator
 /// before its DSB, which is a full barrier. The DSB comes before the IC instruction, which takes the lock. So the IC instruction finds a
 /// line changed that was read before the store, and a line that is read after it, under the lock, has the new words.</para>
 /// </summary>
-public sealed unsafe class CodeCache(Feature features)
+public sealed unsafe class CodeCache(CpuModel model)
 {
     /// <summary>Pages of the interpreter kept before all are dropped: 33 KiB each, and up to 4 for what was read.</summary>
     public const int Capacity = 4096;
@@ -35,7 +35,7 @@ public sealed unsafe class CodeCache(Feature features)
     private const int LineShift = 6;
 
     private readonly HashSet<CodePage> _pages = [];
-    private readonly delegate*<VcpuCore, CpuState*, Op*, Op*>[] _handlers = BuildHandlers(features);
+    private readonly delegate*<VcpuCore, CpuState*, Op*, Op*>[] _handlers = BuildHandlers(model.Features);
     private ICodeTranslator? _translator;
 
     /// <summary>The number of lines that the guest has invalidated after it had changed them. Any thread; so are the two below.</summary>
@@ -82,13 +82,13 @@ public sealed unsafe class CodeCache(Feature features)
     }
 
     /// <summary>What the CPUs have beyond Armv8.0-A.</summary>
-    internal Feature Features => features;
+    internal CpuModel Model => model;
 
     /// <summary>Makes an op of an instruction word; its offset stays.</summary>
     internal void Fill(Op* op, uint word)
     {
         op->Word = word;
-        int row = EncodingTable.Find(word, features);
+        int row = EncodingTable.Find(word, model.Features);
         delegate*<VcpuCore, CpuState*, Op*, Op*> handler = &Flow.Undefined;
         byte decoded = Op.Unallocated;
         if (row >= 0)

@@ -16,8 +16,8 @@ internal static unsafe class HostBackends
     /// <summary>Makes the back end of this host, which must be supported.</summary>
     /// <param name="start">Where it writes its thunks.</param>
     /// <param name="lockstep">What stores overwrite is logged.</param>
-    /// <param name="features">What the CPUs have beyond Armv8.0-A.</param>
-    public static IHostBackend Create(byte* start, bool lockstep, Feature features) => new X64Backend(start, lockstep, features);
+    /// <param name="model">The model of the CPUs.</param>
+    public static IHostBackend Create(byte* start, bool lockstep, CpuModel model) => new X64Backend(start, lockstep, model);
 
     private static bool HasBackend() => RuntimeInformation.ProcessArchitecture switch
     {

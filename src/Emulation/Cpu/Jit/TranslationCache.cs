@@ -61,7 +61,7 @@ internal sealed unsafe class TranslationCache : ICodeTranslator, IDisposable
         _lock = code.Lock;
         _code = code;
         _memory = memory;
-        _backend = HostBackends.Create(memory.Start, lockstep, code.Features);
+        _backend = HostBackends.Create(memory.Start, lockstep, code.Model);
         _translator = new Translator(this, code, _backend, lockstep);
         Turn = lockstep ? new LockstepTurn() : null;
         Enter = (delegate* unmanaged<CpuState*, byte*, int>)(_backend.Enter + ExecutableOffset);

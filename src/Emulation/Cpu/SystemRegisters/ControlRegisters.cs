@@ -10,7 +10,7 @@ internal static unsafe class ControlRegisters
     {
         row(3, 0, 1, 0, 0, new("SCTLR_EL1", (_, s) => s->SctlrEl1, (core, s, v) =>
         {
-            ulong writable = Sctlr.WritableOn(core.Model.Features);
+            ulong writable = Sctlr.WritableOn(core.Model);
             ulong before = s->SctlrEl1;
             s->SctlrEl1 = (v & writable) | (Sctlr.Reset & ~writable);
 

@@ -153,6 +153,7 @@ internal static unsafe class IdentificationRegisters
         value = register == Mmfr0 && core.Model.HasLpa2 ? (value & ~(15ul << 20)) | (2ul << 20) | (1ul << 28) : value;
         value |= register == Mmfr2 && core.Model.IsLarge ? 1ul << 16 : 0;
         value |= register == Mmfr2 && core.Model.WideCacheIds ? 1ul << 20 : 0;
+        value |= register == Mmfr2 && core.Model.HasLse2 ? 1ul << 32 : 0;
         return value;
     }
 

@@ -10,6 +10,7 @@ internal static class Sctlr
     public const ulong C = 1ul << 2;
     public const ulong Sa = 1ul << 3;
     public const ulong Sa0 = 1ul << 4;
+    public const ulong NAa = 1ul << 6;
     public const ulong Uma = 1ul << 9;
     public const ulong EnRctx = 1ul << 10;
     public const ulong I = 1ul << 12;
@@ -43,14 +44,15 @@ internal static class Sctlr
     /// <summary>What an entry of the TLB says differs with these bits.</summary>
     public const ulong OfTranslation = M | A | C | Wxn | E0e | Ee | Epan | Tcf0 | Tcf | Ata0 | Ata;
 
-    /// <summary>The bits that are not reserved on a CPU with these features; the others keep their reset values.</summary>
-    public static ulong WritableOn(Feature features) =>
+    /// <summary>The bits that are not reserved on a CPU of a model; the others keep their reset values.</summary>
+    public static ulong WritableOn(CpuModel model) =>
         M | A | C | Sa | Sa0 | Uma | I | Dze | Uct | NTwi | NTwe | Wxn | E0e | Ee | Uci
-        | ((features & Feature.Pan) != 0 ? Span : 0) | ((features & Feature.Ssbs) != 0 ? Dssbs : 0)
-        | ((features & Feature.Specres) != 0 ? EnRctx : 0)
-        | ((features & Feature.Mops) != 0 ? MscEn : 0)
-        | ((features & Feature.Pauth) != 0 ? EnIA | EnIB | EnDA | EnDB : 0)
-        | ((features & Feature.Pan3) != 0 ? Epan : 0)
-        | ((features & Feature.Bti) != 0 ? Bt0 | Bt1 : 0)
-        | ((features & Feature.Mte3) != 0 ? Itfsb | Tcf0 | Tcf | Ata0 | Ata : 0);
+        | ((model.Features & Feature.Pan) != 0 ? Span : 0) | ((model.Features & Feature.Ssbs) != 0 ? Dssbs : 0)
+        | ((model.Features & Feature.Specres) != 0 ? EnRctx : 0)
+        | ((model.Features & Feature.Mops) != 0 ? MscEn : 0)
+        | ((model.Features & Feature.Pauth) != 0 ? EnIA | EnIB | EnDA | EnDB : 0)
+        | ((model.Features & Feature.Pan3) != 0 ? Epan : 0)
+        | ((model.Features & Feature.Bti) != 0 ? Bt0 | Bt1 : 0)
+        | ((model.Features & Feature.Mte3) != 0 ? Itfsb | Tcf0 | Tcf | Ata0 | Ata : 0)
+        | (model.HasLse2 ? NAa : 0);
 }

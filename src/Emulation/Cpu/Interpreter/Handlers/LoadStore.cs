@@ -1,4 +1,6 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using Vmm.Emulation.Cpu.SystemRegisters;
 
 namespace Vmm.Emulation.Cpu.Interpreter.Handlers;
 
@@ -354,7 +356,7 @@ internal static unsafe class LoadStore
         }
 
         ulong va = TMode.Address(s, op, origin);
-        if (!TAccess.Load(core, s, op, va, out T first) || !TAccess.Load(core, s, op, va + (ulong)sizeof(T), out T second))
+        if (!LoadBoth<TAccess, T>(core, s, op, va, out T first, out T second))
         {
             return core.Resume(op);
         }
@@ -379,8 +381,7 @@ internal static unsafe class LoadStore
         }
 
         ulong va = TMode.Address(s, op, origin);
-        if (!TAccess.Store(core, s, op, va, TRegisters.Get<T>(s, op->Rd))
-            || !TAccess.Store(core, s, op, va + (ulong)sizeof(T), TRegisters.Get<T>(s, op->Ra)))
+        if (!StoreBoth<TAccess, T>(core, s, op, va, TRegisters.Get<T>(s, op->Rd), TRegisters.Get<T>(s, op->Ra)))
         {
             return core.Resume(op);
         }
@@ -388,6 +389,47 @@ internal static unsafe class LoadStore
         TMode.WriteBack(s, op, va);
         return op + 1;
     }
+
+    // Two elements, at once where they are aligned together, as FEAT_LSE2 wants it of two general registers.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool LoadBoth<TAccess, T>(VcpuCore core, CpuState* s, Op* op, ulong va, out T first, out T second)
+        where TAccess : struct, IAccess
+        where T : unmanaged
+    {
+        if (!AreAtOnce<T>(s, va))
+        {
+            second = default;
+            return TAccess.Load(core, s, op, va, out first) && TAccess.Load(core, s, op, va + (ulong)sizeof(T), out second);
+        }
+
+        bool done;
+        if (sizeof(T) == sizeof(ulong))
+        {
+            done = TAccess.Load(core, s, op, va, out Vector128<ulong> both);
+            (first, second) = (Unsafe.BitCast<ulong, T>(both[0]), Unsafe.BitCast<ulong, T>(both[1]));
+        }
+        else
+        {
+            done = TAccess.Load(core, s, op, va, out ulong both);
+            (first, second) = (Unsafe.BitCast<uint, T>((uint)both), Unsafe.BitCast<uint, T>((uint)(both >> 32)));
+        }
+
+        return done;
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool StoreBoth<TAccess, T>(VcpuCore core, CpuState* s, Op* op, ulong va, T first, T second)
+        where TAccess : struct, IAccess
+        where T : unmanaged => !AreAtOnce<T>(s, va)
+        ? TAccess.Store(core, s, op, va, first) && TAccess.Store(core, s, op, va + (ulong)sizeof(T), second)
+        : sizeof(T) == sizeof(ulong)
+        ? TAccess.Store(core, s, op, va, Vector128.Create(Unsafe.BitCast<T, ulong>(first), Unsafe.BitCast<T, ulong>(second)))
+        : TAccess.Store(core, s, op, va, Unsafe.BitCast<T, uint>(first) | ((ulong)Unsafe.BitCast<T, uint>(second) << 32));
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool AreAtOnce<T>(CpuState* s, ulong va)
+        where T : unmanaged => sizeof(T) <= sizeof(ulong) && (va & (ulong)((2 * sizeof(T)) - 1)) == 0
+        && (s->SctlrEl1 & (Sctlr.E0e | Sctlr.Ee)) == 0;
 
     /// <summary>PRFM and hints: nothing to do.</summary>
     public static Op* Nothing(VcpuCore core, CpuState* s, Op* op) => op + 1;

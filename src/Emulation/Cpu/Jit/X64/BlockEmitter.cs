@@ -28,10 +28,10 @@ internal sealed unsafe class BlockEmitter
 
     /// <param name="thunks">Written already.</param>
     /// <param name="lockstep">What stores overwrite is logged.</param>
-    /// <param name="features">What the CPUs have beyond Armv8.0-A.</param>
-    public BlockEmitter(Thunks thunks, bool lockstep, Feature features)
+    /// <param name="model">The model of the CPUs.</param>
+    public BlockEmitter(Thunks thunks, bool lockstep, CpuModel model)
     {
-        Features = features;
+        Model = model;
         Registers = new GuestRegisters(Asm);
         Vectors = new VectorCache(Asm);
         Flags = new FlagCache(Asm, Registers);
@@ -46,7 +46,9 @@ internal sealed unsafe class BlockEmitter
     /// <summary>Writes to the hot part while emitters run, and to the cold part behind them.</summary>
     public Assembler Asm { get; } = new();
 
-    public Feature Features { get; }
+    public CpuModel Model { get; }
+
+    public Feature Features => Model.Features;
 
     public GuestRegisters Registers { get; }
 

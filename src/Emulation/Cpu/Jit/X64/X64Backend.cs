@@ -14,11 +14,11 @@ internal sealed unsafe class X64Backend : IHostBackend
 
     /// <param name="start">Where the thunks go.</param>
     /// <param name="lockstep">What stores overwrite is logged.</param>
-    /// <param name="features">What the CPUs have beyond Armv8.0-A.</param>
-    public X64Backend(byte* start, bool lockstep, Feature features)
+    /// <param name="model">The model of the CPUs.</param>
+    public X64Backend(byte* start, bool lockstep, CpuModel model)
     {
         _thunks = new Thunks(start);
-        _emitter = new BlockEmitter(_thunks, lockstep, features);
+        _emitter = new BlockEmitter(_thunks, lockstep, model);
     }
 
     /// <summary>LZCNT, BMI1, BMI2, AVX2 and FMA3.</summary>
