@@ -43,4 +43,17 @@ internal static class Patience
             Thread.Sleep(2);
         }
     }
+
+    /// <summary>As <see cref="Until"/>, with a condition that takes a while itself.</summary>
+    /// <exception cref="TimeoutException">It does not hold.</exception>
+    public static async Task UntilAsync(Func<Task<bool>> condition, string what)
+    {
+        for (long start = Environment.TickCount64; !await condition(); await Task.Delay(50))
+        {
+            if (Environment.TickCount64 - start > Limit.TotalMilliseconds)
+            {
+                throw new TimeoutException($"{what}: not in {Limit.TotalSeconds:0} s");
+            }
+        }
+    }
 }

@@ -1,18 +1,23 @@
+using System.Numerics;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using System.Text.RegularExpressions;
 using Vmm.Actors.Journals;
+using Vmm.Management.Certificates;
 
 namespace Vmm.Fleet.Certificates;
 
 /// <summary>
-/// The certificate authority of a fleet, in a folder: <c>ca.pem</c>, <c>ca-key.pem</c>, and what it has issued as <c>issued/NAME.pem</c>
-/// with <c>issued/NAME-key.pem</c>. Keys are ECDSA on P-256, in files of mode 600. Certificates are those of RFC 5280: a node's is for
+/// The certificate authority of a fleet, in a folder: <c>ca.pem</c>, <c>ca-key.pem</c>, <c>crl.pem</c>, which is the list of what it has
+/// revoked, and what it has issued as <c>issued/NAME.pem</c> with <c>issued/NAME-key.pem</c>; certificates that were replaced or revoked
+/// are in <c>former</c>. Keys are ECDSA on P-256, in files of mode 600. Certificates are those of RFC 5280: a node's is for
 /// servers and clients, a client's for clients alone; neither can issue others.
 /// </summary>
 public sealed partial class FleetAuthority : IDisposable
 {
-    public const string CertificateFile = "ca.pem", KeyFile = "ca-key.pem", IssuedFolder = "issued";
+    public const string CertificateFile = "ca.pem", KeyFile = "ca-key.pem", RevokedFile = "crl.pem", IssuedFolder = "issued";
+
+    private const string FormerFolder = "former";
 
     private const string KeySuffix = "-key";
     private const int Years = 10, SerialBytes = 16;
@@ -35,6 +40,8 @@ public sealed partial class FleetAuthority : IDisposable
     public FleetTrust Trust => new(X509CertificateLoader.LoadCertificate(_certificate.RawData));
 
     private string Issued => Path.Combine(_folder, IssuedFolder);
+
+    private string Former => Path.Combine(_folder, FormerFolder);
 
     /// <summary>Makes an authority in a folder that has none; it is valid for ten years.</summary>
     /// <param name="name">Of the fleet.</param>
@@ -62,7 +69,9 @@ public sealed partial class FleetAuthority : IDisposable
             PrivateFile.Write(key, pair.ExportPkcs8PrivateKeyPem() + "\n", isPublic: false);
             PrivateFile.Write(certificate, made.ExportCertificatePem() + "\n", isPublic: true);
         });
-        return Open(folder);
+        FleetAuthority authority = Open(folder);
+        authority.WriteList(new CertificateRevocationListBuilder(), 1, now);
+        return authority;
     }
 
     /// <exception cref="CertificateException">There is none, or others may read its key: one line.</exception>
@@ -119,7 +128,50 @@ public sealed partial class FleetAuthority : IDisposable
         RequireName(name);
         FleetCertificate old = List().FirstOrDefault(c => c.Identity!.Name == name)
             ?? throw new CertificateException($"'{name}' has no certificate: vmm fleet ca issue makes one");
+        Keep(name);
         return Write(old.Identity!, old.Hosts, now, old.NotAfter - old.NotBefore - s_skew);
+    }
+
+    /// <summary>
+    /// Revokes all certificates of a holder, those that were replaced, too: they are in the list, which nodes read, from now on. The name
+    /// is free for another certificate.
+    /// </summary>
+    /// <returns>Their serial numbers.</returns>
+    /// <exception cref="CertificateException">There is none that is valid, or something is wrong: one line.</exception>
+    public IReadOnlyList<string> Revoke(string name, DateTimeOffset now)
+    {
+        RequireName(name);
+        string list = Path.Combine(_folder, RevokedFile);
+        var serials = new List<string>();
+        Writing(_folder, () =>
+        {
+            BigInteger number = 0;
+            RevocationList? known = File.Exists(list) ? FleetTrust.ReadList(list, _certificate) : null;
+            CertificateRevocationListBuilder builder = known == null ? new CertificateRevocationListBuilder()
+                : CertificateRevocationListBuilder.LoadPem(File.ReadAllText(list), out number);
+            (string certificate, string key) = FilesOf(name);
+            IEnumerable<string> former = Directory.Exists(Former) ? Directory.EnumerateFiles(Former, "*.pem") : [];
+            foreach (string path in former.Prepend(certificate).Where(File.Exists))
+            {
+                using X509Certificate2 one = Read(path);
+                if (FleetCertificate.Of(one).Identity?.Name == name && one.NotAfter > now && known?.Find(one) == null)
+                {
+                    builder.AddEntry(one, now);
+                    serials.Add(one.SerialNumber);
+                }
+            }
+
+            if (serials.Count == 0)
+            {
+                throw new CertificateException($"'{name}' has no certificate that could be revoked");
+            }
+
+            WriteList(builder, number + 1, now);
+            Keep(name);
+            File.Delete(certificate);
+            File.Delete(key);
+        });
+        return serials;
     }
 
     /// <summary>What was issued, by name.</summary>
@@ -145,6 +197,26 @@ public sealed partial class FleetAuthority : IDisposable
     }
 
     public void Dispose() => _certificate.Dispose();
+
+    // What was issued is known as long as it is valid, by its serial number.
+    private void Keep(string name) => Writing(Former, () =>
+    {
+        string certificate = FilesOf(name).Certificate;
+        if (File.Exists(certificate))
+        {
+            using X509Certificate2 old = Read(certificate);
+            DurableFolder.Make(Former);
+            PrivateFile.Write(Path.Combine(Former, $"{old.SerialNumber}.pem"), old.ExportCertificatePem() + "\n", isPublic: true);
+        }
+    });
+
+    // It is the last one until there is another: RFC 5280 asks for a time of the next one.
+    private void WriteList(CertificateRevocationListBuilder builder, BigInteger number, DateTimeOffset now)
+    {
+        byte[] list = builder.Build(_certificate, number, _certificate.NotAfter, HashAlgorithmName.SHA256, thisUpdate: now);
+        string text = PemEncoding.WriteString("X509 CRL", list) + "\n";
+        Writing(_folder, () => PrivateFile.Write(Path.Combine(_folder, RevokedFile), text, isPublic: true));
+    }
 
     private static X509Certificate2 Read(string path)
     {

@@ -1,27 +1,50 @@
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
+using Vmm.Management.Certificates;
 
 namespace Vmm.Fleet.Certificates;
 
 /// <summary>
-/// Whom a fleet trusts: holders of certificates that its own authority has issued, whatever the host's store of roots has. Any thread.
+/// Whom a fleet trusts: holders of certificates that its own authority has issued and not revoked, whatever the host's store of roots has.
+/// Any thread.
 /// </summary>
 /// <param name="authority">The certificate of the authority.</param>
-public sealed class FleetTrust(X509Certificate2 authority)
+/// <param name="revoked">What it has revoked, which may change; null if nothing is known of that.</param>
+public sealed class FleetTrust(X509Certificate2 authority, WatchedFiles<RevocationList>? revoked = null)
 {
     private const string ServerAuth = "1.3.6.1.5.5.7.3.1", ClientAuth = "1.3.6.1.5.5.7.3.2";
 
+    /// <summary>What is revoked now; null if nothing is known of that.</summary>
+    public RevocationList? Revoked => revoked?.Value;
+
     /// <summary>Reads the certificate of the authority.</summary>
-    /// <exception cref="CertificateException">There is none: one line.</exception>
-    public static FleetTrust Read(string path)
+    /// <param name="list">The file of what it has revoked, which is read again when it changes; null for none.</param>
+    /// <exception cref="CertificateException">One is missing or wrong: one line.</exception>
+    public static FleetTrust Read(string path, string? list)
     {
         try
         {
-            return new FleetTrust(X509Certificate2.CreateFromPem(File.ReadAllText(path)));
+            X509Certificate2 authority = X509Certificate2.CreateFromPem(File.ReadAllText(path));
+            return new FleetTrust(authority, list == null ? null : new WatchedFiles<RevocationList>(
+                "the revoked certificates", [list], () => ReadList(list, authority)));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
         {
             throw new CertificateException($"cannot read the certificate of the fleet's authority, {path}: {e.Message}", e);
+        }
+    }
+
+    /// <summary>Reads a list of revoked certificates.</summary>
+    /// <exception cref="CertificateException">There is none, or the authority has not signed it: one line.</exception>
+    public static RevocationList ReadList(string path, X509Certificate2 authority)
+    {
+        try
+        {
+            return RevocationList.Read(File.ReadAllText(path), [authority]);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException or CryptographicException)
+        {
+            throw new CertificateException($"cannot read the list of revoked certificates, {path}: {e.Message}", e);
         }
     }
 
@@ -51,6 +74,7 @@ public sealed class FleetTrust(X509Certificate2 authority)
         FleetCertificate found = FleetCertificate.Of(copy);
         string who = $"the certificate of '{copy.GetNameInfo(X509NameType.SimpleName, forIssuer: false)}'";
         refusal = Refuse(copy, purpose, now) is { } why ? $"{who} {why}"
+            : Revoked?.Find(copy) is { } when ? $"{who} was revoked on {Time(when.UtcDateTime)}"
             : found.Identity == null ? $"{who} is neither a node's nor a client's"
             : purpose == ServerAuth && found.Identity.Kind != CertificateKind.Node ? $"{who} is not a node's" : null;
         return refusal == null ? found.Identity : null;

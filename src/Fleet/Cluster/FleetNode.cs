@@ -86,10 +86,16 @@ public sealed class FleetNode : IVms, IAsyncDisposable
 
         _system = links == null ? NodeSystem.Create(name, settings.Folder, more) : NodeSystem.Create(name, cluster!, links, more);
         _cluster = Akka.Cluster.Cluster.Get(_system);
+        if (links != null)
+        {
+            string tls = settings.Migration!.Folder;
+            _system.ActorOf(ActorProps.Of(() => new CertificateWatch(links, tls)), "certificates");
+        }
+
         _supervisor = _system.ActorOf(ActorProps.Of(() => new NodeSupervisor(settings)), ClusterNodes.SupervisorName);
         _leases = links == null ? null : new LeaseKeeper(
-            new LeaseTable(links.Database), settings.Lease!, name, $"{Machine()}:{settings.Folder}",
-            new LeaseMember(_cluster, [.. cluster!.Others.Where(seed => seed != cluster.Own)]));
+            new LeaseTable(links.Database), settings.Lease!, name, $"{Machine()}:{settings.Folder}", cluster!.Listen,
+            new LeaseMember(_cluster, [.. cluster.Others.Where(seed => seed != cluster.Own)]));
         IActorRef placement = _system.ActorOf(
             ClusterSingletonProxy.Props($"/user/{PlacementName}", ClusterSingletonProxySettings.Create(_system)), "placement-proxy");
         _nodes = new ClusterNodes(_system, placement, _leases);
@@ -111,7 +117,7 @@ public sealed class FleetNode : IVms, IAsyncDisposable
         Ended = EndAsync(removed.Task);
         if (cluster != null)
         {
-            _ = JoinAsync([.. NodeSystem.Seeds(cluster)]);
+            _ = JoinAsync(cluster);
         }
     }
 
@@ -232,10 +238,18 @@ public sealed class FleetNode : IVms, IAsyncDisposable
     }
 
     // The VMs that run here may run on from here; then the node joins.
-    private async Task JoinAsync(Address[] seeds)
+    private async Task JoinAsync(ClusterConfig cluster)
     {
-        bool isThereACluster = await _leases!.Held.ConfigureAwait(false);
-        _cluster.JoinSeedNodes(isThereACluster ? seeds.Where(seed => seed != _cluster.SelfAddress) : seeds);
+        LeaseKeeper.Founding founding = await _leases!.Held.ConfigureAwait(false);
+        if (founding.IsFounder)
+        {
+            _cluster.Join(_cluster.SelfAddress);
+            return;
+        }
+
+        _cluster.JoinSeedNodes(NodeSystem.Addresses(
+            founding.Address is { } founder ? [.. cluster.Others, ClusterConfig.Parse(founder)] : cluster.Others)
+            .Where(address => address != _cluster.SelfAddress).Distinct());
     }
 
     // machine-id(5), where there is one: names of machines may come twice.

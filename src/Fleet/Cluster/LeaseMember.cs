@@ -23,6 +23,8 @@ internal sealed class LeaseMember(Akka.Cluster.Cluster cluster, IReadOnlyList<(s
 
     public bool ReachesSeed() => seeds.Count == 0 || seeds.Any(Reaches);
 
+    public bool Reaches(string address) => Reaches(ClusterConfig.Parse(address));
+
     public void Remove(string node)
     {
         if (cluster.State.Members.FirstOrDefault(

@@ -46,7 +46,8 @@ public sealed class LocalFleet : IDisposable
         (string certificate, string key) = Authority.FilesOf(NodeName(node));
         return new ClusterConfig(
             AddressOf(node), [AddressOf(1), AddressOf(Math.Min(2, _addresses.Count))],
-            Path.Combine(_folder, "ca", FleetAuthority.CertificateFile), certificate, key, _database);
+            Path.Combine(_folder, "ca", FleetAuthority.CertificateFile), certificate, key, _database,
+            Path.Combine(_folder, "ca", FleetAuthority.RevokedFile));
     }
 
     /// <summary>Writes the file of a node, which serves REST at a port that the machine chooses; returns its path.</summary>

@@ -40,9 +40,9 @@ internal static class NodeSystem
         return ActorSystem.Create(SystemName, BootstrapSetup.Create().WithConfig(all).And(links.Ssl));
     }
 
-    /// <summary>The addresses of the nodes by which others join.</summary>
-    public static IEnumerable<Address> Seeds(ClusterConfig config) =>
-        config.Others.Select(seed => new Address("akka.ssl.tcp", SystemName, seed.Host, seed.Port));
+    /// <summary>The addresses of nodes, as Akka has them.</summary>
+    public static IEnumerable<Address> Addresses(IEnumerable<(string Host, int Port)> nodes) =>
+        nodes.Select(node => new Address("akka.ssl.tcp", SystemName, node.Host, node.Port));
 
     private static Config Of(string name, string provider, string database)
     {

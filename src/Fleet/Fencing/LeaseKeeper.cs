@@ -18,6 +18,10 @@ namespace Vmm.Fleet.Fencing;
 /// only if it can join: its VMs are elsewhere the sooner. A member that cannot renew, for it does not reach the database, is removed by
 /// those who do.
 /// </para>
+/// <para>
+/// When nobody renews there is no cluster, and one node makes it: that which is the first to say so in the database. The others join it
+/// there. One that has said so and is gone before it is a member is taken for dead after <see cref="Wait"/>.
+/// </para>
 /// The thread is its own, and its calls wait: a pool of threads that is jammed must not end VMs.
 /// </summary>
 internal sealed class LeaseKeeper : IDisposable
@@ -36,10 +40,11 @@ internal sealed class LeaseKeeper : IDisposable
     private readonly NodeLease _lease;
     private readonly string _node;
     private readonly string _place;
+    private readonly string _address;
     private readonly ILeaseMember _member;
     private readonly Guid _run = Guid.NewGuid();
     private readonly ManualResetEventSlim _stop = new();
-    private readonly TaskCompletionSource<bool> _held = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<Founding> _held = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<string> _lost = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Thread _thread;
 
@@ -50,26 +55,39 @@ internal sealed class LeaseKeeper : IDisposable
     private long _renewsSince;
     private long _renewedAt;
 
+    // Who makes the cluster, and since when that is so: nanoseconds. The thread's.
+    private FoundingRow? _founder;
+    private long _founderSince;
+
+    // This run makes the cluster, and is no member yet. The thread's.
+    private bool _founds;
+
     // What was seen last. It is replaced as a whole by the thread, and read by others.
     private volatile IReadOnlyDictionary<string, Sight> _seen = new Dictionary<string, Sight>(StringComparer.Ordinal);
 
     /// <param name="table">Is the keeper's from here on.</param>
     /// <param name="lease">Is told until when VMs may run. It is the keeper's, too.</param>
     /// <param name="place">The folder of the node and its machine: a run in the same place is the next of this node.</param>
-    public LeaseKeeper(LeaseTable table, NodeLease lease, string node, string place, ILeaseMember member)
+    /// <param name="address">HOST:PORT where it listens for the other nodes.</param>
+    public LeaseKeeper(LeaseTable table, NodeLease lease, string node, string place, string address, ILeaseMember member)
     {
-        (_table, _lease, _node, _place, _member) = (table, lease, node, place, member);
+        (_table, _lease, _node, _place, _address, _member) = (table, lease, node, place, address, member);
         _thread = new Thread(Run) { Name = "lease", IsBackground = true };
         _thread.Start();
     }
+
+    /// <summary>How the node comes into the cluster.</summary>
+    /// <param name="IsFounder">It makes the cluster, for nobody is in one.</param>
+    /// <param name="Address">HOST:PORT of the node that has made the cluster, or is about to; null if that is not known.</param>
+    internal sealed record Founding(bool IsFounder, string? Address);
 
     /// <summary>A lease as it stands.</summary>
     /// <param name="Since">When it was first seen so: nanoseconds.</param>
     /// <param name="HasRenewed">Its run was seen to renew: it was a member.</param>
     private sealed record Sight(LeaseRow Row, long Since, bool HasRenewed);
 
-    /// <summary>Completes when the node has its lease: true if others renew theirs, so that there is a cluster.</summary>
-    public Task<bool> Held => _held.Task;
+    /// <summary>Completes when the node has its lease, and it is known whether there is a cluster.</summary>
+    public Task<Founding> Held => _held.Task;
 
     /// <summary>Completes with the reason when the node has lost its lease, or cannot have it: the run is to end.</summary>
     public Task<string> Lost => _lost.Task;
@@ -132,6 +150,7 @@ internal sealed class LeaseKeeper : IDisposable
                 {
                     _renewsSince = 0;
                     Watch();
+                    Settle(_seen.Values.Any(s => s.HasRenewed && s.Row.Node != _node));
                     continue;
                 }
                 else if (!_table.Renew(_node, _run))
@@ -144,14 +163,56 @@ internal sealed class LeaseKeeper : IDisposable
                 if (isHeld)
                 {
                     _lease.Deadline = before + Term;
-                    _held.TrySetResult(isThereACluster);
+                    Settle(isThereACluster);
                     RemoveLapsed(before);
+                    EndFounding();
                 }
             }
             catch (NpgsqlException e)
             {
                 _renewsSince = 0;
                 Log.Warning("The lease of {Node} cannot be renewed: {Reason}", _node, SystemError.Describe(e));
+            }
+        }
+    }
+
+    // Says whether there is a cluster, or who makes it.
+    private void Settle(bool isThereACluster)
+    {
+        if (_held.Task.IsCompleted)
+        {
+            return;
+        }
+
+        FoundingRow? founder = _table.ReadFounding();
+        long now = ProcessDeadline.Now;
+        if (founder != _founder || _founderSince == 0)
+        {
+            (_founder, _founderSince) = (founder, now);
+        }
+
+        if (isThereACluster || (founder is { IsDone: false } && founder.Node != _node && _member.Reaches(founder.Address)))
+        {
+            _held.TrySetResult(new Founding(IsFounder: false, founder?.Address));
+        }
+        else if (founder is null or { IsDone: true } || founder.Node == _node || now - _founderSince >= Wait)
+        {
+            _founds = _table.BeginFounding(founder, _node, _address, _run);
+            if (_founds)
+            {
+                _held.TrySetResult(new Founding(IsFounder: true, null));
+            }
+        }
+    }
+
+    private void EndFounding()
+    {
+        if (_founds && _member.MayRenew)
+        {
+            _founds = false;
+            if (!_table.EndFounding(_run))
+            {
+                _lost.TrySetResult("another node has made a cluster meanwhile");
             }
         }
     }
@@ -186,7 +247,7 @@ internal sealed class LeaseKeeper : IDisposable
         return false;
     }
 
-    // The first node makes a new cluster only if nobody is in one. Members alone renew: a run that has only just begun is in none.
+    // A node makes a new cluster only if nobody is in one. Members alone renew: a run that has only just begun is in none.
     private bool DoOthersRenew()
     {
         Watch();

@@ -10,9 +10,16 @@ namespace Vmm.Fleet.Fencing;
 /// <param name="IsFenced">The lease has ended, and VMs of the node may be started elsewhere.</param>
 internal sealed record LeaseRow(string Node, string Place, Guid Run, long Renewals, bool IsFenced);
 
+/// <summary>Who makes the cluster, or made it last.</summary>
+/// <param name="Address">Where it listens for the other nodes.</param>
+/// <param name="Run">The run of the node.</param>
+/// <param name="IsDone">It is a member of the cluster that it has made.</param>
+internal sealed record FoundingRow(string Node, string Address, Guid Run, bool IsDone);
+
 /// <summary>
-/// The leases of all nodes in PostgreSQL. It has no times: nobody compares clocks of two machines. Each change is one statement that says
-/// what it expects, so of two that exclude each other one alone is made. Any thread; calls wait for the database.
+/// The leases of all nodes in PostgreSQL, and who makes the cluster. It has no times: nobody compares clocks of two machines. Each change
+/// is one statement that says what it expects, so of two that exclude each other one alone is made. Any thread; calls wait for the
+/// database.
 /// </summary>
 internal sealed class LeaseTable : IDisposable
 {
@@ -39,6 +46,9 @@ internal sealed class LeaseTable : IDisposable
           PERFORM pg_advisory_xact_lock(hashtext('vmm_lease'));
           CREATE TABLE IF NOT EXISTS vmm_lease (
             node text PRIMARY KEY, place text NOT NULL, run uuid NOT NULL, renewals bigint NOT NULL, fenced boolean NOT NULL);
+          CREATE TABLE IF NOT EXISTS vmm_founding (
+            one boolean PRIMARY KEY DEFAULT true CHECK (one), node text NOT NULL, address text NOT NULL, run uuid NOT NULL,
+            done boolean NOT NULL);
         END $$
         """);
 
@@ -78,6 +88,27 @@ internal sealed class LeaseTable : IDisposable
     /// <returns>False: it was renewed, or another run has it.</returns>
     public bool Fence(LeaseRow row) => Change(
         "UPDATE vmm_lease SET fenced = true WHERE node = $1 AND run = $2 AND renewals = $3", row.Node, row.Run, row.Renewals) == 1;
+
+    /// <summary>Who makes the cluster; null before the first.</summary>
+    public FoundingRow? ReadFounding()
+    {
+        using NpgsqlCommand command = _database.CreateCommand("SELECT node, address, run, done FROM vmm_founding");
+        using NpgsqlDataReader reader = command.ExecuteReader();
+        return reader.Read() ? new FoundingRow(reader.GetString(0), reader.GetString(1), reader.GetGuid(2), reader.GetBoolean(3)) : null;
+    }
+
+    /// <summary>Begins to make the cluster.</summary>
+    /// <param name="old">As it was read.</param>
+    /// <returns>False: it is another than that now.</returns>
+    public bool BeginFounding(FoundingRow? old, string node, string address, Guid run) => (old == null
+        ? Change("INSERT INTO vmm_founding VALUES (true, $1, $2, $3, false) ON CONFLICT DO NOTHING", node, address, run)
+        : Change(
+            "UPDATE vmm_founding SET node = $1, address = $2, run = $3, done = false WHERE run = $4 AND done = $5",
+            node, address, run, old.Run, old.IsDone)) == 1;
+
+    /// <summary>The run is a member of the cluster that it has made.</summary>
+    /// <returns>False: another run has begun to make one meanwhile.</returns>
+    public bool EndFounding(Guid run) => Change("UPDATE vmm_founding SET done = true WHERE run = $1", run) == 1;
 
     public void Dispose() => _database.Dispose();
 

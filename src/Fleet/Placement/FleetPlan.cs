@@ -207,7 +207,7 @@ public sealed class FleetPlan
             double lowest = from.Load - _options.LeastGain;
             foreach (VmFacts vm in from.Staying)
             {
-                if (!IsFree(vm, from) || now - vm.MovedAt < _options.MoveCoolDown)
+                if (!vm.IsRunning || !IsFree(vm, from) || now - vm.MovedAt < _options.MoveCoolDown)
                 {
                     continue;
                 }

@@ -131,7 +131,7 @@ internal sealed class PlacementCoordinator : MessageActor, IWithTimers
             }
 
             VmFacts facts = Facts(where.Vm, where.MemoryBytes, where.Cpus, where.Placement);
-            _plan.SetVm(facts with { MovedAt = movedAt, IsMovable = where.IsWanted && !rests }, where.Node);
+            _plan.SetVm(facts with { MovedAt = movedAt, IsMovable = !rests, IsRunning = where.IsWanted }, where.Node);
         }
     }
 

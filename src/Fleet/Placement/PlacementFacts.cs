@@ -14,6 +14,7 @@ public sealed record NodeFacts(string Name, long MemoryBytes, int Cores, IReadOn
 /// <param name="AntiAffinity">VMs of the same group are never on one node; null for none.</param>
 /// <param name="MovedAt">When it was last moved or placed; it is not rebalanced soon after.</param>
 /// <param name="IsMovable">Whether it can migrate. An example of one that cannot is a VM with a shared folder.</param>
+/// <param name="IsRunning">One that does not run moves only from a node that is drained.</param>
 public sealed record VmFacts(
     string Name,
     long MemoryBytes,
@@ -21,7 +22,8 @@ public sealed record VmFacts(
     IReadOnlyDictionary<string, string> Labels,
     string? AntiAffinity = null,
     DateTimeOffset? MovedAt = null,
-    bool IsMovable = true);
+    bool IsMovable = true,
+    bool IsRunning = true);
 
 /// <summary>A live migration that is to be made.</summary>
 public readonly record struct PlannedMove(string Vm, string From, string To);

@@ -12,12 +12,19 @@ internal sealed record OperationStep(string Node, IVmRequest Request);
 /// </summary>
 internal static class OperationSteps
 {
-    /// <summary>The first step.</summary>
+    private const string Leave = ".leave";
+
+    /// <summary>Whether a step makes sure that a VM that is stopped has no process at the node that it moves from.</summary>
+    public static bool IsLeave(IVmRequest step) => step is EndVm && step.Id.EndsWith(Leave, StringComparison.Ordinal);
+
+    /// <summary>The first step. A VM that is not to run moves without one: there is nothing to be sent.</summary>
     public static OperationStep First(VmState vm, VmOperation operation)
     {
         (string name, string id, int number) = (operation.Vm, operation.Id, operation.Number);
         return operation.Action switch
         {
+            VmAction.Migrate when !vm.IsWanted && vm.Open.All(o => o.Action != VmAction.Stop) =>
+                new OperationStep(vm.Node, new EndVm(name, $"{id}{Leave}", 0)),
             VmAction.Migrate => new OperationStep(operation.Text, new ReceiveVm(name, $"{id}.receive", vm.Spec, vm.Node)),
             VmAction.Delete => new OperationStep(vm.Node, new EndVm(name, $"{id}.end", 0)),
             VmAction.Start => new OperationStep(vm.Node, new RunVm(name, id, vm.Spec)),

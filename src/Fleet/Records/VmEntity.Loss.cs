@@ -68,7 +68,7 @@ internal sealed partial class VmEntity
         {
             return;
         }
-        else if (Migration is { } moving)
+        else if (Migration is { } moving && _steps.TryGetValue(moving.Id, out OperationStep? step) && !OperationSteps.IsLeave(step.Request))
         {
             Settle(moving);
         }

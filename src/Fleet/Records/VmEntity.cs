@@ -296,6 +296,8 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
         string? problem = command.FindProblem(_state.Spec.MaxCpus) is { } wrong ? wrong
             : command.Action == VmAction.Migrate && command.Text == _state.Node ? $"the VM is at node '{_state.Node}' already"
             : command.Action == VmAction.Migrate && _state.Open.Any(o => o.Action == VmAction.Migrate) ? "the VM is moving already"
+            : command.Action is VmAction.Start or VmAction.Restore && !_state.IsWanted && _state.Open.Any(o => o.Action == VmAction.Migrate)
+                ? "the VM is on its way to another node: start it when it has arrived"
             : _state.Open.Any(o => o.Action == VmAction.Delete) ? "the VM is being deleted"
             : _state.Open.Count() >= MostOpen ? $"{MostOpen} operations of the VM are under way"
             : null;
@@ -407,7 +409,7 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
             return;
         }
 
-        bool isAborted = operation.Action == VmAction.Migrate && step.Request is EndVm;
+        bool isAborted = operation.Action == VmAction.Migrate && step.Request is EndVm && !OperationSteps.IsLeave(step.Request);
         End(
             operation, isAborted ? RequestOutcome.Failed : ended.Outcome,
             isAborted ? $"node '{_state.Node}' is lost, and the VM had not arrived" : ended.Detail, ended.Cpus);

@@ -1,16 +1,14 @@
 using System.Net;
-using System.Security.Cryptography.X509Certificates;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.DependencyInjection;
 using OpenTelemetry.Metrics;
-using Vmm.Fleet.Certificates;
 using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Telemetry;
+using Vmm.Management.Certificates;
 using Vmm.Management.Text;
 
 namespace Vmm.Fleet.Rest;
@@ -42,8 +40,8 @@ public sealed class RestServer : IAsyncDisposable
     /// <exception cref="NodeConfigException">An address cannot be listened at, or a certificate or token cannot be read.</exception>
     public static async Task<RestServer> StartAsync(NodeConfig config, FleetNode node)
     {
-        HttpsConnectionAdapterOptions? tls = ReadCertificate(config);
-        var tokens = new TokenFile(config.Tokens ?? Path.Combine(config.Folder, "tokens"));
+        RestTls? tls = RestTls.Open(config);
+        WatchedFiles<RestTokens> tokens = RestTokens.Open(config.Tokens ?? Path.Combine(config.Folder, "tokens"));
         var audit = new AuditLog(Path.Combine(config.Folder, "audit"));
         var vms = new VmApi(node);
         WebApplication app = RestApp.Build(
@@ -59,7 +57,7 @@ public sealed class RestServer : IAsyncDisposable
                 builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter(s_meters).AddPrometheusExporter());
                 builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, config, tls));
             },
-            (context, next) => GuardAsync(context, tokens, audit, next));
+            (context, next) => GuardAsync(context, tokens, tls, audit, next));
         Array.ForEach([.. PageFiles.Endpoints], endpoint => endpoint.Map(app));
         app.MapPrometheusScrapingEndpoint(s_metrics.Path).WithMetadata(s_metrics);
         try
@@ -91,29 +89,7 @@ public sealed class RestServer : IAsyncDisposable
         _audit.Dispose();
     }
 
-    // Null without https.
-    private static HttpsConnectionAdapterOptions? ReadCertificate(NodeConfig config)
-    {
-        if (config.Addresses.All(a => a.Scheme != "https"))
-        {
-            return null;
-        }
-
-        try
-        {
-            // All of the file is told to clients: what issued the certificate, too.
-            X509Certificate2 own = FleetAuthority.ReadPair(config.Certificate!, config.Key!);
-            var issuers = new X509Certificate2Collection();
-            issuers.ImportFromPemFile(config.Certificate!);
-            return new HttpsConnectionAdapterOptions { ServerCertificate = own, ServerCertificateChain = issuers };
-        }
-        catch (CertificateException e)
-        {
-            throw new NodeConfigException($"certificate: {e.Message}");
-        }
-    }
-
-    private static void Listen(KestrelServerOptions kestrel, NodeConfig config, HttpsConnectionAdapterOptions? tls)
+    private static void Listen(KestrelServerOptions kestrel, NodeConfig config, RestTls? tls)
     {
         foreach (Uri address in config.Addresses)
         {
@@ -121,13 +97,14 @@ public sealed class RestServer : IAsyncDisposable
             {
                 if (address.Scheme == "https")
                 {
-                    options.UseHttps(tls!);
+                    options.UseHttps(tls!.Options);
                 }
             });
         }
     }
 
-    private static async Task GuardAsync(HttpContext context, TokenFile tokens, AuditLog audit, RequestDelegate next)
+    private static async Task GuardAsync(
+        HttpContext context, WatchedFiles<RestTokens> tokens, RestTls? tls, AuditLog audit, RequestDelegate next)
     {
         RestEndpoint? endpoint = context.GetEndpoint()?.Metadata.GetMetadata<RestEndpoint>();
         if (endpoint is { Role: null })
@@ -136,10 +113,12 @@ public sealed class RestServer : IAsyncDisposable
             return;
         }
 
+        // A token says more than the certificate of the program that sends it.
         const string Scheme = "Bearer ";
         string header = context.Request.Headers.Authorization.ToString();
-        if (!header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase)
-            || tokens.Find(header[Scheme.Length..].Trim()) is not { } known)
+        Asker? known = header.StartsWith(Scheme, StringComparison.OrdinalIgnoreCase) ? tokens.Value.Find(header[Scheme.Length..].Trim())
+            : header.Length == 0 ? tls?.Find(context.Connection.ClientCertificate) : null;
+        if (known == null)
         {
             context.Response.Headers.WWWAuthenticate = "Bearer";
             await context.RejectAsync(StatusCodes.Status401Unauthorized, "give a token: Authorization: Bearer TOKEN")
@@ -147,11 +126,11 @@ public sealed class RestServer : IAsyncDisposable
             return;
         }
 
-        context.SetAsker(new Asker(known.Name, known.Role));
+        context.SetAsker(known);
         if (known.Role < endpoint?.Role)
         {
             await context.RejectAsync(
-                StatusCodes.Status403Forbidden, $"the token is of a {known.Role}; it takes one of a {endpoint.Role}").ConfigureAwait(false);
+                StatusCodes.Status403Forbidden, $"you may do what a {known.Role} may; it takes a {endpoint.Role}").ConfigureAwait(false);
         }
         else
         {

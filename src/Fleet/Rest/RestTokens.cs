@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text;
 using Vmm.Fleet.Cluster;
+using Vmm.Management.Certificates;
 using Vmm.Management.Text;
 
 namespace Vmm.Fleet.Rest;
@@ -19,8 +20,7 @@ public enum RestRole
 }
 
 /// <summary>
-/// The bearer tokens of REST (RFC 6750), in a file that is its owner's alone: lines of a role, a name and a token. A file that is missing
-/// is made, with a token for an administrator.
+/// The bearer tokens of REST (RFC 6750), in a file that is its owner's alone: lines of a role, a name and a token.
 /// </summary>
 internal sealed class RestTokens
 {
@@ -32,9 +32,12 @@ internal sealed class RestTokens
     {
     }
 
-    /// <summary>Reads the file, or makes it.</summary>
-    /// <exception cref="NodeConfigException">It cannot be read, others can read it, or a line is wrong.</exception>
-    public static RestTokens Load(string path)
+    /// <summary>
+    /// The tokens of a file, which is made with one for an administrator if it is missing. Those that change while the program runs hold at
+    /// once.
+    /// </summary>
+    /// <exception cref="NodeConfigException">It cannot be made or read, others can read it, or a line is wrong.</exception>
+    public static WatchedFiles<RestTokens> Open(string path)
     {
         try
         {
@@ -43,6 +46,35 @@ internal sealed class RestTokens
                 Make(path);
             }
 
+            // One that is gone later is not made anew behind the back of whoever took it away.
+            return new WatchedFiles<RestTokens>("the tokens", [path], () => Read(path));
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new NodeConfigException($"cannot make the tokens '{UserText.Legible(path)}': {SystemError.Describe(e, path)}");
+        }
+    }
+
+    /// <summary>Whose token it is; null for nobody's. The time that it takes tells nothing of the tokens.</summary>
+    public Asker? Find(string token)
+    {
+        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes(token));
+        Asker? found = null;
+        foreach ((byte[] known, RestRole role, string name) in _tokens)
+        {
+            if (CryptographicOperations.FixedTimeEquals(known, hash))
+            {
+                found = new Asker(name, role);
+            }
+        }
+
+        return found;
+    }
+
+    private static RestTokens Read(string path)
+    {
+        try
+        {
             if ((new FileInfo(path).UnixFileMode & ~OwnerOnly) != 0)
             {
                 throw new NodeConfigException($"'{path}' has tokens, and others can read it: chmod 600 it, and give other tokens");
@@ -60,22 +92,6 @@ internal sealed class RestTokens
         {
             throw new NodeConfigException($"cannot read the tokens '{UserText.Legible(path)}': {SystemError.Describe(e, path)}");
         }
-    }
-
-    /// <summary>Whose token it is; null for nobody's. The time that it takes tells nothing of the tokens.</summary>
-    public (RestRole Role, string Name)? Find(string token)
-    {
-        byte[] hash = SHA256.HashData(Encoding.UTF8.GetBytes(token));
-        (RestRole, string)? found = null;
-        foreach ((byte[] known, RestRole role, string name) in _tokens)
-        {
-            if (CryptographicOperations.FixedTimeEquals(known, hash))
-            {
-                found = (role, name);
-            }
-        }
-
-        return found;
     }
 
     private static void Make(string path)

@@ -17,7 +17,7 @@ public static class FleetCaCommand
     };
 
     public static Command Create() =>
-        new("ca", "The fleet's own certificates") { s_folder, CreateInit(), CreateIssue(), CreateRenew(), CreateList() };
+        new("ca", "The fleet's own certificates") { s_folder, CreateInit(), CreateIssue(), CreateRenew(), CreateRevoke(), CreateList() };
 
     private static Argument<string> Holder() => new("name") { Description = "the node's or the client's name" };
 
@@ -72,6 +72,20 @@ public static class FleetCaCommand
             Tell(authority, authority.Renew(parsed.GetValue(name)!, DateTimeOffset.UtcNow));
         }));
         return renew;
+    }
+
+    private static Command CreateRevoke()
+    {
+        Argument<string> name = Holder();
+        var revoke = new Command("revoke", "Revoke all certificates of a holder: nodes that have the new list take none of them") { name };
+        revoke.SetAction(parsed => Guarded(() =>
+        {
+            string folder = parsed.GetValue(s_folder)!;
+            using FleetAuthority authority = FleetAuthority.Open(folder);
+            IReadOnlyList<string> serials = authority.Revoke(parsed.GetValue(name)!, DateTimeOffset.UtcNow);
+            System.Console.WriteLine($"revoked: {string.Join(", ", serials)}; give all nodes {folder}/{FleetAuthority.RevokedFile}");
+        }));
+        return revoke;
     }
 
     private static Command CreateList()

@@ -4,6 +4,7 @@ using System.Security.Authentication;
 using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using Vmm.Host.Options;
+using Vmm.Management.Certificates;
 using Vmm.Management.Text;
 
 namespace Vmm.Host.Migration;
@@ -11,61 +12,50 @@ namespace Vmm.Host.Migration;
 /// <summary>
 /// The certificates of one side of a link (<c>tls-creds-x509</c>). Behind the handshake the sender sends one byte and the receiver answers
 /// with one: in TLS 1.3, as .NET has it, each side has done its part before the other has looked at its certificate, and by the byte it
-/// knows that it was let in.
+/// knows that it was let in. Files that change are read again.
 /// </summary>
 internal sealed class X509Credentials : TlsCredentials
 {
     private const string AuthorityFile = "ca-cert.pem";
+    private const string RevokedFile = "ca-crl.pem";
     private const byte Welcome = 1;
 
-    private readonly X509Certificate2Collection _authorities = [];
-    private readonly SslStreamCertificateContext? _own;
+    private readonly WatchedFiles<Loaded> _files;
 
     /// <exception cref="OptionException">A file is missing or damaged: one line.</exception>
     public X509Credentials(TlsX509Option option)
         : base(option)
     {
         VerifiesCertificates = option.VerifyPeer;
-        try
-        {
-            _authorities.ImportFromPemFile(Existing(option.Folder, AuthorityFile));
-            if (File.Exists(Path.Combine(option.Folder, "ca-crl.pem")))
-            {
-                throw new OptionException(
-                    $"not supported: a list of revoked certificates, {UserText.Legible(Path.Combine(option.Folder, "ca-crl.pem"))}");
-            }
-
-            string side = IsServer ? "server" : "client";
-            string certificate = Path.Combine(option.Folder, $"{side}-cert.pem");
-
-            // A sender may have no certificate of its own.
-            if (IsServer || File.Exists(certificate))
-            {
-                var chain = new X509Certificate2Collection();
-                chain.ImportFromPemFile(Existing(option.Folder, $"{side}-cert.pem"));
-                _own = SslStreamCertificateContext.Create(
-                    X509Certificate2.CreateFromPemFile(certificate, Existing(option.Folder, $"{side}-key.pem")), chain, offline: true);
-            }
-        }
-        catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException)
-        {
-            throw new OptionException($"Unable to import the certificates in {UserText.Legible(option.Folder)}: {SystemError.Describe(e)}");
-        }
+        string side = IsServer ? "server" : "client";
+        _files = new WatchedFiles<Loaded>(
+            "the certificates for migrations",
+            [
+                .. new[] { AuthorityFile, RevokedFile, $"{side}-cert.pem", $"{side}-key.pem" }
+                    .Select(file => Path.Combine(option.Folder, file)),
+            ],
+            () => Load(option.Folder, side));
     }
+
+    /// <summary>What is in the files.</summary>
+    /// <param name="Revoked">Null if nothing is known of revoked certificates.</param>
+    /// <param name="Own">Null for a sender without a certificate.</param>
+    private sealed record Loaded(X509Certificate2Collection Authorities, RevocationList? Revoked, SslStreamCertificateContext? Own);
 
     public override bool VerifiesCertificates { get; }
 
     public override Task<Stream> ConnectAsync(Stream link, string host, CancellationToken stop)
     {
         string? refusal = null;
+        Loaded files = _files.Value;
         var options = new SslClientAuthenticationOptions
         {
             TargetHost = host,
             EnabledSslProtocols = SslProtocols.Tls13,
-            ClientCertificateContext = _own,
-            CertificateChainPolicy = Policy(),
+            ClientCertificateContext = files.Own,
+            CertificateChainPolicy = Policy(files),
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-                !VerifiesCertificates || (refusal = RefusalOf(Receiver, certificate, chain, errors, host)) == null,
+                !VerifiesCertificates || (refusal = RefusalOf(files, Receiver, certificate, chain, errors, host)) == null,
         };
         return ShakeAsync(link, Receiver, () => refusal, async (tls, patience) =>
         {
@@ -78,14 +68,15 @@ internal sealed class X509Credentials : TlsCredentials
     public override Task<Stream> AcceptAsync(Stream link, AuthzOption? authz, CancellationToken stop)
     {
         string? refusal = null;
+        Loaded files = _files.Value;
         var options = new SslServerAuthenticationOptions
         {
-            ServerCertificateContext = _own,
+            ServerCertificateContext = files.Own,
             ClientCertificateRequired = VerifiesCertificates,
             EnabledSslProtocols = SslProtocols.Tls13,
-            CertificateChainPolicy = Policy(),
+            CertificateChainPolicy = Policy(files),
             RemoteCertificateValidationCallback = (_, certificate, chain, errors) =>
-                !VerifiesCertificates || (refusal = RefusalOf(Sender, certificate, chain, errors, host: null)
+                !VerifiesCertificates || (refusal = RefusalOf(files, Sender, certificate, chain, errors, host: null)
                     ?? RefusalOf(authz, certificate!)) == null,
         };
         return ShakeAsync(link, Sender, () => refusal, async (tls, patience) =>
@@ -94,6 +85,32 @@ internal sealed class X509Credentials : TlsCredentials
             await ExpectAsync(tls, patience).ConfigureAwait(false);
             await tls.WriteAsync(new[] { Welcome }, patience).ConfigureAwait(false);
         }, stop);
+    }
+
+    private Loaded Load(string folder, string side)
+    {
+        try
+        {
+            var authorities = new X509Certificate2Collection();
+            authorities.ImportFromPemFile(Existing(folder, AuthorityFile));
+            string list = Path.Combine(folder, RevokedFile), certificate = Path.Combine(folder, $"{side}-cert.pem");
+            RevocationList? revoked = File.Exists(list) ? RevocationList.Read(File.ReadAllText(list), [.. authorities]) : null;
+
+            // A sender may have no certificate of its own.
+            if (!IsServer && !File.Exists(certificate))
+            {
+                return new Loaded(authorities, revoked, null);
+            }
+
+            var chain = new X509Certificate2Collection();
+            chain.ImportFromPemFile(Existing(folder, $"{side}-cert.pem"));
+            return new Loaded(authorities, revoked, SslStreamCertificateContext.Create(
+                X509Certificate2.CreateFromPemFile(certificate, Existing(folder, $"{side}-key.pem")), chain, offline: true));
+        }
+        catch (Exception e) when (e is CryptographicException or IOException or UnauthorizedAccessException)
+        {
+            throw new OptionException($"Unable to import the certificates in {UserText.Legible(folder)}: {SystemError.Describe(e)}");
+        }
     }
 
     private static async Task ExpectAsync(SslStream tls, CancellationToken patience)
@@ -105,10 +122,10 @@ internal sealed class X509Credentials : TlsCredentials
         }
     }
 
-    private X509ChainPolicy Policy()
+    private static X509ChainPolicy Policy(Loaded files)
     {
         var policy = new X509ChainPolicy { TrustMode = X509ChainTrustMode.CustomRootTrust, RevocationMode = X509RevocationMode.NoCheck };
-        policy.CustomTrustStore.AddRange(_authorities);
+        policy.CustomTrustStore.AddRange(files.Authorities);
         return policy;
     }
 
@@ -133,7 +150,8 @@ internal sealed class X509Credentials : TlsCredentials
     }
 
     // Why a peer is not the one that it should be; null if it is.
-    private static string? RefusalOf(string peer, X509Certificate? shown, X509Chain? chain, SslPolicyErrors errors, string? host)
+    private static string? RefusalOf(
+        Loaded files, string peer, X509Certificate? shown, X509Chain? chain, SslPolicyErrors errors, string? host)
     {
         if (shown is not X509Certificate2 certificate)
         {
@@ -142,7 +160,7 @@ internal sealed class X509Credentials : TlsCredentials
 
         if (errors == SslPolicyErrors.None)
         {
-            return null;
+            return files.Revoked?.Find(certificate) is { } when ? $"the certificate of {peer} was revoked at {when.UtcDateTime:u}" : null;
         }
 
         if (DateTime.Now > certificate.NotAfter)

@@ -84,6 +84,8 @@ public sealed class FleetAuthorityTests : IDisposable
         return X509Certificate2.CreateFromPem(File.ReadAllText(Path.Combine(_folder, "leaf.pem")));
     }
 
+    private static string Thrown(Action act) => Assert.Throws<CertificateException>(act).Message;
+
     private string? ServerRefusal(X509Certificate2 certificate, DateTimeOffset? at = null)
     {
         Assert.Equal(_authority.Trust.Server(certificate, at ?? DateTimeOffset.UtcNow, out string? refusal) == null, refusal != null);
@@ -244,7 +246,6 @@ public sealed class FleetAuthorityTests : IDisposable
     [Fact]
     public void Wrong_hosts_and_times_are_refused_in_words()
     {
-        static string Thrown(Action act) => Assert.Throws<CertificateException>(act).Message;
         string Refusal(CertificateKind kind, string[] hosts, double days)
         {
             var identity = new FleetIdentity("n", kind, kind == CertificateKind.Node ? null : FleetRole.Viewer);
@@ -261,6 +262,57 @@ public sealed class FleetAuthorityTests : IDisposable
             $"{_folder}/none has no authority: vmm fleet ca init makes one", Thrown(() => FleetAuthority.Open($"{_folder}/none")));
         File.WriteAllText(Path.Combine(_folder, FleetAuthority.IssuedFolder, "bad.pem"), "no certificate");
         Assert.StartsWith($"{_folder}/issued/bad.pem is no certificate", Thrown(() => _authority.List()), StringComparison.Ordinal);
+    }
+
+    /// <summary>
+    /// All certificates of a holder are revoked at once, as openssl sees it, too; those of others stay, and the name may have another.
+    /// </summary>
+    [Fact]
+    public void Revoked_certificates_are_those_of_one_holder_old_and_new()
+    {
+        string list = Path.Combine(_folder, FleetAuthority.RevokedFile);
+        var trust = FleetTrust.Read(CaFile, list);
+        using X509Certificate2 first = Node(), other = Node("node2");
+        _authority.Renew("node1", s_now);
+        using X509Certificate2 second = Pair("node1");
+        File.Copy(_authority.FilesOf("node1").Certificate, Path.Combine(_folder, "second.pem"));
+        Assert.Equal([second.SerialNumber, first.SerialNumber], _authority.Revoke("node1", DateTimeOffset.UtcNow));
+        Patience.Until(() => trust.Server(second, DateTimeOffset.UtcNow, out _) == null, "the list was read again");
+        foreach (X509Certificate2 revoked in new[] { first, second })
+        {
+            Assert.Null(trust.Server(revoked, DateTimeOffset.UtcNow, out string? refusal));
+            Assert.StartsWith("the certificate of 'node1' was revoked on ", refusal, StringComparison.Ordinal);
+        }
+
+        Assert.NotNull(trust.Server(other, DateTimeOffset.UtcNow, out _));
+        (int code, string text) = OpenSsl("verify", "-crl_check", "-CAfile", CaFile, "-CRLfile", list, "second.pem");
+        Assert.NotEqual(0, code);
+        Assert.Contains("certificate revoked", text, StringComparison.Ordinal);
+        Made("verify", "-crl_check", "-CAfile", CaFile, "-CRLfile", list, _authority.FilesOf("node2").Certificate);
+        Assert.Equal("'node1' has no certificate that could be revoked", Thrown(() => _authority.Revoke("node1", s_now)));
+        using X509Certificate2 anew = Node();
+        Assert.NotNull(trust.Server(anew, DateTimeOffset.UtcNow, out _));
+        Made("verify", "-crl_check", "-CAfile", CaFile, "-CRLfile", list, _authority.FilesOf("node1").Certificate);
+        Assert.Single(_authority.Revoke("node1", DateTimeOffset.UtcNow));
+        Assert.Contains("CRL Number: \n                3", Made("crl", "-in", list, "-noout", "-text"), StringComparison.Ordinal);
+    }
+
+    /// <summary>A list of somebody else, or none at all, is refused at the start and changes nothing later.</summary>
+    [Fact]
+    public void List_of_another_authority_is_refused()
+    {
+        string list = Path.Combine(_folder, FleetAuthority.RevokedFile), foreign = Path.Combine(_folder, "foreign");
+        using X509Certificate2 node = Node();
+        using FleetAuthority other = FleetAuthority.Init(foreign, "other", s_now);
+        string theirs = Path.Combine(foreign, FleetAuthority.RevokedFile);
+        Assert.EndsWith("it was not signed by the authority", Thrown(() => FleetTrust.Read(CaFile, theirs)), StringComparison.Ordinal);
+        Assert.Contains("cannot read the list", Thrown(() => FleetTrust.Read(CaFile, $"{list}x")), StringComparison.Ordinal);
+        _authority.Revoke("node1", DateTimeOffset.UtcNow);
+        var trust = FleetTrust.Read(CaFile, list);
+        Assert.Null(trust.Server(node, DateTimeOffset.UtcNow, out _));
+        File.Copy(theirs, list, overwrite: true);
+        Thread.Sleep(1500);
+        Assert.Null(trust.Server(node, DateTimeOffset.UtcNow, out _));
     }
 
     /// <summary>Mutual TLS with openssl's s_client: a client of the fleet is let in, and a stranger is not.</summary>

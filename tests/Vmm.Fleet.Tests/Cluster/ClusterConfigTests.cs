@@ -38,16 +38,26 @@ public sealed class ClusterConfigTests : IDisposable
         Assert.Equal("cluster.certificate: it is of node 'node2', and this one is 'node1'", Refusal(_fleet.Config(2)));
         Assert.Contains("cannot read /nonexistent", Refusal(config with { Key = "/nonexistent" }), StringComparison.Ordinal);
         Assert.Contains("no certificate with its key", Refusal(config with { Key = _fleet.Config(2).Key }), StringComparison.Ordinal);
-        Assert.Contains("was not issued by this fleet's authority", Refusal(config with { Authority = config.Certificate }),
+        Assert.Contains(
+            "was not issued by this fleet's authority", Refusal(config with { Authority = config.Certificate, Revoked = null }),
             StringComparison.Ordinal);
+        Assert.Contains("cannot read the list", Refusal(config with { Revoked = "/nonexistent" }), StringComparison.Ordinal);
+        (string certificate, string key) = (config.Certificate + ".old", config.Key + ".old");
+        File.Copy(config.Certificate, certificate);
+        File.Copy(config.Key, key);
+        _fleet.Authority.Revoke("node1", DateTimeOffset.UtcNow);
+        Assert.Contains(
+            "cluster.certificate: the certificate of 'node1' was revoked on ",
+            Refusal(config with { Certificate = certificate, Key = key }), StringComparison.Ordinal);
+        config = config with { Certificate = _fleet.Config(2).Certificate, Key = _fleet.Config(2).Key };
         File.WriteAllText(config.Database, $"color=red;Password={Password}");
-        Assert.Contains("has no connection string", Refusal(config), StringComparison.Ordinal);
+        Assert.Contains("has no connection string", Refusal(() => ClusterLinks.Read("node2", config)), StringComparison.Ordinal);
         if (!OperatingSystem.IsWindows())
         {
             File.SetUnixFileMode(config.Database, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.OtherRead);
         }
 
-        Assert.Contains("chmod 600", Refusal(config), StringComparison.Ordinal);
+        Assert.Contains("chmod 600", Refusal(() => ClusterLinks.Read("node2", config)), StringComparison.Ordinal);
     }
 
     [Theory]

@@ -31,6 +31,57 @@ public sealed class SeveralNodesTests(PostgresServer postgres) : IClassFixture<P
         Assert.Equal("node3", (await TestFleet.AskAsync<VmRecord>(first, new GetVm(Vm))).Node);
     }
 
+    /// <summary>
+    /// A node that is drained has no VM any more, neither one that ran nor one that was stopped; both are as they were at another node.
+    /// </summary>
+    [Fact]
+    public async Task Drain_moves_VMs_that_are_stopped_too()
+    {
+        using var fleet = new TestFleet(postgres.NewDatabase(), 2);
+        await using FleetNode first = fleet.Start(1), second = fleet.Start(2);
+        await TestFleet.AwaitAllAsync(first, second);
+        foreach (string vm in (string[])["runs", "new", "was"])
+        {
+            await TestFleet.AskAsync<VmOperation>(first, new CreateVm(vm, vm, "alice", "node2", default, fleet.Idle));
+        }
+
+        Assert.Equal(RequestOutcome.Done, (await TestFleet.DoAsync(first, "was", VmAction.Start)).Outcome);
+        Assert.Equal(RequestOutcome.Done, (await TestFleet.DoAsync(first, "was", VmAction.Stop)).Outcome);
+        Assert.Equal(RequestOutcome.Done, (await TestFleet.DoAsync(first, "runs", VmAction.Start)).Outcome);
+        await first.SetTakesVmsAsync("node2", false, CancellationToken.None);
+        foreach (string vm in (string[])["runs", "new", "was"])
+        {
+            VmRecord moved = await TestFleet.AwaitAsync(first, vm, r => r.Node == "node1");
+            Assert.Equal(vm == "runs", moved.IsWanted);
+        }
+
+        await TestFleet.AwaitAsync(first, "runs", r => r.State == ProcessState.Running);
+        Assert.Equal(RequestOutcome.Done, (await TestFleet.DoAsync(second, "was", VmAction.Start)).Outcome);
+        await TestFleet.AwaitAsync(first, "was", r => r is { State: ProcessState.Running, Node: "node1" });
+        Assert.Equal((2, 0), (fleet.Files.CountVms(1), fleet.Files.CountVms(2)));
+    }
+
+    /// <summary>
+    /// When all nodes have ended, one that is no seed makes the cluster anew, and others, also the first seed, join it: they have the
+    /// records that there were.
+    /// </summary>
+    [Fact]
+    public async Task Any_node_makes_the_cluster_when_there_is_none()
+    {
+        using var fleet = new TestFleet(postgres.NewDatabase(), 3);
+        await using (FleetNode first = fleet.Start(1), second = fleet.Start(2))
+        {
+            await TestFleet.AwaitAllAsync(first, second);
+            await TestFleet.AskAsync<VmOperation>(first, new CreateVm(Vm, Vm, "alice", "node1", default, fleet.Idle));
+        }
+
+        await using FleetNode third = fleet.Start(3);
+        Patience.Until(() => third.IsUp, "node3 makes the cluster");
+        Assert.Equal(Vm, (await TestFleet.AskAsync<VmRecord>(third, new GetVm(Vm))).Vm);
+        await using FleetNode again = fleet.Start(1);
+        await TestFleet.AwaitAllAsync(third, again);
+    }
+
     /// <summary>Labels and groups say where VMs may be, and one for which there is no node is refused in words.</summary>
     [Fact]
     public async Task VM_goes_where_its_labels_and_its_group_allow()

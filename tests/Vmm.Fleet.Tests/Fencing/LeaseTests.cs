@@ -40,6 +40,8 @@ public sealed class LeaseTests(PostgresServer postgres) : IClassFixture<Postgres
 
         public bool ReachesSeed() => _reaches;
 
+        bool ILeaseMember.Reaches(string address) => _reaches;
+
         public void Remove(string node) => Removed.TrySetResult((node, ProcessDeadline.Now));
     }
 
@@ -89,10 +91,10 @@ public sealed class LeaseTests(PostgresServer postgres) : IClassFixture<Postgres
         string database = postgres.NewDatabase();
         NodeLease held = NewLease();
         var member = new Member();
-        using var holder = new LeaseKeeper(new LeaseTable(database), held, Node, "here", member);
-        Assert.False(await holder.Held.WaitAsync(Patience.Limit));
-        using var watcher = new LeaseKeeper(new LeaseTable(database), NewLease(), "node2", "there", new Member());
-        Assert.True(await watcher.Held.WaitAsync(Patience.Limit), "the other one renews: there is a cluster");
+        using var holder = new LeaseKeeper(new LeaseTable(database), held, Node, "here", "127.0.0.1:1", member);
+        Assert.True((await holder.Held.WaitAsync(Patience.Limit)).IsFounder);
+        using var watcher = new LeaseKeeper(new LeaseTable(database), NewLease(), "node2", "there", "127.0.0.1:1", new Member());
+        Assert.False((await watcher.Held.WaitAsync(Patience.Limit)).IsFounder, "the other one renews: there is a cluster");
         Assert.False(watcher.TryFence(Node));
         member.MayRenew = false;
         await FencedAfterAsync(watcher, Node);
@@ -108,7 +110,7 @@ public sealed class LeaseTests(PostgresServer postgres) : IClassFixture<Postgres
 
         // The next run of the node has a lease of its own.
         NodeLease next = NewLease();
-        using var again = new LeaseKeeper(new LeaseTable(database), next, Node, "here", new Member());
+        using var again = new LeaseKeeper(new LeaseTable(database), next, Node, "here", "127.0.0.1:1", new Member());
         await again.Held.WaitAsync(Patience.Limit);
         Assert.True(next.IsHeld);
         Assert.False(watcher.TryFence(Node));
@@ -119,10 +121,10 @@ public sealed class LeaseTests(PostgresServer postgres) : IClassFixture<Postgres
     {
         string database = postgres.NewDatabase();
         Member member = new(), other = new();
-        using var watcher = new LeaseKeeper(new LeaseTable(database), NewLease(), "node2", "there", other);
+        using var watcher = new LeaseKeeper(new LeaseTable(database), NewLease(), "node2", "there", "127.0.0.1:1", other);
         await watcher.Held.WaitAsync(Patience.Limit);
         NodeLease held = NewLease();
-        using var holder = new LeaseKeeper(new LeaseTable(database), held, Node, "here", member);
+        using var holder = new LeaseKeeper(new LeaseTable(database), held, Node, "here", "127.0.0.1:1", member);
         await holder.Held.WaitAsync(Patience.Limit);
         long begun = held.Deadline;
         Patience.Until(() => held.Deadline > begun + LeaseKeeper.Term, "it has renewed for some time");
@@ -145,18 +147,18 @@ public sealed class LeaseTests(PostgresServer postgres) : IClassFixture<Postgres
     public async Task Run_that_cannot_join_the_others_does_not_take_over()
     {
         string database = postgres.NewDatabase();
-        using (var first = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "here", new Member()))
+        using (var first = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "here", "127.0.0.1:1", new Member()))
         {
             await first.Held.WaitAsync(Patience.Limit);
         }
 
-        using var other = new LeaseKeeper(new LeaseTable(database), NewLease(), "node2", "there", new Member());
+        using var other = new LeaseKeeper(new LeaseTable(database), NewLease(), "node2", "there", "127.0.0.1:1", new Member());
         await other.Held.WaitAsync(Patience.Limit);
         using var table = new LeaseTable(database);
         LeaseRow before = table.Read().Single(row => row.Node == Node);
         NodeLease lease = NewLease();
         var member = new Member { Reaches = false };
-        using var next = new LeaseKeeper(new LeaseTable(database), lease, Node, "here", member);
+        using var next = new LeaseKeeper(new LeaseTable(database), lease, Node, "here", "127.0.0.1:1", member);
         while (!other.TryFence(Node))
         {
             Assert.False(next.Held.IsCompleted);
@@ -165,7 +167,7 @@ public sealed class LeaseTests(PostgresServer postgres) : IClassFixture<Postgres
         }
 
         // What is fenced has no VMs.
-        Assert.True(await next.Held.WaitAsync(Patience.Limit));
+        Assert.False((await next.Held.WaitAsync(Patience.Limit)).IsFounder);
         Assert.True(lease.IsHeld);
     }
 
@@ -173,14 +175,14 @@ public sealed class LeaseTests(PostgresServer postgres) : IClassFixture<Postgres
     public async Task Run_in_the_same_place_takes_over_and_a_node_of_the_same_name_elsewhere_is_refused()
     {
         string database = postgres.NewDatabase();
-        using var first = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "here", new Member());
+        using var first = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "here", "127.0.0.1:1", new Member());
         await first.Held.WaitAsync(Patience.Limit);
-        using (var elsewhere = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "there", new Member()))
+        using (var elsewhere = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "there", "127.0.0.1:1", new Member()))
         {
             Assert.Equal("there is a node of this name at here", await elsewhere.Lost.WaitAsync(Patience.Limit));
         }
 
-        using var second = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "here", new Member());
+        using var second = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "here", "127.0.0.1:1", new Member());
         await second.Held.WaitAsync(Patience.Limit);
         Assert.StartsWith("its lease has ended", await first.Lost.WaitAsync(Patience.Limit), StringComparison.Ordinal);
     }

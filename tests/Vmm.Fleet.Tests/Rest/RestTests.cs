@@ -240,6 +240,6 @@ public sealed class RestTests : RestTestKit
         string file = Path.Combine(Folder, "open");
         File.WriteAllText(file, $"admin ada {Admin}\n");
         Assert.Contains(
-            "others can read it", Assert.Throws<NodeConfigException>(() => RestTokens.Load(file)).Message, StringComparison.Ordinal);
+            "others can read it", Assert.Throws<NodeConfigException>(() => RestTokens.Open(file)).Message, StringComparison.Ordinal);
     }
 }

@@ -40,8 +40,7 @@ public sealed class SingleVmTests : IAsyncLifetime, IDisposable
             "-state", Path.Combine(_folder, "state"), "-serial", "none",
             "-sandbox", "on,elevateprivileges=deny,spawn=deny", "-api", $"unix:{Api}",
         ]);
-        Patience.Until(() => _vm.HasExited || AnswersAsync().GetAwaiter().GetResult(), "REST of the VM");
-        return Task.CompletedTask;
+        return Patience.UntilAsync(async () => _vm.HasExited || await AnswersAsync(), "REST of the VM");
     }
 
     public void Dispose() => _client.Dispose();

@@ -21,6 +21,7 @@ internal sealed class TestCertificates : IDisposable
         var request = new CertificateRequest($"CN=authority {Guid.NewGuid():N}", key, HashAlgorithmName.SHA256);
         request.CertificateExtensions.Add(new X509BasicConstraintsExtension(true, false, 0, true));
         request.CertificateExtensions.Add(new X509KeyUsageExtension(X509KeyUsageFlags.KeyCertSign | X509KeyUsageFlags.CrlSign, true));
+        request.CertificateExtensions.Add(new X509SubjectKeyIdentifierExtension(request.PublicKey, false));
         _authority = request.CreateSelfSigned(s_from, DateTimeOffset.UtcNow.AddDays(10));
     }
 
@@ -63,6 +64,21 @@ internal sealed class TestCertificates : IDisposable
         File.WriteAllText(Path.Combine(folder, $"{side}-cert.pem"), certificate.ExportCertificatePem());
         File.WriteAllText(Path.Combine(folder, $"{side}-key.pem"), key.ExportPkcs8PrivateKeyPem());
         return folder;
+    }
+
+    /// <summary>Writes the authority's list of what it has revoked, into a folder.</summary>
+    /// <param name="certificates">Files of certificates.</param>
+    public void WriteRevoked(string folder, params string[] certificates)
+    {
+        var builder = new CertificateRevocationListBuilder();
+        foreach (string file in certificates)
+        {
+            using X509Certificate2 one = X509Certificate2.CreateFromPem(File.ReadAllText(file));
+            builder.AddEntry(one);
+        }
+
+        byte[] list = builder.Build(_authority, 1, DateTimeOffset.UtcNow.AddDays(1), HashAlgorithmName.SHA256);
+        File.WriteAllText(Path.Combine(folder, "ca-crl.pem"), PemEncoding.WriteString("X509 CRL", list));
     }
 
     /// <summary>A transport that knows the credentials of a folder as <c>tls</c>.</summary>

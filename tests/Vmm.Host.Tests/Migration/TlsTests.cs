@@ -199,10 +199,40 @@ public sealed class TlsTests : IDisposable
             StringComparison.Ordinal);
         Assert.Contains("server-cert.pem: No such file or directory", Load(_ours.Folder("client", "h")), StringComparison.Ordinal);
         File.WriteAllText(Path.Combine(folder, "ca-crl.pem"), "");
-        Assert.Contains("not supported: a list of revoked certificates", Load(folder), StringComparison.Ordinal);
+        Assert.Contains("it is no list of revoked certificates in PEM", Load(folder), StringComparison.Ordinal);
+        _others.WriteRevoked(folder);
+        Assert.Contains("it was not signed by the authority", Load(folder), StringComparison.Ordinal);
         File.Delete(Path.Combine(folder, "ca-crl.pem"));
         File.WriteAllText(Path.Combine(folder, "server-key.pem"), "nothing");
         Assert.Contains("Unable to import the certificates in ", Load(folder), StringComparison.Ordinal);
+    }
+
+    /// <summary>Each side refuses a certificate that is revoked while it has its credentials, and takes one that was renewed.</summary>
+    [Fact]
+    public async Task Revoked_certificates_are_refused_and_renewed_ones_taken_without_a_restart()
+    {
+        string at = _ours.Folder("server", "127.0.0.1"), from = _ours.Folder("client", "c.example");
+        MigrationTransport receiver = TestCertificates.Transport(at, "server"), sender = TestCertificates.Transport(from, "client");
+        await using (var first = Assert.IsType<SslStream>((await LinkAsync(sender, receiver)).Sender))
+        {
+            Assert.True(first.IsAuthenticated);
+        }
+
+        _ours.WriteRevoked(at, Path.Combine(from, "client-cert.pem"));
+        await Patience.UntilAsync(async () => (await LinkAsync(sender, receiver)).Receiver is string said
+            && said.StartsWith("TLS handshake with the sender failed: the certificate of the sender was revoked at ",
+                StringComparison.Ordinal), "the list is read");
+        string renewed = _ours.Folder("client", "c.example");
+        foreach (string file in (string[])["client-key.pem", "client-cert.pem"])
+        {
+            File.Copy(Path.Combine(renewed, file), Path.Combine(from, file), overwrite: true);
+        }
+
+        await Patience.UntilAsync(async () => (await LinkAsync(sender, receiver)).Receiver is SslStream, "the renewed one is read");
+        _ours.WriteRevoked(from, Path.Combine(at, "server-cert.pem"));
+        await Patience.UntilAsync(async () => (await LinkAsync(sender, receiver)).Sender is string said
+            && said.StartsWith("TLS handshake with the receiver failed: the certificate of the receiver was revoked at ",
+                StringComparison.Ordinal), "the list of the sender is read");
     }
 
     private static string Load(string folder)
