@@ -1,8 +1,8 @@
 // The fleet: nodes and VMs.
 
 import { call, follow } from '/ui/api.js';
-import { askForVm } from '/ui/dialogs.js';
-import { el, mebibytes, put } from '/ui/dom.js';
+import { ask, askForVm } from '/ui/dialogs.js';
+import { attempt, el, mebibytes, put } from '/ui/dom.js';
 
 // Each change at the node that serves the page comes as an event; those of other nodes are looked for so often. Milliseconds.
 const Look = 3000;
@@ -19,9 +19,13 @@ export async function showFleet(main, role, online, signal) {
     table(['VM', 'State', 'CPUs', 'Memory', 'Node', 'Owner'], vms, 'VMs'),
     none,
     el('h2', {}, 'Nodes'),
-    table(['Node', 'VMs', 'Cores', 'Memory', 'Labels', 'Takes VMs'], nodes, 'Nodes'));
+    table(['Node', 'VMs', 'Cores', 'Memory', 'Labels', 'Takes VMs', ...(role.mayCreate ? ['Change'] : [])], nodes, 'Nodes'));
 
   let timer;
+  const change = () => {
+    clearTimeout(timer);
+    timer = setTimeout(look, 50);
+  };
   async function look() {
     clearTimeout(timer);
     try {
@@ -32,7 +36,7 @@ export async function showFleet(main, role, online, signal) {
       known = members;
       none.hidden = records.length > 0;
       fill(vms, records, record => record.vm, vmCells);
-      fill(nodes, members, node => node.node, nodeCells);
+      fill(nodes, members, node => node.node, node => [...nodeCells(node), ...(role.mayCreate ? [changeOf(node, change)] : [])]);
     } catch {
       // The events tell of a lost connection.
     }
@@ -41,10 +45,6 @@ export async function showFleet(main, role, online, signal) {
     }
   }
 
-  const change = () => {
-    clearTimeout(timer);
-    timer = setTimeout(look, 50);
-  };
   await follow('/v1/events', { open: look, vm: change, operation: change }, online, signal);
 }
 
@@ -93,3 +93,22 @@ const vmCells = record => [
 const nodeCells = node => [
   node.node, String(node.vms), String(node.cores), mebibytes(node.memoryBytes), node.labels.join(' '), node.takesVms ? 'yes' : 'drained',
 ];
+
+// The button stays the same element while its text changes, so it reads there what it is to do.
+const changeOf = ({ node, takesVms }, changed) => el('button', {
+  type: 'button',
+  className: 'change',
+  onclick: event => {
+    const set = async takes => {
+      await call('PUT', `/v1/nodes/${node}`, { takesVms: takes });
+      changed();
+    };
+    if (event.currentTarget.textContent === drain(node)) {
+      ask(`Drain ${node}: move its VMs to other nodes, and let none come?`, [], 'Drain', () => set(false));
+    } else {
+      attempt(() => set(true));
+    }
+  },
+}, takesVms ? drain(node) : `Undrain ${node}`);
+
+const drain = node => `Drain ${node}`;

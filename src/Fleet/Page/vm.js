@@ -34,8 +34,10 @@ export async function showVm(main, vm, role, online, signal) {
     vm: record => {
       put(state, record.state);
       state.className = `state ${record.state.toLowerCase()}`;
+      const policy = record.spec.scaling;
       put(facts, `${record.spec.maxCpus} possible CPUs (${record.spec.cpuModel}), ${mebibytes(record.spec.memoryBytes)}, at ${record.node}, `
-        + `of ${record.owner}${record.detail === '' ? '' : `; ${record.detail}`}`);
+        + `of ${record.owner}${record.detail === '' ? '' : `; ${record.detail}`}`
+        + `${policy === null ? '' : `; ${policy.minimum} to ${policy.maximum} CPUs by load`}`);
       controls.record(record);
     },
     operation: operation => {
@@ -87,11 +89,12 @@ function makeControls(vm, role) {
       ], 'Migrate', value => operate(vm, 'Migrate', 0, value.node ?? ''));
     }
   });
+  const policy = button('Policy', () => askForPolicy(vm, now.spec));
   const remove = button('Delete', () => ask(`Delete ${vm} and all of it?`, [], 'Delete', async () => {
     await call('DELETE', `/v1/vms/${vm}`);
     location.hash = '#/';
   }));
-  const all = [start, stop, resize, snapshot, restore, migrate, ...(role.mayCreate ? [remove] : [])];
+  const all = [start, stop, resize, snapshot, restore, migrate, policy, ...(role.mayCreate ? [remove] : [])];
   all.forEach(each => { each.disabled = true; });
   const opened = Date.now();
   return {
@@ -101,8 +104,10 @@ function makeControls(vm, role) {
       const runs = ['Running', 'Paused'].includes(record.state);
       start.disabled = runs || record.state === 'Starting';
       stop.disabled = !runs && record.state !== 'Starting' && !record.isWanted;
-      [resize, snapshot, migrate].forEach(each => { each.disabled = !runs; });
+      [resize, snapshot].forEach(each => { each.disabled = !runs; });
       restore.disabled = record.snapshots.length === 0;
+      migrate.disabled = false;
+      policy.disabled = false;
       remove.disabled = false;
     },
     operation(operation) {
@@ -111,6 +116,25 @@ function makeControls(vm, role) {
       }
     },
   };
+}
+
+// How the number of CPUs follows the load. What is not asked for, such as a schedule, stays as it is.
+function askForPolicy(vm, { maxCpus, scaling }) {
+  const number = (name, label, usual, more) => ({
+    name, label, type: 'number', required: true, value: String(scaling?.[name] ?? usual), ...more,
+  });
+  ask(`CPUs of ${vm} by load`, [
+    { name: 'follows', label: 'The number of CPUs', options: [['yes', 'follows the load'], ['no', 'stays as it is']] },
+    number('minimum', 'Minimum', 1, { min: 1, max: maxCpus }),
+    number('maximum', 'Maximum', maxCpus, { min: 1, max: maxCpus }),
+    number('target', 'Load of a CPU at which more are plugged', 0.6, { min: 0.05, max: 1, step: 0.05 }),
+    number('upAfter', 'Seconds of load before a plug', 3, { min: 0, step: 'any' }),
+    number('downAfter', 'Seconds without before an unplug', 300, { min: 0, step: 'any' }),
+    number('coolDown', 'Seconds from a change to an unplug', 60, { min: 0, step: 'any' }),
+  ], 'Set', ({ follows, ...values }) => follows === 'no' ? call('DELETE', `/v1/vms/${vm}/scaling`)
+    : call('PUT', `/v1/vms/${vm}/scaling`, {
+      ...scaling, ...Object.fromEntries(Object.entries(values).map(([name, value]) => [name, Number(value)])),
+    }));
 }
 
 // A tile for each possible CPU: it changes as the CPU does.

@@ -80,6 +80,32 @@ await run(async (open, expect) => {
   await has(page, '#timeline', 'CPU 2 Unplug: done');
   await until(page, () => document.querySelector('#cpu-2.removed') !== null);
 
+  // A policy is set by the keyboard, keeps what was said when it is changed, is refused in words, and is taken away.
+  const policy = async (...fields) => {
+    await page.getByRole('button', { name: 'Policy' }).focus();
+    await page.keyboard.press('Enter');
+    for (const [label, value] of fields) {
+      await page.getByLabel(label, { exact: true }).fill(value);
+    }
+    await page.keyboard.press('Enter');
+  };
+  await policy(['Minimum', '2'], ['Maximum', '3'], ['Seconds without before an unplug', '3000']);
+  await has(page, '#facts', '2 to 3 CPUs by load');
+  await policy(['Maximum', '4']);
+  await has(page, '#facts', '2 to 4 CPUs by load');
+  await page.getByRole('button', { name: 'Policy' }).click();
+  await isAccessible(page, 'policy');
+  assert.equal(await page.getByLabel('Seconds without before an unplug').inputValue(), '3000');
+  await page.getByLabel('Minimum').fill('4');
+  await page.getByLabel('Maximum').fill('3');
+  expect([/status of 422/]);
+  await page.getByRole('button', { name: 'Set' }).click();
+  await has(page, 'dialog .wrong', 'scaling: ');
+  expect([]);
+  await page.getByLabel('The number of CPUs').selectOption('no');
+  await page.getByRole('button', { name: 'Set' }).click();
+  await until(page, () => !document.querySelector('#facts').textContent.includes('by load'));
+
   await isAccessible(page, 'VM, dark');
   await picture(page, 'page-vm-dark');
   await page.emulateMedia({ colorScheme: 'light' });

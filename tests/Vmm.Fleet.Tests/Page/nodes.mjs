@@ -28,4 +28,17 @@ await run(async open => {
   await until(page, said => document.querySelector('.xterm-rows').textContent !== said, rows);
   await isAccessible(page, 'VM that has moved');
   await picture(page, 'page-migration');
+
+  // Its node is drained by the mouse: the VM is at the other one. By the keyboard the node takes VMs again.
+  await page.getByRole('link', { name: 'All VMs' }).click();
+  await page.getByRole('button', { name: 'Drain node2' }).click();
+  await isAccessible(page, 'drain');
+  await page.getByRole('dialog').getByRole('button', { name: 'Drain' }).click();
+  await has(page, '[aria-label=Nodes] tbody', 'drained');
+  await until(page, () => [...document.querySelectorAll('[aria-label=VMs] tbody tr')].some(row => /vm1.*Running.*node1/.test(row.textContent)));
+  await isAccessible(page, 'fleet with a node that is drained');
+  await page.getByRole('button', { name: 'Undrain node2' }).focus();
+  await page.keyboard.press('Enter');
+  await until(page, () => !document.querySelector('[aria-label=Nodes] tbody').textContent.includes('drained'));
+  await page.getByRole('button', { name: 'Drain node2' }).waitFor();
 });
