@@ -12,19 +12,12 @@ namespace Vmm.Host.Commands;
 public static class FleetCommand
 {
     private const string DefaultServer = "http://127.0.0.1:7480";
-    private const string TokenVariable = "VMM_FLEET_TOKEN_FILE";
     private const string ServerVariable = "VMM_FLEET_SERVER";
 
     private static readonly Option<string> s_server = new("--server")
     {
         Description = $"where a node serves REST ({ServerVariable}, {DefaultServer})", Recursive = true,
         DefaultValueFactory = _ => Environment.GetEnvironmentVariable(ServerVariable) ?? DefaultServer,
-    };
-
-    private static readonly Option<string?> s_token = new("--token-file")
-    {
-        Description = $"a file with a token ({TokenVariable})", Recursive = true,
-        DefaultValueFactory = _ => Environment.GetEnvironmentVariable(TokenVariable),
     };
 
     private static readonly Option<bool> s_json = new("--json") { Description = "print JSON", Recursive = true };
@@ -38,7 +31,7 @@ public static class FleetCommand
         ("unplug", VmAction.Unplug, "cpu", null, "Ask the guest to give a CPU back"),
         ("enable", VmAction.Enable, "cpu", null, "Enable a CPU that is part of the machine"),
         ("disable", VmAction.Disable, "cpu", null, "Disable a CPU, which stays part of the machine"),
-        ("migrate", VmAction.Migrate, null, "node", "Move a running VM to another node"),
+        ("migrate", VmAction.Migrate, null, "node", "Move a VM to another node"),
         ("snapshot", VmAction.Save, null, "tag", "Save a VM, which runs on"),
         ("restore", VmAction.Restore, null, "tag", "Make a VM what was saved"),
         ("rm", VmAction.Delete, null, null, "Stop a VM and remove all of it"),
@@ -76,7 +69,7 @@ public static class FleetCommand
     /// <summary>Adds the options of a client of REST.</summary>
     internal static void AddOptions(Command command)
     {
-        foreach (Option option in (Option[])[s_server, s_token, s_json])
+        foreach (Option option in (Option[])[s_server, .. FleetAccess.Options, s_json])
         {
             command.Add(option);
         }
@@ -172,9 +165,7 @@ public static class FleetCommand
     {
         try
         {
-            string token = parsed.GetValue(s_token)
-                ?? throw new FleetException($"give a token: --token-file FILE, or {TokenVariable}; a node keeps its own in 'tokens'");
-            using var connection = new FleetConnection(parsed.GetValue(s_server)!, token);
+            using var connection = new FleetConnection(parsed.GetValue(s_server)!, FleetAccess.Of(parsed));
             return await act(connection).ConfigureAwait(false);
         }
         catch (Exception e) when (e is FleetException or OptionException)

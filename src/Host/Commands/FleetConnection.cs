@@ -24,26 +24,24 @@ internal sealed class FleetConnection : IDisposable
 
     private readonly HttpClient _client;
 
+    // Why the last node that was connected to was not taken for one.
+    private volatile string? _refusal;
+
     /// <param name="server">Where a node serves.</param>
-    /// <param name="tokenFile">A file with a token as its last word, such as a line of the node's own file.</param>
-    /// <exception cref="FleetException">The file cannot be read, or the address is none.</exception>
-    public FleetConnection(string server, string tokenFile)
+    /// <exception cref="FleetException">A file cannot be read, or the address is none.</exception>
+    public FleetConnection(string server, FleetAccess access)
     {
-        string token;
-        try
+        if (!Uri.TryCreate(server, UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https"))
         {
-            token = File.ReadLines(tokenFile).LastOrDefault(l => l.Length > 0 && l[0] != '#')?.Split(' ')[^1]
-                ?? throw new FleetException($"'{UserText.Legible(tokenFile)}' has no token");
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new FleetException($"cannot read the token '{UserText.Legible(tokenFile)}': {SystemError.Describe(e, tokenFile)}");
+            throw new FleetException($"'{UserText.Legible(server)}' is not http://HOST:PORT or https://HOST:PORT");
         }
 
-        _client = Uri.TryCreate(server, UriKind.Absolute, out Uri? address) && address.Scheme is "http" or "https"
-            ? new HttpClient { BaseAddress = address, Timeout = TimeSpan.FromMinutes(2) }
-            : throw new FleetException($"'{UserText.Legible(server)}' is not http://HOST:PORT or https://HOST:PORT");
-        _client.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
+        string? token = access.ReadToken();
+        _client = new HttpClient(new SocketsHttpHandler { SslOptions = access.ReadTls(refusal => _refusal = refusal) })
+        {
+            BaseAddress = address, Timeout = TimeSpan.FromMinutes(2),
+        };
+        _client.DefaultRequestHeaders.Authorization = token == null ? null : new AuthenticationHeaderValue("Bearer", token);
     }
 
     public Task<VmRecord[]> ListAsync() => SendAsync(HttpMethod.Get, "/v1/vms", null, RestJson.Default.VmRecordArray);
@@ -144,7 +142,8 @@ internal sealed class FleetConnection : IDisposable
         }
         catch (Exception e) when (e is HttpRequestException or TaskCanceledException)
         {
-            throw new FleetException($"no node answers at {_client.BaseAddress}: {SystemError.Describe(e.InnerException ?? e)}");
+            throw new FleetException(
+                $"no node answers at {_client.BaseAddress}: {_refusal ?? SystemError.Describe(e.InnerException ?? e)}");
         }
         catch (JsonException)
         {

@@ -28,6 +28,8 @@ public sealed class FleetCommandsTests : IDisposable
             authority.List().Select(c => c.Identity!));
         Assert.Equal(["node1.example", "127.0.0.1"], authority.List()[1].Hosts);
         Assert.Equal([true, false], authority.List().Select(c => c.IsDue(DateTimeOffset.UtcNow)));
+        Assert.Equal(ExitCode.Success, await CaAsync("revoke", "node1"));
+        Assert.Equal(["alice"], authority.List().Select(c => c.Identity!.Name));
     }
 
     [Fact]
@@ -39,6 +41,7 @@ public sealed class FleetCommandsTests : IDisposable
         Assert.Equal(ExitCode.BadInput, await CaAsync("issue", "node1"));
         Assert.Equal(ExitCode.BadInput, await CaAsync("issue", "node1", "--host", "h", "--role", "admin"));
         Assert.Equal(ExitCode.BadInput, await CaAsync("renew", "nobody"));
+        Assert.Equal(ExitCode.BadInput, await CaAsync("revoke", "nobody"));
         Assert.Equal(ExitCode.BadInput, await CaAsync("issue", "bob", "--role", "root"));
     }
 

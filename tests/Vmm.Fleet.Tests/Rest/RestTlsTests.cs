@@ -94,6 +94,21 @@ public sealed class RestTlsTests : RestTestKit
         Assert.Null(await StatusAsync(address, Issue(ours, "old", FleetRole.Admin, Now - (2 * s_day))));
         Assert.Null(await StatusAsync(address, SelfMade.Client("ada", FleetRole.Admin)));
 
+        // `vmm fleet` comes with a certificate, too, and knows a node by the fleet's authority.
+        (string ofAda, string keyOfAda) = ours.FilesOf("ada");
+        Task<(int ExitCode, string Output, string Errors)> ListAsync(string authority) => VmmProcess.RunAsync(
+            ["fleet", "list", "--server", address, "--certificate", ofAda, "--key", keyOfAda, "--authority", authority]);
+        (int code, string output, string errors) = await ListAsync(cluster.Authority);
+        Assert.Equal((0, ""), (code, errors));
+        Assert.StartsWith("NAME", output, StringComparison.Ordinal);
+        (code, _, errors) = await ListAsync(Path.Combine(Folder, "theirs", FleetAuthority.CertificateFile));
+        Assert.Equal(
+            (1, $"vmm: no node answers at {address}/: the certificate of 'node1' was not issued by this fleet's authority\n"),
+            (code, errors));
+        Assert.Equal(
+            (1, "", "vmm: a certificate and its key come together: --certificate FILE --key FILE\n"),
+            await VmmProcess.RunAsync(["fleet", "list", "--server", address, "--certificate", ofAda]));
+
         // One that is revoked is refused at the next request of a link that there is, and in the handshake of another.
         ours.Revoke("ada", Now);
         await Patience.UntilAsync(async () =>
