@@ -10,7 +10,9 @@ namespace Vmm.Host.Commands;
 /// <param name="TokenFile">A file with a token as its last word, such as a line of the node's own file; null for none.</param>
 /// <param name="Certificate">The client's certificate (PEM), with its key: in place of a token; null for none.</param>
 /// <param name="Key">Its key (PEM).</param>
-/// <param name="Authority">The certificate of the fleet's authority (PEM), which issued the node's; null for the host's store of roots.</param>
+/// <param name="Authority">
+/// The certificate of the fleet's authority (PEM), which has issued the node's; null for the host's store of roots.
+/// </param>
 internal sealed record FleetAccess(string? TokenFile, string? Certificate = null, string? Key = null, string? Authority = null)
 {
     private static readonly Option<string?> s_token = Make("--token-file", "VMM_FLEET_TOKEN_FILE", "a file with a token");
