@@ -16,6 +16,9 @@ internal sealed unsafe partial class Assembler
 
     public void StoreXmm64(Operand destination, int register) => Vex(1, 1, (Reg)register, 0, destination, 0xD6);
 
+    /// <summary>MOVHPS: the upper 8 bytes to memory.</summary>
+    public void StoreXmmHigh(Operand destination, int register) => Vex(1, 0, (Reg)register, 0, destination, 0x17);
+
     /// <summary>MOVD: 4 bytes to memory.</summary>
     public void StoreXmm32(Operand destination, int register) => Vex(1, 1, (Reg)register, 0, destination, 0x7E);
 
