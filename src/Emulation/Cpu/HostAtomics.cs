@@ -6,9 +6,9 @@ using System.Runtime.Intrinsics.X86;
 namespace Vmm.Emulation.Cpu;
 
 /// <summary>
-/// What .NET does not promise of the host's accesses: 16 bytes at once, by loads and stores of vectors where they are aligned (Intel SDM 3A,
-/// 9.1.1, and AMD APM 2, 7.3.2, of processors with AVX), and the compare-and-exchange for LDXP/STXP and CASP, which is a few bytes of host
-/// code.
+/// What .NET does not promise of the host's accesses: 16 bytes at once, by loads and stores of vectors where they are aligned (Intel SDM
+/// 3A, 9.1.1, and AMD APM 2, 7.3.2, of processors with AVX), and the compare-and-exchange for LDXP/STXP and CASP, which is a few bytes of
+/// host code.
 /// </summary>
 internal static unsafe partial class HostAtomics
 {

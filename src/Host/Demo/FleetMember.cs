@@ -34,7 +34,8 @@ internal sealed class FleetMember : IDisposable
         {
             string line = await process.StandardOutput.ReadLineAsync(cancellation).ConfigureAwait(false)
                 ?? throw new GuestSilentException($"{name} does not start");
-            return new FleetMember(name, process, new FleetConnection(line.Split(' ')[^1], new FleetAccess(Path.Combine(folder, "tokens"))));
+            var access = new FleetAccess(Path.Combine(folder, "tokens"));
+            return new FleetMember(name, process, new FleetConnection(line.Split(' ')[^1], access));
         }
         catch
         {
