@@ -60,7 +60,7 @@ public sealed unsafe class ScalableRegisters : IDisposable
         _memory = (byte*)s + Offset;
         _rooms = (byte*)NativeMemory.AlignedAlloc(Scratch * MaxBytes, 64);
         TranslatedLength = LengthFor((MostTranslated / LowBytes) - 1);
-        ScalableConstants.Fill(_memory + HighSize + PredicatesSize + MostTranslated);
+        ScalableConstants.Fill(_memory + HighSize + PredicatesSize + MostTranslated, TranslatedLength);
         Reset();
     }
 

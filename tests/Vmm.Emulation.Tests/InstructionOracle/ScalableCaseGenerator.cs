@@ -48,6 +48,12 @@ internal sealed class ScalableCaseGenerator(int seed, int length)
             {
                 BitConverter.TryWriteBytes(vector[at..], _generator.VectorHalf());
             }
+
+            if (_random.Next(4) == 0)
+            {
+                // As an instruction of FP or SIMD leaves it.
+                vector[ScalableRegisters.LowBytes..].Clear();
+            }
         }
 
         for (int i = 0; i <= ScalableRegisters.Ffr; i++)

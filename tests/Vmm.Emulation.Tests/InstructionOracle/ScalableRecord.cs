@@ -21,14 +21,22 @@ internal readonly unsafe ref struct ScalableRecord(Span<byte> bytes, int length)
     /// <summary>A P register, or FFR as 16.</summary>
     public Span<byte> Predicate(int number) => _bytes.Slice((32 * length) + (number * length / 8), length / 8);
 
+    /// <summary>Writes all registers. One whose upper part is zero only says so, and has something else there.</summary>
     public void CopyTo(CpuState* s, ScalableRegisters registers)
     {
+        byte* stale = stackalloc byte[ScalableRegisters.MaxBytes];
         for (int i = 0; i < 32; i++)
         {
-            fixed (byte* vector = Vector(i))
+            Span<byte> vector = Vector(i);
+            vector.CopyTo(new Span<byte>(stale, length));
+            bool isClear = vector[ScalableRegisters.LowBytes..].IndexOfAnyExcept((byte)0) < 0;
+            if (isClear)
             {
-                registers.Write(s, i, vector);
+                new Span<byte>(stale, length)[ScalableRegisters.LowBytes..].Fill(0xA5);
             }
+
+            registers.Write(s, i, stale);
+            ((byte*)s->ScalableLive)[i] = isClear ? (byte)0 : (byte)1;
         }
 
         for (int i = 0; i <= ScalableRegisters.Ffr; i++)

@@ -59,6 +59,11 @@ internal sealed unsafe class LockstepEngine(VcpuCore core, TranslationCache tran
             ReportDifference(s, page, pc, code, charged, exit.Pc, stopped, generation);
         }
 
+        if (Core.Scalable != null)
+        {
+            ScalableComparison.TakeLive(s, _lockstep.Translated);
+        }
+
         _lockstep.Instructions += count;
         _lockstep.Runs++;
         s->Remaining = remaining - count;

@@ -24,6 +24,24 @@ internal static unsafe class ScalableComparison
         return true;
     }
 
+    /// <summary>
+    /// Lets an equal state say as that of translated code of which Z registers the upper parts are zero: the code goes on with what it
+    /// knows of them.
+    /// </summary>
+    public static void TakeLive(CpuState* state, CpuState* translated)
+    {
+        for (int i = 0; i < ScalableRegisters.Vectors; i++)
+        {
+            if (ScalableRegisters.IsLive(translated, i) && !ScalableRegisters.IsLive(state, i))
+            {
+                s_zeros.CopyTo(new Span<byte>((byte*)state + ScalableRegisters.OffsetOfHigh(i), ScalableRegisters.HighBytes));
+            }
+        }
+
+        new ReadOnlySpan<ulong>(translated->ScalableLive, CpuState.ScalableLiveWords)
+            .CopyTo(new Span<ulong>(state->ScalableLive, CpuState.ScalableLiveWords));
+    }
+
     /// <summary>A line for each register that differs, as each engine left it.</summary>
     public static void Describe(StringBuilder text, CpuState* translated, CpuState* interpreted)
     {

@@ -174,6 +174,16 @@ internal sealed unsafe partial class Assembler
     public void ConvertPair(bool fromDouble, int destination, int source) =>
         Vex(1, fromDouble ? 1 : 0, (Reg)destination, 0, (Reg)source, 0x5A);
 
+    /// <summary>CVTDQ2PD: two signed words to doubles.</summary>
+    public void WordsToDoubles(int destination, int source) => Vex(1, 2, (Reg)destination, 0, (Reg)source, 0xE6);
+
+    /// <summary>CVTTPD2DQ: doubles to two signed words, towards zero; the least integer for what has no result.</summary>
+    public void DoublesToWords(int destination, int source) => Vex(1, 1, (Reg)destination, 0, (Reg)source, 0xE6);
+
+    /// <summary>HADDPS, HADDPD: sums of adjacent elements of the left, then of the right.</summary>
+    public void AddAdjacent(bool isDouble, int destination, int left, int right) =>
+        Vex(1, isDouble ? 1 : 3, (Reg)destination, (Reg)left, (Reg)right, 0x7C);
+
     /// <summary>UCOMISS, UCOMISD: ZF, PF and CF; PF = 1 when unordered. The others are 0.</summary>
     public void CompareScalar(bool isDouble, int left, int right) => Vex(1, isDouble ? 1 : 0, (Reg)left, 0, (Reg)right, 0x2E);
 

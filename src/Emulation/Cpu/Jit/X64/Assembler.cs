@@ -201,10 +201,10 @@ internal sealed unsafe partial class Assembler
     }
 
     /// <summary>PEXT (BMI2): gathers the bits that the mask selects.</summary>
-    public void GatherBits(Reg destination, Reg source, Operand mask) => Vex(2, 2, destination, source, mask, 0xF5);
+    public void GatherBits(bool wide, Reg destination, Reg source, Operand mask) => Vex(2, 2, destination, source, mask, 0xF5, wide);
 
     /// <summary>PDEP (BMI2): scatters the low bits to where the mask selects.</summary>
-    public void ScatterBits(Reg destination, Reg source, Operand mask) => Vex(2, 3, destination, source, mask, 0xF5);
+    public void ScatterBits(bool wide, Reg destination, Reg source, Operand mask) => Vex(2, 3, destination, source, mask, 0xF5, wide);
 
     /// <summary>SHLX, SHRX, SARX (BMI2): shifts by a register and leaves the flags alone.</summary>
     public void ShiftBy(Shift operation, bool wide, Reg destination, Operand source, Reg count) => Vex(

@@ -71,27 +71,16 @@ internal sealed unsafe class FloatChecks(Assembler asm, FlagCache flags, Exits e
 
     /// <summary>
     /// Leaves where SVE is disabled, or its vectors have another length. The interpreter then takes the trap or executes the instruction,
-    /// and its way back tests again.
+    /// and its way back tests again, in vain. An instruction makes its sources real behind this, and before anything else that may leave:
+    /// the way back of that goes on in code which takes them as real.
     /// </summary>
-    public void CheckScalable(Op* op) => CheckScalable(op, FloatConditions.None);
-
-    /// <summary>
-    /// The same of an instruction of SVE that computes as <see cref="CheckArithmetic(Op*, bool)"/> says. Gives EFLAGS up.
-    /// </summary>
-    public void CheckScalableArithmetic(Op* op, bool rounds)
-    {
-        FloatConditions missing = Wanted(rounds) & ~_met;
-        CheckScalable(op, missing);
-        CheckArithmetic(op, missing);
-    }
-
-    private void CheckScalable(Op* op, FloatConditions others)
+    public void CheckScalable(Op* op)
     {
         if ((_met & FloatConditions.Scalable) == 0)
         {
             flags.GiveUp();
             asm.AluImmediate(Alu.Cmp, false, HostRegisters.ScalableLength, _length);
-            exits.LeaveIf(Condition.NotEqual, op, retest: FloatConditions.Scalable | others);
+            exits.LeaveIf(Condition.NotEqual, op, retest: FloatConditions.Scalable);
             _met |= FloatConditions.Scalable;
             _enabled = true;
         }

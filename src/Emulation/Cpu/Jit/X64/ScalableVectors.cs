@@ -16,8 +16,9 @@ internal sealed unsafe class ScalableVectors(Assembler asm, FlagCache flags, Vec
     // The lowest bit of each element among 8 bits of a predicate, by log2 of the bytes of an element.
     private static ReadOnlySpan<byte> ActiveBits => [0xFF, 0x55, 0x11, 0x01];
 
-    // The Z registers, by bit, that are real.
+    // The Z registers, by bit, that are real, and those of which memory says that their other pieces are zero.
     private uint _real;
+    private uint _clear;
 
     /// <summary>Bytes of a vector.</summary>
     public int Length { get; private set; }
@@ -30,13 +31,17 @@ internal sealed unsafe class ScalableVectors(Assembler asm, FlagCache flags, Vec
     public void Begin(int length) => Length = length;
 
     /// <summary>From here on nothing is known.</summary>
-    public void Forget() => _real = 0;
+    public void Forget() => _real = _clear = 0;
 
     /// <summary>An instruction of FP or SIMD has written a V register: the rest of the Z register is zero.</summary>
     public void Clear(int vector)
     {
-        asm.Store8Immediate(HostRegisters.ScalableLive(vector), 0);
-        _real &= ~(1u << vector);
+        if (Length != Piece && (_clear & (1u << vector)) == 0)
+        {
+            asm.Store8Immediate(HostRegisters.ScalableLive(vector), 0);
+            _clear |= 1u << vector;
+            _real &= ~(1u << vector);
+        }
     }
 
     /// <summary>Makes a Z register real, which is to be read. Gives EFLAGS up; uses RAX and XMM0.</summary>
@@ -59,7 +64,13 @@ internal sealed unsafe class ScalableVectors(Assembler asm, FlagCache flags, Vec
 
         asm.Store8Immediate(HostRegisters.ScalableLive(vector), 1);
         asm.BindShort(real);
+        NoteReal(vector);
+    }
+
+    private void NoteReal(int vector)
+    {
         _real |= 1u << vector;
+        _clear &= ~(1u << vector);
     }
 
     /// <summary>A register that holds a piece of a Z register that is real, to be read only: its own, or the scratch.</summary>
@@ -98,7 +109,7 @@ internal sealed unsafe class ScalableVectors(Assembler asm, FlagCache flags, Vec
         if (Length != Piece && (_real & (1u << vector)) == 0)
         {
             asm.Store8Immediate(HostRegisters.ScalableLive(vector), 1);
-            _real |= 1u << vector;
+            NoteReal(vector);
         }
     }
 

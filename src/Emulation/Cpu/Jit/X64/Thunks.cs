@@ -118,7 +118,7 @@ internal sealed unsafe class Thunks
         a.Load(false, Reg.Rcx, HostRegisters.Nzcv);
         a.ShiftImmediate(Shift.Shr, false, Reg.Rcx, NzcvShift);
         a.LoadImmediate(Reg.Rdx, FlagBits);
-        a.ScatterBits(Reg.Rcx, Reg.Rcx, Reg.Rdx);
+        a.ScatterBits(false, Reg.Rcx, Reg.Rcx, Reg.Rdx);
         a.Store(false, HostRegisters.HostFlags, Reg.Rcx);
         foreach ((int slot, Reg register) in HostRegisters.Pins)
         {
@@ -160,7 +160,7 @@ internal sealed unsafe class Thunks
 
         a.Load(false, Reg.Rcx, HostRegisters.HostFlags);
         a.LoadImmediate(Reg.Rdx, FlagBits);
-        a.GatherBits(Reg.Rcx, Reg.Rcx, Reg.Rdx);
+        a.GatherBits(false, Reg.Rcx, Reg.Rcx, Reg.Rdx);
         a.ShiftImmediate(Shift.Shl, false, Reg.Rcx, NzcvShift);
         a.Store(false, HostRegisters.Nzcv, Reg.Rcx);
         foreach (Reg register in s_saved.Reverse())

@@ -28,6 +28,10 @@ internal static unsafe class SveMemory
         None,
     }
 
+    /// <summary>The log2 of the bytes in memory and of an element, and the sign, of a dtype.</summary>
+    public static (int Memory, int Size, bool Signed) TypeOf(int type) =>
+        (MemorySizes[type], ElementSizes[type], (SignedTypes >> type & 1) != 0);
+
     /// <summary>Zt, Pg, a base register or SP at bits 9:5, a general register at 20:16. Extra is the size of an element.</summary>
     public static void Form(Op* op)
     {
@@ -149,13 +153,11 @@ internal static unsafe class SveMemory
 
     private static Op* LoadTyped(VcpuCore core, CpuState* s, Op* op, bool immediate, Faults faults)
     {
-        int type = SveForms.Field(op, 21, 4);
-        int memory = MemorySizes[type];
-        int size = ElementSizes[type];
+        (int memory, int size, bool signed) = TypeOf(SveForms.Field(op, 21, 4));
         ulong va = s->X[op->Rn] + (immediate
             ? (ulong)(SignedField(op, 16, 4) * (core.Scalable!.Length >> size << memory))
             : s->X[op->Rm] << memory);
-        return LoadElements(core, s, op, new SveAddresses(va, 1 << memory), size, memory, (SignedTypes >> type & 1) != 0, faults);
+        return LoadElements(core, s, op, new SveAddresses(va, 1 << memory), size, memory, signed, faults);
     }
 
     private static Op* LoadElements(
@@ -235,13 +237,15 @@ internal static unsafe class SveMemory
         _ => MemoryAccess.Store(core, s, op, va, value),
     };
 
+    /// <summary>What LD1R loads: see <see cref="TypeOf"/>.</summary>
+    public static (int Memory, int Size, bool Signed) ReplicatedType(Op* op) =>
+        TypeOf((SveForms.Field(op, 23, 2) << 2) | SveForms.Field(op, 13, 2));
+
     /// <summary>LD1R: dtype is at bits 24:23 and 14:13, the offset at 21:16. Memory is read when any element is active.</summary>
     public static Op* LoadReplicate(VcpuCore core, CpuState* s, Op* op)
     {
         ScalableRegisters z = core.Scalable!;
-        int type = (SveForms.Field(op, 23, 2) << 2) | SveForms.Field(op, 13, 2);
-        int memory = MemorySizes[type];
-        int size = ElementSizes[type];
+        (int memory, int size, bool signed) = ReplicatedType(op);
         byte* governing = z.Predicate(op->Shift);
         byte* result = z.Room(FirstResult);
         new Span<byte>(result, z.Length).Clear();
@@ -254,7 +258,7 @@ internal static unsafe class SveMemory
                 return core.Resume(op);
             }
 
-            value = (SignedTypes >> type & 1) != 0 ? (ulong)SveElements.SignExtend(value, 8 << memory) : value;
+            value = signed ? (ulong)SveElements.SignExtend(value, 8 << memory) : value;
             for (int i = 0; i <= last; i++)
             {
                 SveElements.Set(result, i, size, SveElements.IsActive(governing, i, size) ? value : 0);

@@ -88,14 +88,14 @@ internal static unsafe class FlagManipulationEmitters
         e.Flags.GiveUp();
         e.Asm.Load(false, Rcx, HostRegisters.HostFlags);
         e.Asm.LoadImmediate(Rdx, Thunks.FlagBits);
-        e.Asm.GatherBits(Rcx, Rcx, Rdx);
+        e.Asm.GatherBits(false, Rcx, Rcx, Rdx);
     }
 
     /// <summary>NZCV = bits 3:0 of RCX. Uses RDX.</summary>
     public static void Scatter(BlockEmitter e)
     {
         e.Asm.LoadImmediate(Rdx, Thunks.FlagBits);
-        e.Asm.ScatterBits(Rcx, Rcx, Rdx);
+        e.Asm.ScatterBits(false, Rcx, Rcx, Rdx);
         e.Asm.Store(false, HostRegisters.HostFlags, Rcx);
         e.Flags.Forget();
     }

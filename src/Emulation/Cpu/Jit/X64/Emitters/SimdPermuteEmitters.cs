@@ -76,8 +76,8 @@ internal static unsafe class SimdPermuteEmitters
         }
     }
 
-    // XMM0 = the even or the odd elements of n, each followed by that of m.
-    private static void Transpose(BlockEmitter e, int n, int m, int size, bool odd)
+    /// <summary>XMM0 = the even or the odd elements of n, each followed by that of m.</summary>
+    public static void Transpose(BlockEmitter e, int n, int m, int size, bool odd)
     {
         if (size == 3)
         {
@@ -142,7 +142,9 @@ internal static unsafe class SimdPermuteEmitters
         }
     }
 
-    private static void ReverseElements(BlockEmitter e, int n, int size, int container)
+    /// <summary>XMM0 = n with the elements of each container in the other order. Uses XMM1 and RDX.</summary>
+    /// <param name="container">Bytes of a container: 2, 4 or 8.</param>
+    public static void ReverseElements(BlockEmitter e, int n, int size, int container)
     {
         ulong order = 0;
         for (int i = 0; i < 8; i++)
@@ -229,8 +231,8 @@ internal static unsafe class SimdPermuteEmitters
         }
     }
 
-    // The low element of XMM0 = the operation on the elements of its low 8 bytes. Uses XMM1.
-    private static void FoldLow(BlockEmitter e, Packed operation, int size)
+    /// <summary>The low element of XMM0 = the operation on the elements of its low 8 bytes. Uses XMM1.</summary>
+    public static void FoldLow(BlockEmitter e, Packed operation, int size)
     {
         for (int i = 2; i >= size; i--)
         {

@@ -50,8 +50,8 @@ internal static unsafe class SimdShiftEmitters
         e.Asm.Packed(Packed.Or, 0, 1);
     }
 
-    // A logical shift by 0 to all bits of an element. Uses XMM1.
-    private static void ShiftElements(BlockEmitter e, PackedShift operation, int destination, int source, int size, int count)
+    /// <summary>A logical shift by 0 to all bits of an element. Uses XMM1.</summary>
+    public static void ShiftElements(BlockEmitter e, PackedShift operation, int destination, int source, int size, int count)
     {
         e.Asm.PackedShift(operation, Math.Max(2, 1 << size), destination, source, count);
         if (size == 0)
@@ -63,8 +63,10 @@ internal static unsafe class SimdShiftEmitters
         }
     }
 
-    // XMM0 = n shifted right by 1 to all bits of an element. Rounding adds the last bit that went out. Uses XMM1 and XMM2.
-    private static void ShiftRightElements(BlockEmitter e, int n, int size, int count, bool signed, bool round)
+    /// <summary>
+    /// XMM0 = n shifted right by 1 to all bits of an element. Rounding adds the last bit that went out. Uses XMM1 and XMM2.
+    /// </summary>
+    public static void ShiftRightElements(BlockEmitter e, int n, int size, int count, bool signed, bool round)
     {
         int bits = 8 << size;
         if (round)

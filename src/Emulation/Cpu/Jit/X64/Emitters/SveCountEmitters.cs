@@ -16,6 +16,22 @@ internal static unsafe class SveCountEmitters
     /// <summary>INCB to DECD; bit 10: down.</summary>
     public static bool Change(BlockEmitter e, Op* op) => Add(e, op, Directed(op, Pattern(e, op), 10));
 
+    /// <summary>INCH to DECD of a vector's elements; bit 10: down.</summary>
+    public static bool ChangeVector(BlockEmitter e, Op* op)
+    {
+        ulong change = (ulong)Directed(op, Pattern(e, op), 10) & SveElements.Mask(8 << op->Extra);
+        e.Floats.CheckScalable(op);
+        e.Scalable.MakeReal(op->Rd);
+        SimdSequences.Constant(e, 3, SimdSequences.Replicate(change, op->Extra));
+        for (int i = 0; i < e.Scalable.Pieces; i++)
+        {
+            e.Asm.Packed(SimdOperations.Add.At(op->Extra), 0, e.Scalable.Read(op->Rd, i, 0), 3);
+            e.Scalable.Write(op->Rd, i, 0);
+        }
+
+        return true;
+    }
+
     /// <summary>ADDVL, ADDPL.</summary>
     public static bool AddVectorLength(BlockEmitter e, Op* op) => Add(e, op, (long)op->Imm * e.Scalable.Length);
 

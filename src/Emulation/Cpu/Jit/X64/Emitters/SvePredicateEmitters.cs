@@ -124,22 +124,31 @@ internal static unsafe class SvePredicateEmitters
         return true;
     }
 
-    /// <summary>BRKA, BRKB: the active elements up to the first that is true, with it or without; B is bit 23, merging is bit 4.</summary>
+    /// <summary>BRKA, BRKB; B is bit 23, and with bit 4 what is not active stays.</summary>
     public static bool Break(BlockEmitter e, Op* op)
     {
+        Begin(e, op);
+        UpToFirst(e, op, op->Rn, before: (op->Word & (1u << 23)) != 0);
         if ((op->Word & (1u << 4)) != 0)
         {
-            return false;
+            e.Asm.AndNot(true, Rax, Rcx, HostRegisters.Predicate(op->Rd));
+            e.Asm.Alu(Alu.Or, true, Rdx, Rax);
         }
 
-        Begin(e, op);
+        Finish(e, op);
+        return true;
+    }
+
+    // RCX = the governing predicate, RDX = its elements up to the first that is true in another one, with it or without. Uses RAX.
+    private static void UpToFirst(BlockEmitter e, Op* op, int predicate, bool before)
+    {
         e.Asm.Load(true, Rcx, HostRegisters.Predicate(op->Shift));
-        e.Asm.Load(true, Rdx, HostRegisters.Predicate(op->Rn));
+        e.Asm.Load(true, Rdx, HostRegisters.Predicate(predicate));
         e.Asm.Alu(Alu.And, true, Rdx, Rcx);
 
         // RAX = the bits below the lowest one that is set, and with it where that is wanted; all for none.
         e.Asm.Lea(true, Rax, Operand.At(Rdx, -1));
-        if ((op->Word & (1u << 23)) != 0)
+        if (before)
         {
             e.Asm.AndNot(true, Rdx, Rdx, Rax);
         }
@@ -149,7 +158,97 @@ internal static unsafe class SvePredicateEmitters
         }
 
         e.Asm.Alu(Alu.And, true, Rdx, Rcx);
+    }
+
+    // RDX = itself where the last element of RCX is true in Pn, else zero. Uses RAX.
+    private static void KeepIfLast(BlockEmitter e, Op* op)
+    {
+        // Without elements the shift is by 64, which the host takes as 0.
+        e.Asm.LeadingZeros(true, Rax, Rcx);
+        e.Asm.Alu(Alu.And, true, Rcx, HostRegisters.Predicate(op->Rn));
+        e.Asm.ShiftBy(Shift.Shl, true, Rax, Rcx, Rax);
+        e.Asm.ShiftImmediate(Shift.Sar, true, Rax, 63);
+        e.Asm.Alu(Alu.And, true, Rdx, Rax);
+    }
+
+    /// <summary>BRKPA, BRKPB (bit 4): as BRKA and BRKB do with Pm, where the last active element is true in Pn.</summary>
+    public static bool BreakPropagate(BlockEmitter e, Op* op)
+    {
+        Begin(e, op);
+        UpToFirst(e, op, op->Rm, before: (op->Word & (1u << 4)) != 0);
+        KeepIfLast(e, op);
+        e.Asm.Load(true, Rcx, HostRegisters.Predicate(op->Shift));
         Finish(e, op);
+        return true;
+    }
+
+    /// <summary>BRKN: Pdm where the last active element is true in Pn, else nothing. Flags are those of all elements.</summary>
+    public static bool BreakNext(BlockEmitter e, Op* op)
+    {
+        Begin(e, op);
+        e.Asm.Load(true, Rcx, HostRegisters.Predicate(op->Shift));
+        e.Asm.Load(true, Rdx, HostRegisters.Predicate(op->Rd));
+        KeepIfLast(e, op);
+        e.Asm.LoadImmediate(Rcx, e.Scalable.All(0));
+        Finish(e, op);
+        return true;
+    }
+
+    /// <summary>PFIRST: the first active element becomes true, too.</summary>
+    public static bool First(BlockEmitter e, Op* op)
+    {
+        Begin(e, op);
+        e.Asm.Load(true, Rcx, HostRegisters.Predicate(op->Rn));
+        e.Asm.Load(true, Rdx, Rcx);
+        KeepLowest(e);
+        e.Asm.Alu(Alu.Or, true, Rdx, HostRegisters.Predicate(op->Rd));
+        e.Asm.Store(true, HostRegisters.Predicate(op->Rd), Rdx);
+        e.Asm.Alu(Alu.And, true, Rdx, Rcx);
+        SetFlags(e);
+        return true;
+    }
+
+    /// <summary>PNEXT: the first active element behind the last that Pdn has.</summary>
+    public static bool Next(BlockEmitter e, Op* op)
+    {
+        Begin(e, op);
+        e.Asm.LoadImmediate(Rcx, e.Scalable.All(op->Extra));
+        e.Asm.Load(true, Rax, HostRegisters.Predicate(op->Rd));
+        e.Asm.Alu(Alu.And, true, Rax, Rcx);
+        e.Asm.Alu(Alu.And, true, Rcx, HostRegisters.Predicate(op->Rn));
+
+        // RAX = the bits up to the last one that is set.
+        e.Asm.LeadingZeros(true, Rax, Rax);
+        e.Asm.Negate(true, Rax);
+        e.Asm.AluImmediate(Alu.Add, true, Rax, 64);
+        e.Asm.LoadImmediate(Rdx, ulong.MaxValue);
+        e.Asm.ClearFrom(true, Rax, Rdx, Rax);
+        e.Asm.AndNot(true, Rdx, Rax, Rcx);
+        KeepLowest(e);
+        Finish(e, op);
+        return true;
+    }
+
+    // RDX = its lowest bit. Uses RAX.
+    private static void KeepLowest(BlockEmitter e)
+    {
+        e.Asm.Load(true, Rax, Rdx);
+        e.Asm.Negate(true, Rax);
+        e.Asm.Alu(Alu.And, true, Rdx, Rax);
+    }
+
+    /// <summary>PUNPKLO, PUNPKHI (bit 16): elements of a half become those of twice the size.</summary>
+    public static bool Unpack(BlockEmitter e, Op* op)
+    {
+        Begin(e, op);
+        e.Asm.Load(true, Rdx, HostRegisters.Predicate(op->Rn));
+        if ((op->Word & (1u << 16)) != 0)
+        {
+            e.Asm.ShiftImmediate(Shift.Shr, true, Rdx, e.Scalable.Length / 2);
+        }
+
+        e.Asm.ScatterBits(true, Rdx, Rdx, HostRegisters.ScalableConstant(ScalableConstants.All(1)));
+        e.Asm.Store(true, HostRegisters.Predicate(op->Rd), Rdx);
         return true;
     }
 

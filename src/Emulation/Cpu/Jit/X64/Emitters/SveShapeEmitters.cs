@@ -1,4 +1,3 @@
-using System.Numerics;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Interpreter.Handlers.Sve;
 using static Vmm.Emulation.Cpu.Jit.X64.Reg;
@@ -7,7 +6,7 @@ namespace Vmm.Emulation.Cpu.Jit.X64.Emitters;
 
 /// <summary>
 /// Instructions of SVE that do one thing with each element, in pieces of 16 bytes. A piece of the result is made in XMM0, and depends on
-/// the same piece of the sources alone, so a destination may be a source too.
+/// the same piece of the sources alone, so a destination may be a source too. Floating point and comparisons are in files of their own.
 /// </summary>
 internal static unsafe class SveShapeEmitters
 {
@@ -19,24 +18,21 @@ internal static unsafe class SveShapeEmitters
             return false;
         }
 
-        bool isFloat = what.Shape is SveShape.Arithmetic or SveShape.Fused;
-        if (isFloat)
+        e.Floats.CheckScalable(op);
+        MakeSourcesReal(e, op, what);
+        if (what.IsFloat || what.Shape is SveShape.FloatCompare or SveShape.FloatCompareAbsolute)
         {
-            e.Floats.CheckScalableArithmetic(op, rounds: true);
-        }
-        else
-        {
-            e.Floats.CheckScalable(op);
+            bool isExact = what.IsComparison || what.Shape is SveShape.Extreme or SveShape.FromWords or SveShape.Lengthen;
+            e.Floats.CheckArithmetic(op, rounds: !isExact);
         }
 
-        MakeSourcesReal(e, op, what);
-        if (isFloat)
+        if (what.IsFloat)
         {
-            Float(e, op, what);
+            SveFloatEmitters.Operate(e, op, what);
         }
-        else if (what.Shape >= SveShape.Equal)
+        else if (what.IsComparison)
         {
-            Compare(e, op, what);
+            SveCompareEmitters.Compare(e, op, what);
         }
         else
         {
@@ -49,10 +45,11 @@ internal static unsafe class SveShapeEmitters
     // Whether there is no code for this size of elements.
     private static bool Declines(Op* op, SveOp what) => what.Shape switch
     {
-        SveShape.Same or SveShape.Multiply or SveShape.MultiplyAdd or SveShape.MultiplySub =>
+        SveShape.Same or SveShape.Multiply or SveShape.MultiplyAdd or SveShape.MultiplySub or SveShape.Difference =>
             what.Operation.At(op->Extra) == Packed.None,
-        SveShape.Arithmetic or SveShape.Fused => op->Extra < 2,
-        _ => false,
+        SveShape.ShiftLeftEach or SveShape.ShiftRightEach => op->Extra < 2 || (op->Extra == 3 && what.Signed),
+        SveShape.FloatCompare or SveShape.FloatCompareAbsolute => op->Extra < 2,
+        _ => what.IsFloat && op->Extra < 2,
     };
 
     private static void MakeSourcesReal(BlockEmitter e, Op* op, SveOp what)
@@ -62,12 +59,13 @@ internal static unsafe class SveShapeEmitters
             e.Scalable.MakeReal(op->Rn);
         }
 
-        if (what.Second != SveSecond.Immediate)
+        if (what.Second is SveSecond.Register or SveSecond.Indexed)
         {
             e.Scalable.MakeReal(op->Rm);
         }
 
-        if (what.Shape is SveShape.MultiplyAdd or SveShape.MultiplySub or SveShape.Fused)
+        if (what.Shape is SveShape.MultiplyAdd or SveShape.MultiplySub or SveShape.Fused or SveShape.ShiftRightAccumulate
+            or SveShape.ExclusiveOrThree or SveShape.Select)
         {
             e.Scalable.MakeReal(op->Ra);
         }
@@ -78,8 +76,10 @@ internal static unsafe class SveShapeEmitters
         }
     }
 
-    // A register with a piece of the second source: its own, or XMM1; XMM3, which stays, with an immediate. Uses RDX.
-    private static int Second(BlockEmitter e, Op* op, SveOp what, int piece)
+    /// <summary>
+    /// A register with a piece of the second source: its own, or XMM1; XMM3, which stays, with an immediate; -1 for none. Uses RDX.
+    /// </summary>
+    public static int Second(BlockEmitter e, Op* op, SveOp what, int piece)
     {
         switch (what.Second)
         {
@@ -91,6 +91,8 @@ internal static unsafe class SveShapeEmitters
                 }
 
                 return 3;
+            case SveSecond.None:
+                return -1;
             case SveSecond.Indexed:
                 SimdSequences.Broadcast(e, 1, e.Scalable.Read(op->Rm, piece, 1), op->Extra, (int)op->Imm);
                 return 1;
@@ -99,8 +101,8 @@ internal static unsafe class SveShapeEmitters
         }
     }
 
-    // XMM0 = its active elements, and what the others are to be. Uses XMM1 and XMM2.
-    private static void Merge(BlockEmitter e, Op* op, SvePredication predication, int piece)
+    /// <summary>XMM0 = its active elements, and what the others are to be. Uses XMM1 and XMM2.</summary>
+    public static void Merge(BlockEmitter e, Op* op, SvePredication predication, int piece)
     {
         switch (predication)
         {
@@ -121,6 +123,7 @@ internal static unsafe class SveShapeEmitters
         {
             int m = Second(e, op, what, i);
             int n = what.Shape == SveShape.Second ? 0 : e.Scalable.Read(op->Rn, i, what.Second == SveSecond.Immediate ? 1 : 3);
+            (n, m) = what.Swap ? (m, n) : (n, m);
             switch (what.Shape)
             {
                 case SveShape.Same:
@@ -132,9 +135,33 @@ internal static unsafe class SveShapeEmitters
                 case SveShape.Second:
                     e.Asm.CopyXmm(0, m);
                     break;
-                default:
+                case SveShape.Difference:
+                    SimdVectorEmitters.DifferenceOf(e, n, m, what.Operation, op->Extra);
+                    break;
+                case SveShape.ExclusiveOrThree:
+                    e.Asm.Packed(Packed.Xor, 0, n, m);
+                    e.Asm.Packed(Packed.Xor, 0, e.Scalable.Read(op->Ra, i, 1));
+                    break;
+                case SveShape.Select:
+                    // m ^ ((n ^ m) & a).
+                    e.Asm.Packed(Packed.Xor, 0, n, m);
+                    e.Asm.Packed(Packed.And, 0, e.Scalable.Read(op->Ra, i, 2));
+                    e.Asm.Packed(Packed.Xor, 0, m);
+                    break;
+                case SveShape.Multiply or SveShape.MultiplyAdd or SveShape.MultiplySub:
                     SimdVectorEmitters.MultiplyElements(e, n, m, what.Operation.At(op->Extra), op->Extra);
                     Accumulate(e, op, what.Shape, i);
+                    break;
+                case SveShape.ShiftLeft or SveShape.ShiftRight or SveShape.ShiftRightAccumulate:
+                    ShiftByImmediate(e, op, what, n, i);
+                    break;
+                case SveShape.ShiftLeftEach or SveShape.ShiftRightEach:
+                    PackedShift shift = what.Shape == SveShape.ShiftLeftEach ? PackedShift.Left
+                        : what.Signed ? PackedShift.RightSigned : PackedShift.Right;
+                    e.Asm.ShiftEach(shift, op->Extra == 3, 0, n, m);
+                    break;
+                default:
+                    OfOne(e, op, what, n);
                     break;
             }
 
@@ -153,103 +180,75 @@ internal static unsafe class SveShapeEmitters
         }
     }
 
-    // All pieces are made before one is written: each may leave.
-    private static void Float(BlockEmitter e, Op* op, SveOp what)
+    // XMM0 = n shifted, and a plus that. Uses XMM1 and XMM2.
+    private static void ShiftByImmediate(BlockEmitter e, Op* op, SveOp what, int n, int piece)
     {
-        bool isDouble = op->Extra == 3;
-        bool mayUnderflow = what.Shape == SveShape.Fused || (Scalar)what.Float is Scalar.Multiply or Scalar.Divide;
-        e.Flags.GiveUp();
-        for (int i = 0; i < e.Scalable.Pieces; i++)
+        int size = op->Extra;
+        switch (what.Shape)
         {
-            int m = Second(e, op, what, i);
-            int n = e.Scalable.Read(op->Rn, i, 2);
-            if (what.Shape == SveShape.Fused)
-            {
-                e.Asm.CopyXmm(0, e.Scalable.Read(op->Ra, i, 0));
-                e.Asm.PackedFused((Fused)what.Float, isDouble, 0, n, m);
-            }
-            else
-            {
-                e.Asm.PackedScalar((Scalar)what.Float, isDouble, 0, n, m);
-            }
-
-            FloatingPointVectorEmitters.FindRare(e, isDouble, mayUnderflow);
-            if (what.Predication == SvePredication.Merging)
-            {
-                e.Scalable.Mask(2, op->Shift, i, op->Extra);
-                e.Asm.Packed(Packed.And, 1, 2);
-            }
-
-            FloatingPointVectorEmitters.LeaveWhereSet(e, op, 1, ScalableRegisters.LowBytes);
-            Merge(e, op, what.Predication, i);
-            e.Asm.StoreXmm(HostRegisters.ScalableRoom(i * ScalableRegisters.LowBytes), 0);
-        }
-
-        for (int i = e.Scalable.Pieces - 1; i >= 0; i--)
-        {
-            // The last piece is in XMM0 still.
-            if (i != e.Scalable.Pieces - 1)
-            {
-                e.Asm.LoadXmm(0, HostRegisters.ScalableRoom(i * ScalableRegisters.LowBytes));
-            }
-
-            e.Scalable.Write(op->Rd, i, 0);
+            case SveShape.ShiftLeft:
+                SimdShiftEmitters.ShiftElements(e, PackedShift.Left, 0, n, size, (int)op->Imm);
+                break;
+            case SveShape.ShiftRight:
+                SimdShiftEmitters.ShiftRightElements(e, n, size, (int)op->Imm, what.Signed, round: false);
+                break;
+            default:
+                // The immediate is negative here.
+                SimdShiftEmitters.ShiftRightElements(e, n, size, -(int)op->Imm, what.Signed, round: false);
+                e.Asm.Packed(SimdOperations.Add.At(size), 0, e.Scalable.Read(op->Ra, piece, 1));
+                break;
         }
     }
 
-    // RDX = the predicate, RCX = the governing one, both without the bits that are no element's.
-    private static void Compare(BlockEmitter e, Op* op, SveOp what)
+    // XMM0 = what is made of n alone. Uses XMM1 and XMM3.
+    private static void OfOne(BlockEmitter e, Op* op, SveOp what, int n)
     {
         int size = op->Extra;
-        e.Flags.GiveUp();
-        bool not = what.Not;
-        for (int i = 0; i < e.Scalable.Pieces; i++)
+        Packed subtract = SimdOperations.Sub.At(size);
+        switch (what.Shape)
         {
-            int m = Second(e, op, what, i);
-            int n = e.Scalable.Read(op->Rn, i, 0);
-            (n, m) = what.Swap ? (m, n) : (n, m);
-            switch (what.Shape)
-            {
-                case SveShape.Equal:
-                    e.Asm.Packed(ScalableVectors.Equal(size), 0, n, m);
-                    break;
-                case SveShape.Greater:
-                    e.Asm.Packed(SimdOperations.Greater.At(size), 0, n, m);
-                    break;
-                case SveShape.Higher when size == 3:
-                    // As signed ones, with their top bits inverted. XMM3 stays.
-                    SimdSequences.Constant(e, 2, SimdSequences.SignBits(size));
-                    e.Asm.Packed(Packed.Xor, 1, what.Swap ? n : m, 2);
-                    e.Asm.Packed(Packed.Xor, 0, what.Swap ? m : n, 2);
-                    e.Asm.Packed(Packed.GreaterD, 0, what.Swap ? 1 : 0, what.Swap ? 0 : 1);
-                    break;
-                default:
-                    // The greater one is m where n is not higher.
-                    e.Asm.Packed(SimdOperations.MaxUnsigned.At(size), 2, n, m);
-                    e.Asm.Packed(ScalableVectors.Equal(size), 0, 2, m);
-                    not = !what.Not;
-                    break;
-            }
-
-            e.Asm.TopBits(i == 0 ? Rax : Rcx, 0);
-            if (i != 0)
-            {
-                e.Asm.ShiftImmediate(Shift.Shl, true, Rcx, i * ScalableRegisters.LowBytes);
-                e.Asm.Alu(Alu.Or, true, Rax, Rcx);
-            }
+            case SveShape.Absolute when size == 3:
+                e.Asm.Packed(Packed.Xor, 1, 1);
+                e.Asm.Packed(Packed.GreaterD, 1, n);
+                e.Asm.Packed(Packed.Xor, 0, n, 1);
+                e.Asm.Packed(subtract, 0, 1);
+                break;
+            case SveShape.Absolute:
+                e.Asm.PackedOne(SimdOperations.Of(Decoding.Operation.Abs).At(size), 0, (Reg)n);
+                break;
+            case SveShape.Negate:
+                e.Asm.Packed(Packed.Xor, 0, 0);
+                e.Asm.Packed(subtract, 0, n);
+                break;
+            case SveShape.Not:
+                e.Asm.CopyXmm(0, n);
+                SimdSequences.Invert(e, 0);
+                break;
+            case SveShape.IsZero:
+                e.Asm.Packed(Packed.Xor, 1, 1);
+                e.Asm.Packed(ScalableVectors.Equal(size), 1, n);
+                e.Asm.Packed(Packed.Xor, 0, 0);
+                e.Asm.Packed(subtract, 0, 1);
+                break;
+            case SveShape.Extend when what.Signed:
+                int count = (8 << size) - (8 << what.Argument);
+                e.Asm.PackedShift(PackedShift.Left, 1 << size, 0, n, count);
+                SimdShiftEmitters.ShiftRightElements(e, 0, size, count, signed: true, round: false);
+                break;
+            case SveShape.Extend:
+                SimdSequences.Constant(e, 1, SimdSequences.Replicate(SveElements.Mask(8 << what.Argument), size));
+                e.Asm.Packed(Packed.And, 0, n, 1);
+                break;
+            case SveShape.ReverseParts:
+                SimdPermuteEmitters.ReverseElements(e, n, what.Argument, 1 << size);
+                break;
+            default:
+                ulong sign = SimdSequences.SignBits(size);
+                bool negates = what.Shape == SveShape.FloatNegate;
+                SimdSequences.Constant(e, 1, negates ? sign : ~sign);
+                e.Asm.Packed(negates ? Packed.Xor : Packed.And, 0, n, 1);
+                break;
         }
-
-        e.Asm.LoadImmediate(Rcx, e.Scalable.All(size));
-        e.Asm.Alu(Alu.And, true, Rcx, HostRegisters.Predicate(op->Shift));
-        if (not)
-        {
-            e.Asm.Not(true, Rax);
-        }
-
-        e.Asm.Load(true, Rdx, Rax);
-        e.Asm.Alu(Alu.And, true, Rdx, Rcx);
-        e.Asm.Store(true, HostRegisters.Predicate(op->Rd), Rdx);
-        SvePredicateEmitters.SetFlags(e);
     }
 
     /// <summary>SEL of vectors.</summary>
@@ -301,37 +300,5 @@ internal static unsafe class SveShapeEmitters
     {
         e.Asm.LoadXmmGeneral(true, register, e.Registers.In(op->Rn, Rax));
         SimdSequences.Broadcast(e, register, register, op->Extra, 0);
-    }
-
-    /// <summary>DUP of an element, whose number may be beyond the vector: bits 23:22 and 20:16 are the number and the size.</summary>
-    public static bool DuplicateElement(BlockEmitter e, Op* op)
-    {
-        int bits = (SveForms.Field(op, 22, 2) << 5) | SveForms.Field(op, 16);
-        int size = BitOperations.TrailingZeroCount(bits);
-        int at = (bits >> (size + 1)) << size;
-        if (size > 3)
-        {
-            return false;
-        }
-
-        e.Floats.CheckScalable(op);
-        e.Scalable.MakeReal(op->Rn);
-        if (at < e.Scalable.Length)
-        {
-            int piece = at / ScalableRegisters.LowBytes;
-            int index = (at % ScalableRegisters.LowBytes) >> size;
-            SimdSequences.Broadcast(e, 0, e.Scalable.Read(op->Rn, piece, 0), size, index);
-        }
-        else
-        {
-            e.Asm.Packed(Packed.Xor, 0, 0);
-        }
-
-        for (int i = 0; i < e.Scalable.Pieces; i++)
-        {
-            e.Scalable.Write(op->Rd, i, 0);
-        }
-
-        return true;
     }
 }
