@@ -12,6 +12,9 @@ namespace Vmm.Fleet.Single;
 /// </summary>
 public sealed class SingleVmServer : IAsyncDisposable
 {
+    // Kestrel wants a whole path; the socket is bound already, to whatever path it has.
+    private const string Name = "/api";
+
     private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(2);
 
     private readonly WebApplication _app;
@@ -26,7 +29,7 @@ public sealed class SingleVmServer : IAsyncDisposable
         WebApplication app = RestApp.Build(
             [.. new VmApi(vm).Endpoints, .. new WatchApi(vm).Endpoints],
             builder => builder.WebHost.UseSockets(sockets => sockets.CreateBoundListenSocket = _ => socket)
-                .ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(socket.LocalEndPoint!.ToString()!)),
+                .ConfigureKestrel(kestrel => kestrel.ListenUnixSocket(Name)),
             (context, next) =>
             {
                 context.SetAsker(asker);

@@ -5,6 +5,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using Microsoft.OpenApi;
 using Microsoft.OpenApi.Reader;
+using Vmm.Host.Guest;
 
 namespace Vmm.Fleet.Tests.Rest;
 
@@ -38,8 +39,8 @@ public sealed class SingleVmTests : IAsyncLifetime, IDisposable
         [
             "-name", "web", "-m", "64M", "-smp", "cpus=1,maxcpus=3", "-kernel", IdleGuest.WriteImage(_folder),
             "-state", Path.Combine(_folder, "state"), "-serial", "none",
-            "-sandbox", "on,elevateprivileges=deny,spawn=deny", "-api", $"unix:{Api}",
-        ]);
+            "-sandbox", "on,elevateprivileges=deny,spawn=deny", "-api", "unix:api",
+        ], _folder);
         return Patience.UntilAsync(async () => _vm.HasExited || await AnswersAsync(), "REST of the VM");
     }
 
@@ -152,6 +153,53 @@ public sealed class SingleVmTests : IAsyncLifetime, IDisposable
         await _vm.WaitForExitAsync().WaitAsync(Patience.Limit);
         Assert.Equal(0, _vm.ExitCode);
         Assert.False(File.Exists(Api));
+    }
+
+    /// <summary>A Linux guest takes a CPU, and what is typed; whoever watches reads what it writes.</summary>
+    [Fact]
+    public async Task Guest_is_plugged_and_typed_at()
+    {
+        // The socket that is left is replaced.
+        _vm.Kill();
+        await _vm.WaitForExitAsync().WaitAsync(Patience.Limit);
+        _vm.Dispose();
+        GuestFiles files = await GuestAssets.EnsureAsync(new GuestKernel(GuestFlavour.Cloud));
+        _vm = VmmProcess.Start(
+        [
+            "-name", "web", "-m", "256M", "-smp", "cpus=1,maxcpus=3", "-kernel", files.Kernel, "-initrd", files.Initramfs,
+            "-append", "console=ttyAMA0 quiet", "-serial", "none", "-api", "unix:api",
+        ], _folder);
+        await Patience.UntilAsync(async () => _vm.HasExited || await AnswersAsync(), "REST of the VM");
+        using HttpResponseMessage response = await _client.GetAsync($"{Vm}/watch", HttpCompletionOption.ResponseHeadersRead);
+        using var reader = new StreamReader(await response.Content.ReadAsStreamAsync());
+        await AwaitAsync(reader, "guest is up");
+
+        // The guest that boots has not answered yet, or does so later: the end says which.
+        JsonNode end;
+        int tries = 0;
+        do
+        {
+            end = await DoAsync("""{"action":"Resize","number":2}""", $"resize-{++tries}");
+        }
+        while ((string?)end["outcome"] == "TimedOut");
+        Assert.Equal("Done", (string?)end["outcome"]);
+        Assert.Equal(2, (int?)JsonNode.Parse(await _client.GetStringAsync(Vm))!["enabledCpus"]);
+        using HttpResponseMessage typed = await _client.PostAsync(
+            $"{Vm}/console", new StringContent("""{"text":"echo typed-$((6*7))\n"}""", Encoding.UTF8, "application/json"));
+        Assert.Equal(HttpStatusCode.OK, typed.StatusCode);
+        await AwaitAsync(reader, "typed-42");
+    }
+
+    // Reads events until the guest has written a text.
+    private static async Task AwaitAsync(StreamReader events, string text)
+    {
+        const string Bytes = "data: {\"bytes\":\"";
+        for (string written = ""; !written.Contains(text, StringComparison.Ordinal);)
+        {
+            string line = await events.ReadLineAsync().WaitAsync(Patience.Limit) ?? throw new EndOfStreamException();
+            written += line.StartsWith(Bytes, StringComparison.Ordinal)
+                ? Encoding.UTF8.GetString(Convert.FromBase64String(line[Bytes.Length..^2])) : "";
+        }
     }
 
     private async Task<JsonNode> DoAsync(string body, string id)
