@@ -86,6 +86,7 @@ public sealed class OptionTests
     [InlineData("virt", "max,sve512=on,sve256=off", "/dev/null",
         "cannot disable sve256: it is required as a power-of-two length smaller than the maximum, sve512")]
     [InlineData("virt", "max,sve-max-vq=4,sve512=off", "/dev/null", "cannot disable sve512: the maximum vector length must be enabled")]
+    [InlineData("virt", "neoverse-v1,sve512=on", "/dev/null", "cannot enable sve512: this CPU does not support the vector length 512 bits")]
     [InlineData("virt", "cortex-a57,pauth=on", "/dev/null", "pauth=on is not supported: the CPU has no pointer authentication")]
     [InlineData("virt", "max,pauth=off,pauth-qarma3=on", "/dev/null", "cannot enable pauth-impdef")]
     [InlineData("virt", "max,pauth-impdef=on,pauth-qarma5=on", "/dev/null", "pauth-impdef, pauth-qarma3 and pauth-qarma5 at the same time")]

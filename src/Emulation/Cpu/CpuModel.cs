@@ -53,6 +53,11 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
 
     private const Feature AllSve = Feature.Sve | Feature.Sve2 | Feature.ScalableMatrices;
 
+    // Vector lengths: bit n for (n + 1) × 128 bits.
+    private const uint AllLengths = 0xFFFF;
+    private const uint LengthsOfV1 = 0b11;
+    private const uint LengthsOfN2 = 0b1;
+
     /// <summary>All models. <c>host</c> is the one with the most features.</summary>
     public static IReadOnlyList<CpuModel> All { get; } =
     [
@@ -64,15 +69,27 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
         new("cortex-a57", 0x411F_D070, 44, Armv80 | Feature.Pmuv3, CpuCache.CortexA57) { PmuId = 0x4101 },
         new("cortex-a72", 0x410F_D083, 44, Armv80 | Feature.Pmuv3, CpuCache.CortexA72) { PmuId = 0x4102 },
         new("cortex-a76", 0x414F_D0B1, 40, A55 | Feature.Csv | Pmu81, CpuCache.CortexA76) { PmuId = 0x410B },
-        new("cortex-a710", 0x412F_D471, 40, A710 | AllPmu, CpuCache.CortexA76) { Ctr = WithTagLines, WideCacheIds = true, HasLse2 = true },
-        new("neoverse-n1", 0x414F_D0C1, 48, Armv82 | Tables | Pmu81, CpuCache.NeoverseN1) { PmuId = 0x410C },
-        new("neoverse-n2", 0x410F_D493, 48, A710 | Feature.Rng | Feature.Dgh | AllPmu, CpuCache.CortexA76)
+        new("cortex-a710", 0x412F_D471, 40, A710 | AllPmu | Feature.Sve | Feature.Sve2, CpuCache.CortexA76)
         {
-            Ctr = WithTagLines, WideCacheIds = true, HasLse2 = true,
+            Ctr = WithTagLines, WideCacheIds = true, HasLse2 = true, SupportedLengths = LengthsOfN2,
         },
-        new("neoverse-v1", 0x411F_D402, 48, V1 | Pmu81, CpuCache.NeoverseN1) { PmuId = 0x4121, WideCacheIds = true, HasLse2 = true },
-        new("max", 0x000F_0510, 52, Max | AllPmu, CpuCache.NeoverseN1) { PmuId = 0x4101, HasLpa2 = true, HasLse2 = true },
-        new("host", 0x000F_0510, 52, Max | AllPmu, CpuCache.NeoverseN1) { PmuId = 0x4101, HasLpa2 = true, HasLse2 = true },
+        new("neoverse-n1", 0x414F_D0C1, 48, Armv82 | Tables | Pmu81, CpuCache.NeoverseN1) { PmuId = 0x410C },
+        new("neoverse-n2", 0x410F_D493, 48, A710 | Feature.Rng | Feature.Dgh | AllPmu | Feature.Sve | Feature.Sve2, CpuCache.CortexA76)
+        {
+            Ctr = WithTagLines, WideCacheIds = true, HasLse2 = true, SupportedLengths = LengthsOfN2,
+        },
+        new("neoverse-v1", 0x411F_D402, 48, V1 | Pmu81 | Feature.Sve, CpuCache.NeoverseN1)
+        {
+            PmuId = 0x4121, WideCacheIds = true, HasLse2 = true, SupportedLengths = LengthsOfV1,
+        },
+        new("max", 0x000F_0510, 52, Max | AllPmu | AllSve, CpuCache.NeoverseN1)
+        {
+            PmuId = 0x4101, HasLpa2 = true, HasLse2 = true, SupportedLengths = AllLengths,
+        },
+        new("host", 0x000F_0510, 52, Max | AllPmu | AllSve, CpuCache.NeoverseN1)
+        {
+            PmuId = 0x4101, HasLpa2 = true, HasLse2 = true, SupportedLengths = AllLengths,
+        },
     ];
 
     /// <summary>PMCR_EL0.IMP and IDCODE, bits 31:16 of the register: who made the performance monitors, and which they are.</summary>
@@ -99,8 +116,22 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     /// <summary>FEAT_CCIDX: the wide form of CCSIDR_EL1.</summary>
     public bool WideCacheIds { get; private init; }
 
-    /// <summary>With SVE the lengths of vectors, bit n for (n + 1) × 128 bits; all up to 2048 bits.</summary>
-    public uint VectorLengths { get; init; } = 0xFFFF;
+    /// <summary>The lengths of SVE's vectors that the CPU can have, bit n for (n + 1) × 128 bits; 0 where it has no SVE.</summary>
+    public uint SupportedLengths
+    {
+        get;
+        private init
+        {
+            field = value;
+            VectorLengths = value;
+        }
+    }
+
+    /// <summary>The same of those that it has.</summary>
+    public uint VectorLengths { get; private init; }
+
+    // What of SVE the model has when it is on.
+    private Feature OwnSve { get; } = Features & AllSve;
 
     /// <summary>The properties that stand for the lengths of vectors: <c>sve128</c>. None without SVE.</summary>
     public IEnumerable<string> NamesOfVectorLengths =>
@@ -129,7 +160,7 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     /// <summary>The model with SVE of some vector lengths (<see cref="VectorLengths"/>); 0 takes SVE away.</summary>
     public CpuModel WithScalable(uint lengths) => this with
     {
-        Features = (Features & ~AllSve) | (lengths == 0 ? Feature.None : AllSve),
+        Features = (Features & ~AllSve) | (lengths == 0 ? Feature.None : OwnSve),
         VectorLengths = lengths,
     };
 

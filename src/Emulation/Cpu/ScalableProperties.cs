@@ -5,7 +5,7 @@ namespace Vmm.Emulation.Cpu;
 
 /// <summary>
 /// The properties that choose SVE and its vector lengths, with QEMU's names and rules: <c>sve</c>, <c>sve128</c> to <c>sve2048</c>,
-/// <c>sve-max-vq</c>. SVE is off unless one of them asks for it.
+/// <c>sve-max-vq</c>, which <c>max</c> alone has.
 /// </summary>
 public sealed class ScalableProperties
 {
@@ -32,8 +32,11 @@ public sealed class ScalableProperties
     /// <summary>The name of the number, of steps, that the longest vector has.</summary>
     public static string Number => MaxVq;
 
-    /// <summary>Whether a model can have SVE.</summary>
-    public static bool CanHave(CpuModel model) => model.Name is "max" or "host";
+    private static bool CanHave(CpuModel model) => model.SupportedLengths != 0;
+
+    /// <summary>Whether the property of a model is one of <see cref="Switches"/> or <see cref="Number"/>.</summary>
+    public static bool CanSet(CpuModel model, string name) =>
+        CanHave(model) && (name == Number ? model.Name is "max" or "host" : Switches.Contains(name));
 
     /// <summary>The values of <see cref="Switches"/> that a model has; none if it cannot have SVE.</summary>
     public static IEnumerable<(string Name, bool Value)> Of(CpuModel model)
@@ -80,13 +83,13 @@ public sealed class ScalableProperties
             return model.WithScalable(0);
         }
 
-        uint lengths = Lengths();
+        uint lengths = Lengths(model.SupportedLengths);
         return enabled ? model.WithScalable(lengths)
             : throw new ArgumentException($"cannot enable {Name(Top(lengths))}: SVE must be enabled to enable vector lengths, by sve=on");
     }
 
     // The lengths, by bit, that follow from those that were named.
-    private uint Lengths()
+    private uint Lengths(uint supported)
     {
         uint lengths = _on;
         if (lengths != 0)
@@ -98,13 +101,13 @@ public sealed class ScalableProperties
                     + $"{MaxVq}={_most} ({_most * Step} bits)");
             }
 
-            lengths |= Powers & ~_named & Below(top);
+            lengths |= Powers & ~_named & Below(top) & supported;
         }
         else if (_most == 0)
         {
             // All that are shorter than the first power of two that is off.
             uint off = _named & Powers;
-            lengths = ~_named & Below(off == 0 ? Longest : BitOperations.TrailingZeroCount(off));
+            lengths = ~_named & Below(off == 0 ? Longest : BitOperations.TrailingZeroCount(off)) & supported;
             if (lengths == 0)
             {
                 throw new ArgumentException("cannot disable sve128: with SVE enabled, at least one vector length must be enabled");
@@ -120,6 +123,12 @@ public sealed class ScalableProperties
             }
 
             lengths |= ~_named & Below(_most);
+        }
+
+        if ((lengths & ~supported) is var beyond and not 0)
+        {
+            throw new ArgumentException(
+                $"cannot enable {Name(Top(beyond))}: this CPU does not support the vector length {Top(beyond) * Step} bits");
         }
 
         uint missing = Powers & ~lengths & Below(Top(lengths));

@@ -75,12 +75,11 @@ public static class CpuOption
         var scalable = new ScalableProperties();
         foreach ((string key, string? value) in pairs)
         {
-            if (ScalableProperties.CanHave(model) && TrySetScalable(scalable, key, value))
+            if (ScalableProperties.CanSet(model, key))
             {
-                continue;
+                SetScalable(scalable, key, value);
             }
-
-            if (CpuModel.Find(model.Name) is { } whole && (s_chosen.Contains(key) || (key == Lpa2 && whole.HasLpa2)))
+            else if (CpuModel.Find(model.Name) is { } whole && (s_chosen.Contains(key) || (key == Lpa2 && whole.HasLpa2)))
             {
                 chosen.Add((key, KeyValues.Switch(key, value)));
                 RequirePointerAuthentication(whole, key, chosen[^1].Value);
@@ -101,18 +100,12 @@ public static class CpuOption
         }
     }
 
-    // Whether a property is one of SVE.
-    private static bool TrySetScalable(ScalableProperties scalable, string key, string? value)
+    private static void SetScalable(ScalableProperties scalable, string key, string? value)
     {
-        if (ScalableProperties.Switches.Contains(key))
-        {
-            scalable.Set(key, KeyValues.Switch(key, value));
-            return true;
-        }
-
         if (key != ScalableProperties.Number)
         {
-            return false;
+            scalable.Set(key, KeyValues.Switch(key, value));
+            return;
         }
 
         try
@@ -124,8 +117,6 @@ public static class CpuOption
         {
             throw new OptionException(e.Message);
         }
-
-        return true;
     }
 
     /// <exception cref="OptionException">The model has no pointer authentication that could be turned on.</exception>

@@ -74,8 +74,7 @@ internal sealed unsafe class HostileMachine : IPsciEvents, IDisposable
     private static CpuModel ModelOf(string name)
     {
         CpuModel model = CpuModel.Find(name)!;
-        model = model.Has(Feature.Mte) ? model.WithMemoryTags() : model;
-        return ScalableProperties.CanHave(model) ? model.WithScalable(0xFFFF) : model;
+        return model.Has(Feature.Mte) ? model.WithMemoryTags() : model;
     }
 
     /// <summary>Host address of a byte of RAM.</summary>

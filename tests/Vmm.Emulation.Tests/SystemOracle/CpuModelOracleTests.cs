@@ -23,6 +23,7 @@ public sealed class CpuModelOracleTests
         [("ID_AA64ISAR1_EL1", 40)] = "COSP",
         [("ID_AA64ISAR1_EL1", 44)] = "EBF16",
         [("ID_AA64ISAR1_EL1", 56)] = "FEAT_XS",
+        [("ID_AA64ZFR0_EL1", 20)] = "EBF16",
         [("ID_AA64MMFR0_EL1", 12)] = "SNSMem",
         [("ID_AA64MMFR0_EL1", 16)] = "mixed endianness at EL0 alone",
         [("ID_AA64MMFR0_EL1", 32)] = "stage 2",
@@ -57,10 +58,13 @@ public sealed class CpuModelOracleTests
     [InlineData("cortex-a57")]
     [InlineData("cortex-a72")]
     [InlineData("cortex-a76")]
+    [InlineData("cortex-a710")]
     [InlineData("cortex-a710,sve=off")]
     [InlineData("neoverse-n1")]
-    [InlineData("neoverse-n2,sve=off")]
+    [InlineData("neoverse-n2")]
+    [InlineData("neoverse-v1")]
     [InlineData("neoverse-v1,sve=off")]
+    [InlineData("max,sme=off")]
     [InlineData("max,sve=off,sme=off")]
     public async Task Model_promises_what_qemus_does_but_for_what_is_named(string cpuModel)
     {

@@ -54,6 +54,7 @@ internal sealed class EngineMachine(Accelerator accelerator, bool arrives = fals
             {
                 "pauth-qarma3=on" => model.WithPointerAuthentication(Feature.PauthQarma3),
                 "sve=on" => model.WithScalable(0xFFFF),
+                "sve=off" => model.WithScalable(0),
                 "sve-max-vq=4" => model.WithScalable(0xF),
                 "pauth-qarma5=on" => model.WithPointerAuthentication(Feature.PauthQarma5),
                 "lpa2=off" => model with { HasLpa2 = false },

@@ -44,7 +44,7 @@ public sealed unsafe class RegisterSweepTests
                     bare.Core.Reset(pc, 0);
                     s->VbarEl1 = BareCore.Vectors;
                     s->X[5] = 0x5555_AAAA_1234_5678;
-                    s->CpacrEl1 = 3 << 20;
+                    s->CpacrEl1 = (3 << 20) | (3 << 16);
                     bare.Core.SetPstate(el0 ? Pstate.ModeEl0t : s->Pstate);
                     bare.Core.Run(1);
                     if (s->Pc == pc + 4 || s->ElrEl1 == 0)

@@ -11,6 +11,7 @@ void payload_main(void)
     SHOW("DCZID_EL0", dczid_el0);
     SHOW("ID_AA64PFR0_EL1", id_aa64pfr0_el1);
     SHOW("ID_AA64PFR1_EL1", id_aa64pfr1_el1);
+    if ((read_sysreg(id_aa64pfr0_el1) >> 32 & 15) != 0) SHOW("ID_AA64ZFR0_EL1", s3_0_c0_c4_4);
     SHOW("ID_AA64DFR0_EL1", id_aa64dfr0_el1);
     SHOW("ID_AA64ISAR0_EL1", id_aa64isar0_el1);
     SHOW("ID_AA64ISAR1_EL1", id_aa64isar1_el1);
