@@ -88,7 +88,9 @@ public sealed class LostNodeRecordTests : VmEntityKit
         End("node2", again);
         Assert.Equal(RequestOutcome.Done, Await("start").Outcome);
         Begin("stop", VmAction.Stop);
-        Nodes["node2"].ExpectMsg<EndVm>();
+
+        // On a busy host the start may have been repeated before its end was told.
+        Nodes["node2"].FishForMessage<EndVm>(_ => true);
         Lose("node2");
         Assert.Equal(RequestOutcome.Done, Await("stop").Outcome);
         Assert.False(Record.IsWanted);
