@@ -111,7 +111,7 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     /// FEAT_LSE2: an aligned pair of registers is loaded or stored at once, and accesses that order others, exclusives and atomics need not
     /// be aligned within 16 bytes.
     /// </summary>
-    public bool HasLse2 { get; private init; }
+    public bool HasLse2 { get; init; }
 
     /// <summary>FEAT_CCIDX: the wide form of CCSIDR_EL1.</summary>
     public bool WideCacheIds { get; private init; }

@@ -130,7 +130,7 @@ public sealed class RestServer : IAsyncDisposable
         if (known.Role < endpoint?.Role)
         {
             await context.RejectAsync(
-                StatusCodes.Status403Forbidden, $"you may do what a {known.Role} may; it takes a {endpoint.Role}").ConfigureAwait(false);
+                StatusCodes.Status403Forbidden, $"it takes the role {endpoint.Role}; yours is {known.Role}").ConfigureAwait(false);
         }
         else
         {

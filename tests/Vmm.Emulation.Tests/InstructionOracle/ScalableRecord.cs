@@ -66,19 +66,30 @@ internal readonly unsafe ref struct ScalableRecord(Span<byte> bytes, int length)
     {
         Span<byte> ffr = Predicate(ScalableRegisters.Ffr);
         Span<byte> others = other.Predicate(ScalableRegisters.Ffr);
-        int end = 0;
-        while (end < length && (others[end / 8] >> (end % 8) & 1) != 0)
+        int end = length;
+        while (end > 0 && !IsSet(others, end - 1))
         {
-            end++;
+            end--;
         }
 
-        bool hasMore = end < length && (ffr[end / 8] >> (end % 8) & 1) != 0;
-        bool isOver = others[Math.Min(others.Length, (end / 8) + 1)..].IndexOfAnyExcept((byte)0) < 0;
-        if (hasMore && isOver)
+        bool isSameBefore = true;
+        bool hasMore = false;
+        for (int i = 0; i < length; i++)
+        {
+            isSameBefore &= i >= end || IsSet(ffr, i) == IsSet(others, i);
+            hasMore |= i >= end && IsSet(ffr, i);
+        }
+
+        if (isSameBefore && hasMore)
         {
             others.CopyTo(ffr);
+
+            // FFR may have been clear for elements before the one at which the other's load has ended: what they hold says where that was.
+            end += Vector(vector)[end..].CommonPrefixLength(other.Vector(vector)[end..]);
             other.Vector(vector)[end..].CopyTo(Vector(vector)[end..]);
         }
+
+        static bool IsSet(Span<byte> predicate, int i) => (predicate[i / 8] >> (i % 8) & 1) != 0;
     }
 
     /// <summary>What differs from another record, which is said last; empty for nothing.</summary>

@@ -55,10 +55,18 @@ public sealed class VmEntityTests : VmEntityKit
         Assert.Equal(VmRejectionCode.NotFound, Ask<VmRejected>(new GetOperation(Vm, "a")).Code);
     }
 
+    private void Start()
+    {
+        Create();
+        Begin("start", VmAction.Start);
+        End("node1", Nodes["node1"].ExpectMsg<RunVm>());
+        Await("start");
+    }
+
     [Fact]
     public void Migration_moves_the_record_when_the_guest_runs_there()
     {
-        Create();
+        Start();
         Begin("move", VmAction.Migrate, 0, "node2");
         var receive = Nodes["node2"].ExpectMsg<ReceiveVm>();
         See("node2", ProcessState.Receiving, 42);
@@ -80,7 +88,7 @@ public sealed class VmEntityTests : VmEntityKit
     [Fact]
     public void What_a_failed_migration_left_at_the_target_is_ended()
     {
-        Create();
+        Start();
         Begin("move", VmAction.Migrate, 0, "node2");
         End("node2", Nodes["node2"].ExpectMsg<ReceiveVm>(), detail: "unix:/there");
         End("node1", Nodes["node1"].ExpectMsg<SendVm>(), RequestOutcome.Failed, "Unable to write to socket");

@@ -88,7 +88,7 @@ public sealed class AccountRestTests : RestTestKit
         Assert.Equal(
             [("ada", 201), ("oscar", 403), ("oscar", 202)],
             lines.Where(l => l["name"] != null).Select(l => ((string)l["name"]!, (int)l["status"]!)));
-        Assert.Equal("the token is of a Operator; it takes one of a Admin", (string?)lines[1]["detail"]);
+        Assert.Equal("it takes the role Admin; yours is Operator", (string?)lines[1]["detail"]);
         JsonNode end = Assert.Single(lines, l => l["operation"] != null);
         Assert.Equal(("vm1", "a", "Start", "Failed"), (
             (string?)end["vm"], (string?)end["operation"], (string?)end["action"], (string?)end["outcome"]));
