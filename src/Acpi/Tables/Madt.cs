@@ -46,7 +46,7 @@ public static class Madt
             table.U8(0x0E).U8(16).U16(0).U64(address).U32(length);
         }
 
-        // Flag 0: count and base are those of the table, not of the frame's register (ACPI 6.5, table 5.44).
+        // The flags are 1: count and base are those of the table, not of the frame's register (ACPI 6.5, 5.2.12.16).
         if (msiFrame is { } frame)
         {
             table.U8(0x0D).U8(24).U16(0).U32(0).U64(frame.Address).U32(1).U16(frame.Count).U16(frame.First);

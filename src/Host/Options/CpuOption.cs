@@ -6,8 +6,8 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// The option <c>-cpu MODEL[,property=value…]</c>. Pointer authentication, the PMU and SVE can be chosen; any other property is accepted if
-/// its value is the one that the model has.
+/// The option <c>-cpu MODEL[,property=value…]</c>. Pointer authentication, the PMU and SVE can be chosen; any other property is accepted
+/// if its value is the one that the model has.
 /// </summary>
 public static class CpuOption
 {

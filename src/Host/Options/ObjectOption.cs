@@ -4,9 +4,9 @@ using Vmm.Management.Text;
 namespace Vmm.Host.Options;
 
 /// <summary>
-/// The option <c>-object TYPE,id=ID[,property=value…]</c>, or the same as a JSON object. No device here refers to an object. <c>-machine
-/// memory-backend=ID</c> can name a memory backend, which describes the RAM that the machine has anyway, and the parameter
-/// <c>tls-creds</c> of migrations names TLS credentials, <c>tls-authz</c> an object that says who may connect.
+/// The option <c>-object TYPE,id=ID[,property=value…]</c>, or the same as a JSON object. Disks name a throttle-group. <c>-machine
+/// memory-backend=ID</c> can name a memory backend, which describes the RAM that the machine has anyway. The parameter <c>tls-creds</c>
+/// of migrations names TLS credentials, and <c>tls-authz</c> an object that says who may connect. Nothing refers to the other types.
 /// </summary>
 /// <param name="Bytes">The size of a memory backend; 0 for an object of another type.</param>
 public sealed record ObjectOption(string Id, ulong Bytes)
