@@ -3,6 +3,7 @@ using Akka.Configuration;
 using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Nodes;
+using Vmm.Fleet.Tests.Nodes;
 
 namespace Vmm.Fleet.Tests.Cluster;
 
@@ -29,11 +30,7 @@ public sealed class FleetNodeTests : IDisposable
         _spec = new VmSpec(1, 4, 64 << 20, "max", image, "", "", "", []);
     }
 
-    public void Dispose()
-    {
-        VmProcess.Find(new VmFolder(Vm, Path.Combine(_folder, "vms", Vm)))?.Kill();
-        Directory.Delete(_folder, recursive: true);
-    }
+    public void Dispose() => NodeFolder.Remove(_folder);
 
     private FleetNode Start() =>
         FleetNode.Start(Node, new NodeSettings(_folder, ["dotnet", VmmProcess.Program]) { StartLimit = Patience.Limit }, Config.Empty);

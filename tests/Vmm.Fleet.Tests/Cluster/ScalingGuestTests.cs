@@ -11,6 +11,7 @@ using Vmm.Fleet.Ledger;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Nodes;
 using Vmm.Fleet.Scaling;
+using Vmm.Fleet.Tests.Nodes;
 using Vmm.Host.Guest;
 using Vmm.Management.Control;
 using Xunit.Abstractions;
@@ -28,11 +29,7 @@ public sealed class ScalingGuestTests(ITestOutputHelper output) : IDisposable
 
     private VmFolder Folder => new(Vm, Path.Combine(_folder, "vms", Vm));
 
-    public void Dispose()
-    {
-        VmProcess.Find(Folder)?.Kill();
-        Directory.Delete(_folder, recursive: true);
-    }
+    public void Dispose() => NodeFolder.Remove(_folder);
 
     private FleetNode Start() =>
         FleetNode.Start(Node, new NodeSettings(_folder, ["dotnet", VmmProcess.Program]) { StartLimit = Patience.Limit }, Config.Empty);

@@ -87,13 +87,7 @@ public abstract class NodeTestKit : PatientTestKit
         base.AfterAll();
         foreach (string folder in _folders)
         {
-            string vms = Path.Combine(folder, "vms");
-            foreach (string vm in Directory.Exists(vms) ? Directory.GetDirectories(vms) : [])
-            {
-                VmProcess.Find(new VmFolder("", vm))?.Kill();
-            }
-
-            Directory.Delete(folder, recursive: true);
+            NodeFolder.Remove(folder);
         }
     }
 }

@@ -7,6 +7,7 @@ using Vmm.Fleet.Messages;
 using Vmm.Fleet.Nodes;
 using Vmm.Fleet.Rest;
 using Vmm.Fleet.Tests.Cluster;
+using Vmm.Fleet.Tests.Nodes;
 using Vmm.Host.Guest;
 
 namespace Vmm.Fleet.Tests.Page;
@@ -112,8 +113,7 @@ public sealed class PageTests(PostgresServer postgres) : IClassFixture<PostgresS
             node.Kill();
             await node.WaitForExitAsync();
             node.Dispose();
-            VmProcess.Find(new VmFolder("web", Path.Combine(folder, "vms", "web")))?.Kill();
-            Directory.Delete(folder, recursive: true);
+            NodeFolder.Remove(folder);
         }
     }
 

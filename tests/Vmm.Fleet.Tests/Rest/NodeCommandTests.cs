@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Vmm.Fleet.Nodes;
+using Vmm.Fleet.Tests.Nodes;
 
 namespace Vmm.Fleet.Tests.Rest;
 
@@ -9,11 +10,7 @@ public sealed class NodeCommandTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("vmm-").FullName;
     private string _server = "";
 
-    public void Dispose()
-    {
-        VmProcess.Find(new VmFolder("vm1", Path.Combine(_folder, "vms", "vm1")))?.Kill();
-        Directory.Delete(_folder, recursive: true);
-    }
+    public void Dispose() => NodeFolder.Remove(_folder);
 
     private async Task<Process> StartNodeAsync()
     {
