@@ -162,6 +162,9 @@ public unsafe struct CpuState
     public fixed ulong Dbgwcr[Watchpoints];
     public ulong CntkctlEl1;
 
+    /// <summary>Translated code: <see cref="Timers.VirtualClock.Origin"/>; null without a timer.</summary>
+    public long* CounterOrigin;
+
     /// <summary>Memory tagging: see <see cref="SystemRegisters.TaggingRegisters"/>.</summary>
     public ulong GcrEl1;
     public ulong RgsrEl1;

@@ -221,6 +221,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     // Makes what follows from the architectural state anew: another one stands there.
     private void StateReplaced()
     {
+        _state->CounterOrigin = Timer == null ? null : Timer.Clock.Origin;
         UpdateFpEnabled();
         PointerCode.UpdateMasks(this);
         Mmu.SwitchContext();

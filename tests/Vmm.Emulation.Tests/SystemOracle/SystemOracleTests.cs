@@ -29,6 +29,8 @@ public sealed class SystemOracleTests
     [InlineData("gicv2m", "cortex-a57,msi=gicv2m", 1)]
     [InlineData("timers", "neoverse-n1", 1)]
     [InlineData("timer_status", "neoverse-n1", 1)]
+    [InlineData("counter", "neoverse-n1", 1)]
+    [InlineData("counter", "max", 1)]
     [InlineData("endian", "neoverse-n1", 1)]
     [InlineData("identification", "cortex-a57", 1)]
     [InlineData("identification", "cortex-a72", 1)]

@@ -16,7 +16,7 @@ internal static unsafe class StateComparison
     [
         nameof(CpuState.Attention), nameof(CpuState.InterruptInputs), nameof(CpuState.Remaining),
         nameof(CpuState.RunStart), nameof(CpuState.CodePageVa), nameof(CpuState.Pc), nameof(CpuState.HostFlags), nameof(CpuState.Exit),
-        nameof(CpuState.StoreLog),
+        nameof(CpuState.StoreLog), nameof(CpuState.CounterOrigin),
         nameof(CpuState.BaseReadTag), nameof(CpuState.BaseWriteTag), nameof(CpuState.BaseAddend),
         nameof(CpuState.CoverAddend),
 

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using Vmm.Emulation.State;
 
 namespace Vmm.Emulation.Cpu.Timers;
@@ -7,10 +8,12 @@ namespace Vmm.Emulation.Cpu.Timers;
 /// The system counter of a machine: host time since its start, less the time it was stopped. Or, with <see cref="CountInstructions"/>, a
 /// time that passes with the instructions of the one vCPU, so that a run repeats.
 /// </summary>
-public sealed class VirtualClock : IStateUnit
+public sealed unsafe class VirtualClock : IStateUnit
 {
     /// <summary>CNTFRQ_EL0: 62.5 MHz, as QEMU's CPUs.</summary>
     public const ulong Frequency = 62_500_000;
+
+    public const ulong NanosecondsPerSecond = 1_000_000_000;
 
     // Counts above it are reached at no host time that there is.
     private static readonly ulong s_lastCount = (ulong)(long.MaxValue / 2) / (((ulong)Stopwatch.Frequency / Frequency) + 1);
@@ -20,11 +23,26 @@ public sealed class VirtualClock : IStateUnit
     // Replaced as a whole and read without the lock, so that a reader sees the clock as it was before or after a change and never between.
     private Phase _phase = new(Stopwatch.GetTimestamp(), null);
 
+    // What translated code reads. It does not move.
+    private readonly long[] _origin = GC.AllocateArray<long>(1, pinned: true);
+
     // Null where host time counts.
     private InstructionClock? _instructions;
 
+    public VirtualClock() => Begin(_phase);
+
     /// <summary>Lets instructions count from here on; once, before anything runs.</summary>
-    internal void CountInstructions(InstructionClock instructions) => _instructions = instructions;
+    internal void CountInstructions(InstructionClock instructions)
+    {
+        _instructions = instructions;
+        Begin(_phase);
+    }
+
+    /// <summary>
+    /// For translated code, as long as the clock is there: host time in ns (CLOCK_MONOTONIC) at which the counter was zero. 0 while
+    /// <see cref="Count"/> alone tells the count: the clock stands still, or instructions count.
+    /// </summary>
+    internal long* Origin => (long*)Unsafe.AsPointer(ref _origin[0]);
 
     /// <summary>Called after the clock was stopped or started, on that thread: host times of counts are others now.</summary>
     public Action? Changed { get; set; }
@@ -66,7 +84,7 @@ public sealed class VirtualClock : IStateUnit
         {
             if (_phase.StoppedAt == null)
             {
-                Volatile.Write(ref _phase, _phase with { StoppedAt = Stopwatch.GetTimestamp() });
+                Begin(_phase with { StoppedAt = Stopwatch.GetTimestamp() });
             }
         }
 
@@ -79,7 +97,7 @@ public sealed class VirtualClock : IStateUnit
         {
             if (_phase.StoppedAt is long stoppedAt)
             {
-                Volatile.Write(ref _phase, new Phase(_phase.Base + (Stopwatch.GetTimestamp() - stoppedAt), null));
+                Begin(new Phase(_phase.Base + (Stopwatch.GetTimestamp() - stoppedAt), null));
             }
         }
 
@@ -94,7 +112,7 @@ public sealed class VirtualClock : IStateUnit
     {
         lock (_lock)
         {
-            Volatile.Write(ref _phase, _phase with { Base = _phase.Base - (by.Ticks * Stopwatch.Frequency / TimeSpan.TicksPerSecond) });
+            Begin(_phase with { Base = _phase.Base - (by.Ticks * Stopwatch.Frequency / TimeSpan.TicksPerSecond) });
         }
 
         Changed?.Invoke();
@@ -118,11 +136,20 @@ public sealed class VirtualClock : IStateUnit
             lock (_lock)
             {
                 long now = _phase.StoppedAt ?? Stopwatch.GetTimestamp();
-                Volatile.Write(ref _phase, _phase with { Base = now - Ratio.Scale((long)count, Stopwatch.Frequency, (long)Frequency) });
+                Begin(_phase with { Base = now - Ratio.Scale((long)count, Stopwatch.Frequency, (long)Frequency) });
             }
         }
 
         Changed?.Invoke();
+    }
+
+    // With the lock. The origin is there only while it is that of the phase: a vCPU never reads less here than it did in translated code.
+    private void Begin(Phase phase)
+    {
+        Volatile.Write(ref _origin[0], 0);
+        Volatile.Write(ref _phase, phase);
+        bool isHostTime = _instructions == null && phase.StoppedAt == null && Stopwatch.Frequency == (long)NanosecondsPerSecond;
+        Volatile.Write(ref _origin[0], isHostTime ? phase.Base : 0);
     }
 
     /// <param name="Base">Host time at which the counter was zero, had it never been stopped since.</param>

@@ -267,6 +267,8 @@ internal sealed unsafe partial class Assembler
     /// <summary>An operation on 1, 2, 4 or 8 bytes of memory.</summary>
     public void AluTo(Alu operation, int size, Operand destination, Reg source) => Sized(size, (int)operation << 3, source, destination);
 
+    public void CallTo(Operand target) => Rm(0, false, 0xFF, (Reg)2, target);
+
     public void JumpTo(Operand target) => Rm(0, false, 0xFF, (Reg)4, target);
 
     public void Jump(byte* target)

@@ -32,6 +32,7 @@ internal sealed unsafe class BlockEmitter
     public BlockEmitter(Thunks thunks, bool lockstep, CpuModel model)
     {
         Model = model;
+        ReadCounter = lockstep ? null : thunks.ReadCounter;
         Registers = new GuestRegisters(Asm);
         Vectors = new VectorCache(Asm);
         Flags = new FlagCache(Asm, Registers);
@@ -49,6 +50,9 @@ internal sealed unsafe class BlockEmitter
     public CpuModel Model { get; }
 
     public Feature Features => Model.Features;
+
+    /// <summary>See <see cref="Thunks.ReadCounter"/>; null in lockstep, where both sides are to read the same.</summary>
+    public byte* ReadCounter { get; }
 
     public GuestRegisters Registers { get; }
 

@@ -63,6 +63,10 @@ internal static unsafe class HostRegisters
 
     public static readonly Operand ExclusiveSize = Field(&Origin->ExclusiveSize);
 
+    public static readonly Operand CounterOrigin = Field(&Origin->CounterOrigin);
+
+    public static readonly Operand CntkctlEl1 = Field(&Origin->CntkctlEl1);
+
     public static readonly Operand Fpcr = Field(&Origin->Fpcr);
 
     public static readonly Operand Fpsr = Field(&Origin->Fpsr);

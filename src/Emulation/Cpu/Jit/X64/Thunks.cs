@@ -1,4 +1,7 @@
+using System.Numerics;
+using System.Runtime.InteropServices;
 using Vmm.Emulation.Cpu.Mmu;
+using Vmm.Emulation.Cpu.Timers;
 
 namespace Vmm.Emulation.Cpu.Jit.X64;
 
@@ -16,6 +19,14 @@ internal sealed unsafe class Thunks
     /// <summary>Bytes of the call that leaves, before what an exit says.</summary>
     public const int CallLength = 5;
 
+    // CLOCK_MONOTONIC (clock_gettime(2)): that of Stopwatch.
+    private const int ClockMonotonic = 1;
+
+    private static readonly nint s_clockGetTime =
+        NativeLibrary.GetExport(NativeLibrary.Load("libc", typeof(Thunks).Assembly, null), "clock_gettime");
+
+    // The pins that a function of C may change.
+    private static readonly Reg[] s_clobbered = [Reg.Rsi, Reg.Rdi, Reg.R8, Reg.R9, Reg.R10, Reg.R11];
     private static readonly Reg[] s_saved = [Reg.Rbx, Reg.Rbp, Reg.R12, Reg.R13, Reg.R14, Reg.R15];
 
     public Thunks(byte* start)
@@ -47,6 +58,7 @@ internal sealed unsafe class Thunks
         RefillRead = EmitRefills(a, write: false);
         RefillWrite = EmitRefills(a, write: true);
         StoreElements = EmitStoreElements(a);
+        ReadCounter = EmitReadCounter(a);
         End = a.Position;
     }
 
@@ -94,6 +106,12 @@ internal sealed unsafe class Thunks
     /// <summary>Called: see <see cref="ScalableVectors.StoreElements"/>. By log2 of the bytes of an element.</summary>
     public byte*[] StoreElements { get; }
 
+    /// <summary>
+    /// Called, with no V register in a register of the host: RAX = CNTVCT_EL0 and ZF = 0; or ZF = 1 where the host's time alone does not
+    /// tell the count. Two thirds of its 30 ns are the host's clock_gettime.
+    /// </summary>
+    public byte* ReadCounter { get; }
+
     public byte* End { get; }
 
     /// <summary>The thunks as ranges with names, for profilers.</summary>
@@ -102,7 +120,8 @@ internal sealed unsafe class Thunks
         new((nint)Enter, (nint)Leave, "vmm:enter"),
         new((nint)Leave, (nint)RefillRead[0], "vmm:leave"),
         new((nint)RefillRead[0], (nint)StoreElements[0], "vmm:refill"),
-        new((nint)StoreElements[0], (nint)End, "vmm:store-elements"),
+        new((nint)StoreElements[0], (nint)ReadCounter, "vmm:store-elements"),
+        new((nint)ReadCounter, (nint)End, "vmm:read-counter"),
     ];
 
     // RDI = state, RSI = code.
@@ -240,6 +259,49 @@ internal sealed unsafe class Thunks
         }
 
         return entries;
+    }
+
+    // The stack is aligned to 16 bytes behind the call that came here.
+    private static byte* EmitReadCounter(Assembler a)
+    {
+        const int frame = 24;
+        byte* start = a.Position;
+        a.Load(true, Reg.Rax, HostRegisters.CounterOrigin);
+        a.Test(true, Reg.Rax, Reg.Rax);
+        byte* none = a.JumpShort(Condition.Equal);
+        a.Load(true, Reg.Rax, Operand.At(Reg.Rax));
+        a.Test(true, Reg.Rax, Reg.Rax);
+        byte* still = a.JumpShort(Condition.Equal);
+        foreach (Reg register in s_clobbered)
+        {
+            a.Push(register);
+        }
+
+        a.Push(Reg.Rax);
+        a.Lea(true, Reg.Rsp, Operand.At(Reg.Rsp, -frame));
+        a.LoadImmediate(Reg.Rdi, ClockMonotonic);
+        a.Load(true, Reg.Rsi, Reg.Rsp);
+        a.LoadImmediate(Reg.Rax, (ulong)s_clockGetTime);
+        a.CallTo(Reg.Rax);
+
+        // Of a timespec: seconds, then ns.
+        a.LoadImmediate(Reg.Rax, VirtualClock.NanosecondsPerSecond);
+        a.Multiply(true, Reg.Rax, Operand.At(Reg.Rsp));
+        a.Alu(Alu.Add, true, Reg.Rax, Operand.At(Reg.Rsp, sizeof(long)));
+        a.Lea(true, Reg.Rsp, Operand.At(Reg.Rsp, frame));
+        a.Pop(Reg.Rcx);
+        foreach (Reg register in s_clobbered.Reverse())
+        {
+            a.Pop(register);
+        }
+
+        a.Alu(Alu.Sub, true, Reg.Rax, Reg.Rcx);
+        a.ShiftImmediate(Shift.Shr, true, Reg.Rax, BitOperations.Log2(VirtualClock.NanosecondsPerSecond / VirtualClock.Frequency));
+        a.Test(true, Reg.Rsp, Reg.Rsp);
+        a.BindShort(none);
+        a.BindShort(still);
+        a.Return();
+        return start;
     }
 
     // Called: what the exit says lies behind the call.

@@ -14,6 +14,9 @@ internal static unsafe class SystemInstructionEmitters
     private const int ExceptionLevelMask = 0xC;
     private const int StackSelect = 1;
 
+    // CNTKCTL_EL1.EL0VCTEN.
+    private const int VirtualCounterEnable = 1 << 1;
+
     private const int ZeroBytes = 64;
 
     // A system register that is a field of the state and nothing else. Required: of these bits of PSTATE one must be set to read it, and to
@@ -73,6 +76,10 @@ internal static unsafe class SystemInstructionEmitters
                 return ReadFlags(e, op);
             case 0xD53B_00E0:
                 return ReadConstant(e, op, IdentificationRegisters.DczidEl0);
+            case 0xD53B_E040:
+                return ReadCounter(e, op);
+            case 0xD53B_E0C0:
+                return (e.Features & Feature.Ecv) != 0 && ReadCounter(e, op);
             default:
                 return false;
         }
@@ -104,6 +111,29 @@ internal static unsafe class SystemInstructionEmitters
             default:
                 return false;
         }
+    }
+
+    // CNTVCT_EL0, CNTVCTSS_EL0. At EL0 they need CNTKCTL_EL1.EL0VCTEN.
+    private static bool ReadCounter(BlockEmitter e, Op* op)
+    {
+        if (e.ReadCounter == null)
+        {
+            return false;
+        }
+
+        e.Flags.GiveUp();
+        e.Asm.Load(false, Rcx, HostRegisters.Pstate);
+        e.Asm.AluImmediate(Alu.And, false, Rcx, ExceptionLevelMask);
+        e.Asm.Load(false, Rdx, HostRegisters.CntkctlEl1);
+        e.Asm.AluImmediate(Alu.And, false, Rdx, VirtualCounterEnable);
+        e.Asm.Alu(Alu.Or, false, Rcx, Rdx);
+        e.Exits.LeaveIf(Condition.Equal, op);
+        e.Vectors.Store();
+        e.Vectors.Forget();
+        e.Asm.Call(e.ReadCounter);
+        e.Exits.LeaveIf(Condition.Equal, op);
+        e.Registers.Out(op->Rd, Rax);
+        return true;
     }
 
     // A register that is constant. Leaves at EL0.
