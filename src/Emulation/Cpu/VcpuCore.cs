@@ -148,9 +148,7 @@ public sealed unsafe partial class VcpuCore : IDisposable
     /// <summary>Why the last <see cref="Run"/> returned; a handler that returns null has set it.</summary>
     internal VcpuExit ExitReason { get; set; }
 
-    /// <summary>
-    /// Instructions executed since creation, up to the end of the last <see cref="Run"/>. Written by the owner, read by any thread.
-    /// </summary>
+    /// <summary>Instructions executed up to the end of the last <see cref="Run"/>. Written by the owner, read by any thread.</summary>
     public long InstructionCount { get; private set; }
 
     /// <summary>
