@@ -125,7 +125,9 @@ public unsafe struct CpuState
     public uint Fpcr;
     public uint Fpsr;
 
-    /// <summary>V0–V31: low half then high half of each.</summary>
+    /// <summary>
+    /// V0–V31: low half then high half of each. On a boundary of 16 bytes, as they are accessed: 8 bytes more before them cost an exec 8 %.
+    /// </summary>
     public fixed ulong V[64];
 
     /// <summary>The stack pointers by exception level; the current one lives in X[<see cref="Sp"/>].</summary>
