@@ -126,7 +126,7 @@ public unsafe struct CpuState
     public uint Fpsr;
 
     /// <summary>
-    /// V0–V31: low half then high half of each. On a boundary of 16 bytes, as they are accessed: 8 bytes more before them cost an exec 8 %.
+    /// V0–V31: low half then high half of each. On a boundary of 16 bytes, as they are accessed: 8 bytes before them cost an exec 8 %.
     /// </summary>
     public fixed ulong V[64];
 
