@@ -5,6 +5,7 @@ using Vmm.Benchmarks.Hotplug;
 using Vmm.Benchmarks.Io;
 using Vmm.Benchmarks.Migration;
 using Vmm.Benchmarks.Snapshots;
+using Vmm.Host.Commands;
 using Vmm.Host.Guest;
 
 const string Usage =
@@ -33,6 +34,12 @@ const string Usage =
            Vmm.Benchmarks io-moves [--moves N] [--vmm PROGRAM]
            Vmm.Benchmarks fleet-faults [--kind NAME] [--times N] [--seed N] [--logs FOLDER] [--vmm PROGRAM]
                what becomes of VMs and requests when nodes, VMs, the database or the network fail
+           Vmm.Benchmarks fleet-idle [--vms N] [--memory MIB] [--vmm PROGRAM]
+               many VMs that REST makes of one snapshot: what each uses when it is idle
+           Vmm.Benchmarks fleet-records [--records N]
+               records of VMs that are not there, on three nodes: how long they take to be made, and to be there again after restarts
+           Vmm.Benchmarks fleet-rest [--seconds N] [--rate N] [--vmm PROGRAM]
+               how soon REST answers reads, beside clients that are slow or wrong
     """;
 
 switch (args)
@@ -125,9 +132,20 @@ switch (args)
     case ["fleet-faults", ..] when Options(args, "kind", "times", "seed", "logs", "vmm") is { } o
         && Enum.TryParse(o.GetValueOrDefault("kind", nameof(FleetFault.Node)), ignoreCase: true, out FleetFault kind)
         && Enum.IsDefined(kind):
-        return await FleetFaultsCommand.RunAsync(
+        return await FleetBench.FaultsAsync(
             VmmBuild.Program(o.GetValueOrDefault("vmm")), o.ContainsKey("kind") ? [kind] : Enum.GetValues<FleetFault>(),
             Number(o, "times", 20), Number(o, "seed", Random.Shared.Next(1_000_000)), o.GetValueOrDefault("logs")).ConfigureAwait(false);
+    case ["fleet-idle", ..] when Options(args, "vms", "memory", "vmm") is { } o:
+        return await FleetBench.RunAsync(stop => new IdleVms(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out, stop)
+            .RunAsync(Math.Max(Number(o, "vms", 50), 1), Number(o, "memory", 256))).ConfigureAwait(false);
+    case ["fleet-records", ..] when Options(args, "records") is { } o:
+        return await FleetBench.RunAsync(stop => FleetRecords.RunAsync(Math.Max(Number(o, "records", 1000), 1), Console.Out, stop))
+            .ConfigureAwait(false);
+    case [NodeCommand.Name, "--config", var config, "--log", var log]:
+        return await NodeCommand.RunAsync(config, log, SimulatedVms.Of).ConfigureAwait(false);
+    case ["fleet-rest", ..] when Options(args, "seconds", "rate", "vmm") is { } o:
+        return await FleetBench.RunAsync(stop => new RestLoad(VmmBuild.Program(o.GetValueOrDefault("vmm")), Console.Out, stop)
+            .RunAsync(Math.Max(Number(o, "seconds", 30), 1), Math.Max(Number(o, "rate", 200), 1))).ConfigureAwait(false);
     default:
         Console.Error.WriteLine(Usage);
         return 2;

@@ -3,7 +3,8 @@ namespace Vmm.Fleet.Tests;
 /// <summary>A guest without an operating system that waits for interrupts.</summary>
 internal static class IdleGuest
 {
-    private static readonly byte[] s_code =
+    /// <summary>Its image.</summary>
+    public static byte[] Image { get; } =
     [
         .. new uint[]
         {
@@ -17,7 +18,7 @@ internal static class IdleGuest
     public static string WriteImage(string folder)
     {
         string image = Path.Combine(folder, "image");
-        File.WriteAllBytes(image, s_code);
+        File.WriteAllBytes(image, Image);
         return image;
     }
 }

@@ -55,11 +55,29 @@ public static partial class HostFiles
     internal static bool TryPunchHole(SafeFileHandle file, long offset, long length) =>
         Fallocate(file, KeepSize | PunchHole, offset, length) == 0;
 
+    /// <summary>
+    /// Gives a file another name (link(2)), or copies it to there where the file systems differ or know no links; its bytes are on the
+    /// disk.
+    /// </summary>
+    /// <exception cref="IOException">There is no such file, or one of the new name, or no room.</exception>
+    internal static void LinkOrCopy(string from, string to)
+    {
+        if (Link(from, to) != 0)
+        {
+            File.Copy(from, to);
+            using SafeFileHandle copy = File.OpenHandle(to, FileMode.Open, FileAccess.ReadWrite);
+            RandomAccess.FlushToDisk(copy);
+        }
+    }
+
     private static IOException Failure(string path) =>
         new($"'{path}': {Marshal.GetPInvokeErrorMessage(Marshal.GetLastPInvokeError())}");
 
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Open(string path, int flags);
+
+    [LibraryImport("libc", EntryPoint = "link", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Link(string from, string to);
 
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int Fsync(int file);

@@ -53,17 +53,23 @@ public sealed class FleetNode : IVms, IAsyncDisposable
     /// <param name="settings">Where its VMs are.</param>
     /// <param name="more">Settings of Akka that come before ours, such as loggers.</param>
     /// <param name="cluster">How it is one of several; null for a node alone.</param>
+    /// <param name="supervisor">
+    /// The actor that has the VMs of this machine, and takes and answers what <see cref="NodeSupervisor"/> does; null for that.
+    /// </param>
     /// <exception cref="NodeConfigException">
     /// The folder cannot be used, or another node has it, or a file that the configuration names is wrong: one line.
     /// </exception>
-    public static FleetNode Start(string name, NodeSettings settings, Config more, ClusterConfig? cluster = null)
+    public static FleetNode Start(
+        string name, NodeSettings settings, Config more, ClusterConfig? cluster = null, Func<NodeSettings, Props>? supervisor = null)
     {
         FileStream? held = null;
         try
         {
             ClusterLinks? links = cluster == null ? null : ClusterLinks.Read(name, cluster);
             held = Hold(settings.Folder);
-            return new FleetNode(held, name, settings, more, cluster, links);
+            return new FleetNode(
+                held, name, settings, more, cluster, links,
+                supervisor ?? (own => ActorProps.Of(() => new NodeSupervisor(own))));
         }
         catch (NodeConfigException)
         {
@@ -72,7 +78,9 @@ public sealed class FleetNode : IVms, IAsyncDisposable
         }
     }
 
-    private FleetNode(FileStream held, string name, NodeSettings settings, Config more, ClusterConfig? cluster, ClusterLinks? links)
+    private FleetNode(
+        FileStream held, string name, NodeSettings settings, Config more, ClusterConfig? cluster, ClusterLinks? links,
+        Func<NodeSettings, Props> supervisor)
     {
         _lock = held;
         settings = settings with { Name = name };
@@ -92,7 +100,7 @@ public sealed class FleetNode : IVms, IAsyncDisposable
             _system.ActorOf(ActorProps.Of(() => new CertificateWatch(links, tls)), "certificates");
         }
 
-        _supervisor = _system.ActorOf(ActorProps.Of(() => new NodeSupervisor(settings)), ClusterNodes.SupervisorName);
+        _supervisor = _system.ActorOf(supervisor(settings), ClusterNodes.SupervisorName);
         _leases = links == null ? null : new LeaseKeeper(
             new LeaseTable(links.Database), settings.Lease!, name, $"{Machine()}:{settings.Folder}", cluster!.Listen,
             new LeaseMember(_cluster, [.. cluster.Others.Where(seed => seed != cluster.Own)]));
@@ -105,13 +113,14 @@ public sealed class FleetNode : IVms, IAsyncDisposable
         IActorRef accounts = _accounts;
         _records = ClusterSharding.Get(_system).Start(
             "vm", vm => ActorProps.Of(() => new VmEntity(vm, nodes, accounts)), ClusterShardingSettings.Create(_system), new ByName());
-        (IActorRef supervisor, IActorRef records) = (_supervisor, _records);
+        (IActorRef vms, IActorRef records) = (_supervisor, _records);
         _system.ActorOf(
             ClusterSingletonManager.Props(
                 ActorProps.Of(() => new PlacementCoordinator(records, ClusterNodes.NameOf)), PoisonPill.Instance,
                 ClusterSingletonManagerSettings.Create(_system)),
             PlacementName);
-        _system.ActorOf(ActorProps.Of(() => new NodeReporter(name, supervisor, records, placement)), "reporter");
+        _system.ActorOf(ActorProps.Of(() => new NodeReporter(name, vms, records, placement)), "reporter");
+        _system.ActorOf(ActorProps.Of(() => new EventRelay(name, vms)), EventRelay.Name);
         var removed = new TaskCompletionSource<string>(TaskCreationOptions.RunContinuationsAsynchronously);
         _cluster.RegisterOnMemberRemoved(() => removed.TrySetResult("the others have removed it from the cluster"));
         Ended = EndAsync(removed.Task);
@@ -214,6 +223,14 @@ public sealed class FleetNode : IVms, IAsyncDisposable
         }
 
         return new Subscription(() => _system.Stop(listener));
+    }
+
+    /// <inheritdoc/>
+    public IDisposable Follow(Action<IFleetMessage> happened)
+    {
+        ClusterNodes nodes = _nodes;
+        IActorRef follower = _system.ActorOf(ActorProps.Of(() => new EventFollower(nodes, happened)));
+        return new Subscription(() => _system.Stop(follower));
     }
 
     /// <summary>Leaves the cluster. The VMs go on.</summary>

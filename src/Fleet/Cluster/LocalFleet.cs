@@ -64,12 +64,18 @@ public sealed class LocalFleet : IDisposable
     public void Dispose()
     {
         Authority.Dispose();
-        List<VmProcess> all = Processes(_folder);
+        RemoveNodes(_folder);
+    }
+
+    /// <summary>Removes a folder with those of nodes that have ended. Their VMs are killed.</summary>
+    public static void RemoveNodes(string folder)
+    {
+        List<VmProcess> all = Processes(folder);
         all.ForEach(vm => vm.Kill());
 
         // A process that has not quite ended may still write a file.
         SpinWait.SpinUntil(() => all.TrueForAll(vm => !vm.Identity.IsAlive), TimeSpan.FromMinutes(1));
-        Directory.Delete(_folder, recursive: true);
+        Directory.Delete(folder, recursive: true);
     }
 
     private static List<VmProcess> Processes(string folder) => !Directory.Exists(folder) ? []

@@ -57,4 +57,10 @@ public sealed record GetVmReport(string Vm) : IFleetMessage;
 /// <summary>Query: all VMs of a machine. Answer: <see cref="NodeReport"/>.</summary>
 public sealed record GetNodeReport : IFleetMessage;
 
+/// <summary>
+/// Tell what happens at a node: <see cref="VmSeen"/>, <see cref="VmOperation"/> and <see cref="VmScaled"/>. Whoever has not asked again for
+/// half a minute is told no more.
+/// </summary>
+public sealed record FollowEvents : IFleetMessage;
+
 public sealed record NodeReport(VmReport[] Vms) : IFleetMessage;

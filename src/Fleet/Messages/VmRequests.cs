@@ -15,7 +15,8 @@ public interface IVmRequest : IFleetMessage
 }
 
 /// <summary>Start the VM's process, unless it runs.</summary>
-public sealed record RunVm(string Vm, string Id, VmSpec Spec) : IVmRequest;
+/// <param name="FromSnapshot">Whether it goes on from the snapshot of the specification, in place of a boot.</param>
+public sealed record RunVm(string Vm, string Id, VmSpec Spec, bool FromSnapshot = false) : IVmRequest;
 
 /// <summary>
 /// End the VM's process: by its power button, after that by a command to the process, after that by a signal. It ends what is under way

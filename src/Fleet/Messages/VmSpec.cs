@@ -17,6 +17,9 @@ public interface IFleetMessage;
 /// <param name="Disks">Images of disks, qcow2 or raw, by their names' ends: the first is the one that is booted.</param>
 /// <param name="Scaling">How the number of CPUs follows the load; null for not at all.</param>
 /// <param name="Placement">Where it may be; null for anywhere.</param>
+/// <param name="Snapshot">
+/// The folder of a snapshot of another VM, from which the VM goes on when it is first started; empty for a boot.
+/// </param>
 public sealed record VmSpec(
     int Cpus,
     int MaxCpus,
@@ -28,7 +31,8 @@ public sealed record VmSpec(
     string Firmware,
     string[] Disks,
     ScalingSpec? Scaling = null,
-    PlacementSpec? Placement = null)
+    PlacementSpec? Placement = null,
+    string Snapshot = "")
 {
     /// <summary>Why no VM can be made of it: one line; null if one can be.</summary>
     public string? FindProblem() =>
@@ -40,9 +44,13 @@ public sealed record VmSpec(
         : CpuModel.Length == 0 ? "cpuModel: give one, such as max"
         : Kernel.Length == 0 && Firmware.Length == 0 ? "kernel: give a kernel or a firmware"
         : Array.Exists(Disks, disk => disk == null) ? "disks: one is null"
-        : Array.Find([Kernel, Initrd, Firmware, .. Disks], p => p.Length > 0 && !Path.IsPathRooted(p)) is { } path
+        : Array.Find([Kernel, Initrd, Firmware, Snapshot, .. Disks], p => p.Length > 0 && !Path.IsPathRooted(p)) is { } path
             ? $"'{path}' is not a whole path: give one that begins with /"
+        : Snapshot.Length > 0 && !FleetNames.IsSnapshot(SnapshotTag) ? $"snapshot: '{Snapshot}' is not the folder of one"
         : Scaling?.FindProblem(MaxCpus) ?? Placement?.FindProblem();
+
+    /// <summary>The name of <see cref="Snapshot"/>; empty without one.</summary>
+    internal string SnapshotTag => Path.GetFileName(Path.TrimEndingDirectorySeparator(Snapshot));
 
     // Sums over all VMs of a fleet have room in 64 bits.
     private const long MostMemory = 1L << 46;

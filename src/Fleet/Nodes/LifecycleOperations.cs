@@ -24,9 +24,15 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
     public Task<VmInstance?> FindAsync(CancellationToken stop) => VmInstance.FindAsync(folder, happened, stop);
 
     /// <summary>Starts a process, unless there is one.</summary>
-    public async Task<(OperationResult Result, VmInstance? Vm)> StartAsync(VmInstance? vm, VmSpec spec, CancellationToken stop) =>
-        vm != null ? (OperationResult.Done("it runs already"), vm)
-            : (OperationResult.Done(), await LaunchOwnAsync(spec, [], stop).ConfigureAwait(false));
+    /// <param name="fromSnapshot">Whether it goes on from the snapshot that the VM is made of.</param>
+    public async Task<(OperationResult Result, VmInstance? Vm)> StartAsync(
+        VmInstance? vm, VmSpec spec, bool fromSnapshot, CancellationToken stop)
+    {
+        var more = new List<string>();
+        VmCommandLine.Add(more, "-loadvm", fromSnapshot ? spec.Snapshot : "");
+        return vm != null ? (OperationResult.Done("it runs already"), vm)
+            : (OperationResult.Done(), await LaunchOwnAsync(spec, more, stop).ConfigureAwait(false));
+    }
 
     /// <summary>Starts a process that goes on from a snapshot, or makes the one there is what was saved.</summary>
     public async Task<(OperationResult Result, VmInstance? Vm)> RestoreAsync(

@@ -267,7 +267,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
             return request switch
             {
                 null => (OperationResult.Done(), vm ?? await _operations.FindAsync(stop).ConfigureAwait(false)),
-                RunVm start => await _operations.StartAsync(vm, start.Spec, stop).ConfigureAwait(false),
+                RunVm start => await _operations.StartAsync(vm, start.Spec, start.FromSnapshot, stop).ConfigureAwait(false),
                 EndVm end => await _operations.StopAsync(vm, TimeSpan.FromSeconds(end.PowerDownSeconds)).ConfigureAwait(false),
                 SaveVm save => await LifecycleOperations.SaveAsync(vm, save.Tag, stop).ConfigureAwait(false),
                 RestoreVm restore => await _operations.RestoreAsync(vm, restore.Spec, restore.Tag, stop).ConfigureAwait(false),

@@ -32,4 +32,12 @@ internal interface IVms
     /// <param name="happened">Takes them, in order; it does not wait.</param>
     /// <returns>What ends it when it is disposed.</returns>
     IDisposable Subscribe(Action<IFleetMessage> happened);
+
+    /// <summary>
+    /// Has what all nodes see of their VMs told, first as it is and then each change, <see cref="VmSeen"/>; and the ends of operations,
+    /// <see cref="VmOperation"/>, and decisions of policies, <see cref="VmScaled"/>, of all records.
+    /// </summary>
+    /// <param name="happened">Takes them, of each node in order; it does not wait.</param>
+    /// <returns>What ends it when it is disposed.</returns>
+    IDisposable Follow(Action<IFleetMessage> happened);
 }

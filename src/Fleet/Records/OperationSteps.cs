@@ -27,7 +27,7 @@ internal static class OperationSteps
                 new OperationStep(vm.Node, new EndVm(name, $"{id}{Leave}", 0)),
             VmAction.Migrate => new OperationStep(operation.Text, new ReceiveVm(name, $"{id}.receive", vm.Spec, vm.Node)),
             VmAction.Delete => new OperationStep(vm.Node, new EndVm(name, $"{id}.end", 0)),
-            VmAction.Start => new OperationStep(vm.Node, new RunVm(name, id, vm.Spec)),
+            VmAction.Start => new OperationStep(vm.Node, new RunVm(name, id, vm.Spec, vm.StartsFromSnapshot)),
             VmAction.Stop => new OperationStep(vm.Node, new EndVm(name, id, number)),
             VmAction.Resize => new OperationStep(vm.Node, new ResizeVm(name, id, number)),
             VmAction.Save => new OperationStep(vm.Node, new SaveVm(name, id, operation.Text)),

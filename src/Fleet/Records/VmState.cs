@@ -15,6 +15,7 @@ internal sealed class VmState
     private readonly List<string> _order = [];
     private readonly List<string> _snapshots = [];
     private VmCreated? _created;
+    private bool _hasStarted;
 
     /// <summary>Whether there is such a VM.</summary>
     public bool Exists => _created != null;
@@ -31,6 +32,9 @@ internal sealed class VmState
 
     /// <summary>Whether the VM is to run.</summary>
     public bool IsWanted { get; private set; }
+
+    /// <summary>Whether a start goes on from the snapshot that the VM was made of: the first one does, if there is one.</summary>
+    public bool StartsFromSnapshot => !_hasStarted && Spec.Snapshot.Length > 0;
 
     /// <summary>The snapshots that were saved, the last one last.</summary>
     public IReadOnlyList<string> Snapshots => _snapshots;
@@ -52,7 +56,7 @@ internal sealed class VmState
                 _created = created;
                 Node = created.Node;
                 Spec = created.Spec;
-                IsWanted = false;
+                (IsWanted, _hasStarted) = (false, false);
                 _snapshots.Clear();
                 Add(new VmOperation(
                     vm, created.Id, VmAction.Create, 0, "", true, RequestOutcome.Done, "", [], created.At, created.At));
@@ -114,8 +118,17 @@ internal sealed class VmState
         _operations[ended.Id] = operation;
         if (operation is { Action: VmAction.Save, Outcome: RequestOutcome.Done })
         {
-            _snapshots.Remove(operation.Text);
-            _snapshots.Add(operation.Text);
+            AddSnapshot(operation.Text);
+        }
+        else if (operation is { Action: VmAction.Start or VmAction.Restore, Outcome: RequestOutcome.Done })
+        {
+            if (operation.Action == VmAction.Start && StartsFromSnapshot)
+            {
+                // The VM has it from then on.
+                AddSnapshot(Spec.SnapshotTag);
+            }
+
+            _hasStarted = true;
         }
         else if (operation.Action is VmAction.Start or VmAction.Restore && operation.Outcome != RequestOutcome.Done
             && !IsOfOurOwn(operation.Id) && !Open.Any(o => o.Action is VmAction.Start or VmAction.Restore))
@@ -123,5 +136,11 @@ internal sealed class VmState
             // Whoever asked for it was told: it is not tried again behind his back.
             IsWanted = false;
         }
+    }
+
+    private void AddSnapshot(string tag)
+    {
+        _snapshots.Remove(tag);
+        _snapshots.Add(tag);
     }
 }

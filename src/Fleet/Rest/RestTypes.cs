@@ -30,6 +30,9 @@ public sealed class NameOf<T>() : JsonStringEnumConverter<T>(namingPolicy: null,
 /// <summary>Whose token a request has.</summary>
 public sealed record Asker(string Name, RestRole Role);
 
+/// <summary>What a node sees of one of its VMs, as <see cref="VmReport"/> says.</summary>
+public sealed record VmAtNode(string Node, string Vm, ProcessState State, string Detail, int Process, int EnabledCpus);
+
 /// <summary>What is typed at the serial line of a VM.</summary>
 /// <param name="Text">It is sent as UTF-8.</param>
 public sealed record ConsoleInput(string Text);
@@ -53,6 +56,7 @@ public sealed record ConsoleBytes(byte[] Bytes);
 [JsonSerializable(typeof(NodeStatus))]
 [JsonSerializable(typeof(NodeStatus[]))]
 [JsonSerializable(typeof(VmReport))]
+[JsonSerializable(typeof(VmAtNode))]
 [JsonSerializable(typeof(VmScaled))]
 [JsonSerializable(typeof(ScalingSpec))]
 [JsonSerializable(typeof(AccountState))]

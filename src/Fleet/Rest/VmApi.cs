@@ -26,7 +26,7 @@ internal sealed class VmApi(IVms vms)
     // How long an answer may be waited for, and how often it is looked for.
     private const int LongestWait = 60;
     // The events that wait for a client to read them.
-    private const int MostEvents = 1000;
+    private const int MostEvents = 10_000;
 
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(50);
 
@@ -163,32 +163,32 @@ internal sealed class VmApi(IVms vms)
             : context.RejectAsync(answer)).ConfigureAwait(false);
     }
 
-    // What the node sees of its VMs, first as it is and then each change.
+    // What the nodes see of their VMs, first as it is and then each change.
     private async Task TellEventsAsync(HttpContext context)
     {
         var happened = Channel.CreateBounded<IFleetMessage>(MostEvents);
-        using IDisposable subscription = vms.Subscribe(message =>
+        using IDisposable subscription = vms.Follow(message =>
         {
             // Whoever does not read gets the end.
-            if (message is not VmTimes && !happened.Writer.TryWrite(message))
+            if (!happened.Writer.TryWrite(message))
             {
                 happened.Writer.TryComplete();
             }
         });
-        NodeReport now = await vms.ReportAsync(context.RequestAborted).ConfigureAwait(false);
         using var events = new EventStream(context);
         Task alive = events.ShowAliveAsync();
         try
         {
-            foreach (VmReport report in now.Vms)
-            {
-                await events.SendAsync("vm", report).ConfigureAwait(false);
-            }
-
             await foreach (IFleetMessage message in happened.Reader.ReadAllAsync(events.Gone).ConfigureAwait(false))
             {
-                await events.SendAsync(message is VmScaled ? "scaling" : message is VmOperation ? "operation" : "vm", message)
-                    .ConfigureAwait(false);
+                await (message switch
+                {
+                    VmSeen { Report: var vm } seen => events.SendAsync(
+                        "vm", new VmAtNode(seen.Node, seen.Vm, vm.State, vm.Detail, vm.Process, vm.EnabledCpus)),
+                    VmScaled => events.SendAsync("scaling", message),
+                    VmOperation => events.SendAsync("operation", message),
+                    _ => Task.CompletedTask,
+                }).ConfigureAwait(false);
             }
         }
         catch (OperationCanceledException) when (events.Gone.IsCancellationRequested)

@@ -68,6 +68,7 @@ namespace Vmm.Fleet.Serialization;
 [JsonSerializable(typeof(ConsoleOutput))]
 [JsonSerializable(typeof(WriteConsole))]
 [JsonSerializable(typeof(ConsoleWritten))]
+[JsonSerializable(typeof(FollowEvents))]
 [JsonSerializable(typeof(GetVmHistory))]
 [JsonSerializable(typeof(VmHistory))]
 internal sealed partial class FleetJson : JsonSerializerContext;

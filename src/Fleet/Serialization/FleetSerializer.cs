@@ -37,7 +37,7 @@ public sealed class FleetSerializer(ExtendedActorSystem system) : SerializerWith
         ("usage?", typeof(GetUsage)), ("usage", typeof(AccountUsage)),
         ("view?", typeof(GetVmView)), ("view", typeof(VmView)), ("history?", typeof(GetVmHistory)), ("history", typeof(VmHistory)),
         ("read", typeof(ReadConsole)), ("output", typeof(ConsoleOutput)), ("write", typeof(WriteConsole)),
-        ("written", typeof(ConsoleWritten)),
+        ("written", typeof(ConsoleWritten)), ("follow", typeof(FollowEvents)),
         ("l-read", typeof(MeterRead)), ("l-cpus", typeof(CpusGranted)), ("l-quota", typeof(QuotaSet)), ("l-all", typeof(AccountSnapshot)),
     ]);
 

@@ -128,6 +128,26 @@ public sealed class SingleVm : IVms, IVmLink
         });
     }
 
+    IDisposable IVms.Follow(Action<IFleetMessage> happened)
+    {
+        void See(VmReport report) => happened(new VmSeen(_name, Environment.MachineName, report));
+        IDisposable subscription = ((IVms)this).Subscribe(message =>
+        {
+            if (message is VmReport report)
+            {
+                See(report);
+            }
+            else
+            {
+                happened(message);
+            }
+        });
+        _ = TellNowAsync();
+        return subscription;
+
+        async Task TellNowAsync() => See(await ReportAsync().ConfigureAwait(false));
+    }
+
     private static long Now => DateTimeOffset.UtcNow.ToUnixTimeMilliseconds();
 
     private VmRejected NotFound(string reason) => new(_name, VmRejectionCode.NotFound, reason);

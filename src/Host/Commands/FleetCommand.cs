@@ -124,11 +124,12 @@ public static class FleetCommand
         var disks = new Option<string[]>("--disk") { Description = "a disk image, qcow2 or raw by its name's end; may be repeated" };
         var policy = new Option<FailurePolicy>("--policy") { Description = "what is done when it fails: Restart, Restore or Leave" };
         var labels = new Option<string[]>("--label") { Description = "KEY=VALUE that its node has; may be repeated" };
+        Option<string> snapshot = Text("--snapshot", "the folder of another VM's snapshot, from which the first start goes on");
         Option<string> group = Text("--group", "VMs of one group are never placed at the same node");
         var node = new Option<string?>("--node") { Description = "where it is to be (the placement chooses)" };
         var command = new Command("create", "Make a VM, which is not started")
         {
-            vm, kernel, initrd, append, firmware, cpu, memory, cpus, most, disks, policy, labels, group, node,
+            vm, kernel, initrd, append, firmware, cpu, memory, cpus, most, disks, policy, snapshot, labels, group, node,
         };
         command.SetAction(parsed => RunAsync(parsed, async connection =>
         {
@@ -137,7 +138,8 @@ public static class FleetCommand
                 parsed.GetValue(cpus), parsed.GetValue(most) ?? parsed.GetValue(cpus), (long)MemoryOption.Parse(parsed.GetValue(memory)!),
                 parsed.GetValue(cpu)!, PathOf(kernel), PathOf(initrd), parsed.GetValue(append)!, PathOf(firmware),
                 [.. (parsed.GetValue(disks) ?? []).Select(Path.GetFullPath)],
-                Placement: new PlacementSpec(parsed.GetValue(labels) ?? [], parsed.GetValue(group)!));
+                Placement: new PlacementSpec(parsed.GetValue(labels) ?? [], parsed.GetValue(group)!),
+                Snapshot: PathOf(snapshot));
             VmRecord record = await connection.CreateAsync(
                 new NewVm(parsed.GetValue(vm)!, spec, null, parsed.GetValue(node), parsed.GetValue(policy))).ConfigureAwait(false);
             return Print(parsed, record, RestJson.Default.VmRecord, () => $"{record.Vm} is at {record.Node}");

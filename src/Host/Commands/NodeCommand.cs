@@ -29,7 +29,12 @@ public static class NodeCommand
         return command;
     }
 
-    private static async Task<int> RunAsync(string file, string log)
+    /// <summary>Runs a node until it is told to end by a signal, or cannot go on.</summary>
+    /// <param name="file">Its configuration.</param>
+    /// <param name="log">As <see cref="LogOption"/> takes it.</param>
+    /// <param name="supervisor">The actor that has the VMs of this machine; null for <see cref="NodeSupervisor"/>.</param>
+    /// <returns>The exit code.</returns>
+    internal static async Task<int> RunAsync(string file, string log, Func<NodeSettings, Akka.Actor.Props>? supervisor = null)
     {
         var stop = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         void Stop(PosixSignalContext context)
@@ -46,7 +51,7 @@ public static class NodeCommand
             NodeConfig config = NodeConfig.Load(file);
             await using var node = FleetNode.Start(
                 config.Name, new NodeSettings(config.Folder, OwnProgram.Command) { Labels = config.Labels ?? [] },
-                AkkaLog.Configuration(Log.Logger), config.Cluster);
+                AkkaLog.Configuration(Log.Logger), config.Cluster, supervisor);
             await using RestServer rest = await RestServer.StartAsync(config, node).ConfigureAwait(false);
             await System.Console.Out.WriteLineAsync($"node {config.Name}: {string.Join(' ', rest.Addresses)}").ConfigureAwait(false);
             await Task.WhenAny(stop.Task, node.Ended).ConfigureAwait(false);

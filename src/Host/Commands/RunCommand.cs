@@ -110,6 +110,11 @@ public static class RunCommand
                 await Complaint.Write($"a save of snapshot '{tag}' had been cut off: what it left was removed").ConfigureAwait(false);
             }
 
+            if (options.LoadVm is { } path && path.Contains('/', StringComparison.Ordinal))
+            {
+                options = options with { LoadVm = state!.TakeSnapshot(path) };
+            }
+
             elsewhere = state?.MigrationJournal.Elsewhere();
             if (elsewhere != null)
             {

@@ -8,25 +8,35 @@ namespace Vmm.Host.Demo;
 /// <summary><c>vmm node</c> as a process of its own, in a session of its own: Ctrl-C at the terminal does not reach it.</summary>
 internal sealed class FleetMember : IDisposable
 {
-    private FleetMember(string name, Process process, FleetConnection rest) => (Name, Process, Rest) = (name, process, rest);
+    private FleetMember(string name, Process process, Uri address, FleetConnection rest) =>
+        (Name, Process, Address, Rest) = (name, process, address, rest);
 
     public string Name { get; }
 
     public Process Process { get; }
+
+    /// <summary>Where it serves REST.</summary>
+    public Uri Address { get; }
 
     public FleetConnection Rest { get; }
 
     /// <summary>Starts a node, and waits until it serves REST.</summary>
     /// <param name="program">The path of <c>vmm</c>, and its first arguments.</param>
     /// <exception cref="GuestSilentException">It ends instead; it has said why.</exception>
+    public static Task<FleetMember> StartAsync(
+        IReadOnlyList<string> program, LocalFleet fleet, int node, CancellationToken cancellation) =>
+        StartAsync(program, LocalFleet.NodeName(node), fleet.FolderOf(node), fleet.WriteConfig(node), cancellation);
+
+    /// <summary>Starts a node, and waits until it serves REST.</summary>
+    /// <param name="folder">What its configuration says.</param>
+    /// <param name="config">The file of its configuration.</param>
+    /// <exception cref="GuestSilentException">It ends instead; it has said why.</exception>
     public static async Task<FleetMember> StartAsync(
-        IReadOnlyList<string> program, LocalFleet fleet, int node, CancellationToken cancellation)
+        IReadOnlyList<string> program, string name, string folder, string config, CancellationToken cancellation)
     {
-        (string name, string folder) = (LocalFleet.NodeName(node), fleet.FolderOf(node));
         Directory.CreateDirectory(folder);
         Process process = Process.Start(new ProcessStartInfo(
-            "setsid",
-            ["--", .. program, "node", "--config", fleet.WriteConfig(node), "--log", $"warning,{Path.Combine(folder, "log")}"])
+            "setsid", ["--", .. program, "node", "--config", config, "--log", $"warning,{Path.Combine(folder, "log")}"])
         {
             RedirectStandardOutput = true,
         })!;
@@ -35,7 +45,8 @@ internal sealed class FleetMember : IDisposable
             string line = await process.StandardOutput.ReadLineAsync(cancellation).ConfigureAwait(false)
                 ?? throw new GuestSilentException($"{name} does not start");
             var access = new FleetAccess(Path.Combine(folder, "tokens"));
-            return new FleetMember(name, process, new FleetConnection(line.Split(' ')[^1], access));
+            string address = line.Split(' ')[^1];
+            return new FleetMember(name, process, new Uri(address), new FleetConnection(address, access));
         }
         catch
         {

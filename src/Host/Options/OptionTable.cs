@@ -126,8 +126,8 @@ public static class OptionTable
         new("icount", IcountOption.Syntax, "count guest time in instructions of 2^N ns, so that a run repeats: with one CPU, interpreted",
             OptionValue.Text, (o, v) =>
             OfMachine(o, m => m with { InstructionShift = IcountOption.Parse(v) })) { Choices = ["shift=4,sleep=off"] },
-        new("loadvm", "TAG", "go on from a snapshot in the folder of -state, in place of a boot", OptionValue.Text, (o, v) =>
-            o with { LoadVm = v }),
+        new("loadvm", "TAG|PATH", "go on from a snapshot in the folder of -state, or of another, in place of a boot", OptionValue.Text,
+            (o, v) => o with { LoadVm = v }),
         new("incoming", IncomingOption.Syntax, "wait for a machine that another process sends, in place of a boot", OptionValue.Text,
             (o, v) => o with { Incoming = IncomingOption.Parse(v) }) { Choices = [IncomingOption.Defer] },
         new("S", "", "execute nothing before the monitor's cont", OptionValue.None, (o, _) => o with { Stopped = true }),

@@ -43,6 +43,22 @@ public sealed class StateFolder : IDisposable
     /// <summary>Snapshots of which a save was cut off; what it had left was removed.</summary>
     public IReadOnlyList<string> CutOffSaves { get; private init; } = [];
 
+    /// <summary>Takes a snapshot that another state folder has.</summary>
+    /// <param name="path">The snapshot's own folder.</param>
+    /// <returns>Its tag, by which it is here, too.</returns>
+    /// <exception cref="OptionException">It cannot be taken: one line.</exception>
+    public string TakeSnapshot(string path)
+    {
+        try
+        {
+            return Snapshots.Adopt(path);
+        }
+        catch (SnapshotException e)
+        {
+            throw new OptionException($"-loadvm {UserText.Legible(path)}: {e.Message}");
+        }
+    }
+
     /// <summary>Where in a state folder its snapshots are.</summary>
     public static string SnapshotsOf(string path) => Path.Combine(path, SnapshotsName);
 

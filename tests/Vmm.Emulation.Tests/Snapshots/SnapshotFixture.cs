@@ -65,9 +65,9 @@ public abstract class SnapshotFixture : IDisposable
     }
 
     /// <summary>Whether the snapshot is whole and that of a seed, in all its parts.</summary>
-    internal void RequireIs(string tag, int seed)
+    internal void RequireIs(string tag, int seed, SnapshotStore? store = null)
     {
-        using Snapshot snapshot = Store.Open(tag);
+        using Snapshot snapshot = (store ?? Store).Open(tag);
         snapshot.Verify();
         IReadOnlyList<SavedUnit> units = snapshot.ReadState();
         Assert.Equal(Units(seed).Select(u => (u.Id, u.Version, Convert.ToHexString(u.Fields.Span))),

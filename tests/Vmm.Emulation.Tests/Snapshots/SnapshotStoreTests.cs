@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Vmm.Emulation.Memory;
 using Vmm.Emulation.Snapshots;
 
@@ -16,6 +17,29 @@ public sealed class SnapshotStoreTests : SnapshotFixture
         Assert.Equal((1, "test", 12345ul), (snapshot.Manifest.Generation, snapshot.Manifest.Product, snapshot.Manifest.Clock));
         Assert.Equal(Cpus, snapshot.Manifest.Cpus);
         snapshot.RequireFits(Machine);
+    }
+
+    /// <summary>Machines of one snapshot share its pages: RAM is one file. What is taken outlives its source.</summary>
+    [Fact]
+    public void Snapshot_of_another_store_is_taken_with_its_parents()
+    {
+        Save("base", 1);
+        Save("one", 2, parent: "base");
+        var other = new SnapshotStore(Path.Combine(Folder, "other"));
+        Assert.Equal("one", other.Adopt(Path.Combine(Folder, "one") + "/"));
+        Assert.Equal("one", other.Adopt(Path.Combine(Folder, "one")));
+        string ram = Path.Combine(Folder, "other", "base", "ram-1");
+        using (Process stat = Process.Start(new ProcessStartInfo("stat", ["-c", "%h", ram]) { RedirectStandardOutput = true })!)
+        {
+            Assert.Equal("2", stat.StandardOutput.ReadToEnd().Trim());
+        }
+
+        Store.Remove("one");
+        Store.Remove("base");
+        RequireIs("one", 2, other);
+        Save("one", 3);
+        Assert.Equal(SnapshotFault.Exists, Assert.Throws<SnapshotException>(() => other.Adopt(Path.Combine(Folder, "one"))).Fault);
+        Assert.Equal(SnapshotFault.NotFound, Assert.Throws<SnapshotException>(() => other.Adopt(Path.Combine(Folder, "two"))).Fault);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
 using Vmm.Host.Guest;
@@ -18,6 +19,8 @@ public sealed class SeveralNodesTests(PostgresServer postgres) : IClassFixture<P
         {
             await using FleetNode third = fleet.Start(3);
             await TestFleet.AwaitAllAsync(first, second, third);
+            var happened = new ConcurrentQueue<IFleetMessage>();
+            using IDisposable following = first.Follow(happened.Enqueue);
             await TestFleet.AskAsync<VmOperation>(first, new CreateVm(Vm, "create", "alice", "node2", FailurePolicy.Leave, fleet.Idle));
             Assert.Equal(RequestOutcome.Done, (await TestFleet.DoAsync(third, Vm, VmAction.Start)).Outcome);
             await TestFleet.AwaitAsync(first, Vm, r => r is { State: ProcessState.Running, Node: "node2" });
@@ -25,6 +28,18 @@ public sealed class SeveralNodesTests(PostgresServer postgres) : IClassFixture<P
             Assert.Equal([Vm], await third.ListAsync());
             Assert.Equal(RequestOutcome.Done, (await TestFleet.DoAsync(second, Vm, VmAction.Migrate, text: "node3")).Outcome);
             await TestFleet.AwaitAsync(first, Vm, r => r is { State: ProcessState.Running, Node: "node3" });
+
+            // Events of all nodes are told by any of them.
+            foreach (string node in (string[])["node2", "node3"])
+            {
+                Patience.Until(
+                    () => happened.OfType<VmSeen>().Any(s => s.Node == node && s.Report.State == ProcessState.Running),
+                    $"an event of {node} is told");
+            }
+
+            Patience.Until(
+                () => happened.OfType<VmOperation>().Any(o => o is { Action: VmAction.Migrate, Outcome: RequestOutcome.Done }),
+                "the end of the migration is told");
         }
 
         // Nodes that leave hand their records on.

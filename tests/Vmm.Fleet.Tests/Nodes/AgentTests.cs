@@ -132,6 +132,23 @@ public sealed class AgentTests : NodeTestKit
     }
 
     [Fact]
+    public void VM_goes_on_from_the_snapshot_of_another()
+    {
+        string folder = NewFolder();
+        IActorRef node = StartNode(folder);
+        Do(node, new RunVm(Vm, NewId(), Idle));
+        Do(node, new SaveVm(Vm, NewId(), "golden"));
+        string snapshot = Path.Combine(Settings(folder).Vms, Vm, "state", "snapshots", "golden");
+        VmSpec spec = Idle with { Snapshot = snapshot };
+        Assert.Equal((RequestOutcome.Done, ""), Of(Do(node, new RunVm("clone", NewId(), spec, FromSnapshot: true))));
+        Await(node, "clone", ProcessState.Running);
+        Assert.Equal((RequestOutcome.Done, ""), Of(Do(node, new RestoreVm("clone", NewId(), "golden", spec))));
+        Assert.Equal(
+            (RequestOutcome.Failed, $"the VM has ended with exit code 1: vmm: -loadvm {snapshot}x: Snapshot 'goldenx' does not exist"),
+            Of(Do(node, new RunVm("none", NewId(), spec with { Snapshot = $"{snapshot}x" }, FromSnapshot: true))));
+    }
+
+    [Fact]
     public void VM_moves_to_another_node()
     {
         (IActorRef source, IActorRef target) = (StartNode(NewFolder()), StartNode(NewFolder()));

@@ -55,6 +55,29 @@ public sealed class VmEntityTests : VmEntityKit
         Assert.Equal(VmRejectionCode.NotFound, Ask<VmRejected>(new GetOperation(Vm, "a")).Code);
     }
 
+    [Fact]
+    public void First_start_goes_on_from_the_snapshot_that_the_VM_is_made_of_and_later_ones_boot()
+    {
+        VmSpec spec = Spec with { Snapshot = "/vms/golden/state/snapshots/booted" };
+        Assert.Equal(
+            "snapshot: '/vms/.hidden' is not the folder of one", (Spec with { Snapshot = "/vms/.hidden" }).FindProblem());
+        Assert.Equal(
+            "'here/booted' is not a whole path: give one that begins with /", (Spec with { Snapshot = "here/booted" }).FindProblem());
+        Assert.True(Ask<VmOperation>(new CreateVm(Vm, "create", "alice", "node1", FailurePolicy.Leave, spec)).IsDone);
+        foreach ((string id, RequestOutcome outcome, bool first) in ((string, RequestOutcome, bool)[])
+            [("a", RequestOutcome.Failed, true), ("b", RequestOutcome.Done, true), ("c", RequestOutcome.Done, false)])
+        {
+            Begin(id, VmAction.Start);
+            var run = Nodes["node1"].ExpectMsg<RunVm>();
+            Assert.Equal(new RunVm(Vm, id, spec, first), run with { Spec = spec });
+            End("node1", run, outcome);
+            Await(id);
+            RestartEntity();
+        }
+
+        Assert.Equal(["booted"], Ask<VmRecord>(new GetVm(Vm)).Snapshots);
+    }
+
     private void Start()
     {
         Create();
