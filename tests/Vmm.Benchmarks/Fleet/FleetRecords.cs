@@ -29,6 +29,7 @@ internal sealed class FleetRecords
     private readonly CancellationToken _cancellation;
     private readonly string[] _names;
     private readonly FleetMember?[] _members = new FleetMember?[Nodes + 1];
+    private int _repeated;
     private bool _isWrong;
 
     private FleetRecords(LocalFleet fleet, int count, TextWriter output, CancellationToken cancellation)
@@ -65,13 +66,20 @@ internal sealed class FleetRecords
         await SayAsync($"{Nodes} nodes are members; each has {MemoryOfNodes()} MiB").ConfigureAwait(false);
         var clock = Stopwatch.StartNew();
         var spec = new VmSpec(1, 4, 128 << 20, "max", "/boot/image", "", "", "", []);
-        await EachAsync(async (rest, vm) => await rest.CreateAsync(new NewVm(vm, spec)).WaitAsync(_cancellation).ConfigureAwait(false))
-            .ConfigureAwait(false);
+        await EachAsync(async (rest, vm) =>
+        {
+            // One that was not answered may be made all the same, now or later.
+            if (_repeated == 0 || !await IsThereAsync(rest, vm).ConfigureAwait(false))
+            {
+                await rest.CreateAsync(new NewVm(vm, spec)).WaitAsync(_cancellation).ConfigureAwait(false);
+            }
+        }).ConfigureAwait(false);
         await SayAsync($"{_names.Length} records are made after {Seconds(clock)}").ConfigureAwait(false);
         clock.Restart();
         await EachAsync(async (rest, vm) => await rest.DoAsync(vm, new NewOperation(VmAction.Start)).WaitAsync(_cancellation)
             .ConfigureAwait(false)).ConfigureAwait(false);
-        await SayAsync($"all are started after {Seconds(clock)}").ConfigureAwait(false);
+        await SayAsync($"all are started after {Seconds(clock)}; {_repeated} requests were not answered in time, and repeated")
+            .ConfigureAwait(false);
         await JudgeAsync(1, isEven: true).ConfigureAwait(false);
         foreach (int node in All)
         {
@@ -166,12 +174,35 @@ internal sealed class FleetRecords
         {
             for (int i; (i = Interlocked.Increment(ref next)) < _names.Length;)
             {
-                await act(rest, _names[i]).ConfigureAwait(false);
+                var clock = Stopwatch.StartNew();
+                while (!await TryAsync(() => act(rest, _names[i])).ConfigureAwait(false))
+                {
+                    Interlocked.Increment(ref _repeated);
+                    if (clock.Elapsed > s_patience)
+                    {
+                        throw new GuestSilentException($"the record of {_names[i]} does not answer");
+                    }
+                }
             }
         }
 
         return Task.WhenAll(Enumerable.Range(0, Clients).Select(client => WorkAsync(_members[(client % Nodes) + 1]!.Rest)));
     }
+
+    private static async Task<bool> TryAsync(Func<Task> act)
+    {
+        try
+        {
+            await act().ConfigureAwait(false);
+            return true;
+        }
+        catch (FleetException)
+        {
+            return false;
+        }
+    }
+
+    private static Task<bool> IsThereAsync(FleetConnection rest, string vm) => TryAsync(() => rest.GetAsync(vm));
 
     private async Task AwaitAsync(Func<Task<bool>> isSo)
     {
@@ -183,18 +214,17 @@ internal sealed class FleetRecords
 
     private async Task<bool> TryAwaitAsync(Func<Task<bool>> isSo)
     {
-        var clock = Stopwatch.StartNew();
-        while (!await isSo().ConfigureAwait(false))
+        bool isTrue = false;
+        for (var clock = Stopwatch.StartNew(); clock.Elapsed < s_patience; await Task.Delay(s_look, _cancellation).ConfigureAwait(false))
         {
-            if (clock.Elapsed > s_patience)
+            // A record that is on its way to another node does not answer.
+            if (await TryAsync(async () => isTrue = await isSo().ConfigureAwait(false)).ConfigureAwait(false) && isTrue)
             {
-                return false;
+                return true;
             }
-
-            await Task.Delay(s_look, _cancellation).ConfigureAwait(false);
         }
 
-        return true;
+        return false;
     }
 
     private string MemoryOfNodes() => string.Join(", ", All.Select(node =>

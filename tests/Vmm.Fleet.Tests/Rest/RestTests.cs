@@ -193,7 +193,8 @@ public sealed class RestTests : RestTestKit
             Assert.NotNull(line);
         }
         while (!line.StartsWith("data: ", StringComparison.Ordinal) || (string?)JsonNode.Parse(line[6..])!["state"] != "Failed");
-        Assert.Equal("vm1", (string?)JsonNode.Parse(line[6..])!["vm"]);
+        JsonNode told = JsonNode.Parse(line[6..])!;
+        Assert.Equal(("node1", "vm1"), ((string?)told["node"], (string?)told["vm"]));
     }
 
     [Theory]
