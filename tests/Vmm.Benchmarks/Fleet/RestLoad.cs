@@ -58,6 +58,7 @@ internal sealed class RestLoad(IReadOnlyList<string> program, TextWriter output,
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellation);
         var wrong = new WrongClients(node.Address, names[0], s_viewer);
         Task wrongs = wrong.RunAsync(stop.Token);
+        await ReadAsync(client, paths, rate, s_warm).ConfigureAwait(false);
         double[] loud = await ReadAsync(client, paths, rate, TimeSpan.FromSeconds(seconds)).ConfigureAwait(false);
         await stop.CancelAsync().ConfigureAwait(false);
         await wrongs.ConfigureAwait(false);
