@@ -22,7 +22,6 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     // What the MMUs of CPUs since Cortex-A55 keep by themselves.
     private const Feature Tables = Feature.Hpds | Feature.Hafdbs;
 
-    // Cortex-A55 and A76 have PSTATE.SSBS without MRS and MSR of it: it is left out.
     private const Feature A55 = (Armv82 & ~(Feature.Ssbs | Feature.Csv)) | Tables;
 
     private const Feature V1 = Armv82 | Tables | Feature.Dpb2 | Feature.Rng | Feature.FlagM | Feature.Dit | Feature.Dgh | Feature.Lrcpc2
@@ -65,30 +64,38 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
         {
             PmuId = 0x4103, Ctr = VirtuallyIndexed, Revision = 0x100,
         },
-        new("cortex-a55", 0x412F_D050, 40, A55 | Pmu81, CpuCache.CortexA55) { PmuId = 0x410B, Ctr = VirtuallyIndexed },
+        new("cortex-a55", 0x412F_D050, 40, A55 | Pmu81, CpuCache.CortexA55)
+        {
+            PmuId = 0x410B, Ctr = VirtuallyIndexed, Ras = 1, HasSsbs = true,
+        },
         new("cortex-a57", 0x411F_D070, 44, Armv80 | Feature.Pmuv3, CpuCache.CortexA57) { PmuId = 0x4101 },
         new("cortex-a72", 0x410F_D083, 44, Armv80 | Feature.Pmuv3, CpuCache.CortexA72) { PmuId = 0x4102 },
-        new("cortex-a76", 0x414F_D0B1, 40, A55 | Feature.Csv | Pmu81, CpuCache.CortexA76) { PmuId = 0x410B },
+        new("cortex-a76", 0x414F_D0B1, 40, A55 | Feature.Csv | Pmu81, CpuCache.CortexA76)
+        {
+            PmuId = 0x410B, Ras = 1, HasSsbs = true,
+        },
         new("cortex-a710", 0x412F_D471, 40, A710 | AllPmu | Feature.Sve | Feature.Sve2, CpuCache.CortexA76)
         {
-            Ctr = WithTagLines, WideCacheIds = true, HasLse2 = true, SupportedLengths = LengthsOfN2,
+            Ctr = WithTagLines, WideCacheIds = true, HasLse2 = true, SupportedLengths = LengthsOfN2, Ras = 2, TrapsIdRegisters = true,
         },
-        new("neoverse-n1", 0x414F_D0C1, 48, Armv82 | Tables | Pmu81, CpuCache.NeoverseN1) { PmuId = 0x410C },
+        new("neoverse-n1", 0x414F_D0C1, 48, Armv82 | Tables | Pmu81, CpuCache.NeoverseN1) { PmuId = 0x410C, Ras = 1 },
         new("neoverse-n2", 0x410F_D493, 48, A710 | Feature.Rng | Feature.Dgh | AllPmu | Feature.Sve | Feature.Sve2, CpuCache.CortexA76)
         {
-            Ctr = WithTagLines, WideCacheIds = true, HasLse2 = true, SupportedLengths = LengthsOfN2,
+            Ctr = WithTagLines, WideCacheIds = true, HasLse2 = true, SupportedLengths = LengthsOfN2, Ras = 2, TrapsIdRegisters = true,
         },
         new("neoverse-v1", 0x411F_D402, 48, V1 | Pmu81 | Feature.Sve, CpuCache.NeoverseN1)
         {
-            PmuId = 0x4121, WideCacheIds = true, HasLse2 = true, SupportedLengths = LengthsOfV1,
+            PmuId = 0x4121, WideCacheIds = true, HasLse2 = true, SupportedLengths = LengthsOfV1, Ras = 2, TrapsIdRegisters = true,
         },
         new("max", 0x000F_0510, 52, Max | AllPmu | AllSve, CpuCache.NeoverseN1)
         {
             PmuId = 0x4101, HasLpa2 = true, HasLse2 = true, SupportedLengths = AllLengths,
+            HasAlternateFloat = true, HasPreciseEstimates = true, HasExtendedBrain = true, Ras = 2, TrapsIdRegisters = true,
         },
         new("host", 0x000F_0510, 52, Max | AllPmu | AllSve, CpuCache.NeoverseN1)
         {
             PmuId = 0x4101, HasLpa2 = true, HasLse2 = true, SupportedLengths = AllLengths,
+            HasAlternateFloat = true, HasPreciseEstimates = true, HasExtendedBrain = true, Ras = 2, TrapsIdRegisters = true,
         },
     ];
 
@@ -112,6 +119,26 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
     /// be aligned within 16 bytes.
     /// </summary>
     public bool HasLse2 { get; init; }
+
+    /// <summary>FEAT_AFP: FPCR.AH, FIZ and NEP.</summary>
+    public bool HasAlternateFloat { get; private init; }
+
+    /// <summary>FEAT_RPRES: with FPCR.AH estimates of single precision have 12 bits.</summary>
+    public bool HasPreciseEstimates { get; private init; }
+
+    /// <summary>FEAT_EBF16: FPCR.EBF.</summary>
+    public bool HasExtendedBrain { get; private init; }
+
+    /// <summary>
+    /// FEAT_RAS, without a record of errors, and what Armv8.2 has beside it, FEAT_IESB and FEAT_TTCNP: 2 for FEAT_RASv1p1, 0 for none.
+    /// </summary>
+    public uint Ras { get; private init; }
+
+    /// <summary>FEAT_SSBS: PSTATE.SSBS. <see cref="Feature.Ssbs"/> has MRS and MSR of it, too.</summary>
+    public bool HasSsbs { get => field || Has(Feature.Ssbs); private init; }
+
+    /// <summary>FEAT_IDST: reading an identification register at EL0 is trapped as a system register, not UNDEFINED.</summary>
+    public bool TrapsIdRegisters { get; private init; }
 
     /// <summary>FEAT_CCIDX: the wide form of CCSIDR_EL1.</summary>
     public bool WideCacheIds { get; private init; }
@@ -139,7 +166,11 @@ public sealed record CpuModel(string Name, uint Midr, int PhysicalAddressBits, F
 
     /// <summary>What the model has beyond its <see cref="Features"/> and that a guest sees.</summary>
     public IEnumerable<string> NamesOfOthers =>
-        new[] { (HasLpa2, "Lpa2"), (HasLse2, "Lse2"), (WideCacheIds, "Ccidx") }.Where(o => o.Item1).Select(o => o.Item2);
+        new[]
+        {
+            (HasLpa2, "Lpa2"), (HasLse2, "Lse2"), (WideCacheIds, "Ccidx"), (HasAlternateFloat, "Afp"), (HasPreciseEstimates, "Rpres"),
+            (HasExtendedBrain, "Ebf16"), (HasSsbs && !Has(Feature.Ssbs), "SsbsBit"), (Ras != 0, "Ras"), (TrapsIdRegisters, "Idst"),
+        }.Where(o => o.Item1).Select(o => o.Item2);
 
     /// <summary>Whether the model has all of the features.</summary>
     public bool Has(Feature features) => (Features & features) == features;

@@ -29,6 +29,9 @@ public unsafe struct CpuState
     /// <summary>Words of <see cref="ScalableLive"/>.</summary>
     public const int ScalableLiveWords = 4;
 
+    /// <summary>Words of <see cref="PointerKeys"/>.</summary>
+    public const int PointerKeyWords = 10;
+
     /// <summary>Base registers: X0–X30 and SP.</summary>
     public const int Bases = 32;
 
@@ -140,6 +143,7 @@ public unsafe struct CpuState
     public ulong FarEl1;
     public ulong Afsr0El1;
     public ulong Afsr1El1;
+    public ulong DisrEl1;
     public ulong VbarEl1;
     public ulong SctlrEl1;
     public ulong ActlrEl1;
@@ -174,7 +178,7 @@ public unsafe struct CpuState
     public ulong Tfsre0El1;
 
     /// <summary>The keys of pointer authentication: see <see cref="PointerAuthentication.PointerKey"/>.</summary>
-    public fixed ulong PointerKeys[10];
+    public fixed ulong PointerKeys[PointerKeyWords];
 
     /// <summary>
     /// The bits of a pointer that its code is made of, by TCR_EL1: of data in the upper and the lower range, then of instructions. Kept by

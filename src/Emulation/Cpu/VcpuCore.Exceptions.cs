@@ -123,7 +123,7 @@ public sealed unsafe partial class VcpuCore
             pstate |= Pstate.Pan;
         }
 
-        if (Has(Feature.Ssbs) && (s->SctlrEl1 & Sctlr.Dssbs) != 0)
+        if (Model.HasSsbs && (s->SctlrEl1 & Sctlr.Dssbs) != 0)
         {
             pstate |= Pstate.Ssbs;
         }
@@ -184,7 +184,7 @@ public sealed unsafe partial class VcpuCore
         s->ExclusiveSize = 0;
         s->EventRegister = 1;
         uint kept = Pstate.DaifMask | Pstate.Il
-            | (Has(Feature.Pan) ? Pstate.Pan : 0) | (Has(Feature.Uao) ? Pstate.Uao : 0) | (Has(Feature.Ssbs) ? Pstate.Ssbs : 0)
+            | (Has(Feature.Pan) ? Pstate.Pan : 0) | (Has(Feature.Uao) ? Pstate.Uao : 0) | (Model.HasSsbs ? Pstate.Ssbs : 0)
             | (Has(Feature.Dit) ? Pstate.Dit : 0) | (Has(Feature.Bti) ? Pstate.Btype : 0)
             | (Has(Feature.Mte3) ? Pstate.Tco : 0);
         uint mode = spsr & Pstate.ModeMask;

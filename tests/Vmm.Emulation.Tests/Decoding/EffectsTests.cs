@@ -1,5 +1,6 @@
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.FloatingPoint;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.SystemRegisters;
 using Vmm.Emulation.Cpu;
@@ -79,6 +80,9 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
                 else
                 {
                     generator.State(word, i / StatesPerWord, encoding.AccessesMemory, encoding.UsesVectors, out before);
+
+                    // What Effects.ReadFpcr says of Vd.
+                    before.Fpcr &= encoding.May(Effects.ReadVd) ? uint.MaxValue : ~Fpcr.Merge;
                 }
 
                 if (encoding.Operation is >= Operation.Casb and <= Operation.Casp64 && i % 2 == 0)
@@ -315,7 +319,7 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
         }
 
         r.Pstate = (effects & Effects.ReadFlags) != 0 ? r.Pstate : (uint)_random.Next(16) << 28;
-        r.Fpcr = (effects & (Effects.ReadFpcr | Effects.SystemState)) != 0 ? r.Fpcr : (uint)_random.Next() & 0x07C8_0000;
+        r.Fpcr = (effects & (Effects.ReadFpcr | Effects.SystemState)) != 0 ? r.Fpcr : CaseGenerator.Control(_random);
         for (int i = 0; i < OracleRecord.WindowSize && (effects & Effects.Load) == 0; i++)
         {
             r.Memory[i] = (byte)_random.Next();

@@ -98,8 +98,8 @@ internal sealed unsafe class CaseGenerator(int seed)
         r.Pstate = (uint)_random.Next(16) << 28;
         if (floatingPoint)
         {
-            // AHP, DN, FZ, RMode, FZ16; and now and then cumulative flags that must stay.
-            r.Fpcr = _random.Next(2) == 0 ? 0 : (uint)_random.Next() & 0x07C8_0000;
+            // Now and then cumulative flags that must stay.
+            r.Fpcr = Control(_random);
             r.Fpsr = _random.Next(2) == 0 ? 0 : (uint)_random.Next() & 0x0800_009F;
         }
 
@@ -108,6 +108,14 @@ internal sealed unsafe class CaseGenerator(int seed)
             Aim(word, ref r);
         }
     }
+
+    /// <summary>FPCR: 0, or any of AHP, DN, FZ, RMode and FZ16, every other time with any of AH, FIZ, NEP and EBF.</summary>
+    public static uint Control(Random random) => random.Next(4) switch
+    {
+        0 or 1 => 0,
+        2 => (uint)random.Next() & 0x07C8_0000,
+        _ => (uint)random.Next() & 0x07C8_2007,
+    };
 
     // Bits of a word: even, or mostly zeros, or mostly ones, so that extreme fields and register 31 come often.
     private uint Bits()

@@ -2,6 +2,7 @@ using System.Runtime.InteropServices;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Exceptions;
+using Vmm.Emulation.Cpu.FloatingPoint;
 using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Jit;
 using Vmm.Emulation.Cpu.PointerAuthentication;
@@ -195,7 +196,7 @@ internal sealed unsafe class EngineUnderTest : IDisposable
         s->X[CpuState.Sp] = r.Sp;
         s->Nzcv = (uint)r.Pstate;
         s->Fpsr = r.Fpsr;
-        s->Fpcr = r.Fpcr;
+        s->Fpcr = r.Fpcr & Fpcr.WritableOn(_core.Model);
         s->Pc = r.Pc;
         s->ExclusiveSize = 0;
         return s;

@@ -2,6 +2,7 @@ using System.Numerics;
 using Vmm.Emulation.Boards;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.FloatingPoint;
 using Vmm.Emulation.Cpu.Interpreter;
 using Xunit.Abstractions;
 
@@ -59,6 +60,20 @@ public sealed unsafe class ScalableOracleTests(ITestOutputHelper output)
     private static bool IsMisplaced(in EncodingRow row, int length) => length > 64 && !BitOperations.IsPow2(length)
         && row.Mnemonic is ("UZP1 (predicates)" or "UZP2 (predicates)");
 
+    // With FPCR.AH QEMU 10.0 changes the sign of a NaN where FCMLA rotates (FPNeg), has a positive NaN for elements that are not active
+    // (FPDefaultNaN), makes pairwise maxima and minima as without AH (FPMax), raises Input Denormal for halves (FPProcessDenorm), and not
+    // for the operand of FLOGB (FPLogB).
+    // Also of FABS and FNEG of vectors (InstructionOracleTests.CorrectQemu). With NEP its conversions to integers keep the rest of a Z
+    // register. The bits of FPCR that are left out for a row.
+    private static uint WrongControl(in EncodingRow row) =>
+        row.Mnemonic is "FCMLA (indexed) H" or "FCMLA (indexed) S" or "FMAXNMV" or "FMINNMV" or "FMAXP" or "FMINP"
+            or "FCVTLT H to S" or "FLOGB"
+        || row.Operation is Operation.FabsVector or Operation.FnegVector or Operation.FabsVectorHalf or Operation.FnegVectorHalf
+            ? Fpcr.Alternate
+        : !row.IsScalable && row.Mnemonic.StartsWith("FCVT", StringComparison.Ordinal)
+            && row.Mnemonic.Contains("(scalar", StringComparison.Ordinal) ? Fpcr.Merge
+        : 0;
+
     // A load that takes faults of its first element alone may end before any other (Arm ARM B2.2.3). QEMU 10.0 ends a gather before an
     // element that lies in two pages.
     internal static bool IsFirstFaultGather(uint word) => (word >> 25 & 0x1F) == 0b0_0010 && (word >> 31) != 0 && (word >> 13 & 1) != 0;
@@ -115,6 +130,7 @@ public sealed unsafe class ScalableOracleTests(ITestOutputHelper output)
                 generator.State(
                     row, (uint)slots[slot], slot, out before[index],
                     new ScalableRecord(scalableBefore.AsSpan(index * size, size), length));
+                before[index].Fpcr &= ~WrongControl(encoding);
             }
         }
 
@@ -132,7 +148,7 @@ public sealed unsafe class ScalableOracleTests(ITestOutputHelper output)
             scalableBefore.AsSpan(i * size, size).CopyTo(scalableOur);
             ours.Run(ref our, new ScalableRecord(scalableOur, length));
             uint word = (uint)slots[i / StatesPerWord];
-            InstructionOracleTests.CorrectQemu(encoding, word, ref theirs[i]);
+            InstructionOracleTests.CorrectQemu(encoding, word, before[i], ref theirs[i]);
             if (IsFirstFaultGather(word))
             {
                 new ScalableRecord(scalableOur, length).EndWith(

@@ -200,6 +200,9 @@ static void handler(int signal, void *info, struct ucontext *u)
     u->fpsimd.fpcr = r->fpcr;
     if (registers != 0)
         copy(registers, scalable + next * scalable_size, scalable_size);
+
+    /* QEMU 10.0 translates for the AH and NEP of the last MSR: returning from the handler changes FPCR alone. */
+    __asm__ volatile("msr fpcr, %0" ::"r"((u64)r->fpcr));
 }
 
 extern char restorer[];

@@ -67,6 +67,9 @@ public sealed class SystemOracleTests
     [InlineData("registers", "cortex-a57", 1)]
     [InlineData("registers", "cortex-a72", 1)]
     [InlineData("registers", "neoverse-n1", 1)]
+    [InlineData("armv82", "cortex-a55", 1)]
+    [InlineData("armv82", "neoverse-n1", 1)]
+    [InlineData("armv82", "neoverse-v1", 1)]
     public async Task Payload_prints_the_same_as_under_qemu(string payload, string cpuModel, int cpus)
     {
         using var program = new SystemPayload(payload);

@@ -51,6 +51,7 @@ public enum Effects : uint
     Load = 1 << 20,
     Store = 1 << 21,
 
+    /// <summary>A scalar form reads Vd, too, while FPCR.NEP is set.</summary>
     ReadFpcr = 1 << 22,
 
     /// <summary>Sets cumulative bits of FPSR; never clears one.</summary>

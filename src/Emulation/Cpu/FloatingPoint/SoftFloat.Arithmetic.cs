@@ -82,11 +82,12 @@ internal static partial class SoftFloat
             return ProcessNans<F>(x, y, a, b, fpcr, ref fpsr);
         }
 
+        Use<F>(x, y, fpcr, ref fpsr);
         bool signY = y.Sign ^ subtract;
         if (x.Kind == FloatKind.Infinity || y.Kind == FloatKind.Infinity)
         {
             return x.Kind == y.Kind && x.Sign != signY
-                ? Invalid<F>(ref fpsr)
+                ? Invalid<F>(fpcr, ref fpsr)
                 : Signed<F>(x.Kind == FloatKind.Infinity ? x.Sign : signY, InfinityBits<F>());
         }
 
@@ -172,11 +173,12 @@ internal static partial class SoftFloat
             return ProcessNans<F>(x, y, a, b, fpcr, ref fpsr);
         }
 
+        Use<F>(x, y, fpcr, ref fpsr);
         bool sign = x.Sign ^ y.Sign;
         bool zero = x.Kind == FloatKind.Zero || y.Kind == FloatKind.Zero;
         if (x.Kind == FloatKind.Infinity || y.Kind == FloatKind.Infinity)
         {
-            return !zero ? Signed<F>(sign, InfinityBits<F>()) : extended ? Constant<F>(sign, 1, 0) : Invalid<F>(ref fpsr);
+            return !zero ? Signed<F>(sign, InfinityBits<F>()) : extended ? Constant<F>(sign, 1, 0) : Invalid<F>(fpcr, ref fpsr);
         }
 
         if (zero)
@@ -223,10 +225,15 @@ internal static partial class SoftFloat
             return ProcessNans<F>(x, y, a, b, fpcr, ref fpsr);
         }
 
+        if (y.Kind != FloatKind.Zero)
+        {
+            Use<F>(x, y, fpcr, ref fpsr);
+        }
+
         bool sign = x.Sign ^ y.Sign;
         if (x.Kind == y.Kind && x.Kind != FloatKind.Number)
         {
-            return Invalid<F>(ref fpsr);
+            return Invalid<F>(fpcr, ref fpsr);
         }
 
         if (x.Kind == FloatKind.Infinity || y.Kind == FloatKind.Zero)
@@ -272,7 +279,7 @@ internal static partial class SoftFloat
 
         if (x.Sign)
         {
-            return Invalid<F>(ref fpsr);
+            return Invalid<F>(fpcr, ref fpsr);
         }
 
         if (x.Kind == FloatKind.Infinity)
@@ -280,6 +287,7 @@ internal static partial class SoftFloat
             return a;
         }
 
+        Use<F>(x, fpcr, ref fpsr);
         UInt128 square = (UInt128)x.Significand << (63 + (x.Exponent & 1));
         ulong root = IntegerRoot(square);
         ulong significand = root | ((UInt128)root * root != square ? 1ul : 0);
@@ -338,24 +346,34 @@ internal static partial class SoftFloat
         Unpacked y = Unpack<F>(b, fpcr, ref fpsr);
         bool noProduct = (x.Kind == FloatKind.Infinity && y.Kind == FloatKind.Zero)
             || (x.Kind == FloatKind.Zero && y.Kind == FloatKind.Infinity);
-        if (noProduct && z.Kind != FloatKind.SignalingNan)
+        bool alternate = (fpcr & Fpcr.Alternate) != 0;
+        if (noProduct && z.Kind != FloatKind.SignalingNan && !(alternate && z.IsNan))
         {
-            return Invalid<F>(ref fpsr);
+            return Invalid<F>(fpcr, ref fpsr);
         }
 
         if (z.IsNan || x.IsNan || y.IsNan)
         {
+            if (alternate && (x.IsNan || y.IsNan))
+            {
+                // The addend comes last, but counts as signalling, too.
+                fpsr |= z.Kind == FloatKind.SignalingNan ? Fpsr.InvalidOperation : 0;
+                return ProcessNans<F>(x, y, a, b, fpcr, ref fpsr);
+            }
+
             bool addendFirst = z.Kind == FloatKind.SignalingNan
                 || (z.IsNan && x.Kind != FloatKind.SignalingNan && y.Kind != FloatKind.SignalingNan);
             return addendFirst ? ProcessNan<F>(z.Kind, addend, fpcr, ref fpsr) : ProcessNans<F>(x, y, a, b, fpcr, ref fpsr);
         }
 
         bool sign = x.Sign ^ y.Sign;
+        Use<F>(x, y, fpcr, ref fpsr);
+        Use<F>(z, fpcr, ref fpsr);
         bool infinite = x.Kind == FloatKind.Infinity || y.Kind == FloatKind.Infinity;
         if (infinite || z.Kind == FloatKind.Infinity)
         {
             return infinite && z.Kind == FloatKind.Infinity && z.Sign != sign
-                ? Invalid<F>(ref fpsr)
+                ? Invalid<F>(fpcr, ref fpsr)
                 : Signed<F>(infinite ? sign : z.Sign, InfinityBits<F>());
         }
 
@@ -368,48 +386,39 @@ internal static partial class SoftFloat
         return ProductSum<F>(x, y, z, 0, fpcr, ref fpsr);
     }
 
-    // The operands must be finite.
-    private static ulong ProductSum<F>(in Unpacked x, in Unpacked y, in Unpacked z, int scale, uint fpcr, ref uint fpsr)
+    /// <summary>x × y + z, times 2^<paramref name="scale"/>, rounded once. The operands must be finite.</summary>
+    internal static ulong ProductSum<F>(in Unpacked x, in Unpacked y, in Unpacked z, int scale, uint fpcr, ref uint fpsr)
         where F : struct, IFloatFormat
     {
-        UInt128 product = (UInt128)x.Significand * y.Significand;
-        int exponent = x.Exponent + y.Exponent + 1;
-        if (product != 0 && product >> 127 == 0)
-        {
-            product <<= 1;
-            exponent--;
-        }
-
+        UInt128 product = Product(x, y, out int exponent);
         return Sum<F>(
             x.Sign ^ y.Sign, exponent, product, z.Sign, z.Exponent, (UInt128)z.Significand << 64, scale, fpcr, ref fpsr);
     }
 
-    /// <summary>FPRecipStepFused: 2 - a × b.</summary>
-    public static ulong ReciprocalStep<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => Step<F>(a, b, Constant<F>(false, 1, 0), 0, fpcr, ref fpsr);
-
-    /// <summary>FPRSqrtStepFused: (3 - a × b) / 2.</summary>
-    public static ulong ReciprocalRootStep<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => Step<F>(a, b, Constant<F>(false, 1, 1), -1, fpcr, ref fpsr);
-
-    private static ulong Step<F>(ulong a, ulong b, ulong constant, int scale, uint fpcr, ref uint fpsr)
+    /// <summary>a × b + c × d, rounded once. The operands must be finite, of at most 24 bits.</summary>
+    internal static ulong SumOfProducts<F>(
+        in Unpacked a, in Unpacked b, in Unpacked c, in Unpacked d, uint fpcr, ref uint fpsr)
         where F : struct, IFloatFormat
     {
-        a ^= SignBit<F>();
-        Unpacked x = Unpack<F>(a, fpcr, ref fpsr);
-        Unpacked y = Unpack<F>(b, fpcr, ref fpsr);
-        if (x.IsNan || y.IsNan)
+        UInt128 low = Product(a, b, out int lowExponent);
+        UInt128 high = Product(c, d, out int highExponent);
+        bool sign = a.Sign ^ b.Sign;
+        return low == 0 && high == 0 && sign == (c.Sign ^ d.Sign)
+            ? Signed<F>(sign, 0)
+            : Sum<F>(sign, lowExponent, low, c.Sign ^ d.Sign, highExponent, high, 0, fpcr, ref fpsr);
+    }
+
+    // As a number of the form s × 2^(e - 127), bit 127 of s set or s zero.
+    private static UInt128 Product(in Unpacked x, in Unpacked y, out int exponent)
+    {
+        UInt128 product = (UInt128)x.Significand * y.Significand;
+        exponent = x.Exponent + y.Exponent + 1;
+        if (product == 0 || product >> 127 != 0)
         {
-            return ProcessNans<F>(x, y, a, b, fpcr, ref fpsr);
+            return product;
         }
 
-        if (x.Kind == FloatKind.Infinity || y.Kind == FloatKind.Infinity)
-        {
-            return x.Kind == FloatKind.Zero || y.Kind == FloatKind.Zero
-                ? constant + ((ulong)(long)scale << F.Fraction)
-                : Signed<F>(x.Sign ^ y.Sign, InfinityBits<F>());
-        }
-
-        return ProductSum<F>(x, y, Unpack<F>(constant, fpcr, ref fpsr), scale, fpcr, ref fpsr);
+        exponent--;
+        return product << 1;
     }
 }

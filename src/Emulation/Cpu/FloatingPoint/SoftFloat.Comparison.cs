@@ -45,6 +45,7 @@ internal static partial class SoftFloat
             return Unordered;
         }
 
+        Use<F>(x, y, fpcr, ref fpsr);
         return Ordinal<F>(x, a).CompareTo(Ordinal<F>(y, b));
     }
 
@@ -57,39 +58,69 @@ internal static partial class SoftFloat
     }
 
     public static ulong Maximum<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => Extreme<F>(a, b, true, false, fpcr, ref fpsr);
+        where F : struct, IFloatFormat => Extreme<F>(a, b, true, fpcr, ref fpsr);
 
     public static ulong Minimum<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => Extreme<F>(a, b, false, false, fpcr, ref fpsr);
+        where F : struct, IFloatFormat => Extreme<F>(a, b, false, fpcr, ref fpsr);
 
-    /// <summary>FPMaxNum: a number wins over a quiet NaN.</summary>
-    public static ulong MaximumNumber<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => Extreme<F>(a, b, true, true, fpcr, ref fpsr);
-
-    /// <summary>FPMinNum.</summary>
-    public static ulong MinimumNumber<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => Extreme<F>(a, b, false, true, fpcr, ref fpsr);
-
-    private static ulong Extreme<F>(ulong a, ulong b, bool maximum, bool number, uint fpcr, ref uint fpsr)
+    // FPMax, FPMin. With FPCR.AH the second operand is the result where one is a NaN, and of two zeros; a subnormal result is not flushed.
+    private static ulong Extreme<F>(ulong a, ulong b, bool maximum, uint fpcr, ref uint fpsr)
         where F : struct, IFloatFormat
     {
         Unpacked x = Unpack<F>(a, fpcr, ref fpsr);
         Unpacked y = Unpack<F>(b, fpcr, ref fpsr);
-        if (number && x.Kind == FloatKind.QuietNan && !y.IsNan)
+        if ((fpcr & Fpcr.Alternate) != 0)
         {
-            return y.Kind == FloatKind.Zero ? Signed<F>(y.Sign, 0) : b;
+            bool nan = x.IsNan || y.IsNan;
+            if (nan || (x.Kind == FloatKind.Zero && y.Kind == FloatKind.Zero))
+            {
+                fpsr |= nan ? Fpsr.InvalidOperation : 0;
+                return y.Kind == FloatKind.Zero ? Signed<F>(y.Sign, 0) : b;
+            }
         }
 
-        if (number && y.Kind == FloatKind.QuietNan && !x.IsNan)
-        {
-            return x.Kind == FloatKind.Zero ? Signed<F>(x.Sign, 0) : a;
-        }
+        return x.IsNan || y.IsNan
+            ? ProcessNans<F>(x, y, a, b, fpcr, ref fpsr)
+            : Choose<F>(x, y, a, b, maximum, fpcr, ref fpsr);
+    }
 
-        if (x.IsNan || y.IsNan)
+    /// <summary>FPMaxNum: a number wins over a quiet NaN.</summary>
+    public static ulong MaximumNumber<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat => ExtremeNumber<F>(a, b, true, fpcr, ref fpsr);
+
+    /// <summary>FPMinNum.</summary>
+    public static ulong MinimumNumber<F>(ulong a, ulong b, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat => ExtremeNumber<F>(a, b, false, fpcr, ref fpsr);
+
+    private static ulong ExtremeNumber<F>(ulong a, ulong b, bool maximum, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat
+    {
+        Unpacked x = Unpack<F>(a, fpcr, ref fpsr);
+        Unpacked y = Unpack<F>(b, fpcr, ref fpsr);
+        bool first = y.Kind == FloatKind.QuietNan && !x.IsNan;
+        if (!first && (x.Kind != FloatKind.QuietNan || y.IsNan) && (x.IsNan || y.IsNan))
         {
             return ProcessNans<F>(x, y, a, b, fpcr, ref fpsr);
         }
 
+        ulong result = first ? Choose<F>(x, x, a, a, maximum, fpcr, ref fpsr)
+            : x.IsNan ? Choose<F>(y, y, b, b, maximum, fpcr, ref fpsr)
+            : Choose<F>(x, y, a, b, maximum, fpcr, ref fpsr);
+        ulong magnitude = result & (SignBit<F>() - 1);
+        if ((fpcr & Fpcr.Alternate) != 0 && Flushes<F>(fpcr) && magnitude != 0 && magnitude < 1ul << F.Fraction)
+        {
+            fpsr |= Fpsr.Underflow | Fpsr.Inexact;
+            return result & SignBit<F>();
+        }
+
+        return result;
+    }
+
+    // The greater or the smaller of two numbers.
+    private static ulong Choose<F>(in Unpacked x, in Unpacked y, ulong a, ulong b, bool maximum, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat
+    {
+        Use<F>(x, y, fpcr, ref fpsr);
         if (x.Kind == FloatKind.Zero && y.Kind == FloatKind.Zero)
         {
             return Signed<F>(maximum ? x.Sign && y.Sign : x.Sign || y.Sign, 0);

@@ -6,9 +6,19 @@ namespace Vmm.Emulation.Cpu.FloatingPoint;
 internal static partial class SoftFloat
 {
     /// <summary>
-    /// FPConvert, in the rounding mode of FPCR or in that given (FCVTXN: <see cref="Rounding.Odd"/>). FZ16 plays no part.
+    /// FPConvert, in the rounding mode of FPCR or in that given (FCVTXN: <see cref="Rounding.Odd"/>), and FPConvertBF. FZ16 plays no part.
     /// </summary>
     public static ulong Convert<From, To>(ulong value, uint fpcr, ref uint fpsr, Rounding? rounding = null)
+        where From : struct, IFloatFormat
+        where To : struct, IFloatFormat
+    {
+        uint unseen = 0;
+        return To.Fraction == BrainFormat.Fraction && Fpcr.IsSilent(fpcr)
+            ? ConvertExact<From, To>(value, Fpcr.Silent(fpcr), ref unseen, null)
+            : ConvertExact<From, To>(value, fpcr, ref fpsr, rounding);
+    }
+
+    private static ulong ConvertExact<From, To>(ulong value, uint fpcr, ref uint fpsr, Rounding? rounding)
         where From : struct, IFloatFormat
         where To : struct, IFloatFormat
     {
@@ -30,12 +40,12 @@ internal static partial class SoftFloat
 
             if ((fpcr & Fpcr.DefaultNan) != 0)
             {
-                return DefaultNan<To>();
+                return DefaultNan<To>(fpcr);
             }
 
             ulong payload = value & FractionMask<From>();
             payload = To.Fraction > From.Fraction ? payload << (To.Fraction - From.Fraction) : payload >> (From.Fraction - To.Fraction);
-            return Signed<To>(x.Sign, DefaultNan<To>() | payload);
+            return Signed<To>(x.Sign, QuietNan<To>() | payload);
         }
 
         if (x.Kind == FloatKind.Infinity)
@@ -49,6 +59,7 @@ internal static partial class SoftFloat
             return Signed<To>(x.Sign, InfinityBits<To>());
         }
 
+        Use<From>(x, fpcr, ref fpsr);
         return x.Kind == FloatKind.Zero
             ? Signed<To>(x.Sign, 0)
             : Round<To>(x.Sign, x.Exponent, x.Significand, fpcr, rounding ?? Fpcr.Mode(fpcr), ref fpsr, toAlternative);

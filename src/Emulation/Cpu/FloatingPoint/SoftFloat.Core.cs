@@ -27,11 +27,25 @@ internal static partial class SoftFloat
     internal static ulong Signed<F>(bool sign, ulong magnitude)
         where F : struct, IFloatFormat => sign ? magnitude | SignBit<F>() : magnitude;
 
-    internal static ulong DefaultNan<F>()
+    private static ulong QuietNan<F>()
         where F : struct, IFloatFormat => InfinityBits<F>() | (1ul << (F.Fraction - 1));
 
+    internal static ulong DefaultNan<F>(uint fpcr)
+        where F : struct, IFloatFormat => Signed<F>((fpcr & Fpcr.Alternate) != 0, QuietNan<F>());
+
+    /// <summary>FPNeg: with FPCR.AH a NaN keeps its sign.</summary>
+    internal static ulong Negate<F>(ulong value, uint fpcr)
+        where F : struct, IFloatFormat => KeepsSign<F>(value, fpcr) ? value : value ^ SignBit<F>();
+
+    /// <summary>FPAbs: the same.</summary>
+    internal static ulong Absolute<F>(ulong value, uint fpcr)
+        where F : struct, IFloatFormat => KeepsSign<F>(value, fpcr) ? value : value & (SignBit<F>() - 1);
+
+    private static bool KeepsSign<F>(ulong value, uint fpcr)
+        where F : struct, IFloatFormat => (fpcr & Fpcr.Alternate) != 0 && (value & (SignBit<F>() - 1)) > InfinityBits<F>();
+
     /// <summary>± 1.0, scaled by a power of two and with the top fraction bits given: constants of the estimate steps.</summary>
-    private static ulong Constant<F>(bool sign, int exponent, ulong topFractionBit)
+    internal static ulong Constant<F>(bool sign, int exponent, ulong topFractionBit)
         where F : struct, IFloatFormat =>
         Signed<F>(sign, ((ulong)(exponent + Bias<F>()) << F.Fraction) | (topFractionBit << (F.Fraction - 1)));
 
@@ -39,10 +53,34 @@ internal static partial class SoftFloat
     private static bool IsHalf<F>()
         where F : struct, IFloatFormat => F.Exponent == 5;
 
-    private static bool Flushes<F>(uint fpcr)
+    // Results are flushed.
+    internal static bool Flushes<F>(uint fpcr)
         where F : struct, IFloatFormat => (fpcr & (IsHalf<F>() ? Fpcr.FlushHalf : Fpcr.Flush)) != 0;
 
-    /// <summary>FPUnpack. A flushed half-precision operand raises no Input Denormal.</summary>
+    // FPCR.FZ flushes operands, too, unless AH is set.
+    private static bool FlushesOperands(uint fpcr) => (fpcr & (Fpcr.Flush | Fpcr.Alternate)) == Fpcr.Flush;
+
+    private static bool IsSubnormal<F>(in Unpacked value)
+        where F : struct, IFloatFormat => value.Kind == FloatKind.Number && value.Exponent < 1 - Bias<F>();
+
+    /// <summary>FPProcessDenorm: with FPCR.AH a subnormal operand that was used raises Input Denormal.</summary>
+    internal static void Use<F>(in Unpacked value, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat
+    {
+        if ((fpcr & Fpcr.Alternate) != 0 && !IsHalf<F>() && IsSubnormal<F>(value))
+        {
+            fpsr |= Fpsr.InputDenormal;
+        }
+    }
+
+    private static void Use<F>(in Unpacked a, in Unpacked b, uint fpcr, ref uint fpsr)
+        where F : struct, IFloatFormat
+    {
+        Use<F>(a, fpcr, ref fpsr);
+        Use<F>(b, fpcr, ref fpsr);
+    }
+
+    /// <summary>FPUnpack. Flushing raises no Input Denormal for half precision, nor where FPCR.FIZ alone asks for it.</summary>
     internal static Unpacked Unpack<F>(ulong bits, uint fpcr, ref uint fpsr, bool alternative = false)
         where F : struct, IFloatFormat
     {
@@ -56,9 +94,10 @@ internal static partial class SoftFloat
                 return new Unpacked(FloatKind.Zero, sign, 0, 0);
             }
 
-            if (Flushes<F>(fpcr))
+            bool flushes = IsHalf<F>() ? Flushes<F>(fpcr) : FlushesOperands(fpcr);
+            if (flushes || (!IsHalf<F>() && (fpcr & Fpcr.FlushInputs) != 0))
             {
-                fpsr |= IsHalf<F>() ? 0 : Fpsr.InputDenormal;
+                fpsr |= flushes && !IsHalf<F>() ? Fpsr.InputDenormal : 0;
                 return new Unpacked(FloatKind.Zero, sign, 0, 0);
             }
 
@@ -114,7 +153,8 @@ internal static partial class SoftFloat
     };
 
     /// <summary>
-    /// FPRound of <c>significand × 2^(exponent - 63)</c>, bit 63 set, bit 0 sticky. Tininess is detected before rounding.
+    /// FPRound of <c>significand × 2^(exponent - 63)</c>, bit 63 set, bit 0 sticky. Tininess is detected before rounding, or with FPCR.AH
+    /// behind it.
     /// </summary>
     internal static ulong Round<F>(
         bool sign, int exponent, ulong significand, uint fpcr, Rounding mode, ref uint fpsr, bool alternative = false)
@@ -122,11 +162,14 @@ internal static partial class SoftFloat
     {
         int least = 1 - Bias<F>();
         bool tiny = exponent < least;
+        bool small = tiny;
         if (tiny)
         {
-            if (Flushes<F>(fpcr))
+            bool after = (fpcr & Fpcr.Alternate) != 0;
+            small = !after || !RoundsToNormal<F>(sign, exponent, significand, mode);
+            if (small && Flushes<F>(fpcr))
             {
-                fpsr |= Fpsr.Underflow;
+                fpsr |= after ? Fpsr.Underflow | Fpsr.Inexact : Fpsr.Underflow;
                 return Signed<F>(sign, 0);
             }
 
@@ -135,7 +178,7 @@ internal static partial class SoftFloat
 
         ulong magnitude = significand >> (63 - F.Fraction);
         ulong rest = significand << (F.Fraction + 1);
-        uint flags = rest == 0 ? 0 : tiny ? Fpsr.Inexact | Fpsr.Underflow : Fpsr.Inexact;
+        uint flags = rest == 0 ? 0 : small ? Fpsr.Inexact | Fpsr.Underflow : Fpsr.Inexact;
         if (RoundsUp(mode, sign, (magnitude & 1) != 0, rest))
         {
             magnitude++;
@@ -160,7 +203,13 @@ internal static partial class SoftFloat
         return Signed<F>(sign, ((ulong)field << F.Fraction) + magnitude);
     }
 
-    private static ulong Overflowed<F>(bool sign, Rounding mode)
+    // Whether a number below the least normal one becomes that when it is rounded to the bits of the format, whatever its exponent.
+    private static bool RoundsToNormal<F>(bool sign, int exponent, ulong significand, Rounding mode)
+        where F : struct, IFloatFormat =>
+        exponent == -Bias<F>() && significand >> (63 - F.Fraction) == (2ul << F.Fraction) - 1 && mode != Rounding.Odd
+        && RoundsUp(mode, sign, true, significand << (F.Fraction + 1));
+
+    internal static ulong Overflowed<F>(bool sign, Rounding mode)
         where F : struct, IFloatFormat
     {
         bool infinite = mode switch
@@ -173,11 +222,11 @@ internal static partial class SoftFloat
         return Signed<F>(sign, infinite ? InfinityBits<F>() : InfinityBits<F>() - 1);
     }
 
-    private static ulong Invalid<F>(ref uint fpsr)
+    internal static ulong Invalid<F>(uint fpcr, ref uint fpsr)
         where F : struct, IFloatFormat
     {
         fpsr |= Fpsr.InvalidOperation;
-        return DefaultNan<F>();
+        return DefaultNan<F>(fpcr);
     }
 
     /// <summary>FPProcessNaN.</summary>
@@ -189,13 +238,21 @@ internal static partial class SoftFloat
             fpsr |= Fpsr.InvalidOperation;
         }
 
-        return (fpcr & Fpcr.DefaultNan) != 0 ? DefaultNan<F>() : bits | (1ul << (F.Fraction - 1));
+        return (fpcr & Fpcr.DefaultNan) != 0 ? DefaultNan<F>(fpcr) : bits | (1ul << (F.Fraction - 1));
     }
 
-    /// <summary>FPProcessNaNs: a signalling NaN before a quiet one, the first operand before the second.</summary>
-    private static ulong ProcessNans<F>(in Unpacked a, in Unpacked b, ulong bitsA, ulong bitsB, uint fpcr, ref uint fpsr)
+    /// <summary>
+    /// FPProcessNaNs: a signalling NaN before a quiet one, the first operand before the second. With FPCR.AH the first NaN is the result,
+    /// and the other counts as signalling all the same.
+    /// </summary>
+    internal static ulong ProcessNans<F>(in Unpacked a, in Unpacked b, ulong bitsA, ulong bitsB, uint fpcr, ref uint fpsr)
         where F : struct, IFloatFormat
     {
+        if ((fpcr & Fpcr.Alternate) != 0 && a.IsNan && b.IsNan)
+        {
+            return ProcessNan<F>(a.Kind > b.Kind ? a.Kind : b.Kind, bitsA, fpcr, ref fpsr);
+        }
+
         bool first = a.Kind == FloatKind.SignalingNan || (b.Kind != FloatKind.SignalingNan && a.IsNan);
         return first ? ProcessNan<F>(a.Kind, bitsA, fpcr, ref fpsr) : ProcessNan<F>(b.Kind, bitsB, fpcr, ref fpsr);
     }

@@ -1,4 +1,5 @@
 using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.FloatingPoint;
 using Vmm.Emulation.Cpu.PointerAuthentication;
 
 namespace Vmm.Emulation.Cpu.SystemRegisters;
@@ -71,6 +72,9 @@ internal static unsafe class ControlRegisters
         row(3, 0, 12, 0, 1, new("RVBAR_EL1", (_, _) => 0));
         row(3, 0, 12, 1, 0, new("ISR_EL1", (core, _) => InterruptStatus(core)));
 
+        // Nothing raises an SError that ESB could defer.
+        row(3, 0, 12, 1, 1, new("DISR_EL1", (_, s) => s->DisrEl1, (_, s, v) => s->DisrEl1 = v) { Part = IdentificationRegisters.RasOf });
+
         row(3, 0, 13, 0, 4, new("TPIDR_EL1", (_, s) => s->TpidrEl1, (_, s, v) => s->TpidrEl1 = v));
         row(3, 3, 13, 0, 2, new("TPIDR_EL0", (_, s) => s->TpidrEl0, (_, s, v) => s->TpidrEl0 = v) { El0Read = true, El0Write = true });
         row(3, 3, 13, 0, 3, new("TPIDRRO_EL0", (_, s) => s->TpidrroEl0, (_, s, v) => s->TpidrroEl0 = v) { El0Read = true });
@@ -92,7 +96,7 @@ internal static unsafe class ControlRegisters
         { El0Read = true, El0Write = true, TrapEl0 = (_, s, _) => (s->SctlrEl1 & Sctlr.Uma) == 0 });
 
         row(3, 3, 4, 4, 0, new("FPCR", (_, s) => s->Fpcr, (core, s, v) =>
-            s->Fpcr = (uint)v & (0x07C0_0000u | (core.Has(Feature.Fp16) ? 1u << 19 : 0)))
+            s->Fpcr = (uint)v & Fpcr.WritableOn(core.Model))
             { El0Read = true, El0Write = true, FpSimd = true });
         row(3, 3, 4, 4, 1, new("FPSR", (_, s) => s->Fpsr, (_, s, v) =>
             s->Fpsr = (uint)v & 0x0800_009F) { El0Read = true, El0Write = true, FpSimd = true });

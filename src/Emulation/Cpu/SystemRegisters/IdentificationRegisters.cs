@@ -92,6 +92,9 @@ internal static unsafe class IdentificationRegisters
             }
         }
 
+        // The number of records of errors is 0.
+        row(3, 0, 5, 3, 0, new("ERRIDR_EL1", (_, _) => 0) { Part = RasOf });
+
         row(3, 1, 0, 0, 0, new("CCSIDR_EL1", (core, s) => Selected(core, s)?.Ccsidr(core.Model.WideCacheIds) ?? 0));
         row(3, 1, 0, 0, 1, new("CLIDR_EL1", (core, _) => Levels(core.Model.Caches)));
         row(3, 1, 0, 0, 7, new("AIDR_EL1", (_, _) => 0));
@@ -105,6 +108,9 @@ internal static unsafe class IdentificationRegisters
 
         row(3, 3, 0, 0, 7, new("DCZID_EL0", (_, s) => DczProhibited(s) ? DczidEl0 | 0x10 : DczidEl0) { El0Read = true });
     }
+
+    /// <summary>The model if it has FEAT_RAS.</summary>
+    public static object? RasOf(VcpuCore core) => core.Model.Ras != 0 ? core.Model : null;
 
     // A random number, and NZCV = 0000: there always is one (Arm ARM D24.2.154).
     private static SystemRegister Random(string name) => new(name, (core, s) =>
@@ -154,6 +160,18 @@ internal static unsafe class IdentificationRegisters
         value |= register == Mmfr2 && core.Model.IsLarge ? 1ul << 16 : 0;
         value |= register == Mmfr2 && core.Model.WideCacheIds ? 1ul << 20 : 0;
         value |= register == Mmfr2 && core.Model.HasLse2 ? 1ul << 32 : 0;
+        value |= register == Mmfr1 && core.Model.HasAlternateFloat ? 1ul << 44 : 0;
+        value |= register == Isar2 && core.Model.HasPreciseEstimates ? 1ul << 4 : 0;
+        value |= register == Pfr0 ? (ulong)core.Model.Ras << 28 : 0;
+        value |= register == Mmfr2 && core.Model.Ras != 0 ? (1ul << 12) | 1 : 0;
+        value |= register == Mmfr2 && core.Model.TrapsIdRegisters ? 1ul << 36 : 0;
+        value |= register == Pfr1 && core.Model.HasSsbs && !core.Has(Feature.Ssbs) ? 1ul << 4 : 0;
+        if (core.Model.HasExtendedBrain)
+        {
+            // BF16 is 2 instead of 1.
+            value += register == Isar1 ? 1ul << 44 : register == Zfr0 && core.Has(Feature.Sve) ? 1ul << 20 : 0;
+        }
+
         return value;
     }
 

@@ -20,6 +20,7 @@ internal static class Sctlr
     public const ulong NTwi = 1ul << 16;
     public const ulong NTwe = 1ul << 18;
     public const ulong Wxn = 1ul << 19;
+    public const ulong Iesb = 1ul << 21;
     public const ulong Span = 1ul << 23;
     public const ulong E0e = 1ul << 24;
     public const ulong Ee = 1ul << 25;
@@ -47,12 +48,12 @@ internal static class Sctlr
     /// <summary>The bits that are not reserved on a CPU of a model; the others keep their reset values.</summary>
     public static ulong WritableOn(CpuModel model) =>
         M | A | C | Sa | Sa0 | Uma | I | Dze | Uct | NTwi | NTwe | Wxn | E0e | Ee | Uci
-        | ((model.Features & Feature.Pan) != 0 ? Span : 0) | ((model.Features & Feature.Ssbs) != 0 ? Dssbs : 0)
+        | ((model.Features & Feature.Pan) != 0 ? Span : 0) | (model.HasSsbs ? Dssbs : 0)
         | ((model.Features & Feature.Specres) != 0 ? EnRctx : 0)
         | ((model.Features & Feature.Mops) != 0 ? MscEn : 0)
         | ((model.Features & Feature.Pauth) != 0 ? EnIA | EnIB | EnDA | EnDB : 0)
         | ((model.Features & Feature.Pan3) != 0 ? Epan : 0)
         | ((model.Features & Feature.Bti) != 0 ? Bt0 | Bt1 : 0)
         | ((model.Features & Feature.Mte3) != 0 ? Itfsb | Tcf0 | Tcf | Ata0 | Ata : 0)
-        | (model.HasLse2 ? NAa : 0);
+        | (model.Ras != 0 ? Iesb : 0) | (model.HasLse2 ? NAa : 0);
 }

@@ -71,7 +71,7 @@ internal static unsafe class ScalableFloat
         Row("01100101 ss 010 iii 100000 mmmmm ddddd", "FTMAD", &SveForms.Destructive, &SveFloat.TrigonometricStep, effects: Fp,
             except: "s=00"),
         Row("00000100 ss 1 mmmmm 101100 nnnnn ddddd", "FTSSEL", &SveForms.Three, &SveShapes.Each, &SveFloatLanes.TrigonometricSelect,
-            except: "s=00"),
+            effects: ReadFpcr, except: "s=00"),
         Row("00000100 ss 1 00000 101110 nnnnn ddddd", "FEXPA", &SveForms.Two, &SveShapes.Each, &SveFloatLanes.Exponential, except: "s=00"),
 
         // Products that are added.
@@ -127,9 +127,9 @@ internal static unsafe class ScalableFloat
         Row("01100101 ss 001 111 001100 nnnnn ddddd", "FRSQRTE", &SveForms.Two, &SveShapes.Each, &SveFloatLanes.Of<FRsqrte>, effects: Fp,
             except: "s=00"),
         Row("00000100 ss 011 100 101 ggg nnnnn ddddd", "FABS", &SveForms.Two, &SveShapes.Merge, &SveFloatLanes.Of<FAbs>,
-            operation: Operation.SveFabs, except: "s=00"),
+            effects: ReadFpcr, operation: Operation.SveFabs, except: "s=00"),
         Row("00000100 ss 011 101 101 ggg nnnnn ddddd", "FNEG", &SveForms.Two, &SveShapes.Merge, &SveFloatLanes.Of<FNeg>,
-            operation: Operation.SveFneg, except: "s=00"),
+            effects: ReadFpcr, operation: Operation.SveFneg, except: "s=00"),
         Row("01100101 ss 000 000 101 ggg nnnnn ddddd", "FRINTN", &SveForms.Two, &SveShapes.Merge, &SveFloatLanes.Of<FRintN>, effects: Fp,
             operation: Operation.SveFrintn, except: "s=00"),
         Row("01100101 ss 000 001 101 ggg nnnnn ddddd", "FRINTP", &SveForms.Two, &SveShapes.Merge, &SveFloatLanes.Of<FRintP>, effects: Fp,

@@ -40,8 +40,8 @@ internal static unsafe class FloatingPointComplex
         ulong* m = &s->V[2 * op->Rm];
         for (int i = 0; i < op->Shift * 8 / F.Width; i += 2)
         {
-            ulong real = Rotated<F>(op, m, i + 1, negative: op->Ra == 1);
-            ulong imaginary = Rotated<F>(op, m, i, negative: op->Ra == 3);
+            ulong real = Rotated<F>(s, m, i + 1, negative: op->Ra == 1);
+            ulong imaginary = Rotated<F>(s, m, i, negative: op->Ra == 3);
             FloatingPointVector.Set<F>(&result, i, SoftFloat.Add<F>(FloatingPointVector.Get<F>(n, i), real, s->Fpcr, ref s->Fpsr));
             FloatingPointVector.Set<F>(
                 &result, i + 1, SoftFloat.Add<F>(FloatingPointVector.Get<F>(n, i + 1), imaginary, s->Fpcr, ref s->Fpsr));
@@ -69,8 +69,8 @@ internal static unsafe class FloatingPointComplex
         {
             int pair = element < 0 ? i : element;
             ulong factor = FloatingPointVector.Get<F>(n, i + odd);
-            ulong real = Rotated<F>(op, m, pair + odd, negative: op->Ra is 1 or 2);
-            ulong imaginary = Rotated<F>(op, m, pair + 1 - odd, negative: op->Ra >= 2);
+            ulong real = Rotated<F>(s, m, pair + odd, negative: op->Ra is 1 or 2);
+            ulong imaginary = Rotated<F>(s, m, pair + 1 - odd, negative: op->Ra >= 2);
             FloatingPointVector.Set<F>(
                 &result, i, SoftFloat.MultiplyAdd<F>(FloatingPointVector.Get<F>(d, i), factor, real, s->Fpcr, ref s->Fpsr));
             FloatingPointVector.Set<F>(
@@ -80,6 +80,10 @@ internal static unsafe class FloatingPointComplex
         return FloatingPointVector.Finish(s, op, result);
     }
 
-    private static ulong Rotated<F>(Op* op, ulong* m, int index, bool negative)
-        where F : struct, IFloatFormat => FloatingPointVector.Get<F>(m, index) ^ (negative ? SoftFloat.SignBit<F>() : 0);
+    private static ulong Rotated<F>(CpuState* s, ulong* m, int index, bool negative)
+        where F : struct, IFloatFormat
+    {
+        ulong part = FloatingPointVector.Get<F>(m, index);
+        return negative ? SoftFloat.Negate<F>(part, s->Fpcr) : part;
+    }
 }

@@ -22,15 +22,15 @@ internal static unsafe class FloatingPointHalfLong
         op->Ra = (byte)((op->Word & (1u << 29)) != 0 ? op->Shift / 4 : 0);
     }
 
-    public static Op* Add(VcpuCore core, CpuState* s, Op* op) => Accumulate(s, op, 0, byElement: false);
+    public static Op* Add(VcpuCore core, CpuState* s, Op* op) => Accumulate(s, op, negate: false, byElement: false);
 
-    public static Op* Subtract(VcpuCore core, CpuState* s, Op* op) => Accumulate(s, op, 0x8000_0000, byElement: false);
+    public static Op* Subtract(VcpuCore core, CpuState* s, Op* op) => Accumulate(s, op, negate: true, byElement: false);
 
-    public static Op* AddByElement(VcpuCore core, CpuState* s, Op* op) => Accumulate(s, op, 0, byElement: true);
+    public static Op* AddByElement(VcpuCore core, CpuState* s, Op* op) => Accumulate(s, op, negate: false, byElement: true);
 
-    public static Op* SubtractByElement(VcpuCore core, CpuState* s, Op* op) => Accumulate(s, op, 0x8000_0000, byElement: true);
+    public static Op* SubtractByElement(VcpuCore core, CpuState* s, Op* op) => Accumulate(s, op, negate: true, byElement: true);
 
-    private static Op* Accumulate(CpuState* s, Op* op, uint sign, bool byElement)
+    private static Op* Accumulate(CpuState* s, Op* op, bool negate, bool byElement)
     {
         UInt128 result = 0;
         uint* d = VectorAccess.Lanes<uint>(s, op->Rd);
@@ -38,7 +38,8 @@ internal static unsafe class FloatingPointHalfLong
         ushort* m = VectorAccess.Lanes<ushort>(s, op->Rm) + (byElement ? op->Extra : op->Ra);
         for (int i = 0; i < op->Shift / 4; i++)
         {
-            ulong a = Widen(n[i], s->Fpcr) ^ sign;
+            ulong a = Widen(n[i], s->Fpcr);
+            a = negate ? SoftFloat.Negate<SingleFormat>(a, s->Fpcr) : a;
             ulong b = Widen(m[byElement ? 0 : i], s->Fpcr);
             ((uint*)&result)[i] = (uint)SoftFloat.MultiplyAdd<SingleFormat>(d[i], a, b, s->Fpcr, ref s->Fpsr);
         }

@@ -66,25 +66,25 @@ internal readonly struct FMulX : IFloatOperation
 internal readonly struct FRecps : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => SoftFloat.ReciprocalStep<F>(a, b, fpcr, ref fpsr);
+        where F : struct, IFloatFormat => FloatEstimates.ReciprocalStep<F>(a, b, fpcr, ref fpsr);
 }
 
 internal readonly struct FRsqrts : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => SoftFloat.ReciprocalRootStep<F>(a, b, fpcr, ref fpsr);
+        where F : struct, IFloatFormat => FloatEstimates.ReciprocalRootStep<F>(a, b, fpcr, ref fpsr);
 }
 
 internal readonly struct FNMul : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => SoftFloat.Multiply<F>(a, b, fpcr, ref fpsr) ^ SoftFloat.SignBit<F>();
+        where F : struct, IFloatFormat => SoftFloat.Negate<F>(SoftFloat.Multiply<F>(a, b, fpcr, ref fpsr), fpcr);
 }
 
 internal readonly struct FAbd : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => SoftFloat.Subtract<F>(a, b, fpcr, ref fpsr) & (SoftFloat.SignBit<F>() - 1);
+        where F : struct, IFloatFormat => SoftFloat.Absolute<F>(SoftFloat.Subtract<F>(a, b, fpcr, ref fpsr), fpcr);
 }
 
 internal readonly struct FMla : IFloatOperation
@@ -96,20 +96,20 @@ internal readonly struct FMla : IFloatOperation
 internal readonly struct FMls : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => SoftFloat.MultiplyAdd<F>(accumulator, a ^ SoftFloat.SignBit<F>(), b, fpcr, ref fpsr);
+        where F : struct, IFloatFormat => SoftFloat.MultiplyAdd<F>(accumulator, SoftFloat.Negate<F>(a, fpcr), b, fpcr, ref fpsr);
 }
 
 internal readonly struct FNMla : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
         where F : struct, IFloatFormat =>
-        SoftFloat.MultiplyAdd<F>(accumulator ^ SoftFloat.SignBit<F>(), a ^ SoftFloat.SignBit<F>(), b, fpcr, ref fpsr);
+        SoftFloat.MultiplyAdd<F>(SoftFloat.Negate<F>(accumulator, fpcr), SoftFloat.Negate<F>(a, fpcr), b, fpcr, ref fpsr);
 }
 
 internal readonly struct FNMls : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => SoftFloat.MultiplyAdd<F>(accumulator ^ SoftFloat.SignBit<F>(), a, b, fpcr, ref fpsr);
+        where F : struct, IFloatFormat => SoftFloat.MultiplyAdd<F>(SoftFloat.Negate<F>(accumulator, fpcr), a, b, fpcr, ref fpsr);
 }
 
 internal readonly struct FCmEq : IFloatOperation
@@ -156,22 +156,16 @@ internal readonly struct FAcGt : IFloatOperation
             a & (SoftFloat.SignBit<F>() - 1), b & (SoftFloat.SignBit<F>() - 1), fpcr, ref fpsr) ? ulong.MaxValue : 0;
 }
 
-internal readonly struct FMov : IFloatOperation
-{
-    public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => a;
-}
-
 internal readonly struct FAbs : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => a & (SoftFloat.SignBit<F>() - 1);
+        where F : struct, IFloatFormat => SoftFloat.Absolute<F>(a, fpcr);
 }
 
 internal readonly struct FNeg : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => a ^ SoftFloat.SignBit<F>();
+        where F : struct, IFloatFormat => SoftFloat.Negate<F>(a, fpcr);
 }
 
 internal readonly struct FSqrt : IFloatOperation
@@ -183,19 +177,19 @@ internal readonly struct FSqrt : IFloatOperation
 internal readonly struct FRecpe : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => SoftFloat.ReciprocalEstimate<F>(a, fpcr, ref fpsr);
+        where F : struct, IFloatFormat => FloatEstimates.ReciprocalEstimate<F>(a, fpcr, ref fpsr);
 }
 
 internal readonly struct FRsqrte : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => SoftFloat.ReciprocalRootEstimate<F>(a, fpcr, ref fpsr);
+        where F : struct, IFloatFormat => FloatEstimates.ReciprocalRootEstimate<F>(a, fpcr, ref fpsr);
 }
 
 internal readonly struct FRecpx : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => SoftFloat.ReciprocalExponent<F>(a, fpcr, ref fpsr);
+        where F : struct, IFloatFormat => FloatEstimates.ReciprocalExponent<F>(a, fpcr, ref fpsr);
 }
 
 internal readonly struct FRintN : IFloatOperation
@@ -316,11 +310,11 @@ internal readonly struct UCvtF : IFloatOperation
 internal readonly struct URecpe : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => SoftFloat.UnsignedReciprocalEstimate((uint)a);
+        where F : struct, IFloatFormat => FloatEstimates.UnsignedReciprocalEstimate((uint)a);
 }
 
 internal readonly struct URsqrte : IFloatOperation
 {
     public static ulong Apply<F>(ulong accumulator, ulong a, ulong b, uint fpcr, ref uint fpsr)
-        where F : struct, IFloatFormat => SoftFloat.UnsignedReciprocalRootEstimate((uint)a);
+        where F : struct, IFloatFormat => FloatEstimates.UnsignedReciprocalRootEstimate((uint)a);
 }

@@ -47,6 +47,21 @@ internal static unsafe class FloatingPointScalar
     private static ulong Read<F>(CpuState* s, int register)
         where F : struct, IFloatFormat => s->V[2 * register] & (ulong.MaxValue >> (64 - F.Width));
 
+    // A result, which with FPCR.NEP replaces the first element of what another register holds.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Op* Write<F>(CpuState* s, Op* op, ulong value, int merged)
+        where F : struct, IFloatFormat =>
+        (s->Fpcr & Fpcr.Merge) == 0 ? Write<F>(s, op, value) : Merge<F>(s, op, value, merged);
+
+    /// <summary>Vd = the register named by <paramref name="merged"/> with another first element.</summary>
+    internal static Op* Merge<F>(CpuState* s, Op* op, ulong value, int merged)
+        where F : struct, IFloatFormat
+    {
+        UInt128 result = *(UInt128*)&s->V[2 * merged];
+        FloatingPointVector.Set<F>(&result, 0, value);
+        return FloatingPointVector.Finish(s, op, result);
+    }
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Op* Write<F>(CpuState* s, Op* op, ulong value)
         where F : struct, IFloatFormat
@@ -56,22 +71,30 @@ internal static unsafe class FloatingPointScalar
         return op + 1;
     }
 
+    /// <summary>FMOV (register).</summary>
+    public static Op* Move<F>(VcpuCore core, CpuState* s, Op* op)
+        where F : struct, IFloatFormat => Write<F>(s, op, Read<F>(s, op->Rn));
+
     /// <summary>One source or two.</summary>
     public static Op* Binary<F, TOp>(VcpuCore core, CpuState* s, Op* op)
         where F : struct, IFloatFormat
-        where TOp : struct, IFloatOperation =>
-        Write<F>(s, op, TOp.Apply<F>(0, Read<F>(s, op->Rn), Read<F>(s, op->Rm), s->Fpcr, ref s->Fpsr));
+        where TOp : struct, IFloatOperation
+    {
+        bool two = (op->Word & (3u << 10)) == 2u << 10;
+        ulong value = TOp.Apply<F>(0, Read<F>(s, op->Rn), Read<F>(s, op->Rm), s->Fpcr, ref s->Fpsr);
+        return Write<F>(s, op, value, two ? op->Rn : op->Rd);
+    }
 
     /// <summary>FMADD and its kin: Ra is the addend.</summary>
     public static Op* Fused<F, TOp>(VcpuCore core, CpuState* s, Op* op)
         where F : struct, IFloatFormat
         where TOp : struct, IFloatOperation =>
-        Write<F>(s, op, TOp.Apply<F>(Read<F>(s, op->Ra), Read<F>(s, op->Rn), Read<F>(s, op->Rm), s->Fpcr, ref s->Fpsr));
+        Write<F>(s, op, TOp.Apply<F>(Read<F>(s, op->Ra), Read<F>(s, op->Rn), Read<F>(s, op->Rm), s->Fpcr, ref s->Fpsr), op->Ra);
 
     public static Op* Precision<From, To>(VcpuCore core, CpuState* s, Op* op)
         where From : struct, IFloatFormat
         where To : struct, IFloatFormat =>
-        Write<To>(s, op, SoftFloat.Convert<From, To>(Read<From>(s, op->Rn), s->Fpcr, ref s->Fpsr));
+        Write<To>(s, op, SoftFloat.Convert<From, To>(Read<From>(s, op->Rn), s->Fpcr, ref s->Fpsr), op->Rd);
 
     /// <summary>FCMP, FCMPE: opc2 bit 4 makes it signalling, bit 3 compares with zero.</summary>
     public static Op* Compare<F>(VcpuCore core, CpuState* s, Op* op)
@@ -161,6 +184,6 @@ internal static unsafe class FloatingPointScalar
             value = signed ? (ulong)(int)value : (uint)value;
         }
 
-        return Write<F>(s, op, SoftFloat.FromFixed<F>(value, fractionBits, signed, s->Fpcr, ref s->Fpsr));
+        return Write<F>(s, op, SoftFloat.FromFixed<F>(value, fractionBits, signed, s->Fpcr, ref s->Fpsr), op->Rd);
     }
 }

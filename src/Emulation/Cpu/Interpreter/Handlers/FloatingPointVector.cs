@@ -110,6 +110,33 @@ internal static unsafe class FloatingPointVector
         return op + 1;
     }
 
+    /// <summary>The same, but for a scalar form with FPCR.NEP the result is its first element alone.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static Op* Finish<F>(CpuState* s, Op* op, UInt128 result)
+        where F : struct, IFloatFormat
+    {
+        const uint scalar = 1u << 28;
+        return (s->Fpcr & Fpcr.Merge) == 0 || (op->Word & scalar) == 0
+            ? Finish(s, op, result)
+            : FloatingPointScalar.Merge<F>(s, op, (ulong)result, MergedBy(op));
+    }
+
+    // The register that a scalar form merges its result into (Arm ARM C7.2, IsMerging). Bit 24 tells forms by element and fixed point from
+    // others, bit 10 forms with two sources and fixed point.
+    private static int MergedBy(Op* op)
+    {
+        const uint immediate = 1u << 24;
+        const uint three = 1u << 10;
+        const uint product = 1u << 15;
+        bool compares = ((op->Word >> 12) & 3) == 2;
+        return (op->Word & (immediate | three)) switch
+        {
+            immediate => (op->Word & product) != 0 ? op->Rn : op->Rd,
+            three => compares ? op->Rm : op->Rn,
+            _ => op->Rd,
+        };
+    }
+
     /// <summary>Element by element; the second source is unused by those with one.</summary>
     public static Op* Each<F, TOp>(VcpuCore core, CpuState* s, Op* op)
         where F : struct, IFloatFormat
@@ -125,10 +152,10 @@ internal static unsafe class FloatingPointVector
             Set<F>(&result, i, TOp.Apply<F>(Get<F>(d, i), Get<F>(n, i), Get<F>(m, i), s->Fpcr, ref s->Fpsr));
         }
 
-        return Finish(s, op, result);
+        return Finish<F>(s, op, result);
     }
 
-    /// <summary>Compares with zero.</summary>
+    /// <summary>Compares with zero. FPCR.NEP plays no part.</summary>
     public static Op* EachZero<F, TOp>(VcpuCore core, CpuState* s, Op* op)
         where F : struct, IFloatFormat
         where TOp : struct, IFloatOperation
@@ -158,7 +185,7 @@ internal static unsafe class FloatingPointVector
             Set<F>(&result, i, TOp.Apply<F>(Get<F>(d, i), Get<F>(n, i), element, s->Fpcr, ref s->Fpsr));
         }
 
-        return Finish(s, op, result);
+        return Finish<F>(s, op, result);
     }
 
     /// <summary>FADDP and its kin on the concatenation of Rn (low) and Rm.</summary>
@@ -251,7 +278,7 @@ internal static unsafe class FloatingPointVector
     }
 
     /// <summary>FCVTXN, scalar.</summary>
-    public static Op* NarrowToOddScalar(VcpuCore core, CpuState* s, Op* op) => Finish(
+    public static Op* NarrowToOddScalar(VcpuCore core, CpuState* s, Op* op) => Finish<SingleFormat>(
         s, op, SoftFloat.Convert<DoubleFormat, SingleFormat>(s->V[2 * op->Rn], s->Fpcr, ref s->Fpsr, Rounding.Odd));
 
     /// <summary>SCVTF, UCVTF (fixed-point); U is bit 29.</summary>
@@ -268,7 +295,7 @@ internal static unsafe class FloatingPointVector
             Set<F>(&result, i, SoftFloat.FromFixed<F>(value, op->Extra, signed, s->Fpcr, ref s->Fpsr));
         }
 
-        return Finish(s, op, result);
+        return Finish<F>(s, op, result);
     }
 
     /// <summary>FCVTZS, FCVTZU (fixed-point).</summary>
@@ -284,6 +311,6 @@ internal static unsafe class FloatingPointVector
             Set<F>(&result, i, value);
         }
 
-        return Finish(s, op, result);
+        return Finish<F>(s, op, result);
     }
 }

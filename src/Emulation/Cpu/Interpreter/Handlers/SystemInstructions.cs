@@ -187,17 +187,15 @@ internal static unsafe class SystemInstructions
     public static Op* Mrs(VcpuCore core, CpuState* s, Op* op)
     {
         SystemRegister? register = SystemRegisterTable.At((int)op->Imm);
-        if (register?.Read == null || !register.IsIn(core))
+        if (register?.Read == null || !register.IsIn(core) || (AtEl0(s) && !register.El0Read))
         {
-            return core.TakeUndefined(op);
+            return core.Model.TrapsIdRegisters && IsIdentification(op->Word)
+                ? core.Take(op, ExceptionClass.SystemRegister, Syndrome(op, true))
+                : core.TakeUndefined(op);
         }
 
         if (AtEl0(s))
         {
-            if (!register.El0Read)
-            {
-                return core.TakeUndefined(op);
-            }
 
             if (register.TrapEl0 != null && register.TrapEl0(core, s, false))
             {
@@ -291,6 +289,10 @@ internal static unsafe class SystemInstructions
 
         return operation.Execute(core, s, op, s->X[op->Rn]);
     }
+
+    // op0 3, op1 0, 1 or 3, CRn 0, CRm 0 to 7.
+    private static bool IsIdentification(uint word) =>
+        Operands.Bits(word, 19, 2) == 3 && Operands.Bits(word, 16, 3) is 0 or 1 or 3 && Operands.Bits(word, 11, 5) == 0;
 
     /// <summary>ISS of EC 0x18: the encoding, Rt, and the direction (1 = read).</summary>
     private static uint Syndrome(Op* op, bool read)

@@ -66,6 +66,19 @@ internal sealed unsafe class FloatChecks(Assembler asm, FlagCache flags, Exits e
         CheckArithmetic(op, Wanted(rounds) & ~_met);
     }
 
+    /// <summary>The same for FABS and FNEG: with FPCR.AH a NaN keeps its sign, and with FPCR.NEP other elements are kept.</summary>
+    public void CheckSign(Op* op, CpuModel model)
+    {
+        if (model.HasAlternateFloat)
+        {
+            CheckArithmetic(op, rounds: false);
+        }
+        else
+        {
+            CheckEnabled(op);
+        }
+    }
+
     private static FloatConditions Wanted(bool rounds) =>
         rounds ? FloatConditions.Control | FloatConditions.Inexact : FloatConditions.Control;
 

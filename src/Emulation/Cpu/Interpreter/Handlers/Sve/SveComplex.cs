@@ -303,6 +303,7 @@ internal static unsafe class SveComplex
         byte* n = z.Read(s, op->Rn, 1);
         byte* m = z.Read(s, op->Rm, 2);
         Unsafe.SkipInit(out CpuState segment);
+        segment.Fpcr = s->Fpcr;
         Op one = *op;
         (one.Rd, one.Rn, one.Rm, one.Shift) = (0, 1, 2, 16);
         for (int at = 0; at < z.Length; at += 16)

@@ -76,11 +76,15 @@ internal static unsafe class SveFloat
         int size = op->Extra;
         byte* n = z.Read(s, op->Rn, 0);
         byte* values = z.Room(Result);
+
+        // With FPCR.AH the default NaN is negative.
+        bool negative = (s->Fpcr & Fpcr.Alternate) != 0 && SveForms.Field(op, 16, 3) is 4 or 5;
+        ulong inactive = negative ? op->Imm | (1ul << ((8 << size) - 1)) : op->Imm;
         int count = (int)BitOperations.RoundUpToPowerOf2((uint)(z.Length >> size));
         for (int i = 0; i < count; i++)
         {
             bool active = i < z.Length >> size && SveElements.IsActive(z.Predicate(op->Shift), i, size);
-            SveElements.Set(values, i, size, active ? SveElements.Get(n, i, size) : op->Imm);
+            SveElements.Set(values, i, size, active ? SveElements.Get(n, i, size) : inactive);
         }
 
         for (; count > 1; count /= 2)
@@ -131,7 +135,7 @@ internal static unsafe class SveFloat
             if (SveElements.IsActive(z.Predicate(op->Shift), i, size))
             {
                 bool negative = ((i & 1) == 0) != back;
-                value = SveFloatLanes.Of<FAdd>(s, 0, value, Negated(SveElements.Get(m, i ^ 1, size), negative, size), 8 << size);
+                value = SveFloatLanes.Of<FAdd>(s, 0, value, Negated(s, SveElements.Get(m, i ^ 1, size), negative, size), 8 << size);
             }
 
             SveElements.Set(result, i, size, value);
@@ -141,7 +145,8 @@ internal static unsafe class SveFloat
         return op + 1;
     }
 
-    private static ulong Negated(ulong value, bool negative, int size) => negative ? value ^ (1ul << ((8 << size) - 1)) : value;
+    private static ulong Negated(CpuState* s, ulong value, bool negative, int size) =>
+        negative ? SveFloatLanes.Of<FNeg>(s, 0, value, 0, 8 << size) : value;
 
     /// <summary>FCMLA under a predicate: the rotation is at bits 14:13.</summary>
     public static Op* ComplexMultiply(VcpuCore core, CpuState* s, Op* op) =>
@@ -169,7 +174,7 @@ internal static unsafe class SveFloat
                 int pair = indexed ? (i / segment * segment) + (2 * (int)op->Imm) : i & ~1;
                 bool imaginary = (i & 1) != 0;
                 bool negative = imaginary ? rotation >= 2 : rotation is 1 or 2;
-                ulong other = Negated(SveElements.Get(m, pair + (imaginary ? 1 - odd : odd), size), negative, size);
+                ulong other = Negated(s, SveElements.Get(m, pair + (imaginary ? 1 - odd : odd), size), negative, size);
                 value = SveFloatLanes.Of<FMla>(s, value, SveElements.Get(n, (i & ~1) + odd, size), other, 8 << size);
             }
 

@@ -61,7 +61,7 @@ internal static unsafe class SveFloatLanes
 
     /// <summary>FTSSEL: n or 1.0 by bit 0 of m, with the sign turned by bit 1.</summary>
     public static ulong TrigonometricSelect(CpuState* s, ulong d, ulong n, ulong m, int bits) =>
-        ((m & 1) != 0 ? One(bits) : n) ^ ((m >> 1 & 1) << (bits - 1));
+        (m & 1) != 0 ? One(bits) | ((m >> 1 & 1) << (bits - 1)) : (m & 2) != 0 ? Of<FNeg>(s, 0, n, 0, bits) : n;
 
     /// <summary>FTSMUL: the square of n, with the sign that bit 0 of m says.</summary>
     public static ulong TrigonometricSquare(CpuState* s, ulong d, ulong n, ulong m, int bits)
@@ -76,7 +76,7 @@ internal static unsafe class SveFloatLanes
     {
         int index = (int)d + ((m >> (bits - 1) & 1) != 0 ? 8 : 0);
         ulong coefficient = bits switch { 16 => HalfSeries[index], 32 => SingleSeries[index], _ => DoubleSeries[index] };
-        return Of<FMla>(s, coefficient, n, m & (SveElements.Mask(bits) >> 1), bits);
+        return Of<FMla>(s, coefficient, n, Of<FAbs>(s, 0, m, 0, bits), bits);
     }
 
     /// <summary>FEXPA: 2 to the power of a fraction at the bottom of n, with the exponent above it.</summary>
@@ -107,6 +107,7 @@ internal static unsafe class SveFloatLanes
             return SoftFloat.ProcessNan<F>(x.Kind, n, s->Fpcr, ref s->Fpsr);
         }
 
+        SoftFloat.Use<F>(x, s->Fpcr, ref s->Fpsr);
         return x.Kind switch
         {
             FloatKind.Zero => SoftFloat.Signed<F>(x.Sign, 0),
@@ -131,6 +132,7 @@ internal static unsafe class SveFloatLanes
         Unpacked x = SoftFloat.Unpack<F>(n, s->Fpcr, ref s->Fpsr);
         if (x.Kind == FloatKind.Number)
         {
+            SoftFloat.Use<F>(x, s->Fpcr, ref s->Fpsr);
             return (ulong)x.Exponent;
         }
 

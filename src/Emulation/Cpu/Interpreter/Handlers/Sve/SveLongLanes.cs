@@ -1,4 +1,5 @@
 using System.Numerics;
+using Vmm.Emulation.Cpu.FloatingPoint;
 using Vmm.Emulation.Cpu.Interpreter.Handlers.Simd;
 
 namespace Vmm.Emulation.Cpu.Interpreter.Handlers.Sve;
@@ -49,7 +50,8 @@ internal static unsafe class SveLongLanes
     }
 
     /// <summary>BFDOT.</summary>
-    public static ulong BrainDot(CpuState* s, ulong d, ulong n, ulong m, int bits) => BrainFloat.DotAdd((uint)d, (uint)n, (uint)m);
+    public static ulong BrainDot(CpuState* s, ulong d, ulong n, ulong m, int bits) =>
+        BrainArithmetic.DotAdd((uint)d, (uint)n, (uint)m, s->Fpcr);
 
     /// <summary>SQDMULH and SQRDMULH, also of doublewords.</summary>
     public static ulong Sqdmulh(CpuState* s, ulong d, ulong n, ulong m, int bits) => HighOfDoubled(0, n, m, bits, 0, rounds: false);
@@ -75,10 +77,10 @@ internal static unsafe class SveLongLanes
 
     /// <summary>Unsigned estimates of words.</summary>
     public static ulong Urecpe(CpuState* s, ulong d, ulong n, ulong m, int bits) =>
-        FloatingPoint.SoftFloat.UnsignedReciprocalEstimate((uint)n);
+        FloatingPoint.FloatEstimates.UnsignedReciprocalEstimate((uint)n);
 
     public static ulong Ursqrte(CpuState* s, ulong d, ulong n, ulong m, int bits) =>
-        FloatingPoint.SoftFloat.UnsignedReciprocalRootEstimate((uint)n);
+        FloatingPoint.FloatEstimates.UnsignedReciprocalRootEstimate((uint)n);
 
     /// <summary>XAR: the shift of the form is to the right.</summary>
     public static ulong RotatedExclusive(ulong n, ulong m, int amount, int bits)

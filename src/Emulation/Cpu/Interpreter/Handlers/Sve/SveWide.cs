@@ -135,14 +135,14 @@ internal readonly unsafe struct WideFmla : ISveWide
 internal readonly unsafe struct WideFmls : ISveWide
 {
     public static ulong Apply(CpuState* s, ulong d, ulong n, ulong m, int bits) =>
-        SveFloatLanes.MultiplyAddHalves(s, d, n ^ SoftFloat.SignBit<HalfFormat>(), m);
+        SveFloatLanes.MultiplyAddHalves(s, d, SoftFloat.Negate<HalfFormat>(n, s->Fpcr), m);
 }
 
 /// <summary>BFMLALB: of BFloat16 to single.</summary>
 internal readonly unsafe struct WideBfmla : ISveWide
 {
     public static ulong Apply(CpuState* s, ulong d, ulong n, ulong m, int bits) =>
-        SoftFloat.MultiplyAdd<SingleFormat>(d, n << 16, m << 16, s->Fpcr, ref s->Fpsr);
+        BrainArithmetic.MultiplyAdd((uint)d, (uint)n, (uint)m, s->Fpcr, ref s->Fpsr);
 }
 
 /// <summary>An operation of elements of twice the size to one of the size, of which the shift is given.</summary>

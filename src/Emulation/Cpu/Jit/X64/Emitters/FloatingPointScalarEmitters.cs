@@ -166,7 +166,7 @@ internal static unsafe class FloatingPointScalarEmitters
     {
         bool isDouble = IsDouble(op);
         ulong sign = SimdSequences.SignBits(isDouble ? 3 : 2);
-        e.Floats.CheckEnabled(op);
+        e.Floats.CheckSign(op, e.Model);
         SimdSequences.Constant(e, 0, negate ? sign : ~sign);
         e.Asm.Packed(negate ? Packed.Xor : Packed.And, 0, e.Vectors.Read(op->Rn));
         StoreScalar(e, op->Rd, isDouble);

@@ -25,7 +25,7 @@ internal static unsafe class FloatingPointVectorEmitters
         switch (what.Shape)
         {
             case FloatShape.Absolute or FloatShape.Negate:
-                e.Floats.CheckEnabled(op);
+                e.Floats.CheckSign(op, e.Model);
                 ulong sign = SimdSequences.SignBits(isDouble ? 3 : 2);
                 SimdSequences.Constant(e, 0, what.Shape == FloatShape.Negate ? sign : ~sign);
                 e.Asm.Packed(what.Shape == FloatShape.Negate ? Packed.Xor : Packed.And, 0, e.Vectors.Read(op->Rn));

@@ -25,6 +25,10 @@ internal static unsafe class SveShapeEmitters
             bool isExact = what.IsComparison || what.Shape is SveShape.Extreme or SveShape.FromWords or SveShape.Lengthen;
             e.Floats.CheckArithmetic(op, rounds: !isExact);
         }
+        else if (what.Shape is SveShape.FloatAbsolute or SveShape.FloatNegate)
+        {
+            e.Floats.CheckSign(op, e.Model);
+        }
 
         if (what.IsFloat)
         {
