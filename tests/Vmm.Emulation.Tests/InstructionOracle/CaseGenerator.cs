@@ -1,4 +1,5 @@
 using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.FloatingPoint;
 using Vmm.Emulation.Cpu.Interpreter;
 
 namespace Vmm.Emulation.Tests.InstructionOracle;
@@ -109,12 +110,15 @@ internal sealed unsafe class CaseGenerator(int seed)
         }
     }
 
-    /// <summary>FPCR: 0, or any of AHP, DN, FZ, RMode and FZ16, every other time with any of AH, FIZ, NEP and EBF.</summary>
+    /// <summary>Of FPCR: AHP, DN, FZ, RMode and FZ16.</summary>
+    public const uint CommonControl = 0x07C8_0000;
+
+    /// <summary>FPCR: 0, or any of <see cref="CommonControl"/>, every other time with any of AH, FIZ, NEP and EBF.</summary>
     public static uint Control(Random random) => random.Next(4) switch
     {
         0 or 1 => 0,
-        2 => (uint)random.Next() & 0x07C8_0000,
-        _ => (uint)random.Next() & 0x07C8_2007,
+        2 => (uint)random.Next() & CommonControl,
+        _ => (uint)random.Next() & (CommonControl | Fpcr.Alternate | Fpcr.FlushInputs | Fpcr.Merge | Fpcr.ExtendedBrain),
     };
 
     // Bits of a word: even, or mostly zeros, or mostly ones, so that extreme fields and register 31 come often.

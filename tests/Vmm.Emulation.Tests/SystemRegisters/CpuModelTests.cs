@@ -149,10 +149,10 @@ public sealed unsafe class CpuModelTests
     [Theory]
     [InlineData("cortex-a57", 0x411F_D070u, 0x0000_0011ul, 0ul, 0x0001_1120ul, 0ul, 0x0000_0124ul, 0ul, 0ul)]
     [InlineData("cortex-a72", 0x410F_D083u, 0x0000_0011ul, 0ul, 0x0001_1120ul, 0ul, 0x0000_0124ul, 0ul, 0ul)]
-    [InlineData("neoverse-n1", 0x414F_D0C1u, 0x1100_0000_0011_0011ul, 0x20ul, 0x1000_1021_1120ul,
-        0x0010_0001ul, 0x0010_0125ul, 0x0020_2002ul, 0x10ul)]
-    [InlineData("max", 0x000F_0510u, 0x1101_0001_0011_0011ul, 0x121ul, 0x1221_1111_1021_2120ul,
-        0x0011_1111_1031_1502ul, 0x1020_0126ul, 0x0020_0030_2002ul, 0x1021_0001_1001_0010ul)]
+    [InlineData("neoverse-n1", 0x414F_D0C1u, 0x1100_0000_1011_0011ul, 0x20ul, 0x1000_1021_1120ul,
+        0x0010_0001ul, 0x0010_0125ul, 0x0020_2002ul, 0x1011ul)]
+    [InlineData("max", 0x000F_0510u, 0x1101_0001_2011_0011ul, 0x121ul, 0x1221_1111_1021_2120ul,
+        0x0011_2111_1031_1502ul, 0x1020_0126ul, 0x1020_0030_2002ul, 0x1021_0011_1001_1011ul)]
     public void Model_is_what_its_name_says(
         string model, uint midr, ulong pfr0, ulong pfr1, ulong isar0, ulong isar1, ulong mmfr0, ulong mmfr1, ulong mmfr2)
     {
