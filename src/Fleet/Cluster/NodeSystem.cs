@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Configuration;
 using Akka.Persistence.Sql;
+using Microsoft.Data.Sqlite;
 
 namespace Vmm.Fleet.Cluster;
 
@@ -16,14 +17,19 @@ internal static class NodeSystem
 
     /// <summary>A node alone: its transport is in the process, and its records are in a file of its folder.</summary>
     /// <param name="more">Settings of Akka that come before ours.</param>
-    public static ActorSystem Create(string name, string folder, Config more) => ActorSystem.Create(SystemName, more.WithFallback(
-        $$"""
-        akka.cluster.seed-nodes = ["akka.test://{{SystemName}}@{{name}}:1"]
-        akka.remote.test {
-          registry-key = "{{name}}-{{Guid.NewGuid():N}}"
-          local-address = "test://{{SystemName}}@{{name}}:1"
-        }
-        """).WithFallback(Of(name, Sqlite, $"Data Source={Path.Combine(folder, DatabaseName)}")));
+    public static ActorSystem Create(string name, string folder, Config more)
+    {
+        string database = $"Data Source={Path.Combine(folder, DatabaseName)}";
+        LetReadersPass(database);
+        return ActorSystem.Create(SystemName, more.WithFallback(
+            $$"""
+            akka.cluster.seed-nodes = ["akka.test://{{SystemName}}@{{name}}:1"]
+            akka.remote.test {
+              registry-key = "{{name}}-{{Guid.NewGuid():N}}"
+              local-address = "test://{{SystemName}}@{{name}}:1"
+            }
+            """).WithFallback(Of(name, Sqlite, database)));
+    }
 
     /// <summary>A node of several, which has joined nobody yet.</summary>
     /// <inheritdoc cref="Create(string, string, Config)"/>
@@ -43,6 +49,25 @@ internal static class NodeSystem
     /// <summary>The addresses of nodes, as Akka has them.</summary>
     public static IEnumerable<Address> Addresses(IEnumerable<(string Host, int Port)> nodes) =>
         nodes.Select(node => new Address("akka.ssl.tcp", SystemName, node.Host, node.Port));
+
+    // With a write-ahead log those who read do not wait for those who write (sqlite.org/wal.html); it stays so in the file. Otherwise
+    // Microsoft.Data.Sqlite lets a thread of the pool sleep for 150 ms when it finds the file locked, and twenty lists at once found all
+    // threads asleep.
+    private static void LetReadersPass(string database)
+    {
+        try
+        {
+            using var connection = new SqliteConnection($"{database};Pooling=False");
+            connection.Open();
+            using SqliteCommand command = connection.CreateCommand();
+            command.CommandText = "PRAGMA journal_mode=WAL";
+            command.ExecuteNonQuery();
+        }
+        catch (SqliteException)
+        {
+            // The journal tells of a file that cannot be used.
+        }
+    }
 
     private static Config Of(string name, string provider, string database)
     {
