@@ -67,7 +67,7 @@ public sealed class LocalFleet : IDisposable
         RemoveNodes(_folder);
     }
 
-    /// <summary>Removes a folder with those of nodes that have ended. Their VMs are killed.</summary>
+    /// <summary>Removes the folder of a node that has ended, or one with those of several. Their VMs are killed.</summary>
     public static void RemoveNodes(string folder)
     {
         List<VmProcess> all = Processes(folder);

@@ -3,7 +3,6 @@ using Akka.Configuration;
 using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Nodes;
-using Vmm.Fleet.Tests.Nodes;
 
 namespace Vmm.Fleet.Tests.Cluster;
 
@@ -30,7 +29,7 @@ public sealed class FleetNodeTests : IDisposable
         _spec = new VmSpec(1, 4, 64 << 20, "max", image, "", "", "", []);
     }
 
-    public void Dispose() => NodeFolder.Remove(_folder);
+    public void Dispose() => LocalFleet.RemoveNodes(_folder);
 
     private FleetNode Start() =>
         FleetNode.Start(Node, new NodeSettings(_folder, ["dotnet", VmmProcess.Program]) { StartLimit = Patience.Limit }, Config.Empty);

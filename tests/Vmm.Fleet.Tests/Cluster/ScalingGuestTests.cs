@@ -11,7 +11,6 @@ using Vmm.Fleet.Ledger;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Nodes;
 using Vmm.Fleet.Scaling;
-using Vmm.Fleet.Tests.Nodes;
 using Vmm.Host.Guest;
 using Vmm.Management.Control;
 using Xunit.Abstractions;
@@ -29,7 +28,7 @@ public sealed class ScalingGuestTests(ITestOutputHelper output) : IDisposable
 
     private VmFolder Folder => new(Vm, Path.Combine(_folder, "vms", Vm));
 
-    public void Dispose() => NodeFolder.Remove(_folder);
+    public void Dispose() => LocalFleet.RemoveNodes(_folder);
 
     private FleetNode Start() =>
         FleetNode.Start(Node, new NodeSettings(_folder, ["dotnet", VmmProcess.Program]) { StartLimit = Patience.Limit }, Config.Empty);

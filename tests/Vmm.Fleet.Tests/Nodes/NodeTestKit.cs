@@ -2,6 +2,7 @@ using Akka.Actor;
 using Akka.TestKit;
 using Vmm.Actors.Hosting;
 using Vmm.Actors.Tests;
+using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Nodes;
 
@@ -87,7 +88,7 @@ public abstract class NodeTestKit : PatientTestKit
         base.AfterAll();
         foreach (string folder in _folders)
         {
-            NodeFolder.Remove(folder);
+            LocalFleet.RemoveNodes(folder);
         }
     }
 }

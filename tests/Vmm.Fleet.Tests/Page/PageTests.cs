@@ -3,11 +3,11 @@ using System.Globalization;
 using System.Reflection;
 using System.Text.Json;
 using Vmm.Fleet.Certificates;
+using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Nodes;
 using Vmm.Fleet.Rest;
 using Vmm.Fleet.Tests.Cluster;
-using Vmm.Fleet.Tests.Nodes;
 using Vmm.Host.Guest;
 
 namespace Vmm.Fleet.Tests.Page;
@@ -113,7 +113,7 @@ public sealed class PageTests(PostgresServer postgres) : IClassFixture<PostgresS
             node.Kill();
             await node.WaitForExitAsync();
             node.Dispose();
-            NodeFolder.Remove(folder);
+            LocalFleet.RemoveNodes(folder);
         }
     }
 

@@ -1,6 +1,6 @@
 using System.Diagnostics;
+using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Nodes;
-using Vmm.Fleet.Tests.Nodes;
 
 namespace Vmm.Fleet.Tests.Rest;
 
@@ -10,7 +10,7 @@ public sealed class NodeCommandTests : IDisposable
     private readonly string _folder = Directory.CreateTempSubdirectory("vmm-").FullName;
     private string _server = "";
 
-    public void Dispose() => NodeFolder.Remove(_folder);
+    public void Dispose() => LocalFleet.RemoveNodes(_folder);
 
     private async Task<Process> StartNodeAsync()
     {
