@@ -14,6 +14,7 @@ public sealed class OutputQueue
         Channel.CreateUnbounded<ReadOnlyMemory<byte>>(new UnboundedChannelOptions { SingleReader = true });
     private TaskCompletionSource _room = NewSignal();
     private long _bytes;
+    private volatile bool _hasEnded;
 
     /// <param name="stream">The stream that is written to until it fails. It is not disposed.</param>
     /// <param name="capacity">The capacity in bytes. One piece may go beyond it.</param>
@@ -26,6 +27,9 @@ public sealed class OutputQueue
 
     /// <summary>Completes when everything is written after <see cref="Complete"/>, or when the stream has failed.</summary>
     public Task Completion { get; }
+
+    /// <summary>Nothing can be added any more: <see cref="Complete"/> was called, or the stream has failed. Any thread.</summary>
+    public bool HasEnded => _hasEnded;
 
     /// <summary>Adds a piece, unless the queue is full or completed. Any thread.</summary>
     public bool TryAdd(ReadOnlyMemory<byte> piece)
@@ -61,7 +65,12 @@ public sealed class OutputQueue
     }
 
     /// <summary>Ends the queue: nothing more can be added.</summary>
-    public void Complete() => _pieces.Writer.TryComplete();
+    public void Complete()
+    {
+        // First: who is refused a piece from here on sees that the queue has ended, and does not take it for full.
+        _hasEnded = true;
+        _pieces.Writer.TryComplete();
+    }
 
     private async Task Drain()
     {
@@ -86,7 +95,7 @@ public sealed class OutputQueue
         }
         finally
         {
-            _pieces.Writer.TryComplete();
+            Complete();
             Interlocked.Exchange(ref _bytes, 0);
             Wake();
         }

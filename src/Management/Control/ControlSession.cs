@@ -71,7 +71,7 @@ internal sealed class ControlSession
     /// <summary>Sends an event. It never waits. Any thread.</summary>
     public void SendEvent(ReadOnlyMemory<byte> frame)
     {
-        if (!_output.TryAdd(frame) && !_output.Completion.IsCompleted)
+        if (!_output.TryAdd(frame) && !_output.HasEnded)
         {
             Log.Warning("{Peer} does not read its events: it is disconnected", _connection.Peer);
             _ = _connection.DisposeAsync().AsTask();

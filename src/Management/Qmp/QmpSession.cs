@@ -83,7 +83,7 @@ internal sealed class QmpSession
     /// <summary>Sends an event to a client that has negotiated. It never waits. Any thread.</summary>
     public void SendEvent(ReadOnlyMemory<byte> compact, ReadOnlyMemory<byte> pretty)
     {
-        if (_negotiated && !_output.TryAdd(_pretty ? pretty : compact) && !_output.Completion.IsCompleted)
+        if (_negotiated && !_output.TryAdd(_pretty ? pretty : compact) && !_output.HasEnded)
         {
             Log.Warning("{Peer} does not read its events: it is disconnected", _connection.Peer);
             _ = _connection.DisposeAsync().AsTask();

@@ -2,6 +2,7 @@ using System.Net.Sockets;
 using System.Text;
 using System.Text.Json.Nodes;
 using Vmm.Actors.Protocol;
+using Vmm.Management.CharacterDevices;
 using Vmm.Management.Commands;
 using Vmm.Management.Json;
 using Vmm.Management.Qmp;
@@ -286,6 +287,25 @@ public sealed class QmpSessionTests : IDisposable
         silent.ForEach(s => s.Dispose());
     }
 
+    /// <summary>A client that has ended its requests and is waited for, a moment, is not one that does not read its events.</summary>
+    [Fact]
+    public async Task Event_after_the_end_of_the_requests_disconnects_nobody()
+    {
+        using var requests = new MemoryStream(Encoding.UTF8.GetBytes("""{"execute":"qmp_capabilities"}"""));
+        using var output = new StuckStream();
+        var session = new QmpSession(_vm.Qmp, new CharacterConnection(requests, output, "client"), pretty: false);
+        using var stop = new CancellationTokenSource();
+        Task running = session.RunAsync(stop.Token);
+        stop.CancelAfter(TimeSpan.FromSeconds(1));
+        while (!running.IsCompleted)
+        {
+            session.SendEvent("{}"u8.ToArray(), default);
+            await Task.Delay(10);
+        }
+
+        Assert.True(output.CanWrite);
+    }
+
     [Fact]
     public async Task More_clients_than_are_served_wait_for_their_turn()
     {
@@ -302,5 +322,13 @@ public sealed class QmpSessionTests : IDisposable
         clients[5].Dispose();
         Assert.NotNull((await greeting)!["QMP"]);
         clients.ForEach(c => c.Dispose());
+    }
+
+    private sealed class StuckStream : MemoryStream
+    {
+        private readonly Task _never = new TaskCompletionSource().Task;
+
+        public override async ValueTask WriteAsync(ReadOnlyMemory<byte> buffer, CancellationToken cancellationToken = default) =>
+            await _never;
     }
 }
