@@ -20,7 +20,9 @@ namespace Vmm.Fleet.Fencing;
 /// </para>
 /// <para>
 /// When nobody renews there is no cluster, and one node makes it: that which is the first to say so in the database. The others join it
-/// there. One that has said so and is gone before it is a member is taken for dead after <see cref="Wait"/>.
+/// there. One that has said so and is gone before it is a member is taken for dead after <see cref="Wait"/>. Whoever says so has read who
+/// made the last cluster before it watched the others, and the database takes its word only if that is still so: a cluster that was made
+/// meanwhile is seen. A member that finds that another cluster was made after its own ends, so that one alone stays.
 /// </para>
 /// The thread is its own, and its calls wait: a pool of threads that is jammed must not end VMs.
 /// </summary>
@@ -55,12 +57,24 @@ internal sealed class LeaseKeeper : IDisposable
     private long _renewsSince;
     private long _renewedAt;
 
-    // Who makes the cluster, and since when that is so: nanoseconds. The thread's.
+    // Who made or makes the cluster, as it was read before the others were watched, and since when that is so: nanoseconds. The thread's.
     private FoundingRow? _founder;
     private long _founderSince;
 
+    // Others were seen to renew after that. The thread's.
+    private bool _isThereACluster;
+
+    // When it was settled how the node comes into the cluster: nanoseconds. The thread's.
+    private long _settledAt;
+
     // This run makes the cluster, and is no member yet. The thread's.
     private bool _founds;
+
+    // It has been a member. The thread's.
+    private bool _wasMember;
+
+    // The run that made the cluster of this node; null until that is known. The thread's.
+    private Guid? _cluster;
 
     // What was seen last. It is replaced as a whole by the thread, and read by others.
     private volatile IReadOnlyDictionary<string, Sight> _seen = new Dictionary<string, Sight>(StringComparer.Ordinal);
@@ -140,17 +154,18 @@ internal sealed class LeaseKeeper : IDisposable
                     isPrepared = true;
                 }
 
-                bool isThereACluster = !isHeld && DoOthersRenew();
+                LookForACluster();
                 long before = ProcessDeadline.Now;
                 if (!isHeld)
                 {
-                    isHeld = TryHold(isThereACluster);
+                    isHeld = TryHold();
                 }
                 else if (!_member.MayRenew)
                 {
                     _renewsSince = 0;
                     Watch();
-                    Settle(_seen.Values.Any(s => s.HasRenewed && s.Row.Node != _node));
+                    Settle();
+                    GiveUpJoining(before);
                     continue;
                 }
                 else if (!_table.Renew(_node, _run))
@@ -162,10 +177,12 @@ internal sealed class LeaseKeeper : IDisposable
                 Watch();
                 if (isHeld)
                 {
+                    _wasMember |= _member.MayRenew;
                     _lease.Deadline = before + Term;
-                    Settle(isThereACluster);
+                    Settle();
                     RemoveLapsed(before);
                     EndFounding();
+                    KeepToOneCluster();
                 }
             }
             catch (NpgsqlException e)
@@ -176,8 +193,7 @@ internal sealed class LeaseKeeper : IDisposable
         }
     }
 
-    // Says whether there is a cluster, or who makes it.
-    private void Settle(bool isThereACluster)
+    private void LookForACluster()
     {
         if (_held.Task.IsCompleted)
         {
@@ -185,23 +201,46 @@ internal sealed class LeaseKeeper : IDisposable
         }
 
         FoundingRow? founder = _table.ReadFounding();
-        long now = ProcessDeadline.Now;
         if (founder != _founder || _founderSince == 0)
         {
-            (_founder, _founderSince) = (founder, now);
+            (_founder, _founderSince) = (founder, ProcessDeadline.Now);
         }
 
-        if (isThereACluster || (founder is { IsDone: false } && founder.Node != _node && _member.Reaches(founder.Address)))
+        _isThereACluster = DoOthersRenew();
+    }
+
+    // Says whether there is a cluster, or who makes it, if that is known.
+    private void Settle()
+    {
+        if (_held.Task.IsCompleted)
+        {
+            return;
+        }
+
+        FoundingRow? founder = _table.ReadFounding();
+        _settledAt = ProcessDeadline.Now;
+        if (_isThereACluster || (founder is { IsDone: false } && founder.Node != _node && _member.Reaches(founder.Address)))
         {
             _held.TrySetResult(new Founding(IsFounder: false, founder?.Address));
         }
-        else if (founder is null or { IsDone: true } || founder.Node == _node || now - _founderSince >= Wait)
+        else if (founder == _founder
+            && (founder is null or { IsDone: true } || founder.Node == _node || _settledAt - _founderSince >= Wait))
         {
             _founds = _table.BeginFounding(founder, _node, _address, _run);
             if (_founds)
             {
                 _held.TrySetResult(new Founding(IsFounder: true, null));
             }
+        }
+    }
+
+    // The node that was to make the cluster may be gone, or those that were in one. The next run looks anew.
+    private void GiveUpJoining(long now)
+    {
+        if (_held.Task.IsCompleted && !_wasMember && !_founds && now - _settledAt >= Wait
+            && !_seen.Values.Any(s => s.HasRenewed && s.Row.Node != _node && now - s.Since < Wait))
+        {
+            _lost.TrySetResult("it has waited to join the others, and none of them is in a cluster");
         }
     }
 
@@ -217,9 +256,22 @@ internal sealed class LeaseKeeper : IDisposable
         }
     }
 
+    // Two clusters would have two actors for one record.
+    private void KeepToOneCluster()
+    {
+        if (_held.Task.IsCompleted && _table.ReadFounding() is { IsDone: true } made)
+        {
+            _cluster ??= made.Run;
+            if (_cluster != made.Run)
+            {
+                _lost.TrySetResult($"node {made.Node} has made a cluster meanwhile");
+            }
+        }
+    }
+
     // A run in another place is watched first: there may be two nodes of one name. VMs of a run before this one may run on if this one can
     // join the others, or if there are none.
-    private bool TryHold(bool isThereACluster)
+    private bool TryHold()
     {
         if (_table.Read().FirstOrDefault(row => row.Node == _node) is not { } old)
         {
@@ -228,7 +280,7 @@ internal sealed class LeaseKeeper : IDisposable
 
         if (old.IsFenced || old.Place == _place)
         {
-            return (old.IsFenced || !isThereACluster || _member.ReachesSeed()) && _table.Take(old, _place, _run);
+            return (old.IsFenced || !_isThereACluster || _member.ReachesSeed()) && _table.Take(old, _place, _run);
         }
 
         Watch();

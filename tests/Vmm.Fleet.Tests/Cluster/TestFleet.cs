@@ -58,6 +58,7 @@ internal sealed class TestFleet : IDisposable
         {
             while ((await node.NodesAsync(CancellationToken.None)).Count < nodes.Length)
             {
+                Assert.False(node.Ended.IsCompleted, node.Ended.IsCompleted ? await node.Ended : "");
                 Assert.True(start.Elapsed < Patience.Limit, "the nodes know each other");
                 await Task.Delay(20);
             }

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using Npgsql;
 using Vmm.Fleet.Fencing;
 using Vmm.Fleet.Tests.Cluster;
 using Vmm.Host.Guest;
@@ -43,6 +44,12 @@ public sealed class LeaseTests(PostgresServer postgres) : IClassFixture<Postgres
         bool ILeaseMember.Reaches(string address) => _reaches;
 
         public void Remove(string node) => Removed.TrySetResult((node, ProcessDeadline.Now));
+    }
+
+    private static async Task<object?> RunAsync(NpgsqlConnection connection, string statement)
+    {
+        await using var command = new NpgsqlCommand(statement, connection);
+        return await command.ExecuteScalarAsync();
     }
 
     private NodeLease NewLease() => new(Path.Combine(_folder, $"deadline{++_leases}"));
@@ -169,6 +176,84 @@ public sealed class LeaseTests(PostgresServer postgres) : IClassFixture<Postgres
         // What is fenced has no VMs.
         Assert.False((await next.Held.WaitAsync(Patience.Limit)).IsFounder);
         Assert.True(lease.IsHeld);
+    }
+
+    /// <summary>
+    /// A node has watched another one that did not renew yet, and before it looks who makes the cluster the other has made it: it joins,
+    /// and makes none of its own.
+    /// </summary>
+    [Fact]
+    public async Task Cluster_that_is_made_while_a_node_looks_for_one_is_not_missed()
+    {
+        const string Other = "node2";
+        string database = postgres.NewDatabase();
+        using var table = new LeaseTable(database);
+        table.Prepare();
+        var run = Guid.NewGuid();
+        Assert.True(table.Begin(Other, "there", run));
+        Assert.True(table.BeginFounding(null, Other, "127.0.0.1:1", run));
+        await using var connection = new NpgsqlConnection(database);
+        await connection.OpenAsync();
+        using var keeper = new LeaseKeeper(
+            new LeaseTable(database), NewLease(), Node, "here", "127.0.0.1:2", new Member { MayRenew = false, Reaches = false });
+
+        // It has read who makes the cluster, and watches.
+        await Patience.UntilAsync(
+            async () => await RunAsync(
+                connection, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%FROM vmm_lease%' "
+                    + "AND pid != pg_backend_pid()") is > 0L,
+            "it watches");
+        await using (NpgsqlTransaction transaction = await connection.BeginTransactionAsync())
+        {
+            await RunAsync(connection, "LOCK TABLE vmm_founding IN ACCESS EXCLUSIVE MODE");
+            Patience.Until(() => table.Read().Any(row => row.Node == Node), "it has its lease");
+            await RunAsync(connection, "UPDATE vmm_lease SET renewals = renewals + 1 WHERE node = 'node2'");
+            await RunAsync(connection, "UPDATE vmm_founding SET done = true");
+            await transaction.CommitAsync();
+        }
+
+        await Task.WhenAny(keeper.Held, KeepRenewingAsync()).WaitAsync(Patience.Limit);
+        Assert.False((await keeper.Held).IsFounder);
+        Assert.Equal(run, table.ReadFounding()!.Run);
+
+        async Task KeepRenewingAsync()
+        {
+            while (!keeper.Held.IsCompleted)
+            {
+                await Task.Delay(1000);
+                table.Renew(Other, run);
+            }
+        }
+    }
+
+    [Fact]
+    public async Task Member_ends_when_another_cluster_was_made()
+    {
+        string database = postgres.NewDatabase();
+        using var table = new LeaseTable(database);
+        using var keeper = new LeaseKeeper(new LeaseTable(database), NewLease(), Node, "here", "127.0.0.1:1", new Member());
+        Assert.True((await keeper.Held.WaitAsync(Patience.Limit)).IsFounder);
+        await Patience.UntilAsync(() => Task.FromResult(table.ReadFounding()!.IsDone), "it has made the cluster");
+        var run = Guid.NewGuid();
+        Assert.True(table.BeginFounding(table.ReadFounding(), "node2", "127.0.0.1:2", run));
+        await Task.Delay(TimeSpan.FromSeconds(4));
+        Assert.False(keeper.Lost.IsCompleted, "it is not made yet");
+        Assert.True(table.EndFounding(run));
+        Assert.Equal("node node2 has made a cluster meanwhile", await keeper.Lost.WaitAsync(Patience.Limit));
+    }
+
+    /// <summary>The node that was to make the cluster has gone: the run ends, so that the next one looks anew.</summary>
+    [Fact]
+    public async Task Run_does_not_wait_for_ever_to_join_nobody()
+    {
+        string database = postgres.NewDatabase();
+        using var table = new LeaseTable(database);
+        table.Prepare();
+        Assert.True(table.BeginFounding(null, "node2", "127.0.0.1:1", Guid.NewGuid()));
+        using var keeper = new LeaseKeeper(
+            new LeaseTable(database), NewLease(), Node, "here", "127.0.0.1:2", new Member { MayRenew = false });
+        Assert.False((await keeper.Held.WaitAsync(Patience.Limit)).IsFounder);
+        Assert.StartsWith("it has waited to join", await keeper.Lost.WaitAsync(Patience.Limit), StringComparison.Ordinal);
     }
 
     [Fact]
