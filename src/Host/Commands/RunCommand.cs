@@ -27,6 +27,9 @@ public static class RunCommand
     // Debian's kernels boot within it; what is rehearsed then takes nothing from the boot.
     private static readonly TimeSpan s_boot = TimeSpan.FromSeconds(3);
 
+    // How long a rehearsal waits for a host that has more to do than it can.
+    private static readonly TimeSpan s_busy = TimeSpan.FromMinutes(1);
+
     /// <param name="arguments">The options, without the command's name.</param>
     public static async Task<int> Run(IReadOnlyList<string> arguments)
     {
@@ -240,7 +243,6 @@ public static class RunCommand
             api.Write(bytes);
         };
 
-    // A VM that waits for a migration rehearses it while it waits. Another one does so when most guests have booted.
     // What QEMU does and says (-machine dumpdtb=).
     private static async Task<int> WriteTree(MachineConfig config, string path)
     {
@@ -258,6 +260,8 @@ public static class RunCommand
         return ExitCode.Success;
     }
 
+    // A VM that waits for a migration rehearses it while it waits. Another one does so when most guests have booted, and each when the host
+    // has time for it.
     private static AfterStart MakeAfterStart(VmSession session, MachineConfig config, bool receives)
     {
         async Task RehearseAsync(CancellationToken stop)
@@ -270,8 +274,10 @@ public static class RunCommand
                 return;
             }
 
+            await SpareTime.WaitAsync(s_busy, stop).ConfigureAwait(false);
             await Rehearsal.RunAsync(config, stop).ConfigureAwait(false);
             await Task.Delay(s_boot, stop).ConfigureAwait(false);
+            await SpareTime.WaitAsync(s_busy, stop).ConfigureAwait(false);
             await MigrationRehearsal.RunAsync(config, stop).ConfigureAwait(false);
         }
 
