@@ -15,7 +15,7 @@ public sealed partial class PmuTests
 
     private const string Enabled = "dmesg | grep -c 'hw perfevents: enabled with armv8_'";
 
-    [GeneratedRegex(@"instructions (\d+) exceptions (\d+) cycles (\d+)\s+overflows (\d+)\s+all (\d+)")]
+    [GeneratedRegex(@"instructions (\d+) exceptions (\d+) cycles (\d+) branches (?<branches>\d+)\s+overflows (\d+)\s+all (\d+)")]
     private static partial Regex Figures();
 
     [GeneratedRegex(@"first (\d+)\s+last (\d+)")]
@@ -94,6 +94,8 @@ public sealed partial class PmuTests
         Assert.True(figures.Success, text);
         long Figure(int i) => long.Parse(figures.Groups[i].Value, CultureInfo.InvariantCulture);
         Assert.InRange(Figure(1), Loop, Loop + Around);
+
+        Assert.InRange(long.Parse(figures.Groups["branches"].Value, CultureInfo.InvariantCulture), Loop / 2, (Loop / 2) + Around);
 
         // The system call that ends it is one, and interrupts are the others.
         Assert.InRange(Figure(2), 1, 2000);

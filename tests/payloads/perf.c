@@ -1,5 +1,5 @@
 /* Counts in a guest by perf_event_open(2): `perf CPU [FILE]`. Runs a loop of two million instructions on that CPU, and says how many instructions of
-   user space it had, how many exceptions and cycles, how often the counter of instructions overflowed in ten such loops with a period of
+   user space it had, how many exceptions, cycles and branches, how often the counter of instructions overflowed in ten such loops with a period of
    200,000, and how many instructions the CPU had in all, as `perf stat -C` does. With a file it then leaves that CPU, waits until the file is there,
    and says what the CPU had of the first loop, and with one more where the CPU still is. */
 #define _GNU_SOURCE
@@ -82,8 +82,9 @@ int main(int arguments, char **words)
     int instructions = event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_INSTRUCTIONS, -1, -1, 0);
     int cycles = event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_CPU_CYCLES, -1, instructions, 0);
     int exceptions = event(PERF_TYPE_RAW, 0x09, -1, instructions, 0);
+    int branches = event(PERF_TYPE_HARDWARE, PERF_COUNT_HW_BRANCH_INSTRUCTIONS, -1, instructions, 0);
     run(instructions, 1);
-    printf("instructions %lu exceptions %lu cycles %lu\n", count(instructions), count(exceptions), count(cycles));
+    printf("instructions %lu exceptions %lu cycles %lu branches %lu\n", count(instructions), count(exceptions), count(cycles), count(branches));
 
     struct sigaction action = { .sa_handler = on_overflow, .sa_flags = SA_RESTART };
     must(sigaction(SIGIO, &action, NULL) == 0, "sigaction");

@@ -171,6 +171,9 @@ public unsafe struct CpuState
     /// <summary>Translated code: <see cref="Timers.VirtualClock.Origin"/>; null without a timer.</summary>
     public long* CounterOrigin;
 
+    /// <summary>Branches that were executed since <see cref="Interpreter.CodeCache.CountBranches"/>.</summary>
+    public long Branches;
+
     /// <summary>Memory tagging: see <see cref="SystemRegisters.TaggingRegisters"/>.</summary>
     public ulong GcrEl1;
     public ulong RgsrEl1;

@@ -8,6 +8,7 @@
 #define EXC_RETURN 10
 #define CPU_CYCLES 17
 #define CHAIN 0x1E
+#define BR_RETIRED 0x21
 #define NOT_EL1 0x80000000ul
 #define NOT_EL0 0x40000000ul
 
@@ -61,6 +62,28 @@ static void instructions(void)
     value("a longer one", read_sysreg(pmevcntr0_el0), 2000062);
 }
 
+static void branches(void)
+{
+    write_sysreg(pmevtyper0_el0, BR_RETIRED);
+    COUNTED("nop\n\tnop\n\tnop");
+    value("no branch", read_sysreg(pmevcntr0_el0), 0);
+    COUNTED("b 1f\n\tnop\n1:\tcbz xzr, 2f\n\tnop\n2:\tcbnz xzr, 3f\n3:\ttbz xzr, #3, 4f\n\tnop\n4:\ttbnz xzr, #3, 5f\n5:\tcmp xzr, xzr\n\t"
+            "b.eq 6f\n\tnop\n6:\tb.ne 7f\n7:");
+    value("taken or not", read_sysreg(pmevcntr0_el0), 7);
+    COUNTED("mov x11, x30\n\tadr x9, 3f\n\tbl 2f\n\tblr x9\n\tadr x10, 4f\n\tbr x10\n2:\tret\n3:\tret\n4:\tmov x30, x11");
+    value("calls and returns", read_sysreg(pmevcntr0_el0), 5);
+    COUNTED(LOOP(50000));
+    value("branches of a loop", read_sysreg(pmevcntr0_el0), 50000);
+    COUNTED("mov x10, #20\n2:\t" LOOP(50000) "\n\tsubs x10, x10, #1\n\tb.ne 2b");
+    value("of a longer one", read_sysreg(pmevcntr0_el0), 1000020);
+    write_sysreg(pmevtyper1_el0, INST_RETIRED);
+    write_sysreg(pmcntenset_el0, 2);
+    COUNTED(LOOP(60000));
+    value("beside instructions", read_sysreg(pmevcntr0_el0), 60000);
+    write_sysreg(pmcntenclr_el0, 2);
+    write_sysreg(pmcr_el0, 3);
+}
+
 static void levels(void)
 {
     // At EL0: MOV, 200 times SUBS and B.NE, SVC.
@@ -95,21 +118,22 @@ static void overflows(void)
 {
     gic_init();
     gic_enable(PMU_IRQ);
-    write_sysreg(pmevtyper0_el0, INST_RETIRED);
     write_sysreg(pmintenset_el1, 1);
     asm volatile("msr daifclr, #2\n\tisb" ::: "memory");
-    for (u64 i = 0; i < 5; i++) {
+    for (u64 i = 0; i < 6; i++) {
+        write_sysreg(pmevtyper0_el0, i % 2 ? BR_RETIRED : INST_RETIRED);
         taken = 0;
         write_sysreg(pmevcntr0_el0, (0 - 300000ul) & 0xFFFFFFFF);
         write_sysreg(pmcntenset_el0, 1);
         asm volatile("mov x9, #0x100000\n1:\tsubs x9, x9, #1\n\tb.ne 1b" ::: "x9", "cc");
         write_sysreg(pmcntenclr_el0, 1);
         value("interrupts", taken, 1);
-        within("instructions until it is taken", pending_at & 0xFFFFFFFF, 0, 2000);
+        within(i % 2 ? "branches until it is taken" : "instructions until it is taken", pending_at & 0xFFFFFFFF, 0, 2000);
     }
 
     asm volatile("msr daifset, #2\n\tisb" ::: "memory");
     write_sysreg(pmintenclr_el1, 1);
+    write_sysreg(pmevtyper0_el0, INST_RETIRED);
     write_sysreg(pmevtyper1_el0, CHAIN);
     write_sysreg(pmevcntr0_el0, 0xFFFFFFF0);
     write_sysreg(pmevcntr1_el0, 41);
@@ -150,6 +174,7 @@ void payload_main(void)
 {
     write_sysreg(pmcr_el0, 1);
     instructions();
+    branches();
     levels();
     overflows();
     cycles();

@@ -73,6 +73,9 @@ public readonly unsafe struct EncodingRow
 
     public delegate*<VcpuCore, CpuState*, Op*, Op*> Handler { get; }
 
+    /// <summary>Whether the instruction is a branch; a return from an exception is none.</summary>
+    public bool IsBranch => (Effects & Effects.Jump) != 0 || Operation is Operation.Braa or Operation.Blraa;
+
     /// <summary>Whether the instruction may have one of these effects. A row that states no effects may have all.</summary>
     public bool May(Effects effects) => Effects == Effects.Unknown || (Effects & effects) != 0;
 

@@ -35,8 +35,9 @@ public sealed unsafe class CodeCache(CpuModel model)
     private const int LineShift = 6;
 
     private readonly HashSet<CodePage> _pages = [];
-    private readonly delegate*<VcpuCore, CpuState*, Op*, Op*>[] _handlers = BuildHandlers(model.Features);
+    private delegate*<VcpuCore, CpuState*, Op*, Op*>[] _handlers = BuildHandlers(model.Features, countsBranches: false);
     private ICodeTranslator? _translator;
+    private volatile bool _countsBranches;
 
     /// <summary>The number of lines that the guest has invalidated after it had changed them. Any thread; so are the two below.</summary>
     public long LinesInvalidated { get; private set; }
@@ -78,6 +79,31 @@ public sealed unsafe class CodeCache(CpuModel model)
         lock (Lock)
         {
             return page.Read((int)(va & (GuestMemory.PageSize - 1)) / sizeof(uint));
+        }
+    }
+
+    /// <summary>Whether code counts its branches in <see cref="CpuState.Branches"/>. Stays so.</summary>
+    internal bool CountsBranches => _countsBranches;
+
+    /// <summary>
+    /// Has the branches of all vCPUs counted from here on. All code is given up for it once, so that code of a machine in which nobody asks
+    /// for branches has nothing of it. A vCPU counts from its next context synchronisation event on. Any thread.
+    /// </summary>
+    internal void CountBranches()
+    {
+        if (_countsBranches)
+        {
+            return;
+        }
+
+        lock (Lock)
+        {
+            if (!_countsBranches)
+            {
+                _countsBranches = true;
+                _handlers = BuildHandlers(model.Features, countsBranches: true);
+                DropAll();
+            }
         }
     }
 
@@ -222,8 +248,8 @@ public sealed unsafe class CodeCache(CpuModel model)
         }
     }
 
-    // The handlers by row. Those of FP and SIMD come after the access check.
-    private static delegate*<VcpuCore, CpuState*, Op*, Op*>[] BuildHandlers(Feature features)
+    // The handlers by row. Those of FP and SIMD come after the access check, and those of branches after their count.
+    private static delegate*<VcpuCore, CpuState*, Op*, Op*>[] BuildHandlers(Feature features, bool countsBranches)
     {
         EncodingRow[] rows = EncodingTable.Rows;
         var handlers = new delegate*<VcpuCore, CpuState*, Op*, Op*>[rows.Length];
@@ -234,9 +260,16 @@ public sealed unsafe class CodeCache(CpuModel model)
                 : writesVectors ? &ScalableGates.Vector
                 : rows[i].UsesVectors ? &Flow.FpSimdGate
                 : rows[i].Handler;
-            if ((features & Feature.Bti) != 0 && rows[i].Operation is (Operation.Br or Operation.Blr))
+            bool isGuarded = (features & Feature.Bti) != 0 && rows[i].Operation is (Operation.Br or Operation.Blr);
+            if (isGuarded)
             {
                 handlers[i] = rows[i].Operation == Operation.Br ? &GuardedBranches.Br : &GuardedBranches.Blr;
+            }
+
+            if (countsBranches && rows[i].IsBranch)
+            {
+                handlers[i] = !isGuarded ? &CountedBranches.Any
+                    : rows[i].Operation == Operation.Br ? &CountedBranches.GuardedBr : &CountedBranches.GuardedBlr;
             }
         }
 

@@ -31,6 +31,9 @@ internal sealed unsafe class LockstepCpu : IDisposable
     // Decoded instructions by a hash of the word. The effect of an instruction does not depend on its address.
     private Op* _decoded = (Op*)NativeMemory.AllocZeroed(1 << DecodedShift, (nuint)sizeof(Op));
 
+    // How the handlers of those were chosen.
+    private bool _countsBranches;
+
     /// <param name="turn">The machine's.</param>
     /// <param name="stateSize">Bytes of a state: <see cref="ScalableRegisters.StateSizeOf"/>.</param>
     public LockstepCpu(LockstepTurn turn, int stateSize)
@@ -98,6 +101,12 @@ internal sealed unsafe class LockstepCpu : IDisposable
         lock (code.Lock)
         {
             word = page.Read(offset / sizeof(uint));
+        }
+
+        if (_countsBranches != code.CountsBranches)
+        {
+            _countsBranches = true;
+            new Span<Op>(_decoded, 1 << DecodedShift).Clear();
         }
 
         Op* known = _decoded + ((word * 0x9E37_79B1) >> (32 - DecodedShift));

@@ -1,4 +1,5 @@
 using Vmm.Emulation.Cpu.Decoding;
+using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.Timers;
 using Vmm.Emulation.Interrupts;
 
@@ -8,10 +9,12 @@ namespace Vmm.Emulation.Cpu.PerformanceMonitors;
 /// The performance monitors of one vCPU (Arm ARM D13). Nothing is counted while instructions run: the vCPU has figures that grow anyway
 /// (<see cref="PmuSource"/>), and <see cref="Sync"/> adds what they have grown by to the counters that are on. It is called before whatever
 /// changes which counters that are: an access to a register here, an exception, a return from one, and the end of a run. So it costs a vCPU
-/// nothing but a look at <see cref="IsCounting"/> there.
+/// nothing but a look at <see cref="IsCounting"/> there. Branches alone are counted by the code itself, from the time on when a guest first
+/// asks for them (<see cref="CodeCache.CountBranches"/>).
 /// <para>
-/// Instructions are exact in either engine. Cycles are host time at 1 GHz while the vCPU runs; in WFI and WFE they stand still. An overflow
-/// is seen at the next <see cref="Sync"/>, and where it is to interrupt, the run ends about when it comes (<see cref="LimitRun"/>).
+/// Instructions and branches are exact in either engine. Cycles are host time at 1 GHz while the vCPU runs; in WFI and WFE they stand
+/// still. An overflow is seen at the next <see cref="Sync"/>, and where it is to interrupt, the run ends about when it comes
+/// (<see cref="LimitRun"/>).
 /// </para>
 /// Owner: the thread of the vCPU.
 /// </summary>
@@ -177,6 +180,11 @@ public sealed unsafe partial class Pmu
         Sync();
         counter.Type = (uint)value & (PmuSpec.ExcludeEl0 | PmuSpec.ExcludeEl1
             | (counter.Bit == PmuSpec.CycleCounter ? 0 : _core.Has(Feature.Pmuv3p1) ? 0xFFFFu : 0x3FF));
+        if (PmuSpec.SourceOf(counter.Type) == PmuSource.Branches)
+        {
+            _core.Code.CountBranches();
+        }
+
         Restart();
     }
 
@@ -302,6 +310,7 @@ public sealed unsafe partial class Pmu
         PmuSource.Cycles => (long)(_clock.Count * PmuSpec.CyclesPerTick),
         PmuSource.DataTlbRefills => _core.Counters.DataTlbFills,
         PmuSource.InstructionTlbRefills => _core.Counters.InstructionTlbFills,
+        PmuSource.Branches => _core.State->Branches,
         PmuSource.ExceptionsTaken => _exceptionsTaken,
         _ => _exceptionReturns,
     };
@@ -370,7 +379,8 @@ public sealed unsafe partial class Pmu
             ulong left = !IsLong(counter) ? (1ul << 32) - (uint)counter.Value : counter.Value == 0 ? ulong.MaxValue : 0 - counter.Value;
             long instructions = counter.Source switch
             {
-                PmuSource.Instructions => (long)Math.Min(left, long.MaxValue),
+                // Of so many instructions no more than all are branches; the next run goes on from there.
+                PmuSource.Instructions or PmuSource.Branches => (long)Math.Min(left, long.MaxValue),
                 PmuSource.Cycles => Math.Max((long)Math.Min(left * _rate, long.MaxValue / 2), ShortestRun),
                 _ => long.MaxValue,
             };

@@ -11,6 +11,7 @@ internal enum PmuSource
     Cycles,
     DataTlbRefills,
     InstructionTlbRefills,
+    Branches,
     ExceptionsTaken,
     ExceptionReturns,
 }
@@ -68,6 +69,7 @@ internal static class PmuSpec
         (0x0A, PmuSource.ExceptionReturns, Feature.Pmuv3), // EXC_RETURN
         (0x11, PmuSource.Cycles, Feature.Pmuv3), // CPU_CYCLES
         (Chain, PmuSource.None, Feature.Pmuv3),
+        (0x21, PmuSource.Branches, Feature.Pmuv3), // BR_RETIRED
         (0x23, PmuSource.None, Feature.Pmuv3p1), // STALL_FRONTEND
         (0x24, PmuSource.None, Feature.Pmuv3p1), // STALL_BACKEND
         (0x3C, PmuSource.None, Feature.Pmuv3p5), // STALL

@@ -40,6 +40,9 @@ internal sealed unsafe class BlockPlan(CodeCache code, bool[] translated, bool a
     /// <summary>The vector length of SVE, in bytes, that code is made for; 0 without SVE.</summary>
     public int ScalableLength { get; private set; }
 
+    /// <summary>See <see cref="CodeCache.CountsBranches"/>.</summary>
+    public bool CountsBranches => code.CountsBranches;
+
     /// <summary>The word of the page that the block begins with.</summary>
     public int First { get; private set; }
 

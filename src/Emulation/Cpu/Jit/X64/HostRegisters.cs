@@ -65,6 +65,8 @@ internal static unsafe class HostRegisters
 
     public static readonly Operand CounterOrigin = Field(&Origin->CounterOrigin);
 
+    public static readonly Operand Branches = Field(&Origin->Branches);
+
     public static readonly Operand CntkctlEl1 = Field(&Origin->CntkctlEl1);
 
     public static readonly Operand Fpcr = Field(&Origin->Fpcr);

@@ -15,12 +15,14 @@ internal static unsafe class BranchEmitters
 
     public static bool Branch(BlockEmitter e, Op* op)
     {
+        Count(e);
         Taken(e, op, null);
         return true;
     }
 
     public static bool BranchLink(BlockEmitter e, Op* op)
     {
+        Count(e);
         e.Flags.Settle();
         Link(e, op);
         Taken(e, op, null);
@@ -44,6 +46,7 @@ internal static unsafe class BranchEmitters
             type = link ? GuardedBranches.Call : (op->Word & ReturnBit) != 0 ? 0 : GuardedBranches.TypeOfJump(op->Rn);
         }
 
+        Count(e);
         e.Vectors.Store();
         if (link)
         {
@@ -66,6 +69,18 @@ internal static unsafe class BranchEmitters
         return true;
     }
 
+    // Adds one to the branches that were executed, where somebody asks for them. The flags of the host may be the guest's, and LEA leaves
+    // them as they are. Uses RAX.
+    private static void Count(BlockEmitter e)
+    {
+        if (e.Plan.CountsBranches)
+        {
+            e.Asm.Load(true, Rax, HostRegisters.Branches);
+            e.Asm.Lea(true, Rax, Operand.At(Rax, 1));
+            e.Asm.Store(true, HostRegisters.Branches, Rax);
+        }
+    }
+
     // X30 = the address behind the instruction. Uses RAX.
     private static void Link(BlockEmitter e, Op* op)
     {
@@ -76,6 +91,7 @@ internal static unsafe class BranchEmitters
 
     public static bool BranchConditional(BlockEmitter e, Op* op)
     {
+        Count(e);
         int condition = op->Shift;
         if (condition >= 14)
         {
@@ -93,6 +109,7 @@ internal static unsafe class BranchEmitters
 
     private static bool CompareAndBranch(BlockEmitter e, Op* op, Condition taken)
     {
+        Count(e);
         e.Flags.GiveUp();
         Operand place = Place(op->Rd);
         if (place.IsMemory)
@@ -114,6 +131,7 @@ internal static unsafe class BranchEmitters
 
     private static bool TestAndBranch(BlockEmitter e, Op* op, Condition taken, Condition takenByCarry)
     {
+        Count(e);
         e.Flags.GiveUp();
         if (op->Shift < 31)
         {
