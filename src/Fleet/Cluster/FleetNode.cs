@@ -170,8 +170,16 @@ public sealed class FleetNode : IVms, IAsyncDisposable
     public async Task<IReadOnlyList<string>> ListAsync()
     {
         var journal = PersistenceQuery.Get(_system).ReadJournalFor<SqlReadJournal>(SqlReadJournal.Identifier);
-        return [.. (await journal.CurrentPersistenceIds().RunWith(Sink.Seq<string>(), _system.Materializer()).ConfigureAwait(false))
-            .Select(VmEntity.VmOf).OfType<string>()];
+        try
+        {
+            return [.. (await journal.CurrentPersistenceIds().RunWith(Sink.Seq<string>(), _system.Materializer()).ConfigureAwait(false))
+                .Select(VmEntity.VmOf).OfType<string>()];
+        }
+        catch (Exception e)
+        {
+            // Of a connection that breaks there are many, some of them in others; the stream reads, and does nothing else.
+            throw new RecordsException(e.GetBaseException());
+        }
     }
 
     /// <summary>The nodes that are members, and what they say of themselves; without those that do not answer.</summary>

@@ -269,8 +269,8 @@ internal sealed class LeaseKeeper : IDisposable
         }
     }
 
-    // A run in another place is watched first: there may be two nodes of one name. VMs of a run before this one may run on if this one can
-    // join the others, or if there are none.
+    // A run in another place is watched first: there may be two nodes of one name. A run that cannot join the others leaves the lease of the
+    // run before as it is, so that it is fenced, and stays so until all records that need that have seen it.
     private bool TryHold()
     {
         if (_table.Read().FirstOrDefault(row => row.Node == _node) is not { } old)
@@ -280,7 +280,7 @@ internal sealed class LeaseKeeper : IDisposable
 
         if (old.IsFenced || old.Place == _place)
         {
-            return (old.IsFenced || !_isThereACluster || _member.ReachesSeed()) && _table.Take(old, _place, _run);
+            return (!_isThereACluster || _member.ReachesSeed()) && _table.Take(old, _place, _run);
         }
 
         Watch();

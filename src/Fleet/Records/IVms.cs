@@ -20,6 +20,7 @@ internal interface IVms
         where T : class, IFleetMessage;
 
     /// <summary>The names of all VMs that there are or have been.</summary>
+    /// <exception cref="RecordsException">They cannot be read now.</exception>
     Task<IReadOnlyList<string>> ListAsync();
 
     /// <summary>What this node sees of its VMs.</summary>

@@ -5,6 +5,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Serilog;
+using Vmm.Fleet.Records;
 using BadHttpRequestException = Microsoft.AspNetCore.Http.BadHttpRequestException;
 
 namespace Vmm.Fleet.Rest;
@@ -55,6 +56,12 @@ internal static class RestApp
         {
             await context.RejectAsync(
                 StatusCodes.Status503ServiceUnavailable, "the record does not answer: repeat the request with its id")
+                .ConfigureAwait(false);
+        }
+        catch (RecordsException e)
+        {
+            Log.Warning("{Method} {Path}: {Reason}", context.Request.Method, context.Request.Path.Value, e.Message);
+            await context.RejectAsync(StatusCodes.Status503ServiceUnavailable, "the database does not answer: repeat the request")
                 .ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (context.RequestAborted.IsCancellationRequested)

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
+using Vmm.Fleet.Records;
 using Vmm.Host.Guest;
 
 namespace Vmm.Fleet.Tests.Cluster;
@@ -44,6 +45,37 @@ public sealed class SeveralNodesTests(PostgresServer postgres) : IClassFixture<P
 
         // Nodes that leave hand their records on.
         Assert.Equal("node3", (await TestFleet.AskAsync<VmRecord>(first, new GetVm(Vm))).Node);
+    }
+
+    /// <summary>A database that is away for a moment is told as that, and no error of the node.</summary>
+    [Fact]
+    public async Task List_without_the_database_is_to_be_asked_for_again()
+    {
+        using var server = new PostgresServer();
+        using var fleet = new TestFleet(server.NewDatabase(), 1);
+        await using FleetNode node = fleet.Start(1);
+        await TestFleet.AwaitAllAsync(node);
+        await TestFleet.AskAsync<VmOperation>(node, new CreateVm(Vm, "create", "alice", "node1", FailurePolicy.Leave, fleet.Idle));
+        Assert.Equal([Vm], await node.ListAsync());
+
+        // Once with connections that break, and once without any.
+        server.Kill();
+        await Assert.ThrowsAsync<RecordsException>(node.ListAsync);
+        await Assert.ThrowsAsync<RecordsException>(node.ListAsync);
+        server.Start();
+        await Patience.UntilAsync(
+            async () =>
+            {
+                try
+                {
+                    return (await node.ListAsync()).SequenceEqual([Vm]);
+                }
+                catch (RecordsException)
+                {
+                    return false;
+                }
+            },
+            "the VM is listed again");
     }
 
     /// <summary>

@@ -173,7 +173,13 @@ public sealed class LeaseTests(PostgresServer postgres) : IClassFixture<Postgres
             await Task.Delay(20);
         }
 
+        // It stays fenced as long as the run cannot join, for records may still wait for that.
+        await Task.Delay(TimeSpan.FromSeconds(10));
+        Assert.True(other.TryFence(Node));
+        Assert.False(next.Held.IsCompleted);
+
         // What is fenced has no VMs.
+        member.Reaches = true;
         Assert.False((await next.Held.WaitAsync(Patience.Limit)).IsFounder);
         Assert.True(lease.IsHeld);
     }
