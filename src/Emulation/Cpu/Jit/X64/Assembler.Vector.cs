@@ -203,5 +203,24 @@ internal sealed unsafe partial class Assembler
     public void PackedFused(Fused operation, bool isDouble, int addend, int a, int b) =>
         Vex(2, 1, (Reg)addend, (Reg)a, (Reg)b, (int)operation - 1, isDouble);
 
+    /// <summary>SHA256RNDS2, whose words are in XMM0, SHA256MSG1, SHA256MSG2: of XMM0 to XMM7. They have no AVX form.</summary>
+    public void Sha256(ShaStep step, int destination, int source)
+    {
+        Byte(0x0F);
+        Byte(0x38);
+        Byte((int)step);
+        ModRm(destination, (Reg)source);
+    }
+
+    /// <summary>SHA1RNDS4: of XMM0 to XMM7.</summary>
+    public void Sha1Rounds(int destination, int source, ShaFunction function)
+    {
+        Byte(0x0F);
+        Byte(0x3A);
+        Byte(0xCC);
+        ModRm(destination, (Reg)source);
+        Byte((int)function);
+    }
+
     private void Mapped(int opcode, Reg reg, Reg second, Operand rm) => Vex(opcode >= Map0F38 ? 2 : 1, 1, reg, second, rm, opcode & 0xFF);
 }

@@ -258,6 +258,16 @@ internal static unsafe class EmitterTable
                 return &SimdStructureEmitters.MultipleStructures;
             case Operation.LdSingle or Operation.StSingle: return &SimdStructureEmitters.SingleStructure;
             case Operation.LdReplicate: return &SimdStructureEmitters.ReplicatedStructure;
+            case Operation.Sha1c: return &ShaEmitters.Sha1Choose;
+            case Operation.Sha1p: return &ShaEmitters.Sha1Parity;
+            case Operation.Sha1m: return &ShaEmitters.Sha1Majority;
+            case Operation.Sha1h: return &ShaEmitters.Sha1Rotate;
+            case Operation.Sha1su0: return &ShaEmitters.Sha1Schedule0;
+            case Operation.Sha1su1: return &ShaEmitters.Sha1Schedule1;
+            case Operation.Sha256h: return &ShaEmitters.Sha256Hash;
+            case Operation.Sha256h2: return &ShaEmitters.Sha256Hash2;
+            case Operation.Sha256su0: return &ShaEmitters.Sha256Schedule0;
+            case Operation.Sha256su1: return &ShaEmitters.Sha256Schedule1;
             case Operation.Eor3: return &SimdHashEmitters.ExclusiveOrThree;
             case Operation.Bcax: return &SimdHashEmitters.ClearAndExclusiveOr;
             case Operation.Rax1: return &SimdHashEmitters.RotateAndExclusiveOr;

@@ -172,6 +172,23 @@ internal enum Packed
     AesDecryptLast = 0x0F38DF,
 }
 
+/// <summary>Steps of SHA-256 by opcode.</summary>
+internal enum ShaStep
+{
+    /// <summary>Two rounds.</summary>
+    Rounds = 0xCB,
+    Schedule0 = 0xCC,
+    Schedule1 = 0xCD,
+}
+
+/// <summary>Functions of three words of a round of SHA-1; the instruction has a constant with each.</summary>
+internal enum ShaFunction
+{
+    Choose = 0,
+    Parity = 1,
+    Majority = 2,
+}
+
 /// <summary>Scalar floating-point operations by opcode. The prefix of the instruction gives the precision.</summary>
 internal enum Scalar
 {
