@@ -269,8 +269,8 @@ internal sealed class LeaseKeeper : IDisposable
         }
     }
 
-    // A run in another place is watched first: there may be two nodes of one name. A run that cannot join the others leaves the lease of the
-    // run before as it is, so that it is fenced, and stays so until all records that need that have seen it.
+    // A run in another place is watched first: there may be two nodes of one name. A run that cannot join the others leaves the lease of
+    // the run before as it is, so that it is fenced, and stays so until all records that need that have seen it.
     private bool TryHold()
     {
         if (_table.Read().FirstOrDefault(row => row.Node == _node) is not { } old)
