@@ -280,7 +280,7 @@ internal sealed class LeaseKeeper : IDisposable
 
         if (old.IsFenced || old.Place == _place)
         {
-            return (!_isThereACluster || _member.ReachesSeed()) && _table.Take(old, _place, _run);
+            return (!_isThereACluster || CanJoin()) && _table.Take(old, _place, _run);
         }
 
         Watch();
@@ -298,6 +298,10 @@ internal sealed class LeaseKeeper : IDisposable
         _watchedFrom ??= row;
         return false;
     }
+
+    // By a seed, or where the cluster was made.
+    private bool CanJoin() => _member.ReachesSeed()
+        || (_founder is { } founder && founder.Node != _node && _member.Reaches(founder.Address));
 
     // A node makes a new cluster only if nobody is in one. Members alone renew: a run that has only just begun is in none.
     private bool DoOthersRenew()
