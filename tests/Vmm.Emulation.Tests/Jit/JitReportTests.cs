@@ -15,7 +15,7 @@ public sealed unsafe class JitReportTests
     [Fact]
     public void Exits_are_counted_by_reason_and_by_mnemonic()
     {
-        EncodingRow untranslated = EncodingTable.Rows.First(row => row.Operation == Operation.Sha512h);
+        EncodingRow untranslated = EncodingTable.Rows.First(row => row.Operation == Operation.Sm3ss1);
         uint[] words =
         [
             0xD280_00BC, // mov x28, #5

@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics.X86;
+
 namespace Vmm.Emulation.Cpu.Jit.X64;
 
 /// <content>
@@ -74,6 +76,21 @@ internal sealed unsafe partial class Assembler
 
     public void PackedShift(PackedShift operation, int elementSize, int register, int count) =>
         PackedShift(operation, elementSize, register, register, count);
+
+    /// <summary>Whether the host has VPRORQ (AVX-512 with vectors of 128 bits).</summary>
+    public static bool HasRotations => Avx512F.VL.IsSupported;
+
+    /// <summary>VPRORQ: doublewords rotated right, where the host <see cref="HasRotations"/>. Its form is EVEX.</summary>
+    public void RotateRight(int destination, int source, int count)
+    {
+        Byte(0x62);
+        Byte(source >= 8 ? 0xD1 : 0xF1);
+        Byte(0x85 | ((~destination & 15) << 3));
+        Byte(0x08);
+        Byte(0x72);
+        ModRm(0, (Reg)source);
+        Byte(count);
+    }
 
     /// <summary>VPSLLV, VPSRLV, VPSRAV: shifts of words or doublewords, each by its own count.</summary>
     public void ShiftEach(PackedShift operation, bool wide, int destination, int source, int counts) => Vex(

@@ -268,6 +268,10 @@ internal static unsafe class EmitterTable
             case Operation.Sha256h2: return &ShaEmitters.Sha256Hash2;
             case Operation.Sha256su0: return &ShaEmitters.Sha256Schedule0;
             case Operation.Sha256su1: return &ShaEmitters.Sha256Schedule1;
+            case Operation.Sha512h: return &Sha512Emitters.Hash;
+            case Operation.Sha512h2: return &Sha512Emitters.Hash2;
+            case Operation.Sha512su0: return &Sha512Emitters.Schedule0;
+            case Operation.Sha512su1: return &Sha512Emitters.Schedule1;
             case Operation.Eor3: return &SimdHashEmitters.ExclusiveOrThree;
             case Operation.Bcax: return &SimdHashEmitters.ClearAndExclusiveOr;
             case Operation.Rax1: return &SimdHashEmitters.RotateAndExclusiveOr;

@@ -26,7 +26,7 @@ internal static unsafe class SimdHashEmitters
     public static bool RotateAndExclusiveOr(BlockEmitter e, Op* op)
     {
         e.Floats.CheckEnabled(op);
-        Rotate(e, e.Vectors.Read(op->Rm), 63);
+        SimdSequences.RotateRight(e, 0, e.Vectors.Read(op->Rm), 63, scratch: 1);
         e.Asm.Packed(Packed.Xor, 0, e.Vectors.Read(op->Rn));
         SimdSequences.StoreVector(e, op->Rd, 16);
         return true;
@@ -38,18 +38,10 @@ internal static unsafe class SimdHashEmitters
         e.Asm.Packed(Packed.Xor, 0, e.Vectors.Read(op->Rn), e.Vectors.Read(op->Rm));
         if (op->Shift != 0)
         {
-            Rotate(e, 0, op->Shift);
+            SimdSequences.RotateRight(e, 0, 0, op->Shift, scratch: 1);
         }
 
         SimdSequences.StoreVector(e, op->Rd, 16);
         return true;
-    }
-
-    // XMM0 = doublewords rotated right. Uses XMM1.
-    private static void Rotate(BlockEmitter e, int source, int count)
-    {
-        e.Asm.PackedShift(PackedShift.Left, 8, 1, source, 64 - count);
-        e.Asm.PackedShift(PackedShift.Right, 8, 0, source, count);
-        e.Asm.Packed(Packed.Or, 0, 1);
     }
 }

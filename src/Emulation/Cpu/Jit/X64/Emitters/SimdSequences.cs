@@ -34,6 +34,20 @@ internal static unsafe class SimdSequences
         e.Asm.AluTo(Alu.Or, false, HostRegisters.Fpsr, Rdx);
     }
 
+    /// <summary>Doublewords rotated right, by 1 to 63. The scratch register is neither of the others.</summary>
+    public static void RotateRight(BlockEmitter e, int target, int source, int count, int scratch)
+    {
+        if (Assembler.HasRotations)
+        {
+            e.Asm.RotateRight(target, source, count);
+            return;
+        }
+
+        e.Asm.PackedShift(PackedShift.Left, 8, scratch, source, 64 - count);
+        e.Asm.PackedShift(PackedShift.Right, 8, target, source, count);
+        e.Asm.Packed(Packed.Or, target, scratch);
+    }
+
     /// <summary>64 bits with an element in every place.</summary>
     /// <param name="size">log2 of the bytes of an element.</param>
     public static ulong Replicate(ulong element, int size)
