@@ -5,6 +5,7 @@ using Vmm.Emulation.Cpu.Interpreter;
 using Vmm.Emulation.Cpu.SystemRegisters;
 using Vmm.Emulation.Cpu;
 using Vmm.Emulation.Tests.InstructionOracle;
+using Vmm.Emulation.Tests.Jit;
 using Xunit.Abstractions;
 
 namespace Vmm.Emulation.Tests.Decoding;
@@ -25,91 +26,129 @@ public sealed unsafe class EffectsTests(ITestOutputHelper output)
     // Of the vectors of SVE, in bytes.
     private const int VectorBytes = 32;
 
-    private readonly Random _random = new(20261128);
+    private Random _random = new(0);
 
     // The registers of SVE before each run of a case, and after the last run; empty for a row that has none.
     private byte[] _scalable = [];
     private byte[] _scalableAfter = [];
 
+    // What the cases of a row have shown, and how many ran to their end.
+    private struct Shown
+    {
+        public Effects Seen;
+        public int Done;
+    }
+
     [Fact]
     public void Effects_of_every_row_are_those_that_the_interpreter_shows()
     {
+        var run = new FuzzRun(programs: 1);
         using var plain = new EngineUnderTest(CpuModel.Find("max")!, Accelerator.Interpreter);
         using var scalable = new EngineUnderTest(ScalableModels.Longest(VectorBytes), Accelerator.Interpreter);
         plain.State->SctlrEl1 |= Sctlr.Uma;
-        var generator = new CaseGenerator(20261128);
-        var scalableGenerator = new ScalableCaseGenerator(20261129, VectorBytes);
+        var shown = new Shown[EncodingTable.Rows.Length];
         var failures = new List<string>();
-        int unknown = 0;
-        for (int row = 0; row < EncodingTable.Rows.Length; row++)
+        foreach (int pass in run.Programs())
         {
-            ref EncodingRow encoding = ref EncodingTable.Rows[row];
-            // Of random pointers no code is right.
-            if (encoding.Effects == Effects.Unknown || encoding.Operation == Operation.AutGeneral)
+            int seed = run.SeedOf(pass);
+            _random = new Random(seed);
+            var generator = new CaseGenerator(seed);
+            var scalableGenerator = new ScalableCaseGenerator(seed + 1, VectorBytes);
+            for (int row = 0; row < shown.Length; row++)
             {
-                unknown++;
-                continue;
+                if (States(row) && Show(row, plain, scalable, generator, scalableGenerator, ref shown[row]) is { } difference)
+                {
+                    failures.Add($"{run.Name(pass)}, {EncodingTable.Rows[row].Mnemonic}: {difference}");
+                }
             }
 
-            Effects seen = 0;
-            var slots = new ulong[Words];
-            for (int i = 0; i < Words; i++)
+            if (failures.Count > 0)
             {
-                slots[i] = Slot(generator, encoding.Operation, row, i);
-            }
-
-            EngineUnderTest engine = encoding.IsScalable ? scalable : plain;
-            _scalable = new byte[encoding.IsScalable ? ScalableRecord.Size(VectorBytes) : 0];
-            engine.Plant(slots);
-            string? failure = null;
-            int done = 0;
-            for (int i = 0; i < Words * StatesPerWord && failure == null; i++)
-            {
-                uint word = (uint)slots[i / StatesPerWord];
-                if (!encoding.Matches(word))
-                {
-                    // The load-exclusive before a store-exclusive.
-                    continue;
-                }
-
-                OracleRecord before;
-                if (encoding.IsScalable)
-                {
-                    scalableGenerator.State(row, word, i / StatesPerWord, out before, new ScalableRecord(_scalable, VectorBytes));
-                }
-                else
-                {
-                    generator.State(word, i / StatesPerWord, encoding.AccessesMemory, encoding.UsesVectors, out before);
-
-                    // What Effects.ReadFpcr says of Vd.
-                    before.Fpcr &= encoding.May(Effects.ReadVd) ? uint.MaxValue : ~Fpcr.Merge;
-                }
-
-                if (encoding.Operation is >= Operation.Casb and <= Operation.Casp64 && i % 2 == 0)
-                {
-                    LetCompare(word, ref before);
-                }
-
-                for (int n = 0; n < 64 && i % 4 == 1; n++)
-                {
-                    // All V registers alike, or zero: for comparisons.
-                    before.V[n] = i % 8 == 1 ? 0 : before.V[n & 1];
-                }
-
-                failure = Compare(engine, encoding, word, before, ref seen, ref done);
-            }
-
-            Effects unseen = encoding.Effects & ~seen & ~Unseen(encoding.Effects) & ~Unshown(encoding.Operation);
-            failure ??= done == 0 ? "no case ran to its end" : unseen != 0 ? $"states {unseen}, which no case shows" : null;
-            if (failure != null)
-            {
-                failures.Add($"{encoding.Mnemonic}: {failure}");
+                break;
             }
         }
 
-        output.WriteLine($"[figure] effects: {EncodingTable.Rows.Length - unknown} of {EncodingTable.Rows.Length} rows state theirs");
+        int unknown = 0;
+        for (int row = 0; row < shown.Length; row++)
+        {
+            ref EncodingRow encoding = ref EncodingTable.Rows[row];
+            Effects unseen = encoding.Effects & ~shown[row].Seen & ~Unseen(encoding.Effects) & ~Unshown(encoding.Operation);
+            unknown += States(row) ? 0 : 1;
+            if (States(row) && (shown[row].Done == 0 || unseen != 0))
+            {
+                failures.Add(
+                    $"{encoding.Mnemonic}: {(shown[row].Done == 0 ? "no case ran to its end" : $"states {unseen}, which no case shows")}");
+            }
+        }
+
+        output.WriteLine(run.Figure("effects", $"{shown.Length - unknown} of {shown.Length} rows state theirs"));
         Assert.True(failures.Count == 0, string.Join('\n', failures));
         Assert.InRange(unknown, 1, 60);
+    }
+
+    // Of random pointers no code is right.
+    private static bool States(int row) =>
+        EncodingTable.Rows[row].Effects != Effects.Unknown && EncodingTable.Rows[row].Operation != Operation.AutGeneral;
+
+    // Runs some hundred cases of a row; says what contradicts its effects.
+    private string? Show(
+        int row,
+        EngineUnderTest plain,
+        EngineUnderTest scalable,
+        CaseGenerator generator,
+        ScalableCaseGenerator scalableGenerator,
+        ref Shown shown)
+    {
+        ref EncodingRow encoding = ref EncodingTable.Rows[row];
+        var slots = new ulong[Words];
+        for (int i = 0; i < Words; i++)
+        {
+            slots[i] = Slot(generator, encoding.Operation, row, i);
+        }
+
+        EngineUnderTest engine = encoding.IsScalable ? scalable : plain;
+        _scalable = new byte[encoding.IsScalable ? ScalableRecord.Size(VectorBytes) : 0];
+        engine.Plant(slots);
+        for (int i = 0; i < Words * StatesPerWord; i++)
+        {
+            uint word = (uint)slots[i / StatesPerWord];
+            if (!encoding.Matches(word))
+            {
+                // The load-exclusive before a store-exclusive.
+                continue;
+            }
+
+            OracleRecord before;
+            if (encoding.IsScalable)
+            {
+                scalableGenerator.State(row, word, i / StatesPerWord, out before, new ScalableRecord(_scalable, VectorBytes));
+            }
+            else
+            {
+                generator.State(word, i / StatesPerWord, encoding.AccessesMemory, encoding.UsesVectors, out before);
+
+                // What Effects.ReadFpcr says of Vd.
+                before.Fpcr &= encoding.May(Effects.ReadVd) ? uint.MaxValue : ~Fpcr.Merge;
+            }
+
+            if (encoding.Operation is >= Operation.Casb and <= Operation.Casp64 && i % 2 == 0)
+            {
+                LetCompare(word, ref before);
+            }
+
+            for (int n = 0; n < 64 && i % 4 == 1; n++)
+            {
+                // All V registers alike, or zero: for comparisons.
+                before.V[n] = i % 8 == 1 ? 0 : before.V[n & 1];
+            }
+
+            if (Compare(engine, encoding, word, before, ref shown.Seen, ref shown.Done) is { } difference)
+            {
+                return difference;
+            }
+        }
+
+        return null;
     }
 
     // What some hundred cases need not show.
