@@ -9,25 +9,31 @@ namespace Vmm.Host;
 internal static class SpareTime
 {
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(4);
 
     // proc_stat(5) counts in USER_HZ, which is 100 on every architecture that .NET runs on.
     private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(10);
 
-    /// <summary>Waits until a quarter of a second in which half of a core was idle, but not for ever: the work is to be done.</summary>
+    /// <summary>
+    /// Waits until a quarter of a second in which half of a core was idle, but not for ever: the work is to be done. Between two looks at a
+    /// busy host is a pause of random length, for all that wait would see the same time, and begin together.
+    /// </summary>
     /// <param name="most">How long at most.</param>
     /// <param name="stop">Ends the wait with an exception.</param>
     public static async Task WaitAsync(TimeSpan most, CancellationToken stop)
     {
-        TimeSpan idle = Idle();
-        for (TimeSpan waited = default; waited < most; waited += s_look)
+        for (TimeSpan waited = default; waited < most;)
         {
+            TimeSpan before = Idle();
             await Task.Delay(s_look, stop).ConfigureAwait(false);
-            TimeSpan before = idle;
-            idle = Idle();
-            if (idle - before >= s_look / 2)
+            if (Idle() - before >= s_look / 2)
             {
                 return;
             }
+
+            TimeSpan pause = s_pause * Random.Shared.NextDouble();
+            await Task.Delay(pause, stop).ConfigureAwait(false);
+            waited += s_look + pause;
         }
     }
 

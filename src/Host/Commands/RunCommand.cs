@@ -28,7 +28,7 @@ public static class RunCommand
     private static readonly TimeSpan s_boot = TimeSpan.FromSeconds(3);
 
     // How long a rehearsal waits for a host that has more to do than it can.
-    private static readonly TimeSpan s_busy = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan s_busy = TimeSpan.FromMinutes(5);
 
     /// <param name="arguments">The options, without the command's name.</param>
     public static async Task<int> Run(IReadOnlyList<string> arguments)
