@@ -77,15 +77,15 @@ internal sealed unsafe partial class Assembler
     public void PackedShift(PackedShift operation, int elementSize, int register, int count) =>
         PackedShift(operation, elementSize, register, register, count);
 
-    /// <summary>Whether the host has VPRORQ (AVX-512 with vectors of 128 bits).</summary>
+    /// <summary>Whether the host has VPRORD and VPRORQ (AVX-512 with vectors of 128 bits).</summary>
     public static bool HasRotations => Avx512F.VL.IsSupported;
 
-    /// <summary>VPRORQ: doublewords rotated right, where the host <see cref="HasRotations"/>. Its form is EVEX.</summary>
-    public void RotateRight(int destination, int source, int count)
+    /// <summary>VPRORD, VPRORQ: elements of 4 or 8 bytes rotated right, where the host <see cref="HasRotations"/>; in EVEX form.</summary>
+    public void RotateRight(bool wide, int destination, int source, int count)
     {
         Byte(0x62);
         Byte(source >= 8 ? 0xD1 : 0xF1);
-        Byte(0x85 | ((~destination & 15) << 3));
+        Byte((wide ? 0x85 : 0x05) | ((~destination & 15) << 3));
         Byte(0x08);
         Byte(0x72);
         ModRm(0, (Reg)source);

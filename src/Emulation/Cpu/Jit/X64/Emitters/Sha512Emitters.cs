@@ -128,7 +128,7 @@ internal static unsafe class Sha512Emitters
 
     private static void Rotations(BlockEmitter e, int target, int source, int scratch, int first, int second, int third)
     {
-        SimdSequences.RotateRight(e, target, source, first, scratch);
+        SimdSequences.RotateRight(e, 3, target, source, first, scratch);
         Mix(e, target, source, second, scratch);
         Mix(e, target, source, third, scratch);
     }
@@ -138,7 +138,7 @@ internal static unsafe class Sha512Emitters
     {
         if (Assembler.HasRotations)
         {
-            e.Asm.RotateRight(scratch, source, count);
+            e.Asm.RotateRight(true, scratch, source, count);
             e.Asm.Packed(Packed.Xor, target, scratch);
             return;
         }

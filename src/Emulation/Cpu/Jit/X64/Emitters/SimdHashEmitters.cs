@@ -26,7 +26,7 @@ internal static unsafe class SimdHashEmitters
     public static bool RotateAndExclusiveOr(BlockEmitter e, Op* op)
     {
         e.Floats.CheckEnabled(op);
-        SimdSequences.RotateRight(e, 0, e.Vectors.Read(op->Rm), 63, scratch: 1);
+        SimdSequences.RotateRight(e, 3, 0, e.Vectors.Read(op->Rm), 63, scratch: 1);
         e.Asm.Packed(Packed.Xor, 0, e.Vectors.Read(op->Rn));
         SimdSequences.StoreVector(e, op->Rd, 16);
         return true;
@@ -38,7 +38,7 @@ internal static unsafe class SimdHashEmitters
         e.Asm.Packed(Packed.Xor, 0, e.Vectors.Read(op->Rn), e.Vectors.Read(op->Rm));
         if (op->Shift != 0)
         {
-            SimdSequences.RotateRight(e, 0, 0, op->Shift, scratch: 1);
+            SimdSequences.RotateRight(e, 3, 0, 0, op->Shift, scratch: 1);
         }
 
         SimdSequences.StoreVector(e, op->Rd, 16);

@@ -34,17 +34,21 @@ internal static unsafe class SimdSequences
         e.Asm.AluTo(Alu.Or, false, HostRegisters.Fpsr, Rdx);
     }
 
-    /// <summary>Doublewords rotated right, by 1 to 63. The scratch register is neither of the others.</summary>
-    public static void RotateRight(BlockEmitter e, int target, int source, int count, int scratch)
+    /// <summary>
+    /// Elements rotated right, by 1 to one bit less than all. The scratch register is neither of the others; elements of a byte use XMM1,
+    /// too.
+    /// </summary>
+    /// <param name="size">log2 of the bytes of an element.</param>
+    public static void RotateRight(BlockEmitter e, int size, int target, int source, int count, int scratch)
     {
-        if (Assembler.HasRotations)
+        if (Assembler.HasRotations && size >= 2)
         {
-            e.Asm.RotateRight(target, source, count);
+            e.Asm.RotateRight(size == 3, target, source, count);
             return;
         }
 
-        e.Asm.PackedShift(PackedShift.Left, 8, scratch, source, 64 - count);
-        e.Asm.PackedShift(PackedShift.Right, 8, target, source, count);
+        SimdShiftEmitters.ShiftElements(e, PackedShift.Left, scratch, source, size, (8 << size) - count);
+        SimdShiftEmitters.ShiftElements(e, PackedShift.Right, target, source, size, count);
         e.Asm.Packed(Packed.Or, target, scratch);
     }
 

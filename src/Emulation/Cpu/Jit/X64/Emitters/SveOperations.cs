@@ -16,9 +16,11 @@ internal enum SveShape
     MultiplySub,
     Second,
 
-    /// <summary>The greater of n and m less the other; n ^ m ^ a; (n &amp; a) | (m &amp; ~a).</summary>
+    /// <summary>The greater of n and m less the other; n ^ m ^ a; n ^ (m &amp; ~a); n ^ m, rotated right; a choice.</summary>
     Difference,
     ExclusiveOrThree,
+    ClearAndExclusiveOr,
+    ExclusiveOrAndRotate,
     Select,
 
     /// <summary>n shifted by the immediate; a plus that; n shifted by m.</summary>
@@ -200,6 +202,8 @@ internal static unsafe class SveOperations
         Operation.SveSabd => Merging(new(SveShape.Difference, SimdOperations.Of(Operation.Sabd))),
         Operation.SveUabd => Merging(new(SveShape.Difference, SimdOperations.Of(Operation.Uabd))),
         Operation.SveEor3 => new(SveShape.ExclusiveOrThree),
+        Operation.SveBcax => new(SveShape.ClearAndExclusiveOr),
+        Operation.SveXar => new(SveShape.ExclusiveOrAndRotate),
         Operation.SveBsl => new(SveShape.Select),
         Operation.SveAsrImmediate => Shifted(SveShape.ShiftRight, signed: true),
         Operation.SveLsrImmediate => Shifted(SveShape.ShiftRight),

@@ -69,7 +69,7 @@ internal static unsafe class SveShapeEmitters
         }
 
         if (what.Shape is SveShape.MultiplyAdd or SveShape.MultiplySub or SveShape.Fused or SveShape.ShiftRightAccumulate
-            or SveShape.ExclusiveOrThree or SveShape.Select)
+            or SveShape.ExclusiveOrThree or SveShape.ClearAndExclusiveOr or SveShape.Select)
         {
             e.Scalable.MakeReal(op->Ra);
         }
@@ -145,6 +145,18 @@ internal static unsafe class SveShapeEmitters
                 case SveShape.ExclusiveOrThree:
                     e.Asm.Packed(Packed.Xor, 0, n, m);
                     e.Asm.Packed(Packed.Xor, 0, e.Scalable.Read(op->Ra, i, 1));
+                    break;
+                case SveShape.ClearAndExclusiveOr:
+                    e.Asm.Packed(Packed.AndNot, 0, e.Scalable.Read(op->Ra, i, 2), m);
+                    e.Asm.Packed(Packed.Xor, 0, n);
+                    break;
+                case SveShape.ExclusiveOrAndRotate:
+                    e.Asm.Packed(Packed.Xor, 0, n, m);
+                    if ((int)op->Imm != 8 << op->Extra)
+                    {
+                        SimdSequences.RotateRight(e, op->Extra, 0, 0, (int)op->Imm, scratch: 2);
+                    }
+
                     break;
                 case SveShape.Select:
                     // m ^ ((n ^ m) & a).
