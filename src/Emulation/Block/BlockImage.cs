@@ -21,6 +21,26 @@ public static class BlockImage
         return options.Cache.WriteBack || !writable ? node : new WriteThroughNode(node);
     }
 
+    /// <summary>The files that a qcow2 image stands on: its backing file, that one's, and so on. They need not be there.</summary>
+    /// <exception cref="BlockException">A header cannot be read, as one line.</exception>
+    public static IReadOnlyList<string> BackingFilesOf(string path)
+    {
+        var below = new List<string>();
+        for (string? format = "qcow2"; format == "qcow2" && below.Count < LongestChain;)
+        {
+            using FileNode file = FileNode.Open(path, writable: false, new ImageOptions { Locking = false });
+            Qcow2Header header = Qcow2Header.Read(file);
+            format = header.BackingFile == null ? null : header.BackingFormat;
+            if (header.BackingFile != null)
+            {
+                path = Resolve(path, header.BackingFile);
+                below.Add(path);
+            }
+        }
+
+        return below;
+    }
+
     /// <summary>Makes a qcow2 image, where no file is yet. The backing file is opened to see whether it can be.</summary>
     /// <exception cref="BlockException">Why not, as one line; no file is left behind.</exception>
     public static void CreateQcow2(string path, Qcow2Options options)

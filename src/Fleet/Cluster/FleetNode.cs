@@ -7,9 +7,11 @@ using Akka.Persistence.Query;
 using Akka.Persistence.Sql.Query;
 using Akka.Streams;
 using Akka.Streams.Dsl;
+using Serilog;
 using Vmm.Actors.Hosting;
 using Vmm.Fleet.Certificates;
 using Vmm.Fleet.Fencing;
+using Vmm.Fleet.Isolation;
 using Vmm.Fleet.Ledger;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Nodes;
@@ -65,6 +67,11 @@ public sealed class FleetNode : IVms, IAsyncDisposable
         FileStream? held = null;
         try
         {
+            if (VmConfinement.FindGap(settings.Landlock) is { } gap)
+            {
+                Log.Warning("Processes of VMs reach all files that this node does: {Reason}", gap);
+            }
+
             ClusterLinks? links = cluster == null ? null : ClusterLinks.Read(name, cluster);
             held = Hold(settings.Folder);
             return new FleetNode(

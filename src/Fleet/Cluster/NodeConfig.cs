@@ -1,6 +1,7 @@
 using System.Net;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Vmm.Fleet.Isolation;
 using Vmm.Fleet.Ledger;
 using Vmm.Fleet.Messages;
 using Vmm.Management.Text;
@@ -20,9 +21,11 @@ public sealed class NodeConfigException(string message) : Exception(message);
 /// <param name="Labels">What VMs may ask for: each is a key, <c>=</c> and a value.</param>
 /// <param name="Cluster">How it is one of several nodes; a node alone without.</param>
 /// <param name="Tariff">What CPU-hours cost, for invoices.</param>
+/// <param name="Landlock">Whether VMs reach no files of the machine but their own: where it can be so without.</param>
 public sealed record NodeConfig(
     string Name, string Folder, string[]? Listen = null, string? Tokens = null, string? Certificate = null, string? Key = null,
-    string[]? Labels = null, ClusterConfig? Cluster = null, Tariff? Tariff = null)
+    string[]? Labels = null, ClusterConfig? Cluster = null, Tariff? Tariff = null,
+    LandlockUse Landlock = LandlockUse.Auto)
 {
     private const string DefaultAddress = "http://127.0.0.1:7480";
 
@@ -83,6 +86,6 @@ public sealed record NodeConfig(
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, RespectNullableAnnotations = true, RespectRequiredConstructorParameters = true,
     UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow, ReadCommentHandling = JsonCommentHandling.Skip,
-    AllowTrailingCommas = true)]
+    AllowTrailingCommas = true, UseStringEnumConverter = true)]
 [JsonSerializable(typeof(NodeConfig))]
 internal sealed partial class NodeJson : JsonSerializerContext;

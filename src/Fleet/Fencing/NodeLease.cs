@@ -15,7 +15,7 @@ internal sealed class NodeLease : IDisposable
 
     /// <param name="path">The file. One of an earlier run is taken over: its VMs run until then.</param>
     /// <exception cref="IOException">It cannot be mapped: one line.</exception>
-    public NodeLease(string path) => (Path, _view) = (path, ProcessDeadline.Map(path));
+    public NodeLease(string path) => (Path, _view) = (path, ProcessDeadline.Map(path, MemoryMappedFileAccess.ReadWrite));
 
     /// <summary>The file, for <c>vmm run -deadline</c>.</summary>
     public string Path { get; }

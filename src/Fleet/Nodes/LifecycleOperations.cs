@@ -2,6 +2,8 @@ using System.Globalization;
 using Vmm.Actors.Journals;
 using Vmm.Actors.Migration;
 using Vmm.Actors.Protocol;
+using Vmm.Actors.Snapshots;
+using Vmm.Fleet.Isolation;
 using Vmm.Fleet.Messages;
 
 namespace Vmm.Fleet.Nodes;
@@ -28,10 +30,16 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
     public async Task<(OperationResult Result, VmInstance? Vm)> StartAsync(
         VmInstance? vm, VmSpec spec, bool fromSnapshot, CancellationToken stop)
     {
+        if (vm != null)
+        {
+            return (OperationResult.Done("it runs already"), vm);
+        }
+
+        // The process does not reach the folder of another VM.
         var more = new List<string>();
-        VmCommandLine.Add(more, "-loadvm", fromSnapshot ? spec.Snapshot : "");
-        return vm != null ? (OperationResult.Done("it runs already"), vm)
-            : (OperationResult.Done(), await LaunchOwnAsync(spec, more, stop).ConfigureAwait(false));
+        VmCommandLine.Add(more, "-loadvm", !fromSnapshot || spec.Snapshot.Length == 0 ? ""
+            : await Task.Run(() => SnapshotFolder.Take(folder.Snapshots, spec.Snapshot), stop).ConfigureAwait(false));
+        return (OperationResult.Done(), await LaunchOwnAsync(spec, more, stop).ConfigureAwait(false));
     }
 
     /// <summary>Starts a process that goes on from a snapshot, or makes the one there is what was saved.</summary>
@@ -258,5 +266,7 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
 
     private Task<VmInstance> LaunchAsync(VmSpec spec, IReadOnlyList<string> more, CancellationToken stop) =>
         settings.Lease is { IsHeld: false } ? throw new IOException("the node has no lease now: nothing is started")
-            : VmInstance.StartAsync(settings, folder, VmCommandLine.Of(settings, folder, spec, more), happened, stop);
+            : VmInstance.StartAsync(
+                settings, folder, VmCommandLine.Of(settings, folder, spec, more), new VmConfinement(settings, folder, spec),
+                happened, stop);
 }

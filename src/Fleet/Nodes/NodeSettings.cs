@@ -1,4 +1,5 @@
 using Vmm.Fleet.Fencing;
+using Vmm.Fleet.Isolation;
 
 namespace Vmm.Fleet.Nodes;
 
@@ -15,6 +16,9 @@ public sealed record NodeSettings(string Folder, IReadOnlyList<string> Program)
 
     /// <summary>What placement may ask for: each is a key, <c>=</c> and a value.</summary>
     public IReadOnlyList<string> Labels { get; init; } = [];
+
+    /// <summary>Whether VMs reach no files but their own.</summary>
+    public LandlockUse Landlock { get; init; }
 
     /// <summary>Whether the node is drained. It is kept as a file.</summary>
     /// <exception cref="IOException">It cannot be kept.</exception>

@@ -28,7 +28,7 @@ internal static class VmCommandLine
         Add(line, "-bios", spec.Firmware);
         foreach (string disk in spec.Disks)
         {
-            string format = disk.EndsWith(".qcow2", StringComparison.Ordinal) ? "qcow2" : "raw";
+            string format = IsQcow2(disk) ? "qcow2" : "raw";
             Add(line, "-drive", $"file={disk.Replace(",", ",,", StringComparison.Ordinal)},if=virtio,format={format}");
         }
 
@@ -37,6 +37,9 @@ internal static class VmCommandLine
         line.AddRange(more);
         return line;
     }
+
+    /// <summary>Whether an image is no raw one.</summary>
+    public static bool IsQcow2(string disk) => disk.EndsWith(".qcow2", StringComparison.Ordinal);
 
     /// <summary>Adds an option, unless its value is empty.</summary>
     public static void Add(List<string> line, string option, string value)

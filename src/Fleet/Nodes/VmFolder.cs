@@ -26,6 +26,9 @@ internal sealed record VmFolder(string Vm, string Root)
     /// <summary>The state folder of the VM (<c>vmm run -state</c>): its snapshots, and which CPUs are plugged.</summary>
     public string State => Path.Combine(Root, "state");
 
+    /// <summary>The VM's snapshots, each a folder.</summary>
+    public string Snapshots => Path.Combine(State, "snapshots");
+
     /// <summary>The requests and their ends (<see cref="RequestLog"/>).</summary>
     public string Requests => Path.Combine(Root, "requests");
 
@@ -37,6 +40,9 @@ internal sealed record VmFolder(string Vm, string Root)
 
     /// <summary>The times of processes that have ended (<see cref="EndedMeters"/>).</summary>
     public string Meters => Path.Combine(Root, "meters");
+
+    /// <summary>The files that its images stand on (<see cref="Vmm.Fleet.Isolation.NotedImages"/>).</summary>
+    public string Images => Path.Combine(Root, "images");
 
     private string ProcessFile => Path.Combine(Root, "process");
 

@@ -1,4 +1,5 @@
 using Vmm.Actors.Protocol;
+using Vmm.Fleet.Isolation;
 using Vmm.Management.Control;
 
 namespace Vmm.Fleet.Nodes;
@@ -9,16 +10,18 @@ internal sealed record VmInstance(VmProcess Process, ControlClient Client) : IVm
     private static readonly TimeSpan s_retry = TimeSpan.FromMilliseconds(20);
 
     /// <summary>Starts a VM's process and waits until it answers.</summary>
+    /// <param name="confinement">What it may reach.</param>
     /// <param name="happened">Takes what the VM publishes, in order.</param>
     /// <exception cref="IOException">It has ended before, or cannot be started: one line that says why.</exception>
     /// <exception cref="TimeoutException">It does not answer; it was killed.</exception>
     /// <exception cref="OperationCanceledException">It was killed because <paramref name="stop"/> came first.</exception>
     public static async Task<VmInstance> StartAsync(
-        NodeSettings settings, VmFolder folder, IReadOnlyList<string> command, Action<IProtocolMessage> happened, CancellationToken stop)
+        NodeSettings settings, VmFolder folder, IReadOnlyList<string> command, VmConfinement confinement,
+        Action<IProtocolMessage> happened, CancellationToken stop)
     {
         // One of a VM before it would be listened at by nobody.
         File.Delete(folder.Control);
-        var process = VmProcess.Launch(folder, command);
+        var process = VmProcess.Launch(folder, command, confinement);
         using var limit = CancellationTokenSource.CreateLinkedTokenSource(stop);
         limit.CancelAfter(settings.StartLimit);
         try

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using Vmm.Actors.Journals;
+using Vmm.Fleet.Isolation;
 using Vmm.Management.Text;
 
 namespace Vmm.Fleet.Nodes;
@@ -29,9 +31,14 @@ internal sealed class VmProcess
     public Task<int> Ended { get; }
 
     /// <summary>Starts a program with the VM's folder as its current one, and notes which process it is.</summary>
+    /// <param name="confinement">What it may reach.</param>
     /// <exception cref="IOException">It cannot be started, or not be noted; then it does not run.</exception>
-    public static VmProcess Launch(VmFolder folder, IReadOnlyList<string> command)
+    public static VmProcess Launch(VmFolder folder, IReadOnlyList<string> command, VmConfinement confinement)
     {
+        // The process may write these two, and make no others.
+        DurableFolder.Make(folder.State);
+        File.WriteAllText(folder.Log, "");
+
         // The shell becomes setsid(1), and that the program: all of them are the same process.
         var start = new ProcessStartInfo("/bin/sh") { WorkingDirectory = folder.Root };
         foreach (string argument in (string[])["-c", """exec setsid -- "$@" >log 2>&1 </dev/null""", "sh", .. command])
@@ -47,7 +54,7 @@ internal sealed class VmProcess
         Process child;
         try
         {
-            child = Process.Start(start)!;
+            child = confinement.Start(start);
         }
         catch (Exception e) when (e is System.ComponentModel.Win32Exception or InvalidOperationException)
         {

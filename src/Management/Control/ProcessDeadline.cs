@@ -57,7 +57,7 @@ public static class ProcessDeadline
     /// <exception cref="IOException">The file cannot be read, or the host has no timer.</exception>
     public static void Follow(string path)
     {
-        MemoryMappedViewAccessor view = Map(path);
+        MemoryMappedViewAccessor view = Map(path, MemoryMappedFileAccess.Read);
         var kill = new SignalEvent { Signal = SignalKill };
         Require(TimerCreate(BootTime, ref kill, out nint timer));
         long set = Set(timer, view.ReadInt64(0));
@@ -77,13 +77,15 @@ public static class ProcessDeadline
     }
 
     /// <summary>The eight bytes of a file.</summary>
+    /// <param name="access">To write them, too, or to read alone. A file that is missing is made to be written.</param>
     /// <exception cref="IOException">It cannot be mapped: one line.</exception>
-    public static MemoryMappedViewAccessor Map(string path)
+    public static MemoryMappedViewAccessor Map(string path, MemoryMappedFileAccess access)
     {
         try
         {
-            using var file = MemoryMappedFile.CreateFromFile(path, FileMode.OpenOrCreate, null, sizeof(long));
-            return file.CreateViewAccessor(0, sizeof(long));
+            using var file = MemoryMappedFile.CreateFromFile(
+                path, access == MemoryMappedFileAccess.Read ? FileMode.Open : FileMode.OpenOrCreate, null, sizeof(long), access);
+            return file.CreateViewAccessor(0, sizeof(long), access);
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException or ArgumentException)
         {
