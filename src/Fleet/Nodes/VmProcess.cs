@@ -18,8 +18,8 @@ internal sealed class VmProcess
     private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(500);
 
     // The .NET runtime compiles a method anew once it was called so often (hexadecimal), and once no other was new for so many ms. What
-    // `vmm run` has by itself is for one guest that boots. Here many start on the same cores, and most will do little: these save a third of
-    // the CPU time of a start.
+    // `vmm run` has by itself is for one guest that boots. Here many start on the same cores, and most will do little: these save a third
+    // of the CPU time of a start.
     private static readonly (string Name, string Value)[] s_runtime =
         [("DOTNET_TC_CallCountThreshold", "3E8"), ("DOTNET_TC_CallCountingDelayMs", "64")];
 

@@ -68,7 +68,8 @@ internal sealed class IdleVms(IReadOnlyList<string> program, TextWriter output, 
             + $"| ms from the request to a running VM | {starts:0} | {s_start.TotalMilliseconds:0} |\n"
             + $"| % of a core, idle for {s_idle.TotalSeconds:0} s | {cpu:0.00} | {MostPercent} |\n"
             + $"| MiB of private memory | {memory:0.0} | {MostMebibytes} |\n"
-            + $"settled after {settling.TotalSeconds:0} s; node: {ofNode:0.0} % of a core, {OwnMebibytes(node.ProcessId):0} MiB; guests of another boot: {others}"))
+            + $"settled after {settling.TotalSeconds:0} s; node: {ofNode:0.0} % of a core, {OwnMebibytes(node.ProcessId):0} MiB; "
+            + $"guests of another boot: {others}"))
             .ConfigureAwait(false);
         return starts.Most <= s_start.TotalMilliseconds && cpu.Most <= MostPercent && memory.Most <= MostMebibytes && others == 0 ? 0 : 1;
     }
