@@ -3,6 +3,7 @@ using Akka.Actor;
 using Akka.Cluster;
 using Serilog;
 using Vmm.Actors.Hosting;
+using Vmm.Fleet.Isolation;
 using Vmm.Management.Certificates;
 
 namespace Vmm.Fleet.Cluster;
@@ -17,13 +18,15 @@ internal sealed class CertificateWatch : MessageActor, IWithTimers
 
     private readonly ClusterLinks _links;
     private readonly string _folder;
+    private readonly HostUser? _user;
     private X509Certificate2 _own;
     private RevocationList? _revoked;
 
     /// <param name="folder">Where the files for migrations are.</param>
-    public CertificateWatch(ClusterLinks links, string folder)
+    /// <param name="user">Who reads them beside the node; null for nobody.</param>
+    public CertificateWatch(ClusterLinks links, string folder, HostUser? user)
     {
-        (_links, _folder, _own, _revoked) = (links, folder, links.Own, links.Revoked);
+        (_links, _folder, _user, _own, _revoked) = (links, folder, user, links.Own, links.Revoked);
         Receive<Look>(_ => LookAgain());
     }
 
@@ -40,7 +43,7 @@ internal sealed class CertificateWatch : MessageActor, IWithTimers
         {
             try
             {
-                _links.WriteMigrationLink(_folder);
+                _links.WriteMigrationLink(_folder, _user);
                 TransportCertificate.Replace(Context.System, own);
                 (_own, _revoked) = (own, revoked);
             }

@@ -5,6 +5,7 @@ using Akka.Remote.Transport.DotNetty;
 using Npgsql;
 using Serilog;
 using Vmm.Fleet.Certificates;
+using Vmm.Fleet.Isolation;
 using Vmm.Fleet.Nodes;
 using Vmm.Management.Certificates;
 using Vmm.Management.Text;
@@ -67,8 +68,9 @@ internal sealed class ClusterLinks
 
     /// <summary>Writes what VMs need to move, and only this user may read.</summary>
     /// <param name="folder">Is made.</param>
+    /// <param name="reader">The user of the VMs; null for this one.</param>
     /// <exception cref="NodeConfigException">It cannot be written: one line.</exception>
-    public MigrationLink WriteMigrationLink(string folder)
+    public MigrationLink WriteMigrationLink(string folder, HostUser? reader)
     {
         try
         {
@@ -83,6 +85,11 @@ internal sealed class ClusterLinks
             {
                 PrivateFile.Write(Path.Combine(folder, $"{side}-cert.pem"), File.ReadAllText(_config.Certificate), isPublic: true);
                 PrivateFile.Write(Path.Combine(folder, $"{side}-key.pem"), PrivateFile.Read(_config.Key), isPublic: false);
+            }
+
+            foreach (string path in Directory.EnumerateFileSystemEntries(folder).Append(folder))
+            {
+                reader?.Share(path);
             }
 
             return new MigrationLink(_config.Own.Host, folder);

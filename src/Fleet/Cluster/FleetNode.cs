@@ -72,6 +72,7 @@ public sealed class FleetNode : IVms, IAsyncDisposable
                 Log.Warning("Processes of VMs reach all files that this node does: {Reason}", gap);
             }
 
+            settings = settings with { User = settings.VmUser is { } user ? HostUser.Parse(user, settings.Landlock) : null };
             ClusterLinks? links = cluster == null ? null : ClusterLinks.Read(name, cluster);
             held = Hold(settings.Folder);
             return new FleetNode(
@@ -95,16 +96,18 @@ public sealed class FleetNode : IVms, IAsyncDisposable
         {
             settings = settings with
             {
-                Lease = MapLease(settings.Folder), Migration = links.WriteMigrationLink(Path.Combine(settings.Folder, "tls")),
+                Lease = MapLease(settings.Folder),
+                Migration = links.WriteMigrationLink(Path.Combine(settings.Folder, "tls"), settings.User),
             };
+            settings.User?.Share(settings.Lease.Path);
         }
 
         _system = links == null ? NodeSystem.Create(name, settings.Folder, more) : NodeSystem.Create(name, cluster!, links, more);
         _cluster = Akka.Cluster.Cluster.Get(_system);
         if (links != null)
         {
-            string tls = settings.Migration!.Folder;
-            _system.ActorOf(ActorProps.Of(() => new CertificateWatch(links, tls)), "certificates");
+            (string tls, HostUser? user) = (settings.Migration!.Folder, settings.User);
+            _system.ActorOf(ActorProps.Of(() => new CertificateWatch(links, tls, user)), "certificates");
         }
 
         _supervisor = _system.ActorOf(supervisor(settings), ClusterNodes.SupervisorName);

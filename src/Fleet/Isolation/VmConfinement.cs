@@ -16,15 +16,10 @@ namespace Vmm.Fleet.Isolation;
 [SuppressMessage("Interoperability", "CA1416", Justification = "Vmm runs on Linux alone.")]
 internal sealed class VmConfinement
 {
-    // Of a node that is root /proc has switches of the whole machine. Others write the names of their threads there.
-    private static readonly HostAccess s_processes =
-        Environment.IsPrivilegedProcess ? HostAccess.Read : HostAccess.Read | HostAccess.WriteFile;
-
     // Single files of /etc: other files there have passwords and keys.
     private static readonly (HostAccess Access, string[] Paths)[] s_host =
     [
         (HostAccess.Run, ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64"]),
-        (s_processes, ["/proc"]),
         (HostAccess.Read, ["/sys/devices/system", "/sys/fs/cgroup", "/sys/kernel/mm", "/run/systemd/resolve"]),
         (HostAccess.Write, ["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"]),
         (HostAccess.Read,
@@ -62,7 +57,7 @@ internal sealed class VmConfinement
     /// <summary>
     /// Starts a program. The VM's folder must be there. A thread keeps to the rules for good, so one of its own starts it, and ends.
     /// </summary>
-    /// <exception cref="IOException">The kernel refuses the rules.</exception>
+    /// <exception cref="IOException">The kernel refuses the rules, or the VM's folder cannot be given to its user.</exception>
     /// <exception cref="System.ComponentModel.Win32Exception">The program cannot be started.</exception>
     public Process Start(ProcessStartInfo start)
     {
@@ -75,6 +70,9 @@ internal sealed class VmConfinement
             return Process.Start(start)!;
         }
 
+        _settings.User?.Own(_folder.Root);
+        _settings.User?.Own(_folder.Log);
+        _settings.User?.OwnAll(_folder.State);
         using SafeFileHandle rules = Landlock.Make(Rules());
         Process? child = null;
         ExceptionDispatchInfo? failure = null;
@@ -83,6 +81,7 @@ internal sealed class VmConfinement
             try
             {
                 Landlock.Enter(rules);
+                _settings.User?.Become();
                 child = Process.Start(start);
             }
             catch (Exception e)
@@ -100,6 +99,8 @@ internal sealed class VmConfinement
     private IEnumerable<HostRule> Rules() =>
     [
         .. s_host.SelectMany(group => group.Paths.Select(path => new HostRule(group.Access, path))),
+        // For root /proc has switches of the whole machine. Others write the names of their threads there.
+        new(_settings.User == null && Environment.IsPrivilegedProcess ? HostAccess.Read : HostAccess.Read | HostAccess.WriteFile, "/proc"),
         .. ProgramFolders().Select(folder => new HostRule(HostAccess.Run, folder)),
 
         // Of the node's notes in the folder it can make none.

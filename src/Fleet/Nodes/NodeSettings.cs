@@ -20,6 +20,12 @@ public sealed record NodeSettings(string Folder, IReadOnlyList<string> Program)
     /// <summary>Whether VMs reach no files but their own.</summary>
     public LandlockUse Landlock { get; init; }
 
+    /// <summary>The user of the processes of VMs, a name or UID:GID; null for the node's own.</summary>
+    public string? VmUser { get; init; }
+
+    /// <summary>That user, once it is known that VMs can run as it.</summary>
+    internal HostUser? User { get; init; }
+
     /// <summary>Whether the node is drained. It is kept as a file.</summary>
     /// <exception cref="IOException">It cannot be kept.</exception>
     internal bool IsDrained

@@ -100,6 +100,8 @@ public sealed class NodeSupervisor : MessageActor
     protected override void PreStart()
     {
         DurableFolder.Make(_settings.Vms);
+        _settings.User?.Share(_settings.Folder);
+        _settings.User?.Share(_settings.Vms);
         foreach (string folder in Directory.EnumerateDirectories(_settings.Vms))
         {
             string name = Path.GetFileName(folder);

@@ -51,7 +51,10 @@ public static class NodeCommand
             NodeConfig config = NodeConfig.Load(file);
             await using var node = FleetNode.Start(
                 config.Name,
-                new NodeSettings(config.Folder, OwnProgram.Command) { Labels = config.Labels ?? [], Landlock = config.Landlock },
+                new NodeSettings(config.Folder, OwnProgram.Command)
+                {
+                    Labels = config.Labels ?? [], Landlock = config.Landlock, VmUser = config.VmUser,
+                },
                 AkkaLog.Configuration(Log.Logger), config.Cluster, supervisor);
             await using RestServer rest = await RestServer.StartAsync(config, node).ConfigureAwait(false);
             await System.Console.Out.WriteLineAsync($"node {config.Name}: {string.Join(' ', rest.Addresses)}").ConfigureAwait(false);

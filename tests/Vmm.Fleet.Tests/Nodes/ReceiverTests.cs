@@ -53,5 +53,5 @@ public sealed class ReceiverTests : NodeTestKit
     }
 
     private MigrationLink LinkOf(TestFleet fleet, int node) =>
-        ClusterLinks.Read(TestFleet.NodeName(node), fleet.Config(node)).WriteMigrationLink(NewFolder());
+        ClusterLinks.Read(TestFleet.NodeName(node), fleet.Config(node)).WriteMigrationLink(NewFolder(), reader: null);
 }
