@@ -17,6 +17,47 @@ public sealed class HotplugTests : HotplugTestKit
         AwaitAssert(() => Assert.Equal((ulong)GedEvents.CpuHotplug, _machine.Ged.Read(0, 4)));
     }
 
+    /// <summary>Each begins when the one before it ends. A request without a trace publishes none.</summary>
+    [Fact]
+    public void Steps_of_a_request_with_a_trace_are_published_in_their_order()
+    {
+        TestProbe steps = CreateTestProbe();
+        Sys.EventStream.Subscribe(steps, typeof(CpuStepTaken));
+        IActorRef coordinator = Coordinator();
+        PlugAndConfirm(coordinator, "core4", 4);
+        coordinator.Tell(new UnplugVcpu("core4", "away"), TestActor);
+        ExpectMsg(new HotplugAccepted("core4", 4));
+        Await("remove 4");
+        _machine.Port.Ost(4, 3, 0x84);
+        _machine.Port.Eject(4);
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Unplug, HotplugOutcomeKind.Done, 0));
+        coordinator.Tell(new PlugVcpu("core4", 4, "back"), TestActor);
+        ExpectMsg(new HotplugAccepted("core4", 4));
+        Await("insert 4", times: 2);
+        _machine.Port.Ost(4, 1, 0);
+        ExpectMsg(new HotplugOutcome("core4", 4, HotplugOperation.Plug, HotplugOutcomeKind.Done, 0));
+
+        // The guest turns it on, off and on again.
+        Sys.EventStream.Publish(new PowerOnVcpu(4, 0, 0));
+        Sys.EventStream.Publish(new PowerOnVcpu(4, 0, 0));
+        coordinator.Tell(new SetVcpuAdmin(4, false, "off"), TestActor);
+        CpuStepTaken last = new("", 0, default, 0, 0, 0);
+        foreach ((string trace, CpuStep step, int status) in (ReadOnlySpan<(string, CpuStep, int)>)
+        [
+            ("away", CpuStep.Accepted, 0), ("away", CpuStep.GuestNotified, 0), ("away", CpuStep.GuestAnswered, 0x84),
+            ("away", CpuStep.Ejected, 0), ("away", CpuStep.InterfaceDetached, 0), ("away", CpuStep.VcpuFreed, 0),
+            ("back", CpuStep.Accepted, 0), ("back", CpuStep.VcpuMade, 0), ("back", CpuStep.InterfaceAttached, 0),
+            ("back", CpuStep.GuestNotified, 0), ("back", CpuStep.GuestAnswered, 0), ("back", CpuStep.PoweredOn, 0),
+            ("off", CpuStep.Accepted, 0), ("off", CpuStep.GuestNotified, 0),
+        ])
+        {
+            CpuStepTaken taken = steps.ExpectMsg<CpuStepTaken>();
+            Assert.Equal((trace, 4, step, status), (taken.Trace, taken.Cpu, taken.Step, taken.OstStatus));
+            Assert.True(taken.StartedAt <= taken.EndedAt && (trace != last.Trace || taken.StartedAt == last.EndedAt), $"{last} {taken}");
+            last = taken;
+        }
+    }
+
     [Fact]
     public void Plug_before_the_guest_answers_reports_nothing()
     {

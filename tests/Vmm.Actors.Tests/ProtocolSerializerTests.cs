@@ -84,6 +84,11 @@ public sealed class ProtocolSerializerTests : TestKit
         Assert.Equal(1, ((MachineDescription)ProtocolSerializer.Decode(Encoding.UTF8.GetBytes(json), "mD")).Protocol);
     }
 
+    /// <summary>A client of an earlier build knows no traces.</summary>
+    [Fact]
+    public void Plug_without_a_trace_is_read() =>
+        Assert.Equal(new PlugVcpu("core1", 1), ProtocolSerializer.Decode("""{"Id":"core1","Cpu":1}"""u8.ToArray(), "hp"));
+
     private static object Sample(Type type, int position) =>
         type == typeof(string) ? $"text {position} \u00e9\n"
         : type == typeof(string[]) ? new[] { "a", "b" }

@@ -39,6 +39,17 @@ public sealed class FleetSerializerTests : TestKit
         Assert.Throws<SerializationException>(() => serializer.FromBinary(Encoding.UTF8.GetBytes(payload), manifest));
     }
 
+    /// <summary>What a node of an earlier build says, or has kept, is read: it knows no traces.</summary>
+    [Theory]
+    [InlineData("resize", """{"Vm":"a","Id":"b","Cpus":2}""")]
+    [InlineData("cpu", """{"Vm":"a","Id":"b","Change":"Plug","Cpu":1}""")]
+    [InlineData("command", """{"Vm":"a","Id":"b","Action":"Resize","Number":2,"Text":"","Match":""}""")]
+    public void Request_without_a_trace_is_read(string manifest, string payload)
+    {
+        object read = new FleetSerializer((ExtendedActorSystem)Sys).FromBinary(Encoding.UTF8.GetBytes(payload), manifest);
+        Assert.Equal("", read is CommandVm command ? command.Trace : ((IVmRequest)read).Trace);
+    }
+
     private static object Sample(Type type) =>
         type == typeof(string) ? "text" : type == typeof(int) ? 7 : type == typeof(long) ? 1L << 40 : type == typeof(bool) ? true
         : type == typeof(byte) ? (byte)9 : type == typeof(double) ? 0.5 : type == typeof(decimal) ? 1.25m

@@ -39,6 +39,7 @@ public sealed partial class HotplugCoordinator
         int cpu = happened.Cpu;
         if (!happened.Ejected)
         {
+            _steps.Take(cpu, CpuStep.GuestAnswered, happened.OstStatus);
             _lastOst.Note(cpu, happened.OstSource, happened.OstStatus);
             Context.System.EventStream.Publish(new AcpiDeviceOst(IdOf(_state, cpu), cpu, happened.OstSource, happened.OstStatus));
             if (_state.DecideOst(cpu, happened.OstSource, happened.OstStatus, Now) is { } decided)
@@ -48,6 +49,8 @@ public sealed partial class HotplugCoordinator
         }
         else if (IsThere(cpu))
         {
+            _steps.Take(cpu, CpuStep.Ejected);
+
             // There need not be a request: the guest may eject a CPU that it was once asked for.
             if (_state.Pending.TryGetValue(cpu, out PendingOperation? pending) && pending.Comes)
             {

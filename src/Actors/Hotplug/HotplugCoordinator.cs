@@ -75,6 +75,7 @@ public sealed partial class HotplugCoordinator : MessageActor, IWithTimers, IWit
     private bool _running = true;
 
     private readonly LastOst _lastOst;
+    private readonly CpuSteps _steps = new(Context.System.EventStream);
 
     /// <param name="journal">A <see cref="JournalActor"/>, which outlives this actor.</param>
     /// <param name="devices">Passes <see cref="AnnounceCpuEvent"/> to the GED.</param>
@@ -116,6 +117,7 @@ public sealed partial class HotplugCoordinator : MessageActor, IWithTimers, IWit
     {
         _journal.Tell(new ReadJournal());
         Context.System.EventStream.Subscribe(Self, typeof(VmStatus));
+        Context.System.EventStream.Subscribe(Self, typeof(PowerOnVcpu));
         IActorRef self = Self;
         _port.Doorbell.Connect(() => self.Tell(new PortRang()));
     }
@@ -164,9 +166,9 @@ public sealed partial class HotplugCoordinator : MessageActor, IWithTimers, IWit
         Receive<PlugVcpu>(Plug);
         Receive<UnplugVcpu>(Unplug);
         Receive<SetVcpuAdmin>(Set);
-        Receive<VcpuReady>(ready => IsComing(ready.Cpu), ready => _gic.Tell(new AttachCpuInterface(ready.Cpu)));
+        Receive<VcpuReady>(ready => IsComing(ready.Cpu), Attach);
         Receive<CpuInterfaceAttached>(attached => IsComing(attached.Cpu), attached => Enable(attached.Cpu));
-        Receive<CpuInterfaceDetached>(detached => _leaving.Contains(detached.Cpu), detached => _vcpus.Tell(new RemoveVcpu(detached.Cpu)));
+        Receive<CpuInterfaceDetached>(detached => _leaving.Contains(detached.Cpu), Free);
         Receive<VcpuRemoved>(removed => _leaving.Contains(removed.Cpu), removed => Left(removed.Cpu));
         Receive<PortRang>(_ => TakeEvents());
         Receive<Deadline>(TimeOut);
@@ -194,6 +196,7 @@ public sealed partial class HotplugCoordinator : MessageActor, IWithTimers, IWit
             TellWritten(written);
             _requesters[request.Cpu] = request.Requester;
             request.Requester.Tell(new HotplugAccepted(request.Id, request.Cpu));
+            _steps.Take(request.Cpu, CpuStep.Accepted);
             Drive(request.Cpu, _state.Pending[request.Cpu]);
             EndWriting();
         });
@@ -223,6 +226,7 @@ public sealed partial class HotplugCoordinator : MessageActor, IWithTimers, IWit
     // Queries are answered by what is in the journal.
     private void Queries()
     {
+        Receive<PowerOnVcpu>(on => _steps.Take(on.Cpu, CpuStep.PoweredOn));
         Receive<GetCpusPowerState>(_ => _vcpus.Forward(_written.DescribePower(_cpus)));
         Receive<GetVcpuStatus>(get => _vcpus.Forward(new DescribeVcpuStatus(get.Cpu, _written.AdminOf(get.Cpu, _cpus))));
         Receive<GetPluggedVcpus>(_ => Sender.Tell(new PluggedVcpus([.. _written.Plugged.Values], [.. _written.Plugged.Keys])));
@@ -242,12 +246,12 @@ public sealed partial class HotplugCoordinator : MessageActor, IWithTimers, IWit
     private bool IsThere(int cpu) => ShouldBeEnabled(cpu) && !_leaving.Contains(cpu);
 
     private void Plug(PlugVcpu plug) =>
-        Begin(_state.RefusePlug(plug, _cpus), HotplugState.Legible(plug.Id), new PlugStarted(plug.Id, plug.Cpu, Now));
+        Begin(_state.RefusePlug(plug, _cpus), HotplugState.Legible(plug.Id), new PlugStarted(plug.Id, plug.Cpu, Now), plug.Trace);
 
     private void Unplug(UnplugVcpu unplug)
     {
         Rejection? why = _state.RefuseUnplug(unplug, _cpus, out int cpu) ?? RefuseLeaving(cpu);
-        Begin(why, HotplugState.Legible(unplug.Id), new UnplugStarted(unplug.Id, cpu, Now));
+        Begin(why, HotplugState.Legible(unplug.Id), new UnplugStarted(unplug.Id, cpu, Now), unplug.Trace);
     }
 
     private void Set(SetVcpuAdmin set)
@@ -262,14 +266,14 @@ public sealed partial class HotplugCoordinator : MessageActor, IWithTimers, IWit
         }
         else
         {
-            Begin(why, id, set.Enabled ? new EnableStarted(id, cpu, Now) : new DisableStarted(id, cpu, Now));
+            Begin(why, id, set.Enabled ? new EnableStarted(id, cpu, Now) : new DisableStarted(id, cpu, Now), set.Trace);
         }
     }
 
     private Rejection? RefuseLeaving(int cpu) => _leaving.Contains(cpu) ? _state.AlreadyLeaving(cpu) : null;
 
     // Rejects the request with `why`; if that is null, writes it to the journal.
-    private void Begin(Rejection? why, string id, IHotplugEvent started)
+    private void Begin(Rejection? why, string id, IHotplugEvent started, string trace)
     {
         if (why != null)
         {
@@ -282,6 +286,8 @@ public sealed partial class HotplugCoordinator : MessageActor, IWithTimers, IWit
             Stash.Stash();
             return;
         }
+
+        _steps.Begin(started.Cpu, trace);
 
         // The guest has not answered a plug, and is now asked to give the CPU back. The unplug replaces the plug, which is cancelled.
         bool leaves = started is UnplugStarted or DisableStarted;
@@ -307,7 +313,7 @@ public sealed partial class HotplugCoordinator : MessageActor, IWithTimers, IWit
         else if (_machine.IsEnabled(cpu))
         {
             _port.RequestRemoval(cpu);
-            _devices.Tell(new AnnounceCpuEvent());
+            Notify(cpu);
         }
         else
         {
@@ -364,8 +370,16 @@ public sealed partial class HotplugCoordinator : MessageActor, IWithTimers, IWit
         }
     }
 
+    private void Attach(VcpuReady ready)
+    {
+        _steps.Take(ready.Cpu, CpuStep.VcpuMade);
+        _gic.Tell(new AttachCpuInterface(ready.Cpu));
+    }
+
     private void Enable(int cpu)
     {
+        _steps.Take(cpu, CpuStep.InterfaceAttached);
+
         // The guest may have given the CPU back before this actor was restarted. It is not enabled again then.
         TakeEvents();
         if (!IsComing(cpu) || _waiting.HasEject(cpu))
@@ -390,7 +404,13 @@ public sealed partial class HotplugCoordinator : MessageActor, IWithTimers, IWit
     private void Announce(int cpu)
     {
         _port.Insert(cpu);
+        Notify(cpu);
+    }
+
+    private void Notify(int cpu)
+    {
         _devices.Tell(new AnnounceCpuEvent());
+        _steps.Take(cpu, CpuStep.GuestNotified);
     }
 
     // A reset ends a plug as done: the guest that boots finds the CPU enabled, whether or not the last guest had noticed it.
@@ -411,8 +431,15 @@ public sealed partial class HotplugCoordinator : MessageActor, IWithTimers, IWit
         }
     }
 
+    private void Free(CpuInterfaceDetached detached)
+    {
+        _steps.Take(detached.Cpu, CpuStep.InterfaceDetached);
+        _vcpus.Tell(new RemoveVcpu(detached.Cpu));
+    }
+
     private void Left(int cpu)
     {
+        _steps.Take(cpu, CpuStep.VcpuFreed);
         _leaving.Remove(cpu);
         if (_state.DecideLeft(cpu, _cpus, Now) is { } left)
         {

@@ -4,16 +4,19 @@ namespace Vmm.Actors.Protocol;
 /// Plug a CPU. Answer: <see cref="HotplugAccepted"/> and later <see cref="HotplugOutcome"/>, or <see cref="HotplugRejected"/>.
 /// </summary>
 /// <param name="Id">The name that the CPU is to have.</param>
-public sealed record PlugVcpu(string Id, int Cpu) : IProtocolMessage;
+/// <param name="Trace">The trace that the request is part of; with one, each step is published as <see cref="CpuStepTaken"/>.</param>
+public sealed record PlugVcpu(string Id, int Cpu, string Trace = "") : IProtocolMessage;
 
 /// <summary>Ask the guest to give a CPU back. Answers as for <see cref="PlugVcpu"/>.</summary>
-public sealed record UnplugVcpu(string Id) : IProtocolMessage;
+/// <param name="Trace">As for <see cref="PlugVcpu"/>.</param>
+public sealed record UnplugVcpu(string Id, string Trace = "") : IProtocolMessage;
 
 /// <summary>
 /// Enable or disable a CPU that is there, by the administrator (<c>device_set … admin-state=</c>). Answers as for <see cref="PlugVcpu"/>. A
 /// request for the state that the CPU already has is done at once.
 /// </summary>
-public sealed record SetVcpuAdmin(int Cpu, bool Enabled) : IProtocolMessage;
+/// <param name="Trace">As for <see cref="PlugVcpu"/>.</param>
+public sealed record SetVcpuAdmin(int Cpu, bool Enabled, string Trace = "") : IProtocolMessage;
 
 /// <param name="Cpu">-1 for a device that is no CPU.</param>
 public sealed record HotplugAccepted(string Id, int Cpu) : IProtocolMessage;
@@ -79,6 +82,44 @@ public enum HotplugOutcomeKind
     /// <summary>Something else came first: an unplug or an eject before the end of a plug, a reset before the end of an unplug.</summary>
     Cancelled,
 }
+
+/// <summary>A step of a change of a CPU.</summary>
+public enum CpuStep
+{
+    /// <summary>The request is in the journal.</summary>
+    Accepted,
+
+    /// <summary>The vCPU has its state and its actor.</summary>
+    VcpuMade,
+
+    /// <summary>The GIC's CPU interface is accessible.</summary>
+    InterfaceAttached,
+
+    /// <summary>The block says what is asked of the guest, and the GED notifies it.</summary>
+    GuestNotified,
+
+    /// <summary>The guest has evaluated _OST.</summary>
+    GuestAnswered,
+
+    /// <summary>The guest turns the CPU on (PSCI CPU_ON).</summary>
+    PoweredOn,
+
+    /// <summary>The guest has evaluated _EJ0.</summary>
+    Ejected,
+
+    /// <summary>The GIC's CPU interface is not accessible any more.</summary>
+    InterfaceDetached,
+
+    /// <summary>The vCPU's actor and its thread have ended.</summary>
+    VcpuFreed,
+}
+
+/// <summary>Published for a request with a trace: a step of it. It may come after the outcome, as the guest turns a CPU on later.</summary>
+/// <param name="Trace">That of the request.</param>
+/// <param name="OstStatus">Of <see cref="CpuStep.GuestAnswered"/>: the guest's status (ACPI 6.5, section 6.3.5); else 0.</param>
+/// <param name="StartedAt">When the step before it was taken, or the request came: UTC, in units of 100 ns since 1970.</param>
+/// <param name="EndedAt">When it was taken, in the same units.</param>
+public sealed record CpuStepTaken(string Trace, int Cpu, CpuStep Step, int OstStatus, long StartedAt, long EndedAt) : IProtocolMessage;
 
 /// <summary>Query. Answer: <see cref="PluggedVcpus"/>.</summary>
 public sealed record GetPluggedVcpus : IProtocolMessage;

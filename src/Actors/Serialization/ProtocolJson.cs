@@ -18,7 +18,7 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
         typeof(NamedEnum<VmRunState>), typeof(NamedEnum<ShutdownCause>), typeof(NamedEnum<ReportSubject>),
         typeof(NamedEnum<RejectionCode>), typeof(NamedEnum<VcpuState>), typeof(NamedEnum<PsciPowerState>),
         typeof(NamedEnum<CpuAdminState>), typeof(NamedEnum<CpuOperationalState>), typeof(NamedEnum<HotplugOutcomeKind>),
-        typeof(NamedEnum<HotplugOperation>), typeof(NamedEnum<MigrationStatus>), typeof(NamedEnum<MigrationCapability>),
+        typeof(NamedEnum<HotplugOperation>), typeof(NamedEnum<CpuStep>), typeof(NamedEnum<MigrationStatus>), typeof(NamedEnum<MigrationCapability>),
         typeof(NamedEnum<MigrationParameter>), typeof(NamedEnum<BlockErrorAction>),
     ])]
 [JsonSerializable(typeof(ControlGreeting))]
@@ -84,6 +84,7 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
 [JsonSerializable(typeof(HotplugAccepted))]
 [JsonSerializable(typeof(HotplugRejected))]
 [JsonSerializable(typeof(HotplugOutcome))]
+[JsonSerializable(typeof(CpuStepTaken))]
 [JsonSerializable(typeof(GetPluggedVcpus))]
 [JsonSerializable(typeof(PluggedVcpus))]
 [JsonSerializable(typeof(AcpiDeviceOst))]

@@ -38,7 +38,7 @@ public sealed class ProtocolSerializer(ExtendedActorSystem system) : SerializerW
         ("dz", typeof(ResetDevices)), ("dZ", typeof(DevicesReset)), ("dc", typeof(AnnounceCpuEvent)), ("d?", typeof(GetDeviceState)),
         ("d!", typeof(DeviceState)), ("dl", typeof(LoadDeviceState)), ("dL", typeof(DeviceStateLoaded)),
         ("hp", typeof(PlugVcpu)), ("hu", typeof(UnplugVcpu)), ("ha", typeof(HotplugAccepted)), ("hx2", typeof(HotplugRejected)),
-        ("ho3", typeof(HotplugOutcome)), ("h?", typeof(GetPluggedVcpus)), ("h!", typeof(PluggedVcpus)),
+        ("ho3", typeof(HotplugOutcome)), ("ht", typeof(CpuStepTaken)), ("h?", typeof(GetPluggedVcpus)), ("h!", typeof(PluggedVcpus)),
         ("ro", typeof(AcpiDeviceOst)), ("r?", typeof(GetAcpiOspmStatus)), ("r!", typeof(AcpiOspmStatus)), ("rz2", typeof(VmReset)),
         ("rs2", typeof(VmShutdown)),
         ("rw", typeof(PowerButtonPressed)), ("rm", typeof(ReadGuestMemory)), ("rM", typeof(GuestMemoryRead)),

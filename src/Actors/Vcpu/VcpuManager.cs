@@ -51,7 +51,11 @@ public sealed class VcpuManager : MessageActor
         Receive<CreateVcpu>(Create);
         Receive<RemoveVcpu>(Remove);
         Receive<Terminated>(OnStopped);
-        Receive<PowerOnVcpu>(on => _vcpus[on.Cpu]?.Tell(on));
+        Receive<PowerOnVcpu>(on =>
+        {
+            _vcpus[on.Cpu]?.Tell(on);
+            Context.System.EventStream.Publish(on);
+        });
         Receive<PauseVcpus>(_ => Pause());
         Receive<VcpuPaused>(paused =>
         {

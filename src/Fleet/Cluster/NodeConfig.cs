@@ -23,10 +23,11 @@ public sealed class NodeConfigException(string message) : Exception(message);
 /// <param name="Tariff">What CPU-hours cost, for invoices.</param>
 /// <param name="Landlock">Whether VMs reach no files of the machine but their own: where it can be so without.</param>
 /// <param name="VmUser">The user of the processes of VMs, a name or UID:GID, where the node is root's; the node's own without.</param>
+/// <param name="Traces">The address of a collector that takes traces (OTLP over HTTP); nothing is traced without.</param>
 public sealed record NodeConfig(
     string Name, string Folder, string[]? Listen = null, string? Tokens = null, string? Certificate = null, string? Key = null,
     string[]? Labels = null, ClusterConfig? Cluster = null, Tariff? Tariff = null,
-    LandlockUse Landlock = LandlockUse.Auto, string? VmUser = null)
+    LandlockUse Landlock = LandlockUse.Auto, string? VmUser = null, string? Traces = null)
 {
     private const string DefaultAddress = "http://127.0.0.1:7480";
 
@@ -79,8 +80,14 @@ public sealed record NodeConfig(
             : !Path.IsPathRooted(config.Folder) ? throw new NodeConfigException("folder: give a whole path, which begins with /")
             : hasTls && (config.Certificate == null || config.Key == null)
                 ? throw new NodeConfigException("listen: https needs certificate and key")
+            : config.Traces is { } collector && !IsCollector(collector) ? throw new NodeConfigException(
+                "traces: give http://HOST:PORT or https://HOST:PORT of a collector (OTLP over HTTP), without a name, password or query")
             : config;
     }
+
+    // Nothing that is secret: the file can be read by others.
+    private static bool IsCollector(string text) => Uri.TryCreate(text, UriKind.Absolute, out Uri? address)
+        && address is { Scheme: "http" or "https", Host.Length: > 0, UserInfo: "", Query: "", Fragment: "" };
 }
 
 /// <summary>The JSON form of <see cref="NodeConfig"/>.</summary>

@@ -67,7 +67,9 @@ public enum VmAction
 /// <param name="Number">As <see cref="VmAction"/> says; else 0.</param>
 /// <param name="Text">As <see cref="VmAction"/> says; else empty.</param>
 /// <param name="Match">What <see cref="VmRecord.Tag"/> is to be when the request comes; empty for anything.</param>
-public sealed record CommandVm(string Vm, string Id, VmAction Action, int Number, string Text, string Match = "") : IVmRecordMessage
+/// <param name="Trace">For a change of CPUs: the trace that it is part of, as <see cref="IVmRequest.Trace"/>.</param>
+public sealed record CommandVm(
+    string Vm, string Id, VmAction Action, int Number, string Text, string Match = "", string Trace = "") : IVmRecordMessage
 {
     // A day.
     private const int MostStopSeconds = 86400;

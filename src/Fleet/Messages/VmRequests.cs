@@ -12,6 +12,9 @@ public interface IVmRequest : IFleetMessage
 
     /// <summary>The id of the request: whoever asks chooses it.</summary>
     string Id { get; }
+
+    /// <summary>The trace that it is part of, as the header <c>traceparent</c> of W3C Trace Context; empty for none.</summary>
+    string Trace => "";
 }
 
 /// <summary>Start the VM's process, unless it runs.</summary>
@@ -26,11 +29,11 @@ public sealed record RunVm(string Vm, string Id, VmSpec Spec, bool FromSnapshot 
 public sealed record EndVm(string Vm, string Id, int PowerDownSeconds) : IVmRequest;
 
 /// <summary>Plug or unplug CPUs until as many are enabled.</summary>
-public sealed record ResizeVm(string Vm, string Id, int Cpus) : IVmRequest;
+public sealed record ResizeVm(string Vm, string Id, int Cpus, string Trace = "") : IVmRequest;
 
 /// <summary>Change one CPU.</summary>
 /// <param name="Cpu">Its number: 0 to one less than the possible ones.</param>
-public sealed record ChangeCpu(string Vm, string Id, CpuChange Change, int Cpu) : IVmRequest;
+public sealed record ChangeCpu(string Vm, string Id, CpuChange Change, int Cpu, string Trace = "") : IVmRequest;
 
 public enum CpuChange
 {

@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using Vmm.Actors.Protocol;
 using Vmm.Fleet.Messages;
+using Vmm.Fleet.Telemetry;
 
 namespace Vmm.Fleet.Nodes;
 
@@ -10,7 +12,8 @@ namespace Vmm.Fleet.Nodes;
 internal static class CpuOperations
 {
     /// <summary>Changes one CPU.</summary>
-    public static async Task<OperationResult> ChangeAsync(IVmLink vm, CpuChange change, int cpu, CancellationToken stop)
+    /// <param name="trace">The trace that each CPU has a span of, of which the VM's steps are parts; empty for none.</param>
+    public static async Task<OperationResult> ChangeAsync(IVmLink vm, CpuChange change, int cpu, string trace, CancellationToken stop)
     {
         IProtocolMessage answer = await vm.AskAsync(new GetCpusPowerState(), stop).ConfigureAwait(false);
         if (answer is not CpusPowerState now)
@@ -23,7 +26,7 @@ internal static class CpuOperations
             return OperationResult.Of(RequestOutcome.Failed, $"there is no CPU {cpu}: the VM has 0 to {now.Admin.Length - 1}");
         }
 
-        CpuOutcome outcome = await ChangeAsync(vm, now, change, cpu, stop).ConfigureAwait(false);
+        CpuOutcome outcome = await TraceAsync(vm, now, change, cpu, trace, stop).ConfigureAwait(false);
         bool was = now.Admin[cpu] == CpuAdminState.Enabled, isEnabled = change is CpuChange.Plug or CpuChange.Enable;
         int? enabled = outcome.Outcome switch
         {
@@ -38,7 +41,8 @@ internal static class CpuOperations
     /// Plugs CPUs from the lowest, or takes out from the highest, until so many are enabled. A CPU that cannot change is passed over, and
     /// the next one is tried, but no CPU after one that the guest has refused or not answered.
     /// </summary>
-    public static async Task<OperationResult> ResizeAsync(IVmLink vm, int count, CancellationToken stop)
+    /// <param name="trace">As for the change of one.</param>
+    public static async Task<OperationResult> ResizeAsync(IVmLink vm, int count, string trace, CancellationToken stop)
     {
         IProtocolMessage answer = await vm.AskAsync(new GetCpusPowerState(), stop).ConfigureAwait(false);
         if (answer is not CpusPowerState now)
@@ -66,7 +70,7 @@ internal static class CpuOperations
 
             CpuChange change = !grows ? CpuChange.Unplug
                 : now.Admin[cpu] == CpuAdminState.Disabled ? CpuChange.Enable : CpuChange.Plug;
-            CpuOutcome outcome = await ChangeAsync(vm, now, change, cpu, stop).ConfigureAwait(false);
+            CpuOutcome outcome = await TraceAsync(vm, now, change, cpu, trace, stop).ConfigureAwait(false);
             last = outcome.Outcome;
             outcomes.Add(outcome);
             enabled += last != RequestOutcome.Done ? 0 : grows ? 1 : -1;
@@ -82,8 +86,17 @@ internal static class CpuOperations
     /// <summary>The number of enabled CPUs.</summary>
     public static int Enabled(CpusPowerState state) => state.Admin.Count(a => a == CpuAdminState.Enabled);
 
+    private static async Task<CpuOutcome> TraceAsync(
+        IVmLink vm, CpusPowerState now, CpuChange change, int cpu, string trace, CancellationToken stop)
+    {
+        using Activity? span = FleetTraces.Begin($"cpu: {change}", trace, ("vmm.cpu", cpu));
+        CpuOutcome outcome = await ChangeAsync(vm, now, change, cpu, FleetTraces.TraceOf(span), stop).ConfigureAwait(false);
+        span.End(outcome.Outcome, outcome.Detail);
+        return outcome;
+    }
+
     private static async Task<CpuOutcome> ChangeAsync(
-        IVmLink vm, CpusPowerState now, CpuChange change, int cpu, CancellationToken stop)
+        IVmLink vm, CpusPowerState now, CpuChange change, int cpu, string trace, CancellationToken stop)
     {
         CpuAdminState admin = now.Admin[cpu];
         bool isThere = change switch
@@ -100,9 +113,9 @@ internal static class CpuOperations
         IProtocolMessage answer = await vm.AskAsync(
             change switch
             {
-                CpuChange.Plug => new PlugVcpu($"core{cpu}", cpu),
-                CpuChange.Unplug => new UnplugVcpu(now.Ids[cpu]),
-                _ => new SetVcpuAdmin(cpu, change == CpuChange.Enable),
+                CpuChange.Plug => new PlugVcpu($"core{cpu}", cpu, trace),
+                CpuChange.Unplug => new UnplugVcpu(now.Ids[cpu], trace),
+                _ => new SetVcpuAdmin(cpu, change == CpuChange.Enable, trace),
             },
             stop).ConfigureAwait(false);
         return answer switch

@@ -5,6 +5,7 @@ using Vmm.Actors.Journals;
 using Vmm.Actors.Protocol;
 using Vmm.Fleet.Fencing;
 using Vmm.Fleet.Messages;
+using Vmm.Fleet.Telemetry;
 
 namespace Vmm.Fleet.Nodes;
 
@@ -27,6 +28,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
     private readonly Lane _process = new();
     private readonly Lane _cpus = new();
     private readonly Dictionary<string, List<IActorRef>> _askers = new(StringComparer.Ordinal);
+    private readonly OpenSpans _spans = new();
     private readonly EndedMeters _meters;
     private readonly VmSight _sight;
     private readonly IActorRef _console;
@@ -227,6 +229,11 @@ internal sealed class VmAgent : MessageActor, IWithTimers
 
     private void Enqueue(Lane lane, IVmRequest? request)
     {
+        if (request != null)
+        {
+            _spans.Begin(request.Id, $"agent: {request.GetType().Name}", request.Trace, request.Vm);
+        }
+
         lane.Waiting.Enqueue(request);
         Pump();
     }
@@ -251,16 +258,18 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         lane.Request = request;
         lane.Running = new CancellationTokenSource();
         (VmInstance? vm, CancellationToken stop) = (_vm, lane.Running.Token);
+        string trace = request == null ? "" : _spans.TraceOf(request.Id);
         IActorRef self = Self;
         Task.Run(async () =>
         {
-            (OperationResult result, VmInstance? after) = await RunAsync(request, vm, stop).ConfigureAwait(false);
+            (OperationResult result, VmInstance? after) = await RunAsync(request, vm, trace, stop).ConfigureAwait(false);
             self.Tell(new OperationEnded(lane, request, result, after));
         });
         Report();
     }
 
-    private async Task<(OperationResult Result, VmInstance? Vm)> RunAsync(IVmRequest? request, VmInstance? vm, CancellationToken stop)
+    private async Task<(OperationResult Result, VmInstance? Vm)> RunAsync(
+        IVmRequest? request, VmInstance? vm, string trace, CancellationToken stop)
     {
         try
         {
@@ -275,8 +284,9 @@ internal sealed class VmAgent : MessageActor, IWithTimers
                 SendVm send => await _operations.SendAsync(vm, send.Address, stop).ConfigureAwait(false),
                 RemoveVm => (_operations.Remove(), vm),
                 _ when vm == null => (LifecycleOperations.NotRunning, vm),
-                ResizeVm resize => (await CpuOperations.ResizeAsync(vm, resize.Cpus, stop).ConfigureAwait(false), vm),
-                ChangeCpu change => (await CpuOperations.ChangeAsync(vm, change.Change, change.Cpu, stop).ConfigureAwait(false), vm),
+                ResizeVm resize => (await CpuOperations.ResizeAsync(vm, resize.Cpus, trace, stop).ConfigureAwait(false), vm),
+                ChangeCpu change =>
+                    (await CpuOperations.ChangeAsync(vm, change.Change, change.Cpu, trace, stop).ConfigureAwait(false), vm),
                 _ => throw new InvalidOperationException($"{request.GetType().Name} is not known"),
             };
         }
@@ -346,6 +356,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
 
         if (ended.Request != null)
         {
+            _spans.End(ended.Request.Id, ended.Result.Outcome, ended.Result.Detail);
             Tell(EndOf(ended.Request, ended.Result));
         }
 
@@ -444,6 +455,9 @@ internal sealed class VmAgent : MessageActor, IWithTimers
                 break;
             case VmShutdown:
                 _shutsDown = true;
+                break;
+            case CpuStepTaken step:
+                FleetTraces.Add(step);
                 break;
             case HotplugOutcome when _vm != null:
                 Look(_vm, new GetCpusPowerState());

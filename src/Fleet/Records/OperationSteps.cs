@@ -18,7 +18,8 @@ internal static class OperationSteps
     public static bool IsLeave(IVmRequest step) => step is EndVm && step.Id.EndsWith(Leave, StringComparison.Ordinal);
 
     /// <summary>The first step. A VM that is not to run moves without one: there is nothing to be sent.</summary>
-    public static OperationStep First(VmState vm, VmOperation operation)
+    /// <param name="trace">Of a change of CPUs: <see cref="IVmRequest.Trace"/>.</param>
+    public static OperationStep First(VmState vm, VmOperation operation, string trace = "")
     {
         (string name, string id, int number) = (operation.Vm, operation.Id, operation.Number);
         return operation.Action switch
@@ -29,13 +30,13 @@ internal static class OperationSteps
             VmAction.Delete => new OperationStep(vm.Node, new EndVm(name, $"{id}.end", 0)),
             VmAction.Start => new OperationStep(vm.Node, new RunVm(name, id, vm.Spec, vm.StartsFromSnapshot)),
             VmAction.Stop => new OperationStep(vm.Node, new EndVm(name, id, number)),
-            VmAction.Resize => new OperationStep(vm.Node, new ResizeVm(name, id, number)),
+            VmAction.Resize => new OperationStep(vm.Node, new ResizeVm(name, id, number, trace)),
             VmAction.Save => new OperationStep(vm.Node, new SaveVm(name, id, operation.Text)),
             VmAction.Restore => new OperationStep(vm.Node, new RestoreVm(name, id, operation.Text, vm.Spec)),
-            VmAction.Plug => new OperationStep(vm.Node, new ChangeCpu(name, id, CpuChange.Plug, number)),
-            VmAction.Unplug => new OperationStep(vm.Node, new ChangeCpu(name, id, CpuChange.Unplug, number)),
-            VmAction.Enable => new OperationStep(vm.Node, new ChangeCpu(name, id, CpuChange.Enable, number)),
-            VmAction.Disable => new OperationStep(vm.Node, new ChangeCpu(name, id, CpuChange.Disable, number)),
+            VmAction.Plug => new OperationStep(vm.Node, new ChangeCpu(name, id, CpuChange.Plug, number, trace)),
+            VmAction.Unplug => new OperationStep(vm.Node, new ChangeCpu(name, id, CpuChange.Unplug, number, trace)),
+            VmAction.Enable => new OperationStep(vm.Node, new ChangeCpu(name, id, CpuChange.Enable, number, trace)),
+            VmAction.Disable => new OperationStep(vm.Node, new ChangeCpu(name, id, CpuChange.Disable, number, trace)),
             _ => throw new ArgumentException($"{operation.Action} has no steps", nameof(operation)),
         };
     }

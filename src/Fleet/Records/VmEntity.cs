@@ -3,6 +3,7 @@ using Akka.Cluster.Sharding;
 using Akka.Persistence;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Scaling;
+using Vmm.Fleet.Telemetry;
 
 namespace Vmm.Fleet.Records;
 
@@ -29,6 +30,7 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
     private readonly ICanTell _accounts;
     private readonly VmState _state = new();
     private readonly Dictionary<string, OperationStep> _steps = new(StringComparer.Ordinal);
+    private readonly OpenSpans _spans = new();
     private CpuGrants _grants;
 
     // What the node that owns the VM has told; null until it has.
@@ -278,6 +280,7 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
         }
         else
         {
+            _spans.Begin(command.Id, $"record: {command.Action}", command.Trace, _vm);
             Persist(new OperationBegun(command.Id, command.Action, command.Number, command.Text, Now), begun =>
             {
                 _failures = 0;
@@ -334,7 +337,7 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
         }
         else
         {
-            Step(operation.Id, OperationSteps.First(_state, operation));
+            StepFirst(operation);
         }
     }
 
@@ -355,13 +358,16 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
 
         if (answer.Refusal.Length == 0)
         {
-            Step(id, OperationSteps.First(_state, operation));
+            StepFirst(operation);
         }
         else
         {
             End(operation, RequestOutcome.Rejected, answer.Refusal, []);
         }
     }
+
+    private void StepFirst(VmOperation operation) =>
+        Step(operation.Id, OperationSteps.First(_state, operation, _spans.TraceOf(operation.Id)));
 
     private void Step(string operation, OperationStep step)
     {
@@ -462,6 +468,7 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
 
     private void EndFor(VmOperation operation, OperationEnded end)
     {
+        _spans.End(end.Id, end.Outcome, end.Detail);
         if (!_state.Open.Any())
         {
             Timers.Cancel(nameof(SendAgain));

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
+using OpenTelemetry;
 using OpenTelemetry.Metrics;
 using Vmm.Fleet.Cluster;
 using Vmm.Fleet.Messages;
@@ -54,7 +55,13 @@ public sealed class RestServer : IAsyncDisposable
             ],
             builder =>
             {
-                builder.Services.AddOpenTelemetry().WithMetrics(metrics => metrics.AddMeter(s_meters).AddPrometheusExporter());
+                OpenTelemetryBuilder telemetry = builder.Services.AddOpenTelemetry()
+                    .WithMetrics(metrics => metrics.AddMeter(s_meters).AddPrometheusExporter());
+                if (config.Traces is { } collector)
+                {
+                    telemetry.WithTracing(traces => FleetTraces.Export(traces, config.Name, collector));
+                }
+
                 builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, config, tls));
             },
             (context, next) => GuardAsync(context, tokens, tls, audit, next));

@@ -1,8 +1,10 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Threading.Channels;
 using Microsoft.AspNetCore.Http;
 using Vmm.Fleet.Messages;
 using Vmm.Fleet.Records;
+using Vmm.Fleet.Telemetry;
 
 namespace Vmm.Fleet.Rest;
 
@@ -17,6 +19,8 @@ internal sealed class VmApi(IVms vms)
 
     /// <summary>One of them.</summary>
     public const string Vm = Vms + "/{vm}";
+
+    private const string Operations = Vm + "/operations";
 
     private const string TextMedia = "text/plain";
     private const string Live = "/health/live";
@@ -37,6 +41,9 @@ internal sealed class VmApi(IVms vms)
     /// <summary>The header with the version that a request is meant for.</summary>
     public static readonly RestParameter Match = new("If-Match", "string", "the ETag that the VM is to have");
 
+    private static readonly RestParameter s_trace =
+        new("traceparent", "string", "the trace that a change of CPUs is to be part of (W3C Trace Context)");
+
     /// <summary>The addresses.</summary>
     public IEnumerable<RestEndpoint> Endpoints =>
     [
@@ -47,11 +54,11 @@ internal sealed class VmApi(IVms vms)
         {
             Result = typeof(VmRecord), Headers = [new("If-None-Match", "string", "the ETag that is known: 304 while it holds")],
         },
-        new("POST", Vm + "/operations", RestRole.Operator, "Do something with a VM", DoAsync)
+        new("POST", Operations, RestRole.Operator, "Do something with a VM", DoAsync)
         {
-            Body = typeof(NewOperation), Result = typeof(VmOperation), Status = StatusCodes.Status202Accepted, Headers = [Key, Match],
+            Body = typeof(NewOperation), Result = typeof(VmOperation), Status = StatusCodes.Status202Accepted, Headers = [Key, Match, s_trace],
         },
-        new("GET", Vm + "/operations/{id}", RestRole.Viewer, "How an operation stands", GetOperationAsync)
+        new("GET", Operations + "/{id}", RestRole.Viewer, "How an operation stands", GetOperationAsync)
         {
             Result = typeof(VmOperation), Query = [new("wait", "integer", $"seconds that the end is waited for, at most {LongestWait}")],
         },
@@ -126,8 +133,10 @@ internal sealed class VmApi(IVms vms)
     {
         string vm = context.Value("vm");
         string condition = context.Request.Headers.IfMatch.ToString();
+        string trace = asked.Action is VmAction.Resize or VmAction.Plug or VmAction.Unplug or VmAction.Enable or VmAction.Disable
+            ? Trace(context, vm, asked.Action) : "";
         IFleetMessage answer = await vms.AskAsync(
-            new CommandVm(vm, IdOf(context), asked.Action, asked.Number, asked.Text, condition == "*" ? "" : condition),
+            new CommandVm(vm, IdOf(context), asked.Action, asked.Number, asked.Text, condition == "*" ? "" : condition, trace),
             context.RequestAborted).ConfigureAwait(false);
         if (answer is not VmOperation operation)
         {
@@ -138,6 +147,20 @@ internal sealed class VmApi(IVms vms)
         context.Response.StatusCode = StatusCodes.Status202Accepted;
         context.Response.Headers.Location = $"{Vms}/{vm}/operations/{operation.Id}";
         await context.WriteAsync(operation, RestJson.Default.VmOperation).ConfigureAwait(false);
+    }
+
+    // Begins the span of a request, which ends with the answer; returns the trace for those who go on with it.
+    private static string Trace(HttpContext context, string vm, VmAction action)
+    {
+        Activity? span = FleetTraces.BeginRequest(
+            $"POST {Operations}", context.Request.Headers.TraceParent.ToString(),
+            ("http.request.method", context.Request.Method), ("http.route", Operations), ("vmm.vm", vm), ("vmm.action", $"{action}"));
+        context.Response.OnCompleted(() =>
+        {
+            span?.SetTag("http.response.status_code", context.Response.StatusCode).Dispose();
+            return Task.CompletedTask;
+        });
+        return FleetTraces.TraceOf(span);
     }
 
     // With ?wait=SECONDS it answers when the operation has ended, or the time is over.

@@ -329,11 +329,11 @@ public sealed class SingleVm : IVms, IVmLink
             VmAction.Stop => StopAsync(TimeSpan.FromSeconds(number)),
             VmAction.Save => LifecycleOperations.SaveAsync(this, operation.Text, none),
             VmAction.Restore => LifecycleOperations.LoadAsync(this, operation.Text, none),
-            VmAction.Resize => CpuOperations.ResizeAsync(this, number, none),
-            VmAction.Plug => CpuOperations.ChangeAsync(this, CpuChange.Plug, number, none),
-            VmAction.Unplug => CpuOperations.ChangeAsync(this, CpuChange.Unplug, number, none),
-            VmAction.Enable => CpuOperations.ChangeAsync(this, CpuChange.Enable, number, none),
-            _ => CpuOperations.ChangeAsync(this, CpuChange.Disable, number, none),
+            VmAction.Resize => CpuOperations.ResizeAsync(this, number, "", none),
+            VmAction.Plug => CpuOperations.ChangeAsync(this, CpuChange.Plug, number, "", none),
+            VmAction.Unplug => CpuOperations.ChangeAsync(this, CpuChange.Unplug, number, "", none),
+            VmAction.Enable => CpuOperations.ChangeAsync(this, CpuChange.Enable, number, "", none),
+            _ => CpuOperations.ChangeAsync(this, CpuChange.Disable, number, "", none),
         };
     }
 

@@ -4,6 +4,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
 using System.Text.Json.Nodes;
+using Vmm.Fleet.Cluster;
 
 namespace Vmm.Fleet.Tests.Cluster;
 
@@ -30,9 +31,12 @@ internal sealed class NodeProcess : IDisposable
     /// <summary>What it has written to its log.</summary>
     public string Log => string.Join('\n', _log);
 
-    public static async Task<NodeProcess> StartAsync(TestFleet fleet, int node)
+    /// <param name="traces">Where its traces go to; null for nowhere.</param>
+    public static async Task<NodeProcess> StartAsync(TestFleet fleet, int node, string? traces = null)
     {
-        Process process = VmmProcess.Start(["node", "--config", fleet.WriteConfig(node), "--log", "information"]);
+        string config = fleet.WriteConfig(node);
+        (NodeConfig.Load(config) with { Traces = traces }).Save(config);
+        Process process = VmmProcess.Start(["node", "--config", config, "--log", "information"]);
         string? line = await process.StandardOutput.ReadLineAsync().WaitAsync(Patience.Limit);
         string errors = line == null ? await process.StandardError.ReadToEndAsync() : "";
         Assert.True(line != null, errors);

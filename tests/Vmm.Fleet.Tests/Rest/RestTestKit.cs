@@ -27,7 +27,10 @@ public abstract class RestTestKit : IAsyncLifetime, IDisposable
     private FleetNode _node = null!;
     private RestServer _server = null!;
 
-    public async Task InitializeAsync()
+    /// <summary>The configuration of the node, with what a test adds.</summary>
+    protected virtual NodeConfig Configure(NodeConfig config) => config;
+
+    public virtual async Task InitializeAsync()
     {
         string tokens = Path.Combine(Folder, "tokens");
         await File.WriteAllTextAsync(tokens, $"viewer eve {Viewer}\noperator oscar {Operator}\nadmin ada {Admin}\n");
@@ -38,10 +41,10 @@ public abstract class RestTestKit : IAsyncLifetime, IDisposable
         }
 
         _node = FleetNode.Start("node1", new NodeSettings(Folder, ["dotnet", VmmProcess.Program]), Config.Empty);
-        _server = await RestServer.StartAsync(new NodeConfig("node1", Folder)
+        _server = await RestServer.StartAsync(Configure(new NodeConfig("node1", Folder)
         {
             Listen = ["http://127.0.0.1:0"], Tariff = new Tariff(0.04m, 0.02m, 0, "EUR"),
-        }, _node);
+        }), _node);
         Client.BaseAddress = new Uri(_server.Addresses[0]);
         Patience.Until(() => _node.IsUp, "the node is up");
     }
@@ -52,11 +55,11 @@ public abstract class RestTestKit : IAsyncLifetime, IDisposable
         GC.SuppressFinalize(this);
     }
 
-    public async Task DisposeAsync()
+    public virtual async Task DisposeAsync()
     {
         await _server.DisposeAsync();
         await _node.DisposeAsync();
-        Directory.Delete(Folder, recursive: true);
+        LocalFleet.RemoveNodes(Folder);
     }
 
     protected async Task<(HttpStatusCode Status, JsonNode? Body, HttpResponseHeaders Headers)> SendAsync(
