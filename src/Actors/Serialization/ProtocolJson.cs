@@ -18,8 +18,8 @@ internal sealed class NamedEnum<T>() : JsonStringEnumConverter<T>(namingPolicy: 
         typeof(NamedEnum<VmRunState>), typeof(NamedEnum<ShutdownCause>), typeof(NamedEnum<ReportSubject>),
         typeof(NamedEnum<RejectionCode>), typeof(NamedEnum<VcpuState>), typeof(NamedEnum<PsciPowerState>),
         typeof(NamedEnum<CpuAdminState>), typeof(NamedEnum<CpuOperationalState>), typeof(NamedEnum<HotplugOutcomeKind>),
-        typeof(NamedEnum<HotplugOperation>), typeof(NamedEnum<CpuStep>), typeof(NamedEnum<MigrationStatus>), typeof(NamedEnum<MigrationCapability>),
-        typeof(NamedEnum<MigrationParameter>), typeof(NamedEnum<BlockErrorAction>),
+        typeof(NamedEnum<HotplugOperation>), typeof(NamedEnum<CpuStep>), typeof(NamedEnum<MigrationStatus>),
+        typeof(NamedEnum<MigrationCapability>), typeof(NamedEnum<MigrationParameter>), typeof(NamedEnum<BlockErrorAction>),
     ])]
 [JsonSerializable(typeof(ControlGreeting))]
 [JsonSerializable(typeof(SubscribeEvents))]
