@@ -29,7 +29,8 @@ public sealed class VmSession : IAsyncDisposable
 
     private static readonly Type[] s_published =
     [
-        typeof(VmStatus), typeof(HotplugOutcome), typeof(VmReset), typeof(VmShutdown), typeof(PowerButtonPressed), typeof(AcpiDeviceOst), typeof(CpuStepTaken),
+        typeof(VmStatus), typeof(HotplugOutcome), typeof(VmReset), typeof(VmShutdown), typeof(PowerButtonPressed), typeof(AcpiDeviceOst),
+        typeof(CpuStepTaken),
         typeof(MigrationChanged), typeof(MigrationPassed), typeof(MigrationCapabilities), typeof(VmNotice),
         typeof(BlockIoFailed), typeof(SerialPortChanged), typeof(BalloonChanged),
     ];

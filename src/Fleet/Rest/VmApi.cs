@@ -56,7 +56,8 @@ internal sealed class VmApi(IVms vms)
         },
         new("POST", Operations, RestRole.Operator, "Do something with a VM", DoAsync)
         {
-            Body = typeof(NewOperation), Result = typeof(VmOperation), Status = StatusCodes.Status202Accepted, Headers = [Key, Match, s_trace],
+            Body = typeof(NewOperation), Result = typeof(VmOperation), Status = StatusCodes.Status202Accepted,
+            Headers = [Key, Match, s_trace],
         },
         new("GET", Operations + "/{id}", RestRole.Viewer, "How an operation stands", GetOperationAsync)
         {

@@ -32,8 +32,9 @@ internal static class FleetTraces
     /// <param name="caller">The header <c>traceparent</c>, whatever it has; empty for none.</param>
     /// <returns>Null where nobody traces.</returns>
     public static Activity? BeginRequest(string name, string caller, params ReadOnlySpan<(string Name, object Value)> tags) =>
-        Begin(name, ActivityKind.Server, ActivityContext.TryParse(caller, null, isRemote: true, out ActivityContext parent) ? parent : default,
-            default, tags);
+        Begin(
+            name, ActivityKind.Server,
+            ActivityContext.TryParse(caller, null, isRemote: true, out ActivityContext parent) ? parent : default, default, tags);
 
     /// <summary>Begins a span of a trace.</summary>
     /// <returns>Null without a trace, and where nobody traces.</returns>
