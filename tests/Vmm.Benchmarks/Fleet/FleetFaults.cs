@@ -235,7 +235,7 @@ internal sealed class FleetFaults : IDisposable
     // Does it, and waits until all VMs run as they should: how long that was, from the fault or from the end of what was away.
     private async Task<(string What, TimeSpan After)> DoAsync(FleetFault fault, Dictionary<string, RunningVms> watched)
     {
-        int node = fault == FleetFault.Coordinator ? _order[0] : 1 + _random.Next(Nodes);
+        int node = fault == FleetFault.Coordinator ? _order[0] : PlaceOfOne(watched);
         string what = $"{fault} {LocalFleet.NodeName(node)}";
         Stopwatch clock;
         switch (fault)
@@ -277,6 +277,9 @@ internal sealed class FleetFaults : IDisposable
         await AwaitVmsAsync(watched, _ => true).ConfigureAwait(false);
         return (what, clock.Elapsed);
     }
+
+    // A node that has a VM: without one its loss is noticed by nobody.
+    private int PlaceOfOne(Dictionary<string, RunningVms> watched) => watched[s_vms[_random.Next(s_vms.Length)]].Last().Node;
 
     private async Task<(string What, TimeSpan After)> CutAsync(int node, Dictionary<string, RunningVms> watched)
     {

@@ -26,18 +26,34 @@ internal sealed class RunningVms : IDisposable
     }
 
     /// <summary>
-    /// A guest without an operating system, which writes a line to its UART (at 0x9000000) 64 times a second: 16 hexadecimal digits, of
-    /// which 8 are its boot and 8 count the lines. It needs FEAT_RNG and FEAT_WFxT.
+    /// A guest without an operating system, which writes a line to its UART 16 times a second: 16 hexadecimal digits, of which 8 are its
+    /// boot and 8 count the lines. Between two lines it waits for the virtual timer's interrupt (WFI), so its host has idle time; the
+    /// interrupt stays masked, and ends when the timer is set anew. Two boots at a moment are seen if both run for a line's 62.5 ms. It
+    /// needs FEAT_RNG.
     /// </summary>
     public static byte[] Writer { get; } =
     [
         .. new uint[]
         {
-            0xD2A12000, //        movz x0, #0x900, lsl #16
-            0xD53B2407, //        mrs  x7, rndr             ; the boot
-            0xD2800001, //        mov  x1, #0               ; the count
+            0xD2A10000, //        mov  x0, #0x8000000     ; the distributor
+            0x52800041, //        mov  w1, #2
+            0xB9000001, //        str  w1, [x0]           ; GICD_CTLR: group 1
+            0xD2A10140, //        mov  x0, #0x80a0000     ; the redistributor
+            0xB900141F, //        str  wzr, [x0, #0x14]   ; GICR_WAKER: awake
+            0x91404000, //        add  x0, x0, #0x10, lsl #12
+            0x52A10001, //        mov  w1, #0x8000000     ; INTID 27, the virtual timer
+            0xB9008001, //        str  w1, [x0, #0x80]    ; GICR_IGROUPR0
+            0xB9010001, //        str  w1, [x0, #0x100]   ; GICR_ISENABLER0
+            0xD2801E01, //        mov  x1, #0xf0
+            0xD5184601, //        msr  icc_pmr_el1, x1
+            0xD2800021, //        mov  x1, #1
+            0xD518CCE1, //        msr  icc_igrpen1_el1, x1
+            0xD51BE321, //        msr  cntv_ctl_el0, x1
             0xD53BE009, //        mrs  x9, cntfrq_el0
-            0xD346FD29, //        lsr  x9, x9, #6
+            0xD344FD29, //        lsr  x9, x9, #4
+            0xD2A12000, //        mov  x0, #0x9000000     ; the UART
+            0xD53B2407, //        mrs  x7, rndr           ; the boot
+            0xD2800001, //        mov  x1, #0             ; the count
             0xAA078023, // line:  orr  x3, x1, x7, lsl #32
             0x52800782, //        mov  w2, #60
             0x9AC22464, // digit: lsr  x4, x3, x2
@@ -51,14 +67,15 @@ internal sealed class RunningVms : IDisposable
             0x54FFFF0A, //        b.ge digit
             0x52800145, //        mov  w5, #'\n'
             0xB9000005, //        str  w5, [x0]
-            0x11000421, //        add  w1, w1, #1
+            0x91000421, //        add  x1, x1, #1
             0xD53BE045, //        mrs  x5, cntvct_el0
             0x8B0900A5, //        add  x5, x5, x9
-            0xD5031005, // wait:  wfet x5
+            0xD51BE345, //        msr  cntv_cval_el0, x5
+            0xD503207F, // wait:  wfi
             0xD53BE046, //        mrs  x6, cntvct_el0
             0xEB0500DF, //        cmp  x6, x5
             0x54FFFFA3, //        b.lo wait
-            0x17FFFFEC, //        b    line
+            0x17FFFFEB, //        b    line
         }.SelectMany(BitConverter.GetBytes),
     ];
 
