@@ -32,7 +32,7 @@ public sealed class FleetNode : IVms, IAsyncDisposable
     // Records are small; a tenth of the shards is what one of ten nodes has.
     private const int Shards = 100;
 
-    // How long a question to a record may take: it writes to its database before it answers.
+    // How long what has VMs may take to answer.
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
 
     // How long a node may take to say how it is.
@@ -118,11 +118,9 @@ public sealed class FleetNode : IVms, IAsyncDisposable
             ClusterSingletonProxy.Props($"/user/{PlacementName}", ClusterSingletonProxySettings.Create(_system)), "placement-proxy");
         _nodes = new ClusterNodes(_system, placement, _leases);
         ClusterNodes nodes = _nodes;
-        _accounts = ClusterSharding.Get(_system).Start(
-            "owner", owner => ActorProps.Of(() => new AccountEntity(owner)), ClusterShardingSettings.Create(_system), new ByName());
+        _accounts = Shard("owner", owner => ActorProps.Of(() => new AccountEntity(owner)));
         IActorRef accounts = _accounts;
-        _records = ClusterSharding.Get(_system).Start(
-            "vm", vm => ActorProps.Of(() => new VmEntity(vm, nodes, accounts)), ClusterShardingSettings.Create(_system), new ByName());
+        _records = Shard("vm", vm => ActorProps.Of(() => new VmEntity(vm, nodes, accounts)));
         (IActorRef vms, IActorRef records) = (_supervisor, _records);
         _system.ActorOf(
             ClusterSingletonManager.Props(
@@ -148,14 +146,16 @@ public sealed class FleetNode : IVms, IAsyncDisposable
 
     /// <inheritdoc/>
     public Task<IFleetMessage> AskAsync(IVmRecordMessage message, CancellationToken stop) => FleetNames.IsVm(message.Vm)
-        ? _records.Ask<IFleetMessage>(message, s_patience, stop)
+        ? message is SetScaling ? EntityQuestion.AskOnceAsync(_records, message, stop)
+            : EntityQuestion.AskAgainAsync(_records, message, stop)
         : Task.FromResult<IFleetMessage>(
             new VmRejected(message.Vm, VmRejectionCode.NotFound, $"there is no VM '{UserText.Legible(message.Vm)}'"));
 
     /// <summary>The answer of an owner's account: as the message says, or <see cref="VmRejected"/>.</summary>
     /// <exception cref="AskTimeoutException">There is none in time. Whether the request was kept is not known.</exception>
     public Task<IFleetMessage> AskAsync(IAccountMessage message, CancellationToken stop) =>
-        _accounts.Ask<IFleetMessage>(message, s_patience, stop);
+        message is ChangeQuota ? EntityQuestion.AskOnceAsync(_accounts, message, stop)
+            : EntityQuestion.AskAgainAsync(_accounts, message, stop);
 
     /// <summary>What an owner has used from a day (UTC) to another, both of them included, by day and VM.</summary>
     /// <exception cref="AskTimeoutException">The account does not answer in time.</exception>
@@ -257,6 +257,14 @@ public sealed class FleetNode : IVms, IAsyncDisposable
         await CoordinatedShutdown.Get(_system).Run(CoordinatedShutdown.ActorSystemTerminateReason.Instance).ConfigureAwait(false);
         _leases?.Dispose();
         await _lock.DisposeAsync().ConfigureAwait(false);
+    }
+
+    private IActorRef Shard(string kind, Func<string, Props> make)
+    {
+        var sharding = ClusterSharding.Get(_system);
+        var settings = ClusterShardingSettings.Create(_system);
+        return sharding.Start(
+            kind, make, settings, new ByName(), sharding.DefaultShardAllocationStrategy(settings), EndEntity.Instance);
     }
 
     private async Task<string> EndAsync(Task<string> removed)

@@ -66,7 +66,10 @@ internal sealed class AccountEntity : UntypedPersistentActor
                 Tell(get);
                 break;
             case ReceiveTimeout:
-                Context.Parent.Tell(new Passivate(PoisonPill.Instance));
+                Context.Parent.Tell(new Passivate(EndEntity.Instance));
+                break;
+            case EndEntity:
+                Context.Stop(Self);
                 break;
             case SaveSnapshotSuccess saved:
                 // What the snapshot has is not read again.

@@ -129,6 +129,9 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
             case ReceiveTimeout:
                 Rest();
                 break;
+            case EndEntity:
+                Context.Stop(Self);
+                break;
             case GetVm:
                 Sender.Tell(_state.Exists ? Describe() : NotFound());
                 break;
@@ -205,7 +208,7 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
         if (!_state.Exists)
         {
             _nodes.Tell(Nowhere);
-            Context.Parent.Tell(new Passivate(PoisonPill.Instance));
+            Context.Parent.Tell(new Passivate(EndEntity.Instance));
         }
     }
 

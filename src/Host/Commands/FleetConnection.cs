@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Http.Json;
@@ -18,19 +17,23 @@ internal sealed class FleetException(string message) : Exception(message);
 /// <summary>REST of a node, from the side of <c>vmm fleet</c>.</summary>
 internal sealed class FleetConnection : IDisposable
 {
-    // How long a record may not answer, because it is on its way from a node to another.
-    private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(30);
+    // How long a fleet may say that it cannot answer now, because its nodes, or its database, are busy or lost. A node asks a record for
+    // half a minute before it says so.
+    private static readonly TimeSpan s_patience = TimeSpan.FromMinutes(3);
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(500);
 
     private readonly HttpClient _client;
+    private readonly TimeProvider _time;
 
     // Why the last node that was connected to was not taken for one.
     private volatile string? _refusal;
 
     /// <param name="server">Where a node serves.</param>
+    /// <param name="time">By which it gives up; null for the host's.</param>
     /// <exception cref="FleetException">A file cannot be read, or the address is none.</exception>
-    public FleetConnection(string server, FleetAccess access)
+    public FleetConnection(string server, FleetAccess access, TimeProvider? time = null)
     {
+        _time = time ?? TimeProvider.System;
         if (!Uri.TryCreate(server, UriKind.Absolute, out Uri? address) || address.Scheme is not ("http" or "https"))
         {
             throw new FleetException($"'{UserText.Legible(server)}' is not http://HOST:PORT or https://HOST:PORT");
@@ -117,7 +120,7 @@ internal sealed class FleetConnection : IDisposable
                 await body.LoadIntoBufferAsync().ConfigureAwait(false);
             }
 
-            for (var clock = Stopwatch.StartNew(); ;)
+            for (long begun = _time.GetTimestamp(); ;)
             {
                 using var request = new HttpRequestMessage(method, path) { Content = body };
                 request.Headers.Accept.ParseAdd(media);
@@ -130,14 +133,18 @@ internal sealed class FleetConnection : IDisposable
                 }
 
                 // The same request with the same id is carried out once.
-                if (response.StatusCode == HttpStatusCode.ServiceUnavailable && clock.Elapsed < s_patience)
+                bool isBusy = response.StatusCode == HttpStatusCode.ServiceUnavailable;
+                TimeSpan waited = _time.GetElapsedTime(begun);
+                if (isBusy && waited < s_patience)
                 {
                     await Task.Delay(s_pause).ConfigureAwait(false);
                     continue;
                 }
 
                 ProblemDetails? problem = await response.Content.ReadFromJsonAsync(RestJson.Default.ProblemDetails).ConfigureAwait(false);
-                throw new FleetException(problem?.Detail ?? $"the node answered {(int)response.StatusCode}");
+                string detail = problem?.Detail ?? $"the node answered {(int)response.StatusCode}";
+                throw new FleetException(
+                    isBusy ? $"no answer in {waited.TotalSeconds:0} s; the fleet may still do what was asked ({detail})" : detail);
             }
         }
         catch (Exception e) when (e is HttpRequestException or TaskCanceledException)

@@ -43,6 +43,18 @@ public sealed class AccountEntityTests() : TestKit(ConfigurationFactory.ParseStr
         Assert.Equal(Vms, found.Count);
     }
 
+    /// <summary>What an account is asked before it goes to another node is kept and answered.</summary>
+    [Fact]
+    public void Account_that_goes_elsewhere_answers_first()
+    {
+        IActorRef account = Sys.ActorOf(ActorProps.Of(() => new AccountEntity("acme")));
+        Watch(account);
+        account.Tell(new ChangeQuota("acme", new OwnerQuota(3, null)), TestActor);
+        account.Tell(EndEntity.Instance);
+        Assert.Equal(3, ExpectMsg<AccountState>().Quota.Cpus);
+        ExpectTerminated(account);
+    }
+
     /// <summary>Whoever asks for names that nobody has fills no memory with their accounts.</summary>
     [Fact]
     public void Account_that_nobody_asks_for_is_not_kept_in_memory()
@@ -52,6 +64,6 @@ public sealed class AccountEntityTests() : TestKit(ConfigurationFactory.ParseStr
         account.Tell(new GetAccount("nobody"), TestActor);
         Assert.Empty(ExpectMsg<AccountState>().Vms);
         ((TestScheduler)Sys.Scheduler).Advance(TimeSpan.FromMinutes(2));
-        Assert.IsType<PoisonPill>(shard.ExpectMsg<Passivate>().StopMessage);
+        Assert.IsType<EndEntity>(shard.ExpectMsg<Passivate>().StopMessage);
     }
 }

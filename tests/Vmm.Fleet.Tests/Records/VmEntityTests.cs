@@ -1,3 +1,4 @@
+using Akka.Actor;
 using Vmm.Fleet.Messages;
 
 namespace Vmm.Fleet.Tests.Records;
@@ -26,6 +27,24 @@ public sealed class VmEntityTests : VmEntityKit
         VmRecord record = Ask<VmRecord>(new GetVm(Vm));
         Assert.Equal(("alice", "node1", true), (record.Owner, record.Node, record.IsWanted));
         Nodes["node1"].ExpectNoMsg(TimeSpan.Zero);
+    }
+
+    /// <summary>What a record is asked before it goes to another node is kept and answered, and goes on there.</summary>
+    [Fact]
+    public void Record_that_goes_elsewhere_answers_first()
+    {
+        Create();
+        Watch(Entity);
+        foreach (string id in (string[])["a", "b"])
+        {
+            Entity.Tell(new CommandVm(Vm, id, VmAction.Stop, 0, ""), Client);
+        }
+
+        Entity.Tell(EndEntity.Instance, ActorRefs.NoSender);
+        Assert.Equal(["a", "b"], [Client.ExpectMsg<VmOperation>().Id, Client.ExpectMsg<VmOperation>().Id]);
+        ExpectTerminated(Entity);
+        RestartEntity();
+        Assert.False(Begin("a", VmAction.Stop).IsDone);
     }
 
     [Fact]
