@@ -2,9 +2,11 @@ using System.Diagnostics;
 
 namespace Vmm.Fleet.Tests;
 
-/// <summary>The unit of a node, as systemd itself reads it.</summary>
+/// <summary>The units of a node and its VMs, as systemd itself reads them.</summary>
 public sealed class SystemdUnitTests
 {
+    private const string Vms = "vmm-vms.service";
+
     private static async Task<(int Code, string Said)> VerifyAsync(string unit)
     {
         string folder = Directory.CreateTempSubdirectory("vmm-").FullName;
@@ -12,7 +14,9 @@ public sealed class SystemdUnitTests
         {
             string file = Path.Combine(folder, "vmm-node.service");
             await File.WriteAllTextAsync(file, unit);
-            using Process verify = Process.Start(new ProcessStartInfo("systemd-analyze", ["verify", "--man=no", file])
+            string vms = Path.Combine(folder, Vms);
+            File.Copy(Path.Combine(AppContext.BaseDirectory, Vms), vms);
+            using Process verify = Process.Start(new ProcessStartInfo("systemd-analyze", ["verify", "--man=no", file, vms])
             {
                 RedirectStandardError = true,
             })!;
@@ -21,7 +25,7 @@ public sealed class SystemdUnitTests
 
             // It looks at other units that this one names, too.
             return (verify.ExitCode, string.Join('\n', said.Split('\n').Where(l => l.Contains(file, StringComparison.Ordinal)
-                || l.Contains("vmm-node", StringComparison.Ordinal))));
+                || l.Contains("vmm-", StringComparison.Ordinal))));
         }
         finally
         {
@@ -31,7 +35,7 @@ public sealed class SystemdUnitTests
 
     /// <summary>Nothing of it is unknown or wrong; a setting that systemd does not know would be told.</summary>
     [Fact]
-    public async Task Systemd_understands_the_unit()
+    public async Task Systemd_understands_the_units()
     {
         string unit = (await File.ReadAllTextAsync(Path.Combine(AppContext.BaseDirectory, "vmm-node.service")))
             .Replace("/usr/local/bin/vmm", Path.Combine(AppContext.BaseDirectory, "vmm"), StringComparison.Ordinal);

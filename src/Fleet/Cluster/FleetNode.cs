@@ -72,7 +72,11 @@ public sealed class FleetNode : IVms, IAsyncDisposable
                 Log.Warning("Processes of VMs reach all files that this node does: {Reason}", gap);
             }
 
-            settings = settings with { User = settings.VmUser is { } user ? HostUser.Parse(user, settings.Landlock) : null };
+            settings = settings with
+            {
+                User = settings.VmUser is { } user ? HostUser.Parse(user, settings.Landlock) : null,
+                Cgroups = NodeCgroups.Open(settings.Cgroup),
+            };
             ClusterLinks? links = cluster == null ? null : ClusterLinks.Read(name, cluster);
             held = Hold(settings.Folder);
             return new FleetNode(

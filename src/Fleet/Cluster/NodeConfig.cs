@@ -23,11 +23,12 @@ public sealed class NodeConfigException(string message) : Exception(message);
 /// <param name="Tariff">What CPU-hours cost, for invoices.</param>
 /// <param name="Landlock">Whether VMs reach no files of the machine but their own: where it can be so without.</param>
 /// <param name="VmUser">The user of the processes of VMs, a name or UID:GID, where the node is root's; the node's own without.</param>
+/// <param name="Cgroup">Whether processes of VMs have limits by cgroup: where the host lets the node set them without.</param>
 /// <param name="Traces">The address of a collector that takes traces (OTLP over HTTP); nothing is traced without.</param>
 public sealed record NodeConfig(
     string Name, string Folder, string[]? Listen = null, string? Tokens = null, string? Certificate = null, string? Key = null,
     string[]? Labels = null, ClusterConfig? Cluster = null, Tariff? Tariff = null,
-    LandlockUse Landlock = LandlockUse.Auto, string? VmUser = null, string? Traces = null)
+    LandlockUse Landlock = LandlockUse.Auto, string? VmUser = null, CgroupUse Cgroup = CgroupUse.Auto, string? Traces = null)
 {
     private const string DefaultAddress = "http://127.0.0.1:7480";
 

@@ -10,7 +10,7 @@ using Vmm.Fleet.Nodes;
 namespace Vmm.Fleet.Isolation;
 
 /// <summary>
-/// What the process of a VM reaches of its host (docs/fleet.md, "Isolation"). It holds from the first instruction of the process, which a
+/// What the process of a VM reaches of its host, and how much of it (docs/fleet.md, "Isolation", "Limits"). It holds from the first instruction of the process, which a
 /// fault in the VM cannot undo.
 /// </summary>
 [SuppressMessage("Interoperability", "CA1416", Justification = "Vmm runs on Linux alone.")]
@@ -55,11 +55,30 @@ internal sealed class VmConfinement
     };
 
     /// <summary>
-    /// Starts a program. The VM's folder must be there. A thread keeps to the rules for good, so one of its own starts it, and ends.
+    /// Starts a program, which must wait until it is told to go on: it has its limits when this has ended. The VM's folder must be there.
     /// </summary>
-    /// <exception cref="IOException">The kernel refuses the rules, or the VM's folder cannot be given to its user.</exception>
+    /// <exception cref="IOException">The kernel refuses rules or limits, or the VM's folder cannot be given to its user.</exception>
+    /// <exception cref="UnauthorizedAccessException">The limits are not the node's to set.</exception>
     /// <exception cref="System.ComponentModel.Win32Exception">The program cannot be started.</exception>
     public Process Start(ProcessStartInfo start)
+    {
+        _folder.Cgroup?.Make(_spec);
+        Process child = StartByRules(start);
+        try
+        {
+            _folder.Cgroup?.Add(child.Id);
+            return child;
+        }
+        catch
+        {
+            child.Kill();
+            child.Dispose();
+            throw;
+        }
+    }
+
+    // A thread keeps to the rules for good, so one of its own starts the process, and ends.
+    private Process StartByRules(ProcessStartInfo start)
     {
         start.Environment["HOME"] = start.Environment["TMPDIR"] = _folder.State;
 

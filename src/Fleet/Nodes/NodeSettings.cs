@@ -20,6 +20,12 @@ public sealed record NodeSettings(string Folder, IReadOnlyList<string> Program)
     /// <summary>Whether VMs reach no files but their own.</summary>
     public LandlockUse Landlock { get; init; }
 
+    /// <summary>Whether VMs have limits by cgroup.</summary>
+    public CgroupUse Cgroup { get; init; }
+
+    /// <summary>Their cgroups, once it is known that VMs can have them.</summary>
+    internal NodeCgroups? Cgroups { get; init; }
+
     /// <summary>The user of the processes of VMs, a name or UID:GID; null for the node's own.</summary>
     public string? VmUser { get; init; }
 
@@ -62,5 +68,5 @@ public sealed record NodeSettings(string Folder, IReadOnlyList<string> Program)
     public string Vms => Path.Combine(Folder, "vms");
 
     /// <summary>The folder of a VM.</summary>
-    internal VmFolder FolderOf(string vm) => new(vm, Path.Combine(Vms, vm));
+    internal VmFolder FolderOf(string vm) => new(vm, Path.Combine(Vms, vm)) { Cgroup = Cgroups?.Of(vm) };
 }

@@ -55,6 +55,9 @@ internal sealed class VmAgent : MessageActor, IWithTimers
     private int _newestCpus;
     private int _enabledCpus;
 
+    // Why the kernel has killed the last process; null if it has not, or if that was not seen yet.
+    private string? _killed;
+
     // The guest has powered off, or a monitor has ended the VM: the process ends of its own accord.
     private bool _shutsDown;
     private VmReport? _reported;
@@ -395,6 +398,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         if (_vm != null && _vm != before)
         {
             _shutsDown = false;
+            _killed = null;
             _hasHeardStatus = false;
             _lastProcess = _vm.Process;
             Watch(_vm);
@@ -438,6 +442,7 @@ internal sealed class VmAgent : MessageActor, IWithTimers
             case CpusPowerState cpus when seen.Look > _newestCpus:
                 _newestCpus = seen.Look;
                 _enabledCpus = CpuOperations.Enabled(cpus);
+                _folder.Cgroup?.Weigh(_enabledCpus);
                 break;
         }
 
@@ -471,9 +476,9 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         {
             _end = ended.ExitCode == 0 || (ended.ExitCode == VmProcess.UnknownExit && _shutsDown)
                 ? (ProcessState.PoweredOff, "the guest powered off, or a monitor ended the VM")
-                : (ProcessState.Failed, ended.ExitCode == VmProcess.UnknownExit
+                : (ProcessState.Failed, _killed ?? _folder.Cgroup?.WhyKilled() ?? (ended.ExitCode == VmProcess.UnknownExit
                     ? $"the process has ended, and its exit code is not known: {_folder.LastLine()}"
-                    : $"the process has ended with exit code {ended.ExitCode}: {_folder.LastLine()}");
+                    : $"the process has ended with exit code {ended.ExitCode}: {_folder.LastLine()}"));
         }
 
         if (_vm?.Process == ended.Process)
@@ -496,6 +501,11 @@ internal sealed class VmAgent : MessageActor, IWithTimers
         if (_vm == null && VmProcess.Find(_folder) == null)
         {
             _meters.Take();
+            if (_process.Running == null)
+            {
+                _killed ??= _folder.Cgroup?.WhyKilled();
+                _folder.Cgroup?.Remove();
+            }
         }
     }
 

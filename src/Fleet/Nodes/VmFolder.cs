@@ -1,4 +1,5 @@
 using System.Globalization;
+using Vmm.Fleet.Isolation;
 using Vmm.Fleet.Messages;
 
 namespace Vmm.Fleet.Nodes;
@@ -43,6 +44,9 @@ internal sealed record VmFolder(string Vm, string Root)
 
     /// <summary>The files that its images stand on (<see cref="Vmm.Fleet.Isolation.NotedImages"/>).</summary>
     public string Images => Path.Combine(Root, "images");
+
+    /// <summary>The cgroup of its process; null without one.</summary>
+    public VmCgroup? Cgroup { get; init; }
 
     private string ProcessFile => Path.Combine(Root, "process");
 

@@ -28,7 +28,8 @@ internal sealed record VmInstance(VmProcess Process, ControlClient Client) : IVm
         {
             return await ConnectAsync(folder, process, happened, limit.Token).ConfigureAwait(false)
                 ?? throw new IOException(
-                    $"the VM has ended with exit code {await process.Ended.ConfigureAwait(false)}: {folder.LastLine()}");
+                    $"the VM has ended with exit code {await process.Ended.ConfigureAwait(false)}: "
+                    + (folder.Cgroup?.WhyKilled() ?? folder.LastLine()));
         }
         catch (OperationCanceledException)
         {

@@ -39,9 +39,10 @@ internal sealed class VmProcess
         DurableFolder.Make(folder.State);
         File.WriteAllText(folder.Log, "");
 
-        // The shell becomes setsid(1), and that the program: all of them are the same process.
-        var start = new ProcessStartInfo("/bin/sh") { WorkingDirectory = folder.Root };
-        foreach (string argument in (string[])["-c", """exec setsid -- "$@" >log 2>&1 </dev/null""", "sh", .. command])
+        // The shell waits until it has its limits and is noted, and ends if the node ends before. Then it becomes setsid(1), and that the
+        // program: all of them are the same process.
+        var start = new ProcessStartInfo("/bin/sh") { WorkingDirectory = folder.Root, RedirectStandardInput = true };
+        foreach (string argument in (string[])["-c", """read -r go && exec setsid -- "$@" >log 2>&1 </dev/null""", "sh", .. command])
         {
             start.ArgumentList.Add(argument);
         }
@@ -67,6 +68,7 @@ internal sealed class VmProcess
         try
         {
             folder.WriteProcess(process.Identity);
+            LetGo(child);
             return process;
         }
         catch
@@ -99,6 +101,19 @@ internal sealed class VmProcess
         catch (Exception e) when (e is ArgumentException or InvalidOperationException or System.ComponentModel.Win32Exception)
         {
             // It has ended meanwhile.
+        }
+    }
+
+    private static void LetGo(Process child)
+    {
+        try
+        {
+            child.StandardInput.Write('\n');
+            child.StandardInput.Close();
+        }
+        catch (Exception e) when (e is IOException or InvalidOperationException)
+        {
+            // It has ended already, which is found by whoever connects to it.
         }
     }
 

@@ -54,6 +54,7 @@ public static class NodeCommand
                 new NodeSettings(config.Folder, OwnProgram.Command)
                 {
                     Labels = config.Labels ?? [], Landlock = config.Landlock, VmUser = config.VmUser,
+                    Cgroup = config.Cgroup,
                 },
                 AkkaLog.Configuration(Log.Logger), config.Cluster, supervisor);
             await using RestServer rest = await RestServer.StartAsync(config, node).ConfigureAwait(false);
