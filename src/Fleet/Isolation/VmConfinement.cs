@@ -10,8 +10,8 @@ using Vmm.Fleet.Nodes;
 namespace Vmm.Fleet.Isolation;
 
 /// <summary>
-/// What the process of a VM reaches of its host, and how much of it (docs/fleet.md, "Isolation", "Limits"). It holds from the first instruction of the process, which a
-/// fault in the VM cannot undo.
+/// What the process of a VM reaches of its host, and how much of it (docs/fleet.md, "Isolation", "Limits"). It holds from the first
+/// instruction of the process, which a fault in the VM cannot undo.
 /// </summary>
 [SuppressMessage("Interoperability", "CA1416", Justification = "Vmm runs on Linux alone.")]
 internal sealed class VmConfinement
