@@ -29,7 +29,10 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
     private const long SmallestBudget = 1_000;
     private const long LargestBudget = 1_000_000;
     private static readonly long s_slice = Stopwatch.Frequency / 1000;
-    private static readonly long s_spin = Stopwatch.Frequency / 50_000;
+
+    // The times for which the actor may look for a wake-up before it gives up its thread.
+    private static readonly long s_leastPoll = Stopwatch.Frequency / 100_000;
+    private static readonly long s_mostPoll = Stopwatch.Frequency / 10_000;
 
     // The next turn of the run loop. The epoch counts the times that the vCPU began to run, so that a turn left over from before is
     // recognised.
@@ -49,6 +52,8 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
     private RunSlice _slice = new(0);
     private Action _resume;
     private VcpuState? _published;
+    private long _poll = s_leastPoll;
+    private long _parkedAt;
 
     // How much of its time the vCPU gives up.
     private int _throttlePercent;
@@ -129,6 +134,7 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
         switch (message)
         {
             case WakeUp:
+                AdaptPoll(Stopwatch.GetTimestamp() - _parkedAt);
                 EnterRunning();
                 break;
             case PauseVcpu:
@@ -232,17 +238,21 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
         Timers.StartSingleTimer(nameof(ThrottleVcpus), _slice, rest);
     }
 
-    // Waking a thread costs tens of microseconds, so the actor looks for a wake-up for a moment before it gives up the thread.
+    // Waking a thread costs tens of microseconds, so the actor looks for a wake-up for a moment before it gives up the thread, where
+    // the wake-ups before came soon.
     private void Park()
     {
-        long end = Stopwatch.GetTimestamp() + s_spin;
-        while (!_cpu.HasWakeup && Stopwatch.GetTimestamp() < end)
+        long now = Stopwatch.GetTimestamp();
+        long end = now + _poll;
+        while (now < end && !_cpu.HasWakeup)
         {
             Thread.SpinWait(10);
+            now = Stopwatch.GetTimestamp();
         }
 
         if (_cpu.TryPark())
         {
+            _parkedAt = now;
             Enter(Parked, VcpuState.Parked);
         }
         else
@@ -250,6 +260,10 @@ public sealed class VcpuActor : UntypedActor, IVcpuWaker, IWithTimers
             EnterRunning();
         }
     }
+
+    // As KVM's halt_poll_ns: a wait that the longest poll would have spared lengthens the next one, any other shortens it, to none.
+    private void AdaptPoll(long waited) =>
+        _poll = waited < s_mostPoll ? Math.Clamp(_poll * 2, s_leastPoll, s_mostPoll) : _poll > s_leastPoll ? _poll / 2 : 0;
 
     private void EnterPoweredOff() => Enter(PoweredOff, VcpuState.PoweredOff);
 
