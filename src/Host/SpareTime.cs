@@ -8,14 +8,14 @@ namespace Vmm.Host;
 /// </summary>
 internal static class SpareTime
 {
-    private static readonly TimeSpan s_look = TimeSpan.FromMilliseconds(250);
+    private static readonly TimeSpan s_look = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan s_pause = TimeSpan.FromSeconds(4);
 
     // proc_stat(5) counts in USER_HZ, which is 100 on every architecture that .NET runs on.
     private static readonly TimeSpan s_tick = TimeSpan.FromMilliseconds(10);
 
     /// <summary>
-    /// Waits until a quarter of a second in which half of a core was idle, but not for ever: the work is to be done. Between two looks at a
+    /// Waits until a second in which half of a core was idle, but not for ever: the work is to be done. Between two looks at a
     /// busy host is a pause of random length, for all that wait would see the same time, and begin together.
     /// </summary>
     /// <param name="most">How long at most.</param>

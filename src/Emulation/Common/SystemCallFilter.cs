@@ -76,42 +76,55 @@ public static unsafe partial class SystemCallFilter
         }
     }
 
-    private static IEnumerable<Instruction> MakeFilter(HostCalls denied, bool arm64)
+    private static List<Instruction> MakeFilter(HostCalls denied, bool arm64)
     {
         uint NumberOf(HostCall call) => (uint)(arm64 ? call.Arm64 : call.X64);
-        yield return new() { Code = LoadWord, Operand = ArchitectureOffset };
-        yield return new() { Code = JumpIfEqual, Operand = arm64 ? ArchitectureArm64 : ArchitectureX64, True = 1 };
-        yield return new() { Code = Return, Operand = Deny };
-        yield return new() { Code = LoadWord, Operand = NumberOffset };
-        yield return new() { Code = JumpIfAtLeast, Operand = FirstX32, False = 1 };
-        yield return new() { Code = Return, Operand = Deny };
-        foreach (HostCall call in HostCall.All.Where(c => denied.HasFlag(c.Group) && NumberOf(c) != uint.MaxValue))
+        List<Instruction> filter =
+        [
+            new() { Code = LoadWord, Operand = ArchitectureOffset },
+            new() { Code = JumpIfEqual, Operand = arm64 ? ArchitectureArm64 : ArchitectureX64, True = 1 },
+            new() { Code = Return, Operand = Deny },
+            new() { Code = LoadWord, Operand = NumberOffset },
+            new() { Code = JumpIfAtLeast, Operand = FirstX32, False = 1 },
+            new() { Code = Return, Operand = Deny },
+        ];
+        foreach (HostCall call in HostCall.All)
         {
-            yield return new() { Code = JumpIfEqual, Operand = NumberOf(call), False = 1 };
-            yield return new() { Code = Return, Operand = Deny };
+            if (denied.HasFlag(call.Group) && NumberOf(call) != uint.MaxValue)
+            {
+                filter.Add(new() { Code = JumpIfEqual, Operand = NumberOf(call), False = 1 });
+                filter.Add(new() { Code = Return, Operand = Deny });
+            }
         }
 
         if (denied.HasFlag(HostCalls.Spawn))
         {
-            yield return new() { Code = JumpIfEqual, Operand = NumberOf(HostCall.Clone3), False = 1 };
-            yield return new() { Code = Return, Operand = Unknown };
-            yield return new() { Code = JumpIfEqual, Operand = NumberOf(HostCall.CloneTask), False = 4 };
-            yield return new() { Code = LoadWord, Operand = FirstArgument };
-            yield return new() { Code = JumpIfSet, Operand = CloneThread, True = 1 };
-            yield return new() { Code = Return, Operand = Deny };
-            yield return new() { Code = Return, Operand = Allow };
+            filter.AddRange(
+            [
+                new() { Code = JumpIfEqual, Operand = NumberOf(HostCall.Clone3), False = 1 },
+                new() { Code = Return, Operand = Unknown },
+                new() { Code = JumpIfEqual, Operand = NumberOf(HostCall.CloneTask), False = 4 },
+                new() { Code = LoadWord, Operand = FirstArgument },
+                new() { Code = JumpIfSet, Operand = CloneThread, True = 1 },
+                new() { Code = Return, Operand = Deny },
+                new() { Code = Return, Operand = Allow },
+            ]);
         }
 
         if (denied.HasFlag(HostCalls.FileChanges))
         {
-            yield return new() { Code = JumpIfEqual, Operand = NumberOf(HostCall.OpenAt), False = 4 };
-            yield return new() { Code = LoadWord, Operand = ThirdArgument };
-            yield return new() { Code = JumpIfSet, Operand = WritingFlags, False = 1 };
-            yield return new() { Code = Return, Operand = Deny };
-            yield return new() { Code = Return, Operand = Allow };
+            filter.AddRange(
+            [
+                new() { Code = JumpIfEqual, Operand = NumberOf(HostCall.OpenAt), False = 4 },
+                new() { Code = LoadWord, Operand = ThirdArgument },
+                new() { Code = JumpIfSet, Operand = WritingFlags, False = 1 },
+                new() { Code = Return, Operand = Deny },
+                new() { Code = Return, Operand = Allow },
+            ]);
         }
 
-        yield return new() { Code = Return, Operand = Allow };
+        filter.Add(new() { Code = Return, Operand = Allow });
+        return filter;
     }
 
     [LibraryImport("libc", EntryPoint = "prctl")]

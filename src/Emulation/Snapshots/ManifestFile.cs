@@ -38,8 +38,9 @@ internal static class ManifestFile
         try
         {
             byte[] json = [.. bytes[..^tail], .. s_end];
-            int version = JsonSerializer.Deserialize(json, ManifestJson.Default.ManifestVersion)?.Format
-                ?? throw Damaged("it names no format");
+            using var document = JsonDocument.Parse(json);
+            int version = document.RootElement.TryGetProperty("format", out JsonElement format) ? format.GetInt32()
+                : throw Damaged("it names no format");
             if (version is < 1 or > SnapshotManifest.CurrentFormat)
             {
                 throw new SnapshotException(SnapshotFault.Mismatch,
@@ -48,7 +49,7 @@ internal static class ManifestFile
 
             manifest = JsonSerializer.Deserialize(json, ManifestJson.Default.SnapshotManifest) ?? throw Damaged("it is null");
         }
-        catch (Exception e) when (e is JsonException or InvalidOperationException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException or FormatException)
         {
             throw Damaged(SnapshotFormat.Legible(e.Message), e);
         }
@@ -75,14 +76,7 @@ internal static class ManifestFile
     Converters = [typeof(NamedCompression)])]
 [JsonSerializable(typeof(SnapshotManifest))]
 [JsonSerializable(typeof(SavedDisk[]))]
-[JsonSerializable(typeof(ManifestVersion))]
 internal sealed partial class ManifestJson : JsonSerializerContext;
-
-/// <summary>What is read first of a manifest, because it says what the rest is.</summary>
-internal sealed record ManifestVersion
-{
-    public int? Format { get; init; }
-}
 
 /// <summary>
 /// A compression by its name, in small letters. The converter of .NET for any enumeration would be compiled when it is first used.
