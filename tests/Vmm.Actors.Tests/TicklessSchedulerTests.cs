@@ -3,6 +3,7 @@ using Akka.Actor;
 using Akka.Configuration;
 using Akka.Event;
 using Vmm.Actors.Hosting;
+using Vmm.Actors.Vcpu;
 
 namespace Vmm.Actors.Tests;
 
@@ -89,11 +90,12 @@ public class TicklessSchedulerTests
 
     /// <summary>Akka ends the thread by an action that is due after the end of the system.</summary>
     [Fact]
-    public async Task Thread_of_a_pinned_dispatcher_ends_with_the_system()
+    public async Task Thread_of_a_vCPU_ends_with_the_system()
     {
         const string dispatcher = "ends-with-it";
         using (var system = ActorSystem.Create(
-            "pinned", ConfigurationFactory.ParseString($"{dispatcher} {{ type = PinnedDispatcher }}").WithFallback(VmConfiguration.Load())))
+            "pinned", ConfigurationFactory.ParseString($$"""{{dispatcher}} { type = "{{typeof(VcpuDispatcher).AssemblyQualifiedName}}" }""")
+                .WithFallback(VmConfiguration.Load())))
         {
             IActorRef actor = system.ActorOf(Props.Create(() => new Echo()).WithDispatcher(dispatcher));
             Assert.Equal("hello", await actor.Ask<string>("hello", s_patience));

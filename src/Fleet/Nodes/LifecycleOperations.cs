@@ -264,9 +264,10 @@ internal sealed class LifecycleOperations(NodeSettings settings, VmFolder folder
         return LaunchAsync(spec, more, stop);
     }
 
-    private Task<VmInstance> LaunchAsync(VmSpec spec, IReadOnlyList<string> more, CancellationToken stop) =>
-        settings.Lease is { IsHeld: false } ? throw new IOException("the node has no lease now: nothing is started")
+    private Task<VmInstance> LaunchAsync(VmSpec spec, IReadOnlyList<string> more, CancellationToken stop) => settings.Starts.TakeAsync(
+        () => settings.Lease is { IsHeld: false } ? throw new IOException("the node has no lease now: nothing is started")
             : VmInstance.StartAsync(
                 settings, folder, VmCommandLine.Of(settings, folder, spec, more), new VmConfinement(settings, folder, spec),
-                happened, stop);
+                happened, stop),
+        stop);
 }

@@ -55,6 +55,9 @@ public sealed record NodeSettings(string Folder, IReadOnlyList<string> Program)
     /// <summary>How long a process may take from its start to its answer.</summary>
     public TimeSpan StartLimit { get; init; } = TimeSpan.FromMinutes(2);
 
+    /// <summary>Whose turn it is to start a process.</summary>
+    internal StartTurns Starts { get; } = new(Math.Max(Environment.ProcessorCount, 2));
+
     /// <summary>How long a process may take to end when it is told to, before it is killed.</summary>
     public TimeSpan QuitLimit { get; init; } = TimeSpan.FromSeconds(10);
 

@@ -91,15 +91,20 @@ internal sealed record VmInstance(VmProcess Process, ControlClient Client) : IVm
         {
             try
             {
-                ControlClient client = await ControlClient.ConnectAsync(folder.Control, happened, stop).ConfigureAwait(false);
-                return await SubscribeAsync(process, client, stop).ConfigureAwait(false);
+                // A look costs far less than an attempt that fails.
+                if (File.Exists(folder.Control))
+                {
+                    ControlClient client = await ControlClient.ConnectAsync(folder.Control, happened, stop).ConfigureAwait(false);
+                    return await SubscribeAsync(process, client, stop).ConfigureAwait(false);
+                }
             }
             catch (IOException)
             {
-                // The socket is not there yet, or no longer.
-                await Task.WhenAny(process.Ended, Task.Delay(s_retry, stop)).ConfigureAwait(false);
-                stop.ThrowIfCancellationRequested();
+                // Nobody listens at the socket yet, or no longer.
             }
+
+            await Task.WhenAny(process.Ended, Task.Delay(s_retry, stop)).ConfigureAwait(false);
+            stop.ThrowIfCancellationRequested();
         }
 
         return null;
