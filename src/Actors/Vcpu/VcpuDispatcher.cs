@@ -5,7 +5,7 @@ namespace Vmm.Actors.Vcpu;
 
 /// <summary>
 /// The dispatcher of vCPU actors, which <c>hocon/dispatchers.conf</c> names: each actor has a thread of its own. Akka's PinnedDispatcher
-/// gives it one, too, but that thread yields its core some forty times before it sleeps. Of the time that an idle guest uses it was a fourth.
+/// gives it one, too, but that thread yields its core some forty times before it sleeps: a fourth of the time that an idle guest uses.
 /// </summary>
 public sealed class VcpuDispatcher(Config config, IDispatcherPrerequisites prerequisites)
     : MessageDispatcherConfigurator(config, prerequisites)

@@ -3,8 +3,8 @@ using System.Threading.Channels;
 namespace Vmm.Fleet.Nodes;
 
 /// <summary>
-/// Who may start the process of a VM: as many at a time as the host has cores, in the order in which they ask. More would only take turns on
-/// the cores, and the first of them would be there as late as the last.
+/// Who may start the process of a VM: as many at a time as the host has cores, in the order in which they ask. More would only take turns
+/// on the cores, and the first of them would be there as late as the last.
 /// </summary>
 /// <param name="most">How many at a time.</param>
 internal sealed class StartTurns(int most)

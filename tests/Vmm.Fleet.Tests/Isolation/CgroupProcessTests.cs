@@ -55,7 +55,7 @@ public sealed class CgroupProcessTests : NodeTestKit
     private static string CgroupOf(int process) =>
         NodeCgroups.FindOwn(File.ReadAllLines($"/proc/{process}/cgroup"), File.ReadAllLines("/proc/self/mountinfo"))!;
 
-    private static IEnumerable<string> ProcessesIn(string cgroup) => File.ReadAllLines(Path.Combine(cgroup, "cgroup.procs"));
+    private static string[] ProcessesIn(string cgroup) => File.ReadAllLines(Path.Combine(cgroup, "cgroup.procs"));
 
     private NodeSettings Limited() =>
         Settings(NewFolder()) with { Cgroups = NodeCgroups.Beside(Own, out _) ?? throw new InvalidOperationException(Unit) };
