@@ -21,7 +21,7 @@ internal sealed class VmProcess
     // `vmm run` has by itself is for one guest that boots. Here many start on the same cores, and most will do little: these two save two
     // fifths of the CPU time of a start, and a guest that works has what it needs within seconds. The third saves a twentieth: without it
     // the runtime maps its own code twice, so that no page is both writable and executable, but the guest's translated code has such
-    // pages anyway (docs/engine.md).
+    // pages anyway, unless `-accel` says `dual=on`.
     private static readonly (string Name, string Value)[] s_runtime =
     [
         ("DOTNET_TC_CallCountThreshold", "2710"), ("DOTNET_TC_CallCountingDelayMs", "1388"), ("DOTNET_EnableWriteXorExecute", "0"),
