@@ -50,7 +50,8 @@ public sealed class HandOverTests(PostgresServer postgres) : IClassFixture<Postg
         }
 
         using var stop = new CancellationTokenSource();
-        Task<List<(string Vm, string Id)>[]> asking = Task.WhenAll(vms.SelectMany(vm => new[] { AskAsync(first, vm, "a"), AskAsync(second, vm, "b") }));
+        Task<List<(string Vm, string Id)>[]> asking = Task.WhenAll(
+            vms.SelectMany(vm => new[] { AskAsync(first, vm, "a"), AskAsync(second, vm, "b") }));
         await using (FleetNode third = start(3))
         {
             await TestFleet.AwaitAllAsync(first, second, third);
