@@ -181,7 +181,7 @@ public sealed class PageChannelsTests : IDisposable
         new Random(1).NextBytes(ram.Span(s_start, (int)ram.Size));
         using var main = new MemoryStream();
         var writer = new MigrationWriter(main);
-        using var channels = new PageChannels(writer, [new MemoryStream(), new MemoryStream(new byte[100_000])], s_session, null);
+        using var channels = new PageChannels(writer, [new StuckStream(), new MemoryStream(new byte[100_000])], s_session, null);
         var source = new RecordedRam(ram, new DirtyLog(ram, () => { }), writer, channels, new RateLimit());
         Assert.Throws<IOException>(() => source.SendAll(CancellationToken.None));
     }
@@ -260,6 +260,20 @@ public sealed class PageChannelsTests : IDisposable
     }
 
     public void Dispose() => _memories.ForEach(m => m.Dispose());
+
+    // Takes nothing, so that all pages go to the other channels.
+    private sealed class StuckStream : MemoryStream
+    {
+        private readonly ManualResetEventSlim _closed = new();
+
+        public override void Write(ReadOnlySpan<byte> buffer) => _closed.Wait();
+
+        protected override void Dispose(bool disposing)
+        {
+            _closed.Set();
+            base.Dispose(disposing);
+        }
+    }
 
     // Has no end: it waits when all is read.
     private sealed class OpenStream(byte[] bytes) : MemoryStream(bytes)
