@@ -47,6 +47,9 @@ public sealed class FleetNode : IVms, IAsyncDisposable
     private readonly IActorRef _accounts;
     private readonly ClusterNodes _nodes;
 
+    // All that the journal knows, which is read as a whole.
+    private readonly SharedReading<IReadOnlyList<string>> _names;
+
     // Null for a node alone.
     private readonly LeaseKeeper? _leases;
 
@@ -108,6 +111,7 @@ public sealed class FleetNode : IVms, IAsyncDisposable
 
         _system = links == null ? NodeSystem.Create(name, settings.Folder, more) : NodeSystem.Create(name, cluster!, links, more);
         _cluster = Akka.Cluster.Cluster.Get(_system);
+        _names = new SharedReading<IReadOnlyList<string>>(ReadNamesAsync);
         if (links != null)
         {
             (string tls, HostUser? user) = (settings.Migration!.Folder, settings.User);
@@ -181,7 +185,9 @@ public sealed class FleetNode : IVms, IAsyncDisposable
     }
 
     /// <inheritdoc/>
-    public async Task<IReadOnlyList<string>> ListAsync()
+    public Task<IReadOnlyList<string>> ListAsync() => _names.ReadAsync();
+
+    private async Task<IReadOnlyList<string>> ReadNamesAsync()
     {
         var journal = PersistenceQuery.Get(_system).ReadJournalFor<SqlReadJournal>(SqlReadJournal.Identifier);
         try

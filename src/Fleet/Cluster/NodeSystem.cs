@@ -1,7 +1,10 @@
+using System.Data.Common;
 using Akka.Actor;
 using Akka.Actor.Setup;
 using Akka.Configuration;
 using Akka.Persistence.Sql;
+using Akka.Persistence.Sql.Config;
+using LinqToDB;
 using Microsoft.Data.Sqlite;
 
 namespace Vmm.Fleet.Cluster;
@@ -21,14 +24,21 @@ internal static class NodeSystem
     {
         string database = $"Data Source={Path.Combine(folder, DatabaseName)}";
         LetReadersPass(database);
-        return ActorSystem.Create(SystemName, more.WithFallback(
+        DataOptions options = new DataOptions().UseConnectionString(Sqlite, database)
+            .UseAfterConnectionOpened(WaitBriefly, (connection, _) =>
+            {
+                WaitBriefly(connection);
+                return Task.CompletedTask;
+            });
+        Config all = more.WithFallback(
             $$"""
             akka.cluster.seed-nodes = ["akka.test://{{SystemName}}@{{name}}:1"]
             akka.remote.test {
               registry-key = "{{name}}-{{Guid.NewGuid():N}}"
               local-address = "test://{{SystemName}}@{{name}}:1"
             }
-            """).WithFallback(Of(name, Sqlite, database)));
+            """).WithFallback(Of(name, Sqlite, database));
+        return ActorSystem.Create(SystemName, BootstrapSetup.Create().WithConfig(all).And(new DataOptionsSetup(options)));
     }
 
     /// <summary>A node of several, which has joined nobody yet.</summary>
@@ -50,9 +60,7 @@ internal static class NodeSystem
     public static IEnumerable<Address> Addresses(IEnumerable<(string Host, int Port)> nodes) =>
         nodes.Select(node => new Address("akka.ssl.tcp", SystemName, node.Host, node.Port));
 
-    // With a write-ahead log those who read do not wait for those who write (sqlite.org/wal.html); it stays so in the file. Otherwise
-    // Microsoft.Data.Sqlite lets a thread of the pool sleep for 150 ms when it finds the file locked, and twenty lists at once found all
-    // threads asleep.
+    // With a write-ahead log those who only read do not wait for those who write (sqlite.org/wal.html); it stays so in the file.
     private static void LetReadersPass(string database)
     {
         try
@@ -67,6 +75,16 @@ internal static class NodeSystem
         {
             // The journal tells of a file that cannot be used.
         }
+    }
+
+    // Every transaction of Akka.Persistence.Sql locks the file as one that writes, those that only read, too. One that finds it locked looks
+    // again after 1 ms and then at longer intervals (sqlite.org/pragma.html, busy_timeout). Otherwise Microsoft.Data.Sqlite lets a thread of
+    // the pool sleep for 150 ms each time, and with all of them asleep the node answers nobody.
+    private static void WaitBriefly(DbConnection connection)
+    {
+        using DbCommand command = connection.CreateCommand();
+        command.CommandText = "PRAGMA busy_timeout=5000";
+        command.ExecuteNonQuery();
     }
 
     private static Config Of(string name, string provider, string database)
