@@ -1,5 +1,7 @@
 using System.Net.Sockets;
+using Akka.Actor;
 using Akka.Cluster;
+using Akka.Remote;
 using Serilog;
 using Vmm.Fleet.Fencing;
 
@@ -10,6 +12,11 @@ namespace Vmm.Fleet.Cluster;
 internal sealed class LeaseMember(Akka.Cluster.Cluster cluster, IReadOnlyList<(string Host, int Port)> seeds) : ILeaseMember
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
+
+    // So long a node that is to leave is told so.
+    private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(1);
+
+    private readonly IRemoteActorRefProvider _provider = (IRemoteActorRefProvider)((ExtendedActorSystem)cluster.System).Provider;
 
     public bool MayRenew
     {
@@ -32,6 +39,11 @@ internal sealed class LeaseMember(Akka.Cluster.Cluster cluster, IReadOnlyList<(s
         {
             Log.Warning("Node {Node} is removed from the cluster: it has not renewed its lease, and its VMs have ended", node);
             cluster.Down(member.Address);
+
+            // It is told, and ends. Then it is removed when it is seen not to be there, which the failure detector would say ten seconds
+            // later: to a quarantined one nobody speaks any more, so that is seen at once.
+            cluster.System.Scheduler.Advanced.ScheduleOnce(
+                s_farewell, () => _provider.Quarantine(member.Address, member.UniqueAddress.Uid));
         }
     }
 

@@ -28,7 +28,7 @@ public sealed class NodeConfigException(string message) : Exception(message);
 public sealed record NodeConfig(
     string Name, string Folder, string[]? Listen = null, string? Tokens = null, string? Certificate = null, string? Key = null,
     string[]? Labels = null, ClusterConfig? Cluster = null, Tariff? Tariff = null,
-    LandlockUse Landlock = LandlockUse.Auto, string? VmUser = null, CgroupUse Cgroup = CgroupUse.Auto, string? Traces = null)
+    IsolationUse Landlock = IsolationUse.Auto, string? VmUser = null, IsolationUse Cgroup = IsolationUse.Auto, string? Traces = null)
 {
     private const string DefaultAddress = "http://127.0.0.1:7480";
 

@@ -20,7 +20,7 @@ internal sealed record HostUser(uint Id, uint Group)
     /// <summary>Reads the member <c>vmUser</c> of a node's file.</summary>
     /// <param name="text">A name of /etc/passwd, or UID:GID.</param>
     /// <exception cref="NodeConfigException">There is no such user, or VMs cannot run as it: one line.</exception>
-    public static HostUser Parse(string text, LandlockUse landlock)
+    public static HostUser Parse(string text, IsolationUse landlock)
     {
         string[]? fields = text.Split(':') is [var id, var group] ? ["", "", id, group]
             : File.ReadLines(Users).Select(line => line.Split(':')).FirstOrDefault(f => f.Length > 3 && f[0] == text);

@@ -25,9 +25,9 @@ internal sealed class NodeCgroups
 
     /// <summary>Finds and prepares the cgroup that has those of VMs; null if there is none.</summary>
     /// <exception cref="NodeConfigException">There must be one with all controllers, and there is not.</exception>
-    public static NodeCgroups? Open(CgroupUse use)
+    public static NodeCgroups? Open(IsolationUse use)
     {
-        if (use == CgroupUse.Off)
+        if (use == IsolationUse.Off)
         {
             return null;
         }
@@ -53,7 +53,7 @@ internal sealed class NodeCgroups
             gap = e.Message;
         }
 
-        if (gap != null && use == CgroupUse.Required)
+        if (gap != null && use == IsolationUse.Required)
         {
             throw new NodeConfigException($"cgroup: {gap}");
         }

@@ -46,10 +46,10 @@ internal sealed class VmConfinement
 
     /// <summary>Why processes of VMs reach all files that the node does; null if they do not.</summary>
     /// <exception cref="NodeConfigException">They must not, and the host cannot have it so.</exception>
-    public static string? FindGap(LandlockUse use) => (use, Landlock.IsThere) switch
+    public static string? FindGap(IsolationUse use) => (use, Landlock.IsThere) switch
     {
-        (LandlockUse.Off, _) => "landlock is off",
-        (LandlockUse.Required, false) => throw new NodeConfigException("landlock: the host's kernel has none (Linux 6.2 has)"),
+        (IsolationUse.Off, _) => "landlock is off",
+        (IsolationUse.Required, false) => throw new NodeConfigException("landlock: the host's kernel has none (Linux 6.2 has)"),
         (_, false) => "the host's kernel has no Landlock (Linux 6.2 has)",
         _ => null,
     };

@@ -18,10 +18,10 @@ public sealed record NodeSettings(string Folder, IReadOnlyList<string> Program)
     public IReadOnlyList<string> Labels { get; init; } = [];
 
     /// <summary>Whether VMs reach no files but their own.</summary>
-    public LandlockUse Landlock { get; init; }
+    public IsolationUse Landlock { get; init; }
 
     /// <summary>Whether VMs have limits by cgroup.</summary>
-    public CgroupUse Cgroup { get; init; }
+    public IsolationUse Cgroup { get; init; }
 
     /// <summary>Their cgroups, once it is known that VMs can have them.</summary>
     internal NodeCgroups? Cgroups { get; init; }

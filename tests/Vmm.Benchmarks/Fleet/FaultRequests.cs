@@ -29,6 +29,9 @@ internal sealed class FaultRequests(
 
     // For a node that does not answer there are others.
     private static readonly TimeSpan s_attempt = TimeSpan.FromSeconds(5);
+
+    // In so long the fleet knows that a node is lost.
+    private static readonly TimeSpan s_loss = TimeSpan.FromMinutes(2);
     private static readonly TimeSpan s_pause = TimeSpan.FromMilliseconds(300);
 
     /// <summary>What was asked.</summary>
@@ -102,13 +105,7 @@ internal sealed class FaultRequests(
             if (started.Outcome == RequestOutcome.Done)
             {
                 Ledger.DoneStart();
-
-                // The guest begins at once; its node may be lost before.
-                var clock = Stopwatch.StartNew();
-                while (watched.Boots() == before && clock.Elapsed < TimeSpan.FromSeconds(10))
-                {
-                    await Task.Delay(20, end).ConfigureAwait(false);
-                }
+                await AwaitGuestAsync(random, before, end).ConfigureAwait(false);
             }
 
             VmOperation stopped = await DoAsync(
@@ -129,6 +126,26 @@ internal sealed class FaultRequests(
             }
 
             await Task.Delay(s_pause, end).ConfigureAwait(false);
+        }
+    }
+
+    // The guest begins at once, unless its node is lost in that moment: then the record says so.
+    private async Task AwaitGuestAsync(Random random, int before, CancellationToken end)
+    {
+        var clock = Stopwatch.StartNew();
+        while (watched.Boots() == before && clock.Elapsed < s_loss)
+        {
+            await Task.Delay(20, end).ConfigureAwait(false);
+            if (clock.Elapsed > s_attempt)
+            {
+                (_, VmRecord? record) = await SendAsync(
+                    random, HttpMethod.Get, $"{Vms}/{vm}", null, RestJson.Default.VmRecord, null, end).ConfigureAwait(false);
+                if (record?.State == ProcessState.Failed && watched.Boots() == before)
+                {
+                    Ledger.LoseStart();
+                    return;
+                }
+            }
         }
     }
 

@@ -50,7 +50,18 @@ public sealed class RequestLedgerTests
     [InlineData(1)]
     [InlineData(4)]
     public void Start_that_is_lost_or_done_twice_is_found(int boots) => Assert.Equal(
-        [$"3 starts were asked for, 2 were done, and the guest began {boots} times"], _ledger.FindWrong(["a", "b"], boots));
+        [$"3 starts were asked for, 2 were done, 0 lost, and the guest began {boots} times"], _ledger.FindWrong(["a", "b"], boots));
+
+    [Fact]
+    public void Start_that_was_lost_with_its_node_is_no_boot()
+    {
+        _ledger.LoseStart();
+        Assert.Empty(_ledger.FindWrong(["a", "b"], 1));
+        Assert.Equal(
+            ["3 starts were asked for, 2 were done, 1 lost, and the guest began 0 times"], _ledger.FindWrong(["a", "b"], 0));
+        _ledger.LoseStart();
+        Assert.Single(_ledger.FindWrong(["a", "b"], 0));
+    }
 
     [Fact]
     public void Complaint_is_wrong()

@@ -40,12 +40,12 @@ public sealed class CgroupTests : IDisposable
     }
 
     [Theory]
-    [InlineData("", CgroupUse.Auto)]
-    [InlineData(""", "cgroup": "auto" """, CgroupUse.Auto)]
-    [InlineData(""", "cgroup": "off" """, CgroupUse.Off)]
-    [InlineData(""", "cgroup": "required" """, CgroupUse.Required)]
+    [InlineData("", IsolationUse.Auto)]
+    [InlineData(""", "cgroup": "auto" """, IsolationUse.Auto)]
+    [InlineData(""", "cgroup": "off" """, IsolationUse.Off)]
+    [InlineData(""", "cgroup": "required" """, IsolationUse.Required)]
     [InlineData(""", "cgroup": "on" """, null)]
-    public void File_of_a_node_says_whether(string member, CgroupUse? expected)
+    public void File_of_a_node_says_whether(string member, IsolationUse? expected)
     {
         string file = Path.Combine(_folder, "node.json");
         File.WriteAllText(file, $$"""{ "name": "n", "folder": "/tmp/n"{{member}} }""");
@@ -63,11 +63,11 @@ public sealed class CgroupTests : IDisposable
     [Fact]
     public void Node_that_must_have_cgroups_says_in_one_line_that_it_has_none()
     {
-        string said = Assert.Throws<NodeConfigException>(() => NodeCgroups.Open(CgroupUse.Required)).Message;
+        string said = Assert.Throws<NodeConfigException>(() => NodeCgroups.Open(IsolationUse.Required)).Message;
         Assert.StartsWith("cgroup: ", said, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', said);
-        Assert.Null(NodeCgroups.Open(CgroupUse.Auto));
-        Assert.Null(NodeCgroups.Open(CgroupUse.Off));
+        Assert.Null(NodeCgroups.Open(IsolationUse.Auto));
+        Assert.Null(NodeCgroups.Open(IsolationUse.Off));
     }
 
     [Fact]

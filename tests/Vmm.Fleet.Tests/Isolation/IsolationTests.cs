@@ -83,7 +83,7 @@ public sealed class IsolationTests : NodeTestKit
 
         // Each of them fails by the rules alone.
         string[] all = await TryAsync(
-            _settings with { Landlock = LandlockUse.Off }, $"cat {_tokens}", "ls /etc", $"ln -s {_tokens} state/link",
+            _settings with { Landlock = IsolationUse.Off }, $"cat {_tokens}", "ls /etc", $"ln -s {_tokens} state/link",
             $"kill -0 {Environment.ProcessId}", $"ls /proc/{Environment.ProcessId}/cwd/");
         Assert.Equal(["yes", "yes", "yes", "yes", "yes"], all);
     }
@@ -178,12 +178,12 @@ public sealed class IsolationTests : NodeTestKit
     }
 
     [Theory]
-    [InlineData("", LandlockUse.Auto)]
-    [InlineData(""", "landlock": "auto" """, LandlockUse.Auto)]
-    [InlineData(""", "landlock": "off" """, LandlockUse.Off)]
-    [InlineData(""", "landlock": "required" """, LandlockUse.Required)]
+    [InlineData("", IsolationUse.Auto)]
+    [InlineData(""", "landlock": "auto" """, IsolationUse.Auto)]
+    [InlineData(""", "landlock": "off" """, IsolationUse.Off)]
+    [InlineData(""", "landlock": "required" """, IsolationUse.Required)]
     [InlineData(""", "landlock": "on" """, null)]
-    public void File_of_a_node_says_whether(string member, LandlockUse? expected)
+    public void File_of_a_node_says_whether(string member, IsolationUse? expected)
     {
         string file = Path.Combine(_settings.Folder, "node.json");
         File.WriteAllText(file, $$"""{ "name": "n", "folder": "/tmp/n"{{member}} }""");

@@ -104,20 +104,20 @@ public sealed class IsolationUserTests(PostgresServer postgres) : NodeTestKit, I
     [RootFact]
     public void User_that_cannot_be_is_told_in_one_line()
     {
-        Assert.Equal(s_nobody, HostUser.Parse("65534:65534", LandlockUse.Auto));
-        Assert.Equal(s_nobody, HostUser.Parse("nobody", LandlockUse.Required));
+        Assert.Equal(s_nobody, HostUser.Parse("65534:65534", IsolationUse.Auto));
+        Assert.Equal(s_nobody, HostUser.Parse("nobody", IsolationUse.Required));
         foreach ((string text, string said) in ((string, string)[])
         [
             ("no-such-user", "vmUser: 'no-such-user' is no user of /etc/passwd, and not UID:GID"),
             ("1:x", "vmUser: '1:x' is no user of /etc/passwd, and not UID:GID"), ("root", "vmUser: give another user than root"),
         ])
         {
-            Assert.Equal(said, Assert.Throws<NodeConfigException>(() => HostUser.Parse(text, LandlockUse.Auto)).Message);
+            Assert.Equal(said, Assert.Throws<NodeConfigException>(() => HostUser.Parse(text, IsolationUse.Auto)).Message);
         }
 
         Assert.Equal(
             "vmUser: needs Landlock, but landlock is off",
-            Assert.Throws<NodeConfigException>(() => HostUser.Parse("nobody", LandlockUse.Off)).Message);
+            Assert.Throws<NodeConfigException>(() => HostUser.Parse("nobody", IsolationUse.Off)).Message);
     }
 
     private static (RequestOutcome Outcome, string Detail) Of(RequestEnded end) => (end.Outcome, end.Detail);
