@@ -77,9 +77,9 @@ internal static class NodeSystem
         }
     }
 
-    // Every transaction of Akka.Persistence.Sql locks the file as one that writes, those that only read, too. One that finds it locked looks
-    // again after 1 ms and then at longer intervals (sqlite.org/pragma.html, busy_timeout). Otherwise Microsoft.Data.Sqlite lets a thread of
-    // the pool sleep for 150 ms each time, and with all of them asleep the node answers nobody.
+    // Every transaction of Akka.Persistence.Sql locks the file as one that writes, those that only read, too. One that finds it locked
+    // looks again after 1 ms and then at longer intervals (sqlite.org/pragma.html, busy_timeout). Otherwise Microsoft.Data.Sqlite lets a
+    // thread of the pool sleep for 150 ms each time, and with all of them asleep the node answers nobody.
     private static void WaitBriefly(DbConnection connection)
     {
         using DbCommand command = connection.CreateCommand();

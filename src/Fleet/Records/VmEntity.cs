@@ -299,11 +299,15 @@ internal sealed partial class VmEntity : UntypedPersistentActor, IWithTimers
             return NotFound();
         }
 
+        if (command.Action is VmAction.Start or VmAction.Restore && !_state.IsWanted && Migration != null)
+        {
+            // The placement moves VMs by itself: nothing is wrong with the request.
+            return new VmRejected(_vm, VmRejectionCode.NotWritten, "the VM is on its way to another node: repeat the request");
+        }
+
         string? problem = command.FindProblem(_state.Spec.MaxCpus) is { } wrong ? wrong
             : command.Action == VmAction.Migrate && command.Text == _state.Node ? $"the VM is at node '{_state.Node}' already"
-            : command.Action == VmAction.Migrate && _state.Open.Any(o => o.Action == VmAction.Migrate) ? "the VM is moving already"
-            : command.Action is VmAction.Start or VmAction.Restore && !_state.IsWanted && _state.Open.Any(o => o.Action == VmAction.Migrate)
-                ? "the VM is on its way to another node: start it when it has arrived"
+            : command.Action == VmAction.Migrate && Migration != null ? "the VM is moving already"
             : _state.Open.Any(o => o.Action == VmAction.Delete) ? "the VM is being deleted"
             : _state.Open.Count() >= MostOpen ? $"{MostOpen} operations of the VM are under way"
             : null;

@@ -128,6 +128,21 @@ public sealed class VmEntityTests : VmEntityKit
     }
 
     [Fact]
+    public void Start_of_a_VM_that_moves_while_it_is_stopped_is_to_be_repeated()
+    {
+        Create();
+        Begin("move", VmAction.Migrate, 0, "node2");
+        var leave = Nodes["node1"].ExpectMsg<EndVm>();
+        Assert.Equal(
+            new VmRejected(Vm, VmRejectionCode.NotWritten, "the VM is on its way to another node: repeat the request"),
+            Ask<VmRejected>(new CommandVm(Vm, "start", VmAction.Start, 0, "")));
+        End("node1", leave);
+        Assert.Equal(RequestOutcome.Done, Await("move").Outcome);
+        Begin("start", VmAction.Start);
+        Nodes["node2"].ExpectMsg<RunVm>();
+    }
+
+    [Fact]
     public void What_a_failed_migration_left_at_the_target_is_ended()
     {
         Start();
