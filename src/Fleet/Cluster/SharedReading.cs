@@ -23,7 +23,7 @@ internal sealed class SharedReading<T>(Func<Task<T>> read)
 
     private async Task<T> BeginAsync(Task before)
     {
-        // In a thread of its own, so that the lock is free: an error is told to those who asked for that reading.
+        // The lock is free from here on: this goes on in another thread. An error of that reading is told to those who asked for it.
         await before.ConfigureAwait(ConfigureAwaitOptions.ForceYielding | ConfigureAwaitOptions.SuppressThrowing);
         Task<T> reading;
         lock (_lock)
