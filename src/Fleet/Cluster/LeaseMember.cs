@@ -13,7 +13,7 @@ internal sealed class LeaseMember(Akka.Cluster.Cluster cluster, IReadOnlyList<(s
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(2);
 
-    // So long a node that is to leave is told so.
+    // A node that is to leave has so long to hear of it.
     private static readonly TimeSpan s_farewell = TimeSpan.FromSeconds(1);
 
     private readonly IRemoteActorRefProvider _provider = (IRemoteActorRefProvider)((ExtendedActorSystem)cluster.System).Provider;
@@ -40,8 +40,8 @@ internal sealed class LeaseMember(Akka.Cluster.Cluster cluster, IReadOnlyList<(s
             Log.Warning("Node {Node} is removed from the cluster: it has not renewed its lease, and its VMs have ended", node);
             cluster.Down(member.Address);
 
-            // It is told, and ends. Then it is removed when it is seen not to be there, which the failure detector would say ten seconds
-            // later: to a quarantined one nobody speaks any more, so that is seen at once.
+            // It is told, and ends. It stays a member until it counts as unreachable. The failure detector takes ten seconds for that;
+            // a quarantined node is unreachable at once.
             cluster.System.Scheduler.Advanced.ScheduleOnce(
                 s_farewell, () => _provider.Quarantine(member.Address, member.UniqueAddress.Uid));
         }

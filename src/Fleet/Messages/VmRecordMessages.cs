@@ -161,7 +161,7 @@ public enum VmRejectionCode
     /// <summary>The request says something that cannot be.</summary>
     Invalid,
 
-    /// <summary>It cannot be kept: nothing has changed.</summary>
+    /// <summary>It cannot be kept now, and may be repeated: nothing has changed.</summary>
     NotWritten,
 
     /// <summary>The VM is not as the request says that it is to be.</summary>
